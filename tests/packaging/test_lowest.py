@@ -1,0 +1,34 @@
+"""
+The lowest versions that are tried are those that are stated.
+"""
+
+from __future__ import annotations
+
+import re
+from configparser import ConfigParser
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class LowestTests(SynchronousTestCase):
+    """
+    C{setup.cfg} beside C{tests/constraints-lowest.txt}.
+    """
+
+    def test_same(self) -> None:
+        """
+        Each package that comet needs is held at just the version that is
+        stated as its lowest, and no other package is.
+        """
+        setup = ConfigParser()
+        setup.read(ROOT / "setup.cfg", "utf-8")
+        stated = dict(
+            re.findall(r"^([\w.]+) >= ([\d.]+)", setup["options"]["install_requires"], re.MULTILINE)
+        )
+        constraints = (ROOT / "tests" / "constraints-lowest.txt").read_text("utf-8")
+        tried = dict(re.findall(r"^([\w.]+)==([\d.]+)$", constraints, re.MULTILINE))
+        self.assertIn("twisted", stated)
+        self.assertEqual(tried, stated)
