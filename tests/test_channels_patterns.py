@@ -1,0 +1,225 @@
+"""
+Tests of L{comet.channels}: what patterns reach.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.channels import PatternTable, covers, matches, parseName
+
+LITERALS = ("a", "b", "$s")
+# The channels have a segment more than the patterns can spell of either kind.
+SEGMENTS = (*LITERALS, "c", "$t")
+
+CHANNELS = st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=5).map("/".join)
+NAMES = st.tuples(
+    st.lists(st.sampled_from((*LITERALS, "*")), max_size=3),
+    st.sampled_from((*LITERALS, "*", "**")),
+).map(lambda parts: "/".join([*parts[0], parts[1]]))
+
+
+def reference(pattern: str, channel: str) -> bool:
+    """
+    Whether a name reaches a channel, by a regular expression.
+    """
+    free = "[^/$][^/]*"
+    wild = {"*": free, "**": f"{free}(?:/{free})*"}
+    expression = "/".join(wild.get(part, re.escape(part)) for part in pattern.split("/"))
+    return re.fullmatch(expression, channel) is not None
+
+
+class MatchTests(SynchronousTestCase):
+    """
+    L{matches} and L{covers}.
+    """
+
+    def test_examples(self) -> None:
+        """
+        A star is one segment, two are one or more, a plain name is itself.
+        """
+        for pattern, channel, expected in (
+            ("news", "news", True),
+            ("news", "news/a", False),
+            ("chat/*", "chat/a", True),
+            ("chat/*", "chat", False),
+            ("chat/*", "chat/a/b", False),
+            ("news/**", "news/a/b", True),
+            ("news/**", "news", False),
+            ("**", "a/b/c", True),
+            ("*/b", "a/b", True),
+        ):
+            self.assertIs(matches(pattern, channel), expected, (pattern, channel))
+
+    def test_reserved(self) -> None:
+        """
+        The server's own channels are reached only by what spells their
+        reserved segments.
+        """
+        for pattern, channel, expected in (
+            ("*", "$stats", False),
+            ("**", "$stats", False),
+            ("**", "a/$b", False),
+            ("a/**", "a/b/$c", False),
+            ("$presence/**", "$presence/chat/a", True),
+            ("$presence/*", "$presence/$stats", False),
+            ("*/$b", "a/$b", True),
+        ):
+            self.assertIs(matches(pattern, channel), expected, (pattern, channel))
+
+    @settings(deadline=None)
+    @given(NAMES, CHANNELS)
+    def test_reference(self, name: str, channel: str) -> None:
+        """
+        Matching is what a regular expression made of the pattern says.
+        """
+        self.assertIs(matches(name, channel), reference(name, channel))
+
+    @settings(deadline=None)
+    @given(NAMES, NAMES, CHANNELS)
+    def test_sound(self, pattern: str, name: str, channel: str) -> None:
+        """
+        What covers a name reaches whatever the name reaches.
+        """
+        if covers(pattern, name) and matches(name, channel):
+            self.assertTrue(matches(pattern, channel))
+        self.assertTrue(covers(name, name))
+        self.assertIs(covers(pattern, channel), matches(pattern, channel))
+
+    def test_complete(self) -> None:
+        """
+        Over all names of up to three segments: one covers another exactly if
+        it reaches all the channels that the other reaches.
+        """
+        channels = [
+            "/".join(parts) for size in range(1, 5) for parts in product(SEGMENTS, repeat=size)
+        ]
+        names = [
+            "/".join([*parts, last])
+            for size in range(3)
+            for parts in product((*LITERALS, "*"), repeat=size)
+            for last in (*LITERALS, "*", "**")
+        ]
+        reached = {
+            name: frozenset(channel for channel in channels if reference(name, channel))
+            for name in names
+        }
+        for pattern, name in product(names, repeat=2):
+            expected = reached[pattern] >= reached[name]
+            self.assertIs(covers(parseName(pattern), name), expected, (pattern, name))
+
+
+class TableTests(SynchronousTestCase):
+    """
+    L{PatternTable}.
+    """
+
+    def test_values(self) -> None:
+        """
+        A table gives back the value of each name, the newest one, and tells
+        what is in it.
+        """
+        table: PatternTable[int] = PatternTable()
+        for value, name in enumerate(("a", "a/*", "**", "a")):
+            table.add(name, value)
+        self.assertEqual(list(table), ["a", "a/*", "**"])
+        self.assertEqual(len(table), 3)
+        self.assertEqual([table.get(name) for name in ("a", "a/*", "b")], [3, 1, None])
+        self.assertTrue("**" in table)
+        self.assertFalse("a/**" in table)
+
+    def test_matching(self) -> None:
+        """
+        The values of all the names that reach a channel are found, each once.
+        """
+        table: PatternTable[str] = PatternTable()
+        self.assertEqual(table.matching("a/b"), [])
+        for name in ("a/b", "a/*", "*/b", "*/*", "**", "a/**", "a/b/**", "a", "*", "$a/**"):
+            table.add(name, name)
+        found = ["**", "*/*", "*/b", "a/*", "a/**", "a/b"]
+        self.assertEqual(sorted(table.matching("a/b")), found)
+        self.assertEqual(sorted(table.matching("$a/b")), ["$a/**"])
+        self.assertEqual(table.matching("$a"), [])
+
+    def test_removeUnknown(self) -> None:
+        """
+        What is not in the table cannot be removed, and trying changes nothing.
+        """
+        table: PatternTable[int] = PatternTable()
+        table.add("a/**", 1)
+        for name in ("b", "a/*", "a/b/**", "a"):
+            self.assertRaises(KeyError, table.remove, name)
+        self.assertEqual(table.matching("a/b"), [1])
+
+    def test_ownList(self) -> None:
+        """
+        What was found can be walked while the table changes.
+        """
+        table: PatternTable[str] = PatternTable()
+        for name in ("a", "*", "**"):
+            table.add(name, name)
+        for name in table.matching("a"):
+            table.remove(name)
+        self.assertEqual(len(table), 0)
+
+    def test_prunes(self) -> None:
+        """
+        Removing a pattern takes away all that was there for it alone, and
+        nothing else.
+        """
+        table: PatternTable[str] = PatternTable()
+        for name in ("a/b/*", "a/b/*/d/**", "a/*"):
+            table.add(name, name)
+        table.remove("a/b/*/d/**")
+        self.assertEqual(self.nodes(table), ["a", "a/*", "a/b", "a/b/*"])
+        table.add("a/b/*/d/**", "")
+        table.remove("a/b/*")
+        self.assertEqual(len(self.nodes(table)), 6)
+        table.remove("a/b/*/d/**")
+        self.assertEqual(self.nodes(table), ["a", "a/*"])
+        table.remove("a/*")
+        self.assertEqual(self.nodes(table), [])
+
+    @settings(deadline=None)
+    @given(
+        st.lists(st.tuples(st.booleans(), NAMES), max_size=30),
+        st.lists(CHANNELS, min_size=1, max_size=5),
+    )
+    def test_agrees(self, changes: list[tuple[bool, str]], channels: list[str]) -> None:
+        """
+        After any adding and removing the table finds what L{matches} finds,
+        and an emptied table holds nothing.
+        """
+        table: PatternTable[str] = PatternTable()
+        names: set[str] = set()
+        for isAdded, name in changes:
+            if isAdded:
+                table.add(name, name)
+                names.add(name)
+            elif name in names:
+                table.remove(name)
+                names.remove(name)
+        for channel in channels:
+            expected = sorted(name for name in names if matches(name, channel))
+            self.assertEqual(sorted(table.matching(channel)), expected)
+        self.assertEqual(set(table), names)
+        for name in names:
+            table.remove(name)
+        self.assertEqual((len(table), self.nodes(table)), (0, []))
+
+    def nodes(self, table: PatternTable[str]) -> list[str]:
+        """
+        All places in the trie of a table, by the segments that lead there.
+        """
+        found: list[str] = []
+        below = [("", table._root)]
+        while below:
+            path, node = below.pop()
+            found += [path + key for key in node.children]
+            below += [(f"{path}{key}/", child) for key, child in node.children.items()]
+        return sorted(found)
