@@ -1,0 +1,73 @@
+"""
+Messages as bytes: one module for each wire shape.
+
+Nothing here imports Twisted or keeps anything.  A L{Shape} is all that makes
+the bytes of one reader differ from those of another; readers of the same names
+in equal shapes share every byte that is written to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from comet.messages import Close, Cursor, Message
+
+
+class Shape(Protocol):
+    """
+    How an endless stream of messages looks on one wire.
+
+    Shapes are values: they do not change, they hash, and two are equal only
+    if all their bytes are.  What the methods return are I{pieces}; only
+    L{frame} makes of one or more pieces what may be written.
+    """
+
+    @property
+    def prelude(self) -> bytes:
+        """
+        Written once, before anything else: what makes a client begin to read.
+        It is not framed, and may be empty.
+        """
+
+    @property
+    def coda(self) -> bytes:
+        """
+        Written once, after everything else: what ends the stream.  It is not
+        framed, and may be empty.
+        """
+
+    @property
+    def adoptsReplay(self) -> bool:
+        """
+        Whether a client comes back with the cursor of whatever came last, also
+        of what was replayed, as an C{EventSource} does.
+        """
+
+    def message(self, message: Message, replay: bool = False) -> bytes:
+        """
+        One message.
+
+        @param replay: Whether it is brought to a name that begins behind the
+            others.
+        """
+
+    def standing(self, cursor: Cursor) -> bytes:
+        """
+        Where the reader stands: at the beginning, and as a heartbeat.
+        """
+
+    def gap(self, cursor: Cursor, names: Sequence[str]) -> bytes:
+        """
+        These names lost messages after this cursor.
+        """
+
+    def close(self, cursor: Cursor, close: Close) -> bytes:
+        """
+        The reader is sent away.
+        """
+
+    def frame(self, pieces: Sequence[bytes]) -> bytes:
+        """
+        Make of at least one piece the bytes of one write.
+        """

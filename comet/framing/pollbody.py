@@ -1,0 +1,44 @@
+"""
+The poll body: the whole answer to a client that asks again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from comet.framing import strictjson
+from comet.framing.envelope import closeValue
+from comet.messages import Close, Cursor
+
+
+def encodePollBody(
+    cursor: Cursor,
+    envelopes: Sequence[bytes],
+    gap: Sequence[str] = (),
+    more: bool = False,
+    close: Close | None = None,
+) -> bytes:
+    """
+    The body of one answer, as JSON.
+
+    @param cursor: Where the reader stands after all that is in it.
+
+    @param envelopes: The envelopes of its messages, in order.
+
+    @param gap: The names that lost messages before the first of them.
+
+    @param more: Whether it was cut, so that asking again brings more at once.
+
+    @param close: Why the reader is sent away, or L{None}.
+    """
+    parts = [b'{"cursor":', strictjson.encode(str(cursor)), b',"messages":[']
+    parts.append(b",".join(envelopes))
+    parts.append(b"]")
+    if gap:
+        parts.append(b',"gap":' + strictjson.encode(list(gap)))
+    if more:
+        parts.append(b',"more":true')
+    if close is not None:
+        parts.append(b',"close":' + strictjson.encode(closeValue(close)))
+    parts.append(b"}")
+    return b"".join(parts)

@@ -1,0 +1,94 @@
+"""
+Tests of L{comet.framing.ndjson}.
+"""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.framing import Shape
+from comet.framing.envelope import encodeClose, encodeEnvelope, encodeGap, encodeStanding
+from comet.framing.ndjson import NDJSONShape
+from comet.messages import Close, Message
+from tests.framing.readers import (
+    CLOSES,
+    CURSOR,
+    CUTS,
+    MESSAGES,
+    NAMES,
+    ChunkReader,
+    LinesReader,
+    makeMessage,
+    readAll,
+)
+
+
+class NDJSONTests(SynchronousTestCase):
+    """
+    L{NDJSONShape}.
+    """
+
+    def test_value(self) -> None:
+        """
+        A shape is a value: equal to another exactly where its bytes are.
+        """
+        shapes = {NDJSONShape(), NDJSONShape(True), NDJSONShape(chunked=False), NDJSONShape(False)}
+        self.assertEqual(len(shapes), 3)
+
+    def test_literal(self) -> None:
+        """
+        An envelope is a line, and the lines of one write are one chunk.
+        """
+        shape: Shape = NDJSONShape()
+        piece = shape.standing(CURSOR)
+        self.assertEqual(piece, b'{"cursor":"k3f9a2-1042"}\n')
+        self.assertEqual(shape.frame([piece, piece]), b"32\r\n" + piece * 2 + b"\r\n")
+        self.assertEqual((shape.prelude, shape.coda), (b"", b"0\r\n\r\n"))
+        self.assertFalse(shape.adoptsReplay)
+
+    def test_time(self) -> None:
+        """
+        The time is told where it was asked for.
+        """
+        self.assertIn(b'"time":1700000000.123', NDJSONShape(time=True).message(makeMessage(1)))
+        self.assertNotIn(b'"time"', NDJSONShape().message(makeMessage(1)))
+
+    def test_notChunked(self) -> None:
+        """
+        Without the chunked coding the lines are all there is.
+        """
+        shape = NDJSONShape(chunked=False)
+        self.assertEqual(shape.frame([b"a\n", b"b\n"]), b"a\nb\n")
+        self.assertEqual(shape.coda, b"")
+
+    @settings(deadline=None)
+    @given(st.lists(MESSAGES, max_size=3), st.lists(NAMES, max_size=3), CLOSES, CUTS)
+    def test_anySplit(
+        self, messages: list[Message], names: list[str], close: Close, sizes: list[int]
+    ) -> None:
+        """
+        A client that decodes the chunks and splits the lines gets all the
+        envelopes back, however the stream is cut.
+        """
+        shape = NDJSONShape()
+        pieces = [shape.message(message, replay=True) for message in messages]
+        written = [
+            shape.frame([shape.standing(CURSOR)]),
+            shape.frame([*pieces, shape.gap(CURSOR, names)]),
+            shape.frame([shape.close(CURSOR, close)]),
+        ]
+        chunks, lines = ChunkReader(), LinesReader()
+        readAll(chunks, shape.prelude + b"".join(written) + shape.coda, sizes)
+        readAll(lines, chunks.body, sizes)
+        expected = [
+            encodeStanding(CURSOR),
+            *(encodeEnvelope(message, replay=True) for message in messages),
+            encodeGap(CURSOR, names),
+            encodeClose(CURSOR, close),
+        ]
+        self.assertEqual(lines.values, [json.loads(each) for each in expected])
+        self.assertEqual((lines.rest, chunks.ended, len(chunks.sizes)), (b"", True, 4))

@@ -1,0 +1,353 @@
+"""
+Tests of L{comet.framing.strictjson}.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from time import process_time
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.errors import BadMessage
+from comet.framing.strictjson import decode, encode
+from tests.framing.readers import TEXTS, VALUES
+
+
+class DecodeTests(SynchronousTestCase):
+    """
+    L{decode}.
+    """
+
+    def assertRefused(self, raw: bytes, reason: str, maxDepth: int = 64) -> None:
+        """
+        A text is not accepted, and the detail, which is not long, says why.
+        """
+        detail = self.assertRaises(BadMessage, decode, raw, maxDepth).detail
+        self.assertIn(reason, detail)
+        self.assertLess(len(detail), 500)
+
+    def test_values(self) -> None:
+        """
+        Every kind of JSON is read, also with spaces around it.
+        """
+        raw = b' {"a": [1, -2.5e3, true, false, null, "\\u00e9\\ud83d\\ude00", {}]}\r\n\t'
+        expected: Any = {"a": [1, -2500.0, True, False, None, "é\U0001f600", {}]}
+        self.assertEqual(decode(raw, 3), expected)
+        self.assertEqual(str(decode(b"-0.0", 0)), "-0.0")
+
+    def test_notJSON(self) -> None:
+        """
+        What other readers of JSON let pass is refused.
+        """
+        for raw in (
+            b"",
+            b" ",
+            b"[1,]",
+            b"{a:1}",
+            b"'a'",
+            b"01",
+            b"+1",
+            b".5",
+            b"1.",
+            b"1 2",
+            b"[1]x",
+            b"// a\n1",
+            b'"a\nb"',
+            b'"\\x41"',
+            b'"\\u12"',
+            b'"',
+            b"[",
+            b"]",
+            b"[}",
+            b"\x0b1",
+            b"\xc2\xa01",
+            b"1\0",
+            b"True",
+        ):
+            self.assertRefused(raw, "is not JSON")
+
+    def test_onlyUTF8(self) -> None:
+        """
+        Neither another encoding nor a byte order mark nor bytes that are not
+        characters are accepted.
+        """
+        for raw in ("1".encode("utf-16"), b'"\xff"', b'"\xc0\x80"', b'"\xed\xa0\x80"'):
+            self.assertRefused(raw, "UTF-8")
+        for encoding in ("utf-16-le", "utf-16-be", "utf-32-le"):
+            self.assertRefused("[1]".encode(encoding), "is not JSON")
+        self.assertRefused(b"\xef\xbb\xbf1", "byte order mark")
+
+    def test_numbers(self) -> None:
+        """
+        Numbers are finite, and integers have 64 bits, with a sign or without.
+        """
+        for number in (-(2**63), 2**64 - 1, 0, 12345678901234567890):
+            self.assertEqual(decode(str(number).encode(), 0), number)
+        for number in (-(2**63) - 1, 2**64, 10**30, -(10**19)):
+            self.assertRefused(str(number).encode(), "-2**63 to 2**64-1")
+        for raw in (
+            b"NaN",
+            b"[Infinity]",
+            b'{"a":-Infinity}',
+            b"1e400",
+            b"-1e400",
+            b"9" * 400 + b".0",
+        ):
+            self.assertRefused(raw, "not a finite number")
+
+    def test_longIntegers(self) -> None:
+        """
+        An integer of very many digits is refused without being computed.
+        """
+        self.assertRefused(b"9" * 5_000, "-2**63 to 2**64-1")
+        before = process_time()
+        self.assertRefused(b"[" + b"7" * 10_000_000 + b"]", "-2**63 to 2**64-1")
+        self.assertLess(process_time() - before, 2)
+
+    def test_surrogates(self) -> None:
+        """
+        Half of a surrogate pair is refused, in a string as in a key; a whole
+        one, and what only looks like one, is not.
+        """
+        for raw in (
+            rb'"\ud800"',
+            rb'"\uDfff"',
+            rb'["a\ude00\ud83d"]',
+            rb'{"\udabc":1}',
+            rb'"\\\ud800"',
+            rb'"\ud83d\u0041"',
+        ):
+            self.assertRefused(raw, "half of a surrogate pair")
+        self.assertEqual(decode(rb'"\ud83d\ude00"', 0), "\U0001f600")
+        self.assertEqual(decode(rb'"\\ud800"', 0), "\\ud800")
+
+    def test_depth(self) -> None:
+        """
+        There are as many levels as allowed, and not one more.
+        """
+        for depth in (1, 2, 64):
+            for left, right in ((b"[", b"]"), (b'{"a":', b"}")):
+                raw = left * depth + b"1" + right * depth
+                decode(raw, depth)
+                self.assertRefused(raw, f"more than {depth - 1} levels", depth - 1)
+        self.assertEqual(decode(b"[]", 1), [])
+        self.assertEqual(decode(b"[[],[],[]]", 2), [[], [], []])
+
+    def test_bracketsInStrings(self) -> None:
+        """
+        Brackets that are text are not levels, whatever is escaped before them.
+        """
+        for text in ("[" * 99, '"' + "[" * 99, '\\"{[[', "\\" * 9 + "[[", "]]" * 50):
+            self.assertEqual(
+                decode(json.dumps([text, {text: [1]}]).encode(), 3), [text, {text: [1]}]
+            )
+
+    def test_bracketsBehindStrings(self) -> None:
+        """
+        A string hides none of the levels behind it, also where it ends in a
+        backslash, or closes more than was open.
+        """
+        for raw in (b'["\\\\",[[[[]]]]]', b'["\\"",[[[[]]]]]', b'["]]]]",[[[[]]]]]'):
+            self.assertRefused(raw, "more than 4 levels", 4)
+            decode(raw, 5)
+
+    def test_hostile(self) -> None:
+        """
+        64 KB of whatever would be deep or slow does no harm, and takes little
+        time; ten times as much is not a hundred times slower.
+        """
+        before = process_time()
+        for part in (
+            b"[",
+            b'{"":',
+            b"[{",
+            b"[]",
+            b'"',
+            b'\\"',
+            b'"[',
+            b'["',
+            b'"\\',
+            b"][",
+            b'"",',
+        ):
+            for size in (65_536, 655_360):
+                self.assertRaises(BadMessage, decode, part * (size // len(part)), 64)
+                self.assertRaises(BadMessage, decode, b"[" + part * (size // len(part)), 64)
+        self.assertLess(process_time() - before, 10)
+
+    def test_recursion(self) -> None:
+        """
+        Where more levels are allowed than Python can go down, the error is the
+        same.
+        """
+        levels = sys.getrecursionlimit() * 100
+        self.assertRefused(b"[" * levels, "levels deep", levels)
+
+    @settings(deadline=None)
+    @given(VALUES, st.booleans(), st.sampled_from([None, 2]))
+    def test_reads(self, value: Any, isASCII: bool, indent: int | None) -> None:
+        """
+        What another writer of JSON has written is read as it was.
+        """
+        raw = json.dumps(value, ensure_ascii=isASCII, indent=indent).encode()
+        self.assertEqual(repr(decode(raw, 64)), repr(value))
+
+    @settings(deadline=None)
+    @given(st.lists(st.sampled_from([b"[", b"]", b"{", b"}", b'"', b"\\", b":", b",", b"1"])))
+    def test_anyBytes(self, parts: list[bytes]) -> None:
+        """
+        Any bytes are a value of at most so many levels, or one error; and what
+        is refused here for its depth alone is deep.
+        """
+        raw = b"".join(parts)
+        try:
+            value = decode(raw, 3)
+        except BadMessage:
+            self.assertTrue(not isJSON(raw) or depthOf(json.loads(raw)) > 3)
+        else:
+            self.assertTrue(depthOf(value) <= 3)
+
+
+class EncodeTests(SynchronousTestCase):
+    """
+    L{encode}.
+    """
+
+    def assertRefused(self, value: Any, reason: str, maxDepth: int = 64) -> None:
+        """
+        A value is not written, neither alone nor within others.
+        """
+        for holder in (value, [value], {"a": (1, value)}):
+            error = self.assertRaises(BadMessage, encode, holder, maxDepth)
+            self.assertIn(reason, error.detail)
+
+    def test_compact(self) -> None:
+        """
+        There is no space between tokens, keys stay in their order, and text is
+        UTF-8 rather than escapes.
+        """
+        value = {"b": [1, -0.0, None, True], "a": {"é": "\U0001f600\0\n"}, "c": (1,)}
+        expected = '{"b":[1,-0.0,null,true],"a":{"é":"\U0001f600\\u0000\\n"},"c":[1]}'
+        self.assertEqual(encode(value), expected.encode())
+
+    def test_safe(self) -> None:
+        """
+        What has a meaning in a page or ends a line in a script is an escape,
+        in strings as in keys.
+        """
+        value = {"</script>\u2028": ["<!--\u2029", "\\<"]}
+        expected = rb'{"\u003c/script>\u2028":["\u003c!--\u2029","\\\u003c"]}'
+        self.assertEqual(encode(value), expected)
+        self.assertEqual(encode("<"), rb'"\u003c"')
+
+    def test_numbers(self) -> None:
+        """
+        Only numbers that are read again are written.
+        """
+        for number in (-(2**63), 2**64 - 1):
+            self.assertEqual(encode(number), str(number).encode())
+        for number in (-(2**63) - 1, 2**64, 10**5_000):
+            self.assertRefused(number, "-2**63 to 2**64-1")
+        for real in (float("nan"), float("inf"), -float("inf")):
+            self.assertRefused(real, "not a finite number")
+
+    def test_types(self) -> None:
+        """
+        What JSON has no type for is not written as something else.
+        """
+        for value in (b"a", {1}, object(), 1j, range(2)):
+            self.assertRefused(value, f"nothing for a {type(value).__name__}")
+        for key in (1, None, True, 1.5, (), b"a", 10**5_000):
+            self.assertRefused({key: 1}, f"a key that is a {type(key).__name__}")
+
+    def test_surrogates(self) -> None:
+        """
+        Half of a surrogate pair has no UTF-8, and is refused.
+        """
+        for value in ("a\ud800", {"\udfff": 1}):
+            self.assertRefused(value, "half of a surrogate pair")
+
+    def test_depth(self) -> None:
+        """
+        There are as many levels as allowed, 64 by default.
+        """
+        value: Any = []
+        for _ in range(63):
+            value = [value]
+        self.assertEqual(encode(value), b"[" * 64 + b"]" * 64)
+        self.assertRefused([value], "more than 64 levels")
+        self.assertEqual(encode({"a": 1}, 1), b'{"a":1}')
+        self.assertRefused({"a": {}}, "more than 1 levels", 1)
+        self.assertEqual(encode(1, 0), b"1")
+
+    def test_cycle(self) -> None:
+        """
+        A value that holds itself, even more than once, is too deep at once.
+        """
+        value: list[Any] = []
+        value += [value, value, {"a": value}]
+        self.assertRefused(value, "levels deep")
+
+    def test_recursion(self) -> None:
+        """
+        Where more levels are allowed than Python can go down, the error is the
+        same.
+        """
+        levels = sys.getrecursionlimit() * 100
+        value: list[Any] = []
+        for _ in range(levels):
+            value = [value]
+        self.assertRaises(BadMessage, encode, value, 2 * levels)
+        # Freed from the outside to the inside, so that nothing recurses.
+        while value:
+            value = value.pop()
+
+    @settings(deadline=None)
+    @given(VALUES)
+    def test_roundTrip(self, value: Any) -> None:
+        """
+        What is written is read again as it was, here and by another reader,
+        and is the same bytes when it is written again.
+        """
+        raw = encode(value)
+        self.assertEqual(repr(decode(raw, 64)), repr(value))
+        self.assertEqual(repr(json.loads(raw)), repr(value))
+        self.assertEqual(encode(decode(raw, 64)), raw)
+
+    @settings(deadline=None)
+    @given(TEXTS)
+    def test_noBreaks(self, text: str) -> None:
+        """
+        Nothing that is written has in it what could end a line, a script or a
+        message.
+        """
+        raw = encode({text: text})
+        for byte in (*range(0x20), ord("<")):
+            self.assertFalse(bytes((byte,)) in raw)
+        for character in ("\u2028", "\u2029"):
+            self.assertFalse(character.encode() in raw)
+
+
+def isJSON(raw: bytes) -> bool:
+    """
+    Whether Python's reader takes it.
+    """
+    try:
+        json.loads(raw)
+    except ValueError:
+        return False
+    return True
+
+
+def depthOf(value: Any) -> int:
+    """
+    How many levels of arrays and objects a value has.
+    """
+    if isinstance(value, dict):
+        value = list(value.values())
+    return 1 + max(map(depthOf, value), default=0) if isinstance(value, list) else 0

@@ -1,0 +1,155 @@
+"""
+Tests of L{comet.framing.tcp}.
+"""
+
+from __future__ import annotations
+
+import json
+from time import process_time
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.framing import Shape
+from comet.framing.envelope import encodeEnvelope, encodeStanding
+from comet.framing.tcp import Line, LineDecoder, LineShape, Overlong
+from comet.messages import Message
+from tests.framing.readers import CURSOR, CUTS, MESSAGES, LinesReader, cut, readAll
+
+
+class ShapeTests(SynchronousTestCase):
+    """
+    L{LineShape}.
+    """
+
+    def test_literal(self) -> None:
+        """
+        An envelope is a line; several are written together.
+        """
+        for shape, terminator in ((LineShape(), b"\n"), (LineShape(b"\0"), b"\0")):
+            line = b'{"cursor":"k3f9a2-1042"}' + terminator
+            self.assertEqual(shape.standing(CURSOR), line)
+            self.assertEqual(shape.frame([line, line]), line * 2)
+        self.assertNotEqual(LineShape(), LineShape(b"\0"))
+        self.assertEqual((shape.prelude, shape.coda, shape.adoptsReplay), (b"", b"", False))
+
+    @settings(deadline=None)
+    @given(st.lists(MESSAGES, max_size=3), st.sampled_from([b"\n", b"\0"]), CUTS)
+    def test_anySplit(self, messages: list[Message], terminator: bytes, sizes: list[int]) -> None:
+        """
+        A client that splits the lines gets every envelope back, however the
+        stream is cut.
+        """
+        shape: Shape = LineShape(terminator, time=True)
+        stream = shape.frame([shape.standing(CURSOR), *map(shape.message, messages)])
+        reader = LinesReader(terminator)
+        readAll(reader, stream, sizes)
+        envelopes = [encodeStanding(CURSOR)]
+        envelopes += [encodeEnvelope(message, time=True) for message in messages]
+        self.assertEqual(reader.values, [json.loads(envelope) for envelope in envelopes])
+        self.assertEqual(reader.rest, b"")
+
+
+def reference(stream: bytes, maxLength: int) -> list[Line]:
+    """
+    What a decoder of a whole stream yields.
+    """
+    ends = [at for at in (stream.find(b"\n"), stream.find(b"\0")) if at >= 0]
+    if not ends:
+        return []
+    terminator = stream[min(ends) :][:1]
+    lines: list[Line] = []
+    for raw in stream.split(terminator)[:-1]:
+        line = raw[:-1] if terminator == b"\n" and raw.endswith(b"\r") else raw
+        if line:
+            lines.append(line if len(line) <= maxLength else Overlong(len(raw)))
+    return lines
+
+
+class DecoderTests(SynchronousTestCase):
+    """
+    L{LineDecoder}.
+    """
+
+    def test_lines(self) -> None:
+        """
+        Lines come without their ends, as soon as they end.
+        """
+        decoder = LineDecoder(10)
+        self.assertEqual(decoder.feed(b"on"), [])
+        self.assertIs(decoder.terminator, None)
+        self.assertEqual(decoder.feed(b"e\ntwo\r\nthr"), [b"one", b"two"])
+        self.assertEqual(decoder.terminator, b"\n")
+        self.assertEqual(decoder.feed(b"ee\n"), [b"three"])
+
+    def test_terminator(self) -> None:
+        """
+        What ended the first line ends all others, and the other character is
+        then like any.
+        """
+        for stream, terminator, lines in (
+            (b"a\0b\nc\0d\r\0", b"\0", [b"a", b"b\nc", b"d\r"]),
+            (b"a\nb\0c\nd\r\r\n", b"\n", [b"a", b"b\0c", b"d\r"]),
+        ):
+            decoder = LineDecoder(10)
+            self.assertEqual(decoder.feed(stream), lines)
+            self.assertEqual(decoder.terminator, terminator)
+
+    def test_empty(self) -> None:
+        """
+        Empty lines are left out, though the first decides about the others.
+        """
+        decoder = LineDecoder(10)
+        self.assertEqual(decoder.feed(b"\r\n\n\r\na\n\n"), [b"a"])
+        self.assertEqual(decoder.terminator, b"\n")
+
+    def test_overlong(self) -> None:
+        """
+        A line that is too long is only told of, in its place; the next ones
+        come as ever.
+        """
+        decoder = LineDecoder(3)
+        lines = [b"abc", Overlong(4), b"d", b"efg", Overlong(5), Overlong(1003), b"h"]
+        stream = b"abc\nabcd\nd\nefg\r\nefgh\r\n" + b"x" * 1003 + b"\nh\n"
+        self.assertEqual(decoder.feed(stream), lines)
+
+    def test_overlongFirst(self) -> None:
+        """
+        A first line that is too long decides about the others as any does.
+        """
+        decoder = LineDecoder(3)
+        self.assertEqual(decoder.feed(b"abcdef\0a\n\0"), [Overlong(6), b"a\n"])
+
+    @settings(deadline=None)
+    @given(
+        st.lists(st.sampled_from([b"a", b"bc", b"\n", b"\r\n", b"\0", b"\r", b"defg"])),
+        st.integers(1, 6),
+        CUTS,
+    )
+    def test_anySplit(self, parts: list[bytes], maxLength: int, sizes: list[int]) -> None:
+        """
+        The lines do not depend on how the stream is cut, and what is held is
+        never more than a line and a byte.
+        """
+        stream = b"".join(parts)
+        decoder = LineDecoder(maxLength)
+        lines: list[Line] = []
+        for piece in cut(stream, sizes):
+            lines += decoder.feed(piece)
+            self.assertTrue(len(decoder._held) <= maxLength + 1)
+        self.assertEqual(lines, reference(stream, maxLength))
+
+    def test_linear(self) -> None:
+        """
+        A line that comes byte by byte, and many lines that come at once, take
+        time in proportion to their length.
+        """
+        before = process_time()
+        decoder = LineDecoder(500_000)
+        for _ in range(500_000):
+            decoder.feed(b"a")
+        self.assertEqual(decoder.feed(b"\n"), [b"a" * 500_000])
+        self.assertEqual(decoder.feed(b"\n" * 500_000), [])
+        self.assertEqual(decoder.feed(b"a\n" * 500_000), [b"a"] * 500_000)
+        self.assertLess(process_time() - before, 10)
