@@ -1,0 +1,226 @@
+"""
+The heads and bodies of HTTP answers, as bytes.
+
+An L{Answer} is for whoever frames it; L{encodeResponse} and L{encodeHead} are
+for those who write to the connection themselves, once for many readers.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Final
+
+from attrs import frozen
+
+from comet.errors import CometError, MethodNotAllowed
+from comet.messages import Cursor, Published
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+# What every answer to a GET has.  No proxy may keep it, or change it: to
+# compress is to hold back.
+COMMON: Final[Headers] = (
+    (b"Cache-Control", b"no-store, no-transform"),
+    (b"Vary", b"Origin, Accept"),
+    (b"X-Content-Type-Options", b"nosniff"),
+)
+
+# What every answer has that does not end.  nginx buffers otherwise.
+ENDLESS: Final[Headers] = (*COMMON, (b"X-Accel-Buffering", b"no"))
+
+# The names of RFC 9110, where older versions of Python have those before it.
+_REASONS: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+# RFC 9110 5.6.2 and 5.5
+_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_UNSAFE = re.compile(rb"[\x00\r\n]")
+
+# Whoever frames an answer writes these.
+_FRAMING: Final = frozenset({b"connection", b"content-length", b"date", b"transfer-encoding"})
+
+
+@frozen
+class Answer:
+    """
+    An answer that is complete.
+
+    @ivar status: The HTTP status.
+
+    @ivar headers: Names and values, without those that frame the answer or
+        give its date.
+
+    @ivar body: The body.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def reason(status: int) -> str:
+    """
+    The reason phrase of an HTTP status; empty where it has none.
+    """
+    if status in _REASONS:
+        return _REASONS[status]
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def problem(error: CometError) -> Answer:
+    """
+    The answer that tells an error.
+    """
+    headers = [(b"Content-Type", b"application/problem+json"), *COMMON]
+    if error.retryAfter is not None:
+        # RFC 9110 10.2.3: whole seconds.
+        headers.append((b"Retry-After", b"%d" % max(1, math.ceil(error.retryAfter))))
+    if isinstance(error, MethodNotAllowed):
+        # RFC 9110 15.5.6
+        headers.append((b"Allow", ", ".join(error.allowed).encode("ascii")))
+    if error.status == 401:
+        # RFC 9110 15.5.2
+        headers.append((b"WWW-Authenticate", b"Bearer"))
+    body = _encodeJSON(
+        {
+            "type": "about:blank",
+            # RFC 9457 4.2.1: the title of about:blank is the status's.
+            "title": reason(error.status),
+            "status": error.status,
+            "detail": error.detail,
+            "code": error.code,
+        }
+    )
+    return Answer(error.status, tuple(headers), body)
+
+
+def publishedAnswer(result: Published) -> Answer:
+    """
+    The answer to a message that is stored in each of its channels.
+    """
+    channels = {
+        channel: str(Cursor(result.epoch, position))
+        for channel, position in result.positions.items()
+    }
+    return _created({"cursor": str(result.cursor), "channels": channels})
+
+
+def batchAnswer(results: Sequence[Published]) -> Answer:
+    """
+    The answer to a batch that is stored.
+
+    @param results: What became of each line, in their order; at least one.
+    """
+    cursors = [result.cursor for result in results]
+    # Only cursors of one epoch are ordered.
+    highest = max(cursor for cursor in cursors if cursor.epoch == cursors[-1].epoch)
+    return _created({"cursor": str(highest), "cursors": [str(cursor) for cursor in cursors]})
+
+
+def encodeResponse(
+    version: tuple[int, int],
+    status: int,
+    headers: Iterable[tuple[bytes, bytes]],
+    body: bytes,
+    persistent: bool,
+    date: bytes,
+) -> bytes:
+    """
+    Encode a whole response of HTTP/1.
+
+    @param version: The version of the request.
+
+    @param headers: Names and values, without those that frame the response
+        or give its date.
+
+    @param persistent: Whether the connection stays.
+
+    @param date: When the response is made, as HTTP writes it.
+
+    @raise ValueError: If a header could end its line or is not for the caller
+        to give, or there is a body where the status allows none.
+    """
+    framing = []
+    # RFC 9110 8.6 and 15.4.5: there is no length to tell where no body can be.
+    if status not in (204, 304):
+        framing.append((b"Content-Length", b"%d" % len(body)))
+    elif body:
+        raise ValueError(f"a response of status {status} has no body")
+    if not persistent:
+        framing.append((b"Connection", b"close"))
+    elif version < (1, 1):
+        # RFC 9112 9.3: without it the client would not believe it.
+        framing.append((b"Connection", b"keep-alive"))
+    return _encodeHead(status, date, headers, framing) + body
+
+
+def encodeHead(
+    version: tuple[int, int],
+    status: int,
+    headers: Iterable[tuple[bytes, bytes]],
+    chunked: bool,
+    persistent: bool,
+    date: bytes,
+) -> bytes:
+    """
+    Encode the head of a response of HTTP/1 whose length is not known.
+
+    @param version: The version of the request.
+
+    @param headers: Names and values, without those that frame the response
+        or give its date.
+
+    @param chunked: Whether the body comes in chunks; otherwise it ends with
+        the connection.
+
+    @param persistent: Whether the connection stays after the last chunk.
+
+    @param date: When the response is made, as HTTP writes it.
+
+    @raise ValueError: If a header could end its line or is not for the caller
+        to give, or the client cannot understand chunks.
+    """
+    framing = []
+    if chunked:
+        # RFC 9112 6.1
+        if version < (1, 1):
+            raise ValueError("a client of HTTP/1.0 does not understand chunks")
+        framing.append((b"Transfer-Encoding", b"chunked"))
+    if not (chunked and persistent):
+        framing.append((b"Connection", b"close"))
+    return _encodeHead(status, date, headers, framing)
+
+
+def _created(value: object) -> Answer:
+    headers = ((b"Content-Type", b"application/json"), *COMMON)
+    return Answer(201, headers, _encodeJSON(value))
+
+
+def _encodeJSON(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def _encodeHead(
+    status: int,
+    date: bytes,
+    headers: Iterable[tuple[bytes, bytes]],
+    framing: Iterable[tuple[bytes, bytes]],
+) -> bytes:
+    given = list(headers)
+    for name, _ in given:
+        if name.lower() in _FRAMING:
+            raise ValueError(f"{name!r} is not among the headers that may be given")
+    # RFC 9112 2.3: the version is that of the server, whatever the client's.
+    lines = [b"HTTP/1.1 %d %s" % (status, reason(status).encode("ascii"))]
+    # RFC 9110 6.6.1
+    for name, value in ((b"Date", date), *given, *framing):
+        if not _TOKEN.fullmatch(name) or _UNSAFE.search(value):
+            raise ValueError(f"{name!r} with {value!r} cannot be a header")
+        lines.append(name + b": " + value)
+    return b"\r\n".join([*lines, b"", b""])

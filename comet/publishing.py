@@ -1,0 +1,389 @@
+"""
+From what a publisher says, in the body of a request, a line of a batch, a
+command or a Python value, to the L{Publication} that is stored.
+
+Everything is checked here, for size, form and count, but who may publish to
+which channel: that is asked of the publication afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from reprlib import Repr
+from typing import Any, Final
+
+from attrs import frozen
+
+from comet.channels import parseChannel, parseEvent
+from comet.errors import BadChannel, BadMessage, BadRequest, KeyReused, TooLarge
+from comet.framing.strictjson import decode, encode
+from comet.messages import Publication
+
+_BATCH_TYPE: Final = "application/x-ndjson"
+_FORM_TYPE: Final = "application/x-www-form-urlencoded"
+_BASE64: Final = "base64"
+
+# RFC 9110 8.3.1: a media type is two tokens (5.6.2) around a slash; parameters
+# follow a semicolon.
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_MEDIA_TYPE = re.compile(rf"[ \t]*({_TOKEN}/{_TOKEN})[ \t]*(?:;.*)?")
+_KEY = re.compile(r"[\x20-\x7e]{1,128}")
+# RFC 8259 2: what may stand around a JSON value.
+_WHITE_SPACE: Final = b" \t\r\n"
+
+_brief = Repr()
+_brief.maxlevel = 2
+
+
+@frozen
+class Limits:
+    """
+    How much one publisher may say at once.
+
+    @ivar maxMessage: The size of one message, in bytes, as L{measure} counts
+        them.
+
+    @ivar maxDepth: How many arrays and objects of a message's data may be in
+        one another.
+
+    @ivar maxBatch: How many lines a batch may have.
+
+    @ivar maxChannels: How many channels one publication may go to, and how
+        many names one command may name.
+    """
+
+    maxMessage: int = 65536
+    maxDepth: int = 64
+    maxBatch: int = 1000
+    maxChannels: int = 100
+
+    @property
+    def maxBatchBytes(self) -> int:
+        """
+        The size of a whole batch, in bytes.
+        """
+        return 64 * self.maxMessage
+
+
+def shown(value: Any) -> str:
+    """
+    A value as the detail of an error shows it: at most 64 characters, however
+    large the value is.
+    """
+    return (repr(value[:64]) if isinstance(value, str) else _brief.repr(value))[:64]
+
+
+def checkKey(key: Any) -> str:
+    """
+    Make sure of an idempotency key.
+
+    @raise BadRequest: If C{key} is not a string of 1 to 128 printable ASCII
+        characters.
+    """
+    if not isinstance(key, str) or _KEY.fullmatch(key) is None:
+        raise BadRequest(
+            f"{shown(key)} is not an idempotency key: 1 to 128 printable ASCII characters"
+        )
+    return key
+
+
+def readBody(
+    channels: Sequence[str],
+    contentType: str | None,
+    body: bytes,
+    limits: Limits,
+    event: str | None = None,
+    key: str | None = None,
+    publisher: str = "",
+) -> Publication:
+    """
+    Read the body of a request that publishes one message.
+
+    The media type says what the body is, its parameters say nothing:
+    C{application/json}, and every type that ends in C{+json}, is a JSON value;
+    C{text/*}, a form, and a body without a type is text in UTF-8; everything
+    else, also what is not a media type, is bytes.
+
+    @param channels: The names as they were asked for, decoded; one that comes
+        twice counts once.
+
+    @param contentType: The value of C{Content-Type}, or L{None}.
+
+    @param event: The name of the event, not yet checked.
+
+    @param key: The idempotency key, not yet checked.
+
+    @raise TooLarge: If the body, or the JSON that it holds, has more bytes than
+        the limit.
+
+    @raise BadChannel: If one of the names is not the name of a channel.
+
+    @raise BadRequest: If there is no channel, if there are too many, or if the
+        key is not one.
+
+    @raise BadMessage: If the body is not what its type says, or the name of the
+        event is not one.
+    """
+    _checkSize(len(body), limits)
+    kind = _mediaType(contentType)
+    value: Any
+    if _isJSON(kind):
+        value = decode(body, limits.maxDepth)
+    elif kind in ("", _FORM_TYPE) or kind.startswith("text/"):
+        value = _text(body)
+    else:
+        value = body
+    return fromValue(channels, value, limits, event, key, publisher)
+
+
+def readBatch(
+    contentType: str | None, body: bytes, limits: Limits, publisher: str = ""
+) -> list[Publication]:
+    """
+    Read a body of one message a line.  Either every line is good, or none is
+    returned.
+
+    Blank lines are skipped.  They count as lines, except at the end, so that
+    the cost of a body is known before any of it is read.  A key may come twice
+    only with the same message to the same channel.
+
+    @return: What each line says, in order.
+
+    @raise BadRequest: If the type is not C{application/x-ndjson}, if there is
+        no line, or if there are too many.
+
+    @raise TooLarge: If the body, or the message of a line, has more bytes than
+        the limit.
+
+    @raise KeyReused: If a key comes twice, with different messages.
+
+    @raise BadChannel: As in L{readObject}; with every error that a line causes,
+        the detail names the line, counted from 1.
+
+    @raise BadMessage: As in L{readObject}, or if a line is not a JSON object.
+    """
+    if _mediaType(contentType) != _BATCH_TYPE:
+        given = "no content type" if contentType is None else shown(contentType)
+        raise BadRequest(f"{given}: a batch is {_BATCH_TYPE}, a message a line")
+    if len(body) > limits.maxBatchBytes:
+        raise TooLarge(
+            f"the batch has {len(body)} bytes; at most {limits.maxBatchBytes} are allowed"
+        )
+    body = body.rstrip(_WHITE_SPACE)
+    if not body:
+        raise BadRequest("the batch is empty; it needs at least one line")
+    count = body.count(b"\n") + 1
+    if count > limits.maxBatch:
+        raise BadRequest(f"the batch has {count} lines; at most {limits.maxBatch} are allowed")
+    return _readLines(body.split(b"\n"), limits, publisher)
+
+
+def readObject(fields: Mapping[str, Any], limits: Limits, publisher: str = "") -> Publication:
+    """
+    Read a message from an object with the keys C{channel} and C{data}, and
+    perhaps C{event}, C{encoding} and C{key}.  Other keys are ignored.  A
+    C{null} is a value like any other, not the absence of one.
+
+    @raise BadMessage: If C{channel} or C{data} is missing, or the data, the
+        event or the encoding is not of the form agreed.
+
+    @raise BadChannel: If C{channel} is not the name of one channel.
+
+    @raise BadRequest: If the key is not one.
+
+    @raise TooLarge: If the data have more bytes than the limit.
+    """
+    for name in ("channel", "data"):
+        if name not in fields:
+            raise BadMessage(f"{name!r} is missing; a message needs 'channel' and 'data'")
+    channel = fields["channel"]
+    if not isinstance(channel, str):
+        raise BadChannel(f"{shown(channel)} is not the name of a channel, which is a string")
+    event = fields.get("event")
+    if "event" in fields and not isinstance(event, str):
+        raise BadMessage(f"{shown(event)} is not the name of an event, which is a string")
+    key = checkKey(fields["key"]) if "key" in fields else None
+    value = fields["data"]
+    if "encoding" in fields:
+        value = _decodeBase64(fields["encoding"], value)
+    return fromValue((channel,), value, limits, event, key, publisher)
+
+
+def fromValue(
+    channels: str | Sequence[str],
+    value: Any,
+    limits: Limits,
+    event: str | None = None,
+    key: str | None = None,
+    publisher: str = "",
+) -> Publication:
+    """
+    Make a publication of a Python value.
+
+    @param channels: The names, or the one name.
+
+    @param value: Bytes, which are carried as base64, or anything that JSON can
+        say.
+
+    @raise BadChannel: If one of the names is not the name of a channel.
+
+    @raise BadRequest: If there is no channel, if there are too many, or if the
+        key is not one.
+
+    @raise BadMessage: If JSON cannot say C{value}, or the name of the event is
+        not one.
+
+    @raise TooLarge: If L{measure} counts more bytes than the limit.
+    """
+    names = _checkChannels((channels,) if isinstance(channels, str) else channels, limits)
+    if event is not None:
+        event = parseEvent(event)
+    if key is not None:
+        key = checkKey(key)
+    encoding = None
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        value = bytes(value)
+        payload = b'"' + b64encode(value) + b'"'
+        encoding = _BASE64
+    else:
+        payload = encode(value, limits.maxDepth)
+    # The payload is never smaller than what is measured, so that most messages
+    # need no measuring.
+    if len(payload) > limits.maxMessage:
+        _checkSize(measure(value, payload), limits)
+    return Publication(names, payload, event, encoding, publisher, key)
+
+
+def measure(value: Any, payload: bytes) -> int:
+    """
+    The size of a message's data, in bytes: of a string its UTF-8, of bytes
+    their number, of any other value its JSON without a space between tokens.
+    That C{<}, U+2028 and U+2029 are written as escapes does not count, since
+    the publisher did not choose it.
+
+    @param payload: The value as L{Publication.payload}.
+    """
+    if isinstance(value, str):
+        return len(value.encode("utf-8"))
+    if isinstance(value, bytes):
+        return len(value)
+    # An escaped backslash before "u003c" is not the escape of "<".
+    bare = payload.replace(b"\\\\", b"..")
+    escaped = 5 * bare.count(b"\\u003c") + 3 * (bare.count(b"\\u2028") + bare.count(b"\\u2029"))
+    return len(payload) - escaped
+
+
+def fingerprint(publication: Publication) -> bytes:
+    """
+    16 bytes that stand for what is published: the same for the same data, event
+    and encoding, whatever the channels, the publisher and the key.  The order
+    of an object's keys makes a difference.
+    """
+    digest = blake2b(digest_size=16)
+    for part in (publication.event, publication.encoding):
+        # Neither is ever empty, so that empty may stand for none.
+        raw = b"" if part is None else part.encode("utf-8")
+        digest.update(len(raw).to_bytes(8, "big") + raw)
+    digest.update(publication.payload)
+    return digest.digest()
+
+
+def keyScope(publication: Publication) -> tuple[str, tuple[str, ...], str] | None:
+    """
+    What makes two idempotency keys the same one: the publisher, the channels in
+    whatever order, and the key itself; or L{None} where there is no key.
+    """
+    if publication.key is None:
+        return None
+    return (publication.publisher, tuple(sorted(publication.channels)), publication.key)
+
+
+def _mediaType(contentType: str | None) -> str:
+    """
+    The media type in lower case; empty for none, C{"?"} for what is not one.
+    """
+    if contentType is None or not contentType.strip(" \t"):
+        return ""
+    found = _MEDIA_TYPE.fullmatch(contentType)
+    return "?" if found is None else found[1].lower()
+
+
+def _isJSON(kind: str) -> bool:
+    # RFC 6839 3.1: a type that ends in "+json" can be read as JSON.
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def _checkSize(size: int, limits: Limits) -> None:
+    if size > limits.maxMessage:
+        raise TooLarge(f"the message has {size} bytes; at most {limits.maxMessage} are allowed")
+
+
+def _checkChannels(channels: Sequence[str], limits: Limits) -> tuple[str, ...]:
+    # A name is parsed once however often it comes, and none if there are too many.
+    names = dict.fromkeys(channels)
+    if not 1 <= len(names) <= limits.maxChannels:
+        raise BadRequest(f"{len(names)} channels were named; 1 to {limits.maxChannels} are allowed")
+    return tuple(map(parseChannel, names))
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadMessage(
+            f"{shown(body[error.start : error.end])} at byte {error.start} is not UTF-8; "
+            "bytes are published with a content type such as application/octet-stream"
+        ) from None
+
+
+def _decodeBase64(encoding: Any, data: Any) -> bytes:
+    if encoding != _BASE64:
+        raise BadMessage(f"{shown(encoding)} is not an encoding; the only one is 'base64'")
+    if not isinstance(data, str):
+        raise BadMessage(f"{shown(data)} is not base64, which is a string")
+    try:
+        decoded = b64decode(data, validate=True)
+    except ValueError:
+        decoded = b""
+    # RFC 4648 3.3, 3.5: no characters outside of the alphabet, and the bits
+    # that pad are zero; so that the same bytes are always the same text.
+    if b64encode(decoded).decode("ascii") != data:
+        raise BadMessage(
+            f"{shown(data)} is not base64: A-Z, a-z, 0-9, '+' and '/', padded with '='"
+        )
+    return decoded
+
+
+def _readLines(lines: Sequence[bytes], limits: Limits, publisher: str) -> list[Publication]:
+    publications = []
+    keys: dict[tuple[str, tuple[str, ...], str], tuple[int, bytes]] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip(_WHITE_SPACE):
+            continue
+        try:
+            publication = _readLine(line, limits, publisher)
+        except (BadChannel, BadMessage, BadRequest, TooLarge) as error:
+            raise type(error)(f"line {number}: {error.detail}") from None
+        publications.append(publication)
+        scope = keyScope(publication)
+        if scope is None:
+            continue
+        mark = fingerprint(publication)
+        first, known = keys.setdefault(scope, (number, mark))
+        if known != mark:
+            raise KeyReused(
+                f"line {number}: the key {shown(publication.key)} is that of line {first}, "
+                "which has another message; use a key of its own for each"
+            )
+    return publications
+
+
+def _readLine(line: bytes, limits: Limits, publisher: str) -> Publication:
+    # The object around the data is one level more.
+    fields = decode(line, limits.maxDepth + 1)
+    if not isinstance(fields, dict):
+        raise BadMessage(f"{shown(fields)} is not an object with 'channel' and 'data'")
+    return readObject(fields, limits, publisher)

@@ -1,0 +1,36 @@
+"""
+Heads of requests, for tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from comet.requests import Head
+
+Values = bytes | Sequence[bytes]
+
+
+def makeHead(
+    query: bytes = b"",
+    headers: Mapping[str, Values] | None = None,
+    *,
+    method: bytes = b"GET",
+    segments: tuple[bytes, ...] = (b"news",),
+    version: tuple[int, int] = (1, 1),
+    isSecure: bool = False,
+    **more: Values,
+) -> Head:
+    """
+    Make the head of a request.
+
+    @param headers: One value or several by the name of the header; C{more} are
+        headers too.
+    """
+    byName = {
+        name.lower().encode("ascii"): [values] if isinstance(values, bytes) else list(values)
+        for name, values in {**(headers or {}), **more}.items()
+    }
+    return Head(
+        method, segments, query, version, lambda name: byName.get(name.lower(), []), isSecure
+    )

@@ -1,0 +1,314 @@
+"""
+The heads and bodies of HTTP answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet import errors
+from comet.answers import (
+    COMMON,
+    ENDLESS,
+    batchAnswer,
+    encodeHead,
+    encodeResponse,
+    problem,
+    publishedAnswer,
+    reason,
+)
+from comet.messages import Published
+
+DATE = b"Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+def leaves(tree: type[errors.CometError]) -> Iterator[type[errors.CometError]]:
+    """
+    The errors that are derived from one.
+    """
+    for error in tree.__subclasses__():
+        yield error
+        yield from leaves(error)
+
+
+class CommonTests(SynchronousTestCase):
+    """
+    The headers that all answers have.
+    """
+
+    def test_common(self) -> None:
+        """
+        No answer is kept, changed or guessed at.
+        """
+        self.assertEqual(
+            dict(COMMON),
+            {
+                b"Cache-Control": b"no-store, no-transform",
+                b"Vary": b"Origin, Accept",
+                b"X-Content-Type-Options": b"nosniff",
+            },
+        )
+
+    def test_endless(self) -> None:
+        """
+        What does not end is not buffered either.
+        """
+        self.assertEqual(ENDLESS, (*COMMON, (b"X-Accel-Buffering", b"no")))
+
+
+class ReasonTests(SynchronousTestCase):
+    """
+    Reason phrases.
+    """
+
+    def test_names(self) -> None:
+        """
+        The phrases are those of RFC 9110, in every version of Python.
+        """
+        self.assertEqual(reason(200), "OK")
+        self.assertEqual(reason(413), "Content Too Large")
+        self.assertEqual(reason(421), "Misdirected Request")
+        self.assertEqual(reason(422), "Unprocessable Content")
+
+    def test_unknown(self) -> None:
+        """
+        A status without a name has an empty phrase.
+        """
+        self.assertEqual(reason(299), "")
+
+
+class ProblemTests(SynchronousTestCase):
+    """
+    Errors as answers.
+    """
+
+    def test_body(self) -> None:
+        """
+        The body is a problem of no type of its own, so its title is that of
+        the status.
+        """
+        answer = problem(errors.BadChannel("'a*' is not \u2028 <a> \ud800 channel"))
+        self.assertEqual(answer.status, 400)
+        self.assertEqual(
+            json.loads(answer.body),
+            {
+                "type": "about:blank",
+                "title": "Bad Request",
+                "status": 400,
+                "detail": "'a*' is not \u2028 <a> \ud800 channel",
+                "code": "badChannel",
+            },
+        )
+        self.assertEqual(answer.headers, ((b"Content-Type", b"application/problem+json"), *COMMON))
+
+    def test_every(self) -> None:
+        """
+        Every error has an answer with its status and code, and a title.
+        """
+        for kind in leaves(errors.CometError):
+            if kind is errors.MethodNotAllowed:
+                continue
+            answer = problem(kind("detail"))
+            body = json.loads(answer.body)
+            self.assertEqual(answer.status, kind.status)
+            self.assertEqual((body["status"], body["code"]), (kind.status, kind.code))
+            self.assertTrue(body["title"])
+
+    def test_retryAfter(self) -> None:
+        """
+        When to come back is told in whole seconds, never too early, and at
+        least one.
+        """
+        for retryAfter, told in ((0.0, b"1"), (0.2, b"1"), (1.0, b"1"), (2.1, b"3"), (60, b"60")):
+            for kind in (errors.TooMany, errors.Unavailable):
+                headers = dict(problem(kind("detail", retryAfter)).headers)
+                self.assertEqual(headers[b"Retry-After"], told)
+        self.assertNotIn(b"Retry-After", dict(problem(errors.Unknown("detail")).headers))
+
+    def test_allow(self) -> None:
+        """
+        Where the method is not allowed, those that are are told.
+        """
+        answer = problem(errors.MethodNotAllowed("detail", ["GET", "HEAD"]))
+        self.assertEqual(answer.status, 405)
+        self.assertEqual(dict(answer.headers)[b"Allow"], b"GET, HEAD")
+
+    def test_authenticate(self) -> None:
+        """
+        Where a credential is needed, and only there, its kind is told.
+        """
+        headers = dict(problem(errors.Unauthorized("detail")).headers)
+        self.assertEqual(headers[b"WWW-Authenticate"], b"Bearer")
+        self.assertNotIn(b"WWW-Authenticate", dict(problem(errors.Forbidden("detail")).headers))
+
+
+class PublishedTests(SynchronousTestCase):
+    """
+    The answers to publishers.
+    """
+
+    def test_one(self) -> None:
+        """
+        Every channel has its cursor, and the highest stands for all.
+        """
+        answer = publishedAnswer(Published("k3f9a2", {"news": 1042, "a/é": 1041}))
+        self.assertEqual(answer.status, 201)
+        self.assertEqual(
+            answer.body,
+            b'{"cursor":"k3f9a2-1042","channels":{"news":"k3f9a2-1042","a/\\u00e9":"k3f9a2-1041"}}',
+        )
+        self.assertEqual(answer.headers, ((b"Content-Type", b"application/json"), *COMMON))
+
+    def test_batch(self) -> None:
+        """
+        Every line has its cursor, in their order, and the highest by number
+        stands for all.
+        """
+        results = [Published("k3", {"a": position}) for position in (9, 10, 8)]
+        answer = batchAnswer(results)
+        self.assertEqual(answer.status, 201)
+        self.assertEqual(answer.body, b'{"cursor":"k3-10","cursors":["k3-9","k3-10","k3-8"]}')
+
+    def test_epochs(self) -> None:
+        """
+        Where an epoch ended within a batch, the highest is one of the last
+        line's.
+        """
+        answer = batchAnswer([Published("z", {"a": 900}), Published("a", {"a": 1})])
+        self.assertEqual(json.loads(answer.body)["cursor"], "a-1")
+
+
+class ResponseTests(SynchronousTestCase):
+    """
+    Whole responses of HTTP/1.
+    """
+
+    def test_whole(self) -> None:
+        """
+        A response has its status, its date, the headers that were given, and
+        the length of its body.
+        """
+        self.assertEqual(
+            encodeResponse((1, 1), 200, [(b"ETag", b'"k3-7"')], b"{}", True, DATE),
+            b"HTTP/1.1 200 OK\r\n"
+            b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+            b'ETag: "k3-7"\r\n'
+            b"Content-Length: 2\r\n"
+            b"\r\n"
+            b"{}",
+        )
+
+    def test_noBody(self) -> None:
+        """
+        Where there can be no body there is no length, and a body is refused.
+        """
+        for status in (204, 304):
+            response = encodeResponse((1, 1), status, [], b"", True, DATE)
+            self.assertNotIn(b"Content-Length", response)
+            self.assertTrue(response.endswith(b"\r\n\r\n"))
+            self.assertRaises(ValueError, encodeResponse, (1, 1), status, [], b"x", True, DATE)
+
+    def test_persistent(self) -> None:
+        """
+        Of the connection is told what is not the rule in the client's version;
+        the version of the response is the server's.
+        """
+        for version, persistent, told in (
+            ((1, 1), True, None),
+            ((1, 1), False, b"Connection: close\r\n"),
+            ((1, 0), True, b"Connection: keep-alive\r\n"),
+            ((1, 0), False, b"Connection: close\r\n"),
+        ):
+            response = encodeResponse(version, 200, [], b"", persistent, DATE)
+            self.assertTrue(response.startswith(b"HTTP/1.1 200 OK\r\n"))
+            self.assertEqual(response.count(b"Connection: "), 0 if told is None else 1)
+            self.assertIn(told or b"", response)
+
+    @settings(deadline=None)
+    @given(
+        st.lists(st.tuples(st.from_regex(rb"\AX-[A-Za-z0-9]{1,8}\Z"), st.binary())),
+        st.binary(),
+    )
+    def test_inverse(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """
+        What a response was made of is read from it, or it could not be made:
+        no value ends its line.
+        """
+        try:
+            response = encodeResponse((1, 1), 200, headers, body, True, DATE)
+        except ValueError:
+            self.assertTrue(any(set(value) & {0, 10, 13} for _, value in headers))
+            return
+        head, _, rest = response.partition(b"\r\n\r\n")
+        self.assertEqual(rest, body)
+        lines = [tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")[2:-1]]
+        self.assertEqual(lines, headers)
+
+
+class HeadTests(SynchronousTestCase):
+    """
+    The heads of responses that do not end.
+    """
+
+    def test_chunked(self) -> None:
+        """
+        The chunks are told of, and no length is.
+        """
+        self.assertEqual(
+            encodeHead((1, 1), 200, [(b"Content-Type", b"text/event-stream")], True, True, DATE),
+            b"HTTP/1.1 200 OK\r\n"
+            b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+            b"Content-Type: text/event-stream\r\n"
+            b"Transfer-Encoding: chunked\r\n"
+            b"\r\n",
+        )
+
+    def test_closing(self) -> None:
+        """
+        What is not chunked ends with the connection, whatever was wanted, and
+        what is chunked may.
+        """
+        for chunked, persistent in ((False, False), (False, True), (True, False)):
+            head = encodeHead((1, 1), 200, [], chunked, persistent, DATE)
+            self.assertEqual(head.count(b"Connection: close\r\n"), 1)
+            self.assertEqual(b"Transfer-Encoding: chunked\r\n" in head, chunked)
+
+    def test_old(self) -> None:
+        """
+        A client of HTTP/1.0 never gets chunks.
+        """
+        self.assertRaises(ValueError, encodeHead, (1, 0), 200, [], True, True, DATE)
+        self.assertNotIn(b"chunked", encodeHead((1, 0), 200, [], False, False, DATE))
+
+    def test_split(self) -> None:
+        """
+        No header can end its line or begin another, the date no more than the
+        others.
+        """
+        for name, value in (
+            (b"X-A", b"a\r\nX-B: b"),
+            (b"X-A", b"a\nb"),
+            (b"X-A", b"a\rb"),
+            (b"X-A", b"a\0b"),
+            (b"X-A\r\nX-B", b"b"),
+            (b"X-A\n", b"b"),
+            (b"X-A: b\r\nX-B", b"b"),
+            (b"X A", b"b"),
+            (b"", b"b"),
+        ):
+            self.assertRaises(
+                ValueError, encodeHead, (1, 1), 200, [(name, value)], True, True, DATE
+            )
+        self.assertRaises(ValueError, encodeHead, (1, 1), 200, [], True, True, b"now\r\nX-A: b")
+
+    def test_framing(self) -> None:
+        """
+        What frames the response, and its date, cannot be given twice.
+        """
+        for name in (b"Connection", b"Content-length", b"DATE", b"Transfer-Encoding"):
+            self.assertRaises(ValueError, encodeHead, (1, 1), 200, [(name, b"1")], True, True, DATE)

@@ -1,0 +1,397 @@
+"""
+Tests for L{comet.commands}.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.commands import (
+    Command,
+    CommandError,
+    Id,
+    Ping,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+    encodeError,
+    encodeOK,
+    readCommand,
+)
+from comet.errors import (
+    BadChannel,
+    BadCursor,
+    BadMessage,
+    BadRequest,
+    CometError,
+    Internal,
+    TooLarge,
+    Unavailable,
+)
+from comet.messages import (
+    At,
+    Beginning,
+    Cursor,
+    Earliest,
+    Last,
+    Now,
+    Publication,
+    Since,
+)
+from comet.publishing import Limits
+from tests.test_publishing import characters, nested, values
+
+LIMITS = Limits()
+SMALL = Limits(maxMessage=10, maxDepth=2, maxBatch=3, maxChannels=2)
+
+ids = st.none() | st.integers(-(2**63), 2**64 - 1) | st.text(characters, max_size=128)
+names = st.lists(
+    st.sampled_from(["a", "news", "chat/a", "chat/*", "**", "$stats", "é"]),
+    min_size=1,
+    unique=True,
+)
+beginnings: st.SearchStrategy[Beginning] = (
+    st.builds(Now)
+    | st.builds(Earliest)
+    | st.builds(Last, st.integers(1, 10**9 - 1))
+    | st.builds(
+        At,
+        st.builds(
+            Cursor, st.from_regex(r"[a-z0-9]{6}", fullmatch=True), st.integers(0, 10**19 - 1)
+        ),
+    )
+)
+
+
+def spell(beginning: Beginning) -> str:
+    """
+    A place to begin at, as a client writes it.
+    """
+    if isinstance(beginning, At):
+        return str(beginning.cursor)
+    if isinstance(beginning, Last):
+        return f"-{beginning.count}"
+    return "earliest" if isinstance(beginning, Earliest) else "now"
+
+
+def read(fields: Any, limits: Limits = LIMITS) -> Command:
+    """
+    Read a command from what its JSON stands for.
+    """
+    return readCommand(json.dumps(fields).encode(), limits, "me")
+
+
+class ReadTests(SynchronousTestCase):
+    """
+    L{readCommand}, whatever the command.
+    """
+
+    def refuse(self, raw: bytes, kind: type[CometError], limits: Limits = LIMITS) -> CommandError:
+        """
+        Make sure that a command is refused.
+        """
+        refused: CommandError = self.assertRaises(CommandError, readCommand, raw, limits)
+        self.assertIs(type(refused.error), kind)
+        self.assertEqual(str(refused), refused.error.detail)
+        return refused
+
+    def test_notAnObject(self) -> None:
+        """
+        What is not a JSON object is not a message, and has no id.
+        """
+        for raw in (b"", b"{", b"[]", b'"ping"', b"null", b"\xff", b'{"ping":1e400}', b"{} {}"):
+            self.assertIsNone(self.refuse(raw, BadMessage).id)
+
+    def test_oneCommand(self) -> None:
+        """
+        None, several or an unknown one is a bad request, and the detail names
+        those that there are.
+        """
+        for raw in (
+            b'{"id":1}',
+            b'{"id":1,"presence":"a"}',
+            b'{"id":1,"Ping":1}',
+            b'{"id":1,"ping":1,"subscribe":["a"]}',
+        ):
+            refused = self.refuse(raw, BadRequest)
+            self.assertEqual(refused.id, 1)
+            self.assertIn("subscribe, unsubscribe, publish, ping", refused.error.detail)
+
+    def test_id(self) -> None:
+        """
+        An id is a short string or an integer of 64 bits, or is not there.
+        """
+        self.assertEqual(read({"ping": 1}), Ping(None, 1))
+        for id in ("", "a", "i" * 128, "é" * 128, 0, -1, -(2**63), 2**64 - 1):
+            self.assertEqual(read({"id": id, "ping": 1}), Ping(id, 1))
+
+    def test_badID(self) -> None:
+        """
+        Anything else is a bad request, and is not echoed.
+        """
+        for raw in (b"null", b"true", b"1.0", b"[]", b"{}", b'"%s"' % (b"i" * 129)):
+            refused = self.refuse(b'{"ping":1,"id":' + raw + b"}", BadRequest)
+            self.assertIsNone(refused.id)
+
+    def test_idOfError(self) -> None:
+        """
+        What is wrong with a command is told by its id.
+        """
+        for id in ("a", 7):
+            for fields in ({"subscribe": 1}, {"unsubscribe": 1}, {"publish": "*", "data": 1}, {}):
+                raw = json.dumps({"id": id, **fields}).encode()
+                refused = self.assertRaises(CommandError, readCommand, raw, LIMITS)
+                self.assertEqual(refused.id, id)
+
+    def test_depth(self) -> None:
+        """
+        A command is at most two levels deeper than a message's data.
+        """
+        self.assertEqual(read({"ping": nested(65)}), Ping(None, nested(65)))
+        self.refuse(json.dumps({"ping": nested(66)}).encode(), BadMessage)
+
+    @settings(deadline=None)
+    @given(
+        st.binary(max_size=100)
+        | values.map(lambda value: json.dumps(value).encode())
+        | st.dictionaries(
+            st.sampled_from(
+                "id subscribe since unsubscribe publish data event key encoding ping".split()
+            ),
+            values | names | st.just({"a": "-1"}) | st.sampled_from(["a", "now", "base64"]),
+        ).map(lambda fields: json.dumps(fields).encode())
+    )
+    def test_hostile(self, raw: bytes) -> None:
+        """
+        Whatever comes, it is a command or an error that can be told, with an
+        answer that is JSON and on one line.
+        """
+        try:
+            command = readCommand(raw, SMALL)
+        except CommandError as refused:
+            self.assertEqual(refused.error.status // 100, 4)
+            answer = encodeError(refused.id, refused.error)
+            self.assertNotIn(b"\n", answer)
+            self.assertEqual(json.loads(answer)["error"]["code"], refused.error.code)
+        else:
+            self.assertEqual(command.id, json.loads(raw).get("id"))
+
+
+class SubscribeTests(SynchronousTestCase):
+    """
+    C{subscribe} and C{unsubscribe}.
+    """
+
+    def refuse(self, fields: dict[str, Any], kind: type[CometError]) -> str:
+        """
+        Make sure that a command is refused.
+
+        @return: Why.
+        """
+        refused: CommandError = self.assertRaises(CommandError, read, fields, SMALL)
+        self.assertIs(type(refused.error), kind)
+        return refused.error.detail
+
+    def test_names(self) -> None:
+        """
+        Names keep their order, patterns are names too, and one that comes twice
+        counts once.
+        """
+        listed = ["news", "chat/*", "news", "$stats", "**"]
+        expected = ("news", "chat/*", "$stats", "**")
+        self.assertEqual(read({"unsubscribe": ["a"] * 101}), Unsubscribe(None, ("a",)))
+        self.assertEqual(read({"subscribe": listed}), Subscribe(None, expected, Since()))
+        self.assertEqual(read({"unsubscribe": listed}), Unsubscribe(None, expected))
+
+    def test_badNames(self) -> None:
+        """
+        Names are a list, not empty and not too long, of names.
+        """
+        for command in ("subscribe", "unsubscribe"):
+            for bad in ("news", None, {"a": 1}, 5, [], ["a", "b", "c"]):
+                self.refuse({command: bad}, BadRequest)
+            for name in (5, None, ["a"], "", "a//b", "**/a", "a,b"):
+                self.refuse({command: ["a", name]}, BadChannel)
+
+    def test_since(self) -> None:
+        """
+        One place is for all of the names.
+        """
+        for text, expected in (
+            ("now", Now()),
+            ("", Now()),
+            ("earliest", Earliest()),
+            ("-3", Last(3)),
+            ("abc-7", At(Cursor("abc", 7))),
+        ):
+            command = read({"subscribe": ["a", "b"], "since": text})
+            self.assertEqual(command, Subscribe(None, ("a", "b"), Since(expected)))
+
+    def test_sinceEach(self) -> None:
+        """
+        An object has a place for single names; the others begin now, and what
+        is said of names that are not asked for does not matter.
+        """
+        since = {"b/*": "abc-7", "c": 5, "d": "?"}
+        command = read({"subscribe": ["a", "b/*"], "since": since})
+        assert isinstance(command, Subscribe)
+        self.assertEqual(command.since, Since(Now(), {"b/*": At(Cursor("abc", 7))}))
+        self.assertEqual(command.since.of("a"), Now())
+
+    def test_badSince(self) -> None:
+        """
+        A place that cannot be read is a bad cursor, and the detail shows it.
+        """
+        for bad in (None, 5, True, ["now"], "never", "-0", "abc-07", {"a": None}, {"a": "x"}):
+            detail = self.refuse({"subscribe": ["a"], "since": bad}, BadCursor)
+            value = bad["a"] if isinstance(bad, dict) else bad
+            self.assertIn(repr(value), detail)
+
+    @settings(deadline=None)
+    @given(ids, names, beginnings | st.dictionaries(names.map(lambda all: all[0]), beginnings))
+    def test_roundTrip(
+        self, id: Id, listed: list[str], since: Beginning | dict[str, Beginning]
+    ) -> None:
+        """
+        Every subscription that can be spelled is read as what it is.
+        """
+        fields: dict[str, Any] = {"subscribe": listed}
+        if id is not None:
+            fields["id"] = id
+        if isinstance(since, dict):
+            fields["since"] = {name: spell(one) for name, one in since.items()}
+            expected = Since(Now(), {name: since[name] for name in listed if name in since})
+        else:
+            fields["since"] = spell(since)
+            expected = Since(since)
+        self.assertEqual(read(fields), Subscribe(id, tuple(listed), expected))
+        del fields["subscribe"]
+        fields["unsubscribe"] = listed
+        self.assertEqual(read(fields), Unsubscribe(id, tuple(listed)))
+
+
+class PublishTests(SynchronousTestCase):
+    """
+    C{publish}.
+    """
+
+    def test_everything(self) -> None:
+        """
+        Every key is carried, and C{channel} is not one of them.
+        """
+        fields = {"id": 3, "publish": "chat/a", "data": "AQI=", "channel": "other"}
+        expected = Publication(("chat/a",), b'"AQI="', publisher="me")
+        self.assertEqual(read(fields), Publish(3, expected))
+        fields.update(event="tick", encoding="base64", key="k")
+        expected = Publication(("chat/a",), b'"AQI="', "tick", "base64", "me", "k")
+        self.assertEqual(read(fields), Publish(3, expected))
+
+    def test_bad(self) -> None:
+        """
+        What is wrong with the message is told by its own code.
+        """
+        for fields, kind in (
+            ({"publish": "a"}, BadMessage),
+            ({"publish": "a/*", "data": 1}, BadChannel),
+            ({"publish": ["a"], "data": 1}, BadChannel),
+            ({"publish": "a", "data": "x" * 11}, TooLarge),
+            ({"publish": "a", "data": [[[]]]}, BadMessage),
+            ({"publish": "a", "data": 1, "key": 1}, BadRequest),
+        ):
+            refused = self.assertRaises(CommandError, read, fields, SMALL)
+            self.assertIs(type(refused.error), kind)
+
+    @settings(deadline=None)
+    @given(ids, values)
+    def test_roundTrip(self, id: Id, value: Any) -> None:
+        """
+        Every value arrives as itself.
+        """
+        fields = {"publish": "a", "data": value}
+        if id is not None:
+            fields["id"] = id
+        command = read(fields)
+        assert isinstance(command, Publish)
+        self.assertEqual(command.id, id)
+        self.assertEqual(json.loads(command.publication.payload), value)
+
+
+class AnswerTests(SynchronousTestCase):
+    """
+    L{encodeOK} and L{encodeError}.
+    """
+
+    def test_ok(self) -> None:
+        """
+        The answer echoes the id, and a cursor in it is as clients know it.
+        """
+        for id, expected in (
+            (1, b'{"id":1,"ok":{"cursor":"abc-7","gap":["a"]}}'),
+            ("x", b'{"id":"x","ok":{"cursor":"abc-7","gap":["a"]}}'),
+            ("", b'{"id":"","ok":{"cursor":"abc-7","gap":["a"]}}'),
+            (None, b'{"ok":{"cursor":"abc-7","gap":["a"]}}'),
+        ):
+            fields = {"cursor": Cursor("abc", 7), "gap": ["a"]}
+            self.assertEqual(encodeOK(id, fields), expected)
+        self.assertEqual(encodeOK(0, {}), b'{"id":0,"ok":{}}')
+
+    def test_error(self) -> None:
+        """
+        An error is its code and its detail.
+        """
+        self.assertEqual(
+            encodeError(1, Internal("it broke")),
+            b'{"id":1,"error":{"code":"internal","message":"it broke"}}',
+        )
+        self.assertEqual(
+            encodeError(None, Unavailable("<later>")),
+            b'{"error":{"code":"unavailable","message":"\\u003clater>"}}',
+        )
+
+    def test_errorNotText(self) -> None:
+        """
+        An error can be told whatever its detail quotes.
+        """
+        answer = json.loads(encodeError(None, Internal("no file \udcff\n\x00")))
+        self.assertEqual(answer["error"]["message"], "no file \\udcff\n\x00")
+
+    def test_safe(self) -> None:
+        """
+        No answer holds what ends a script or a line.
+        """
+        answer = encodeOK("</script>\u2028", {"pong": "</script>\n\u2029"})
+        self.assertEqual(
+            answer,
+            b'{"id":"\\u003c/script>\\u2028","ok":{"pong":"\\u003c/script>\\n\\u2029"}}',
+        )
+
+    @settings(deadline=None)
+    @given(ids, values)
+    def test_pong(self, id: Id, value: Any) -> None:
+        """
+        Whatever a ping brings comes back as it was.
+        """
+        fields = {"ping": value}
+        if id is not None:
+            fields["id"] = id
+        command = read(fields)
+        self.assertEqual(command, Ping(id, value))
+        answer = json.loads(encodeOK(command.id, {"pong": value}))
+        self.assertEqual(answer.pop("id", None), id)
+        self.assertEqual(answer, {"ok": {"pong": value}})
+
+    def test_deepPong(self) -> None:
+        """
+        The deepest ping that can be read can be answered, whatever the limit
+        of depth.
+        """
+        for limit in (0, 64, 200):
+            command = read({"ping": nested(limit + 1)}, Limits(maxDepth=limit))
+            assert isinstance(command, Ping)
+            answer = json.loads(encodeOK(None, {"pong": command.value}))
+            self.assertEqual(answer, {"ok": {"pong": nested(limit + 1)}})

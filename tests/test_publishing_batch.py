@@ -1,0 +1,301 @@
+"""
+Tests for L{comet.publishing}: a batch, and the objects that it is made of.
+"""
+
+from __future__ import annotations
+
+import json
+from time import perf_counter
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.errors import BadChannel, BadMessage, BadRequest, CometError, KeyReused, TooLarge
+from comet.messages import Publication
+from comet.publishing import Limits, readBatch, readObject
+from tests.test_publishing import nested, values
+
+LIMITS = Limits()
+SMALL = Limits(maxMessage=10, maxDepth=2, maxBatch=3, maxChannels=2)
+NDJSON = "application/x-ndjson"
+
+
+def batch(*lines: Any) -> bytes:
+    """
+    A batch of these objects.
+    """
+    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+class ReadObjectTests(SynchronousTestCase):
+    """
+    L{readObject}.
+    """
+
+    def test_everything(self) -> None:
+        """
+        Every key is carried; keys that mean nothing are ignored.
+        """
+        fields = {
+            "channel": "chat/a",
+            "data": "AQI=",
+            "event": "tick",
+            "encoding": "base64",
+            "key": "k",
+            "other": object(),
+        }
+        expected = Publication(("chat/a",), b'"AQI="', "tick", "base64", "me", "k")
+        self.assertEqual(readObject(fields, LIMITS, "me"), expected)
+
+    def test_null(self) -> None:
+        """
+        Data may be null; nothing else may.
+        """
+        fields: dict[str, Any] = {"channel": "a", "data": None}
+        self.assertEqual(readObject(fields, LIMITS), Publication(("a",), b"null"))
+        for name, kind in (
+            ("channel", BadChannel),
+            ("event", BadMessage),
+            ("encoding", BadMessage),
+            ("key", BadRequest),
+        ):
+            error = self.assertRaises(kind, readObject, {**fields, name: None}, LIMITS)
+            self.assertIn("None", error.detail)
+
+    def test_missing(self) -> None:
+        """
+        A message without a channel or without data is none.
+        """
+        for fields, missing in (({"data": 1}, "channel"), ({"channel": "a"}, "data")):
+            error = self.assertRaises(BadMessage, readObject, fields, LIMITS)
+            self.assertIn(f"{missing!r} is missing", error.detail)
+
+    def test_badChannel(self) -> None:
+        """
+        There is one channel, and it is not a pattern.
+        """
+        for channel in ("chat/*", "", ["a"], 5):
+            self.assertRaises(BadChannel, readObject, {"channel": channel, "data": 1}, LIMITS)
+
+    def test_badRest(self) -> None:
+        """
+        Event, encoding and key are checked.
+        """
+        for extra, kind in (
+            ({"event": "$gap"}, BadMessage),
+            ({"event": 5}, BadMessage),
+            ({"encoding": "gzip"}, BadMessage),
+            ({"encoding": ["base64"]}, BadMessage),
+            ({"key": ""}, BadRequest),
+            ({"key": 5}, BadRequest),
+        ):
+            fields = {"channel": "a", "data": "", **extra}
+            self.assertRaises(kind, readObject, fields, LIMITS)
+
+    def test_base64(self) -> None:
+        """
+        Base64 is a string in the one form that stands for its bytes.
+        """
+        fields: dict[str, Any] = {"channel": "a", "encoding": "base64"}
+        for data in ("", "AA==", "AAA=", "AAAA", "+/+/"):
+            fields["data"] = data
+            self.assertEqual(readObject(fields, LIMITS).payload, json.dumps(data).encode())
+        for bad in (
+            "A",
+            "AA",
+            "AA=",
+            "AB==",
+            "AAB=",
+            "A===",
+            "=",
+            "====",
+            "AA==AA==",
+            "AAAA\n",
+            " AAAA",
+            "-_-_",
+            "é",
+            "\ud800",
+            5,
+            None,
+            ["AAAA"],
+        ):
+            fields["data"] = bad
+            self.assertRaises(BadMessage, readObject, fields, LIMITS)
+
+    def test_size(self) -> None:
+        """
+        Of base64 the bytes that it stands for count, and so for any data: the
+        channel, the event and the key do not.
+        """
+        good = {"channel": "c" * 200, "data": "AAAAAAAAAAAAAA==", "encoding": "base64"}
+        self.assertEqual(readObject(good, SMALL).encoding, "base64")
+        bad = {"channel": "c", "data": "AAAAAAAAAAAAAAA=", "encoding": "base64"}
+        self.assertRaises(TooLarge, readObject, bad, SMALL)
+        self.assertRaises(TooLarge, readObject, {"channel": "c", "data": "a" * 11}, SMALL)
+
+    @settings(deadline=None)
+    @given(
+        st.dictionaries(st.sampled_from(["channel", "data", "event", "encoding", "key"]), values)
+    )
+    def test_hostile(self, fields: dict[str, Any]) -> None:
+        """
+        Whatever the object, it is a publication or an error that can be told.
+        """
+        try:
+            publication = readObject(fields, SMALL)
+        except CometError as error:
+            self.assertEqual(error.status // 100, 4)
+        else:
+            self.assertEqual(publication.channels, (fields["channel"],))
+            self.assertEqual(json.loads(publication.payload), fields["data"])
+
+
+class ReadBatchTests(SynchronousTestCase):
+    """
+    L{readBatch}.
+    """
+
+    def read(self, body: bytes, limits: Limits = LIMITS) -> list[Publication]:
+        """
+        Read a batch of the right type.
+        """
+        return readBatch(NDJSON, body, limits, "me")
+
+    def test_lines(self) -> None:
+        """
+        Each line is a message, in order, however the lines end.
+        """
+        lines = [b'{"channel":"a","data":1}', b'{"channel":"b","data":"x","event":"e"}']
+        expected = [
+            Publication(("a",), b"1", publisher="me"),
+            Publication(("b",), b'"x"', "e", publisher="me"),
+        ]
+        for body in (
+            b"\n".join(lines),
+            b"\n".join(lines) + b"\n",
+            b"\r\n".join(lines) + b"\r\n",
+            b"\n \t\r\n".join(lines) + b"\n\n \n",
+        ):
+            self.assertEqual(self.read(body), expected)
+
+    def test_onlyLineFeed(self) -> None:
+        """
+        Nothing but a line feed ends a line: not what Python or a browser would
+        take for one.
+        """
+        for separator in (b"\r", b"\x0b", b"\x0c", b"\x00", "\u2028".encode(), "\x85".encode()):
+            body = separator.join([b'{"channel":"a","data":1}'] * 2)
+            self.assertRaises(BadMessage, self.read, body)
+        publications = self.read('{"channel":"a","data":"\u2028\x85"}'.encode())
+        self.assertEqual(publications[0].payload, '"\\u2028\x85"'.encode())
+
+    def test_contentType(self) -> None:
+        """
+        The type is that of a batch, and nothing else will do.
+        """
+        body = batch({"channel": "a", "data": 1})
+        self.assertEqual(len(readBatch("Application/X-NDJSON; charset=utf-8", body, LIMITS)), 1)
+        for kind in (None, "", "application/json", "text/plain", "application/ndjson"):
+            error = self.assertRaises(BadRequest, readBatch, kind, body, LIMITS)
+            self.assertIn(NDJSON, error.detail)
+
+    def test_size(self) -> None:
+        """
+        The whole body may be 64 times as large as one message.
+        """
+        line = b'{"channel":"a","data":1}'
+        self.assertEqual(len(self.read(line.ljust(640), SMALL)), 1)
+        error = self.assertRaises(TooLarge, self.read, line.ljust(641), SMALL)
+        self.assertIn("641 bytes; at most 640", error.detail)
+
+    def test_count(self) -> None:
+        """
+        There is at least one line, and there are at most as many as the limit
+        says.
+        """
+        line = {"channel": "a", "data": 1}
+        self.assertEqual(len(self.read(batch(*[line] * 3) + b"\n\n", SMALL)), 3)
+        error = self.assertRaises(BadRequest, self.read, batch(*[line] * 4), SMALL)
+        self.assertIn("4 lines; at most 3", error.detail)
+        for body in (b"", b"\n", b" \r\n\t\n"):
+            self.assertRaises(BadRequest, self.read, body)
+
+    def test_bomb(self) -> None:
+        """
+        A body of nothing but line feeds around one line costs next to nothing
+        to refuse.
+        """
+        body = b"0" + b"\n" * (LIMITS.maxBatchBytes - 2) + b"0"
+        start = perf_counter()
+        self.assertRaises(BadRequest, self.read, body)
+        self.assertLess(perf_counter() - start, 0.5)
+
+    def test_lineNumber(self) -> None:
+        """
+        One bad line spoils the batch; the detail says which it is, blank lines
+        counted, and the code is that of the line's own fault.
+        """
+        good = b'{"channel":"a","data":1}\n\n'
+        for line, kind in (
+            (b"{", BadMessage),
+            (b"[1]", BadMessage),
+            (b"null", BadMessage),
+            (b'{"channel":"a"}', BadMessage),
+            (b'{"channel":"*","data":1}', BadChannel),
+            (b'{"channel":"a","data":1,"key":""}', BadRequest),
+            (b'{"channel":"a","data":"12345678901"}', TooLarge),
+        ):
+            error = self.assertRaises(kind, self.read, good + line, SMALL)
+            self.assertTrue(error.detail.startswith("line 3: "), error.detail)
+
+    def test_depth(self) -> None:
+        """
+        The data of a line may be as deep as those of any message.
+        """
+        self.assertEqual(len(self.read(batch({"channel": "a", "data": nested(64)}))), 1)
+        self.assertRaises(BadMessage, self.read, batch({"channel": "a", "data": nested(65)}))
+
+    def test_sameKey(self) -> None:
+        """
+        A key may come twice with the same message, and with others to other
+        channels.
+        """
+        line = {"channel": "a", "data": 1, "key": "k"}
+        other = {"channel": "b", "data": 2, "key": "k"}
+        self.assertEqual(len(self.read(batch(line, other, line))), 3)
+
+    def test_keyReused(self) -> None:
+        """
+        A key that comes again with another message spoils the batch; the detail
+        names the key and both lines.
+        """
+        line = {"channel": "a", "data": 1, "key": "k"}
+        for change in ({"data": 2}, {"event": "e"}):
+            body = batch(line, {"channel": "a", "data": 3}, {**line, **change})
+            error = self.assertRaises(KeyReused, self.read, body)
+            self.assertIn("line 3: the key 'k' is that of line 1", error.detail)
+
+    @settings(deadline=None)
+    @given(st.binary(max_size=100) | st.lists(values, max_size=4).map(lambda all: batch(*all)))
+    def test_hostile(self, body: bytes) -> None:
+        """
+        Whatever comes, it is a list of publications or an error that can be
+        told.
+        """
+        try:
+            publications = self.read(body, SMALL)
+        except CometError as error:
+            self.assertEqual(error.status // 100, 4)
+        else:
+            self.assertTrue(publications)
+
+    @settings(deadline=None)
+    @given(st.lists(values, min_size=1, max_size=10))
+    def test_roundTrip(self, data: list[Any]) -> None:
+        """
+        Every value arrives as itself, whatever stands beside it.
+        """
+        publications = self.read(batch(*({"channel": "a", "data": one} for one in data)))
+        self.assertEqual([json.loads(one.payload) for one in publications], data)
