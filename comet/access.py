@@ -1,0 +1,408 @@
+"""
+Who may do what: the publish key and the channels that are open without it,
+the origins of web pages, and the names by which this server is known.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Sequence
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Final
+
+from attrs import frozen
+from zope.interface import implementer
+
+from comet.channels import isReserved, matches, parseName
+from comet.clients import ANONYMOUS, KEY_HOLDER, Client
+from comet.errors import BadChannel, BadRequest, Forbidden, Unauthorized, WrongHost
+from comet.interfaces import IAccess
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+MIN_KEY_LENGTH: Final = 16
+MAX_KEY_LENGTH: Final = 1024
+
+MAX_PORT: Final = 65535
+
+_KEY = re.compile(r"[!-~]+")
+# RFC 9110 11.4: the name of the scheme is in any case.
+_BEARER = re.compile(r"bearer +(.*)", re.IGNORECASE | re.DOTALL)
+
+# An IPv6 address is in brackets.
+_AUTHORITY = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"
+_HOST = re.compile(_AUTHORITY)
+_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://" + _AUTHORITY)
+_PUBLIC_URL = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?)://" + _AUTHORITY + r"(?:/[!\"$->@-~]*)?")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+@implementer(IAccess)
+class Access:
+    """
+    Anyone may read.  Who holds the publish key may publish anywhere, and
+    anyone to the channels that are open; but only the server itself to those
+    that are its own.
+    """
+
+    def __init__(self, publishKey: str | None = None, openPatterns: Sequence[str] = ()) -> None:
+        """
+        @param publishKey: The key, of printable ASCII characters without
+            spaces; without one there is nobody who holds it.
+
+        @param openPatterns: The channels, or patterns of them, to which anyone
+            may publish.
+
+        @raise ValueError: If the key or a pattern cannot be one.
+        """
+        if publishKey is not None and not _KEY.fullmatch(publishKey):
+            raise ValueError("the publish key is not of printable ASCII characters without spaces")
+        for pattern in openPatterns:
+            try:
+                parseName(pattern)
+            except BadChannel as error:
+                raise ValueError(f"what is open is no channel or pattern: {error.detail}") from None
+        self._publishKey = None if publishKey is None else publishKey.encode("ascii")
+        self._openPatterns = tuple(openPatterns)
+
+    def identify(self, authorization: str | None) -> Client:
+        """
+        Tell who asks, by the value of the header C{Authorization}.
+
+        @param authorization: The value, or L{None} where the header is absent,
+            which means L{ANONYMOUS}.
+
+        @raise Unauthorized: If it is anything but the publish key: who shows a
+            bad credential is not anonymous.
+        """
+        if authorization is None:
+            return ANONYMOUS
+        bearer = _BEARER.fullmatch(authorization)
+        if bearer is None:
+            raise Unauthorized(
+                "the header Authorization is not of the form 'Bearer' and the publish key"
+            )
+        given = bearer[1].encode("utf-8", "surrogatepass")
+        if self._publishKey is None or not hmac.compare_digest(given, self._publishKey):
+            raise Unauthorized("the key in the header Authorization is not the publish key")
+        return KEY_HOLDER
+
+    def checkSubscribe(self, client: Client, name: str) -> None:
+        """
+        Anyone may read every channel and pattern.
+        """
+
+    def checkPublish(self, client: Client, channel: str) -> None:
+        """
+        Refuse to publish to a channel without the right.
+
+        @raise Forbidden: If nobody may.
+
+        @raise Unauthorized: If the publish key is needed.
+        """
+        _refuseReserved(channel)
+        if client.mayPublishAll or any(matches(each, channel) for each in self._openPatterns):
+            return
+        raise _keyNeeded(
+            client,
+            f"to publish to {channel[:64]!r}, send the publish key as 'Authorization: Bearer' and "
+            "the key; or the server opens the channel to anyone with --open",
+        )
+
+    def checkDelete(self, client: Client, channel: str) -> None:
+        """
+        Refuse to delete what is held of a channel without the right.
+
+        @raise Forbidden: If nobody may.
+
+        @raise Unauthorized: If the publish key is needed.
+        """
+        _refuseReserved(channel)
+        if not client.mayPublishAll:
+            raise _keyNeeded(
+                client,
+                f"to delete what is held of {channel[:64]!r}, send the publish key as "
+                "'Authorization: Bearer' and the key",
+            )
+
+
+@frozen
+class CORS:
+    """
+    What an origin may do.
+
+    @ivar allowOrigin: What C{Access-Control-Allow-Origin} is to say, or
+        L{None} where there is nothing to say.
+
+    @ivar credentials: Whether the page may send credentials.
+
+    @ivar isAllowed: Whether the page may do what a page of this server may.
+    """
+
+    allowOrigin: str | None
+    credentials: bool
+    isAllowed: bool
+
+
+class Origins:
+    """
+    Which web pages may talk to this server, and by which names it is known.
+
+    The pages of other origins may read only what is told to everyone by a
+    C{*}, and the pages of this server are those of the host that the request
+    names: so a host that is not this server's must be refused first, with
+    L{checkHost}.
+    """
+
+    def __init__(self, allowed: Sequence[str] = (), publicURLs: Sequence[str] = ()) -> None:
+        """
+        @param allowed: The origins that are allowed besides the server's own:
+            C{scheme://host}, perhaps with a port; C{*} for all but C{null};
+            C{null}.
+
+        @param publicURLs: The URLs of C{http} or C{https} under which the
+            world sees this server.
+
+        @raise ValueError: If one of them cannot be read.
+        """
+        public = [_parsePublic(url) for url in publicURLs]
+        self._listed = {*map(_parseAllowed, allowed), *(origin for origin, _ in public)}
+        self._hosts = {"localhost", *(host for _, host in public)}
+
+    def checkHost(self, host: str | None, version: tuple[int, int]) -> None:
+        """
+        Refuse a request for another host.  A page can have its own name point
+        to this server, and a browser then takes both for one origin; but the
+        page cannot make it send an address or a name of ours.
+
+        @param host: The value of the header C{Host}, or what HTTP/2 has in
+            its place.
+
+        @param version: The version of HTTP.
+
+        @raise WrongHost: If this server is not known by that name.
+
+        @raise BadRequest: If there is none, in a version where there must be.
+        """
+        if host is None:
+            # RFC 9112 3.2
+            if version >= (1, 1):
+                raise BadRequest("there is no header Host; HTTP/1.1 demands one")
+            return
+        found = _HOST.fullmatch(host)
+        name = None if found is None else _normalHost(found[1])
+        if name is not None and (name in self._hosts or name.startswith("[") or _isIPv4(name)):
+            return
+        raise WrongHost(
+            f"{host[:64]!r} is not a host of this server: an IP address, 'localhost', and "
+            "the hosts that are named to it with --public-url are"
+        )
+
+    def verdict(self, origin: str | None, host: str | None, isSecure: bool) -> CORS:
+        """
+        Tell what the page that a request comes from may do.
+
+        @param origin: The value of the header C{Origin}.  Without one the
+            request comes from no page of another origin, and may do all.
+
+        @param host: The value of the header C{Host}, which L{checkHost} let
+            pass.
+
+        @param isSecure: Whether the request came through TLS that ends here.
+        """
+        if origin is None:
+            return CORS(None, False, True)
+        if origin == "null":
+            # Every page in a sandbox has this origin, so it is nobody's own,
+            # and gets no credentials even where it is listed.
+            isListed = origin in self._listed
+            return CORS(origin if isListed else None, False, isListed)
+        normal = _readOrigin(origin)
+        if normal is not None and (normal == _ownOrigin(host, isSecure) or normal in self._listed):
+            return CORS(origin, True, True)
+        if "*" in self._listed:
+            return CORS("*", False, True)
+        return CORS(None, False, False)
+
+    def headers(self, cors: CORS) -> Headers:
+        """
+        The headers of CORS for an answer.
+        """
+        allow = _allow(cors)
+        return (*allow, (b"Access-Control-Expose-Headers", b"ETag, Retry-After")) if allow else ()
+
+    def preflight(self, cors: CORS) -> Headers:
+        """
+        The headers of CORS for the answer to a preflight request.
+        """
+        allow = _allow(cors)
+        if not allow:
+            return ()
+        return (
+            *allow,
+            (b"Access-Control-Allow-Methods", b"GET, HEAD, POST, PUT, DELETE, OPTIONS"),
+            (
+                b"Access-Control-Allow-Headers",
+                b"Authorization, Comet-Event, Content-Type, Idempotency-Key, If-None-Match, "
+                b"Last-Event-ID, Prefer",
+            ),
+            # Seconds: a day, the most that any browser heeds.
+            (b"Access-Control-Max-Age", b"86400"),
+        )
+
+
+def loadPublishKey(path: str | None, default: str = "comet.key") -> tuple[str, str]:
+    """
+    Get the publish key.
+
+    @param path: The file that holds it, or L{None} for the default one, which
+        is made where there is none.
+
+    @return: The key, and the path of its file.
+
+    @raise OSError: If the file cannot be read or made.
+
+    @raise ValueError: If what it holds is not a key.
+    """
+    if path is not None:
+        return readPublishKey(path), path
+    try:
+        return makePublishKey(default), default
+    except FileExistsError:
+        return readPublishKey(default), default
+
+
+def readPublishKey(path: str) -> str:
+    """
+    Read the publish key from its file.  The end of a line after it does not
+    count.
+
+    @raise OSError: If the file cannot be read.
+
+    @raise ValueError: If what it holds is not a key.
+    """
+    with open(path, "rb") as file:
+        # The end of the line may have two bytes.
+        content = file.read(MAX_KEY_LENGTH + 3)
+    key = content.removesuffix(b"\n").removesuffix(b"\r").decode("latin-1")
+    if not MIN_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH:
+        fault = f"it has {len(key)} characters" if len(key) < MIN_KEY_LENGTH else "it is longer"
+    elif not _KEY.fullmatch(key):
+        fault = "it holds something else"
+    else:
+        return key
+    raise ValueError(
+        f"the file {path!r} holds no publish key, which is {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} "
+        f"printable ASCII characters without spaces, on one line: {fault}"
+    )
+
+
+def makePublishKey(path: str) -> str:
+    """
+    Make a publish key of 256 random bits, in a file that only its owner may
+    read.
+
+    @raise FileExistsError: If the file is there already; it is left alone.
+
+    @raise OSError: If it cannot be made.
+    """
+    key = secrets.token_urlsafe(32)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key.encode("ascii") + b"\n")
+    return key
+
+
+def _refuseReserved(channel: str) -> None:
+    if isReserved(channel):
+        raise Forbidden(
+            f"{channel[:64]!r} is the server's own, as is every channel with a segment that "
+            "begins with '$'"
+        )
+
+
+def _keyNeeded(client: Client, detail: str) -> Unauthorized | Forbidden:
+    # RFC 9110 15.5.4: who has shown a good credential need not show it again.
+    return Unauthorized(detail) if client == ANONYMOUS else Forbidden(detail)
+
+
+def _normalHost(host: str) -> str | None:
+    """
+    A host in the form in which hosts are compared, or L{None} where it is in
+    brackets and no IPv6 address.
+    """
+    if not host.startswith("["):
+        return host.lower()
+    try:
+        return f"[{IPv6Address(host[1:-1])}]"
+    except AddressValueError:
+        return None
+
+
+def _isIPv4(host: str) -> bool:
+    try:
+        IPv4Address(host)
+    except AddressValueError:
+        return False
+    return True
+
+
+def _normalOrigin(scheme: str, host: str, port: str | None) -> tuple[str, str] | None:
+    """
+    An origin in the form in which origins are compared, and its host; or
+    L{None} where it is none.
+    """
+    name = _normalHost(host)
+    if name is None or int(port or 0) > MAX_PORT:
+        return None
+    scheme = scheme.lower()
+    if port is None or int(port) == _DEFAULT_PORTS.get(scheme):
+        return f"{scheme}://{name}", name
+    return f"{scheme}://{name}:{int(port)}", name
+
+
+def _readOrigin(text: str) -> str | None:
+    found = _ORIGIN.fullmatch(text)
+    normal = None if found is None else _normalOrigin(*found.groups())
+    return None if normal is None else normal[0]
+
+
+def _ownOrigin(host: str | None, isSecure: bool) -> str | None:
+    scheme = "https" if isSecure else "http"
+    return None if host is None else _readOrigin(f"{scheme}://{host}")
+
+
+def _parseAllowed(text: str) -> str:
+    origin = text if text in ("*", "null") else _readOrigin(text)
+    if origin is None:
+        raise ValueError(
+            f"{text[:64]!r} is not an origin: '*', 'null', or scheme://host, perhaps with :port, "
+            "and nothing after it, not even a slash"
+        )
+    return origin
+
+
+def _parsePublic(url: str) -> tuple[str, str]:
+    """
+    The origin and the host of a public URL.
+    """
+    found = _PUBLIC_URL.fullmatch(url)
+    normal = None if found is None else _normalOrigin(*found.groups())
+    if normal is None:
+        raise ValueError(
+            f"{url[:64]!r} is not a public URL: http://host or https://host, perhaps with :port, "
+            "and perhaps a path"
+        )
+    return normal
+
+
+def _allow(cors: CORS) -> Headers:
+    if cors.allowOrigin is None:
+        return ()
+    origin = (b"Access-Control-Allow-Origin", cors.allowOrigin.encode("ascii"))
+    return (
+        (origin, (b"Access-Control-Allow-Credentials", b"true")) if cors.credentials else (origin,)
+    )
