@@ -1,0 +1,423 @@
+"""
+The bus of one process: logs in memory, gone with it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+from zope.interface import implementer
+
+from comet.bus.keys import KeyMemory
+from comet.channels import PatternTable, isPattern, matches
+from comet.interfaces import IBusListener, IMessageBus
+from comet.log import ChannelLog, Retention
+from comet.messages import (
+    At,
+    Beginning,
+    Cursor,
+    Last,
+    Message,
+    Now,
+    Publication,
+    Published,
+    Unreadable,
+    newEpoch,
+)
+from comet.places import Location, Place, Reading
+from comet.wheel import NOT_SET, Wheel
+
+# What the record of a channel costs beside its messages, measured on CPython
+# 3.11: the log, its list, its name and its place in the table.
+CHANNEL_OVERHEAD: Final = 640
+
+# For how long at least the floor of a channel without messages is remembered,
+# in seconds.  To forget it raises the floor of all channels without a record.
+REMEMBERED: Final = 86400.0
+
+_position = attrgetter("position")
+
+
+class _Record(ChannelLog):
+    """
+    A channel's log, with what the bus keeps beside it.
+    """
+
+    __slots__ = ("_bus", "channel", "moment", "stored")
+
+    def __init__(self, bus: MemoryBus, channel: str, retention: Retention, floor: int) -> None:
+        super().__init__(retention, floor)
+        self._bus = bus
+        self.channel = channel
+        self.moment = NOT_SET
+        self.stored = 0.0
+
+    def timedOut(self) -> None:
+        """
+        Something in it is too old, or it is idle for so long that it is
+        forgotten.
+        """
+        self._bus._recordTimedOut(self)
+
+
+@implementer(IMessageBus)
+class MemoryBus:
+    """
+    Keeps everything in this process.
+
+    A new bus is a new epoch.  The positions of its messages have no holes.
+    """
+
+    isAvailable = True
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        retention: Callable[[str], Retention] = lambda channel: Retention(),
+        totalBytes: int = 268435456,
+        wallClock: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        @param clock: Tells when messages are too old.
+
+        @param retention: How much to hold of a channel, by its name.
+
+        @param totalBytes: How much to hold in all; then the oldest messages
+            go first.  What a message and a channel cost beside their bytes is
+            counted.
+
+        @param wallClock: The seconds since 1970.
+        """
+        self._clock = clock
+        self._wallClock = wallClock
+        self._retention = retention
+        self._totalBytes = totalBytes
+        self._listeners: dict[IBusListener, PatternTable[None]] = {}
+        self._wheel = Wheel(clock, 0.5)
+        self._keys = KeyMemory(clock.seconds)
+        self._reset()
+
+    def _reset(self) -> None:
+        # By the position of their newest message, lowest first.
+        self._records: dict[str, _Record] = {}
+        # The oldest position of each record with messages, or an older one:
+        # what is out of date is put right when it comes up.
+        self._oldest: list[tuple[int, str]] = []
+        self._size = 0
+        self._floor = 0
+        self.head = Cursor(newEpoch(), 0)
+
+    @property
+    def size(self) -> int:
+        """
+        How much is held in all, in bytes as they are counted.
+        """
+        return self._size
+
+    def start(self) -> Deferred[None]:
+        """
+        See L{IMessageBus.start}.
+        """
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        """
+        See L{IMessageBus.stop}.
+        """
+        for record in self._records.values():
+            self._wheel.clear(record)
+        self._listeners.clear()
+        return succeed(None)
+
+    def renew(self) -> None:
+        """
+        Forget everything, and begin a new epoch.
+        """
+        for record in self._records.values():
+            self._wheel.clear(record)
+        self._keys.clear()
+        self._reset()
+        for listener in list(self._listeners):
+            listener.interrupted()
+
+    # -- Writing
+
+    def publish(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
+        """
+        See L{IMessageBus.publish}.
+        """
+        try:
+            plan = self._keys.plan(publications)
+        except Exception:
+            failed: Deferred[Sequence[Published]] = Deferred()
+            failed.errback()
+            return failed
+        stored: list[Message] = []
+        answers: list[Published] = []
+        for publication, known in zip(publications, plan, strict=True):
+            answer = known
+            if isinstance(answer, int):
+                # The same key stands earlier in this very batch.
+                answer = answers[answer]
+            elif answer is None:
+                answer = self._store(publication, stored)
+                self._keys.remember(publication, answer)
+            answers.append(answer)
+        self._evict()
+        if stored:
+            for listener in list(self._listeners):
+                listener.messagesStored(stored)
+        return succeed(answers)
+
+    def _store(self, publication: Publication, stored: list[Message]) -> Published:
+        now = self._wallClock()
+        epoch = self.head.epoch
+        positions = {}
+        for channel in publication.channels:
+            record = self._touch(channel)
+            position = self.head.position + 1
+            message = Message(
+                record.channel,
+                epoch,
+                position,
+                now,
+                publication.payload,
+                publication.event,
+                publication.encoding,
+            )
+            self._append(record, message)
+            self.head = Cursor(epoch, position)
+            stored.append(message)
+            positions[record.channel] = position
+        return Published(epoch, positions)
+
+    def _touch(self, channel: str) -> _Record:
+        """
+        The record of a channel that is about to get the newest message.
+        """
+        record = self._records.pop(channel, None)
+        if record is None:
+            record = _Record(self, channel, self._retention(channel), self._floor)
+            self._size += CHANNEL_OVERHEAD + len(channel)
+        self._records[record.channel] = record
+        return record
+
+    def _append(self, record: _Record, message: Message) -> None:
+        before = record.size
+        record.expire(message.time)
+        wasEmpty = not len(record)
+        record.append(message)
+        record.stored = message.time
+        self._size += record.size - before
+        if wasEmpty:
+            self._pushOldest(record)
+            self._setTimer(record)
+
+    def _pushOldest(self, record: _Record) -> None:
+        oldest = record.oldest
+        if oldest is None:
+            return
+        heapq.heappush(self._oldest, (oldest.position, record.channel))
+        if len(self._oldest) > 2 * len(self._records) + 64:
+            # More than half of it is out of date.
+            held = [(record, record.oldest) for record in self._records.values()]
+            self._oldest = [(first.position, r.channel) for r, first in held if first is not None]
+            heapq.heapify(self._oldest)
+
+    def _evict(self) -> None:
+        """
+        Drop the oldest messages of all, then the records that are idle for
+        longest, until the total is within its bound.
+        """
+        while self._size > self._totalBytes and self._records:
+            if not self._oldest:
+                self._forgetRecord(next(iter(self._records.values())))
+                continue
+            position, channel = heapq.heappop(self._oldest)
+            record = self._records.get(channel)
+            oldest = None if record is None else record.oldest
+            if record is None or oldest is None:
+                continue
+            if oldest.position == position:
+                self._size -= oldest.size
+                record.dropOldest()
+            self._pushOldest(record)
+
+    def _forgetRecord(self, record: _Record) -> None:
+        """
+        Forget a channel as a whole.  Everything up to its newest message is
+        then unknown for every channel without a record.
+        """
+        self._wheel.clear(record)
+        self._floor = max(self._floor, record.head)
+        self._size -= record.size + CHANNEL_OVERHEAD + len(record.channel)
+        del self._records[record.channel]
+
+    def _setTimer(self, record: _Record) -> None:
+        now = self._wallClock()
+        oldest = record.oldest
+        if oldest is not None:
+            due = oldest.time + record.retention.seconds
+        else:
+            due = record.stored + max(REMEMBERED, record.retention.seconds)
+        # A message that is dropped early only makes the timer come too early.
+        self._wheel.set(record, due - now)
+
+    def _recordTimedOut(self, record: _Record) -> None:
+        now = self._wallClock()
+        self._expire(record, now)
+        idle = max(REMEMBERED, record.retention.seconds)
+        if not len(record) and record.stored + idle <= now:
+            self._forgetRecord(record)
+        else:
+            self._setTimer(record)
+
+    def _expire(self, record: _Record, now: float) -> None:
+        before = record.size
+        record.expire(now)
+        self._size += record.size - before
+
+    def forget(self, channel: str) -> Deferred[None]:
+        """
+        See L{IMessageBus.forget}.
+        """
+        record = self._records.get(channel)
+        if record is not None:
+            self._size -= record.size
+            record.clear()
+        return succeed(None)
+
+    # -- Reading
+
+    def _reached(self, names: Iterable[str], after: int) -> Iterator[tuple[_Record, list[str]]]:
+        """
+        The records of these names with news after a position, each once, and
+        which of the names reach it.
+        """
+        now = self._wallClock()
+        patterns = []
+        exact: dict[str, list[str]] = {}
+        for name in names:
+            if isPattern(name):
+                patterns.append(name)
+            elif name in self._records:
+                exact[name] = [name]
+        if patterns:
+            # Only channels with a message after the position can matter, and
+            # the records are in the order of their newest messages.
+            for channel in reversed(self._records):
+                if self._records[channel].head <= after:
+                    break
+                found = [pattern for pattern in patterns if matches(pattern, channel)]
+                if found:
+                    exact[channel] = exact.get(channel, []) + found
+        for channel, reaching in exact.items():
+            record = self._records[channel]
+            if record.head > after:
+                self._expire(record, now)
+                yield record, reaching
+
+    def _beforeOldest(self, names: Iterable[str]) -> int:
+        """
+        One before the oldest message that is held of some names.
+        """
+        held = [record.beforeOldest() for record, _ in self._reached(names, 0) if len(record)]
+        return min(held, default=self.head.position)
+
+    def _floors(self, names: Sequence[str], after: int) -> dict[str, int]:
+        """
+        The floors of those names that have one above a position.
+        """
+        floors = {}
+        if self._floor > after:
+            floors = {name: self._floor for name in names if name not in self._records}
+        for record, reaching in self._reached(names, after):
+            if record.floor > after:
+                for name in reaching:
+                    floors[name] = max(floors.get(name, 0), record.floor)
+        return floors
+
+    def _isKnown(self, cursor: Cursor) -> bool:
+        return cursor.epoch == self.head.epoch and cursor.position <= self.head.position
+
+    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+        """
+        See L{IMessageBus.locate}.
+        """
+        places = {name: self._locate(name, beginning) for name, beginning in names.items()}
+        return succeed(Location(self.head, places))
+
+    def _locate(self, name: str, beginning: Beginning) -> Place:
+        if isinstance(beginning, Now):
+            return Place(self.head.position)
+        if isinstance(beginning, At) and self._isKnown(beginning.cursor):
+            position = beginning.cursor.position
+            floor = self._floors([name], position).get(name, 0)
+            return Place(position, floor, isGap=floor > position)
+        floor = self._floors([name], 0).get(name, 0)
+        if isinstance(beginning, Last):
+            held = [record for record, _ in self._reached([name], 0) if len(record)]
+            starts = {record.channel: record.beforeLast(beginning.count) for record in held}
+            start = min(starts.values(), default=self.head.position)
+            return Place(start, floor, isRelative=True, skips=starts)
+        isGap = isinstance(beginning, (At, Unreadable))
+        return Place(self._beforeOldest([name]), floor, isGap, isRelative=True)
+
+    def read(
+        self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
+    ) -> Deferred[Reading]:
+        """
+        See L{IMessageBus.read}.
+        """
+        if self._isKnown(after):
+            gaps = self._floors(names, after.position)
+        else:
+            after = Cursor(self.head.epoch, self._beforeOldest(names))
+            gaps = {**dict.fromkeys(names, 0), **self._floors(names, 0)}
+        end = self.head.position if upTo is None else min(upTo, self.head.position)
+        # One more than the limit tells whether there are more.
+        logs = [
+            record.after(after.position, limit + 1)
+            for record, _ in self._reached(names, after.position)
+        ]
+        merged = logs[0] if len(logs) == 1 else heapq.merge(*logs, key=_position)
+        messages: list[Message] = []
+        size = 0
+        for message in merged:
+            if message.position > end:
+                break
+            if messages and (len(messages) == limit or size + len(message.payload) > maxBytes):
+                reached = Cursor(after.epoch, messages[-1].position)
+                return succeed(Reading(after, messages, reached, gaps, more=True))
+            messages.append(message)
+            size += len(message.payload)
+        reached = Cursor(after.epoch, max(end, after.position))
+        return succeed(Reading(after, messages, reached, gaps))
+
+    # -- Listening
+
+    def listen(self, listener: IBusListener, names: Iterable[str]) -> Deferred[None]:
+        """
+        See L{IMessageBus.listen}.
+        """
+        table = self._listeners.setdefault(listener, PatternTable())
+        for name in names:
+            table.add(name, None)
+        return succeed(None)
+
+    def unlisten(self, listener: IBusListener, names: Iterable[str]) -> None:
+        """
+        See L{IMessageBus.unlisten}.
+        """
+        table = self._listeners.get(listener)
+        if table is not None:
+            for name in names:
+                table.remove(name)
+            if not len(table):
+                del self._listeners[listener]

@@ -1,0 +1,150 @@
+"""
+One channel's log: bounded by count, bytes and age together, with a floor.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from operator import attrgetter
+
+from attrs import frozen
+
+from comet.messages import Message
+
+_position = attrgetter("position")
+
+# Takes the place of a message that was dropped, until the list is cut.
+_DROPPED = Message("", "", 0, 0.0, b"")
+
+
+@frozen
+class Retention:
+    """
+    How much of a channel is held; the narrowest of the three counts.
+
+    @ivar messages: How many messages.
+
+    @ivar seconds: For how many seconds.
+
+    @ivar bytes: How many bytes of payload.
+    """
+
+    messages: int = 1000
+    seconds: float = 3600.0
+    bytes: int = 1048576
+
+
+class ChannelLog:
+    """
+    The messages of one channel, oldest first.
+
+    @ivar floor: The position of the newest message that is no longer held, or
+        a position before the first, below which nothing is known.
+
+    @ivar payloadBytes: The bytes of payload that are held.
+
+    @ivar size: What is held counts for this many bytes in all.
+    """
+
+    __slots__ = ("_first", "_messages", "floor", "payloadBytes", "retention", "size")
+
+    def __init__(self, retention: Retention, floor: int = 0) -> None:
+        self.retention = retention
+        self.floor = floor
+        self.payloadBytes = 0
+        self.size = 0
+        # Dropping from the front only moves C{_first}; the list is cut when
+        # half of it is dropped, so a drop costs the same however much is held.
+        self._messages: list[Message] = []
+        self._first = 0
+
+    def __len__(self) -> int:
+        """
+        How many messages are held.
+        """
+        return len(self._messages) - self._first
+
+    @property
+    def head(self) -> int:
+        """
+        The position of the newest message, held or not.
+        """
+        return self._messages[-1].position if len(self) else self.floor
+
+    @property
+    def oldest(self) -> Message | None:
+        """
+        The oldest message that is held.
+        """
+        return self._messages[self._first] if len(self) else None
+
+    def append(self, message: Message) -> None:
+        """
+        Add the newest message, and drop what is then too many or too much.
+
+        @param message: Its position is greater than L{head}.
+        """
+        self._messages.append(message)
+        self.payloadBytes += len(message.payload)
+        self.size += message.size
+        while len(self) > self.retention.messages or self.payloadBytes > self.retention.bytes:
+            self.dropOldest()
+
+    def dropOldest(self) -> None:
+        """
+        Drop the oldest message; the floor rises to it.
+        """
+        message = self._messages[self._first]
+        self._messages[self._first] = _DROPPED
+        self._first += 1
+        self.floor = message.position
+        self.payloadBytes -= len(message.payload)
+        self.size -= message.size
+        if self._first * 2 >= len(self._messages):
+            del self._messages[: self._first]
+            self._first = 0
+
+    def expire(self, now: float) -> None:
+        """
+        Drop what is too old.
+
+        @param now: In seconds since 1970.
+        """
+        while (oldest := self.oldest) is not None and oldest.time + self.retention.seconds <= now:
+            self.dropOldest()
+
+    def clear(self) -> None:
+        """
+        Drop everything: the floor rises to the head.
+        """
+        self.floor = self.head
+        self._messages.clear()
+        self._first = 0
+        self.payloadBytes = 0
+        self.size = 0
+
+    def after(self, position: int, limit: int) -> Sequence[Message]:
+        """
+        The oldest messages after a position.
+
+        @param limit: How many at most.
+        """
+        start = bisect_right(self._messages, position, lo=self._first, key=_position)
+        return self._messages[start : start + limit]
+
+    def beforeLast(self, count: int) -> int:
+        """
+        The position that the last C{count} messages come after: as many as are
+        held, if there are fewer.
+        """
+        count = min(count, len(self))
+        if not count:
+            return self.head
+        return self._messages[-count].position - 1
+
+    def beforeOldest(self) -> int:
+        """
+        The position that everything held comes after; L{head} if nothing is.
+        """
+        return self.beforeLast(len(self))

@@ -1,0 +1,310 @@
+"""
+Where one reader stands, and what it must read next.
+
+A reader of several names has I{one} position: everything up to it, in all of
+its names, has reached the reader.  Three things make it more than a number.
+
+  - Names that begin behind the furthest of them are I{late}: what they missed
+    is replayed up to the position of the others, before anything else.
+  - A gap is told once, though the log is read many times.
+  - Where the last few of each channel were asked for, older ones that lie
+    between are skipped.
+
+All of them pass; a reader that has caught up is a number again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from attrs import frozen
+
+from comet.channels import matches
+from comet.messages import Cursor, Message
+from comet.places import Location, Place, Reading
+
+
+@frozen
+class Wanted:
+    """
+    What a reader must read next.
+
+    @ivar names: The names to read.
+
+    @ivar after: The cursor to read after.
+
+    @ivar upTo: The last position to read, or L{None} for the head.
+    """
+
+    names: tuple[str, ...]
+    after: Cursor
+    upTo: int | None
+
+
+@frozen
+class Step:
+    """
+    What a reader must be told next, in this order.
+
+    @ivar gap: Names that lost messages after C{cursor}.
+
+    @ivar cursor: Where the reader stood before this step.
+
+    @ivar messages: What it has not seen, in the order of positions.
+
+    @ivar isReplay: Whether the messages are older than C{cursor}.
+
+    @ivar isCaughtUp: Whether with this step all late names have caught up.
+
+    @ivar more: Whether there is more to read at this moment.
+    """
+
+    gap: tuple[str, ...]
+    cursor: Cursor
+    messages: Sequence[Message]
+    isReplay: bool
+    isCaughtUp: bool
+    more: bool
+
+
+class Progress:
+    """
+    Where one reader stands.
+
+    @ivar names: The channels and patterns that it reads, each once, in the
+        order in which they were asked for.
+
+    @ivar cursor: Everything up to here, in all names that are not late, has
+        arrived.
+    """
+
+    __slots__ = ("_brought", "_late", "_skips", "_told", "cursor", "names")
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self.names: tuple[str, ...] = ()
+        # By name: the position after which it has brought everything.  Names
+        # without an entry began at the cursor or before all others.
+        self._brought: dict[str, int] = {}
+        # By name: the position that its replay has reached.
+        self._late: dict[str, int] = {}
+        # By name: the floor of which the reader was told, or need not know.
+        self._told: dict[str, int] = {}
+        # By name: up to which position which channel is not wanted.
+        self._skips: dict[str, dict[str, int]] = {}
+
+    @property
+    def isReplaying(self) -> bool:
+        """
+        Whether there are late names.
+        """
+        return bool(self._late)
+
+    @property
+    def lowest(self) -> Cursor:
+        """
+        The cursor of a reader that would lose nothing and repeat something:
+        the position of the name that is furthest behind.
+        """
+        positions = [self.cursor.position, *self._late.values()]
+        return Cursor(self.cursor.epoch, min(positions))
+
+    def add(self, location: Location) -> tuple[str, ...]:
+        """
+        Begin to read more names.
+
+        @param location: Where they begin, in the order in which they were
+            asked for.  Names that are held already change nothing.
+
+        @return: Those that begin with a gap, in the same order.
+        """
+        places = {n: place for n, place in location.places.items() if n not in self.names}
+        if not places:
+            return ()
+        if not self.names:
+            self.cursor = Cursor(location.head.epoch, _meet(places.values()))
+        elif location.head.epoch != self.cursor.epoch:
+            # The next reading will tell of the new epoch, for all names.
+            self.names = (*self.names, *places)
+            return ()
+        self.names = (*self.names, *places)
+        for name, place in places.items():
+            self._begin(name, place)
+        return tuple(name for name, place in places.items() if place.isGap)
+
+    def _begin(self, name: str, place: Place) -> None:
+        self._brought[name] = place.position
+        if place.position < self.cursor.position:
+            self._late[name] = place.position
+        if place.floor > place.position:
+            self._told[name] = place.floor
+        skips = {
+            c: p for c, p in place.skips.items() if p > min(place.position, self.cursor.position)
+        }
+        if place.position > self.cursor.position and not skips:
+            # Wanted from a place ahead of the others.
+            skips = {"": place.position}
+        if skips:
+            self._skips[name] = skips
+
+    def remove(self, names: Iterable[str]) -> None:
+        """
+        Read these names no more.  Names that are not held change nothing.
+        """
+        gone = set(names)
+        self.names = tuple(name for name in self.names if name not in gone)
+        for table in (self._brought, self._late, self._told, self._skips):
+            for name in gone:
+                table.pop(name, None)
+
+    def wanted(self) -> Wanted:
+        """
+        What to read next: late names first, the one furthest behind before
+        the others.
+        """
+        if not self._late:
+            return Wanted(self.names, self.cursor, None)
+        position = min(self._late.values())
+        names = tuple(name for name in self.names if self._late.get(name) == position)
+        ahead = [p for p in self._late.values() if p > position]
+        upTo = min(ahead, default=self.cursor.position)
+        return Wanted(names, Cursor(self.cursor.epoch, position), upTo)
+
+    def accept(self, wanted: Wanted, reading: Reading) -> Step:
+        """
+        Go on by what was read.
+
+        @param wanted: What L{wanted} gave; the names may have changed since.
+
+        @param reading: What the bus gave for it.
+        """
+        stood = self.cursor
+        if reading.after.epoch != stood.epoch:
+            return self._acceptEpoch(wanted, reading)
+        if wanted.upTo is not None:
+            return self._acceptReplay(wanted, reading)
+        if self._late or wanted.names != self.names or wanted.after != stood:
+            # The names changed while the log was read: read again.
+            return Step((), stood, (), False, False, True)
+        gap = self._gap(reading)
+        messages = self._unseen(reading.messages, self.names)
+        self.cursor = reading.reached
+        self._settle()
+        return Step(gap, stood, messages, False, False, reading.more)
+
+    def _acceptEpoch(self, wanted: Wanted, reading: Reading) -> Step:
+        """
+        The log began a new life: everything that was known of the old one is
+        void.
+        """
+        if wanted.names != self.names:
+            # This reading was for some of the names; read again, for all.
+            self._forgetDetails()
+            return Step((), self.cursor, (), False, False, True)
+        self._forgetDetails()
+        gap = tuple(name for name in self.names if name in reading.gaps)
+        self._told.update({name: max(reading.gaps[name], reading.after.position) for name in gap})
+        self.cursor = reading.reached
+        self._settle()
+        return Step(gap, reading.after, reading.messages, False, False, reading.more)
+
+    def _acceptReplay(self, wanted: Wanted, reading: Reading) -> Step:
+        position = wanted.after.position
+        names = tuple(name for name in wanted.names if self._late.get(name) == position)
+        if not names:
+            return Step((), self.cursor, (), True, False, True)
+        gap = self._gap(reading, names)
+        messages = self._unseen(reading.messages, names)
+        if names != wanted.names:
+            messages = [m for m in messages if any(matches(n, m.channel) for n in names)]
+        for name in names:
+            self._late[name] = reading.reached.position
+            if reading.reached.position >= self.cursor.position:
+                del self._late[name]
+        self._settle()
+        return Step(gap, self.cursor, messages, True, not self._late, True)
+
+    def _gap(self, reading: Reading, names: Sequence[str] | None = None) -> tuple[str, ...]:
+        """
+        Which of the names have a gap that the reader was not told of.
+        """
+        if not reading.gaps:
+            return ()
+        found = []
+        for name in self.names if names is None else names:
+            floor = reading.gaps.get(name, -1)
+            if floor > self._told.get(name, -1):
+                self._told[name] = floor
+                found.append(name)
+        return tuple(found)
+
+    def _unseen(self, messages: Sequence[Message], names: Sequence[str]) -> Sequence[Message]:
+        """
+        Leave out what is skipped, and what a name that is further on has
+        brought.
+        """
+        others = [name for name in self.names if name not in names] if self._late else []
+        if not self._skips and not others:
+            return messages
+        return [
+            message
+            for message in messages
+            if any(self._wants(name, message) for name in names)
+            and not any(self._hasBrought(name, message) for name in others)
+        ]
+
+    def _wants(self, name: str, message: Message) -> bool:
+        if not matches(name, message.channel):
+            return False
+        skips = self._skips.get(name)
+        if skips is None:
+            return True
+        start = skips.get(message.channel, skips.get("", 0))
+        return message.position > start
+
+    def _hasBrought(self, name: str, message: Message) -> bool:
+        reached = self._late.get(name, self.cursor.position)
+        return self._brought.get(name, 0) < message.position <= reached and self._wants(
+            name, message
+        )
+
+    def stand(self, position: int) -> None:
+        """
+        Everything up to this position has arrived, without having been read
+        from the log.
+        """
+        if position > self.cursor.position:
+            self.cursor = Cursor(self.cursor.epoch, position)
+            self._settle()
+
+    def _settle(self) -> None:
+        """
+        Forget what no longer makes a difference.
+        """
+        position = self.cursor.position
+        if self._told:
+            self._told = {
+                name: floor
+                for name, floor in self._told.items()
+                if floor > self._late.get(name, position)
+            }
+        if self._skips:
+            self._skips = {
+                name: skips
+                for name, skips in self._skips.items()
+                if max(skips.values()) > self._late.get(name, position)
+            }
+
+    def _forgetDetails(self) -> None:
+        for table in (self._brought, self._late, self._told, self._skips):
+            table.clear()
+
+
+def _meet(places: Collection[Place]) -> int:
+    """
+    Where a reader of several names stands before any message: at the place
+    that is furthest on; or, where all were found by what is held, before the
+    oldest message to come.
+    """
+    positions = [place.position for place in places]
+    return min(positions) if all(place.isRelative for place in places) else max(positions)
