@@ -1,0 +1,382 @@
+"""
+The fan-out: what is published during one turn of the reactor goes out together
+at the turn's end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Final
+
+from twisted.internet.defer import Deferred, FirstError, fail, gatherResults, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from comet.channels import PatternTable
+from comet.fanout.encodings import Encodings
+from comet.fanout.groups import LINGER, Group
+from comet.interfaces import IBusListener, IMessageBus
+from comet.messages import Beginning, Cursor, Message
+from comet.places import Location, Reading
+from comet.progress import Wanted
+from comet.wheel import Wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from comet.fanout.readers import Reader
+
+# How many groups without a reader are kept at most.
+MOST_EMPTY: Final = 1000
+
+# How much a reader that catches up is given at once: about as much as Twisted
+# sends at once.
+READ_MESSAGES: Final = 512
+READ_BYTES: Final = 128 * 1024
+
+# How many readers go on reading in one turn.
+MOST_DUE: Final = 64
+
+
+@implementer(IBusListener)
+class Fanout:
+    """
+    Gives each reader exactly the messages of its names after its position, in
+    the order of positions, each once, or a gap, at its place.
+
+    @ivar cursor: Everything up to here was given to the live readers.
+
+    @ivar heartbeat: After how many seconds of silence a stream is told where
+        it stands.
+
+    @ivar readers: All that are not closed.
+
+    @ivar leaving: Those whose last words were written and whose connection is
+        not closed yet.
+    """
+
+    _log = Logger()
+
+    def __init__(self, bus: IMessageBus, clock: IReactorTime, heartbeat: float = 25.0) -> None:
+        self.heartbeat = heartbeat
+        self.wheel = Wheel(clock)
+        self.encodings = Encodings(self.wheel)
+        self.readers: dict[Reader, None] = {}
+        self.leaving: dict[Reader, None] = {}
+        self.cursor = Cursor("", 0)
+        self._bus = bus
+        self._clock = clock
+        self._groups: dict[tuple[object, ...], Group] = {}
+        self._empty: dict[Group, None] = {}
+        self._routes: PatternTable[dict[Group, None]] = PatternTable()
+        self._pending: list[Message] = []
+        self._head: Cursor | None = None
+        self._unsettled = False
+        self._due: list[Reader] = []
+        self._waiting: list[Deferred[None]] = []
+        self._left: list[Deferred[None]] = []
+        self._listening: dict[str, _Listening] = {}
+        self._reads: dict[tuple[object, ...], list[Deferred[Reading]]] = {}
+        self._isTicking = False
+
+    def seconds(self) -> float:
+        """
+        The time of now, in seconds from any moment.
+        """
+        return self._clock.seconds()
+
+    # -- What is heard
+
+    def messagesStored(self, messages: Sequence[Message]) -> None:
+        """
+        See L{IBusListener.messagesStored}.
+        """
+        self._pending.extend(messages)
+        self._tickSoon()
+
+    def headMoved(self, head: Cursor) -> None:
+        """
+        See L{IBusListener.headMoved}.
+        """
+        self._head = head
+        self._tickSoon()
+
+    def interrupted(self) -> None:
+        """
+        See L{IBusListener.interrupted}.
+        """
+        # What was heard and not given is read from the log instead.
+        self._pending.clear()
+        self._head = None
+        self._unsettled = True
+        self._tickSoon()
+
+    def settled(self) -> Deferred[None]:
+        """
+        @return: Fires when what was heard so far has been written to the
+            readers.
+        """
+        if not (self._pending or self._unsettled):
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        return waiting
+
+    def later(self, reader: Reader) -> None:
+        """
+        Let a reader go on reading in the next turn, so that others have
+        theirs.
+        """
+        self._due.append(reader)
+        self._tickSoon()
+
+    def _tickSoon(self) -> None:
+        if not self._isTicking:
+            self._isTicking = True
+            self._clock.callLater(0, self._tick)
+
+    def _tick(self) -> None:
+        """
+        The turn is at its end.
+        """
+        self._isTicking = False
+        if self._unsettled:
+            self._unsettled = False
+            self._unsettle()
+        pending, self._pending = self._pending, []
+        head, self._head = self._head, None
+        waiting, self._waiting = self._waiting, []
+        if pending:
+            newest = pending[-1].cursor
+            if head is None or head.epoch != newest.epoch or head.position < newest.position:
+                head = newest
+        if head is not None:
+            for group, messages in self._route(pending):
+                group.flush(messages, head)
+            self.cursor = head
+        # First the readers are written to, then the publishers are answered.
+        for answer in waiting:
+            answer.callback(None)
+        self._pumpDue()
+
+    def _unsettle(self) -> None:
+        for reader in list(self.readers):
+            reader.unsettle()
+        epoch = self._bus.head.epoch
+        if epoch != self.cursor.epoch:
+            self.cursor = Cursor(epoch, 0)
+
+    def _pumpDue(self) -> None:
+        """
+        Let some of those go on that have more to read.
+        """
+        due, self._due = self._due[:MOST_DUE], self._due[MOST_DUE:]
+        for reader in due:
+            try:
+                reader.pump()
+            except Exception:
+                self._log.failure("{reader} failed to read", reader=reader)
+                reader.failed()
+        if self._due:
+            self._tickSoon()
+
+    def _route(self, messages: Sequence[Message]) -> Iterator[tuple[Group, list[Message]]]:
+        """
+        Which groups get which of these messages.
+        """
+        touched: dict[Group, list[Message]] = {}
+        for message in messages:
+            for groups in self._routes.matching(message.channel):
+                for group in groups:
+                    given = touched.setdefault(group, [])
+                    # Two of its names may reach the same message.
+                    if not given or given[-1] is not message:
+                        given.append(message)
+        yield from touched.items()
+
+    # -- What is asked
+
+    def locate(self, beginnings: Mapping[str, Beginning]) -> Deferred[Location]:
+        """
+        See L{IMessageBus.locate}.
+        """
+        return self._bus.locate(beginnings)
+
+    def read(
+        self, wanted: Wanted, limit: int = READ_MESSAGES, maxBytes: int = READ_BYTES
+    ) -> Deferred[Reading]:
+        """
+        Read the log.  Readers that ask the same while the bus has not answered
+        share one answer.
+        """
+        key = (wanted.names, wanted.after, wanted.upTo, limit, maxBytes)
+        sharing = self._reads.get(key)
+        if sharing is None:
+            asked = self._bus.read(wanted.names, wanted.after, limit, maxBytes, wanted.upTo)
+            if asked.called:
+                # Nobody can come to share it.
+                return asked
+            self._reads[key] = sharing = []
+            asked.addBoth(self._readDone, key)
+        answer: Deferred[Reading] = Deferred()
+        sharing.append(answer)
+        return answer
+
+    def _readDone(self, result: Reading | Failure, key: tuple[object, ...]) -> None:
+        for answer in self._reads.pop(key):
+            answer.callback(result)
+
+    # -- Who is there
+
+    def hasLeft(self, reader: Reader) -> None:
+        """
+        The connection of a reader that was sent away is closed.
+        """
+        self.leaving.pop(reader, None)
+        if not self.leaving:
+            left, self._left = self._left, []
+            for answer in left:
+                answer.callback(None)
+
+    def left(self) -> Deferred[None]:
+        """
+        @return: Fires when nobody is leaving.
+        """
+        if not self.leaving:
+            return succeed(None)
+        answer: Deferred[None] = Deferred()
+        self._left.append(answer)
+        return answer
+
+    def head(self) -> Cursor:
+        """
+        The position of the newest message that the bus knows of.
+        """
+        return self._bus.head
+
+    def group(self, kind: type[Reader], shape: object, names: tuple[str, ...]) -> Group:
+        """
+        The group of the readers of one kind, in one shape, of these names in
+        any order.
+
+        @return: Reading the log for it waits for L{hear}.
+        """
+        names = tuple(sorted(names))
+        key = (kind, shape, names)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = Group(self, key, names)
+            self._addRoutes(group)
+        return group
+
+    def _addRoutes(self, group: Group) -> None:
+        new = []
+        for name in group.names:
+            groups = self._routes.get(name)
+            if groups is None:
+                groups = {}
+                self._routes.add(name, groups)
+                new.append(name)
+            groups[group] = None
+        if new:
+            listening = _Listening()
+            self._listening.update(dict.fromkeys(new, listening))
+            self._bus.listen(self, new).addBoth(self._heard, new, listening)
+
+    def _heard(self, result: Failure | None, names: list[str], listening: _Listening) -> None:
+        listening.isEffective = True
+        if result is not None:
+            for name in names:
+                for group in list(self._routes.get(name) or ()):
+                    group.failure = result
+                    self.retire(group)
+        waiting, listening.waiting = listening.waiting, []
+        for waiter in waiting:
+            waiter.callback(result)
+
+    def hear(self, group: Group) -> Deferred[None]:
+        """
+        @return: Fires once everything that is stored for the names of a group
+            is heard; fails with L{Unavailable<comet.errors.Unavailable>} if
+            that cannot be had.
+        """
+        if group.failure is not None:
+            return fail(group.failure)
+        ahead = {id(each): each for name in group.names for each in [self._listening[name]]}
+        waiters = []
+        for listening in ahead.values():
+            if not listening.isEffective:
+                waiter: Deferred[None] = Deferred()
+                listening.waiting.append(waiter)
+                waiters.append(waiter)
+        if not waiters:
+            return succeed(None)
+        return gatherResults(waiters, consumeErrors=True).addCallbacks(lambda _: None, _firstError)
+
+    def enter(self, reader: Reader, group: Group) -> None:
+        """
+        A reader becomes a member of a group.
+        """
+        group.members += 1
+        self._empty.pop(group, None)
+        self.wheel.clear(group)
+
+    def leave(self, reader: Reader, group: Group) -> None:
+        """
+        A reader is not a member of a group any more.
+        """
+        group.leave(reader)
+        group.members -= 1
+        if not group.members:
+            self._empty[group] = None
+            self.wheel.set(group, LINGER)
+            if len(self._empty) > MOST_EMPTY:
+                self.retire(next(iter(self._empty)))
+
+    def retire(self, group: Group) -> None:
+        """
+        Forget a group without members.
+        """
+        self.wheel.clear(group)
+        self._empty.pop(group, None)
+        if self._groups.get(group.key) is group:
+            del self._groups[group.key]
+            unheard = []
+            for name in group.names:
+                groups = self._routes.get(name)
+                if groups is not None:
+                    groups.pop(group, None)
+                    if not groups:
+                        self._routes.remove(name)
+                        self._listening.pop(name, None)
+                        unheard.append(name)
+            self._bus.unlisten(self, unheard)
+
+    def __len__(self) -> int:
+        """
+        How many groups there are.
+        """
+        return len(self._groups)
+
+
+class _Listening:
+    """
+    The bus was asked to let some names be heard.
+
+    @ivar isEffective: Whether it has answered.
+
+    @ivar waiting: Who is to be told when it answers.
+    """
+
+    __slots__ = ("isEffective", "waiting")
+
+    def __init__(self) -> None:
+        self.isEffective = False
+        self.waiting: list[Deferred[None]] = []
+
+
+def _firstError(failure: Failure) -> Failure:
+    error = failure.value
+    return error.subFailure if isinstance(error, FirstError) else failure

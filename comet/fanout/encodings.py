@@ -1,0 +1,72 @@
+"""
+Messages as bytes, made once for each shape in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from comet.framing import Shape
+from comet.messages import Message
+from comet.wheel import NOT_SET, Wheel
+
+# How many bytes of encodings are kept in all, and for how many seconds: long
+# enough for the readers that come back together after a failure.
+MOST_BYTES: Final = 8 * 1024 * 1024
+KEPT_SECONDS: Final = 5.0
+
+
+class Encodings:
+    """
+    Remembers what messages look like in each shape, for a short while.
+
+    What is kept is bounded in bytes and time, and belongs to one epoch.
+    """
+
+    def __init__(self, wheel: Wheel, mostBytes: int = MOST_BYTES) -> None:
+        self._wheel = wheel
+        self._mostBytes = mostBytes
+        self._pieces: dict[Shape, dict[int, bytes]] = {}
+        self._epoch = ""
+        self.moment = NOT_SET
+        self.bytes = 0
+
+    def pieces(self, shape: Shape, messages: Sequence[Message]) -> list[bytes]:
+        """
+        These messages in a shape, not as replayed ones.
+        """
+        if not messages:
+            return []
+        if messages[0].epoch != self._epoch:
+            self.clear()
+            self._epoch = messages[0].epoch
+        known = self._pieces.get(shape)
+        if known is None:
+            known = self._pieces[shape] = {}
+        found = []
+        for message in messages:
+            piece = known.get(message.position)
+            if piece is None:
+                piece = known[message.position] = shape.message(message)
+                self.bytes += len(piece)
+            found.append(piece)
+        if self.bytes > self._mostBytes:
+            self.clear()
+        elif self.moment == NOT_SET:
+            self._wheel.set(self, KEPT_SECONDS)
+        return found
+
+    def clear(self) -> None:
+        """
+        Forget everything.
+        """
+        self._pieces.clear()
+        self.bytes = 0
+        self._wheel.clear(self)
+
+    def timedOut(self) -> None:
+        """
+        It was kept for long enough.
+        """
+        self.clear()

@@ -1,0 +1,150 @@
+"""
+Readers of the same names in the same shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from comet.messages import Cursor, Message
+from comet.wheel import NOT_SET
+
+if TYPE_CHECKING:
+    from comet.fanout.core import Fanout
+    from comet.fanout.readers import Reader
+
+# For how many seconds a group outlives its last reader: the next long poll of
+# the same client comes at once.
+LINGER = 10.0
+
+
+class Group:
+    """
+    Some readers that are written the same bytes.
+
+    @ivar names: What they read.
+
+    @ivar members: How many readers belong to it, live or not.
+
+    @ivar flushed: The cursor of the last message that the group was given, or
+        L{None}.
+
+    @ivar failure: Why its names cannot be heard, or L{None}.
+
+    @ivar wroteAt: When that was, in seconds of the reactor's clock.
+    """
+
+    _log = Logger()
+
+    __slots__ = (
+        "_fanout",
+        "_fresh",
+        "_live",
+        "failure",
+        "flushed",
+        "key",
+        "members",
+        "moment",
+        "names",
+        "wroteAt",
+    )
+
+    def __init__(self, fanout: Fanout, key: tuple[Any, ...], names: tuple[str, ...]) -> None:
+        self._fanout = fanout
+        self.key = key
+        self.names = names
+        self.members = 0
+        self.flushed: Cursor | None = None
+        self.wroteAt = 0.0
+        self.failure: Failure | None = None
+        self.moment = NOT_SET
+        # Live readers that stand at the fan-out's own cursor.
+        self._live: dict[Reader, None] = {}
+        # Live readers that may have read ahead of it: each has its own.
+        self._fresh: dict[Reader, None] = {}
+
+    def __len__(self) -> int:
+        """
+        How many readers are live.
+        """
+        return len(self._live) + len(self._fresh)
+
+    @property
+    def live(self) -> list[Reader]:
+        """
+        The readers that are live.
+        """
+        return [*self._live, *self._fresh]
+
+    def join(self, reader: Reader) -> None:
+        """
+        A member has read to the end of the log.
+        """
+        self._fresh[reader] = None
+
+    def leave(self, reader: Reader) -> None:
+        """
+        A member is not live any more, or never was.
+        """
+        self._live.pop(reader, None)
+        self._fresh.pop(reader, None)
+
+    def isPassed(self, reached: Cursor) -> bool:
+        """
+        Whether the group was given a message after this cursor: then a reader
+        that stands there has to read it from the log.
+        """
+        flushed = self.flushed
+        return (
+            flushed is not None
+            and flushed.epoch == reached.epoch
+            and flushed.position > reached.position
+        )
+
+    def flush(self, messages: Sequence[Message], head: Cursor) -> None:
+        """
+        Give every live reader what it has not read of these messages.
+
+        @param messages: At least one, in the order of positions, all of this
+            group's names, and all there are up to C{head}.
+        """
+        first, last = messages[0].position, messages[-1].position
+        live, fresh = list(self._live), list(self._fresh)
+        self.flushed = messages[-1].cursor
+        self.wroteAt = self._fanout.seconds()
+        prepared = None
+        for reader in fresh:
+            if reader not in self._fresh:
+                continue
+            stands = reader.progress.cursor.position
+            if stands < first:
+                live.append(reader)
+            elif stands < last:
+                tail = [message for message in messages if message.position > stands]
+                self._give(reader, reader.prepare(tail, head))
+            if reader in self._fresh:
+                del self._fresh[reader]
+                self._live[reader] = None
+        for reader in live:
+            # What was written to the others may have made this one leave.
+            if reader in self._live:
+                if prepared is None:
+                    prepared = reader.prepare(messages, head)
+                self._give(reader, prepared)
+
+    def _give(self, reader: Reader, prepared: Any) -> None:
+        try:
+            reader.take(prepared)
+        except Exception:
+            self._log.failure("writing to {reader} failed", reader=reader)
+            reader.failed()
+
+    def timedOut(self) -> None:
+        """
+        It has been without a reader for long enough.
+        """
+        self._fanout.retire(self)

@@ -1,0 +1,472 @@
+"""
+The three kinds of readers: a stream of bytes, a poll that is answered once,
+and an application's own object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from zope.interface import implementer
+
+from comet.fanout.core import READ_BYTES, Fanout
+from comet.fanout.life import Input, State
+from comet.fanout.readers import Reader
+from comet.framing import Shape
+from comet.interfaces import IReceiver, ISink, ISinkOwner
+from comet.messages import Close, Cursor, Message
+from comet.places import Reading
+from comet.progress import Step, Wanted
+
+# For how many seconds a client may take nothing of what was written to it
+# before it is taken for dead.
+STALLED: Final = 300.0
+
+# For how many seconds the last words to a client may wait to be taken.
+LAST_WORDS: Final = 10.0
+
+# How many bytes of payload the answer to a poll has at most.
+POLL_BYTES: Final = 1048576
+
+
+@implementer(ISinkOwner)
+class StreamReader(Reader):
+    """
+    Is written bytes for as long as its client stays.
+
+    @ivar shape: How messages look on its wire.
+
+    @ivar sink: Where the bytes go.
+    """
+
+    __slots__ = ("_opening", "_owner", "_wroteAt", "shape", "sink")
+
+    # A slot of the class, narrower than what it inherits.
+    shape: Shape
+
+    def __init__(
+        self,
+        fanout: Fanout,
+        shape: Shape,
+        sink: ISink,
+        opening: bytes | None = b"",
+        owner: ISinkOwner | None = None,
+    ) -> None:
+        """
+        @param opening: Written before anything else, in one go with where the
+            reader stands; L{None} if the beginning is told by somebody else.
+
+        @param owner: Is told too when the sink is ready, or lost.
+        """
+        super().__init__(fanout)
+        self.shape = shape
+        self.sink = sink
+        self._opening = opening
+        self._owner = owner
+        self._wroteAt = fanout.seconds()
+        sink.attach(self)
+
+    def write(self, data: bytes) -> bool:
+        """
+        Write bytes that are framed already.
+
+        @return: Whether the sink is ready.
+        """
+        self._wroteAt = self.fanout.seconds()
+        return self.sink.write(data)
+
+    def say(self, piece: bytes) -> None:
+        """
+        Write one piece that is nobody else's, between the messages.
+        """
+        if self.state is State.CLOSED:
+            return
+        if not self.write(self.shape.frame([piece])):
+            if self.state is State.LIVE:
+                self.filled(self.position.position)
+            else:
+                self.given(Input.FILLED)
+
+    @property
+    def standing(self) -> Cursor:
+        """
+        The cursor that its client comes back with, if it is cut off now.
+        """
+        if self.shape.adoptsReplay and self.progress.isReplaying:
+            return self.progress.lowest
+        return self.position
+
+    def begun(self, gap: Sequence[str]) -> None:
+        """
+        See L{Reader.begun}.
+        """
+        self.fanout.wheel.set(self, self.fanout.heartbeat)
+        opening, self._opening = self._opening, None
+        if opening is None:
+            return
+        cursor = self.standing
+        piece = self.shape.gap(cursor, gap) if gap else self.shape.standing(cursor)
+        if not self.write(opening + self.shape.prelude + self.shape.frame([piece])):
+            self.given(Input.FILLED)
+
+    def tell(self, step: Step) -> bool:
+        """
+        See L{Reader.tell}.
+        """
+        pieces = []
+        if step.gap:
+            cursor = self.standing if step.isReplay else step.cursor
+            pieces.append(self.shape.gap(cursor, step.gap))
+        if step.isReplay:
+            pieces.extend(self.shape.message(message, replay=True) for message in step.messages)
+        else:
+            pieces.extend(self.fanout.encodings.pieces(self.shape, step.messages))
+        if step.isCaughtUp:
+            pieces.append(self.shape.standing(step.cursor))
+        return self.write(self.shape.frame(pieces)) if pieces else True
+
+    def prepare(self, messages: Sequence[Message], head: Cursor) -> list[tuple[bytes, int]]:
+        """
+        See L{Reader.prepare}.
+
+        @return: What to write, in parts small enough for one that is not
+            taken to do no harm, and the position that each ends with.
+        """
+        parts: list[tuple[bytes, int]] = []
+        part: list[bytes] = []
+        size, last = 0, 0
+        pieces = self.fanout.encodings.pieces(self.shape, messages)
+        for message, piece in zip(messages, pieces, strict=True):
+            if part and size + len(piece) > READ_BYTES:
+                parts.append((self.shape.frame(part), last))
+                part, size = [], 0
+            part.append(piece)
+            size += len(piece)
+            last = message.position
+        parts.append((self.shape.frame(part), last))
+        return parts
+
+    def take(self, prepared: list[tuple[bytes, int]]) -> None:
+        """
+        See L{Reader.take}.
+        """
+        write = self.sink.write
+        for data, last in prepared:
+            if not write(data):
+                self._wroteAt = self.fanout.seconds()
+                self.filled(last)
+                return
+
+    def timedOut(self) -> None:
+        """
+        It is time for a heartbeat, or to give up.
+        """
+        if self.state is State.CLOSED:
+            self.sink.abort()
+            return
+        now = self.fanout.seconds()
+        if self.state is State.BEHIND:
+            if now - self._wroteAt >= STALLED:
+                self.sink.abort()
+                self.sinkLost()
+            else:
+                self.fanout.wheel.set(self, self.fanout.heartbeat)
+            return
+        wroteAt = self._wroteAt
+        if self._group is not None:
+            wroteAt = max(wroteAt, self._group.wroteAt)
+        silent = now - wroteAt
+        if silent < self.fanout.heartbeat - 0.01:
+            self.fanout.wheel.set(self, self.fanout.heartbeat - silent)
+            return
+        self.fanout.wheel.set(self, self.fanout.heartbeat)
+        if self.progress.names:
+            self.say(self.shape.standing(self.standing))
+
+    def sayClose(self, close: Close) -> None:
+        """
+        See L{Reader.sayClose}.
+        """
+        words = self.shape.frame([self.shape.close(self.standing, close)])
+        opening, self._opening = self._opening, None
+        if opening:
+            words = opening + self.shape.prelude + words
+        self.sink.write(words + self.shape.coda)
+        self.fanout.leaving[self] = None
+        self.fanout.wheel.set(self, LAST_WORDS)
+        self.sink.finish()
+
+    def sinkReady(self) -> None:
+        """
+        See L{ISinkOwner.sinkReady}.
+        """
+        if self._owner is not None:
+            self._owner.sinkReady()
+        self.drained()
+
+    def sinkLost(self) -> None:
+        """
+        See L{ISinkOwner.sinkLost}.
+        """
+        self.fanout.wheel.clear(self)
+        self.ended()
+        self.fanout.hasLeft(self)
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.sinkLost()
+
+
+@frozen
+class Outcome:
+    """
+    What a poll is answered.
+
+    @ivar cursor: Where the reader stands then.
+
+    @ivar messages: Each with whether it is replayed.
+
+    @ivar gap: The names that lost messages.
+
+    @ivar more: Whether there is more at this moment.
+
+    @ivar close: Why the poll was ended, if it was.
+    """
+
+    cursor: Cursor
+    messages: Sequence[tuple[Message, bool]] = ()
+    gap: Sequence[str] = ()
+    more: bool = False
+    close: Close | None = None
+
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+R_contra = TypeVar("R_contra", contravariant=True)
+
+
+class PollShape(Protocol[R_co]):
+    """
+    How the answers to a group of polls look: a value that hashes.
+    """
+
+    @property
+    def limit(self) -> int:
+        """
+        How many messages an answer has at most.
+        """
+
+    def respond(self, outcome: Outcome) -> R_co:
+        """
+        Make the whole answer.
+        """
+
+
+class Waiter(Protocol[R_contra]):
+    """
+    Whoever carries the answer to a poll.
+    """
+
+    def pollAnswered(self, response: R_contra) -> None:
+        """
+        There is something to say.  The response may be many readers' own.
+        """
+
+    def pollEmpty(self, cursor: Cursor) -> None:
+        """
+        There is nothing to say but where the reader stands.
+        """
+
+
+class PollReader(Reader, Generic[R]):
+    """
+    Is answered once: with what there is, or what comes within its time.
+    """
+
+    __slots__ = ("_bytes", "_gap", "_messages", "_until", "_waiter", "shape")
+
+    shape: PollShape[R]
+
+    def __init__(self, fanout: Fanout, shape: PollShape[R], waiter: Waiter[R], wait: float) -> None:
+        """
+        @param wait: For how many seconds it may wait for a message.
+        """
+        super().__init__(fanout)
+        self.shape = shape
+        self._waiter = waiter
+        self._until = fanout.seconds() + wait
+        self._gap: tuple[str, ...] = ()
+        self._messages: list[tuple[Message, bool]] = []
+        self._bytes = 0
+
+    def begun(self, gap: Sequence[str]) -> None:
+        """
+        See L{Reader.begun}.
+        """
+        self._gap = tuple(gap)
+
+    def read(self, wanted: Wanted) -> Deferred[Reading]:
+        """
+        See L{Reader.read}.
+        """
+        limit = self.shape.limit - len(self._messages)
+        return self.fanout.read(wanted, limit, max(POLL_BYTES - self._bytes, 1))
+
+    def tell(self, step: Step) -> bool:
+        """
+        See L{Reader.tell}.
+        """
+        self._gap += step.gap
+        self._messages.extend((message, step.isReplay) for message in step.messages)
+        self._bytes += sum(len(message.payload) for message in step.messages)
+        isFull = len(self._messages) >= self.shape.limit or self._bytes >= POLL_BYTES
+        if isFull or (not step.more and (self._messages or self._gap)):
+            self._answer(more=step.more)
+        return True
+
+    def caughtUp(self) -> None:
+        """
+        See L{Reader.caughtUp}.
+        """
+        left = self._until - self.fanout.seconds()
+        if left <= 0:
+            self.timedOut()
+        else:
+            self.fanout.wheel.set(self, left)
+
+    def timedOut(self) -> None:
+        """
+        It has waited for long enough.
+        """
+        cursor = self.position
+        self.ended()
+        self._waiter.pollEmpty(cursor)
+
+    def hurry(self) -> None:
+        """
+        Answer now, if it only waits.
+        """
+        if self.state is State.LIVE:
+            self.timedOut()
+
+    def _answer(self, more: bool = False, close: Close | None = None) -> None:
+        outcome = Outcome(self.position, self._messages, self._gap, more, close)
+        self.ended()
+        self._waiter.pollAnswered(self.shape.respond(outcome))
+
+    def prepare(self, messages: Sequence[Message], head: Cursor) -> R:
+        """
+        See L{Reader.prepare}.
+        """
+        size, count = 0, 0
+        for message in messages[: self.shape.limit]:
+            size += len(message.payload)
+            if count and size > POLL_BYTES:
+                break
+            count += 1
+        given = [(message, False) for message in messages[:count]]
+        if count < len(messages):
+            return self.shape.respond(Outcome(messages[count - 1].cursor, given, more=True))
+        return self.shape.respond(Outcome(head, given))
+
+    def take(self, prepared: R) -> None:
+        """
+        See L{Reader.take}.
+        """
+        self.ended()
+        self._waiter.pollAnswered(prepared)
+
+    def sayClose(self, close: Close) -> None:
+        """
+        See L{Reader.sayClose}.
+        """
+        self._answer(close=close)
+
+
+class ObjectReader(Reader):
+    """
+    Gives the messages to an application's receiver.
+    """
+
+    __slots__ = ("_isPaused", "_receiver")
+
+    def __init__(self, fanout: Fanout, receiver: IReceiver) -> None:
+        super().__init__(fanout)
+        self._receiver = receiver
+        self._isPaused = False
+
+    @property
+    def shape(self) -> object:
+        """
+        There is only one.
+        """
+        return None
+
+    def begun(self, gap: Sequence[str]) -> None:
+        """
+        See L{Reader.begun}.
+        """
+        if gap:
+            self._call(self._receiver.gapFound, self.position, gap)
+
+    def tell(self, step: Step) -> bool:
+        """
+        See L{Reader.tell}.
+        """
+        if step.gap:
+            self._call(self._receiver.gapFound, step.cursor, step.gap)
+        for message in step.messages:
+            if self.state is not State.CLOSED:
+                self._call(self._receiver.messageReceived, message, step.isReplay)
+        return not self._isPaused
+
+    def prepare(self, messages: Sequence[Message], head: Cursor) -> Sequence[Message]:
+        """
+        See L{Reader.prepare}.
+        """
+        return messages
+
+    def take(self, prepared: Sequence[Message]) -> None:
+        """
+        See L{Reader.take}.
+        """
+        for message in prepared:
+            if self.state is not State.LIVE:
+                break
+            self.progress.stand(message.position)
+            self._call(self._receiver.messageReceived, message, False)
+
+    def pause(self) -> None:
+        """
+        Give the receiver nothing but what was read already.
+        """
+        self._isPaused = True
+        if self.state is State.LIVE:
+            self.filled(self.progress.cursor.position)
+
+    def unpause(self) -> None:
+        """
+        Go on from where it was paused.
+        """
+        if self._isPaused:
+            self._isPaused = False
+            self.drained()
+
+    def timedOut(self) -> None:
+        """
+        Never called: nothing is set on the wheel.
+        """
+
+    def sayClose(self, close: Close) -> None:
+        """
+        See L{Reader.sayClose}.
+        """
+        self._call(self._receiver.subscriptionClosed, close)
+
+    def _call(self, method: Callable[..., None], *arguments: Any) -> None:
+        try:
+            method(*arguments)
+        except Exception:
+            self._log.failure("{receiver} failed", receiver=self._receiver)

@@ -1,0 +1,346 @@
+"""
+One reader: from its beginning, through the log, to its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from comet.errors import CometError, Internal
+from comet.fanout.life import Input, State, step
+from comet.messages import Beginning, Close, Cursor, Message
+from comet.places import Location, Reading
+from comet.progress import Progress, Step, Wanted
+from comet.wheel import NOT_SET
+
+if TYPE_CHECKING:
+    from comet.fanout.core import Fanout
+    from comet.fanout.groups import Group
+
+
+class Reader:
+    """
+    What all kinds of readers have in common.
+
+    A kind says how a reader is told something; the rest is here.  The bus is
+    read only while the reader is L{State.READING}; while it is L{State.LIVE}
+    its group gives it what is published; otherwise nothing is kept for it.
+
+    @ivar progress: Where it stands.
+
+    @ivar state: What it is doing.
+    """
+
+    _log = Logger()
+
+    __slots__ = ("_group", "_isPumping", "_pumpAgain", "fanout", "moment", "progress", "state")
+
+    def __init__(self, fanout: Fanout) -> None:
+        self.fanout = fanout
+        self.progress = Progress(fanout.head())
+        self.state = State.OPENING
+        self.moment = NOT_SET
+        self._group: Group | None = None
+        self._isPumping = False
+        self._pumpAgain = False
+
+    # -- What a kind says
+
+    @property
+    def shape(self) -> object:
+        """
+        All that makes what is prepared for this reader differ from what is
+        prepared for others of its kind; hashable.
+        """
+        raise NotImplementedError
+
+    def prepare(self, messages: Sequence[Message], head: Cursor) -> Any:
+        """
+        Make of new messages what any live reader of this group can take.
+
+        @param head: There is nothing else for this group up to here.
+        """
+        raise NotImplementedError
+
+    def take(self, prepared: Any) -> None:
+        """
+        Take what was prepared for the whole group.
+        """
+        raise NotImplementedError
+
+    def begun(self, gap: Sequence[str]) -> None:
+        """
+        It is known where the reader begins; these names begin with a gap.
+        """
+        raise NotImplementedError
+
+    def tell(self, step: Step) -> bool:
+        """
+        Tell what was read from the log.
+
+        @return: Whether to go on reading.
+        """
+        raise NotImplementedError
+
+    def caughtUp(self) -> None:
+        """
+        There is no more to read: the reader is live from now on.
+        """
+
+    def timedOut(self) -> None:
+        """
+        The moment that was set on the wheel has come.
+        """
+        raise NotImplementedError
+
+    def sayClose(self, close: Close) -> None:
+        """
+        Tell why the reader is sent away; it is closed already.
+        """
+        raise NotImplementedError
+
+    # -- Its life
+
+    def given(self, what: Input) -> None:
+        """
+        Go on to the state that follows.
+        """
+        self.state = step(self.state, what)
+
+    def _is(self, state: State) -> bool:
+        return self.state is state
+
+    @property
+    def position(self) -> Cursor:
+        """
+        Everything up to here has arrived, in all names that are not late.
+        """
+        if self.state is State.LIVE and self.fanout.cursor.epoch == self.progress.cursor.epoch:
+            return max(self.fanout.cursor, self.progress.cursor)
+        return self.progress.cursor
+
+    def open(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
+        """
+        Begin to read.  Called once.
+
+        @return: Fires with L{None} after L{begun} was called, or the reader
+            was closed in between; fails with a L{CometError} if the bus cannot
+            tell where to begin, and the reader is closed without a word.
+        """
+        self.fanout.readers[self] = None
+        opened = self._addNames(beginnings)
+        opened.addCallback(self._opened)
+        opened.addErrback(self._openFailed)
+        return opened
+
+    def _opened(self, gap: tuple[str, ...]) -> None:
+        if self.state is State.CLOSED:
+            return
+        self.given(Input.LOCATED)
+        self.begun(gap)
+        self.pump()
+
+    def _openFailed(self, failure: Failure) -> Failure:
+        self.ended()
+        return failure
+
+    def _addNames(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
+        new = {n: b for n, b in beginnings.items() if n not in self.progress.names}
+        names = (*self.progress.names, *new)
+        group = self.fanout.group(type(self), self.shape, names)
+        # Held while it is waited for, so that it is not retired.
+        self.fanout.enter(self, group)
+        located = self.fanout.hear(group).addCallback(lambda _: self.fanout.locate(new))
+        return located.addCallbacks(
+            self._located, self._notLocated, callbackArgs=(group,), errbackArgs=(group,)
+        )
+
+    def _located(self, location: Location, group: Group) -> tuple[str, ...]:
+        if self.state is State.CLOSED:
+            self.fanout.leave(self, group)
+            return ()
+        self._stand()
+        gap = self.progress.add(location)
+        self._changeGroup(group)
+        return gap
+
+    def _notLocated(self, failure: Failure, group: Group) -> Failure:
+        self.fanout.leave(self, group)
+        return failure
+
+    def _changeGroup(self, group: Group | None) -> None:
+        """
+        Belong to another group, of which the reader is a member already.
+        """
+        if self._group is not None:
+            self.fanout.leave(self, self._group)
+        self._group = group
+
+    def _stand(self) -> None:
+        """
+        Note where a live reader stands, before it is live no more.
+        """
+        if self.state is State.LIVE:
+            self.progress.stand(self.position.position)
+
+    def addNames(self, beginnings: Mapping[str, Beginning]) -> Deferred[tuple[str, ...]]:
+        """
+        Begin to read more names.  Not called again, nor L{removeNames}, before
+        it has fired; the reader has to be open.
+
+        @return: Fires with the names that begin with a gap.  Nothing of the
+            new names is told before L{resume} is called.
+        """
+        return self._addNames(beginnings).addCallback(self._halted)
+
+    def _halted(self, gap: tuple[str, ...]) -> tuple[str, ...]:
+        if self.state is not State.CLOSED:
+            self.given(Input.UNSETTLED)
+        return gap
+
+    def removeNames(self, names: Iterable[str]) -> None:
+        """
+        Read these names no more.
+        """
+        self._stand()
+        self.progress.remove(names)
+        group = self.fanout.group(type(self), self.shape, self.progress.names)
+        self.fanout.enter(self, group)
+        self._changeGroup(group)
+        self.given(Input.UNSETTLED)
+        self.resume()
+
+    def resume(self) -> None:
+        """
+        Go on after names were added.
+        """
+        self.pump()
+
+    def unsettle(self) -> None:
+        """
+        The bus may have missed something: read again from here.
+        """
+        if self.state is State.LIVE:
+            self._stand()
+            if self._group is not None:
+                self._group.leave(self)
+        if self.state is not State.CLOSED:
+            self.given(Input.UNSETTLED)
+            self._pumpAgain = self._isPumping
+            self.fanout.later(self)
+
+    # -- Reading the log
+
+    def pump(self) -> None:
+        """
+        Read on, if that is what there is to do.
+        """
+        if self.state is not State.READING:
+            return
+        if self._isPumping:
+            self._pumpAgain = True
+            return
+        wanted = self.progress.wanted()
+        if not wanted.names:
+            self._join()
+            return
+        self._isPumping = True
+        reading = self.read(wanted)
+        reading.addCallback(self._wasRead, wanted)
+        reading.addErrback(self._readFailed)
+
+    def read(self, wanted: Wanted) -> Deferred[Reading]:
+        """
+        Ask the bus.
+        """
+        return self.fanout.read(wanted)
+
+    def _wasRead(self, reading: Reading, wanted: Wanted) -> None:
+        self._isPumping = False
+        again, self._pumpAgain = self._pumpAgain, False
+        if not self._is(State.READING):
+            return
+        step = self.progress.accept(wanted, reading)
+        goOn = self.tell(step)
+        # Telling may have changed everything.
+        if not self._is(State.READING):
+            return
+        if not goOn:
+            self.given(Input.FILLED)
+        elif step.more or again or self._isPassed():
+            self.fanout.later(self)
+        else:
+            self._join()
+
+    def _isPassed(self) -> bool:
+        return self._group is not None and self._group.isPassed(self.progress.cursor)
+
+    def _join(self) -> None:
+        self.given(Input.CAUGHT_UP)
+        if self._group is not None:
+            self._group.join(self)
+        self.caughtUp()
+
+    def _readFailed(self, failure: Failure) -> None:
+        self._isPumping = False
+        self.failed(failure)
+
+    # -- Its end
+
+    def filled(self, position: int) -> None:
+        """
+        The client of a live reader does not take more for now.
+
+        @param position: What was written to it last.
+        """
+        self.progress.stand(position)
+        if self._group is not None:
+            self._group.leave(self)
+        self.given(Input.FILLED)
+
+    def drained(self) -> None:
+        """
+        The client has taken everything.
+        """
+        if self.state is not State.CLOSED:
+            self.given(Input.DRAINED)
+            self.pump()
+
+    def ended(self) -> None:
+        """
+        The reader is over: nobody is told anything any more.
+        """
+        if self.state is not State.CLOSED:
+            self.given(Input.ENDED)
+            self.fanout.wheel.clear(self)
+            self.fanout.readers.pop(self, None)
+            self._changeGroup(None)
+
+    def close(self, close: Close) -> None:
+        """
+        Send the reader away with a reason.  Does nothing if it is closed.
+        """
+        if self.state is not State.CLOSED:
+            # The reason says where it stands.
+            self._stand()
+            self.ended()
+            self.sayClose(close)
+
+    def failed(self, failure: Failure | None = None) -> None:
+        """
+        Something of ours went wrong, and was logged if it was not expected.
+        """
+        error: CometError = Internal()
+        if failure is not None:
+            if isinstance(failure.value, CometError):
+                error = failure.value
+            else:
+                self._log.failure("a reader failed", failure=failure)
+        code = "unavailable" if error.isTemporary else "internal"
+        retry = 2.0 if error.retryAfter is None else error.retryAfter
+        self.close(Close(code, error.detail, retry))
