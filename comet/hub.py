@@ -184,8 +184,7 @@ class Hub:
         try:
             self._checkDraining()
             for publication in publications:
-                for channel in publication.channels:
-                    self.access.checkPublish(client, channel)
+                self.checkPublish(client, publication.channels)
         except CometError:
             failed: Deferred[Sequence[Published]] = Deferred()
             failed.errback()
@@ -213,6 +212,15 @@ class Hub:
             return gatherResults([self.bus.forget(channel) for channel in channels])
 
         return maybeDeferred(forget).addCallback(lambda _: None)
+
+    def checkPublish(self, client: Client, channels: Sequence[str]) -> None:
+        """
+        May this client publish to these channels?
+
+        @raise CometError: If not.
+        """
+        for channel in channels:
+            self.access.checkPublish(client, channel)
 
     def check(self, client: Client, names: Sequence[str], held: int = 0) -> None:
         """

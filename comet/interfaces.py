@@ -19,7 +19,10 @@ from comet.messages import Beginning, Close, Cursor, Message, Publication, Publi
 from comet.places import Location, Reading
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
     from comet.clients import Client
+    from comet.configuration import Configuration
 
 
 class IBusListener(Interface):
@@ -140,6 +143,22 @@ class IMessageBus(Interface):
     def unlisten(listener: IBusListener, names: Iterable[str]) -> None:
         """
         End what L{listen} began for these names.
+        """
+
+
+class IBusMaker(Interface):
+    """
+    Makes buses of one kind: a plugin of Twisted's, in C{twisted.plugins}, adds
+    it to what C{--bus} understands.
+    """
+
+    scheme: str = Attribute("""What the URLs of such buses begin with, before the colon.""")
+
+    def makeBus(url: str, reactor: IReactorTime, configuration: Configuration) -> IMessageBus:
+        """
+        Make a bus, without connecting to anything.
+
+        @raise ConfigurationError: If the URL is not one.
         """
 
 

@@ -52,7 +52,8 @@ _MEDIA_TYPES: Final = (
     ("longpoll", "application/json"),
 )
 
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f\x85]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_NEXT_LINE = re.compile(rb"\x85")
 # Every part may match nothing or go on to the end, so that no input makes it
 # go back.
 _ELEMENT = re.compile(r'(?:[^,"]+|"(?:[^"\\]+|\\.?)*"?)+', re.DOTALL)
@@ -185,7 +186,7 @@ def readAsk(head: Head, names: Sequence[str], epoch: str, transport: str | None 
     )
 
 
-def checkHeaderValues(pairs: Iterable[tuple[bytes, bytes]]) -> None:
+def checkHeaderValues(pairs: Iterable[tuple[bytes, bytes]], resplit: bool = False) -> None:
     """
     Refuse control characters in the values of headers.  Whoever parses such a
     header again may take them for the end of a line, and what follows for
@@ -193,15 +194,31 @@ def checkHeaderValues(pairs: Iterable[tuple[bytes, bytes]]) -> None:
 
     @param pairs: Names and values.
 
+    @param resplit: Whether the bytes may be read as ISO 8859-1, where 0x85 is
+        the end of a line, though in UTF-8 it is part of many letters.
+
     @raise BadRequest: If a value holds a control character other than a tab.
     """
     for name, value in pairs:
         found = _CONTROL.search(value)
+        if found is None and b"\x85" in value and (resplit or _hasNextLine(value)):
+            found = _NEXT_LINE.search(value)
         if found is not None:
             raise BadRequest(
                 f"the header {name[:64].decode('latin-1')!r} holds the byte "
                 f"0x{found[0].hex()}; of the control characters only the tab is allowed"
             )
+
+
+def _hasNextLine(value: bytes) -> bool:
+    """
+    Whether a header's value holds U+0085, as UTF-8 or, where it is none, as
+    ISO 8859-1.
+    """
+    try:
+        return "\x85" in value.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
 
 
 def isWebSocketUpgrade(head: Head) -> bool:

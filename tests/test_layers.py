@@ -23,20 +23,22 @@ LAYERS = (
     ("channels", "clients", "messages"),
     ("framing",),
     ("log", "places", "publishing", "requests", "answers", "commands", "progress"),
+    ("configuration",),
     ("interfaces",),
     ("wheel",),
     ("bus",),
+    ("buses",),
     ("access",),
     ("fanout",),
     ("hub",),
     ("transports",),
-    ("resources",),
+    ("resources", "site"),
     ("service",),
     ("tap",),
 )
 
 # These import no Twisted: they are bytes to values, and values to bytes.
-PURE = frozenset(name for layer in LAYERS[:4] for name in layer)
+PURE = frozenset(name for layer in LAYERS[:5] for name in layer)
 
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 

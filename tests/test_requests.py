@@ -95,6 +95,16 @@ class HeaderTests(SynchronousTestCase):
                 refused.add(byte)
         self.assertEqual(refused, {*range(0x20), 0x7F, 0x85} - {0x09})
 
+    def test_nextLine(self) -> None:
+        """
+        In a value of UTF-8 the byte 0x85 may be part of a letter, but not of
+        the control character U+0085; and not where the value is split again.
+        """
+        letter, control = "\u00c5".encode(), "\x85".encode()
+        checkHeaderValues([(b"X-A", letter)])
+        self.assertRaises(BadRequest, checkHeaderValues, [(b"X-A", control)])
+        self.assertRaises(BadRequest, checkHeaderValues, [(b"X-A", letter)], resplit=True)
+
 
 class ParameterTests(SynchronousTestCase):
     """

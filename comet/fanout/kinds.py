@@ -82,9 +82,15 @@ class StreamReader(Reader):
         """
         Write one piece that is nobody else's, between the messages.
         """
+        self.sayFramed(self.shape.frame([piece]))
+
+    def sayFramed(self, data: bytes) -> None:
+        """
+        Write something that is framed already, between the messages.
+        """
         if self.state is State.CLOSED:
             return
-        if not self.write(self.shape.frame([piece])):
+        if not self.write(data):
             if self.state is State.LIVE:
                 self.filled(self.position.position)
             else:
@@ -195,9 +201,27 @@ class StreamReader(Reader):
         if opening:
             words = opening + self.shape.prelude + words
         self.sink.write(words + self.shape.coda)
+        self._isLeaving()
+        self.finish(close)
+
+    def finish(self, close: Close) -> None:
+        """
+        Close the connection, after the last words.
+        """
+        self.sink.finish()
+
+    def leave(self) -> None:
+        """
+        Write nothing more: the transport closes the connection in a way of its
+        own.  Does nothing if the reader is closed.
+        """
+        if self.state is not State.CLOSED:
+            self.ended()
+            self._isLeaving()
+
+    def _isLeaving(self) -> None:
         self.fanout.leaving[self] = None
         self.fanout.wheel.set(self, LAST_WORDS)
-        self.sink.finish()
 
     def sinkReady(self) -> None:
         """

@@ -1,0 +1,84 @@
+"""
+The whole tree of URLs over a hub.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from comet.answers import COMMON, Answer
+from comet.errors import NotFound
+from comet.hub import Hub
+from comet.transports.channel import ChannelResource, PublishResource
+from comet.transports.exchange import Exchange, HubResource
+from comet.transports.websocket import SocketResource
+
+
+class NotFoundResource(HubResource):
+    """
+    What there is where nothing is.
+    """
+
+    def dispatch(self, exchange: Exchange) -> None:
+        """
+        Say so.
+        """
+        raise NotFound(
+            f"there is nothing at {exchange.request.path[:64].decode('utf-8', 'replace')!r}: "
+            "channels are below /channels/"
+        )
+
+
+class HealthResource(HubResource):
+    """
+    Tells whether clients should be sent here: 200 if so, else 503.
+    """
+
+    methods = ("GET", "HEAD")
+
+    def answer_GET(self, exchange: Exchange) -> None:
+        """
+        Tell.
+        """
+        status, word = (200, b"true") if self.hub.isReady else (503, b"false")
+        headers = ((b"Content-Type", b"application/json"), *COMMON)
+        exchange.respond(Answer(status, headers, b'{"ready":%s}' % word))
+
+    answer_HEAD = answer_GET
+
+
+class CometResource(Resource):
+    """
+    Everything that is served over a hub, for the root of a site or any path
+    below it.
+
+    To change one part, subclass it and put it in its place::
+
+        comet = CometResource(hub)
+        comet.putChild(b"channels", MyChannelResource(hub))
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        Resource.__init__(self)
+        self.hub = hub
+        self._notFound = NotFoundResource(hub)
+        self.putChild(b"", self._notFound)
+        self.putChild(b"channels", ChannelResource(hub))
+        self.putChild(b"publish", PublishResource(hub))
+        self.putChild(b"socket", SocketResource(hub))
+        self.putChild(b"health", HealthResource(hub))
+
+    def getChild(self, path: bytes, request: Request) -> Any:
+        """
+        What there is at a path that nothing was put at.
+        """
+        return self._notFound
+
+    def render(self, request: Request) -> Any:
+        """
+        What there is at the resource itself.
+        """
+        return self._notFound.render(request)

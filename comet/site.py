@@ -1,0 +1,87 @@
+"""
+How HTTP is served by C{twistd comet}: Twisted's, with bounds on what it takes
+in.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any, Final
+
+from twisted.web.resource import IResource
+from twisted.web.server import Request, Site
+
+# After how many seconds a connection without a request is closed.
+IDLE: Final = 60.0
+
+# How many times as large as all that is taken a body may be before its
+# connection is cut.  Up to there it is thrown away as it comes, so that the
+# client gets to read why.
+PATIENCE: Final = 16
+
+
+class BoundedRequest(Request):
+    """
+    A request whose body takes a bounded amount of memory, and no files.
+
+    @ivar isTooLarge: Whether the body had more bytes than are taken; it is
+        empty then.
+    """
+
+    # A body is ours to read, whatever type it says it is.
+    _parsePOSTFormSubmission = False
+
+    # Also those that Twisted's annotations do not know.
+    channel: Any
+    content: Any
+
+    isTooLarge = False
+    _received = 0
+
+    def gotLength(self, length: int | None) -> None:
+        """
+        The head has come.
+        """
+        self.content = BytesIO()
+        if length is not None and length > self._most():
+            self.isTooLarge = True
+
+    def _most(self) -> int:
+        most: int = getattr(self.channel.site, "maxBody", 0)
+        return most
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """
+        Some of the body has come.
+        """
+        self._received += len(data)
+        most = self._most()
+        if self._received > most:
+            self.isTooLarge = True
+            self.content.seek(0)
+            self.content.truncate()
+            if self._received > most * PATIENCE:
+                self.channel.forceAbortClient()
+        elif not self.isTooLarge:
+            self.content.write(data)
+
+
+class CometSite(Site):
+    """
+    Serves a tree of resources.
+
+    @ivar maxBody: How many bytes the body of a request has at most.
+    """
+
+    noisy = False
+
+    def __init__(self, resource: IResource, maxBody: int, **kwargs: Any) -> None:
+        super().__init__(resource, requestFactory=BoundedRequest, timeout=IDLE, **kwargs)
+        self.maxBody = maxBody
+        self.displayTracebacks = False
+
+    def log(self, request: Any) -> None:
+        """
+        Keep no log of requests: there may be thousands in a second, and their
+        addresses may hold what is nobody's business.
+        """

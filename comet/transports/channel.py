@@ -1,0 +1,139 @@
+"""
+One URL a channel: publishing to it, reading it by any transport, forgetting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from comet.answers import COMMON, Answer, batchAnswer, publishedAnswer
+from comet.channels import isPattern
+from comet.errors import BadChannel, CometError
+from comet.hub import Hub
+from comet.publishing import readBatch, readBody
+from comet.requests import Ask
+from comet.transports.exchange import Exchange, HubResource
+from comet.transports.longpoll import LongPollResource
+from comet.transports.poll import PollResource
+from comet.transports.sse import EventSourceResource
+from comet.transports.stream import StreamResource
+from comet.transports.websocket import WebSocketResource
+
+
+class Transport(Protocol):
+    """
+    A resource that can answer a request to read.
+    """
+
+    def begin(self, exchange: Exchange, ask: Ask) -> None:
+        """
+        Begin to answer what was asked for.
+        """
+
+    def refuse(self, exchange: Exchange, error: CometError) -> None:
+        """
+        Answer with an error.
+        """
+
+
+class ChannelResource(HubResource):
+    """
+    What C{/channels/} is: the names follow in the path.
+
+    @ivar transports: The resource for each transport, by its name.
+    """
+
+    methods = ("GET", "HEAD", "POST", "PUT", "DELETE")
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self.transports: dict[str, Transport] = {
+            "poll": PollResource(hub),
+            "longpoll": LongPollResource(hub),
+            "stream": StreamResource(hub),
+            "sse": EventSourceResource(hub),
+            "websocket": WebSocketResource(hub),
+        }
+
+    def answer_GET(self, exchange: Exchange) -> None:
+        """
+        Read, by the transport that is asked for.
+        """
+        ask = exchange.ask(self.names(exchange))
+        transport = self.transports[ask.transport]
+        try:
+            transport.begin(exchange, ask)
+        except CometError as error:
+            transport.refuse(exchange, error)
+
+    def answer_HEAD(self, exchange: Exchange) -> None:
+        """
+        Tell the cursor of now.
+        """
+        self.hub.check(self.client(exchange), self.names(exchange))
+        tag = (b"ETag", b'"%s"' % str(self.hub.head).encode("ascii"))
+        exchange.respond(Answer(200, ((b"Content-Type", b"application/json"), tag, *COMMON), b""))
+
+    def answer_POST(self, exchange: Exchange) -> None:
+        """
+        Publish the body.
+        """
+        head = exchange.head
+        names, client = self.names(exchange), self.client(exchange)
+        refusePatterns(names)
+        self.hub.checkPublish(client, names)
+        publication = readBody(
+            names,
+            head.header("Content-Type"),
+            exchange.body(),
+            self.hub.settings.limits,
+            head.header("Comet-Event"),
+            head.header("Idempotency-Key"),
+            client.name,
+        )
+        stored = self.hub.store(client, [publication])
+        exchange.answerWhen(stored, lambda answers: publishedAnswer(answers[0]))
+
+    answer_PUT = answer_POST
+
+    def answer_DELETE(self, exchange: Exchange) -> None:
+        """
+        Forget what is held.
+        """
+        names, client = self.names(exchange), self.client(exchange)
+        refusePatterns(names)
+        forgotten = self.hub.forget(client, names)
+        exchange.answerWhen(forgotten, lambda _: Answer(204, COMMON, b""))
+
+
+def refusePatterns(names: Sequence[str]) -> None:
+    """
+    Refuse patterns where channels are meant.
+
+    @raise BadChannel: If there is one.
+    """
+    for name in names:
+        if isPattern(name):
+            raise BadChannel(f"{name[:64]!r} is a pattern, where a single channel is meant")
+
+
+class PublishResource(HubResource):
+    """
+    What C{/publish} is: many messages in one request, all or none.
+    """
+
+    methods = ("POST",)
+
+    def answer_POST(self, exchange: Exchange) -> None:
+        """
+        Publish each line of the body.
+        """
+        client = self.client(exchange)
+        publications = readBatch(
+            exchange.head.header("Content-Type"),
+            exchange.body(),
+            self.hub.settings.limits,
+            client.name,
+        )
+        exchange.answerWhen(self.hub.store(client, publications), batchAnswer)

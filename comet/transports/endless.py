@@ -1,0 +1,157 @@
+"""
+What all endless answers of HTTP share.  A transport is a subclass that says
+its name, its type of content and its shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.python.failure import Failure
+from twisted.web.http import datetimeToString
+from twisted.web.server import Request
+from zope.interface import implementer
+
+from comet.answers import ENDLESS, Headers, encodeHead
+from comet.fanout.kinds import StreamReader
+from comet.framing import Shape
+from comet.interfaces import ISink, ISinkOwner
+from comet.requests import Ask
+from comet.transports.exchange import Exchange, HubResource
+from comet.transports.sinks import makeSink
+from comet.transports.takeover import Endless, isTakeable, takeOver
+
+
+class EndlessResource(HubResource):
+    """
+    Answers a request to read with a response that never ends.
+
+    Once its head is out, the request and its HTTP are dropped, and only the
+    connection is kept.
+
+    @cvar transport: The name of the transport.
+
+    @cvar contentType: What the response says that it is.
+    """
+
+    transport: str
+    contentType: bytes
+
+    def shape(self, ask: Ask, chunked: bool) -> Shape:
+        """
+        How messages look to whoever asked.
+
+        @param chunked: Whether the body is in chunks.
+        """
+        raise NotImplementedError
+
+    def answer_GET(self, exchange: Exchange) -> None:
+        """
+        Begin the response.
+        """
+        names = self.names(exchange)
+        self.begin(exchange, exchange.ask(names, self.transport))
+
+    def begin(self, exchange: Exchange, ask: Ask) -> None:
+        """
+        Begin to answer what was asked for.
+        """
+        request = exchange.request
+        # RFC 9112 6.1: a client of HTTP/1.0 does not understand chunks; the
+        # frames of HTTP/2 take their place.
+        chunked = exchange.head.version == (1, 1)
+        headers = ((b"Content-Type", self.contentType), *ENDLESS, *exchange.ownHeaders)
+        take = isTakeable(request)
+        shape = self.shape(ask, chunked and take)
+
+        def makeReader() -> StreamReader:
+            if not take:
+                return StreamReader(self.hub.fanout, shape, RequestSink(request, headers))
+            transport = request.channel.transport
+            protocol = Endless()
+            takeOver(request, protocol)
+            sink = makeSink(transport)
+            protocol.attach(sink)
+            version, date = exchange.head.version, datetimeToString()
+            opening = encodeHead(version, 200, headers, chunked, False, date)
+            return StreamReader(self.hub.fanout, shape, sink, opening)
+
+        self.hub.openStream(self.client(exchange), ask.names, ask.since, makeReader)
+
+
+@implementer(ISink)
+class RequestSink:
+    """
+    Writes to a request of Twisted's, for what is not a connection of its own:
+    a stream of HTTP/2.
+    """
+
+    def __init__(self, request: Request, headers: Headers) -> None:
+        self._request = request
+        self._owner: ISinkOwner | None = None
+        self._isBehind = False
+        self._isOver = False
+        request.setResponseCode(200)
+        for name, value in headers:
+            request.responseHeaders.setRawHeaders(name, [value])
+        request.responseHeaders.removeHeader(b"Server")
+        request.notifyFinish().addBoth(self._finished)
+
+    def attach(self, owner: ISinkOwner) -> None:
+        """
+        See L{ISink.attach}.
+        """
+        self._owner = owner
+        self._request.registerProducer(self, True)
+
+    def write(self, data: bytes) -> bool:
+        """
+        See L{ISink.write}.
+        """
+        if not self._isOver:
+            self._request.write(data)
+        return not self._isBehind
+
+    def finish(self) -> None:
+        """
+        See L{ISink.finish}.
+        """
+        if not self._isOver:
+            self._isOver = True
+            self._request.unregisterProducer()
+            self._request.finish()
+
+    def abort(self) -> None:
+        """
+        See L{ISink.abort}.
+        """
+        if not self._isOver:
+            self._isOver = True
+            self._request.unregisterProducer()
+            self._request.loseConnection()
+
+    def pauseProducing(self) -> None:
+        """
+        The buffer is full.
+        """
+        self._isBehind = True
+
+    def resumeProducing(self) -> None:
+        """
+        The buffer is empty.
+        """
+        if self._isBehind:
+            self._isBehind = False
+            if self._owner is not None:
+                self._owner.sinkReady()
+
+    def stopProducing(self) -> None:
+        """
+        The connection is lost, as the request will say.
+        """
+
+    def _finished(self, result: Failure | Any) -> None:
+        self._isOver = True
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.sinkLost()

@@ -1,0 +1,278 @@
+"""
+One request of HTTP and its answer, between Twisted and the hub.
+
+L{HubResource} is what all resources here have in common: each request passes
+the same checks, and whatever goes wrong is told in the same form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from comet.access import CORS
+from comet.answers import COMMON, Answer, problem
+from comet.channels import parsePath
+from comet.clients import Client
+from comet.errors import CometError, Forbidden, Internal, MethodNotAllowed, TooLarge
+from comet.hub import Hub
+from comet.requests import Ask, Head, checkHeaderValues, readAsk
+
+T = TypeVar("T")
+
+VERSIONS: Final = {b"HTTP/1.0": (1, 0), b"HTTP/1.1": (1, 1), b"HTTP/2": (2, 0)}
+
+# What Twisted sets on every answer; here whoever frames an answer does.
+_TWISTED: Final = frozenset({b"server", b"date", b"content-type", b"connection"})
+
+_log = Logger()
+
+
+def readHead(request: Request) -> Head:
+    """
+    What of a request of Twisted's is its head, below the resource that it was
+    routed to.
+    """
+    path, _, query = request.uri.partition(b"?")
+    return Head(
+        method=request.method,
+        # As they came: Twisted's own have lost what was escaped.
+        segments=tuple(path.split(b"/")[1 + len(request.prepath or ()) :]),
+        query=query,
+        version=VERSIONS.get(request.clientproto, (1, 0)),
+        headers=lambda name: request.requestHeaders.getRawHeaders(name) or (),
+        isSecure=bool(request.isSecure()),
+    )
+
+
+class Exchange:
+    """
+    A request that is being answered.
+
+    @ivar hub: The hub.
+
+    @ivar request: Twisted's request.
+
+    @ivar head: Its head.
+
+    @ivar cors: What the page that sent it may see.
+
+    @ivar isGone: Whether the client left.
+    """
+
+    def __init__(self, hub: Hub, request: Request) -> None:
+        self.hub = hub
+        self.request = request
+        self.head = readHead(request)
+        self.cors = CORS(None, False, True)
+        self.isGone = False
+        request.notifyFinish().addErrback(self._clientLeft)
+
+    def _clientLeft(self, reason: Failure) -> None:
+        self.isGone = True
+
+    def check(self) -> None:
+        """
+        Check what is the same for every request.
+
+        @raise CometError: If the request cannot be answered.
+        """
+        checkHeaderValues(self.rawHeaders())
+        head, origins = self.head, self.hub.origins
+        host = head.header("Host")
+        origins.checkHost(host, head.version)
+        self.cors = origins.verdict(head.header("Origin"), host, head.isSecure)
+
+    def rawHeaders(self) -> list[tuple[bytes, bytes]]:
+        """
+        All headers of the request, as they came.
+        """
+        headers = self.request.requestHeaders.getAllRawHeaders()
+        return [(name, value) for name, values in headers for value in values]
+
+    def checkOrigin(self) -> None:
+        """
+        Refuse what a page of another origin asks for.
+
+        @raise Forbidden: If its origin is not allowed.
+        """
+        if not self.cors.isAllowed:
+            origin = self.head.header("Origin") or ""
+            raise Forbidden(
+                f"the origin {origin[:64]!r} is not allowed: only the server's own are, which "
+                "--public-url adds to, and those of --allow-origin"
+            )
+
+    @property
+    def client(self) -> Client:
+        """
+        Who asks.
+
+        @raise Unauthorized: If the credential is bad.
+        """
+        return self.hub.access.identify(self.head.header("Authorization"))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """
+        The channels and patterns in the path.
+
+        @raise BadChannel: If there is none, or one cannot be one.
+        """
+        return parsePath(self.head.segments, self.hub.settings.limits.maxChannels)
+
+    def ask(self, names: Sequence[str], transport: str | None = None) -> Ask:
+        """
+        What a request to read asks for.
+        """
+        return readAsk(self.head, names, self.hub.head.epoch, transport)
+
+    @property
+    def ownHeaders(self) -> tuple[tuple[bytes, bytes], ...]:
+        """
+        The headers that this answer alone has: for the page that asked, and
+        those that the application has set on Twisted's request.
+        """
+        given = self.request.responseHeaders.getAllRawHeaders()
+        own = [(n, v) for n, values in given if n.lower() not in _TWISTED for v in values]
+        cookies = [(b"Set-Cookie", cookie) for cookie in self.request.cookies]
+        return (*self.hub.origins.headers(self.cors), *own, *cookies)
+
+    def body(self) -> bytes:
+        """
+        The body of the request.
+
+        @raise TooLarge: If it was larger than anything that is taken.
+        """
+        if getattr(self.request, "isTooLarge", False):
+            most = self.hub.settings.limits.maxBatchBytes
+            raise TooLarge(f"the body has more than {most} bytes, which is all that is taken")
+        content: Any = self.request.content
+        body: bytes = content.read()
+        return body
+
+    def respond(self, answer: Answer) -> None:
+        """
+        Answer, if the client is still there.
+        """
+        if self.isGone:
+            return
+        request = self.request
+        request.setResponseCode(answer.status)
+        for name in {name for name, _ in answer.headers}:
+            request.responseHeaders.removeHeader(name)
+        for name, value in (*answer.headers, *self.hub.origins.headers(self.cors)):
+            request.responseHeaders.addRawHeader(name, value)
+        request.responseHeaders.removeHeader(b"Server")
+        if answer.status not in (204, 304):
+            request.setHeader(b"Content-Length", b"%d" % len(answer.body))
+        else:
+            request.defaultContentType = None
+        request.write(answer.body)
+        request.finish()
+
+    def refuse(self, error: CometError) -> None:
+        """
+        Answer with an error.
+        """
+        self.respond(problem(error))
+
+    def answerWhen(self, asked: Deferred[T], makeAnswer: Callable[[T], Answer]) -> None:
+        """
+        Answer when something is done.
+        """
+        asked.addCallback(makeAnswer).addCallbacks(self.respond, self.failed)
+        asked.addErrback(lambda failure: _log.failure("an answer failed", failure=failure))
+
+    def failed(self, failure: Failure) -> None:
+        """
+        Answer with what went wrong.
+        """
+        error = failure.value
+        if not isinstance(error, CometError):
+            _log.failure("a request failed", failure=failure)
+            error = Internal()
+        self.refuse(error)
+
+
+class HubResource(Resource):
+    """
+    A resource over a hub.  It is a leaf: what follows in the path is its own.
+
+    Subclass it, or one of its subclasses, and override C{names} or C{client}
+    to take the channels or the rights from elsewhere than the request's path
+    and header: from a session, for instance.
+
+    @cvar methods: The methods that are understood, besides C{OPTIONS}.
+    """
+
+    isLeaf = True
+    methods: tuple[str, ...] = ("GET",)
+
+    def __init__(self, hub: Hub) -> None:
+        Resource.__init__(self)
+        self.hub = hub
+
+    def names(self, exchange: Exchange) -> tuple[str, ...]:
+        """
+        The channels and patterns that a request is for.
+
+        @raise CometError: If it cannot be for any.
+        """
+        return exchange.names
+
+    def client(self, exchange: Exchange) -> Client:
+        """
+        Who asks.
+
+        @raise CometError: If that is nobody.
+        """
+        return exchange.client
+
+    def render(self, request: Request) -> Any:
+        """
+        Answer a request, or refuse it.
+        """
+        exchange = Exchange(self.hub, request)
+        try:
+            exchange.check()
+            self.dispatch(exchange)
+        except CometError as error:
+            self.refuse(exchange, error)
+        except Exception:
+            _log.failure("a request for {path} failed", path=request.path)
+            self.refuse(exchange, Internal())
+        return NOT_DONE_YET
+
+    def dispatch(self, exchange: Exchange) -> None:
+        """
+        Answer a request that was checked, by its method.
+        """
+        method = exchange.head.method.decode("latin-1")
+        if method == "OPTIONS":
+            exchange.respond(Answer(204, self._preflight(exchange), b""))
+            return
+        if method not in self.methods:
+            allowed = (*self.methods, "OPTIONS")
+            raise MethodNotAllowed(
+                f"{method[:64]!r} is not understood here: {', '.join(allowed)} are", allowed
+            )
+        if method not in ("GET", "HEAD"):
+            exchange.checkOrigin()
+        getattr(self, f"answer_{method}")(exchange)
+
+    def _preflight(self, exchange: Exchange) -> tuple[tuple[bytes, bytes], ...]:
+        allow = ", ".join((*self.methods, "OPTIONS")).encode("ascii")
+        return ((b"Allow", allow), *COMMON, *self.hub.origins.preflight(exchange.cors))
+
+    def refuse(self, exchange: Exchange, error: CometError) -> None:
+        """
+        Answer with an error.
+        """
+        exchange.refuse(error)

@@ -1,0 +1,22 @@
+"""
+Long-polling: a request that is held until there is a message.
+"""
+
+from __future__ import annotations
+
+from comet.requests import Ask
+from comet.transports.polls import OnceResource
+
+
+class LongPollResource(OnceResource):
+    """
+    Answers when there is something after a cursor, or the time is over.
+    """
+
+    transport = "longpoll"
+
+    def wait(self, ask: Ask) -> float:
+        """
+        As long as the request says.
+        """
+        return ask.wait

@@ -1,0 +1,22 @@
+"""
+AJAX polling: a request that is answered at once.
+"""
+
+from __future__ import annotations
+
+from comet.requests import Ask
+from comet.transports.polls import OnceResource
+
+
+class PollResource(OnceResource):
+    """
+    Answers at once with what there is after a cursor.
+    """
+
+    transport = "poll"
+
+    def wait(self, ask: Ask) -> float:
+        """
+        Not at all.
+        """
+        return 0.0

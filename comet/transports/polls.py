@@ -1,0 +1,222 @@
+"""
+What polling and long-polling share: a request that is answered once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from attrs import frozen
+from twisted.logger import Logger
+from twisted.web.http import datetimeToString
+from twisted.web.server import Request
+
+from comet.answers import COMMON, Answer, Headers, encodeResponse
+from comet.fanout.kinds import Outcome, PollReader, PollShape
+from comet.framing.envelope import encodeEnvelope
+from comet.framing.pollbody import encodePollBody
+from comet.messages import Cursor
+from comet.requests import Ask
+from comet.transports.exchange import Exchange, HubResource
+from comet.transports.sinks import sendNow
+from comet.transports.takeover import Hold, isTakeable
+
+JSON: Final[Headers] = ((b"Content-Type", b"application/json"), *COMMON)
+
+
+@frozen
+class AnswerShape:
+    """
+    An answer to a poll, for Twisted to frame.
+
+    @ivar limit: How many messages it has at most.
+
+    @ivar time: Whether envelopes tell the time.
+    """
+
+    limit: int
+    time: bool
+
+    def respond(self, outcome: Outcome) -> Answer:
+        """
+        See L{PollShape.respond}.
+        """
+        body = encodePollBody(
+            outcome.cursor,
+            [encodeEnvelope(message, self.time, replay) for message, replay in outcome.messages],
+            outcome.gap,
+            outcome.more,
+            outcome.close,
+        )
+        return Answer(200, ((b"ETag", b'"%s"' % str(outcome.cursor).encode("ascii")), *JSON), body)
+
+
+@frozen
+class ResponseShape:
+    """
+    An answer to a poll as all the bytes of a response of HTTP/1, which many
+    readers share.
+
+    @ivar answer: The answer in it.
+
+    @ivar version: The version of HTTP of the request.
+
+    @ivar persistent: Whether the connection stays.
+
+    @ivar headers: Headers besides those that all have.
+    """
+
+    answer: AnswerShape
+    version: tuple[int, int]
+    persistent: bool
+    headers: Headers
+
+    @property
+    def limit(self) -> int:
+        """
+        See L{PollShape.limit}.
+        """
+        return self.answer.limit
+
+    def respond(self, outcome: Outcome) -> bytes:
+        """
+        See L{PollShape.respond}.
+        """
+        answer = self.answer.respond(outcome)
+        return encodeResponse(
+            self.version,
+            answer.status,
+            (*answer.headers, *self.headers),
+            answer.body,
+            self.persistent,
+            datetimeToString(),
+        )
+
+
+class OnceResource(HubResource):
+    """
+    Answers a request to read once.
+
+    @cvar transport: The name of the transport.
+    """
+
+    transport: str
+
+    def answer_GET(self, exchange: Exchange) -> None:
+        """
+        Answer, now or within the time that it may wait.
+        """
+        names = self.names(exchange)
+        self.begin(exchange, exchange.ask(names, self.transport))
+
+    def wait(self, ask: Ask) -> float:
+        """
+        For how many seconds a request may wait for a message.
+        """
+        raise NotImplementedError
+
+    def begin(self, exchange: Exchange, ask: Ask) -> None:
+        """
+        Answer what was asked for.
+        """
+        client, wait = self.client(exchange), self.wait(ask)
+        shape = AnswerShape(ask.limit, ask.time)
+        waiter: _Waiting
+        if isTakeable(exchange.request):
+            raw = ResponseShape(
+                shape,
+                exchange.head.version,
+                bool(exchange.request.channel.persistent),
+                exchange.ownHeaders,
+            )
+            waiter = _Raw(exchange, ask, raw)
+        else:
+            waiter = _Waiting(exchange, ask, shape)
+        waiter.opened(self.hub.openPoll(client, ask.names, ask.since, waiter.shape, waiter, wait))
+
+
+class _Waiting:
+    """
+    A request that waits for the outcome of its poll.
+    """
+
+    _log = Logger()
+
+    def __init__(self, exchange: Exchange, ask: Ask, shape: PollShape[Any]) -> None:
+        self.shape = shape
+        self._exchange = exchange
+        self._tags = ask.tags
+        self._reader: PollReader[Any] | None = None
+        self._hold: Hold | None = None
+        self._isAnswered = False
+
+    def opened(self, reader: PollReader[Any]) -> None:
+        """
+        The poll has begun; it may be answered already.
+        """
+        request = self._exchange.request
+        if self._isAnswered:
+            return
+        self._reader = reader
+        request.notifyFinish().addErrback(lambda reason: self._clientLeft())
+        if isTakeable(request):
+            self._hold = Hold(request, reader.hurry)
+
+    def _clientLeft(self) -> None:
+        if self._reader is not None:
+            self._reader.ended()
+        self._forget()
+
+    def _forget(self) -> bool:
+        """
+        @return: Whether there is still somebody to answer.
+        """
+        self._isAnswered = True
+        self._reader = None
+        hold, self._hold = self._hold, None
+        if hold is not None:
+            hold.release()
+        return not self._exchange.isGone
+
+    def pollAnswered(self, response: Any) -> None:
+        """
+        See L{Waiter.pollAnswered}.
+        """
+        if self._forget():
+            self.send(response)
+
+    def pollEmpty(self, cursor: Cursor) -> None:
+        """
+        See L{Waiter.pollEmpty}.
+        """
+        if not self._forget():
+            return
+        if str(cursor) in self._tags or "*" in self._tags:
+            tag = (b"ETag", b'"%s"' % str(cursor).encode("ascii"))
+            self._exchange.respond(Answer(304, (tag, *COMMON), b""))
+        else:
+            self.send(self.shape.respond(Outcome(cursor)))
+
+    def send(self, response: Any) -> None:
+        """
+        Send what the shape made.
+        """
+        self._exchange.respond(response)
+
+
+class _Raw(_Waiting):
+    """
+    A request whose response is sent as it is.
+    """
+
+    def send(self, response: bytes) -> None:
+        """
+        Send all the bytes of a response.
+        """
+        request: Request = self._exchange.request
+        sendNow(request.channel.transport, response)
+        # Twisted is to believe that it has written the response itself.
+        request.startedWriting = 1
+        request.setResponseCode(200)
+        request.sentLength = len(response)
+        request.finish()

@@ -1,0 +1,165 @@
+"""
+A client that may say something: commands are carried out, and answered between
+the messages.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from comet.clients import Client
+from comet.commands import (
+    CommandError,
+    Id,
+    Ping,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+    encodeError,
+    encodeOK,
+    readCommand,
+)
+from comet.errors import CometError, Internal
+from comet.fanout.kinds import StreamReader
+from comet.fanout.life import State
+from comet.framing.envelope import EnvelopeShape
+from comet.hub import Hub
+
+# How many commands of one client are carried out at the same time, before no
+# more is read from it.
+MOST_UNDER_WAY: Final = 64
+
+
+class Session:
+    """
+    Carries out the commands of one client.
+
+    A client that does not take its answers, or says too much at once, is not
+    read from until it has, or they are done; nothing of what it said is lost.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, hub: Hub, client: Client, reader: StreamReader, shape: EnvelopeShape, transport: Any
+    ) -> None:
+        """
+        @param transport: What the commands come from, to be paused.
+        """
+        self._hub = hub
+        self._client = client
+        self._reader = reader
+        self._shape = shape
+        self._transport = transport
+        self._underWay = 0
+        self._isPaused = False
+        # Names change one command after the other.
+        self._names = DeferredLock()
+
+    def received(self, raw: bytes) -> None:
+        """
+        The client said something.
+        """
+        try:
+            command = readCommand(raw, self._hub.settings.limits, self._client.name)
+        except CommandError as refused:
+            self.refuse(refused.id, refused.error)
+            return
+        self._underWay += 1
+        done: Deferred[Any]
+        if isinstance(command, Ping):
+            done = maybeDeferred(self._answer, command.id, {"pong": command.value})
+        elif isinstance(command, Publish):
+            done = self._publish(command)
+        elif isinstance(command, Subscribe):
+            done = self._names.run(self._subscribe, command)
+        else:
+            done = self._names.run(self._unsubscribe, command)
+        done.addErrback(self._failed, command.id)
+        done.addBoth(self._isDone)
+        self._throttle()
+
+    def refuse(self, id: Id, error: CometError) -> None:
+        """
+        Answer with an error.
+        """
+        self._say(encodeError(id, error))
+        self._throttle()
+
+    def pong(self, frame: bytes) -> None:
+        """
+        Write what answers a ping of the transport's own, framed already.
+        """
+        self._reader.sayFramed(frame)
+        self._throttle()
+
+    def _say(self, json: bytes) -> None:
+        self._reader.say(self._shape.piece(json))
+
+    def _answer(self, id: Id, fields: dict[str, Any]) -> None:
+        self._say(encodeOK(id, fields))
+
+    def _failed(self, failure: Failure, id: Id) -> None:
+        error = failure.value
+        if not isinstance(error, CometError):
+            self._log.failure("a command failed", failure=failure)
+            error = Internal()
+        self._say(encodeError(id, error))
+
+    def _isDone(self, result: object) -> None:
+        self._underWay -= 1
+        self._throttle()
+
+    def _throttle(self) -> None:
+        """
+        Read from the client only while it takes what it is answered.
+        """
+        if self._reader.state is State.CLOSED:
+            return
+        isBusy = self._underWay >= MOST_UNDER_WAY or self._reader.state is State.BEHIND
+        if isBusy != self._isPaused:
+            self._isPaused = isBusy
+            if isBusy:
+                self._transport.pauseProducing()
+            else:
+                self._transport.resumeProducing()
+
+    def sinkReady(self) -> None:
+        """
+        The client has taken all that was written to it.
+        """
+        self._throttle()
+
+    # -- The commands
+
+    def _publish(self, command: Publish) -> Deferred[None]:
+        stored = self._hub.store(self._client, [command.publication])
+        return stored.addCallback(
+            lambda answers: self._answer(command.id, {"cursor": str(answers[0].cursor)})
+        )
+
+    def _subscribe(self, command: Subscribe) -> Deferred[None]:
+        reader = self._reader
+        held = reader.progress.names
+        new = [name for name in command.names if name not in held]
+        self._hub.check(self._client, new, len(held))
+        if reader.state is State.CLOSED:
+            raise Internal("the connection is closed")
+        added = reader.addNames({name: command.since.of(name) for name in new})
+        return added.addCallback(self._subscribed, command.id)
+
+    def _subscribed(self, gap: tuple[str, ...], id: Id) -> None:
+        fields: dict[str, Any] = {"cursor": str(self._reader.standing)}
+        if gap:
+            fields["gap"] = list(gap)
+        self._answer(id, fields)
+        self._reader.resume()
+
+    def _unsubscribe(self, command: Unsubscribe) -> None:
+        if self._reader.state is not State.CLOSED:
+            self._reader.removeNames(command.names)
+        self._answer(command.id, {})

@@ -1,0 +1,216 @@
+"""
+Where the bytes for one client go: straight to the socket, where that can be.
+
+C{transport.write} keeps what it is given, has the reactor watch the socket,
+and sends in the next turn, which costs three times the sending.  Here it is
+sent at once when nothing waits before it, and C{write} is given only what the
+socket did not take.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.internet.interfaces import IPullProducer, IPushProducer
+from twisted.internet.tcp import Server
+from zope.interface import implementer
+
+from comet.interfaces import ISink, ISinkOwner
+
+# Ours alone may be sent to directly: never a subclass, which may do more with
+# what is written, nor whatever else has a socket.  A TLS transport hands
+# through the attributes of the plain one below it, and plaintext would leak.
+_ATTRIBUTES: Final = ("TLS", "_tempDataBuffer", "dataBuffer", "socket")
+
+
+def makeSink(transport: Any) -> DirectSink | BufferedSink:
+    """
+    The best sink for a transport.
+
+    @param transport: A connected stream transport; nothing produces for it.
+    """
+    return DirectSink(transport) if _isPlain(transport) else BufferedSink(transport)
+
+
+def sendNow(transport: Any, data: bytes) -> None:
+    """
+    Write to a transport that somebody else produces for, at once if that can
+    be.
+    """
+    if _isPlain(transport) and not transport.dataBuffer and not transport._tempDataBuffer:
+        sent = _send(transport, data)
+        if sent == len(data):
+            return
+        data = data[sent:]
+    transport.write(data)
+
+
+def _isPlain(transport: Any) -> bool:
+    return (
+        type(transport) is Server
+        and all(hasattr(transport, name) for name in _ATTRIBUTES)
+        and not transport.TLS
+    )
+
+
+def _send(transport: Any, data: bytes) -> int:
+    """
+    Send to the socket of a plain transport.
+
+    @return: How many bytes it took.
+    """
+    if not transport.connected or transport.disconnecting:
+        return 0
+    try:
+        sent: int = transport.socket.send(data)
+    except OSError:
+        # Full, or broken: in both cases the reactor will find out.
+        return 0
+    return sent
+
+
+class _Sink:
+    """
+    What both kinds of sinks have in common.
+    """
+
+    __slots__ = ("_isBehind", "_owner", "transport")
+
+    def __init__(self, transport: Any) -> None:
+        self.transport = transport
+        self._owner: ISinkOwner | None = None
+        self._isBehind = False
+
+    def attach(self, owner: ISinkOwner) -> None:
+        """
+        See L{ISink.attach}.
+        """
+        self._owner = owner
+
+    def finish(self) -> None:
+        """
+        See L{ISink.finish}.
+        """
+        self._unregister()
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """
+        See L{ISink.abort}.
+        """
+        self._unregister()
+        self.transport.abortConnection()
+
+    def connectionLost(self) -> None:
+        """
+        The protocol on the transport says that the connection is lost.
+        """
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.sinkLost()
+
+    def _unregister(self) -> None:
+        raise NotImplementedError
+
+
+@implementer(ISink, IPullProducer)
+class DirectSink(_Sink):
+    """
+    Sends to the socket of a plain TCP connection.  It is behind as soon as the
+    socket does not take everything.
+    """
+
+    __slots__ = ("_isRegistering",)
+
+    def __init__(self, transport: Any) -> None:
+        super().__init__(transport)
+        self._isRegistering = False
+
+    def write(self, data: bytes) -> bool:
+        """
+        See L{ISink.write}.
+        """
+        transport = self.transport
+        sent = 0
+        if not (transport.dataBuffer or transport._tempDataBuffer):
+            sent = _send(transport, data)
+            if sent == len(data):
+                return True
+        return self._keep(data[sent:])
+
+    def _keep(self, data: bytes) -> bool:
+        self.transport.write(data)
+        if not self._isBehind and not self.transport.disconnected:
+            self._isBehind = True
+            # A pull producer is asked for more whenever everything is sent,
+            # however little it was; but once at the beginning, too.
+            self._isRegistering = True
+            self.transport.registerProducer(self, False)
+            self._isRegistering = False
+        return False
+
+    def resumeProducing(self) -> None:
+        """
+        Everything is sent.
+        """
+        if not self._isRegistering:
+            self._unregister()
+            if self._owner is not None:
+                self._owner.sinkReady()
+
+    def stopProducing(self) -> None:
+        """
+        The connection is lost, as L{connectionLost} will say.
+        """
+
+    def _unregister(self) -> None:
+        if self._isBehind:
+            self._isBehind = False
+            self.transport.unregisterProducer()
+
+
+@implementer(ISink, IPushProducer)
+class BufferedSink(_Sink):
+    """
+    Writes to any transport in the ordinary way.  It is behind when the
+    transport says that its buffer is full.
+    """
+
+    __slots__ = ("_isRegistered",)
+
+    def __init__(self, transport: Any) -> None:
+        super().__init__(transport)
+        self._isRegistered = True
+        transport.registerProducer(self, True)
+
+    def write(self, data: bytes) -> bool:
+        """
+        See L{ISink.write}.
+        """
+        self.transport.write(data)
+        return not self._isBehind
+
+    def pauseProducing(self) -> None:
+        """
+        The buffer is full.
+        """
+        self._isBehind = True
+
+    def resumeProducing(self) -> None:
+        """
+        The buffer is empty.
+        """
+        if self._isBehind:
+            self._isBehind = False
+            if self._owner is not None:
+                self._owner.sinkReady()
+
+    def stopProducing(self) -> None:
+        """
+        The connection is lost, as L{connectionLost} will say.
+        """
+
+    def _unregister(self) -> None:
+        if self._isRegistered:
+            self._isRegistered = False
+            self.transport.unregisterProducer()

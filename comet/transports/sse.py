@@ -1,0 +1,50 @@
+"""
+Server-Sent Events, as WHATWG HTML 9.2 has them.
+"""
+
+from __future__ import annotations
+
+from comet.answers import COMMON, Answer
+from comet.channels import isPattern
+from comet.errors import CometError
+from comet.framing import Shape
+from comet.framing.sse import SSEShape
+from comet.messages import Close
+from comet.requests import Ask
+from comet.transports.endless import EndlessResource
+from comet.transports.exchange import Exchange
+
+# What an error that passes is called where a reader is told of it.
+_CLOSES = {"tooMany": "tooMany", "unavailable": "unavailable"}
+
+
+class EventSourceResource(EndlessResource):
+    """
+    Answers with C{text/event-stream} that never ends.
+    """
+
+    transport = "sse"
+    contentType = b"text/event-stream"
+
+    def shape(self, ask: Ask, chunked: bool) -> Shape:
+        """
+        See L{EndlessResource.shape}.
+        """
+        several = len(ask.names) > 1 or any(isPattern(name) for name in ask.names)
+        return SSEShape(
+            time=ask.time, chunked=chunked, channelEvents=several, envelope=ask.envelope
+        )
+
+    def refuse(self, exchange: Exchange, error: CometError) -> None:
+        """
+        Tell what passes in a response that is not an error: WHATWG HTML 9.2.3
+        has an C{EventSource} come back only from those.
+        """
+        if error.code not in _CLOSES:
+            super().refuse(exchange, error)
+            return
+        code = "draining" if self.hub.isDraining else _CLOSES[error.code]
+        shape = SSEShape(chunked=False)
+        close = shape.close(self.hub.head, Close(code, error.detail, error.retryAfter))
+        headers = ((b"Content-Type", self.contentType), *COMMON)
+        exchange.respond(Answer(200, headers, shape.prelude + shape.frame([close])))

@@ -1,0 +1,25 @@
+"""
+HTTP streaming: one response, an envelope a line, in chunks.
+"""
+
+from __future__ import annotations
+
+from comet.framing import Shape
+from comet.framing.ndjson import NDJSONShape
+from comet.requests import Ask
+from comet.transports.endless import EndlessResource
+
+
+class StreamResource(EndlessResource):
+    """
+    Answers with C{application/x-ndjson} that never ends.
+    """
+
+    transport = "stream"
+    contentType = b"application/x-ndjson"
+
+    def shape(self, ask: Ask, chunked: bool) -> Shape:
+        """
+        See L{EndlessResource.shape}.
+        """
+        return NDJSONShape(time=ask.time, chunked=chunked)

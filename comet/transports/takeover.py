@@ -1,0 +1,186 @@
+"""
+To take a connection from under Twisted's HTTP: for good, when an answer never
+ends, or for a while, to see what its client does.
+
+C{twisted.web} keeps a request, its headers and a parser for every connection,
+for as long as the answer takes; and it stops reading when the client sends
+more than a little in the meantime, so that it does not notice when it leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.interfaces import IProtocol, ITransport
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel
+from twisted.web.server import Request
+from zope.interface import implementer
+
+from comet.transports.sinks import BufferedSink, DirectSink
+
+# How much a client may send while its request is on hold.  Twisted stops
+# reading a little later.
+MOST_AHEAD: Final = 0x4000
+
+
+def isTakeable(request: Request) -> bool:
+    """
+    Whether the connection of a request is its alone, as it is with HTTP/1.
+    """
+    channel = request.channel
+    return isinstance(channel, HTTPChannel) and channel.transport is not None
+
+
+def getProtocol(transport: Any) -> Any:
+    """
+    The protocol that is given what a transport receives.
+    """
+    if isinstance(transport, ProtocolWrapper):
+        return transport.wrappedProtocol
+    return transport.protocol
+
+
+def setProtocol(transport: Any, protocol: IProtocol) -> None:
+    """
+    Let another protocol be given what a transport receives.
+    """
+    if isinstance(transport, ProtocolWrapper):
+        transport.wrappedProtocol = protocol
+    else:
+        transport.protocol = protocol
+
+
+def takeOver(request: Request, protocol: IProtocol) -> None:
+    """
+    Let a protocol have the connection of a request, for good.  The request is
+    not to be touched any more, and Twisted forgets it.
+
+    @param request: One that L{isTakeable}.
+    """
+    channel: Any = request.channel
+    transport = channel.transport
+    channel.setTimeout(None)
+    # The channel left itself there to be told when the buffer is full.
+    transport.unregisterProducer()
+    # It may have stopped reading.
+    transport.resumeProducing()
+    setProtocol(transport, protocol)
+    # They hold one another, and would wait for the garbage collector.
+    channel.requests = []
+    channel.transport = None
+    request.notifications = []
+    del request.channel
+    protocol.makeConnection(transport)
+
+
+@implementer(IProtocol)
+class Endless:
+    """
+    The protocol of a connection whose answer never ends: whatever the client
+    still sends is thrown away, until it leaves.
+    """
+
+    __slots__ = ("_sink",)
+
+    def __init__(self) -> None:
+        self._sink: DirectSink | BufferedSink | None = None
+
+    def attach(self, sink: DirectSink | BufferedSink) -> None:
+        """
+        Say which sink is to be told when the connection is lost.
+        """
+        self._sink = sink
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        See L{IProtocol.makeConnection}.
+        """
+
+    def connectionMade(self) -> None:
+        """
+        See L{IProtocol.connectionMade}.
+        """
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        See L{IProtocol.dataReceived}.
+        """
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        See L{IProtocol.connectionLost}.
+        """
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.connectionLost()
+
+    def logPrefix(self) -> str:
+        """
+        What the reactor calls it in the log.
+        """
+        return "comet"
+
+
+@implementer(IProtocol)
+class Hold:
+    """
+    Sits between a connection and its HTTP while a request is on hold, and
+    counts what else the client sends.
+
+    A client that sends more than Twisted would read is not waiting for the
+    answer any more, and while nothing is read nobody notices if it leaves: so
+    the hold ends.
+    """
+
+    __slots__ = ("_hurry", "_left", "_transport", "_under")
+
+    def __init__(self, request: Request, hurry: Callable[[], None]) -> None:
+        """
+        @param hurry: Called when the client sends too much; ends the hold.
+        """
+        self._hurry = hurry
+        self._left = MOST_AHEAD
+        self._transport: Any = request.channel.transport
+        self._under: Any = getProtocol(self._transport)
+        setProtocol(self._transport, self)
+
+    def release(self) -> None:
+        """
+        The hold is over.
+        """
+        if getProtocol(self._transport) is self:
+            setProtocol(self._transport, self._under)
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """
+        Never called: the connection is there already.
+        """
+
+    def connectionMade(self) -> None:
+        """
+        Never called: the connection is there already.
+        """
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        See L{IProtocol.dataReceived}.
+        """
+        self._under.dataReceived(data)
+        self._left -= len(data)
+        if self._left < 0:
+            self._hurry()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        See L{IProtocol.connectionLost}.
+        """
+        self._under.connectionLost(reason)
+
+    def logPrefix(self) -> str:
+        """
+        What the reactor calls it in the log.
+        """
+        return "comet"

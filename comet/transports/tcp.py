@@ -1,0 +1,151 @@
+"""
+Raw TCP, for plugins and programs: commands and envelopes, one JSON object a
+line.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from comet.clients import ANONYMOUS
+from comet.errors import CometError, TooLarge
+from comet.fanout.kinds import StreamReader
+from comet.framing.tcp import LineDecoder, LineShape, Overlong
+from comet.hub import Hub
+from comet.interfaces import ISinkOwner
+from comet.messages import Close, Since
+from comet.publishing import Limits
+from comet.transports.session import Session
+from comet.transports.sinks import BufferedSink, DirectSink, makeSink
+from comet.wheel import NOT_SET
+
+# For how many seconds a client may be silent before its first line.
+FIRST_LINE: Final = 60.0
+
+
+def mostBytes(limits: Limits) -> int:
+    """
+    How many bytes a command may have: a message of which each byte is escaped,
+    and something for the rest of it.
+    """
+    return 6 * limits.maxMessage + 4096
+
+
+@implementer(ISinkOwner)
+class CometProtocol(Protocol):
+    """
+    One client.
+
+    The first line's terminator, LF or NUL (as Flash's C{XMLSocket} has it), is
+    used both ways from then on.
+    """
+
+    # Whatever the endpoint makes: more than the interface of a transport says.
+    transport: Any
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.moment = NOT_SET
+        self._decoder = LineDecoder(mostBytes(hub.settings.limits))
+        self._sink: DirectSink | BufferedSink | None = None
+        self._session: Session | None = None
+
+    def connectionMade(self) -> None:
+        """
+        A client came.
+        """
+        self.transport.setTcpKeepAlive(True)
+        self.transport.setTcpNoDelay(True)
+        self.hub.fanout.wheel.set(self, FIRST_LINE)
+
+    def timedOut(self) -> None:
+        """
+        The client has not said anything.
+        """
+        self.transport.abortConnection()
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        The client said something.
+        """
+        for line in self._decoder.feed(data):
+            if self._session is None and not self._begin():
+                return
+            session = self._session
+            if session is None:
+                return
+            if isinstance(line, Overlong):
+                most = mostBytes(self.hub.settings.limits)
+                session.refuse(None, TooLarge(f"a line has at most {most} bytes"))
+            else:
+                session.received(line)
+
+    def _begin(self) -> bool:
+        """
+        The first line has come: it is known how to talk.
+
+        @return: Whether there is room for this client.
+        """
+        self.hub.fanout.wheel.clear(self)
+        shape = LineShape(self._decoder.terminator or b"\n")
+        self._sink = sink = makeSink(self.transport)
+
+        def makeReader() -> StreamReader:
+            return StreamReader(self.hub.fanout, shape, sink, None, self)
+
+        try:
+            reader = self.hub.openStream(ANONYMOUS, (), Since(), makeReader)
+        except CometError as error:
+            close = Close(
+                "draining" if self.hub.isDraining else error.code, error.detail, error.retryAfter
+            )
+            sink.write(shape.frame([shape.close(self.hub.head, close)]))
+            sink.finish()
+            return False
+        self._session = Session(self.hub, ANONYMOUS, reader, shape, self.transport)
+        return True
+
+    def sinkReady(self) -> None:
+        """
+        See L{ISinkOwner.sinkReady}.
+        """
+        if self._session is not None:
+            self._session.sinkReady()
+
+    def sinkLost(self) -> None:
+        """
+        See L{ISinkOwner.sinkLost}.
+        """
+        self._session = None
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The client left.
+        """
+        self.hub.fanout.wheel.clear(self)
+        if self._sink is not None:
+            self._sink.connectionLost()
+
+
+class CometFactory(ServerFactory):
+    """
+    Serves raw TCP over a hub: listen with it on any stream endpoint.
+    """
+
+    noisy = False
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+
+    def buildProtocol(self, addr: IAddress | None) -> CometProtocol:
+        """
+        A client came.
+        """
+        protocol = CometProtocol(self.hub)
+        protocol.factory = self
+        return protocol

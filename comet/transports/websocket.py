@@ -1,0 +1,317 @@
+"""
+WebSocket, as RFC 6455 has it: an envelope a message, commands upwards.
+
+This is the one module that uses Autobahn, for the frames that clients send.
+What goes to them is written by the reader, past Autobahn.  The handshake is
+judged here, on Twisted's request: Autobahn is given a request made up of what
+was found good, since it would split again the headers that it is handed.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from typing import Any, Final
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from comet.answers import Answer, problem
+from comet.clients import Client
+from comet.errors import BadMessage, BadRequest
+from comet.fanout.core import Fanout
+from comet.fanout.kinds import StreamReader
+from comet.framing.websocket import WebSocketShape
+from comet.hub import Hub
+from comet.interfaces import ISink, ISinkOwner
+from comet.messages import Close
+from comet.requests import Ask, checkHeaderValues, isWebSocketUpgrade
+from comet.transports.exchange import Exchange, HubResource
+from comet.transports.session import Session
+from comet.transports.sinks import BufferedSink, DirectSink, makeSink
+from comet.transports.takeover import isTakeable, takeOver
+from comet.transports.tcp import mostBytes
+
+SUBPROTOCOL: Final = "comet.v1"
+
+# In how many frames a message may come: empty ones would take memory without
+# counting as size.
+MOST_FRAMES: Final = 1024
+
+# RFC 6455 7.4.1, and 1013 and 1012 of the IANA's registry.
+_STATUSES: Final = {"internal": 1011, "unavailable": 1013, "tooMany": 1013, "draining": 1001}
+_POLICY: Final = 1008
+
+# RFC 6455 5.5.3
+_PONG: Final = 0x8A
+
+# What Autobahn keeps of the handshake, and never needs again.
+_HANDSHAKE: Final = (
+    "_transport_details",
+    "http_headers",
+    "http_request_data",
+    "http_request_params",
+    "http_status_line",
+    "websocket_extensions",
+    "websocket_extensions_in_use",
+)
+
+
+class WebSocketReader(StreamReader):
+    """
+    A reader whose last words are followed by the closing handshake.
+    """
+
+    __slots__ = ("protocol",)
+
+    def __init__(
+        self,
+        fanout: Fanout,
+        shape: WebSocketShape,
+        sink: ISink,
+        opening: bytes | None,
+        protocol: CometWebSocketProtocol,
+    ) -> None:
+        super().__init__(fanout, shape, sink, opening, protocol)
+        self.protocol = protocol
+
+    def finish(self, close: Close) -> None:
+        """
+        See L{StreamReader.finish}.
+        """
+        code = _STATUSES.get(close.code, _POLICY)
+        self.protocol.sendCloseFrame(code, close.message.encode("utf-8")[:100])
+
+
+@implementer(ISinkOwner)
+class CometWebSocketProtocol(WebSocketServerProtocol):
+    """
+    The frames of one client.
+    """
+
+    log = Logger()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frames = 0
+        self._sink: DirectSink | BufferedSink | None = None
+        self._reader: StreamReader | None = None
+        self._session: Session | None = None
+
+    def onConnect(self, request: Any) -> str | None:
+        """
+        Choose the subprotocol.
+        """
+        return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
+
+    def begin(self, hub: Hub, client: Client, ask: Ask, isBare: bool) -> None:
+        """
+        The handshake is done: begin to read.
+
+        @param isBare: Whether it begins without names.
+        """
+        for name in _HANDSHAKE:
+            if name in self.__dict__:
+                setattr(self, name, None)
+        self._sink = sink = makeSink(self.transport)
+        shape = WebSocketShape(time=ask.time)
+
+        def makeReader() -> StreamReader:
+            opening = None if isBare else b""
+            self._reader = reader = WebSocketReader(hub.fanout, shape, sink, opening, self)
+            self._session = Session(hub, client, reader, shape, self.transport)
+            return reader
+
+        hub.openStream(client, ask.names, ask.since, makeReader)
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        """
+        A frame of a message begins.
+        """
+        self._frames += 1
+        if self._frames > MOST_FRAMES:
+            self._fail_connection(_POLICY, f"a message has at most {MOST_FRAMES} frames")
+        else:
+            super().onMessageFrameBegin(length)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """
+        A command came.
+        """
+        self._frames = 0
+        if self._session is None:
+            return
+        if isBinary:
+            self._session.refuse(None, BadMessage("commands are text messages, not binary ones"))
+        else:
+            self._session.received(payload)
+
+    def onPing(self, payload: bytes) -> None:
+        """
+        Answer in the order of everything else, so that a client that does not
+        take the answers is not read from.
+        """
+        if self._session is not None:
+            self._session.pong(bytes((_PONG, len(payload))) + payload)
+
+    def sendCloseFrame(
+        self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
+    ) -> None:
+        """
+        Begin, or answer, the closing handshake: RFC 6455 5.5.1 allows no
+        message after it.
+        """
+        reader = self._reader
+        if reader is not None:
+            reader.leave()
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+
+    def sinkReady(self) -> None:
+        """
+        See L{ISinkOwner.sinkReady}.
+        """
+        if self._session is not None:
+            self._session.sinkReady()
+
+    def sinkLost(self) -> None:
+        """
+        See L{ISinkOwner.sinkLost}.
+        """
+        self._session = None
+        self._reader = None
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The client left.
+        """
+        super().connectionLost(reason)
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.connectionLost()
+
+
+def makeFactory(hub: Hub) -> WebSocketServerFactory:
+    """
+    Autobahn's factory, with everything set that is unsafe by default.
+    """
+    clock: IReactorTime = hub.clock
+    factory = WebSocketServerFactory(server=None, reactor=clock)
+    most = mostBytes(hub.settings.limits)
+    factory.setProtocolOptions(
+        versions=[13],
+        webStatus=False,
+        utf8validateIncoming=True,
+        maskServerFrames=False,
+        requireMaskedClientFrames=True,
+        applyMask=True,
+        maxFramePayloadSize=most,
+        maxMessagePayloadSize=most,
+        autoFragmentSize=0,
+        # Say what was wrong, before the connection is closed.
+        failByDrop=False,
+        echoCloseCodeReason=False,
+        # Its timers are the global reactor's; ours are on the wheel.
+        openHandshakeTimeout=0,
+        closeHandshakeTimeout=0,
+        tcpNoDelay=True,
+        perMessageCompressionAccept=lambda offers: None,
+        autoPingInterval=0,
+        autoPingTimeout=0,
+        serveFlashSocketPolicy=False,
+        # The origin is judged on Twisted's request, and not passed on.
+        allowedOrigins=["*"],
+        allowNullOrigin=True,
+        maxConnections=0,
+        trustXForwardedFor=0,
+    )
+    return factory
+
+
+class WebSocketResource(HubResource):
+    """
+    Upgrades to a WebSocket.
+
+    @cvar isBare: Whether it begins without names, and the path has none.
+    """
+
+    transport = "websocket"
+    isBare = False
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self._factory = makeFactory(hub)
+
+    def answer_GET(self, exchange: Exchange) -> None:
+        """
+        Upgrade.
+        """
+        names = () if self.isBare else self.names(exchange)
+        self.begin(exchange, exchange.ask(names, self.transport))
+
+    def begin(self, exchange: Exchange, ask: Ask) -> None:
+        """
+        Upgrade, to what was asked for.
+        """
+        checkHeaderValues(exchange.rawHeaders(), resplit=True)
+        exchange.checkOrigin()
+        client = self.client(exchange)
+        request = exchange.request
+        if not isTakeable(request) or not isWebSocketUpgrade(exchange.head):
+            raise BadRequest(
+                "a WebSocket begins with a GET of HTTP/1.1 with 'Upgrade: websocket' and "
+                "'Connection: Upgrade'"
+            )
+        handshake = self._handshake(exchange)
+        if handshake is None:
+            return
+        self.hub.check(client, ask.names)
+        self.hub.admit()
+        protocol = CometWebSocketProtocol()
+        protocol.factory = self._factory
+        takeOver(request, protocol)
+        protocol.dataReceived(handshake)
+        protocol.begin(self.hub, client, ask, self.isBare)
+
+    def _handshake(self, exchange: Exchange) -> bytes | None:
+        """
+        The request as Autobahn is to see it, or L{None} if it was answered.
+        """
+        head = exchange.head
+        # RFC 6455 4.2.2: the version that is spoken is told.
+        if (head.header("Sec-WebSocket-Version") or "").strip() != "13":
+            refused = problem(BadRequest("the version of the WebSocket protocol is 13"))
+            spoken = (b"Sec-WebSocket-Version", b"13")
+            exchange.respond(Answer(refused.status, (spoken, *refused.headers), refused.body))
+            return None
+        key = head.header("Sec-WebSocket-Key") or ""
+        # RFC 6455 4.2.1: 16 bytes in base64.
+        try:
+            isKey = len(key) == 24 and len(b64decode(key, validate=True)) == 16
+        except (binascii.Error, ValueError):
+            isKey = False
+        if not isKey:
+            raise BadRequest(f"Sec-WebSocket-Key {key[:64]!r} is not 16 bytes in base64")
+        offered = (head.header("Sec-WebSocket-Protocol") or "").split(",")
+        lines = [
+            "GET / HTTP/1.1",
+            "Host: localhost",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {key}",
+        ]
+        if SUBPROTOCOL in (each.strip() for each in offered):
+            lines.append(f"Sec-WebSocket-Protocol: {SUBPROTOCOL}")
+        return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+
+class SocketResource(WebSocketResource):
+    """
+    Upgrades to a WebSocket that begins without names.
+    """
+
+    isBare = True
