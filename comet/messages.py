@@ -15,8 +15,8 @@ from attrs import field, frozen
 from comet.errors import BadCursor
 
 # What one message costs beside its own bytes, as measured on CPython 3.11:
-# the object, its slots and its place in a log.
-MESSAGE_OVERHEAD: Final = 256
+# the object, its slots, its event and its place in a log.
+MESSAGE_OVERHEAD: Final = 208
 
 _CURSOR = re.compile(r"([A-Za-z0-9]{1,32})-(0|[1-9][0-9]{0,18})", re.ASCII)
 _LAST = re.compile(r"-([1-9][0-9]{0,8})", re.ASCII)

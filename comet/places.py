@@ -20,7 +20,8 @@ class Place:
 
     @ivar floor: The floor of the name: for a channel, the position of the
         newest message that it no longer holds; for a pattern, the highest of
-        the bus's own floor and of the channels that it matches.
+        the bus's own floor and of the channels that it matches.  It may be 0
+        where it is not above the position.
 
     @ivar isGap: Whether messages that were wanted are no longer held.
 
@@ -67,7 +68,8 @@ class Reading:
         among the messages, or in the gaps.
 
     @ivar gaps: The names that lost messages after C{after}, with their floors.
-        All names, where the epoch of the cursor is gone.
+        All names, where the epoch of the cursor is gone; then 0 for one that
+        has none.
 
     @ivar more: Whether there is more after C{reached} at this moment.
     """

@@ -53,7 +53,9 @@ class Wheel:
         self._waiting = 0
         self._call: IDelayedCall | None = None
         self._callMoment = 0
-        self._now = math.floor(clock.seconds() / resolution) - 1
+        # While buckets are being emptied: up to this moment.
+        self._isTurning = False
+        self._now = 0
 
     def __len__(self) -> int:
         """
@@ -68,8 +70,9 @@ class Wheel:
         if item.moment != NOT_SET:
             self.clear(item)
         moment = math.ceil((self._clock.seconds() + max(delay, 0.0)) / self._resolution)
-        # Never into a bucket that is being emptied.
-        moment = max(moment, self._now + 1)
+        if self._isTurning:
+            # Never into a bucket that is being emptied.
+            moment = max(moment, self._now + 1)
         bucket = self._buckets.get(moment)
         if bucket is None:
             bucket = self._buckets[moment] = {}
@@ -77,7 +80,7 @@ class Wheel:
         bucket[item] = None
         item.moment = moment
         self._waiting += 1
-        if self._call is None or moment < self._callMoment:
+        if not self._isTurning and (self._call is None or moment < self._callMoment):
             self._schedule()
 
     def clear(self, item: Timed) -> None:
@@ -89,12 +92,8 @@ class Wheel:
         del self._buckets[item.moment][item]
         item.moment = NOT_SET
         self._waiting -= 1
-        if not self._waiting:
-            self._buckets.clear()
-            self._moments.clear()
-            if self._call is not None:
-                self._call.cancel()
-                self._call = None
+        if not self._waiting and not self._isTurning:
+            self._schedule()
 
     def _schedule(self) -> None:
         """
@@ -115,20 +114,24 @@ class Wheel:
         Call everything whose moment has come.
         """
         self._call = None
-        # A moment is a rounded quotient: it is due a hair before itself.
-        now = self._now = math.floor(self._clock.seconds() / self._resolution + 1e-6)
-        while self._moments and self._moments[0] <= now:
-            bucket = self._buckets[self._moments[0]]
-            while bucket:
-                item = next(iter(bucket))
-                del bucket[item]
-                item.moment = NOT_SET
-                self._waiting -= 1
-                try:
-                    item.timedOut()
-                except Exception:
-                    self._log.failure("{item} failed when its time had come", item=item)
-            # Clearing the last thing that waits has cleared the buckets too.
-            if self._moments and self._moments[0] <= now:
+        # The timer may come a hair before its moment, which is a rounded product.
+        now = math.floor(self._clock.seconds() / self._resolution)
+        self._now = max(now, self._callMoment)
+        self._isTurning = True
+        try:
+            while self._moments and self._moments[0] <= self._now:
+                self._empty(self._buckets[self._moments[0]])
                 del self._buckets[heapq.heappop(self._moments)]
-        self._schedule()
+        finally:
+            self._isTurning = False
+            self._schedule()
+
+    def _empty(self, bucket: dict[Timed, None]) -> None:
+        while bucket:
+            item, _ = bucket.popitem()
+            item.moment = NOT_SET
+            self._waiting -= 1
+            try:
+                item.timedOut()
+            except Exception:
+                self._log.failure("{item} failed when its time had come", item=item)

@@ -5,6 +5,7 @@ memory.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -15,9 +16,14 @@ from comet.publishing import fingerprint, keyScope
 # For how long a key is known, in seconds.
 KEY_SECONDS: Final = 300.0
 
-# How many keys are known at most: then the oldest are forgotten early.  Some
-# 100 MB, and 800 new keys a second for five minutes.
-MOST_KEYS: Final = 250_000
+# How many bytes the keys that are known may take: then the oldest are forgotten
+# early.  It is enough for 800 new keys a second, with a single channel each.
+MOST_BYTES: Final = 209715200
+
+# What a key costs, and each of its channels beside the name, as measured on
+# CPython 3.11.
+KEY_OVERHEAD: Final = 620
+CHANNEL_OVERHEAD: Final = 130
 
 _Scope = tuple[str, tuple[str, ...], str]
 
@@ -26,6 +32,7 @@ class _Known(NamedTuple):
     fingerprint: bytes
     answer: Published
     until: float
+    size: int
 
 
 class KeyMemory:
@@ -37,16 +44,23 @@ class KeyMemory:
         self,
         seconds: Callable[[], float],
         lifetime: float = KEY_SECONDS,
-        most: int = MOST_KEYS,
+        mostBytes: int = MOST_BYTES,
     ) -> None:
         """
         @param seconds: The time of now, in seconds from any moment.
+
+        @param lifetime: For how long a key is known, in seconds.
+
+        @param mostBytes: How many bytes all keys may take; then the oldest are
+            forgotten early.
         """
         self._seconds = seconds
         self._lifetime = lifetime
-        self._most = most
-        # All live equally long, so the oldest are in front.
-        self._known: dict[_Scope, _Known] = {}
+        self._mostBytes = mostBytes
+        self._size = 0
+        # All live equally long, so the oldest are in front.  A plain dictionary
+        # would be slow to find the first, once many before it are gone.
+        self._known: OrderedDict[_Scope, _Known] = OrderedDict()
 
     def __len__(self) -> int:
         """
@@ -91,17 +105,22 @@ class KeyMemory:
         Keep the answer to a publication that is stored, if it has a key.
         """
         scope = keyScope(publication)
-        if scope is not None:
-            until = self._seconds() + self._lifetime
-            self._known[scope] = _Known(fingerprint(publication), answer, until)
-            while len(self._known) > self._most:
-                del self._known[next(iter(self._known))]
+        if scope is None:
+            return
+        self._forget(scope)
+        until = self._seconds() + self._lifetime
+        size = _sizeOf(scope)
+        self._known[scope] = _Known(fingerprint(publication), answer, until, size)
+        self._size += size
+        while self._size > self._mostBytes:
+            self._forget(next(iter(self._known)))
 
     def clear(self) -> None:
         """
         Forget all keys.
         """
         self._known.clear()
+        self._size = 0
 
     def _forgetOld(self) -> None:
         now = self._seconds()
@@ -109,4 +128,15 @@ class KeyMemory:
             scope, known = next(iter(self._known.items()))
             if known.until > now:
                 break
-            del self._known[scope]
+            self._forget(scope)
+
+    def _forget(self, scope: _Scope) -> None:
+        known = self._known.pop(scope, None)
+        if known is not None:
+            self._size -= known.size
+
+
+def _sizeOf(scope: _Scope) -> int:
+    publisher, channels, key = scope
+    names = sum(map(len, channels)) + len(publisher) + len(key)
+    return KEY_OVERHEAD + len(channels) * CHANNEL_OVERHEAD + names

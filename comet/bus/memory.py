@@ -6,16 +6,18 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
 from comet.bus.keys import KeyMemory
-from comet.channels import PatternTable, isPattern, matches
+from comet.bus.listeners import Listeners
+from comet.channels import isPattern, matches
 from comet.interfaces import IBusListener, IMessageBus
 from comet.log import ChannelLog, Retention
 from comet.messages import (
@@ -35,11 +37,14 @@ from comet.wheel import NOT_SET, Wheel
 
 # What the record of a channel costs beside its messages, measured on CPython
 # 3.11: the log, its list, its name and its place in the table.
-CHANNEL_OVERHEAD: Final = 640
+CHANNEL_OVERHEAD: Final = 512
 
 # For how long at least the floor of a channel without messages is remembered,
 # in seconds.  To forget it raises the floor of all channels without a record.
 REMEMBERED: Final = 86400.0
+
+# How many messages of one of several channels are merged at once.
+_PAGE: Final = 32
 
 _position = attrgetter("position")
 
@@ -64,6 +69,10 @@ class _Record(ChannelLog):
         forgotten.
         """
         self._bus._recordTimedOut(self)
+
+
+# Records, and by which of the names that were asked for each is reached.
+_Reached: TypeAlias = Sequence[tuple[_Record, Sequence[str]]]
 
 
 @implementer(IMessageBus)
@@ -98,14 +107,16 @@ class MemoryBus:
         self._wallClock = wallClock
         self._retention = retention
         self._totalBytes = totalBytes
-        self._listeners: dict[IBusListener, PatternTable[None]] = {}
+        self._listeners = Listeners()
         self._wheel = Wheel(clock, 0.5)
         self._keys = KeyMemory(clock.seconds)
         self._reset()
 
     def _reset(self) -> None:
-        # By the position of their newest message, lowest first.
-        self._records: dict[str, _Record] = {}
+        # By the position of their newest message, lowest first.  A plain
+        # dictionary would be slow to find its first item, once many that were
+        # before it are gone.
+        self._records: OrderedDict[str, _Record] = OrderedDict()
         # The oldest position of each record with messages, or an older one:
         # what is out of date is put right when it comes up.
         self._oldest: list[tuple[int, str]] = []
@@ -143,8 +154,7 @@ class MemoryBus:
             self._wheel.clear(record)
         self._keys.clear()
         self._reset()
-        for listener in list(self._listeners):
-            listener.interrupted()
+        self._listeners.interrupted()
 
     # -- Writing
 
@@ -170,10 +180,8 @@ class MemoryBus:
                 self._keys.remember(publication, answer)
             answers.append(answer)
         self._evict()
-        if stored:
-            for listener in list(self._listeners):
-                listener.messagesStored(stored)
-        return succeed(answers)
+        heard = self._listeners.messagesStored(stored) if stored else succeed(None)
+        return heard.addCallback(lambda _: answers)
 
     def _store(self, publication: Publication, stored: list[Message]) -> Published:
         now = self._wallClock()
@@ -201,11 +209,13 @@ class MemoryBus:
         """
         The record of a channel that is about to get the newest message.
         """
-        record = self._records.pop(channel, None)
+        record = self._records.get(channel)
         if record is None:
             record = _Record(self, channel, self._retention(channel), self._floor)
+            self._records[channel] = record
             self._size += CHANNEL_OVERHEAD + len(channel)
-        self._records[record.channel] = record
+        else:
+            self._records.move_to_end(channel)
         return record
 
     def _append(self, record: _Record, message: Message) -> None:
@@ -232,17 +242,22 @@ class MemoryBus:
 
     def _evict(self) -> None:
         """
-        Drop the oldest messages of all, then the records that are idle for
-        longest, until the total is within its bound.
+        Drop the oldest messages of all until the total is within its bound.
+
+        Records that are idle go last, unless there are so many that they would
+        take the room of the messages.
         """
         while self._size > self._totalBytes and self._records:
-            if not self._oldest:
-                self._forgetRecord(next(iter(self._records.values())))
+            isCrowded = len(self._records) * CHANNEL_OVERHEAD * 4 > self._totalBytes
+            stalest = next(iter(self._records.values()))
+            if not len(stalest) and (isCrowded or not self._oldest):
+                self._forgetRecord(stalest)
                 continue
             position, channel = heapq.heappop(self._oldest)
             record = self._records.get(channel)
             oldest = None if record is None else record.oldest
             if record is None or oldest is None:
+                # It was dropped otherwise.
                 continue
             if oldest.position == position:
                 self._size -= oldest.size
@@ -295,49 +310,53 @@ class MemoryBus:
 
     # -- Reading
 
-    def _reached(self, names: Iterable[str], after: int) -> Iterator[tuple[_Record, list[str]]]:
+    def _reached(self, names: Iterable[str], after: int) -> _Reached:
         """
         The records of these names with news after a position, each once, and
         which of the names reach it.
         """
-        now = self._wallClock()
         patterns = []
-        exact: dict[str, list[str]] = {}
+        found: dict[str, list[str]] = {}
         for name in names:
             if isPattern(name):
                 patterns.append(name)
             elif name in self._records:
-                exact[name] = [name]
+                found[name] = [name]
         if patterns:
             # Only channels with a message after the position can matter, and
             # the records are in the order of their newest messages.
             for channel in reversed(self._records):
                 if self._records[channel].head <= after:
                     break
-                found = [pattern for pattern in patterns if matches(pattern, channel)]
-                if found:
-                    exact[channel] = exact.get(channel, []) + found
-        for channel, reaching in exact.items():
+                reaching = [pattern for pattern in patterns if matches(pattern, channel)]
+                if reaching:
+                    found[channel] = found.get(channel, []) + reaching
+        now = self._wallClock()
+        reached = []
+        for channel, reaching in found.items():
             record = self._records[channel]
             if record.head > after:
                 self._expire(record, now)
-                yield record, reaching
+                reached.append((record, reaching))
+        return reached
 
-    def _beforeOldest(self, names: Iterable[str]) -> int:
+    def _beforeOldest(self, reached: _Reached) -> int:
         """
-        One before the oldest message that is held of some names.
+        One before the oldest message that is held in some records.
         """
-        held = [record.beforeOldest() for record, _ in self._reached(names, 0) if len(record)]
+        held = [record.beforeOldest() for record, _ in reached if len(record)]
         return min(held, default=self.head.position)
 
-    def _floors(self, names: Sequence[str], after: int) -> dict[str, int]:
+    def _floors(self, names: Iterable[str], after: int, reached: _Reached) -> dict[str, int]:
         """
         The floors of those names that have one above a position.
+
+        @param reached: What L{_reached} gave for these names and position.
         """
         floors = {}
         if self._floor > after:
             floors = {name: self._floor for name in names if name not in self._records}
-        for record, reaching in self._reached(names, after):
+        for record, reaching in reached:
             if record.floor > after:
                 for name in reaching:
                     floors[name] = max(floors.get(name, 0), record.floor)
@@ -358,16 +377,18 @@ class MemoryBus:
             return Place(self.head.position)
         if isinstance(beginning, At) and self._isKnown(beginning.cursor):
             position = beginning.cursor.position
-            floor = self._floors([name], position).get(name, 0)
+            reached = self._reached([name], position)
+            floor = self._floors([name], position, reached).get(name, 0)
             return Place(position, floor, isGap=floor > position)
-        floor = self._floors([name], 0).get(name, 0)
+        reached = self._reached([name], 0)
+        floor = self._floors([name], 0, reached).get(name, 0)
         if isinstance(beginning, Last):
-            held = [record for record, _ in self._reached([name], 0) if len(record)]
+            held = [record for record, _ in reached if len(record)]
             starts = {record.channel: record.beforeLast(beginning.count) for record in held}
             start = min(starts.values(), default=self.head.position)
             return Place(start, floor, isRelative=True, skips=starts)
         isGap = isinstance(beginning, (At, Unreadable))
-        return Place(self._beforeOldest([name]), floor, isGap, isRelative=True)
+        return Place(self._beforeOldest(reached), floor, isGap, isRelative=True)
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
@@ -376,29 +397,25 @@ class MemoryBus:
         See L{IMessageBus.read}.
         """
         if self._isKnown(after):
-            gaps = self._floors(names, after.position)
+            reached = self._reached(names, after.position)
+            gaps = self._floors(names, after.position, reached)
         else:
-            after = Cursor(self.head.epoch, self._beforeOldest(names))
-            gaps = {**dict.fromkeys(names, 0), **self._floors(names, 0)}
+            reached = self._reached(names, 0)
+            after = Cursor(self.head.epoch, self._beforeOldest(reached))
+            gaps = {**dict.fromkeys(names, 0), **self._floors(names, 0, reached)}
         end = self.head.position if upTo is None else min(upTo, self.head.position)
-        # One more than the limit tells whether there are more.
-        logs = [
-            record.after(after.position, limit + 1)
-            for record, _ in self._reached(names, after.position)
-        ]
-        merged = logs[0] if len(logs) == 1 else heapq.merge(*logs, key=_position)
         messages: list[Message] = []
         size = 0
-        for message in merged:
+        for message in _merged([record for record, _ in reached], after.position):
             if message.position > end:
                 break
             if messages and (len(messages) == limit or size + len(message.payload) > maxBytes):
-                reached = Cursor(after.epoch, messages[-1].position)
-                return succeed(Reading(after, messages, reached, gaps, more=True))
+                newest = Cursor(after.epoch, messages[-1].position)
+                return succeed(Reading(after, messages, newest, gaps, more=True))
             messages.append(message)
             size += len(message.payload)
-        reached = Cursor(after.epoch, max(end, after.position))
-        return succeed(Reading(after, messages, reached, gaps))
+        newest = Cursor(after.epoch, max(end, after.position))
+        return succeed(Reading(after, messages, newest, gaps))
 
     # -- Listening
 
@@ -406,18 +423,26 @@ class MemoryBus:
         """
         See L{IMessageBus.listen}.
         """
-        table = self._listeners.setdefault(listener, PatternTable())
-        for name in names:
-            table.add(name, None)
+        self._listeners.add(listener, names)
         return succeed(None)
 
     def unlisten(self, listener: IBusListener, names: Iterable[str]) -> None:
         """
         See L{IMessageBus.unlisten}.
         """
-        table = self._listeners.get(listener)
-        if table is not None:
-            for name in names:
-                table.remove(name)
-            if not len(table):
-                del self._listeners[listener]
+        self._listeners.remove(listener, names)
+
+
+def _merged(records: Sequence[_Record], after: int) -> Iterator[Message]:
+    """
+    What some records hold after a position, in the order of positions.
+    """
+    if len(records) == 1:
+        return _paged(records[0], after)
+    return heapq.merge(*(_paged(record, after) for record in records), key=_position)
+
+
+def _paged(record: _Record, after: int) -> Iterator[Message]:
+    while page := record.after(after, _PAGE):
+        yield from page
+        after = page[-1].position

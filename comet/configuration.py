@@ -1,0 +1,324 @@
+"""
+How the server is set up: the options of the command line, and a file of TOML
+with the same names.
+
+L{OPTIONS} is the one list of what can be set.  Nothing here opens or makes
+anything.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from comet.channels import matches, parseName
+from comet.errors import BadChannel
+from comet.log import Retention
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class ConfigurationError(ValueError):
+    """
+    A value that is not allowed; the text says which, and what is.
+    """
+
+
+@frozen
+class Option:
+    """
+    Something that can be set.
+
+    @ivar name: Its name, as on the command line.
+
+    @ivar default: What it is when it is not set.
+
+    @ivar read: Reads a value, a text from the command line or whatever TOML
+        has; raises L{ValueError} with what is allowed.
+
+    @ivar help: What it does; empty where C{twistd} has it from elsewhere.
+
+    @ivar isRepeatable: Whether it may be given several times.
+
+    @ivar isFlag: Whether it takes no value on the command line.
+    """
+
+    name: str
+    default: Any
+    read: Callable[[Any], Any]
+    help: str = ""
+    isRepeatable: bool = False
+    isFlag: bool = False
+
+
+def whole(least: int, most: int) -> Callable[[Any], int]:
+    """
+    Make a reader of whole numbers within bounds.
+    """
+
+    def read(value: Any) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit():
+            value = int(value[:20])
+        if type(value) is not int or not least <= value <= most:
+            raise ValueError(f"a whole number from {least} to {most} is")
+        return value
+
+    return read
+
+
+def seconds(least: float, most: float) -> Callable[[Any], float]:
+    """
+    Make a reader of numbers of seconds within bounds.
+    """
+
+    def read(value: Any) -> float:
+        number: float | None = None
+        try:
+            number = float(value) if type(value) in (str, int, float) else None
+        except (ValueError, OverflowError):
+            number = None
+        # What is not a number is not within any bounds.
+        if number is None or not least <= number <= most:
+            raise ValueError(f"a number of seconds from {least:g} to {most:g} is")
+        return number
+
+    return read
+
+
+def text(value: Any) -> str:
+    """
+    Read a text that is not empty.
+    """
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text that is not empty is")
+    return value
+
+
+def flag(value: Any) -> bool:
+    """
+    Read what is true or false.
+    """
+    if not isinstance(value, bool):
+        raise ValueError("true and false are")
+    return value
+
+
+def name(value: Any) -> str:
+    """
+    Read the name of a channel, or a pattern.
+    """
+    try:
+        return parseName(text(value))
+    except BadChannel as error:
+        raise ValueError(f"a channel or a pattern such as 'chat/*' is: {error.detail}") from None
+
+
+def optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """
+    Make a reader of what may also be L{None}.
+    """
+    return lambda value: None if value is None else read(value)
+
+
+_GIB: Final = 1 << 30
+
+OPTIONS: Final = (
+    Option(
+        "listen",
+        ("tcp:8080:interface=127.0.0.1",),
+        text,
+        isRepeatable=True,
+    ),
+    Option(
+        "public-url",
+        (),
+        text,
+        isRepeatable=True,
+    ),
+    Option("tcp", None, optional(text), "Serve raw TCP on a Twisted endpoint. Default: off"),
+    Option("bus", "memory:", text, "Where messages are kept. Default: memory:"),
+    Option(
+        "history-messages", 1000, whole(0, _GIB), "Messages held for each channel. Default: 1000"
+    ),
+    Option(
+        "history-seconds",
+        3600.0,
+        seconds(0.001, 1e9),
+        "Seconds a message is held. Default: 3600",
+    ),
+    Option(
+        "history-bytes",
+        1048576,
+        whole(0, 1 << 50),
+        "Bytes of data held for each channel. Default: 1048576",
+    ),
+    Option(
+        "history-total-bytes",
+        268435456,
+        whole(65536, 1 << 50),
+        "Bytes held in all; then the oldest messages go first. Default: 268435456",
+    ),
+    Option("max-message", 65536, whole(1, 1 << 26), "Bytes a message has at most. Default: 65536"),
+    Option("max-depth", 64, whole(1, 256), "Levels of JSON a message has at most. Default: 64"),
+    Option(
+        "max-connections",
+        0,
+        whole(0, 1 << 24),
+        "Readers and sockets in all; 0 is as many as the system allows. Default: 0",
+    ),
+    Option("max-channels", 100, whole(1, 10000), "Names of one reader at most. Default: 100"),
+    Option("max-batch", 1000, whole(1, 1000000), "Lines of one batch at most. Default: 1000"),
+    Option(
+        "heartbeat",
+        25.0,
+        seconds(0.1, 86400.0),
+        "Seconds of silence before a heartbeat. Default: 25",
+    ),
+    Option(
+        "publish-key",
+        None,
+        optional(text),
+        "A file with the key that lets a backend publish anywhere. Default: one is made, in "
+        "comet.key",
+    ),
+    Option(
+        "open",
+        (),
+        name,
+        isRepeatable=True,
+    ),
+    Option(
+        "allow-origin",
+        (),
+        text,
+        isRepeatable=True,
+    ),
+    Option(
+        "drain",
+        10.0,
+        seconds(0.0, 3600.0),
+        "Seconds at SIGTERM within which clients are told to come back. Default: 10",
+    ),
+    Option("demo", False, flag, "Open the channels lab/** and chat/** to anyone", isFlag=True),
+)
+
+_BY_NAME: Final = {option.name: option for option in OPTIONS}
+
+RETENTION: Final = ("history-messages", "history-seconds", "history-bytes")
+
+DEMO: Final = ("lab/**", "chat/**")
+
+
+class Configuration:
+    """
+    All that is set: by the command line, else by a file, else by default.
+    """
+
+    def __init__(self, given: Mapping[str, Any], file: Mapping[str, Any] | None = None) -> None:
+        """
+        @param given: What the command line says, by the names of options;
+            those that it does not mention are absent.
+
+        @param file: What the file says, as TOML is read.
+
+        @raise ConfigurationError: If a value is not allowed.
+        """
+        file = dict(file or {})
+        channels = file.pop("channels", {})
+        unknown = [key for key in file if key not in _BY_NAME]
+        if unknown:
+            raise ConfigurationError(
+                f"{unknown[0][:64]!r} cannot be set in the file: {', '.join(_BY_NAME)} can, and "
+                'tables such as [channels."chat/**"]'
+            )
+        self._values = {
+            option.name: _read(option, given.get(option.name, file.get(option.name)))
+            for option in OPTIONS
+        }
+        self._retention = Retention(*(self[key] for key in RETENTION))
+        self._retentions = _readChannels(channels, self._retention)
+
+    def __getitem__(self, name: str) -> Any:
+        """
+        What is set, by the name of the option.
+        """
+        return self._values[name]
+
+    @property
+    def openPatterns(self) -> tuple[str, ...]:
+        """
+        The channels to which anyone may publish.
+        """
+        patterns: tuple[str, ...] = self["open"]
+        return (*patterns, *DEMO) if self["demo"] else patterns
+
+    def retention(self, channel: str) -> Retention:
+        """
+        How much to hold of a channel: as the first pattern in the file says
+        that matches it.
+        """
+        for pattern, retention in self._retentions.items():
+            if matches(pattern, channel):
+                return retention
+        return self._retention
+
+
+def readFile(path: str) -> dict[str, Any]:
+    """
+    Read a file of TOML.
+
+    @raise ConfigurationError: If it cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigurationError(f"the file {path!r} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the file {path!r} is not TOML: {error}") from None
+
+
+def _read(option: Option, value: Any) -> Any:
+    if value is None:
+        return option.default
+    try:
+        if not option.isRepeatable:
+            return option.read(value)
+        # One in a file may stand without a list.
+        several = value if isinstance(value, (list, tuple)) else [value]
+        return tuple(option.read(each) for each in several)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{str(value)[:64]!r} is not allowed for {option.name}: {error}"
+        ) from None
+
+
+def _readChannels(channels: Any, default: Retention) -> dict[str, Retention]:
+    if not isinstance(channels, dict):
+        raise ConfigurationError('channels has to be tables such as [channels."chat/**"]')
+    retentions = {}
+    for pattern, table in channels.items():
+        if not isinstance(table, dict):
+            raise ConfigurationError(f"channels.{pattern[:64]!r} has to be a table")
+        unknown = [key for key in table if key not in RETENTION]
+        if unknown:
+            raise ConfigurationError(
+                f"{unknown[0][:64]!r} cannot be set for {pattern[:64]!r}: "
+                f"{', '.join(RETENTION)} can"
+            )
+        try:
+            parsed = name(pattern)
+        except ValueError as error:
+            raise ConfigurationError(f"channels: {error}") from None
+        defaults = dict(
+            zip(RETENTION, (default.messages, default.seconds, default.bytes), strict=True)
+        )
+        values = (_read(_BY_NAME[key], table.get(key, defaults[key])) for key in RETENTION)
+        retentions[parsed] = Retention(*values)
+    return retentions
