@@ -10,10 +10,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from comet.answers import COMMON, Answer
-from comet.errors import NotFound
 from comet.hub import Hub
 from comet.transports.channel import ChannelResource, PublishResource
-from comet.transports.exchange import Exchange, HubResource
+from comet.transports.exchange import Exchange, HubResource, nothingAt
 from comet.transports.websocket import SocketResource
 
 
@@ -26,10 +25,7 @@ class NotFoundResource(HubResource):
         """
         Say so.
         """
-        raise NotFound(
-            f"there is nothing at {exchange.request.path[:64].decode('utf-8', 'replace')!r}: "
-            "channels are below /channels/"
-        )
+        raise nothingAt(exchange)
 
 
 class HealthResource(HubResource):
@@ -38,6 +34,7 @@ class HealthResource(HubResource):
     """
 
     methods = ("GET", "HEAD")
+    hasPath = False
 
     def answer_GET(self, exchange: Exchange) -> None:
         """

@@ -8,8 +8,12 @@ from __future__ import annotations
 from io import BytesIO
 from typing import Any, Final
 
+from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
+
+from comet.answers import encodeResponse, problem
+from comet.errors import TooLarge
 
 # After how many seconds a connection without a request is closed.
 IDLE: Final = 60.0
@@ -43,8 +47,26 @@ class BoundedRequest(Request):
         The head has come.
         """
         self.content = BytesIO()
-        if length is not None and length > self._most():
+        most = self._most()
+        if length is not None and length > most:
             self.isTooLarge = True
+            # RFC 9110 10.1.1: who asks first is told before the body comes.
+            if length > most * PATIENCE or self.requestHeaders.hasHeader(b"Expect"):
+                self._refuse(most)
+
+    def _refuse(self, most: int) -> None:
+        """
+        Answer before the body has come, which then never will.
+        """
+        answer = problem(
+            TooLarge(f"the body has more than {most} bytes, which is all that is taken")
+        )
+        response = encodeResponse(
+            (1, 1), answer.status, answer.headers, answer.body, False, datetimeToString()
+        )
+        self.requestHeaders.removeHeader(b"Expect")
+        self.channel.transport.write(response)
+        self.channel.loseConnection()
 
     def _most(self) -> int:
         most: int = getattr(self.channel.site, "maxBody", 0)

@@ -52,19 +52,26 @@ class Shape(Protocol):
             others.
         """
 
-    def standing(self, cursor: Cursor) -> bytes:
+    def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
         """
         Where the reader stands: at the beginning, and as a heartbeat.
+
+        @param resume: The cursor to come back with, where the client adopts
+            what is replayed and is in the middle of it.
         """
 
-    def gap(self, cursor: Cursor, names: Sequence[str]) -> bytes:
+    def gap(self, cursor: Cursor, names: Sequence[str], resume: Cursor | None = None) -> bytes:
         """
         These names lost messages after this cursor.
+
+        @param resume: As in L{standing}.
         """
 
-    def close(self, cursor: Cursor, close: Close) -> bytes:
+    def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
         """
         The reader is sent away.
+
+        @param resume: As in L{standing}.
         """
 
     def frame(self, pieces: Sequence[bytes]) -> bytes:

@@ -137,19 +137,19 @@ class EnvelopeShape:
         """
         return self.piece(encodeEnvelope(message, self.time, replay))
 
-    def standing(self, cursor: Cursor) -> bytes:
+    def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
         """
         An envelope of only the cursor.
         """
         return self.piece(encodeStanding(cursor))
 
-    def gap(self, cursor: Cursor, names: Sequence[str]) -> bytes:
+    def gap(self, cursor: Cursor, names: Sequence[str], resume: Cursor | None = None) -> bytes:
         """
         The envelope of a gap.
         """
         return self.piece(encodeGap(cursor, names))
 
-    def close(self, cursor: Cursor, close: Close) -> bytes:
+    def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
         """
         The envelope of the end.
         """

@@ -120,28 +120,28 @@ class SSEShape:
             data = rawText(message)
         return encodeEvent(message.cursor, data, event)
 
-    def standing(self, cursor: Cursor) -> bytes:
+    def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
         """
         An event of only the id, or with the envelope.
         """
         data = encodeStanding(cursor).decode("utf-8") if self.envelope else None
-        return encodeEvent(cursor, data)
+        return encodeEvent(resume or cursor, data)
 
-    def gap(self, cursor: Cursor, names: Sequence[str]) -> bytes:
+    def gap(self, cursor: Cursor, names: Sequence[str], resume: Cursor | None = None) -> bytes:
         """
         The event C{$gap}, with the names or with the envelope.
         """
         data = encodeGap(cursor, names) if self.envelope else strictjson.encode(list(names))
-        return encodeEvent(cursor, data.decode("utf-8"), "$gap")
+        return encodeEvent(resume or cursor, data.decode("utf-8"), "$gap")
 
-    def close(self, cursor: Cursor, close: Close) -> bytes:
+    def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
         """
         The event C{$close}, with the reason or with the envelope, and when to
         come back, unless that is never.
         """
         value = closeValue(close)
         data = encodeClose(cursor, close) if self.envelope else strictjson.encode(value)
-        event = encodeEvent(cursor, data.decode("utf-8"), "$close")
+        event = encodeEvent(resume or cursor, data.decode("utf-8"), "$close")
         return event if close.retry is None else encodeRetry(close.retry) + event
 
     def frame(self, pieces: Sequence[bytes]) -> bytes:

@@ -124,6 +124,7 @@ class PublishResource(HubResource):
     """
 
     methods = ("POST",)
+    hasPath = False
 
     def answer_POST(self, exchange: Exchange) -> None:
         """

@@ -20,7 +20,14 @@ from comet.access import CORS
 from comet.answers import COMMON, Answer, problem
 from comet.channels import parsePath
 from comet.clients import Client
-from comet.errors import CometError, Forbidden, Internal, MethodNotAllowed, TooLarge
+from comet.errors import (
+    CometError,
+    Forbidden,
+    Internal,
+    MethodNotAllowed,
+    NotFound,
+    TooLarge,
+)
 from comet.hub import Hub
 from comet.requests import Ask, Head, checkHeaderValues, readAsk
 
@@ -167,7 +174,8 @@ class Exchange:
         request.setResponseCode(answer.status)
         for name in {name for name, _ in answer.headers}:
             request.responseHeaders.removeHeader(name)
-        for name, value in (*answer.headers, *self.hub.origins.headers(self.cors)):
+        own = [h for h in self.hub.origins.headers(self.cors) if h not in answer.headers]
+        for name, value in (*answer.headers, *own):
             request.responseHeaders.addRawHeader(name, value)
         request.responseHeaders.removeHeader(b"Server")
         if answer.status not in (204, 304):
@@ -201,6 +209,14 @@ class Exchange:
         self.refuse(error)
 
 
+def nothingAt(exchange: Exchange) -> NotFound:
+    """
+    The error of a request for what is not there.
+    """
+    path = exchange.request.path[:64].decode("utf-8", "replace")
+    return NotFound(f"there is nothing at {path!r}: channels are below /channels/")
+
+
 class HubResource(Resource):
     """
     A resource over a hub.  It is a leaf: what follows in the path is its own.
@@ -210,10 +226,13 @@ class HubResource(Resource):
     and header: from a session, for instance.
 
     @cvar methods: The methods that are understood, besides C{OPTIONS}.
+
+    @cvar hasPath: Whether anything may follow in the path.
     """
 
     isLeaf = True
     methods: tuple[str, ...] = ("GET",)
+    hasPath = True
 
     def __init__(self, hub: Hub) -> None:
         Resource.__init__(self)
@@ -254,6 +273,8 @@ class HubResource(Resource):
         """
         Answer a request that was checked, by its method.
         """
+        if exchange.head.segments and not self.hasPath:
+            raise nothingAt(exchange)
         method = exchange.head.method.decode("latin-1")
         if method == "OPTIONS":
             exchange.respond(Answer(204, self._preflight(exchange), b""))

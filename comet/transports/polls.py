@@ -191,7 +191,7 @@ class _Waiting:
         """
         if not self._forget():
             return
-        if str(cursor) in self._tags or "*" in self._tags:
+        if str(cursor) in self._tags:
             tag = (b"ETag", b'"%s"' % str(cursor).encode("ascii"))
             self._exchange.respond(Answer(304, (tag, *COMMON), b""))
         else:

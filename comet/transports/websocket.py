@@ -61,6 +61,30 @@ _HANDSHAKE: Final = (
 )
 
 
+class _Quiet:
+    """
+    A log for Autobahn, which tells of every step of every connection, and of
+    each client's faults as if they were ours.
+    """
+
+    _log = Logger(namespace="comet.transports.websocket")
+
+    def debug(self, format: str, **kwargs: object) -> None:
+        """
+        Keep nothing.
+        """
+
+    trace = info = warn = debug
+
+    def error(self, format: str, **kwargs: object) -> None:
+        """
+        Keep what is a fault of ours.
+        """
+        self._log.error(format, **kwargs)
+
+    critical = failure = error
+
+
 class WebSocketReader(StreamReader):
     """
     A reader whose last words are followed by the closing handshake.
@@ -93,7 +117,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
     The frames of one client.
     """
 
-    log = Logger()
+    log = _Quiet()
 
     def __init__(self) -> None:
         super().__init__()
@@ -315,3 +339,4 @@ class SocketResource(WebSocketResource):
     """
 
     isBare = True
+    hasPath = False

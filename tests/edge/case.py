@@ -1,0 +1,139 @@
+"""
+What all test cases of this suite have in common.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import ssl
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from twisted.trial.unittest import SkipTest, TestCase
+
+from tests.edge.clients import Client
+from tests.edge.envelopes import Message
+from tests.edge.publisher import Published, publish
+from tests.edge.server import CometProcess
+from tests.edge.speakers import CLIENTS
+from tests.edge.wires import Site
+
+# Servers that many tests share, by their options.
+_shared: dict[tuple[str, ...], CometProcess] = {}
+
+
+def _removeShared() -> None:
+    for process in _shared.values():
+        process.remove()
+    _shared.clear()
+
+
+atexit.register(_removeShared)
+
+
+class EdgeTestCase(TestCase):
+    """
+    A test with a server.
+
+    @cvar options: The options of the server that the tests of this class
+        share.
+    """
+
+    timeout = 120
+    options: Sequence[str] = ("--open", "open/**")
+
+    def __init__(self, methodName: str = "runTest") -> None:
+        super().__init__(methodName)
+        self.servers: list[CometProcess] = []
+        setattr(self, methodName, self._telling(getattr(self, methodName)))
+
+    def _telling(self, method: Callable[[], None]) -> Callable[[], None]:
+        """
+        Make a test tell the log of its servers where it fails.
+        """
+
+        @functools.wraps(method)
+        def telling() -> None:
+            try:
+                method()
+                for server in self.servers:
+                    server.assertNoTracebacks()
+            except SkipTest:
+                raise
+            except Exception:
+                tails = [server.tail() for server in self.servers]
+                raise self.failureException("\n".join([traceback.format_exc(), *tails])) from None
+
+        return telling
+
+    def startServer(
+        self,
+        *options: str,
+        listen: str = "tcp:{port}:interface=127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> CometProcess:
+        """
+        Start a server for this test alone.
+        """
+        process = CometProcess(*options, listen=listen, tls=tls)
+        self.addCleanup(process.remove)
+        self.servers.append(process)
+        return process
+
+    @property
+    def server(self) -> CometProcess:
+        """
+        The server that the tests with the same options share.
+        """
+        options = tuple(self.options)
+        process = _shared.get(options)
+        if process is None or not process.isRunning:
+            process = _shared[options] = CometProcess(*options)
+        if process not in self.servers:
+            self.servers.append(process)
+        return process
+
+    @property
+    def site(self) -> Site:
+        """
+        Where the shared server is.
+        """
+        return self.server.site
+
+    def channel(self, name: str, of: str = "") -> str:
+        """
+        A channel of this test alone.
+        """
+        return f"open/{type(self).__name__}.{self._testMethodName}{of}/{name}"
+
+    def publish(self, channel: str, count: int, first: int = 1) -> list[Published]:
+        """
+        Publish messages C{{"n": number}} to the shared server.
+        """
+        return [publish(self.site, channel, {"n": n}) for n in range(first, first + count)]
+
+    def client(self, kind: str, site: Site | None = None, **settings: int) -> Client:
+        """
+        Make a client that is closed when the test is over.
+        """
+        client = CLIENTS[kind](site or self.site, **settings)
+        self.addCleanup(client.close)
+        return client
+
+    def each(self, *without: str) -> Iterator[Client]:
+        """
+        A client of each transport, in both of its variants.
+        """
+        for kind in CLIENTS:
+            if kind not in without:
+                for variant in (0, 1):
+                    yield self.client(kind, variant=variant)
+
+    def assertHeard(self, heard: Sequence[Message], published: Sequence[Published]) -> None:
+        """
+        Exactly these messages were heard, in this order.
+        """
+        expected: list[Any] = [tuple(one) for one in published]
+        self.assertEqual([(one.channel, one.cursor, one.data) for one in heard], expected)

@@ -1,0 +1,111 @@
+"""
+The clients that ask again and again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from tests.edge.clients import HttpClient
+from tests.edge.envelopes import Standing, readPollBody
+from tests.edge.wires import Answer, Ended, Head, HttpConnection, Site, Violation
+
+# How long a client that polls waits after it heard nothing, in seconds.
+PACE: Final = 0.004
+
+
+class PollClient(HttpClient):
+    """
+    AJAX polling.
+    """
+
+    name = "poll"
+    endless = False
+
+    def __init__(self, site: Site, **settings: int) -> None:
+        super().__init__(site, **settings)
+        self._asked = False
+        self._idle = False
+        self._byTag = False
+        self._since: str | None = None
+        self._particular: Mapping[str, str] = {}
+        self._parameters: Mapping[str, str] = {}
+
+    def _open(
+        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+    ) -> None:
+        self._since, self._particular = since, particular
+        self._parameters = parameters
+        self._idle = False
+        self.http = HttpConnection(self._connect(self.site.port))
+        self.ask()
+
+    def ask(self) -> None:
+        """
+        Send a request, from where this reader stands.
+        """
+        since, headers = self.cursor or self._since, {}
+        self._byTag = bool(self.variant % 2) and self.cursor is not None
+        if self._byTag:
+            headers["If-None-Match"] = f'"{since}"'
+            since = None
+        self.http.send("GET", self._target(since, self._particular, self._parameters), headers)
+        self._asked = True
+
+    def _receive(self, timeout: float) -> None:
+        if self._idle:
+            time.sleep(PACE)
+        if not self._asked:
+            self.ask()
+        answer = self.http.answer(timeout)
+        self._asked = False
+        self._particular = {}
+        if answer.status == 304:
+            self._unchanged(answer)
+        elif answer.status == 200:
+            self._changed(answer)
+        else:
+            self._refuse(answer)
+
+    def _unchanged(self, answer: Answer) -> None:
+        tag = f'"{self.cursor}"'
+        if not self._byTag or answer.headers.get("etag") != tag or answer.body:
+            raise Violation(f"304 for {tag}: {answer}")
+        assert self.follower.standing is not None
+        self._idle = True
+        self._heard(Standing(self.follower.standing))
+
+    def _changed(self, answer: Answer) -> None:
+        self._checkHead(Head(answer.status, answer.headers), "application/json")
+        body = readPollBody(answer.body)
+        if answer.headers.get("etag") != f'"{body.cursor}"':
+            raise Violation(f"{answer.headers.get('etag')} is the ETag of {body.cursor}")
+        empty = len(body.events) == 1
+        if empty and self._byTag and str(body.cursor) == self.cursor:
+            raise Violation("200 without messages where 304 was to come")
+        if body.more and empty:
+            raise Violation("more, but nothing here")
+        self._idle = empty
+        for event in body.events:
+            self._heard(event)
+
+    def cut(self) -> None:
+        """
+        Leave without a word; every second time with a question open.
+        """
+        if self.variant % 2 and not self._asked and self._wire is not None:
+            try:
+                self.ask()
+            except Ended:
+                pass
+        super().cut()
+
+
+class LongpollClient(PollClient):
+    """
+    Long-polling.
+    """
+
+    name = "longpoll"

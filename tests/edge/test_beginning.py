@@ -1,0 +1,403 @@
+"""
+Where a reader begins: now, at a cursor, at the oldest, before the last few;
+and names that join later.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.edge.case import EdgeTestCase
+from tests.edge.clients import Client
+from tests.edge.envelopes import Cursor, Message, Standing, eventOf, readJson, readPollBody
+from tests.edge.publisher import Published, publish
+from tests.edge.speakers import CLIENTS, SPEAKERS, CommandFailed, Reading, Speaker
+from tests.edge.wires import Violation, Wire, ask
+
+
+def standing(client: Client) -> Cursor:
+    """
+    Wait for the first event, which says where the reader stands.
+    """
+    event = client.next()
+    if not isinstance(event, Standing):
+        raise Violation(f"{client.name} begins with {event}")
+    return event.cursor
+
+
+class BeginningTests(EdgeTestCase):
+    """
+    Each transport, in two variants, begins where it is told to.
+    """
+
+    def test_now(self) -> None:
+        """
+        Without a place to begin at, and with C{now}, a reader stands after the
+        newest message, and hears what is published from then on.
+        """
+        for number, client in enumerate(self.each()):
+            name = self.channel(f"c{number}")
+            head = self.publish(name, 2)[-1].cursor
+            since = "now" if number % 2 else None
+            if client.name == "longpoll":
+                client.open([name], since, wait="0")
+            else:
+                client.open([name], since)
+            self.assertEqual(standing(client), head, client.name)
+            fresh = self.publish(name, 3, 3)
+            self.assertHeard(client.messages(3), fresh)
+
+    def test_cursor(self) -> None:
+        """
+        With a cursor, a reader first hears the held messages after it, then
+        the live ones.
+        """
+        for client in self.each():
+            name = self.channel("c", of=f"{client.name}{client.variant}")
+            held = self.publish(name, 5)
+            client.open([name], str(held[1].cursor))
+            self.assertHeard(client.messages(3), held[2:])
+            fresh = self.publish(name, 2, 6)
+            self.assertHeard(client.messages(2), fresh)
+
+    def test_severalNames(self) -> None:
+        """
+        Messages of several channels come in the order of their positions, also
+        where a message is reached by two of the names.
+        """
+        for client in self.each():
+            a, b = (self.channel(end, of=f"{client.name}{client.variant}") for end in "ab")
+            before = self.publish(a, 1)[0]
+            held = [self.publish((a, b)[n % 3 == 0], 1, n)[0] for n in range(8)]
+            client.open([a, f"{a[:-1]}*"], str(before.cursor))
+            self.assertHeard(client.messages(8), held)
+            fresh = [self.publish((a, b)[n % 2], 1, n)[0] for n in range(4)]
+            self.assertHeard(client.messages(4), fresh)
+
+    def test_earliest(self) -> None:
+        """
+        With C{earliest}, a reader begins with the oldest message held, and
+        there is no gap.
+        """
+        for client in self.each():
+            a, b = (self.channel(end, of=f"{client.name}{client.variant}") for end in "ab")
+            held = self.publish(a, 2) + self.publish(b, 2) + self.publish(a, 1)
+            client.open([a, b], "earliest")
+            if client.endless:
+                self.assertLess(standing(client), held[0].cursor)
+            self.assertHeard(client.messages(5), held)
+
+    def test_last(self) -> None:
+        """
+        With C{-N}, a reader of one name begins with the last N messages; with
+        fewer than N held, with all of them.
+        """
+        for client in self.each():
+            name = self.channel("c", of=f"{client.name}{client.variant}")
+            held = self.publish(name, 5)
+            client.open([name], "-2")
+            if client.endless:
+                self.assertEqual(standing(client).epoch, held[0].cursor.epoch)
+            self.assertHeard(client.messages(2), held[3:])
+            client.cut()
+            client.open([name], "-50")
+            self.assertHeard(client.messages(5), held)
+
+    def test_lastOfSeveral(self) -> None:
+        """
+        With C{-N} and several names, the last N of each come, in order; the
+        reader stands before the oldest of them, so that what lies between may
+        come too.
+        """
+        for client in self.each():
+            a, b = (self.channel(end, of=f"{client.name}{client.variant}") for end in "ab")
+            held = self.publish(a, 3) + self.publish(b, 3)
+            client.open([a, b], "-1")
+            heard: list[Message] = []
+            while not heard or heard[-1].cursor != held[5].cursor:
+                heard += client.messages(1)
+            cursors = [one.cursor for one in heard]
+            self.assertEqual(cursors[0], held[2].cursor)
+            self.assertLessEqual(set(cursors), {one.cursor for one in held[2:]})
+            self.assertEqual([one for one in heard if one.replay], [])
+
+    def test_each(self) -> None:
+        """
+        C{since.<name>} holds for that name: what it brings up to where the
+        other names begin is marked as a replay, its end is told, and nothing
+        comes twice.
+        """
+        for client in self.each():
+            a, b = (self.channel(end, of=f"{client.name}{client.variant}") for end in "ab")
+            held = [self.publish((a, b)[n % 2], 1, n)[0] for n in range(10)]
+            # a from after n = 6, b from after n = 1.
+            since, particular = str(held[6].cursor), {b: str(held[1].cursor)}
+            if client.name == "sse":
+                client.open([a, b], since, particular, envelope="1")
+            else:
+                client.open([a, b], since, particular)
+            heard = client.messages(5)
+            fresh = self.publish(b, 1, 10)
+            heard += client.messages(1)
+            replayed = [one for one in heard if one.replay]
+            self.assertHeard(replayed, [held[3], held[5]])
+            self.assertEqual(heard[:2], replayed)
+            self.assertHeard(heard[2:], [*held[7:], *fresh])
+            if client.name == "sse":
+                self.assertEqual(client.cursor, str(fresh[0].cursor))
+
+    def test_eachCaughtUp(self) -> None:
+        """
+        After the last replayed envelope a bare cursor says that all names have
+        caught up.
+        """
+        for kind in ("stream", "websocket", "tcp"):
+            a, b = (self.channel(end, of=kind) for end in "ab")
+            held = self.publish(b, 2) + self.publish(a, 1)
+            client = self.client(kind)
+            client.open([a, b], str(held[2].cursor), {b: str(held[0].cursor)})
+            self.assertEqual(standing(client), held[2].cursor)
+            self.assertTrue(client.messages(1)[0].replay)
+            self.assertEqual(standing(client), held[2].cursor)
+
+
+class LateTests(EdgeTestCase):
+    """
+    Names that join, and leave, on an open connection.
+    """
+
+    def speaker(self, kind: str) -> Speaker:
+        """
+        A client that gives commands.
+        """
+        speaker = SPEAKERS[kind](self.site)
+        self.addCleanup(speaker.close)
+        return speaker
+
+    def late(self, speaker: Speaker, held: list[Published], a: str, b: str) -> None:
+        """
+        Let a name join that begins behind the one that is held.
+        """
+        speaker.command(subscribe=[a])
+        standing(speaker)
+        fresh = self.publish(a, 1, 100)
+        self.assertHeard(speaker.messages(1), fresh)
+        ok = speaker.command(subscribe=[b], since=str(held[0].cursor))
+        self.assertEqual(ok, {"cursor": str(fresh[0].cursor)})
+        self.assertEqual(standing(speaker), fresh[0].cursor)
+        heard = speaker.messages(2)
+        self.assertHeard(heard, held[1:])
+        self.assertTrue(all(one.replay for one in heard))
+        self.assertEqual(standing(speaker), fresh[0].cursor)
+        both = [*self.publish(b, 1, 200), *self.publish(a, 1, 300)]
+        live = speaker.messages(2)
+        self.assertHeard(live, both)
+        self.assertFalse(any(one.replay for one in live))
+
+    def test_replay(self) -> None:
+        """
+        A late name's older messages are replayed, then its live ones come in
+        order with the others'.
+        """
+        for kind in SPEAKERS:
+            a, b = (self.channel(end, of=kind) for end in "ab")
+            speaker = self.speaker(kind)
+            speaker.open([])
+            self.late(speaker, self.publish(b, 3), a, b)
+
+    def test_notAgain(self) -> None:
+        """
+        A late pattern does not bring again what a held name has brought; a
+        name already held is answered, and brings nothing again.
+        """
+        for kind in SPEAKERS:
+            a, b = (self.channel(end, of=kind) for end in "ab")
+            ofA, ofB = self.publish(a, 2), self.publish(b, 2)
+            speaker = self.speaker(kind)
+            speaker.open([])
+            speaker.command(subscribe=[a], since="earliest")
+            self.assertHeard(speaker.messages(2), ofA)
+            speaker.command(subscribe=[f"{a[:-1]}*"], since="earliest")
+            self.assertHeard(speaker.messages(2), ofB)
+            self.assertIn("cursor", speaker.command(subscribe=[a], since="earliest"))
+            self.assertEqual(Reading.rest(speaker), [])
+            fresh = self.publish(a, 1, 9)
+            self.assertHeard(speaker.messages(1), fresh)
+
+    def test_sinceOfEach(self) -> None:
+        """
+        C{since} of a command may be an object, name to value.
+        """
+        for kind in SPEAKERS:
+            a, b = (self.channel(end, of=kind) for end in "ab")
+            held = [self.publish((a, b)[n % 2], 1, n)[0] for n in range(6)]
+            speaker = self.speaker(kind)
+            speaker.open([])
+            since = {a: str(held[4].cursor), b: "earliest"}
+            speaker.command(subscribe=[a, b], since=since)
+            heard = speaker.messages(3)
+            self.assertHeard(heard, [held[1], held[3], held[5]])
+            self.assertEqual([one.replay for one in heard], [True, True, False])
+
+    def test_unsubscribe(self) -> None:
+        """
+        Exactly the names written leave; what a pattern still matches goes on.
+        """
+        for kind in SPEAKERS:
+            a, b = (self.channel(end, of=kind) for end in "ab")
+            speaker = self.speaker(kind)
+            speaker.open([])
+            speaker.command(subscribe=[a, b])
+            self.assertEqual(speaker.command(unsubscribe=[a]), {})
+            self.publish(a, 1)
+            fresh = self.publish(b, 1)
+            self.assertHeard(speaker.messages(1), fresh)
+            speaker.command(subscribe=[f"{a[:-1]}*"])
+            self.assertEqual(speaker.command(unsubscribe=[b]), {})
+            fresh = self.publish(b, 1, 2)
+            self.assertHeard(speaker.messages(1), fresh)
+
+    def test_allOrNone(self) -> None:
+        """
+        Where one of the names cannot be had, none is.
+        """
+        for kind in SPEAKERS:
+            a = self.channel("a", of=kind)
+            speaker = self.speaker(kind)
+            speaker.open([])
+            error = self.assertRaises(CommandFailed, speaker.command, subscribe=[a, "x//y"])
+            self.assertEqual(error.code, "badChannel")
+            self.publish(a, 1)
+            self.assertTrue(speaker.isOpen())
+            self.assertEqual(Reading.rest(speaker), [])
+
+
+class FormTests(EdgeTestCase):
+    """
+    What a message looks like to its readers, beside its place.
+    """
+
+    def test_time(self) -> None:
+        """
+        The time of a message is told to who asks for it.
+        """
+        name = self.channel("c")
+        publish(self.site, name, 1)
+        for kind in ("poll", "longpoll", "stream", "websocket"):
+            client = self.client(kind)
+            client.open([name], "earliest", time="1")
+            heard = client.messages(1)[0].time
+            self.assertGreater(heard or 0, 1.7e9)
+
+    def test_event(self) -> None:
+        """
+        A message's event name is told; to an C{sse} reader as the type of the
+        event.
+        """
+        name = self.channel("c")
+        publish(self.site, name, "x", {"Comet-Event": "greeting"})
+        for kind in CLIENTS:
+            client = self.client(kind)
+            client.open([name], "earliest")
+            self.assertEqual(client.messages(1)[0].event, "greeting", kind)
+
+    def test_data(self) -> None:
+        """
+        Any JSON value arrives as it was, on every transport.
+        """
+        name = self.channel("c")
+        values: list[Any] = [
+            None,
+            True,
+            0,
+            -1.5,
+            2**64 - 1,
+            -(2**63),
+            "",
+            "a\nb",
+            {"<": ["\u2028\u2029"]},
+            [],
+        ]
+        for value in values:
+            publish(self.site, name, value)
+        for kind in CLIENTS:
+            client = self.client(kind)
+            client.open([name], "earliest")
+            self.assertEqual([one.data for one in client.messages(len(values))], values, kind)
+
+    def test_bytes(self) -> None:
+        """
+        Bytes are carried as base64, and say so.
+        """
+        name = self.channel("c")
+        headers = {"Authorization": f"Bearer {self.site.key}", "Content-Type": "image/png"}
+        answer = ask(self.site, "POST", f"/channels/{name}", headers, b"\0\xff<")
+        self.assertEqual(answer.status, 201)
+        for kind in ("poll", "longpoll", "stream", "websocket", "tcp"):
+            client = self.client(kind)
+            client.open([name], "earliest")
+            (message,) = client.messages(1)
+            self.assertEqual((message.encoding, message.data), ("base64", "AP88"))
+
+    def test_limit(self) -> None:
+        """
+        C{limit} cuts a poll body, which says so; the next goes on.
+        """
+        name = self.channel("c")
+        held = self.publish(name, 5)
+        path = f"/channels/{name}?transport=poll&limit=2&since="
+        since, heard = "earliest", []
+        for expected in (True, True, False):
+            body = readPollBody(ask(self.site, "GET", path + since).body)
+            self.assertEqual(body.more, expected)
+            heard += [event for event in body.events if isinstance(event, Message)]
+            since = str(body.cursor)
+        self.assertHeard(heard, held)
+
+    def test_http10(self) -> None:
+        """
+        To an HTTP/1.0 client an endless answer is not chunked, and what is
+        published comes at once.
+        """
+        name = self.channel("c")
+        wire = Wire(self.site.port)
+        self.addCleanup(wire.close)
+        target = f"/channels/{name}?transport=stream"
+        wire.send(f"GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        buffer = b""
+        while not buffer.endswith(b"}\n"):
+            data = wire.receive(5)
+            self.assertTrue(data, buffer)
+            buffer += data
+        head, _, body = buffer.partition(b"\r\n\r\n")
+        self.assertNotIn(b"transfer-encoding", head.lower())
+        self.assertIsInstance(eventOf(readJson(body[:-1])), Standing)
+        self.publish(name, 1)
+        line = wire.receive(5)
+        self.assertTrue(line.endswith(b'"data":{"n":1}}\n'), line)
+
+
+class HeartbeatTests(EdgeTestCase):
+    """
+    What a reader hears when nothing is published for it.
+    """
+
+    options = ("--heartbeat", "1")
+
+    def test_heartbeat(self) -> None:
+        """
+        After a second of silence each reader of an endless transport is told
+        where it stands: at the cursor of now, also where the messages since
+        were of other channels.
+        """
+        clients = [self.client(kind) for kind in CLIENTS]
+        clients = [client for client in clients if client.endless]
+        for client in clients:
+            client.open([self.channel("c")])
+            standing(client)
+        head = self.publish(self.channel("other"), 1)[0].cursor
+        for client in clients:
+            cursor = standing(client)
+            if cursor < head:
+                cursor = standing(client)
+            self.assertEqual(cursor, head, client.name)

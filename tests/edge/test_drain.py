@@ -1,0 +1,154 @@
+"""
+A server that is asked to stop says so, lets its readers go, and ends well.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from tests.edge.case import EdgeTestCase
+from tests.edge.clients import Client, Refused
+from tests.edge.envelopes import Close, Standing
+from tests.edge.publisher import publish
+from tests.edge.server import CometProcess
+from tests.edge.speakers import CLIENTS
+from tests.edge.wires import Ended, HttpConnection, Silence, Wire
+
+DRAIN = 2.0
+HELD = ("longpoll", "stream", "sse", "websocket", "tcp")
+
+
+class DrainTests(EdgeTestCase):
+    """
+    SIGTERM.
+    """
+
+    def readers(self, server: CometProcess) -> list[Client]:
+        """
+        Four readers of each kind, which have begun.
+        """
+        head = publish(server.site, "news", {"n": 0}).cursor
+        clients = []
+        for kind in HELD * 4:
+            client = self.client(kind, server.site)
+            client.open(["news"], str(head))
+            if client.endless:
+                client.next()
+            clients.append(client)
+        marker = publish(server.site, "news", {"n": 1})
+        for client in clients:
+            self.assertHeard(client.messages(1), [marker])
+        for client in clients:
+            if client.name == "longpoll":
+                self.hold(client)
+        return clients
+
+    def hold(self, client: Client) -> None:
+        """
+        Take the end of the last answer, ask again, and see that it is held.
+        """
+        self.assertIsInstance(client.next(), Standing)
+        self.assertRaises(Silence, client.next, 0.2)
+
+    def assertEndedWell(self, server: CometProcess) -> None:
+        """
+        It ends within its time, as C{twistd} does, and without a traceback.
+        """
+        self.assertIn(server.wait(DRAIN + 8), (0, -signal.SIGTERM))
+        server.assertNoTracebacks()
+
+    def test_told(self) -> None:
+        """
+        Readers of each transport are told C{draining} and when to come back:
+        each at a moment of its own, within the time there is.
+        """
+        server = self.startServer("--drain", str(int(DRAIN)))
+        clients = self.readers(server)
+        began = time.monotonic()
+        server.terminate()
+        retries = []
+        for client in clients:
+            close = self.closeOf(client, began)
+            self.assertEqual(close.code, "draining", client.name)
+            assert close.retry is not None, client.name
+            self.assertLessEqual(close.retry, DRAIN, client.name)
+            retries.append(close.retry)
+        self.assertLess(time.monotonic() - began, DRAIN + 3)
+        self.assertGreater(len(set(retries)), len(HELD))
+        self.assertEndedWell(server)
+
+    def closeOf(self, client: Client, began: float) -> Close:
+        """
+        What a reader is told; the connection ends behind it.
+        """
+        left = began + DRAIN + 3 - time.monotonic()
+        close = client.untilClose(left)
+        if client.endless:
+            client.untilEnd(left)
+        return close
+
+    def test_health(self) -> None:
+        """
+        While it drains, C{/health} says 503, where it can be reached; no new
+        reader is held.
+        """
+        server = self.startServer("--drain", str(int(DRAIN)))
+        self.readers(server)
+        connection = HttpConnection(Wire(server.port))
+        self.addCleanup(connection.wire.close)
+        connection.send("GET", "/health")
+        self.assertEqual(connection.answer().status, 200)
+        first = self.client("stream", server.site)
+        first.open(["news"])
+        server.terminate()
+        self.assertEqual(first.untilClose().code, "draining")
+        try:
+            connection.send("GET", "/health")
+            self.assertEqual(connection.answer().status, 503)
+        except Ended:
+            pass
+        for kind in CLIENTS:
+            self.assertNotHeld(kind, server)
+        self.assertEndedWell(server)
+
+    def assertNotHeld(self, kind: str, server: CometProcess) -> None:
+        """
+        A new reader does not get through, or is told why it has to go.
+        """
+        client = self.client(kind, server.site)
+        try:
+            client.open(["news"], "earliest")
+            while not isinstance(client.next(), Close):
+                pass
+        except Refused as error:
+            self.assertIn(error.code, ("unavailable", "draining"), kind)
+        except (OSError, Ended):
+            pass
+
+    def test_idle(self) -> None:
+        """
+        Where nobody reads, it does not wait, also with idle connections open.
+        """
+        server = self.startServer("--drain", "10")
+        connection = HttpConnection(Wire(server.port))
+        self.addCleanup(connection.wire.close)
+        connection.send("GET", "/health")
+        connection.answer()
+        began = time.monotonic()
+        self.assertIn(server.stop(), (0, -signal.SIGTERM))
+        self.assertLess(time.monotonic() - began, 14)
+
+    def test_deaf(self) -> None:
+        """
+        Readers that do not read, or do not close, cannot keep it from ending
+        in time.
+        """
+        server = self.startServer("--drain", "1")
+        for kind in ("stream", "sse", "websocket", "tcp"):
+            client = self.client(kind, server.site, receiveBuffer=8192)
+            client.open(["news"])
+        for number in range(200):
+            publish(server.site, "news", {"n": number, "filler": "x" * 60000})
+        server.terminate()
+        self.assertIn(server.wait(12), (0, -signal.SIGTERM))

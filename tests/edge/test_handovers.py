@@ -1,0 +1,183 @@
+"""
+One cursor for every transport: a reader that goes from any to any, in the
+middle of what is being published, loses and repeats nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from tests.edge.case import EdgeTestCase
+from tests.edge.envelopes import Message, Standing
+from tests.edge.publisher import Published, Publisher
+from tests.edge.speakers import CLIENTS
+from tests.edge.wires import PATIENCE, Site, Violation, ask
+
+CHANNELS = ("open/h/a", "open/h/b", "open/h/deep/c")
+
+
+def circuit(kinds: Sequence[str], chance: random.Random) -> list[str]:
+    """
+    A walk that goes once from each kind to each kind, itself included
+    (Hierholzer's algorithm).
+    """
+    left = {kind: chance.sample(list(kinds), len(kinds)) for kind in kinds}
+    walk: list[str] = []
+    path = [chance.choice(list(kinds))]
+    while path:
+        if left[path[-1]]:
+            path.append(left[path[-1]].pop())
+        else:
+            walk.append(path.pop())
+    return walk[::-1]
+
+
+class Walker(threading.Thread):
+    """
+    A reader that changes its transport again and again.
+
+    @ivar heard: What it heard, in order.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        names: Sequence[str],
+        since: str,
+        seed: int,
+        leg: Callable[[random.Random], int],
+    ) -> None:
+        """
+        @param leg: How many messages to read before the next change.
+        """
+        super().__init__(daemon=True)
+        self.site = site
+        self.names = names
+        self.cursor = since
+        self.chance = random.Random(seed)
+        self.leg = leg
+        self.walk = circuit(list(CLIENTS), self.chance)
+        self.heard: list[Message] = []
+        self.where = ""
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """
+        Walk all of the circuit.
+        """
+        try:
+            for before, kind in zip(["", *self.walk], self.walk, strict=False):
+                self.where = f"{before} to {kind} at {self.cursor}"
+                self.read(kind, self.leg(self.chance))
+        except BaseException as error:
+            error.args = (f"{self.where}: {error}",)
+            self.error = error
+
+    def read(self, kind: str, count: int, until: str = "") -> None:
+        """
+        Read so many messages, or until a cursor, over one connection, then cut
+        it.
+        """
+        appetite = self.chance.choice((16, 150, 3000, 100000))
+        client = CLIENTS[kind](self.site, variant=self.chance.randrange(6), appetite=appetite)
+        deadline = time.monotonic() + PATIENCE
+        try:
+            client.open(self.names, self.cursor)
+            while count > 0 and self.cursor != until:
+                event = client.next(deadline - time.monotonic())
+                if isinstance(event, Message):
+                    self.heard.append(event)
+                    count -= 1
+                elif not isinstance(event, Standing):
+                    raise Violation(f"{event} while everything is held")
+                assert client.cursor is not None
+                self.cursor = client.cursor
+        finally:
+            if self.chance.random() < 0.8:
+                client.cut()
+            else:
+                client.close()
+
+
+def few(chance: random.Random) -> int:
+    """
+    A leg of a few dozens of messages, sometimes of none.
+    """
+    return chance.choice((0, 1, 2, 12, 24, 36))
+
+
+class HandoverTests(EdgeTestCase):
+    """
+    All pairs of transports, 36, while messages are being published.
+    """
+
+    options = (
+        "--open",
+        "open/**",
+        "--history-messages",
+        "100000",
+        "--history-bytes",
+        "100000000",
+    )
+
+    def walkAll(self, *names: Sequence[str], seed: int) -> None:
+        """
+        Let one reader for each list of names walk through all pairs, and see
+        what they heard.
+        """
+        site = self.site
+        start = ask(site, "GET", "/channels/open/h/a?transport=poll")
+        since = start.headers["etag"].strip('"')
+        publisher = Publisher(site, CHANNELS, seed=seed)
+        publisher.start()
+        walkers = [
+            Walker(site, one, since, seed * 100 + number, few) for number, one in enumerate(names)
+        ]
+        for walker in walkers:
+            walker.start()
+        for walker in walkers:
+            walker.join(60)
+        published = publisher.stop()
+        for walker in walkers:
+            if walker.error is not None:
+                raise walker.error
+            self.assertFalse(walker.is_alive(), walker.where)
+            self.finish(walker, published)
+
+    def finish(self, walker: Walker, published: Sequence[Published]) -> None:
+        """
+        Let a reader hear the rest; then it has heard each message of its
+        names once, in order.
+        """
+        exact = {name for name in walker.names if "*" not in name}
+        prefixes = [name[:-1] for name in walker.names if name.endswith("/*")]
+        deep = [name[:-2] for name in walker.names if name.endswith("/**")]
+        expected = [
+            one
+            for one in published
+            if one.channel in exact
+            or any(one.channel.startswith(prefix) for prefix in deep)
+            or any(one.channel.rpartition("/")[0] + "/" == prefix for prefix in prefixes)
+        ]
+        self.assertGreater(len(walker.heard), 36 * 3)
+        left = len(expected) - len(walker.heard)
+        if left > 0:
+            walker.read("stream", left, str(expected[-1].cursor))
+        self.assertHeard(walker.heard, expected)
+
+    def test_channels(self) -> None:
+        """
+        Readers of one channel, and of several, go from any transport to any
+        other and miss and repeat nothing.
+        """
+        self.walkAll(["open/h/a"], ["open/h/a", "open/h/b"], ["open/h/b", "open/h/deep/c"], seed=1)
+
+    def test_patterns(self) -> None:
+        """
+        So do readers of patterns, also where two of their names match the
+        same channel.
+        """
+        self.walkAll(["open/h/*"], ["open/h/**", "open/h/a"], ["open/*/b", "open/h/b"], seed=2)

@@ -1,0 +1,265 @@
+"""
+Readers that leave, in every way there is, are forgotten; and what those hear
+for whom there is no place.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from tests.edge.case import EdgeTestCase
+from tests.edge.clients import Client, Refused, SseClient
+from tests.edge.envelopes import Close, Message, readPollBody
+from tests.edge.publisher import headersOf, publish
+from tests.edge.server import CometProcess
+from tests.edge.speakers import CLIENTS
+from tests.edge.wires import PATIENCE, Ended, HttpConnection, Silence, Wire, ask
+
+HELD = ("longpoll", "stream", "sse", "websocket", "tcp")
+
+
+def begin(client: Client) -> None:
+    """
+    Take a place: read until the server has said that there is one.  A long
+    poll takes its place when the server has read the request, which an answer
+    to the one before does not show; so it only asks.
+    """
+    if client.name == "longpoll":
+        client.open(["held"], "now", wait="60")
+        return
+    client.open(["held"], "now")
+    event = client.next()
+    if isinstance(event, Close):
+        raise Refused(429, event.code, {})
+
+
+def take(client: Client) -> None:
+    """
+    Take a place as soon as there is one: that of the last reader may not be
+    free yet.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            begin(client)
+            if client.name == "longpoll":
+                raise AssertionError(f"a long poll that ends at once: {client.next(0.05)}")
+            return
+        except Silence:
+            return
+        except (Refused, Ended) as error:
+            client.close()
+            if time.monotonic() > deadline:
+                raise AssertionError(f"never a place for {client.name}: {error}") from error
+            time.sleep(0.02)
+
+
+def isFull(server: CometProcess) -> bool:
+    """
+    Whether there is no place for one more reader.
+    """
+    client = CLIENTS["stream"](server.site)
+    try:
+        begin(client)
+    except Refused as error:
+        if error.code != "tooMany":
+            raise
+        return True
+    finally:
+        client.close()
+    return False
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    """
+    Ask again and again until it holds.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"never {what}")
+        time.sleep(0.02)
+
+
+def leaveAfterMore(client: Client) -> None:
+    """
+    Send 20 KB that nobody asked for, and leave.
+    """
+    try:
+        if client.name == "longpoll":
+            more = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500
+        else:
+            more = b"x" * 20000
+        client.wire.send(more)
+    except Ended:
+        pass
+    client.close()
+
+
+WAYS: dict[str, Callable[[Client], None]] = {
+    "close": Client.close,
+    "reset": Client.cut,
+    "half-close": lambda client: client.wire.halfClose(),
+    "more": leaveAfterMore,
+}
+
+
+class LeavingTests(EdgeTestCase):
+    """
+    A server with two places: one reader stays, another leaves.
+    """
+
+    def test_leaving(self) -> None:
+        """
+        However a reader leaves, its place becomes free, and the other hears
+        what is published.
+        """
+        server = self.startServer("--max-connections", "2")
+        for stays in HELD:
+            for kind in HELD:
+                if kind != stays and stays != "stream":
+                    continue
+                for label, leave in WAYS.items():
+                    self.leaveOne(server, stays, kind, label, leave)
+
+    def leaveOne(
+        self,
+        server: CometProcess,
+        stays: str,
+        kind: str,
+        label: str,
+        leave: Callable[[Client], None],
+    ) -> None:
+        """
+        Fill both places, and see that one becomes free.
+        """
+        what = f"{kind}, {label}, beside {stays}"
+        staying = self.client(stays, server.site)
+        take(staying)
+        leaving = self.client(kind, server.site)
+        take(leaving)
+        until(lambda: isFull(server), f"full with {what}")
+        leave(leaving)
+        self.assertTrue(server.isRunning)
+        until(lambda: not isFull(server), f"free after {what}")
+        headers = headersOf(server.site)
+        path = "/channels/held"
+        until(lambda: ask(server.site, "POST", path, headers, b'"x"').status == 201, "published")
+        self.assertEqual(staying.messages(1)[0].data, "x", what)
+        leaving.close()
+        staying.close()
+
+    def test_manyLeave(self) -> None:
+        """
+        After a thousand readers came and left there is place for as many as
+        at first.
+        """
+        server = self.startServer("--max-connections", "3")
+        for number in range(200):
+            for kind in HELD:
+                client = CLIENTS[kind](server.site)
+                try:
+                    begin(client)
+                except Refused as error:
+                    # The server may not have heard yet that the last one left.
+                    self.assertEqual(error.code, "tooMany")
+                (client.cut if number % 2 else client.close)()
+        clients = [self.client(kind, server.site) for kind in ("sse", "tcp", "websocket")]
+        for client in clients:
+            take(client)
+        until(lambda: isFull(server), "full")
+
+
+class FullTests(EdgeTestCase):
+    """
+    What is said where there is no place.
+    """
+
+    def test_refused(self) -> None:
+        """
+        A reader too many is told C{tooMany}, by the means of its transport:
+        429 with C{Retry-After}; over C{sse}, from which an EventSource would
+        never come back, 200 with C{retry} and C{$close}.
+        """
+        server = self.startServer("--max-connections", "1")
+        take(self.client("stream", server.site))
+        for kind in ("longpoll", "stream", "websocket"):
+            for variant in (0, 1):
+                client = self.client(kind, server.site, variant=variant)
+                error = self.assertRaises(Refused, self.hear, client)
+                self.assertEqual((error.status, error.code), (429, "tooMany"), kind)
+                self.assertGreaterEqual(int(error.headers["retry-after"]), 1)
+        client = SseClient(server.site)
+        self.addCleanup(client.close)
+        client.open(["held"])
+        close = client.untilClose()
+        self.assertEqual(close.code, "tooMany")
+        assert close.retry is not None
+        client.untilEnd()
+        self.assertGreater(client.retries[-1], 0)
+        self.assertEqual(self.hearTcp(server), "tooMany")
+        self.assertTrue(isFull(server))
+
+    def hear(self, client: Client) -> None:
+        """
+        Begin, and hear something.
+        """
+        client.open(["held"])
+        client.next()
+
+    def hearTcp(self, server: CometProcess) -> str:
+        """
+        Begin over raw TCP, and give the code of the error or of the close
+        that it is refused with.
+        """
+        client = self.client("tcp", server.site)
+        try:
+            client.open(["held"])
+        except Refused as error:
+            return error.code
+        code = client.untilClose().code
+        client.untilEnd()
+        return code
+
+
+class PipelineTests(EdgeTestCase):
+    """
+    Requests that come while one is held.
+    """
+
+    def test_order(self) -> None:
+        """
+        A request behind one that is held is answered after it, and both
+        whole.
+        """
+        name = self.channel("c")
+        connection = HttpConnection(Wire(self.site.port))
+        self.addCleanup(connection.wire.close)
+        connection.send("GET", f"/channels/{name}?wait=20&since=earliest")
+        connection.send("GET", "/health")
+        connection.send("GET", f"/channels/{name}?transport=poll&since=earliest")
+        one = publish(self.site, name, {"n": 1})
+        first, health, second = (connection.answer() for _ in range(3))
+        self.assertEqual(health.status, 200)
+        for answer in (first, second):
+            events = readPollBody(answer.body).events
+            heard = [event for event in events if isinstance(event, Message)]
+            self.assertHeard(heard, [one])
+
+    def test_many(self) -> None:
+        """
+        A thousand requests on one connection are answered in their order, also
+        where each is sent before the answer to the one before.
+        """
+        name = self.channel("c")
+        held = self.publish(name, 3)
+        connection = HttpConnection(Wire(self.site.port))
+        self.addCleanup(connection.wire.close)
+        for start in range(0, 1000, 50):
+            for number in range(start, start + 50):
+                since = held[number % 3].cursor
+                connection.send("GET", f"/channels/{name}?transport=poll&since={since}")
+            for number in range(start, start + 50):
+                events = readPollBody(connection.answer().body).events
+                self.assertEqual(len(events), 3 - number % 3)

@@ -1,0 +1,176 @@
+"""
+Readers that do not read cost the server no memory, and the others nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from tests.edge.case import EdgeTestCase
+from tests.edge.clients import Client
+from tests.edge.envelopes import Gap, Message
+from tests.edge.publisher import publishBatch
+from tests.edge.server import CometProcess
+from tests.edge.speakers import CLIENTS
+from tests.edge.wires import Ended, HttpConnection, Site, Violation, Wire
+
+ENDLESS = ("stream", "sse", "websocket", "tcp")
+HELD = 100
+SIZE = 62_500
+COUNT = 1_600
+LIMIT = 60_000_000
+NAME = "flood"
+
+
+class Follow(threading.Thread):
+    """
+    A reader that reads all it can.
+
+    @ivar count: How many messages came.
+
+    @ivar gaps: How often it was told that it lost some.
+    """
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(daemon=True)
+        self.client = client
+        self.count = 0
+        self.gaps = 0
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """
+        Read until the last message; numbers may be missing only behind a gap.
+        """
+        try:
+            last = 0
+            while last < COUNT:
+                last = self.step(last, self.client.next(60))
+        except BaseException as error:
+            self.error = error
+
+    def step(self, last: int, event: object) -> int:
+        """
+        Take one event.
+
+        @return: The number of the last message.
+        """
+        if isinstance(event, Message):
+            self.count += 1
+            number: int = event.data["n"]
+            if number != last + 1 and last >= 0:
+                raise Violation(f"{self.client.name}: {number} after {last}")
+            return number
+        if isinstance(event, Gap):
+            self.gaps += 1
+            return -1
+        return last
+
+
+class Deaf:
+    """
+    A reader by requests that never reads an answer.
+    """
+
+    def __init__(self, site: Site, target: str, times: int) -> None:
+        self.wire = Wire(site.port, receiveBuffer=8192)
+        connection = HttpConnection(self.wire)
+        for _ in range(times):
+            connection.send("GET", target)
+
+
+class MemoryTests(EdgeTestCase):
+    """
+    100 MB past thirty readers that never read.
+    """
+
+    timeout = 180
+
+    def flood(self, server: CometProcess, first: int, last: int, pause: float = 0.0) -> int:
+        """
+        Publish messages of these numbers.
+
+        @return: The most memory that the server had, in bytes.
+        """
+        connection = HttpConnection(Wire(server.port))
+        filler = "x" * (SIZE - 60)
+        most = 0
+        try:
+            for start in range(first, last + 1, 20):
+                numbers = range(start, min(start + 20, last + 1))
+                lines: list[tuple[str, Any]] = [
+                    (NAME, {"n": number, "filler": filler}) for number in numbers
+                ]
+                publishBatch(connection, server.site, lines)
+                most = max(most, server.resident())
+                # The readers share this machine, and this process.
+                time.sleep(pause)
+        finally:
+            connection.wire.close()
+        return most
+
+    def test_deaf(self) -> None:
+        """
+        Thirty readers that never read make the server grow by less than 60 MB;
+        other readers get everything in order, or are told of a gap; those of
+        the thirty that wake up are told of theirs, and then get what is held,
+        in order.
+        """
+        server = self.startServer("--history-messages", str(HELD), "--history-bytes", "100000000")
+        site = server.site
+        sleepers = {kind: self.sleepers(kind, site) for kind in ENDLESS}
+        for _ in range(5):
+            deaf = Deaf(site, f"/channels/{NAME}?wait=300", 30)
+            self.addCleanup(deaf.wire.close)
+            deaf = Deaf(site, f"/channels/{NAME}?transport=poll&since=earliest", 30)
+            self.addCleanup(deaf.wire.close)
+        followers = [self.follower(kind, site) for kind in CLIENTS]
+        before = server.resident()
+        most = max(self.flood(server, 1, COUNT, 0.05), server.resident())
+        self.assertLess(most - before, LIMIT, f"from {before} to {most} bytes")
+        for follower in followers:
+            follower.join(60)
+            if follower.error is not None:
+                raise follower.error
+            self.assertFalse(follower.is_alive(), follower.client.name)
+            self.assertTrue(follower.gaps or follower.count == COUNT, follower.client.name)
+            self.assertGreaterEqual(follower.count, HELD)
+        for kind in ENDLESS:
+            self.wakes(sleepers[kind][0], server)
+        self.assertLess(server.resident() - before, LIMIT)
+
+    def sleepers(self, kind: str, site: Site) -> list[Client]:
+        """
+        Five readers that begin, and then do not read.
+        """
+        clients = [self.client(kind, site, receiveBuffer=8192) for _ in range(5)]
+        for client in clients:
+            client.open([NAME])
+        return clients
+
+    def follower(self, kind: str, site: Site) -> Follow:
+        """
+        A reader that reads, in a thread.
+        """
+        client = self.client(kind, site)
+        client.open([NAME], "earliest")
+        follower = Follow(client)
+        follower.start()
+        return follower
+
+    def wakes(self, client: Client, server: CometProcess) -> None:
+        """
+        Let a reader read again, after all has been published.
+        """
+        follow = Follow(client)
+        follow.run()
+        if isinstance(follow.error, Ended):
+            raise AssertionError(f"{client.name} was closed, and not told why")
+        if follow.error is not None:
+            raise follow.error
+        self.assertEqual(follow.gaps, 1, client.name)
+        self.assertGreaterEqual(follow.count, HELD)
+        self.assertLess(follow.count, COUNT)
+        client.close()
