@@ -94,7 +94,8 @@ class IMessageBus(Interface):
         same channels stores nothing and is answered as it was at first; while
         the first is under way, the second waits for it.
 
-        @return: Fires with an answer for each publication once all are stored.
+        @return: Fires with an answer for each publication once all are stored,
+            and the listeners of this bus have heard what they hear of them.
             Fails with L{Unavailable<comet.errors.Unavailable>} if nothing was
             stored; with L{Unknown<comet.errors.Unknown>} if that cannot be
             known; with L{KeyReused<comet.errors.KeyReused>} if a key comes
@@ -149,7 +150,8 @@ class IMessageBus(Interface):
 class IBusMaker(Interface):
     """
     Makes buses of one kind: a plugin of Twisted's, in C{twisted.plugins}, adds
-    it to what C{--bus} understands.
+    it to what C{--bus} understands.  Such a plugin provides
+    L{IPlugin<twisted.plugin.IPlugin>}, too.
     """
 
     scheme: str = Attribute("""What the URLs of such buses begin with, before the colon.""")

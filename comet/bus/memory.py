@@ -220,7 +220,6 @@ class MemoryBus:
 
     def _append(self, record: _Record, message: Message) -> None:
         before = record.size
-        record.expire(message.time)
         wasEmpty = not len(record)
         record.append(message)
         record.stored = message.time
@@ -275,20 +274,15 @@ class MemoryBus:
         del self._records[record.channel]
 
     def _setTimer(self, record: _Record) -> None:
-        now = self._wallClock()
-        oldest = record.oldest
-        if oldest is not None:
-            due = oldest.time + record.retention.seconds
-        else:
-            due = record.stored + max(REMEMBERED, record.retention.seconds)
         # A message that is dropped early only makes the timer come too early.
-        self._wheel.set(record, due - now)
+        oldest = record.oldest
+        due = _idleAt(record) if oldest is None else oldest.time + record.retention.seconds
+        self._wheel.set(record, due - self._wallClock())
 
     def _recordTimedOut(self, record: _Record) -> None:
         now = self._wallClock()
         self._expire(record, now)
-        idle = max(REMEMBERED, record.retention.seconds)
-        if not len(record) and record.stored + idle <= now:
+        if not len(record) and _idleAt(record) <= now:
             self._forgetRecord(record)
         else:
             self._setTimer(record)
@@ -431,6 +425,13 @@ class MemoryBus:
         See L{IMessageBus.unlisten}.
         """
         self._listeners.remove(listener, names)
+
+
+def _idleAt(record: _Record) -> float:
+    """
+    When a record without messages is idle for so long that it is forgotten.
+    """
+    return record.stored + max(REMEMBERED, record.retention.seconds)
 
 
 def _merged(records: Sequence[_Record], after: int) -> Iterator[Message]:

@@ -1,0 +1,28 @@
+"""
+What L{comet.interfaces.IMessageBus} promises, as tests that every bus passes.
+
+For another bus, mix L{BusContract} into trial's C{TestCase}, and give it the
+maker and the hooks of L{tests.bus.case.BusCase}.
+"""
+
+from __future__ import annotations
+
+from tests.bus.gaps import GapContract
+from tests.bus.keyed import KeyContract
+from tests.bus.listening import ListeningContract
+from tests.bus.locating import LocatingContract
+from tests.bus.publishing import PublishingContract
+from tests.bus.reading import ReadingContract
+
+
+class BusContract(
+    PublishingContract,
+    KeyContract,
+    ReadingContract,
+    GapContract,
+    LocatingContract,
+    ListeningContract,
+):
+    """
+    Everything that a bus promises.
+    """

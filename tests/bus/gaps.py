@@ -1,0 +1,216 @@
+"""
+The contract of all buses: what is no longer held is a gap, and nothing else is.
+"""
+
+from __future__ import annotations
+
+from comet.interfaces import IMessageBus
+from comet.messages import Cursor
+from tests.bus.case import DAY, OTHER_EPOCH, BusCase, positionsOf
+
+
+class GapContract(BusCase):
+    """
+    L{comet.interfaces.IMessageBus.read}, where something was lost.
+    """
+
+    async def assertFloor(self, bus: IMessageBus, name: str, floor: int) -> None:
+        """
+        Assert that a name has a gap with its floor for everyone below the
+        floor, and none for others.
+        """
+        for after in {0, max(floor - 1, 0), floor, bus.head.position}:
+            reading = await self.read(bus, name, after)
+            expected = {name: floor} if after < floor else {}
+            self.assertEqual(dict(reading.gaps), expected, f"after {after}")
+
+    async def test_count(self) -> None:
+        """
+        Of too many messages the newest are held; the floor is the newest of
+        the others.
+        """
+        bus = await self.makeBus(messages=2)
+        positions = await self.put(bus, "a a b a a b")
+        self.assertEqual(await self.held(bus, "a"), [positions[3], positions[4]])
+        await self.assertFloor(bus, "a", positions[1])
+        await self.assertFloor(bus, "b", 0)
+
+    async def test_bytes(self) -> None:
+        """
+        Of too many bytes of payload the newest are held.
+        """
+        bus = await self.makeBus(bytes=10)
+        positions = await self.put(bus, "a a a b", b"12345")
+        self.assertEqual(await self.held(bus, "a"), positions[1:3])
+        await self.assertFloor(bus, "a", positions[0])
+        await self.assertFloor(bus, "b", 0)
+
+    async def test_tooLarge(self) -> None:
+        """
+        A message that is larger than all that may be held is a gap as soon as
+        it is stored.
+        """
+        bus = await self.makeBus(bytes=10)
+        [position] = await self.put(bus, "a", b"12345678901")
+        self.assertEqual(await self.held(bus, "a"), [])
+        await self.assertFloor(bus, "a", position)
+
+    async def test_age(self) -> None:
+        """
+        A message is held for as long as it should be, and not read afterwards.
+        """
+        bus = await self.makeBus(seconds=60.0)
+        a1, b1 = await self.put(bus, "a b")
+        await self.advance(30)
+        [a2] = await self.put(bus, "a")
+        await self.advance(29)
+        self.assertEqual(await self.held(bus, "a b"), [a1, b1, a2])
+        await self.assertFloor(bus, "a", 0)
+        await self.advance(2)
+        self.assertEqual(await self.held(bus, "a b"), [a2])
+        await self.assertFloor(bus, "a", a1)
+        await self.assertFloor(bus, "b", b1)
+        await self.advance(60)
+        self.assertEqual(await self.held(bus, "a b"), [])
+        await self.assertFloor(bus, "a", a2)
+
+    async def test_total(self) -> None:
+        """
+        When all channels together hold too much, the oldest messages of all
+        go, whatever their channel.
+        """
+        bus = await self.makeBus(totalBytes=20000)
+        positions = await self.put(bus, "a b c c a c b b a c " * 4, b"x" * 1000)
+        held = await self.held(bus, "a b c")
+        self.assertTrue(5 <= len(held) <= 19, str(len(held)))
+        self.assertEqual(held, positions[-len(held) :])
+        lost = positions[: -len(held)]
+        channels = "abccacbbac" * 4
+        for name in "abc":
+            floor = max(p for p, c in zip(lost, channels, strict=False) if c == name)
+            await self.assertFloor(bus, name, floor)
+
+    async def test_forget(self) -> None:
+        """
+        What was dropped on demand is a gap.
+        """
+        bus = await self.makeBus()
+        _, b1, a2 = await self.put(bus, "a b a")
+        await bus.forget("a")
+        await self.assertFloor(bus, "a", a2)
+        await self.assertFloor(bus, "b", 0)
+        [a3] = await self.put(bus, "a")
+        self.assertEqual(await self.held(bus, "a b"), [b1, a3])
+        await self.assertFloor(bus, "a", a2)
+
+    async def test_names(self) -> None:
+        """
+        Of several names those have a gap that lost something, each by its own
+        floor.
+        """
+        bus = await self.makeBus(messages=1)
+        a1, b1, c1, _, b2, _ = await self.put(bus, "a b c a b b")
+        reading = await self.read(bus, "a b c d")
+        self.assertEqual(dict(reading.gaps), {"a": a1, "b": b2})
+        reading = await self.read(bus, "a b c d", b1)
+        self.assertEqual(dict(reading.gaps), {"b": b2})
+        self.assertIn(c1, await self.held(bus, "a b c d"))
+
+    async def test_pattern(self) -> None:
+        """
+        The floor of a pattern is the highest of the channels that it matches,
+        and has a name as it was asked for.
+        """
+        bus = await self.makeBus(messages=1)
+        positions = await self.put(bus, "x/a x/b y x/b x/a x/a/b y x/a/b")
+        a1, b1, y1, _, _, ab1, _, _ = positions
+        await self.assertFloor(bus, "x/*", b1)
+        await self.assertFloor(bus, "x/**", ab1)
+        await self.assertFloor(bus, "**", ab1)
+        await self.assertFloor(bus, "*", y1)
+        await self.assertFloor(bus, "z/*", 0)
+        reading = await self.read(bus, "x/a x/* */a z")
+        self.assertEqual(dict(reading.gaps), {"x/a": a1, "x/*": b1, "*/a": a1})
+
+    async def test_reserved(self) -> None:
+        """
+        What was lost of a channel that is the server's own is no gap in a
+        pattern that does not spell it.
+        """
+        bus = await self.makeBus(messages=1)
+        first, _ = await self.put(bus, "$p/a $p/a")
+        await self.assertFloor(bus, "**", 0)
+        await self.assertFloor(bus, "$p/*", first)
+
+    async def test_longAgo(self) -> None:
+        """
+        However long ago it was, a reader that missed something is told; and
+        one that missed nothing is not.
+        """
+        bus = await self.makeBus(seconds=60.0)
+        a1, _ = await self.put(bus, "a b")
+        for _ in range(20):
+            await self.advance(DAY / 4)
+        for name in ("a", "*"):
+            reading = await self.read(bus, name)
+            self.assertGreaterEqual(reading.gaps[name], a1)
+            self.assertEqual(list(reading.messages), [])
+        reading = await self.read(bus, "a * b", bus.head)
+        self.assertEqual(dict(reading.gaps), {})
+        [a2] = await self.put(bus, "a")
+        self.assertEqual(await self.held(bus, "a"), [a2])
+        self.assertGreaterEqual((await self.read(bus, "a")).gaps["a"], a1)
+
+    async def test_otherEpoch(self) -> None:
+        """
+        Where the epoch of the cursor is gone, or it is beyond the head, all
+        names have a gap, and the reading begins one before the oldest message
+        that is held of them.
+        """
+        bus = await self.makeBus(messages=2)
+        b1, _, a1, a2, a3, d1 = await self.put(bus, "b c a a a d")
+        head = bus.head
+        for after in (Cursor(OTHER_EPOCH, a3), Cursor(head.epoch, head.position + 1)):
+            for names in ("a d", "a * d"):
+                begun = (a2 if names == "a d" else b1) - 1
+                reading = await self.read(bus, names, after)
+                self.assertEqual(reading.after, Cursor(head.epoch, begun))
+                self.assertEqual(set(reading.gaps), set(names.split()))
+                self.assertEqual(reading.gaps["a"], a1)
+                self.assertEqual(positionsOf(reading.messages)[-3:], [a2, a3, d1])
+                self.assertEqual((reading.reached, reading.more), (head, False))
+
+    async def test_otherEpochLimit(self) -> None:
+        """
+        Such a reader goes on like any other, and has no gap again.
+        """
+        bus = await self.makeBus(messages=2)
+        _, a2, b1, a3 = await self.put(bus, "a a b a")
+        reading = await self.read(bus, "a b", Cursor(OTHER_EPOCH, 1), limit=1)
+        self.assertEqual((positionsOf(reading.messages), reading.more), ([a2], True))
+        self.assertEqual(reading.reached, Cursor(bus.head.epoch, a2))
+        reading = await self.read(bus, "a b", reading.reached)
+        self.assertEqual((positionsOf(reading.messages), dict(reading.gaps)), ([b1, a3], {}))
+
+    async def test_otherEpochNothing(self) -> None:
+        """
+        Where nothing is held, such a reader stands at the head.
+        """
+        bus = await self.makeBus()
+        await self.put(bus, "a a")
+        reading = await self.read(bus, "b c/*", Cursor(OTHER_EPOCH, 1))
+        self.assertEqual((reading.after, reading.reached), (bus.head, bus.head))
+        self.assertEqual((list(reading.messages), set(reading.gaps)), ([], {"b", "c/*"}))
+
+    async def test_newEpoch(self) -> None:
+        """
+        A cursor of the life before has a gap in all its names.
+        """
+        bus = await self.makeBus()
+        cursor = (await self.publish(bus, "a")).cursor
+        await self.renew(bus)
+        [a1] = await self.put(bus, "a")
+        reading = await self.read(bus, "a b", cursor)
+        self.assertEqual(set(reading.gaps), {"a", "b"})
+        self.assertEqual(positionsOf(reading.messages), [a1])
+        self.assertEqual((reading.after.epoch, reading.reached), (bus.head.epoch, bus.head))

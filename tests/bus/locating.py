@@ -1,0 +1,205 @@
+"""
+The contract of all buses: where a name begins.
+"""
+
+from __future__ import annotations
+
+from comet.messages import At, Beginning, Cursor, Earliest, Last, Now, Unreadable
+from tests.bus.case import OTHER_EPOCH, BusCase
+
+
+class LocatingContract(BusCase):
+    """
+    L{comet.interfaces.IMessageBus.locate}.
+    """
+
+    async def test_now(self) -> None:
+        """
+        Now is the head, without a gap, whatever was lost.
+        """
+        bus = await self.makeBus(messages=1)
+        for _ in range(3):
+            for name in ("a", "*", "b"):
+                place = await self.place(bus, name, Now())
+                self.assertPlace(place, bus.head.position)
+                self.assertFalse(place.isRelative)
+            await self.put(bus, "a a")
+
+    async def test_at(self) -> None:
+        """
+        A cursor is where it says; it is a gap if something after it was lost.
+        """
+        bus = await self.makeBus(messages=1)
+        a1, b1, a2, a3 = await self.put(bus, "a b a a")
+        for name, position, floor in (
+            ("a", 0, a2),
+            ("a", a1, a2),
+            ("a", a2 - 1, a2),
+            ("a", a2, 0),
+            ("a", a3, 0),
+            ("b", 0, 0),
+            ("b", b1, 0),
+            ("*", 0, a2),
+            ("*", a2, 0),
+            ("c", 0, 0),
+        ):
+            place = await self.place(bus, name, At(Cursor(bus.head.epoch, position)))
+            self.assertPlace(place, position, floor, isGap=floor > 0)
+            self.assertFalse(place.isRelative)
+
+    async def test_earliest(self) -> None:
+        """
+        The earliest is just before the oldest message that is held of the
+        name, without a gap, whatever was lost.
+        """
+        bus = await self.makeBus(messages=2)
+        positions = await self.put(bus, "x/b c x/a x/a x/b x/a c x/b")
+        b1, c1, a1, a2, b2, _, _, _ = positions
+        for name, oldest, floor in (
+            ("x/a", a2, 0),
+            ("x/b", b2, 0),
+            ("c", c1, 0),
+            ("x/*", a2, 0),
+            ("**", c1, a1),
+        ):
+            place = await self.place(bus, name, Earliest())
+            self.assertPlace(place, oldest - 1, floor)
+            self.assertTrue(place.isRelative)
+        self.assertLess(b1, a1)
+
+    async def test_earliestNothing(self) -> None:
+        """
+        Where nothing is held of a name, its earliest is the head.
+        """
+        bus = await self.makeBus()
+        for beginning in (Earliest(), Last(3)):
+            self.assertPlace(await self.place(bus, "a", beginning), 0)
+        await self.put(bus, "a b")
+        await bus.forget("a")
+        for beginning in (Earliest(), Last(3)):
+            for name in ("a", "c", "c/*"):
+                place = await self.place(bus, name, beginning)
+                self.assertPlace(place, bus.head.position)
+                self.assertTrue(place.isRelative)
+
+    async def test_last(self) -> None:
+        """
+        The last few of a channel begin just before the oldest of them, all
+        that is held if there are fewer; without a gap.
+        """
+        bus = await self.makeBus(messages=3)
+        _, a2, _, a3, a4, _ = await self.put(bus, "a a b a a b")
+        for count, oldest in ((1, a4), (2, a3), (3, a2), (4, a2), (999999999, a2)):
+            place = await self.place(bus, "a", Last(count))
+            self.assertPlace(place, oldest - 1)
+            self.assertTrue(place.isRelative)
+            self.assertLess(place.skips.get("a", 0), oldest)
+
+    async def test_lastOfPattern(self) -> None:
+        """
+        The last few of a pattern are the last few of each of its channels:
+        what comes before them in single channels is to be skipped.
+        """
+        bus = await self.makeBus()
+        positions = await self.put(bus, "x/a x/b x/a x/b x/c y x/b x/a x/a")
+        a1, b1, a2, b2, c1, y1, b3, a3, a4 = positions
+        for count, oldest, wanted in (
+            (1, c1, {c1, b3, a4}),
+            (2, b2, {b2, c1, b3, a3, a4}),
+            (3, b1, {b1, b2, c1, b3, a2, a3, a4}),
+            (9, a1, set(positions) - {y1}),
+        ):
+            place = await self.place(bus, "x/*", Last(count))
+            self.assertPlace(place, oldest - 1)
+            self.assertTrue(place.isRelative)
+            reading = await self.read(bus, "x/*", place.position)
+            found = {
+                each.position
+                for each in reading.messages
+                if each.position > place.skips.get(each.channel, 0)
+            }
+            self.assertEqual(found, wanted, str(count))
+
+    async def test_lastSkipsNothingNew(self) -> None:
+        """
+        What is stored after the bus was asked is not skipped.
+        """
+        bus = await self.makeBus()
+        await self.put(bus, "x/a x/b x/a")
+        place = await self.place(bus, "x/*", Last(1))
+        self.assertTrue(all(p < bus.head.position for p in place.skips.values()))
+
+    async def test_lost(self) -> None:
+        """
+        A cursor of another epoch, one beyond the head, and one that cannot be
+        read, begin before the oldest message that is held, with a gap.
+        """
+        bus = await self.makeBus(messages=2)
+        _, a2, b1, _ = await self.put(bus, "a a b a")
+        head = bus.head
+        lost: list[Beginning] = [
+            At(Cursor(OTHER_EPOCH, 1)),
+            At(Cursor(OTHER_EPOCH, 10**18)),
+            At(Cursor(head.epoch, head.position + 1)),
+            At(Cursor(head.epoch, 10**18)),
+            Unreadable(),
+        ]
+        for beginning in lost:
+            for name, position in (
+                ("a", a2 - 1),
+                ("b", b1 - 1),
+                ("*", a2 - 1),
+                ("c", head.position),
+                ("c/*", head.position),
+            ):
+                place = await self.place(bus, name, beginning)
+                self.assertPlace(place, position, isGap=True)
+                self.assertTrue(place.isRelative)
+
+    async def test_several(self) -> None:
+        """
+        Several names, each with a beginning of its own, are found at once, in
+        the order in which they were asked for.
+        """
+        bus = await self.makeBus()
+        a1, b1, a2, b2 = await self.put(bus, "a b a b")
+        beginnings: dict[str, Beginning] = {
+            "b": Last(1),
+            "a": Earliest(),
+            "*": Now(),
+            "**": At(Cursor(bus.head.epoch, b1)),
+            "c": Unreadable(),
+        }
+        location = await bus.locate(beginnings)
+        self.assertEqual(location.head, bus.head)
+        self.assertEqual(list(location.places), list(beginnings))
+        found = {name: place.position for name, place in location.places.items()}
+        expected = {"b": b2 - 1, "a": a1 - 1, "*": b2, "**": b1, "c": b2}
+        self.assertEqual(found, expected)
+        self.assertEqual([n for n, place in location.places.items() if place.isGap], ["c"])
+        self.assertLess(a2, b2)
+
+    async def test_expired(self) -> None:
+        """
+        What is too old is not found.
+        """
+        bus = await self.makeBus(seconds=60.0)
+        [a1] = await self.put(bus, "a")
+        await self.advance(40)
+        [a2] = await self.put(bus, "a")
+        await self.advance(30)
+        for name in ("a", "*"):
+            for beginning in (Earliest(), Last(5)):
+                self.assertPlace(await self.place(bus, name, beginning), a2 - 1)
+            at = At(Cursor(bus.head.epoch, 0))
+            self.assertPlace(await self.place(bus, name, at), 0, a1, isGap=True)
+
+    async def test_reserved(self) -> None:
+        """
+        What is the server's own counts only for names that spell it.
+        """
+        bus = await self.makeBus()
+        own, other = await self.put(bus, "$p/a p/a")
+        for beginning in (Earliest(), Last(1)):
+            self.assertPlace(await self.place(bus, "**", beginning), other - 1)
+            self.assertPlace(await self.place(bus, "$p/*", beginning), own - 1)

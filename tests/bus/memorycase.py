@@ -1,0 +1,64 @@
+"""
+What the tests of the memory bus share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.bus.memory import MemoryBus
+from comet.log import Retention
+from comet.messages import Beginning, Cursor, Publication, Published
+from comet.places import Place, Reading
+from tests.bus.case import positionsOf
+
+
+class MemoryTestCase(SynchronousTestCase):
+    """
+    What the tests of a L{MemoryBus} need, which answers at once.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a clock.
+        """
+        self.clock = Clock()
+
+    def makeBus(self, retention: Retention | None = None, totalBytes: int = 268435456) -> MemoryBus:
+        """
+        Make a bus by the clock.
+        """
+        held = Retention() if retention is None else retention
+        return MemoryBus(self.clock, lambda channel: held, totalBytes, self.clock.seconds)
+
+    def put(self, bus: MemoryBus, channels: str, payload: bytes = b"1") -> list[int]:
+        """
+        Publish a message to each of these channels, one after the other.
+        """
+        batch = [Publication((channel,), payload) for channel in channels.split()]
+        answers: Sequence[Published] = self.successResultOf(bus.publish(batch))
+        return [answer.cursor.position for answer in answers]
+
+    def read(self, bus: MemoryBus, names: str, after: int = 0) -> Reading:
+        """
+        Read all that there is.
+        """
+        cursor = Cursor(bus.head.epoch, after)
+        reading: Reading = self.successResultOf(bus.read(names.split(), cursor, 10000, 10**9, None))
+        return reading
+
+    def held(self, bus: MemoryBus, names: str, after: int = 0) -> list[int]:
+        """
+        The positions of what is held after a position.
+        """
+        return positionsOf(self.read(bus, names, after).messages)
+
+    def place(self, bus: MemoryBus, name: str, beginning: Beginning) -> Place:
+        """
+        Where a name begins.
+        """
+        place: Place = self.successResultOf(bus.locate({name: beginning})).places[name]
+        return place

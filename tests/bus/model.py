@@ -1,0 +1,207 @@
+"""
+A bus as simple as can be: all messages ever, and rules of what is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from comet.bus.memory import CHANNEL_OVERHEAD, REMEMBERED
+from comet.channels import isPattern, matches
+from comet.log import Retention
+from comet.messages import At, Beginning, Cursor, Last, Message, Now, Unreadable
+from comet.places import Place, Reading
+
+
+class BusModel:
+    """
+    What a memory bus with the same history answers, found by going through all
+    messages each time.
+
+    Where the total is bounded, nothing must expire.
+
+    @ivar all: All messages of this epoch.
+
+    @ivar lost: The positions of those that are no longer held.
+
+    @ivar known: By channel, when it got its newest message; what is forgotten
+        as a whole is not in it.
+
+    @ivar floor: The bus's own floor.
+    """
+
+    def __init__(self, retention: Callable[[str], Retention], totalBytes: int) -> None:
+        self.retention = retention
+        self.totalBytes = totalBytes
+        self.renew("")
+
+    def renew(self, epoch: str) -> None:
+        """
+        Begin again.
+        """
+        self.epoch = epoch
+        self.all: list[Message] = []
+        self.lost: set[int] = set()
+        self.known: dict[str, float] = {}
+        self.began: dict[str, int] = {}
+        self.floor = 0
+
+    @property
+    def head(self) -> Cursor:
+        """
+        The newest message.
+        """
+        return Cursor(self.epoch, len(self.all))
+
+    @property
+    def size(self) -> int:
+        """
+        What is held counts for this many bytes.
+        """
+        records = sum(CHANNEL_OVERHEAD + len(channel) for channel in self.known)
+        return records + sum(message.size for message in self.held())
+
+    def held(self, *names: str) -> list[Message]:
+        """
+        What is held, of some names or in all.
+        """
+        held = [message for message in self.all if message.position not in self.lost]
+        if names:
+            held = [m for m in held if any(matches(name, m.channel) for name in names)]
+        return held
+
+    # -- What is done
+
+    def publish(self, channels: Sequence[str], payload: bytes, now: float) -> None:
+        """
+        Add messages, without the bound of the total.
+        """
+        for channel in channels:
+            if channel not in self.known:
+                self.began[channel] = self.floor
+            # The last to get a message is the last.
+            self.known.pop(channel, None)
+            self.known[channel] = now
+            self.all.append(Message(channel, self.epoch, len(self.all) + 1, now, payload))
+            self._bound(channel, self.retention(channel))
+
+    def _bound(self, channel: str, retention: Retention) -> None:
+        held = self.held(channel)
+        while len(held) > retention.messages or _payloadBytes(held) > retention.bytes:
+            self.lost.add(held.pop(0).position)
+
+    def evict(self) -> None:
+        """
+        Keep to the bound of the total.
+        """
+        while self.size > self.totalBytes and self.known:
+            held = self.held()
+            stalest = next(iter(self.known))
+            isCrowded = len(self.known) * CHANNEL_OVERHEAD * 4 > self.totalBytes
+            if not self.held(stalest) and (isCrowded or not held):
+                self.forgetChannel(stalest)
+            else:
+                self.lost.add(held[0].position)
+
+    def forgetChannel(self, channel: str) -> None:
+        """
+        Forget a channel as a whole.
+        """
+        del self.known[channel]
+        self.floor = max(self.floor, self.headOf(channel))
+
+    def headOf(self, channel: str) -> int:
+        """
+        The newest message of a channel.
+        """
+        return max(message.position for message in self.all if message.channel == channel)
+
+    def forget(self, channel: str) -> None:
+        """
+        Drop what is held of a channel.
+        """
+        self.lost.update(message.position for message in self.held(channel))
+
+    def expire(self, now: float) -> None:
+        """
+        Lose what is too old, and forget what is idle for too long.
+        """
+        for message in self.held():
+            if message.time + self.retention(message.channel).seconds <= now:
+                self.lost.add(message.position)
+        for channel, stored in list(self.known.items()):
+            idle = max(REMEMBERED, self.retention(channel).seconds)
+            if not self.held(channel) and stored + idle <= now:
+                self.forgetChannel(channel)
+
+    # -- What is asked
+
+    def floorOf(self, name: str) -> int:
+        """
+        The floor of a channel or pattern.
+        """
+        if not isPattern(name):
+            if name not in self.known:
+                return self.floor
+            lost = [m.position for m in self.all if m.channel == name and m.position in self.lost]
+            return max([self.began[name], *lost])
+        return max([self.floor, *(self.floorOf(c) for c in self.known if matches(name, c))])
+
+    def beforeOldest(self, *names: str) -> int:
+        """
+        One before the oldest that is held.
+        """
+        held = self.held(*names) if names else []
+        return held[0].position - 1 if held else len(self.all)
+
+    def isKnown(self, cursor: Cursor) -> bool:
+        """
+        Whether a cursor is of this log.
+        """
+        return cursor.epoch == self.epoch and cursor.position <= len(self.all)
+
+    def read(
+        self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
+    ) -> Reading:
+        """
+        See L{comet.interfaces.IMessageBus.read}.
+        """
+        floors = {name: self.floorOf(name) for name in names}
+        gaps: Mapping[str, int] = floors
+        if self.isKnown(after):
+            gaps = {name: floor for name, floor in floors.items() if floor > after.position}
+        else:
+            after = Cursor(self.epoch, self.beforeOldest(*names))
+        end = len(self.all) if upTo is None else min(upTo, len(self.all))
+        wanted = [m for m in self.held(*names) if after.position < m.position <= end]
+        count = 0
+        while count < len(wanted) and count < limit:
+            if count and _payloadBytes(wanted[: count + 1]) > maxBytes:
+                break
+            count += 1
+        more = count < len(wanted)
+        reached = wanted[count - 1].position if more else max(end, after.position)
+        return Reading(after, wanted[:count], Cursor(self.epoch, reached), gaps, more)
+
+    def locate(self, name: str, beginning: Beginning) -> Place:
+        """
+        See L{comet.interfaces.IMessageBus.locate}.
+        """
+        floor = self.floorOf(name)
+        if isinstance(beginning, Now):
+            return Place(len(self.all), floor)
+        if isinstance(beginning, At) and self.isKnown(beginning.cursor):
+            position = beginning.cursor.position
+            return Place(position, floor, isGap=floor > position)
+        if isinstance(beginning, Last):
+            skips: dict[str, int] = {}
+            for channel in {message.channel for message in self.held(name)}:
+                skips[channel] = self.held(channel)[-beginning.count :][0].position - 1
+            start = min(skips.values(), default=len(self.all))
+            return Place(start, floor, isRelative=True, skips=skips)
+        isGap = isinstance(beginning, (At, Unreadable))
+        return Place(self.beforeOldest(name), floor, isGap, isRelative=True)
+
+
+def _payloadBytes(messages: Sequence[Message]) -> int:
+    return sum(len(message.payload) for message in messages)

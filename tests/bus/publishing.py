@@ -1,0 +1,174 @@
+"""
+The contract of all buses: what is published is stored.
+"""
+
+from __future__ import annotations
+
+import re
+
+from zope.interface.verify import verifyObject
+
+from comet.errors import KeyReused
+from comet.interfaces import IMessageBus
+from comet.messages import Cursor, Publication
+from tests.bus.case import BusCase, positionsOf
+
+
+class PublishingContract(BusCase):
+    """
+    L{IMessageBus.publish}, and what a bus is.
+    """
+
+    async def test_interface(self) -> None:
+        """
+        The bus has all that a bus has.
+        """
+        verifyObject(IMessageBus, await self.makeBus())
+
+    async def test_new(self) -> None:
+        """
+        A new bus is available; its head is before the first message, in an
+        epoch that a cursor can be made of.
+        """
+        bus = await self.makeBus()
+        self.assertTrue(bus.isAvailable)
+        self.assertEqual(bus.head.position, 0)
+        self.assertIsNotNone(re.fullmatch("[A-Za-z0-9]{1,32}", bus.head.epoch))
+
+    async def test_answer(self) -> None:
+        """
+        Each publication is answered, in order, with the position of its
+        message in each channel, in the order of its channels; positions grow
+        from one message to the next, whatever its channel.
+        """
+        bus = await self.makeBus()
+        batch = [Publication(("b", "a"), b"1"), Publication(("a",), b"2")]
+        first, second = await bus.publish(batch)
+        third = await self.publish(bus, "c/d")
+        self.assertEqual([list(first.positions), list(second.positions)], [["b", "a"], ["a"]])
+        self.assertEqual(list(third.positions), ["c/d"])
+        positions = [p for each in (first, second, third) for p in each.positions.values()]
+        self.assertEqual(positions, sorted(set(positions)))
+        self.assertGreater(positions[0], 0)
+        for answer in (first, second, third):
+            self.assertEqual(answer.epoch, bus.head.epoch)
+
+    async def test_head(self) -> None:
+        """
+        The head is the newest message, as soon as the publisher is answered.
+        """
+        bus = await self.makeBus()
+        for channels in ("a", "b c", "a"):
+            answer = await self.publish(bus, channels)
+            self.assertEqual(bus.head, answer.cursor)
+
+    async def test_message(self) -> None:
+        """
+        A message is stored as it was published, under the position that was
+        answered, with the time.
+        """
+        bus = await self.makeBus()
+        for payload, event, encoding in (
+            (b'{"n":1}', "tick", None),
+            (b'"AAE="', None, "base64"),
+            ('"\u00fc\U0001f40c"'.encode(), "\u00fc", None),
+            (b"null", None, None),
+        ):
+            answer = await self.publish(bus, "news/caf\u00e9", payload, event, encoding)
+            reading = await self.read(bus, "news/caf\u00e9", answer.cursor.position - 1)
+            [message] = reading.messages
+            self.assertEqual((message.channel, message.cursor), ("news/caf\u00e9", answer.cursor))
+            self.assertEqual(
+                (message.payload, message.event, message.encoding), (payload, event, encoding)
+            )
+
+    async def test_time(self) -> None:
+        """
+        The time of a message is when it was stored.
+        """
+        bus = await self.makeBus()
+        await self.put(bus, "a")
+        await self.advance(10)
+        await self.put(bus, "a")
+        first, second = (await self.read(bus, "a")).messages
+        self.assertTrue(10 <= second.time - first.time < 15, second.time - first.time)
+
+    async def test_several(self) -> None:
+        """
+        A message to several channels is one in each of them.
+        """
+        bus = await self.makeBus()
+        answer = await self.publish(bus, "b a")
+        for channel in ("a", "b"):
+            self.assertEqual(await self.held(bus, channel), [answer.positions[channel]])
+
+    async def test_none(self) -> None:
+        """
+        To publish nothing stores nothing, and is answered.
+        """
+        bus = await self.makeBus()
+        self.assertEqual(list(await bus.publish([])), [])
+        self.assertEqual(bus.head.position, 0)
+
+    async def test_order(self) -> None:
+        """
+        What is published without waiting for answers is stored in the order in
+        which it was published.
+        """
+        bus = await self.makeBus()
+        asked = [bus.publish([Publication(("a",), b"%d" % number)]) for number in range(20)]
+        answers = [(await each)[0].cursor.position for each in asked]
+        messages = (await self.read(bus, "a")).messages
+        self.assertEqual([int(each.payload) for each in messages], list(range(20)))
+        self.assertEqual(positionsOf(messages), answers)
+
+    async def test_allOrNothing(self) -> None:
+        """
+        When one of several cannot be stored, none is, and nothing moves.
+        """
+        bus = await self.makeBus()
+        await self.publish(bus, "a", b"1", key="k")
+        head = bus.head
+        batch = [
+            Publication(("a",), b"2"),
+            Publication(("a",), b"3", publisher="me", key="k"),
+            Publication(("b",), b"4"),
+        ]
+        await self.assertFailure(bus.publish(batch), KeyReused)
+        self.assertEqual(bus.head, head)
+        self.assertEqual(await self.held(bus, "a b"), [head.position])
+
+    async def test_forget(self) -> None:
+        """
+        What is held of a channel can be dropped; other channels keep theirs,
+        and the channel goes on.
+        """
+        bus = await self.makeBus()
+        _, b1 = await self.put(bus, "a b")
+        await bus.forget("a")
+        self.assertEqual(await self.held(bus, "a b"), [b1])
+        [a2] = await self.put(bus, "a")
+        self.assertEqual(await self.held(bus, "a b"), [b1, a2])
+
+    async def test_forgetNothing(self) -> None:
+        """
+        To drop what is held of a channel that was never heard of does nothing.
+        """
+        bus = await self.makeBus()
+        [a1] = await self.put(bus, "a")
+        await bus.forget("b")
+        reading = await self.read(bus, "a b")
+        self.assertEqual((positionsOf(reading.messages), dict(reading.gaps)), ([a1], {}))
+
+    async def test_newEpoch(self) -> None:
+        """
+        A bus that has lost its log begins anew, in an epoch of another name.
+        """
+        bus = await self.makeBus()
+        answer = await self.publish(bus, "a", key="k")
+        await self.renew(bus)
+        self.assertNotEqual(bus.head.epoch, answer.epoch)
+        self.assertEqual(await self.held(bus, "a"), [])
+        again = await self.publish(bus, "a", key="k")
+        self.assertEqual(again.epoch, bus.head.epoch)
+        self.assertEqual(bus.head, Cursor(again.epoch, again.positions["a"]))

@@ -1,0 +1,223 @@
+"""
+The contract of all buses: what is held can be read.
+"""
+
+from __future__ import annotations
+
+from comet.messages import Cursor
+from tests.bus.case import BusCase, positionsOf
+
+
+class ReadingContract(BusCase):
+    """
+    L{comet.interfaces.IMessageBus.read}, where nothing was lost.
+    """
+
+    async def test_channel(self) -> None:
+        """
+        What one channel holds after a position is read, in order; the reader
+        has then reached the head.
+        """
+        bus = await self.makeBus()
+        a1, _, a2, a3, _ = await self.put(bus, "a b a a b")
+        reading = await self.read(bus, "a", a1)
+        self.assertEqual(positionsOf(reading.messages), [a2, a3])
+        self.assertEqual((reading.after, reading.reached), (Cursor(bus.head.epoch, a1), bus.head))
+        self.assertEqual((dict(reading.gaps), reading.more), ({}, False))
+
+    async def test_nothing(self) -> None:
+        """
+        Where there is nothing to read, the reader reaches the head all the
+        same.
+        """
+        bus = await self.makeBus()
+        await self.put(bus, "a")
+        for names in ("b", "b/*", "b c/**"):
+            reading = await self.read(bus, names)
+            self.assertEqual(list(reading.messages), [], names)
+            self.assertEqual((reading.reached, dict(reading.gaps)), (bus.head, {}), names)
+
+    async def test_empty(self) -> None:
+        """
+        A bus without any message can be read.
+        """
+        bus = await self.makeBus()
+        reading = await self.read(bus, "a **")
+        self.assertEqual((list(reading.messages), reading.reached), ([], bus.head))
+
+    async def test_atHead(self) -> None:
+        """
+        After the head there is nothing, and the reader stays.
+        """
+        bus = await self.makeBus()
+        await self.put(bus, "a a")
+        reading = await self.read(bus, "a", bus.head)
+        self.assertEqual((list(reading.messages), reading.reached), ([], bus.head))
+        self.assertFalse(reading.more)
+
+    async def test_names(self) -> None:
+        """
+        Several channels and patterns are read in the order of positions, and
+        a message that is reached by several of them comes once.
+        """
+        bus = await self.makeBus()
+        positions = await self.put(bus, "a/b c a/d a/b/e c a/b")
+        ab1, c1, ad1, abe1, c2, ab2 = positions
+        for names, expected in (
+            ("a/b c", [ab1, c1, c2, ab2]),
+            ("c a/b", [ab1, c1, c2, ab2]),
+            ("a/*", [ab1, ad1, ab2]),
+            ("a/**", [ab1, ad1, abe1, ab2]),
+            ("*/b", [ab1, ab2]),
+            ("*", [c1, c2]),
+            ("**", positions),
+            ("a/* a/b a/**", [ab1, ad1, abe1, ab2]),
+            ("a/b c */*", [ab1, c1, ad1, c2, ab2]),
+            ("a/b a/b", [ab1, ab2]),
+        ):
+            self.assertEqual(await self.held(bus, names), expected, names)
+
+    async def test_reserved(self) -> None:
+        """
+        What is the server's own is reached only by names that spell it.
+        """
+        bus = await self.makeBus()
+        positions = await self.put(bus, "$stats $p/a a/$b a/b")
+        stats, pa, reserved, ab = positions
+        for names, expected in (
+            ("**", [ab]),
+            ("* */*", [ab]),
+            ("a/*", [ab]),
+            ("$stats", [stats]),
+            ("$p/*", [pa]),
+            ("$p/**", [pa]),
+            ("*/$b", [reserved]),
+        ):
+            self.assertEqual(await self.held(bus, names), expected, names)
+
+    async def test_limit(self) -> None:
+        """
+        No more messages come than are asked for; the reader has then reached
+        the last of them, and knows that there is more.
+        """
+        bus = await self.makeBus()
+        positions = await self.put(bus, "a b c a b c")
+        for names in ("a b c", "**"):
+            reading = await self.read(bus, names, limit=4)
+            self.assertEqual(positionsOf(reading.messages), positions[:4])
+            self.assertEqual(reading.reached.position, positions[3])
+            self.assertTrue(reading.more)
+
+    async def test_limitExactly(self) -> None:
+        """
+        When as many were asked for as there are, there is no more.
+        """
+        bus = await self.makeBus()
+        positions = await self.put(bus, "a a b")
+        reading = await self.read(bus, "a", limit=2)
+        self.assertEqual(positionsOf(reading.messages), positions[:2])
+        self.assertEqual((reading.reached, reading.more), (bus.head, False))
+
+    async def test_onwards(self) -> None:
+        """
+        Who reads on from where it has reached gets everything, each once.
+        """
+        bus = await self.makeBus()
+        await self.put(bus, "a b/c b/d a e b/c a b/d a a b/c e")
+        expected = await self.held(bus, "a b/*")
+        for limit in range(1, len(expected) + 2):
+            found: list[int] = []
+            after, more = 0, True
+            while more:
+                reading = await self.read(bus, "a b/*", after, limit)
+                found += positionsOf(reading.messages)
+                after, more = reading.reached.position, reading.more
+            self.assertEqual(found, expected)
+            self.assertEqual(after, bus.head.position)
+
+    async def test_maxBytes(self) -> None:
+        """
+        Messages come until their payloads would have more bytes than are asked
+        for.
+        """
+        bus = await self.makeBus()
+        positions = await self.put(bus, "a a a a", b"12345")
+        for maxBytes, count in ((5, 1), (9, 1), (10, 2), (15, 3), (19, 3)):
+            reading = await self.read(bus, "a", maxBytes=maxBytes)
+            self.assertEqual(positionsOf(reading.messages), positions[:count], str(maxBytes))
+            self.assertEqual(reading.reached.position, positions[count - 1])
+            self.assertTrue(reading.more)
+        self.assertFalse((await self.read(bus, "a", maxBytes=20)).more)
+
+    async def test_maxBytesOne(self) -> None:
+        """
+        One message comes, however many bytes it has.
+        """
+        bus = await self.makeBus()
+        positions = await self.put(bus, "a a", b"12345")
+        reading = await self.read(bus, "a", maxBytes=1)
+        self.assertEqual(positionsOf(reading.messages), positions[:1])
+
+    async def test_upTo(self) -> None:
+        """
+        Nothing comes beyond the last position that is asked for, and what is
+        beyond it is not more.
+        """
+        bus = await self.makeBus()
+        a1, _, a2, a3 = await self.put(bus, "a b a a")
+        for names in ("a", "a c", "a c/*"):
+            reading = await self.read(bus, names, upTo=a2)
+            self.assertEqual(positionsOf(reading.messages), [a1, a2])
+            self.assertEqual((reading.reached.position, reading.more), (a2, False))
+        reading = await self.read(bus, "a", a2, upTo=a3 - 1)
+        self.assertEqual(list(reading.messages), [])
+        self.assertEqual((reading.reached.position, reading.more), (a3 - 1, False))
+
+    async def test_upToAndLimit(self) -> None:
+        """
+        There is more, up to a position, if there are more messages up to it
+        than were asked for.
+        """
+        bus = await self.makeBus()
+        a1, a2, a3 = await self.put(bus, "a a a")
+        reading = await self.read(bus, "a", limit=1, upTo=a2)
+        self.assertEqual((positionsOf(reading.messages), reading.more), ([a1], True))
+        self.assertEqual(reading.reached.position, a1)
+        reading = await self.read(bus, "a", limit=2, upTo=a3 - 1)
+        self.assertEqual((positionsOf(reading.messages), reading.more), ([a1, a2], False))
+
+    async def test_upToOutside(self) -> None:
+        """
+        A last position beyond the head is the head; one before the beginning
+        brings nothing, and nobody goes back.
+        """
+        bus = await self.makeBus()
+        a1, a2 = await self.put(bus, "a a")
+        reading = await self.read(bus, "a", upTo=a2 + 100)
+        self.assertEqual((positionsOf(reading.messages), reading.reached), ([a1, a2], bus.head))
+        reading = await self.read(bus, "a", a2, upTo=a1)
+        self.assertEqual((list(reading.messages), reading.reached), ([], bus.head))
+
+    async def test_apart(self) -> None:
+        """
+        What was read is not changed by what happens to the log later.
+        """
+        bus = await self.makeBus(messages=2)
+        await self.put(bus, "a b a")
+        readings = [await self.read(bus, names) for names in ("a", "a b", "**")]
+        before = [positionsOf(reading.messages) for reading in readings]
+        await self.put(bus, "a b a b")
+        await bus.forget("a")
+        self.assertEqual([positionsOf(reading.messages) for reading in readings], before)
+
+    async def test_many(self) -> None:
+        """
+        Many messages in many channels, which come in any order, are read in
+        the order of positions.
+        """
+        bus = await self.makeBus()
+        names = [f"c/{number * number % 17}" for number in range(200)]
+        positions = await self.put(bus, " ".join(names))
+        self.assertEqual(await self.held(bus, "c/*"), positions)
+        reading = await self.read(bus, "c/*", positions[49], limit=100)
+        self.assertEqual(positionsOf(reading.messages), positions[50:150])

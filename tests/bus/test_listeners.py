@@ -1,0 +1,153 @@
+"""
+Tests for L{comet.bus.listeners}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from comet.bus.listeners import Listeners
+from comet.interfaces import IBusListener
+from comet.messages import Message
+from tests.bus.case import Listener
+
+
+def message(position: int) -> Message:
+    """
+    A message at some position.
+    """
+    return Message("a", "e", position, 0.0, b"1")
+
+
+@implementer(IBusListener)
+class Doing(Listener):
+    """
+    Does something whenever it hears a message.
+    """
+
+    def __init__(self, do: Callable[[int], object]) -> None:
+        super().__init__()
+        self.do = do
+
+    def messagesStored(self, messages: Sequence[Message]) -> None:
+        """
+        Note them, and do it with the position of the first.
+        """
+        super().messagesStored(messages)
+        self.do(messages[0].position)
+
+
+class ListenersTests(SynchronousTestCase):
+    """
+    L{Listeners}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make listeners: C{self.last} is added after all others.
+        """
+        self.listeners = Listeners()
+        self.last = Listener()
+
+    def doing(self, do: Callable[[int], object]) -> Doing:
+        """
+        A listener that does this with what it hears, before C{self.last} hears
+        it.
+        """
+        doing = Doing(do)
+        self.listeners.add(doing, ["a"])
+        self.listeners.add(self.last, ["a"])
+        return doing
+
+    def test_everything(self) -> None:
+        """
+        Who listens to some names hears everything, and once.
+        """
+        self.listeners.add(self.last, ["a", "*"])
+        self.listeners.add(self.last, ["b"])
+        heard = self.listeners.messagesStored([message(1), message(2)])
+        self.assertIsNone(self.successResultOf(heard))
+        self.assertEqual(self.last.heard, [1, 2])
+
+    def test_names(self) -> None:
+        """
+        Who listens to no name is no listener: one for which no name was added,
+        one whose names have all ended, and everyone after the end of all.
+        """
+        self.listeners.add(self.last, [])
+        self.assertEqual(len(self.listeners), 0)
+        self.listeners.add(self.last, ["a", "b"])
+        self.listeners.remove(self.last, ["a", "c"])
+        self.assertEqual(len(self.listeners), 1)
+        self.listeners.remove(self.last, ["b"])
+        self.listeners.remove(self.last, ["b"])
+        self.assertEqual(len(self.listeners), 0)
+        self.listeners.add(self.last, ["a"])
+        self.listeners.clear()
+        self.listeners.messagesStored([message(1)])
+        self.assertEqual(self.last.heard, [])
+
+    def test_within(self) -> None:
+        """
+        What is told from within waits until all have heard what was told
+        before.
+        """
+        told: list[Deferred[None]] = []
+
+        def tell(position: int) -> None:
+            if position < 3:
+                told.append(self.listeners.messagesStored([message(position + 1)]))
+                self.assertNoResult(told[-1])
+                told[-1].addCallback(lambda _: self.assertEqual(self.last.heard[-1], position + 1))
+
+        doing = self.doing(tell)
+        self.successResultOf(self.listeners.messagesStored([message(1)]))
+        self.assertEqual((doing.heard, self.last.heard), ([1, 2, 3], [1, 2, 3]))
+        for each in told:
+            self.successResultOf(each)
+
+    def test_interruptedWithin(self) -> None:
+        """
+        An interruption from within is heard in its place too.
+        """
+        doing = self.doing(lambda position: self.listeners.interrupted())
+        self.listeners.messagesStored([message(1)])
+        self.listeners.messagesStored([message(2)])
+        for listener in (doing, self.last):
+            self.assertEqual((listener.heard, listener.interruptions), ([1, 2], [1, 2]))
+
+    def test_removedWithin(self) -> None:
+        """
+        Who is removed from within hears no more from then on; nor does who is
+        added hear what was told before.
+        """
+        late = Listener()
+
+        def change(position: int) -> None:
+            self.listeners.remove(self.last, ["a"])
+            self.listeners.add(late, ["a"])
+
+        self.doing(change)
+        self.listeners.messagesStored([message(1)])
+        self.assertEqual((self.last.heard, late.heard), ([], []))
+        self.listeners.messagesStored([message(2)])
+        self.assertEqual((self.last.heard, late.heard), ([], [2]))
+
+    def test_failure(self) -> None:
+        """
+        One that raises, against the rules, is logged; the others hear, and it
+        hears what follows.
+        """
+
+        def fail(position: int) -> None:
+            raise ZeroDivisionError
+
+        doing = self.doing(fail)
+        for position in (1, 2):
+            self.successResultOf(self.listeners.messagesStored([message(position)]))
+        self.assertEqual((doing.heard, self.last.heard), ([1, 2], [1, 2]))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)

@@ -1,0 +1,230 @@
+"""
+Tests for L{comet.bus.memory}: the contract, and what is its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import TestCase
+
+from comet.bus.memory import MemoryBus
+from comet.channels import matches
+from comet.interfaces import IMessageBus
+from comet.log import Retention
+from comet.messages import At, Publication
+from tests.bus.case import EPOCH_SECONDS, HOUR, Listener
+from tests.bus.contract import BusContract
+from tests.bus.memorycase import MemoryTestCase
+
+
+class MemoryBusTests(BusContract, TestCase):
+    """
+    L{MemoryBus} keeps all promises of a bus.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a clock.
+        """
+        self.clock = Clock()
+
+    async def makeBus(
+        self,
+        messages: int = 1000,
+        seconds: float = HOUR,
+        bytes: int = 1048576,
+        totalBytes: int = 268435456,
+    ) -> IMessageBus:
+        """
+        Make a bus by the clock.
+        """
+        retention = Retention(messages, seconds, bytes)
+        bus = MemoryBus(
+            self.clock,
+            lambda channel: retention,
+            totalBytes,
+            lambda: EPOCH_SECONDS + self.clock.seconds(),
+        )
+        await bus.start()
+        self.addCleanup(self.stop, bus)
+        return bus
+
+    async def stop(self, bus: MemoryBus) -> None:
+        """
+        A bus that is stopped leaves nothing on the clock.
+        """
+        await bus.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    async def advance(self, seconds: float) -> None:
+        """
+        Advance the clock.
+        """
+        self.clock.advance(seconds)
+
+    async def renew(self, bus: IMessageBus) -> None:
+        """
+        Renew the bus.
+        """
+        assert isinstance(bus, MemoryBus)
+        bus.renew()
+
+    async def settle(self, bus: IMessageBus) -> None:
+        """
+        All has been heard when a publisher is answered.
+        """
+
+
+class OwnTests(MemoryTestCase):
+    """
+    What L{MemoryBus} does that another bus need not do.
+    """
+
+    def test_positions(self) -> None:
+        """
+        Positions have no holes.
+        """
+        bus = self.makeBus()
+        batch = [Publication(("a", "b"), b"1"), Publication(("c",), b"2")]
+        first, second = self.successResultOf(bus.publish(batch))
+        self.assertEqual(first.positions, {"a": 1, "b": 2})
+        self.assertEqual(second.positions, {"c": 3})
+        self.assertEqual(self.put(bus, "a"), [4])
+
+    def test_epochs(self) -> None:
+        """
+        Each bus is an epoch of its own.
+        """
+        self.assertNotEqual(self.makeBus().head.epoch, self.makeBus().head.epoch)
+
+    def test_defaults(self) -> None:
+        """
+        Without more ado a bus goes by the time of this computer, and holds as
+        much of each channel as L{Retention} says by itself.
+        """
+        bus = MemoryBus(self.clock)
+        self.put(bus, " ".join(["a"] * 1001))
+        self.assertEqual(len(self.held(bus, "a")), 1000)
+        self.clock.advance(1800)
+        self.assertEqual(len(self.held(bus, "a")), 1000)
+
+    def test_retentionOfEach(self) -> None:
+        """
+        How much is held of a channel goes by its name.
+        """
+        bus = MemoryBus(
+            self.clock,
+            lambda channel: Retention(2 if channel == "a" else 3, 10.0 if channel == "b" else 20.0),
+            wallClock=self.clock.seconds,
+        )
+        positions = self.put(bus, "a b c " * 4)
+        self.assertEqual(self.held(bus, "a"), positions[6::3])
+        self.assertEqual(self.held(bus, "b"), positions[4::3])
+        self.clock.advance(10)
+        self.assertEqual((len(self.held(bus, "*")), self.held(bus, "b")), (5, []))
+
+    def test_renew(self) -> None:
+        """
+        A renewed bus is like a new one, and leaves nothing on the clock; who
+        listened still does.
+        """
+        bus = self.makeBus(Retention(1))
+        listener = Listener()
+        bus.listen(listener, ["a"])
+        self.put(bus, "a a b")
+        epoch = bus.head.epoch
+        bus.renew()
+        self.assertEqual((bus.size, bus.head.position), (0, 0))
+        self.assertNotEqual(bus.head.epoch, epoch)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(listener.interruptions, [3])
+        self.assertEqual(self.put(bus, "b a"), [1, 2])
+        self.assertEqual(dict(self.read(bus, "a b").gaps), {})
+        self.assertEqual(listener.of("a"), [1, 2, 2])
+
+    def test_answeredAfterHeard(self) -> None:
+        """
+        A publisher is answered after all have heard.
+        """
+        bus = self.makeBus()
+        listener = Listener()
+        bus.listen(listener, ["a"])
+        answered = bus.publish([Publication(("a",), b"1")])
+        answered.addCallback(lambda _: self.assertEqual(listener.heard, [1]))
+        self.successResultOf(answered)
+
+    def test_stop(self) -> None:
+        """
+        A bus that is stopped tells nobody anything, and leaves nothing on the
+        clock.
+        """
+        bus = self.makeBus()
+        listener = Listener()
+        bus.listen(listener, ["a"])
+        self.put(bus, "a b")
+        self.successResultOf(bus.stop())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        bus.renew()
+        self.assertEqual(listener.interruptions, [])
+
+
+class Matched:
+    """
+    While it is entered, notes which channels are compared with patterns.
+
+    @ivar channels: The channels, each as often as it was.
+    """
+
+    def __init__(self) -> None:
+        self.channels: list[str] = []
+
+    def __enter__(self) -> Matched:
+        sys.setprofile(self._called)
+        return self
+
+    def __exit__(self, *ignored: object) -> None:
+        sys.setprofile(None)
+
+    def _called(self, frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_code is matches.__code__:
+            self.channels.append(frame.f_locals["channel"])
+
+
+class WorkTests(MemoryTestCase):
+    """
+    How much L{MemoryBus} has to do.
+    """
+
+    def test_patterns(self) -> None:
+        """
+        To read a pattern, only channels are looked at that have news.
+        """
+        bus = self.makeBus()
+        self.put(bus, " ".join(f"c/{number}" for number in range(1000)))
+        self.put(bus, " ".join(f"c/{number}" for number in range(0, 30, 10)))
+        for names, after, news, looks in (
+            ("c/*", 1000, [1001, 1002, 1003], ["c/0", "c/10", "c/20"]),
+            ("c/* *", 1002, [1003], ["c/20", "c/20"]),
+            ("c/*", 1003, [], []),
+        ):
+            with Matched() as matched:
+                self.assertEqual(self.held(bus, names, after), news)
+            self.assertEqual(sorted(matched.channels), looks)
+
+    def test_patternsLocated(self) -> None:
+        """
+        So it is to find a cursor in a pattern; a channel is found without
+        looking at any other.
+        """
+        bus = self.makeBus()
+        self.put(bus, "a b c a")
+        with Matched() as matched:
+            self.place(bus, "*", At(bus.head._replace(position=2)))
+        self.assertEqual(sorted(matched.channels), ["a", "c"])
+        with Matched() as matched:
+            self.place(bus, "b", At(bus.head._replace(position=0)))
+            self.held(bus, "a b c")
+        self.assertEqual(matched.channels, [])

@@ -1,0 +1,229 @@
+"""
+Tests for L{comet.bus.memory}: any history, against a naive model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from attrs import evolve
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.bus.memory import CHANNEL_OVERHEAD, REMEMBERED, MemoryBus
+from comet.log import Retention
+from comet.messages import (
+    At,
+    Beginning,
+    Cursor,
+    Earliest,
+    Last,
+    Now,
+    Publication,
+    Unreadable,
+)
+from comet.places import Place
+from tests.bus.case import OTHER_EPOCH, Listener, positionsOf
+from tests.bus.model import BusModel
+
+CHANNELS = ("a", "b", "c/a", "c/b", "c/a/d", "$s", "c/$s")
+NAMES = (*CHANNELS, "x", "*", "**", "c/*", "c/**", "*/a", "*/$s", "$s/*")
+FOREVER = 1e9
+
+T = TypeVar("T")
+
+channels = st.lists(st.sampled_from(CHANNELS), min_size=1, max_size=3, unique=True)
+names = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True)
+# Where to stand: so far from the head, in the epoch of now or in another.
+stands = st.tuples(st.booleans() | st.just(True), st.integers(-3, 40))
+
+
+def same(place: Place) -> Place:
+    """
+    A place, without what makes no difference in it.
+    """
+    floor = place.floor if place.floor > place.position else 0
+    return evolve(place, floor=floor)
+
+
+class BusMachine(RuleBasedStateMachine):
+    """
+    Does the same with a bus and with its model, and compares them.
+    """
+
+    @initialize(
+        retentions=st.lists(
+            st.builds(
+                Retention,
+                st.integers(0, 6),
+                st.sampled_from([0.5, 60.0, 3600.0, 3 * REMEMBERED]),
+                st.integers(0, 60),
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        total=st.none() | st.integers(0, 24),
+    )
+    def begin(self, retentions: list[Retention], total: int | None) -> None:
+        """
+        Make a bus with these retentions: either of them ends, or the total.
+        """
+        totalBytes = 10**9
+        if total is not None:
+            totalBytes = total * (CHANNEL_OVERHEAD + 3) // 2
+            retentions = [evolve(retention, seconds=FOREVER) for retention in retentions]
+
+        def retention(channel: str) -> Retention:
+            return retentions[CHANNELS.index(channel) % len(retentions)]
+
+        self.isTimeless = total is not None
+        self.clock = Clock()
+        self.bus = MemoryBus(self.clock, retention, totalBytes, self.clock.seconds)
+        self.model = BusModel(retention, totalBytes)
+        self.model.renew(self.bus.head.epoch)
+        self.listener = Listener()
+        self.bus.listen(self.listener, ["**"])
+
+    @rule(
+        batch=st.lists(st.tuples(channels, st.integers(0, 20)), min_size=1, max_size=4),
+        times=st.integers(1, 3),
+    )
+    def publish(self, batch: list[tuple[list[str], int]], times: int) -> None:
+        """
+        Publish a batch, some times.
+        """
+        for _ in range(times):
+            asked = [Publication(tuple(names), b"x" * size) for names, size in batch]
+            result(self.bus.publish(asked))
+            for publication in asked:
+                self.model.publish(publication.channels, publication.payload, self.clock.seconds())
+            self.model.evict()
+
+    @rule(channel=st.sampled_from(CHANNELS))
+    def forget(self, channel: str) -> None:
+        """
+        Drop what a channel holds.
+        """
+        result(self.bus.forget(channel))
+        self.model.forget(channel)
+
+    @rule(halves=st.sampled_from([0, 1, 60, 100, 3600, 7200, 86400, 172800, 400000]))
+    def advance(self, halves: int) -> None:
+        """
+        Let time go by, in half seconds, so that the bus's timers are in time.
+        """
+        if not self.isTimeless:
+            self.clock.advance(halves / 2)
+            self.model.expire(self.clock.seconds())
+
+    @rule(isSure=st.integers(0, 9))
+    def renew(self, isSure: int) -> None:
+        """
+        Begin a new epoch, now and then.
+        """
+        if not isSure:
+            self.bus.renew()
+            self.model.renew(self.bus.head.epoch)
+            self.listener = Listener()
+            self.bus.listen(self.listener, ["**"])
+
+    @rule(
+        names=names,
+        stand=stands,
+        limit=st.integers(1, 12),
+        maxBytes=st.integers(1, 100),
+        upTo=st.none() | st.integers(0, 30),
+    )
+    def read(
+        self,
+        names: Sequence[str],
+        stand: tuple[bool, int],
+        limit: int,
+        maxBytes: int,
+        upTo: int | None,
+    ) -> None:
+        """
+        Read the same of both.
+        """
+        after = self.cursor(stand)
+        found = result(self.bus.read(names, after, limit, maxBytes, upTo))
+        expected = self.model.read(names, after, limit, maxBytes, upTo)
+        assert positionsOf(found.messages) == positionsOf(expected.messages)
+        assert evolve(found, messages=()) == evolve(expected, messages=())
+
+    @rule(names=names, stand=stands, count=st.integers(1, 5))
+    def locate(self, names: Sequence[str], stand: tuple[bool, int], count: int) -> None:
+        """
+        Find the same in both, for each kind of beginning.
+        """
+        beginnings: list[Beginning] = [Now(), Earliest(), Last(count), Unreadable()]
+        for beginning in (*beginnings, At(self.cursor(stand))):
+            location = result(self.bus.locate(dict.fromkeys(names, beginning)))
+            assert location.head == self.model.head
+            for name in names:
+                expected = self.model.locate(name, beginning)
+                assert same(location.places[name]) == same(expected), (name, beginning)
+
+    def cursor(self, stand: tuple[bool, int]) -> Cursor:
+        """
+        A cursor before the head, or beyond it.
+        """
+        isKnown, back = stand
+        position = max(self.bus.head.position - back, 0)
+        return Cursor(self.bus.head.epoch if isKnown else OTHER_EPOCH, position)
+
+    @invariant()
+    def agree(self) -> None:
+        """
+        Both are at the same place, and hold the same.
+        """
+        self.read(["**", "$s", "*/$s"], (False, 0), 1000, 10**6, None)
+        assert self.bus.head == self.model.head
+        assert self.listener.heard == list(range(1, self.bus.head.position + 1))
+        for name in NAMES:
+            self.read([name], (True, self.bus.head.position), 1000, 10**6, None)
+        assert self.bus.size == self.model.size
+
+    def teardown(self) -> None:
+        """
+        In the end nothing is left on the clock.
+        """
+        if hasattr(self, "bus"):
+            result(self.bus.stop())
+            assert not self.clock.getDelayedCalls()
+
+
+def result(fired: Deferred[T]) -> T:
+    """
+    The result of what has fired.
+    """
+    results: list[T] = []
+    fired.addCallback(results.append)
+    [only] = results
+    return only
+
+
+class ModelTests(SynchronousTestCase):
+    """
+    The memory bus, whatever happens.
+    """
+
+    def test_machine(self) -> None:
+        """
+        After any history a bus answers all questions as its model does.
+        """
+        run_state_machine_as_test(
+            BusMachine,
+            settings=settings(deadline=None, max_examples=150, stateful_step_count=30),
+        )
