@@ -1,0 +1,161 @@
+"""
+Tests of L{comet.framing.multipart}.
+"""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.framing import Shape
+from comet.framing.envelope import encodeClose, encodeEnvelope, encodeGap, encodeStanding
+from comet.framing.multipart import BOUNDARY, MultipartShape
+from comet.messages import Close, Message
+from tests.framing.browsers import HOSTILE, Part, PartsReader
+from tests.framing.readers import (
+    CLOSES,
+    CURSOR,
+    CUTS,
+    MESSAGES,
+    NAMES,
+    ChunkReader,
+    makeMessage,
+    readAll,
+)
+
+TYPE = {"Content-Type": "application/json"}
+
+
+class LiteralTests(SynchronousTestCase):
+    """
+    The bytes of L{MultipartShape}.
+    """
+
+    shape: Shape = MultipartShape(chunked=False)
+
+    def test_value(self) -> None:
+        """
+        A shape is a value: equal to another exactly where its bytes are.
+        """
+        shapes = {MultipartShape(), MultipartShape(True), MultipartShape(False)}
+        self.assertEqual(len({*shapes, MultipartShape(chunked=False)}), 3)
+
+    def test_boundary(self) -> None:
+        """
+        The boundary is one that needs no quotes in a header.
+        """
+        self.assertRegex(BOUNDARY, rb"\A[A-Za-z0-9_-]{1,70}\Z")
+
+    def test_parts(self) -> None:
+        """
+        The first boundary comes at once, and the next with each part.
+        """
+        self.assertEqual(self.shape.prelude, b"--_comet-next-part\r\n")
+        self.assertEqual(
+            self.shape.standing(CURSOR),
+            b'Content-Type: application/json\r\n\r\n{"cursor":"k3f9a2-1042"}\r\n'
+            b"--_comet-next-part\r\n",
+        )
+        self.assertFalse(self.shape.adoptsReplay)
+
+    def test_close(self) -> None:
+        """
+        The last part is followed by the end of all.
+        """
+        close = Close("draining", "m", 2.5)
+        self.assertEqual(
+            self.shape.close(CURSOR, close),
+            b"Content-Type: application/json\r\n\r\n"
+            + encodeClose(CURSOR, close)
+            + b"\r\n--_comet-next-part--\r\n",
+        )
+
+    def test_chunked(self) -> None:
+        """
+        The parts of one write are one chunk, and so is the first boundary.
+        """
+        shape = MultipartShape()
+        self.assertEqual(shape.frame([b"ab", b"c"]), b"3\r\nabc\r\n")
+        self.assertEqual(self.shape.frame([b"ab", b"c"]), b"abc")
+        self.assertEqual(shape.prelude, b"14\r\n--_comet-next-part\r\n\r\n")
+        self.assertEqual((shape.coda, self.shape.coda), (b"0\r\n\r\n", b""))
+
+    def test_time(self) -> None:
+        """
+        The time is told where it was asked for.
+        """
+        self.assertIn(b'"time":', MultipartShape(time=True).message(makeMessage(1)))
+        self.assertNotIn(b'"time":', MultipartShape().message(makeMessage(1)))
+
+    def test_noBoundaryInside(self) -> None:
+        """
+        The boundary is in no envelope, whatever is published, nor in the
+        reason of a close, and the envelope is the same JSON still.
+        """
+        for text in HOSTILE:
+            part = self.shape.message(makeMessage({text: [text * 2]}, text, text))
+            last = self.shape.close(CURSOR, Close("internal", text))
+            self.assertEqual([part.count(BOUNDARY), last.count(BOUNDARY)], [1, 1])
+            body = part.split(b"\r\n")[2]
+            self.assertEqual(json.loads(body)["data"], {text: [text * 2]})
+            self.assertEqual(json.loads(last.split(b"\r\n")[2])["close"]["message"], text)
+
+
+class StreamTests(SynchronousTestCase):
+    """
+    What a client gets that reads parts as the standard says.
+    """
+
+    @settings(deadline=None)
+    @given(
+        st.lists(MESSAGES | st.sampled_from(HOSTILE).map(makeMessage), max_size=3),
+        st.lists(NAMES, max_size=3),
+        CLOSES,
+        CUTS,
+    )
+    def test_anySplit(
+        self, messages: list[Message], names: list[str], close: Close, sizes: list[int]
+    ) -> None:
+        """
+        All envelopes arrive, each a part of its own, however the stream is
+        cut.
+        """
+        shape = MultipartShape()
+        pieces = [shape.message(message, replay=True) for message in messages]
+        written = [
+            shape.frame([shape.standing(CURSOR)]),
+            shape.frame([*pieces, shape.gap(CURSOR, names)]),
+            shape.frame([shape.close(CURSOR, close)]),
+        ]
+        chunks, parts = ChunkReader(), PartsReader(BOUNDARY)
+        readAll(chunks, shape.prelude + b"".join(written) + shape.coda, sizes)
+        readAll(parts, chunks.body, sizes)
+        expected = [
+            encodeStanding(CURSOR),
+            *(encodeEnvelope(message, replay=True) for message in messages),
+            encodeGap(CURSOR, names),
+            encodeClose(CURSOR, close),
+        ]
+        self.assertEqual(
+            [(part.headers, json.loads(part.body)) for part in parts.parts],
+            [(TYPE, json.loads(each)) for each in expected],
+        )
+        self.assertTrue(parts.ended and chunks.ended)
+
+    @settings(deadline=None)
+    @given(MESSAGES)
+    def test_atOnce(self, message: Message) -> None:
+        """
+        A part has ended as soon as it is written.
+        """
+        shape = MultipartShape(chunked=False)
+        reader = PartsReader(BOUNDARY)
+        reader.feed(shape.prelude)
+        for count in (1, 2, 3):
+            reader.feed(shape.frame([shape.message(message)]))
+            self.assertEqual(len(reader.parts), count)
+            self.assertEqual(reader.parts[-1], Part(TYPE, reader.parts[0].body))
+            self.assertFalse(reader.ended)
