@@ -169,8 +169,43 @@ class Origins:
         @raise ValueError: If one of them cannot be read.
         """
         public = [_parsePublic(url) for url in publicURLs]
-        self._listed = {*map(_parseAllowed, allowed), *(origin for origin, _ in public)}
+        self._public = {origin for origin, _ in public}
+        self._listed = {*map(_parseAllowed, allowed), *self._public}
         self._hosts = {"localhost", *(host for _, host in public)}
+
+    @property
+    def allowsAll(self) -> bool:
+        """
+        Whether all pages are allowed that have an origin of their own.
+        """
+        return "*" in self._listed
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """
+        The hosts of all pages that are allowed, the names of this server's
+        own among them; or C{*} alone.
+        """
+        if self.allowsAll:
+            return frozenset({"*"})
+        origins = map(_ORIGIN.fullmatch, self._listed)
+        return frozenset({*self._hosts, *(found[2] for found in origins if found is not None)})
+
+    def own(self, host: str | None, isSecure: bool) -> str | None:
+        """
+        The origin of the pages of this server.
+
+        @param host: The value of the header C{Host}, which L{checkHost} let
+            pass.
+
+        @param isSecure: Whether the request came through TLS that ends here.
+            If it did not, TLS may have ended before: where only that fits a
+            public URL, the origin is its.
+
+        @return: The origin, or L{None} if there is no host to tell it by.
+        """
+        own, other = _ownOrigin(host, isSecure), _ownOrigin(host, not isSecure)
+        return other if other in self._public and own not in self._public else own
 
     def checkHost(self, host: str | None, version: tuple[int, int]) -> None:
         """
@@ -220,10 +255,10 @@ class Origins:
             # and gets no credentials even where it is listed.
             isListed = origin in self._listed
             return CORS(origin if isListed else None, False, isListed)
-        normal = _readOrigin(origin)
+        normal = readOrigin(origin)
         if normal is not None and (normal == _ownOrigin(host, isSecure) or normal in self._listed):
             return CORS(origin, True, True)
-        if "*" in self._listed:
+        if self.allowsAll:
             return CORS("*", False, True)
         return CORS(None, False, False)
 
@@ -364,7 +399,11 @@ def _normalOrigin(scheme: str, host: str, port: str | None) -> tuple[str, str] |
     return f"{scheme}://{name}:{int(port)}", name
 
 
-def _readOrigin(text: str) -> str | None:
+def readOrigin(text: str) -> str | None:
+    """
+    An origin in the form in which origins are compared: C{scheme://host},
+    perhaps with a port, in lower case; L{None} where it is none.
+    """
     found = _ORIGIN.fullmatch(text)
     normal = None if found is None else _normalOrigin(*found.groups())
     return None if normal is None else normal[0]
@@ -372,11 +411,11 @@ def _readOrigin(text: str) -> str | None:
 
 def _ownOrigin(host: str | None, isSecure: bool) -> str | None:
     scheme = "https" if isSecure else "http"
-    return None if host is None else _readOrigin(f"{scheme}://{host}")
+    return None if host is None else readOrigin(f"{scheme}://{host}")
 
 
 def _parseAllowed(text: str) -> str:
-    origin = text if text in ("*", "null") else _readOrigin(text)
+    origin = text if text in ("*", "null") else readOrigin(text)
     if origin is None:
         raise ValueError(
             f"{text[:64]!r} is not an origin: '*', 'null', or scheme://host, perhaps with :port, "

@@ -19,7 +19,11 @@ from attrs import frozen
 from comet.errors import BadCursor, BadRequest
 from comet.messages import At, Beginning, Now, Since, Unreadable, parseBeginning, parseCursor
 
-TRANSPORTS: Final = ("poll", "longpoll", "stream", "sse", "websocket")
+TRANSPORTS: Final = (
+    *("poll", "longpoll", "jsonp"),
+    *("stream", "multipart", "sse", "iframe"),
+    "websocket",
+)
 
 MOST_PARAMETERS: Final = 256
 
@@ -49,6 +53,8 @@ SINGLETONS: Final = frozenset(
 _MEDIA_TYPES: Final = (
     ("sse", "text/event-stream"),
     ("stream", "application/x-ndjson"),
+    ("multipart", "multipart/x-mixed-replace"),
+    ("multipart", "multipart/mixed"),
     ("longpoll", "application/json"),
 )
 
@@ -237,10 +243,11 @@ def isWebSocketUpgrade(head: Head) -> bool:
 def chooseTransport(head: Head) -> str:
     """
     Which transport a request to read asks for: what the parameter
-    C{transport} says, a WebSocket where that is what to upgrade to, or what
-    C{Accept} likes best of those that it names.  A wildcard stands for a long
-    poll, since a client that did not ask for an endless answer would wait for
-    its end; only C{text/*}, which excludes JSON, can mean C{sse}.
+    C{transport} says, a WebSocket where that is what to upgrade to, JSONP
+    where there is a C{callback}, or what C{Accept} likes best of those that it
+    names.  A wildcard stands for a long poll, since a client that did not ask
+    for an endless answer would wait for its end; only C{text/*}, which
+    excludes JSON, can mean C{sse}.
 
     @raise BadRequest: If the parameter names no transport.
     """
@@ -254,6 +261,8 @@ def chooseTransport(head: Head) -> str:
     # who answers handshakes than by a long poll.
     if _namesWebSocket(head):
         return "websocket"
+    if "callback" in head.parameters:
+        return "jsonp"
     return _mostAccepted(head.header("Accept") or "")
 
 

@@ -5,6 +5,7 @@ in.
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from typing import Any, Final
 
@@ -24,6 +25,10 @@ IDLE: Final = 60.0
 PATIENCE: Final = 16
 
 
+# RFC 9112 3.2.2: the form that clients use who speak to a proxy.
+_ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
+
+
 class BoundedRequest(Request):
     """
     A request whose body takes a bounded amount of memory, and no files.
@@ -32,14 +37,13 @@ class BoundedRequest(Request):
         empty then.
     """
 
-    # A body is ours to read, whatever type it says it is.
-    _parsePOSTFormSubmission = False
-
     # Also those that Twisted's annotations do not know.
     channel: Any
     content: Any
+    _body: Any
 
     isTooLarge = False
+    _isRefused = False
     _received = 0
 
     def gotLength(self, length: int | None) -> None:
@@ -64,6 +68,7 @@ class BoundedRequest(Request):
         response = encodeResponse(
             (1, 1), answer.status, answer.headers, answer.body, False, datetimeToString()
         )
+        self._isRefused = True
         self.requestHeaders.removeHeader(b"Expect")
         self.channel.transport.write(response)
         self.channel.loseConnection()
@@ -78,14 +83,38 @@ class BoundedRequest(Request):
         """
         self._received += len(data)
         most = self._most()
-        if self._received > most:
+        if self._received <= most and not self.isTooLarge:
+            self.content.write(data)
+        elif not self._isRefused:
             self.isTooLarge = True
             self.content.seek(0)
             self.content.truncate()
             if self._received > most * PATIENCE:
-                self.channel.forceAbortClient()
-        elif not self.isTooLarge:
-            self.content.write(data)
+                self._refuse(most)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """
+        All of the request has come.
+        """
+        if self._isRefused:
+            return
+        found = _ABSOLUTE.fullmatch(path)
+        if found is not None:
+            # RFC 9112 3.2.2: then the header Host does not count.
+            self.requestHeaders.setRawHeaders(b"Host", [found[1]])
+            path = b"/" + found[2].removeprefix(b"/")
+        # A body is ours to read, whatever type it says that it is: Twisted
+        # would take a form apart, and hang up where it cannot.
+        self._body, self.content = self.content, BytesIO()
+        super().requestReceived(command, path, version)
+
+    def process(self) -> None:
+        """
+        Answer it.
+        """
+        self.content = self._body
+        self.content.seek(0)
+        super().process()
 
 
 class CometSite(Site):

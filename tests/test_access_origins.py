@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.access import CORS, Origins
+from comet.access import CORS, Origins, readOrigin
 from comet.errors import BadRequest, WrongHost
 
 PAGE = "https://page.example"
@@ -285,6 +285,73 @@ class VerdictTests(SynchronousTestCase):
         for _, value in origins.headers(cors):
             self.assertEqual(set(value) & {0, 10, 13}, set())
         self.assertIn(accepts(origins, host), (True, False))
+
+
+class OwnTests(SynchronousTestCase):
+    """
+    What the server knows of itself and of those that it allows.
+    """
+
+    def test_readOrigin(self) -> None:
+        """
+        An origin is read into the form in which origins are compared.
+        """
+        for text, origin in (
+            ("HTTPS://Page.example:443", PAGE),
+            ("http://[0::1]:8080", "http://[::1]:8080"),
+            ("capacitor://localhost", "capacitor://localhost"),
+            ("null", None),
+            ("*", None),
+            (PAGE + "/", None),
+            (PAGE + "\n", None),
+        ):
+            self.assertEqual(readOrigin(text), origin)
+
+    def test_own(self) -> None:
+        """
+        The server's own origin is that of the host that is named.
+        """
+        for host, isSecure, origin in (
+            ("A.example", False, "http://a.example"),
+            ("a.example:443", True, "https://a.example"),
+            ("[::1]:8080", False, "http://[::1]:8080"),
+            (None, False, None),
+            ("", True, None),
+        ):
+            self.assertEqual(Origins().own(host, isSecure), origin)
+
+    def test_ownBehindTLS(self) -> None:
+        """
+        Where only the other scheme is that of a public URL, it is meant.
+        """
+        origins = Origins([PAGE], ["https://a.example", "http://b.example", "https://b.example"])
+        for host, isSecure, origin in (
+            ("a.example", False, "https://a.example"),
+            ("a.example", True, "https://a.example"),
+            ("a.example:8080", False, "http://a.example:8080"),
+            ("b.example", False, "http://b.example"),
+            ("b.example", True, "https://b.example"),
+            ("page.example", False, "http://page.example"),
+            (None, False, None),
+        ):
+            self.assertEqual(origins.own(host, isSecure), origin)
+
+    def test_allowsAll(self) -> None:
+        """
+        All are allowed only where that is said.
+        """
+        self.assertTrue(Origins([PAGE, "*"]).allowsAll)
+        self.assertFalse(Origins([PAGE, "null"], [PAGE]).allowsAll)
+
+    def test_hosts(self) -> None:
+        """
+        The hosts are the server's own and those of all origins that are
+        allowed, or any.
+        """
+        self.assertEqual(Origins().hosts, {"localhost"})
+        origins = Origins([PAGE + ":8443", "http://[::1]", "null"], ["https://A.example/b"])
+        self.assertEqual(origins.hosts, {"localhost", "page.example", "[::1]", "a.example"})
+        self.assertEqual(Origins(["*", PAGE]).hosts, {"*"})
 
 
 class HeaderTests(SynchronousTestCase):

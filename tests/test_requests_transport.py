@@ -36,7 +36,8 @@ class ParameterTests(SynchronousTestCase):
         for name in (b"", b"SSE", b"carrier-pigeon"):
             error = self.assertRaises(BadRequest, chooseTransport, makeHead(b"transport=" + name))
             self.assertIn(repr(name.decode("ascii")), error.detail)
-            self.assertIn("poll, longpoll, stream, sse, websocket", error.detail)
+            for transport in TRANSPORTS:
+                self.assertIn(transport, error.detail)
 
 
 class UpgradeTests(SynchronousTestCase):
@@ -87,6 +88,31 @@ class UpgradeTests(SynchronousTestCase):
             self.assertEqual(chooseTransport(head), "websocket")
 
 
+class CallbackTests(SynchronousTestCase):
+    """
+    Requests of a C{script} element.
+    """
+
+    def test_callback(self) -> None:
+        """
+        A callback comes before what is accepted, also one that is none.
+        """
+        for query in (b"callback=cb", b"callback=", b"a=b&callback"):
+            head = makeHead(query, Accept=b"text/event-stream")
+            self.assertEqual(chooseTransport(head), "jsonp")
+
+    def test_other(self) -> None:
+        """
+        It does not come before what is named, or a WebSocket.
+        """
+        for transport in ("iframe", "longpoll"):
+            query = b"callback=cb&transport=" + transport.encode("ascii")
+            self.assertEqual(chooseTransport(makeHead(query)), transport)
+        head = makeHead(b"callback=cb", Upgrade=b"websocket", Connection=b"Upgrade")
+        self.assertEqual(chooseTransport(head), "websocket")
+        self.assertEqual(chooseTransport(makeHead(b"Callback=cb")), "longpoll")
+
+
 class AcceptTests(SynchronousTestCase):
     """
     The transport that is best accepted.
@@ -113,6 +139,7 @@ class AcceptTests(SynchronousTestCase):
         """
         self.check("sse", b"text/event-stream", b"Text/Event-Stream; charset=utf-8")
         self.check("stream", b"application/x-ndjson", b"application/x-ndjson;q=0.001")
+        self.check("multipart", b"multipart/x-mixed-replace", b"Multipart/Mixed; q=0.1")
         self.check("longpoll", b"application/json", b"text/html, application/xml;q=0.9, */*;q=0.8")
 
     def test_quality(self) -> None:
@@ -134,10 +161,11 @@ class AcceptTests(SynchronousTestCase):
 
     def test_equal(self) -> None:
         """
-        Of equals, events come first, and then the stream.
+        Of equals, events come first, then the stream, then parts.
         """
         self.check("sse", b"application/json, application/x-ndjson, text/event-stream")
-        self.check("stream", b"application/json, application/x-ndjson")
+        self.check("stream", b"application/json, multipart/mixed, application/x-ndjson")
+        self.check("multipart", b"application/json, multipart/x-mixed-replace")
 
     def test_specific(self) -> None:
         """
@@ -152,6 +180,7 @@ class AcceptTests(SynchronousTestCase):
         that than of text, it is events.
         """
         self.check("longpoll", b"*/*", b"application/*", b"image/*", b"text/*;q=0.5, */*")
+        self.check("longpoll", b"multipart/*", b"multipart/form-data")
         self.check("longpoll", b"text/*, application/*", b"text/event-stream;q=0, */*")
         self.check("sse", b"text/*", b"text/*, */*;q=0.1", b"text/html, text/*;q=0.5, image/*")
 

@@ -9,13 +9,18 @@ from typing import Protocol
 
 from comet.answers import COMMON, Answer, batchAnswer, publishedAnswer
 from comet.channels import isPattern
+from comet.clients import Client
 from comet.errors import BadChannel, CometError
 from comet.hub import Hub
 from comet.publishing import readBatch, readBody
 from comet.requests import Ask
 from comet.transports.exchange import Exchange, HubResource
+from comet.transports.iframe import IFrameResource
+from comet.transports.jsonp import JSONPResource
 from comet.transports.longpoll import LongPollResource
+from comet.transports.multipart import MultipartResource
 from comet.transports.poll import PollResource
+from comet.transports.polls import JSON, entityTag
 from comet.transports.sse import EventSourceResource
 from comet.transports.stream import StreamResource
 from comet.transports.websocket import WebSocketResource
@@ -26,9 +31,11 @@ class Transport(Protocol):
     A resource that can answer a request to read.
     """
 
-    def begin(self, exchange: Exchange, ask: Ask) -> None:
+    def begin(self, exchange: Exchange, ask: Ask, client: Client) -> None:
         """
         Begin to answer what was asked for.
+
+        @raise CometError: If it may not be had.
         """
 
     def refuse(self, exchange: Exchange, error: CometError) -> None:
@@ -53,6 +60,9 @@ class ChannelResource(HubResource):
             "longpoll": LongPollResource(hub),
             "stream": StreamResource(hub),
             "sse": EventSourceResource(hub),
+            "multipart": MultipartResource(hub),
+            "iframe": IFrameResource(hub),
+            "jsonp": JSONPResource(hub),
             "websocket": WebSocketResource(hub),
         }
 
@@ -63,7 +73,7 @@ class ChannelResource(HubResource):
         ask = exchange.ask(self.names(exchange))
         transport = self.transports[ask.transport]
         try:
-            transport.begin(exchange, ask)
+            transport.begin(exchange, ask, self.client(exchange))
         except CometError as error:
             transport.refuse(exchange, error)
 
@@ -72,8 +82,7 @@ class ChannelResource(HubResource):
         Tell the cursor of now.
         """
         self.hub.check(self.client(exchange), self.names(exchange))
-        tag = (b"ETag", b'"%s"' % str(self.hub.head).encode("ascii"))
-        exchange.respond(Answer(200, ((b"Content-Type", b"application/json"), tag, *COMMON), b""))
+        exchange.respond(Answer(200, (entityTag(self.hub.head), *JSON), b""))
 
     def answer_POST(self, exchange: Exchange) -> None:
         """

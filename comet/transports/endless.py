@@ -9,15 +9,15 @@ from typing import Any
 
 from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
-from twisted.web.server import Request
 from zope.interface import implementer
 
 from comet.answers import ENDLESS, Headers, encodeHead
+from comet.clients import Client
 from comet.fanout.kinds import StreamReader
 from comet.framing import Shape
 from comet.interfaces import ISink, ISinkOwner
 from comet.requests import Ask
-from comet.transports.exchange import Exchange, HubResource
+from comet.transports.exchange import Exchange, HubResource, setHeaders
 from comet.transports.sinks import makeSink
 from comet.transports.takeover import Endless, isTakeable, takeOver
 
@@ -37,46 +37,54 @@ class EndlessResource(HubResource):
     transport: str
     contentType: bytes
 
-    def shape(self, ask: Ask, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, ask: Ask, chunked: bool) -> Shape:
         """
         How messages look to whoever asked.
 
         @param chunked: Whether the body is in chunks.
+
+        @raise CometError: If what was asked for cannot be had.
         """
         raise NotImplementedError
+
+    def headers(self, exchange: Exchange) -> Headers:
+        """
+        The headers of the response that say what it is.
+        """
+        return ((b"Content-Type", self.contentType),)
 
     def answer_GET(self, exchange: Exchange) -> None:
         """
         Begin the response.
         """
-        names = self.names(exchange)
-        self.begin(exchange, exchange.ask(names, self.transport))
+        ask = exchange.ask(self.names(exchange), self.transport)
+        self.begin(exchange, ask, self.client(exchange))
 
-    def begin(self, exchange: Exchange, ask: Ask) -> None:
+    def begin(self, exchange: Exchange, ask: Ask, client: Client) -> None:
         """
         Begin to answer what was asked for.
         """
-        request = exchange.request
+        request, version = exchange.request, exchange.head.version
+        take = isTakeable(request)
         # RFC 9112 6.1: a client of HTTP/1.0 does not understand chunks; the
         # frames of HTTP/2 take their place.
-        chunked = exchange.head.version == (1, 1)
-        headers = ((b"Content-Type", self.contentType), *ENDLESS, *exchange.ownHeaders)
-        take = isTakeable(request)
-        shape = self.shape(ask, chunked and take)
+        chunked = take and version == (1, 1)
+        shape = self.shape(exchange, ask, chunked)
+        headers = (*self.headers(exchange), *ENDLESS)
 
         def makeReader() -> StreamReader:
             if not take:
-                return StreamReader(self.hub.fanout, shape, RequestSink(request, headers))
+                return StreamReader(self.hub.fanout, shape, RequestSink(exchange, headers))
+            whole = (*headers, *exchange.ownHeaders(headers))
+            opening = encodeHead(version, 200, whole, chunked, False, datetimeToString())
             transport = request.channel.transport
             protocol = Endless()
             takeOver(request, protocol)
             sink = makeSink(transport)
             protocol.attach(sink)
-            version, date = exchange.head.version, datetimeToString()
-            opening = encodeHead(version, 200, headers, chunked, False, date)
             return StreamReader(self.hub.fanout, shape, sink, opening)
 
-        self.hub.openStream(self.client(exchange), ask.names, ask.since, makeReader)
+        self.hub.openStream(client, ask.names, ask.since, makeReader)
 
 
 @implementer(ISink)
@@ -86,15 +94,14 @@ class RequestSink:
     a stream of HTTP/2.
     """
 
-    def __init__(self, request: Request, headers: Headers) -> None:
-        self._request = request
+    def __init__(self, exchange: Exchange, headers: Headers) -> None:
+        self._request = request = exchange.request
         self._owner: ISinkOwner | None = None
         self._isBehind = False
         self._isOver = False
         request.setResponseCode(200)
-        for name, value in headers:
-            request.responseHeaders.setRawHeaders(name, [value])
-        request.responseHeaders.removeHeader(b"Server")
+        # Twisted sends those of the application itself.
+        setHeaders(request, (*headers, *exchange.hub.origins.headers(exchange.cors)))
         request.notifyFinish().addBoth(self._finished)
 
     def attach(self, owner: ISinkOwner) -> None:

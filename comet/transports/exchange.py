@@ -8,6 +8,7 @@ the same checks, and whatever goes wrong is told in the same form.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from io import SEEK_END
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -17,7 +18,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from comet.access import CORS
-from comet.answers import COMMON, Answer, problem
+from comet.answers import COMMON, Answer, Headers, problem
 from comet.channels import parsePath
 from comet.clients import Client
 from comet.errors import (
@@ -35,8 +36,18 @@ T = TypeVar("T")
 
 VERSIONS: Final = {b"HTTP/1.0": (1, 0), b"HTTP/1.1": (1, 1), b"HTTP/2": (2, 0)}
 
-# What Twisted sets on every answer; here whoever frames an answer does.
-_TWISTED: Final = frozenset({b"server", b"date", b"content-type", b"connection"})
+# What whoever frames an answer sets; Twisted has set some of it already.
+_FRAMING: Final = frozenset(
+    {
+        b"server",
+        b"date",
+        b"content-type",
+        b"content-length",
+        b"connection",
+        b"transfer-encoding",
+        b"set-cookie",
+    }
+)
 
 _log = Logger()
 
@@ -58,6 +69,16 @@ def readHead(request: Request) -> Head:
     )
 
 
+def setHeaders(request: Request, headers: Headers) -> None:
+    """
+    Let Twisted send these headers, instead of any of the same names.
+    """
+    for name in {b"Server", *(name for name, _ in headers)}:
+        request.responseHeaders.removeHeader(name)
+    for name, value in headers:
+        request.responseHeaders.addRawHeader(name, value)
+
+
 class Exchange:
     """
     A request that is being answered.
@@ -71,7 +92,11 @@ class Exchange:
     @ivar cors: What the page that sent it may see.
 
     @ivar isGone: Whether the client left.
+
+    @ivar whenGone: Called when the client leaves.
     """
+
+    __slots__ = ("cors", "head", "hub", "isGone", "request", "whenGone")
 
     def __init__(self, hub: Hub, request: Request) -> None:
         self.hub = hub
@@ -79,10 +104,13 @@ class Exchange:
         self.head = readHead(request)
         self.cors = CORS(None, False, True)
         self.isGone = False
+        self.whenGone: Callable[[], None] | None = None
         request.notifyFinish().addErrback(self._clientLeft)
 
     def _clientLeft(self, reason: Failure) -> None:
         self.isGone = True
+        if self.whenGone is not None:
+            self.whenGone()
 
     def check(self) -> None:
         """
@@ -140,16 +168,20 @@ class Exchange:
         """
         return readAsk(self.head, names, self.hub.head.epoch, transport)
 
-    @property
-    def ownHeaders(self) -> tuple[tuple[bytes, bytes], ...]:
+    def ownHeaders(self, besides: Headers) -> Headers:
         """
         The headers that this answer alone has: for the page that asked, and
         those that the application has set on Twisted's request.
+
+        @param besides: The headers that the answer has in any case; of those
+            that the application has set, none of the same names is taken.
         """
+        cors = self.hub.origins.headers(self.cors)
+        taken = _FRAMING | {name.lower() for name, _ in (*besides, *cors)}
         given = self.request.responseHeaders.getAllRawHeaders()
-        own = [(n, v) for n, values in given if n.lower() not in _TWISTED for v in values]
+        own = [(name, v) for name, values in given if name.lower() not in taken for v in values]
         cookies = [(b"Set-Cookie", cookie) for cookie in self.request.cookies]
-        return (*self.hub.origins.headers(self.cors), *own, *cookies)
+        return (*cors, *own, *cookies)
 
     def body(self) -> bytes:
         """
@@ -157,10 +189,11 @@ class Exchange:
 
         @raise TooLarge: If it was larger than anything that is taken.
         """
-        if getattr(self.request, "isTooLarge", False):
-            most = self.hub.settings.limits.maxBatchBytes
-            raise TooLarge(f"the body has more than {most} bytes, which is all that is taken")
+        most = self.hub.settings.limits.maxBatchBytes
         content: Any = self.request.content
+        if getattr(self.request, "isTooLarge", False) or content.seek(0, SEEK_END) > most:
+            raise TooLarge(f"the body has more than {most} bytes, which is all that is taken")
+        content.seek(0)
         body: bytes = content.read()
         return body
 
@@ -172,16 +205,10 @@ class Exchange:
             return
         request = self.request
         request.setResponseCode(answer.status)
-        for name in {name for name, _ in answer.headers}:
-            request.responseHeaders.removeHeader(name)
         own = [h for h in self.hub.origins.headers(self.cors) if h not in answer.headers]
-        for name, value in (*answer.headers, *own):
-            request.responseHeaders.addRawHeader(name, value)
-        request.responseHeaders.removeHeader(b"Server")
+        setHeaders(request, (*answer.headers, *own))
         if answer.status not in (204, 304):
             request.setHeader(b"Content-Length", b"%d" % len(answer.body))
-        else:
-            request.defaultContentType = None
         request.write(answer.body)
         request.finish()
 
@@ -258,6 +285,11 @@ class HubResource(Resource):
         """
         Answer a request, or refuse it.
         """
+        if getattr(request, "_encoder", None) is not None:
+            # Somebody has wrapped this in a resource that compresses, and so
+            # would hold back what is written.
+            request._encoder = None
+            request.responseHeaders.removeHeader(b"Content-Encoding")
         exchange = Exchange(self.hub, request)
         try:
             exchange.check()

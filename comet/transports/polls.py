@@ -7,11 +7,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from attrs import frozen
-from twisted.logger import Logger
+from twisted.internet.interfaces import IPushProducer
 from twisted.web.http import datetimeToString
 from twisted.web.server import Request
+from zope.interface import implementer
 
 from comet.answers import COMMON, Answer, Headers, encodeResponse
+from comet.clients import Client
 from comet.fanout.kinds import Outcome, PollReader, PollShape
 from comet.framing.envelope import encodeEnvelope
 from comet.framing.pollbody import encodePollBody
@@ -22,6 +24,13 @@ from comet.transports.sinks import sendNow
 from comet.transports.takeover import Hold, isTakeable
 
 JSON: Final[Headers] = ((b"Content-Type", b"application/json"), *COMMON)
+
+
+def entityTag(cursor: Cursor) -> tuple[bytes, bytes]:
+    """
+    The header of an answer that ends with a cursor.
+    """
+    return (b"ETag", b'"%s"' % str(cursor).encode("ascii"))
 
 
 @frozen
@@ -48,7 +57,7 @@ class AnswerShape:
             outcome.more,
             outcome.close,
         )
-        return Answer(200, ((b"ETag", b'"%s"' % str(outcome.cursor).encode("ascii")), *JSON), body)
+        return Answer(200, (entityTag(outcome.cursor), *JSON), body)
 
 
 @frozen
@@ -106,8 +115,8 @@ class OnceResource(HubResource):
         """
         Answer, now or within the time that it may wait.
         """
-        names = self.names(exchange)
-        self.begin(exchange, exchange.ask(names, self.transport))
+        ask = exchange.ask(self.names(exchange), self.transport)
+        self.begin(exchange, ask, self.client(exchange))
 
     def wait(self, ask: Ask) -> float:
         """
@@ -115,32 +124,37 @@ class OnceResource(HubResource):
         """
         raise NotImplementedError
 
-    def begin(self, exchange: Exchange, ask: Ask) -> None:
+    def begin(self, exchange: Exchange, ask: Ask, client: Client) -> None:
         """
         Answer what was asked for.
         """
-        client, wait = self.client(exchange), self.wait(ask)
-        shape = AnswerShape(ask.limit, ask.time)
-        waiter: _Waiting
-        if isTakeable(exchange.request):
-            raw = ResponseShape(
-                shape,
-                exchange.head.version,
-                bool(exchange.request.channel.persistent),
-                exchange.ownHeaders,
-            )
-            waiter = _Raw(exchange, ask, raw)
-        else:
-            waiter = _Waiting(exchange, ask, shape)
+        waiter, wait = self.waiter(exchange, ask), self.wait(ask)
         waiter.opened(self.hub.openPoll(client, ask.names, ask.since, waiter.shape, waiter, wait))
 
+    def waiter(self, exchange: Exchange, ask: Ask) -> Waiting:
+        """
+        Whoever is to be given the answer, with the shape that it is to have.
 
-class _Waiting:
+        @raise CometError: If what was asked for cannot be had.
+        """
+        shape = AnswerShape(ask.limit, ask.time)
+        if not isTakeable(exchange.request):
+            return Waiting(exchange, ask, shape)
+        raw = ResponseShape(
+            shape,
+            exchange.head.version,
+            bool(exchange.request.channel.persistent),
+            exchange.ownHeaders((entityTag(exchange.hub.head), *JSON)),
+        )
+        return _Raw(exchange, ask, raw)
+
+
+class Waiting:
     """
     A request that waits for the outcome of its poll.
     """
 
-    _log = Logger()
+    __slots__ = ("_exchange", "_hold", "_isAnswered", "_reader", "_tags", "shape")
 
     def __init__(self, exchange: Exchange, ask: Ask, shape: PollShape[Any]) -> None:
         self.shape = shape
@@ -158,7 +172,7 @@ class _Waiting:
         if self._isAnswered:
             return
         self._reader = reader
-        request.notifyFinish().addErrback(lambda reason: self._clientLeft())
+        self._exchange.whenGone = self._clientLeft
         if isTakeable(request):
             self._hold = Hold(request, reader.hurry)
 
@@ -192,8 +206,7 @@ class _Waiting:
         if not self._forget():
             return
         if str(cursor) in self._tags:
-            tag = (b"ETag", b'"%s"' % str(cursor).encode("ascii"))
-            self._exchange.respond(Answer(304, (tag, *COMMON), b""))
+            self._exchange.respond(Answer(304, (entityTag(cursor), *COMMON), b""))
         else:
             self.send(self.shape.respond(Outcome(cursor)))
 
@@ -204,19 +217,68 @@ class _Waiting:
         self._exchange.respond(response)
 
 
-class _Raw(_Waiting):
+class _Raw(Waiting):
     """
     A request whose response is sent as it is.
     """
+
+    __slots__ = ()
 
     def send(self, response: bytes) -> None:
         """
         Send all the bytes of a response.
         """
         request: Request = self._exchange.request
-        sendNow(request.channel.transport, response)
         # Twisted is to believe that it has written the response itself.
         request.startedWriting = 1
         request.setResponseCode(200)
         request.sentLength = len(response)
-        request.finish()
+        rest = sendNow(request.channel.transport, response)
+        if rest:
+            _Rest(request).write(rest)
+        else:
+            request.finish()
+
+
+@implementer(IPushProducer)
+class _Rest:
+    """
+    What a client did not take of its response.  The next request on the
+    connection, which may be there already, waits until it has: or a client
+    that asks and does not read would fill the memory with answers.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._isPaused = False
+
+    def write(self, rest: bytes) -> None:
+        """
+        Write it.
+        """
+        transport: Any = self._request.channel.transport
+        self._request.registerProducer(self, True)
+        transport.write(rest)
+        if not self._isPaused:
+            self._finish()
+
+    def pauseProducing(self) -> None:
+        """
+        It is more than the transport likes to keep.
+        """
+        self._isPaused = True
+
+    def resumeProducing(self) -> None:
+        """
+        The client has taken it.
+        """
+        self._finish()
+
+    def stopProducing(self) -> None:
+        """
+        The client left, as the request will say.
+        """
+
+    def _finish(self) -> None:
+        self._request.unregisterProducer()
+        self._request.finish()

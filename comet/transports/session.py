@@ -44,6 +44,17 @@ class Session:
 
     _log = Logger()
 
+    __slots__ = (
+        "_client",
+        "_hub",
+        "_isPaused",
+        "_names",
+        "_reader",
+        "_shape",
+        "_transport",
+        "_underWay",
+    )
+
     def __init__(
         self, hub: Hub, client: Client, reader: StreamReader, shape: EnvelopeShape, transport: Any
     ) -> None:
@@ -64,6 +75,9 @@ class Session:
         """
         The client said something.
         """
+        if self._reader.state is State.CLOSED:
+            # Nobody would hear the answer.
+            return
         try:
             command = readCommand(raw, self._hub.settings.limits, self._client.name)
         except CommandError as refused:
@@ -127,6 +141,15 @@ class Session:
                 self._transport.pauseProducing()
             else:
                 self._transport.resumeProducing()
+
+    def ended(self) -> None:
+        """
+        The client is sent away: what it still says is nobody's any more, but
+        has to be read to see it leave.
+        """
+        if self._isPaused:
+            self._isPaused = False
+            self._transport.resumeProducing()
 
     def sinkReady(self) -> None:
         """

@@ -32,17 +32,16 @@ def makeSink(transport: Any) -> DirectSink | BufferedSink:
     return DirectSink(transport) if _isPlain(transport) else BufferedSink(transport)
 
 
-def sendNow(transport: Any, data: bytes) -> None:
+def sendNow(transport: Any, data: bytes) -> bytes:
     """
-    Write to a transport that somebody else produces for, at once if that can
+    Send to a transport that somebody else produces for, at once if that can
     be.
+
+    @return: What was not sent: nothing, if all was.
     """
     if _isPlain(transport) and not transport.dataBuffer and not transport._tempDataBuffer:
-        sent = _send(transport, data)
-        if sent == len(data):
-            return
-        data = data[sent:]
-    transport.write(data)
+        return data[_send(transport, data) :]
+    return data
 
 
 def _isPlain(transport: Any) -> bool:

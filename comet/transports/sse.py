@@ -26,7 +26,7 @@ class EventSourceResource(EndlessResource):
     transport = "sse"
     contentType = b"text/event-stream"
 
-    def shape(self, ask: Ask, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, ask: Ask, chunked: bool) -> Shape:
         """
         See L{EndlessResource.shape}.
         """

@@ -8,6 +8,7 @@ from comet.framing import Shape
 from comet.framing.ndjson import NDJSONShape
 from comet.requests import Ask
 from comet.transports.endless import EndlessResource
+from comet.transports.exchange import Exchange
 
 
 class StreamResource(EndlessResource):
@@ -18,7 +19,7 @@ class StreamResource(EndlessResource):
     transport = "stream"
     contentType = b"application/x-ndjson"
 
-    def shape(self, ask: Ask, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, ask: Ask, chunked: bool) -> Shape:
         """
         See L{EndlessResource.shape}.
         """

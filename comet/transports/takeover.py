@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.interfaces import IProtocol, ITransport
+from twisted.internet.interfaces import IProtocol, ITCPTransport, ITransport
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -34,21 +34,15 @@ def isTakeable(request: Request) -> bool:
     return isinstance(channel, HTTPChannel) and channel.transport is not None
 
 
-def getProtocol(transport: Any) -> Any:
-    """
-    The protocol that is given what a transport receives.
-    """
-    if isinstance(transport, ProtocolWrapper):
-        return transport.wrappedProtocol
-    return transport.protocol
-
-
 def setProtocol(transport: Any, protocol: IProtocol) -> None:
     """
     Let another protocol be given what a transport receives.
     """
     if isinstance(transport, ProtocolWrapper):
         transport.wrappedProtocol = protocol
+    elif getattr(transport, "TLS", False):
+        # After startTLS the transport's own protocol is the one that decrypts.
+        transport.protocol.wrappedProtocol = protocol
     else:
         transport.protocol = protocol
 
@@ -63,11 +57,18 @@ def takeOver(request: Request, protocol: IProtocol) -> None:
     channel: Any = request.channel
     transport = channel.transport
     channel.setTimeout(None)
+    if ITCPTransport.providedBy(transport):
+        # A client that is gone without a word is noticed also where there is
+        # nothing to say to it.
+        transport.setTcpKeepAlive(True)
     # The channel left itself there to be told when the buffer is full.
     transport.unregisterProducer()
     # It may have stopped reading.
     transport.resumeProducing()
     setProtocol(transport, protocol)
+    # Twisted is still busy with what came together with the request.  It would
+    # keep the rest, and stop reading if that is much.
+    channel.rawDataReceived = protocol.dataReceived
     # They hold one another, and would wait for the garbage collector.
     channel.requests = []
     channel.transport = None
@@ -124,18 +125,16 @@ class Endless:
         return "comet"
 
 
-@implementer(IProtocol)
 class Hold:
     """
-    Sits between a connection and its HTTP while a request is on hold, and
-    counts what else the client sends.
+    Counts what else a client sends while its request is on hold.
 
     A client that sends more than Twisted would read is not waiting for the
     answer any more, and while nothing is read nobody notices if it leaves: so
     the hold ends.
     """
 
-    __slots__ = ("_hurry", "_left", "_transport", "_under")
+    __slots__ = ("_channel", "_hurry", "_left")
 
     def __init__(self, request: Request, hurry: Callable[[], None]) -> None:
         """
@@ -143,44 +142,25 @@ class Hold:
         """
         self._hurry = hurry
         self._left = MOST_AHEAD
-        self._transport: Any = request.channel.transport
-        self._under: Any = getProtocol(self._transport)
-        setProtocol(self._transport, self)
+        channel: Any = request.channel
+        # Twisted gives to this what comes after a request, also what came
+        # together with it.
+        channel.rawDataReceived = self.received
+        self._channel = channel
 
     def release(self) -> None:
         """
         The hold is over.
         """
-        if getProtocol(self._transport) is self:
-            setProtocol(self._transport, self._under)
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            del channel.rawDataReceived
 
-    def makeConnection(self, transport: ITransport) -> None:
+    def received(self, data: bytes) -> None:
         """
-        Never called: the connection is there already.
+        The client has sent something.
         """
-
-    def connectionMade(self) -> None:
-        """
-        Never called: the connection is there already.
-        """
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        See L{IProtocol.dataReceived}.
-        """
-        self._under.dataReceived(data)
+        HTTPChannel.rawDataReceived(self._channel, data)
         self._left -= len(data)
         if self._left < 0:
             self._hurry()
-
-    def connectionLost(self, reason: Failure) -> None:
-        """
-        See L{IProtocol.connectionLost}.
-        """
-        self._under.connectionLost(reason)
-
-    def logPrefix(self) -> str:
-        """
-        What the reactor calls it in the log.
-        """
-        return "comet"

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, ITCPTransport
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.clients import ANONYMOUS
 from comet.errors import CometError, TooLarge
-from comet.fanout.kinds import StreamReader
-from comet.framing.tcp import LineDecoder, LineShape, Overlong
+from comet.fanout.kinds import LAST_WORDS, StreamReader
+from comet.framing.policy import REQUEST
+from comet.framing.tcp import Line, LineDecoder, LineShape, Overlong
 from comet.hub import Hub
 from comet.interfaces import ISinkOwner
 from comet.messages import Close, Since
 from comet.publishing import Limits
+from comet.transports.policy import policyFor
 from comet.transports.session import Session
 from comet.transports.sinks import BufferedSink, DirectSink, makeSink
 from comet.wheel import NOT_SET
@@ -59,13 +61,15 @@ class CometProtocol(Protocol):
         """
         A client came.
         """
-        self.transport.setTcpKeepAlive(True)
-        self.transport.setTcpNoDelay(True)
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpKeepAlive(True)
+            self.transport.setTcpNoDelay(True)
         self.hub.fanout.wheel.set(self, FIRST_LINE)
 
     def timedOut(self) -> None:
         """
-        The client has not said anything.
+        The client has not said anything, or does not take the last that was
+        said to it.
         """
         self.transport.abortConnection()
 
@@ -74,8 +78,8 @@ class CometProtocol(Protocol):
         The client said something.
         """
         for line in self._decoder.feed(data):
-            if self._session is None and not self._begin():
-                return
+            if self._sink is None:
+                self._begin(line)
             session = self._session
             if session is None:
                 return
@@ -85,15 +89,17 @@ class CometProtocol(Protocol):
             else:
                 session.received(line)
 
-    def _begin(self) -> bool:
+    def _begin(self, line: Line) -> None:
         """
         The first line has come: it is known how to talk.
-
-        @return: Whether there is room for this client.
         """
         self.hub.fanout.wheel.clear(self)
-        shape = LineShape(self._decoder.terminator or b"\n")
+        terminator = self._decoder.terminator or b"\n"
+        shape = LineShape(terminator)
         self._sink = sink = makeSink(self.transport)
+        if not isinstance(line, Overlong) and line + terminator == REQUEST:
+            self._answerPolicy(sink)
+            return
 
         def makeReader() -> StreamReader:
             return StreamReader(self.hub.fanout, shape, sink, None, self)
@@ -106,9 +112,18 @@ class CometProtocol(Protocol):
             )
             sink.write(shape.frame([shape.close(self.hub.head, close)]))
             sink.finish()
-            return False
-        self._session = Session(self.hub, ANONYMOUS, reader, shape, self.transport)
-        return True
+            self.hub.fanout.wheel.set(self, LAST_WORDS)
+        else:
+            self._session = Session(self.hub, ANONYMOUS, reader, shape, self.transport)
+
+    def _answerPolicy(self, sink: DirectSink | BufferedSink) -> None:
+        """
+        It is a Flash player that asks whether a movie may connect here.
+        """
+        port = getattr(self.transport.getHost(), "port", None)
+        sink.write(policyFor(self.hub, self.transport, () if port is None else (port,)))
+        sink.finish()
+        self.hub.fanout.wheel.set(self, LAST_WORDS)
 
     def sinkReady(self) -> None:
         """

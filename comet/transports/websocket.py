@@ -14,6 +14,7 @@ from base64 import b64decode
 from typing import Any, Final
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.protocol import TrafficStats
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -46,19 +47,32 @@ MOST_FRAMES: Final = 1024
 _STATUSES: Final = {"internal": 1011, "unavailable": 1013, "tooMany": 1013, "draining": 1001}
 _POLICY: Final = 1008
 
+# RFC 6455 5.5: bytes.
+MOST_CONTROL: Final = 125
+
 # RFC 6455 5.5.3
 _PONG: Final = 0x8A
 
 # What Autobahn keeps of the handshake, and never needs again.
 _HANDSHAKE: Final = (
     "_transport_details",
+    "_wskey",
     "http_headers",
     "http_request_data",
+    "http_request_host",
     "http_request_params",
+    "http_request_path",
+    "http_request_uri",
+    "http_response_data",
     "http_status_line",
+    "is_open",
     "websocket_extensions",
     "websocket_extensions_in_use",
 )
+
+
+# Counted for each connection otherwise, and read by nobody.
+_TRAFFIC: Final = TrafficStats()
 
 
 class _Quiet:
@@ -108,7 +122,9 @@ class WebSocketReader(StreamReader):
         See L{StreamReader.finish}.
         """
         code = _STATUSES.get(close.code, _POLICY)
-        self.protocol.sendCloseFrame(code, close.message.encode("utf-8")[:100])
+        # RFC 6455 5.5: at most 125 bytes, with the status; whole characters.
+        reason = close.message.encode("utf-8")[: MOST_CONTROL - 2].decode("utf-8", "ignore")
+        self.protocol.sendCloseFrame(code, reason.encode("utf-8"))
 
 
 @implementer(ISinkOwner)
@@ -138,9 +154,10 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
         @param isBare: Whether it begins without names.
         """
-        for name in _HANDSHAKE:
-            if name in self.__dict__:
-                setattr(self, name, None)
+        kept = {name: value for name, value in vars(self).items() if name not in _HANDSHAKE}
+        # A copy, since what has been large would stay so.  Nothing is ever put
+        # into the queue, which is for writes in parts.
+        self.__dict__ = {**kept, "send_queue": (), "trafficStats": _TRAFFIC}
         self._sink = sink = makeSink(self.transport)
         shape = WebSocketShape(time=ask.time)
 
@@ -157,7 +174,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         A frame of a message begins.
         """
         self._frames += 1
-        if self._frames > MOST_FRAMES:
+        if self._frames > MOST_FRAMES and not self.failedByMe:
             self._fail_connection(_POLICY, f"a message has at most {MOST_FRAMES} frames")
         else:
             super().onMessageFrameBegin(length)
@@ -182,6 +199,28 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         if self._session is not None:
             self._session.pong(bytes((_PONG, len(payload))) + payload)
 
+    def onFrameData(self, payload: bytes) -> bool | None:
+        """
+        Some of a frame came.
+        """
+        frame = self.current_frame
+        # Autobahn has failed the connection already, and would keep all of it.
+        if frame.opcode > 7 and frame.length > MOST_CONTROL:
+            return None
+        kept: bool | None = super().onFrameData(payload)
+        return kept
+
+    def unregisterProducer(self) -> None:
+        """
+        Do nothing: what is registered is the sink's.
+        """
+
+    def _closeConnection(self, abort: bool = False) -> None:
+        # RFC 6455 7.1.1: cleanly, so that the close frame arrives.  Should the
+        # client not take it, the reader sees to the end.
+        if self._sink is not None:
+            self._sink.finish()
+
     def sendCloseFrame(
         self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
     ) -> None:
@@ -189,9 +228,12 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         Begin, or answer, the closing handshake: RFC 6455 5.5.1 allows no
         message after it.
         """
-        reader = self._reader
+        reader, session = self._reader, self._session
         if reader is not None:
             reader.leave()
+        if session is not None:
+            self._session = None
+            session.ended()
         super().sendCloseFrame(code, reasonUtf8, isReply)
 
     def sinkReady(self) -> None:
@@ -213,6 +255,8 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         The client left.
         """
         super().connectionLost(reason)
+        # They hold one another, and would wait for the garbage collector.
+        self.is_closed = None
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.connectionLost()
@@ -255,6 +299,18 @@ def makeFactory(hub: Hub) -> WebSocketServerFactory:
     return factory
 
 
+def makeProtocolClass(factory: WebSocketServerFactory) -> type[CometWebSocketProtocol]:
+    """
+    A class that has the options of a factory: Autobahn copies each option to
+    each connection that has it not.
+    """
+    options = {name: getattr(factory, name) for name in CometWebSocketProtocol.CONFIG_ATTRS}
+    # A function in a class would be a method.
+    accept = staticmethod(options.pop("perMessageCompressionAccept"))
+    members = {**options, "perMessageCompressionAccept": accept}
+    return type("ConfiguredProtocol", (CometWebSocketProtocol,), members)
+
+
 class WebSocketResource(HubResource):
     """
     Upgrades to a WebSocket.
@@ -268,21 +324,22 @@ class WebSocketResource(HubResource):
     def __init__(self, hub: Hub) -> None:
         super().__init__(hub)
         self._factory = makeFactory(hub)
+        self._protocol = makeProtocolClass(self._factory)
 
     def answer_GET(self, exchange: Exchange) -> None:
         """
         Upgrade.
         """
         names = () if self.isBare else self.names(exchange)
-        self.begin(exchange, exchange.ask(names, self.transport))
+        ask = exchange.ask(names, self.transport)
+        self.begin(exchange, ask, self.client(exchange))
 
-    def begin(self, exchange: Exchange, ask: Ask) -> None:
+    def begin(self, exchange: Exchange, ask: Ask, client: Client) -> None:
         """
         Upgrade, to what was asked for.
         """
         checkHeaderValues(exchange.rawHeaders(), resplit=True)
         exchange.checkOrigin()
-        client = self.client(exchange)
         request = exchange.request
         if not isTakeable(request) or not isWebSocketUpgrade(exchange.head):
             raise BadRequest(
@@ -294,7 +351,7 @@ class WebSocketResource(HubResource):
             return
         self.hub.check(client, ask.names)
         self.hub.admit()
-        protocol = CometWebSocketProtocol()
+        protocol = self._protocol()
         protocol.factory = self._factory
         takeOver(request, protocol)
         protocol.dataReceived(handshake)

@@ -1,0 +1,100 @@
+"""
+The forever frame: a page that never ends, for an C{iframe}, whose scripts hand
+each message to the page that it is in.
+"""
+
+from __future__ import annotations
+
+from comet.access import readOrigin
+from comet.answers import Headers
+from comet.errors import BadRequest, Forbidden
+from comet.framing import Shape
+from comet.framing.iframe import IFrameShape
+from comet.framing.jsonp import checkCallback
+from comet.requests import Ask
+from comet.transports.endless import EndlessResource
+from comet.transports.exchange import Exchange
+
+
+class IFrameResource(EndlessResource):
+    """
+    Answers with C{text/html} that never ends.
+
+    The parameter C{callback} names a function of the page that the frame is
+    in, which a browser lets be called only where both are of one origin.
+    Without it, messages are posted to that page, if it is of the origin that
+    the parameter C{origin} names, or of this server's own.
+    """
+
+    transport = "iframe"
+    contentType = b"text/html; charset=utf-8"
+
+    def shape(self, exchange: Exchange, ask: Ask, chunked: bool) -> Shape:
+        """
+        See L{EndlessResource.shape}.
+        """
+        callback, origin = self.target(exchange)
+        return IFrameShape(time=ask.time, chunked=chunked, callback=callback, origin=origin)
+
+    def headers(self, exchange: Exchange) -> Headers:
+        """
+        See L{EndlessResource.headers}.
+        """
+        policy = "default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'self'"
+        _, origin = self.target(exchange)
+        if origin is not None:
+            # CSP3 2.3.1 has no form for the address of IPv6; a scheme has one.
+            policy += f" {origin.partition('//')[0] if '[' in origin else origin}"
+        return (
+            *super().headers(exchange),
+            (b"Content-Security-Policy", policy.encode("ascii")),
+            # In a window instead of a frame, the parent of the page is itself,
+            # and a callback could reach whoever has opened it.
+            (b"Cross-Origin-Opener-Policy", b"same-origin"),
+        )
+
+    def target(self, exchange: Exchange) -> tuple[str | None, str | None]:
+        """
+        To whom messages are handed.
+
+        @return: A function of the parent and L{None}, or L{None} and the
+            origin that the parent has to be of.
+
+        @raise BadRequest: If what is asked for is none of these.
+
+        @raise Forbidden: If the pages of that origin are not allowed.
+        """
+        callback = exchange.head.parameters.get("callback")
+        if callback is not None:
+            return checkCallback(callback), None
+        return None, self.origin(exchange)
+
+    def origin(self, exchange: Exchange) -> str:
+        """
+        The origin to which messages are posted; C{*} for any.
+
+        @raise BadRequest: If what is asked for is no origin.
+
+        @raise Forbidden: If its pages are not allowed.
+        """
+        origins, head = self.hub.origins, exchange.head
+        host, asked = head.header("Host"), head.parameters.get("origin")
+        if not asked:
+            own = origins.own(host, head.isSecure)
+            if own is None:
+                raise BadRequest("there is neither a header Host nor a parameter origin")
+            return own
+        # Nothing can be posted to the origin 'null', which is nobody's own.
+        origin = asked if asked == "*" else readOrigin(asked)
+        if origin is None:
+            raise BadRequest(
+                f"origin is {asked[:64]!r}, where scheme://host, perhaps with :port, and '*' are "
+                "allowed"
+            )
+        isAllowed = origins.verdict(origin, host, head.isSecure).isAllowed
+        if not (origins.allowsAll if origin == "*" else isAllowed):
+            raise Forbidden(
+                f"the origin {asked[:64]!r} is not allowed: only the server's own are, which "
+                "--public-url adds to, and those of --allow-origin"
+            )
+        return origin

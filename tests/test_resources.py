@@ -1,0 +1,110 @@
+"""
+Tests of L{comet.resources}: what is at which URL.
+"""
+
+from __future__ import annotations
+
+from twisted.web.resource import Resource
+
+from comet.resources import CometResource
+from comet.transports.channel import ChannelResource
+from comet.transports.exchange import Exchange
+from tests.transports.case import COMMON, HubTestCase, get, post, readResponse
+
+
+class TreeTests(HubTestCase):
+    """
+    The tree, at the root and elsewhere.
+    """
+
+    def test_notFound(self) -> None:
+        """
+        Where nothing is, this is said as every error is, for every method.
+        """
+        for path in ("/", "/nowhere", "/channel/a", "/health/x", "/socket/x", "//channels/a"):
+            self.assertProblem(self.ask(get(path)), 404, "notFound")
+        self.assertProblem(self.ask(post("/nowhere", b"x")), 404, "notFound")
+        self.assertProblem(self.ask(get("/x", method="OPTIONS")), 404, "notFound")
+
+    def test_reflected(self) -> None:
+        """
+        What is told of the path is neither long nor HTML.
+        """
+        response = self.ask(get("/<script>" + "a" * 10000))
+        self.assertProblem(response, 404, "notFound")
+        self.assertLess(len(response.body), 300)
+        self.assertEqual(response.header("X-Content-Type-Options"), "nosniff")
+
+    def test_health(self) -> None:
+        """
+        Ready, until the server goes down.
+        """
+        response = self.ask(get("/health"))
+        self.assertEqual((response.status, response.json), (200, {"ready": True}))
+        for name, values in COMMON.items():
+            self.assertEqual(response.headers[name], values)
+        self.assertEqual(self.ask(get("/health", method="HEAD")).status, 200)
+        self.hub.drain(1)
+        response = self.ask(get("/health"))
+        self.assertEqual((response.status, response.json), (503, {"ready": False}))
+
+    def test_unavailable(self) -> None:
+        """
+        Not ready while the bus is not.
+        """
+        self.patch(self.bus, "isAvailable", False)
+        self.assertEqual(self.ask(get("/health")).status, 503)
+
+    def test_below(self) -> None:
+        """
+        Below a path everything is as at the root; the path itself is nothing.
+        """
+        root = Resource()
+        root.putChild(b"push", CometResource(self.hub))
+        for site in (self.makeSite(root), self.makePlainSite(root)):
+            self.assertEqual(self.ask(post("/push/channels/a/b", b"x"), site).status, 201)
+            response = self.ask(get("/push/channels/a/b?transport=poll&since=-1"), site)
+            self.assertEqual(response.json["messages"][0]["channel"], "a/b")
+            self.assertEqual(self.ask(get("/push/health"), site).status, 200)
+            for path in ("/push", "/push/", "/push/x"):
+                self.assertProblem(self.ask(get(path), site), 404, "notFound")
+
+    def test_twice(self) -> None:
+        """
+        Two trees over one hub are two doors to the same channels.
+        """
+        root = Resource()
+        root.putChild(b"one", CometResource(self.hub))
+        root.putChild(b"two", CometResource(self.hub))
+        site = self.makeSite(root)
+        wire = self.connect(site)
+        wire.send(get("/two/channels/a"))
+        self.ask(post("/one/channels/a", b"x"), site)
+        self.assertEqual(readResponse(wire.take()).json["messages"][0]["data"], "x")
+
+    def test_replaced(self) -> None:
+        """
+        One part is replaced by an application's own.
+        """
+
+        class Mine(ChannelResource):
+            def names(self, exchange: Exchange) -> tuple[str, ...]:
+                return tuple("mine/" + name for name in exchange.names)
+
+        tree = CometResource(self.hub)
+        tree.putChild(b"channels", Mine(self.hub))
+        site = self.makeSite(tree)
+        self.assertEqual(
+            list(self.ask(post("/channels/a", b"x"), site).json["channels"]), ["mine/a"]
+        )
+        response = self.ask(get("/channels/a?transport=poll&since=-1"), site)
+        self.assertEqual(response.json["messages"][0]["channel"], "mine/a")
+
+    def test_host(self) -> None:
+        """
+        The host is checked everywhere.
+        """
+        for path in ("/", "/health", "/publish", "/socket", "/channels/a", "/x"):
+            wire = self.connect()
+            wire.send(f"GET {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode())
+            self.assertProblem(readResponse(wire.take()), 421, "wrongHost")

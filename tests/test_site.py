@@ -1,0 +1,230 @@
+"""
+Tests of L{comet.site}: the bounds of what is taken in.
+"""
+
+from __future__ import annotations
+
+import base64
+import tracemalloc
+from io import StringIO
+
+from comet.site import IDLE, PATIENCE
+from tests.transports.case import AUTH, KEY, HubTestCase, get, post, readResponse
+
+HEAD = b"POST /channels/open/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: a/b\r\n"
+
+
+def chunked(body: bytes, size: int) -> bytes:
+    """
+    A body in chunks.
+    """
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
+
+
+class BodyTests(HubTestCase):
+    """
+    How much of a body is taken.
+    """
+
+    @property
+    def most(self) -> int:
+        """
+        How many bytes are taken.
+        """
+        return self.site.maxBody
+
+    def test_anySplit(self) -> None:
+        """
+        A body arrives whole, however it is cut, in chunks and with a length.
+        """
+        body = bytes(range(256))
+        for request in (
+            HEAD + b"Content-Length: 256\r\n\r\n" + body,
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(body, 100),
+        ):
+            for size in (1, 2, 3, 7, 50, 300):
+                wire = self.connect()
+                wire.sendIn(size, request)
+                self.turn()
+                self.assertEqual(readResponse(wire.take()).status, 201)
+                held = self.ask(get("/channels/open/a?transport=poll&since=-1"))
+                data = base64.b64decode(held.json["messages"][0]["data"])
+                self.assertEqual(data, body)
+
+    def test_tooLarge(self) -> None:
+        """
+        A body that is too large is thrown away as it comes, and the client is
+        told; the connection serves on.
+        """
+        size = self.most + 1
+        body = b"x" * size
+        for request in (
+            HEAD + b"Content-Length: %d\r\n\r\n" % size + body,
+            HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunked(body, 5000),
+        ):
+            wire = self.connect()
+            wire.sendIn(30000, request + get("/health"))
+            response = readResponse(wire.take())
+            self.assertProblem(response, 413, "tooLarge")
+            self.assertEqual(readResponse(response.rest).json, {"ready": True})
+
+    def test_largest(self) -> None:
+        """
+        One of just the size is not too large for what is at most taken.
+        """
+        line = b'{"channel":"open/a","data":""}\n'
+        body = line + b" " * (self.most - len(line) - 1) + b"\n"
+        request = post("/publish", body, "Content-Type: application/x-ndjson")
+        self.assertEqual(self.ask(request).status, 201)
+
+    def test_memory(self) -> None:
+        """
+        Nothing of what is thrown away is kept.
+        """
+        wire = self.connect()
+        wire.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        piece = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+        count = self.most * (PATIENCE - 1) // 0x8000
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for _ in range(count):
+            wire.send(piece)
+        kept, _ = tracemalloc.get_traced_memory()
+        self.assertLess(kept, 2 * self.most)
+        self.assertGreater(count * 0x8000, 10 * self.most)
+
+    def test_endless(self) -> None:
+        """
+        A body that does not end is told so, and cut off.
+        """
+        wire = self.connect()
+        wire.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        piece = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
+        for _ in range(self.most * PATIENCE // 0x8000 + 2):
+            wire.send(piece)
+        self.assertFalse(wire.isOpen)
+        response = readResponse(wire.take())
+        self.assertProblem(response, 413, "tooLarge")
+        self.assertEqual((response.header("Connection"), response.rest), ("close", b""))
+
+    def test_hugeLength(self) -> None:
+        """
+        So is one that is announced to be as large, before it comes.
+        """
+        wire = self.connect()
+        wire.send(HEAD + b"Content-Length: 99999999999\r\n\r\n" + b"x" * 100)
+        response = readResponse(wire.take())
+        self.assertProblem(response, 413, "tooLarge")
+        self.assertEqual(response.rest, b"")
+        self.assertFalse(wire.isOpen)
+
+    def test_continue(self) -> None:
+        """
+        A client that asks first is told to go on.
+        """
+        wire = self.connect()
+        wire.send(HEAD + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+        self.assertEqual(wire.take(), b"HTTP/1.1 100 Continue\r\n\r\n")
+        wire.send(b"hello")
+        self.turn()
+        self.assertEqual(readResponse(wire.take()).status, 201)
+
+    def test_doNotContinue(self) -> None:
+        """
+        Or that it is too large, which is the end: nobody knows whether it
+        would send the body nevertheless.
+        """
+        wire = self.connect()
+        head = HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (self.most + 1)
+        wire.send(head + b"x" * (self.most + 1))
+        response = readResponse(wire.take())
+        self.assertProblem(response, 413, "tooLarge")
+        self.assertEqual((response.header("Connection"), response.rest), ("close", b""))
+        self.assertFalse(wire.isOpen)
+
+    def test_answeredOnce(self) -> None:
+        """
+        A client that is told early is not told again, also where its
+        connection takes time to close.
+        """
+        wire = self.connect()
+        self.patch(wire.transport, "loseConnection", lambda: None)
+        head = HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (self.most + 1)
+        wire.send(head, b"x" * (self.most + 1), get("/health"))
+        self.assertEqual(wire.take().count(b"HTTP/1.1"), 1)
+
+    def test_plainSite(self) -> None:
+        """
+        On an application's own site a body that is too large is refused,
+        though only after it has come.
+        """
+        site = self.makePlainSite(self.site.resource)
+        request = post("/channels/open/a", b"x" * (self.most + 1))
+        self.assertProblem(self.ask(request, site), 413, "tooLarge")
+
+    def test_ignored(self) -> None:
+        """
+        A body that nobody asked for does no harm.
+        """
+        request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
+        wire = self.connect()
+        wire.send(request + get("/health"))
+        response = readResponse(wire.take())
+        self.assertEqual(readResponse(response.rest).json, {"ready": True})
+
+    def test_leavesInBody(self) -> None:
+        """
+        A client that leaves in the middle of its body is forgotten.
+        """
+        wire = self.connect()
+        wire.send(HEAD + AUTH + b"Content-Length: 100\r\n\r\nabc")
+        wire.leave()
+        self.assertNothingLeft()
+
+
+class SiteTests(HubTestCase):
+    """
+    The rest of the site.
+    """
+
+    def test_idle(self) -> None:
+        """
+        A connection without a request is closed after a while, one with a
+        hold is not.
+        """
+        idle, held = self.connect(), self.connect()
+        held.send(get("/channels/a?wait=300"))
+        self.turn(IDLE + 1)
+        self.assertFalse(idle.isOpen)
+        self.assertTrue(held.isOpen)
+
+    def test_form(self) -> None:
+        """
+        A form's fields are no parameters.
+        """
+        kind = "Content-Type: application/x-www-form-urlencoded"
+        response = self.ask(post("/channels/a", b"transport=poll", kind))
+        self.assertEqual(response.status, 201)
+        response = self.ask(get("/channels/a?transport=poll&since=-1"))
+        self.assertEqual(response.json["messages"][0]["data"], "transport=poll")
+
+    def test_absolute(self) -> None:
+        """
+        The whole URL may stand where the path does; it tells the host then.
+        """
+        self.publish("a", 1)
+        path = "http://localhost/channels/a?transport=poll&since=-1"
+        self.assertEqual(self.ask(get(path)).json["messages"][0]["data"], 1)
+        self.assertProblem(self.ask(get("HTTPS://127.0.0.1")), 404, "notFound")
+        self.assertProblem(self.ask(get("http://127.0.0.1?x")), 404, "notFound")
+        self.assertProblem(self.ask(get("http://evil.example/health")), 421, "wrongHost")
+        self.assertProblem(self.ask(get("http:///health")), 421, "wrongHost")
+
+    def test_quiet(self) -> None:
+        """
+        No log is kept of requests, which may carry a key.
+        """
+        self.site.logFile = StringIO()
+        self.ask(get(f"/health?{KEY}"))
+        self.assertEqual(self.site.logFile.getvalue(), "")

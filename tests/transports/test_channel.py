@@ -1,0 +1,310 @@
+"""
+Tests of L{comet.transports.channel}: publishing, the cursor of now, forgetting.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from comet.errors import Unknown
+from tests.transports.case import (
+    AUTH,
+    COMMON,
+    KEY,
+    HubTestCase,
+    Response,
+    cursors,
+    get,
+    post,
+    readResponse,
+    request,
+)
+
+BEARER = f"Authorization: Bearer {KEY}"
+
+
+def noting(order: list[str], name: str, write: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """
+    Note who is written to.
+    """
+
+    def note(data: bytes) -> None:
+        order.append(name)
+        write(data)
+
+    return note
+
+
+class PublishTests(HubTestCase):
+    """
+    C{POST} and C{PUT} to a channel.
+    """
+
+    def held(self, path: str) -> list[Any]:
+        """
+        What is held of some channels.
+        """
+        response = self.ask(get(f"/channels/{path}?transport=poll&since=earliest"))
+        messages: list[Any] = response.json["messages"]
+        return messages
+
+    def test_stored(self) -> None:
+        """
+        The answer tells the cursor in each channel, and the last of them.
+        """
+        for method in ("POST", "PUT"):
+            raw = request(method, "/channels/a,b", BEARER, body=b"hello")
+            response = self.ask(raw)
+            self.assertEqual(response.status, 201)
+            self.assertEqual(response.header("Content-Type"), "application/json")
+            self.assertEqual(list(response.json["channels"]), ["a", "b"])
+            self.assertEqual(response.json["cursor"], str(self.hub.head))
+            self.assertEqual(response.json["channels"]["b"], str(self.hub.head))
+        self.assertEqual([m["channel"] for m in self.held("a,b")], ["a", "b"] * 2)
+
+    def test_types(self) -> None:
+        """
+        JSON is a value, text a string, anything else bytes.
+        """
+        for contentType, body, data in (
+            ("application/json", b'{"a": [1, null]}', {"a": [1, None]}),
+            ("text/plain; charset=utf-8", "grüße".encode(), "grüße"),
+            ("application/x-www-form-urlencoded", b"a=1&b=2", "a=1&b=2"),
+            ("", b"", ""),
+        ):
+            more = [f"Content-Type: {contentType}"] if contentType else []
+            self.assertEqual(self.ask(post("/channels/a", body, *more)).status, 201)
+            self.assertEqual(self.held("a")[-1]["data"], data)
+        raw = bytes(range(256))
+        self.ask(post("/channels/a", raw, "Content-Type: image/png"))
+        held = self.held("a")[-1]
+        self.assertEqual((held["encoding"], base64.b64decode(held["data"])), ("base64", raw))
+
+    def test_forms(self) -> None:
+        """
+        A form is published as the bytes that it is, also where it is not a
+        form at all.
+        """
+        kind = "Content-Type: multipart/form-data"
+        for parameter in ("; boundary=x", "", "; boundary="):
+            for body in (b"--x\r\nnonsense", b"\xff\xfe", b"--x--\r\n"):
+                response = self.ask(post("/channels/a", body, kind + parameter))
+                self.assertEqual(response.status, 201)
+                self.assertEqual(base64.b64decode(self.held("a")[-1]["data"]), body)
+
+    def test_event(self) -> None:
+        """
+        The event is named in a header.
+        """
+        self.ask(post("/channels/a", b"x", "Comet-Event: grüße"))
+        self.assertEqual(self.held("a")[-1]["event"], "grüße")
+        response = self.ask(post("/channels/a", b"x", "Comet-Event: $x"))
+        self.assertProblem(response, 400, "badMessage")
+
+    def test_idempotent(self) -> None:
+        """
+        A key that comes again publishes nothing more; with another body it is
+        refused.
+        """
+        key = "Idempotency-Key: k1"
+        first = self.ask(post("/channels/a", b"x", key))
+        again = self.ask(post("/channels/a", b"x", key))
+        self.assertEqual((again.status, again.json), (201, first.json))
+        self.assertEqual(len(self.held("a")), 1)
+        self.assertProblem(self.ask(post("/channels/a", b"y", key)), 422, "keyReused")
+
+    def test_rights(self) -> None:
+        """
+        Only the key's holder publishes, except where it is open; nobody
+        publishes to what is the server's own.
+        """
+        self.assertProblem(self.ask(request("POST", "/channels/a", body=b"")), 401, "unauthorized")
+        self.assertEqual(self.ask(request("POST", "/channels/open/a", body=b"")).status, 201)
+        self.assertProblem(self.ask(post("/channels/$stats", b"")), 403, "forbidden")
+
+    def test_names(self) -> None:
+        """
+        What no channel can be, and patterns, are not published to.
+        """
+        for name in ("", "a//b", "a,,b", "*", "news/**", "a%2Fb", "a%2Cb", "%ff", ".", "a/.."):
+            response = self.ask(post(f"/channels/{name}", b"x"))
+            self.assertProblem(response, 400, "badChannel")
+        self.assertEqual(self.ask(post("/channels/a%20b/%c3%bc", b"x")).status, 201)
+        self.assertEqual(self.held("a%20b/%C3%BC")[0]["channel"], "a b/ü")
+
+    def test_badBody(self) -> None:
+        """
+        What is not of the type that it says is refused.
+        """
+        for kind, body in (("application/json", b"{"), ("text/plain", b"\xff")):
+            response = self.ask(post("/channels/a", body, f"Content-Type: {kind}"))
+            self.assertProblem(response, 400, "badMessage")
+        self.assertProblem(self.ask(post("/channels/a", b"x" * 2000)), 413, "tooLarge")
+
+    def test_readersFirst(self) -> None:
+        """
+        The publisher is answered once the message was written to the readers.
+        """
+        reader, publisher = self.connect(), self.connect()
+        reader.send(get("/channels/a"))
+        publisher.send(post("/channels/a", b"x"))
+        self.assertEqual((reader.take(), publisher.take()), (b"", b""))
+        order: list[str] = []
+        for wire, name in ((publisher, "publisher"), (reader, "reader")):
+            self.patch(wire.transport, "write", noting(order, name, wire.transport.write))
+        self.turn()
+        self.assertEqual(list(dict.fromkeys(order)), ["reader", "publisher"])
+        self.assertEqual(readResponse(publisher.take()).status, 201)
+
+    def test_unknown(self) -> None:
+        """
+        Where it cannot be known whether it was stored, the publisher is told.
+        """
+        asked: list[Deferred[Any]] = []
+
+        def publish(publications: object) -> Deferred[Any]:
+            asked.append(Deferred())
+            return asked[-1]
+
+        self.patch(self.bus, "publish", publish)
+        wire, gone = self.connect(), self.connect()
+        wire.send(post("/channels/a", b"x"))
+        gone.send(post("/channels/a", b"x"))
+        gone.leave()
+        for stored in asked:
+            stored.errback(Unknown("the link to the bus broke"))
+        self.assertProblem(readResponse(wire.take()), 504, "unknown")
+
+    def test_draining(self) -> None:
+        """
+        While the server goes down nothing new is published.
+        """
+        self.hub.drain(10)
+        self.assertProblem(self.ask(post("/channels/a", b"x")), 503, "unavailable")
+
+
+class BatchTests(HubTestCase):
+    """
+    C{POST /publish}.
+    """
+
+    def batch(self, *lines: Any, kind: str = "application/x-ndjson") -> Response:
+        """
+        Publish some lines.
+        """
+        body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        return self.ask(post("/publish", body, f"Content-Type: {kind}"))
+
+    def test_stored(self) -> None:
+        """
+        Each line has its cursor.
+        """
+        response = self.batch({"channel": "a", "data": 1}, {"channel": "b", "data": None})
+        self.assertEqual(response.status, 201)
+        self.assertEqual(response.json["cursor"], response.json["cursors"][-1])
+        held = self.ask(get("/channels/a,b?transport=poll&since=earliest")).json["messages"]
+        self.assertEqual(cursors(held), response.json["cursors"])
+
+    def test_allOrNothing(self) -> None:
+        """
+        A bad line anywhere, and nothing is published.
+        """
+        good = {"channel": "a", "data": 1}
+        for bad, status in (
+            ({"channel": "*", "data": 1}, 400),
+            ({"channel": "$stats", "data": 1}, 403),
+            ([], 400),
+        ):
+            self.assertEqual(self.batch(good, bad).status, status)
+        self.assertProblem(self.batch(good, kind="text/plain"), 400, "badRequest")
+        self.assertEqual(self.hub.head.position, 0)
+
+    def test_anonymous(self) -> None:
+        """
+        Without the key only open channels are published to.
+        """
+        body = b'{"channel":"open/a","data":1}\n'
+        kind = "Content-Type: application/x-ndjson"
+        self.assertEqual(self.ask(request("POST", "/publish", kind, body=body)).status, 201)
+        closed = body.replace(b"open", b"shut")
+        response = self.ask(request("POST", "/publish", kind, body=closed))
+        self.assertProblem(response, 401, "unauthorized")
+
+    def test_path(self) -> None:
+        """
+        There is nothing below it.
+        """
+        self.assertProblem(self.ask(post("/publish/news", b"")), 404, "notFound")
+
+
+class OtherMethodsTests(HubTestCase):
+    """
+    C{HEAD}, C{DELETE}, and choosing a transport.
+    """
+
+    def test_head(self) -> None:
+        """
+        C{HEAD} tells the cursor of now, without a body.
+        """
+        self.publish("news", 1)
+        wire = self.connect()
+        wire.send(get("/channels/news", method="HEAD") + get("/health"))
+        response = readResponse(wire.take(), isHead=True)
+        self.assertEqual((response.status, response.header("ETag")), (200, f'"{self.hub.head}"'))
+        for name, values in COMMON.items():
+            self.assertEqual(response.headers[name], values)
+        self.assertEqual(readResponse(response.rest).json, {"ready": True})
+
+    def test_delete(self) -> None:
+        """
+        What is held is forgotten, and whoever comes from before has a gap.
+        """
+        start = str(self.hub.head)
+        self.publish("a", 1)
+        response = self.ask(request("DELETE", "/channels/a", BEARER))
+        self.assertEqual((response.status, response.rest), (204, b""))
+        self.assertEqual(response.header("Content-Type"), None)
+        gap = self.ask(get(f"/channels/a?transport=poll&since={start}")).json
+        self.assertEqual((gap["gap"], gap["messages"]), (["a"], []))
+
+    def test_deleteRefused(self) -> None:
+        """
+        Only the key's holder may, and only whole channels.
+        """
+        response = self.ask(request("DELETE", "/channels/open/a"))
+        self.assertProblem(response, 401, "unauthorized")
+        response = self.ask(request("DELETE", "/channels/*", BEARER))
+        self.assertProblem(response, 400, "badChannel")
+        response = self.ask(request("DELETE", "/channels/$stats", BEARER))
+        self.assertProblem(response, 403, "forbidden")
+
+    def test_transports(self) -> None:
+        """
+        The parameter names the transport, else what is accepted does.
+        """
+        for query, accept, kind in (
+            ("transport=sse", "application/json", "text/event-stream"),
+            ("transport=stream", "text/event-stream", "application/x-ndjson"),
+            ("", "text/event-stream", "text/event-stream"),
+            ("", "application/x-ndjson", "application/x-ndjson"),
+            ("wait=0", "*/*", "application/json"),
+            ("transport=poll", "text/html", "application/json"),
+        ):
+            wire = self.connect()
+            wire.send(get(f"/channels/a?{query}", f"Accept: {accept}"))
+            self.assertIn(f"Content-Type: {kind}\r\n".encode(), wire.take())
+        response = self.ask(get("/channels/a?transport=pigeon"))
+        self.assertProblem(response, 400, "badRequest")
+
+    def test_keyInAnyCase(self) -> None:
+        """
+        The scheme of the key is in any case.
+        """
+        raw = b"PUT /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+        raw += AUTH.replace(b"Bearer", b"bEARER") + b"\r\n"
+        self.assertEqual(self.ask(raw).status, 201)

@@ -1,0 +1,421 @@
+"""
+Tests of L{comet.transports.endless}: what all endless answers share.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+from weakref import ref
+
+from twisted.internet.defer import Deferred
+from twisted.web.http import HTTPChannel
+from twisted.web.server import Request
+from twisted.web.test.requesthelper import DummyChannel
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from comet.answers import ENDLESS
+from comet.fanout.kinds import LAST_WORDS, STALLED
+from comet.interfaces import ISink, ISinkOwner
+from comet.site import BoundedRequest
+from comet.transports.endless import RequestSink
+from comet.transports.exchange import Exchange
+from comet.transports.sse import EventSourceResource
+from tests.framing.readers import ChunkReader, EventReader, LinesReader
+from tests.transports.case import HubTestCase, get, readHead, readResponse
+from tests.transports.wire import Wire
+
+
+class EndlessTests(HubTestCase):
+    """
+    An answer that does not end, here that of C{stream}.
+    """
+
+    def open(self, query: str = "", *headers: str, version: str = "1.1") -> Wire:
+        """
+        Begin to read.
+        """
+        wire = self.connect()
+        wire.send(get(f"/channels/news?transport=stream&{query}", *headers, version=version))
+        return wire
+
+    def read(self, wire: Wire) -> list[Any]:
+        """
+        What has come since the head.
+        """
+        lines, chunks = LinesReader(), ChunkReader()
+        chunks.feed(wire.take())
+        lines.feed(chunks.body)
+        self.assertEqual(lines.rest, b"")
+        return lines.values
+
+    def test_head(self) -> None:
+        """
+        The head has what an answer has that no proxy may hold back, and says
+        that the connection is used up.
+        """
+        wire = self.open()
+        response = readHead(wire.take())
+        self.assertEqual(response.status, 200)
+        for name, value in ENDLESS:
+            self.assertEqual(response.header(name.decode()), value.decode())
+        self.assertEqual(response.header("Content-Type"), "application/x-ndjson")
+        self.assertEqual(response.header("Transfer-Encoding"), "chunked")
+        self.assertEqual(response.header("Connection"), "close")
+        self.assertEqual(response.header("Content-Length"), None)
+        self.assertRegex(response.header("Date") or "", r"^\w{3}, \d\d \w{3} \d{4} .* GMT$")
+
+    def test_anySplit(self) -> None:
+        """
+        The answer does not depend on how TCP cuts the request.
+        """
+        self.publish("news", 1)
+        request = get("/channels/news?transport=stream&since=-1", "Accept: */*")
+        answers = set()
+        for size in range(1, len(request)):
+            wire = self.connect()
+            wire.sendIn(size, request)
+            answers.add(wire.take())
+        self.assertEqual(len(answers), 1)
+
+    def test_oneWrite(self) -> None:
+        """
+        The head goes out together with where the reader stands, and what was
+        published in one turn in one chunk.
+        """
+        wire = self.open()
+        body = readHead(wire.take()).body
+        self.assertEqual(body.count(b"\r\n"), 2)
+        self.publish("news", 1, 2, 3)
+        chunks = ChunkReader()
+        chunks.feed(wire.take())
+        self.assertEqual(len(chunks.sizes), 1)
+
+    def test_http10(self) -> None:
+        """
+        To a client of HTTP/1.0 it is not chunked, and ends with the
+        connection.
+        """
+        wire = self.open(version="1.0")
+        response = readHead(wire.take())
+        self.assertEqual(response.header("Transfer-Encoding"), None)
+        self.publish("news", "hello")
+        self.hub.drain(10)
+        lines = LinesReader()
+        lines.feed(response.body + wire.take())
+        self.assertEqual([list(value) for value in lines.values][-1], ["cursor", "close"])
+        self.assertEqual(lines.values[1]["data"], "hello")
+        self.assertFalse(wire.isOpen)
+
+    def test_heartbeat(self) -> None:
+        """
+        After so many seconds of silence it says where the reader stands.
+        """
+        wire = self.open()
+        wire.take()
+        self.turn(24.8)
+        self.assertEqual(wire.take(), b"")
+        self.publish("other", 1)
+        self.turn(0.4)
+        self.assertEqual(self.read(wire), [{"cursor": str(self.hub.head)}])
+        self.turn(20)
+        self.publish("news", 1)
+        wire.take()
+        self.turn(20)
+        self.assertEqual(wire.take(), b"")
+        self.turn(6)
+        self.assertEqual(self.read(wire), [{"cursor": str(self.hub.head)}])
+
+    def test_leaves(self) -> None:
+        """
+        A client that leaves is forgotten.
+        """
+        wire = self.open()
+        self.assertEqual(len(self.hub.fanout.readers), 1)
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_sends(self) -> None:
+        """
+        What the client still sends is thrown away, however much it is, and
+        nothing answers it; its leaving is noticed.
+        """
+        for packets in (1, 100):
+            wire = self.open()
+            wire.take()
+            wire.send(*[get("/health") * 100] * packets)
+            self.assertEqual(wire.take(), b"")
+            self.assertTrue(wire.transport.isReading)
+            wire.leave()
+        self.assertNothingLeft()
+
+    def test_sendsTogether(self) -> None:
+        """
+        So is what comes together with the request.
+        """
+        wire = self.connect()
+        wire.send(get("/channels/news?transport=stream") + b"x" * 60000)
+        self.assertEqual(readHead(wire.take()).status, 200)
+        self.assertTrue(wire.transport.isReading)
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_afterOthers(self) -> None:
+        """
+        A connection that has served other requests, and one that has a hold
+        before it, may end in an endless answer.
+        """
+        wire = self.connect()
+        wire.send(get("/health") + get("/channels/a") + get("/channels/b?transport=stream"))
+        first = readResponse(wire.take())
+        self.assertEqual((first.json, first.rest), ({"ready": True}, b""))
+        self.publish("a", 1)
+        second = readResponse(wire.take())
+        self.assertEqual(readHead(second.rest).header("Content-Type"), "application/x-ndjson")
+        self.publish("b", 2)
+        self.assertEqual([v["data"] for v in self.read(wire)], [2])
+        self.turn(100)
+        self.assertTrue(wire.isOpen)
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_slow(self) -> None:
+        """
+        For a client that does not read nothing is kept but what was written
+        already; when it reads again it gets everything, once, in order.
+        """
+        wire = self.open()
+        wire.take()
+        wire.transport.isStuck = True
+        known = []
+        for _ in range(500):
+            known += self.publish("news", "x" * 900)
+        self.assertLess(len(wire.transport.unsent), 256 * 1024)
+        wire.transport.isStuck = False
+        for _ in range(10):
+            self.turn()
+        values = self.read(wire)
+        self.assertEqual([value["cursor"] for value in values], known)
+
+    def test_stalled(self) -> None:
+        """
+        A client that takes nothing for long is cut off.
+        """
+        wire = self.open()
+        wire.take()
+        wire.transport.isStuck = True
+        for _ in range(100):
+            self.publish("news", "x" * 900)
+        for _ in range(int(STALLED // 25) + 2):
+            self.turn(25)
+        self.assertFalse(wire.isOpen)
+        self.assertNothingLeft()
+
+    def test_draining(self) -> None:
+        """
+        When the server goes down the answer is ended as HTTP ends it, and who
+        does not take that is cut off.
+        """
+        wire, stuck = self.open(), self.open()
+        wire.take()
+        stuck.transport.isStuck = True
+        done = self.hub.drain(20)
+        chunks, lines = ChunkReader(), LinesReader()
+        chunks.feed(wire.take())
+        self.assertTrue(chunks.ended)
+        lines.feed(chunks.body)
+        (value,) = lines.values
+        self.assertEqual(
+            (value["cursor"], value["close"]["code"]), (str(self.hub.head), "draining")
+        )
+        self.assertFalse(wire.isOpen)
+        self.assertNoResult(done)
+        self.assertTrue(stuck.isOpen)
+        self.turn(LAST_WORDS + 0.2)
+        self.assertFalse(stuck.isOpen)
+        self.successResultOf(done)
+        self.assertNothingLeft()
+
+    def test_error(self) -> None:
+        """
+        An error before the head is told as an error, and the connection
+        serves on.
+        """
+        wire = self.open("since=rubbish")
+        self.assertProblem(readResponse(wire.take()), 400, "badCursor")
+        wire.send(get("/health"))
+        self.assertEqual(readResponse(wire.take()).status, 200)
+        self.hub.drain(10)
+        self.assertProblem(readResponse(self.open().take()), 503, "unavailable")
+
+    def test_errorAfterHead(self) -> None:
+        """
+        An error that comes up only when the request was taken is told in the
+        answer, which ends.
+        """
+        located: Deferred[Any] = Deferred()
+        self.patch(self.bus, "locate", lambda names: located)
+        wire = self.open()
+        self.assertEqual(wire.take(), b"")
+        located.errback(ZeroDivisionError("a secret"))
+        wire.settle()
+        response = readResponse(wire.take())
+        close = LinesReader()
+        close.feed(response.body)
+        self.assertEqual(close.values[0]["close"]["code"], "internal")
+        self.assertNotIn(b"secret", response.body)
+        self.assertFalse(wire.isOpen)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertNothingLeft()
+
+    def test_leavesBeforeHead(self) -> None:
+        """
+        A client that leaves before it is known where it begins is forgotten.
+        """
+        located: Deferred[Any] = Deferred()
+        locate = self.bus.locate
+        self.patch(self.bus, "locate", lambda names: located)
+        wire = self.open()
+        wire.leave()
+        located.callback(self.successResultOf(locate({})))
+        self.assertNothingLeft()
+
+
+class ForgottenTests(HubTestCase):
+    """
+    Once its head is out, nothing of the request is kept.
+    """
+
+    def test_request(self) -> None:
+        """
+        The request and its HTTP are gone at once, without the collector.
+        """
+        kept: list[ref[Any]] = []
+
+        class Watched(BoundedRequest):
+            def __init__(self, channel: HTTPChannel, *args: Any) -> None:
+                super().__init__(channel, *args)
+                kept.extend([ref(self), ref(channel)])
+
+        self.patch(self.site, "requestFactory", Watched)
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for transport in ("stream", "sse"):
+            for more in (b"", b"GET / HTTP"):
+                wire = self.connect()
+                wire.send(get(f"/channels/news?transport={transport}") + more)
+                self.assertEqual(readHead(wire.take()).status, 200)
+        self.assertEqual([each() for each in kept], [None] * 8)
+
+
+class RequestSinkTests(HubTestCase):
+    """
+    Where a request has no connection of its own, Twisted frames the answer.
+    """
+
+    def makeRequest(self) -> Request:
+        """
+        A request of somebody else's kind of channel.
+        """
+        request = Request(DummyChannel(), False, parsePOSTFormSubmission=False)
+        request.site = self.site
+        request.requestHeaders.setRawHeaders(b"Host", [b"localhost"])
+        request.requestHeaders.setRawHeaders(b"Origin", [b"https://friend.example"])
+        request.gotLength(0)
+        request.prepath = []
+        request.method, request.uri = b"GET", b"/a,b"
+        request.clientproto = b"HTTP/2"
+        return request
+
+    def written(self, request: Request) -> bytes:
+        """
+        What was written to it.
+        """
+        channel: Any = request.channel
+        written: bytes = channel.transport.written.getvalue()
+        return written
+
+    def test_reader(self) -> None:
+        """
+        It is written to, and finished, by way of the request.
+        """
+        request = self.makeRequest()
+        request.addCookie(b"a", b"b")
+        request.responseHeaders.addRawHeader(b"Link", b"<x>")
+        request.responseHeaders.addRawHeader(b"Link", b"<y>")
+        channel: Any = request.channel
+        EventSourceResource(self.hub).render(request)
+        self.publish("b", "hello")
+        response = readHead(self.written(request).replace(b"HTTP/2 ", b"HTTP/1.1 "))
+        self.assertEqual(response.header("Content-Type"), "text/event-stream")
+        self.assertEqual(response.headers["link"], ["<x>", "<y>"])
+        self.assertEqual(response.headers["set-cookie"], ["a=b"])
+        allow = response.header("Access-Control-Allow-Origin")
+        self.assertEqual(allow, "https://friend.example")
+        self.assertNotIn("transfer-encoding", response.headers)
+        self.hub.drain(1)
+        events = EventReader()
+        written = channel.transport.written.getvalue()
+        events.feed(written.partition(b"\r\n\r\n")[2])
+        self.assertEqual([event.type for event in events.events], ["b", "$close"])
+        self.assertNothingLeft()
+
+    def test_lost(self) -> None:
+        """
+        When the request ends, so does the reader.
+        """
+        request = self.makeRequest()
+        EventSourceResource(self.hub).render(request)
+        self.assertEqual(len(self.hub.fanout.readers), 1)
+        request.connectionLost(ZeroDivisionError())
+        self.assertNothingLeft()
+
+    def test_flow(self) -> None:
+        """
+        It is behind while its producer is paused, and says once that it is
+        ready; what is written after the end goes nowhere.
+        """
+        told = []
+
+        @implementer(ISinkOwner)
+        class Owner:
+            def sinkReady(self) -> None:
+                told.append("ready")
+
+            def sinkLost(self) -> None:
+                told.append("lost")
+
+        request = self.makeRequest()
+        channel: Any = request.channel
+        exchange = Exchange(self.hub, request)
+        sink = RequestSink(exchange, ())
+        verifyObject(ISink, sink)
+        sink.resumeProducing()
+        sink.attach(Owner())
+        self.assertTrue(sink.write(b"a"))
+        sink.pauseProducing()
+        self.assertFalse(sink.write(b"b"))
+        sink.resumeProducing()
+        sink.resumeProducing()
+        self.assertEqual(told, ["ready"])
+        sink.stopProducing()
+        sink.finish()
+        sink.finish()
+        sink.abort()
+        sink.write(b"c")
+        self.assertEqual(told, ["ready", "lost"])
+        self.assertTrue(channel.transport.written.getvalue().endswith(b"ab"))
+
+    def test_abort(self) -> None:
+        """
+        To abort it loses the connection of the request alone.
+        """
+        request = self.makeRequest()
+        sink = RequestSink(Exchange(self.hub, request), ())
+        lost = []
+        self.patch(request, "loseConnection", lambda: lost.append(True))
+        sink.abort()
+        sink.abort()
+        self.assertEqual(lost, [True])

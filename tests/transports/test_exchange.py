@@ -1,0 +1,364 @@
+"""
+Tests of L{comet.transports.exchange}: what is the same for every request.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.web.resource import EncodingResourceWrapper, Resource
+from twisted.web.server import GzipEncoderFactory, Request
+
+from comet.answers import Answer
+from comet.clients import KEY_HOLDER, Client
+from comet.errors import CometError, Unauthorized
+from comet.transports.channel import ChannelResource
+from comet.transports.exchange import Exchange, HubResource
+from comet.transports.poll import PollResource
+from comet.transports.stream import StreamResource
+from tests.transports.case import COMMON, HubTestCase, get, post, readHead, readResponse, request
+from tests.transports.frames import UPGRADE, text
+from tests.transports.wire import Wire
+
+OWN = "Origin: http://localhost"
+FRIEND = "Origin: https://friend.example"
+STRANGER = "Origin: https://stranger.example"
+
+
+class Dressed(Resource):
+    """
+    An application that sets headers and a cookie of its own before what it
+    serves is asked.
+    """
+
+    def __init__(self, inner: Resource, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__()
+        self.inner = inner
+        self.headers = headers
+
+    def getChildWithDefault(self, path: bytes, request: Request) -> Any:
+        """
+        Dress the answer, and go on.
+        """
+        for name, value in self.headers:
+            request.responseHeaders.addRawHeader(name, value)
+        request.addCookie(b"session", b"of-the-application")
+        return self.inner.getChildWithDefault(path, request)
+
+
+class CheckTests(HubTestCase):
+    """
+    What is checked of every request.
+    """
+
+    def test_host(self) -> None:
+        """
+        A request for a host that is not this server's is refused, and the
+        detail names the option that would allow it.
+        """
+        wire = self.connect()
+        wire.send(b"GET /channels/news?wait=0 HTTP/1.1\r\nHost: evil.example\r\n\r\n")
+        response = readResponse(wire.take())
+        self.assertProblem(response, 421, "wrongHost")
+        self.assertIn("--public-url", response.json["detail"])
+
+    def test_hostMissing(self) -> None:
+        """
+        HTTP/1.1 demands a Host, HTTP/1.0 does not.
+        """
+        wire = self.connect()
+        wire.send(b"GET /health HTTP/1.1\r\n\r\n")
+        self.assertProblem(readResponse(wire.take()), 400, "badRequest")
+        wire = self.connect()
+        wire.send(b"GET /health HTTP/1.0\r\n\r\n")
+        self.assertEqual(readResponse(wire.take()).status, 200)
+
+    def test_controlCharacters(self) -> None:
+        """
+        A control character in the value of a header is refused.
+        """
+        for byte in (0x01, 0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x1F, 0x7F):
+            wire = self.connect()
+            wire.send(get("/channels/news?wait=0", f"X-A: foo{chr(byte)}X-B: bar"))
+            self.assertProblem(readResponse(wire.take()), 400, "badRequest")
+
+    def test_credential(self) -> None:
+        """
+        Who shows a bad key is refused, also where none is needed.
+        """
+        response = self.ask(get("/channels/news?wait=0", "Authorization: Bearer wrong"))
+        self.assertProblem(response, 401, "unauthorized")
+        self.assertEqual(response.header("WWW-Authenticate"), "Bearer")
+
+    def test_unknownMethod(self) -> None:
+        """
+        A method that is not understood is told which are, also on C{HEAD}.
+        """
+        response = self.ask(get("/channels/news", method="BREW"))
+        self.assertProblem(response, 405, "methodNotAllowed")
+        self.assertEqual(response.header("Allow"), "GET, HEAD, POST, PUT, DELETE, OPTIONS")
+        response = self.ask(get("/publish", method="HEAD"))
+        self.assertEqual(response.status, 405)
+        self.assertEqual(response.header("Allow"), "POST, OPTIONS")
+
+    def test_methodsOfObjects(self) -> None:
+        """
+        No method of HTTP reaches a method of the object that is not meant for
+        it.
+        """
+        for method in ("__init__", "get", "GeT", "OPTION"):
+            self.assertEqual(self.ask(get("/channels/news", method=method)).status, 405)
+
+    def test_fault(self) -> None:
+        """
+        A fault of ours is logged, and nothing of its cause is told.
+        """
+
+        class Faulty(HubResource):
+            def answer_GET(self, exchange: Exchange) -> None:
+                raise ZeroDivisionError("a secret")
+
+        response = self.ask(get("/"), self.makeSite(Faulty(self.hub)))
+        self.assertProblem(response, 500, "internal")
+        self.assertNotIn(b"secret", response.body)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_lateFault(self) -> None:
+        """
+        So is one that comes up only later.
+        """
+        asked: Deferred[None] = Deferred()
+
+        class Faulty(HubResource):
+            def answer_GET(self, exchange: Exchange) -> None:
+                exchange.answerWhen(asked, lambda _: Answer(200, (), b""))
+
+        wire = self.connect(self.makeSite(Faulty(self.hub)))
+        wire.send(get("/"))
+        self.assertEqual(wire.take(), b"")
+        asked.errback(ZeroDivisionError("a secret"))
+        self.assertProblem(readResponse(wire.take()), 500, "internal")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class CORSTests(HubTestCase):
+    """
+    What a page of another origin may do, and see.
+    """
+
+    def test_preflight(self) -> None:
+        """
+        A page that may is told what it may, for a day.
+        """
+        response = self.ask(
+            get(
+                "/channels/news",
+                FRIEND,
+                "Access-Control-Request-Method: POST",
+                method="OPTIONS",
+            )
+        )
+        self.assertEqual((response.status, response.body), (204, b""))
+        allow = response.header("Access-Control-Allow-Origin")
+        self.assertEqual(allow, "https://friend.example")
+        self.assertEqual(response.header("Access-Control-Max-Age"), "86400")
+        self.assertIn("POST", response.header("Access-Control-Allow-Methods") or "")
+        named = (response.header("Access-Control-Allow-Headers") or "").split(", ")
+        for name in ("Authorization", "Comet-Event", "Idempotency-Key", "Last-Event-ID"):
+            self.assertIn(name, named)
+        self.assertEqual(response.header("Allow"), "GET, HEAD, POST, PUT, DELETE, OPTIONS")
+        self.assertEqual(response.header("Content-Type"), None)
+
+    def test_preflightOfStranger(self) -> None:
+        """
+        A page that may not is told nothing.
+        """
+        response = self.ask(get("/channels/news", STRANGER, method="OPTIONS"))
+        self.assertEqual(response.status, 204)
+        self.assertEqual([n for n in response.headers if n.startswith("access-control")], [])
+
+    def test_answers(self) -> None:
+        """
+        A page that may reads the answer and its tag, whether it is good, an
+        error, or not modified; for one that may not there is no header.
+        """
+        head = str(self.hub.head)
+        for path, *more in (
+            ("/channels/news?transport=poll",),
+            ("/channels/a*b",),
+            ("/channels/news?transport=poll", f'If-None-Match: "{head}"'),
+            ("/nowhere",),
+        ):
+            response = self.ask(get(path, FRIEND, *more))
+            allow = response.headers["access-control-allow-origin"]
+            self.assertEqual(allow, ["https://friend.example"])
+            exposed = response.header("Access-Control-Expose-Headers")
+            self.assertEqual(exposed, "ETag, Retry-After")
+            stranger = self.ask(get(path, STRANGER, *more))
+            self.assertNotIn("access-control-allow-origin", stranger.headers)
+
+    def test_writing(self) -> None:
+        """
+        A page that may not cannot publish, nor forget, even with the key; the
+        server's own can.
+        """
+        for method in ("POST", "PUT", "DELETE"):
+            for origin, status in ((STRANGER, 403), ("Origin: null", 403)):
+                raw = request(method, "/channels/open/a", origin, body=b"x")
+                self.assertProblem(self.ask(raw), status, "forbidden")
+        self.assertEqual(self.ask(post("/channels/open/a", b"x", OWN)).status, 201)
+
+
+class OwnHeadersTests(HubTestCase):
+    """
+    What an application sets on Twisted's request reaches the answer, by every
+    way in which an answer is written.
+    """
+
+    def dress(self, *headers: tuple[bytes, bytes]) -> None:
+        """
+        Serve the hub dressed with headers.
+        """
+        inner = Resource()
+        inner.putChild(b"channels", ChannelResource(self.hub))
+        self.site = self.makeSite(Dressed(inner, *headers))
+
+    def answers(self) -> list[dict[str, list[str]]]:
+        """
+        The headers of one answer of each kind.
+        """
+        found = []
+        for path in (
+            "/channels/a?transport=poll",
+            "/channels/a?transport=longpoll&wait=0",
+            "/channels/*b",
+            "/channels/a?transport=sse",
+            "/channels/a?transport=stream",
+        ):
+            wire = self.connect()
+            wire.send(get(path, FRIEND))
+            head, _, _ = wire.take().partition(b"\r\n\r\n")
+            pairs: dict[str, list[str]] = {}
+            for line in head.decode().split("\r\n")[1:]:
+                name, _, value = line.partition(": ")
+                pairs.setdefault(name.lower(), []).append(value)
+            found.append(pairs)
+        return found
+
+    def test_added(self) -> None:
+        """
+        Headers and cookies reach the answer as they are, several of one name,
+        too.
+        """
+        self.dress((b"X-Frame-Options", b"DENY"), (b"Link", b"<a>"), (b"Link", b"<b>"))
+        for headers in self.answers():
+            self.assertEqual(headers["x-frame-options"], ["DENY"])
+            self.assertEqual(headers["link"], ["<a>", "<b>"])
+            self.assertEqual(headers["set-cookie"], ["session=of-the-application"])
+
+    def test_notTwice(self) -> None:
+        """
+        A header that the answer has of its own goes before the application's,
+        which may neither frame the answer nor give it a second type.
+        """
+        self.dress(
+            (b"Cache-Control", b"public"),
+            (b"Content-Type", b"text/html"),
+            (b"ETag", b'"x"'),
+            (b"Access-Control-Allow-Origin", b"*"),
+        )
+        for headers in self.answers():
+            self.assertEqual(headers["cache-control"], COMMON["cache-control"])
+            self.assertEqual(len(headers["content-type"]), 1)
+            self.assertNotEqual(headers["content-type"], ["text/html"])
+            self.assertEqual(len(headers["date"]), 1)
+            self.assertNotIn("server", headers)
+            self.assertEqual(headers["access-control-allow-origin"], ["https://friend.example"])
+        self.assertNotIn('"x"', str(self.answers()[0]["etag"]))
+
+
+class SubclassTests(HubTestCase):
+    """
+    An application takes the names and the rights from elsewhere.
+    """
+
+    def test_names(self) -> None:
+        """
+        A subclass says which channels a request is for.
+        """
+
+        class Mine(PollResource):
+            def names(self, exchange: Exchange) -> tuple[str, ...]:
+                return ("private/" + exchange.request.getCookie(b"user").decode(),)
+
+        cursor = str(self.hub.head)
+        self.publish("private/ann", "for ann")
+        self.publish("private/bob", "for bob")
+        site = self.makeSite(Mine(self.hub))
+        response = self.ask(get(f"/?since={cursor}", "Cookie: user=ann"), site)
+        self.assertEqual([m["data"] for m in response.json["messages"]], ["for ann"])
+
+    def test_client(self) -> None:
+        """
+        A subclass says who asks, for every method and transport.
+        """
+        asked: list[str] = []
+
+        class Mine(ChannelResource):
+            def client(self, exchange: Exchange) -> Client:
+                asked.append(exchange.head.method.decode())
+                if exchange.request.getCookie(b"user") != b"admin":
+                    raise Unauthorized("log in first")
+                return KEY_HOLDER
+
+        site = self.makeSite(Mine(self.hub))
+        admin = "Cookie: user=admin"
+        self.assertEqual(self.ask(request("POST", "/news", admin, body=b"x"), site).status, 201)
+        refused = request("POST", "/news", body=b"x")
+        self.assertProblem(self.ask(refused, site), 401, "unauthorized")
+        for transport in ("poll", "longpoll", "stream", "sse"):
+            path = f"/news?transport={transport}"
+            self.assertProblem(self.ask(get(path), site), 401, "unauthorized")
+            wire = Wire(site)
+            wire.send(get(path + "&since=-1", admin))
+            self.assertIn(b"HTTP/1.1 200 OK", wire.take())
+            wire.leave()
+        self.assertEqual(asked, ["POST"] * 2 + ["GET"] * 8)
+        wire = Wire(site)
+        wire.send(get("/news", *UPGRADE, admin) + text({"publish": "news", "data": 1}))
+        self.turn()
+        self.assertIn(b'{"ok":{"cursor":', wire.take())
+
+    def test_clientFails(self) -> None:
+        """
+        What a subclass raises is told as what it is.
+        """
+
+        class Mine(PollResource):
+            def client(self, exchange: Exchange) -> Client:
+                raise CometError("the sessions are out", 3.0)
+
+        response = self.ask(get("/news"), self.makeSite(Mine(self.hub)))
+        self.assertEqual((response.status, response.header("Retry-After")), (500, "3"))
+
+
+class CompressionTests(HubTestCase):
+    """
+    An application wraps a resource in one of Twisted's that compresses.
+    """
+
+    def test_notCompressed(self) -> None:
+        """
+        Nothing is compressed, since that would hold back what is written, nor
+        said to be.
+        """
+        self.publish("news", "hello")
+        for kind in (PollResource, StreamResource):
+            resource = EncodingResourceWrapper(kind(self.hub), [GzipEncoderFactory()])
+            wire = self.connect(self.makePlainSite(resource))
+            wire.send(get("/news?since=-1", "Accept-Encoding: gzip"))
+            response = readHead(wire.take())
+            self.assertIsNone(response.header("Content-Encoding"))
+            self.assertIn(b'"data":"hello"', response.body)
+            self.assertTrue(response.body.endswith((b"}", b"\r\n")))

@@ -1,0 +1,48 @@
+"""
+Tests of L{comet.transports.poll}.
+"""
+
+from __future__ import annotations
+
+from comet.transports.poll import PollResource
+from tests.transports.case import HubTestCase, get, readResponse
+
+
+class PollTests(HubTestCase):
+    """
+    A poll is answered at once.
+    """
+
+    def test_empty(self) -> None:
+        """
+        Nothing new is an answer, too, whatever the request says of waiting.
+        """
+        for more in ("", "&wait=300"):
+            response = self.ask(get("/channels/news?transport=poll" + more, "Prefer: wait=60"))
+            self.assertEqual(response.json, {"cursor": str(self.hub.head), "messages": []})
+        self.assertNothingLeft()
+
+    def test_pipelined(self) -> None:
+        """
+        Requests that come together are answered in order.
+        """
+        self.publish("a", "of a")
+        self.publish("b", "of b")
+        wire = self.connect()
+        wire.send(
+            get("/channels/a?transport=poll&since=-1") + get("/channels/b?transport=poll&since=-1")
+        )
+        first = readResponse(wire.take())
+        second = readResponse(first.rest)
+        data = [r.json["messages"][0]["data"] for r in (first, second)]
+        self.assertEqual(data, ["of a", "of b"])
+        self.assertEqual(second.rest, b"")
+        self.assertTrue(wire.isOpen)
+
+    def test_alone(self) -> None:
+        """
+        The resource serves alone, at any path.
+        """
+        self.publish("a/b", 1)
+        response = self.ask(get("/a/b?since=-1"), self.makeSite(PollResource(self.hub)))
+        self.assertEqual([m["channel"] for m in response.json["messages"]], ["a/b"])

@@ -1,0 +1,333 @@
+"""
+Tests of L{comet.transports.polls}: what polling and long-polling share.
+"""
+
+from __future__ import annotations
+
+from twisted.web.server import Request
+from twisted.web.test.requesthelper import DummyChannel
+
+from comet.fanout.kinds import Outcome
+from comet.transports.longpoll import LongPollResource
+from comet.transports.polls import AnswerShape, ResponseShape
+from tests.transports.case import COMMON, HubTestCase, Response, cursors, get, readResponse
+
+
+class AnswerTests(HubTestCase):
+    """
+    What an answer to a poll looks like.
+    """
+
+    def poll(self, query: str, *headers: str, name: str = "news") -> Response:
+        """
+        Poll a channel.
+        """
+        return self.ask(get(f"/channels/{name}?transport=poll&{query}", *headers))
+
+    def test_messages(self) -> None:
+        """
+        The answer has the messages after a cursor, in order, the cursor to go
+        on from, and that cursor as its tag.
+        """
+        start = str(self.hub.head)
+        known = self.publish("news", {"a": 1}, "zwei", 3)
+        self.publish("other", "not asked for")
+        response = self.poll(f"since={start}")
+        self.assertEqual(response.status, 200)
+        self.assertEqual(response.header("Content-Type"), "application/json")
+        for name, values in COMMON.items():
+            self.assertEqual(response.headers[name], values)
+        self.assertEqual(cursors(response.json["messages"]), known)
+        first = {"channel": "news", "cursor": known[0], "data": {"a": 1}}
+        self.assertEqual(response.json["messages"][0], first)
+        self.assertEqual(response.header("ETag"), f'"{response.json["cursor"]}"')
+        self.assertEqual(list(response.json), ["cursor", "messages"])
+        again = self.poll(f"since={response.json['cursor']}")
+        self.assertEqual(again.json, {"cursor": response.json["cursor"], "messages": []})
+
+    def test_limit(self) -> None:
+        """
+        An answer that is cut says so, and the rest follows from its cursor.
+        """
+        start = str(self.hub.head)
+        known = self.publish("news", *range(5))
+        seen = []
+        for more in (True, True, None):
+            response = self.poll(f"since={start}&limit=2")
+            self.assertEqual(response.json.get("more"), more)
+            seen += cursors(response.json["messages"])
+            start = response.json["cursor"]
+        self.assertEqual(seen, known)
+
+    def test_time(self) -> None:
+        """
+        The time is told where it is asked for.
+        """
+        self.publish("news", 1)
+        response = self.poll("since=-1&time=1")
+        self.assertEqual(response.json["messages"][0]["time"], 1000)
+
+    def test_gap(self) -> None:
+        """
+        A cursor of another life of the log is a gap, and what is held comes
+        with it.
+        """
+        known = self.publish("news", 1)
+        response = self.poll("since=zzzzzz-5")
+        self.assertEqual(response.json["gap"], ["news"])
+        self.assertEqual(cursors(response.json["messages"]), known)
+
+    def test_replay(self) -> None:
+        """
+        A name that begins behind the others is replayed.
+        """
+        start = str(self.hub.head)
+        known = self.publish("a", 1)
+        response = self.poll(f"since=now&since.a={start}", name="a,b")
+        self.assertEqual(cursors(response.json["messages"]), known)
+        self.assertTrue(response.json["messages"][0]["replay"])
+
+    def test_notModified(self) -> None:
+        """
+        Who has everything already gets 304, with the tag and without a body;
+        who has not, the messages, whichever other tags it names.
+        """
+        cursor = self.publish("news", 1)[0]
+        for tag in (f'"{cursor}"', f'W/"{cursor}"', f'"{cursor}-gzip"', f'"x", "{cursor}"'):
+            response = self.poll("", f"If-None-Match: {tag}")
+            self.assertEqual((response.status, response.rest), (304, b""), tag)
+            self.assertEqual(response.header("ETag"), f'"{cursor}"')
+            self.assertEqual(response.header("Content-Length"), None)
+            self.assertEqual(response.header("Content-Type"), None)
+            for name, values in COMMON.items():
+                self.assertEqual(response.headers[name], values)
+        newer = self.publish("news", 2)
+        response = self.poll("", f'If-None-Match: "{cursor}"')
+        self.assertEqual((response.status, cursors(response.json["messages"])), (200, newer))
+
+    def test_notModifiedKeepsConnection(self) -> None:
+        """
+        A second request on the same connection is answered after a 304.
+        """
+        tag = f'If-None-Match: "{self.hub.head}"'
+        wire = self.connect()
+        wire.send(get("/channels/news?transport=poll", tag) * 2)
+        first = readResponse(wire.take())
+        second = readResponse(first.rest)
+        self.assertEqual((first.status, second.status, second.rest), (304, 304, b""))
+
+    def test_badParameters(self) -> None:
+        """
+        What cannot be read is told with what is allowed.
+        """
+        self.assertProblem(self.poll("since=rubbish"), 400, "badCursor")
+        self.assertProblem(self.poll("limit=0"), 400, "badRequest")
+        self.assertProblem(self.poll("time=maybe"), 400, "badRequest")
+        self.assertProblem(self.poll("", name="a//b"), 400, "badChannel")
+        names = ",".join(f"c{n}" for n in range(101))
+        self.assertProblem(self.poll("", name=names), 400, "badRequest")
+
+    def test_unavailable(self) -> None:
+        """
+        While the server goes down, no poll is begun.
+        """
+        self.hub.drain(10)
+        response = self.poll("")
+        self.assertProblem(response, 503, "unavailable")
+        self.assertIsNotNone(response.header("Retry-After"))
+
+    def test_http10(self) -> None:
+        """
+        A client of HTTP/1.0 is answered with a length, and the connection
+        ends.
+        """
+        wire = self.connect()
+        wire.send(get("/channels/news?transport=poll", version="1.0"))
+        response = readResponse(wire.take())
+        self.assertEqual((response.status, response.header("Connection")), (200, "close"))
+        self.assertFalse(wire.isOpen)
+
+    def test_close(self) -> None:
+        """
+        So it does where the client asks for it.
+        """
+        wire = self.connect()
+        wire.send(get("/channels/news?transport=poll", "Connection: close"))
+        response = readResponse(wire.take())
+        self.assertEqual((response.status, response.headers["connection"]), (200, ["close"]))
+        self.assertFalse(wire.isOpen)
+
+    def test_anySplit(self) -> None:
+        """
+        The answer does not depend on how TCP cuts the request.
+        """
+        self.publish("news", 1)
+        request = get("/channels/news?transport=poll&since=-1", "Accept: */*")
+        whole = self.ask(request)
+        for size in range(1, len(request)):
+            wire = self.connect()
+            wire.sendIn(size, request)
+            self.assertEqual(readResponse(wire.take()), whole)
+
+    def test_plainSite(self) -> None:
+        """
+        An application's own site will do.
+        """
+        site = self.makePlainSite(LongPollResource(self.hub))
+        known = self.publish("a/b", 1)
+        response = self.ask(get("/a/b?since=-1"), site)
+        self.assertEqual(cursors(response.json["messages"]), known)
+
+
+class SharingTests(HubTestCase):
+    """
+    Readers that ask alike share every byte.
+    """
+
+    def hold(self, *headers: str, query: str = "", version: str = "1.1") -> object:
+        """
+        Hold a poll, and tell the shape of its answer.
+        """
+        before = set(self.hub.fanout.readers)
+        self.connect().send(get(f"/channels/news?{query}", *headers, version=version))
+        (reader,) = set(self.hub.fanout.readers) - before
+        return reader.shape
+
+    def test_equal(self) -> None:
+        """
+        Equal requests have equal shapes, whatever they say that makes no
+        difference.
+        """
+        first = self.hold()
+        self.assertEqual(first, self.hold("User-Agent: x", query="wait=30"))
+        self.assertEqual(hash(first), hash(self.hold()))
+
+    def test_different(self) -> None:
+        """
+        What makes the bytes differ makes the shapes differ.
+        """
+        shapes = [
+            self.hold(),
+            self.hold("Origin: https://friend.example"),
+            self.hold("Origin: http://localhost"),
+            self.hold("Connection: close"),
+            self.hold(version="1.0"),
+            self.hold(query="time=1"),
+            self.hold(query="limit=7"),
+        ]
+        self.assertEqual(len(set(shapes)), len(shapes))
+
+    def test_made(self) -> None:
+        """
+        The whole response is made once for all of them.
+        """
+        made: list[Outcome] = []
+        original = ResponseShape.respond
+
+        def respond(shape: ResponseShape, outcome: Outcome) -> bytes:
+            made.append(outcome)
+            return original(shape, outcome)
+
+        self.patch(ResponseShape, "respond", respond)
+        for _ in range(20):
+            self.hold()
+        self.hold("Origin: https://friend.example")
+        known = self.publish("news", "hello")
+        answers = {wire.take() for wire in self.wires}
+        self.assertEqual(len(made), 2)
+        self.assertEqual(len(answers), 2)
+        for answer in answers:
+            self.assertEqual(cursors(readResponse(answer).json["messages"]), known)
+
+    def test_answerShape(self) -> None:
+        """
+        What Twisted frames, and what is framed for many, say the same.
+        """
+        shape = AnswerShape(7, False)
+        raw = ResponseShape(shape, (1, 1), True, ((b"X-A", b"b"),))
+        self.assertEqual(raw.limit, 7)
+        outcome = Outcome(self.hub.head, gap=("news",), more=True)
+        answer, response = shape.respond(outcome), readResponse(raw.respond(outcome))
+        self.assertEqual((response.status, response.body), (answer.status, answer.body))
+        for name, value in (*answer.headers, (b"X-A", b"b")):
+            self.assertEqual(response.header(name.decode()), value.decode())
+
+
+class SlowTests(HubTestCase):
+    """
+    A client that does not read its answers.
+    """
+
+    def setUp(self) -> None:
+        """
+        Hold a little more than a transport likes to keep.
+        """
+        super().setUp()
+        for n in range(100):
+            self.publish("news", f"{n} " + "x" * 900)
+
+    def test_one(self) -> None:
+        """
+        An answer that is not taken at once arrives whole.
+        """
+        wire = self.connect()
+        wire.transport.isStuck = True
+        wire.send(get("/channels/news?transport=poll&since=earliest"))
+        wire.transport.isStuck = False
+        response = readResponse(wire.take())
+        self.assertEqual(len(response.json["messages"]), 100)
+        wire.send(get("/health"))
+        self.assertEqual(readResponse(wire.take()).status, 200)
+
+    def test_many(self) -> None:
+        """
+        A client that asks again and again and does not read takes no more
+        memory than one answer; when it reads, all are answered.
+        """
+        wire = self.connect()
+        wire.transport.isStuck = True
+        wire.send(get("/channels/news?transport=poll&since=earliest") * 100)
+        self.assertLess(len(wire.transport.unsent), 200000)
+        wire.transport.isStuck = False
+        raw = wire.take()
+        for _ in range(100):
+            response = readResponse(raw)
+            self.assertEqual(len(response.json["messages"]), 100)
+            raw = response.rest
+        self.assertEqual(raw, b"")
+
+    def test_leaves(self) -> None:
+        """
+        One that leaves with an answer half taken is forgotten.
+        """
+        wire = self.connect()
+        wire.transport.isStuck = True
+        wire.send(get("/channels/news?transport=poll&since=earliest") * 2)
+        wire.leave()
+        self.assertNothingLeft()
+
+
+class OtherChannelTests(HubTestCase):
+    """
+    Where a request has no connection of its own, Twisted frames the answer.
+    """
+
+    def test_answers(self) -> None:
+        """
+        The answer is that of any other poll.
+        """
+        channel = DummyChannel()
+        request = Request(channel, False, parsePOSTFormSubmission=False)
+        request.site = self.site
+        request.requestHeaders.setRawHeaders(b"Host", [b"localhost"])
+        request.gotLength(0)
+        request.prepath = []
+        request.method, request.uri = b"GET", b"/news"
+        request.clientproto = b"HTTP/2"
+        LongPollResource(self.hub).render(request)
+        known = self.publish("news", 1)
+        written = channel.transport.written.getvalue().replace(b"HTTP/2 ", b"HTTP/1.1 ")
+        response = readResponse(written)
+        self.assertEqual(cursors(response.json["messages"]), known)
+        self.assertEqual(response.header("ETag"), f'"{known[0]}"')
+        self.assertNothingLeft()

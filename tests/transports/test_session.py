@@ -1,0 +1,424 @@
+"""
+Tests of L{comet.transports.session}: the commands, here said over TCP.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from comet.transports.session import MOST_UNDER_WAY
+from comet.transports.tcp import CometFactory
+from tests.framing.readers import LinesReader
+from tests.transports.case import HubTestCase, cursors
+from tests.transports.wire import FULL, Wire
+
+
+class SessionTestCase(HubTestCase):
+    """
+    A client that says commands.
+    """
+
+    def setUp(self) -> None:
+        """
+        Connect.
+        """
+        super().setUp()
+        self.wire = self.connect(CometFactory(self.hub))
+
+    def say(self, *values: Any, wire: Wire | None = None) -> list[Any]:
+        """
+        Say commands in one packet, and read what comes back.
+        """
+        wire = wire or self.wire
+        wire.send(b"".join(json.dumps(value).encode() + b"\n" for value in values))
+        self.turn()
+        return self.read(wire)
+
+    def read(self, wire: Wire | None = None) -> list[Any]:
+        """
+        What has come.
+        """
+        lines = LinesReader()
+        lines.feed((wire or self.wire).take())
+        return lines.values
+
+    def error(self, *values: Any) -> str:
+        """
+        The code of the error that a command is answered with.
+        """
+        (answer,) = self.say(*values)
+        self.assertTrue(answer["error"]["message"])
+        code: str = answer["error"]["code"]
+        return code
+
+
+class CommandTests(SessionTestCase):
+    """
+    Every command, and how it is answered.
+    """
+
+    def test_ping(self) -> None:
+        """
+        Whatever it carries comes back, with the id as it was.
+        """
+        for id in (1, 0, -5, "x", ""):
+            for value in (None, "x", [1, {"a": "\u2028"}], 1.5):
+                answer = self.say({"id": id, "ping": value})
+                self.assertEqual(answer, [{"id": id, "ok": {"pong": value}}])
+        self.assertEqual(self.say({"ping": 1}), [{"ok": {"pong": 1}}])
+
+    def test_subscribe(self) -> None:
+        """
+        The answer says where the reader stands; what comes then follows.
+        """
+        start = str(self.hub.head)
+        answers = self.say({"id": 1, "subscribe": ["news", "chat/*"]})
+        self.assertEqual(answers, [{"id": 1, "ok": {"cursor": start}}])
+        known = self.publish("news", 1) + self.publish("chat/a", 2)
+        self.publish("other", 3)
+        self.assertEqual(cursors(self.read()), known)
+
+    def test_subscribeSince(self) -> None:
+        """
+        The answer comes before what is held.
+        """
+        start = str(self.hub.head)
+        known = self.publish("news", 1, 2)
+        answer, *messages = self.say({"id": 1, "subscribe": ["news"], "since": start})
+        self.assertEqual(answer, {"id": 1, "ok": {"cursor": start}})
+        self.assertEqual(cursors(messages), known)
+        self.assertNotIn("replay", messages[0])
+
+    def test_subscribeGap(self) -> None:
+        """
+        A gap at the beginning is told in the answer.
+        """
+        known = self.publish("news", 1)
+        answer, *messages = self.say({"subscribe": ["news"], "since": "zzzzzz-7"})
+        self.assertEqual(answer["ok"]["gap"], ["news"])
+        self.assertEqual(cursors(messages), known)
+
+    def test_subscribeLate(self) -> None:
+        """
+        A name that comes later and begins behind is replayed, and then told
+        to have caught up.
+        """
+        start = str(self.hub.head)
+        self.say({"subscribe": ["a"]})
+        own = self.publish("a", 1)
+        held = self.publish("b", 2, 3)
+        self.assertEqual(cursors(self.read()), own)
+        answer, *messages, caught = self.say({"id": 2, "subscribe": ["b"], "since": start})
+        self.assertEqual(list(answer["ok"]), ["cursor"])
+        self.assertEqual(cursors(messages), held)
+        self.assertEqual([m["replay"] for m in messages], [True, True])
+        self.assertEqual(caught, {"cursor": str(self.hub.head)})
+        live = self.publish("b", 4)
+        self.assertEqual(cursors(self.read()), live)
+
+    def test_subscribeLateGap(self) -> None:
+        """
+        A gap of a late name is told in the answer.
+        """
+        self.say({"subscribe": ["a"]})
+        self.publish("b", 2)
+        answer, *_ = self.say({"subscribe": ["b"], "since": {"b": "zzzzzz-1"}})
+        self.assertEqual(answer["ok"]["gap"], ["b"])
+
+    def test_subscribeHeld(self) -> None:
+        """
+        A name that is read already is fine, and brings nothing again.
+        """
+        self.publish("news", 1)
+        self.say({"subscribe": ["news"], "since": "earliest"})
+        answers = self.say({"subscribe": ["news"], "since": "earliest"})
+        self.assertEqual(answers, [{"ok": {"cursor": str(self.hub.head)}}])
+
+    def test_subscribeSinceEach(self) -> None:
+        """
+        Each name may have a place of its own.
+        """
+        known = self.publish("a", 1, 2) + self.publish("b", 3)
+        since = {"a": known[0], "b": "now", "other": "now"}
+        answer, *messages = self.say({"subscribe": ["a", "b"], "since": since})
+        self.assertIn("ok", answer)
+        self.assertEqual([m["cursor"] for m in messages if "data" in m], known[1:2])
+
+    def test_allOrNone(self) -> None:
+        """
+        A bad name, and none is read.
+        """
+        self.assertEqual(self.error({"subscribe": ["news", "a//b"]}), "badChannel")
+        self.publish("news", 1)
+        self.assertEqual(self.read(), [])
+
+    def test_tooManyNames(self) -> None:
+        """
+        No more names than are allowed, also one after the other.
+        """
+        most = self.settings.limits.maxChannels
+        self.say({"subscribe": [f"c{n}" for n in range(most)]})
+        self.assertEqual(self.error({"subscribe": ["one-more"]}), "badRequest")
+        self.say({"unsubscribe": ["c1"]})
+        self.assertIn("ok", self.say({"subscribe": ["one-more"]})[0])
+
+    def test_unsubscribe(self) -> None:
+        """
+        Exactly the names that are written are removed.
+        """
+        self.say({"subscribe": ["a", "b", "*"]})
+        self.assertEqual(self.say({"id": 2, "unsubscribe": ["a", "c"]}), [{"id": 2, "ok": {}}])
+        known = self.publish("a", 1)
+        self.assertEqual(cursors(self.read()), known)
+        self.say({"unsubscribe": ["*"]})
+        self.publish("a", 1)
+        known = self.publish("b", 1)
+        self.assertEqual(cursors(self.read()), known)
+
+    def test_subscribeAgain(self) -> None:
+        """
+        After all names are gone, it can begin anew.
+        """
+        self.say({"subscribe": ["a"]}, {"unsubscribe": ["a"]})
+        self.publish("a", 1)
+        self.assertIn("ok", self.say({"subscribe": ["a"]})[0])
+        known = self.publish("a", 2)
+        self.assertEqual(cursors(self.read()), known)
+
+    def test_publish(self) -> None:
+        """
+        To a channel that is open anyone publishes; the answer comes after the
+        message was written to the readers, also to oneself.
+        """
+        self.say({"subscribe": ["open/a"]})
+        message, answer = self.say({"id": 3, "publish": "open/a", "data": {"x": 1}, "event": "e"})
+        self.assertEqual(answer, {"id": 3, "ok": {"cursor": message["cursor"]}})
+        self.assertEqual((message["data"], message["event"]), ({"x": 1}, "e"))
+
+    def test_publishRefused(self) -> None:
+        """
+        To others not, nor to what is the server's own, nor to patterns.
+        """
+        for channel, code in (
+            ("news", "unauthorized"),
+            ("open/$a", "forbidden"),
+            ("$stats", "forbidden"),
+            ("open/*", "badChannel"),
+            ("", "badChannel"),
+            (5, "badChannel"),
+        ):
+            self.assertEqual(self.error({"publish": channel, "data": 1}), code)
+        self.assertEqual(self.hub.head.position, 0)
+
+    def test_publishTooLarge(self) -> None:
+        """
+        A message that is too large is refused, and the connection stays.
+        """
+        self.assertEqual(self.error({"publish": "open/a", "data": "x" * 1100}), "tooLarge")
+        self.assertEqual(self.say({"ping": 1}), [{"ok": {"pong": 1}}])
+
+    def test_publishKey(self) -> None:
+        """
+        The same key publishes once; with another message it is refused.
+        """
+        command = {"publish": "open/a", "data": 1, "key": "k"}
+        first, second = self.say(command, command)
+        self.assertEqual(first, second)
+        self.assertEqual(self.error({**command, "data": 2}), "keyReused")
+
+    def test_bad(self) -> None:
+        """
+        What is no command is told what is, and the connection stays.
+        """
+        for value, code in (
+            ([], "badMessage"),
+            ("x", "badMessage"),
+            ({}, "badRequest"),
+            ({"subscribe": "news"}, "badRequest"),
+            ({"subscribe": []}, "badRequest"),
+            ({"subscribe": ["a"], "since": "x"}, "badCursor"),
+            ({"ping": 1, "publish": "a"}, "badRequest"),
+            ({"id": [], "ping": 1}, "badRequest"),
+            ({"dance": 1}, "badRequest"),
+        ):
+            self.assertEqual(self.error(value), code)
+        (answer,) = self.say({"id": "mine", "dance": 1})
+        self.assertEqual(answer["id"], "mine")
+        for raw in (b"{", b"\xff", b"NaN", b'{"ping":1e999}'):
+            self.wire.send(raw + b"\n")
+            self.assertEqual(self.read()[0]["error"]["code"], "badMessage")
+        self.assertEqual(self.say({"ping": 1}), [{"ok": {"pong": 1}}])
+
+    def test_fault(self) -> None:
+        """
+        A fault of ours is logged, and nothing of its cause is told.
+        """
+
+        def publish(publications: object) -> Deferred[Any]:
+            raise ZeroDivisionError("a secret")
+
+        self.patch(self.bus, "publish", publish)
+        (answer,) = self.say({"id": 1, "publish": "open/a", "data": 1})
+        self.assertEqual((answer["id"], answer["error"]["code"]), (1, "internal"))
+        self.assertNotIn("secret", str(answer))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_orderOfNames(self) -> None:
+        """
+        Names change one command after the other, however long the bus takes.
+        """
+        waiting: list[Deferred[None]] = []
+        listen = self.bus.listen
+
+        def slowly(listener: Any, names: Any) -> Deferred[None]:
+            listen(listener, names)
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        self.say({"ping": 1})
+        self.patch(self.bus, "listen", slowly)
+        self.assertEqual(
+            self.say({"id": 1, "subscribe": ["a"]}, {"id": 2, "unsubscribe": ["a"]}), []
+        )
+        waiting.pop().callback(None)
+        self.turn()
+        self.assertEqual([answer["id"] for answer in self.read()], [1, 2])
+        self.publish("a", 1)
+        self.assertEqual(self.read(), [])
+
+
+class FlowTests(SessionTestCase):
+    """
+    A client that says too much, or does not listen.
+    """
+
+    def test_many(self) -> None:
+        """
+        Ten thousand commands in one packet are all answered, in order.
+        """
+        count = 10000
+        answers = self.say(*({"id": n, "ping": n} for n in range(count)))
+        self.assertEqual([answer["id"] for answer in answers], list(range(count)))
+        self.assertTrue(self.wire.transport.isReading)
+
+    def test_underWay(self) -> None:
+        """
+        While many are under way, no more is read, and nothing is lost.
+        """
+        publish = self.bus.publish
+        waiting: list[tuple[Deferred[Any], Any]] = []
+
+        def slowly(publications: Any) -> Deferred[Any]:
+            waiting.append((Deferred(), publications))
+            return waiting[-1][0]
+
+        self.patch(self.bus, "publish", slowly)
+        for n in range(MOST_UNDER_WAY + 20):
+            self.say({"id": n, "publish": "open/a", "data": n})
+        self.assertFalse(self.wire.transport.isReading)
+        self.assertEqual(len(waiting), MOST_UNDER_WAY)
+        ids = []
+        while waiting:
+            stored, publications = waiting.pop(0)
+            publish(publications).chainDeferred(stored)
+            self.turn()
+            ids += [answer["id"] for answer in self.read()]
+        self.assertEqual(ids, list(range(MOST_UNDER_WAY + 20)))
+        self.assertTrue(self.wire.transport.isReading)
+
+    def test_deaf(self) -> None:
+        """
+        A client that does not take its answers is not read from, so that they
+        take no more memory than was read at once; when it takes them, it gets
+        them all.
+        """
+        self.say({"ping": 1})
+        self.wire.transport.isStuck = True
+        packet = b"".join(b'{"id":%d,"ping":"%s"}\n' % (n, b"x" * 900) for n in range(20))
+        for _ in range(100):
+            self.wire.send(packet)
+        self.assertFalse(self.wire.transport.isReading)
+        self.assertLess(len(self.wire.transport.unsent), FULL + 2 * len(packet))
+        self.wire.transport.isStuck = False
+        answers = []
+        for _ in range(100):
+            self.turn()
+            answers += self.read()
+        self.assertEqual(len(answers), 100 * 20)
+        self.assertTrue(self.wire.transport.isReading)
+
+    def test_deafReader(self) -> None:
+        """
+        So with one that reads channels, too: it is read from again when it
+        has caught up.
+        """
+        self.say({"subscribe": ["news"]})
+        self.wire.transport.isStuck = True
+        for _ in range(200):
+            self.publish("news", "x" * 900)
+        for _ in range(3):
+            self.wire.send(b'{"ping":1}\n')
+        self.assertFalse(self.wire.transport.isReading)
+        self.wire.transport.isStuck = False
+        values = []
+        for _ in range(20):
+            self.turn()
+            values += self.read()
+        self.assertEqual(len([v for v in values if "data" in v]), 200)
+        self.assertEqual(len([v for v in values if "ok" in v]), 3)
+        self.assertTrue(self.wire.transport.isReading)
+
+    def test_gone(self) -> None:
+        """
+        What was under way for a client that has left is done, and answered to
+        nobody.
+        """
+        asked: list[Any] = []
+        stored: Deferred[Any] = Deferred()
+        publish = self.bus.publish
+
+        def slowly(publications: object) -> Deferred[Any]:
+            asked.append(publications)
+            return stored
+
+        self.patch(self.bus, "publish", slowly)
+        self.say({"publish": "open/a", "data": 1}, {"subscribe": ["open/a"]})
+        self.wire.leave()
+        publish(*asked).chainDeferred(stored)
+        self.turn()
+        self.assertEqual(self.hub.head.position, 1)
+        self.assertNothingLeft()
+
+    def test_goneInLine(self) -> None:
+        """
+        So is a change of names that waited for another to be done.
+        """
+        waiting: list[Deferred[None]] = []
+
+        def never(listener: Any, names: Any) -> Deferred[None]:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        self.say({"ping": 1})
+        self.patch(self.bus, "listen", never)
+        self.say({"subscribe": ["a"]}, {"subscribe": ["b"]}, {"unsubscribe": ["a"]})
+        self.wire.leave()
+        waiting.pop(0).callback(None)
+        self.assertEqual(waiting, [])
+        self.assertNothingLeft()
+
+    def test_sentAway(self) -> None:
+        """
+        What a client says after it was sent away is not heard.
+        """
+        self.say({"subscribe": ["open/a"]})
+        self.patch(self.wire.transport, "loseConnection", lambda: None)
+        self.hub.drain(10)
+        self.hub.isDraining = False
+        self.wire.take()
+        answers = self.say({"publish": "open/a", "data": 1}, {"ping": 1}, [], {"subscribe": ["b"]})
+        self.assertEqual(answers, [])
+        self.assertEqual(self.hub.head.position, 0)

@@ -1,0 +1,236 @@
+"""
+Tests of L{comet.transports.sinks}: straight to the socket, and what is left.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from twisted.internet.interfaces import IPullProducer
+from twisted.internet.protocol import Protocol
+from twisted.internet.tcp import Server
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from comet.interfaces import ISink
+from comet.transports.sinks import DirectSink
+from tests.transports.sockets import Descriptors, Owner, SinkTestCase, makeServer
+
+
+class DirectTests(SinkTestCase):
+    """
+    What goes straight to the socket.
+    """
+
+    def test_interface(self) -> None:
+        """
+        It is a sink, and a producer.
+        """
+        sink = self.makeSink()
+        verifyObject(ISink, sink)
+        verifyObject(IPullProducer, sink)
+
+    def test_whole(self) -> None:
+        """
+        What the socket takes is sent within the call, and the reactor has
+        nothing to do.
+        """
+        sink = self.makeSink()
+        self.assertTrue(sink.write(b"hello"))
+        self.assertTrue(sink.write(b" world"))
+        self.assertEqual((bytes(self.socket.taken), self.socket.sends), (b"hello world", 2))
+        self.assertEqual(self.reactor.writers, set())
+        self.assertEqual(self.owner.told, [])
+
+    def test_partial(self) -> None:
+        """
+        However little the socket takes, everything arrives, once, in order;
+        the sink is behind meanwhile, and says once that it is ready.
+        """
+        data = bytes(range(100))
+        for room in range(100):
+            self.setUp()
+            sink = self.makeSink()
+            self.socket.room = room
+            self.assertFalse(sink.write(data))
+            self.assertEqual(bytes(self.socket.taken), data[:room])
+            self.assertFalse(sink.write(b"second"))
+            self.assertEqual(bytes(self.socket.taken), data[:room])
+            self.assertEqual(self.owner.told, [])
+            self.socket.room = 1 << 30
+            self.turn()
+            self.assertEqual(bytes(self.socket.taken), data + b"second")
+            self.assertEqual(self.owner.told, ["ready"])
+            self.assertTrue(sink.write(b"third"))
+            self.assertEqual(bytes(self.socket.taken), data + b"secondthird")
+            self.assertIsNone(self.transport.producer)
+
+    def test_bySmallSteps(self) -> None:
+        """
+        It is not ready before the last byte is sent.
+        """
+        sink = self.makeSink()
+        self.socket.room = 0
+        sink.write(b"x" * 20)
+        for _ in range(19):
+            self.socket.room = 1
+            self.turn()
+            self.assertEqual(self.owner.told, [])
+            self.assertFalse(sink.write(b""))
+        self.socket.room = 1
+        self.turn()
+        self.assertEqual(self.owner.told, ["ready"])
+
+    def test_againBehind(self) -> None:
+        """
+        It can be behind again, also from within being told that it is ready.
+        """
+        sink = self.makeSink()
+        room = [3, 5, 1 << 30]
+
+        def sinkReady() -> None:
+            self.owner.told.append("ready")
+            if room:
+                self.socket.room = room.pop(0)
+                sink.write(b"0123456789")
+
+        self.patch(self.owner, "sinkReady", sinkReady)
+        self.socket.room = 0
+        sink.write(b"ab")
+        for _ in range(4):
+            self.socket.room = 1 << 30
+            self.turn()
+        self.assertEqual(bytes(self.socket.taken), b"ab" + b"0123456789" * 3)
+        self.assertEqual(self.owner.told, ["ready"] * 3)
+
+    def test_behindOthers(self) -> None:
+        """
+        Nothing overtakes what somebody else has written to the transport.
+        """
+        sink = self.makeSink()
+        self.transport.write(b"first")
+        self.assertFalse(sink.write(b"second"))
+        self.assertEqual(bytes(self.socket.taken), b"")
+        self.turn()
+        self.assertEqual(bytes(self.socket.taken), b"firstsecond")
+        self.assertEqual(self.owner.told, ["ready"])
+
+    def test_behindRest(self) -> None:
+        """
+        Nor what the transport has sent a part of.
+        """
+        sink = self.makeSink()
+        self.transport.write(b"first")
+        self.socket.room = 2
+        self.turn()
+        self.socket.room = 1 << 30
+        sink.write(b"second")
+        self.assertEqual(bytes(self.socket.taken), b"fi")
+        self.turn()
+        self.turn()
+        self.assertEqual(bytes(self.socket.taken), b"firstsecond")
+
+    def test_broken(self) -> None:
+        """
+        A connection that breaks while it is sent to is lost when the reactor
+        says so, not within the call, and once.
+        """
+        for number in (errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT):
+            self.setUp()
+            sink = self.makeSink()
+            self.socket.error = OSError(number, "broken")
+            self.assertFalse(sink.write(b"hello"))
+            self.assertFalse(sink.write(b"more"))
+            self.assertEqual(self.owner.told, [])
+            self.turn()
+            self.assertEqual(self.owner.told, ["lost"])
+            self.assertFalse(sink.write(b"after"))
+            sink.finish()
+            sink.abort()
+            self.turn()
+            sink.connectionLost()
+            self.assertEqual(self.owner.told, ["lost"])
+
+    def test_interrupted(self) -> None:
+        """
+        A socket that is full says so by an error, which is none.
+        """
+        sink = self.makeSink()
+        self.socket.error = BlockingIOError(errno.EAGAIN, "full")
+        self.assertFalse(sink.write(b"hello"))
+        self.socket.error = None
+        self.turn()
+        self.assertEqual((bytes(self.socket.taken), self.owner.told), (b"hello", ["ready"]))
+
+    def test_finish(self) -> None:
+        """
+        The connection is closed once everything is sent.
+        """
+        for room in (0, 3, 100):
+            self.setUp()
+            sink = self.makeSink()
+            self.socket.room = room
+            sink.write(b"hello")
+            sink.finish()
+            self.assertEqual(self.owner.told, [])
+            self.socket.room = 100
+            for _ in range(3):
+                self.turn()
+            self.assertEqual((bytes(self.socket.taken), self.owner.told), (b"hello", ["lost"]))
+            self.assertFalse(self.transport.connected)
+
+    def test_abort(self) -> None:
+        """
+        The connection is closed at once, whatever is unsent.
+        """
+        sink = self.makeSink()
+        self.socket.room = 3
+        sink.write(b"hello")
+        sink.abort()
+        self.socket.room = 100
+        self.turn()
+        self.assertEqual((bytes(self.socket.taken), self.owner.told), (b"hel", ["lost"]))
+
+
+class SocketPairTests(SynchronousTestCase):
+    """
+    The same over a socket of the system's.
+    """
+
+    def test_order(self) -> None:
+        """
+        Megabytes come whole and in order through a socket that takes them in
+        parts of its own choosing.
+        """
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        self.addCleanup(ours.close)
+        for each in (ours, theirs):
+            each.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        reactor = Descriptors()
+        transport = makeServer(Server, ours, Protocol(), reactor)
+        owner = Owner()
+        sink = DirectSink(transport)
+        sink.attach(owner)
+        expected, got = bytearray(), bytearray()
+        isReady = True
+        for n in range(600):
+            told = len(owner.told)
+            if isReady:
+                data = bytes([n % 251]) * (7919 + 13 * n)
+                expected += data
+                isReady = sink.write(data)
+            if n % 3 == 0:
+                got += theirs.recv(9000)
+                for writer in list(reactor.writers):
+                    self.assertIsNone(writer.doWrite())
+            isReady = isReady or len(owner.told) > told
+        while len(got) < len(expected):
+            got += theirs.recv(1 << 20)
+            for writer in list(reactor.writers):
+                writer.doWrite()
+        self.assertEqual(got, expected)
+        self.assertGreater(owner.told.count("ready"), 3)
+        self.assertGreater(len(expected), 1 << 20)

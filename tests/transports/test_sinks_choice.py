@@ -1,0 +1,196 @@
+"""
+Tests of L{comet.transports.sinks}: what may be sent to directly, and what is
+written in the ordinary way.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import Protocol
+from twisted.internet.tcp import Server
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+from comet.interfaces import ISink
+from comet.transports.sinks import BufferedSink, makeSink, sendNow
+from tests.transports.sockets import Lost, Owner, SinkTestCase
+from tests.transports.wire import FULL, MemoryTransport
+
+
+class ChoiceTests(SinkTestCase):
+    """
+    What may be sent to directly.
+    """
+
+    def assertBuffered(self, transport: Any) -> None:
+        """
+        Nothing is sent to the socket of a transport past it.
+        """
+        transport.write = lambda data: None
+        sink = makeSink(transport)
+        self.assertIsInstance(sink, BufferedSink)
+        sink.write(b"secret")
+        self.assertEqual(sendNow(transport, b"secret"), b"secret")
+        self.assertEqual(bytes(self.socket.taken), b"")
+
+    def test_subclass(self) -> None:
+        """
+        Not a subclass, which may do more with what is written.
+        """
+
+        class Other(Server):
+            pass
+
+        self.assertBuffered(self.makeServer(Other))
+
+    def test_startedTLS(self) -> None:
+        """
+        Not a plain transport that has begun to speak TLS.
+        """
+
+        class Encrypting(Lost):
+            def registerProducer(self, producer: object, streaming: bool) -> None:
+                """
+                Do nothing.
+                """
+
+        self.transport.protocol = Encrypting()
+        self.transport.TLS = True
+        self.assertBuffered(self.transport)
+
+    def test_wrapped(self) -> None:
+        """
+        Not a wrapper that hands through the attributes of a plain one, as the
+        transport of TLS does.
+        """
+        wrapper = ProtocolWrapper(WrappingFactory(None), Protocol())
+        wrapper.makeConnection(self.transport)
+        self.assertIs(wrapper.socket, self.socket)
+        self.transport.unregisterProducer()
+        self.assertBuffered(wrapper)
+
+    def test_likeness(self) -> None:
+        """
+        Not whatever else has all that it takes to do so.
+        """
+
+        class Alike(MemoryTransport):
+            TLS = False
+            dataBuffer = b""
+            _tempDataBuffer: ClassVar[list[bytes]] = []
+
+        alike: Any = Alike()
+        alike.socket = self.socket
+        self.assertBuffered(alike)
+
+
+class SendNowTests(SinkTestCase):
+    """
+    Writing where somebody else produces.
+    """
+
+    def test_direct(self) -> None:
+        """
+        At once, if nothing waits.
+        """
+        self.assertEqual(sendNow(self.transport, b"hello"), b"")
+        self.assertEqual(bytes(self.socket.taken), b"hello")
+        self.assertEqual(self.reactor.writers, set())
+
+    def test_rest(self) -> None:
+        """
+        What the socket does not take is given back.
+        """
+        for room in range(6):
+            self.setUp()
+            self.socket.room = room
+            self.assertEqual(sendNow(self.transport, b"hello"), b"hello"[room:])
+            self.assertEqual(bytes(self.socket.taken), b"hello"[:room])
+
+    def test_behindOthers(self) -> None:
+        """
+        Nothing overtakes what waits already.
+        """
+        self.transport.write(b"first")
+        self.assertEqual(sendNow(self.transport, b"second"), b"second")
+        self.assertEqual(bytes(self.socket.taken), b"")
+
+    def test_closing(self) -> None:
+        """
+        Nothing is sent directly on a connection that is being closed.
+        """
+        self.transport.loseConnection()
+        self.assertEqual(sendNow(self.transport, b"late"), b"late")
+        self.assertEqual(bytes(self.socket.taken), b"")
+
+
+class BufferedTests(SynchronousTestCase):
+    """
+    What is written in the ordinary way.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a transport in memory.
+        """
+        self.transport = MemoryTransport()
+        self.owner = Owner()
+        sink = makeSink(self.transport)
+        assert isinstance(sink, BufferedSink)
+        self.sink = sink
+        self.sink.attach(self.owner)
+        self.transport.protocol = Lost()
+        self.transport.protocol.sink = self.sink
+
+    def test_interface(self) -> None:
+        """
+        It is a sink, and a producer.
+        """
+        verifyObject(ISink, self.sink)
+        verifyObject(IPushProducer, self.sink)
+
+    def test_flow(self) -> None:
+        """
+        It is behind when the transport's buffer is full, and ready once when
+        it is empty.
+        """
+        self.transport.isStuck = True
+        self.assertTrue(self.sink.write(b"x" * FULL))
+        self.assertFalse(self.sink.write(b"y"))
+        self.assertFalse(self.sink.write(b"z"))
+        self.assertEqual(self.owner.told, [])
+        self.transport.isStuck = False
+        self.transport.settle()
+        self.assertEqual(self.owner.told, ["ready"])
+        self.assertEqual(bytes(self.transport.sent), b"x" * FULL + b"yz")
+        self.sink.resumeProducing()
+        self.assertEqual(self.owner.told, ["ready"])
+        self.assertTrue(self.sink.write(b"a"))
+
+    def test_finish(self) -> None:
+        """
+        The connection is closed once everything is sent.
+        """
+        self.transport.isStuck = True
+        self.sink.write(b"x" * 2 * FULL)
+        self.sink.finish()
+        self.sink.finish()
+        self.transport.settle()
+        self.assertTrue(self.transport.connected)
+        self.transport.isStuck = False
+        self.transport.settle()
+        self.assertEqual(len(self.transport.sent), 2 * FULL)
+        self.assertEqual(self.owner.told, ["lost"])
+
+    def test_abort(self) -> None:
+        """
+        The connection is closed at once.
+        """
+        self.transport.isStuck = True
+        self.sink.write(b"x")
+        self.sink.abort()
+        self.transport.settle()
+        self.assertEqual((bytes(self.transport.sent), self.owner.told), (b"", ["lost"]))

@@ -1,0 +1,74 @@
+"""
+Tests of L{comet.transports.stream}.
+"""
+
+from __future__ import annotations
+
+from comet.transports.stream import StreamResource
+from tests.framing.readers import ChunkReader, LinesReader
+from tests.transports.case import HubTestCase, get, readHead
+
+
+class StreamTests(HubTestCase):
+    """
+    One response, an envelope a line.
+    """
+
+    def test_lines(self) -> None:
+        """
+        First where the reader stands, then what is held, then what comes.
+        """
+        start = str(self.hub.head)
+        held = self.publish("news", {"a": "<b>"}, "line\nbreak")
+        for query, accept in (("&transport=stream", "*/*"), ("", "application/x-ndjson")):
+            wire = self.connect()
+            wire.send(get(f"/channels/news?since={start}{query}", f"Accept: {accept}"))
+            self.turn()
+            response = readHead(wire.take())
+            self.assertEqual(response.header("Content-Type"), "application/x-ndjson")
+            live = self.publish("news", 3)
+            chunks, lines = ChunkReader(), LinesReader()
+            chunks.feed(response.body + wire.take())
+            lines.feed(chunks.body)
+            told = [value["cursor"] for value in lines.values]
+            self.assertEqual(told, [start, *held, *live])
+            self.assertEqual(lines.values[0], {"cursor": start})
+            self.assertEqual([v["data"] for v in lines.values[1:3]], [{"a": "<b>"}, "line\nbreak"])
+            held += live
+
+    def test_time(self) -> None:
+        """
+        Readers with and without the time each get what they asked for.
+        """
+        wires = [self.connect(), self.connect()]
+        for wire, query in zip(wires, ("time=0", "time=1"), strict=True):
+            wire.send(get(f"/channels/news?transport=stream&{query}"))
+            wire.take()
+        self.publish("news", 1)
+        plain, timed = (wire.take() for wire in wires)
+        self.assertNotIn(b"time", plain)
+        self.assertIn(b'"time":1000', timed)
+
+    def test_gap(self) -> None:
+        """
+        A gap at the beginning is the first that is told.
+        """
+        known = self.publish("news", 1)
+        wire = self.connect()
+        wire.send(get("/channels/news?transport=stream&since=zzzzzz-9"))
+        chunks, lines = ChunkReader(), LinesReader()
+        chunks.feed(readHead(wire.take()).body)
+        lines.feed(chunks.body)
+        self.assertEqual(lines.values[0]["gap"], ["news"])
+        self.assertEqual([v["cursor"] for v in lines.values[1:]], known)
+
+    def test_alone(self) -> None:
+        """
+        The resource serves alone, and understands only C{GET}.
+        """
+        site = self.makePlainSite(StreamResource(self.hub))
+        wire = self.connect(site)
+        wire.send(get("/a,b/*"))
+        self.assertEqual(readHead(wire.take()).status, 200)
+        response = self.ask(get("/a", method="HEAD"), site)
+        self.assertEqual((response.status, response.header("Allow")), (405, "GET, OPTIONS"))

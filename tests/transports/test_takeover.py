@@ -1,0 +1,287 @@
+"""
+Tests of L{comet.transports.takeover}: connections taken from under Twisted's
+HTTP.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.protocol import Factory, Protocol
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.test.requesthelper import DummyChannel
+from zope.interface import implementer
+
+from comet.interfaces import ISinkOwner
+from comet.transports.sinks import makeSink
+from comet.transports.takeover import (
+    MOST_AHEAD,
+    Endless,
+    Hold,
+    isTakeable,
+    setProtocol,
+    takeOver,
+)
+from tests.transports.case import HubTestCase, get, readResponse
+from tests.transports.wire import Wire
+
+
+class Recorder(Protocol):
+    """
+    Keeps what it is given.
+    """
+
+    def __init__(self) -> None:
+        self.data: list[bytes] = []
+        self.reasons: list[object] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Keep it.
+        """
+        self.data.append(data)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """
+        Keep it, too.
+        """
+        self.reasons.append(reason)
+
+
+class Keeper(Resource):
+    """
+    Keeps its requests, unanswered.
+    """
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.requests: list[Request] = []
+
+    def render(self, request: Request) -> int:
+        """
+        Keep it.
+        """
+        self.requests.append(request)
+        return NOT_DONE_YET
+
+
+class TakeOverTests(HubTestCase):
+    """
+    Taking a connection for good.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a site whose requests wait to be taken.
+        """
+        super().setUp()
+        self.keeper = Keeper()
+        self.site = self.makeSite(self.keeper)
+
+    def take(self, wire: Wire) -> Recorder:
+        """
+        Take the connection of the newest request.
+        """
+        recorder = Recorder()
+        takeOver(self.keeper.requests[-1], recorder)
+        return recorder
+
+    def test_data(self) -> None:
+        """
+        All that comes from then on, and the end, is the new protocol's, whose
+        transport is the connection.
+        """
+        wire = self.connect()
+        wire.send(get("/"))
+        recorder = self.take(wire)
+        self.assertIs(recorder.transport, wire.transport)
+        wire.send(b"a", b"b")
+        self.assertEqual(recorder.data, [b"a", b"b"])
+        wire.leave()
+        self.assertEqual(len(recorder.reasons), 1)
+
+    def test_rest(self) -> None:
+        """
+        So is what came in the same packet after the request.
+        """
+        recorder = Recorder()
+
+        class Taker(Resource):
+            isLeaf = True
+
+            def render(self, request: Request) -> int:
+                takeOver(request, recorder)
+                return NOT_DONE_YET
+
+        wire = self.connect(self.makeSite(Taker()))
+        wire.send(get("/") + b"x" * (2 * MOST_AHEAD))
+        self.assertEqual(b"".join(recorder.data), b"x" * (2 * MOST_AHEAD))
+        self.assertTrue(wire.transport.isReading)
+
+    def test_freed(self) -> None:
+        """
+        No producer, no timer and no pause is left behind.
+        """
+        wire = self.connect()
+        wire.send(get("/"))
+        wire.send(b"x" * (2 * MOST_AHEAD))
+        self.assertFalse(wire.transport.isReading)
+        self.take(wire)
+        self.assertIsNone(wire.transport.producer)
+        self.assertTrue(wire.transport.keepsAlive)
+        self.assertTrue(wire.transport.isReading)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_noNews(self) -> None:
+        """
+        Nobody is told of the end of a request that was taken.
+        """
+        wire = self.connect()
+        wire.send(get("/"))
+        told: list[object] = []
+        self.keeper.requests[-1].notifyFinish().addBoth(told.append)
+        self.take(wire)
+        wire.leave()
+        self.assertEqual(told, [])
+
+    def test_wrapped(self) -> None:
+        """
+        Where something wraps the protocol of the connection, as TLS does, it
+        goes on to do so.
+        """
+        inner = self.site
+
+        class Shouting(ProtocolWrapper):
+            def dataReceived(self, data: bytes) -> None:
+                ProtocolWrapper.dataReceived(self, data.replace(b"shh", b"SHH"))
+
+        class ShoutingFactory(WrappingFactory):
+            protocol = Shouting
+
+        wire = self.connect(ShoutingFactory(inner))
+        wire.send(get("/"))
+        recorder = self.take(wire)
+        wire.send(b"shh")
+        self.assertEqual(recorder.data, [b"SHH"])
+        wire.leave()
+        self.assertEqual(len(recorder.reasons), 1)
+
+    def test_startTLS(self) -> None:
+        """
+        After C{startTLS} the protocol that decrypts stays in between.
+        """
+        decrypts = ProtocolWrapper(WrappingFactory(Factory()), Recorder())
+
+        class Transport:
+            TLS = True
+            protocol = decrypts
+
+        recorder = Recorder()
+        transport = Transport()
+        setProtocol(transport, recorder)
+        self.assertIs(transport.protocol, decrypts)
+        self.assertIs(decrypts.wrappedProtocol, recorder)
+
+    def test_isTakeable(self) -> None:
+        """
+        Only the request of a connection that carries one at a time can be
+        taken.
+        """
+        wire = self.connect()
+        wire.send(get("/"))
+        request = self.keeper.requests[-1]
+        self.assertTrue(isTakeable(request))
+        request.channel.transport = None
+        self.assertFalse(isTakeable(request))
+        self.assertFalse(isTakeable(Request(DummyChannel(), False, parsePOSTFormSubmission=False)))
+
+
+class EndlessProtocolTests(HubTestCase):
+    """
+    The protocol of an answer that does not end.
+    """
+
+    def test_life(self) -> None:
+        """
+        It throws away what comes, and tells the sink of the end once.
+        """
+        told = []
+
+        @implementer(ISinkOwner)
+        class Owner:
+            def sinkReady(self) -> None:
+                told.append("ready")
+
+            def sinkLost(self) -> None:
+                told.append("lost")
+
+        protocol = Endless()
+
+        class Serves:
+            def buildProtocol(self, addr: object) -> Endless:
+                return protocol
+
+        wire = self.connect(Serves())
+        protocol.connectionMade()
+        sink = makeSink(wire.transport)
+        sink.attach(Owner())
+        protocol.attach(sink)
+        wire.send(b"x" * 100000)
+        wire.leave()
+        self.assertEqual(told, ["lost"])
+        self.assertEqual(protocol.logPrefix(), "comet")
+
+
+class HoldTests(HubTestCase):
+    """
+    Watching a client while its request is on hold.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a site whose requests wait.
+        """
+        super().setUp()
+        self.keeper = Keeper()
+        self.site = self.makeSite(self.keeper)
+        self.hurried: list[int] = []
+
+    def hold(self) -> tuple[Wire, Hold]:
+        """
+        A request on hold.
+        """
+        wire = self.connect()
+        wire.send(get("/"))
+        return wire, Hold(self.keeper.requests[-1], lambda: self.hurried.append(1))
+
+    def test_hurry(self) -> None:
+        """
+        It ends with the first byte that is too much.
+        """
+        for size in (1, 1000, MOST_AHEAD):
+            self.hurried.clear()
+            wire, _ = self.hold()
+            wire.sendIn(size, b"x" * MOST_AHEAD)
+            self.assertEqual(self.hurried, [])
+            wire.send(b"y")
+            self.assertEqual(self.hurried, [1])
+
+    def test_release(self) -> None:
+        """
+        After it nothing is counted, and HTTP goes on with what came.
+        """
+        wire, hold = self.hold()
+        wire.send(get("/second"))
+        hold.release()
+        hold.release()
+        request = self.keeper.requests[0]
+        request.setHeader(b"Content-Length", b"0")
+        request.finish()
+        self.assertEqual(readResponse(wire.take()).status, 200)
+        self.assertEqual(self.keeper.requests[1].uri, b"/second")
+        wire.send(b"x" * 2 * MOST_AHEAD)
+        self.assertEqual(self.hurried, [])

@@ -1,0 +1,353 @@
+"""
+Tests of L{comet.transports.websocket}: the handshake, and what is said.
+"""
+
+from __future__ import annotations
+
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from zope.interface import implementer
+
+from comet.transports.websocket import CometWebSocketProtocol, SocketResource
+from tests.transports.case import get, readHead, readResponse
+from tests.transports.frames import (
+    ACCEPT,
+    KEY,
+    PING,
+    PONG,
+    TEXT,
+    UPGRADE,
+    WebSocketTestCase,
+    close,
+    frame,
+    readFrames,
+    text,
+)
+
+
+def without(name: str, *more: str) -> tuple[str, ...]:
+    """
+    The headers of a handshake without one of them.
+    """
+    return (*(line for line in UPGRADE if not line.startswith(name)), *more)
+
+
+class HandshakeTests(WebSocketTestCase):
+    """
+    What begins a WebSocket, and what does not.
+    """
+
+    def test_accepted(self) -> None:
+        """
+        The answer proves that the key was read.
+        """
+        wire = self.connect()
+        wire.send(get("/channels/news", *UPGRADE))
+        response = readHead(wire.take())
+        self.assertEqual(response.status, 101)
+        self.assertEqual(response.header("Sec-WebSocket-Accept"), ACCEPT)
+        self.assertEqual((response.header("Upgrade") or "").lower(), "websocket")
+        self.assertEqual((response.header("Connection") or "").lower(), "upgrade")
+        self.assertIsNone(response.header("Sec-WebSocket-Extensions"))
+        self.assertIsNone(response.header("Sec-WebSocket-Protocol"))
+        self.assertIsNone(response.header("Server"))
+        (begun,) = readFrames(response.body)
+        self.assertEqual(begun.json, {"cursor": str(self.hub.head)})
+
+    def test_anySplit(self) -> None:
+        """
+        The answer does not depend on how TCP cuts the request, nor on whether
+        frames come in the same packet.
+        """
+        request = get("/channels/news", *UPGRADE) + text({"ping": 1}) + frame(PING, b"x")
+        answers = set()
+        for size in (*range(1, 50), len(request)):
+            wire = self.connect()
+            wire.sendIn(size, request)
+            self.turn()
+            answers.add(wire.take())
+        self.assertEqual(len(answers), 1)
+        _, _, frames = answers.pop().partition(b"\r\n\r\n")
+        self.assertEqual([f.opcode for f in readFrames(frames)], [TEXT, TEXT, PONG])
+
+    def test_subprotocol(self) -> None:
+        """
+        C{comet.v1} is spoken where it is offered, nothing else.
+        """
+        for offer, chosen in (
+            ("comet.v1", "comet.v1"),
+            ("soap, comet.v1", "comet.v1"),
+            ("soap", None),
+            ("gr\xfc\xdfe", None),
+            (",,", None),
+        ):
+            wire = self.connect()
+            wire.send(get("/channels/news", *UPGRADE, f"Sec-WebSocket-Protocol: {offer}"))
+            response = readHead(wire.take())
+            self.assertEqual(response.status, 101)
+            self.assertEqual(response.header("Sec-WebSocket-Protocol"), chosen)
+
+    def test_extensions(self) -> None:
+        """
+        No extension is taken, whatever is offered.
+        """
+        offers = (
+            "permessage-deflate; client_max_window_bits",
+            "x;y=;;=,,",
+            "permessage-deflate; a=b",
+        )
+        for offer in offers:
+            wire = self.connect()
+            wire.send(get("/channels/news", *UPGRADE, f"Sec-WebSocket-Extensions: {offer}"))
+            response = readHead(wire.take())
+            self.assertEqual(response.status, 101)
+            self.assertIsNone(response.header("Sec-WebSocket-Extensions"))
+
+    def test_version(self) -> None:
+        """
+        Another version is refused with the one that is spoken.
+        """
+        for version in ("8", "14", "", "13, 13", "013"):
+            lines = without("Sec-WebSocket-Version", f"Sec-WebSocket-Version: {version}")
+            response = self.ask(get("/channels/news", *lines))
+            self.assertProblem(response, 400, "badRequest")
+            self.assertEqual(response.header("Sec-WebSocket-Version"), "13")
+        self.assertEqual(self.ask(get("/socket", *without("Sec-WebSocket-Version"))).status, 400)
+
+    def test_key(self) -> None:
+        """
+        A key that is not 16 bytes in base64 is refused.
+        """
+        for key in ("", "x", KEY[:-2], KEY + "=", "!" * 24, "\xff" * 24, f"{KEY}, {KEY}", "A" * 24):
+            lines = without("Sec-WebSocket-Key", f"Sec-WebSocket-Key: {key}")
+            self.assertProblem(self.ask(get("/channels/news", *lines)), 400, "badRequest")
+        response = self.ask(get("/channels/news", *UPGRADE, f"Sec-WebSocket-Key: {KEY}"))
+        self.assertProblem(response, 400, "badRequest")
+
+    def test_noUpgrade(self) -> None:
+        """
+        A request that is none is told what would be one, and the connection
+        serves on.
+        """
+        wire = self.connect()
+        for raw in (
+            get("/socket"),
+            get("/channels/news?transport=websocket"),
+            get("/socket", *without("Upgrade")),
+            get("/socket", *without("Upgrade", "Upgrade: h2c")),
+            get("/channels/news", *without("Connection")),
+            get("/channels/news", *without("Connection", "Connection: close-not")),
+        ):
+            wire.send(raw)
+            self.assertProblem(readResponse(wire.take()), 400, "badRequest")
+        response = self.ask(get("/socket", *UPGRADE, version="1.0"))
+        self.assertProblem(response, 400, "badRequest")
+        response = self.ask(get("/socket", *UPGRADE, method="POST"))
+        self.assertProblem(response, 405, "methodNotAllowed")
+
+    def test_noRedirect(self) -> None:
+        """
+        No parameter makes it send anybody elsewhere.
+        """
+        for query in ("redirect=https%3A%2F%2Fevil.example%2F", "redirect=//evil.example&after=1"):
+            response = self.ask(get(f"/socket?{query}"))
+            self.assertProblem(response, 400, "badRequest")
+            self.assertIsNone(response.header("Location"))
+            self.assertNotIn(b"evil", response.body)
+            self.open(f"/socket?{query}")
+
+    def test_origin(self) -> None:
+        """
+        A page of another origin is refused; the server's own and those that
+        are allowed are not, nor who is no page.
+        """
+        for origin in ("https://stranger.example", "null", "http://localhost:81", "rubbish"):
+            for path in ("/channels/news", "/socket"):
+                response = self.ask(get(path, *UPGRADE, f"Origin: {origin}"))
+                self.assertProblem(response, 403, "forbidden")
+        for origin in ("https://friend.example", "http://localhost", "http://push.example"):
+            self.open("/channels/news", f"Origin: {origin}")
+        self.open()
+
+    def test_ends(self) -> None:
+        """
+        Bytes that some take for the end of a line are refused in any header,
+        so that no header is made of what was part of another.
+        """
+        for byte in (0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x85):
+            smuggled = f"X-A: foo{chr(byte)}X-Forwarded-For: 6.6.6.6"
+            response = self.ask(get("/channels/news", *UPGRADE, smuggled))
+            self.assertProblem(response, 400, "badRequest")
+
+    def test_refused(self) -> None:
+        """
+        What is refused on other transports is refused before the upgrade.
+        """
+        for path, headers, status, code in (
+            ("/channels/a//b", [], 400, "badChannel"),
+            ("/channels/a?since=x", [], 400, "badCursor"),
+            ("/channels/a", ["Authorization: Bearer x"], 401, "unauthorized"),
+            ("/socket/a", [], 404, "notFound"),
+        ):
+            self.assertProblem(self.ask(get(path, *UPGRADE, *headers)), status, code)
+        self.hub.drain(10)
+        self.assertProblem(self.ask(get("/socket", *UPGRADE)), 503, "unavailable")
+
+    def test_full(self) -> None:
+        """
+        Where there is no room, it is refused before the upgrade.
+        """
+        object.__setattr__(self.hub.settings, "maxConnections", 1)
+        self.addCleanup(object.__setattr__, self.hub.settings, "maxConnections", 0)
+        self.open("/socket")
+        self.assertProblem(self.ask(get("/socket", *UPGRADE)), 429, "tooMany")
+
+    def test_forgotten(self) -> None:
+        """
+        Nothing of the handshake is kept.
+        """
+        wire = self.open("/channels/news", "X-Secret: a-secret", "Origin: http://localhost")
+        protocol = wire.transport.protocol
+        self.assertIsInstance(protocol, CometWebSocketProtocol)
+        kept = str(vars(protocol))
+        for piece in ("a-secret", "HTTP/1.1", KEY, ACCEPT, "Upgrade"):
+            self.assertNotIn(piece, kept)
+
+    def test_alone(self) -> None:
+        """
+        The resource serves alone, below any path.
+        """
+        wire = self.connect(self.makePlainSite(SocketResource(self.hub)))
+        wire.send(get("/", *UPGRADE))
+        self.assertEqual(readResponse(wire.take()).status, 404)
+        self.assertTrue(wire.isOpen)
+
+
+class MessageTests(WebSocketTestCase):
+    """
+    What is said on a WebSocket.
+    """
+
+    def test_messages(self) -> None:
+        """
+        What is held comes first, then what comes; an envelope a message.
+        """
+        held = self.publish("news", 1, "x" * 200, "y" * 1000)
+        wire = self.connect()
+        wire.send(get("/channels/news?since=earliest&time=1", *UPGRADE))
+        self.turn()
+        frames = readFrames(readHead(wire.take()).body)
+        self.assertEqual([f.json["cursor"] for f in frames[1:]], held)
+        self.assertEqual(frames[1].json["time"], 1000)
+        live = self.publish("news", 2, 3)
+        self.assertEqual([f.json["cursor"] for f in self.read(wire)], live)
+
+    def test_commands(self) -> None:
+        """
+        Commands are carried out, also on a socket that began with names.
+        """
+        for path in ("/socket", "/channels/news"):
+            wire = self.open(path)
+            start = str(self.hub.head)
+            (answer,) = self.say(wire, text({"id": 1, "subscribe": ["open/a"]}))
+            self.assertEqual(answer.json, {"id": 1, "ok": {"cursor": start}})
+            message, answer = self.say(wire, text({"id": 2, "publish": "open/a", "data": "hello"}))
+            self.assertEqual(message.json["data"], "hello")
+            self.assertEqual(answer.json["ok"]["cursor"], message.json["cursor"])
+            (answer,) = self.say(wire, text({"id": 3, "unsubscribe": ["open/a"]}))
+            self.assertEqual(answer.json, {"id": 3, "ok": {}})
+
+    def test_bad(self) -> None:
+        """
+        What is no command is told so, and the connection stays.
+        """
+        wire = self.open("/socket")
+        for raw in (frame(2, b'{"ping":1}'), text([]), frame(TEXT, b"{"), frame(TEXT, b"")):
+            (answer,) = self.say(wire, raw)
+            self.assertEqual(answer.json["error"]["code"], "badMessage")
+        (answer,) = self.say(wire, text({"id": 5, "dance": 1}))
+        self.assertEqual((answer.json["id"], answer.json["error"]["code"]), (5, "badRequest"))
+        (answer,) = self.say(wire, text({"ping": 1}))
+        self.assertEqual(answer.json, {"ok": {"pong": 1}})
+
+    def test_rights(self) -> None:
+        """
+        Who came with the key publishes anywhere.
+        """
+        wire = self.open("/socket", "Authorization: Bearer 0123456789abcdef")
+        (answer,) = self.say(wire, text({"publish": "news", "data": 1}))
+        self.assertIn("ok", answer.json)
+
+    def test_fragments(self) -> None:
+        """
+        A message may come in frames, with control frames between them.
+        """
+        wire = self.open("/socket")
+        body = '{"ping":"größe"}'.encode()
+        frames = [frame(TEXT, body[:1], fin=False)]
+        for n in range(1, len(body) - 1):
+            frames += [frame(PING, b"%d" % n), frame(0, body[n : n + 1], fin=False)]
+        frames += [frame(PONG, b"unasked"), frame(0, body[-1:])]
+        *pongs, answer = self.say(wire, *frames)
+        self.assertEqual(answer.json, {"ok": {"pong": "größe"}})
+        self.assertEqual([p.payload for p in pongs], [b"%d" % n for n in range(1, len(body) - 1)])
+
+    def test_ping(self) -> None:
+        """
+        Each ping is answered with what it carried, in the order of
+        everything else.
+        """
+        wire = self.open("/socket")
+        frames = self.say(wire, frame(PING), text({"ping": 1}), frame(PING, b"x" * 125))
+        self.assertEqual([f.opcode for f in frames], [PONG, TEXT, PONG])
+        self.assertEqual((frames[0].payload, frames[2].payload), (b"", b"x" * 125))
+
+    def test_many(self) -> None:
+        """
+        Ten thousand commands at once are all answered, in order.
+        """
+        wire = self.open("/socket")
+        count = 10000
+        data = b"".join(text({"id": n, "ping": 0}) for n in range(count))
+        wire.sendIn(65536, data)
+        ids = [f.json["id"] for f in self.read(wire)]
+        self.assertEqual(ids, list(range(count)))
+
+    def test_heartbeat(self) -> None:
+        """
+        It is told where it stands, after so long a silence.
+        """
+        wire = self.open()
+        self.turn(25.2)
+        (beat,) = self.read(wire)
+        self.assertEqual(beat.json, {"cursor": str(self.hub.head)})
+
+    def test_leaves(self) -> None:
+        """
+        A client that leaves without a word is forgotten.
+        """
+        for path in ("/socket", "/channels/a,b,c/**"):
+            self.open(path).leave()
+        wire = self.open("/socket")
+        self.say(wire, text({"subscribe": ["a"]}), frame(TEXT, b'{"pi', fin=False))
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_quiet(self) -> None:
+        """
+        What clients do wrong is not logged.
+        """
+        events: list[LogEvent] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            events.append(event)
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        wire = self.open()
+        self.say(wire, frame(TEXT, b"\xff"))
+        self.say(wire, close())
+        wire.leave()
+        self.assertEqual(events, [])
+        CometWebSocketProtocol.log.error("a fault of {whose}", whose="ours")
+        self.assertEqual([event["whose"] for event in events], ["ours"])

@@ -1,0 +1,348 @@
+"""
+Tests of L{comet.transports.websocket}: hostile clients, and the end.
+"""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from typing import Any
+from weakref import ref
+
+from twisted.internet.defer import Deferred
+
+from comet.fanout.kinds import LAST_WORDS
+from comet.messages import Close
+from comet.transports.tcp import mostBytes
+from comet.transports.websocket import MOST_FRAMES
+from tests.transports.frames import (
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    WebSocketTestCase,
+    close,
+    frame,
+    text,
+)
+from tests.transports.wire import FULL, Wire
+
+
+class LimitTests(WebSocketTestCase):
+    """
+    What a client may not do.
+    """
+
+    def setUp(self) -> None:
+        """
+        Open a socket.
+        """
+        super().setUp()
+        self.wire = self.open()
+        self.most = mostBytes(self.settings.limits)
+
+    def test_largest(self) -> None:
+        """
+        The largest command is taken, whatever is wrong with it.
+        """
+        body = b'{"dance":"' + b"x" * (self.most - 12) + b'"}'
+        self.assertEqual(len(body), self.most)
+        (answer,) = self.say(self.wire, frame(TEXT, body))
+        self.assertEqual(answer.json["error"]["code"], "badRequest")
+
+    def test_largeFrame(self) -> None:
+        """
+        A frame that is larger is refused when it begins.
+        """
+        frames = self.say(self.wire, frame(TEXT, b"x", length=self.most + 1))
+        self.assertFailed(frames, 1009)
+
+    def test_hugeFrame(self) -> None:
+        """
+        However large it says that it is, nothing of it is kept.
+        """
+        for length, status in ((1 << 40, 1009), ((1 << 63) - 1, 1009), (1 << 63, 1002)):
+            wire = self.open()
+            self.assertFailed(self.say(wire, frame(TEXT, b"", length=length)), status)
+            self.assertKeepsNothing(wire)
+
+    def assertKeepsNothing(self, wire: Wire) -> None:
+        """
+        A client that goes on to send takes no memory.
+        """
+        data = b"x" * 65536
+        tracemalloc.start()
+        for _ in range(50):
+            wire.send(data)
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        self.assertLess(kept, 200000)
+
+    def test_largeMessage(self) -> None:
+        """
+        A message in frames that together are larger is refused.
+        """
+        half = b"x" * (self.most // 2 + 1)
+        frames = [frame(TEXT, half, fin=False), frame(0, half)]
+        self.assertFailed(self.say(self.wire, *frames), 1009)
+
+    def test_manyFrames(self) -> None:
+        """
+        So is one in too many frames, even if they are empty.
+        """
+        frames = [frame(TEXT, b"", fin=False)] + [frame(0, b"", fin=False)] * (MOST_FRAMES - 1)
+        self.assertEqual(self.say(self.wire, *frames), [])
+        more = [frame(0, b"", fin=False)] * 5000
+        self.assertFailed(self.say(self.wire, *more), 1008)
+        self.assertTrue(self.wire.isOpen)
+        self.say(self.wire, close(1008))
+        self.assertFalse(self.wire.isOpen)
+
+    def test_mostFrames(self) -> None:
+        """
+        One in as many as are allowed is not, and the count begins anew.
+        """
+        for _ in range(2):
+            frames = [frame(TEXT, b"{}"[:1], fin=False)]
+            frames += [frame(0, b" ", fin=False)] * (MOST_FRAMES - 2)
+            (answer,) = self.say(self.wire, *frames, frame(0, b"}"))
+            self.assertEqual(answer.json["error"]["code"], "badRequest")
+
+    def test_violations(self) -> None:
+        """
+        What RFC 6455 forbids closes the connection with the status that it
+        names for that.
+        """
+        for raw, status in (
+            (frame(TEXT, b"{}", mask=None), 1002),
+            (frame(TEXT, b"{}", reserved=4), 1002),
+            (frame(TEXT, b"{}", reserved=1), 1002),
+            (frame(3, b"{}"), 1002),
+            (frame(11, b"{}"), 1002),
+            (frame(0, b"{}"), 1002),
+            (frame(TEXT, b"{", fin=False) + frame(TEXT, b"}"), 1002),
+            (frame(PING, b"x", fin=False), 1002),
+            (frame(PING, b"x" * 126), 1002),
+            (frame(CLOSE, b"x"), 1002),
+            (frame(CLOSE, b"x" * 200), 1002),
+            (close(999), 1002),
+            (close(1005), 1002),
+            (close(1000, b"\xff"), 1007),
+            (frame(TEXT, b"\xff"), 1007),
+            (frame(TEXT, b"\xed\xa0\x80"), 1007),
+            (frame(TEXT, b"\xc3"), 1007),
+            (b"\x81\xfe\x00\x01" + b"\0" * 4, 1002),
+        ):
+            wire = self.open()
+            frames = self.say(wire, raw)
+            self.assertFailed(frames, status)
+            self.assertEqual(len(frames), 1)
+            self.publish("news", "not for those")
+            self.assertEqual(self.read(wire), [])
+
+    def test_longPing(self) -> None:
+        """
+        A ping that is longer than a control frame can be takes no memory, and
+        is not answered.
+        """
+        frames = self.say(self.wire, frame(PING, b"", length=1 << 40))
+        self.assertFailed(frames, 1002)
+        self.assertKeepsNothing(self.wire)
+        self.turn(LAST_WORDS + 0.2)
+        self.assertFalse(self.wire.isOpen)
+
+    def test_afterFailure(self) -> None:
+        """
+        What is said after a fault is not carried out; the client's close
+        ends the connection.
+        """
+        self.assertFailed(self.say(self.wire, frame(TEXT, b"\xff")), 1007)
+        command = text({"publish": "open/a", "data": 1})
+        self.assertEqual(self.say(self.wire, command, frame(PING, b"x")), [])
+        self.assertEqual(self.hub.head.position, 0)
+        self.say(self.wire, close(1007))
+        self.assertFalse(self.wire.isOpen)
+        self.assertFalse(self.wire.transport.aborted)
+
+    def test_pingFlood(self) -> None:
+        """
+        A client that pings and does not read is not read from, so that its
+        pongs take bounded memory; when it reads, it gets each.
+        """
+        self.wire.transport.isStuck = True
+        packet = frame(PING, b"x" * 125) * 50
+        for _ in range(1000):
+            self.wire.send(packet)
+        self.assertFalse(self.wire.transport.isReading)
+        self.assertLess(len(self.wire.transport.unsent), FULL + len(packet))
+        self.wire.transport.isStuck = False
+        pongs = 0
+        for _ in range(5):
+            self.turn()
+            pongs += sum(f.opcode == PONG for f in self.read(self.wire))
+        self.assertEqual(pongs, 50 * 1000)
+
+    def test_deafAndClosing(self) -> None:
+        """
+        A client that was not read from is read from again when it is sent
+        away, to hear it leave.
+        """
+        self.wire.transport.isStuck = True
+        for _ in range(50):
+            self.wire.send(frame(PING, b"x" * 125) * 50)
+        self.assertFalse(self.wire.transport.isReading)
+        unread = len(self.wire.transport.coming)
+        self.assertGreater(unread, 0)
+        self.hub.drain(10)
+        self.assertTrue(self.wire.transport.isReading)
+        self.wire.transport.isStuck = False
+        self.wire.send(close(1001))
+        self.assertEqual(self.read(self.wire)[-1].status, 1001)
+        self.assertFalse(self.wire.isOpen)
+        self.assertNothingLeft()
+
+
+class CloseTests(WebSocketTestCase):
+    """
+    The closing handshake, both ways.
+    """
+
+    def test_byClient(self) -> None:
+        """
+        The client's close is answered with a close, and TCP ends; nothing is
+        written in between.
+        """
+        for raw in (close(1000), close(None), close(1001, b"bye"), close(4999)):
+            wire = self.open()
+            frames = self.say(wire, raw + text({"ping": 1}) + frame(PING, b"x"))
+            self.assertEqual([f.opcode for f in frames], [CLOSE])
+            self.assertEqual(frames[0].status, 1000)
+            self.assertFalse(wire.isOpen)
+            self.assertFalse(wire.transport.aborted)
+        self.assertNothingLeft()
+
+    def test_byClientInBusyTime(self) -> None:
+        """
+        Nothing follows the answer to the client's close, also where commands
+        are under way and messages come.
+        """
+        stored: Deferred[Any] = Deferred()
+        wire = self.open()
+        publish = self.bus.publish
+        asked: list[Any] = []
+
+        def slowly(publications: object) -> Deferred[Any]:
+            asked.append(publications)
+            return stored
+
+        self.patch(self.bus, "publish", slowly)
+        wire.transport.isStuck = True
+        self.say(wire, text({"publish": "open/a", "data": 1}))
+        self.say(wire, close())
+        self.patch(self.bus, "publish", publish)
+        publish(*asked).chainDeferred(stored)
+        self.publish("news", 1)
+        self.turn(1)
+        wire.transport.isStuck = False
+        frames = self.read(wire)
+        self.assertEqual([f.opcode for f in frames], [CLOSE])
+        self.assertFalse(wire.isOpen)
+
+    def test_draining(self) -> None:
+        """
+        When the server goes down the client is told in an envelope, then by a
+        close frame; when it has answered, TCP ends.
+        """
+        wire = self.open()
+        self.publish("news", 1)
+        done = self.hub.drain(10)
+        message, told, closed = self.read(wire)
+        self.assertEqual(message.json["data"], 1)
+        self.assertEqual(told.json["cursor"], message.json["cursor"])
+        self.assertEqual(told.json["close"]["code"], "draining")
+        self.assertEqual(closed.status, 1001)
+        self.assertTrue(wire.isOpen)
+        self.assertNoResult(done)
+        self.say(wire, text({"ping": 1}), frame(PING, b"x"))
+        self.assertEqual(self.say(wire, close(1001)), [])
+        self.assertFalse(wire.isOpen)
+        self.assertFalse(wire.transport.aborted)
+        self.successResultOf(done)
+        self.assertNothingLeft()
+
+    def test_unanswered(self) -> None:
+        """
+        A client that does not answer the close is cut off.
+        """
+        wire, stuck = self.open(), self.open("/socket")
+        stuck.transport.isStuck = True
+        done = self.hub.drain(20)
+        self.turn(LAST_WORDS - 0.5)
+        self.assertTrue(wire.isOpen and stuck.isOpen)
+        self.turn(1)
+        self.assertFalse(wire.isOpen or stuck.isOpen)
+        self.successResultOf(done)
+        self.assertNothingLeft()
+
+    def test_answersLate(self) -> None:
+        """
+        So is one that answers, but does not take what was written.
+        """
+        wire = self.open()
+        wire.transport.isStuck = True
+        self.hub.drain(20)
+        self.say(wire, close(1001))
+        self.turn(LAST_WORDS + 0.2)
+        self.assertFalse(wire.isOpen)
+        self.assertNothingLeft()
+
+    def test_status(self) -> None:
+        """
+        Each reason has its status, and is cut where a close frame ends,
+        between two characters.
+        """
+        for code, status in (
+            ("draining", 1001),
+            ("internal", 1011),
+            ("unavailable", 1013),
+            ("tooMany", 1013),
+            ("lagging", 1008),
+        ):
+            for length in range(50, 75):
+                wire = self.open()
+                (reader,) = self.hub.fanout.readers
+                reader.close(Close(code, "ü" * length + "€" * length, None))
+                told, closed = self.read(wire)
+                self.assertEqual(told.json["close"]["message"], "ü" * length + "€" * length)
+                self.assertEqual(closed.status, status)
+                self.assertLessEqual(len(closed.payload), 125)
+                self.say(wire, close(status))
+
+    def test_crossing(self) -> None:
+        """
+        Where both close at once, each is closed once.
+        """
+        wire = self.open()
+        wire.transport.isStuck = True
+        self.hub.drain(10)
+        self.say(wire, close(1000))
+        wire.transport.isStuck = False
+        frames = self.read(wire)
+        self.assertEqual([f.opcode for f in frames], [TEXT, CLOSE])
+        self.assertFalse(wire.isOpen)
+
+    def test_freed(self) -> None:
+        """
+        What served a client that has left is gone at once, without the
+        collector.
+        """
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for farewell in (close(), b""):
+            wire = self.open()
+            self.say(wire, text({"subscribe": ["a"]}))
+            kept = ref(wire.transport.protocol)
+            self.say(wire, farewell)
+            wire.leave()
+            self.assertIsNone(kept())

@@ -1,0 +1,267 @@
+"""
+A connection in memory: what a client sends and gets, byte for byte, and a
+server's transport that behaves as Twisted's for TCP does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IPushProducer, ITCPTransport, ITransport
+from twisted.python.failure import Failure
+from zope.interface import classImplements
+
+# How much a transport keeps before it says that it is full.
+FULL = 65536
+
+
+class Serving(Protocol):
+    """
+    What makes a server's protocols: any factory.
+    """
+
+    def buildProtocol(self, addr: Any, /) -> Any:
+        """
+        Make one.
+        """
+
+
+class MemoryTransport:
+    """
+    The server's side of a connection.
+
+    @ivar sent: What has reached the client.
+
+    @ivar unsent: What was written, and the client does not take.
+
+    @ivar isStuck: Whether the client takes nothing.
+
+    @ivar isReading: Whether the server reads.
+
+    @ivar keepsAlive: Whether the system watches the connection.
+    """
+
+    connected = True
+    disconnecting = False
+    disconnected = False
+    aborted = False
+    keepsAlive = False
+    producer: Any = None
+    streaming = False
+    isPaused = False
+
+    def __init__(self) -> None:
+        self.protocol: Any = None
+        self.sent = bytearray()
+        self.unsent = bytearray()
+        self.isStuck = False
+        self.isReading = True
+        self.coming: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """
+        Keep what was written until the client takes it.
+        """
+        if not isinstance(data, bytes):
+            raise TypeError(f"not bytes: {data!r}")
+        if not self.connected:
+            return
+        self.unsent += data
+        if self.producer is not None and self.streaming and len(self.unsent) > FULL:
+            self.isPaused = True
+            self.producer.pauseProducing()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """
+        Write all of it.
+        """
+        self.write(b"".join(data))
+
+    def loseConnection(self) -> None:
+        """
+        Close once everything is sent.
+        """
+        if self.connected:
+            self.disconnecting = True
+            self.isReading = False
+
+    def abortConnection(self) -> None:
+        """
+        Close now.
+        """
+        if self.connected:
+            self.aborted = True
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        Tell it when the client is slow.
+        """
+        if self.producer is not None:
+            raise RuntimeError("there is a producer already")
+        self.producer, self.streaming = producer, streaming
+
+    def unregisterProducer(self) -> None:
+        """
+        Tell it no more.
+        """
+        self.producer = None
+
+    def pauseProducing(self) -> None:
+        """
+        Stop to read.
+        """
+        self.isReading = False
+
+    def resumeProducing(self) -> None:
+        """
+        Read again.
+        """
+        if self.connected and not self.disconnecting:
+            self.isReading = True
+
+    def stopProducing(self) -> None:
+        """
+        Read never again.
+        """
+        self.loseConnection()
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        """
+        Let the system watch the connection.
+        """
+        self.keepsAlive = enabled
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """
+        Nothing is delayed here.
+        """
+
+    def getTcpKeepAlive(self) -> bool:
+        """
+        Whether the system watches the connection.
+        """
+        return self.keepsAlive
+
+    def getTcpNoDelay(self) -> bool:
+        """
+        Nothing is delayed here.
+        """
+        return True
+
+    def loseWriteConnection(self) -> None:
+        """
+        Half of a connection is never closed here.
+        """
+        raise NotImplementedError
+
+    def getPeer(self) -> IPv4Address:
+        """
+        Where the client is.
+        """
+        return IPv4Address("TCP", "127.0.0.1", 54321)
+
+    def getHost(self) -> IPv4Address:
+        """
+        Where the server is.
+        """
+        return IPv4Address("TCP", "127.0.0.1", 8080)
+
+    # -- What the network does
+
+    def settle(self) -> None:
+        """
+        Let everything happen that would happen in the next turns.
+        """
+        while self._step():
+            pass
+
+    def _step(self) -> bool:
+        if not self.connected:
+            return False
+        if self.aborted:
+            self.lose(ConnectionLost())
+        elif self.coming and self.isReading:
+            self.protocol.dataReceived(self.coming.pop(0))
+        elif self.unsent and not self.isStuck:
+            self.sent += self.unsent
+            self.unsent.clear()
+            if self.producer is not None and (self.isPaused or not self.streaming):
+                self.isPaused = False
+                self.producer.resumeProducing()
+        elif self.disconnecting and not self.unsent:
+            self.lose(ConnectionDone())
+        else:
+            return False
+        return True
+
+    def lose(self, reason: Exception) -> None:
+        """
+        The connection is no more.
+        """
+        self.connected, self.disconnected = False, True
+        producer, self.producer = self.producer, None
+        if producer is not None:
+            producer.stopProducing()
+        self.protocol.connectionLost(Failure(reason))
+        self.protocol = None
+
+
+classImplements(MemoryTransport, ITCPTransport, IPushProducer, ITransport)
+
+
+class Wire:
+    """
+    The client's side of a connection.
+    """
+
+    def __init__(self, factory: Serving, transport: MemoryTransport | None = None) -> None:
+        self.transport = MemoryTransport() if transport is None else transport
+        protocol = factory.buildProtocol(IPv4Address("TCP", "127.0.0.1", 54321))
+        self.transport.protocol = protocol
+        assert protocol is not None
+        protocol.makeConnection(self.transport)
+
+    @property
+    def isOpen(self) -> bool:
+        """
+        Whether the connection is there.
+        """
+        return self.transport.connected
+
+    def send(self, *data: bytes) -> None:
+        """
+        Send some bytes, each in a packet of its own.
+        """
+        self.transport.coming += data
+        self.settle()
+
+    def sendIn(self, size: int, data: bytes) -> None:
+        """
+        Send some bytes in packets of a size.
+        """
+        self.send(*(data[start : start + size] for start in range(0, len(data), size)))
+
+    def settle(self) -> None:
+        """
+        Let everything happen that would happen in the next turns.
+        """
+        self.transport.settle()
+
+    def take(self) -> bytes:
+        """
+        Take all that has come.
+        """
+        self.settle()
+        taken = bytes(self.transport.sent)
+        self.transport.sent.clear()
+        return taken
+
+    def leave(self) -> None:
+        """
+        Close the connection.  The server notices only if it reads.
+        """
+        if self.transport.connected and self.transport.isReading:
+            self.transport.lose(ConnectionDone())
