@@ -244,7 +244,8 @@ class HttpClient(Client):
             "x-content-type-options": "nosniff",
             "content-type": contentType,
         }
-        if self.endless and "content-length" not in head.headers:
+        # nginx obeys it, and does not pass it on.
+        if self.endless and "content-length" not in head.headers and not self.site.host:
             expected["x-accel-buffering"] = "no"
         for name, value in expected.items():
             if head.headers.get(name) != value:
@@ -258,6 +259,11 @@ class HttpClient(Client):
 class EndlessClient(HttpClient):
     """
     A reader of one response that goes on.
+
+    @cvar contentType: What it has to say that it is.
+
+    @cvar accept: What a client may ask for instead of the transport, or
+        nothing.
     """
 
     contentType: ClassVar[str] = ""
@@ -274,12 +280,12 @@ class EndlessClient(HttpClient):
             headers["Last-Event-ID"] = since
             since = None
         target = self._target(since, particular, parameters)
-        if self.variant % 3 == 1:
+        if self.accept and self.variant % 3 == 1:
             target = target.replace(f"transport={self.name}&", "").replace(
                 f"?transport={self.name}", ""
             )
             headers["Accept"] = self.accept
-        self.http = HttpConnection(self._connect(self.site.port))
+        self.http = HttpConnection(self._connect(self.site.port), self.site.host)
         self.http.send("GET", target, headers)
         head = self.http.head()
         if head.status != 200:

@@ -39,7 +39,7 @@ class PollClient(HttpClient):
         self._since, self._particular = since, particular
         self._parameters = parameters
         self._idle = False
-        self.http = HttpConnection(self._connect(self.site.port))
+        self.http = HttpConnection(self._connect(self.site.port), self.site.host)
         self.ask()
 
     def ask(self) -> None:

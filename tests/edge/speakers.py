@@ -18,6 +18,7 @@ from websockets.http11 import Response
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
+from tests.edge.browsing import IframeClient, JsonpClient, MultipartClient
 from tests.edge.clients import (
     Client,
     Refused,
@@ -182,7 +183,8 @@ class WebSocketClient(Speaker):
         query.update({f"since.{name}": value for name, value in particular.items()})
         scheme = "ws" if self.site.tls is None else "wss"
         path = pathOf(self.names) if self.names else "/socket"
-        uri = f"{scheme}://127.0.0.1:{self.site.port}{path}{queryOf(query)}"
+        host = self.site.host or f"127.0.0.1:{self.site.port}"
+        uri = f"{scheme}://{host}{path}{queryOf(query)}"
         self.closeCode = None
         self._pieces = []
         self._protocol = ClientProtocol(
@@ -336,6 +338,9 @@ CLIENTS: dict[str, type[Client]] = {
         LongpollClient,
         StreamClient,
         SseClient,
+        MultipartClient,
+        IframeClient,
+        JsonpClient,
         WebSocketClient,
         TcpClient,
     )

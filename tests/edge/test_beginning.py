@@ -39,7 +39,7 @@ class BeginningTests(EdgeTestCase):
             name = self.channel(f"c{number}")
             head = self.publish(name, 2)[-1].cursor
             since = "now" if number % 2 else None
-            if client.name == "longpoll":
+            if client.name in ("longpoll", "jsonp"):
                 client.open([name], since, wait="0")
             else:
                 client.open([name], since)
@@ -151,7 +151,7 @@ class BeginningTests(EdgeTestCase):
         After the last replayed envelope a bare cursor says that all names have
         caught up.
         """
-        for kind in ("stream", "websocket", "tcp"):
+        for kind in ("stream", "multipart", "iframe", "websocket", "tcp"):
             a, b = (self.channel(end, of=kind) for end in "ab")
             held = self.publish(b, 2) + self.publish(a, 1)
             client = self.client(kind)
@@ -283,7 +283,7 @@ class FormTests(EdgeTestCase):
         """
         name = self.channel("c")
         publish(self.site, name, 1)
-        for kind in ("poll", "longpoll", "stream", "websocket"):
+        for kind in CLIENTS.keys() - {"sse", "tcp"}:
             client = self.client(kind)
             client.open([name], "earliest", time="1")
             heard = client.messages(1)[0].time
@@ -316,6 +316,8 @@ class FormTests(EdgeTestCase):
             "",
             "a\nb",
             {"<": ["\u2028\u2029"]},
+            "</script><!-- --> ]]>",
+            "\n--_comet-next-part\n",
             [],
         ]
         for value in values:
@@ -333,7 +335,7 @@ class FormTests(EdgeTestCase):
         headers = {"Authorization": f"Bearer {self.site.key}", "Content-Type": "image/png"}
         answer = ask(self.site, "POST", f"/channels/{name}", headers, b"\0\xff<")
         self.assertEqual(answer.status, 201)
-        for kind in ("poll", "longpoll", "stream", "websocket", "tcp"):
+        for kind in CLIENTS.keys() - {"sse"}:
             client = self.client(kind)
             client.open([name], "earliest")
             (message,) = client.messages(1)

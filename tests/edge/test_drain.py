@@ -16,7 +16,7 @@ from tests.edge.speakers import CLIENTS
 from tests.edge.wires import Ended, HttpConnection, Silence, Wire
 
 DRAIN = 2.0
-HELD = ("longpoll", "stream", "sse", "websocket", "tcp")
+HELD = ("longpoll", "jsonp", "stream", "multipart", "sse", "iframe", "websocket", "tcp")
 
 
 class DrainTests(EdgeTestCase):
@@ -40,7 +40,7 @@ class DrainTests(EdgeTestCase):
         for client in clients:
             self.assertHeard(client.messages(1), [marker])
         for client in clients:
-            if client.name == "longpoll":
+            if not client.endless:
                 self.hold(client)
         return clients
 
@@ -145,7 +145,7 @@ class DrainTests(EdgeTestCase):
         in time.
         """
         server = self.startServer("--drain", "1")
-        for kind in ("stream", "sse", "websocket", "tcp"):
+        for kind in ("stream", "multipart", "sse", "iframe", "websocket", "tcp"):
             client = self.client(kind, server.site, receiveBuffer=8192)
             client.open(["news"])
         for number in range(200):

@@ -136,8 +136,8 @@ class NameErrorTests(ErrorCase):
         A place to begin at that cannot be read is C{badCursor}.
         """
         for since in ("rubbish", "-0", "-", "--1", "-1.5", "x-", "-x", "a-01", "a-1-2", "a%20-1"):
-            for transport in ("poll", "longpoll", "stream", "sse"):
-                path = f"/channels/a?transport={transport}&since={since}"
+            for transport in ("poll", "longpoll", "stream", "sse", "multipart", "iframe", "jsonp"):
+                path = f"/channels/a?transport={transport}&callback=cb&since={since}"
                 self.assertProblem(ask(self.site, "GET", path), 400, "badCursor", path)
             path = f"/channels/a?transport=poll&since.a={since}"
             self.assertProblem(ask(self.site, "GET", path), 400, "badCursor", path)

@@ -269,7 +269,7 @@ class ConditionalTests(EdgeTestCase):
         body = readPollBody(self.poll(name, Last_Event_ID="what is this?").body)
         self.assertEqual(body.events[0], Gap(None, (name,)))
         self.assertEqual(len([one for one in body.events if isinstance(one, Message)]), 2)
-        for kind in ("sse", "stream"):
+        for kind in ("sse", "stream", "multipart", "iframe"):
             client = self.client(kind)
             client.unreadable = "x y"
             client.open([name])

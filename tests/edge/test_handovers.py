@@ -111,7 +111,7 @@ def few(chance: random.Random) -> int:
 
 class HandoverTests(EdgeTestCase):
     """
-    All pairs of transports, 36, while messages are being published.
+    All pairs of transports, 81, while messages are being published.
     """
 
     options = (
@@ -162,7 +162,7 @@ class HandoverTests(EdgeTestCase):
             or any(one.channel.startswith(prefix) for prefix in deep)
             or any(one.channel.rpartition("/")[0] + "/" == prefix for prefix in prefixes)
         ]
-        self.assertGreater(len(walker.heard), 36 * 3)
+        self.assertGreater(len(walker.heard), 81 * 3)
         left = len(expected) - len(walker.heard)
         if left > 0:
             walker.read("stream", left, str(expected[-1].cursor))

@@ -16,7 +16,7 @@ from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS
 from tests.edge.wires import PATIENCE, Ended, HttpConnection, Silence, Wire, ask
 
-HELD = ("longpoll", "stream", "sse", "websocket", "tcp")
+HELD = ("longpoll", "jsonp", "stream", "multipart", "sse", "iframe", "websocket", "tcp")
 
 
 def begin(client: Client) -> None:
@@ -25,7 +25,7 @@ def begin(client: Client) -> None:
     poll takes its place when the server has read the request, which an answer
     to the one before does not show; so it only asks.
     """
-    if client.name == "longpoll":
+    if not client.endless:
         client.open(["held"], "now", wait="60")
         return
     client.open(["held"], "now")
@@ -43,7 +43,7 @@ def take(client: Client) -> None:
     while True:
         try:
             begin(client)
-            if client.name == "longpoll":
+            if not client.endless:
                 raise AssertionError(f"a long poll that ends at once: {client.next(0.05)}")
             return
         except Silence:
@@ -87,7 +87,7 @@ def leaveAfterMore(client: Client) -> None:
     Send 20 KB that nobody asked for, and leave.
     """
     try:
-        if client.name == "longpoll":
+        if not client.endless:
             more = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500
         else:
             more = b"x" * 20000
@@ -184,7 +184,7 @@ class FullTests(EdgeTestCase):
         """
         server = self.startServer("--max-connections", "1")
         take(self.client("stream", server.site))
-        for kind in ("longpoll", "stream", "websocket"):
+        for kind in ("longpoll", "jsonp", "stream", "multipart", "iframe", "websocket"):
             for variant in (0, 1):
                 client = self.client(kind, server.site, variant=variant)
                 error = self.assertRaises(Refused, self.hear, client)

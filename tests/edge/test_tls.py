@@ -24,7 +24,8 @@ from tests.edge.speakers import CLIENTS, SPEAKERS
 
 def makeCertificate(directory: Path) -> tuple[Path, Path]:
     """
-    Make a key and a certificate of C{localhost}, signed by itself.
+    Make a key and a certificate of C{localhost} and C{push.example.com}, signed
+    by itself.
 
     @return: The paths of both, in PEM.
     """
@@ -33,6 +34,7 @@ def makeCertificate(directory: Path) -> tuple[Path, Path]:
     now = datetime.datetime.now(datetime.timezone.utc)
     names: list[x509.GeneralName] = [
         x509.DNSName("localhost"),
+        x509.DNSName("push.example.com"),
         x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
     ]
     certificate = (

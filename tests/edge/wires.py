@@ -54,12 +54,16 @@ class Site:
     @ivar key: The publish key.
 
     @ivar tls: How to speak TLS, or L{None} where both ports are plain.
+
+    @ivar host: The host that requests name, where there is a proxy in front
+        of the server; otherwise they name the address.
     """
 
     port: int
     tcpPort: int
     key: str = ""
     tls: ssl.SSLContext | None = None
+    host: str = ""
 
 
 class Wire:
@@ -393,7 +397,7 @@ def ask(
     """
     wire = Wire(site.port, site.tls)
     try:
-        connection = HttpConnection(wire)
+        connection = HttpConnection(wire, site.host)
         connection.send(method, target, headers, body)
         return connection.answer(timeout)
     finally:

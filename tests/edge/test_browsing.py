@@ -1,0 +1,159 @@
+"""
+What pages may and may not do with frames and scripts, and what Flash is told.
+"""
+
+from __future__ import annotations
+
+import time
+from xml.etree import ElementTree
+
+from tests.edge.case import EdgeTestCase
+from tests.edge.clients import Refused
+from tests.edge.publisher import publish
+from tests.edge.server import freePorts
+from tests.edge.wires import PATIENCE, Wire, ask
+
+FRIEND = "https://friend.example"
+REQUEST = b"<policy-file-request/>\0"
+
+
+class FrameTests(EdgeTestCase):
+    """
+    Forever frames and JSONP, on a server that allows one other origin.
+    """
+
+    options = ("--allow-origin", FRIEND)
+
+    def assertRefused(self, kind: str, status: int, code: str, **parameters: str) -> None:
+        """
+        A reader is refused.
+        """
+        client = self.client(kind)
+        error = self.assertRaises(Refused, client.open, ["news"], None, None, **parameters)
+        self.assertEqual((error.status, error.code), (status, code), parameters)
+
+    def test_origin(self) -> None:
+        """
+        A frame posts to no page that is not allowed.
+        """
+        for origin in ("https://enemy.example", "http://friend.example", "*"):
+            self.assertRefused("iframe", 403, "forbidden", origin=origin)
+        for origin in ("null", "friend.example", '");alert(1)//'):
+            self.assertRefused("iframe", 400, "badRequest", origin=origin)
+
+    def test_callback(self) -> None:
+        """
+        What is no name of a function is not called.
+        """
+        for callback in ("", "alert(1)", "a.", "1a", "%3C/script%3E", "a" * 129, "%C3%A4"):
+            for transport in ("iframe", "jsonp"):
+                target = f"/channels/a?transport={transport}&callback={callback}"
+                self.assertEqual(ask(self.site, "GET", target).status, 400, target)
+        self.assertEqual(ask(self.site, "GET", "/channels/a?transport=jsonp").status, 400)
+
+    def test_frame(self) -> None:
+        """
+        The page may be in a frame of the page that it posts to.
+        """
+        for query, ancestor in (("", "'self'"), (f"&origin={FRIEND}", FRIEND)):
+            target = f"/channels/news?transport=iframe{query}"
+            wire = Wire(self.site.port)
+            self.addCleanup(wire.close)
+            wire.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            buffer = b""
+            while b"</script>" not in buffer:
+                buffer += wire.receive(PATIENCE)
+            head, _, page = buffer.partition(b"\r\n\r\n")
+            policy = head.partition(b"frame-ancestors ")[2].split(b"\r\n")[0].decode()
+            self.assertIn(ancestor, policy.split())
+            origin = query[len("&origin=") :] or "http://localhost"
+            self.assertIn(f',"{origin}");</script>'.encode(), page)
+
+    def test_crossSite(self) -> None:
+        """
+        JSONP is not for the pages of other sites.
+        """
+        for site, status in (("cross-site", 403), ("same-site", 200), ("same-origin", 200)):
+            path = "/channels/a?callback=cb&wait=0"
+            answer = ask(self.site, "GET", path, {"Sec-Fetch-Site": site})
+            self.assertEqual(answer.status, status, site)
+
+    def test_prototype(self) -> None:
+        """
+        A key that would set the prototype of an object in a script sets none.
+        """
+        publish(self.site, self.channel("keys"), {"__proto__": {"isAdmin": True}})
+        answer = ask(
+            self.site, "GET", f"/channels/{self.channel('keys')}?callback=cb&since=earliest"
+        )
+        self.assertIn(b'"data":{["__proto__"]:{"isAdmin":true}}', answer.body)
+
+
+class AllTests(EdgeTestCase):
+    """
+    A server that allows all origins.
+    """
+
+    options = ("--allow-origin", "*")
+
+    def test_crossSite(self) -> None:
+        """
+        JSONP is for the pages of all sites.
+        """
+        path = "/channels/a?callback=cb&wait=0"
+        answer = ask(self.site, "GET", path, {"Sec-Fetch-Site": "cross-site"})
+        self.assertEqual(answer.status, 200)
+
+
+class FlashTests(EdgeTestCase):
+    """
+    Flash's policy file.
+    """
+
+    def policy(self, port: int, *pieces: bytes) -> dict[str, str]:
+        """
+        Ask for it, and read to the end.
+
+        @return: The ports, by the domains.
+        """
+        wire = Wire(port)
+        self.addCleanup(wire.close)
+        for piece in pieces:
+            wire.send(piece)
+            time.sleep(0.02)
+        buffer = b""
+        while data := wire.receive(PATIENCE):
+            buffer += data
+        self.assertEqual(buffer[-1:], b"\0")
+        root = ElementTree.fromstring(buffer[:-1])
+        self.assertEqual(root.tag, "cross-domain-policy")
+        return {each.attrib["domain"]: each.attrib["to-ports"] for each in root}
+
+    def test_policy(self) -> None:
+        """
+        It is served by the port of raw TCP and by one of its own, lets connect
+        to the first, and only for pages that are allowed.
+        """
+        (port,) = freePorts(1)
+        endpoint = f"tcp:{port}:interface=127.0.0.1"
+        server = self.startServer(
+            *("--flash-policy", endpoint, "--allow-origin", FRIEND),
+            *("--public-url", "http://push.example"),
+        )
+        hosts = ("localhost", "127.0.0.1", "push.example", "friend.example")
+        expected = dict.fromkeys(hosts, str(server.tcpPort))
+        for each in (port, server.tcpPort):
+            self.assertEqual(self.policy(each, REQUEST), expected)
+            self.assertEqual(self.policy(each, REQUEST[:7], REQUEST[7:]), expected)
+        self.assertIn(server.stop(), (0, -15))
+
+    def test_other(self) -> None:
+        """
+        The port of its own serves nothing else.
+        """
+        (port,) = freePorts(1)
+        self.startServer("--flash-policy", f"tcp:{port}:interface=127.0.0.1")
+        wire = Wire(port)
+        self.addCleanup(wire.close)
+        wire.send(b"GET / HTTP/1.1\r\n\r\n")
+        self.assertEqual(wire.receive(PATIENCE), b"")

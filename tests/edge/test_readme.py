@@ -1,0 +1,260 @@
+"""
+What C{README.md} says is so: its commands, its tables, and its examples.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+
+from comet.configuration import OPTIONS, Option
+from comet.tap import Options
+from tests.edge.case import EdgeTestCase
+from tests.edge.costs import SIZE, measure
+from tests.edge.server import ROOT, CometProcess, freePorts
+from tests.edge.speakers import CLIENTS
+from tests.edge.wires import PATIENCE
+
+TEXT = (ROOT / "README.md").read_text("utf-8")
+EXAMPLE = ROOT / "docs" / "examples" / "embedded.py"
+
+# The epoch of all cursors in the text.
+EPOCH = "k3f9a2"
+
+
+def blocks(language: str) -> list[str]:
+    """
+    What the blocks of code in a language hold.
+    """
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """
+    What is typed, in its order, and what is said to come of it.
+    """
+    for block in blocks("console"):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            yield command, output
+
+
+def rows(first: str) -> list[list[str]]:
+    """
+    The cells of a table, by how its head begins, without the head.
+    """
+    table = TEXT[TEXT.index(first) :].partition("\n\n")[0]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
+
+
+def shownDefault(option: Option) -> str:
+    """
+    A default, as the table shows it.
+    """
+    value = option.default
+    if isinstance(value, tuple):
+        value = ", ".join(value) or None
+    if option.isFlag:
+        return "on" if value else "off"
+    if value is None:
+        return "none"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def output(command: str, directory: Path, wanted: str) -> str:
+    """
+    Type a command, and read what comes of it: to its end, or, where it has
+    none, as much as is wanted.
+    """
+    process = subprocess.Popen(
+        ["sh", "-c", command],
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    deadline = time.monotonic() + PATIENCE
+    said = b""
+    try:
+        while len(said) < len(wanted) and time.monotonic() < deadline:
+            if select.select([process.stdout], [], [], 0.1)[0]:
+                data = os.read(process.stdout.fileno(), 65536)
+                if not data:
+                    break
+                said += data
+    finally:
+        os.killpg(process.pid, 9)
+        process.communicate()
+    return said.decode()
+
+
+class CommandTests(EdgeTestCase):
+    """
+    What is typed.
+    """
+
+    def test_commands(self) -> None:
+        """
+        Typed one after the other, with a server that was just started, the
+        commands do what is said.
+        """
+        server = self.startServer("--demo")
+        epoch = ""
+        count = 0
+        for command, wanted in commands():
+            if "curl " not in command or "/push/" in command:
+                continue
+            typed = command.replace(":8080", f":{server.port}").replace(EPOCH, epoch or EPOCH)
+            typed = typed.replace(":8081", f":{server.tcpPort}")
+            said = output(typed, server.directory, wanted.rstrip("\n"))
+            epoch = epoch or said.partition('"cursor":"')[2].partition("-")[0]
+            self.assertTrue(epoch, f"{command}: {said}")
+            self.assertEqual(said.replace(epoch, EPOCH).strip(), wanted.strip(), command)
+            count += 1
+        self.assertGreater(count, 8)
+
+    def test_starting(self) -> None:
+        """
+        The servers that are started exist, with the options they are given.
+        """
+        servers = [command for command, _ in commands() if "curl " not in command]
+        self.assertEqual(len(servers), 2)
+        twistd, *words = servers[0].split()
+        self.assertEqual((twistd, words[:2]), (".venv/bin/twistd", ["-n", "comet"]))
+        Options().parseOptions(words[2:])
+        python, script = servers[1].split()
+        self.assertEqual((python, ROOT / script), (".venv/bin/python", EXAMPLE))
+
+    def test_browser(self) -> None:
+        """
+        The WebSocket of the example brings what was published.
+        """
+        (script,) = blocks("js")
+        url = re.search(
+            r'new WebSocket\("ws://127.0.0.1:8080/channels/([^"?]*)\?since=(\w+)"', script
+        )
+        assert url is not None
+        server = self.startServer("--demo")
+        output(
+            f"curl -sd hello http://127.0.0.1:{server.port}/channels/{url[1]}",
+            server.directory,
+            "}}",
+        )
+        client = CLIENTS["websocket"](server.site)
+        self.addCleanup(client.close)
+        client.open([url[1]], url[2])
+        (message,) = client.messages(1)
+        self.assertEqual(message.data, "hello")
+
+    def test_file(self) -> None:
+        """
+        The example of a file with options is one.
+        """
+        (content,) = blocks("toml")
+        path = Path(self.mktemp())
+        path.write_text(content)
+        options = Options()
+        options.parseOptions(["--config", str(path)])
+        self.assertEqual(options.configuration.retention("chat/a").messages, 50)
+        self.assertEqual(options.configuration["heartbeat"], 15.0)
+
+
+class EmbeddedTests(EdgeTestCase):
+    """
+    The application.
+    """
+
+    def test_same(self) -> None:
+        """
+        The text has the whole file, and nothing else.
+        """
+        self.assertEqual(blocks("python"), [EXAMPLE.read_text("utf-8")])
+
+    def test_imported(self) -> None:
+        """
+        It ticks below C{/push/}, on whatever reactor.
+        """
+        spec = importlib.util.spec_from_file_location("embedded", EXAMPLE)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        reactor = MemoryReactorClock()
+        running = module.main(reactor)
+        ((_, site, *_),) = reactor.tcpServers
+        protocol = site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        assert protocol is not None
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        protocol.dataReceived(
+            b"GET /push/channels/clock?transport=poll&since=earliest HTTP/1.1\r\n"
+            b"Host: localhost\r\n\r\n"
+        )
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertIn(b'"channel":"clock"', transport.value())
+        self.assertNoResult(running)
+
+    def test_run(self) -> None:
+        """
+        Run on its own, it sends to whoever listens as is said.
+        """
+        (port,) = freePorts(1)
+        process = subprocess.Popen(
+            [sys.executable, str(EXAMPLE), str(port)],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+        def end() -> None:
+            process.kill()
+            process.wait()
+
+        self.addCleanup(end)
+        (command,) = [command for command, _ in commands() if "/push/" in command]
+        typed = command.replace("curl ", "curl -s --retry 50 --retry-connrefused --retry-delay 1 ")
+        said = output(typed.replace(":8080", f":{port}"), ROOT, "x" * 100)
+        self.assertIn('"channel":"clock"', said)
+
+
+class TableTests(EdgeTestCase):
+    """
+    What the tables say.
+    """
+
+    def test_costs(self) -> None:
+        """
+        The numbers of the techniques are those that are measured.
+        """
+        server: CometProcess = self.startServer("--demo")
+        costs = measure(server.site)
+        told = rows("| | how the client")
+        self.assertEqual([row[0] for row in told], list(costs))
+        for name, _, requests, each, once, _ in told:
+            cost = costs[name]
+            self.assertEqual(requests, str(cost.requests), name)
+            self.assertEqual(each, f"{cost.up} + {cost.down}", name)
+            self.assertEqual(once.split()[:3], [str(cost.once[0]), "+", str(cost.once[1])], name)
+        self.assertIn(f"a string of {SIZE} bytes", TEXT)
+
+    def test_options(self) -> None:
+        """
+        The options are all there are, in their order, with their defaults.
+        """
+        told = [(cells[0], cells[1]) for cells in rows("| option | default")]
+        stated = [(f"`--{option.name}", shownDefault(option)) for option in OPTIONS]
+        self.assertEqual([(name.split()[0].rstrip("`"), rest) for name, rest in told], stated)
