@@ -1,0 +1,193 @@
+"""
+What an idle reader costs in memory, by transport (polling has none).
+
+Starts a server for each transport, connects readers to it that then do
+nothing, and prints how much the server's memory grew for each of them::
+
+    python benchmarks/idle.py
+    python benchmarks/idle.py --readers 2000 stream websocket
+
+The sockets' own buffers are the kernel's, and not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import os
+import resource
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# What is sent to begin to read, and what shows that it was understood.
+_KEY = base64.b64encode(bytes(16)).decode("ascii")
+_HEAD = "GET /channels/idle?transport={} HTTP/1.1\r\nHost: localhost\r\n{}\r\n"
+_UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {_KEY}\r\n"
+)
+BEGINNINGS = {
+    "longpoll": (_HEAD.format("longpoll&wait=300", ""), b""),
+    "jsonp": (_HEAD.format("jsonp&callback=cb&wait=300", ""), b""),
+    "stream": (_HEAD.format("stream", ""), b'{"cursor"'),
+    "sse": (_HEAD.format("sse", ""), b"id: "),
+    "multipart": (_HEAD.format("multipart", ""), b'{"cursor"'),
+    "iframe": (_HEAD.format("iframe", ""), b"postMessage("),
+    "websocket": (_HEAD.format("websocket", _UPGRADE), b'{"cursor"'),
+    "tcp": ('{"subscribe":["idle"]}\n', b'"ok"'),
+}
+
+
+def raiseLimit(files: int) -> None:
+    """
+    Let this process, and those that it starts, have so many open files.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < files:
+        if hard != resource.RLIM_INFINITY and hard < files:
+            raise SystemExit(f"{files} open files are needed, and {hard} allowed: 'ulimit -Hn'")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+
+
+def freePort() -> int:
+    """
+    A port of loopback that nobody uses at this moment.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """
+    A server in a process of its own.
+    """
+
+    def __init__(self) -> None:
+        self.http, self.tcp = freePort(), freePort()
+        self._directory = tempfile.TemporaryDirectory()
+        self._log = Path(self._directory.name, "log").open("wb")
+        code = "from twisted.scripts.twistd import run; run()"
+        options = ["-n", "--pidfile=", "comet", "--heartbeat", "3600", "--drain", "0"]
+        options += ["--listen", f"tcp:{self.http}:interface=127.0.0.1:backlog=4096"]
+        options += ["--tcp", f"tcp:{self.tcp}:interface=127.0.0.1:backlog=4096"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, *options],
+            cwd=self._directory.name,
+            env=environment,
+            stdout=self._log,
+            stderr=self._log,
+        )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.tcp)).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise SystemExit("the server does not start") from None
+                time.sleep(0.05)
+
+    def memory(self) -> int:
+        """
+        The bytes of memory that the server has.
+        """
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) * 1024
+
+    def stop(self) -> None:
+        """
+        Stop it.
+        """
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self._log.close()
+        self._directory.cleanup()
+
+
+def connect(port: int, count: int, beginning: bytes, expected: bytes) -> list[socket.socket]:
+    """
+    Connect readers, a hundred at a time, and wait until each is one.
+    """
+    readers: list[socket.socket] = []
+    while len(readers) < count:
+        some = [socket.create_connection(("127.0.0.1", port)) for _ in range(100)]
+        for each in some:
+            each.sendall(beginning)
+        if expected:
+            wait(some, expected)
+        readers += some
+    time.sleep(1)
+    return readers[:count]
+
+
+def wait(some: list[socket.socket], expected: bytes) -> None:
+    """
+    Wait until something has come to each of some sockets.
+    """
+    with selectors.DefaultSelector() as selector:
+        heard = dict.fromkeys(some, b"")
+        for each in some:
+            selector.register(each, selectors.EVENT_READ)
+        deadline = time.monotonic() + 30
+        while selector.get_map():
+            for key, _ in selector.select(1):
+                each = key.fileobj
+                if isinstance(each, socket.socket):
+                    heard[each] += each.recv(65536)
+                    if expected in heard[each]:
+                        selector.unregister(each)
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{expected!r} did not come")
+
+
+def measure(transport: str, count: int) -> float:
+    """
+    The bytes of memory that one idle reader costs.
+    """
+    beginning, expected = BEGINNINGS[transport]
+    server = Server()
+    try:
+        port = server.tcp if transport == "tcp" else server.http
+        # What is made once is made before.
+        warm = connect(port, 100, beginning.encode("ascii"), expected)
+        before = server.memory()
+        readers = connect(port, count, beginning.encode("ascii"), expected)
+        after = server.memory()
+        for each in (*warm, *readers):
+            each.close()
+        return (after - before) / count
+    finally:
+        server.stop()
+
+
+def main() -> None:
+    """
+    Measure what the command line asks for, and print a table.
+    """
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser.add_argument("--readers", type=int, default=10000, help="how many; default 10000")
+    parser.add_argument("transports", nargs="*", metavar="transport", help=", ".join(BEGINNINGS))
+    options = parser.parse_args()
+    unknown = [each for each in options.transports if each not in BEGINNINGS]
+    if unknown:
+        parser.error(f"{unknown[0]!r} is none of {', '.join(BEGINNINGS)}")
+    raiseLimit(options.readers + 1000)
+    print(f"{options.readers} idle readers; memory of the server for each:", flush=True)
+    for transport in options.transports or BEGINNINGS:
+        print(f"  {transport:10} {measure(transport, options.readers) / 1024:6.1f} KB", flush=True)
+
+
+if __name__ == "__main__":
+    main()
