@@ -143,11 +143,11 @@ def wait(some: list[socket.socket], expected: bytes) -> None:
         deadline = time.monotonic() + 30
         while selector.get_map():
             for key, _ in selector.select(1):
-                each = key.fileobj
-                if isinstance(each, socket.socket):
-                    heard[each] += each.recv(65536)
-                    if expected in heard[each]:
-                        selector.unregister(each)
+                reader = key.fileobj
+                if isinstance(reader, socket.socket):
+                    heard[reader] += reader.recv(65536)
+                    if expected in heard[reader]:
+                        selector.unregister(reader)
             if time.monotonic() > deadline:
                 raise SystemExit(f"{expected!r} did not come")
 
