@@ -8,8 +8,10 @@ anything.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
+from reprlib import Repr
 from typing import Any, Final
 
 from attrs import frozen
@@ -22,6 +24,12 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+_brief: Final = Repr()
+
+_DIGITS: Final = re.compile("[0-9]{1,20}")
+_NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{0,20})?([eE][0-9]{1,3})?")
 
 
 class ConfigurationError(ValueError):
@@ -63,8 +71,8 @@ def whole(least: int, most: int) -> Callable[[Any], int]:
     """
 
     def read(value: Any) -> int:
-        if isinstance(value, str) and value.isascii() and value.isdigit():
-            value = int(value[:20])
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
+            value = int(value)
         if type(value) is not int or not least <= value <= most:
             raise ValueError(f"a whole number from {least} to {most} is")
         return value
@@ -79,14 +87,14 @@ def seconds(least: float, most: float) -> Callable[[Any], float]:
 
     def read(value: Any) -> float:
         number: float | None = None
-        try:
-            number = float(value) if type(value) in (str, int, float) else None
-        except (ValueError, OverflowError):
-            number = None
-        # What is not a number is not within any bounds.
+        if type(value) in (int, float):
+            number = value
+        elif isinstance(value, str) and _NUMBER.fullmatch(value):
+            number = float(value)
+        # TOML's nan is within no bounds.
         if number is None or not least <= number <= most:
             raise ValueError(f"a number of seconds from {least:g} to {most:g} is")
-        return number
+        return float(number)
 
     return read
 
@@ -142,6 +150,13 @@ OPTIONS: Final = (
         isRepeatable=True,
     ),
     Option("tcp", None, optional(text), "Serve raw TCP on a Twisted endpoint. Default: off"),
+    Option(
+        "flash-policy",
+        None,
+        optional(text),
+        "Serve the policy file that lets Flash connect to raw TCP, on a Twisted endpoint. "
+        "Default: off",
+    ),
     Option("bus", "memory:", text, "Where messages are kept. Default: memory:"),
     Option(
         "history-messages", 1000, whole(0, _GIB), "Messages held for each channel. Default: 1000"
@@ -234,13 +249,15 @@ class Configuration:
         unknown = [key for key in file if key not in _BY_NAME]
         if unknown:
             raise ConfigurationError(
-                f"{unknown[0][:64]!r} cannot be set in the file: {', '.join(_BY_NAME)} can, and "
+                f"{_shown(unknown[0])} cannot be set in the file: {', '.join(_BY_NAME)} can, and "
                 'tables such as [channels."chat/**"]'
             )
         self._values = {
             option.name: _read(option, given.get(option.name, file.get(option.name)))
             for option in OPTIONS
         }
+        if not self["listen"] and self["tcp"] is None:
+            raise ConfigurationError("neither listen nor tcp names an endpoint: one of them has to")
         self._retention = Retention(*(self[key] for key in RETENTION))
         self._retentions = _readChannels(channels, self._retention)
 
@@ -284,41 +301,65 @@ def readFile(path: str) -> dict[str, Any]:
         raise ConfigurationError(f"the file {path!r} is not TOML: {error}") from None
 
 
-def _read(option: Option, value: Any) -> Any:
+def _read(option: Option, value: Any, where: str = "") -> Any:
+    """
+    Read what an option is set to.
+
+    @param where: What it is set for, to be told with what is not allowed.
+    """
     if value is None:
         return option.default
+    if not option.isRepeatable:
+        return _readOne(option, value, where)
+    # One in a file may stand without a list.
+    several = value if isinstance(value, (list, tuple)) else [value]
+    return tuple(_readOne(option, each, where) for each in several)
+
+
+def _readOne(option: Option, value: Any, where: str) -> Any:
     try:
-        if not option.isRepeatable:
-            return option.read(value)
-        # One in a file may stand without a list.
-        several = value if isinstance(value, (list, tuple)) else [value]
-        return tuple(option.read(each) for each in several)
+        return option.read(value)
     except ValueError as error:
         raise ConfigurationError(
-            f"{str(value)[:64]!r} is not allowed for {option.name}: {error}"
+            f"{_shown(value)} is not allowed for {option.name}{where}: {error}"
         ) from None
+
+
+def _shown(value: Any) -> str:
+    return (repr(value[:64]) if isinstance(value, str) else _brief.repr(value))[:66]
 
 
 def _readChannels(channels: Any, default: Retention) -> dict[str, Retention]:
     if not isinstance(channels, dict):
-        raise ConfigurationError('channels has to be tables such as [channels."chat/**"]')
+        raise ConfigurationError(
+            f"{_shown(channels)} is not allowed for channels: tables such as "
+            '[channels."chat/**"] are'
+        )
     retentions = {}
     for pattern, table in channels.items():
         if not isinstance(table, dict):
-            raise ConfigurationError(f"channels.{pattern[:64]!r} has to be a table")
-        unknown = [key for key in table if key not in RETENTION]
-        if unknown:
             raise ConfigurationError(
-                f"{unknown[0][:64]!r} cannot be set for {pattern[:64]!r}: "
-                f"{', '.join(RETENTION)} can"
+                f"{_shown(table)} is not allowed for {_shown(pattern)} of channels: a table with "
+                f"{', '.join(RETENTION)} is"
             )
         try:
             parsed = name(pattern)
         except ValueError as error:
-            raise ConfigurationError(f"channels: {error}") from None
-        defaults = dict(
-            zip(RETENTION, (default.messages, default.seconds, default.bytes), strict=True)
-        )
-        values = (_read(_BY_NAME[key], table.get(key, defaults[key])) for key in RETENTION)
-        retentions[parsed] = Retention(*values)
+            raise ConfigurationError(
+                f"{_shown(pattern)} is not allowed for channels: {error}"
+            ) from None
+        retentions[parsed] = _readRetention(parsed, table, default)
     return retentions
+
+
+def _readRetention(pattern: str, table: dict[str, Any], default: Retention) -> Retention:
+    unknown = [key for key in table if key not in RETENTION]
+    if unknown:
+        raise ConfigurationError(
+            f"{_shown(unknown[0])} cannot be set for {_shown(pattern)}: {', '.join(RETENTION)} can"
+        )
+    values = zip(RETENTION, (default.messages, default.seconds, default.bytes), strict=True)
+    where = f" of {_shown(pattern)}"
+    return Retention(
+        *(_read(_BY_NAME[key], table.get(key, otherwise), where) for key, otherwise in values)
+    )

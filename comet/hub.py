@@ -14,39 +14,29 @@ of the world.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from comet.access import Access, Origins
-from comet.channels import parseName
 from comet.clients import Client
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
-from comet.fanout.core import Fanout
-from comet.fanout.kinds import ObjectReader, PollReader, PollShape, StreamReader, Waiter
+from comet.fanout.core import Fanout, firstError
+from comet.fanout.kinds import PollReader, PollShape, StreamReader, Waiter
+from comet.fanout.objects import ObjectReader, Place, Subscription, readBeginnings
 from comet.fanout.readers import Reader
 from comet.interfaces import IAccess, IMessageBus, IReceiver
-from comet.messages import (
-    Beginning,
-    Close,
-    Cursor,
-    Publication,
-    Published,
-    Since,
-    parseBeginning,
-)
+from comet.messages import Close, Cursor, Publication, Published, Since
 from comet.publishing import Limits, fromValue
+from comet.traffic import Ledger
 
 R = TypeVar("R")
 S = TypeVar("S", bound=StreamReader)
-
-# Somebody who says where to begin: a text as on the wire, a cursor, or one of
-# them for each name.
-Place: TypeAlias = str | Cursor | Mapping[str, str | Cursor] | None
 
 
 @frozen
@@ -79,6 +69,8 @@ class Hub:
 
     @ivar settings: What is allowed.
 
+    @ivar ledger: What has passed on each transport.
+
     @ivar isDraining: Whether the server is going down: it takes nothing new.
     """
 
@@ -107,6 +99,7 @@ class Hub:
         self.access: IAccess = Access() if access is None else access
         self.origins = Origins() if origins is None else origins
         self.fanout = Fanout(bus, clock, self.settings.heartbeat)
+        self.ledger = Ledger()
         self.isDraining = False
         self._retryWithin = 0.0
         self._underWay = 0
@@ -161,12 +154,14 @@ class Hub:
         """
 
         def subscribe() -> Deferred[Subscription]:
-            asked = [names] if isinstance(names, str) else names
-            beginnings = self._beginnings(asked, _readSince(since))
+            beginnings = readBeginnings(names, since)
             self._checkDraining()
             reader = ObjectReader(self.fanout, receiver)
             opened = reader.open(beginnings)
-            return opened.addCallback(lambda _: Subscription(self, reader))
+            opened.addCallbacks(
+                lambda _: Subscription(reader), self._notOpened, errbackArgs=(reader,)
+            )
+            return opened
 
         return maybeDeferred(subscribe)
 
@@ -209,7 +204,8 @@ class Hub:
         def forget() -> Deferred[Any]:
             for channel in channels:
                 self.access.checkDelete(client, channel)
-            return gatherResults([self.bus.forget(channel) for channel in channels])
+            forgotten = [self.bus.forget(channel) for channel in channels]
+            return gatherResults(forgotten, consumeErrors=True).addErrback(firstError)
 
         return maybeDeferred(forget).addCallback(lambda _: None)
 
@@ -303,8 +299,9 @@ class Hub:
         beginnings = {name: since.of(name) for name in names}
         reader.open(beginnings).addErrback(reader.failed)
 
-    def _beginnings(self, names: Sequence[str], since: Since) -> dict[str, Beginning]:
-        return {parseName(name): since.of(name) for name in names}
+    def _notOpened(self, failure: Failure, reader: Reader) -> Failure:
+        reader.ended()
+        return failure
 
     # -- Its life
 
@@ -370,59 +367,3 @@ class Hub:
             for answered in waiting:
                 answered.callback(None)
         return result
-
-
-class Subscription:
-    """
-    An application's own reading of some names.
-    """
-
-    def __init__(self, hub: Hub, reader: ObjectReader) -> None:
-        self._hub = hub
-        self._reader = reader
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """
-        The channels and patterns that are read.
-        """
-        return self._reader.progress.names
-
-    @property
-    def cursor(self) -> Cursor:
-        """
-        Everything up to here has been received.
-        """
-        return self._reader.position
-
-    def unsubscribe(self) -> None:
-        """
-        Read no more.  The receiver is not called again.
-        """
-        self._reader.ended()
-
-    def pauseProducing(self) -> None:
-        """
-        Read no more for now.  Nothing is kept in the meantime: what falls off
-        the log will be a gap.
-        """
-        self._reader.pause()
-
-    def resumeProducing(self) -> None:
-        """
-        Go on from where it was paused.
-        """
-        self._reader.unpause()
-
-    def stopProducing(self) -> None:
-        """
-        The same as L{unsubscribe}.
-        """
-        self.unsubscribe()
-
-
-def _readSince(since: Place) -> Since:
-    if isinstance(since, Mapping):
-        particular = {name: parseBeginning(str(place)) for name, place in since.items()}
-        return Since(particular=particular)
-    return Since(parseBeginning("" if since is None else str(since)))

@@ -15,12 +15,13 @@ All of them pass; a reader that has caught up is a number again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from attrs import frozen
 
 from comet.channels import matches
-from comet.messages import Cursor, Message
+from comet.messages import At, Beginning, Cursor, Message, Now
 from comet.places import Location, Place, Reading
 
 
@@ -50,6 +51,9 @@ class Step:
 
     @ivar cursor: Where the reader stood before this step.
 
+    @ivar lowest: Where the name stood that was furthest behind, before this
+        step.
+
     @ivar messages: What it has not seen, in the order of positions.
 
     @ivar isReplay: Whether the messages are older than C{cursor}.
@@ -61,10 +65,28 @@ class Step:
 
     gap: tuple[str, ...]
     cursor: Cursor
+    lowest: Cursor
     messages: Sequence[Message]
     isReplay: bool
     isCaughtUp: bool
     more: bool
+
+
+class _Brought(NamedTuple):
+    """
+    What a name that is not read any more has brought.
+    """
+
+    name: str
+    after: int
+    upTo: int
+    skips: Mapping[str, int]
+
+    def includes(self, message: Message) -> bool:
+        """
+        Whether this message is among it.
+        """
+        return self.after < message.position <= self.upTo and _isOf(self.name, self.skips, message)
 
 
 class Progress:
@@ -78,7 +100,7 @@ class Progress:
         arrived.
     """
 
-    __slots__ = ("_brought", "_late", "_skips", "_told", "cursor", "names")
+    __slots__ = ("_brought", "_had", "_late", "_skips", "_told", "cursor", "names")
 
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
@@ -92,6 +114,8 @@ class Progress:
         self._told: dict[str, int] = {}
         # By name: up to which position which channel is not wanted.
         self._skips: dict[str, dict[str, int]] = {}
+        # By late name: what was brought by names that were read beside it.
+        self._had: dict[str, list[_Brought]] = {}
 
     @property
     def isReplaying(self) -> bool:
@@ -136,8 +160,8 @@ class Progress:
         self._brought[name] = place.position
         if place.position < self.cursor.position:
             self._late[name] = place.position
-        if place.floor > place.position:
-            self._told[name] = place.floor
+        # What is lost of it below its place was never wanted.
+        self._told[name] = max(place.floor, place.position)
         skips = {
             c: p for c, p in place.skips.items() if p > min(place.position, self.cursor.position)
         }
@@ -147,15 +171,31 @@ class Progress:
         if skips:
             self._skips[name] = skips
 
-    def remove(self, names: Iterable[str]) -> None:
+    def remove(self, names: Iterable[str], reached: int | None = None) -> None:
         """
         Read these names no more.  Names that are not held change nothing.
+
+        @param reached: Up to where what was read was told, if not all of it.
         """
-        gone = set(names)
+        given = set(names)
+        gone = [name for name in self.names if name in given]
         self.names = tuple(name for name in self.names if name not in gone)
-        for table in (self._brought, self._late, self._told, self._skips):
-            for name in gone:
+        brought = [self._broughtBy(name, reached) for name in gone] if self._late else []
+        for name in gone:
+            for table in self._tables:
                 table.pop(name, None)
+        for name in self._late:
+            self._had.setdefault(name, []).extend(brought)
+
+    def _broughtBy(self, name: str, reached: int | None) -> _Brought:
+        upTo = self._late.get(name, self.cursor.position)
+        if reached is not None:
+            upTo = min(upTo, reached)
+        return _Brought(name, self._brought.get(name, 0), upTo, self._skips.get(name, {}))
+
+    @property
+    def _tables(self) -> tuple[dict[str, Any], ...]:
+        return (self._brought, self._late, self._told, self._skips, self._had)
 
     def wanted(self) -> Wanted:
         """
@@ -178,60 +218,54 @@ class Progress:
 
         @param reading: What the bus gave for it.
         """
-        stood = self.cursor
-        if reading.after.epoch != stood.epoch:
+        if wanted != self.wanted():
+            # The names changed while the log was read.
+            return self._readAgain()
+        self.settle()
+        if reading.after.epoch != self.cursor.epoch:
             return self._acceptEpoch(wanted, reading)
         if wanted.upTo is not None:
             return self._acceptReplay(wanted, reading)
-        if self._late or wanted.names != self.names or wanted.after != stood:
-            # The names changed while the log was read: read again.
-            return Step((), stood, (), False, False, True)
-        gap = self._gap(reading)
+        stood = self.cursor
+        gap = self._gap(reading, self.names)
         messages = self._unseen(reading.messages, self.names)
         self.cursor = reading.reached
-        self._settle()
-        return Step(gap, stood, messages, False, False, reading.more)
+        return Step(gap, stood, stood, messages, False, False, reading.more)
+
+    def _readAgain(self) -> Step:
+        return Step((), self.cursor, self.lowest, (), False, False, True)
 
     def _acceptEpoch(self, wanted: Wanted, reading: Reading) -> Step:
         """
         The log began a new life: everything that was known of the old one is
         void.
         """
-        if wanted.names != self.names:
-            # This reading was for some of the names; read again, for all.
-            self._forgetDetails()
-            return Step((), self.cursor, (), False, False, True)
         self._forgetDetails()
+        if wanted.upTo is not None:
+            # This was a replay: of some of the names, and not up to the head.
+            return self._readAgain()
         gap = tuple(name for name in self.names if name in reading.gaps)
         self._told.update({name: max(reading.gaps[name], reading.after.position) for name in gap})
         self.cursor = reading.reached
-        self._settle()
-        return Step(gap, reading.after, reading.messages, False, False, reading.more)
+        after = reading.after
+        return Step(gap, after, after, reading.messages, False, False, reading.more)
 
     def _acceptReplay(self, wanted: Wanted, reading: Reading) -> Step:
-        position = wanted.after.position
-        names = tuple(name for name in wanted.names if self._late.get(name) == position)
-        if not names:
-            return Step((), self.cursor, (), True, False, True)
-        gap = self._gap(reading, names)
-        messages = self._unseen(reading.messages, names)
-        if names != wanted.names:
-            messages = [m for m in messages if any(matches(n, m.channel) for n in names)]
-        for name in names:
+        lowest = self.lowest
+        gap = self._gap(reading, wanted.names)
+        messages = self._unseen(reading.messages, wanted.names)
+        for name in wanted.names:
             self._late[name] = reading.reached.position
             if reading.reached.position >= self.cursor.position:
                 del self._late[name]
-        self._settle()
-        return Step(gap, self.cursor, messages, True, not self._late, True)
+        return Step(gap, self.cursor, lowest, messages, True, not self._late, True)
 
-    def _gap(self, reading: Reading, names: Sequence[str] | None = None) -> tuple[str, ...]:
+    def _gap(self, reading: Reading, names: Sequence[str]) -> tuple[str, ...]:
         """
         Which of the names have a gap that the reader was not told of.
         """
-        if not reading.gaps:
-            return ()
         found = []
-        for name in self.names if names is None else names:
+        for name in names if reading.gaps else ():
             floor = reading.gaps.get(name, -1)
             if floor > self._told.get(name, -1):
                 self._told[name] = floor
@@ -244,23 +278,30 @@ class Progress:
         brought.
         """
         others = [name for name in self.names if name not in names] if self._late else []
-        if not self._skips and not others:
+        if not self._skips and not others and not self._had:
             return messages
         return [
             message
             for message in messages
-            if any(self._wants(name, message) for name in names)
+            if any(self._wants(name, message) and not self._has(name, message) for name in names)
             and not any(self._hasBrought(name, message) for name in others)
         ]
 
+    def isWanted(self, message: Message, names: Iterable[str]) -> bool:
+        """
+        Whether any of these names, of those that are read, began before this
+        message, and wants it.
+        """
+        position = message.position
+        return any(
+            self._brought.get(name, 0) < position and self._wants(name, message) for name in names
+        )
+
     def _wants(self, name: str, message: Message) -> bool:
-        if not matches(name, message.channel):
-            return False
-        skips = self._skips.get(name)
-        if skips is None:
-            return True
-        start = skips.get(message.channel, skips.get("", 0))
-        return message.position > start
+        return _isOf(name, self._skips.get(name), message)
+
+    def _has(self, name: str, message: Message) -> bool:
+        return any(brought.includes(message) for brought in self._had.get(name, ()))
 
     def _hasBrought(self, name: str, message: Message) -> bool:
         reached = self._late.get(name, self.cursor.position)
@@ -275,11 +316,11 @@ class Progress:
         """
         if position > self.cursor.position:
             self.cursor = Cursor(self.cursor.epoch, position)
-            self._settle()
+            self.settle()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """
-        Forget what no longer makes a difference.
+        Forget what no longer makes a difference, once what was read is told.
         """
         position = self.cursor.position
         if self._told:
@@ -289,15 +330,44 @@ class Progress:
                 if floor > self._late.get(name, position)
             }
         if self._skips:
-            self._skips = {
-                name: skips
-                for name, skips in self._skips.items()
-                if max(skips.values()) > self._late.get(name, position)
-            }
+            for name, skips in list(self._skips.items()):
+                if max(skips.values()) <= self._late.get(name, position):
+                    # There may be very many.  Without them it is not known
+                    # any more what of this was brought: it would be repeated.
+                    self._brought[name] = max(self._brought[name], *skips.values())
+                    del self._skips[name]
+        if self._had:
+            self._had = {name: had for name, had in self._had.items() if name in self._late}
 
     def _forgetDetails(self) -> None:
-        for table in (self._brought, self._late, self._told, self._skips):
+        for table in self._tables:
             table.clear()
+
+
+def unbegun(beginnings: Mapping[str, Beginning], head: Cursor) -> Cursor:
+    """
+    A cursor for a reader that is cut off before it is known where its names
+    begin: it will miss nothing of what was asked for.
+
+    @param head: The position of the newest message that is known.
+    """
+    positions = [head.position]
+    for beginning in beginnings.values():
+        if isinstance(beginning, At):
+            if beginning.cursor.epoch != head.epoch:
+                return beginning.cursor
+            positions.append(beginning.cursor.position)
+        elif not isinstance(beginning, Now):
+            positions.append(0)
+    return Cursor(head.epoch, min(positions))
+
+
+def _isOf(name: str, skips: Mapping[str, int] | None, message: Message) -> bool:
+    if not matches(name, message.channel):
+        return False
+    if not skips:
+        return True
+    return message.position > skips.get(message.channel, skips.get("", 0))
 
 
 def _meet(places: Collection[Place]) -> int:

@@ -1,6 +1,6 @@
 """
 How HTTP is served by C{twistd comet}: Twisted's, with bounds on what it takes
-in.
+in; and HTTP/2, where C{h2} is installed and TLS has chosen it.
 """
 
 from __future__ import annotations
@@ -9,12 +9,24 @@ import re
 from io import BytesIO
 from typing import Any, Final
 
-from twisted.web.http import datetimeToString
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IHandshakeListener
+from twisted.web.http import HTTPChannel, datetimeToString
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
+from zope.interface import implementer
 
 from comet.answers import encodeResponse, problem
 from comet.errors import TooLarge
+from comet.transports.exchange import setHeaders
+from comet.transports.takeover import setProtocol
+
+try:
+    from comet.http2.connections import Connection
+except ImportError:
+    HAS_HTTP2 = False
+else:
+    HAS_HTTP2 = True
 
 # After how many seconds a connection without a request is closed.
 IDLE: Final = 60.0
@@ -33,6 +45,8 @@ class BoundedRequest(Request):
     """
     A request whose body takes a bounded amount of memory, and no files.
 
+    @ivar headBytes: How many bytes its head has, where that is known.
+
     @ivar isTooLarge: Whether the body had more bytes than are taken; it is
         empty then.
     """
@@ -42,6 +56,7 @@ class BoundedRequest(Request):
     content: Any
     _body: Any
 
+    headBytes: int | None = None
     isTooLarge = False
     _isRefused = False
     _received = 0
@@ -50,6 +65,10 @@ class BoundedRequest(Request):
         """
         The head has come.
         """
+        # Twisted has counted its lines, without their ends.
+        lines = getattr(self.channel, "_receivedHeaderCount", None)
+        if lines is not None:
+            self.headBytes = self.channel._receivedHeaderSize + 2 * (lines + 2)
         self.content = BytesIO()
         most = self._most()
         if length is not None and length > most:
@@ -65,13 +84,21 @@ class BoundedRequest(Request):
         answer = problem(
             TooLarge(f"the body has more than {most} bytes, which is all that is taken")
         )
+        self._isRefused = True
+        self.requestHeaders.removeHeader(b"Expect")
+        if not isinstance(self.channel, HTTPChannel):
+            # RFC 9113 8.1: an answer may be complete before its request is.
+            self.setResponseCode(answer.status)
+            setHeaders(self, answer.headers)
+            self.write(answer.body)
+            self.finish()
+            return
         response = encodeResponse(
             (1, 1), answer.status, answer.headers, answer.body, False, datetimeToString()
         )
-        self._isRefused = True
-        self.requestHeaders.removeHeader(b"Expect")
-        self.channel.transport.write(response)
-        self.channel.loseConnection()
+        channel: Any = self.channel
+        channel.transport.write(response)
+        channel.loseConnection()
 
     def _most(self) -> int:
         most: int = getattr(self.channel.site, "maxBody", 0)
@@ -117,6 +144,30 @@ class BoundedRequest(Request):
         super().process()
 
 
+@implementer(IHandshakeListener)
+class CometChannel(HTTPChannel):
+    """
+    A connection of HTTP/1, until TLS has chosen HTTP/2.
+    """
+
+    # Whatever the endpoint makes: more than the interface of a transport says.
+    transport: Any
+    site: Any
+
+    def handshakeCompleted(self) -> None:
+        """
+        It is known what the client speaks.
+        """
+        transport = self.transport
+        if transport.negotiatedProtocol == b"h2":
+            self.setTimeout(None)
+            # The channel left itself there to be told when the buffer is full.
+            transport.unregisterProducer()
+            connection = self.site.makeConnection()
+            setProtocol(transport, connection)
+            connection.makeConnection(transport)
+
+
 class CometSite(Site):
     """
     Serves a tree of resources.
@@ -125,11 +176,43 @@ class CometSite(Site):
     """
 
     noisy = False
+    protocol: Any = CometChannel
 
     def __init__(self, resource: IResource, maxBody: int, **kwargs: Any) -> None:
         super().__init__(resource, requestFactory=BoundedRequest, timeout=IDLE, **kwargs)
         self.maxBody = maxBody
         self.displayTracebacks = False
+        self._connections: set[Connection] = set()
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """
+        What TLS may choose from, best first.
+        """
+        return [b"h2", b"http/1.1"] if HAS_HTTP2 else [b"http/1.1"]
+
+    def makeConnection(self) -> Connection:
+        """
+        Make a connection of HTTP/2.
+        """
+        connection = Connection(self)
+        self._connections.add(connection)
+        return connection
+
+    def hasLeft(self, connection: Connection) -> None:
+        """
+        A connection of HTTP/2 is closed.
+        """
+        self._connections.discard(connection)
+
+    def drain(self) -> Deferred[Any]:
+        """
+        Close the connections of HTTP/2, each when everything that was asked
+        on it is answered.
+
+        @return: Fires when they are closed.
+        """
+        drained = [connection.drain() for connection in list(self._connections)]
+        return gatherResults(drained, consumeErrors=True)
 
     def log(self, request: Any) -> None:
         """

@@ -4,20 +4,24 @@ What C{twistd comet} is made of.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
-import resource
-import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from types import TracebackType
 from typing import Any, ClassVar, Final
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IReactorCore
+from twisted.internet.interfaces import IListeningPort, IReactorCore
+from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.python import usage
 
 from comet.access import Access, Origins, loadPublishKey, readPublishKey
+from comet.announcement import announcement, openFiles, warnings
 from comet.buses import findMaker
 from comet.configuration import OPTIONS, Configuration, ConfigurationError, readFile
 from comet.hub import Hub, Settings
@@ -25,10 +29,11 @@ from comet.publishing import Limits
 from comet.resources import CometResource
 from comet.service import CannotStart, CometService, Listener
 from comet.site import CometSite
+from comet.transports.policy import PolicyFactory
 from comet.transports.tcp import CometFactory
 
-# Below this limit of open files a server of this kind is soon full.
-FEW_FILES: Final = 4096
+# How often the garbage collector looks at new objects.
+_GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 _log = Logger()
 
@@ -48,8 +53,8 @@ class Options(usage.Options):
 
     synopsis = "[options]"
     longdesc = (
-        "Push messages to browsers by polling, long-polling, HTTP streaming, Server-Sent Events, "
-        "WebSocket and raw TCP, from one log."
+        "Push messages to browsers by polling, long-polling, JSONP, HTTP streaming, Server-Sent "
+        "Events, the forever iframe, WebSocket and raw TCP, from one log."
     )
 
     optParameters: ClassVar[list[list[Any]]] = [
@@ -106,6 +111,15 @@ class Options(usage.Options):
         """
         self._add("allow-origin", origin)
 
+    def parseArgs(self, *words: str) -> None:
+        """
+        Refuse what is no option.
+
+        @raise usage.UsageError: If there is anything.
+        """
+        if words:
+            raise usage.UsageError(f"{words[0][:64]!r} is no option: they begin with '--'")
+
     def postOptions(self) -> None:
         """
         Read everything that was given.
@@ -115,8 +129,11 @@ class Options(usage.Options):
         given: dict[str, Any] = dict(self._several)
         for option in OPTIONS:
             value = self.get(option.name)
-            if not option.isRepeatable and value:
-                given[option.name] = bool(value) if option.isFlag else value
+            if option.isFlag:
+                # One that is not given leaves it to the file.
+                value = True if value else None
+            if not option.isRepeatable and value is not None:
+                given[option.name] = value
         try:
             file = readFile(self["config"]) if self["config"] is not None else None
             self.configuration = configuration = Configuration(given, file)
@@ -133,16 +150,21 @@ def _check(configuration: Configuration) -> None:
     """
     Access(None, configuration.openPatterns)
     Origins(configuration["allow-origin"], configuration["public-url"])
-    findMaker(configuration["bus"])
-    for name in ("listen", "tcp"):
+    url = configuration["bus"]
+    # To make one connects to nothing; it is not known yet on which reactor.
+    findMaker(url).makeBus(url, Clock(), configuration)
+    for name in ("listen", "tcp", "flash-policy"):
         for description in _several(configuration[name]):
             try:
                 serverFromString(object(), description)
+            # Each kind of endpoint has its own ways to refuse what it cannot read.
             except Exception as error:
                 raise ConfigurationError(
                     f"{description[:64]!r} is not allowed for {name}: {error}; an endpoint such "
                     "as tcp:8080:interface=127.0.0.1 is"
                 ) from None
+    if configuration["flash-policy"] is not None and configuration["tcp"] is None:
+        raise ConfigurationError("flash-policy lets Flash connect to tcp, which is not given")
     if configuration["publish-key"] is not None:
         try:
             readPublishKey(configuration["publish-key"])
@@ -150,6 +172,14 @@ def _check(configuration: Configuration) -> None:
             raise ConfigurationError(
                 f"the publish key {configuration['publish-key']!r} cannot be read: {error.strerror}"
             ) from None
+
+
+def _portsOf(ports: Sequence[IListeningPort]) -> list[int]:
+    """
+    The numbers of ports; those of a file have none.
+    """
+    hosts: list[Any] = [port.getHost() for port in ports]
+    return [host.port for host in hosts if hasattr(host, "port")]
 
 
 def _several(value: Any) -> tuple[str, ...]:
@@ -166,21 +196,16 @@ def installReactor() -> Any:
     @return: The reactor.
     """
     if "twisted.internet.reactor" not in sys.modules:
-        try:
-            from twisted.internet import epollreactor
-
-            epollreactor.install()
-        except ImportError:
+        for kind in ("epoll", "kq", "poll"):
             try:
-                from twisted.internet import kqreactor
-
-                kqreactor.install()
+                module = import_module(f"twisted.internet.{kind}reactor")
             except ImportError:
-                pass
+                # It is of another system.
+                continue
+            module.install()
+            break
     from twisted.internet import reactor
 
-    if type(reactor).__name__ == "SelectReactor":
-        _log.warn("the select reactor serves at most 1024 connections: use --reactor=epoll or poll")
     return reactor
 
 
@@ -217,26 +242,41 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
     configuration = options.configuration
     try:
         key, keyFile = loadPublishKey(configuration["publish-key"])
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise SystemExit(f"comet: the publish key: {error.filename!r}: {error.strerror}") from None
+    except ValueError as error:
         raise SystemExit(f"comet: the publish key: {error}") from None
+    # Before the process goes elsewhere, as twistd's --rundir makes it.
+    keyFile = os.path.abspath(keyFile)
     hub = makeHub(configuration, used, key)
     site = CometSite(CometResource(hub), hub.settings.limits.maxBatchBytes, reactor=used)
     listeners = [
         Listener(description, serverFromString(used, description), site)
         for description in configuration["listen"]
     ]
-    if configuration["tcp"] is not None:
-        description = configuration["tcp"]
-        listeners.append(
-            Listener(description, serverFromString(used, description), CometFactory(hub))
-        )
+    policy = PolicyFactory(hub)
+    for name, factory in (("tcp", CometFactory(hub)), ("flash-policy", policy)):
+        description = configuration[name]
+        if description is not None:
+            listeners.append(Listener(description, serverFromString(used, description), factory))
+
+    def running(ports: Sequence[IListeningPort]) -> None:
+        for line in announcement(ports, configuration, keyFile):
+            _log.info("{line}", line=line)
+        for line in warnings(used, openFiles()):
+            _log.warn("{line}", line=line)
+        _calmCollector()
 
     def listening(service: CometService) -> None:
-        for line in announcement(service, configuration, keyFile):
-            _log.info("{line}", line=line)
-        _warnOfFiles()
+        policy.ports = _portsOf(service.ports[len(configuration["listen"]) :][:1])
+        # Whoever reads that it listens may also stop it: with a signal, which
+        # only the reactor takes well.
+        used.callWhenRunning(running, service.ports)
 
-    return _TwistdService(hub, listeners, configuration["drain"], listening)
+    def failed(error: CannotStart) -> None:
+        used.callWhenRunning(_stopFailed, used)
+
+    return _TwistdService(hub, listeners, configuration["drain"], listening, failed)
 
 
 class _TwistdService(CometService):
@@ -244,56 +284,49 @@ class _TwistdService(CometService):
     Tells whoever has typed C{twistd comet} why it does not start.
     """
 
-    def privilegedStartService(self) -> None:
-        """
-        Start, or end the process.
-        """
+    def _start(self) -> None:
         try:
-            super().privilegedStartService()
-        except CannotStart as error:
-            raise SystemExit(f"comet: {error}") from None
+            super()._start()
+        except CannotStart:
+            # To be raised, that twistd tidies up and a daemon's parent hears
+            # of it; but what Python prints of it is for programmers.
+            sys.excepthook = _tellShortly
+            raise
 
 
-def announcement(service: CometService, configuration: Configuration, keyFile: str) -> list[str]:
+def _tellShortly(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
     """
-    What to tell when the server listens: where, with which key, and how to
-    publish and to listen.
+    Show what ends the process: in one line, if it was foreseen.
     """
-    lines = []
-    urls = []
-    for description, port in zip(configuration["listen"], service.ports, strict=False):
-        host: Any = port.getHost()
-        scheme = "https" if description.startswith(("ssl:", "tls:")) else "http"
-        address = getattr(host, "host", None)
-        if address is None:
-            lines.append(f"comet serves HTTP on {description}")
-            continue
-        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, address)
-        shown = f"[{shown}]" if ":" in shown and not shown.startswith("[") else shown
-        urls.append(f"{scheme}://{shown}:{host.port}")
-        lines.append(f"comet serves HTTP on {urls[-1]}/")
-    if configuration["tcp"] is not None:
-        host = service.ports[-1].getHost()
-        lines.append(f"comet serves raw TCP on {getattr(host, 'host', '')}:{host.port}")
-    shownKey = shlex.quote(os.path.relpath(keyFile))
-    lines.append(f"the key to publish is in {os.path.abspath(keyFile)}")
-    if urls:
-        channel = f"{urls[0]}/channels/news"
-        lines.append(
-            f'publish:  curl -H "Authorization: Bearer $(cat {shownKey})" -d hello {channel}'
-        )
-        lines.append(f"listen:   curl -N '{channel}?transport=stream'")
-    if configuration.openPatterns:
-        lines.append(f"open to anyone: {', '.join(configuration.openPatterns)}")
-    return lines
+    if isinstance(error, CannotStart):
+        print(f"comet: {error}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
 
 
-def _warnOfFiles() -> None:
-    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files < FEW_FILES:
-        _log.warn(
-            "at most {files} files may be open, and each client is one: raise it with "
-            "'ulimit -n {most}' before you start the server",
-            files=files,
-            most=most if most > 0 else 1048576,
-        )
+def _stopFailed(reactor: IReactorCore) -> None:
+    """
+    Stop what could not be started, and let the process exit with 1: whoever
+    runs the reactor would let it end as if all were well.
+    """
+    atexit.register(_exitFailed)
+    reactor.stop()
+
+
+def _exitFailed() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
+
+
+def _calmCollector() -> None:
+    """
+    Let the garbage collector leave alone what is there now, and look less
+    often at what comes: readers are many and live long, and to walk all of
+    them at every moment would cost more than it finds.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)

@@ -13,15 +13,13 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.access import (
-    ANONYMOUS,
-    KEY_HOLDER,
     MAX_KEY_LENGTH,
     Access,
-    Client,
     loadPublishKey,
     makePublishKey,
     readPublishKey,
 )
+from comet.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.errors import CometError, Forbidden, Unauthorized
 
 KEY = "Zx8-correct_horse.battery~staple"

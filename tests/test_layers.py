@@ -30,10 +30,13 @@ LAYERS = (
     ("buses",),
     ("access",),
     ("fanout",),
+    ("traffic",),
     ("hub",),
-    ("transports",),
-    ("resources", "site"),
-    ("service",),
+    ("transports", "statistics"),
+    ("resources",),
+    ("http2",),
+    ("site",),
+    ("announcement", "service"),
     ("tap",),
 )
 

@@ -175,9 +175,7 @@ steps = st.lists(
     ),
     max_size=40,
 )
-retentions = st.builds(
-    Retention, st.integers(0, 6), st.floats(0.0, 10.0), st.integers(0, 30)
-)
+retentions = st.builds(Retention, st.integers(0, 6), st.floats(0.0, 10.0), st.integers(0, 30))
 
 
 class ModelTests(SynchronousTestCase):

@@ -153,6 +153,8 @@ class Fanout:
             if head is None or head.epoch != newest.epoch or head.position < newest.position:
                 head = newest
         if head is not None:
+            if head.epoch != self.cursor.epoch:
+                self.cursor = Cursor(head.epoch, 0)
             for group, messages in self._route(pending):
                 group.flush(messages, head)
             self.cursor = head
@@ -219,13 +221,17 @@ class Fanout:
                 # Nobody can come to share it.
                 return asked
             self._reads[key] = sharing = []
-            asked.addBoth(self._readDone, key)
+            asked.addBoth(self._readDone, key, sharing)
         answer: Deferred[Reading] = Deferred()
         sharing.append(answer)
         return answer
 
-    def _readDone(self, result: Reading | Failure, key: tuple[object, ...]) -> None:
-        for answer in self._reads.pop(key):
+    def _readDone(
+        self, result: Reading | Failure, key: tuple[object, ...], sharing: list[Deferred[Reading]]
+    ) -> None:
+        if self._reads.get(key) is sharing:
+            del self._reads[key]
+        for answer in sharing:
             answer.callback(result)
 
     # -- Who is there
@@ -289,6 +295,9 @@ class Fanout:
         listening.isEffective = True
         if result is not None:
             for name in names:
+                if self._listening.get(name) is not listening:
+                    # It was given up meanwhile, and perhaps asked for again.
+                    continue
                 for group in list(self._routes.get(name) or ()):
                     group.failure = result
                     self.retire(group)
@@ -313,7 +322,7 @@ class Fanout:
                 waiters.append(waiter)
         if not waiters:
             return succeed(None)
-        return gatherResults(waiters, consumeErrors=True).addCallbacks(lambda _: None, _firstError)
+        return gatherResults(waiters, consumeErrors=True).addCallbacks(lambda _: None, firstError)
 
     def enter(self, reader: Reader, group: Group) -> None:
         """
@@ -335,6 +344,12 @@ class Fanout:
             if len(self._empty) > MOST_EMPTY:
                 self.retire(next(iter(self._empty)))
 
+    def isRead(self, channel: str) -> bool:
+        """
+        Whether anybody reads a channel, by its name.
+        """
+        return any(group.members for group in self._routes.get(channel) or ())
+
     def retire(self, group: Group) -> None:
         """
         Forget a group without members.
@@ -352,7 +367,10 @@ class Fanout:
                         self._routes.remove(name)
                         self._listening.pop(name, None)
                         unheard.append(name)
-            self._bus.unlisten(self, unheard)
+            if unheard:
+                # What is under way may miss what is not heard from now on.
+                self._reads.clear()
+                self._bus.unlisten(self, unheard)
 
     def __len__(self) -> int:
         """
@@ -377,6 +395,9 @@ class _Listening:
         self.waiting: list[Deferred[None]] = []
 
 
-def _firstError(failure: Failure) -> Failure:
+def firstError(failure: Failure) -> Failure:
+    """
+    What went wrong first, of several that were waited for.
+    """
     error = failure.value
     return error.subFailure if isinstance(error, FirstError) else failure

@@ -30,8 +30,7 @@ class Group:
 
     @ivar members: How many readers belong to it, live or not.
 
-    @ivar flushed: The cursor of the last message that the group was given, or
-        L{None}.
+    @ivar flushed: The group was given nothing after this cursor.
 
     @ivar failure: Why its names cannot be heard, or L{None}.
 
@@ -44,6 +43,7 @@ class Group:
         "_fanout",
         "_fresh",
         "_live",
+        "_rest",
         "failure",
         "flushed",
         "key",
@@ -58,7 +58,8 @@ class Group:
         self.key = key
         self.names = names
         self.members = 0
-        self.flushed: Cursor | None = None
+        # What was given before there was this group may have been of its names.
+        self.flushed = fanout.cursor
         self.wroteAt = 0.0
         self.failure: Failure | None = None
         self.moment = NOT_SET
@@ -66,6 +67,8 @@ class Group:
         self._live: dict[Reader, None] = {}
         # Live readers that may have read ahead of it: each has its own.
         self._fresh: dict[Reader, None] = {}
+        # While the group is given something: who was not given it yet.
+        self._rest: list[Reader] = []
 
     def __len__(self) -> int:
         """
@@ -99,11 +102,17 @@ class Group:
         that stands there has to read it from the log.
         """
         flushed = self.flushed
-        return (
-            flushed is not None
-            and flushed.epoch == reached.epoch
-            and flushed.position > reached.position
-        )
+        return flushed.epoch == reached.epoch and flushed.position > reached.position
+
+    def given(self, reader: Reader) -> Cursor:
+        """
+        Everything up to this cursor was given to a live reader, if it had not
+        read it itself.
+        """
+        if reader in self._live and reader not in self._rest and self.isPassed(self._fanout.cursor):
+            # The turn is not over for the other groups.
+            return self.flushed
+        return self._fanout.cursor
 
     def flush(self, messages: Sequence[Message], head: Cursor) -> None:
         """
@@ -114,29 +123,45 @@ class Group:
         """
         first, last = messages[0].position, messages[-1].position
         live, fresh = list(self._live), list(self._fresh)
+        self._rest = live
         self.flushed = messages[-1].cursor
         self.wroteAt = self._fanout.seconds()
         prepared = None
         for reader in fresh:
-            if reader not in self._fresh:
+            if reader not in self._fresh or reader.progress.cursor.epoch != head.epoch:
+                # It has left; or has read of a new epoch before that was heard of.
                 continue
             stands = reader.progress.cursor.position
             if stands < first:
                 live.append(reader)
             elif stands < last:
                 tail = [message for message in messages if message.position > stands]
-                self._give(reader, reader.prepare(tail, head))
-            if reader in self._fresh:
+                self._give(reader, self._prepare(reader, tail, head))
+            # It may have read beyond what was heard by now.
+            if reader in self._fresh and reader.progress.cursor.position <= head.position:
                 del self._fresh[reader]
                 self._live[reader] = None
-        for reader in live:
+        live.reverse()
+        while live:
+            reader = live[-1]
             # What was written to the others may have made this one leave.
             if reader in self._live:
                 if prepared is None:
-                    prepared = reader.prepare(messages, head)
+                    prepared = self._prepare(reader, messages, head)
                 self._give(reader, prepared)
+            live.pop()
+
+    def _prepare(self, reader: Reader, messages: Sequence[Message], head: Cursor) -> Any:
+        try:
+            return reader.prepare(messages, head)
+        except Exception:
+            self._log.failure("preparing messages for {reader} failed", reader=reader)
+            return None
 
     def _give(self, reader: Reader, prepared: Any) -> None:
+        if prepared is None:
+            reader.failed()
+            return
         try:
             reader.take(prepared)
         except Exception:

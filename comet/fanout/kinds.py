@@ -1,12 +1,12 @@
 """
-The three kinds of readers: a stream of bytes, a poll that is answered once,
-and an application's own object.
+The two kinds of readers that are clients: a stream of bytes, and a poll that
+is answered once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Final, Generic, Protocol, TypeVar
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -16,7 +16,7 @@ from comet.fanout.core import READ_BYTES, Fanout
 from comet.fanout.life import Input, State
 from comet.fanout.readers import Reader
 from comet.framing import Shape
-from comet.interfaces import IReceiver, ISink, ISinkOwner
+from comet.interfaces import ISink, ISinkOwner
 from comet.messages import Close, Cursor, Message
 from comet.places import Reading
 from comet.progress import Step, Wanted
@@ -101,9 +101,15 @@ class StreamReader(Reader):
         """
         The cursor that its client comes back with, if it is cut off now.
         """
-        if self.shape.adoptsReplay and self.progress.isReplaying:
-            return self.progress.lowest
         return self.position
+
+    @property
+    def _resume(self) -> Cursor | None:
+        """
+        The cursor that a client comes back with that adopts what is replayed,
+        if it is cut off in the middle of it.
+        """
+        return self.progress.lowest if self.progress.isReplaying else None
 
     def begun(self, gap: Sequence[str]) -> None:
         """
@@ -114,7 +120,8 @@ class StreamReader(Reader):
         if opening is None:
             return
         cursor = self.standing
-        piece = self.shape.gap(cursor, gap) if gap else self.shape.standing(cursor)
+        shape, resume = self.shape, self._resume
+        piece = shape.gap(cursor, gap, resume) if gap else shape.standing(cursor, resume)
         if not self.write(opening + self.shape.prelude + self.shape.frame([piece])):
             self.given(Input.FILLED)
 
@@ -124,8 +131,7 @@ class StreamReader(Reader):
         """
         pieces = []
         if step.gap:
-            cursor = self.standing if step.isReplay else step.cursor
-            pieces.append(self.shape.gap(cursor, step.gap))
+            pieces.append(self.shape.gap(step.cursor, step.gap, step.lowest))
         if step.isReplay:
             pieces.extend(self.shape.message(message, replay=True) for message in step.messages)
         else:
@@ -189,16 +195,18 @@ class StreamReader(Reader):
             self.fanout.wheel.set(self, self.fanout.heartbeat - silent)
             return
         self.fanout.wheel.set(self, self.fanout.heartbeat)
-        if self.progress.names:
-            self.say(self.shape.standing(self.standing))
+        # Where a client does not adopt what is replayed, a bare cursor says that
+        # the replay is over.
+        if self.progress.names and (self.shape.adoptsReplay or not self.progress.isReplaying):
+            self.say(self.shape.standing(self.standing, self._resume))
 
     def sayClose(self, close: Close) -> None:
         """
         See L{Reader.sayClose}.
         """
-        words = self.shape.frame([self.shape.close(self.standing, close)])
+        words = self.shape.frame([self.shape.close(self.standing, close, self._resume)])
         opening, self._opening = self._opening, None
-        if opening:
+        if opening is not None:
             words = opening + self.shape.prelude + words
         self.sink.write(words + self.shape.coda)
         self._isLeaving()
@@ -227,9 +235,9 @@ class StreamReader(Reader):
         """
         See L{ISinkOwner.sinkReady}.
         """
+        self.drained()
         if self._owner is not None:
             self._owner.sinkReady()
-        self.drained()
 
     def sinkLost(self) -> None:
         """
@@ -325,6 +333,14 @@ class PollReader(Reader, Generic[R]):
         self._messages: list[tuple[Message, bool]] = []
         self._bytes = 0
 
+    @property
+    def standing(self) -> Cursor:
+        """
+        The cursor that the answer gives.  Where it ends within a replay, this
+        is where the replay stands, and what the other names had is repeated.
+        """
+        return self.progress.lowest if self.progress.isReplaying else self.position
+
     def begun(self, gap: Sequence[str]) -> None:
         """
         See L{Reader.begun}.
@@ -346,7 +362,10 @@ class PollReader(Reader, Generic[R]):
         self._messages.extend((message, step.isReplay) for message in step.messages)
         self._bytes += sum(len(message.payload) for message in step.messages)
         isFull = len(self._messages) >= self.shape.limit or self._bytes >= POLL_BYTES
-        if isFull or (not step.more and (self._messages or self._gap)):
+        # A reading that ended early for its bytes ends the answer; a replay
+        # is followed by more in any case.
+        isEnd = not step.more or (step.messages and not step.isReplay)
+        if isFull or (isEnd and (self._messages or self._gap)):
             self._answer(more=step.more)
         return True
 
@@ -364,7 +383,7 @@ class PollReader(Reader, Generic[R]):
         """
         It has waited for long enough.
         """
-        cursor = self.position
+        cursor = self.standing
         self.ended()
         self._waiter.pollEmpty(cursor)
 
@@ -376,7 +395,7 @@ class PollReader(Reader, Generic[R]):
             self.timedOut()
 
     def _answer(self, more: bool = False, close: Close | None = None) -> None:
-        outcome = Outcome(self.position, self._messages, self._gap, more, close)
+        outcome = Outcome(self.standing, self._messages, self._gap, more, close)
         self.ended()
         self._waiter.pollAnswered(self.shape.respond(outcome))
 
@@ -407,90 +426,3 @@ class PollReader(Reader, Generic[R]):
         See L{Reader.sayClose}.
         """
         self._answer(close=close)
-
-
-class ObjectReader(Reader):
-    """
-    Gives the messages to an application's receiver.
-    """
-
-    __slots__ = ("_isPaused", "_receiver")
-
-    def __init__(self, fanout: Fanout, receiver: IReceiver) -> None:
-        super().__init__(fanout)
-        self._receiver = receiver
-        self._isPaused = False
-
-    @property
-    def shape(self) -> object:
-        """
-        There is only one.
-        """
-        return None
-
-    def begun(self, gap: Sequence[str]) -> None:
-        """
-        See L{Reader.begun}.
-        """
-        if gap:
-            self._call(self._receiver.gapFound, self.position, gap)
-
-    def tell(self, step: Step) -> bool:
-        """
-        See L{Reader.tell}.
-        """
-        if step.gap:
-            self._call(self._receiver.gapFound, step.cursor, step.gap)
-        for message in step.messages:
-            if self.state is not State.CLOSED:
-                self._call(self._receiver.messageReceived, message, step.isReplay)
-        return not self._isPaused
-
-    def prepare(self, messages: Sequence[Message], head: Cursor) -> Sequence[Message]:
-        """
-        See L{Reader.prepare}.
-        """
-        return messages
-
-    def take(self, prepared: Sequence[Message]) -> None:
-        """
-        See L{Reader.take}.
-        """
-        for message in prepared:
-            if self.state is not State.LIVE:
-                break
-            self.progress.stand(message.position)
-            self._call(self._receiver.messageReceived, message, False)
-
-    def pause(self) -> None:
-        """
-        Give the receiver nothing but what was read already.
-        """
-        self._isPaused = True
-        if self.state is State.LIVE:
-            self.filled(self.progress.cursor.position)
-
-    def unpause(self) -> None:
-        """
-        Go on from where it was paused.
-        """
-        if self._isPaused:
-            self._isPaused = False
-            self.drained()
-
-    def timedOut(self) -> None:
-        """
-        Never called: nothing is set on the wheel.
-        """
-
-    def sayClose(self, close: Close) -> None:
-        """
-        See L{Reader.sayClose}.
-        """
-        self._call(self._receiver.subscriptionClosed, close)
-
-    def _call(self, method: Callable[..., None], *arguments: Any) -> None:
-        try:
-            method(*arguments)
-        except Exception:
-            self._log.failure("{receiver} failed", receiver=self._receiver)

@@ -15,7 +15,7 @@ from comet.errors import CometError, Internal
 from comet.fanout.life import Input, State, step
 from comet.messages import Beginning, Close, Cursor, Message
 from comet.places import Location, Reading
-from comet.progress import Progress, Step, Wanted
+from comet.progress import Progress, Step, Wanted, unbegun
 from comet.wheel import NOT_SET
 
 if TYPE_CHECKING:
@@ -120,23 +120,25 @@ class Reader:
         """
         Everything up to here has arrived, in all names that are not late.
         """
-        if self.state is State.LIVE and self.fanout.cursor.epoch == self.progress.cursor.epoch:
-            return max(self.fanout.cursor, self.progress.cursor)
-        return self.progress.cursor
+        cursor = self.progress.cursor
+        if self.state is State.LIVE and self._group is not None:
+            given = self._group.given(self)
+            if given.epoch == cursor.epoch:
+                return max(given, cursor)
+        return cursor
 
     def open(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
         """
         Begin to read.  Called once.
 
         @return: Fires with L{None} after L{begun} was called, or the reader
-            was closed in between; fails with a L{CometError} if the bus cannot
-            tell where to begin, and the reader is closed without a word.
+            was closed in between.  Fails with a L{CometError} if the bus cannot
+            tell where to begin; then the reader waits for L{failed} or
+            L{ended}.
         """
         self.fanout.readers[self] = None
-        opened = self._addNames(beginnings)
-        opened.addCallback(self._opened)
-        opened.addErrback(self._openFailed)
-        return opened
+        self.progress.cursor = unbegun(beginnings, self.fanout.head())
+        return self._addNames(beginnings).addCallback(self._opened)
 
     def _opened(self, gap: tuple[str, ...]) -> None:
         if self.state is State.CLOSED:
@@ -145,20 +147,27 @@ class Reader:
         self.begun(gap)
         self.pump()
 
-    def _openFailed(self, failure: Failure) -> Failure:
-        self.ended()
-        return failure
-
     def _addNames(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
         new = {n: b for n, b in beginnings.items() if n not in self.progress.names}
         names = (*self.progress.names, *new)
         group = self.fanout.group(type(self), self.shape, names)
         # Held while it is waited for, so that it is not retired.
         self.fanout.enter(self, group)
-        located = self.fanout.hear(group).addCallback(lambda _: self.fanout.locate(new))
+        located = self.fanout.hear(group).addCallback(lambda _: self._locate(new))
         return located.addCallbacks(
             self._located, self._notLocated, callbackArgs=(group,), errbackArgs=(group,)
         )
+
+    def _locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+        return self.fanout.locate(names).addCallback(self._checkEpoch, names)
+
+    def _checkEpoch(
+        self, location: Location, names: Mapping[str, Beginning]
+    ) -> Location | Deferred[Location]:
+        if location.head.epoch == self.fanout.head().epoch or self.state is State.CLOSED:
+            return location
+        # The log has begun a new life since, where these places mean nothing.
+        return self._locate(names)
 
     def _located(self, location: Location, group: Group) -> tuple[str, ...]:
         if self.state is State.CLOSED:
@@ -188,6 +197,13 @@ class Reader:
         if self.state is State.LIVE:
             self.progress.stand(self.position.position)
 
+    @property
+    def reached(self) -> int | None:
+        """
+        Up to where what was read was told, while it is being told.
+        """
+        return None
+
     def addNames(self, beginnings: Mapping[str, Beginning]) -> Deferred[tuple[str, ...]]:
         """
         Begin to read more names.  Not called again, nor L{removeNames}, before
@@ -205,10 +221,12 @@ class Reader:
 
     def removeNames(self, names: Iterable[str]) -> None:
         """
-        Read these names no more.
+        Read these names no more.  Does nothing if the reader is closed.
         """
+        if self.state is State.CLOSED:
+            return
         self._stand()
-        self.progress.remove(names)
+        self.progress.remove(names, self.reached)
         group = self.fanout.group(type(self), self.shape, self.progress.names)
         self.fanout.enter(self, group)
         self._changeGroup(group)
@@ -261,18 +279,19 @@ class Reader:
         return self.fanout.read(wanted)
 
     def _wasRead(self, reading: Reading, wanted: Wanted) -> None:
+        goOn, more = True, False
+        if self.state is State.READING:
+            step = self.progress.accept(wanted, reading)
+            # What is read meanwhile would be told before the rest of this.
+            goOn, more = self.tell(step), step.more
         self._isPumping = False
         again, self._pumpAgain = self._pumpAgain, False
-        if not self._is(State.READING):
-            return
-        step = self.progress.accept(wanted, reading)
-        goOn = self.tell(step)
         # Telling may have changed everything.
         if not self._is(State.READING):
             return
         if not goOn:
             self.given(Input.FILLED)
-        elif step.more or again or self._isPassed():
+        elif more or again or self._isPassed():
             self.fanout.later(self)
         else:
             self._join()
@@ -282,6 +301,7 @@ class Reader:
 
     def _join(self) -> None:
         self.given(Input.CAUGHT_UP)
+        self.progress.settle()
         if self._group is not None:
             self._group.join(self)
         self.caughtUp()

@@ -89,6 +89,7 @@ class ChannelResource(HubResource):
         Publish the body.
         """
         head = exchange.head
+        exchange.account("publish")
         names, client = self.names(exchange), self.client(exchange)
         refusePatterns(names)
         self.hub.checkPublish(client, names)
@@ -139,6 +140,7 @@ class PublishResource(HubResource):
         """
         Publish each line of the body.
         """
+        exchange.account("publish")
         client = self.client(exchange)
         publications = readBatch(
             exchange.head.header("Content-Type"),

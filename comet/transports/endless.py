@@ -17,7 +17,8 @@ from comet.fanout.kinds import StreamReader
 from comet.framing import Shape
 from comet.interfaces import ISink, ISinkOwner
 from comet.requests import Ask
-from comet.transports.exchange import Exchange, HubResource, setHeaders
+from comet.traffic import Traffic
+from comet.transports.exchange import Exchange, HubResource, headBytesOf, setHeaders
 from comet.transports.sinks import makeSink
 from comet.transports.takeover import Endless, isTakeable, takeOver
 
@@ -73,16 +74,22 @@ class EndlessResource(HubResource):
         headers = (*self.headers(exchange), *ENDLESS)
 
         def makeReader() -> StreamReader:
+            traffic = self.hub.ledger.opened(self.transport)
+            exchange.countIn(traffic)
             if not take:
-                return StreamReader(self.hub.fanout, shape, RequestSink(exchange, headers))
+                sink = RequestSink(exchange, headers, traffic)
+                return StreamReader(self.hub.fanout, shape, sink)
             whole = (*headers, *exchange.ownHeaders(headers))
             opening = encodeHead(version, 200, whole, chunked, False, datetimeToString())
             transport = request.channel.transport
             protocol = Endless()
             takeOver(request, protocol)
-            sink = makeSink(transport)
-            protocol.attach(sink)
-            return StreamReader(self.hub.fanout, shape, sink, opening)
+            direct = makeSink(transport, traffic)
+            protocol.attach(direct)
+            # The reader writes the head together with the first of the data.
+            traffic.headOut += len(opening)
+            traffic.dataOut -= len(opening)
+            return StreamReader(self.hub.fanout, shape, direct, opening)
 
         self.hub.openStream(client, ask.names, ask.since, makeReader)
 
@@ -94,15 +101,25 @@ class RequestSink:
     a stream of HTTP/2.
     """
 
-    def __init__(self, exchange: Exchange, headers: Headers) -> None:
+    def __init__(
+        self, exchange: Exchange, headers: Headers, traffic: Traffic | None = None
+    ) -> None:
         self._request = request = exchange.request
+        self._channel: Any = request.channel
+        self._traffic = Traffic() if traffic is None else traffic
         self._owner: ISinkOwner | None = None
         self._isBehind = False
         self._isOver = False
         request.setResponseCode(200)
         # Twisted sends those of the application itself.
         setHeaders(request, (*headers, *exchange.hub.origins.headers(exchange.cors)))
-        request.notifyFinish().addBoth(self._finished)
+        # Comet's own channel tells when the client has all of it, Twisted's when
+        # it was written.
+        whenGone = getattr(self._channel, "whenGone", None)
+        if whenGone is None:
+            request.notifyFinish().addBoth(self._lost)
+        else:
+            whenGone(self._lost)
 
     def attach(self, owner: ISinkOwner) -> None:
         """
@@ -116,7 +133,11 @@ class RequestSink:
         See L{ISink.write}.
         """
         if not self._isOver:
+            isFirst = not self._request.startedWriting
             self._request.write(data)
+            self._traffic.dataOut += len(data)
+            if isFirst:
+                self._traffic.headOut += headBytesOf(self._request)
         return not self._isBehind
 
     def finish(self) -> None:
@@ -132,10 +153,14 @@ class RequestSink:
         """
         See L{ISink.abort}.
         """
-        if not self._isOver:
-            self._isOver = True
-            self._request.unregisterProducer()
-            self._request.loseConnection()
+        self._isOver = True
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            # Where it ends in the ordinary way it would wait for a client that
+            # takes nothing.
+            channel.abortConnection()
+            # Twisted's tells nobody.
+            self._lost()
 
     def pauseProducing(self) -> None:
         """
@@ -157,8 +182,10 @@ class RequestSink:
         The connection is lost, as the request will say.
         """
 
-    def _finished(self, result: Failure | Any) -> None:
+    def _lost(self, result: Failure | Any = None) -> None:
         self._isOver = True
+        self._channel = None
+        self._traffic.close()
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.sinkLost()

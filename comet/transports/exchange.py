@@ -12,13 +12,16 @@ from io import SEEK_END
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.http import datetimeToString
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
+from zope.interface import implementer
 
 from comet.access import CORS
-from comet.answers import COMMON, Answer, Headers, problem
+from comet.answers import COMMON, Answer, Headers, encodeResponse, problem
 from comet.channels import parsePath
 from comet.clients import Client
 from comet.errors import (
@@ -31,6 +34,9 @@ from comet.errors import (
 )
 from comet.hub import Hub
 from comet.requests import Ask, Head, checkHeaderValues, readAsk
+from comet.traffic import Traffic
+from comet.transports.sinks import sendNow
+from comet.transports.takeover import isTakeable
 
 T = TypeVar("T")
 
@@ -48,6 +54,9 @@ _FRAMING: Final = frozenset(
         b"set-cookie",
     }
 )
+
+# What requests count for that belong to no transport.
+OTHER: Final = "other"
 
 _log = Logger()
 
@@ -79,6 +88,16 @@ def setHeaders(request: Request, headers: Headers) -> None:
         request.responseHeaders.addRawHeader(name, value)
 
 
+def headBytesOf(request: Request) -> int:
+    """
+    How many bytes the head of an answer has that Twisted has sent, as it would
+    be in HTTP/1.
+    """
+    sent = request.responseHeaders.getAllRawHeaders()
+    lines = sum(len(name) + len(value) + 4 for name, values in sent for value in values)
+    return lines + len("HTTP/2 200 \r\n\r\n")
+
+
 class Exchange:
     """
     A request that is being answered.
@@ -96,7 +115,7 @@ class Exchange:
     @ivar whenGone: Called when the client leaves.
     """
 
-    __slots__ = ("cors", "head", "hub", "isGone", "request", "whenGone")
+    __slots__ = ("_traffic", "cors", "head", "hub", "isGone", "request", "whenGone")
 
     def __init__(self, hub: Hub, request: Request) -> None:
         self.hub = hub
@@ -105,12 +124,47 @@ class Exchange:
         self.cors = CORS(None, False, True)
         self.isGone = False
         self.whenGone: Callable[[], None] | None = None
+        self._traffic: Traffic | None = None
         request.notifyFinish().addErrback(self._clientLeft)
 
     def _clientLeft(self, reason: Failure) -> None:
         self.isGone = True
         if self.whenGone is not None:
             self.whenGone()
+
+    def account(self, transport: str) -> Traffic:
+        """
+        Count the request for a transport.  Called once.
+
+        @return: Where to count what is sent, if the answer ends.
+        """
+        self._traffic = traffic = self.hub.ledger.of(transport)
+        self.countIn(traffic)
+        return traffic
+
+    def countIn(self, traffic: Traffic) -> None:
+        """
+        Count what has come of the request.
+        """
+        request: Any = self.request
+        traffic.requests += 1
+        # What was not counted when it came is as long as it would be if it
+        # were written in the ordinary way.
+        headBytes = getattr(request, "headBytes", None)
+        if headBytes is None:
+            first = len(request.method) + len(request.uri) + len(request.clientproto) + 6
+            headBytes = first + sum(len(n) + len(v) + 4 for n, v in self.rawHeaders())
+        traffic.headIn += headBytes
+        traffic.dataIn += request.content.seek(0, SEEK_END)
+        request.content.seek(0)
+
+    def countOut(self, head: int, data: int) -> None:
+        """
+        Count what was sent of the answer.
+        """
+        traffic = self.account(OTHER) if self._traffic is None else self._traffic
+        traffic.headOut += head
+        traffic.dataOut += data
 
     def check(self) -> None:
         """
@@ -204,13 +258,44 @@ class Exchange:
         if self.isGone:
             return
         request = self.request
+        if isTakeable(request):
+            own = [h for h in self.ownHeaders(answer.headers) if h not in answer.headers]
+            headers = (*answer.headers, *own)
+            persistent = bool(request.channel.persistent)
+            version, date = self.head.version, datetimeToString()
+            response = encodeResponse(
+                version, answer.status, headers, answer.body, persistent, date
+            )
+            self.send(response, len(answer.body), answer.status)
+            return
         request.setResponseCode(answer.status)
         own = [h for h in self.hub.origins.headers(self.cors) if h not in answer.headers]
         setHeaders(request, (*answer.headers, *own))
         if answer.status not in (204, 304):
             request.setHeader(b"Content-Length", b"%d" % len(answer.body))
         request.write(answer.body)
+        self.countOut(headBytesOf(request), len(answer.body))
         request.finish()
+
+    def send(self, response: bytes, bodyBytes: int, status: int = 200) -> None:
+        """
+        Send all the bytes of a response of HTTP/1.
+
+        @param bodyBytes: How many of them are the body.
+        """
+        request = self.request
+        if request.method == b"HEAD":
+            response, bodyBytes = response[: len(response) - bodyBytes], 0
+        self.countOut(len(response) - bodyBytes, bodyBytes)
+        # Twisted is to believe that it has written the response itself.
+        request.startedWriting = 1
+        request.setResponseCode(status)
+        request.sentLength = bodyBytes
+        rest = sendNow(request.channel.transport, response)
+        if rest:
+            _Rest(request).write(rest)
+        else:
+            request.finish()
 
     def refuse(self, error: CometError) -> None:
         """
@@ -234,6 +319,50 @@ class Exchange:
             _log.failure("a request failed", failure=failure)
             error = Internal()
         self.refuse(error)
+
+
+@implementer(IPushProducer)
+class _Rest:
+    """
+    What a client did not take of its response.  The next request on the
+    connection, which may be there already, waits until it has: or a client
+    that asks and does not read would fill the memory with answers.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._isPaused = False
+
+    def write(self, rest: bytes) -> None:
+        """
+        Write it.
+        """
+        transport: Any = self._request.channel.transport
+        self._request.registerProducer(self, True)
+        transport.write(rest)
+        if not self._isPaused:
+            self._finish()
+
+    def pauseProducing(self) -> None:
+        """
+        It is more than the transport likes to keep.
+        """
+        self._isPaused = True
+
+    def resumeProducing(self) -> None:
+        """
+        The client has taken it.
+        """
+        self._finish()
+
+    def stopProducing(self) -> None:
+        """
+        The client left, as the request will say.
+        """
+
+    def _finish(self) -> None:
+        self._request.unregisterProducer()
+        self._request.finish()
 
 
 def nothingAt(exchange: Exchange) -> NotFound:

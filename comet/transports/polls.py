@@ -7,10 +7,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from attrs import frozen
-from twisted.internet.interfaces import IPushProducer
 from twisted.web.http import datetimeToString
-from twisted.web.server import Request
-from zope.interface import implementer
 
 from comet.answers import COMMON, Answer, Headers, encodeResponse
 from comet.clients import Client
@@ -20,7 +17,6 @@ from comet.framing.pollbody import encodePollBody
 from comet.messages import Cursor
 from comet.requests import Ask
 from comet.transports.exchange import Exchange, HubResource
-from comet.transports.sinks import sendNow
 from comet.transports.takeover import Hold, isTakeable
 
 JSON: Final[Headers] = ((b"Content-Type", b"application/json"), *COMMON)
@@ -128,6 +124,7 @@ class OnceResource(HubResource):
         """
         Answer what was asked for.
         """
+        exchange.account(self.transport)
         waiter, wait = self.waiter(exchange, ask), self.wait(ask)
         waiter.opened(self.hub.openPoll(client, ask.names, ask.since, waiter.shape, waiter, wait))
 
@@ -228,57 +225,5 @@ class _Raw(Waiting):
         """
         Send all the bytes of a response.
         """
-        request: Request = self._exchange.request
-        # Twisted is to believe that it has written the response itself.
-        request.startedWriting = 1
-        request.setResponseCode(200)
-        request.sentLength = len(response)
-        rest = sendNow(request.channel.transport, response)
-        if rest:
-            _Rest(request).write(rest)
-        else:
-            request.finish()
-
-
-@implementer(IPushProducer)
-class _Rest:
-    """
-    What a client did not take of its response.  The next request on the
-    connection, which may be there already, waits until it has: or a client
-    that asks and does not read would fill the memory with answers.
-    """
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self._isPaused = False
-
-    def write(self, rest: bytes) -> None:
-        """
-        Write it.
-        """
-        transport: Any = self._request.channel.transport
-        self._request.registerProducer(self, True)
-        transport.write(rest)
-        if not self._isPaused:
-            self._finish()
-
-    def pauseProducing(self) -> None:
-        """
-        It is more than the transport likes to keep.
-        """
-        self._isPaused = True
-
-    def resumeProducing(self) -> None:
-        """
-        The client has taken it.
-        """
-        self._finish()
-
-    def stopProducing(self) -> None:
-        """
-        The client left, as the request will say.
-        """
-
-    def _finish(self) -> None:
-        self._request.unregisterProducer()
-        self._request.finish()
+        bodyBytes = len(response) - response.index(b"\r\n\r\n") - 4
+        self._exchange.send(response, bodyBytes)

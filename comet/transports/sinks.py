@@ -9,13 +9,15 @@ socket did not take.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Final
 
-from twisted.internet.interfaces import IPullProducer, IPushProducer
+from twisted.internet.interfaces import IPullProducer, IPushProducer, ITCPTransport
 from twisted.internet.tcp import Server
 from zope.interface import implementer
 
 from comet.interfaces import ISink, ISinkOwner
+from comet.traffic import Traffic
 
 # Ours alone may be sent to directly: never a subclass, which may do more with
 # what is written, nor whatever else has a socket.  A TLS transport hands
@@ -23,13 +25,27 @@ from comet.interfaces import ISink, ISinkOwner
 _ATTRIBUTES: Final = ("TLS", "_tempDataBuffer", "dataBuffer", "socket")
 
 
-def makeSink(transport: Any) -> DirectSink | BufferedSink:
+def tune(transport: Any) -> None:
+    """
+    Let a connection that stays send each message at once, and notice a client
+    that is gone without a word also where there is nothing to say to it.
+    """
+    if ITCPTransport.providedBy(transport):
+        # A socket of the file system calls itself TCP, and knows neither.
+        with suppress(OSError):
+            transport.setTcpKeepAlive(True)
+            transport.setTcpNoDelay(True)
+
+
+def makeSink(transport: Any, traffic: Traffic | None = None) -> DirectSink | BufferedSink:
     """
     The best sink for a transport.
 
     @param transport: A connected stream transport; nothing produces for it.
+
+    @param traffic: Where to count what is sent.
     """
-    return DirectSink(transport) if _isPlain(transport) else BufferedSink(transport)
+    return (DirectSink if _isPlain(transport) else BufferedSink)(transport, traffic)
 
 
 def sendNow(transport: Any, data: bytes) -> bytes:
@@ -73,10 +89,11 @@ class _Sink:
     What both kinds of sinks have in common.
     """
 
-    __slots__ = ("_isBehind", "_owner", "transport")
+    __slots__ = ("_isBehind", "_owner", "traffic", "transport")
 
-    def __init__(self, transport: Any) -> None:
+    def __init__(self, transport: Any, traffic: Traffic | None = None) -> None:
         self.transport = transport
+        self.traffic = Traffic() if traffic is None else traffic
         self._owner: ISinkOwner | None = None
         self._isBehind = False
 
@@ -104,6 +121,7 @@ class _Sink:
         """
         The protocol on the transport says that the connection is lost.
         """
+        self.traffic.close()
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.sinkLost()
@@ -121,8 +139,8 @@ class DirectSink(_Sink):
 
     __slots__ = ("_isRegistering",)
 
-    def __init__(self, transport: Any) -> None:
-        super().__init__(transport)
+    def __init__(self, transport: Any, traffic: Traffic | None = None) -> None:
+        super().__init__(transport, traffic)
         self._isRegistering = False
 
     def write(self, data: bytes) -> bool:
@@ -130,6 +148,7 @@ class DirectSink(_Sink):
         See L{ISink.write}.
         """
         transport = self.transport
+        self.traffic.dataOut += len(data)
         sent = 0
         if not (transport.dataBuffer or transport._tempDataBuffer):
             sent = _send(transport, data)
@@ -177,8 +196,8 @@ class BufferedSink(_Sink):
 
     __slots__ = ("_isRegistered",)
 
-    def __init__(self, transport: Any) -> None:
-        super().__init__(transport)
+    def __init__(self, transport: Any, traffic: Traffic | None = None) -> None:
+        super().__init__(transport, traffic)
         self._isRegistered = True
         transport.registerProducer(self, True)
 
@@ -186,6 +205,7 @@ class BufferedSink(_Sink):
         """
         See L{ISink.write}.
         """
+        self.traffic.dataOut += len(data)
         self.transport.write(data)
         return not self._isBehind
 

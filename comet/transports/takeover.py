@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.interfaces import IProtocol, ITCPTransport, ITransport
+from twisted.internet.interfaces import IProtocol, ITransport
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from comet.transports.sinks import BufferedSink, DirectSink
+from comet.transports.sinks import BufferedSink, DirectSink, tune
 
 # How much a client may send while its request is on hold.  Twisted stops
 # reading a little later.
@@ -57,10 +57,7 @@ def takeOver(request: Request, protocol: IProtocol) -> None:
     channel: Any = request.channel
     transport = channel.transport
     channel.setTimeout(None)
-    if ITCPTransport.providedBy(transport):
-        # A client that is gone without a word is noticed also where there is
-        # nothing to say to it.
-        transport.setTcpKeepAlive(True)
+    tune(transport)
     # The channel left itself there to be told when the buffer is full.
     transport.unregisterProducer()
     # It may have stopped reading.
@@ -109,6 +106,8 @@ class Endless:
         """
         See L{IProtocol.dataReceived}.
         """
+        if self._sink is not None:
+            self._sink.traffic.dataIn += len(data)
 
     def connectionLost(self, reason: Failure) -> None:
         """

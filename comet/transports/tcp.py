@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from twisted.internet.interfaces import IAddress, ITCPTransport
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -21,9 +21,10 @@ from comet.hub import Hub
 from comet.interfaces import ISinkOwner
 from comet.messages import Close, Since
 from comet.publishing import Limits
+from comet.traffic import Traffic
 from comet.transports.policy import policyFor
 from comet.transports.session import Session
-from comet.transports.sinks import BufferedSink, DirectSink, makeSink
+from comet.transports.sinks import BufferedSink, DirectSink, makeSink, tune
 from comet.wheel import NOT_SET
 
 # For how many seconds a client may be silent before its first line.
@@ -56,14 +57,15 @@ class CometProtocol(Protocol):
         self._decoder = LineDecoder(mostBytes(hub.settings.limits))
         self._sink: DirectSink | BufferedSink | None = None
         self._session: Session | None = None
+        self._traffic = Traffic()
 
     def connectionMade(self) -> None:
         """
         A client came.
         """
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpKeepAlive(True)
-            self.transport.setTcpNoDelay(True)
+        self._traffic = self.hub.ledger.opened("tcp")
+        self._traffic.requests += 1
+        tune(self.transport)
         self.hub.fanout.wheel.set(self, FIRST_LINE)
 
     def timedOut(self) -> None:
@@ -77,6 +79,7 @@ class CometProtocol(Protocol):
         """
         The client said something.
         """
+        self._traffic.dataIn += len(data)
         for line in self._decoder.feed(data):
             if self._sink is None:
                 self._begin(line)
@@ -96,7 +99,7 @@ class CometProtocol(Protocol):
         self.hub.fanout.wheel.clear(self)
         terminator = self._decoder.terminator or b"\n"
         shape = LineShape(terminator)
-        self._sink = sink = makeSink(self.transport)
+        self._sink = sink = makeSink(self.transport, self._traffic)
         if not isinstance(line, Overlong) and line + terminator == REQUEST:
             self._answerPolicy(sink)
             return
@@ -143,6 +146,7 @@ class CometProtocol(Protocol):
         The client left.
         """
         self.hub.fanout.wheel.clear(self)
+        self._traffic.close()
         if self._sink is not None:
             self._sink.connectionLost()
 

@@ -31,6 +31,7 @@ from comet.hub import Hub
 from comet.interfaces import ISink, ISinkOwner
 from comet.messages import Close
 from comet.requests import Ask, checkHeaderValues, isWebSocketUpgrade
+from comet.traffic import Traffic
 from comet.transports.exchange import Exchange, HubResource
 from comet.transports.session import Session
 from comet.transports.sinks import BufferedSink, DirectSink, makeSink
@@ -141,6 +142,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self._sink: DirectSink | BufferedSink | None = None
         self._reader: StreamReader | None = None
         self._session: Session | None = None
+        self.traffic = Traffic()
 
     def onConnect(self, request: Any) -> str | None:
         """
@@ -158,7 +160,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         # A copy, since what has been large would stay so.  Nothing is ever put
         # into the queue, which is for writes in parts.
         self.__dict__ = {**kept, "send_queue": (), "trafficStats": _TRAFFIC}
-        self._sink = sink = makeSink(self.transport)
+        self._sink = sink = makeSink(self.transport, self.traffic)
         shape = WebSocketShape(time=ask.time)
 
         def makeReader() -> StreamReader:
@@ -168,6 +170,23 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
             return reader
 
         hub.openStream(client, ask.names, ask.since, makeReader)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Some bytes came.
+        """
+        self.traffic.dataIn += len(data)
+        super().dataReceived(data)
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        """
+        Write what is Autobahn's own: the handshake, and the end.
+        """
+        if self._reader is None:
+            self.traffic.headOut += len(data)
+        else:
+            self.traffic.dataOut += len(data)
+        super().sendData(data, sync, chopsize)
 
     def onMessageFrameBegin(self, length: int) -> None:
         """
@@ -255,6 +274,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         The client left.
         """
         super().connectionLost(reason)
+        self.traffic.close()
         # They hold one another, and would wait for the garbage collector.
         self.is_closed = None
         sink, self._sink = self._sink, None
@@ -353,6 +373,10 @@ class WebSocketResource(HubResource):
         self.hub.admit()
         protocol = self._protocol()
         protocol.factory = self._factory
+        protocol.traffic = self.hub.ledger.opened(self.transport)
+        exchange.countIn(protocol.traffic)
+        # Autobahn's is not what has come.
+        protocol.traffic.dataIn -= len(handshake)
         takeOver(request, protocol)
         protocol.dataReceived(handshake)
         protocol.begin(self.hub, client, ask, self.isBare)

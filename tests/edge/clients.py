@@ -7,6 +7,7 @@ L{tests.edge.speakers}.
 from __future__ import annotations
 
 import json
+import ssl
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -135,8 +136,8 @@ class Client:
     def _isLoose(self, particular: Mapping[str, str] | None, parameters: Mapping[str, str]) -> bool:
         return False
 
-    def _connect(self, port: int) -> Wire:
-        self._wire = Wire(port, self.site.tls, self._receiveBuffer, self._appetite)
+    def _connect(self, port: int, tls: ssl.SSLContext | None = None) -> Wire:
+        self._wire = Wire(port, tls or self.site.tls, self._receiveBuffer, self._appetite)
         return self._wire
 
     def _open(
@@ -228,6 +229,9 @@ class HttpClient(Client):
 
     http: HttpConnection
 
+    def _speak(self) -> HttpConnection:
+        return HttpConnection(self._connect(self.site.port), self.site.host)
+
     def _target(
         self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
     ) -> str:
@@ -285,7 +289,7 @@ class EndlessClient(HttpClient):
                 f"?transport={self.name}", ""
             )
             headers["Accept"] = self.accept
-        self.http = HttpConnection(self._connect(self.site.port), self.site.host)
+        self.http = self._speak()
         self.http.send("GET", target, headers)
         head = self.http.head()
         if head.status != 200:

@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.edge.clients import HttpClient
 from tests.edge.envelopes import Standing, readPollBody
-from tests.edge.wires import Answer, Ended, Head, HttpConnection, Site, Violation
+from tests.edge.wires import Answer, Ended, Head, Site, Violation
 
 # How long a client that polls waits after it heard nothing, in seconds.
 PACE: Final = 0.004
@@ -39,7 +39,7 @@ class PollClient(HttpClient):
         self._since, self._particular = since, particular
         self._parameters = parameters
         self._idle = False
-        self.http = HttpConnection(self._connect(self.site.port), self.site.host)
+        self.http = self._speak()
         self.ask()
 
     def ask(self) -> None:

@@ -156,6 +156,15 @@ class CometProcess:
         """
         return self._process.poll() is None
 
+    def processor(self) -> float:
+        """
+        For how many seconds it has run on a processor.
+        """
+        stat = Path(f"/proc/{self._process.pid}/stat").read_text()
+        # After the name of the program, which may have anything in it.
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def resident(self, field: str = "VmRSS") -> int:
         """
         How much memory it has, in bytes; with C{VmHWM}, had at most.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import ssl
 import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -67,10 +68,10 @@ class Speaker(Client):
         self._subscribing: set[Any] = set()
         self._answers: list[dict[str, Any]] = []
 
-    def _connect(self, port: int) -> Wire:
+    def _connect(self, port: int, tls: ssl.SSLContext | None = None) -> Wire:
         self._answers.clear()
         self._subscribing.clear()
-        return super()._connect(port)
+        return super()._connect(port, tls)
 
     def say(self, text: str) -> None:
         """

@@ -1,0 +1,102 @@
+"""
+What the server says when it has started: where it is, how to use it, and what
+would keep it from serving many.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import Final
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IListeningPort
+
+from comet.configuration import Configuration
+
+# Below this limit of open files a server of this kind is soon full.
+FEW_FILES: Final = 4096
+
+
+def announcement(
+    ports: Sequence[IListeningPort], configuration: Configuration, keyFile: str
+) -> list[str]:
+    """
+    What to tell when the server listens: where, with which key, and how to
+    publish and to listen.
+
+    @param ports: Those of C{listen}, in its order, and then those of C{tcp}
+        and C{flash-policy}, if there are any.
+
+    @param keyFile: The path of the publish key.
+    """
+    lines = []
+    urls = []
+    left = iter(ports)
+    for description in configuration["listen"]:
+        address = _address(next(left))
+        # Behind the PROXY protocol nobody gets through without it.
+        if address is None or description.startswith("haproxy:"):
+            lines.append(f"comet serves HTTP on {description}")
+        else:
+            scheme = "https" if description.startswith(("ssl:", "tls:")) else "http"
+            urls.append(f"{scheme}://{address}")
+            lines.append(f"comet serves HTTP on {urls[-1]}/")
+    for name, what in (("tcp", "raw TCP"), ("flash-policy", "Flash's policy file")):
+        if configuration[name] is not None:
+            lines.append(f"comet serves {what} on {_address(next(left)) or configuration[name]}")
+    lines.append(f"the key to publish is in {keyFile}")
+    urls += [url.rstrip("/") for url in configuration["public-url"]]
+    if urls:
+        channel = f"{urls[0]}/channels/news"
+        key = f'"Authorization: Bearer $(cat {shlex.quote(keyFile)})"'
+        lines.append(f"publish:  curl -H {key} -d hello {shlex.quote(channel)}")
+        lines.append(f"listen:   curl -N {shlex.quote(channel + '?transport=stream')}")
+    if configuration.openPatterns:
+        lines.append(f"open to anyone: {', '.join(configuration.openPatterns)}")
+    return lines
+
+
+def _address(port: IListeningPort) -> str | None:
+    """
+    The host and port by which a port is reached from this machine, or L{None}
+    where it has none.
+    """
+    host: object = port.getHost()
+    if not isinstance(host, (IPv4Address, IPv6Address)):
+        return None
+    shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host.host, host.host)
+    return f"[{shown}]:{host.port}" if ":" in shown else f"{shown}:{host.port}"
+
+
+def openFiles() -> tuple[int, int] | None:
+    """
+    How many files this process may open, and how many it could be allowed to;
+    L{None} where the system does not say.  A negative number is no limit.
+    """
+    try:
+        import resource
+    except ImportError:
+        return None
+    return resource.getrlimit(resource.RLIMIT_NOFILE)
+
+
+def warnings(reactor: object, files: tuple[int, int] | None) -> list[str]:
+    """
+    What to tell of whatever keeps the server from serving many clients.
+
+    @param files: What L{openFiles} found.
+    """
+    lines = []
+    if type(reactor).__name__ == "SelectReactor":
+        lines.append(
+            "the select reactor serves about 1000 connections at most: use twistd's "
+            "--reactor=epoll, kqueue or poll"
+        )
+    if files is not None and 0 <= files[0] < FEW_FILES:
+        now, most = files
+        cure = "the administrator can raise it"
+        if not 0 <= most <= now:
+            cure = f"raise it with 'ulimit -n {most if most > 0 else 1048576}' before the start"
+        lines.append(f"at most {now} files may be open, and each client is one: {cure}")
+    return lines

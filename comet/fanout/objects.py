@@ -1,0 +1,270 @@
+"""
+An application's own object as a reader, and the application's end of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
+
+from comet.channels import parseName
+from comet.errors import BadRequest
+from comet.fanout.core import Fanout
+from comet.fanout.life import State
+from comet.fanout.readers import Reader
+from comet.interfaces import IReceiver
+from comet.messages import Beginning, Close, Cursor, Message, Since, parseBeginning
+from comet.progress import Step
+
+# Somebody who says where to begin: a text as on the wire, a cursor, or one of
+# them for each name.
+Place: TypeAlias = str | Cursor | Mapping[str, str | Cursor] | None
+
+
+def readBeginnings(names: str | Sequence[str], since: Place) -> dict[str, Beginning]:
+    """
+    Where each of some names begins.  A name that a mapping leaves out begins
+    with what comes from now on.
+
+    @raise CometError: If a name is none, or a place cannot be read.
+    """
+    asked = [names] if isinstance(names, str) else names
+    if isinstance(since, Mapping):
+        read = Since(particular={n: parseBeginning(str(place)) for n, place in since.items()})
+    else:
+        read = Since(parseBeginning("" if since is None else str(since)))
+    return {parseName(name): read.of(name) for name in asked}
+
+
+class ObjectReader(Reader):
+    """
+    Gives the messages to an application's receiver.
+    """
+
+    __slots__ = ("_isPaused", "_kept", "_receiver", "_told", "_untold")
+
+    def __init__(self, fanout: Fanout, receiver: IReceiver) -> None:
+        super().__init__(fanout)
+        self._receiver = receiver
+        self._isPaused = False
+        # While what was read is being told: what was told last, and which of
+        # the names it was read for are read still.
+        self._told: Cursor | None = None
+        self._kept: tuple[str, ...] = ()
+        # Names that begin with a gap, while it is paused.
+        self._untold: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> object:
+        """
+        There is only one.
+        """
+        return None
+
+    @property
+    def standing(self) -> Cursor:
+        """
+        Everything up to here was received, in all names.
+        """
+        cursor = self.position if self._told is None else self._told
+        lowest = self.progress.lowest
+        if self.progress.isReplaying and (cursor.epoch != lowest.epoch or lowest < cursor):
+            return lowest
+        return cursor
+
+    def begun(self, gap: Sequence[str]) -> None:
+        """
+        See L{Reader.begun}.
+        """
+        self.tellGap(tuple(gap))
+
+    def tellGap(self, names: tuple[str, ...]) -> None:
+        """
+        These names begin with a gap.
+        """
+        if self._isPaused:
+            self._untold += names
+        elif names and self.state is not State.CLOSED:
+            self._call(self._receiver.gapFound, self.standing, names)
+
+    def tell(self, step: Step) -> bool:
+        """
+        See L{Reader.tell}.
+        """
+        self._told = step.lowest
+        names = self._kept = self.progress.names
+        if step.gap:
+            self._call(self._receiver.gapFound, step.cursor, step.gap)
+        for message in step.messages:
+            if self.state is State.CLOSED:
+                # It stands where it was when it was closed.
+                return False
+            if self._kept is names or self.progress.isWanted(message, self._kept):
+                self._told = message.cursor
+                self._call(self._receiver.messageReceived, message, step.isReplay)
+        if self.state is not State.CLOSED:
+            self._told = None
+        return not self._isPaused
+
+    def prepare(self, messages: Sequence[Message], head: Cursor) -> Sequence[Message]:
+        """
+        See L{Reader.prepare}.
+        """
+        return messages
+
+    def take(self, prepared: Sequence[Message]) -> None:
+        """
+        See L{Reader.take}.
+        """
+        group = self._group
+        for message in prepared:
+            if self.state is not State.LIVE or self._group is not group:
+                break
+            # It may have paused, and read on by itself meanwhile.
+            if message.position > self.progress.cursor.position:
+                self.progress.stand(message.position)
+                self._call(self._receiver.messageReceived, message, False)
+
+    @property
+    def reached(self) -> int | None:
+        """
+        See L{Reader.reached}.
+        """
+        return None if self._told is None else self._told.position
+
+    def removeNames(self, names: Iterable[str]) -> None:
+        """
+        See L{Reader.removeNames}.
+        """
+        gone = set(names)
+        self._kept = tuple(name for name in self._kept if name not in gone)
+        super().removeNames(gone)
+
+    def pause(self) -> None:
+        """
+        Give the receiver nothing but what was read already.
+        """
+        self._isPaused = True
+        if self.state in (State.READING, State.LIVE):
+            self.filled(self.position.position)
+
+    def unpause(self) -> None:
+        """
+        Go on from where it was paused.
+        """
+        if self._isPaused:
+            self._isPaused = False
+            untold, self._untold = self._untold, ()
+            self.tellGap(untold)
+            if not self._isPaused:
+                self.drained()
+
+    def timedOut(self) -> None:
+        """
+        Never called: nothing is set on the wheel.
+        """
+
+    def sayClose(self, close: Close) -> None:
+        """
+        See L{Reader.sayClose}.
+        """
+        self._call(self._receiver.subscriptionClosed, close)
+
+    def _call(self, method: Callable[..., None], *arguments: Any) -> None:
+        try:
+            method(*arguments)
+        except Exception:
+            self._log.failure("{receiver} failed", receiver=self._receiver)
+
+
+class Subscription:
+    """
+    An application's own reading of some names.
+    """
+
+    def __init__(self, reader: ObjectReader) -> None:
+        self._reader = reader
+        self._adding = DeferredLock()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """
+        The channels and patterns that are read.
+        """
+        return self._reader.progress.names
+
+    @property
+    def cursor(self) -> Cursor:
+        """
+        Everything up to here has been received: whoever subscribes to the same
+        names with it later loses nothing.  It repeats something only if it was
+        taken while older messages of added names were replayed.
+        """
+        return self._reader.standing
+
+    def add(self, names: str | Sequence[str], since: Place = None) -> Deferred[None]:
+        """
+        Read more channels and patterns.  What they missed is replayed, unless
+        another name has brought it; names that are read already change nothing.
+
+        @param since: As in L{Hub.subscribe<comet.hub.Hub.subscribe>}.
+
+        @return: Fires once everything that is stored for them will be heard.
+            Fails with a L{CometError<comet.errors.CometError>}, and nothing is
+            changed then.
+        """
+
+        def add() -> Deferred[None]:
+            beginnings = readBeginnings(names, since)
+            added = self._adding.run(self._add, beginnings)
+            return added.addCallback(lambda _: self._reader.resume())
+
+        return maybeDeferred(add)
+
+    def _add(self, beginnings: Mapping[str, Beginning]) -> Deferred[None]:
+        if self._reader.state is State.CLOSED:
+            raise BadRequest("the subscription is over: it takes no more names")
+        return self._reader.addNames(beginnings).addCallback(self._reader.tellGap)
+
+    def remove(self, names: str | Sequence[str]) -> Deferred[None]:
+        """
+        Read these channels and patterns no more: exactly the names that are
+        written.  Names that are not read change nothing.
+
+        @return: Fires when nothing more will be received for them: at once,
+            unless names are just being added.
+        """
+        gone = [names] if isinstance(names, str) else list(names)
+        if not self._adding.locked:
+            return maybeDeferred(self._reader.removeNames, gone)
+        return self._adding.run(self._reader.removeNames, gone)
+
+    def unsubscribe(self) -> None:
+        """
+        Read no more.  The receiver is not called again.
+        """
+        self._reader.ended()
+
+    def pauseProducing(self) -> None:
+        """
+        Read no more for now.  Nothing is kept in the meantime: what falls off
+        the log will be a gap.
+
+        Called while the receiver is given several messages that were read at
+        once, the rest of them come still.
+        """
+        self._reader.pause()
+
+    def resumeProducing(self) -> None:
+        """
+        Go on from where it was paused.
+        """
+        self._reader.unpause()
+
+    def stopProducing(self) -> None:
+        """
+        The same as L{unsubscribe}.
+        """
+        self.unsubscribe()

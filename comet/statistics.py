@@ -1,0 +1,52 @@
+"""
+What the server tells of itself, on the channel C{$stats}, while somebody reads
+it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.application.internet import TimerService
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from comet.hub import Hub
+
+CHANNEL: Final = "$stats"
+
+# How often, in seconds.
+INTERVAL: Final = 1.0
+
+
+class StatisticsService(TimerService):
+    """
+    Publishes every second what has passed on each transport, if there is
+    anybody to read it::
+
+        {"transports": {"sse": {"open": 2, "requests": 2, "headIn": 140,
+         "dataIn": 0, "headOut": 582, "dataOut": 4711}, ...}}
+    """
+
+    _stats_log = Logger()
+
+    def __init__(self, hub: Hub, clock: IReactorTime) -> None:
+        super().__init__(INTERVAL, self.tell)
+        self.clock = clock
+        self.hub = hub
+
+    def tell(self) -> None:
+        """
+        Publish the figures of now, if somebody reads them.
+        """
+        if self.hub.fanout.isRead(CHANNEL) and not self.hub.isDraining:
+            told = self.hub.publish(CHANNEL, self.figures())
+            told.addErrback(
+                lambda failure: self._stats_log.failure("no statistics", failure=failure)
+            )
+
+    def figures(self) -> dict[str, Any]:
+        """
+        The figures of now.
+        """
+        return {"transports": self.hub.ledger.sums()}

@@ -1,0 +1,418 @@
+"""
+HTTP/2 over TLS as a strict client sees it, with the frames of C{h2}: many
+streams on one connection, each read at a pace of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import ssl
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    Event,
+    InformationalResponseReceived,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+)
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes
+
+from tests.edge.browsing import IframeClient, JsonpClient, MultipartClient
+from tests.edge.clients import Client, HttpClient, SseClient, StreamClient
+from tests.edge.polling import LongpollClient, PollClient
+from tests.edge.wires import PATIENCE, Answer, Ended, Head, HttpConnection, Site, Violation, Wire
+
+# How much a connection takes in all: the streams are to be held back one by
+# one.
+WHOLE: Final = 2**30
+
+
+@functools.cache
+def negotiating(tls: ssl.SSLContext) -> ssl.SSLContext:
+    """
+    A context that trusts whom another trusts, and speaks nothing but HTTP/2.
+    """
+    context = ssl.create_default_context(cadata=b"".join(tls.get_ca_certs(binary_form=True)))
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+class Pipe(Protocol):
+    """
+    What a connection is over.
+    """
+
+    def send(self, data: bytes) -> None:
+        """
+        Send all of it.
+        """
+
+    def receive(self, timeout: float) -> bytes:
+        """
+        Wait for something; nothing where the server has closed.
+        """
+
+    def cut(self) -> None:
+        """
+        Leave without a word.
+        """
+
+    def close(self) -> None:
+        """
+        Leave.
+        """
+
+
+def chosen(wire: Wire, site: Site) -> str:
+    """
+    See that TLS has chosen HTTP/2.
+
+    @return: The host that requests name.
+    """
+    plain: Any = wire.socket
+    if plain.selected_alpn_protocol() != "h2":
+        raise Violation(f"TLS has chosen {plain.selected_alpn_protocol()!r}")
+    return site.host or f"127.0.0.1:{site.port}"
+
+
+class Http2Stream:
+    """
+    One request, and its answer.
+
+    @ivar isOpenHanded: Whether what comes makes room for more at once;
+        otherwise it is made by L{Http2Wire.allow}.
+
+    @ivar received: How many bytes of the body have come.
+
+    @ivar isContinued: Whether the server said that it wants the body.
+
+    @ivar code: What the server has reset it with.
+    """
+
+    def __init__(self, wire: Http2Wire, ident: int) -> None:
+        self.wire = wire
+        self.ident = ident
+        self.isOpenHanded = True
+        self.received = 0
+        self.isContinued = False
+        self.isEnded = False
+        self.code: int | None = None
+        self._head: Head | None = None
+        self._pieces: deque[bytes] = deque()
+
+    def happened(self, event: Event) -> None:
+        """
+        Take what concerns it.
+        """
+        if isinstance(event, InformationalResponseReceived):
+            self.isContinued = True
+        elif isinstance(event, ResponseReceived):
+            self._head = headOf(event.headers or ())
+        elif isinstance(event, DataReceived):
+            if self._head is None:
+                raise Violation("a body without a head")
+            data = bytes(event.data or b"")
+            self.received += len(data)
+            if data:
+                self._pieces.append(data)
+            if self.isOpenHanded:
+                self.wire.allow(self, event.flow_controlled_length or 0)
+        elif isinstance(event, StreamEnded):
+            self.isEnded = True
+        elif isinstance(event, StreamReset):
+            self.code = int(event.error_code or 0)
+
+    def head(self, timeout: float = PATIENCE) -> Head:
+        """
+        Wait for the head of the answer.
+        """
+        deadline = time.monotonic() + timeout
+        while self._head is None:
+            self._await(deadline)
+        return self._head
+
+    def piece(self, timeout: float = PATIENCE) -> bytes:
+        """
+        Wait for more of the body; nothing at its end.
+        """
+        deadline = time.monotonic() + timeout
+        while not self._pieces:
+            if self.isEnded:
+                return b""
+            self._await(deadline)
+        return self._pieces.popleft()
+
+    def answer(self, timeout: float = PATIENCE) -> Answer:
+        """
+        Wait for the whole answer.
+        """
+        deadline = time.monotonic() + timeout
+        head = self.head(timeout)
+        while not self.isEnded:
+            self._await(deadline)
+        body = b"".join(self._pieces)
+        self._pieces.clear()
+        length = head.headers.get("content-length")
+        if body and length is not None and int(length) != len(body):
+            raise Violation(f"{len(body)} bytes instead of {length}")
+        return Answer(head.status, head.headers, body)
+
+    def _await(self, deadline: float) -> None:
+        if self.code is not None:
+            raise Ended(f"reset with {self.code}")
+        self.wire.pump(deadline - time.monotonic())
+
+
+def headOf(fields: Any) -> Head:
+    """
+    The head of an answer; that of HTTP/1 has no place in it.
+    """
+    status, headers = 0, dict[str, str]()
+    for rawName, rawValue in fields:
+        name, value = bytes(rawName).decode(), bytes(rawValue).decode("latin-1")
+        if name == ":status":
+            status = int(value)
+        elif name in ("connection", "transfer-encoding", "keep-alive", "upgrade"):
+            raise Violation(f"{name} in HTTP/2")
+        else:
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return Head(status, headers)
+
+
+class Http2Wire:
+    """
+    A connection.
+
+    @ivar isEnded: Whether the server has closed it.
+
+    @ivar goodbye: What the server gave as the reason, if it did.
+
+    @ivar frames: The numbers of the streams whose data came, in order.
+    """
+
+    def __init__(self, wire: Pipe, host: str, window: int = 0) -> None:
+        """
+        @param host: What requests name, unless they name something else.
+
+        @param window: How much each stream takes before it is L{allow}ed more;
+            0 for the ordinary.
+        """
+        self.wire = wire
+        self._host = host
+        self.streams: dict[int, Http2Stream] = {}
+        self.isEnded = False
+        self.goodbye: int | None = None
+        self.frames: list[int] = []
+        self.h2 = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+        self.h2.initiate_connection()
+        if window:
+            self.h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: window})
+        self.h2.increment_flow_control_window(WHOLE)
+        self.flush()
+
+    @classmethod
+    def to(cls, site: Site, window: int = 0, receiveBuffer: int = 0) -> Http2Wire:
+        """
+        Connect to a server.
+        """
+        assert site.tls is not None
+        wire = Wire(site.port, negotiating(site.tls), receiveBuffer)
+        return cls(wire, chosen(wire, site), window)
+
+    def close(self) -> None:
+        """
+        Leave.
+        """
+        self.wire.close()
+
+    def flush(self) -> None:
+        """
+        Send the frames that were made.
+        """
+        self.wire.send(self.h2.data_to_send())
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        isWhole: bool = True,
+    ) -> Http2Stream:
+        """
+        Send a request.
+
+        @param isWhole: Whether nothing else is to follow.
+        """
+        given = {name.lower(): value for name, value in (headers or {}).items()}
+        if body is not None and isWhole:
+            given["content-length"] = str(len(body))
+        fields = [
+            (":method", method),
+            (":scheme", "https"),
+            (":authority", given.pop("host", self._host)),
+            (":path", target),
+            *given.items(),
+        ]
+        stream = Http2Stream(self, self.h2.get_next_available_stream_id())
+        self.streams[stream.ident] = stream
+        self.h2.send_headers(stream.ident, fields, end_stream=isWhole and not body)
+        if body:
+            self.sendBody(stream, body, isWhole)
+        self.flush()
+        return stream
+
+    def sendBody(self, stream: Http2Stream, body: bytes, isWhole: bool = True) -> None:
+        """
+        Send some of the body, as fast as the server takes it, unless it has
+        answered.
+        """
+        while body and not stream.isEnded and stream.code is None:
+            size = self.h2.local_flow_control_window(stream.ident)
+            if size <= 0:
+                self.flush()
+                self.pump(PATIENCE)
+                continue
+            piece = body[: min(size, self.h2.max_outbound_frame_size)]
+            body = body[len(piece) :]
+            self.h2.send_data(stream.ident, piece, end_stream=isWhole and not body)
+        self.flush()
+
+    def allow(self, stream: Http2Stream, size: int) -> None:
+        """
+        Let a stream send more, if it still may.
+        """
+        try:
+            if size:
+                self.h2.increment_flow_control_window(size, stream.ident)
+        except ProtocolError:
+            # Its end has come as well, or that of the connection.
+            pass
+
+    def reset(self, stream: Http2Stream) -> None:
+        """
+        Give up one stream.
+        """
+        self.h2.reset_stream(stream.ident, ErrorCodes.CANCEL)
+        self.flush()
+
+    def pump(self, timeout: float) -> None:
+        """
+        Take what there is.
+
+        @raise Silence: If nothing comes in so many seconds.
+
+        @raise Ended: If the server has closed.
+        """
+        if self.isEnded:
+            raise Ended(f"closed with {self.goodbye}")
+        data = self.wire.receive(timeout)
+        if not data:
+            self.isEnded = True
+            return
+        try:
+            events = self.h2.receive_data(data)
+        except ProtocolError as error:
+            raise Violation(f"not HTTP/2: {error!r}") from error
+        for event in events:
+            self._happened(event)
+        try:
+            self.flush()
+        except Ended:
+            # Whatever was to be answered: what came before can be read.
+            pass
+
+    def _happened(self, event: Event) -> None:
+        if isinstance(event, ConnectionTerminated):
+            self.goodbye = int(event.error_code or 0)
+            return
+        ident = getattr(event, "stream_id", None)
+        if isinstance(event, DataReceived):
+            self.frames.append(ident or 0)
+        if ident in self.streams:
+            self.streams[ident].happened(event)
+
+    def untilEnd(self, timeout: float = PATIENCE) -> None:
+        """
+        Wait until the server closes.
+        """
+        deadline = time.monotonic() + timeout
+        while not self.isEnded:
+            self.pump(deadline - time.monotonic())
+
+
+class Http2Connection(HttpConnection):
+    """
+    What HTTP/2 has for those who ask one thing after the other.
+    """
+
+    def __init__(self, wire: Wire, host: str) -> None:
+        super().__init__(wire, host)
+        self._http2 = Http2Wire(wire, host)
+        self._asked: deque[Http2Stream] = deque()
+        self._current: Http2Stream | None = None
+
+    def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> None:
+        """
+        See L{HttpConnection.send}.
+        """
+        self._asked.append(self._http2.send(method, target, headers, body))
+
+    def head(self, timeout: float = PATIENCE) -> Head:
+        """
+        See L{HttpConnection.head}.
+        """
+        head = self._asked[0].head(timeout)
+        self._current = self._asked.popleft()
+        return head
+
+    def piece(self, timeout: float = PATIENCE) -> bytes:
+        """
+        See L{HttpConnection.piece}.
+        """
+        assert self._current is not None
+        return self._current.piece(timeout)
+
+
+def overHttp2(kind: type[HttpClient]) -> type[HttpClient]:
+    """
+    The client of a transport, over HTTP/2.
+    """
+
+    def speak(self: HttpClient) -> HttpConnection:
+        assert self.site.tls is not None
+        wire = self._connect(self.site.port, negotiating(self.site.tls))
+        return Http2Connection(wire, chosen(wire, self.site))
+
+    return type(f"{kind.__name__}OverHttp2", (kind,), {"_speak": speak})
+
+
+# By the names of their transports.
+OVER_HTTP2: Final[dict[str, type[Client]]] = {
+    kind.name: overHttp2(kind)
+    for kind in (
+        PollClient,
+        LongpollClient,
+        StreamClient,
+        SseClient,
+        MultipartClient,
+        IframeClient,
+        JsonpClient,
+    )
+}

@@ -1,0 +1,511 @@
+"""
+All that is asked by requests, over HTTP/2.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from typing import Any
+
+from tests.edge.clients import pathOf, queryOf
+from tests.edge.envelopes import (
+    Close,
+    Gap,
+    Message,
+    Standing,
+    eventOf,
+    problemOf,
+    readJson,
+    readPollBody,
+)
+from tests.edge.h2client import OVER_HTTP2, Http2Stream, Http2Wire
+from tests.edge.publisher import Publisher, headersOf, publish, readPublished
+from tests.edge.tls import TlsTestCase
+from tests.edge.wires import Ended, HttpConnection, Silence, Site, Wire
+
+
+def ask(wire: Http2Wire, names: list[str], transport: str, **parameters: str) -> Http2Stream:
+    """
+    Ask to read.
+    """
+    query = {"transport": transport, **parameters}
+    return wire.send("GET", pathOf(names) + queryOf(query))
+
+
+def linesOf(stream: Http2Stream, count: int, timeout: float = 10) -> list[Any]:
+    """
+    So many envelopes of a C{stream}, and no half one.
+    """
+    text = b""
+    while text.count(b"\n") < count or not text.endswith(b"\n"):
+        piece = stream.piece(timeout)
+        if not piece:
+            raise Ended(f"ended with {text[-200:]!r}")
+        text += piece
+    return [eventOf(readJson(line)) for line in text.splitlines()]
+
+
+class Http2TestCase(TlsTestCase):
+    """
+    A test with a server that speaks HTTP/2, and connections to it.
+    """
+
+    def connect(self, site: Site, window: int = 0, receiveBuffer: int = 0) -> Http2Wire:
+        """
+        Make a connection that is closed when the test is over.
+        """
+        wire = Http2Wire.to(site, window, receiveBuffer)
+        self.addCleanup(wire.close)
+        return wire
+
+
+class ReadingTests(Http2TestCase):
+    """
+    Each way to read but WebSocket and raw TCP.
+    """
+
+    def test_transports(self) -> None:
+        """
+        Each brings what is held, and what is live, small and large; a cursor
+        goes from one to the next.
+        """
+        site = self.startTls().site
+        held = [publish(site, "news", {"n": n, "filler": "x" * 60000}) for n in range(10)]
+        for kind in OVER_HTTP2.values():
+            for variant in (0, 1):
+                client = kind(site, variant=variant)
+                self.addCleanup(client.close)
+                client.open(["news"], str(held[0].cursor))
+                self.assertHeard(client.messages(len(held) - 1), held[1:])
+                held.append(publish(site, "news", {"n": len(held)}))
+                self.assertHeard(client.messages(1), held[-1:])
+                client.cut()
+
+    def test_publishing(self) -> None:
+        """
+        So it is while messages are published in every way.
+        """
+        site = self.startTls().site
+        start = publish(site, "open/a", 0)
+        clients = [kind(site) for kind in OVER_HTTP2.values()]
+        for client in clients:
+            self.addCleanup(client.close)
+            client.open(["open/*"], str(start.cursor))
+        publisher = Publisher(site, ["open/a", "open/b"])
+        publisher.start()
+        try:
+            heard = [client.messages(60) for client in clients]
+        finally:
+            published = publisher.stop()
+        for messages in heard:
+            self.assertHeard(messages, published[:60])
+
+    def test_webSocket(self) -> None:
+        """
+        A WebSocket cannot begin here, and says so; the connection goes on.
+        """
+        site = self.startTls().site
+        wire = self.connect(site)
+        version = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AQIDBAUGBwgJCgsMDQ4PEA=="}
+        for target in ("/socket", "/channels/news?transport=websocket"):
+            for headers in ({}, version):
+                answer = wire.send("GET", target, headers).answer()
+                code = problemOf(answer.status, answer.headers, answer.body)
+                self.assertEqual((answer.status, code), (400, "badRequest"))
+        self.assertEqual(wire.send("GET", "/health").answer().status, 200)
+
+    def test_choice(self) -> None:
+        """
+        A client that does not know HTTP/2 is served without.
+        """
+        site = self.startTls().site
+        connection = HttpConnection(Wire(site.port, site.tls))
+        self.addCleanup(connection.wire.close)
+        connection.send("GET", "/health")
+        self.assertEqual(connection.answer().status, 200)
+        self.assertEqual(self.connect(site).send("GET", "/health").answer().status, 200)
+
+
+class PublishingTests(Http2TestCase):
+    """
+    What is published, and asked, by single requests.
+    """
+
+    def test_answers(self) -> None:
+        """
+        Publishing one and many, C{HEAD}, C{304}, C{OPTIONS}, C{DELETE} and
+        errors are answered as over HTTP/1.1.
+        """
+        site = self.startTls().site
+        wire = self.connect(site)
+        headers = headersOf(site)
+        answer = wire.send("POST", "/channels/a,b", headers, b'{"n":1}').answer()
+        cursor = max(readPublished(answer, ["a", "b"]).values())
+        lines = b"".join(b'{"channel":"a","data":%d}\n' % n for n in range(500))
+        batch = {**headers, "Content-Type": "application/x-ndjson"}
+        answer = wire.send("POST", "/publish", batch, lines).answer()
+        self.assertEqual(answer.status, 201)
+        self.assertEqual(len(json.loads(answer.body)["cursors"]), 500)
+        tag = f'"{json.loads(answer.body)["cursor"]}"'
+        answer = wire.send("HEAD", "/channels/a").answer()
+        self.assertEqual((answer.status, answer.headers["etag"], answer.body), (200, tag, b""))
+        same = {"If-None-Match": tag}
+        answer = wire.send("GET", "/channels/a?transport=poll", same).answer()
+        self.assertEqual((answer.status, answer.headers["etag"], answer.body), (304, tag, b""))
+        answer = wire.send("OPTIONS", "/channels/a", {"Origin": "https://x.example"}).answer()
+        self.assertEqual((answer.status, answer.body), (204, b""))
+        self.assertEqual(wire.send("DELETE", "/channels/b", headers).answer().status, 204)
+        answer = wire.send("GET", f"/channels/b?transport=poll&since={cursor}").answer()
+        self.assertEqual(len(readPollBody(answer.body).events), 1)
+
+    def test_errors(self) -> None:
+        """
+        Errors are told on their streams, and the connection goes on.
+        """
+        site = self.startTls().site
+        wire = self.connect(site)
+        headers = headersOf(site)
+        wrong = {"Host": "evil.example"}
+        foreign = {**headers, "Origin": "https://evil.example"}
+        for expected, method, target, given, body in (
+            ((400, "badChannel"), "GET", "/channels/a**", {}, None),
+            ((400, "badCursor"), "GET", "/channels/a?since=x!&transport=stream", {}, None),
+            ((400, "badMessage"), "POST", "/channels/a", headers, b"{"),
+            ((401, "unauthorized"), "GET", "/channels/a", {"Authorization": "Bearer x"}, None),
+            ((401, "unauthorized"), "POST", "/channels/a", {}, b"x"),
+            ((403, "forbidden"), "POST", "/channels/a", foreign, b"x"),
+            ((404, "notFound"), "GET", "/nothing", {}, None),
+            ((405, "methodNotAllowed"), "PATCH", "/channels/a", headers, b"x"),
+            ((413, "tooLarge"), "POST", "/channels/a", headers, b'"%b"' % (b"x" * 100_000)),
+            ((421, "wrongHost"), "GET", "/channels/a", wrong, None),
+        ):
+            answer = wire.send(method, target, given, body).answer()
+            code = problemOf(answer.status, answer.headers, answer.body)
+            self.assertEqual((answer.status, code), expected)
+        self.assertEqual(wire.send("GET", "/health").answer().status, 200)
+
+    def test_bodies(self) -> None:
+        """
+        A body may come in pieces, without a length, and when it is asked for;
+        one that is too large is answered before or after it has come, and the
+        connection goes on.
+        """
+        site = self.startTls().site
+        wire = self.connect(site)
+        headers = headersOf(site)
+        stream = wire.send("POST", "/channels/a", headers, b'["', isWhole=False)
+        for _ in range(60):
+            wire.sendBody(stream, b"x" * 1000, isWhole=False)
+        wire.sendBody(stream, b'"]')
+        readPublished(stream.answer(), ["a"])
+        asking = {**headers, "Expect": "100-continue"}
+        stream = wire.send("POST", "/channels/a", asking, isWhole=False)
+        while not stream.isContinued:
+            wire.pump(5)
+        wire.sendBody(stream, b"7")
+        readPublished(stream.answer(), ["a"])
+        for more in ({}, {"Expect": "100-continue"}):
+            given = {**headers, **more, "Content-Length": str(10**9)}
+            stream = wire.send("POST", "/channels/a", given, isWhole=False)
+            answer = stream.answer()
+            self.assertFalse(stream.isContinued)
+            code = problemOf(answer.status, answer.headers, answer.body)
+            self.assertEqual((answer.status, code), (413, "tooLarge"))
+        stream = wire.send("POST", "/publish", headers, isWhole=False)
+        wire.sendBody(stream, bytes(5_000_000))
+        self.assertEqual(stream.answer().status, 413)
+        self.assertEqual(wire.send("GET", "/health").answer().status, 200)
+
+    def test_manyBodies(self) -> None:
+        """
+        Bodies that never end take a bounded amount of memory together: some
+        are refused, and may be sent again.
+        """
+        server = self.startTls()
+        wire = self.connect(server.site)
+        before = server.resident()
+        headers = headersOf(server.site)
+        streams = [wire.send("POST", "/publish", headers, isWhole=False) for _ in range(20)]
+        for stream in streams:
+            wire.sendBody(stream, bytes(3_000_000), isWhole=False)
+        self.assertIn(7, {stream.code for stream in streams})
+        self.assertLess(server.resident() - before, 40_000_000)
+        self.assertEqual(wire.send("GET", "/health").answer().status, 200)
+
+
+class StreamsTests(Http2TestCase):
+    """
+    Many streams on one connection.
+    """
+
+    def test_manyPolls(self) -> None:
+        """
+        Twenty polls are held at once on one connection, each is answered, and
+        those of other channels wait on.
+        """
+        site = self.startTls().site
+        wire = self.connect(site)
+        held = [ask(wire, [f"c/{n % 2}"], "longpoll", wait="60") for n in range(20)]
+        self.assertRaises(Silence, held[0].head, 0.3)
+        for channel in (0, 1):
+            one = publish(site, f"c/{channel}", {"n": channel})
+            for stream in held[channel::2]:
+                events = readPollBody(stream.answer().body).events
+                heard = [event for event in events if isinstance(event, Message)]
+                self.assertHeard(heard, [one])
+        self.assertEqual(wire.send("GET", "/health").answer().status, 200)
+
+    def test_reset(self) -> None:
+        """
+        A stream that its client gives up is forgotten, held or endless, and
+        the others go on.
+        """
+        server = self.startTls("--max-connections", "3")
+        site = server.site
+        wire = self.connect(site)
+        stays = ask(wire, ["news"], "stream")
+        linesOf(stays, 1)
+        for transport in ("stream", "sse", "longpoll", "multipart", "iframe", "jsonp") * 5:
+            extra = {"callback": "f"} if transport == "jsonp" else {}
+            pair = [ask(wire, ["news"], transport, wait="60", **extra) for _ in range(2)]
+            full = ask(wire, ["news"], "stream").answer()
+            self.assertEqual(full.status, 429)
+            for stream in pair:
+                wire.reset(stream)
+        published = [publish(site, "news", {"n": n}) for n in range(3)]
+        heard = [event for event in linesOf(stays, 3) if isinstance(event, Message)]
+        self.assertHeard(heard, published)
+
+    def test_leaving(self) -> None:
+        """
+        When a connection is lost, or its client says goodbye, all its readers
+        are forgotten.
+        """
+        server = self.startTls("--max-connections", "5")
+        site = server.site
+        for way in ("cut", "close", "goodbye") * 3:
+            wire = self.connect(site)
+            streams = [ask(wire, ["news"], "sse") for _ in range(3)]
+            streams += [ask(wire, ["news"], "longpoll", wait="60") for _ in range(2)]
+            for stream in streams[:3]:
+                # The last may not have been seen to leave.
+                self.assertEqual(stream.head().status, 200)
+                self.assertNotIn(b"$close", stream.piece())
+            if way == "goodbye":
+                wire.h2.close_connection()
+                wire.flush()
+                wire.untilEnd()
+            else:
+                (wire.wire.cut if way == "cut" else wire.wire.close)()
+            self.untilFree(site)
+        wire = self.connect(site)
+        self.assertEqual(wire.send("GET", "/health").answer().status, 200)
+
+    def untilFree(self, site: Site) -> None:
+        """
+        Wait until nobody reads.
+        """
+        wire = self.connect(site)
+        deadline = time.monotonic() + 5
+        while True:
+            streams = [ask(wire, ["x"], "stream") for _ in range(5)]
+            found = [stream.head().status for stream in streams]
+            for stream in streams:
+                wire.reset(stream) if not stream.isEnded else None
+            if found == [200] * 5:
+                wire.wire.close()
+                time.sleep(0.1)
+                return
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+
+    def test_heartbeats(self) -> None:
+        """
+        Each stream has heartbeats of its own.
+        """
+        server = self.startTls("--heartbeat", "1")
+        wire = self.connect(server.site)
+        streams = [ask(wire, ["news"], "stream") for _ in range(3)]
+        for stream in streams:
+            for event in linesOf(stream, 3):
+                self.assertIsInstance(event, Standing)
+
+    def test_drain(self) -> None:
+        """
+        When the server goes down each stream is told and ended, and then the
+        connection, which has nothing wrong.
+        """
+        server = self.startTls("--drain", "8")
+        wire = self.connect(server.site)
+        idle = self.connect(server.site)
+        self.assertEqual(idle.send("GET", "/health").answer().status, 200)
+        streams = [ask(wire, ["news"], "stream") for _ in range(10)]
+        polls = [ask(wire, ["news"], "longpoll", wait="60") for _ in range(10)]
+        for stream in streams:
+            linesOf(stream, 1)
+        publish(server.site, "other", 1)
+        server.terminate()
+        for stream in streams:
+            (event,) = linesOf(stream, 1)
+            assert isinstance(event, Close)
+            self.assertEqual(event.code, "draining")
+            self.assertEqual(stream.piece(), b"")
+        for stream in polls:
+            found = readPollBody(stream.answer().body).events[-1]
+            assert isinstance(found, Close)
+            self.assertEqual(found.code, "draining")
+        for each in (wire, idle):
+            each.untilEnd()
+            self.assertEqual(each.goodbye, 0)
+            each.close()
+        self.assertIn(server.wait(2), (0, -signal.SIGTERM))
+
+    def test_drainDeaf(self) -> None:
+        """
+        A client that takes nothing cannot keep the server from ending.
+        """
+        server = self.startTls("--drain", "1")
+        wire = self.connect(server.site, window=1)
+        for _ in range(5):
+            ask(wire, ["news"], "stream").isOpenHanded = False
+        publish(server.site, "news", "x" * 60000)
+        server.terminate()
+        self.assertIn(server.wait(8), (0, -signal.SIGTERM))
+
+
+class SlowTests(Http2TestCase):
+    """
+    A stream whose client does not open its window.
+    """
+
+    timeout = 180
+
+    def flood(self, site: Site, count: int) -> None:
+        """
+        Publish so many messages of 60 KB, over one connection.
+        """
+        wire, headers = self.connect(site), headersOf(site)
+        for n in range(count):
+            body = json.dumps({"n": n, "filler": "x" * 60_000}).encode()
+            self.assertEqual(
+                wire.send("POST", "/channels/news", headers, body).answer().status, 201
+            )
+
+    def test_slow(self) -> None:
+        """
+        It falls behind alone, keeps the server neither busy nor fat, and when
+        its window opens it gets everything, once, in order.
+        """
+        history = ("--history-messages", "3000", "--history-bytes", "100000000")
+        server = self.startTls(*history)
+        site = server.site
+        wire = self.connect(site)
+        slow = ask(wire, ["news"], "stream")
+        slow.isOpenHanded = False
+        others = [ask(wire, ["news"], "stream") for _ in range(5)]
+        for stream in others:
+            linesOf(stream, 1)
+        known = [publish(site, "news", {"n": n, "filler": "x" * 9900}) for n in range(400)]
+        for stream in others:
+            heard = [event for event in linesOf(stream, 400) if isinstance(event, Message)]
+            self.assertHeard(heard, known)
+        self.assertLess(slow.received, 70_000)
+        before = server.processor()
+        time.sleep(1)
+        self.assertLess(server.processor() - before, 0.3)
+        wire.allow(slow, 10_000_000)
+        wire.flush()
+        first, *rest = linesOf(slow, 401)
+        self.assertIsInstance(first, Standing)
+        self.assertHeard(rest, known)
+        known = [publish(site, "news", {"n": n}) for n in range(5)]
+        self.assertHeard(linesOf(slow, 5), known)
+
+    def test_lost(self) -> None:
+        """
+        Where what it did not take is no longer held it is told so.
+        """
+        server = self.startTls("--history-messages", "10")
+        site = server.site
+        wire = self.connect(site)
+        slow = ask(wire, ["news"], "stream")
+        slow.isOpenHanded = False
+        slow.head()
+        before = server.resident()
+        self.flood(site, 300)
+        self.assertLess(server.resident() - before, 20_000_000)
+        wire.allow(slow, 10_000_000)
+        wire.flush()
+        events: list[Any] = []
+        while not events or getattr(events[-1], "data", {}).get("n") != 299:
+            events += linesOf(slow, 1)
+        gaps = [place for place, event in enumerate(events) if isinstance(event, Gap)]
+        self.assertEqual(len(gaps), 1)
+        after = [event.data["n"] for event in events[gaps[0] + 1 :] if isinstance(event, Message)]
+        self.assertEqual(after, list(range(290, 300)))
+
+    def test_smaller(self) -> None:
+        """
+        A client may make all windows smaller than what it was sent already,
+        and larger again.
+        """
+        site = self.startTls().site
+        wire = self.connect(site)
+        streams = [ask(wire, ["news"], "stream") for _ in range(3)]
+        for stream in streams:
+            stream.isOpenHanded = False
+            linesOf(stream, 1)
+        known = [publish(site, "news", {"n": n, "filler": "x" * 9900}) for n in range(2)]
+        for stream in streams:
+            self.assertHeard(linesOf(stream, 2), known)
+        for size in (10, 1_000_000):
+            wire.h2.update_settings({4: size})
+            wire.flush()
+            self.assertEqual(wire.send("GET", "/health").head().status, 200)
+            if size == 10:
+                known = [publish(site, "news", {"n": n, "filler": "x" * 9900}) for n in range(20)]
+                self.assertRaises(Silence, streams[0].piece, 0.3)
+        for stream in streams:
+            self.assertHeard(linesOf(stream, 20), known)
+
+    def test_answers(self) -> None:
+        """
+        Whole answers that nobody takes are not made without end, and all come
+        when they are taken.
+        """
+        server = self.startTls()
+        site = server.site
+        for _ in range(16):
+            last = publish(site, "news", "x" * 60_000)
+        wire = self.connect(site, window=1)
+        before = server.resident()
+        streams = [ask(wire, ["news"], "poll", since="earliest") for _ in range(90)]
+        for stream in streams:
+            stream.isOpenHanded = False
+        self.assertRaises(Silence, streams[-1].head, 1)
+        self.assertLess(server.resident() - before, 20_000_000)
+        for stream in streams:
+            wire.allow(stream, 2_000_000)
+        wire.flush()
+        for stream in streams:
+            body = readPollBody(stream.answer().body)
+            self.assertEqual((body.cursor, len(body.events)), (last.cursor, 17))
+
+    def test_deaf(self) -> None:
+        """
+        A client that does not even read its socket makes the server keep no
+        more than a little, however much it says that it would take.
+        """
+        server = self.startTls("--history-messages", "10")
+        site = server.site
+        wires = [self.connect(site, 2**31 - 1, 8192) for _ in range(5)]
+        for wire in wires:
+            for _ in range(10):
+                ask(wire, ["news"], "stream")
+        self.flood(site, 20)
+        before = server.resident()
+        self.flood(site, 300)
+        self.assertLess(server.resident() - before, 20_000_000)
+        self.assertEqual(self.connect(site).send("GET", "/health").answer().status, 200)

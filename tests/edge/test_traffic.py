@@ -1,0 +1,106 @@
+"""
+What the server counts is what passes: compared byte for byte with what a
+client sends and receives.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.edge.case import EdgeTestCase
+from tests.edge.publisher import publish
+from tests.edge.wires import Wire
+
+HEAD = "GET /channels/{} HTTP/1.1\r\nHost: localhost\r\nX-Long:   some space  \r\n\r\n"
+
+
+class TrafficTests(EdgeTestCase):
+    """
+    C{$stats}, read by raw TCP.
+    """
+
+    def read(self, wire: Wire, until: bytes) -> bytes:
+        """
+        Read up to something.
+        """
+        data = b""
+        while until not in data:
+            data += wire.receive(10)
+        return data
+
+    def figures(self, name: str) -> dict[str, int]:
+        """
+        What the server tells of a transport, from a moment after now.
+        """
+        wire = Wire(self.own.site.tcpPort)
+        self.addCleanup(wire.close)
+        wire.send(b'{"subscribe":["$stats"]}\n')
+        data = self.read(wire, b'"transports"')
+        while not data.endswith(b"\n"):
+            data += wire.receive(10)
+        wire.close()
+        line: Any = json.loads(data.strip().splitlines()[-1])
+        found: dict[str, int] = line["data"]["transports"].get(name, {})
+        return found
+
+    def setUp(self) -> None:
+        """
+        A server of this test alone.
+        """
+        super().setUp()
+        self.own = self.startServer()
+
+    def test_once(self) -> None:
+        """
+        A poll: its head as it came, and the head and the body of its answer.
+        """
+        wire = Wire(self.own.port)
+        self.addCleanup(wire.close)
+        request = HEAD.format("a?transport=poll").encode()
+        wire.send(request * 2)
+        data = self.read(wire, b"]}")
+        while data.count(b"]}") < 2:
+            data += wire.receive(10)
+        figures = self.figures("poll")
+        self.assertEqual(figures["requests"], 2)
+        self.assertEqual(figures["headIn"], 2 * len(request))
+        self.assertEqual(figures["dataIn"], 0)
+        self.assertEqual(figures["headOut"] + figures["dataOut"], len(data))
+        body = data[data.rindex(b"\r\n\r\n") + 4 :]
+        self.assertEqual(figures["dataOut"], 2 * len(body))
+
+    def test_stream(self) -> None:
+        """
+        A stream: the head of its answer, and all that follows, while it is
+        open and after it is closed.
+        """
+        wire = Wire(self.own.port)
+        self.addCleanup(wire.close)
+        request = HEAD.format("a?transport=stream").encode()
+        wire.send(request)
+        data = self.read(wire, b"}\n\r\n")
+        publish(self.own.site, "a", "x" * 1000)
+        data += self.read(wire, b"x}\n\r\n"[1:])
+        head, _, body = data.partition(b"\r\n\r\n")
+        expected = {
+            "requests": 1,
+            "headIn": len(request),
+            "dataIn": 0,
+            "headOut": len(head) + 4,
+            "dataOut": len(body),
+        }
+        self.assertEqual(self.figures("stream"), {"open": 1, **expected})
+        wire.close()
+        figures = self.figures("stream")
+        if figures["open"]:
+            figures = self.figures("stream")
+        self.assertEqual(figures, {"open": 0, **expected})
+
+    def test_publish(self) -> None:
+        """
+        Publishing: the body that came.
+        """
+        publish(self.own.site, "a", "hello")
+        figures = self.figures("publish")
+        self.assertEqual((figures["requests"], figures["dataIn"]), (1, len('"hello"')))

@@ -1,0 +1,76 @@
+"""
+Servers that speak TLS.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import shutil
+import ssl
+import tempfile
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.edge.case import EdgeTestCase
+from tests.edge.server import CometProcess
+
+
+def makeCertificate(directory: Path) -> tuple[Path, Path]:
+    """
+    Make a key and a certificate of C{localhost} and C{push.example.com}, signed
+    by itself.
+
+    @return: The paths of both, in PEM.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    names: list[x509.GeneralName] = [
+        x509.DNSName("localhost"),
+        x509.DNSName("push.example.com"),
+        x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+    ]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    keyPath, path = directory / "key.pem", directory / "certificate.pem"
+    keyPath.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return keyPath, path
+
+
+class TlsTestCase(EdgeTestCase):
+    """
+    A test with a server on C{ssl:} endpoints.
+    """
+
+    def startTls(self, *options: str) -> CometProcess:
+        """
+        Start a server that speaks TLS on both ports.
+        """
+        directory = Path(tempfile.mkdtemp(prefix="comet-edge-tls-"))
+        self.addCleanup(shutil.rmtree, directory, True)
+        key, certificate = makeCertificate(directory)
+        context = ssl.create_default_context(cafile=str(certificate))
+        listen = f"ssl:{{port}}:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
+        return self.startServer("--open", "open/**", *options, listen=listen, tls=context)

@@ -1,0 +1,429 @@
+"""
+The clients that take part in the tests of the promise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from twisted.internet.defer import Deferred
+
+from comet.fanout.kinds import Outcome, PollReader, StreamReader
+from comet.fanout.life import State
+from comet.fanout.objects import ObjectReader, Subscription
+from comet.hub import Hub
+from comet.messages import Beginning, Cursor, Publication, Since
+from comet.places import Location
+from tests.fanout.doubles import (
+    ANYONE,
+    LineShape,
+    MemoryReceiver,
+    MemorySink,
+    MemoryWaiter,
+    OutcomeShape,
+    readLines,
+)
+from tests.fanout.oracle import Found, Resume, Tracker
+from tests.fanout.slowbus import WatchedBus
+
+
+class World:
+    """
+    What all players share.
+
+    @ivar where: Where the names began that were asked for with a beginning.
+    """
+
+    def __init__(self, hub: Hub, bus: WatchedBus, isExact: bool) -> None:
+        self.hub = hub
+        self.bus = bus
+        self.isExact = isExact
+        self.where: dict[int, Found] = {}
+        # Identities are not used again while these are there.
+        self.keep: list[Beginning] = []
+        # What was wrong, in calls whose errors are logged and go no further.
+        self.failures: list[AssertionError] = []
+        # Publishers: whether they still wait.
+        self.unanswered: list[bool] = []
+        bus.onLocated = self._located
+
+    def _located(self, names: Mapping[str, Beginning], location: Location) -> None:
+        found = Found(location, self.bus.lost())
+        for beginning in names.values():
+            self.where[id(beginning)] = found
+
+    @contextmanager
+    def noting(self) -> Iterator[None]:
+        """
+        Keep what is found to be wrong.
+        """
+        try:
+            yield
+        except AssertionError as error:
+            self.failures.append(error)
+            raise
+
+    def publish(self, batches: list[list[str]], payload: bytes = b"1") -> None:
+        """
+        Publish to these channels.
+        """
+        index = len(self.unanswered)
+        self.unanswered.append(True)
+        publications = [Publication(tuple(channels), payload) for channels in batches]
+
+        def answered(answers: object) -> None:
+            self.unanswered[index] = False
+
+        self.hub.store(ANYONE, publications).addCallback(answered)
+
+    def found(self, beginnings: Mapping[str, Beginning]) -> Found:
+        """
+        Where these began.
+        """
+        for beginning in beginnings.values():
+            return self.where[id(beginning)]
+        return Found(Location(self.bus.head, {}), frozenset())
+
+
+class Player:
+    """
+    One client.
+
+    @ivar isOver: Whether it has left or was sent away.
+
+    @ivar history: With what it would have come back, at several moments.
+    """
+
+    adopts = False
+
+    def __init__(self, world: World, beginnings: Mapping[str, Beginning]) -> None:
+        self.world = world
+        self.beginnings = beginnings
+        self.tracker = Tracker(world.bus, self.adopts, world.isExact)
+        self.isOver = False
+        self.isBegun = False
+        self.isChanging = False
+        self.history: list[Resume] = []
+        world.keep.extend(beginnings.values())
+
+    @property
+    def since(self) -> Since:
+        """
+        Its beginnings, as the hub takes them.
+        """
+        return Since(particular=self.beginnings)
+
+    def remember(self) -> None:
+        """
+        Keep with what it would come back now.
+        """
+        self.history.append(self.tracker.resume())
+
+    @property
+    def reader(self) -> StreamReader | PollReader[Outcome] | ObjectReader | None:
+        """
+        Its reader, once there is one.
+        """
+        raise NotImplementedError
+
+    def stands(self) -> Cursor:
+        """
+        The cursor that it is told when it changes its names.
+        """
+        assert self.reader is not None
+        return self.reader.standing
+
+    @property
+    def mayAdd(self) -> bool:
+        """
+        Whether it can change its names now.
+        """
+        return self.isBegun and not self.isOver and not self.isChanging
+
+    def checkAtRest(self) -> None:
+        """
+        Nothing is left to come.
+        """
+        reader = self.reader
+        assert reader is not None
+        if self.isOver or reader.state is State.BEHIND:
+            return
+        assert reader.state is State.LIVE, (self, reader.state)
+        if self.isBegun and self.tracker.names:
+            self.tracker.checkAll()
+
+    def leave(self) -> None:
+        """
+        The client goes away.
+        """
+        raise NotImplementedError
+
+
+class Stream(Player):
+    """
+    A client of an endless transport.
+    """
+
+    def __init__(
+        self, world: World, beginnings: Mapping[str, Beginning], tag: str, budget: int | None
+    ) -> None:
+        super().__init__(world, beginnings)
+        self.sink = MemorySink(self._hear)
+        self.sink.budget = budget
+        shape = LineShape(self.adopts, tag)
+        self._reader = world.hub.openStream(
+            ANYONE,
+            list(beginnings),
+            self.since,
+            lambda: StreamReader(world.hub.fanout, shape, self.sink),
+        )
+
+    @property
+    def reader(self) -> StreamReader:
+        """
+        Its reader.
+        """
+        return self._reader
+
+    def _hear(self, data: bytes) -> None:
+        with self.world.noting():
+            self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        for kind, epoch, *rest in readLines(data):
+            assert not self.isOver
+            if kind == "message":
+                channel, (epoch, position, replay) = epoch, rest
+                self.tracker.message(channel, Cursor(epoch, position), replay)
+            else:
+                self._hearOther(kind, Cursor(epoch, rest[0]), rest[1:])
+            self.remember()
+
+    def _hearOther(self, kind: str, cursor: Cursor, names: list[str]) -> None:
+        assert kind in ("standing", "gap"), (kind, names)
+        if not self.isBegun:
+            self.isBegun = True
+            found = self.world.found(self.beginnings)
+            self.tracker.begin(self.beginnings, found, names, cursor)
+        elif kind == "gap":
+            self.tracker.gap(cursor, names)
+        else:
+            self.tracker.standing(cursor)
+
+    def checkAtRest(self) -> None:
+        """
+        Nothing is left to come.
+        """
+        self.isOver = self.isOver or self.sink.isEnding
+        super().checkAtRest()
+
+    def leave(self) -> None:
+        """
+        The connection is cut.
+        """
+        self.isOver = True
+        self.sink.lose()
+
+
+class AdoptingStream(Stream):
+    """
+    A client that comes back with the last cursor of all, as an C{EventSource}.
+    """
+
+    adopts = True
+
+
+class Poll(Player):
+    """
+    A client that polls once; its answer leads to the next.
+    """
+
+    # The cursor of an answer is that of all names.
+    adopts = True
+
+    def __init__(
+        self, world: World, beginnings: Mapping[str, Beginning], limit: int, wait: float
+    ) -> None:
+        super().__init__(world, beginnings)
+        self.waiter = MemoryWaiter()
+        self.limit = limit
+        self._reader = world.hub.openPoll(
+            ANYONE, list(beginnings), self.since, OutcomeShape(limit), self.waiter, wait
+        )
+
+    @property
+    def reader(self) -> PollReader[Outcome]:
+        """
+        Its reader.
+        """
+        return self._reader
+
+    @property
+    def mayAdd(self) -> bool:
+        """
+        It cannot.
+        """
+        return False
+
+    def checkAtRest(self) -> None:
+        """
+        It waits only if there is nothing.
+        """
+        self.collect()
+        if not self.isOver:
+            assert self._reader.state is State.LIVE
+            tracker = Tracker(self.world.bus, True, self.world.isExact)
+            tracker.begin(self.beginnings, self.world.found(self.beginnings), ())
+            tracker.checkAll()
+
+    def collect(self) -> None:
+        """
+        Look at the answer, if it is there.
+        """
+        if self.isOver or not self.waiter.isAnswered:
+            return
+        self.isOver = True
+        outcome = self.waiter.outcome
+        assert outcome.close is None
+        assert len(outcome.messages) <= self.limit
+        self._follow(outcome)
+        self.history.append((outcome.cursor, {}))
+
+    def _follow(self, outcome: Outcome) -> None:
+        tracker = self.tracker
+        found = self.world.found(self.beginnings)
+        gaps = [name for name, place in found.location.places.items() if place.isGap]
+        tracker.begin(self.beginnings, found, gaps)
+        assert list(outcome.gap)[: len(gaps)] == gaps
+        later = list(outcome.gap)[len(gaps) :]
+        assert tracker.cursor is not None
+        if outcome.cursor.epoch != tracker.cursor.epoch:
+            for message, replay in outcome.messages:
+                if message.epoch == tracker.cursor.epoch:
+                    tracker.message(message.channel, message.cursor, replay)
+            epoch = outcome.cursor.epoch
+            tracker.gap(Cursor(epoch, 0), later[-len(self.beginnings) :])
+        elif later:
+            names = [name for name in self.beginnings if name in later]
+            assert tracker.lastID is not None
+            tracker.gap(tracker.lastID, names)
+        for message, replay in outcome.messages:
+            if message.epoch == outcome.cursor.epoch:
+                tracker.message(message.channel, message.cursor, replay)
+        tracker.standing(outcome.cursor)
+
+    def leave(self) -> None:
+        """
+        The request is given up.
+        """
+        self.isOver = True
+        self._reader.ended()
+
+
+class Application(Player):
+    """
+    An application's own receiver, which does something of its own when it is
+    given a message.
+
+    @ivar script: What it does at each message, first one first.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        beginnings: Mapping[str, Beginning],
+        script: list[Callable[[Application], None]],
+    ) -> None:
+        super().__init__(world, beginnings)
+        self.script = script
+        self.receiver = MemoryReceiver(self._hear)
+        self._reader = ObjectReader(world.hub.fanout, self.receiver)
+        self.subscription = Subscription(self._reader)
+        self.tracker.resumes = lambda: (self.subscription.cursor, {})
+        self._reader.open(beginnings).addCallback(self._opened)
+
+    @property
+    def reader(self) -> ObjectReader:
+        """
+        Its reader.
+        """
+        return self._reader
+
+    def stands(self) -> Cursor:
+        """
+        What it was told last; or where it begins anew.
+        """
+        cursor = self.tracker.cursor
+        return cursor if cursor is not None and self.tracker.names else self._reader.position
+
+    def _opened(self, result: object) -> None:
+        with self.world.noting():
+            if not self.isBegun and not self.isOver:
+                self._begin(())
+
+    def _begin(self, gap: tuple[str, ...]) -> None:
+        self.isBegun = True
+        self.tracker.begin(self.beginnings, self.world.found(self.beginnings), gap)
+
+    def _hear(self, heard: list[Any]) -> None:
+        with self.world.noting():
+            self._follow(heard)
+
+    def _follow(self, heard: list[Any]) -> None:
+        assert not self.isOver
+        kind, *rest = heard
+        if not self.isBegun:
+            found = self.world.found(self.beginnings)
+            if any(place.isGap for place in found.location.places.values()):
+                assert kind == "gap"
+                self._begin(tuple(rest[2:]))
+                return
+            self._begin(())
+        if kind == "gap":
+            self.tracker.gap(Cursor(rest[0], rest[1]), rest[2:])
+        else:
+            assert kind == "message"
+            self.tracker.message(rest[0], Cursor(rest[1], rest[2]), rest[3])
+        self.remember()
+        if kind == "message" and self.script:
+            self.script.pop(0)(self)
+
+    def leave(self) -> None:
+        """
+        It unsubscribes.
+        """
+        self.isOver = True
+        self.subscription.unsubscribe()
+
+
+def add(player: Stream | Application, beginnings: Mapping[str, Beginning]) -> None:
+    """
+    Read more names.
+    """
+    new = {n: b for n, b in beginnings.items() if n not in player.tracker.names}
+    player.world.keep.extend(new.values())
+    player.isChanging = True
+    reader = player.reader
+
+    def added(gap: tuple[str, ...]) -> None:
+        player.isChanging = False
+        if reader.state is not State.CLOSED:
+            with player.world.noting():
+                found = player.world.found(new)
+                position = reader.position.position
+                player.tracker.add(new, found, gap, player.stands(), position)
+                player.remember()
+            reader.resume()
+
+    adding: Deferred[Any] = reader.addNames(new)
+    adding.addCallback(added)
+
+
+def remove(player: Stream | Application, names: list[str]) -> None:
+    """
+    Read fewer names.
+    """
+    player.tracker.remove(names)
+    player.reader.removeNames(names)

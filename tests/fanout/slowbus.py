@@ -1,0 +1,346 @@
+"""
+A bus that answers when a test says so, as one does that lies behind a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from comet.bus.memory import MemoryBus
+from comet.channels import matches
+from comet.interfaces import IBusListener, IMessageBus
+from comet.messages import Beginning, Cursor, Message, Publication, Published
+from comet.places import Location, Reading
+
+
+class WatchedBus(MemoryBus):
+    """
+    A bus of one process that lets a test see what it does.
+
+    @ivar stored: All messages ever stored: channels by position, by epoch, in
+        the order of epochs.
+
+    @ivar error: What reading raises, instead of an answer.
+
+    @ivar onLocated: Is called with every answer to L{locate}.
+    """
+
+    error: Exception | None = None
+    onLocated: Callable[[Mapping[str, Beginning], Location], None] | None = None
+
+    def _reset(self) -> None:
+        super()._reset()
+        if not hasattr(self, "stored"):
+            self.stored: dict[str, dict[int, str]] = {}
+        self.stored[self.head.epoch] = {}
+
+    def publish(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
+        """
+        See L{IMessageBus.publish}.
+        """
+
+        def note(answers: Sequence[Published]) -> Sequence[Published]:
+            for answer in answers:
+                log = self.stored[answer.epoch]
+                log.update({position: channel for channel, position in answer.positions.items()})
+            return answers
+
+        return super().publish(publications).addCallback(note)
+
+    def read(
+        self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
+    ) -> Deferred[Reading]:
+        """
+        See L{IMessageBus.read}.
+        """
+        if self.error is not None:
+            raise self.error
+        return super().read(names, after, limit, maxBytes, upTo)
+
+    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+        """
+        See L{IMessageBus.locate}.
+        """
+        located = super().locate(names)
+
+        def note(location: Location) -> Location:
+            if self.onLocated is not None:
+                self.onLocated(names, location)
+            return location
+
+        return located.addCallback(note)
+
+    def floor(self, name: str) -> int:
+        """
+        The floor of a channel or pattern.
+        """
+        reading: Reading = now(self.read([name], Cursor(self.head.epoch, 0), 1, 1, 0))
+        return reading.gaps.get(name, 0)
+
+    def lost(self) -> frozenset[int]:
+        """
+        The messages of this epoch that are not held any more.
+        """
+        start = Cursor(self.head.epoch, 0)
+        held = {m.position for m in now(self.read(["**"], start, 1 << 30, 1 << 50, None)).messages}
+        return frozenset(self.stored[self.head.epoch].keys() - held)
+
+
+def now(deferred: Deferred[Any]) -> Any:
+    """
+    The result of a Deferred that has one.
+    """
+    results: list[Any] = []
+    deferred.addCallback(results.append)
+    return results[0]
+
+
+class Operation:
+    """
+    Something that the bus was asked for: it is done at one moment, and
+    answered at a later one.
+    """
+
+    def __init__(self, kind: str, do: Callable[[], Deferred[Any]], note: Callable[[Any], None]):
+        self.kind = kind
+        self.answered: Deferred[Any] = Deferred()
+        self.isDone = False
+        self._do = do
+        self._note = note
+        self._result: Any = None
+
+    def do(self) -> None:
+        """
+        The bus does it.
+        """
+        if not self.isDone:
+            self.isDone = True
+            self._result = now(self._do())
+
+    def answer(self) -> None:
+        """
+        Its answer arrives.
+        """
+        self.do()
+        self._note(self._result)
+        self.answered.callback(self._result)
+
+    def fail(self, error: Exception) -> None:
+        """
+        It fails, and was not done.
+        """
+        self.answered.errback(Failure(error))
+
+
+@implementer(IMessageBus, IBusListener)
+class SlowBus:
+    """
+    Passes everything on to another bus, when it is told to.
+
+    @ivar operations: What it was asked for and has not answered.
+
+    @ivar heard: What its listener has yet to hear, in this order.
+
+    @ivar asked: How often it was asked for what.
+    """
+
+    isAvailable = True
+
+    def __init__(self, inner: WatchedBus) -> None:
+        self.inner = inner
+        self.head = inner.head
+        self.operations: list[Operation] = []
+        self.heard: list[Callable[[], None]] = []
+        self.asked: dict[str, int] = {}
+        self.isDeaf = False
+        self._listener: IBusListener | None = None
+        self._names: set[str] = set()
+        self._unmade: dict[str, list[int]] = {}
+        self._made = 0
+        inner.listen(self, ["**"])
+
+    # -- For the test
+
+    def do(self, index: int) -> None:
+        """
+        Do something that it was asked for, without answering.
+        """
+        if self.operations:
+            self.operations[index % len(self.operations)].do()
+
+    def answer(self, index: int = 0) -> None:
+        """
+        Answer something.
+        """
+        if self.operations:
+            self.operations.pop(index % len(self.operations)).answer()
+
+    def hear(self) -> None:
+        """
+        Let the next thing be heard.
+        """
+        if self.heard:
+            self.heard.pop(0)()
+
+    def beat(self) -> None:
+        """
+        Tell how far everything is heard.
+        """
+        if not self.isDeaf:
+            head = self.inner.head
+            self.heard.append(lambda: self._tell("headMoved", head, head))
+
+    def cut(self) -> None:
+        """
+        What was not heard yet, and all that follows, is missed.
+        """
+        self.isDeaf = True
+        self.heard.clear()
+
+    def mend(self) -> None:
+        """
+        From now on everything is heard again.
+        """
+        self.isDeaf = False
+        head = self.inner.head
+        self.heard.append(lambda: self._tell("interrupted", head))
+
+    def catchUp(self) -> bool:
+        """
+        Answer and let hear all that there is by now.
+
+        @return: Whether there was anything.
+        """
+        if self.isDeaf:
+            self.mend()
+        some = bool(self.operations or self.heard)
+        while self.operations or self.heard:
+            self.hear()
+            self.answer()
+        return some
+
+    def _tell(self, method: str, head: Cursor, *arguments: Any) -> None:
+        self._note(head)
+        if self._listener is not None:
+            getattr(self._listener, method)(*arguments)
+
+    def _note(self, cursor: Cursor) -> None:
+        epochs = list(self.inner.stored)
+        if (epochs.index(cursor.epoch), cursor) > (epochs.index(self.head.epoch), self.head):
+            self.head = cursor
+
+    # -- What the bus within tells
+
+    def messagesStored(self, messages: Sequence[Message]) -> None:
+        """
+        See L{IBusListener.messagesStored}.
+        """
+        heard = [m for m in messages if any(matches(name, m.channel) for name in self._names)]
+        if heard and not self.isDeaf:
+            self.heard.append(lambda: self._tell("messagesStored", heard[-1].cursor, heard))
+
+    def headMoved(self, head: Cursor) -> None:
+        """
+        See L{IBusListener.headMoved}.
+        """
+
+    def interrupted(self) -> None:
+        """
+        See L{IBusListener.interrupted}.
+        """
+        if not self.isDeaf:
+            self.mend()
+
+    # -- What it is asked for
+
+    def _ask(
+        self, kind: str, do: Callable[[], Deferred[Any]], note: Callable[[Any], None]
+    ) -> Deferred[Any]:
+        self.asked[kind] = self.asked.get(kind, 0) + 1
+        operation = Operation(kind, do, note)
+        self.operations.append(operation)
+        return operation.answered
+
+    def start(self) -> Deferred[None]:
+        """
+        See L{IMessageBus.start}.
+        """
+        return succeed(None)
+
+    def stop(self) -> Deferred[None]:
+        """
+        See L{IMessageBus.stop}.
+        """
+        return self.inner.stop()
+
+    def publish(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
+        """
+        See L{IMessageBus.publish}.
+        """
+        return self._ask(
+            "publish",
+            lambda: self.inner.publish(publications),
+            lambda answers: self._note(answers[-1].cursor),
+        )
+
+    def forget(self, channel: str) -> Deferred[None]:
+        """
+        See L{IMessageBus.forget}.
+        """
+        return self._ask("forget", lambda: self.inner.forget(channel), lambda _: None)
+
+    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+        """
+        See L{IMessageBus.locate}.
+        """
+        return self._ask(
+            "locate",
+            lambda: self.inner.locate(names),
+            lambda location: self._note(location.head),
+        )
+
+    def read(
+        self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
+    ) -> Deferred[Reading]:
+        """
+        See L{IMessageBus.read}.
+        """
+        return self._ask(
+            "read",
+            lambda: self.inner.read(names, after, limit, maxBytes, upTo),
+            lambda reading: self._note(reading.reached),
+        )
+
+    def listen(self, listener: IBusListener, names: Iterable[str]) -> Deferred[None]:
+        """
+        See L{IMessageBus.listen}.
+        """
+        self._listener = listener
+        self._made += 1
+        number = self._made
+        for name in names:
+            self._unmade.setdefault(name, []).append(number)
+        asked = list(names)
+
+        def listen() -> Deferred[None]:
+            for name in asked:
+                waiting = self._unmade.get(name, [])
+                if number in waiting:
+                    waiting.remove(number)
+                    self._names.add(name)
+            return succeed(None)
+
+        return self._ask("listen", listen, lambda _: None)
+
+    def unlisten(self, listener: IBusListener, names: Iterable[str]) -> None:
+        """
+        See L{IMessageBus.unlisten}.
+        """
+        for name in names:
+            self._names.discard(name)
+            self._unmade.pop(name, None)

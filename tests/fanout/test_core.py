@@ -1,0 +1,450 @@
+"""
+Tests of the fan-out over a bus that answers later: ticks, shared readings,
+listening, interruptions.
+"""
+
+from __future__ import annotations
+
+from comet.errors import Unavailable
+from comet.fanout.core import MOST_DUE
+from comet.fanout.life import State
+from comet.messages import At, Cursor, Now
+from tests.fanout.case import HubTestCase, Stream
+from tests.fanout.doubles import LineShape
+
+
+class TickTests(HubTestCase):
+    """
+    What happens within one turn.
+    """
+
+    def test_oneWrite(self) -> None:
+        """
+        What is published in one turn is written at its end, at once.
+        """
+        stream = self.stream("a", "b")
+        count = len(stream.sink.writes)
+        for channel in "abab":
+            self.publish(channel)
+        self.assertEqual(len(stream.sink.writes), count)
+        self.clock.turn()
+        self.assertEqual(len(stream.sink.writes), count + 1)
+        self.assertEqual(stream.positions, [1, 2, 3, 4])
+
+    def test_publishersLast(self) -> None:
+        """
+        Publishers are answered after the readers were written to.
+        """
+        stream = self.stream("a")
+        seen: list[list[int]] = []
+        for _ in range(2):
+            self.publish("a").addCallback(lambda answers: seen.append(stream.positions))
+        self.assertEqual(seen, [])
+        self.clock.turn()
+        self.assertEqual(seen, [[1, 2], [1, 2]])
+
+    def test_publishWithin(self) -> None:
+        """
+        What a receiver publishes goes out in the next turn, to all.
+        """
+        stream = self.stream("b")
+        receiver, _ = self.subscribe("a", react=lambda heard: self.publish("b"))
+        self.publish("a")
+        self.clock.turn()
+        self.assertEqual((receiver.positions, stream.positions), ([1], []))
+        self.clock.turn()
+        self.assertEqual(stream.positions, [2])
+
+    def test_leaveWithin(self) -> None:
+        """
+        A receiver may send away another reader while both are written to.
+        """
+        streams = [self.stream("a"), self.stream("*")]
+
+        def react(heard: list[object]) -> None:
+            for each in streams:
+                each.sink.lose()
+
+        self.subscribe("**", react=react)
+        others = [self.stream("a"), self.stream("*"), self.stream("**")]
+        self.publish("a", "a")
+        self.clock.settle()
+        for each in others:
+            self.assertEqual(each.positions, [1, 2])
+        for each in streams:
+            self.assertIs(each.reader.state, State.CLOSED)
+
+    def test_joinWithin(self) -> None:
+        """
+        A reader that comes while others are written to gets what is new to it,
+        once.
+        """
+        opened: list[Stream] = []
+
+        def react(heard: list[object]) -> None:
+            if len(opened) < 2:
+                opened.append(self.stream("a", begin="-1"))
+
+        self.subscribe("a", react=react)
+        self.publish("a", "a")
+        self.clock.settle()
+        self.publish("a")
+        self.clock.settle()
+        self.assertEqual([each.positions for each in opened], [[2, 3], [2, 3]])
+
+    def test_standingWithin(self) -> None:
+        """
+        Where a reader stands is right also in the middle of a turn: before
+        and after it is written to.
+        """
+        first = self.stream("a")
+        seen: list[tuple[int, int]] = []
+        _, subscription = self.subscribe(
+            "*",
+            react=lambda heard: seen.append(
+                (first.reader.position.position, subscription.cursor.position)
+            ),
+        )
+        last = self.stream("a", "b")
+        self.publish("a", "b", "a")
+        self.clock.settle()
+        self.assertEqual(seen, [(3, 1), (3, 2), (3, 3)])
+        self.assertEqual((first.positions, last.positions), ([1, 3], [1, 2, 3]))
+
+    def test_closeWithin(self) -> None:
+        """
+        A reader that is sent away right after it was written to is told the
+        cursor of the last message it got.
+        """
+        first = self.stream("a")
+        self.subscribe("a", react=lambda heard: self.hub.drain(0.0))
+        last = self.stream("a", "b")
+        self.publish("a")
+        self.clock.turn()
+        self.assertEqual(first.sink.lines[-1][:3], ["close", self.inner.head.epoch, 1])
+        self.assertEqual(last.sink.lines[-1][:3], ["close", self.inner.head.epoch, 0])
+        self.assertEqual((first.positions, last.positions), ([1], []))
+
+    def test_broken(self) -> None:
+        """
+        A fault in reading for one reader ends that reader, and nothing else.
+        """
+        stream = self.stream("a")
+        self.inner.error = RuntimeError("broken")
+        self.fanout.interrupted()
+        published = self.publish("a")
+        self.clock.turn()
+        self.assertEqual(stream.sink.lines[-1][3], "internal")
+        self.successResultOf(published)
+        other = self.stream("a")
+        self.assertEqual(other.sink.lines[-1][3], "internal")
+        self.inner.error = None
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
+    def test_due(self) -> None:
+        """
+        Of many readers that have to read again, some do in each turn.
+        """
+        streams = [self.stream("a") for _ in range(MOST_DUE + 1)]
+        self.fanout.interrupted()
+        self.clock.turn()
+        reading = [each for each in streams if each.reader.state is State.READING]
+        self.assertEqual(len(reading), 1)
+        self.clock.turn()
+        self.assertIs(reading[0].reader.state, State.LIVE)
+
+
+class AskingTests(HubTestCase):
+    """
+    How a slow bus is asked.
+    """
+
+    isSlow = True
+
+    def test_shared(self) -> None:
+        """
+        A thousand readers that come back at once ask for their messages once.
+        """
+        self.publish("a", "a")
+        self.rest()
+        self.stream("a")
+        self.rest()
+        self.slow.asked.clear()
+        streams = [self.stream("a", begin=self.cursor(1)) for _ in range(1000)]
+        while len(self.slow.operations) > 0 and self.slow.operations[0].kind == "locate":
+            self.slow.answer()
+        self.assertEqual(self.slow.asked, {"locate": 1000, "read": 1})
+        self.slow.answer()
+        self.assertEqual({tuple(each.positions) for each in streams}, {(2,)})
+
+    def test_sharedTooOld(self) -> None:
+        """
+        A reader that shares an answer from before it came is not made to miss
+        what was heard in between.
+        """
+        self.publish("a")
+        self.rest()
+        first = self.stream("a", begin=self.cursor(0))
+        while self.slow.operations[0].kind != "read":
+            self.slow.answer()
+        self.slow.do(0)
+        published = self.publish("a")
+        self.slow.answer(-1)
+        self.slow.hear()
+        self.clock.settle()
+        self.assertEqual(self.successResultOf(published), [2])
+        second = self.stream("a", begin=self.cursor(0), shape=LineShape(tag="other"))
+        self.slow.answer(-1)
+        self.assertEqual([each.kind for each in self.slow.operations], ["read"])
+        self.rest()
+        self.assertEqual((first.positions, second.positions), ([1, 2], [1, 2]))
+
+    def test_sharedFailure(self) -> None:
+        """
+        Readers that share a reading that fails are all told so.
+        """
+        streams = [self.stream("a") for _ in range(2)]
+        while self.slow.operations[0].kind != "read":
+            self.slow.answer()
+        self.slow.operations.pop(0).fail(Unavailable("the bus is down", 7.0))
+        for each in streams:
+            self.assertEqual(each.sink.lines[-1][0], "close")
+            self.assertEqual(each.sink.lines[-1][3:], ["unavailable", 7.0])
+            self.assertTrue(each.sink.isFinished)
+
+    def test_ahead(self) -> None:
+        """
+        Who has read what is not heard yet does not get it again when it is.
+        """
+        first = self.stream("a")
+        self.rest()
+        self.publish("a", "a")
+        self.slow.answer()
+        self.publish("a")
+        self.slow.answer()
+        second = self.stream("a", begin=self.cursor(0))
+        self.slow.answer()
+        self.slow.answer()
+        self.assertIs(second.reader.state, State.LIVE)
+        self.assertEqual((first.positions, second.positions), ([], [1, 2, 3]))
+        self.slow.hear()
+        self.clock.settle()
+        self.slow.hear()
+        self.clock.settle()
+        self.publish("a")
+        self.rest()
+        self.assertEqual((first.positions, second.positions), ([1, 2, 3, 4], [1, 2, 3, 4]))
+
+    def test_heard(self) -> None:
+        """
+        The log is read once the names are heard, and not before.
+        """
+        self.stream("a", "b")
+        self.stream("b")
+        self.assertEqual(self.slow.asked, {"listen": 1})
+        self.slow.answer()
+        self.assertEqual(self.slow.asked, {"listen": 1, "locate": 2})
+
+    def test_unheard(self) -> None:
+        """
+        Where a name cannot be heard, its readers are sent away with the
+        reason; who comes later is not made to suffer.
+        """
+        first = self.stream("a", "b")
+        second = self.stream("b", "c/x", opening=b"head ", shape=LineShape(prelude=b"prelude "))
+        self.slow.operations.pop(0).fail(Unavailable("the bus is down"))
+        third = self.stream("b")
+        self.assertEqual(first.sink.lines[-1][3], "unavailable")
+        self.rest()
+        self.assertIs(third.reader.state, State.LIVE)
+        [words] = second.sink.writes
+        self.assertTrue(words.startswith(b'head prelude ["close", '), words)
+        self.assertTrue(second.sink.isFinished)
+
+    def test_unheardAtOnce(self) -> None:
+        """
+        Who asks for a name that just could not be heard is told so, too.
+        """
+        group = self.fanout.group(type(self.stream("a").reader), LineShape(), ("a",))
+        self.slow.operations.pop(0).fail(Unavailable("the bus is down"))
+        self.failureResultOf(self.fanout.hear(group), Unavailable)
+
+    def test_givenUp(self) -> None:
+        """
+        An answer for a name that was given up meanwhile does no harm to whoever
+        has asked for it again.
+        """
+        self.stream("a", "b")
+        self.stream("b", "c/x")
+        first, second = self.slow.operations
+        self.slow.operations.clear()
+        first.fail(Unavailable("the bus is down"))
+        stream = self.stream("c/x")
+        second.fail(Unavailable("the bus is down"))
+        self.rest()
+        self.publish("c/x")
+        self.rest()
+        self.assertEqual(stream.positions, [1])
+
+    def test_failedToAdd(self) -> None:
+        """
+        A name that cannot be heard is not added, and the reader stays as it
+        was.
+        """
+        stream = self.stream("a")
+        self.rest()
+        added = stream.reader.addNames({"b": Now()})
+        self.slow.operations.pop(0).fail(Unavailable("the bus is down"))
+        self.failureResultOf(added, Unavailable)
+        self.publish("a", "b")
+        self.rest()
+        self.assertEqual((stream.reader.progress.names, stream.positions), (("a",), [1]))
+
+
+class InterruptionTests(HubTestCase):
+    """
+    When something may have been missed.
+    """
+
+    isSlow = True
+
+    def test_missed(self) -> None:
+        """
+        What was missed is read from the log, for all, and nothing comes twice.
+        """
+        stream = self.stream("a")
+        waiter, _ = self.poll("*")
+        self.rest()
+        self.publish("a")
+        self.rest()
+        self.slow.cut()
+        published = self.publish("a")
+        self.slow.answer()
+        self.clock.settle()
+        self.assertEqual(self.successResultOf(published), [2])
+        self.assertEqual(stream.positions, [1])
+        self.slow.mend()
+        self.rest()
+        self.assertEqual(stream.positions, [1, 2])
+        self.assertEqual([m.position for m, _ in waiter.outcome.messages], [1])
+
+    def test_publishers(self) -> None:
+        """
+        Publishers whose message was heard, but not given on before the
+        interruption, are answered.
+        """
+        stream = self.stream("a")
+        self.rest()
+        published = self.publish("a")
+        self.slow.do(0)
+        self.slow.hear()
+        self.slow.answer()
+        self.slow.mend()
+        self.slow.hear()
+        self.assertNoResult(published)
+        self.rest()
+        self.assertEqual(self.successResultOf(published), [1])
+        self.assertEqual(stream.positions, [1])
+
+    def test_whileReading(self) -> None:
+        """
+        What was read before the interruption is followed by what came since.
+        """
+        self.publish("a")
+        self.rest()
+        stream = self.stream("a", begin=self.cursor(0))
+        while self.slow.operations[0].kind != "read":
+            self.slow.answer()
+        self.slow.do(0)
+        self.slow.cut()
+        self.publish("a")
+        self.slow.answer(-1)
+        self.slow.mend()
+        self.slow.hear()
+        self.clock.settle()
+        self.rest()
+        self.assertEqual(stream.positions, [1, 2])
+
+    def test_newEpoch(self) -> None:
+        """
+        After a change of epoch all are told of a gap and get what is held;
+        messages of the old one that are heard late are not given to those who
+        know of the new one.
+        """
+        stream = self.stream("a")
+        self.rest()
+        old = self.inner.head.epoch
+        self.publish("a")
+        self.slow.answer()
+        self.inner.renew()
+        self.publish("a")
+        self.slow.answer()
+        fresh = self.stream("a", begin="earliest", shape=LineShape(tag="other"))
+        self.slow.answer()
+        self.slow.answer()
+        self.assertEqual(fresh.positions, [1])
+        self.slow.hear()
+        self.clock.settle()
+        self.rest()
+        new = self.inner.head.epoch
+        self.assertEqual(
+            stream.sink.lines[1:],
+            [
+                ["message", "a", old, 1, False],
+                ["gap", new, 0, "a"],
+                ["message", "a", new, 1, False],
+            ],
+        )
+        self.assertEqual(fresh.kinds, ["standing", "message"])
+
+    def test_locatedTooLate(self) -> None:
+        """
+        A name whose place was found in the old epoch, and is told in the new
+        one, is looked for again.
+        """
+        self.publish("a", "a", "b")
+        self.rest()
+        stream = self.stream("a")
+        self.rest()
+        added = stream.reader.addNames({"b": At(Cursor(self.inner.head.epoch, 2))})
+        self.slow.answer()
+        self.slow.do(0)
+        located = self.slow.operations.pop(0)
+        self.inner.renew()
+        self.publish("b")
+        self.rest()
+        located.answer()
+        self.rest()
+        self.assertEqual(self.successResultOf(added), ("b",))
+        stream.reader.resume()
+        self.rest()
+        self.assertEqual(stream.sink.lines[-2][4:], [True])
+        self.assertEqual(stream.positions, [1])
+
+    def test_locatedForNobody(self) -> None:
+        """
+        For who has left meanwhile it is not looked for again.
+        """
+        stream = self.stream("a")
+        self.slow.answer()
+        self.slow.do(0)
+        located = self.slow.operations.pop(0)
+        self.inner.renew()
+        self.rest()
+        stream.sink.lose()
+        located.answer()
+        self.assertEqual(self.slow.operations, [])
+
+    def test_heads(self) -> None:
+        """
+        A live reader stands where everything is heard, though nothing came.
+        """
+        stream = self.stream("a")
+        self.rest()
+        self.publish("d", "d")
+        self.rest()
+        self.slow.beat()
+        self.rest()
+        self.assertEqual(stream.reader.position.position, 2)
+        self.clock.advance(25.1)
+        self.assertEqual(stream.sink.lines[-1], ["standing", self.inner.head.epoch, 2])

@@ -1,0 +1,134 @@
+"""
+Tests of the encodings that are remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.fanout.encodings import KEPT_SECONDS, Encodings
+from comet.messages import Close, Cursor, Message
+from comet.wheel import Wheel
+
+
+class CountingShape:
+    """
+    Counts how often it is asked for each message.
+    """
+
+    prelude = b""
+    coda = b""
+    adoptsReplay = False
+
+    def __init__(self, size: int = 10) -> None:
+        self.size = size
+        self.made: list[int] = []
+
+    def message(self, message: Message, replay: bool = False) -> bytes:
+        """
+        So many bytes.
+        """
+        self.made.append(message.position)
+        return bytes([message.position % 256]) * self.size
+
+    def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
+        """
+        Nothing.
+        """
+        return b""
+
+    def gap(self, cursor: Cursor, names: Sequence[str], resume: Cursor | None = None) -> bytes:
+        """
+        Nothing.
+        """
+        return b""
+
+    def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
+        """
+        Nothing.
+        """
+        return b""
+
+    def frame(self, pieces: Sequence[bytes]) -> bytes:
+        """
+        All of them.
+        """
+        return b"".join(pieces)
+
+
+def messages(*positions: int, epoch: str = "e") -> list[Message]:
+    """
+    Messages at these positions.
+    """
+    return [Message("a", epoch, position, 0.0, b"1") for position in positions]
+
+
+class EncodingsTests(SynchronousTestCase):
+    """
+    What is kept, and for how long.
+    """
+
+    def setUp(self) -> None:
+        """
+        Nothing is kept yet.
+        """
+        self.clock = Clock()
+        self.encodings = Encodings(Wheel(self.clock), 100)
+        self.shape = CountingShape()
+
+    def test_once(self) -> None:
+        """
+        Each message is encoded once for each shape, and is the same object
+        each time.
+        """
+        first = self.encodings.pieces(self.shape, messages(1, 2))
+        second = self.encodings.pieces(self.shape, messages(2, 1, 3))
+        self.assertEqual(self.shape.made, [1, 2, 3])
+        self.assertIs(first[0], second[1])
+        self.assertIs(first[1], second[0])
+        other = CountingShape()
+        self.encodings.pieces(other, messages(1))
+        self.assertEqual((other.made, self.shape.made), ([1], [1, 2, 3]))
+        self.encodings.clear()
+
+    def test_time(self) -> None:
+        """
+        What is kept is forgotten after a while, and leaves no timer.
+        """
+        self.encodings.pieces(self.shape, messages(1))
+        self.clock.advance(KEPT_SECONDS - 1)
+        self.assertEqual(self.encodings.bytes, 10)
+        self.clock.advance(1.2)
+        self.assertEqual(self.encodings.bytes, 0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.encodings.pieces(self.shape, messages(1))
+        self.assertEqual(self.shape.made, [1, 1])
+        self.encodings.clear()
+
+    def test_bytes(self) -> None:
+        """
+        Where there would be too much, nothing is kept; what was asked for is
+        given all the same.
+        """
+        pieces = self.encodings.pieces(self.shape, messages(*range(11)))
+        self.assertEqual((len(pieces), self.encodings.bytes), (11, 0))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_epoch(self) -> None:
+        """
+        A message of another epoch is another, whatever its position.
+        """
+        self.encodings.pieces(self.shape, messages(1))
+        self.encodings.pieces(self.shape, messages(1, epoch="f"))
+        self.assertEqual((self.shape.made, self.encodings.bytes), ([1, 1], 10))
+        self.encodings.clear()
+
+    def test_nothing(self) -> None:
+        """
+        For nothing, nothing is kept.
+        """
+        self.assertEqual(self.encodings.pieces(self.shape, []), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])

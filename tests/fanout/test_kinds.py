@@ -1,0 +1,330 @@
+"""
+Tests of streams: the beginning, back-pressure, heartbeats.
+"""
+
+from __future__ import annotations
+
+from zope.interface import implementer
+
+from comet.fanout.core import READ_BYTES
+from comet.fanout.kinds import STALLED, StreamReader
+from comet.fanout.life import State
+from comet.interfaces import ISinkOwner
+from comet.messages import Message
+from tests.fanout.case import HubTestCase, since
+from tests.fanout.doubles import ANYONE, LineShape, MemorySink
+
+BIG = b'"' + b"x" * 40000 + b'"'
+
+
+class WideShape(LineShape):
+    """
+    Its messages are as long as their payload.
+    """
+
+    def message(self, message: Message, replay: bool = False) -> bytes:
+        """
+        A long line.
+        """
+        return super().message(message, replay)[:-1] + b" " * len(message.payload) + b"\n"
+
+
+@implementer(ISinkOwner)
+class Owner:
+    """
+    Is told what happens to a sink.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def sinkReady(self) -> None:
+        """
+        See L{ISinkOwner.sinkReady}.
+        """
+        self.told.append("ready")
+
+    def sinkLost(self) -> None:
+        """
+        See L{ISinkOwner.sinkLost}.
+        """
+        self.told.append("lost")
+
+
+class BeginningTests(HubTestCase):
+    """
+    What is written first.
+    """
+
+    def test_opening(self) -> None:
+        """
+        The opening, the prelude and where the reader stands are one write.
+        """
+        stream = self.stream("a", shape=LineShape(prelude=b"prelude "), opening=b"opening ")
+        [write] = stream.sink.writes
+        self.assertTrue(write.startswith(b'opening prelude ["standing", '), write)
+
+    def test_gapFirst(self) -> None:
+        """
+        Where the beginning is a gap, the gap is the first that is written.
+        """
+        self.publish("a")
+        stream = self.stream("a", "b", begin="other-7")
+        self.rest()
+        self.assertEqual(stream.kinds, ["gap", "message"])
+        self.assertEqual(stream.sink.lines[0][2:], [0, "a", "b"])
+
+    def test_toldBySomebodyElse(self) -> None:
+        """
+        Without an opening, nothing is written before the messages.
+        """
+        self.publish("a")
+        stream = self.stream("a", begin="earliest", opening=None)
+        self.assertEqual(stream.kinds, ["message"])
+
+    def test_replay(self) -> None:
+        """
+        A late name's messages are flagged, and a bare cursor follows them.
+        """
+        self.publish("a", "b", "a")
+        begin = {"a": self.cursor(0), "b": self.cursor(2)}
+        plain = self.stream("a", "b", begin=begin)
+        adopting = self.stream("a", "b", begin=begin, shape=LineShape(adoptsReplay=True))
+        self.publish("a")
+        self.rest()
+        epoch = self.inner.head.epoch
+        expected = [
+            ["message", "a", epoch, 1, True],
+            ["standing", epoch, 2],
+            ["message", "a", epoch, 3, False],
+            ["message", "a", epoch, 4, False],
+        ]
+        self.assertEqual(plain.sink.lines, [["standing", epoch, 2], *expected])
+        self.assertEqual(adopting.sink.lines, [["standing", epoch, 0], *expected])
+
+    def test_behindAtOnce(self) -> None:
+        """
+        A client that does not even take the beginning is not read for.
+        """
+        self.publish("a")
+        sink = MemorySink()
+        sink.fill()
+        stream = self.stream("a", begin="earliest", sink=sink)
+        self.rest()
+        self.assertEqual((stream.kinds, stream.reader.state), (["standing"], State.BEHIND))
+        sink.drain()
+        self.assertEqual((stream.positions, stream.reader.state), ([1], State.LIVE))
+
+    def test_broken(self) -> None:
+        """
+        A fault of ours at the beginning ends the stream.
+        """
+        error = RuntimeError("broken")
+
+        class BrokenSink(MemorySink):
+            def write(self, data: bytes) -> bool:
+                if b"close" not in data:
+                    raise error
+                return super().write(data)
+
+        stream = self.stream("a", sink=BrokenSink())
+        self.assertEqual(stream.sink.lines[-1][3], "internal")
+        self.assertEqual(self.flushLoggedErrors(RuntimeError)[0].value, error)
+
+
+class BackPressureTests(HubTestCase):
+    """
+    Clients that do not take what is written.
+    """
+
+    def test_reading(self) -> None:
+        """
+        A client that is behind is written nothing; when it has taken all, it
+        reads on from where it was.
+        """
+        stream = self.stream("a")
+        stream.sink.fill()
+        self.publish("a")
+        self.clock.settle()
+        for _ in range(3):
+            self.publish("a")
+            self.clock.settle()
+        self.assertEqual((stream.positions, stream.reader.state), ([1], State.BEHIND))
+        stream.sink.drain()
+        self.assertEqual(stream.positions, [1, 2, 3, 4])
+        self.publish("a")
+        self.clock.settle()
+        self.assertEqual(stream.positions, [1, 2, 3, 4, 5])
+
+    def test_slices(self) -> None:
+        """
+        A reader that catches up is given about as much at once as a socket
+        takes, and others have their turn.
+        """
+        for _ in range(3):
+            self.publish(*["a"] * 3, payload=BIG)
+        sink = MemorySink()
+        sink.budget = 3
+        stream = self.stream("a", begin="earliest", sink=sink)
+        self.assertEqual(stream.positions, [1, 2, 3])
+        self.clock.turn()
+        self.assertEqual(stream.positions, [1, 2, 3, 4, 5, 6])
+        self.clock.settle()
+        self.assertEqual(stream.positions, [1, 2, 3, 4, 5, 6])
+        sink.drain()
+        self.assertEqual(stream.positions, [1, 2, 3, 4, 5, 6, 7, 8, 9])
+
+    def test_burst(self) -> None:
+        """
+        A burst is written in parts of about as much; whoever does not take one
+        is not written the next.
+        """
+        stream = self.stream("a", shape=WideShape())
+        slow = self.stream("a", shape=WideShape())
+        slow.sink.fill(2)
+        self.publish(*["a"] * 8, payload=BIG)
+        self.clock.turn()
+        parts = stream.sink.writes[1:]
+        self.assertEqual(len(parts), 3)
+        self.assertLessEqual(max(map(len, parts)), READ_BYTES)
+        self.assertEqual(stream.positions, list(range(1, 9)))
+        self.assertEqual(slow.positions, list(range(1, 7)))
+        slow.sink.drain()
+        self.clock.settle()
+        self.assertEqual(slow.positions, list(range(1, 9)))
+
+    def test_say(self) -> None:
+        """
+        What is said in between counts, too.
+        """
+        stream = self.stream("a")
+        self.publish("a")
+        self.clock.settle()
+        stream.sink.fill()
+        stream.reader.say(b'["said"]\n')
+        self.assertIs(stream.reader.state, State.BEHIND)
+        stream.reader.say(b'["more"]\n')
+        self.publish("a")
+        self.clock.settle()
+        stream.sink.drain()
+        self.assertEqual(stream.kinds, ["standing", "message", "said", "more", "message"])
+        stream.sink.lose()
+        stream.reader.say(b'["late"]\n')
+        self.assertEqual(stream.kinds[-1], "message")
+
+    def test_stalled(self) -> None:
+        """
+        A client that takes nothing for long is taken for dead, without a
+        heartbeat before.
+        """
+        stream = self.stream("a")
+        stream.sink.fill()
+        self.publish("a")
+        self.clock.settle()
+        count = len(stream.sink.writes)
+        self.clock.advance(STALLED - 1)
+        self.assertFalse(stream.sink.isAborted)
+        for _ in range(3):
+            self.clock.advance(13.0)
+        self.assertTrue(stream.sink.isAborted)
+        self.assertEqual(len(stream.sink.writes), count)
+        self.assertIs(stream.reader.state, State.CLOSED)
+        stream.sink.lose()
+
+    def test_owner(self) -> None:
+        """
+        Another owner of the sink is told as well, each once.
+        """
+        owner, sink = Owner(), MemorySink()
+        self.hub.openStream(
+            ANYONE,
+            ["a"],
+            since("now"),
+            lambda: StreamReader(self.fanout, LineShape(), sink, b"", owner),
+        )
+        sink.fill()
+        self.publish("a")
+        self.clock.settle()
+        sink.drain()
+        sink.lose()
+        self.assertEqual(owner.told, ["ready", "lost"])
+
+
+class HeartbeatTests(HubTestCase):
+    """
+    What is said where there is nothing to say.
+    """
+
+    def beats(self, stream: object) -> int:
+        """
+        How many there were.
+        """
+        sink = getattr(stream, "sink", None)
+        assert isinstance(sink, MemorySink)
+        return [line[0] for line in sink.lines].count("standing") - 1
+
+    def test_silence(self) -> None:
+        """
+        A heartbeat comes when nothing was written for as long as that, with
+        the cursor of now, and again.
+        """
+        stream = self.stream("a")
+        self.publish("d")
+        self.stream("d")
+        self.publish("d")
+        self.clock.settle()
+        self.clock.advance(24.8)
+        self.assertEqual(self.beats(stream), 0)
+        self.clock.advance(0.3)
+        self.assertEqual(stream.sink.lines[-1], ["standing", self.inner.head.epoch, 2])
+        self.clock.advance(24.8)
+        self.assertEqual(self.beats(stream), 1)
+        self.clock.advance(0.4)
+        self.assertEqual(self.beats(stream), 2)
+
+    def test_traffic(self) -> None:
+        """
+        What is written to the group, or to the reader alone, puts it off.
+        """
+        stream = self.stream("a")
+        self.clock.advance(20.0)
+        self.publish("a")
+        self.clock.settle()
+        self.clock.advance(20.0)
+        stream.reader.say(b'["said"]\n')
+        self.clock.advance(24.8)
+        self.assertEqual(self.beats(stream), 0)
+        self.clock.advance(0.4)
+        self.assertEqual(self.beats(stream), 1)
+
+    def test_noNames(self) -> None:
+        """
+        A reader without names stands nowhere.
+        """
+        stream = self.stream(opening=None)
+        self.clock.advance(60.0)
+        self.assertEqual(stream.sink.writes, [])
+
+
+class SlowHeartbeatTests(HubTestCase):
+    """
+    Heartbeats of readers that wait for the bus.
+    """
+
+    isSlow = True
+
+    def test_replaying(self) -> None:
+        """
+        In the middle of a replay, a bare cursor would say that it is over: it
+        comes only to those whose cursor is the replay's.
+        """
+        self.publish("a", "b")
+        self.rest()
+        begin = {"a": self.cursor(0), "b": self.cursor(2)}
+        plain = self.stream("a", "b", begin=begin)
+        adopting = self.stream("a", "b", begin=begin, shape=LineShape(adoptsReplay=True))
+        while self.slow.operations[0].kind != "read":
+            self.slow.answer()
+        self.clock.advance(26.0)
+        self.assertEqual(plain.kinds, ["standing"])
+        self.assertEqual(adopting.sink.lines[1:], [["standing", self.inner.head.epoch, 0]])

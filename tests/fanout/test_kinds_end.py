@@ -1,0 +1,136 @@
+"""
+Tests of streams: the end.
+"""
+
+from __future__ import annotations
+
+from comet.fanout.kinds import LAST_WORDS
+from comet.fanout.life import State
+from comet.messages import Close, Earliest
+from tests.fanout.case import HubTestCase
+from tests.fanout.doubles import LineShape
+
+CLOSE = Close("draining", "the server is going down", 1.5)
+BIG = b'"' + b"x" * 40000 + b'"'
+
+
+class EndTests(HubTestCase):
+    """
+    How a stream ends.
+    """
+
+    def test_close(self) -> None:
+        """
+        The last words say where the reader stands and when to come back; the
+        coda follows, and the connection is closed.  Nothing is said twice.
+        """
+        stream = self.stream("a", shape=LineShape(coda=b'["coda"]\n'))
+        self.publish("a")
+        self.clock.settle()
+        stream.reader.close(CLOSE)
+        stream.reader.close(CLOSE)
+        self.assertEqual(
+            stream.sink.lines[-2:],
+            [["close", self.inner.head.epoch, 1, "draining", 1.5], ["coda"]],
+        )
+        self.assertTrue(stream.sink.isFinished)
+        self.assertIn(stream.reader, self.fanout.leaving)
+        stream.sink.lose()
+        self.assertNotIn(stream.reader, self.fanout.leaving)
+
+    def test_lastWordsNotTaken(self) -> None:
+        """
+        Who does not take the last words in time is cut off.
+        """
+        stream = self.stream("a")
+        stream.reader.close(CLOSE)
+        self.clock.advance(LAST_WORDS - 1)
+        self.assertFalse(stream.sink.isAborted)
+        self.clock.advance(1.2)
+        self.assertTrue(stream.sink.isAborted)
+        stream.sink.lose()
+
+    def test_leave(self) -> None:
+        """
+        A transport with an end of its own has as long for it.
+        """
+        stream = self.stream("a")
+        stream.reader.leave()
+        stream.reader.leave()
+        self.assertEqual(stream.kinds, ["standing"])
+        self.assertIn(stream.reader, self.fanout.leaving)
+        stream.sink.lose()
+
+    def test_closedWhileReplaying(self) -> None:
+        """
+        In the middle of a replay, the last cursor is where the reader stands;
+        for those who adopt what is replayed, where the replay does.
+        """
+        self.publish(*["a"] * 4, "b", payload=BIG)
+        begin = {"a": self.cursor(0), "b": self.cursor(5)}
+        plain = self.stream("a", "b", begin=begin)
+        adopting = self.stream("a", "b", begin=begin, shape=LineShape(adoptsReplay=True))
+        for stream, position in ((plain, 5), (adopting, 3)):
+            self.assertEqual(stream.positions, [1, 2, 3])
+            stream.reader.close(CLOSE)
+            self.assertEqual(stream.sink.lines[-1][:3], ["close", self.inner.head.epoch, position])
+
+    def test_removedWhenClosed(self) -> None:
+        """
+        A reader that is gone has no names to remove.
+        """
+        stream = self.stream("a")
+        stream.sink.lose()
+        stream.reader.removeNames(["a"])
+        self.assertIs(stream.reader.state, State.CLOSED)
+
+
+class SlowEndTests(HubTestCase):
+    """
+    Readers that are sent away before they have begun.
+    """
+
+    isSlow = True
+
+    def test_beforeBeginning(self) -> None:
+        """
+        The opening and the prelude come all the same; the cursor is one with
+        which nothing is missed.
+        """
+        self.publish("a", "a")
+        self.rest()
+        begun = self.stream("a", begin=self.cursor(1), shape=LineShape(prelude=b"prelude "))
+        other = self.stream("a", opening=b"opening ", begin="earliest")
+        for stream, position in ((begun, 1), (other, 0)):
+            stream.reader.close(CLOSE)
+            [words] = stream.sink.writes
+            line = words[words.index(b"[") :].decode()
+            self.assertIn(f'"{self.inner.head.epoch}", {position}', line)
+        self.assertTrue(begun.sink.writes[0].startswith(b"prelude "))
+        self.assertTrue(other.sink.writes[0].startswith(b"opening "))
+        self.rest()
+
+    def test_addedToNobody(self) -> None:
+        """
+        Names that are found for a reader that has left are nobody's.
+        """
+        stream = self.stream("a")
+        self.rest()
+        added = stream.reader.addNames({"b": Earliest()})
+        stream.sink.lose()
+        self.rest()
+        self.assertEqual(self.successResultOf(added), ())
+        self.assertEqual(stream.reader.progress.names, ("a",))
+
+    def test_readForNobody(self) -> None:
+        """
+        What is read for a reader that has left is told to nobody.
+        """
+        self.publish("a")
+        self.rest()
+        stream = self.stream("a", begin="earliest")
+        while self.slow.operations[0].kind != "read":
+            self.slow.answer()
+        stream.sink.lose()
+        self.rest()
+        self.assertEqual(stream.positions, [])

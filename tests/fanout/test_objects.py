@@ -1,0 +1,406 @@
+"""
+Tests of an application's own reading.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comet.errors import BadChannel, BadCursor, BadRequest, Unavailable
+from comet.fanout.objects import Place, Subscription, readBeginnings
+from comet.messages import At, Beginning, Close, Cursor, Earliest, Last, Now
+from tests.fanout.case import HubTestCase
+from tests.fanout.doubles import MemoryReceiver
+
+BIG = b'"' + b"x" * 60000 + b'"'
+
+
+class PlaceTests(HubTestCase):
+    """
+    How an application says where to begin.
+    """
+
+    def test_read(self) -> None:
+        """
+        As on the wire, as a cursor, or for each name; nothing is from now on.
+        """
+        cursor = Cursor("k3f9a2", 7)
+        places: tuple[tuple[Place, dict[str, Beginning]], ...] = (
+            (None, {"a": Now(), "c/*": Now()}),
+            ("earliest", {"a": Earliest(), "c/*": Earliest()}),
+            (cursor, {"a": At(cursor), "c/*": At(cursor)}),
+            ({"a": "-3"}, {"a": Last(3), "c/*": Now()}),
+            ({"a": cursor, "c/*": "k3f9a2-7"}, {"a": At(cursor), "c/*": At(cursor)}),
+        )
+        for since, expected in places:
+            self.assertEqual(readBeginnings(["a", "c/*"], since), expected)
+        self.assertEqual(readBeginnings("a", "now"), {"a": Now()})
+
+    def test_refused(self) -> None:
+        """
+        What is no name or no place is refused.
+        """
+        self.assertRaises(BadChannel, readBeginnings, "a,b", None)
+        self.assertRaises(BadCursor, readBeginnings, "a", "yesterday")
+        self.assertRaises(BadCursor, readBeginnings, "a", {"a": "-0"})
+
+
+class ReceivingTests(HubTestCase):
+    """
+    What a receiver is given.
+    """
+
+    def test_heldAndLive(self) -> None:
+        """
+        Held messages come before the Deferred fires, live ones as they come.
+        """
+        self.publish("a", "a")
+        receiver = MemoryReceiver()
+        subscribed = self.hub.subscribe("a", "earliest", receiver)
+        self.assertEqual(receiver.positions, [1, 2])
+        subscription = self.successResultOf(subscribed)
+        self.publish("b", "a")
+        self.clock.settle()
+        self.assertEqual(receiver.positions, [1, 2, 4])
+        self.assertEqual((subscription.names, subscription.cursor), (("a",), self.inner.head))
+
+    def test_gap(self) -> None:
+        """
+        A gap is told before what is held.
+        """
+        self.publish("a")
+        receiver, _ = self.subscribe("a", begin="other-1")
+        self.assertEqual([each[0] for each in receiver.heard], ["gap", "message"])
+        self.inner.renew()
+        self.publish("a")
+        self.clock.settle()
+        self.assertEqual([each[0] for each in receiver.heard[2:]], ["gap", "message"])
+
+    def test_raises(self) -> None:
+        """
+        What a receiver raises is logged, and loses nothing.
+        """
+
+        def react(heard: list[Any]) -> None:
+            raise RuntimeError("broken")
+
+        receiver, _ = self.subscribe("a", react=react)
+        self.publish("a", "a")
+        self.clock.settle()
+        self.assertEqual(receiver.positions, [1, 2])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
+    def test_cursorWithin(self) -> None:
+        """
+        While a message is received, the cursor is that message's, whether it
+        was read from the log or came live; in a replay it is the replay's.
+        """
+        seen: list[tuple[int, int]] = []
+
+        def react(heard: list[Any]) -> None:
+            seen.append((heard[3], subscription.cursor.position))
+
+        self.publish("a", "b")
+        _, subscription = self.subscribe("b", react=react)
+        subscription.pauseProducing()
+        self.publish("b", "b", "b")
+        self.clock.settle()
+        subscription.resumeProducing()
+        self.publish("b", "b")
+        self.clock.settle()
+        subscription.add("a", "earliest")
+        self.clock.settle()
+        self.assertEqual(seen, [(3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (1, 1)])
+        self.assertEqual(subscription.cursor.position, 7)
+
+    def test_close(self) -> None:
+        """
+        A receiver is told why it is sent away, and nothing after it.
+        """
+        receiver, subscription = self.subscribe("a")
+        [reader] = self.fanout.readers
+        reader.close(Close("draining", "the server is going down", 1.0))
+        self.publish("a")
+        self.clock.settle()
+        self.assertEqual(receiver.heard, [["close", "draining", 1.0]])
+        subscription.unsubscribe()
+
+    def test_timer(self) -> None:
+        """
+        Nothing of it waits for a moment.
+        """
+        self.subscribe("a")
+        [reader] = self.fanout.readers
+        reader.timedOut()
+        self.assertEqual(len(self.fanout.wheel), 0)
+
+
+class LeavingTests(HubTestCase):
+    """
+    Unsubscribing.
+    """
+
+    def test_unsubscribe(self) -> None:
+        """
+        Nothing is received any more.
+        """
+        receiver, subscription = self.subscribe("a")
+        subscription.unsubscribe()
+        subscription.stopProducing()
+        self.publish("a")
+        self.clock.settle()
+        self.assertEqual(receiver.heard, [])
+
+    def test_within(self) -> None:
+        """
+        Not even what was read with the message in hand; and the cursor stays
+        where it was.
+        """
+        receiver, subscription = self.subscribe("a", react=lambda heard: subscription.unsubscribe())
+        self.publish("a", "a")
+        self.clock.settle()
+        self.assertEqual((receiver.positions, subscription.cursor.position), ([1], 1))
+        receiver, other = self.subscribe("b")
+        other.pauseProducing()
+        receiver.react = lambda heard: other.unsubscribe()
+        self.publish("b", "b")
+        self.clock.settle()
+        other.resumeProducing()
+        self.assertEqual((receiver.positions, other.cursor.position), ([3], 3))
+
+
+class PausingTests(HubTestCase):
+    """
+    Back-pressure.
+    """
+
+    def test_paused(self) -> None:
+        """
+        Nothing is received while it is paused, and nothing is lost.
+        """
+        receiver, subscription = self.subscribe("a")
+        subscription.pauseProducing()
+        subscription.pauseProducing()
+        self.publish("a", "a")
+        self.clock.settle()
+        self.assertEqual(receiver.positions, [])
+        subscription.resumeProducing()
+        subscription.resumeProducing()
+        self.assertEqual(receiver.positions, [1, 2])
+
+    def test_within(self) -> None:
+        """
+        Pausing while live messages are received holds back the rest; while
+        messages are read, those that were read come still.
+        """
+        receiver, subscription = self.subscribe(
+            "a", react=lambda heard: subscription.pauseProducing()
+        )
+        self.publish(*["a"] * 5, payload=BIG)
+        self.clock.settle()
+        self.assertEqual(receiver.positions, [1])
+        subscription.resumeProducing()
+        self.clock.settle()
+        self.assertEqual(receiver.positions, [1, 2, 3])
+
+    def test_blink(self) -> None:
+        """
+        Pausing and going on at once, while messages are received, keeps the
+        order, and repeats nothing.
+        """
+
+        def react(heard: list[Any]) -> None:
+            subscription.pauseProducing()
+            subscription.resumeProducing()
+
+        receiver, subscription = self.subscribe("a", react=react)
+        self.publish(*["a"] * 7, payload=BIG)
+        self.clock.settle()
+        self.assertEqual(receiver.positions, [1, 2, 3, 4, 5, 6, 7])
+        self.publish(*["a"] * 2)
+        self.clock.settle()
+        self.assertEqual(receiver.positions[7:], [8, 9])
+
+    def test_gapLater(self) -> None:
+        """
+        A gap of names that are added while it is paused is told when it goes
+        on; then it may pause again.
+        """
+        receiver, subscription = self.subscribe("a")
+        self.publish("b")
+        subscription.pauseProducing()
+        subscription.add("b", "other-1")
+        self.assertEqual(receiver.heard, [])
+        receiver.react = lambda heard: subscription.pauseProducing()
+        subscription.resumeProducing()
+        self.assertEqual([each[0] for each in receiver.heard], ["gap"])
+        receiver.react = None
+        subscription.resumeProducing()
+        self.clock.settle()
+        self.assertEqual([each[0] for each in receiver.heard], ["gap", "message"])
+
+
+class ChangingTests(HubTestCase):
+    """
+    Names that are added and removed.
+    """
+
+    def test_add(self) -> None:
+        """
+        What added names missed is replayed, but for what was received by
+        another name; a gap is told before.
+        """
+        self.publish("a", "b", "a")
+        receiver, subscription = self.subscribe("a", begin="earliest")
+        self.successResultOf(subscription.add(["*", "d"], {"*": "earliest", "d": "other-1"}))
+        self.clock.settle()
+        self.assertEqual(subscription.names, ("a", "*", "d"))
+        self.assertEqual([each[0] for each in receiver.heard], ["message"] * 2 + ["gap", "message"])
+        self.assertEqual(receiver.heard[2][3:], ["d"])
+        self.assertEqual(receiver.heard[3][3:], [2, True])
+        self.publish("d")
+        self.clock.settle()
+        self.assertEqual(receiver.positions, [1, 3, 2, 4])
+
+    def test_remove(self) -> None:
+        """
+        Exactly the names that are written are removed.
+        """
+        receiver, subscription = self.subscribe("a", "b", "*")
+        self.successResultOf(subscription.remove("*"))
+        self.successResultOf(subscription.remove(["a", "c/x"]))
+        self.publish("a", "b", "d")
+        self.clock.settle()
+        self.assertEqual((subscription.names, receiver.positions), (("b",), [2]))
+
+    def test_removeWithin(self) -> None:
+        """
+        Nothing more is received for a name that is removed, though it was read
+        with the message in hand, or came live with it.
+        """
+        receiver, subscription = self.subscribe("a", "b")
+        subscription.pauseProducing()
+        receiver.react = lambda heard: subscription.remove("a")
+        self.publish("a", "a", "b")
+        self.clock.settle()
+        subscription.resumeProducing()
+        self.assertEqual(receiver.positions, [1, 3])
+        receiver.react = None
+        subscription.add("a")
+        receiver.react = lambda heard: subscription.remove("a")
+        self.publish("a", "a", "b")
+        self.clock.settle()
+        self.assertEqual(receiver.positions, [1, 3, 4, 6])
+
+    def test_removeAllWithin(self) -> None:
+        """
+        Without names, nothing is received, and it may begin anew.
+        """
+        receiver, subscription = self.subscribe("a", react=lambda heard: subscription.remove("a"))
+        self.publish("a", "a")
+        self.clock.settle()
+        self.assertEqual(receiver.positions, [1])
+        subscription.add("a")
+        self.publish("a")
+        self.clock.settle()
+        self.assertEqual(receiver.positions, [1, 3])
+
+    def test_addWithin(self) -> None:
+        """
+        A name that is added while messages are received does not disturb them.
+        """
+        done: list[object] = []
+
+        def react(heard: list[Any]) -> None:
+            if not done:
+                done.append(subscription.add("b", "earliest"))
+
+        self.publish("b")
+        receiver, subscription = self.subscribe("a", react=react)
+        self.publish("a", "a", "b", "a")
+        self.clock.settle()
+        self.assertEqual(sorted(receiver.positions), [1, 2, 3, 4, 5])
+        live = [each[3] for each in receiver.heard if not each[4]]
+        self.assertEqual(live, [2, 3, 4, 5])
+
+    def test_refused(self) -> None:
+        """
+        What is no name is refused, and a subscription that is over takes none.
+        """
+        _, subscription = self.subscribe("a")
+        self.failureResultOf(subscription.add("a b,c"), BadChannel)
+        self.failureResultOf(subscription.add("b", "yesterday"), BadCursor)
+        subscription.unsubscribe()
+        self.failureResultOf(subscription.add("b"), BadRequest)
+        self.successResultOf(subscription.remove("a"))
+        self.assertEqual(len(self.fanout.readers), 0)
+
+
+class SlowTests(HubTestCase):
+    """
+    The same over a bus that answers later.
+    """
+
+    isSlow = True
+
+    def test_oneAfterTheOther(self) -> None:
+        """
+        Changes are made in the order in which they were asked for.
+        """
+        receiver, subscription = self.subscribe("a")
+        changes = [
+            subscription.add("b"),
+            subscription.remove("b"),
+            subscription.add("c/x"),
+            subscription.remove("a"),
+        ]
+        self.assertEqual(subscription.names, ("a",))
+        self.rest()
+        for change in changes:
+            self.successResultOf(change)
+        self.assertEqual(subscription.names, ("c/x",))
+        self.publish("a", "b", "c/x")
+        self.rest()
+        self.assertEqual(receiver.positions, [3])
+
+    def test_failedToAdd(self) -> None:
+        """
+        Where names cannot be heard, nothing is changed, and the next change is
+        made.
+        """
+        _, subscription = self.subscribe("a")
+        added = subscription.add("b")
+        removed = subscription.remove("a")
+        self.slow.operations.pop(0).fail(Unavailable("the bus is down"))
+        self.failureResultOf(added, Unavailable)
+        self.successResultOf(removed)
+        self.assertEqual(subscription.names, ())
+
+    def test_unsubscribeWhileAdding(self) -> None:
+        """
+        Who leaves while names are added is not called again.
+        """
+        self.publish("b")
+        self.rest()
+        receiver, subscription = self.subscribe("a")
+        added = subscription.add("b", "other-1")
+        subscription.unsubscribe()
+        self.rest()
+        self.successResultOf(added)
+        self.assertEqual(receiver.heard, [])
+
+    def test_standing(self) -> None:
+        """
+        While it is replayed what an added name missed, the cursor is that of
+        the replay, before and after.
+        """
+        self.publish("b", "b", "a")
+        self.rest()
+        _, subscription = self.subscribe("a")
+        self.assertIsInstance(subscription, Subscription)
+        subscription.add("b", self.cursor(1))
+        while not self.slow.operations or self.slow.operations[0].kind != "read":
+            self.slow.answer()
+        self.assertEqual(subscription.cursor.position, 1)
+        self.rest()
+        self.assertEqual(subscription.cursor.position, 3)

@@ -1,0 +1,220 @@
+"""
+Tests of polls: what is answered, when, and with which cursor.
+"""
+
+from __future__ import annotations
+
+from comet.fanout.kinds import POLL_BYTES
+from comet.fanout.life import State
+from comet.messages import Close
+from tests.fanout.case import HubTestCase
+from tests.fanout.doubles import MemoryWaiter, OutcomeShape
+
+BIG = b'"' + b"x" * 300_000 + b'"'
+
+
+def positions(waiter: MemoryWaiter) -> list[tuple[int, bool]]:
+    """
+    What was answered: positions, and whether replayed.
+    """
+    return [(message.position, replay) for message, replay in waiter.outcome.messages]
+
+
+class AnswerTests(HubTestCase):
+    """
+    What a poll is answered.
+    """
+
+    def test_held(self) -> None:
+        """
+        What is there is answered before the call returns, with the cursor of
+        now.
+        """
+        self.publish("a", "a", "b")
+        waiter, reader = self.poll("a", begin=self.cursor(1))
+        self.assertEqual(positions(waiter), [(2, False)])
+        self.assertEqual((waiter.outcome.cursor.position, waiter.outcome.more), (3, False))
+        self.assertIs(reader.state, State.CLOSED)
+
+    def test_limit(self) -> None:
+        """
+        So many messages are answered at most, and that there is more.
+        """
+        self.publish(*["a"] * 3)
+        waiter, _ = self.poll("a", begin="earliest", shape=OutcomeShape(2))
+        self.assertEqual(positions(waiter), [(1, False), (2, False)])
+        self.assertEqual((waiter.outcome.cursor.position, waiter.outcome.more), (2, True))
+
+    def test_bytes(self) -> None:
+        """
+        An answer has a bound in bytes too, and ends with the last message that
+        is within it.
+        """
+        self.publish("a", "b", "a", "b", payload=BIG)
+        waiter, _ = self.poll("*", begin="earliest")
+        self.clock.settle()
+        self.assertEqual(len(waiter.outcome.messages), 3)
+        self.assertEqual((waiter.outcome.cursor.position, waiter.outcome.more), (3, True))
+        self.assertLessEqual(len(BIG) * 3, POLL_BYTES)
+
+    def test_waits(self) -> None:
+        """
+        Where there is nothing, it waits for the next message; the cursor is
+        that of the whole turn.
+        """
+        waiter, _ = self.poll("a")
+        self.clock.advance(10.0)
+        self.assertFalse(waiter.isAnswered)
+        self.publish("a", "b", "a", "b")
+        self.clock.settle()
+        self.assertEqual(positions(waiter), [(1, False), (3, False)])
+        self.assertEqual(waiter.outcome.cursor.position, 4)
+
+    def test_waitsInVain(self) -> None:
+        """
+        It waits for its time, and is told where it stands then.
+        """
+        waiter, _ = self.poll("a", wait=5.0)
+        self.publish("b")
+        self.clock.advance(4.8)
+        self.assertFalse(waiter.isAnswered)
+        self.clock.advance(0.3)
+        self.assertEqual(waiter.empty, [self.inner.head])
+
+    def test_waitsNot(self) -> None:
+        """
+        A poll without time is answered at once.
+        """
+        waiter, _ = self.poll("a", wait=0.0)
+        self.assertEqual(waiter.empty, [self.inner.head])
+
+    def test_burst(self) -> None:
+        """
+        A burst is cut for waiting polls, too: by count and by bytes.
+        """
+        few, _ = self.poll("a", shape=OutcomeShape(2))
+        many, _ = self.poll("a")
+        self.publish(*["a"] * 5, payload=BIG)
+        self.clock.settle()
+        self.assertEqual(len(few.outcome.messages), 2)
+        self.assertEqual((few.outcome.cursor.position, few.outcome.more), (2, True))
+        self.assertEqual(len(many.outcome.messages), 3)
+        self.assertEqual((many.outcome.cursor.position, many.outcome.more), (3, True))
+
+    def test_gap(self) -> None:
+        """
+        A gap is answered at once, though nothing is held.
+        """
+        self.publish("a", "b")
+        self.hub.forget(self.hub.access.identify(None), ["a"])
+        waiter, _ = self.poll("b", "a", begin=self.cursor(0))
+        self.assertEqual((positions(waiter), waiter.outcome.gap), ([(2, False)], ["a"]))
+        waiter, _ = self.poll("a", begin=self.cursor(0))
+        self.assertEqual((positions(waiter), waiter.outcome.gap), ([], ["a"]))
+        self.assertEqual(waiter.outcome.cursor.position, 2)
+
+    def test_hurry(self) -> None:
+        """
+        One that waits can be made to answer; one that is answered cannot.
+        """
+        waiter, reader = self.poll("a")
+        reader.hurry()
+        reader.hurry()
+        self.assertEqual(waiter.empty, [self.inner.head])
+
+    def test_close(self) -> None:
+        """
+        A poll that is sent away is answered why.
+        """
+        waiter, reader = self.poll("a")
+        close = Close("draining", "the server is going down", 2.0)
+        reader.close(close)
+        self.assertEqual((waiter.outcome.close, waiter.outcome.cursor), (close, self.inner.head))
+
+
+class ReplayTests(HubTestCase):
+    """
+    Polls for names that begin behind others.
+    """
+
+    def test_whole(self) -> None:
+        """
+        What is replayed comes first and is flagged; the cursor is that of all.
+        """
+        self.publish("a", "b", "a")
+        waiter, _ = self.poll("a", "b", begin={"a": self.cursor(0), "b": self.cursor(2)})
+        self.clock.settle()
+        self.assertEqual(positions(waiter), [(1, True), (3, False)])
+        self.assertEqual(waiter.outcome.cursor.position, 3)
+
+    def test_cut(self) -> None:
+        """
+        Where an answer ends within a replay, its cursor is where that stands,
+        so that nothing is lost by who comes back with it.
+        """
+        self.publish(*["a"] * 3, "b")
+        begin = {"a": self.cursor(0), "b": self.cursor(4)}
+        waiter, _ = self.poll("a", "b", begin=begin, shape=OutcomeShape(2))
+        self.assertEqual(positions(waiter), [(1, True), (2, True)])
+        self.assertEqual((waiter.outcome.cursor.position, waiter.outcome.more), (2, True))
+
+    def test_nothing(self) -> None:
+        """
+        A replay of nothing is not answered.
+        """
+        self.publish("b", "b")
+        waiter, reader = self.poll("a", "b", begin={"a": self.cursor(0), "b": self.cursor(2)})
+        self.clock.settle()
+        self.assertFalse(waiter.isAnswered)
+        self.assertIs(reader.state, State.LIVE)
+
+
+class SlowTests(HubTestCase):
+    """
+    Polls over a bus that answers later.
+    """
+
+    isSlow = True
+
+    def test_timedOutWhileReading(self) -> None:
+        """
+        A poll whose time is over while it reads again is answered with what it
+        has read.
+        """
+        self.publish(*["a"] * 3, "b")
+        self.rest()
+        waiter, reader = self.poll("a", "b", begin={"b": self.cursor(4)}, wait=20.0)
+        self.rest()
+        self.assertIs(reader.state, State.LIVE)
+        self.slow.cut()
+        self.slow.mend()
+        self.slow.hear()
+        self.clock.turn()
+        self.assertIs(reader.state, State.READING)
+        self.clock.advance(20.2)
+        self.assertEqual(waiter.empty[0].position, 4)
+        self.rest()
+
+    def test_closedBeforeBeginning(self) -> None:
+        """
+        A poll that is sent away before it has begun comes back where it was.
+        """
+        self.publish("a", "a")
+        self.rest()
+        waiter, reader = self.poll("a", begin=self.cursor(1))
+        reader.close(Close("draining", "the server is going down", 2.0))
+        self.assertEqual(waiter.outcome.cursor.position, 1)
+        self.rest()
+
+    def test_lateAnswer(self) -> None:
+        """
+        The time of a poll begins when it comes; what takes longer to be found
+        is answered still.
+        """
+        self.publish("a")
+        self.rest()
+        waiter, _ = self.poll("a", begin=self.cursor(0), wait=1.0)
+        self.clock.advance(5.0)
+        self.assertFalse(waiter.isAnswered)
+        self.rest()
+        self.assertEqual(positions(waiter), [(1, False)])

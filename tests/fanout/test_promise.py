@@ -1,0 +1,390 @@
+"""
+The promise: each reader gets exactly the messages of its names after its
+position, in the order of positions, each once, or a gap, at its place; whatever
+happens, in whatever order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.hub import Hub, Settings
+from comet.log import Retention
+from comet.messages import At, Beginning, Cursor, Earliest, Last, Now, Unreadable
+from tests.fanout.doubles import ANYONE, AllAccess, TurnClock
+from tests.fanout.happenings import ACTION, BIG, CHANNEL, PICK, PLACE, SOME_NAMES, STEPS
+from tests.fanout.players import (
+    AdoptingStream,
+    Application,
+    Player,
+    Poll,
+    Stream,
+    World,
+    add,
+    remove,
+)
+from tests.fanout.slowbus import SlowBus, WatchedBus
+
+
+class Promise(RuleBasedStateMachine):
+    """
+    What can happen.
+    """
+
+    isSlow = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = TurnClock()
+        retention = Retention(messages=4, seconds=60.0)
+        self.inner = WatchedBus(self.clock, lambda channel: retention, 400_000, self.clock.seconds)
+        self.bus = SlowBus(self.inner) if self.isSlow else self.inner
+        self.hub = Hub(self.bus, self.clock, Settings(heartbeat=25.0), AllAccess())
+        self.world = World(self.hub, self.inner, isExact=not self.isSlow)
+        self.players: list[Player] = []
+
+    # -- Choosing
+
+    def _pick(self, kind: type[Player] | tuple[type[Player], ...], pick: int) -> Any:
+        there = [each for each in self.players if isinstance(each, kind) and not each.isOver]
+        return there[pick % len(there)] if there else None
+
+    def _beginning(self, place: tuple[str, int]) -> Beginning:
+        kind, number = place
+        head = self.inner.head
+        if kind == "now":
+            return Now()
+        if kind == "earliest":
+            return Earliest()
+        if kind == "last":
+            return Last(number % 3 + 1)
+        if kind == "unreadable":
+            return Unreadable()
+        if kind == "lost":
+            epochs = list(self.inner.stored)
+            return At(Cursor(epochs[number % len(epochs)], number))
+        if kind == "beyond":
+            return At(Cursor(head.epoch, head.position + 1 + number))
+        return At(Cursor(head.epoch, max(head.position - number, 0)))
+
+    def _beginnings(self, names: list[str], places: list[tuple[str, int]]) -> dict[str, Beginning]:
+        return {
+            name: self._beginning(places[index % len(places)]) for index, name in enumerate(names)
+        }
+
+    # -- What happens
+
+    @rule(batches=st.lists(st.lists(CHANNEL, min_size=1, max_size=3, unique=True), max_size=4))
+    def publish(self, batches: list[list[str]]) -> None:
+        """
+        Several messages are published together.
+        """
+        if batches:
+            self.world.publish(batches)
+
+    @rule(channel=CHANNEL)
+    def publishBig(self, channel: str) -> None:
+        """
+        A message is so big that few of them are read or held at once.
+        """
+        self.world.publish([[channel]] * 3, BIG)
+
+    @rule()
+    def turn(self) -> None:
+        """
+        One turn of the reactor.
+        """
+        self.clock.turn()
+
+    @rule(seconds=st.sampled_from([0.3, 12.0, 30.0, 70.0, 90000.0]))
+    def wait(self, seconds: float) -> None:
+        """
+        Time goes by.
+        """
+        self.clock.advance(seconds)
+
+    @rule(
+        names=SOME_NAMES,
+        places=st.lists(PLACE, min_size=1, max_size=3),
+        adopts=st.booleans(),
+        tag=st.sampled_from(["", "other"]),
+        budget=st.sampled_from([None, None, 1, 3]),
+    )
+    def openStream(
+        self,
+        names: list[str],
+        places: list[tuple[str, int]],
+        adopts: bool,
+        tag: str,
+        budget: int | None,
+    ) -> None:
+        """
+        A client begins to read a stream.
+        """
+        kind = AdoptingStream if adopts else Stream
+        self.players.append(kind(self.world, self._beginnings(names, places), tag, budget))
+
+    @rule(
+        names=SOME_NAMES,
+        places=st.lists(PLACE, min_size=1, max_size=3),
+        limit=st.sampled_from([1, 2, 1000]),
+        wait=st.sampled_from([0.0, 20.0, 200.0]),
+    )
+    def openPoll(
+        self, names: list[str], places: list[tuple[str, int]], limit: int, wait: float
+    ) -> None:
+        """
+        A client polls.
+        """
+        self.players.append(Poll(self.world, self._beginnings(names, places), limit, wait))
+
+    @rule(
+        names=SOME_NAMES,
+        places=st.lists(PLACE, min_size=1, max_size=3),
+        script=st.lists(ACTION, max_size=4),
+    )
+    def subscribe(
+        self,
+        names: list[str],
+        places: list[tuple[str, int]],
+        script: list[Callable[[Application], None]],
+    ) -> None:
+        """
+        An application subscribes.
+        """
+        beginnings = self._beginnings(names, places)
+        self.players.append(Application(self.world, beginnings, list(script)))
+
+    @rule(pick=PICK, names=SOME_NAMES, places=st.lists(PLACE, min_size=1, max_size=3))
+    def addNames(self, pick: int, names: list[str], places: list[tuple[str, int]]) -> None:
+        """
+        A reader reads more names.
+        """
+        player = self._pick((Stream, Application), pick)
+        if player is not None and player.mayAdd and not player.adopts:
+            add(player, self._beginnings(names, places))
+
+    @rule(pick=PICK, names=SOME_NAMES)
+    def removeNames(self, pick: int, names: list[str]) -> None:
+        """
+        A reader reads fewer names.
+        """
+        player = self._pick((Stream, Application), pick)
+        if player is not None and player.mayAdd and not player.adopts:
+            remove(player, names)
+
+    @rule(pick=PICK, budget=st.integers(1, 3))
+    def fill(self, pick: int, budget: int) -> None:
+        """
+        A client will soon take no more.
+        """
+        player = self._pick(Stream, pick)
+        if player is not None:
+            player.sink.fill(budget)
+
+    @rule(pick=PICK)
+    def drain(self, pick: int) -> None:
+        """
+        A client has taken everything.
+        """
+        player = self._pick(Stream, pick)
+        if player is not None and not player.sink.isEnding:
+            player.sink.drain()
+
+    @rule(pick=PICK, isPausing=st.booleans())
+    def pause(self, pick: int, isPausing: bool) -> None:
+        """
+        An application pauses, or goes on.
+        """
+        player = self._pick(Application, pick)
+        if player is not None and player.isBegun:
+            if isPausing:
+                player.subscription.pauseProducing()
+            else:
+                player.subscription.resumeProducing()
+
+    @rule(pick=PICK)
+    def leave(self, pick: int) -> None:
+        """
+        A client goes away.
+        """
+        player = self._pick(Player, pick)
+        if player is not None and not (isinstance(player, Stream) and player.sink.isEnding):
+            player.leave()
+
+    @rule(pick=PICK, back=st.integers(0, 5), kind=st.integers(0, 3))
+    def comeBack(self, pick: int, back: int, kind: int) -> None:
+        """
+        A client that is gone comes back where it stood, by any transport.
+        """
+        gone = [each for each in self.players if each.isOver and each.history]
+        if not gone:
+            return
+        player = gone[pick % len(gone)]
+        cursor, particular = player.history[-1 - back % len(player.history)]
+        names = list(player.tracker.names) or list(player.beginnings)
+        same = At(cursor)
+        beginnings = {name: particular.get(name, same) for name in names}
+        self.players.remove(player)
+        new: Player
+        if kind == 0:
+            new = Stream(self.world, beginnings, "", None)
+        elif kind == 1:
+            new = AdoptingStream(self.world, beginnings, "", None)
+        elif kind == 2:
+            new = Poll(self.world, beginnings, 2, 20.0)
+        else:
+            new = Application(self.world, beginnings, [])
+        self.players.append(new)
+
+    @rule(channel=CHANNEL)
+    def forget(self, channel: str) -> None:
+        """
+        A channel forgets what it holds.
+        """
+        self.hub.forget(ANYONE, [channel])
+
+    @rule()
+    def renew(self) -> None:
+        """
+        The log begins a new life.
+        """
+        self.inner.renew()
+
+    @rule()
+    def interrupt(self) -> None:
+        """
+        The bus may have missed something.
+        """
+        if not isinstance(self.bus, SlowBus):
+            self.hub.fanout.interrupted()
+
+    # -- What is true
+
+    @invariant()
+    def collect(self) -> None:
+        """
+        Everything that was told is right.
+        """
+        if self.world.failures:
+            raise self.world.failures[0]
+        for player in self.players:
+            if isinstance(player, Poll):
+                player.collect()
+
+    @rule()
+    def rest(self) -> None:
+        """
+        When nothing is left to do, everyone has everything.
+        """
+        self.clock.settle()
+        while isinstance(self.bus, SlowBus) and self.bus.catchUp():
+            self.clock.settle()
+        self.collect()
+        for player in self.players:
+            player.checkAtRest()
+        assert not any(self.world.unanswered), "a publisher was not answered"
+
+    def teardown(self) -> None:
+        """
+        At last all clients take everything, and leave; then nothing is left.
+        """
+        self.rest()
+        for player in self.players:
+            if isinstance(player, Stream) and not player.isOver and not player.sink.isEnding:
+                player.sink.drain()
+            if isinstance(player, Application):
+                player.script.clear()
+                player.subscription.resumeProducing()
+        self.rest()
+        for player in self.players:
+            if not player.isOver and not (isinstance(player, Stream) and player.sink.isEnding):
+                player.leave()
+        assert not self.hub.fanout.readers
+        self.clock.advance(60)
+        assert len(self.hub.fanout) == 0
+        assert len(self.hub.fanout.wheel) == 0
+
+
+class SlowPromise(Promise):
+    """
+    What can happen where the bus answers later.
+    """
+
+    isSlow = True
+    bus: SlowBus
+
+    @rule(steps=STEPS)
+    def flow(self, steps: list[str]) -> None:
+        """
+        Turns go by, the bus does some of what it was asked for, and answers
+        some, and some of what was stored is heard; more is published.
+        """
+        for each in steps:
+            kind, _, which = each.partition(" ")
+            if kind == "publish":
+                self.world.publish([[which]])
+            elif kind == "turn":
+                self.clock.turn()
+            elif kind == "hear":
+                self.bus.hear()
+            elif kind == "do":
+                self.bus.do(int(which))
+            else:
+                self.bus.answer(int(which))
+
+    @rule(steps=STEPS)
+    def flowOn(self, steps: list[str]) -> None:
+        """
+        The same, as it happens most of all.
+        """
+        self.flow(steps)
+
+    @rule()
+    def beat(self) -> None:
+        """
+        The bus tells how far it is.
+        """
+        self.bus.beat()
+
+    @rule(isCut=st.booleans())
+    def cut(self, isCut: bool) -> None:
+        """
+        The link to the bus is cut, or is there again.
+        """
+        if isCut:
+            self.bus.cut()
+        elif self.bus.isDeaf:
+            self.bus.mend()
+
+
+EXAMPLES = settings(deadline=None, max_examples=150, stateful_step_count=40)
+
+
+class PromiseTests(SynchronousTestCase):
+    """
+    The promise.
+    """
+
+    def test_memory(self) -> None:
+        """
+        It is kept over a bus that answers at once.
+        """
+        run_state_machine_as_test(Promise, settings=EXAMPLES)
+
+    def test_slow(self) -> None:
+        """
+        It is kept over a bus that answers later.
+        """
+        run_state_machine_as_test(SlowPromise, settings=EXAMPLES)

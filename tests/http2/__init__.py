@@ -1,0 +1,3 @@
+"""
+Tests of HTTP/2: frames in, frames out, in memory.
+"""

@@ -1,0 +1,95 @@
+"""
+What the tests of HTTP/2 in memory have in common.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.interfaces import ISSLTransport
+from zope.interface import classImplements
+
+from tests.edge.h2client import Http2Stream, Http2Wire
+from tests.edge.wires import Silence
+from tests.framing.readers import LinesReader
+from tests.transports.case import HubTestCase
+from tests.transports.wire import MemoryTransport, Wire
+
+
+class SecureTransport(MemoryTransport):
+    """
+    A transport on which TLS has chosen HTTP/2.
+    """
+
+    negotiatedProtocol = b"h2"
+
+    def getPeerCertificate(self) -> None:
+        """
+        Clients have none.
+        """
+
+
+classImplements(SecureTransport, ISSLTransport)
+
+
+class MemoryPipe:
+    """
+    What the client's side of HTTP/2 is over.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self.memory = wire
+
+    def send(self, data: bytes) -> None:
+        """
+        Send all of it.
+        """
+        if data and self.memory.isOpen:
+            self.memory.send(data)
+
+    def receive(self, timeout: float) -> bytes:
+        """
+        Take what there is.
+        """
+        data = self.memory.take()
+        if not data and self.memory.isOpen:
+            raise Silence
+        return data
+
+    def close(self) -> None:
+        """
+        Leave.
+        """
+        self.memory.leave()
+
+    cut = close
+
+
+class Http2TestCase(HubTestCase):
+    """
+    A hub, and connections of HTTP/2 to it in memory.
+    """
+
+    def open(self, window: int = 0) -> tuple[Http2Wire, Wire]:
+        """
+        Connect.
+
+        @return: The client's side, and the connection below it.
+        """
+        wire = Wire(self.site, SecureTransport())
+        self.wires.append(wire)
+        wire.transport.protocol.handshakeCompleted()
+        return Http2Wire(MemoryPipe(wire), "localhost", window), wire
+
+    def read(self, stream: Http2Stream) -> list[Any]:
+        """
+        What has come of a C{stream} since the last time.
+        """
+        lines = LinesReader()
+        try:
+            while piece := stream.piece():
+                lines.feed(piece)
+        except Silence:
+            pass
+        self.assertEqual(lines.rest, b"")
+        return lines.values

@@ -1,0 +1,376 @@
+"""
+Tests of L{comet.http2.connections}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from h2.errors import ErrorCodes
+from hyperframe.frame import PingFrame, WindowUpdateFrame
+from twisted.internet.defer import Deferred
+
+from comet.fanout.kinds import STALLED
+from comet.http2.connections import LAST_WORDS, MOST_LATE, RESETS, RESETS_A_SECOND
+from comet.http2.streams import FULL
+from comet.messages import Published
+from comet.site import IDLE
+from tests.edge.envelopes import readPollBody
+from tests.edge.wires import Ended, Silence
+from tests.http2.case import Http2TestCase
+
+POLL = "/channels/news?transport=poll&since=earliest"
+HELD = "/channels/news?wait=300"
+STREAM = "/channels/news?transport=stream"
+KEY = {"Authorization": "Bearer 0123456789abcdef"}
+
+
+class IdleTests(Http2TestCase):
+    """
+    When a connection is closed of itself.
+    """
+
+    def test_idle(self) -> None:
+        """
+        One on which nothing is asked is closed after a minute, and the client
+        is told that nothing is wrong.
+        """
+        http2, wire = self.open()
+        self.turn(IDLE - 1)
+        self.assertEqual(http2.send("GET", "/health").answer().status, 200)
+        self.turn(IDLE - 1)
+        self.assertTrue(wire.isOpen)
+        self.turn(2)
+        http2.untilEnd()
+        self.assertEqual(http2.goodbye, ErrorCodes.NO_ERROR)
+        self.assertNothingLeft()
+
+    def test_held(self) -> None:
+        """
+        A poll may be held for longer than that; a minute after its answer the
+        connection is closed.
+        """
+        http2, wire = self.open()
+        held = http2.send("GET", HELD)
+        self.assertRaises(Silence, held.head)
+        for _ in range(6):
+            self.turn(IDLE - 11)
+        self.assertTrue(wire.isOpen)
+        (cursor,) = self.publish("news", 1)
+        self.assertEqual(str(readPollBody(held.answer().body).cursor), cursor)
+        self.turn(IDLE - 1)
+        self.assertTrue(wire.isOpen)
+        self.turn(2)
+        http2.untilEnd()
+        self.assertNothingLeft()
+
+    def test_endless(self) -> None:
+        """
+        So it is with an endless answer, also where there is nothing to say,
+        or nothing is taken.
+        """
+        self.patch(self.hub.fanout, "heartbeat", IDLE * 4)
+        http2, wire = self.open()
+        stream = http2.send("GET", STREAM)
+        self.assertEqual(len(self.read(stream)), 1)
+        for _ in range(3):
+            self.turn(IDLE + 1)
+        self.assertTrue(wire.isOpen)
+        self.turn(IDLE * 2)
+        self.assertEqual(len(self.read(stream)), 1)
+        http2.reset(stream)
+        self.turn(IDLE + 1)
+        self.assertFalse(wire.isOpen)
+        self.assertNothingLeft()
+
+    def test_neverAsked(self) -> None:
+        """
+        A request of which the rest does not come keeps no connection open, nor
+        does an answer that is not taken.
+        """
+        http2, wire = self.open()
+        http2.send("POST", "/channels/news", KEY, isWhole=False)
+        other, otherWire = self.open(window=1)
+        self.publish("news", "x")
+        other.send("GET", POLL).isOpenHanded = False
+        self.turn(IDLE - 1)
+        self.assertTrue(wire.isOpen and otherWire.isOpen)
+        self.turn(2)
+        self.assertFalse(wire.isOpen or otherWire.isOpen)
+        self.assertNothingLeft()
+
+    def test_notTaken(self) -> None:
+        """
+        A client that does not take the end of its connection is cut off.
+        """
+        _, wire = self.open()
+        wire.transport.isStuck = True
+        self.turn(IDLE + 1)
+        self.turn(LAST_WORDS - 2)
+        self.assertTrue(wire.isOpen)
+        self.turn(2)
+        self.assertFalse(wire.isOpen)
+        self.assertNothingLeft()
+
+
+class ClientTests(Http2TestCase):
+    """
+    What clients do.
+    """
+
+    def test_leaves(self) -> None:
+        """
+        A client that leaves, or says goodbye, is forgotten with all that it
+        has asked.
+        """
+        for isPolite in (False, True):
+            http2, wire = self.open()
+            streams = [http2.send("GET", each) for each in (HELD, STREAM, STREAM)]
+            self.assertEqual(len(self.hub.fanout.readers), 3)
+            if isPolite:
+                http2.h2.close_connection()
+                http2.flush()
+                self.assertFalse(wire.isOpen)
+            else:
+                wire.take()
+                wire.leave()
+                self.assertRaises(Ended, streams[0].answer)
+            self.assertEqual(len(self.hub.fanout.readers), 0)
+        self.assertNothingLeft()
+
+    def test_resets(self) -> None:
+        """
+        A stream that is reset is forgotten, also in the same packet as its
+        request, or together with what is published to it.
+        """
+        http2, wire = self.open()
+        stays = http2.send("GET", STREAM)
+        for together in (False, True):
+            gone = [http2.send("GET", each) for each in (HELD, STREAM)]
+            if together:
+                # Nothing is sent before all is made.
+                send, sent = wire.send, bytearray()
+                self.patch(wire, "send", sent.extend)
+                gone += [http2.send("GET", each) for each in (HELD, STREAM, "/health")]
+                http2.send("POST", "/channels/news", KEY, b"x")
+            for stream in gone:
+                http2.reset(stream)
+            if together:
+                self.patch(wire, "send", send)
+                wire.send(bytes(sent))
+            self.assertEqual(len(self.hub.fanout.readers), 1)
+        self.turn()
+        self.assertEqual([value.get("data") for value in self.read(stays)], [None, "x"])
+        self.assertTrue(wire.isOpen)
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_resetBeforeEnd(self) -> None:
+        """
+        So is one whose request had not come to its end, and one that is
+        answered and not taken; and what is late for them is ignored.
+        """
+        http2, wire = self.open(window=1)
+        for n in range(60):
+            self.publish("news", f"{n}" * 300)
+        half = http2.send("POST", "/channels/news", KEY, b"x", isWhole=False)
+        answered = http2.send("GET", POLL)
+        answered.isOpenHanded = False
+        answered.head()
+        http2.reset(half)
+        http2.reset(answered)
+        wire.send(WindowUpdateFrame(answered.ident, window_increment=1000).serialize())
+        self.assertEqual(http2.send("HEAD", "/channels/news").answer().status, 200)
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_resetsWithoutEnd(self) -> None:
+        """
+        A client that asks and takes it back, more often than any browser, is
+        sent away; one that does so now and then is not.
+        """
+        http2, wire = self.open()
+        for _ in range(int(RESETS * 2)):
+            http2.reset(http2.send("GET", HELD))
+            self.turn(1.1 / RESETS_A_SECOND)
+        self.assertTrue(wire.isOpen)
+        for _ in range(int(RESETS) + 1):
+            if wire.isOpen:
+                http2.reset(http2.send("GET", HELD))
+        self.assertFalse(wire.isOpen)
+        http2.untilEnd()
+        self.assertEqual(http2.goodbye, ErrorCodes.ENHANCE_YOUR_CALM)
+        self.assertNothingLeft()
+
+    def test_noHttp2(self) -> None:
+        """
+        What is not HTTP/2 ends the connection, with all that is open.
+        """
+        for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 100):
+            http2, wire = self.open()
+            stream = http2.send("GET", STREAM)
+            self.assertEqual(len(self.read(stream)), 1)
+            wire.send(garbage, b"more")
+            http2.untilEnd()
+            self.assertNotEqual(http2.goodbye, ErrorCodes.NO_ERROR)
+        self.assertNothingLeft()
+
+    def test_chatter(self) -> None:
+        """
+        A client that does not read, and has ever more answered, is cut off.
+        """
+        _, wire = self.open()
+        wire.transport.isStuck = True
+        for _ in range(MOST_LATE // 17 + FULL // 17 + 100):
+            if wire.isOpen:
+                wire.send(PingFrame(0, b"12345678").serialize())
+        self.assertFalse(wire.isOpen)
+        self.assertLess(len(wire.transport.unsent), MOST_LATE + FULL + 1000)
+        self.assertNothingLeft()
+
+    def test_connect(self) -> None:
+        """
+        A tunnel is not to be had.
+        """
+        http2, wire = self.open()
+        ident = http2.h2.get_next_available_stream_id()
+        fields = [(":method", "CONNECT"), (":authority", "localhost")]
+        http2.h2.send_headers(ident, fields, end_stream=True)
+        http2.flush()
+        wire.take()
+        self.assertTrue(wire.isOpen)
+        self.assertEqual(self.flushLoggedErrors(), [])
+        wire.leave()
+        self.assertNothingLeft()
+
+
+class FlowTests(Http2TestCase):
+    """
+    What waits for a client.
+    """
+
+    def test_slow(self) -> None:
+        """
+        Of what a stream does not take little is kept, the other streams have
+        everything, and so has this one when it takes it.
+        """
+        http2, wire = self.open()
+        slow, other = http2.send("GET", STREAM), http2.send("GET", STREAM)
+        slow.isOpenHanded = False
+        known = []
+        for _ in range(500):
+            known += self.publish("news", "x" * 900)
+            http2.pump(1)
+        self.assertEqual([v["cursor"] for v in self.read(other)][1:], known)
+        (stream,) = (each for each in wire.transport.protocol.streams.values() if each.unsent)
+        self.assertLess(stream.unsent, FULL + 2000)
+        http2.allow(slow, 10_000_000)
+        http2.flush()
+        self.turn()
+        self.assertEqual([v["cursor"] for v in self.read(slow)][1:], known)
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_stalled(self) -> None:
+        """
+        A stream of which nothing is taken for long is reset, and the others
+        go on.
+        """
+        http2, wire = self.open()
+        slow, other = http2.send("GET", STREAM), http2.send("GET", STREAM)
+        slow.isOpenHanded = False
+        for _ in range(200):
+            self.publish("news", "x" * 900)
+            http2.pump(1)
+        for _ in range(int(STALLED // 25) + 2):
+            self.turn(25)
+            http2.pump(1)
+        self.assertEqual(slow.code, ErrorCodes.CANCEL)
+        self.assertEqual(len(self.hub.fanout.readers), 1)
+        self.assertEqual(len(self.read(other)), 200 + int(STALLED // 25) + 3)
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_deaf(self) -> None:
+        """
+        Of what a connection does not take little is kept, whatever it said
+        that it would.
+        """
+        http2, wire = self.open(window=2**31 - 1)
+        streams = [http2.send("GET", STREAM) for _ in range(3)]
+        http2.pump(1)
+        wire.transport.isStuck = True
+        known = []
+        for _ in range(500):
+            known += self.publish("news", "x" * 900)
+        self.assertLess(len(wire.transport.unsent), 2 * FULL)
+        for stream in wire.transport.protocol.streams.values():
+            self.assertLess(stream.unsent, FULL + 2000)
+        wire.transport.isStuck = False
+        for _ in range(10):
+            self.turn()
+        for stream in streams:
+            self.assertEqual([v["cursor"] for v in self.read(stream)][1:], known)
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_parked(self) -> None:
+        """
+        While large answers wait for the client, what it asks besides is not
+        begun; nor does it keep the connection open for ever.
+        """
+        for n in range(1000):
+            self.publish("news", f"{n}" * 300)
+        http2, wire = self.open(window=1)
+        streams = [http2.send("GET", POLL) for _ in range(8)]
+        for stream in streams:
+            stream.isOpenHanded = False
+        for stream in streams[:2]:
+            self.assertEqual(stream.head().status, 200)
+        for stream in streams[2:]:
+            self.assertRaises(Silence, stream.head)
+        http2.reset(streams[4])
+        for stream in streams[:3] + streams[5:7]:
+            http2.allow(stream, 2_000_000)
+            http2.flush()
+            self.assertEqual(len(readPollBody(stream.answer().body).events), 1001)
+        self.turn(IDLE + 1)
+        self.assertFalse(wire.isOpen)
+        self.assertNothingLeft()
+
+
+class DrainTests(Http2TestCase):
+    """
+    How a connection is closed when the server goes down.
+    """
+
+    def test_drain(self) -> None:
+        """
+        It is closed when everything is answered; at once, if nothing is asked.
+        """
+        idle, idleWire = self.open()
+        http2, wire = self.open()
+        stored: Deferred[Sequence[Published]] = Deferred()
+        publish = self.bus.publish
+        self.patch(self.bus, "publish", lambda publications: stored)
+        posted = http2.send("POST", "/channels/news", KEY, b"x")
+        stream, held = http2.send("GET", STREAM), http2.send("GET", HELD)
+        drained, closed = self.hub.drain(10), self.site.drain()
+        self.turn()
+        self.assertFalse(idleWire.isOpen)
+        self.assertEqual([list(v)[1:] for v in self.read(stream)], [[], ["close"]])
+        self.assertEqual(stream.piece(), b"")
+        self.assertIn(b"draining", held.answer().body)
+        self.assertTrue(wire.isOpen)
+        self.assertNoResult(drained)
+        self.assertNoResult(closed)
+        publish([]).chainDeferred(stored)
+        stored.addErrback(lambda failure: None)
+        self.turn()
+        posted.head()
+        http2.untilEnd()
+        idle.untilEnd()
+        self.assertEqual((http2.goodbye, idle.goodbye), (0, 0))
+        self.successResultOf(drained)
+        self.successResultOf(closed)
+        self.flushLoggedErrors()

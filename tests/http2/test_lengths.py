@@ -1,0 +1,68 @@
+"""
+Tests of L{comet.http2.lengths}.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.http2.lengths import MOST_FRAME, Lengths
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def frame(length: int) -> bytes:
+    """
+    A frame of this length, full of what looks like the length of another.
+    """
+    return length.to_bytes(3, "big") + b"\xff" * (6 + length)
+
+
+def cut(data: bytes, sizes: list[int]) -> list[bytes]:
+    """
+    Cut into pieces of these sizes, again and again.
+    """
+    pieces, number = [], 0
+    while data:
+        size = sizes[number % len(sizes)]
+        pieces.append(data[:size])
+        data = data[size:]
+        number += 1
+    return pieces
+
+
+class LengthsTests(SynchronousTestCase):
+    """
+    Frames, cut in any way.
+    """
+
+    @settings(deadline=None)
+    @given(
+        st.lists(st.integers(0, 50) | st.just(MOST_FRAME), max_size=8),
+        st.lists(st.integers(1, 40) | st.integers(1000, 70000), min_size=1, max_size=5),
+    )
+    def test_allowed(self, lengths: list[int], sizes: list[int]) -> None:
+        """
+        Frames that are not too long are allowed, whatever is in them.
+        """
+        watched = Lengths()
+        data = PREFACE + b"".join(map(frame, lengths))
+        self.assertTrue(all(watched.areAllowed(piece) for piece in cut(data, sizes)))
+
+    @settings(deadline=None)
+    @given(
+        st.lists(st.integers(0, 50), max_size=8),
+        st.integers(MOST_FRAME + 1, 2**24 - 1),
+        st.lists(st.integers(1, 40), min_size=1, max_size=5),
+    )
+    def test_tooLong(self, lengths: list[int], tooLong: int, sizes: list[int]) -> None:
+        """
+        One that is too long is found as soon as its length is there.
+        """
+        watched = Lengths()
+        data = PREFACE + b"".join(map(frame, lengths)) + tooLong.to_bytes(3, "big")
+        *pieces, last = cut(data, sizes)
+        ends = [watched.areAllowed(piece) for piece in [*pieces, last]]
+        self.assertEqual(ends, [*[True] * len(pieces), False])

@@ -1,0 +1,244 @@
+"""
+Tests of L{comet.http2.streams}: what resources beside comet's may do there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from comet.http2.streams import FULL
+from tests.edge.wires import Ended
+from tests.http2.case import Http2TestCase
+
+
+class Script(Resource):
+    """
+    Does with a request what the test says, and knows who asked last.
+    """
+
+    isLeaf = True
+
+    def __init__(self, does: Any) -> None:
+        super().__init__()
+        self.does = does
+        self.request: Any = None
+
+    def render(self, request: Request) -> Any:
+        """
+        Do it.
+        """
+        self.request = request
+        self.does(request)
+        return NOT_DONE_YET
+
+
+class Pulled:
+    """
+    Writes in parts, when it is asked to, sometimes nothing.
+    """
+
+    def __init__(self, request: Any) -> None:
+        self.request = request
+        self.left: list[bytes] = [b"a" * 100, b"", b"b" * FULL, b"c" * FULL]
+        request.registerProducer(self, False)
+
+    def resumeProducing(self) -> None:
+        """
+        Write something.
+        """
+        if self.left:
+            self.request.write(self.left.pop(0))
+        else:
+            self.request.unregisterProducer()
+            self.request.finish()
+
+
+class Pushed:
+    """
+    Notes when it is to wait.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pauseProducing(self) -> None:
+        """
+        Note it.
+        """
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        """
+        Note it.
+        """
+        self.told.append("resume")
+
+
+class StreamTests(Http2TestCase):
+    """
+    A request over HTTP/2 to any resource of Twisted's.
+    """
+
+    def serve(self, does: Any) -> Script:
+        """
+        Have something done with each request.
+        """
+        script = Script(does)
+        self.site.resource = script
+        return script
+
+    def test_request(self) -> None:
+        """
+        The request tells what the client sent, and the answer what the
+        resource wrote.
+        """
+        found: list[Any] = []
+
+        def does(request: Any) -> None:
+            found.append((request.method, request.uri, request.clientproto, request.isSecure()))
+            found.append((request.getHeader("host"), request.getCookie(b"a")))
+            found.append((request.content.read(), request.getClientAddress().port))
+            found.append(request.getHost().port)
+            request.setHeader("X-One", "1")
+            request.responseHeaders.addRawHeader("X-Two", "2")
+            request.responseHeaders.addRawHeader("X-Two", "3")
+            request.addCookie("b", "c")
+            request.channel.writeSequence([b"", b""])
+            request.write(b"hello ")
+            request.write(b"")
+            request.write(b"you")
+            request.finish()
+
+        self.serve(does)
+        http2, wire = self.open()
+        headers = {"Cookie": "a=b"}
+        answer = http2.send("POST", "/a/b?c", headers, b"body").answer()
+        self.assertEqual(found[0], (b"POST", b"/a/b?c", b"HTTP/2", True))
+        self.assertEqual(found[1:], [("localhost", b"b"), (b"body", 54321), 8080])
+        self.assertEqual((answer.status, answer.body), (200, b"hello you"))
+        self.assertEqual((answer.headers["x-one"], answer.headers["x-two"]), ("1", "2, 3"))
+        self.assertEqual(answer.headers["set-cookie"], "b=c")
+        wire.leave()
+
+    def test_oldHeaders(self) -> None:
+        """
+        The headers of the answer may come in a list.
+        """
+
+        def does(request: Any) -> None:
+            request.channel.writeHeaders(b"HTTP/2", b"204", b"", [(b"X-One", b"1")])
+            request.startedWriting = 1
+            request.finish()
+
+        self.serve(does)
+        http2, wire = self.open()
+        answer = http2.send("GET", "/").answer()
+        self.assertEqual((answer.status, answer.headers), (204, {"x-one": "1"}))
+        wire.leave()
+
+    def test_badHeaders(self) -> None:
+        """
+        An answer that cannot be sent is given up, and logged.
+        """
+        self.serve(lambda request: request.channel.writeHeaders(b"", b"200", b"", [(b":x", b"1")]))
+        http2, wire = self.open()
+        stream = http2.send("GET", "/")
+        self.assertRaises(Ended, stream.head)
+        self.assertEqual(stream.code, ErrorCodes.INTERNAL_ERROR)
+        self.assertEqual(len(self.flushLoggedErrors(ProtocolError)), 1)
+        wire.leave()
+
+    def test_pull(self) -> None:
+        """
+        A producer that writes when it is asked is asked whenever all is taken,
+        and no more when the client leaves.
+        """
+        pulled = []
+        self.serve(lambda request: pulled.append(Pulled(request)))
+        http2, wire = self.open()
+        stream = http2.send("GET", "/")
+        while not stream.isEnded:
+            self.turn()
+            http2.pump(1)
+        answer = stream.answer()
+        self.assertEqual(answer.body, b"a" * 100 + b"b" * FULL + b"c" * FULL)
+        slow = http2.send("GET", "/")
+        slow.isOpenHanded = False
+        for _ in range(10):
+            self.turn()
+        self.assertEqual(len(pulled[-1].left), 1)
+        http2.reset(slow)
+        for _ in range(10):
+            self.turn()
+        self.assertEqual(len(pulled[-1].left), 1)
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_push(self) -> None:
+        """
+        One that writes of itself is told to wait when too much waits, also
+        if it did before it said who it is, and to go on when all is taken.
+        """
+        script = self.serve(lambda request: request.write(b"x" * FULL * 3))
+        http2, wire = self.open()
+        stream = http2.send("GET", "/")
+        stream.isOpenHanded = False
+        stream.head()
+        producer = Pushed()
+        script.request.registerProducer(producer, True)
+        script.request.write(b"y")
+        self.assertEqual(producer.told, ["pause"])
+        http2.allow(stream, FULL)
+        http2.flush()
+        self.assertEqual(producer.told, ["pause"])
+        http2.allow(stream, 2 * FULL)
+        http2.flush()
+        self.assertEqual(producer.told, ["pause", "resume"])
+        script.request.write(b"z" * FULL * 2)
+        self.assertEqual(producer.told, ["pause", "resume", "pause"])
+        http2.allow(stream, 2 * FULL)
+        http2.flush()
+        script.request.unregisterProducer()
+        script.request.write(b"z" * FULL * 4)
+        script.request.finish()
+        self.assertEqual(producer.told, ["pause", "resume", "pause", "resume"])
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_lose(self) -> None:
+        """
+        A resource may hang up: it is told that its client is gone, and the
+        stream is reset.
+        """
+        told: list[Any] = []
+        script = self.serve(lambda request: request.notifyFinish().addErrback(told.append))
+        http2, wire = self.open()
+        stream = http2.send("GET", "/")
+        channel = script.request.channel
+        script.request.loseConnection()
+        self.assertEqual(len(told), 1)
+        self.assertRaises(Ended, stream.head)
+        channel.loseConnection()
+        channel.write(b"late")
+        channel.writeHeaders(b"", b"200", b"", [])
+        self.assertTrue(wire.isOpen)
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_earlyAnswer(self) -> None:
+        """
+        Where the answer is complete before the request the rest is thrown
+        away, and the client is told to stop.
+        """
+        http2, wire = self.open()
+        headers = {"Content-Length": str(10**9)}
+        stream = http2.send("POST", "/publish", headers, b"x", isWhole=False)
+        self.assertEqual(stream.answer().status, 413)
+        self.assertEqual(stream.code, ErrorCodes.NO_ERROR)
+        wire.leave()
+        self.assertNothingLeft()

@@ -1,0 +1,110 @@
+"""
+A log in a list, for the tests of where a reader stands in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from comet.channels import matches
+from comet.messages import Cursor, Message
+from comet.places import Location, Place, Reading
+from comet.progress import Progress, Step, Wanted
+
+EPOCH = "first"
+
+
+def at(position: int, epoch: str = EPOCH) -> Cursor:
+    """
+    A cursor.
+    """
+    return Cursor(epoch, position)
+
+
+def place(
+    position: int,
+    floor: int = 0,
+    isGap: bool = False,
+    isRelative: bool = False,
+    skips: Mapping[str, int] | None = None,
+) -> Place:
+    """
+    A place.
+    """
+    return Place(position, floor, isGap, isRelative, skips or {})
+
+
+class Log:
+    """
+    Messages, the first of which has position 1.
+
+    @ivar channels: The channel of each.
+
+    @ivar floors: What is not held any more, by channel.
+    """
+
+    def __init__(self, *channels: str, epoch: str = EPOCH) -> None:
+        self.channels = list(channels)
+        self.epoch = epoch
+        self.floors: dict[str, int] = {}
+
+    @property
+    def head(self) -> Cursor:
+        """
+        The position of the newest.
+        """
+        return at(len(self.channels), self.epoch)
+
+    def location(self, **places: Place) -> Location:
+        """
+        Where names begin; C{all} and C{c_all} stand for patterns.
+        """
+        spelled = {"all": "**", "c_all": "c/*", "c_x": "c/x", "c_y": "c/y"}
+        return Location(self.head, {spelled.get(n, n): p for n, p in places.items()})
+
+    def read(self, wanted: Wanted, limit: int = 1000) -> Reading:
+        """
+        Read what is wanted.
+        """
+        after, gaps = wanted.after, {}
+        isLost = after.epoch != self.epoch
+        if isLost:
+            after = at(0, self.epoch)
+        for name in wanted.names:
+            floor = max((f for c, f in self.floors.items() if matches(name, c)), default=0)
+            if isLost or floor > after.position:
+                gaps[name] = floor
+        end = len(self.channels) if wanted.upTo is None else wanted.upTo
+        found = [
+            Message(channel, self.epoch, position, 0.0, b"1")
+            for position, channel in enumerate(self.channels, 1)
+            if after.position < position <= end
+            and position > self.floors.get(channel, 0)
+            and any(matches(name, channel) for name in wanted.names)
+        ]
+        more = len(found) > limit
+        reached = found[limit - 1].position if more else end
+        return Reading(after, found[:limit], at(reached, self.epoch), gaps, more)
+
+    def step(self, progress: Progress, limit: int = 1000) -> Step:
+        """
+        Let a reader go on.
+        """
+        wanted = progress.wanted()
+        return progress.accept(wanted, self.read(wanted, limit))
+
+
+def begin(location: Location) -> Progress:
+    """
+    A reader that begins so.
+    """
+    progress = Progress(location.head)
+    progress.add(location)
+    return progress
+
+
+def positions(step: Step) -> list[int]:
+    """
+    What a step brings.
+    """
+    return [message.position for message in step.messages]

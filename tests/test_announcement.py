@@ -1,0 +1,216 @@
+"""
+What the server says when it has started.
+"""
+
+from __future__ import annotations
+
+import resource
+import shlex
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.selectreactor import SelectReactor
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from comet.announcement import FEW_FILES, announcement, openFiles, warnings
+from comet.configuration import Configuration
+
+
+@implementer(IListeningPort)
+class Port:
+    """
+    A port that knows its address alone.
+    """
+
+    def __init__(self, host: IAddress) -> None:
+        self._host = host
+
+    def startListening(self) -> None:
+        """
+        Nothing to do.
+        """
+
+    def stopListening(self) -> None:
+        """
+        Nothing to do.
+        """
+
+    def getHost(self) -> IAddress:
+        """
+        The address.
+        """
+        return self._host
+
+
+def announce(*hosts: IAddress, key: str = "/d/comet.key", **settings: Any) -> list[str]:
+    """
+    What is said when these are the addresses of the ports.
+
+    @param settings: Their names have underscores for hyphens.
+    """
+    given = {name.replace("_", "-"): value for name, value in settings.items()}
+    return announcement([Port(host) for host in hosts], Configuration(given), key)
+
+
+class AnnouncementTests(SynchronousTestCase):
+    """
+    L{announcement}.
+    """
+
+    def test_lines(self) -> None:
+        """
+        It says where the server is, with the number that the port has, where
+        the key is, and how to publish and to listen.
+        """
+        self.assertEqual(
+            announce(IPv4Address("TCP", "127.0.0.1", 4567), listen=["tcp:0"]),
+            [
+                "comet serves HTTP on http://127.0.0.1:4567/",
+                "the key to publish is in /d/comet.key",
+                'publish:  curl -H "Authorization: Bearer $(cat /d/comet.key)" -d hello '
+                "http://127.0.0.1:4567/channels/news",
+                "listen:   curl -N 'http://127.0.0.1:4567/channels/news?transport=stream'",
+            ],
+        )
+
+    def test_everyInterface(self) -> None:
+        """
+        A port on every interface is reached through the loopback one; an IPv6
+        address is in brackets.
+        """
+        for host, shown in (
+            (IPv4Address("TCP", "0.0.0.0", 1), "http://127.0.0.1:1/"),
+            (IPv4Address("TCP", "10.0.0.5", 1), "http://10.0.0.5:1/"),
+            (IPv6Address("TCP", "::", 1), "http://[::1]:1/"),
+            (IPv6Address("TCP", "fe80::1", 1), "http://[fe80::1]:1/"),
+        ):
+            self.assertEqual(announce(host)[0], f"comet serves HTTP on {shown}")
+
+    def test_secure(self) -> None:
+        """
+        What is served through TLS is C{https}.
+        """
+        for endpoint in ("ssl:0", "tls:0"):
+            lines = announce(IPv4Address("TCP", "127.0.0.1", 1), listen=[endpoint])
+            self.assertEqual(lines[0], "comet serves HTTP on https://127.0.0.1:1/")
+            self.assertIn("https://127.0.0.1:1/channels/news", lines[2])
+
+    def test_several(self) -> None:
+        """
+        Each endpoint has a line; the first that has a URL is the example.
+        """
+        lines = announce(
+            UNIXAddress("/tmp/x"),
+            IPv4Address("TCP", "127.0.0.1", 1),
+            IPv4Address("TCP", "127.0.0.1", 2),
+            IPv4Address("TCP", "127.0.0.1", 3),
+            listen=["unix:/tmp/x", "haproxy:tcp:1", "tcp:2"],
+            tcp="tcp:3",
+        )
+        self.assertEqual(
+            lines[:4],
+            [
+                "comet serves HTTP on unix:/tmp/x",
+                "comet serves HTTP on haproxy:tcp:1",
+                "comet serves HTTP on http://127.0.0.1:2/",
+                "comet serves raw TCP on 127.0.0.1:3",
+            ],
+        )
+        self.assertTrue(lines[5].endswith(" http://127.0.0.1:2/channels/news"), lines)
+
+    def test_noURL(self) -> None:
+        """
+        Where no endpoint has a URL, a public one is the example; without that
+        there is none.
+        """
+        lines = announce(UNIXAddress("/tmp/x"), public_url=["https://example.com/a/"])
+        self.assertTrue(lines[-2].endswith(" https://example.com/a/channels/news"))
+        lines = announce(UNIXAddress("/tmp/x"), listen=["unix:/tmp/x"])
+        self.assertEqual(len(lines), 2)
+
+    def test_tcp(self) -> None:
+        """
+        Raw TCP is told by its address, or its endpoint where it has none; also
+        where it is all that there is.
+        """
+        host = IPv6Address("TCP", "::1", 5)
+        self.assertEqual(
+            announce(host, listen=[], tcp="tcp6:5")[0], "comet serves raw TCP on [::1]:5"
+        )
+        lines = announce(UNIXAddress("/tmp/y"), listen=[], tcp="unix:/tmp/y")
+        self.assertEqual(lines[0], "comet serves raw TCP on unix:/tmp/y")
+
+    def test_policy(self) -> None:
+        """
+        The port of the policy file follows.
+        """
+        hosts = [IPv4Address("TCP", "127.0.0.1", port) for port in (1, 2, 3)]
+        lines = announce(*hosts, listen=["tcp:1"], tcp="tcp:2", flash_policy="tcp:3")
+        self.assertEqual(
+            lines[1:3],
+            [
+                "comet serves raw TCP on 127.0.0.1:2",
+                "comet serves Flash's policy file on 127.0.0.1:3",
+            ],
+        )
+
+    def test_open(self) -> None:
+        """
+        What anyone may publish to is told.
+        """
+        lines = announce(IPv4Address("TCP", "127.0.0.1", 1), open=["a", "b/*"], demo=True)
+        self.assertEqual(lines[-1], "open to anyone: a, b/*, lab/**, chat/**")
+
+    def test_quoted(self) -> None:
+        """
+        The lines for the shell hold one word where one is meant, whatever the
+        path of the key.
+        """
+        key = "/a b/$(reboot)'s.key"
+        line = announce(IPv4Address("TCP", "127.0.0.1", 1), key=key)[2]
+        inner = line.partition("$(cat ")[2].rpartition(')"')[0]
+        self.assertEqual(shlex.split(inner), [key])
+
+
+class WarningTests(SynchronousTestCase):
+    """
+    L{warnings}.
+    """
+
+    def test_select(self) -> None:
+        """
+        The select reactor is warned of, with those to use in its place.
+        """
+        (line,) = warnings(SelectReactor.__new__(SelectReactor), None)
+        self.assertIn("--reactor=epoll", line)
+        self.assertEqual(warnings(MemoryReactorClock(), None), [])
+
+    def test_fewFiles(self) -> None:
+        """
+        Few files are warned of, with how to have more, if that can be.
+        """
+        for files, cure in (
+            ((1024, 65536), "'ulimit -n 65536'"),
+            ((1024, -1), "'ulimit -n 1048576'"),
+            ((1024, 1024), "the administrator can raise it"),
+            ((FEW_FILES - 1, FEW_FILES), f"'ulimit -n {FEW_FILES}'"),
+        ):
+            (line,) = warnings(object(), files)
+            self.assertIn(f"at most {files[0]} files", line)
+            self.assertIn(cure, line)
+
+    def test_manyFiles(self) -> None:
+        """
+        There is no warning where there are enough, or where it is not known.
+        """
+        for files in ((FEW_FILES, FEW_FILES), (-1, -1), None):
+            self.assertEqual(warnings(object(), files), [])
+
+    def test_openFiles(self) -> None:
+        """
+        It is the system that says how many files there may be.
+        """
+        self.assertEqual(openFiles(), resource.getrlimit(resource.RLIMIT_NOFILE))

@@ -1,0 +1,127 @@
+"""
+Which bus a URL names.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface.verify import verifyObject
+
+import twisted.plugins
+from comet.bus.memory import MemoryBus
+from comet.buses import findMaker
+from comet.configuration import Configuration, ConfigurationError
+from comet.interfaces import IBusMaker, IMessageBus
+from comet.messages import Publication
+
+PLUGIN = """
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+from comet.bus.memory import MemoryBus
+from comet.interfaces import IBusMaker
+
+
+@implementer(IPlugin, IBusMaker)
+class Maker:
+    def __init__(self, scheme):
+        self.scheme = scheme
+
+    def makeBus(self, url, reactor, configuration):
+        bus = MemoryBus(reactor)
+        bus.url = url
+        return bus
+
+
+other = Maker("other")
+mine = Maker("memory")
+"""
+
+
+class MemoryTests(SynchronousTestCase):
+    """
+    The bus of one process.
+    """
+
+    def test_interfaces(self) -> None:
+        """
+        Its maker and itself keep their promises' form.
+        """
+        maker = findMaker("memory:")
+        verifyObject(IBusMaker, maker)
+        bus = maker.makeBus("memory:", Clock(), Configuration({}))
+        verifyObject(IMessageBus, bus)
+
+    def test_more(self) -> None:
+        """
+        Nothing follows its name.
+        """
+        maker = findMaker("memory:")
+        error = self.assertRaises(
+            ConfigurationError, maker.makeBus, "memory:" + "x" * 99, Clock(), Configuration({})
+        )
+        self.assertIn(repr("memory:" + "x" * 57) + " is not a bus", str(error))
+
+    def test_configured(self) -> None:
+        """
+        It holds of each channel, and in all, what the configuration says.
+        """
+        clock = Clock()
+        configuration = Configuration(
+            {"history-messages": 2, "history-total-bytes": 65536},
+            {"channels": {"few": {"history-messages": 1}}},
+        )
+        bus = findMaker("memory:").makeBus("memory:", clock, configuration)
+        assert isinstance(bus, MemoryBus)
+        for channel, held in (("many", 2), ("few", 1)):
+            for _ in range(3):
+                publication = Publication((channel,), b'"x"')
+                self.successResultOf(bus.publish([publication]))
+            reading = self.successResultOf(
+                bus.read([channel], bus.head._replace(position=0), 9, 99, None)
+            )
+            self.assertEqual(len(reading.messages), held)
+        self.successResultOf(bus.publish([Publication(("large",), b"1" * 65000)]))
+        self.assertLess(bus.size, 65537)
+
+
+class PluginTests(SynchronousTestCase):
+    """
+    Buses of plugins.
+    """
+
+    def setUp(self) -> None:
+        """
+        Let Twisted find a plugin.
+        """
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        (folder / f"comet_test_{self._testMethodName.lower()}.py").write_text(PLUGIN)
+        self.patch(twisted.plugins, "__path__", [str(folder), *twisted.plugins.__path__])
+
+    def test_found(self) -> None:
+        """
+        A plugin adds a scheme; its maker gets the whole URL.
+        """
+        maker = findMaker("other:a/b")
+        verifyObject(IBusMaker, maker)
+        bus = maker.makeBus("other:a/b", Clock(), Configuration({}))
+        self.assertEqual(getattr(bus, "url", None), "other:a/b")
+
+    def test_notReplaced(self) -> None:
+        """
+        No plugin takes the place of a bus of comet's own.
+        """
+        self.assertEqual(type(findMaker("memory:")).__name__, "_MemoryMaker")
+
+    def test_unknown(self) -> None:
+        """
+        Any other scheme is refused, with all that there are.
+        """
+        for url in ("redis:", "redis://x", "memory", "Memory:", ":", ""):
+            error = self.assertRaises(ConfigurationError, findMaker, url)
+            self.assertIn(f"{url!r} is not a bus", str(error))
+            self.assertIn("memory:, other:", str(error))

@@ -1,0 +1,405 @@
+"""
+What can be set, by the command line's names and in a file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis.strategies import dictionaries, floats, integers, none, sampled_from
+from hypothesis.strategies import lists as listsOf
+from hypothesis.strategies import text as texts
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.configuration import (
+    OPTIONS,
+    Configuration,
+    ConfigurationError,
+    readFile,
+    seconds,
+    whole,
+)
+from comet.log import Retention
+
+DEFAULTS: dict[str, Any] = {
+    "listen": ("tcp:8080:interface=127.0.0.1",),
+    "public-url": (),
+    "tcp": None,
+    "flash-policy": None,
+    "bus": "memory:",
+    "history-messages": 1000,
+    "history-seconds": 3600.0,
+    "history-bytes": 1048576,
+    "history-total-bytes": 268435456,
+    "max-message": 65536,
+    "max-depth": 64,
+    "max-connections": 0,
+    "max-channels": 100,
+    "max-batch": 1000,
+    "heartbeat": 25.0,
+    "publish-key": None,
+    "open": (),
+    "allow-origin": (),
+    "drain": 10.0,
+    "demo": False,
+}
+
+# Of each number, its least and most, and what is a little less and more.
+WHOLE = {
+    "history-messages": (0, 1 << 30),
+    "history-bytes": (0, 1 << 50),
+    "history-total-bytes": (65536, 1 << 50),
+    "max-message": (1, 1 << 26),
+    "max-depth": (1, 256),
+    "max-connections": (0, 1 << 24),
+    "max-channels": (1, 10000),
+    "max-batch": (1, 1000000),
+}
+SECONDS = {
+    "history-seconds": (0.001, 1e9),
+    "heartbeat": (0.1, 86400.0),
+    "drain": (0.0, 3600.0),
+}
+TEXTS = ("tcp", "flash-policy", "bus", "publish-key")
+SEVERAL = ("listen", "public-url", "open", "allow-origin")
+
+
+class CaseWithRefusals(SynchronousTestCase):
+    """
+    Tests of what is refused.
+    """
+
+    def assertRefused(self, file: dict[str, Any], *parts: str) -> None:
+        """
+        What a file says is refused, and the text has all of these parts.
+        """
+        error = self.assertRaises(ConfigurationError, Configuration, {}, file)
+        for part in parts:
+            self.assertIn(part, str(error))
+        self.assertLess(len(str(error)), 500)
+
+
+class DefaultTests(SynchronousTestCase):
+    """
+    What holds where nothing is said.
+    """
+
+    def test_all(self) -> None:
+        """
+        Every option has the default that the documents state, and there are
+        no others.
+        """
+        configuration = Configuration({})
+        self.assertEqual({o.name: configuration[o.name] for o in OPTIONS}, DEFAULTS)
+
+    def test_defaultsAreGood(self) -> None:
+        """
+        Each default may also be said.
+        """
+        said = {name: value for name, value in DEFAULTS.items() if value is not None}
+        configuration = Configuration({}, said)
+        self.assertEqual({o.name: configuration[o.name] for o in OPTIONS}, DEFAULTS)
+
+    def test_statedInHelp(self) -> None:
+        """
+        The help of each number states its default.
+        """
+        for option in OPTIONS:
+            if type(option.default) in (int, float):
+                self.assertIn(f"Default: {option.default:.0f}", option.help, option.name)
+
+    def test_retention(self) -> None:
+        """
+        Every channel is held as the three options say.
+        """
+        given = {"history-messages": "5", "history-seconds": "1.5", "history-bytes": "70"}
+        self.assertEqual(Configuration(given).retention("news"), Retention(5, 1.5, 70))
+        self.assertEqual(Configuration({}).retention("news"), Retention())
+
+
+class NumberTests(CaseWithRefusals):
+    """
+    Whole numbers, and seconds.
+    """
+
+    def test_wholeBounds(self) -> None:
+        """
+        A whole number within its bounds is taken, as a text and as a number;
+        one beyond them is refused, with the bounds.
+        """
+        for name, (least, most) in WHOLE.items():
+            for good in (least, most):
+                self.assertEqual(Configuration({name: str(good)})[name], good)
+                self.assertEqual(Configuration({}, {name: good})[name], good)
+            for bad in (least - 1, most + 1, str(most + 1)):
+                allowed = f"a whole number from {least} to {most} is"
+                self.assertRefused({name: bad}, str(bad), name, allowed)
+
+    def test_notWhole(self) -> None:
+        """
+        What is not a whole number is refused, also what Python would read as
+        one.
+        """
+        texts = ("", "x", "1.5", "-1", "+1", "1_0", " 1", "\u0663", "1" * 5000)
+        others: tuple[Any, ...] = (1.5, True, [1], {})
+        for bad in (*texts, *others):
+            for name in WHOLE:
+                self.assertRefused({name: bad}, f"is not allowed for {name}: a whole number")
+
+    def test_leadingZeros(self) -> None:
+        """
+        Zeros in front of a number do not count.
+        """
+        self.assertEqual(Configuration({"max-depth": "0" * 17 + "12"})["max-depth"], 12)
+
+    def test_secondsBounds(self) -> None:
+        """
+        Seconds within their bounds are taken, as a text and as a number; those
+        beyond them are refused, with the bounds.
+        """
+        for name, (least, most) in SECONDS.items():
+            for good in (least, most):
+                self.assertEqual(Configuration({name: str(good)})[name], good)
+                self.assertEqual(Configuration({}, {name: good})[name], good)
+            for bad in (least - 0.01, most + 1):
+                allowed = f"a number of seconds from {least:g} to {most:g} is"
+                self.assertRefused({name: bad}, name, allowed)
+
+    def test_secondsForms(self) -> None:
+        """
+        Seconds may have a fraction and an exponent, and are always floats.
+        """
+        for form, number in (("5", 5.0), ("5.", 5.0), ("0.25", 0.25), ("1e3", 1000.0)):
+            value = Configuration({"heartbeat": form})["heartbeat"]
+            self.assertEqual((value, type(value)), (number, float))
+        self.assertIs(type(Configuration({}, {"drain": 5})["drain"]), float)
+
+    def test_notSeconds(self) -> None:
+        """
+        What is not a number of seconds is refused, also what Python would read
+        as one, and numbers of any size.
+        """
+        texts = ("", "x", "nan", "inf", "-1", "1_0", " 1", "1e999", "\u0663")
+        others: tuple[Any, ...] = (float("nan"), float("inf"), 10**400, True, [1.0], {})
+        for bad in (*texts, *others):
+            for name in SECONDS:
+                self.assertRefused({name: bad}, f"is not allowed for {name}: a number of seconds")
+
+    @settings(deadline=None)
+    @given(integers(), integers(-5, 5), integers(6, 50))
+    def test_wholeReads(self, number: int, least: int, most: int) -> None:
+        """
+        A number is read exactly if it is within the bounds.
+        """
+        read = whole(least, most)
+        if least <= number <= most:
+            self.assertEqual(read(number), number)
+        else:
+            self.assertRaises(ValueError, read, number)
+
+    @settings(deadline=None)
+    @given(floats())
+    def test_secondsReads(self, number: float) -> None:
+        """
+        A number is read exactly if it is within the bounds, as itself and as
+        Python writes it.
+        """
+        read = seconds(0.0, 1e5)
+        if 0.0 <= number <= 1e5:
+            self.assertEqual(read(number), number)
+        else:
+            self.assertRaises(ValueError, read, number)
+            self.assertRaises(ValueError, read, repr(number))
+
+
+class TextTests(CaseWithRefusals):
+    """
+    Texts, names of channels, and what may be given several times.
+    """
+
+    def test_texts(self) -> None:
+        """
+        A text is taken as it is; an empty one, and what is none, are refused.
+        """
+        for name in TEXTS:
+            self.assertEqual(Configuration({name: "a:b"})[name], "a:b")
+            others: tuple[Any, ...] = ("", 5, True, ["a"], {})
+            for bad in others:
+                self.assertRefused({name: bad}, f"is not allowed for {name}: a text that is not")
+
+    def test_several(self) -> None:
+        """
+        What may be given several times is a list, in a file perhaps a single
+        one; each is looked at, and the wrong one is told.
+        """
+        for name in SEVERAL:
+            self.assertEqual(Configuration({name: ["a", "b"]})[name], ("a", "b"))
+            self.assertEqual(Configuration({}, {name: "a"})[name], ("a",))
+            self.assertRefused({name: ["a", 5]}, f"5 is not allowed for {name}: ")
+            self.assertRefused({name: ["a", ""]}, f"'' is not allowed for {name}: ")
+            self.assertRefused({name: {"a": 1}}, f"is not allowed for {name}: ")
+
+    def test_open(self) -> None:
+        """
+        What is open is a channel or a pattern.
+        """
+        good = ["news", "chat/*", "a/**"]
+        self.assertEqual(Configuration({}, {"open": good}).openPatterns, tuple(good))
+        for bad in ("a//b", "**/a", "a,b", "x" * 300, "."):
+            self.assertRefused(
+                {"open": [bad]}, repr(bad[:64]), "for open", "a channel or a pattern"
+            )
+
+    def test_demo(self) -> None:
+        """
+        C{demo} opens two patterns besides those that are open, and is true or
+        false.
+        """
+        self.assertEqual(Configuration({}).openPatterns, ())
+        given = {"demo": True, "open": ["a"]}
+        self.assertEqual(Configuration(given).openPatterns, ("a", "lab/**", "chat/**"))
+        self.assertEqual(Configuration({}, {"demo": False}).openPatterns, ())
+        others: tuple[Any, ...] = ("yes", 1, 0, [])
+        for bad in others:
+            self.assertRefused({"demo": bad}, "is not allowed for demo: true and false are")
+
+    def test_nothingToServe(self) -> None:
+        """
+        There is an endpoint for HTTP or for raw TCP.
+        """
+        self.assertRefused({"listen": []}, "neither listen nor tcp")
+        self.assertEqual(Configuration({}, {"listen": [], "tcp": "tcp:1"})["listen"], ())
+
+    def test_longValue(self) -> None:
+        """
+        Of a value that is very long, or very large, not all is told.
+        """
+        values: tuple[Any, ...] = ("x" * 5000, ["x" * 5000] * 5000, 10**4000)
+        for bad in values:
+            self.assertRefused({"max-depth": bad}, "is not allowed for max-depth")
+
+
+class FileTests(CaseWithRefusals):
+    """
+    The file.
+    """
+
+    def write(self, content: str | bytes) -> str:
+        """
+        Make a file.
+
+        @return: Its path.
+        """
+        path = Path(self.mktemp())
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return str(path)
+
+    def read(self, content: str, **given: str) -> Configuration:
+        """
+        Read a file and the command line.
+        """
+        named = {name.replace("_", "-"): value for name, value in given.items()}
+        return Configuration(named, readFile(self.write(content)))
+
+    def test_sameNames(self) -> None:
+        """
+        The file has the names of the command line.
+        """
+        configuration = self.read(
+            'listen = ["tcp:1", "tcp:2"]\nheartbeat = 5\ndemo = true\nmax-depth = 3\n'
+        )
+        self.assertEqual(configuration["listen"], ("tcp:1", "tcp:2"))
+        self.assertEqual(configuration["heartbeat"], 5.0)
+        self.assertEqual(configuration["demo"], True)
+        self.assertEqual(configuration["max-depth"], 3)
+        self.assertEqual(configuration["drain"], 10.0)
+
+    def test_optionsWin(self) -> None:
+        """
+        What the command line says counts, whatever the file says.
+        """
+        configuration = self.read("heartbeat = 5\nmax-depth = 3\n", heartbeat="7")
+        self.assertEqual((configuration["heartbeat"], configuration["max-depth"]), (7.0, 3))
+
+    def test_unknownKey(self) -> None:
+        """
+        A name that there is not is refused, with those that there are.
+        """
+        self.assertRefused({"hearbeat": 5}, "'hearbeat'", "heartbeat", "[channels.")
+        self.assertRefused({"config": "x"}, "'config' cannot be set in the file")
+        self.assertRefused({"x" * 5000: 5}, "'" + "x" * 64 + "'")
+
+    def test_channels(self) -> None:
+        """
+        How much is held of a channel is told by the first pattern of the file
+        that matches it; what that does not say is as for all.
+        """
+        configuration = self.read(
+            "history-bytes = 77\n"
+            '[channels."chat/vip"]\nhistory-messages = 1\n'
+            '[channels."chat/**"]\nhistory-messages = 2\nhistory-seconds = 3\nhistory-bytes = 4\n'
+            "[channels.news]\n"
+        )
+        self.assertEqual(configuration.retention("chat/vip"), Retention(1, 3600.0, 77))
+        self.assertEqual(configuration.retention("chat/a/b"), Retention(2, 3.0, 4))
+        self.assertEqual(configuration.retention("news"), Retention(1000, 3600.0, 77))
+        self.assertEqual(configuration.retention("other"), Retention(1000, 3600.0, 77))
+
+    def test_badChannels(self) -> None:
+        """
+        What is wrong in a table of channels is told with its pattern.
+        """
+        others: tuple[Any, ...] = (5, "news", [{"news": {}}])
+        for channels in others:
+            self.assertRefused({"channels": channels}, "is not allowed for channels", "[channels.")
+        self.assertRefused({"channels": {"news": 5}}, "5 is not allowed for 'news'", "a table")
+        self.assertRefused({"channels": {"a//b": {}}}, "'a//b' is not allowed for channels")
+        unknown = {"channels": {"news": {"heartbeat": 5}}}
+        self.assertRefused(unknown, "'heartbeat' cannot be set for 'news'", "history-bytes")
+        negative = {"channels": {"news": {"history-messages": -1}}}
+        self.assertRefused(negative, "-1 is not allowed for history-messages of 'news'", "from 0")
+
+    def test_noFile(self) -> None:
+        """
+        A file that cannot be read is told with its path and the reason.
+        """
+        for path, reason in ((self.mktemp(), "No such file"), (".", "directory")):
+            error = self.assertRaises(ConfigurationError, readFile, path)
+            self.assertIn(repr(path), str(error))
+            self.assertIn(reason, str(error))
+
+    def test_notTOML(self) -> None:
+        """
+        A file that is not TOML is told with the place where it is not.
+        """
+        path = self.write("heartbeat = 5\nmax-depth 5\n")
+        error = self.assertRaises(ConfigurationError, readFile, path)
+        self.assertIn(repr(path), str(error))
+        self.assertIn("line 2", str(error))
+        error = self.assertRaises(ConfigurationError, readFile, self.write(b"bus = '\xff'"))
+        self.assertIn("is not TOML", str(error))
+
+    @settings(deadline=None)
+    @given(
+        dictionaries(
+            sampled_from([*DEFAULTS, "channels", "other"]),
+            none()
+            | texts()
+            | integers()
+            | floats()
+            | listsOf(texts() | integers())
+            | dictionaries(texts(), integers() | dictionaries(texts(), integers())),
+        )
+    )
+    def test_anything(self, file: dict[str, Any]) -> None:
+        """
+        Whatever a file says is taken, or refused in words.
+        """
+        try:
+            configuration = Configuration({}, file)
+        except ConfigurationError as error:
+            self.assertGreater(len(str(error)), 10)
+        else:
+            self.assertIsInstance(configuration.retention("news"), Retention)

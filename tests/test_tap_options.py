@@ -1,0 +1,239 @@
+"""
+The command line of C{twistd comet}.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.python.usage import UsageError
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.configuration import OPTIONS, Configuration
+from comet.tap import Options
+
+# A good value for each option that takes one, and how it is read.
+GOOD = {
+    "listen": ("unix:/tmp/x", ("unix:/tmp/x",)),
+    "public-url": ("https://example.com/a", ("https://example.com/a",)),
+    "tcp": ("tcp:9000", "tcp:9000"),
+    "bus": ("memory:", "memory:"),
+    "history-messages": ("5", 5),
+    "history-seconds": ("1.5", 1.5),
+    "history-bytes": ("0", 0),
+    "history-total-bytes": ("65536", 65536),
+    "max-message": ("10", 10),
+    "max-depth": ("2", 2),
+    "max-connections": ("7", 7),
+    "max-channels": ("3", 3),
+    "max-batch": ("4", 4),
+    "heartbeat": ("0.5", 0.5),
+    "open": ("chat/*", ("chat/*",)),
+    "allow-origin": ("*", ("*",)),
+    "drain": ("0", 0.0),
+}
+
+# Values that are not allowed, and what the text tells beside them.
+BAD = {
+    "listen": (
+        ("nothing", "an endpoint such as tcp:8080:interface=127.0.0.1"),
+        ("tcp:x", "an endpoint such as"),
+        ("ssl:443:privateKey=/none.pem", "an endpoint such as"),
+        ("systemd:domain=INET:index=99", "an endpoint such as"),
+        ("", "a text that is not empty"),
+    ),
+    "public-url": (
+        ("example.com", "http://host or https://host"),
+        ("ftp://example.com", "http://host or https://host"),
+        ("http://example.com:99999", "http://host or https://host"),
+        ("", "a text that is not empty"),
+    ),
+    "tcp": (("nothing", "an endpoint such as"), ("", "a text that is not empty")),
+    "flash-policy": (("nothing", "an endpoint such as"), ("", "a text that is not empty")),
+    "bus": (
+        ("memory", "what begins with memory: is"),
+        ("nothing:x", "what begins with memory: is"),
+        ("memory:x", "'memory:' takes no more"),
+        ("", "a text that is not empty"),
+    ),
+    "history-messages": (("-1", "from 0 to"), ("many", "from 0 to"), ("", "from 0 to")),
+    "history-seconds": (("0", "from 0.001 to 1e+09"), ("nan", "from 0.001"), ("", "from 0.001")),
+    "history-bytes": (("1.5", "from 0 to"), ("1k", "from 0 to")),
+    "history-total-bytes": (("65535", "from 65536 to"),),
+    "max-message": (("0", "from 1 to 67108864"), ("67108865", "from 1 to 67108864")),
+    "max-depth": (("0", "from 1 to 256"), ("257", "from 1 to 256")),
+    "max-connections": (("-1", "from 0 to"),),
+    "max-channels": (("0", "from 1 to 10000"), ("10001", "from 1 to 10000")),
+    "max-batch": (("0", "from 1 to 1000000"),),
+    "heartbeat": (("0", "from 0.1 to 86400"), ("never", "from 0.1 to 86400")),
+    "publish-key": (("", "a text that is not empty"),),
+    "open": (("a//b", "a channel or a pattern"), ("**/a", "a channel or a pattern")),
+    "allow-origin": (
+        ("example.com", "scheme://host"),
+        ("https://example.com/", "not even a slash"),
+        ("", "a text that is not empty"),
+    ),
+    "drain": (("-1", "from 0 to 3600"), ("3601", "from 0 to 3600")),
+}
+
+
+def parse(*arguments: str) -> Configuration:
+    """
+    Read a command line.
+    """
+    options = Options()
+    options.parseOptions(list(arguments))
+    return options.configuration
+
+
+class OptionsTests(SynchronousTestCase):
+    """
+    L{Options}.
+    """
+
+    def assertRefused(self, *arguments: str) -> str:
+        """
+        A command line is refused.
+
+        @return: What is told.
+        """
+        text = str(self.assertRaises(UsageError, parse, *arguments))
+        self.assertNotIn("\n", text)
+        return text
+
+    def test_none(self) -> None:
+        """
+        No option has to be given.
+        """
+        configuration = parse()
+        for option in OPTIONS:
+            self.assertEqual(configuration[option.name], option.default)
+
+    def test_good(self) -> None:
+        """
+        Each option is taken, and changes none of the others.
+        """
+        for name, (value, read) in GOOD.items():
+            configuration = parse(f"--{name}", value)
+            for option in OPTIONS:
+                expected = read if option.name == name else option.default
+                self.assertEqual(configuration[option.name], expected, option.name)
+
+    def test_eachIsTried(self) -> None:
+        """
+        There is a good and a bad value above for each option but those that
+        have tests of their own.
+        """
+        names = {option.name for option in OPTIONS if not option.isFlag}
+        self.assertEqual(set(GOOD), names - {"publish-key", "flash-policy"})
+        self.assertEqual(set(BAD), names)
+
+    def test_refused(self) -> None:
+        """
+        A value that is not allowed is told, with what is.
+        """
+        for name, cases in BAD.items():
+            for value, allowed in cases:
+                text = self.assertRefused(f"--{name}", value)
+                self.assertIn(repr(value), text)
+                self.assertIn(allowed, text)
+
+    def test_flashPolicy(self) -> None:
+        """
+        The policy file is for raw TCP, and not served without it.
+        """
+        configuration = parse("--flash-policy", "tcp:843", "--tcp", "tcp:9000")
+        self.assertEqual(configuration["flash-policy"], "tcp:843")
+        self.assertIn("tcp, which is not given", self.assertRefused("--flash-policy", "tcp:843"))
+
+    def test_several(self) -> None:
+        """
+        Some options may be given several times, and keep their order.
+        """
+        for name, values in (
+            ("listen", ("tcp:1", "tcp:2")),
+            ("public-url", ("http://a", "http://b")),
+            ("open", ("a", "b/*")),
+            ("allow-origin", ("http://a", "https://b:4")),
+        ):
+            arguments = [part for value in values for part in (f"--{name}", value)]
+            self.assertEqual(parse(*arguments)[name], values)
+
+    def test_laterIsWrong(self) -> None:
+        """
+        Each of several is looked at, and the wrong one alone is told.
+        """
+        text = self.assertRefused("--open", "good", "--open", "b//c")
+        self.assertIn("'b//c' is not allowed for open", text)
+        self.assertNotIn("good", text)
+
+    def test_demo(self) -> None:
+        """
+        C{--demo} takes no value.
+        """
+        self.assertEqual(parse("--demo").openPatterns, ("lab/**", "chat/**"))
+        self.assertRaises(UsageError, parse, "--demo=yes")
+
+    def test_unknown(self) -> None:
+        """
+        An option that there is not is refused, and so are words beside the
+        options.
+        """
+        self.assertIn("hearbeat", self.assertRefused("--hearbeat", "5"))
+        self.assertIn("'news'", self.assertRefused("news"))
+
+    def test_publishKey(self) -> None:
+        """
+        The file of the publish key has to be there, and to hold one.
+        """
+        path = Path(self.mktemp())
+        text = self.assertRefused("--publish-key", str(path))
+        self.assertIn(f"{str(path)!r} cannot be read: No such file", text)
+        path.write_text("short\n")
+        text = self.assertRefused("--publish-key", str(path))
+        self.assertIn(repr(str(path)), text)
+        self.assertIn("16 to 1024 printable ASCII characters", text)
+        path.write_text("0123456789abcdef\n")
+        self.assertEqual(parse("--publish-key", str(path))["publish-key"], str(path))
+        self.assertIn("directory", self.assertRefused("--publish-key", "."))
+
+    def test_config(self) -> None:
+        """
+        C{--config} names a file, whose values are looked at as are the
+        options, which win.
+        """
+        path = Path(self.mktemp())
+        path.write_text('heartbeat = 5\nopen = "news"\ndemo = true\nmax-depth = 3\n')
+        configuration = parse("--config", str(path), "--heartbeat", "7")
+        self.assertEqual(configuration["heartbeat"], 7.0)
+        self.assertEqual(configuration["max-depth"], 3)
+        self.assertEqual(configuration.openPatterns, ("news", "lab/**", "chat/**"))
+
+    def test_badConfig(self) -> None:
+        """
+        What is wrong with the file, or in it, is told as of an option.
+        """
+        path = Path(self.mktemp())
+        name = str(path)
+        self.assertIn(f"{name!r} cannot be read: No such", self.assertRefused("--config", name))
+        self.assertIn("'' cannot be read", self.assertRefused("--config", ""))
+        for content, told in (
+            ("heartbeat 5", "is not TOML"),
+            ("hearbeat = 5", "'hearbeat' cannot be set in the file"),
+            ("heartbeat = 0", "0 is not allowed for heartbeat"),
+            ('listen = "nothing"', "'nothing' is not allowed for listen"),
+            ('bus = "nothing:"', "'nothing:' is not a bus"),
+            ('allow-origin = "nothing"', "'nothing' is not an origin"),
+            ('[channels."a//b"]', "'a//b' is not allowed for channels"),
+        ):
+            path.write_text(content)
+            self.assertIn(told, self.assertRefused("--config", name))
+
+    def test_help(self) -> None:
+        """
+        C{--help} tells of each option.
+        """
+        text = str(Options())
+        for option in OPTIONS:
+            self.assertIn(f"--{option.name}", text)
+        self.assertIn("--config", text)

@@ -1,0 +1,48 @@
+"""
+Tests of L{comet.traffic}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.traffic import Ledger
+
+
+class LedgerTests(SynchronousTestCase):
+    """
+    What has passed on each transport.
+    """
+
+    def test_past(self) -> None:
+        """
+        What is over at once is counted for its transport, and only there.
+        """
+        ledger = Ledger()
+        ledger.of("poll").requests += 2
+        ledger.of("poll").headIn += 70
+        ledger.of("publish").dataIn += 5
+        sums = ledger.sums()
+        self.assertEqual(list(sums), ["poll", "publish"])
+        expected = {"open": 0, "requests": 2, "headIn": 70, "dataIn": 0, "headOut": 0, "dataOut": 0}
+        self.assertEqual(sums["poll"], expected)
+        self.assertEqual(sums["publish"]["dataIn"], 5)
+
+    def test_open(self) -> None:
+        """
+        What passes on a connection counts while it is open, and after it is
+        closed, once.
+        """
+        ledger = Ledger()
+        one, other = ledger.opened("sse"), ledger.opened("sse")
+        one.dataOut += 10
+        other.dataOut += 1
+        self.assertEqual(ledger.sums()["sse"]["open"], 2)
+        self.assertEqual(ledger.sums()["sse"]["dataOut"], 11)
+        one.close()
+        one.close()
+        self.assertEqual(ledger.sums()["sse"]["open"], 1)
+        self.assertEqual(ledger.sums()["sse"]["dataOut"], 11)
+        other.close()
+        self.assertEqual(ledger.sums()["sse"]["open"], 0)
+        self.assertEqual(ledger.sums()["sse"]["dataOut"], 11)
