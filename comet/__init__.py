@@ -29,6 +29,7 @@ those marked B{P} import no Twisted:
   - L{comet.transports}: what is particular to each transport
   - L{comet.resources}: which transport is at which URL
   - L{comet.service}: the server as a Twisted service
+  - L{comet.announcement}: what it says when it has started
   - L{comet.tap}: the command line of C{twistd comet}
 """
 

@@ -18,6 +18,10 @@ from urllib.parse import unquote_to_bytes
 from comet.errors import BadChannel, BadMessage, BadRequest
 
 MAX_NAME_BYTES: Final = 255
+
+# Each segment of a pattern costs memory of its own, and time for each channel
+# that begins like it.
+MAX_PATTERN_SEGMENTS: Final = 16
 MAX_EVENT_CHARACTERS: Final = 64
 
 # Control characters are those of Unicode's category Cc.  A lone surrogate is
@@ -66,6 +70,11 @@ def parseName(text: str) -> str:
         _checkSegment(last, text)
     if len(text.encode("utf-8")) > MAX_NAME_BYTES:
         raise _tooLong(text)
+    if len(upper) >= MAX_PATTERN_SEGMENTS and isPattern(text):
+        raise BadChannel(
+            f"{text[:64]!r} is a pattern of {len(upper) + 1} segments: {MAX_PATTERN_SEGMENTS} "
+            "are allowed"
+        )
     return text
 
 

@@ -28,7 +28,7 @@ from comet.clients import Client
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
 from comet.fanout.core import Fanout, firstError
 from comet.fanout.kinds import PollReader, PollShape, StreamReader, Waiter
-from comet.fanout.objects import ObjectReader, Place, Subscription, readBeginnings
+from comet.fanout.objects import ObjectReader, Subscription, Where, readBeginnings
 from comet.fanout.readers import Reader
 from comet.interfaces import IAccess, IMessageBus, IReceiver
 from comet.messages import Close, Cursor, Publication, Published, Since
@@ -138,7 +138,7 @@ class Hub:
         return maybeDeferred(publish).addCallback(lambda answers: answers[0].cursor)
 
     def subscribe(
-        self, names: str | Sequence[str], since: Place, receiver: IReceiver
+        self, names: str | Sequence[str], since: Where, receiver: IReceiver
     ) -> Deferred[Subscription]:
         """
         Read some channels and patterns, in the server's own name.

@@ -196,7 +196,8 @@ class Message:
         """
         How many bytes it counts for in the limits of what is held in all.
         """
-        return len(self.payload) + MESSAGE_OVERHEAD
+        event = 0 if self.event is None else 4 * len(self.event)
+        return len(self.payload) + event + MESSAGE_OVERHEAD
 
     def __repr__(self) -> str:
         return f"<Message {self.channel} {self.cursor} {self.payload[:40]!r}>"

@@ -29,7 +29,8 @@ class Place:
         not one that was given: it lies just before the oldest message to come.
 
     @ivar skips: For single channels, a later position up to which nothing is
-        wanted of them: where the last few of each channel were asked for.
+        wanted of them: where the last few of each channel were asked for.  It
+        may hold channels that are not of this name.
     """
 
     position: int

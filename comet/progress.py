@@ -16,7 +16,7 @@ All of them pass; a reader that has caught up is a number again.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from attrs import frozen
 
@@ -89,6 +89,29 @@ class _Brought(NamedTuple):
         return self.after < message.position <= self.upTo and _isOf(self.name, self.skips, message)
 
 
+# Of how many intervals that were brought by names that are gone a late name is
+# spared the repetition.
+MOST_HAD: Final = 256
+
+
+def _merge(brought: Iterable[_Brought]) -> list[_Brought]:
+    """
+    Join what the same name has brought in several intervals that touch.
+    """
+    merged: dict[str, _Brought] = {}
+    apart = []
+    for each in brought:
+        known = merged.get(each.name)
+        if known is None:
+            merged[each.name] = each
+        elif known.skips == each.skips and known.after <= each.upTo and each.after <= known.upTo:
+            after, upTo = min(known.after, each.after), max(known.upTo, each.upTo)
+            merged[each.name] = _Brought(each.name, after, upTo, each.skips)
+        else:
+            apart.append(each)
+    return [*merged.values(), *apart][-MOST_HAD:]
+
+
 class Progress:
     """
     Where one reader stands.
@@ -113,7 +136,7 @@ class Progress:
         # By name: the floor of which the reader was told, or need not know.
         self._told: dict[str, int] = {}
         # By name: up to which position which channel is not wanted.
-        self._skips: dict[str, dict[str, int]] = {}
+        self._skips: dict[str, Mapping[str, int]] = {}
         # By late name: what was brought by names that were read beside it.
         self._had: dict[str, list[_Brought]] = {}
 
@@ -162,9 +185,8 @@ class Progress:
             self._late[name] = place.position
         # What is lost of it below its place was never wanted.
         self._told[name] = max(place.floor, place.position)
-        skips = {
-            c: p for c, p in place.skips.items() if p > min(place.position, self.cursor.position)
-        }
+        # Shared, as it was given: there may be many channels.
+        skips = place.skips if any(p > place.position for p in place.skips.values()) else {}
         if place.position > self.cursor.position and not skips:
             # Wanted from a place ahead of the others.
             skips = {"": place.position}
@@ -181,11 +203,14 @@ class Progress:
         gone = [name for name in self.names if name in given]
         self.names = tuple(name for name in self.names if name not in gone)
         brought = [self._broughtBy(name, reached) for name in gone] if self._late else []
+        # Most have brought nothing yet.
+        brought = [each for each in brought if each.after < each.upTo]
         for name in gone:
             for table in self._tables:
                 table.pop(name, None)
         for name in self._late:
-            self._had.setdefault(name, []).extend(brought)
+            if brought:
+                self._had[name] = _merge([*self._had.get(name, ()), *brought])
 
     def _broughtBy(self, name: str, reached: int | None) -> _Brought:
         upTo = self._late.get(name, self.cursor.position)

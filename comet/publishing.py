@@ -67,6 +67,14 @@ class Limits:
         """
         return 64 * self.maxMessage
 
+    @property
+    def maxCommandBytes(self) -> int:
+        """
+        The size of a command, or of a line of a batch: a message of which each
+        byte is escaped, and something for the rest of it.
+        """
+        return 6 * self.maxMessage + 4096
+
 
 def shown(value: Any) -> str:
     """
@@ -382,6 +390,9 @@ def _readLines(lines: Sequence[bytes], limits: Limits, publisher: str) -> list[P
 
 
 def _readLine(line: bytes, limits: Limits, publisher: str) -> Publication:
+    if len(line) > limits.maxCommandBytes:
+        # Nothing in it is looked at: that alone would take too long.
+        raise TooLarge(f"{len(line)} bytes in a line, where {limits.maxCommandBytes} are allowed")
     # The object around the data is one level more.
     fields = decode(line, limits.maxDepth + 1)
     if not isinstance(fields, dict):

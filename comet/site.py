@@ -47,6 +47,8 @@ class BoundedRequest(Request):
 
     @ivar headBytes: How many bytes its head has, where that is known.
 
+    @ivar most: How many bytes the body may have.
+
     @ivar isTooLarge: Whether the body had more bytes than are taken; it is
         empty then.
     """
@@ -57,6 +59,7 @@ class BoundedRequest(Request):
     _body: Any
 
     headBytes: int | None = None
+    most = 0
     isTooLarge = False
     _isRefused = False
     _received = 0
@@ -101,7 +104,16 @@ class BoundedRequest(Request):
         channel.loseConnection()
 
     def _most(self) -> int:
-        most: int = getattr(self.channel.site, "maxBody", 0)
+        """
+        How many bytes the body may have: those of one message where it can be
+        no more, since nobody has been asked yet who sends it.
+        """
+        site = self.channel.site
+        most: int = getattr(site, "maxBody", 0)
+        message: int | None = getattr(site, "maxMessage", None)
+        if message is not None and b"/channels/" in getattr(self.channel, "_path", b""):
+            most = min(most, message)
+        self.most = most
         return most
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -173,14 +185,20 @@ class CometSite(Site):
     Serves a tree of resources.
 
     @ivar maxBody: How many bytes the body of a request has at most.
+
+    @ivar maxMessage: How many it has where it is published to a channel, or
+        L{None}.
     """
 
     noisy = False
     protocol: Any = CometChannel
 
-    def __init__(self, resource: IResource, maxBody: int, **kwargs: Any) -> None:
+    def __init__(
+        self, resource: IResource, maxBody: int, maxMessage: int | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(resource, requestFactory=BoundedRequest, timeout=IDLE, **kwargs)
         self.maxBody = maxBody
+        self.maxMessage = maxMessage
         self.displayTracebacks = False
         self._connections: set[Connection] = set()
 

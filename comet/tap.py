@@ -249,7 +249,8 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
     # Before the process goes elsewhere, as twistd's --rundir makes it.
     keyFile = os.path.abspath(keyFile)
     hub = makeHub(configuration, used, key)
-    site = CometSite(CometResource(hub), hub.settings.limits.maxBatchBytes, reactor=used)
+    limits = hub.settings.limits
+    site = CometSite(CometResource(hub), limits.maxBatchBytes, limits.maxMessage, reactor=used)
     listeners = [
         Listener(description, serverFromString(used, description), site)
         for description in configuration["listen"]

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from typing import Final
 
-COUNTED: Final = ("requests", "headIn", "dataIn", "headOut", "dataOut")
+COUNTED: Final = ("open", "requests", "headIn", "dataIn", "headOut", "dataOut")
 
 
 class Traffic:
     """
-    What has passed: on one connection, or on all of one transport.
+    What has passed on all connections of one transport.
+
+    @ivar open: How many connections there are at this moment that stay: none
+        where each answer ends.
 
     @ivar requests: How many requests of HTTP, or connections of raw TCP.
 
@@ -34,23 +37,12 @@ class Traffic:
     __slots__ = COUNTED
 
     def __init__(self) -> None:
+        self.open = 0
         self.requests = 0
         self.headIn = 0
         self.dataIn = 0
         self.headOut = 0
         self.dataOut = 0
-
-    def add(self, other: Traffic) -> None:
-        """
-        Add what has passed elsewhere.
-        """
-        for name in COUNTED:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
-    def close(self) -> None:
-        """
-        Nothing more will pass.
-        """
 
     def asDict(self) -> dict[str, int]:
         """
@@ -59,67 +51,25 @@ class Traffic:
         return {name: getattr(self, name) for name in COUNTED}
 
 
-class _Account(Traffic):
-    """
-    What passes on a connection that stays.
-    """
-
-    __slots__ = ("_ledger", "_transport")
-
-    def __init__(self, ledger: Ledger, transport: str) -> None:
-        super().__init__()
-        self._ledger = ledger
-        self._transport = transport
-
-    def close(self) -> None:
-        """
-        See L{Traffic.close}.
-        """
-        self._ledger.closed(self._transport, self)
-
-
 class Ledger:
     """
     What has passed on each transport.
     """
 
     def __init__(self) -> None:
-        self._past: dict[str, Traffic] = {}
-        self._open: dict[str, dict[Traffic, None]] = {}
+        self._traffic: dict[str, Traffic] = {}
 
     def of(self, transport: str) -> Traffic:
         """
-        Where to count what is over at once.
+        Where to count what passes on a transport.
         """
-        return self._past.setdefault(transport, Traffic())
-
-    def opened(self, transport: str) -> Traffic:
-        """
-        A connection that stays has begun: where to count what passes on it,
-        until it is closed.
-        """
-        traffic = _Account(self, transport)
-        self._open.setdefault(transport, {})[traffic] = None
+        traffic = self._traffic.get(transport)
+        if traffic is None:
+            traffic = self._traffic[transport] = Traffic()
         return traffic
-
-    def closed(self, transport: str, traffic: Traffic) -> None:
-        """
-        A connection that stayed is over.  Does nothing if that is known.
-        """
-        if self._open.get(transport, {}).pop(traffic, traffic) is None:
-            self.of(transport).add(traffic)
 
     def sums(self) -> dict[str, dict[str, int]]:
         """
-        What has passed on each transport so far: the counts of L{Traffic}, and
-        how many connections are C{open}.
+        What has passed so far, by the names of the transports.
         """
-        found = {}
-        for transport in sorted({*self._past, *self._open}):
-            sum_ = Traffic()
-            sum_.add(self.of(transport))
-            open_ = self._open.get(transport, {})
-            for traffic in open_:
-                sum_.add(traffic)
-            found[transport] = {"open": len(open_), **sum_.asDict()}
-        return found
+        return {name: self._traffic[name].asDict() for name in sorted(self._traffic)}

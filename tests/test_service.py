@@ -4,12 +4,17 @@ The server as a service: how it starts, and how it is brought down.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred, fail
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
+from twisted.internet.task import Clock
+from twisted.web.resource import Resource
 
 from comet.errors import Unavailable
-from comet.service import CannotStart, CometService
-from tests.servicecase import Port, Reader, ServiceTestCase
+from comet.service import CannotStart, CometService, Listener
+from comet.site import CometSite
+from tests.servicecase import Endpoint, Port, Reader, ServiceTestCase
 
 
 class StartTests(ServiceTestCase):
@@ -166,6 +171,24 @@ class CannotStartTests(ServiceTestCase):
         self.assertEqual(self.events, ["bus started", "port 1 closed"])
 
 
+class DrainingSite(CometSite):
+    """
+    Is drained when the test says so.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(Resource(), 1000, reactor=clock)
+        self.closed: Deferred[Any] = Deferred()
+        self.asked = 0
+
+    def drain(self) -> Deferred[Any]:
+        """
+        Note it.
+        """
+        self.asked += 1
+        return self.closed
+
+
 class StopTests(ServiceTestCase):
     """
     How it is brought down.
@@ -252,6 +275,24 @@ class StopTests(ServiceTestCase):
         self.clock.advance(10)
         self.successResultOf(stopped)
         self.assertEqual(self.events[-1], "bus stopped")
+
+    def test_sites(self) -> None:
+        """
+        The connections of HTTP/2 are closed first, if that is within the time.
+        """
+        for isClosed in (True, False):
+            site = DrainingSite(self.clock)
+            listeners = [Listener("tcp:1", Endpoint(succeed(self.ports[0])), site)] * 2
+            service = CometService(self.hub, listeners, 10.0)
+            service.startService()
+            stopped = service.stopService()
+            self.assertNoResult(stopped)
+            self.assertEqual(site.asked, 1)
+            if isClosed:
+                site.closed.callback(None)
+            else:
+                self.clock.advance(10)
+            self.successResultOf(stopped)
 
     def test_portFails(self) -> None:
         """

@@ -8,6 +8,7 @@ import base64
 import tracemalloc
 from io import StringIO
 
+import comet.site
 from comet.site import IDLE, PATIENCE
 from tests.transports.case import AUTH, KEY, HubTestCase, get, post, readResponse
 
@@ -228,3 +229,18 @@ class SiteTests(HubTestCase):
         self.site.logFile = StringIO()
         self.ask(get(f"/health?{KEY}"))
         self.assertEqual(self.site.logFile.getvalue(), "")
+
+    def test_choice(self) -> None:
+        """
+        TLS may choose HTTP/2, where it can be had, or HTTP/1.1; what it has not
+        chosen stays HTTP/1.1.
+        """
+        self.assertEqual(self.site.acceptableProtocols(), [b"h2", b"http/1.1"])
+        self.patch(comet.site, "HAS_HTTP2", False)
+        self.assertEqual(self.site.acceptableProtocols(), [b"http/1.1"])
+        for chosen in (None, b"http/1.1"):
+            wire = self.connect()
+            self.patch(wire.transport, "negotiatedProtocol", chosen)
+            wire.transport.protocol.handshakeCompleted()
+            wire.send(get("/health"))
+            self.assertEqual(readResponse(wire.take()).status, 200)

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from comet.bus.keys import KeyMemory
 from comet.bus.listeners import Listeners
-from comet.channels import isPattern, matches
+from comet.channels import PatternTable, isPattern
 from comet.interfaces import IBusListener, IMessageBus
 from comet.log import ChannelLog, Retention
 from comet.messages import (
@@ -213,7 +213,7 @@ class MemoryBus:
         if record is None:
             record = _Record(self, channel, self._retention(channel), self._floor)
             self._records[channel] = record
-            self._size += CHANNEL_OVERHEAD + len(channel)
+            self._size += CHANNEL_OVERHEAD + len(channel.encode())
         else:
             self._records.move_to_end(channel)
         return record
@@ -270,7 +270,7 @@ class MemoryBus:
         """
         self._wheel.clear(record)
         self._floor = max(self._floor, record.head)
-        self._size -= record.size + CHANNEL_OVERHEAD + len(record.channel)
+        self._size -= record.size + CHANNEL_OVERHEAD + len(record.channel.encode())
         del self._records[record.channel]
 
     def _setTimer(self, record: _Record) -> None:
@@ -309,20 +309,21 @@ class MemoryBus:
         The records of these names with news after a position, each once, and
         which of the names reach it.
         """
-        patterns = []
+        patterns: PatternTable[str] = PatternTable()
         found: dict[str, list[str]] = {}
         for name in names:
             if isPattern(name):
-                patterns.append(name)
+                patterns.add(name, name)
             elif name in self._records:
                 found[name] = [name]
-        if patterns:
+        if len(patterns):
             # Only channels with a message after the position can matter, and
-            # the records are in the order of their newest messages.
+            # the records are in the order of their newest messages.  They are
+            # walked once, however many patterns there are.
             for channel in reversed(self._records):
                 if self._records[channel].head <= after:
                     break
-                reaching = [pattern for pattern in patterns if matches(pattern, channel)]
+                reaching = patterns.matching(channel)
                 if reaching:
                     found[channel] = found.get(channel, []) + reaching
         now = self._wallClock()
@@ -333,13 +334,6 @@ class MemoryBus:
                 self._expire(record, now)
                 reached.append((record, reaching))
         return reached
-
-    def _beforeOldest(self, reached: _Reached) -> int:
-        """
-        One before the oldest message that is held in some records.
-        """
-        held = [record.beforeOldest() for record, _ in reached if len(record)]
-        return min(held, default=self.head.position)
 
     def _floors(self, names: Iterable[str], after: int, reached: _Reached) -> dict[str, int]:
         """
@@ -363,26 +357,48 @@ class MemoryBus:
         """
         See L{IMessageBus.locate}.
         """
-        places = {name: self._locate(name, beginning) for name, beginning in names.items()}
+        positions = {name: self._known(beginning) for name, beginning in names.items()}
+        sought = [name for name, beginning in names.items() if not isinstance(beginning, Now)]
+        after = min((positions[name] for name in sought), default=0)
+        reached = self._reached(sought, after)
+        floors = self._floors(sought, after, reached)
+        byName: dict[str, list[_Record]] = {name: [] for name in sought}
+        for record, reaching in reached:
+            for name in reaching:
+                byName[name].append(record)
+        # By how many are wanted of each: shared by all names that want so many.
+        starts: dict[int, dict[str, int]] = {}
+        places = {}
+        for name, beginning in names.items():
+            records, floor = byName.get(name, []), floors.get(name, 0)
+            if isinstance(beginning, Now):
+                places[name] = Place(self.head.position)
+            elif isinstance(beginning, At) and self._isKnown(beginning.cursor):
+                position = positions[name]
+                places[name] = Place(position, floor, isGap=floor > position)
+            elif isinstance(beginning, Last):
+                table = starts.setdefault(beginning.count, {})
+                places[name] = self._placeOfLast(beginning.count, records, floor, table)
+            else:
+                isGap = isinstance(beginning, (At, Unreadable))
+                places[name] = Place(_beforeOldest(records, self.head), floor, isGap, True)
         return succeed(Location(self.head, places))
 
-    def _locate(self, name: str, beginning: Beginning) -> Place:
-        if isinstance(beginning, Now):
-            return Place(self.head.position)
+    def _known(self, beginning: Beginning) -> int:
+        """
+        The position of a beginning that is known, else 0.
+        """
         if isinstance(beginning, At) and self._isKnown(beginning.cursor):
-            position = beginning.cursor.position
-            reached = self._reached([name], position)
-            floor = self._floors([name], position, reached).get(name, 0)
-            return Place(position, floor, isGap=floor > position)
-        reached = self._reached([name], 0)
-        floor = self._floors([name], 0, reached).get(name, 0)
-        if isinstance(beginning, Last):
-            held = [record for record, _ in reached if len(record)]
-            starts = {record.channel: record.beforeLast(beginning.count) for record in held}
-            start = min(starts.values(), default=self.head.position)
-            return Place(start, floor, isRelative=True, skips=starts)
-        isGap = isinstance(beginning, (At, Unreadable))
-        return Place(self._beforeOldest(reached), floor, isGap, isRelative=True)
+            return beginning.cursor.position
+        return 0
+
+    def _placeOfLast(
+        self, count: int, records: Sequence[_Record], floor: int, starts: dict[str, int]
+    ) -> Place:
+        held = {record.channel: record.beforeLast(count) for record in records if len(record)}
+        starts.update(held)
+        start = min(held.values(), default=self.head.position)
+        return Place(start, floor, isRelative=True, skips=starts)
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
@@ -395,7 +411,8 @@ class MemoryBus:
             gaps = self._floors(names, after.position, reached)
         else:
             reached = self._reached(names, 0)
-            after = Cursor(self.head.epoch, self._beforeOldest(reached))
+            oldest = _beforeOldest([record for record, _ in reached], self.head)
+            after = Cursor(self.head.epoch, oldest)
             gaps = {**dict.fromkeys(names, 0), **self._floors(names, 0, reached)}
         end = self.head.position if upTo is None else min(upTo, self.head.position)
         messages: list[Message] = []
@@ -425,6 +442,14 @@ class MemoryBus:
         See L{IMessageBus.unlisten}.
         """
         self._listeners.remove(listener, names)
+
+
+def _beforeOldest(records: Iterable[_Record], head: Cursor) -> int:
+    """
+    One before the oldest message that is held in some records.
+    """
+    held = (record.beforeOldest() for record in records if len(record))
+    return min(held, default=head.position)
 
 
 def _idleAt(record: _Record) -> float:

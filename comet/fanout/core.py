@@ -5,10 +5,11 @@ at the turn's end.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import Deferred, FirstError, fail, gatherResults, succeed
+from twisted.internet.defer import Deferred, FirstError, fail, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 # How many groups without a reader are kept at most.
 MOST_EMPTY: Final = 1000
+
+# How many characters the names of all these have at most.
+MOST_EMPTY_NAMES: Final = 64 * 1024
 
 # How much a reader that catches up is given at once: about as much as Twisted
 # sends at once.
@@ -70,11 +74,12 @@ class Fanout:
         self._clock = clock
         self._groups: dict[tuple[object, ...], Group] = {}
         self._empty: dict[Group, None] = {}
+        self._emptyNames = 0
         self._routes: PatternTable[dict[Group, None]] = PatternTable()
         self._pending: list[Message] = []
         self._head: Cursor | None = None
         self._unsettled = False
-        self._due: list[Reader] = []
+        self._due: deque[Reader] = deque()
         self._waiting: list[Deferred[None]] = []
         self._left: list[Deferred[None]] = []
         self._listening: dict[str, _Listening] = {}
@@ -110,6 +115,8 @@ class Fanout:
         # What was heard and not given is read from the log instead.
         self._pending.clear()
         self._head = None
+        # What is under way may have been read before what was missed.
+        self._reads.clear()
         self._unsettled = True
         self._tickSoon()
 
@@ -152,11 +159,14 @@ class Fanout:
             newest = pending[-1].cursor
             if head is None or head.epoch != newest.epoch or head.position < newest.position:
                 head = newest
+        if head is not None and head.epoch == self.cursor.epoch:
+            head = max(head, self.cursor)
         if head is not None:
             if head.epoch != self.cursor.epoch:
                 self.cursor = Cursor(head.epoch, 0)
-            for group, messages in self._route(pending):
-                group.flush(messages, head)
+            prepared: dict[tuple[object, ...], Any] = {}
+            for group, messages in self._route(pending).items():
+                group.flush(messages, head, prepared)
             self.cursor = head
         # First the readers are written to, then the publishers are answered.
         for answer in waiting:
@@ -174,8 +184,8 @@ class Fanout:
         """
         Let some of those go on that have more to read.
         """
-        due, self._due = self._due[:MOST_DUE], self._due[MOST_DUE:]
-        for reader in due:
+        for _ in range(min(len(self._due), MOST_DUE)):
+            reader = self._due.popleft()
             try:
                 reader.pump()
             except Exception:
@@ -184,19 +194,25 @@ class Fanout:
         if self._due:
             self._tickSoon()
 
-    def _route(self, messages: Sequence[Message]) -> Iterator[tuple[Group, list[Message]]]:
+    def _route(self, messages: Sequence[Message]) -> dict[Group, list[Message]]:
         """
         Which groups get which of these messages.
         """
         touched: dict[Group, list[Message]] = {}
         for message in messages:
+            # Shared by all groups that are given nothing else.
+            alone = [message]
             for groups in self._routes.matching(message.channel):
                 for group in groups:
-                    given = touched.setdefault(group, [])
+                    given = touched.setdefault(group, alone)
                     # Two of its names may reach the same message.
-                    if not given or given[-1] is not message:
+                    if given[-1] is message:
+                        continue
+                    if len(given) == 1:
+                        touched[group] = [*given, message]
+                    else:
                         given.append(message)
-        yield from touched.items()
+        return touched
 
     # -- What is asked
 
@@ -204,7 +220,7 @@ class Fanout:
         """
         See L{IMessageBus.locate}.
         """
-        return self._bus.locate(beginnings)
+        return maybeDeferred(self._bus.locate, beginnings)
 
     def read(
         self, wanted: Wanted, limit: int = READ_MESSAGES, maxBytes: int = READ_BYTES
@@ -216,7 +232,9 @@ class Fanout:
         key = (wanted.names, wanted.after, wanted.upTo, limit, maxBytes)
         sharing = self._reads.get(key)
         if sharing is None:
-            asked = self._bus.read(wanted.names, wanted.after, limit, maxBytes, wanted.upTo)
+            asked = maybeDeferred(
+                self._bus.read, wanted.names, wanted.after, limit, maxBytes, wanted.upTo
+            )
             if asked.called:
                 # Nobody can come to share it.
                 return asked
@@ -289,7 +307,8 @@ class Fanout:
         if new:
             listening = _Listening()
             self._listening.update(dict.fromkeys(new, listening))
-            self._bus.listen(self, new).addBoth(self._heard, new, listening)
+            asked = maybeDeferred(self._bus.listen, self, new)
+            asked.addBoth(self._heard, new, listening)
 
     def _heard(self, result: Failure | None, names: list[str], listening: _Listening) -> None:
         listening.isEffective = True
@@ -329,7 +348,7 @@ class Fanout:
         A reader becomes a member of a group.
         """
         group.members += 1
-        self._empty.pop(group, None)
+        self._isNotEmpty(group)
         self.wheel.clear(group)
 
     def leave(self, reader: Reader, group: Group) -> None:
@@ -340,9 +359,15 @@ class Fanout:
         group.members -= 1
         if not group.members:
             self._empty[group] = None
+            self._emptyNames += group.size
             self.wheel.set(group, LINGER)
-            if len(self._empty) > MOST_EMPTY:
+            while len(self._empty) > MOST_EMPTY or self._emptyNames > MOST_EMPTY_NAMES:
                 self.retire(next(iter(self._empty)))
+
+    def _isNotEmpty(self, group: Group) -> None:
+        if group in self._empty:
+            del self._empty[group]
+            self._emptyNames -= group.size
 
     def isRead(self, channel: str) -> bool:
         """
@@ -352,10 +377,10 @@ class Fanout:
 
     def retire(self, group: Group) -> None:
         """
-        Forget a group without members.
+        Forget a group: it has no members, or cannot be heard.
         """
         self.wheel.clear(group)
-        self._empty.pop(group, None)
+        self._isNotEmpty(group)
         if self._groups.get(group.key) is group:
             del self._groups[group.key]
             unheard = []

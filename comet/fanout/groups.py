@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # the same client comes at once.
 LINGER = 10.0
 
+# Stands for what could not be prepared.
+_FAILED = object()
+
 
 class Group:
     """
@@ -68,7 +71,7 @@ class Group:
         # Live readers that may have read ahead of it: each has its own.
         self._fresh: dict[Reader, None] = {}
         # While the group is given something: who was not given it yet.
-        self._rest: list[Reader] = []
+        self._rest: dict[Reader, None] = {}
 
     def __len__(self) -> int:
         """
@@ -82,6 +85,13 @@ class Group:
         The readers that are live.
         """
         return [*self._live, *self._fresh]
+
+    @property
+    def size(self) -> int:
+        """
+        How many characters its names have.
+        """
+        return sum(map(len, self.names))
 
     def join(self, reader: Reader) -> None:
         """
@@ -114,19 +124,24 @@ class Group:
             return self.flushed
         return self._fanout.cursor
 
-    def flush(self, messages: Sequence[Message], head: Cursor) -> None:
+    def flush(
+        self, messages: Sequence[Message], head: Cursor, prepared: dict[tuple[Any, ...], Any]
+    ) -> None:
         """
         Give every live reader what it has not read of these messages.
 
         @param messages: At least one, in the order of positions, all of this
-            group's names, and all there are up to C{head}.
+            group's names, and all there are up to C{head}.  Groups that are
+            given the same messages may be given the same list.
+
+        @param prepared: What was prepared in this turn, for groups of the same
+            kind and shape that are given the same list.
         """
         first, last = messages[0].position, messages[-1].position
         live, fresh = list(self._live), list(self._fresh)
-        self._rest = live
+        self._rest = dict.fromkeys(live)
         self.flushed = messages[-1].cursor
         self.wroteAt = self._fanout.seconds()
-        prepared = None
         for reader in fresh:
             if reader not in self._fresh or reader.progress.cursor.epoch != head.epoch:
                 # It has left; or has read of a new epoch before that was heard of.
@@ -134,6 +149,7 @@ class Group:
             stands = reader.progress.cursor.position
             if stands < first:
                 live.append(reader)
+                self._rest[reader] = None
             elif stands < last:
                 tail = [message for message in messages if message.position > stands]
                 self._give(reader, self._prepare(reader, tail, head))
@@ -141,25 +157,24 @@ class Group:
             if reader in self._fresh and reader.progress.cursor.position <= head.position:
                 del self._fresh[reader]
                 self._live[reader] = None
-        live.reverse()
-        while live:
-            reader = live[-1]
+        key = (*self.key[:2], id(messages))
+        for reader in live:
             # What was written to the others may have made this one leave.
             if reader in self._live:
-                if prepared is None:
-                    prepared = self._prepare(reader, messages, head)
-                self._give(reader, prepared)
-            live.pop()
+                if key not in prepared:
+                    prepared[key] = self._prepare(reader, messages, head)
+                self._give(reader, prepared[key])
+            del self._rest[reader]
 
     def _prepare(self, reader: Reader, messages: Sequence[Message], head: Cursor) -> Any:
         try:
             return reader.prepare(messages, head)
         except Exception:
             self._log.failure("preparing messages for {reader} failed", reader=reader)
-            return None
+            return _FAILED
 
     def _give(self, reader: Reader, prepared: Any) -> None:
-        if prepared is None:
+        if prepared is _FAILED:
             reader.failed()
             return
         try:

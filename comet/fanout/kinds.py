@@ -5,8 +5,8 @@ is answered once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Generic, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
@@ -17,7 +17,7 @@ from comet.fanout.life import Input, State
 from comet.fanout.readers import Reader
 from comet.framing import Shape
 from comet.interfaces import ISink, ISinkOwner
-from comet.messages import Close, Cursor, Message
+from comet.messages import Beginning, Close, Cursor, Message
 from comet.places import Reading
 from comet.progress import Step, Wanted
 
@@ -204,12 +204,13 @@ class StreamReader(Reader):
         """
         See L{Reader.sayClose}.
         """
+        # Whatever happens now, the connection is closed in the end.
+        self._isLeaving()
         words = self.shape.frame([self.shape.close(self.standing, close, self._resume)])
         opening, self._opening = self._opening, None
         if opening is not None:
             words = opening + self.shape.prelude + words
         self.sink.write(words + self.shape.coda)
-        self._isLeaving()
         self.finish(close)
 
     def finish(self, close: Close) -> None:
@@ -317,7 +318,7 @@ class PollReader(Reader, Generic[R]):
     Is answered once: with what there is, or what comes within its time.
     """
 
-    __slots__ = ("_bytes", "_gap", "_messages", "_until", "_waiter", "shape")
+    __slots__ = ("_bytes", "_gap", "_messages", "_wait", "_waiter", "shape")
 
     shape: PollShape[R]
 
@@ -328,10 +329,17 @@ class PollReader(Reader, Generic[R]):
         super().__init__(fanout)
         self.shape = shape
         self._waiter = waiter
-        self._until = fanout.seconds() + wait
+        self._wait = wait
         self._gap: tuple[str, ...] = ()
         self._messages: list[tuple[Message, bool]] = []
         self._bytes = 0
+
+    @property
+    def isPassing(self) -> bool:
+        """
+        See L{Reader.isPassing}.
+        """
+        return self._wait <= 0
 
     @property
     def standing(self) -> Cursor:
@@ -369,29 +377,39 @@ class PollReader(Reader, Generic[R]):
             self._answer(more=step.more)
         return True
 
+    def open(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
+        """
+        See L{Reader.open}.
+        """
+        opened = super().open(beginnings)
+        if self.state is not State.CLOSED and self._wait > 0:
+            # Also if the bus does not answer.
+            self.fanout.wheel.set(self, self._wait)
+        return opened
+
     def caughtUp(self) -> None:
         """
         See L{Reader.caughtUp}.
         """
-        left = self._until - self.fanout.seconds()
-        if left <= 0:
+        if self._wait <= 0:
             self.timedOut()
-        else:
-            self.fanout.wheel.set(self, left)
 
     def timedOut(self) -> None:
         """
         It has waited for long enough.
         """
+        if self._messages or self._gap:
+            self._answer(more=True)
+            return
         cursor = self.standing
         self.ended()
         self._waiter.pollEmpty(cursor)
 
     def hurry(self) -> None:
         """
-        Answer now, if it only waits.
+        Answer now, whatever there is.
         """
-        if self.state is State.LIVE:
+        if self.state is not State.CLOSED:
             self.timedOut()
 
     def _answer(self, more: bool = False, close: Close | None = None) -> None:

@@ -20,10 +20,10 @@ from comet.progress import Step
 
 # Somebody who says where to begin: a text as on the wire, a cursor, or one of
 # them for each name.
-Place: TypeAlias = str | Cursor | Mapping[str, str | Cursor] | None
+Where: TypeAlias = str | Cursor | Mapping[str, str | Cursor] | None
 
 
-def readBeginnings(names: str | Sequence[str], since: Place) -> dict[str, Beginning]:
+def readBeginnings(names: str | Sequence[str], since: Where) -> dict[str, Beginning]:
     """
     Where each of some names begins.  A name that a mapping leaves out begins
     with what comes from now on.
@@ -204,7 +204,7 @@ class Subscription:
         """
         return self._reader.standing
 
-    def add(self, names: str | Sequence[str], since: Place = None) -> Deferred[None]:
+    def add(self, names: str | Sequence[str], since: Where = None) -> Deferred[None]:
         """
         Read more channels and patterns.  What they missed is replayed, unless
         another name has brought it; names that are read already change nothing.

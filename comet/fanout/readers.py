@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -38,7 +38,16 @@ class Reader:
 
     _log = Logger()
 
-    __slots__ = ("_group", "_isPumping", "_pumpAgain", "fanout", "moment", "progress", "state")
+    __slots__ = (
+        "_group",
+        "_isPumping",
+        "_pumpAgain",
+        "_waiting",
+        "fanout",
+        "moment",
+        "progress",
+        "state",
+    )
 
     def __init__(self, fanout: Fanout) -> None:
         self.fanout = fanout
@@ -48,6 +57,7 @@ class Reader:
         self._group: Group | None = None
         self._isPumping = False
         self._pumpAgain = False
+        self._waiting: list[Deferred[None]] | None = None
 
     # -- What a kind says
 
@@ -58,6 +68,13 @@ class Reader:
         prepared for others of its kind; hashable.
         """
         raise NotImplementedError
+
+    @property
+    def isPassing(self) -> bool:
+        """
+        Whether it only reads what there is, and never waits for what comes.
+        """
+        return False
 
     def prepare(self, messages: Sequence[Message], head: Cursor) -> Any:
         """
@@ -146,9 +163,28 @@ class Reader:
         self.given(Input.LOCATED)
         self.begun(gap)
         self.pump()
+        self._tellOpen()
+
+    def whenOpen(self) -> Deferred[None]:
+        """
+        @return: Fires when it is known where the reader begins, or it is
+            closed.
+        """
+        if self.state is not State.OPENING:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._waiting = [*(self._waiting or ()), waiting]
+        return waiting
+
+    def _tellOpen(self) -> None:
+        waiting, self._waiting = self._waiting, None
+        for each in waiting or ():
+            each.callback(None)
 
     def _addNames(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
         new = {n: b for n, b in beginnings.items() if n not in self.progress.names}
+        if self.isPassing:
+            return self._locate(new).addCallback(self._located, None)
         names = (*self.progress.names, *new)
         group = self.fanout.group(type(self), self.shape, names)
         # Held while it is waited for, so that it is not retired.
@@ -169,9 +205,10 @@ class Reader:
         # The log has begun a new life since, where these places mean nothing.
         return self._locate(names)
 
-    def _located(self, location: Location, group: Group) -> tuple[str, ...]:
+    def _located(self, location: Location, group: Group | None) -> tuple[str, ...]:
         if self.state is State.CLOSED:
-            self.fanout.leave(self, group)
+            if group is not None:
+                self.fanout.leave(self, group)
             return ()
         self._stand()
         gap = self.progress.add(location)
@@ -283,7 +320,12 @@ class Reader:
         if self.state is State.READING:
             step = self.progress.accept(wanted, reading)
             # What is read meanwhile would be told before the rest of this.
-            goOn, more = self.tell(step), step.more
+            try:
+                goOn, more = self.tell(step), step.more
+            except Exception:
+                # Rather repeat than lose.
+                self.progress.cursor = step.lowest
+                raise
         self._isPumping = False
         again, self._pumpAgain = self._pumpAgain, False
         # Telling may have changed everything.
@@ -340,6 +382,7 @@ class Reader:
             self.fanout.wheel.clear(self)
             self.fanout.readers.pop(self, None)
             self._changeGroup(None)
+            self._tellOpen()
 
     def close(self, close: Close) -> None:
         """
@@ -349,7 +392,11 @@ class Reader:
             # The reason says where it stands.
             self._stand()
             self.ended()
-            self.sayClose(close)
+            try:
+                self.sayClose(close)
+            except Exception:
+                # Whatever is wrong with this one must not reach the others.
+                self._log.failure("{reader} could not be told", reader=self)
 
     def failed(self, failure: Failure | None = None) -> None:
         """

@@ -74,7 +74,7 @@ class EndlessResource(HubResource):
         headers = (*self.headers(exchange), *ENDLESS)
 
         def makeReader() -> StreamReader:
-            traffic = self.hub.ledger.opened(self.transport)
+            traffic = self.hub.ledger.of(self.transport)
             exchange.countIn(traffic)
             if not take:
                 sink = RequestSink(exchange, headers, traffic)
@@ -107,6 +107,7 @@ class RequestSink:
         self._request = request = exchange.request
         self._channel: Any = request.channel
         self._traffic = Traffic() if traffic is None else traffic
+        self._traffic.open += 1
         self._owner: ISinkOwner | None = None
         self._isBehind = False
         self._isOver = False
@@ -185,7 +186,7 @@ class RequestSink:
     def _lost(self, result: Failure | Any = None) -> None:
         self._isOver = True
         self._channel = None
-        self._traffic.close()
+        self._traffic.open -= 1
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.sinkLost()

@@ -37,6 +37,7 @@ from comet.requests import Ask, Head, checkHeaderValues, readAsk
 from comet.traffic import Traffic
 from comet.transports.sinks import sendNow
 from comet.transports.takeover import isTakeable
+from comet.wheel import NOT_SET, Wheel
 
 T = TypeVar("T")
 
@@ -54,6 +55,9 @@ _FRAMING: Final = frozenset(
         b"set-cookie",
     }
 )
+
+# For how many seconds a client may leave an answer unread.
+UNREAD: Final = 60.0
 
 # What requests count for that belong to no transport.
 OTHER: Final = "other"
@@ -246,6 +250,7 @@ class Exchange:
         most = self.hub.settings.limits.maxBatchBytes
         content: Any = self.request.content
         if getattr(self.request, "isTooLarge", False) or content.seek(0, SEEK_END) > most:
+            most = getattr(self.request, "most", most)
             raise TooLarge(f"the body has more than {most} bytes, which is all that is taken")
         content.seek(0)
         body: bytes = content.read()
@@ -286,6 +291,8 @@ class Exchange:
         request = self.request
         if request.method == b"HEAD":
             response, bodyBytes = response[: len(response) - bodyBytes], 0
+            # RFC 9110 8.6: it would be the length of what GET is answered.
+            response = response.replace(b"\r\nContent-Length: 0\r\n", b"\r\n", 1)
         self.countOut(len(response) - bodyBytes, bodyBytes)
         # Twisted is to believe that it has written the response itself.
         request.startedWriting = 1
@@ -293,7 +300,7 @@ class Exchange:
         request.sentLength = bodyBytes
         rest = sendNow(request.channel.transport, response)
         if rest:
-            _Rest(request).write(rest)
+            _Rest(request, self.hub.fanout.wheel).write(rest)
         else:
             request.finish()
 
@@ -308,7 +315,12 @@ class Exchange:
         Answer when something is done.
         """
         asked.addCallback(makeAnswer).addCallbacks(self.respond, self.failed)
-        asked.addErrback(lambda failure: _log.failure("an answer failed", failure=failure))
+        asked.addErrback(self._brokenOff)
+
+    def _brokenOff(self, failure: Failure) -> None:
+        _log.failure("an answer failed", failure=failure)
+        if not self.isGone:
+            self.request.loseConnection()
 
     def failed(self, failure: Failure) -> None:
         """
@@ -329,9 +341,17 @@ class _Rest:
     that asks and does not read would fill the memory with answers.
     """
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, wheel: Wheel) -> None:
         self._request = request
+        self._wheel = wheel
         self._isPaused = False
+        self.moment = NOT_SET
+
+    def timedOut(self) -> None:
+        """
+        The client takes nothing.  Twisted has no time-out while it answers.
+        """
+        self._request.loseConnection()
 
     def write(self, rest: bytes) -> None:
         """
@@ -340,7 +360,9 @@ class _Rest:
         transport: Any = self._request.channel.transport
         self._request.registerProducer(self, True)
         transport.write(rest)
-        if not self._isPaused:
+        if self._isPaused:
+            self._wheel.set(self, UNREAD)
+        else:
             self._finish()
 
     def pauseProducing(self) -> None:
@@ -359,8 +381,10 @@ class _Rest:
         """
         The client left, as the request will say.
         """
+        self._wheel.clear(self)
 
     def _finish(self) -> None:
+        self._wheel.clear(self)
         self._request.unregisterProducer()
         self._request.finish()
 

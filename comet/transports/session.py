@@ -5,7 +5,8 @@ the messages.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.logger import Logger
@@ -28,6 +29,8 @@ from comet.fanout.kinds import StreamReader
 from comet.fanout.life import State
 from comet.framing.envelope import EnvelopeShape
 from comet.hub import Hub
+
+C = TypeVar("C")
 
 # How many commands of one client are carried out at the same time, before no
 # more is read from it.
@@ -90,9 +93,9 @@ class Session:
         elif isinstance(command, Publish):
             done = self._publish(command)
         elif isinstance(command, Subscribe):
-            done = self._names.run(self._subscribe, command)
+            done = self._names.run(self._whenOpen, self._subscribe, command)
         else:
-            done = self._names.run(self._unsubscribe, command)
+            done = self._names.run(self._whenOpen, self._unsubscribe, command)
         done.addErrback(self._failed, command.id)
         done.addBoth(self._isDone)
         self._throttle()
@@ -164,6 +167,12 @@ class Session:
         return stored.addCallback(
             lambda answers: self._answer(command.id, {"cursor": str(answers[0].cursor)})
         )
+
+    def _whenOpen(self, carryOut: Callable[[C], Any], command: C) -> Deferred[Any]:
+        """
+        Carry out a command once it is known what the reader reads.
+        """
+        return self._reader.whenOpen().addCallback(lambda _: carryOut(command))
 
     def _subscribe(self, command: Subscribe) -> Deferred[None]:
         reader = self._reader

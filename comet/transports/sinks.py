@@ -94,6 +94,7 @@ class _Sink:
     def __init__(self, transport: Any, traffic: Traffic | None = None) -> None:
         self.transport = transport
         self.traffic = Traffic() if traffic is None else traffic
+        self.traffic.open += 1
         self._owner: ISinkOwner | None = None
         self._isBehind = False
 
@@ -121,7 +122,7 @@ class _Sink:
         """
         The protocol on the transport says that the connection is lost.
         """
-        self.traffic.close()
+        self.traffic.open -= 1
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.sinkLost()
@@ -148,13 +149,12 @@ class DirectSink(_Sink):
         See L{ISink.write}.
         """
         transport = self.transport
-        self.traffic.dataOut += len(data)
-        sent = 0
-        if not (transport.dataBuffer or transport._tempDataBuffer):
-            sent = _send(transport, data)
-            if sent == len(data):
-                return True
-        return self._keep(data[sent:])
+        size = len(data)
+        self.traffic.dataOut += size
+        if transport.dataBuffer or transport._tempDataBuffer:
+            return self._keep(data)
+        sent = _send(transport, data)
+        return True if sent == size else self._keep(data[sent:])
 
     def _keep(self, data: bytes) -> bool:
         self.transport.write(data)

@@ -58,6 +58,9 @@ def takeOver(request: Request, protocol: IProtocol) -> None:
     transport = channel.transport
     channel.setTimeout(None)
     tune(transport)
+    # Twisted does it when a request is finished, which this one never will be.
+    if channel.factory is not None:
+        channel.factory.log(request)
     # The channel left itself there to be told when the buffer is full.
     transport.unregisterProducer()
     # It may have stopped reading.

@@ -5,14 +5,15 @@ line.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, ITransport
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.clients import ANONYMOUS
+from comet.clients import ANONYMOUS, Client
 from comet.errors import CometError, TooLarge
 from comet.fanout.kinds import LAST_WORDS, StreamReader
 from comet.framing.policy import REQUEST
@@ -20,23 +21,14 @@ from comet.framing.tcp import Line, LineDecoder, LineShape, Overlong
 from comet.hub import Hub
 from comet.interfaces import ISinkOwner
 from comet.messages import Close, Since
-from comet.publishing import Limits
-from comet.traffic import Traffic
 from comet.transports.policy import policyFor
 from comet.transports.session import Session
 from comet.transports.sinks import BufferedSink, DirectSink, makeSink, tune
+from comet.transports.sips import Sips
 from comet.wheel import NOT_SET
 
 # For how many seconds a client may be silent before its first line.
 FIRST_LINE: Final = 60.0
-
-
-def mostBytes(limits: Limits) -> int:
-    """
-    How many bytes a command may have: a message of which each byte is escaped,
-    and something for the rest of it.
-    """
-    return 6 * limits.maxMessage + 4096
 
 
 @implementer(ISinkOwner)
@@ -50,21 +42,27 @@ class CometProtocol(Protocol):
 
     # Whatever the endpoint makes: more than the interface of a transport says.
     transport: Any
+    _sips: Sips
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, identify: Callable[[Any], Client]) -> None:
+        """
+        @param identify: Tells who a transport is from, as
+            L{CometFactory.client} does.
+        """
         self.hub = hub
+        self._identify = identify
         self.moment = NOT_SET
-        self._decoder = LineDecoder(mostBytes(hub.settings.limits))
+        self._decoder = LineDecoder(hub.settings.limits.maxCommandBytes)
         self._sink: DirectSink | BufferedSink | None = None
         self._session: Session | None = None
-        self._traffic = Traffic()
+        self._traffic = hub.ledger.of("tcp")
 
     def connectionMade(self) -> None:
         """
         A client came.
         """
-        self._traffic = self.hub.ledger.opened("tcp")
         self._traffic.requests += 1
+        self._sips = Sips(self.hub.clock, self.transport, self._taken)
         tune(self.transport)
         self.hub.fanout.wheel.set(self, FIRST_LINE)
 
@@ -80,6 +78,12 @@ class CometProtocol(Protocol):
         The client said something.
         """
         self._traffic.dataIn += len(data)
+        self._sips.received(data)
+
+    def _taken(self, data: bytes) -> None:
+        """
+        Deal with some of what the client said.
+        """
         for line in self._decoder.feed(data):
             if self._sink is None:
                 self._begin(line)
@@ -87,7 +91,7 @@ class CometProtocol(Protocol):
             if session is None:
                 return
             if isinstance(line, Overlong):
-                most = mostBytes(self.hub.settings.limits)
+                most = self.hub.settings.limits.maxCommandBytes
                 session.refuse(None, TooLarge(f"a line has at most {most} bytes"))
             else:
                 session.received(line)
@@ -108,7 +112,8 @@ class CometProtocol(Protocol):
             return StreamReader(self.hub.fanout, shape, sink, None, self)
 
         try:
-            reader = self.hub.openStream(ANONYMOUS, (), Since(), makeReader)
+            client = self._identify(self.transport)
+            reader = self.hub.openStream(client, (), Since(), makeReader)
         except CometError as error:
             close = Close(
                 "draining" if self.hub.isDraining else error.code, error.detail, error.retryAfter
@@ -117,7 +122,7 @@ class CometProtocol(Protocol):
             sink.finish()
             self.hub.fanout.wheel.set(self, LAST_WORDS)
         else:
-            self._session = Session(self.hub, ANONYMOUS, reader, shape, self.transport)
+            self._session = Session(self.hub, client, reader, shape, self._sips)
 
     def _answerPolicy(self, sink: DirectSink | BufferedSink) -> None:
         """
@@ -146,7 +151,7 @@ class CometProtocol(Protocol):
         The client left.
         """
         self.hub.fanout.wheel.clear(self)
-        self._traffic.close()
+        self._sips.stop()
         if self._sink is not None:
             self._sink.connectionLost()
 
@@ -161,10 +166,19 @@ class CometFactory(ServerFactory):
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
 
+    def client(self, transport: ITransport) -> Client:
+        """
+        Who a connection is from.  Override it to tell by its address, or by
+        the certificate that it came with.
+
+        @raise CometError: If that is nobody.
+        """
+        return ANONYMOUS
+
     def buildProtocol(self, addr: IAddress | None) -> CometProtocol:
         """
         A client came.
         """
-        protocol = CometProtocol(self.hub)
+        protocol = CometProtocol(self.hub, self.client)
         protocol.factory = self
         return protocol

@@ -35,8 +35,8 @@ from comet.traffic import Traffic
 from comet.transports.exchange import Exchange, HubResource
 from comet.transports.session import Session
 from comet.transports.sinks import BufferedSink, DirectSink, makeSink
+from comet.transports.sips import Sips
 from comet.transports.takeover import isTakeable, takeOver
-from comet.transports.tcp import mostBytes
 
 SUBPROTOCOL: Final = "comet.v1"
 
@@ -142,6 +142,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self._sink: DirectSink | BufferedSink | None = None
         self._reader: StreamReader | None = None
         self._session: Session | None = None
+        self._sips: Sips | None = None
         self.traffic = Traffic()
 
     def onConnect(self, request: Any) -> str | None:
@@ -150,9 +151,15 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         """
         return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
 
-    def begin(self, hub: Hub, client: Client, ask: Ask, isBare: bool) -> None:
+    def shakeHands(self, request: bytes) -> None:
         """
-        The handshake is done: begin to read.
+        Answer the handshake.
+        """
+        super().dataReceived(request)
+
+    def makeReader(self, hub: Hub, client: Client, ask: Ask, isBare: bool) -> WebSocketReader:
+        """
+        The handshake is done: make who reads.
 
         @param isBare: Whether it begins without names.
         """
@@ -162,21 +169,21 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self.__dict__ = {**kept, "send_queue": (), "trafficStats": _TRAFFIC}
         self._sink = sink = makeSink(self.transport, self.traffic)
         shape = WebSocketShape(time=ask.time)
-
-        def makeReader() -> StreamReader:
-            opening = None if isBare else b""
-            self._reader = reader = WebSocketReader(hub.fanout, shape, sink, opening, self)
-            self._session = Session(hub, client, reader, shape, self.transport)
-            return reader
-
-        hub.openStream(client, ask.names, ask.since, makeReader)
+        self._sips = sips = Sips(hub.clock, self.transport, super().dataReceived)
+        opening = None if isBare else b""
+        self._reader = reader = WebSocketReader(hub.fanout, shape, sink, opening, self)
+        self._session = Session(hub, client, reader, shape, sips)
+        return reader
 
     def dataReceived(self, data: bytes) -> None:
         """
         Some bytes came.
         """
         self.traffic.dataIn += len(data)
-        super().dataReceived(data)
+        if self._sips is None:
+            super().dataReceived(data)
+        else:
+            self._sips.received(data)
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """
@@ -274,9 +281,11 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         The client left.
         """
         super().connectionLost(reason)
-        self.traffic.close()
         # They hold one another, and would wait for the garbage collector.
         self.is_closed = None
+        sips, self._sips = self._sips, None
+        if sips is not None:
+            sips.stop()
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.connectionLost()
@@ -288,7 +297,7 @@ def makeFactory(hub: Hub) -> WebSocketServerFactory:
     """
     clock: IReactorTime = hub.clock
     factory = WebSocketServerFactory(server=None, reactor=clock)
-    most = mostBytes(hub.settings.limits)
+    most = hub.settings.limits.maxCommandBytes
     factory.setProtocolOptions(
         versions=[13],
         webStatus=False,
@@ -369,17 +378,18 @@ class WebSocketResource(HubResource):
         handshake = self._handshake(exchange)
         if handshake is None:
             return
-        self.hub.check(client, ask.names)
-        self.hub.admit()
-        protocol = self._protocol()
-        protocol.factory = self._factory
-        protocol.traffic = self.hub.ledger.opened(self.transport)
-        exchange.countIn(protocol.traffic)
-        # Autobahn's is not what has come.
-        protocol.traffic.dataIn -= len(handshake)
-        takeOver(request, protocol)
-        protocol.dataReceived(handshake)
-        protocol.begin(self.hub, client, ask, self.isBare)
+
+        def makeReader() -> StreamReader:
+            protocol = self._protocol()
+            protocol.factory = self._factory
+            protocol.traffic = self.hub.ledger.of(self.transport)
+            exchange.countIn(protocol.traffic)
+            request.setResponseCode(101)
+            takeOver(request, protocol)
+            protocol.shakeHands(handshake)
+            return protocol.makeReader(self.hub, client, ask, self.isBare)
+
+        self.hub.openStream(client, ask.names, ask.since, makeReader)
 
     def _handshake(self, exchange: Exchange) -> bytes | None:
         """

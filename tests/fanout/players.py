@@ -14,7 +14,7 @@ from comet.fanout.kinds import Outcome, PollReader, StreamReader
 from comet.fanout.life import State
 from comet.fanout.objects import ObjectReader, Subscription
 from comet.hub import Hub
-from comet.messages import Beginning, Cursor, Publication, Since
+from comet.messages import At, Beginning, Cursor, Now, Publication, Since
 from comet.places import Location
 from tests.fanout.doubles import (
     ANYONE,
@@ -288,8 +288,26 @@ class Poll(Player):
         outcome = self.waiter.outcome
         assert outcome.close is None
         assert len(outcome.messages) <= self.limit
-        self._follow(outcome)
+        if self._reader.progress.names:
+            self._follow(outcome)
+        else:
+            self._checkUnbegun(outcome)
         self.history.append((outcome.cursor, {}))
+
+    def _checkUnbegun(self, outcome: Outcome) -> None:
+        """
+        Its time was over before it was known where it begins: with the cursor
+        that it is given it misses nothing.
+        """
+        assert not outcome.messages and not outcome.gap
+        for beginning in self.beginnings.values():
+            if isinstance(beginning, At) and beginning.cursor.epoch == outcome.cursor.epoch:
+                assert outcome.cursor <= beginning.cursor
+            elif not isinstance(beginning, (At, Now)):
+                assert outcome.cursor.position == 0 or outcome.cursor in self._given()
+
+    def _given(self) -> list[Cursor]:
+        return [each.cursor for each in self.beginnings.values() if isinstance(each, At)]
 
     def _follow(self, outcome: Outcome) -> None:
         tracker = self.tracker

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from comet.errors import BadChannel, BadCursor, BadRequest, Unavailable
-from comet.fanout.objects import Place, Subscription, readBeginnings
+from comet.fanout.objects import Subscription, Where, readBeginnings
 from comet.messages import At, Beginning, Close, Cursor, Earliest, Last, Now
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import MemoryReceiver
@@ -25,7 +25,7 @@ class PlaceTests(HubTestCase):
         As on the wire, as a cursor, or for each name; nothing is from now on.
         """
         cursor = Cursor("k3f9a2", 7)
-        places: tuple[tuple[Place, dict[str, Beginning]], ...] = (
+        places: tuple[tuple[Where, dict[str, Beginning]], ...] = (
             (None, {"a": Now(), "c/*": Now()}),
             ("earliest", {"a": Earliest(), "c/*": Earliest()}),
             (cursor, {"a": At(cursor), "c/*": At(cursor)}),

@@ -168,11 +168,15 @@ class HubTestCase(SynchronousTestCase):
 
     def turn(self, seconds: float = 0) -> None:
         """
-        Let time pass.
+        Let time pass, and everything happen that then is due.
         """
         self.clock.advance(seconds)
         for wire in self.wires:
             wire.settle()
+        while any(call.getTime() <= self.clock.seconds() for call in self.clock.getDelayedCalls()):
+            self.clock.advance(0)
+            for wire in self.wires:
+                wire.settle()
 
     def publish(self, channel: str, *data: Any) -> list[str]:
         """

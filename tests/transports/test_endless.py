@@ -10,19 +10,11 @@ from weakref import ref
 
 from twisted.internet.defer import Deferred
 from twisted.web.http import HTTPChannel
-from twisted.web.server import Request
-from twisted.web.test.requesthelper import DummyChannel
-from zope.interface import implementer
-from zope.interface.verify import verifyObject
 
 from comet.answers import ENDLESS
 from comet.fanout.kinds import LAST_WORDS, STALLED
-from comet.interfaces import ISink, ISinkOwner
 from comet.site import BoundedRequest
-from comet.transports.endless import RequestSink
-from comet.transports.exchange import Exchange
-from comet.transports.sse import EventSourceResource
-from tests.framing.readers import ChunkReader, EventReader, LinesReader
+from tests.framing.readers import ChunkReader, LinesReader
 from tests.transports.case import HubTestCase, get, readHead, readResponse
 from tests.transports.wire import Wire
 
@@ -308,114 +300,3 @@ class ForgottenTests(HubTestCase):
                 wire.send(get(f"/channels/news?transport={transport}") + more)
                 self.assertEqual(readHead(wire.take()).status, 200)
         self.assertEqual([each() for each in kept], [None] * 8)
-
-
-class RequestSinkTests(HubTestCase):
-    """
-    Where a request has no connection of its own, Twisted frames the answer.
-    """
-
-    def makeRequest(self) -> Request:
-        """
-        A request of somebody else's kind of channel.
-        """
-        request = Request(DummyChannel(), False, parsePOSTFormSubmission=False)
-        request.site = self.site
-        request.requestHeaders.setRawHeaders(b"Host", [b"localhost"])
-        request.requestHeaders.setRawHeaders(b"Origin", [b"https://friend.example"])
-        request.gotLength(0)
-        request.prepath = []
-        request.method, request.uri = b"GET", b"/a,b"
-        request.clientproto = b"HTTP/2"
-        return request
-
-    def written(self, request: Request) -> bytes:
-        """
-        What was written to it.
-        """
-        channel: Any = request.channel
-        written: bytes = channel.transport.written.getvalue()
-        return written
-
-    def test_reader(self) -> None:
-        """
-        It is written to, and finished, by way of the request.
-        """
-        request = self.makeRequest()
-        request.addCookie(b"a", b"b")
-        request.responseHeaders.addRawHeader(b"Link", b"<x>")
-        request.responseHeaders.addRawHeader(b"Link", b"<y>")
-        channel: Any = request.channel
-        EventSourceResource(self.hub).render(request)
-        self.publish("b", "hello")
-        response = readHead(self.written(request).replace(b"HTTP/2 ", b"HTTP/1.1 "))
-        self.assertEqual(response.header("Content-Type"), "text/event-stream")
-        self.assertEqual(response.headers["link"], ["<x>", "<y>"])
-        self.assertEqual(response.headers["set-cookie"], ["a=b"])
-        allow = response.header("Access-Control-Allow-Origin")
-        self.assertEqual(allow, "https://friend.example")
-        self.assertNotIn("transfer-encoding", response.headers)
-        self.hub.drain(1)
-        events = EventReader()
-        written = channel.transport.written.getvalue()
-        events.feed(written.partition(b"\r\n\r\n")[2])
-        self.assertEqual([event.type for event in events.events], ["b", "$close"])
-        self.assertNothingLeft()
-
-    def test_lost(self) -> None:
-        """
-        When the request ends, so does the reader.
-        """
-        request = self.makeRequest()
-        EventSourceResource(self.hub).render(request)
-        self.assertEqual(len(self.hub.fanout.readers), 1)
-        request.connectionLost(ZeroDivisionError())
-        self.assertNothingLeft()
-
-    def test_flow(self) -> None:
-        """
-        It is behind while its producer is paused, and says once that it is
-        ready; what is written after the end goes nowhere.
-        """
-        told = []
-
-        @implementer(ISinkOwner)
-        class Owner:
-            def sinkReady(self) -> None:
-                told.append("ready")
-
-            def sinkLost(self) -> None:
-                told.append("lost")
-
-        request = self.makeRequest()
-        channel: Any = request.channel
-        exchange = Exchange(self.hub, request)
-        sink = RequestSink(exchange, ())
-        verifyObject(ISink, sink)
-        sink.resumeProducing()
-        sink.attach(Owner())
-        self.assertTrue(sink.write(b"a"))
-        sink.pauseProducing()
-        self.assertFalse(sink.write(b"b"))
-        sink.resumeProducing()
-        sink.resumeProducing()
-        self.assertEqual(told, ["ready"])
-        sink.stopProducing()
-        sink.finish()
-        sink.finish()
-        sink.abort()
-        sink.write(b"c")
-        self.assertEqual(told, ["ready", "lost"])
-        self.assertTrue(channel.transport.written.getvalue().endswith(b"ab"))
-
-    def test_abort(self) -> None:
-        """
-        To abort it loses the connection of the request alone.
-        """
-        request = self.makeRequest()
-        sink = RequestSink(Exchange(self.hub, request), ())
-        lost = []
-        self.patch(request, "loseConnection", lambda: lost.append(True))
-        sink.abort()
-        sink.abort()
-        self.assertEqual(lost, [True])

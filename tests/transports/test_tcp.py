@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from comet.fanout.kinds import LAST_WORDS
-from comet.transports.tcp import FIRST_LINE, CometFactory, mostBytes
+from comet.transports.tcp import FIRST_LINE, CometFactory
 from tests.framing.readers import LinesReader
 from tests.transports.case import HubTestCase
 from tests.transports.wire import Wire
@@ -113,12 +113,14 @@ class TCPTests(HubTestCase):
         A line that is too long is answered, once, and the connection stays.
         """
         wire = self.open()
-        most = mostBytes(self.settings.limits)
+        most = self.settings.limits.maxCommandBytes
         wire.sendIn(4000, b"x" * (most + 1) + b"\n")
+        self.turn()
         (answer,) = self.read(wire)
         self.assertEqual(answer["error"]["code"], "tooLarge")
         self.assertEqual(self.say(wire, {"ping": 1}), [{"ok": {"pong": 1}}])
         wire.sendIn(4000, b"x" * most + b"\n")
+        self.turn()
         (answer,) = self.read(wire)
         self.assertEqual(answer["error"]["code"], "badMessage")
 

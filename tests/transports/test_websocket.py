@@ -309,6 +309,7 @@ class MessageTests(WebSocketTestCase):
         count = 10000
         data = b"".join(text({"id": n, "ping": 0}) for n in range(count))
         wire.sendIn(65536, data)
+        self.turn()
         ids = [f.json["id"] for f in self.read(wire)]
         self.assertEqual(ids, list(range(count)))
 

@@ -13,7 +13,6 @@ from twisted.internet.defer import Deferred
 
 from comet.fanout.kinds import LAST_WORDS
 from comet.messages import Close
-from comet.transports.tcp import mostBytes
 from comet.transports.websocket import MOST_FRAMES
 from tests.transports.frames import (
     CLOSE,
@@ -39,7 +38,7 @@ class LimitTests(WebSocketTestCase):
         """
         super().setUp()
         self.wire = self.open()
-        self.most = mostBytes(self.settings.limits)
+        self.most = self.settings.limits.maxCommandBytes
 
     def test_largest(self) -> None:
         """
@@ -194,6 +193,7 @@ class LimitTests(WebSocketTestCase):
         unread = len(self.wire.transport.coming)
         self.assertGreater(unread, 0)
         self.hub.drain(10)
+        self.turn()
         self.assertTrue(self.wire.transport.isReading)
         self.wire.transport.isStuck = False
         self.wire.send(close(1001))

@@ -41,10 +41,13 @@ class MemoryTransport:
 
     @ivar isReading: Whether the server reads.
 
+    @ivar negotiatedProtocol: What TLS has chosen.
+
     @ivar keepsAlive: Whether the system watches the connection.
     """
 
     connected = True
+    negotiatedProtocol: bytes | None = None
     disconnecting = False
     disconnected = False
     aborted = False

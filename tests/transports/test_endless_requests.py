@@ -1,0 +1,263 @@
+"""
+Tests of L{comet.transports.endless.RequestSink}: endless answers over HTTP/2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.web._http2 import H2Connection
+from twisted.web.server import Request
+from twisted.web.test.requesthelper import DummyChannel
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from comet.fanout.kinds import StreamReader
+from comet.interfaces import ISink, ISinkOwner
+from comet.resources import CometResource
+from comet.traffic import Traffic
+from comet.transports.endless import RequestSink
+from comet.transports.exchange import Exchange
+from comet.transports.sse import EventSourceResource
+from tests.edge.h2client import Http2Wire
+from tests.framing.readers import EventReader, LinesReader
+from tests.http2.case import MemoryPipe
+from tests.transports.case import HubTestCase, readHead
+from tests.transports.wire import Wire
+
+
+class RequestSinkTests(HubTestCase):
+    """
+    Where a request has no connection of its own, Twisted frames the answer.
+    """
+
+    def makeRequest(self) -> Request:
+        """
+        A request of somebody else's kind of channel.
+        """
+        request = Request(DummyChannel(), False, parsePOSTFormSubmission=False)
+        request.site = self.site
+        request.requestHeaders.setRawHeaders(b"Host", [b"localhost"])
+        request.requestHeaders.setRawHeaders(b"Origin", [b"https://friend.example"])
+        request.gotLength(0)
+        request.prepath = []
+        request.method, request.uri = b"GET", b"/a,b"
+        request.clientproto = b"HTTP/2"
+        return request
+
+    def written(self, request: Request) -> bytes:
+        """
+        What was written to it.
+        """
+        channel: Any = request.channel
+        written: bytes = channel.transport.written.getvalue()
+        return written
+
+    def test_reader(self) -> None:
+        """
+        It is written to, and finished, by way of the request.
+        """
+        request = self.makeRequest()
+        request.addCookie(b"a", b"b")
+        request.responseHeaders.addRawHeader(b"Link", b"<x>")
+        request.responseHeaders.addRawHeader(b"Link", b"<y>")
+        channel: Any = request.channel
+        EventSourceResource(self.hub).render(request)
+        self.publish("b", "hello")
+        response = readHead(self.written(request).replace(b"HTTP/2 ", b"HTTP/1.1 "))
+        self.assertEqual(response.header("Content-Type"), "text/event-stream")
+        self.assertEqual(response.headers["link"], ["<x>", "<y>"])
+        self.assertEqual(response.headers["set-cookie"], ["a=b"])
+        allow = response.header("Access-Control-Allow-Origin")
+        self.assertEqual(allow, "https://friend.example")
+        self.assertNotIn("transfer-encoding", response.headers)
+        self.hub.drain(1)
+        events = EventReader()
+        written = channel.transport.written.getvalue()
+        events.feed(written.partition(b"\r\n\r\n")[2])
+        self.assertEqual([event.type for event in events.events], ["b", "$close"])
+        self.assertNothingLeft()
+
+    def test_lost(self) -> None:
+        """
+        When the request ends, so does the reader.
+        """
+        request = self.makeRequest()
+        EventSourceResource(self.hub).render(request)
+        self.assertEqual(len(self.hub.fanout.readers), 1)
+        request.connectionLost(ZeroDivisionError())
+        self.assertNothingLeft()
+
+    def test_flow(self) -> None:
+        """
+        It is behind while its producer is paused, and says once that it is
+        ready; what is written after the end goes nowhere.
+        """
+        request = self.makeRequest()
+        channel: Any = request.channel
+        exchange = Exchange(self.hub, request)
+        sink = RequestSink(exchange, ())
+        verifyObject(ISink, sink)
+        sink.resumeProducing()
+        owner = Owner()
+        sink.attach(owner)
+        self.assertTrue(sink.write(b"a"))
+        sink.pauseProducing()
+        self.assertFalse(sink.write(b"b"))
+        sink.resumeProducing()
+        sink.resumeProducing()
+        self.assertEqual(owner.told, ["ready"])
+        sink.stopProducing()
+        sink.finish()
+        sink.finish()
+        sink.abort()
+        sink.write(b"c")
+        self.assertEqual(owner.told, ["ready", "lost"])
+        self.assertTrue(channel.transport.written.getvalue().endswith(b"ab"))
+
+    def test_abort(self) -> None:
+        """
+        To abort it gives up the channel of the request alone, and says that
+        the client is lost.
+        """
+        request = self.makeRequest()
+        sink, owner, lost = RequestSink(Exchange(self.hub, request), ()), Owner(), []
+        self.patch(request.channel, "abortConnection", lambda: lost.append(True))
+        sink.attach(owner)
+        sink.abort()
+        sink.abort()
+        self.assertEqual(lost, [True])
+        self.assertEqual(owner.told, ["lost"])
+
+    def test_gone(self) -> None:
+        """
+        Where the channel knows when all has gone out, the client counts as
+        there until then, and may be cut off.
+        """
+        for isCut in (False, True):
+            request = self.makeRequest()
+            channel: Any = request.channel
+            calls: list[Any] = []
+            channel.whenGone = calls.append
+            self.patch(channel, "abortConnection", lambda calls=calls: calls[0]())
+            sink, owner = RequestSink(Exchange(self.hub, request), ()), Owner()
+            sink.attach(owner)
+            sink.write(b"x")
+            sink.finish()
+            self.assertEqual(owner.told, [])
+            if isCut:
+                sink.abort()
+            else:
+                calls[0]()
+                sink.abort()
+            self.assertEqual(owner.told, ["lost"])
+
+    def test_traffic(self) -> None:
+        """
+        What is sent is counted, the head apart.
+        """
+        request = self.makeRequest()
+        traffic = Traffic()
+        sink = RequestSink(Exchange(self.hub, request), (), traffic)
+        sink.attach(Owner())
+        for _ in range(2):
+            sink.write(b"abc")
+        head = self.written(request).index(b"\r\n\r\n") + 4
+        self.assertEqual(traffic.dataOut, 6)
+        self.assertLess(abs(traffic.headOut - head), 10)
+
+
+@implementer(ISinkOwner)
+class Owner:
+    """
+    Notes what it is told.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def sinkReady(self) -> None:
+        """
+        Note it.
+        """
+        self.told.append("ready")
+
+    def sinkLost(self) -> None:
+        """
+        Note it.
+        """
+        self.told.append("lost")
+
+
+class TwistedTests(HubTestCase):
+    """
+    Twisted's own HTTP/2, as a site has it that is not comet's.
+    """
+
+    def open(self) -> tuple[Http2Wire, Any]:
+        """
+        Connect to a plain site.
+        """
+        connection: Any = H2Connection(reactor=self.clock)
+        connection.site = connection.factory = self.makePlainSite(CometResource(self.hub))
+        connection.requestFactory = connection.site.requestFactory
+        connection.timeOut, connection.callLater = 600, self.clock.callLater
+        wire = Wire(Made(connection))
+        wire.transport.registerProducer(connection, True)
+        self.wires.append(wire)
+        return Http2Wire(MemoryPipe(wire), "localhost"), connection
+
+    def test_twisted(self) -> None:
+        """
+        A reader is told what is published, and its end.
+        """
+        http2, _ = self.open()
+        stream = http2.send("GET", "/channels/news?transport=stream")
+        self.turns()
+        self.publish("news", "hello")
+        self.turns()
+        self.hub.drain(1)
+        self.turns()
+        lines = LinesReader()
+        lines.feed(stream.answer().body)
+        keys = [list(value)[-1] for value in lines.values]
+        self.assertEqual(keys, ["cursor", "data", "close"])
+        self.assertEqual(len(self.hub.fanout.leaving), 0)
+
+    def test_leaves(self) -> None:
+        """
+        One that resets its stream, and one that is cut off because it takes
+        nothing, is forgotten.
+        """
+        http2, connection = self.open()
+        streams = [http2.send("GET", "/channels/news?transport=stream") for _ in range(2)]
+        self.turns()
+        http2.reset(streams[0])
+        self.assertEqual(len(self.hub.fanout.readers), 1)
+        (reader,) = self.hub.fanout.readers
+        assert isinstance(reader, StreamReader)
+        reader.sink.abort()
+        self.assertEqual(len(self.hub.fanout.readers), 0)
+        self.assertEqual(connection.streams, {})
+
+    def turns(self) -> None:
+        """
+        Let Twisted send its frames, one a turn.
+        """
+        for _ in range(10):
+            self.turn()
+
+
+class Made:
+    """
+    A factory of what is there already.
+    """
+
+    def __init__(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """
+        Give it.
+        """
+        return self.protocol
