@@ -1,8 +1,9 @@
-# make run    serve on this machine, with the lab page's channels open
+# make run    serve on this machine; anyone may publish to lab/** and chat/**
 # make test   everything that must hold before a change goes in
+# make docs   the book, in docs/_build/html
 # make clean  remove what these make
 #
-# Both work in .venv, which is made anew whenever setup.cfg changes.
+# All work in .venv, which is made anew whenever setup.cfg changes.
 # PYTHON is the interpreter to make it with; TRIALFLAGS go to trial.
 
 PYTHON ?= python3
@@ -15,28 +16,36 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 .DEFAULT_GOAL := run
 .NOTPARALLEL:
 .SILENT:
-.PHONY: run test lint mypy trial packaging clean
+.PHONY: run test lint mypy trial programs docs packaging clean
 
 run: $(VENV)/run.stamp
 	echo "== twistd -n comet --demo"
 	exec $(BIN)/twistd -n comet --demo
 
-test: lint mypy trial packaging
+test: lint mypy trial docs packaging
 	echo "== all of it holds"
 
 lint: $(VENV)/test.stamp
 	echo "== ruff"
 	$(BIN)/ruff check --quiet .
-	$(BIN)/ruff format --quiet --check . || \
-		{ echo "to be formatted, with '$(BIN)/ruff format':"; $(BIN)/ruff format --check .; }
+	$(BIN)/ruff format --check .
 
 mypy: $(VENV)/test.stamp
 	echo "== mypy"
 	$(BIN)/mypy
 
-trial: $(VENV)/test.stamp
+trial: $(VENV)/test.stamp programs
 	echo "== trial"
 	$(BIN)/trial $(TRIALFLAGS) tests
+
+programs:
+	sh .ci/programs nginx:nginx-light haproxy caddy curl php:php-cli
+
+docs: $(VENV)/test.stamp
+	echo "== docs"
+	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python docs/_ext/outside.py docs/_build/outside
+	$(BIN)/pydoctor --quiet
 
 packaging: $(VENV)/test.stamp
 	echo "== packaging"
@@ -51,10 +60,11 @@ $(VENV)/run.stamp: setup.cfg
 
 $(VENV)/test.stamp: $(VENV)/run.stamp
 	echo "== installing what the tests need"
-	$(PIP) install --editable '.[test,dev]'
+	$(PIP) install --editable '.[test,dev,docs]'
 	touch $@
 
 clean:
 	rm -rf $(VENV) build dist comet_push.egg-info _trial_temp* .coverage .coverage.* htmlcov
+	rm -rf docs/_build
 	rm -rf .hypothesis .mypy_cache .ruff_cache .tox twisted/plugins/dropin.cache
 	find comet tests twisted -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,31 @@
+"""
+How the book is built: C{sphinx-build -W docs docs/_build/html}, without a
+network.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import comet
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "comet"
+author = "The comet developers"
+version = release = comet.__version__
+
+# Our own, in _ext: links to the pages of the Python API, what is drawn from
+# the table of a reader's life, and what is listed from the options.
+extensions = ["apilinks", "lifediagram", "optionlist"]
+
+exclude_patterns = ["_build", "examples", "newsfragments"]
+nitpicky = True
+highlight_language = "python"
+pygments_style = "tango"
+
+html_theme = "furo"
+html_title = f"comet {release}"
+html_copy_source = False
+html_show_sourcelink = False

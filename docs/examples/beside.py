@@ -1,0 +1,82 @@
+"""
+An application of WSGI and push on one port: C{python beside.py [ENDPOINT]}.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, request
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import react
+from twisted.internet.threads import blockingCallFromThread
+from twisted.web.resource import IResource, Resource
+from twisted.web.wsgi import WSGIResource
+
+from comet.bus.memory import MemoryBus
+from comet.hub import Hub
+from comet.resources import CometResource
+from comet.service import CometService, Listener
+from comet.site import CometSite
+
+
+def makeApplication(reactor: Any, publish: Callable[..., Any]) -> Flask:
+    """
+    The application, as it would be anywhere else; but it publishes.
+
+    @param publish: The hub's, which belongs to the reactor's thread.
+    """
+    app = Flask(__name__)
+
+    @app.get("/")
+    def index() -> str:
+        return "<script>new EventSource('/push/channels/orders')</script>"
+
+    @app.post("/orders")
+    def order() -> tuple[dict[str, str], int]:
+        # This is a thread of the pool.
+        data = {"item": request.form["item"]}
+        cursor = blockingCallFromThread(reactor, publish, "orders", data)
+        return {"cursor": str(cursor)}, 201
+
+    return app
+
+
+class Beside(Resource):
+    """
+    What is not comet's is the application's.
+    """
+
+    def __init__(self, application: IResource, push: IResource) -> None:
+        super().__init__()
+        self.application = application
+        self.putChild(b"push", push)
+
+    def getChild(self, path: bytes, request: Any) -> Any:
+        """
+        Give the path back: the application begins at the root.
+        """
+        request.postpath.insert(0, request.prepath.pop())
+        return self.application
+
+
+def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Deferred[None]:
+    """
+    Serve until the process is told to stop.
+    """
+    hub = Hub(MemoryBus(reactor), reactor)
+    wsgi = WSGIResource(reactor, reactor.getThreadPool(), makeApplication(reactor, hub.publish))
+    site = CometSite(Beside(wsgi, CometResource(hub)), 10 * 1024 * 1024)
+    service = CometService(
+        hub, [Listener(description, serverFromString(reactor, description), site)]
+    )
+    service.startService()
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    return Deferred()
+
+
+if __name__ == "__main__":
+    react(main, sys.argv[1:])

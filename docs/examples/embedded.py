@@ -1,0 +1,36 @@
+"""
+A site with push below C{/push/}, on which a clock ticks.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall, react
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from comet.bus.memory import MemoryBus
+from comet.hub import Hub
+from comet.resources import CometResource
+
+
+def main(reactor: Any, port: str = "8080") -> Deferred[Any]:
+    """
+    Serve it on a port of this machine.
+    """
+    hub = Hub(MemoryBus(reactor), reactor)
+    root = Resource()
+    root.putChild(b"push", CometResource(hub))
+    reactor.listenTCP(int(port), Site(root), interface="127.0.0.1")
+    clock = LoopingCall(lambda: hub.publish("clock", time.ctime()))
+    clock.clock = reactor
+    return clock.start(1.0)
+
+
+if __name__ == "__main__":
+    import sys
+
+    react(main, sys.argv[1:])

@@ -1,0 +1,55 @@
+"""
+A small web site whose page shows messages as they are published:
+C{python live.py [ENDPOINT]}.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import react
+from twisted.web.resource import Resource
+from twisted.web.static import File
+
+from comet.access import Access
+from comet.bus.memory import MemoryBus
+from comet.hub import Hub
+from comet.resources import CometResource
+from comet.service import CometService, Listener
+from comet.site import CometSite
+
+HERE = Path(__file__).parent
+
+
+def makeService(reactor: Any, description: str) -> CometService:
+    """
+    Put it together: the hub, the pages over it, and where they are served.
+    """
+    # For now anyone may publish to this one channel.
+    hub = Hub(MemoryBus(reactor), reactor, access=Access(openPatterns=["news"]))
+
+    root = Resource()
+    root.putChild(b"", File(str(HERE / "live.html")))
+    root.putChild(b"comet", CometResource(hub))
+
+    site = CometSite(root, hub.settings.limits.maxBatchBytes)
+    endpoint = serverFromString(reactor, description)
+    return CometService(hub, [Listener(description, endpoint, site)])
+
+
+def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Deferred[None]:
+    """
+    Serve until the process is told to stop.
+    """
+    service = makeService(reactor, description)
+    service.startService()
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    return Deferred()
+
+
+if __name__ == "__main__":
+    react(main, sys.argv[1:])

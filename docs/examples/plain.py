@@ -1,0 +1,96 @@
+"""
+A transport of one's own: what was published and nothing else, as lines of
+text.  C{python plain.py [ENDPOINT]}.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.task import react
+
+from comet.access import Access
+from comet.bus.memory import MemoryBus
+from comet.framing import Shape
+from comet.framing.envelope import rawText
+from comet.framing.ndjson import NDJSONShape
+from comet.hub import Hub
+from comet.messages import Close, Cursor, Message
+from comet.requests import Ask
+from comet.resources import CometResource
+from comet.service import CometService, Listener
+from comet.site import CometSite
+from comet.transports.endless import EndlessResource
+from comet.transports.exchange import Exchange
+
+
+@frozen
+class PlainShape(NDJSONShape):
+    """
+    The text of a message, and the end of a line.  Of the rest only what a
+    person wants to know is said, after a hash.
+    """
+
+    def message(self, message: Message, replay: bool = False) -> bytes:
+        """
+        One line of text.
+        """
+        return rawText(message).replace("\n", " ").encode() + b"\n"
+
+    def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
+        """
+        An empty line shows that the connection lives.
+        """
+        return b"\n"
+
+    def gap(self, cursor: Cursor, names: Sequence[str], resume: Cursor | None = None) -> bytes:
+        """
+        Something was lost.
+        """
+        return f"# lost: {', '.join(names)}\n".encode()
+
+    def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
+        """
+        The end.
+        """
+        return f"# {close.message}\n".encode()
+
+
+class PlainResource(EndlessResource):
+    """
+    Answers with text that never ends.
+    """
+
+    transport = "plain"
+    contentType = b"text/plain; charset=utf-8"
+
+    def shape(self, exchange: Exchange, ask: Ask, chunked: bool) -> Shape:
+        """
+        How messages look to whoever asked.
+        """
+        return PlainShape(chunked=chunked)
+
+
+def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Deferred[None]:
+    """
+    Serve until the process is told to stop.
+    """
+    hub = Hub(MemoryBus(reactor), reactor, access=Access(openPatterns=["**"]))
+    root = CometResource(hub)
+    root.putChild(b"plain", PlainResource(hub))
+    site = CometSite(root, hub.settings.limits.maxBatchBytes)
+    service = CometService(
+        hub, [Listener(description, serverFromString(reactor, description), site)]
+    )
+    service.startService()
+    reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    return Deferred()
+
+
+if __name__ == "__main__":
+    react(main, sys.argv[1:])

@@ -1,0 +1,58 @@
+"""
+Read from a program over raw TCP, and go on where it was after every break:
+C{python tail.py HOST PORT NAME...}.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+# Longer than the server's heartbeat: who hears nothing for so long is alone.
+SILENCE = 60.0
+
+
+def envelopes(host: str, port: int, names: Sequence[str], since: str) -> Iterator[dict[str, Any]]:
+    """
+    What one connection brings, the answer to the command first.
+    """
+    with socket.create_connection((host, port), SILENCE) as connection:
+        command = {"id": 1, "subscribe": list(names), "since": since}
+        connection.sendall(json.dumps(command).encode() + b"\n")
+        for line in connection.makefile("rb"):
+            envelope = json.loads(line)
+            if "error" in envelope:
+                raise SystemExit(envelope["error"]["message"])
+            yield envelope.get("ok", envelope)
+
+
+def follow(host: str, port: int, names: Sequence[str], since: str) -> Iterator[dict[str, Any]]:
+    """
+    Messages and gaps, for ever.
+    """
+    while True:
+        pause = 2.0
+        try:
+            for envelope in envelopes(host, port, names, since):
+                if "close" in envelope:
+                    retry = envelope["close"]["retry"]
+                    if retry is None:
+                        raise SystemExit(envelope["close"]["message"])
+                    pause = retry
+                if "gap" in envelope or "data" in envelope:
+                    yield envelope
+                # Only now is it sure to have been used.
+                if not envelope.get("replay"):
+                    since = envelope["cursor"]
+        except OSError as error:
+            print(f"{error}; again in {pause:g} s", file=sys.stderr)
+        time.sleep(pause)
+
+
+if __name__ == "__main__":
+    for each in follow(sys.argv[1], int(sys.argv[2]), sys.argv[3:], "earliest"):
+        print(json.dumps(each), flush=True)

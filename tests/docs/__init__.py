@@ -1,0 +1,4 @@
+"""
+What the book shows and says, tried: its examples, its commands, and what its
+pages are made from.
+"""

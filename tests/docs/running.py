@@ -1,0 +1,159 @@
+"""
+The examples of the book as processes of their own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+from twisted.trial.unittest import TestCase
+
+from tests.edge.server import ROOT, SIGNS, freePorts
+from tests.edge.wires import Ended, Silence, Site, ask
+
+DOCS = ROOT / "docs"
+EXAMPLES = DOCS / "examples"
+
+# How long anything may take, in seconds.
+PATIENCE = 20.0
+
+
+def environment() -> dict[str, str]:
+    """
+    An environment in which C{python} is this one, and knows comet.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+def load(path: Path) -> ModuleType:
+    """
+    Import a file that is in no package.
+    """
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules[path.stem]
+    return module
+
+
+class Running:
+    """
+    A process that serves HTTP, with a working directory of its own.
+
+    @ivar site: Where it is.
+    """
+
+    def __init__(self, command: Sequence[str], directory: Path, port: int) -> None:
+        """
+        @param port: Where it will listen.
+        """
+        self.site = Site(port, 0)
+        self.command = list(command)
+        self.directory = directory
+        self._log = directory / f"{port}.log"
+        self.start()
+
+    def start(self) -> None:
+        """
+        Start it, and wait until it answers.
+        """
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command,
+                cwd=self.directory,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                ask(self.site, "GET", "/")
+                return
+            except (ConnectionError, Ended, Silence):
+                time.sleep(0.02)
+        self.kill()
+        raise AssertionError(f"{self.command} does not serve\n{self.log()}")
+
+    def log(self) -> str:
+        """
+        All that it wrote.
+        """
+        return self._log.read_text(errors="replace")
+
+    def stop(self) -> None:
+        """
+        Ask it to stop, wait, and make sure that nothing went wrong in it.
+        """
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(PATIENCE)
+        for sign in SIGNS:
+            if sign in self.log():
+                raise AssertionError(f"{sign!r} in the log of {self.command}\n{self.log()}")
+
+    def kill(self) -> None:
+        """
+        End it at once.
+        """
+        self._process.kill()
+        self._process.wait()
+
+
+class ExampleTestCase(TestCase):
+    """
+    A test that runs examples.
+    """
+
+    timeout = 120
+
+    def setUp(self) -> None:
+        """
+        Make an empty directory to work in.
+        """
+        self.directory = Path(tempfile.mkdtemp(prefix="comet-docs-"))
+        self.addCleanup(shutil.rmtree, self.directory, True)
+
+    def serve(self, example: str, *arguments: str) -> Running:
+        """
+        Run an example that serves on the endpoint that it is given.
+        """
+        (port,) = freePorts(1)
+        endpoint = f"tcp:{port}:interface=127.0.0.1"
+        command = [sys.executable, str(EXAMPLES / example), endpoint, *arguments]
+        running = Running(command, self.directory, port)
+        self.addCleanup(running.kill)
+        return running
+
+    def run_(self, *command: str) -> str:
+        """
+        Run a program to its end.
+
+        @return: What it wrote.
+        """
+        done = subprocess.run(
+            command,
+            cwd=self.directory,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout

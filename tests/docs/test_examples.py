@@ -1,0 +1,245 @@
+"""
+The examples that serve do what their pages say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tests.docs.running import EXAMPLES, ExampleTestCase, Running, load
+from tests.edge.clients import Refused, SseClient
+from tests.edge.envelopes import Gap, Standing
+from tests.edge.speakers import WebSocketClient
+from tests.edge.wires import Answer, HttpConnection, Site, Wire, ask
+
+
+class BelowClient(SseClient):
+    """
+    A reader of a server that is mounted below a path.
+    """
+
+    mount = "/comet"
+
+    def _target(
+        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+    ) -> str:
+        return self.mount + super()._target(since, particular, parameters)
+
+
+class PushClient(BelowClient):
+    """
+    As C{embed.py} and C{beside.py} mount it.
+    """
+
+    mount = "/push"
+
+
+class TutorialTests(ExampleTestCase):
+    """
+    C{live.py} and C{surviving.py}, with what their pages do in a browser.
+    """
+
+    def post(self, running: Running, path: str, body: str) -> Answer:
+        """
+        What C{curl -d} does.
+        """
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        return ask(running.site, "POST", path, form, body.encode())
+
+    def reader(self, site: Site, since: str) -> BelowClient:
+        """
+        What the page's C{EventSource} does.
+        """
+        client = BelowClient(site)
+        self.addCleanup(client.close)
+        client.open(["news"], since)
+        return client
+
+    def test_live(self) -> None:
+        """
+        The page is there, and its source brings the last messages and the live
+        ones, as text.
+        """
+        running = self.serve("live.py")
+        page = ask(running.site, "GET", "/")
+        self.assertEqual(page.body, (EXAMPLES / "live.html").read_bytes())
+        self.assertIn(b'"/comet/channels/news?since=-5"', page.body)
+        self.assertEqual(self.post(running, "/comet/channels/news", "held").status, 201)
+        client = self.reader(running.site, "-5")
+        self.assertEqual([each.data for each in client.messages(1)], ["held"])
+        self.assertEqual(self.post(running, "/comet/channels/news", "live").status, 201)
+        self.assertEqual([each.data for each in client.messages(1)], ["live"])
+        self.assertEqual(self.post(running, "/comet/channels/other", "no").status, 401)
+        running.stop()
+        self.assertEqual(client.untilClose().code, "draining")
+
+    def state(self, running: Running) -> Any:
+        """
+        What the page fetches.
+        """
+        return json.loads(ask(running.site, "GET", "/headlines").body)
+
+    def test_surviving(self) -> None:
+        """
+        What is fetched and what is read from its cursor on join without a gap,
+        also after a restart, which a reader from before is told of.
+        """
+        running = self.serve("surviving.py")
+        page = ask(running.site, "GET", "/")
+        self.assertEqual(page.body, (EXAMPLES / "surviving.html").read_bytes())
+        self.assertEqual(self.post(running, "/headlines", "one").status, 201)
+        state = self.state(running)
+        self.assertEqual(state["headlines"], ["one"])
+        client = self.reader(running.site, state["cursor"])
+        self.assertEqual(self.post(running, "/headlines", "two").status, 201)
+        self.assertEqual([each.data for each in client.messages(1)], ["two"])
+        self.assertEqual(self.post(running, "/comet/channels/news", "no").status, 401)
+        cursor = client.cursor or ""
+        # Cut off and back in the same life: what was missed comes.
+        client.cut()
+        self.post(running, "/headlines", "three")
+        client.open(["news"], cursor)
+        self.assertEqual([each.data for each in client.messages(1)], ["three"])
+        cursor = client.cursor or ""
+        running.stop()
+        running.start()
+        client.open(["news"], cursor)
+        self.assertIsInstance(client.next(), Gap)
+        state = self.state(running)
+        self.assertEqual(state["headlines"], ["one", "two", "three"])
+        client = self.reader(running.site, state["cursor"])
+        self.post(running, "/headlines", "four")
+        self.assertEqual([each.data for each in client.messages(1)], ["four"])
+        running.stop()
+
+
+class EmbeddingTests(ExampleTestCase):
+    """
+    C{embed.py}, C{beside.py} and C{plain.py}.
+    """
+
+    def test_embed(self) -> None:
+        """
+        The site answers as before, and pushes the time below its path.
+        """
+        running = self.serve("embed.py")
+        self.assertEqual(ask(running.site, "GET", "/hello").body, b"hello\n")
+        client = PushClient(running.site)
+        self.addCleanup(client.close)
+        client.open(["time"])
+        first, second = (int(each.data) for each in client.messages(2))
+        self.assertIn(second - first, (0, 1, 2))
+        running.stop()
+        self.assertEqual(client.untilClose().code, "draining")
+
+    def test_beside(self) -> None:
+        """
+        Flask answers at the root, comet below its path, and what Flask
+        publishes from a thread reaches the readers before Flask answers.
+        """
+        running = self.serve("beside.py")
+        self.assertIn(b"/push/channels/orders", ask(running.site, "GET", "/").body)
+        self.assertEqual(ask(running.site, "GET", "/nothing").status, 404)
+        self.assertEqual(ask(running.site, "GET", "/push/health").status, 200)
+        client = PushClient(running.site)
+        self.addCleanup(client.close)
+        client.open(["orders"])
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        answer = ask(running.site, "POST", "/orders", form, b"item=tea")
+        self.assertEqual(answer.status, 201, answer)
+        (message,) = client.messages(1)
+        self.assertEqual(message.data, {"item": "tea"})
+        self.assertEqual(json.loads(answer.body), {"cursor": str(message.cursor)})
+        running.stop()
+
+    def test_plain(self) -> None:
+        """
+        The transport of one's own gives lines of text.
+        """
+        running = self.serve("plain.py")
+        site = running.site
+        for text in (b"one", b"two\nlines"):
+            ask(site, "POST", "/channels/news", {"Content-Type": "text/plain"}, text)
+        connection = HttpConnection(Wire(site.port))
+        connection.send("GET", "/plain/news?since=earliest")
+        self.assertEqual(connection.head().headers["content-type"], "text/plain; charset=utf-8")
+        text = b""
+        while text.count(b"\n") < 3:
+            text += connection.piece()
+        self.assertEqual(text, b"\none\ntwo lines\n")
+        running.stop()
+        while piece := connection.piece():
+            text += piece
+        self.assertEqual(text.splitlines()[-1], b"# the server is going down")
+
+
+class MembersTests(ExampleTestCase):
+    """
+    C{members.py}: sessions decide.
+    """
+
+    def ask(self, method: str, path: str, session: str, body: bytes | None = None) -> int:
+        """
+        Ask with the cookie of a session, or without.
+        """
+        headers = {"Cookie": f"session={session}"} if session else {}
+        headers["Content-Type"] = "text/plain"
+        return ask(self.running.site, method, path, headers, body).status
+
+    def test_rights(self) -> None:
+        """
+        Members publish to rooms and read them and their own inbox, others are
+        told to log in, and a session that is over is not anonymous.
+        """
+        self.running = self.serve("members.py")
+        room, inbox = "/channels/rooms/tea?transport=poll", "/channels/inbox/ada?transport=poll"
+        for method, path, session, status in (
+            ("POST", "/channels/rooms/tea", "4d1c7a", 201),
+            ("POST", "/channels/rooms/tea", "", 401),
+            ("POST", "/channels/rooms/tea", "gone", 401),
+            ("POST", "/channels/inbox/bob", "4d1c7a", 403),
+            ("GET", room, "9be02f", 200),
+            ("GET", room, "", 200),
+            ("GET", room, "gone", 401),
+            ("GET", inbox, "4d1c7a", 200),
+            ("GET", inbox, "9be02f", 403),
+            ("GET", "/channels/inbox/ada?callback=cb", "4d1c7a", 401),
+            ("GET", inbox, "", 401),
+            ("GET", "/channels/**?transport=poll", "4d1c7a", 403),
+            ("GET", "/inbox", "", 401),
+            ("GET", "/inbox/ada", "4d1c7a", 404),
+        ):
+            body = b"hello" if method == "POST" else None
+            given = self.ask(method, path, session, body)
+            self.assertEqual(given, status, (method, path, session))
+        self.running.stop()
+
+    def test_inbox(self) -> None:
+        """
+        The inbox is that of whoever asks.
+        """
+        module = load(EXAMPLES / "members.py")
+        self.assertEqual(set(module.SESSIONS.values()), {"ada", "bob"})
+        running = self.serve("members.py")
+        connection = HttpConnection(Wire(running.site.port))
+        connection.send("GET", "/inbox", {"Cookie": "session=4d1c7a"})
+        head = connection.head()
+        self.assertEqual(head.headers["content-type"], "text/event-stream")
+        running.stop()
+
+    def test_socket(self) -> None:
+        """
+        The rights hold on a WebSocket, too.
+        """
+        running = self.serve("members.py")
+        client = WebSocketClient(running.site)
+        self.addCleanup(client.close)
+        client.open([])
+        self.assertIsInstance(client.command(subscribe=["rooms/tea"]), dict)
+        self.assertIsInstance(client.next(), Standing)
+        self.assertEqual(client.errorOf('{"subscribe":["inbox/ada"]}'), "unauthorized")
+        with self.assertRaises(Refused):
+            WebSocketClient(running.site).open(["inbox/ada"])
+        running.stop()

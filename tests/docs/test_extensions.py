@@ -1,0 +1,180 @@
+"""
+What pages are made from: the drawing of a reader's life, the list of options,
+and the names outside of comet that docstrings may link to.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ElementTree
+import zlib
+from types import ModuleType
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet import channels, requests, site
+from comet.bus import keys, memory
+from comet.configuration import OPTIONS
+from comet.fanout import kinds
+from comet.fanout.life import TRANSITIONS, Input, State
+from comet.framing import jsonp
+from comet.messages import MESSAGE_OVERHEAD
+from comet.publishing import Limits
+from comet.transports import session, tcp, websocket
+from tests.docs.running import DOCS, load
+from tests.docs.shell import matches
+
+
+def extension(name: str) -> ModuleType:
+    """
+    A module of C{docs/_ext}.
+    """
+    return load(DOCS / "_ext" / f"{name}.py")
+
+
+class LifeTests(SynchronousTestCase):
+    """
+    The drawing.
+    """
+
+    def texts(self, svg: str) -> list[str]:
+        """
+        What is written in a drawing.
+        """
+        return [each.text or "" for each in ElementTree.fromstring(svg).iter("text")]
+
+    def test_all(self) -> None:
+        """
+        Each state is there once, and each transition, as an arc or under its
+        state.
+        """
+        life = extension("life")
+        svg = life.draw()
+        texts = self.texts(svg)
+        for state in State:
+            self.assertEqual(texts.count(state.value), 1, state)
+        leading = life.arcs(TRANSITIONS)
+        self.assertEqual(svg.count('class="arc"'), len(leading))
+        staying = sum(map(len, life.stays(TRANSITIONS).values()))
+        self.assertEqual(sum(1 for text in texts if text.startswith("(")), staying)
+        self.assertEqual(sum(map(len, leading.values())) + staying, len(TRANSITIONS))
+
+    def test_follows(self) -> None:
+        """
+        Another table is another drawing: it is not drawn by hand.
+        """
+        table = {(State.BEHIND, Input.ENDED): State.OPENING}
+        life = extension("life")
+        self.assertEqual(life.describe(table), "behind, ended: opening")
+        self.assertIn("ended", self.texts(life.draw(table)))
+        self.assertNotIn("drained", life.draw(table))
+
+
+class OptionsTests(SynchronousTestCase):
+    """
+    The list of options.
+    """
+
+    def test_all(self) -> None:
+        """
+        Of every option it is said what it does, and what it is by default, once.
+        """
+        text = extension("optiontext")
+        for option in OPTIONS:
+            said = text.described(option)
+            self.assertGreater(len(said), 20, option.name)
+            self.assertNotIn("efault: ", said)
+            self.assertRegex(text.facts(option), r"^Default: \S.*\.$")
+
+    def test_facts(self) -> None:
+        """
+        The facts are those that the program goes by.
+        """
+        text = extension("optiontext")
+        facts = {option.name: text.facts(option) for option in OPTIONS}
+        self.assertEqual(
+            facts["heartbeat"],
+            "Default: 25. Allowed: a number of seconds from 0.1 to 86400.",
+        )
+        self.assertEqual(facts["demo"], "Default: off.")
+        self.assertEqual(facts["open"], "Default: none. May be given several times.")
+        self.assertEqual(
+            facts["max-connections"],
+            "Default: 0. Allowed: a whole number from 0 to 16777216.",
+        )
+
+
+class LimitsTests(SynchronousTestCase):
+    """
+    The page of limits.
+    """
+
+    def test_numbers(self) -> None:
+        """
+        What the page says is fixed is what the program goes by.
+        """
+        page = " ".join((DOCS / "reference" / "limits.rst").read_text("utf-8").split())
+        megabytes = keys.MOST_BYTES // 1048576
+        for line in (
+            f"bytes of a name {channels.MAX_NAME_BYTES} ",
+            f"characters of an event's name {channels.MAX_EVENT_CHARACTERS} ",
+            f"is known {keys.KEY_SECONDS / 60:g} minutes; at most {megabytes} MiB ",
+            f"bytes of a batch {Limits(maxMessage=1).maxBatchBytes} times ",
+            f"{Limits(maxMessage=1).maxCommandBytes - 4096} times ``--max-message``, and 4,096 ",
+            f"of one client under way {session.MOST_UNDER_WAY} ",
+            f"frames of one WebSocket message {websocket.MOST_FRAMES:,} ",
+            f"parameters of a query {requests.MOST_PARAMETERS} ",
+            f"poll body {requests.MOST_LIMIT:,}, and {kinds.POLL_BYTES // 1048576} MiB ",
+            f"seconds that a poll is held {requests.MOST_WAIT:g} ",
+            f"characters of a callback {jsonp.MAX_CALLBACK} ",
+            f"seconds to the first line on raw TCP {tcp.FIRST_LINE:g} ",
+            f"without a request on a connection {site.IDLE:g} ",
+            f"a reader may take nothing {kinds.STALLED:g}, ",
+            f"may wait to be taken {kinds.LAST_WORDS:g} ",
+            f"counts {MESSAGE_OVERHEAD} bytes for each message and {memory.CHANNEL_OVERHEAD} for",
+        ):
+            self.assertIn(line, page)
+
+
+class OutsideTests(SynchronousTestCase):
+    """
+    The names outside.
+    """
+
+    def test_inventory(self) -> None:
+        """
+        An inventory has a head and compressed lines, with a place for each
+        name.
+        """
+        outside = extension("outside")
+        raw = outside.inventory("Python", outside.pythonNames())
+        head, lines = raw.split(b"using zlib.\n")
+        self.assertTrue(head.startswith(b"# Sphinx inventory version 2\n# Project: Python\n"))
+        names = zlib.decompress(lines).decode().splitlines()
+        self.assertIn("None py:obj 1 library/constants.html#None -", names)
+        self.assertIn("ValueError py:obj 1 library/exceptions.html#ValueError -", names)
+
+    def test_twisted(self) -> None:
+        """
+        What comet imports from Twisted is there, with its methods.
+        """
+        found = dict(extension("outside").twistedNames())
+        interface = "twisted.internet.interfaces.IProtocol"
+        self.assertEqual(found[interface], f"{interface}.html")
+        self.assertEqual(found[f"{interface}.dataReceived"], f"{interface}.html#dataReceived")
+
+
+class MatchingTests(SynchronousTestCase):
+    """
+    How what a command prints is held against its page.
+    """
+
+    def test_matches(self) -> None:
+        """
+        Dots stand for anything, the epoch of the book for any, and nothing
+        else for anything but itself.
+        """
+        self.assertTrue(matches('{"cursor":"k3f9a2-1"}', '{"cursor":"abcdef-1"}\n'))
+        self.assertTrue(matches("a\n...\nd", "a\nb\nc\nd"))
+        self.assertFalse(matches('{"cursor":"k3f9a2-1"}', '{"cursor":"abcdef-2"}'))
+        self.assertFalse(matches("", "something"))
+        self.assertFalse(matches("a.c", "abc"))

@@ -1,0 +1,208 @@
+"""
+Every command of the book does what its page says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.docs.running import DOCS, EXAMPLES, PATIENCE, ExampleTestCase, Running, environment
+from tests.docs.shell import EPOCH, Block, Command, blocksOf, matches, serverOf
+from tests.edge.server import freePorts, twistd
+from tests.edge.wires import ask
+
+PAGES = sorted(
+    page
+    for page in DOCS.rglob("*.rst")
+    if "_build" not in page.parts and "newsfragments" not in page.parts
+)
+
+# For how long a command that does not end may run, in seconds.
+MOMENT = 2.0
+
+
+class PagesTests(ExampleTestCase):
+    """
+    The commands of each page, one after the other, as somebody would type
+    them: a test for each page is added below.
+    """
+
+    running: Running | None = None
+
+    def check(self, page: Path) -> None:
+        """
+        Run all of a page.
+        """
+        for path in EXAMPLES.iterdir():
+            if path.is_file():
+                shutil.copy(path, self.directory)
+        self.port, self.tcpPort = freePorts(2)
+        self.serving = ""
+        options = serverOf(page)
+        if options is not None:
+            self.startServer(" ".join(["twistd -n comet", *options]), "")
+        for block in blocksOf(page):
+            self.runBlock(page, block)
+        if self.running is not None:
+            self.running.stop()
+
+    def runBlock(self, page: Path, block: Block) -> None:
+        """
+        Run the commands of a block.
+        """
+        for command in block.commands:
+            if block.kind == "serves":
+                self.startServer(command.text, command.expected)
+            elif block.kind != "by-hand":
+                printed = self.typed(command)
+                self.assertTrue(
+                    matches(command.expected, printed),
+                    f"{page.name}: $ {command.text}\n-- expected\n{command.expected}\n-- printed\n"
+                    f"{printed}",
+                )
+
+    def ours(self, text: str) -> str:
+        """
+        With the ports of this test.
+        """
+        return text.replace("8080", str(self.port)).replace("8081", str(self.tcpPort))
+
+    def startServer(self, text: str, expected: str) -> None:
+        """
+        Run a server in the place of the one before.
+        """
+        if self.running is not None:
+            self.running.stop()
+        program, *words = self.ours(text).split()
+        endpoint = f"tcp:{self.port}:interface=127.0.0.1"
+        if program == "twistd":
+            command = [*twistd(), *words]
+            if "--listen" not in words:
+                command += ["--listen", endpoint]
+        else:
+            self.assertEqual(program, "python")
+            command = [sys.executable, *words, endpoint]
+        self.running = Running(command, self.directory, self.port)
+        self.addCleanup(self.running.kill)
+        for line in filter(None, expected.splitlines()):
+            self.awaitLine(self.running, line)
+
+    def awaitLine(self, running: Running, expected: str) -> None:
+        """
+        Wait until a server has written a line.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            for line in running.log().splitlines():
+                if matches(expected, self.theirs(line)):
+                    return
+            time.sleep(0.05)
+        self.fail(f"nothing like {expected!r} in\n{running.log()}")
+
+    def theirs(self, text: str) -> str:
+        """
+        With the ports of the book, and its directory.
+        """
+        text = text.replace(str(self.port), "8080").replace(str(self.tcpPort), "8081")
+        return text.replace(str(self.directory), "/srv/comet").replace("\r\n", "\n")
+
+    def typed(self, command: Command) -> str:
+        """
+        Run a command.
+
+        @return: What it prints.
+        """
+        text = self.ours(command.text)
+        if EPOCH in text:
+            text = text.replace(EPOCH, self.epoch())
+        text = re.sub(r"\bcurl -N\b", f"curl -sSN --max-time {MOMENT}", text)
+        text = re.sub(r"\bcurl (?!-sSN)", "curl -sS ", text)
+        if text.startswith("python tail.py"):
+            text = f"timeout {MOMENT} {text}"
+        done = subprocess.run(
+            ["bash", "-c", text],
+            cwd=self.directory,
+            env={**environment(), "HOME": str(self.directory)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=PATIENCE,
+        )
+        lines = done.stdout.decode("utf-8", "replace").splitlines()
+        said = [line for line in lines if not line.startswith("curl: (28) ")]
+        return self.theirs("\n".join(said))
+
+    def epoch(self) -> str:
+        """
+        The epoch of the server.
+        """
+        assert self.running is not None
+        answer = ask(self.running.site, "HEAD", "/channels/any")
+        return answer.headers["etag"].strip('"').partition("-")[0]
+
+
+def _test(page: Path) -> Callable[[PagesTests], None]:
+    def test(self: PagesTests) -> None:
+        self.check(page)
+
+    test.__doc__ = f"The commands of {page.relative_to(DOCS)}."
+    return test
+
+
+for _page in PAGES:
+    if blocksOf(_page):
+        _name = "_".join(_page.relative_to(DOCS).with_suffix("").parts)
+        setattr(PagesTests, f"test_{_name}", _test(_page))
+
+
+class BookTests(SynchronousTestCase):
+    """
+    What is shown is what is tried.
+    """
+
+    def test_byHand(self) -> None:
+        """
+        Few commands are not run, and all of them install or administrate.
+        """
+        blocks = [block for page in PAGES for block in blocksOf(page) if block.kind == "by-hand"]
+        for block in blocks:
+            for command in block.commands:
+                self.assertRegex(command.text, r"^(pip install|sudo |openssl |make )", command)
+
+    def test_included(self) -> None:
+        """
+        Every example is shown on a page, and no page shows code that is not a
+        file: a block of its own is of shell, a wire, or an excerpt.
+        """
+        texts = [page.read_text("utf-8") for page in PAGES]
+        shown = {
+            Path(name).name
+            for text in texts
+            for name in re.findall(r"literalinclude:: (\S+)", text)
+        }
+        files = {path.name for path in EXAMPLES.rglob("*") if path.is_file()}
+        files = {name for name in files if not name.endswith(".pyc")}
+        # One is the README's.
+        self.assertEqual(files - shown, {"embedded.py"})
+        allowed = {"console", "http", "json", "text", "javascript", "html"}
+        for page, text in zip(PAGES, texts, strict=True):
+            kinds = set(re.findall(r"\.\. code-block:: (\S+)", text))
+            self.assertLessEqual(kinds, allowed, page)
+
+    def test_environment(self) -> None:
+        """
+        The commands that pages use are here.
+        """
+        path = environment()["PATH"]
+        for program in ("bash", "curl", "php", "python", "timeout"):
+            self.assertIsNotNone(shutil.which(program, path=path), f"{program} is not installed")
+        self.assertTrue(os.access(EXAMPLES, os.R_OK))

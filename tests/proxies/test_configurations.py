@@ -1,0 +1,155 @@
+"""
+The numbers in the book's configurations fit comet's own, and the service starts
+as its unit says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from comet.configuration import Configuration, readFile
+from comet.publishing import Limits
+from comet.requests import MOST_WAIT
+from tests.edge.server import ROOT, STARTING, twistd
+from tests.edge.wires import Ended, Silence, Site, ask
+from tests.proxies.programs import CONFIGURATIONS
+
+
+def setting(name: str, key: str) -> str:
+    """
+    What a unit of systemd says under a key.
+    """
+    found = re.search(rf"^{key}=(.*)$", (CONFIGURATIONS / name).read_text(), re.MULTILINE)
+    assert found is not None, (name, key)
+    return found[1]
+
+
+class NumbersTests(SynchronousTestCase):
+    """
+    Each configuration, against what comet does by default.
+    """
+
+    def assertPatient(self, name: str, pattern: str, count: int) -> None:
+        """
+        Every time of a kind is longer than comet is ever silent.
+        """
+        found = re.findall(pattern, (CONFIGURATIONS / name).read_text())
+        self.assertEqual(len(found), count, found)
+        longest = max(MOST_WAIT, Configuration({})["heartbeat"])
+        self.assertGreater(min(map(int, found)), longest)
+
+    def test_times(self) -> None:
+        """
+        No proxy gives up on a long poll or between two heartbeats.
+        """
+        self.assertPatient("nginx.conf", r"proxy_(?:read|send)_timeout (\d+)s;", 2)
+        self.assertPatient("haproxy.cfg", r"timeout (?:client|server|tunnel) (\d+)s", 3)
+
+    def test_bodies(self) -> None:
+        """
+        Nginx lets the largest batch pass.
+        """
+        text = (CONFIGURATIONS / "nginx.conf").read_text()
+        found = re.search(r"client_max_body_size (\d+)m;", text)
+        assert found is not None
+        self.assertGreaterEqual(int(found[1]) * 1024 * 1024, Limits().maxBatchBytes)
+
+    def test_file(self) -> None:
+        """
+        The configuration file is understood, and says what its page says.
+        """
+        configuration = Configuration({}, readFile(str(CONFIGURATIONS / "comet.toml")))
+        self.assertEqual(configuration["heartbeat"], 20.0)
+        self.assertEqual(configuration.retention("chat/a").messages, 50)
+        self.assertEqual(configuration.retention("news").messages, 200)
+
+    def test_unit(self) -> None:
+        """
+        Systemd waits for longer than the server drains, and gives it files.
+        """
+        stopping = int(setting("comet.service", "TimeoutStopSec"))
+        self.assertGreater(stopping, Configuration({})["drain"])
+        self.assertGreater(int(setting("comet.service", "LimitNOFILE")), 100_000)
+        self.assertEqual(setting("comet.service", "Requires"), "comet.socket")
+
+
+class ActivationTests(TestCase):
+    """
+    The service, started with a socket as systemd does it.
+    """
+
+    timeout = 60
+
+    def test_socket(self) -> None:
+        """
+        It serves on the socket that it is given, under its public name; a
+        connection that came before it ran is not refused but waits.
+        """
+        directory = Path(tempfile.mkdtemp(prefix="comet-systemd-"))
+        self.addCleanup(shutil.rmtree, directory, True)
+        host, _, port = setting("comet.socket", "ListenStream").rpartition(":")
+        self.assertEqual((host, port), ("127.0.0.1", "8080"))
+        listening = socket.socket()
+        self.addCleanup(listening.close)
+        listening.bind((host, 0))
+        listening.listen()
+        with socket.create_connection(listening.getsockname()) as early:
+            early.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            process = self.start(listening, directory)
+            early.settimeout(STARTING)
+            self.assertTrue(early.recv(100).startswith(b"HTTP/1.1 200 "))
+        site = Site(listening.getsockname()[1], 0, host="push.example.com")
+        self.assertEqual(self.health(site), 200)
+        self.assertTrue((directory / "comet.key").exists())
+        process.send_signal(signal.SIGTERM)
+        self.assertIn(process.wait(STARTING), (0, -signal.SIGTERM))
+
+    def health(self, site: Site) -> int:
+        """
+        What the server says of itself, once it does.
+        """
+        deadline = time.monotonic() + STARTING
+        while time.monotonic() < deadline:
+            try:
+                return ask(site, "GET", "/health").status
+            except (ConnectionError, Ended, Silence):
+                time.sleep(0.05)
+        raise AssertionError("it does not serve")
+
+    def start(self, listening: socket.socket, directory: Path) -> subprocess.Popen[bytes]:
+        """
+        Run what the unit says, with the socket as its third descriptor.
+        """
+        program, *arguments = shlex.split(setting("comet.service", "ExecStart"))
+        self.assertEqual(Path(program).name, "twistd")
+        index = arguments.index("--config") + 1
+        self.assertEqual(arguments[index], "/etc/comet.toml")
+        arguments[index] = str(CONFIGURATIONS / "comet.toml")
+        # It has to be its own process number that it is told.
+        script = (
+            'exec 3<&"$1"; shift; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=x; exec "$@"'
+        )
+        descriptor = listening.fileno()
+        process = subprocess.Popen(
+            ["sh", "-c", script, "sh", str(descriptor), *twistd(), *arguments],
+            pass_fds=[descriptor],
+            cwd=directory,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process
