@@ -197,6 +197,16 @@ def encodeHead(
     return _encodeHead(status, date, headers, framing)
 
 
+def checkHeader(name: bytes, value: bytes) -> None:
+    """
+    Check a header that is to be sent.
+
+    @raise ValueError: If it could end its line, or is none.
+    """
+    if not _TOKEN.fullmatch(name) or _UNSAFE.search(value):
+        raise ValueError(f"{name!r} with {value!r} cannot be a header")
+
+
 def _created(value: object) -> Answer:
     headers = ((b"Content-Type", b"application/json"), *COMMON)
     return Answer(201, headers, _encodeJSON(value))
@@ -220,7 +230,6 @@ def _encodeHead(
     lines = [b"HTTP/1.1 %d %s" % (status, reason(status).encode("ascii"))]
     # RFC 9110 6.6.1
     for name, value in ((b"Date", date), *given, *framing):
-        if not _TOKEN.fullmatch(name) or _UNSAFE.search(value):
-            raise ValueError(f"{name!r} with {value!r} cannot be a header")
+        checkHeader(name, value)
         lines.append(name + b": " + value)
     return b"\r\n".join([*lines, b"", b""])

@@ -355,11 +355,15 @@ class Progress:
                 if floor > self._late.get(name, position)
             }
         if self._skips:
+            # Many names may share one table.
+            tables = {id(skips): skips for skips in self._skips.values()}
+            lasts = {which: max(skips.values()) for which, skips in tables.items()}
             for name, skips in list(self._skips.items()):
-                if max(skips.values()) <= self._late.get(name, position):
+                last = lasts[id(skips)]
+                if last <= self._late.get(name, position):
                     # There may be very many.  Without them it is not known
                     # any more what of this was brought: it would be repeated.
-                    self._brought[name] = max(self._brought[name], *skips.values())
+                    self._brought[name] = max(self._brought[name], last)
                     del self._skips[name]
         if self._had:
             self._had = {name: had for name, had in self._had.items() if name in self._late}
@@ -376,15 +380,18 @@ def unbegun(beginnings: Mapping[str, Beginning], head: Cursor) -> Cursor:
 
     @param head: The position of the newest message that is known.
     """
-    positions = [head.position]
+    cursors = [each.cursor for each in beginnings.values() if isinstance(each, At)]
+    others = [cursor for cursor in cursors if cursor.epoch != head.epoch]
+    # Another epoch may be one that has begun, and is not known of here yet.
+    furthest = others[0] if others else head
+    positions = [furthest.position]
     for beginning in beginnings.values():
-        if isinstance(beginning, At):
-            if beginning.cursor.epoch != head.epoch:
-                return beginning.cursor
+        if isinstance(beginning, At) and beginning.cursor.epoch == furthest.epoch:
             positions.append(beginning.cursor.position)
         elif not isinstance(beginning, Now):
+            # It wants all that is held.
             positions.append(0)
-    return Cursor(head.epoch, min(positions))
+    return Cursor(furthest.epoch, min(positions))
 
 
 def _isOf(name: str, skips: Mapping[str, int] | None, message: Message) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.tcp import Connection as TCPConnection
 from twisted.web.http import HTTPChannel, datetimeToString
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
@@ -30,6 +31,9 @@ else:
 
 # After how many seconds a connection without a request is closed.
 IDLE: Final = 60.0
+
+# How many bytes of requests are read at once.
+REQUESTS: Final = 8192
 
 # How many times as large as all that is taken a body may be before its
 # connection is cut.  Up to there it is thrown away as it comes, so that the
@@ -165,6 +169,16 @@ class CometChannel(HTTPChannel):
     # Whatever the endpoint makes: more than the interface of a transport says.
     transport: Any
     site: Any
+
+    def connectionMade(self) -> None:
+        """
+        A client came.
+        """
+        super().connectionMade()
+        if isinstance(self.transport, TCPConnection):
+            # What is read at once is dealt with at once: a thousand requests
+            # that lie in it would let everybody else wait.
+            self.transport.bufferSize = REQUESTS
 
     def handshakeCompleted(self) -> None:
         """

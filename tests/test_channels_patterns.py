@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.channels import PatternTable, covers, matches, parseName
+from comet.channels import (
+    MAX_PATTERN_SEGMENTS,
+    PatternTable,
+    covers,
+    matches,
+    parseChannel,
+    parseName,
+)
+from comet.errors import BadChannel
 
 LITERALS = ("a", "b", "$s")
 # The channels have a segment more than the patterns can spell of either kind.
@@ -71,6 +79,22 @@ class MatchTests(SynchronousTestCase):
             ("*/$b", "a/$b", True),
         ):
             self.assertIs(matches(pattern, channel), expected, (pattern, channel))
+
+    def test_mostSegments(self) -> None:
+        """
+        A pattern has so many segments at most, and says how many; a channel
+        may have more.
+        """
+        most = MAX_PATTERN_SEGMENTS
+        for last in ("*", "**", "a"):
+            upper = "/".join(["*", *["a"] * (most - 2)])
+            self.assertEqual(parseName(f"{upper}/{last}"), f"{upper}/{last}")
+            refused = self.assertRaises(BadChannel, parseName, f"{upper}/a/{last}")
+            self.assertIn(f"{most + 1} segments: {most} are allowed", refused.detail)
+        self.assertRaises(BadChannel, parseName, "/".join(["*"] * 100))
+        for count in (most, most + 1, 128):
+            channel = "/".join(["a"] * count)
+            self.assertEqual(parseChannel(channel), channel)
 
     @settings(deadline=None)
     @given(NAMES, CHANNELS)

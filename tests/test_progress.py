@@ -95,7 +95,10 @@ class BeginningTests(SynchronousTestCase):
             ({"a": here, "b": Earliest()}, at(0)),
             ({"a": Last(3)}, at(0)),
             ({"a": Unreadable()}, at(0)),
-            ({"a": here, "b": At(at(3, "other"))}, at(3, "other")),
+            ({"a": At(at(3, "other")), "b": Now()}, at(3, "other")),
+            ({"a": At(at(3, "other")), "b": At(at(1, "other"))}, at(1, "other")),
+            ({"a": At(at(3, "other")), "b": Earliest()}, at(0, "other")),
+            ({"a": here, "b": At(at(3, "other"))}, at(0, "other")),
         )
         for beginnings, expected in cases:
             self.assertEqual(unbegun(beginnings, at(9)), expected)

@@ -299,3 +299,35 @@ class ReadBatchTests(SynchronousTestCase):
         """
         publications = self.read(batch(*({"channel": "a", "data": one} for one in data)))
         self.assertEqual([json.loads(one.payload) for one in publications], data)
+
+
+class LongLineTests(SynchronousTestCase):
+    """
+    A line that is longer than any message can make it.
+    """
+
+    def test_tooLarge(self) -> None:
+        """
+        It is refused by its length, whatever is in it: not even JSON is looked
+        for.  One of just that length is looked at.
+        """
+        limits = Limits(maxMessage=200)
+        most = limits.maxCommandBytes
+        for line in (b"{" * (most + 1), b" " * most + b"{", b'"' + b"\\" * most):
+            with self.assertRaises(TooLarge) as caught:
+                readBatch(NDJSON, batch({"channel": "a", "data": 1}) + line + b"\n", limits)
+            self.assertIn(f"{len(line)} bytes in a line", caught.exception.detail)
+            self.assertIn(f"{most} are allowed", caught.exception.detail)
+        start = b'{"channel":"a","data":1'
+        whole = start + b" " * (most - len(start) - 1) + b"}"
+        (publication,) = readBatch(NDJSON, whole + b"\n", limits)
+        self.assertEqual((len(whole), publication.payload), (most, b"1"))
+
+    def test_largest(self) -> None:
+        """
+        A message of the greatest size fits into a line, however it is written.
+        """
+        limits = Limits(maxMessage=600)
+        line = b'{"channel":"' + b"a" * 255 + b'","data":"' + b"\\u0041" * 598 + b'"}\n'
+        (publication,) = readBatch(NDJSON, line, limits)
+        self.assertEqual(len(publication.payload), limits.maxMessage)

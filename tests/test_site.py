@@ -8,8 +8,10 @@ import base64
 import tracemalloc
 from io import StringIO
 
+from twisted.web.resource import IResource
+
 import comet.site
-from comet.site import IDLE, PATIENCE
+from comet.site import IDLE, PATIENCE, CometSite
 from tests.transports.case import AUTH, KEY, HubTestCase, get, post, readResponse
 
 HEAD = b"POST /channels/open/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: a/b\r\n"
@@ -182,6 +184,75 @@ class BodyTests(HubTestCase):
         wire.send(HEAD + AUTH + b"Content-Length: 100\r\n\r\nabc")
         wire.leave()
         self.assertNothingLeft()
+
+
+class ChannelBodyTests(HubTestCase):
+    """
+    How much is taken where it can be one message only.
+    """
+
+    def makeSite(self, resource: IResource) -> CometSite:
+        """
+        A site that knows how large a message is.
+        """
+        limits = self.settings.limits
+        return CometSite(resource, limits.maxBatchBytes, limits.maxMessage, reactor=self.clock)
+
+    def test_tooLarge(self) -> None:
+        """
+        What is published to a channel has the size of a message; the client is
+        told which size that is, at once where it asks first.
+        """
+        most = self.settings.limits.maxMessage
+        for path in (
+            "/channels/open/a",
+            "/channels/open/a?x=1",
+            "http://localhost/channels/open/a",
+        ):
+            for expect in ((), ("Expect: 100-continue",)):
+                response = self.ask(post(path, b"x" * (most + 1), "Content-Type: a/b", *expect))
+                self.assertProblem(response, 413, "tooLarge")
+                self.assertIn(f"more than {most} bytes", response.json["detail"])
+        head = b"POST /channels/open/a HTTP/1.1\r\nHost: localhost\r\n"
+        body = chunked(b"x" * (most + 1), 100)
+        response = self.ask(head + b"Transfer-Encoding: chunked\r\n\r\n" + body)
+        self.assertProblem(response, 413, "tooLarge")
+        self.assertIn(f"more than {most} bytes", response.json["detail"])
+
+    def test_largest(self) -> None:
+        """
+        One of just the size is taken.
+        """
+        body = b'"' + b"x" * (self.settings.limits.maxMessage - 2) + b'"'
+        answer = self.ask(post("/channels/open/a", body, "Content-Type: application/json"))
+        self.assertEqual(answer.status, 201)
+
+    def test_cut(self) -> None:
+        """
+        One that does not end is cut off that much earlier.
+        """
+        most = self.settings.limits.maxMessage
+        wire = self.connect()
+        wire.send(b"POST /channels/a HTTP/1.1\r\nHost: localhost\r\n")
+        wire.send(b"Transfer-Encoding: chunked\r\n\r\n")
+        for _ in range(PATIENCE + 1):
+            wire.send(b"%x\r\n" % most + b"x" * most + b"\r\n")
+        self.assertFalse(wire.isOpen)
+        self.assertProblem(readResponse(wire.take()), 413, "tooLarge")
+
+    def test_elsewhere(self) -> None:
+        """
+        Everywhere else it may be as large as a batch, and the client is told
+        that size.
+        """
+        limits = self.settings.limits
+        kind = "Content-Type: application/x-ndjson"
+        line = b'{"channel":"open/a","data":""}\n'
+        body = line + b" " * limits.maxMessage * 2 + b"\n"
+        self.assertEqual(self.ask(post("/publish", body, kind)).status, 201)
+        response = self.ask(post("/publish", b"x" * (limits.maxBatchBytes + 1), kind))
+        self.assertProblem(response, 413, "tooLarge")
+        self.assertIn(f"more than {limits.maxBatchBytes} bytes", response.json["detail"])
 
 
 class SiteTests(HubTestCase):

@@ -7,8 +7,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from twisted.internet.defer import Deferred, succeed
@@ -17,9 +16,10 @@ from zope.interface import implementer
 
 from comet.bus.keys import KeyMemory
 from comet.bus.listeners import Listeners
-from comet.channels import PatternTable, isPattern
+from comet.bus.records import Record, beforeOldest, merged
+from comet.channels import PatternTable, isPattern, matches
 from comet.interfaces import IBusListener, IMessageBus
-from comet.log import ChannelLog, Retention
+from comet.log import Retention
 from comet.messages import (
     At,
     Beginning,
@@ -33,46 +33,15 @@ from comet.messages import (
     newEpoch,
 )
 from comet.places import Location, Place, Reading
-from comet.wheel import NOT_SET, Wheel
+from comet.wheel import Wheel
 
 # What the record of a channel costs beside its messages, measured on CPython
 # 3.11: the log, its list, its name and its place in the table.
 CHANNEL_OVERHEAD: Final = 512
 
-# For how long at least the floor of a channel without messages is remembered,
-# in seconds.  To forget it raises the floor of all channels without a record.
-REMEMBERED: Final = 86400.0
-
-# How many messages of one of several channels are merged at once.
-_PAGE: Final = 32
-
-_position = attrgetter("position")
-
-
-class _Record(ChannelLog):
-    """
-    A channel's log, with what the bus keeps beside it.
-    """
-
-    __slots__ = ("_bus", "channel", "moment", "stored")
-
-    def __init__(self, bus: MemoryBus, channel: str, retention: Retention, floor: int) -> None:
-        super().__init__(retention, floor)
-        self._bus = bus
-        self.channel = channel
-        self.moment = NOT_SET
-        self.stored = 0.0
-
-    def timedOut(self) -> None:
-        """
-        Something in it is too old, or it is idle for so long that it is
-        forgotten.
-        """
-        self._bus._recordTimedOut(self)
-
 
 # Records, and by which of the names that were asked for each is reached.
-_Reached: TypeAlias = Sequence[tuple[_Record, Sequence[str]]]
+_Reached: TypeAlias = Sequence[tuple[Record, Sequence[str]]]
 
 
 @implementer(IMessageBus)
@@ -116,7 +85,7 @@ class MemoryBus:
         # By the position of their newest message, lowest first.  A plain
         # dictionary would be slow to find its first item, once many that were
         # before it are gone.
-        self._records: OrderedDict[str, _Record] = OrderedDict()
+        self._records: OrderedDict[str, Record] = OrderedDict()
         # The oldest position of each record with messages, or an older one:
         # what is out of date is put right when it comes up.
         self._oldest: list[tuple[int, str]] = []
@@ -205,20 +174,20 @@ class MemoryBus:
             positions[record.channel] = position
         return Published(epoch, positions)
 
-    def _touch(self, channel: str) -> _Record:
+    def _touch(self, channel: str) -> Record:
         """
         The record of a channel that is about to get the newest message.
         """
         record = self._records.get(channel)
         if record is None:
-            record = _Record(self, channel, self._retention(channel), self._floor)
+            record = Record(self._recordTimedOut, channel, self._retention(channel), self._floor)
             self._records[channel] = record
             self._size += CHANNEL_OVERHEAD + len(channel.encode())
         else:
             self._records.move_to_end(channel)
         return record
 
-    def _append(self, record: _Record, message: Message) -> None:
+    def _append(self, record: Record, message: Message) -> None:
         before = record.size
         wasEmpty = not len(record)
         record.append(message)
@@ -228,7 +197,7 @@ class MemoryBus:
             self._pushOldest(record)
             self._setTimer(record)
 
-    def _pushOldest(self, record: _Record) -> None:
+    def _pushOldest(self, record: Record) -> None:
         oldest = record.oldest
         if oldest is None:
             return
@@ -263,7 +232,7 @@ class MemoryBus:
                 record.dropOldest()
             self._pushOldest(record)
 
-    def _forgetRecord(self, record: _Record) -> None:
+    def _forgetRecord(self, record: Record) -> None:
         """
         Forget a channel as a whole.  Everything up to its newest message is
         then unknown for every channel without a record.
@@ -273,21 +242,21 @@ class MemoryBus:
         self._size -= record.size + CHANNEL_OVERHEAD + len(record.channel.encode())
         del self._records[record.channel]
 
-    def _setTimer(self, record: _Record) -> None:
+    def _setTimer(self, record: Record) -> None:
         # A message that is dropped early only makes the timer come too early.
         oldest = record.oldest
-        due = _idleAt(record) if oldest is None else oldest.time + record.retention.seconds
+        due = record.idleAt if oldest is None else oldest.time + record.retention.seconds
         self._wheel.set(record, due - self._wallClock())
 
-    def _recordTimedOut(self, record: _Record) -> None:
+    def _recordTimedOut(self, record: Record) -> None:
         now = self._wallClock()
         self._expire(record, now)
-        if not len(record) and _idleAt(record) <= now:
+        if not len(record) and record.idleAt <= now:
             self._forgetRecord(record)
         else:
             self._setTimer(record)
 
-    def _expire(self, record: _Record, now: float) -> None:
+    def _expire(self, record: Record, now: float) -> None:
         before = record.size
         record.expire(now)
         self._size += record.size - before
@@ -320,10 +289,14 @@ class MemoryBus:
             # Only channels with a message after the position can matter, and
             # the records are in the order of their newest messages.  They are
             # walked once, however many patterns there are.
+            alone = next(iter(patterns)) if len(patterns) == 1 else None
             for channel in reversed(self._records):
                 if self._records[channel].head <= after:
                     break
-                reaching = patterns.matching(channel)
+                if alone is None:
+                    reaching = patterns.matching(channel)
+                else:
+                    reaching = [alone] if matches(alone, channel) else []
                 if reaching:
                     found[channel] = found.get(channel, []) + reaching
         now = self._wallClock()
@@ -362,7 +335,7 @@ class MemoryBus:
         after = min((positions[name] for name in sought), default=0)
         reached = self._reached(sought, after)
         floors = self._floors(sought, after, reached)
-        byName: dict[str, list[_Record]] = {name: [] for name in sought}
+        byName: dict[str, list[Record]] = {name: [] for name in sought}
         for record, reaching in reached:
             for name in reaching:
                 byName[name].append(record)
@@ -381,7 +354,7 @@ class MemoryBus:
                 places[name] = self._placeOfLast(beginning.count, records, floor, table)
             else:
                 isGap = isinstance(beginning, (At, Unreadable))
-                places[name] = Place(_beforeOldest(records, self.head), floor, isGap, True)
+                places[name] = Place(beforeOldest(records, self.head), floor, isGap, True)
         return succeed(Location(self.head, places))
 
     def _known(self, beginning: Beginning) -> int:
@@ -393,7 +366,7 @@ class MemoryBus:
         return 0
 
     def _placeOfLast(
-        self, count: int, records: Sequence[_Record], floor: int, starts: dict[str, int]
+        self, count: int, records: Sequence[Record], floor: int, starts: dict[str, int]
     ) -> Place:
         held = {record.channel: record.beforeLast(count) for record in records if len(record)}
         starts.update(held)
@@ -411,13 +384,13 @@ class MemoryBus:
             gaps = self._floors(names, after.position, reached)
         else:
             reached = self._reached(names, 0)
-            oldest = _beforeOldest([record for record, _ in reached], self.head)
+            oldest = beforeOldest([record for record, _ in reached], self.head)
             after = Cursor(self.head.epoch, oldest)
             gaps = {**dict.fromkeys(names, 0), **self._floors(names, 0, reached)}
         end = self.head.position if upTo is None else min(upTo, self.head.position)
         messages: list[Message] = []
         size = 0
-        for message in _merged([record for record, _ in reached], after.position):
+        for message in merged([record for record, _ in reached], after.position):
             if message.position > end:
                 break
             if messages and (len(messages) == limit or size + len(message.payload) > maxBytes):
@@ -442,33 +415,3 @@ class MemoryBus:
         See L{IMessageBus.unlisten}.
         """
         self._listeners.remove(listener, names)
-
-
-def _beforeOldest(records: Iterable[_Record], head: Cursor) -> int:
-    """
-    One before the oldest message that is held in some records.
-    """
-    held = (record.beforeOldest() for record in records if len(record))
-    return min(held, default=head.position)
-
-
-def _idleAt(record: _Record) -> float:
-    """
-    When a record without messages is idle for so long that it is forgotten.
-    """
-    return record.stored + max(REMEMBERED, record.retention.seconds)
-
-
-def _merged(records: Sequence[_Record], after: int) -> Iterator[Message]:
-    """
-    What some records hold after a position, in the order of positions.
-    """
-    if len(records) == 1:
-        return _paged(records[0], after)
-    return heapq.merge(*(_paged(record, after) for record in records), key=_position)
-
-
-def _paged(record: _Record, after: int) -> Iterator[Message]:
-    while page := record.after(after, _PAGE):
-        yield from page
-        after = page[-1].position

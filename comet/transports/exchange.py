@@ -12,16 +12,14 @@ from io import SEEK_END
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
-from zope.interface import implementer
 
 from comet.access import CORS
-from comet.answers import COMMON, Answer, Headers, encodeResponse, problem
+from comet.answers import COMMON, Answer, Headers, checkHeader, encodeResponse, problem
 from comet.channels import parsePath
 from comet.clients import Client
 from comet.errors import (
@@ -37,7 +35,7 @@ from comet.requests import Ask, Head, checkHeaderValues, readAsk
 from comet.traffic import Traffic
 from comet.transports.sinks import sendNow
 from comet.transports.takeover import isTakeable
-from comet.wheel import NOT_SET, Wheel
+from comet.transports.unread import Rest
 
 T = TypeVar("T")
 
@@ -55,9 +53,6 @@ _FRAMING: Final = frozenset(
         b"set-cookie",
     }
 )
-
-# For how many seconds a client may leave an answer unread.
-UNREAD: Final = 60.0
 
 # What requests count for that belong to no transport.
 OTHER: Final = "other"
@@ -233,12 +228,17 @@ class Exchange:
 
         @param besides: The headers that the answer has in any case; of those
             that the application has set, none of the same names is taken.
+
+        @raise ValueError: If the application has set what cannot be a header.
         """
         cors = self.hub.origins.headers(self.cors)
         taken = _FRAMING | {name.lower() for name, _ in (*besides, *cors)}
         given = self.request.responseHeaders.getAllRawHeaders()
         own = [(name, v) for name, values in given if name.lower() not in taken for v in values]
         cookies = [(b"Set-Cookie", cookie) for cookie in self.request.cookies]
+        for header in (*own, *cookies):
+            # Now, and not when a poll is to be answered with it.
+            checkHeader(*header)
         return (*cors, *own, *cookies)
 
     def body(self) -> bytes:
@@ -276,7 +276,9 @@ class Exchange:
         request.setResponseCode(answer.status)
         own = [h for h in self.hub.origins.headers(self.cors) if h not in answer.headers]
         setHeaders(request, (*answer.headers, *own))
-        if answer.status not in (204, 304):
+        # RFC 9110 8.6: on HEAD it would be the length of what GET is answered.
+        isUnknown = request.method == b"HEAD" and not answer.body
+        if answer.status not in (204, 304) and not isUnknown:
             request.setHeader(b"Content-Length", b"%d" % len(answer.body))
         request.write(answer.body)
         self.countOut(headBytesOf(request), len(answer.body))
@@ -300,7 +302,7 @@ class Exchange:
         request.sentLength = bodyBytes
         rest = sendNow(request.channel.transport, response)
         if rest:
-            _Rest(request, self.hub.fanout.wheel).write(rest)
+            Rest(request, self.hub.fanout.wheel).write(rest)
         else:
             request.finish()
 
@@ -315,9 +317,12 @@ class Exchange:
         Answer when something is done.
         """
         asked.addCallback(makeAnswer).addCallbacks(self.respond, self.failed)
-        asked.addErrback(self._brokenOff)
+        asked.addErrback(self.brokenOff)
 
-    def _brokenOff(self, failure: Failure) -> None:
+    def brokenOff(self, failure: Failure) -> None:
+        """
+        The answer cannot be made: let the client not wait for it.
+        """
         _log.failure("an answer failed", failure=failure)
         if not self.isGone:
             self.request.loseConnection()
@@ -331,62 +336,6 @@ class Exchange:
             _log.failure("a request failed", failure=failure)
             error = Internal()
         self.refuse(error)
-
-
-@implementer(IPushProducer)
-class _Rest:
-    """
-    What a client did not take of its response.  The next request on the
-    connection, which may be there already, waits until it has: or a client
-    that asks and does not read would fill the memory with answers.
-    """
-
-    def __init__(self, request: Request, wheel: Wheel) -> None:
-        self._request = request
-        self._wheel = wheel
-        self._isPaused = False
-        self.moment = NOT_SET
-
-    def timedOut(self) -> None:
-        """
-        The client takes nothing.  Twisted has no time-out while it answers.
-        """
-        self._request.loseConnection()
-
-    def write(self, rest: bytes) -> None:
-        """
-        Write it.
-        """
-        transport: Any = self._request.channel.transport
-        self._request.registerProducer(self, True)
-        transport.write(rest)
-        if self._isPaused:
-            self._wheel.set(self, UNREAD)
-        else:
-            self._finish()
-
-    def pauseProducing(self) -> None:
-        """
-        It is more than the transport likes to keep.
-        """
-        self._isPaused = True
-
-    def resumeProducing(self) -> None:
-        """
-        The client has taken it.
-        """
-        self._finish()
-
-    def stopProducing(self) -> None:
-        """
-        The client left, as the request will say.
-        """
-        self._wheel.clear(self)
-
-    def _finish(self) -> None:
-        self._wheel.clear(self)
-        self._request.unregisterProducer()
-        self._request.finish()
 
 
 def nothingAt(exchange: Exchange) -> NotFound:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from attrs import frozen
+from twisted.internet.defer import maybeDeferred
 from twisted.web.http import datetimeToString
 
 from comet.answers import COMMON, Answer, Headers, encodeResponse
@@ -194,14 +195,16 @@ class Waiting:
         See L{Waiter.pollAnswered}.
         """
         if self._forget():
-            self.send(response)
+            maybeDeferred(self.send, response).addErrback(self._exchange.brokenOff)
 
     def pollEmpty(self, cursor: Cursor) -> None:
         """
         See L{Waiter.pollEmpty}.
         """
-        if not self._forget():
-            return
+        if self._forget():
+            maybeDeferred(self._sendEmpty, cursor).addErrback(self._exchange.brokenOff)
+
+    def _sendEmpty(self, cursor: Cursor) -> None:
         if str(cursor) in self._tags:
             self._exchange.respond(Answer(304, (entityTag(cursor), *COMMON), b""))
         else:

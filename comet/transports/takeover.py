@@ -61,6 +61,8 @@ def takeOver(request: Request, protocol: IProtocol) -> None:
     # Twisted does it when a request is finished, which this one never will be.
     if channel.factory is not None:
         channel.factory.log(request)
+    # It may have been made to read only a little at once.
+    vars(transport).pop("bufferSize", None)
     # The channel left itself there to be told when the buffer is full.
     transport.unregisterProducer()
     # It may have stopped reading.

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from comet.bus.memory import CHANNEL_OVERHEAD, REMEMBERED
+from comet.bus.memory import CHANNEL_OVERHEAD
+from comet.bus.records import REMEMBERED
 from comet.channels import isPattern, matches
 from comet.log import Retention
 from comet.messages import At, Beginning, Cursor, Last, Message, Now, Unreadable

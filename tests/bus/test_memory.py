@@ -7,14 +7,15 @@ from __future__ import annotations
 import sys
 from types import FrameType
 
+from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
 from comet.bus.memory import MemoryBus
-from comet.channels import PatternTable
+from comet.channels import PatternTable, matches
 from comet.interfaces import IMessageBus
 from comet.log import Retention
-from comet.messages import At, Publication
+from comet.messages import At, Beginning, Earliest, Last, Now, Publication, Unreadable
 from tests.bus.case import EPOCH_SECONDS, HOUR, Listener
 from tests.bus.contract import BusContract
 from tests.bus.memorycase import MemoryTestCase
@@ -189,7 +190,8 @@ class Matched:
         sys.setprofile(None)
 
     def _called(self, frame: FrameType, event: str, argument: object) -> None:
-        if event == "call" and frame.f_code is PatternTable.matching.__code__:
+        codes = (PatternTable.matching.__code__, matches.__code__)
+        if event == "call" and frame.f_code in codes:
             self.channels.append(frame.f_locals["channel"])
 
 
@@ -228,3 +230,56 @@ class WorkTests(MemoryTestCase):
             self.place(bus, "b", At(bus.head._replace(position=0)))
             self.held(bus, "a b c")
         self.assertEqual(matched.channels, [])
+
+    def test_manyLocated(self) -> None:
+        """
+        However many names are to be found, each channel is looked at once, and
+        those that want as many of each channel share one table of where they
+        begin, which says of each what it would say alone.
+        """
+        bus = self.makeBus()
+        self.put(bus, "a/x b/x a/y b/x a/x")
+        beginnings: dict[str, Beginning] = {
+            "a/*": Last(1),
+            "b/*": Last(1),
+            "*/x": Last(2),
+            "**": Last(1),
+            "a/x": Last(2),
+            "*/y": Earliest(),
+            "a/**": At(bus.head._replace(position=3)),
+            "b/**": At(bus.head._replace(position=1)),
+            "*/*": Unreadable(),
+            "c/*": Now(),
+            "c/**": Last(1),
+        }
+        with Matched() as matched:
+            places = self.successResultOf(bus.locate(beginnings)).places
+        self.assertEqual(sorted(matched.channels), ["a/x", "a/y", "b/x"])
+        self.assertEqual(list(places), list(beginnings))
+        for names in (("a/*", "b/*", "**", "c/**"), ("*/x", "a/x")):
+            tables = {id(places[name].skips) for name in names}
+            self.assertEqual(len(tables), 1)
+        self.assertIsNot(places["a/*"].skips, places["*/x"].skips)
+        self.assertEqual(places["a/*"].skips, {"a/x": 4, "a/y": 2, "b/x": 3})
+        self.assertEqual(places["*/x"].skips, {"a/x": 0, "b/x": 1})
+        for name, beginning in beginnings.items():
+            alone, place = self.place(bus, name, beginning), places[name]
+            self.assertEqual(evolve(place, skips={}), evolve(alone, skips={}))
+            for channel, position in alone.skips.items():
+                self.assertEqual(place.skips[channel], position)
+
+    def test_onlyNews(self) -> None:
+        """
+        To find cursors in several patterns, only channels are looked at that
+        have news for the one that is furthest behind.
+        """
+        bus = self.makeBus()
+        self.put(bus, "a b c a")
+        cursors: dict[str, Beginning] = {
+            "*": At(bus.head),
+            "**": At(bus.head._replace(position=2)),
+            "d/*": Now(),
+        }
+        with Matched() as matched:
+            self.successResultOf(bus.locate(cursors))
+        self.assertEqual(sorted(matched.channels), ["a", "c"])

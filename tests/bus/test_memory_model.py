@@ -21,7 +21,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.bus.memory import CHANNEL_OVERHEAD, REMEMBERED, MemoryBus
+from comet.bus.memory import CHANNEL_OVERHEAD, MemoryBus
+from comet.bus.records import REMEMBERED
 from comet.channels import matches
 from comet.log import Retention
 from comet.messages import (

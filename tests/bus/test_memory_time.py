@@ -4,7 +4,8 @@ Tests for L{comet.bus.memory}: as time goes by.
 
 from __future__ import annotations
 
-from comet.bus.memory import CHANNEL_OVERHEAD, REMEMBERED, MemoryBus
+from comet.bus.memory import CHANNEL_OVERHEAD, MemoryBus
+from comet.bus.records import REMEMBERED
 from comet.log import Retention
 from comet.messages import MESSAGE_OVERHEAD, At, Cursor, Earliest
 from tests.bus.case import DAY, EPOCH_SECONDS, HOUR

@@ -18,6 +18,8 @@ from tests.edge.envelopes import Message
 from tests.edge.publisher import Published, publish
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS
+from tests.edge.tls import Authority, authority
+from tests.edge.ways import WAYS, Way
 from tests.edge.wires import Site
 
 # Servers that many tests share, by their options.
@@ -73,14 +75,23 @@ class EdgeTestCase(TestCase):
         *options: str,
         listen: str = "tcp:{port}:interface=127.0.0.1",
         tls: ssl.SSLContext | None = None,
+        secure: Authority | None = None,
     ) -> CometProcess:
         """
         Start a server for this test alone.
         """
-        process = CometProcess(*options, listen=listen, tls=tls)
+        process = CometProcess(*options, listen=listen, tls=tls, secure=secure)
         self.addCleanup(process.remove)
         self.servers.append(process)
         return process
+
+    def startTls(self, *options: str) -> CometProcess:
+        """
+        Start a server for this test alone that speaks TLS on both ports.
+        """
+        made = authority()
+        given = ("--open", "open/**", *options)
+        return self.startServer(*given, listen=made.endpoint, tls=made.context)
 
     @property
     def server(self) -> CometProcess:
@@ -90,7 +101,7 @@ class EdgeTestCase(TestCase):
         options = tuple(self.options)
         process = _shared.get(options)
         if process is None or not process.isRunning:
-            process = _shared[options] = CometProcess(*options)
+            process = _shared[options] = CometProcess(*options, secure=authority())
         if process not in self.servers:
             self.servers.append(process)
         return process
@@ -124,12 +135,20 @@ class EdgeTestCase(TestCase):
 
     def each(self, *without: str) -> Iterator[Client]:
         """
-        A client of each transport, in both of its variants.
+        A client of each transport, in each way that it can be used: their
+        C{name} and C{variant} together are theirs alone.
         """
-        for kind in CLIENTS:
-            if kind not in without:
-                for variant in (0, 1):
-                    yield self.client(kind, variant=variant)
+        for way in WAYS:
+            if way.name not in without:
+                yield self.take(way)
+
+    def take(self, way: Way, site: Site | None = None, **settings: int) -> Client:
+        """
+        Make a client of one way that is closed when the test is over.
+        """
+        client = way.client(site or self.site, **settings)
+        self.addCleanup(client.close)
+        return client
 
     def assertHeard(self, heard: Sequence[Message], published: Sequence[Published]) -> None:
         """

@@ -94,6 +94,13 @@ class Client:
         self._begun = False
 
     @property
+    def label(self) -> str:
+        """
+        What is no other client's that a test has made of all ways.
+        """
+        return f"{self.name}{self.variant}"
+
+    @property
     def wire(self) -> Wire:
         """
         The connection that is open.

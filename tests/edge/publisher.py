@@ -63,15 +63,15 @@ def publish(
     return Published(channel, readPublished(answer, [channel])[channel], data)
 
 
-def publishBatch(
-    connection: HttpConnection, site: Site, lines: Sequence[tuple[str, Any]]
+def publishLines(
+    connection: HttpConnection, site: Site, lines: Sequence[Mapping[str, Any]]
 ) -> list[Published]:
     """
     Publish several messages with one request.
+
+    @param lines: As they are sent.
     """
-    body = b"".join(
-        json.dumps({"channel": channel, "data": data}).encode() + b"\n" for channel, data in lines
-    )
+    body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     headers = headersOf(site, {"Content-Type": "application/x-ndjson"})
     connection.send("POST", "/publish", headers, body)
     answer = connection.answer()
@@ -84,9 +84,18 @@ def publishBatch(
     if cursors != sorted(cursors) or readCursor(value["cursor"]) != cursors[-1]:
         raise Violation(f"not the cursors of a batch, in order: {value}")
     return [
-        Published(channel, cursor, data)
-        for (channel, data), cursor in zip(lines, cursors, strict=True)
+        Published(line["channel"], cursor, line["data"])
+        for line, cursor in zip(lines, cursors, strict=True)
     ]
+
+
+def publishBatch(
+    connection: HttpConnection, site: Site, lines: Sequence[tuple[str, Any]]
+) -> list[Published]:
+    """
+    Publish several messages, each a channel and its data, with one request.
+    """
+    return publishLines(connection, site, [{"channel": name, "data": data} for name, data in lines])
 
 
 class Publisher(threading.Thread):

@@ -15,6 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from attrs import evolve
+
+from tests.edge.tls import Authority
 from tests.edge.wires import Ended, Silence, Site, ask
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,6 +67,7 @@ class CometProcess:
         listen: str = "tcp:{port}:interface=127.0.0.1",
         tls: ssl.SSLContext | None = None,
         directory: Path | None = None,
+        secure: Authority | None = None,
     ) -> None:
         """
         @param options: What follows C{comet} on the command line, beside the
@@ -75,14 +79,17 @@ class CometProcess:
         @param tls: How to speak TLS with these endpoints.
 
         @param directory: A directory to work in that is not removed.
+
+        @param secure: With which certificate HTTP is to be had over TLS, too.
         """
-        self.port, self.tcpPort = freePorts(2)
+        self.port, self.tcpPort, self.securePort = freePorts(3)
         self._owned = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="comet-edge-"))
         self._log = self.directory / "server.log"
         self._options = options
         self._listen = listen
         self._tls = tls
+        self._secure = secure
         self._read = 0
         self.exitCode: int | None = None
         self._start()
@@ -99,6 +106,8 @@ class CometProcess:
             self._listen.format(port=self.tcpPort),
             *self._options,
         ]
+        if self._secure is not None:
+            command += ["--listen", self._secure.endpoint.format(port=self.securePort)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         self.exitCode = None
         with self._log.open("ab") as log:
@@ -132,7 +141,10 @@ class CometProcess:
         raise AssertionError(f"the server is not ready\n{self.tail()}")
 
     def _site(self, key: str) -> Site:
-        return Site(self.port, self.tcpPort, key, self._tls)
+        site = Site(self.port, self.tcpPort, key, self._tls)
+        if self._secure is None:
+            return site
+        return evolve(site, securePort=self.securePort, authority=self._secure.context)
 
     @property
     def site(self) -> Site:

@@ -53,7 +53,7 @@ class BeginningTests(EdgeTestCase):
         the live ones.
         """
         for client in self.each():
-            name = self.channel("c", of=f"{client.name}{client.variant}")
+            name = self.channel("c", of=client.label)
             held = self.publish(name, 5)
             client.open([name], str(held[1].cursor))
             self.assertHeard(client.messages(3), held[2:])
@@ -66,7 +66,7 @@ class BeginningTests(EdgeTestCase):
         where a message is reached by two of the names.
         """
         for client in self.each():
-            a, b = (self.channel(end, of=f"{client.name}{client.variant}") for end in "ab")
+            a, b = (self.channel(end, of=client.label) for end in "ab")
             before = self.publish(a, 1)[0]
             held = [self.publish((a, b)[n % 3 == 0], 1, n)[0] for n in range(8)]
             client.open([a, f"{a[:-1]}*"], str(before.cursor))
@@ -80,7 +80,7 @@ class BeginningTests(EdgeTestCase):
         there is no gap.
         """
         for client in self.each():
-            a, b = (self.channel(end, of=f"{client.name}{client.variant}") for end in "ab")
+            a, b = (self.channel(end, of=client.label) for end in "ab")
             held = self.publish(a, 2) + self.publish(b, 2) + self.publish(a, 1)
             client.open([a, b], "earliest")
             if client.endless:
@@ -93,7 +93,7 @@ class BeginningTests(EdgeTestCase):
         fewer than N held, with all of them.
         """
         for client in self.each():
-            name = self.channel("c", of=f"{client.name}{client.variant}")
+            name = self.channel("c", of=client.label)
             held = self.publish(name, 5)
             client.open([name], "-2")
             if client.endless:
@@ -110,7 +110,7 @@ class BeginningTests(EdgeTestCase):
         come too.
         """
         for client in self.each():
-            a, b = (self.channel(end, of=f"{client.name}{client.variant}") for end in "ab")
+            a, b = (self.channel(end, of=client.label) for end in "ab")
             held = self.publish(a, 3) + self.publish(b, 3)
             client.open([a, b], "-1")
             heard: list[Message] = []
@@ -128,7 +128,7 @@ class BeginningTests(EdgeTestCase):
         comes twice.
         """
         for client in self.each():
-            a, b = (self.channel(end, of=f"{client.name}{client.variant}") for end in "ab")
+            a, b = (self.channel(end, of=client.label) for end in "ab")
             held = [self.publish((a, b)[n % 2], 1, n)[0] for n in range(10)]
             # a from after n = 6, b from after n = 1.
             since, particular = str(held[6].cursor), {b: str(held[1].cursor)}
@@ -392,8 +392,7 @@ class HeartbeatTests(EdgeTestCase):
         where it stands: at the cursor of now, also where the messages since
         were of other channels.
         """
-        clients = [self.client(kind) for kind in CLIENTS]
-        clients = [client for client in clients if client.endless]
+        clients = [client for client in self.each() if client.endless]
         for client in clients:
             client.open([self.channel("c")])
             standing(client)

@@ -8,14 +8,17 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tests.edge.case import EdgeTestCase
+from tests.edge.clients import Client
 from tests.edge.envelopes import Message, Standing
+from tests.edge.h2client import OVER_HTTP2
 from tests.edge.publisher import Published, Publisher
 from tests.edge.speakers import CLIENTS
 from tests.edge.wires import PATIENCE, Site, Violation, ask
 
+HISTORY = ("--history-messages", "100000", "--history-bytes", "100000000")
 CHANNELS = ("open/h/a", "open/h/b", "open/h/deep/c")
 
 
@@ -49,6 +52,7 @@ class Walker(threading.Thread):
         since: str,
         seed: int,
         leg: Callable[[random.Random], int],
+        kinds: Mapping[str, type[Client]],
     ) -> None:
         """
         @param leg: How many messages to read before the next change.
@@ -59,7 +63,8 @@ class Walker(threading.Thread):
         self.cursor = since
         self.chance = random.Random(seed)
         self.leg = leg
-        self.walk = circuit(list(CLIENTS), self.chance)
+        self.kinds = kinds
+        self.walk = circuit(list(kinds), self.chance)
         self.heard: list[Message] = []
         self.where = ""
         self.error: BaseException | None = None
@@ -82,7 +87,7 @@ class Walker(threading.Thread):
         it.
         """
         appetite = self.chance.choice((16, 150, 3000, 100000))
-        client = CLIENTS[kind](self.site, variant=self.chance.randrange(6), appetite=appetite)
+        client = self.kinds[kind](self.site, variant=self.chance.randrange(6), appetite=appetite)
         deadline = time.monotonic() + PATIENCE
         try:
             client.open(self.names, self.cursor)
@@ -109,32 +114,39 @@ def few(chance: random.Random) -> int:
     return chance.choice((0, 1, 2, 12, 24, 36))
 
 
-class HandoverTests(EdgeTestCase):
+def fewer(chance: random.Random) -> int:
     """
-    All pairs of transports, 81, while messages are being published.
+    A leg of a few messages, sometimes of none.
+    """
+    return chance.choice((0, 1, 2, 5))
+
+
+class WalkingTestCase(EdgeTestCase):
+    """
+    A test with readers that walk.
     """
 
-    options = (
-        "--open",
-        "open/**",
-        "--history-messages",
-        "100000",
-        "--history-bytes",
-        "100000000",
-    )
+    options = ("--open", "open/**", *HISTORY)
 
-    def walkAll(self, *names: Sequence[str], seed: int) -> None:
+    def walkAll(
+        self,
+        site: Site,
+        *names: Sequence[str],
+        seed: int,
+        leg: Callable[[random.Random], int] = few,
+        kinds: Mapping[str, type[Client]] = CLIENTS,
+    ) -> None:
         """
         Let one reader for each list of names walk through all pairs, and see
         what they heard.
         """
-        site = self.site
         start = ask(site, "GET", "/channels/open/h/a?transport=poll")
         since = start.headers["etag"].strip('"')
         publisher = Publisher(site, CHANNELS, seed=seed)
         publisher.start()
         walkers = [
-            Walker(site, one, since, seed * 100 + number, few) for number, one in enumerate(names)
+            Walker(site, one, since, seed * 100 + number, leg, kinds)
+            for number, one in enumerate(names)
         ]
         for walker in walkers:
             walker.start()
@@ -168,16 +180,39 @@ class HandoverTests(EdgeTestCase):
             walker.read("stream", left, str(expected[-1].cursor))
         self.assertHeard(walker.heard, expected)
 
+
+class HandoverTests(WalkingTestCase):
+    """
+    All pairs of transports, 81, while messages are being published.
+    """
+
     def test_channels(self) -> None:
         """
         Readers of one channel, and of several, go from any transport to any
         other and miss and repeat nothing.
         """
-        self.walkAll(["open/h/a"], ["open/h/a", "open/h/b"], ["open/h/b", "open/h/deep/c"], seed=1)
+        lists = (["open/h/a"], ["open/h/a", "open/h/b"], ["open/h/b", "open/h/deep/c"])
+        self.walkAll(self.site, *lists, seed=1)
 
     def test_patterns(self) -> None:
         """
         So do readers of patterns, also where two of their names match the
         same channel.
         """
-        self.walkAll(["open/h/*"], ["open/h/**", "open/h/a"], ["open/*/b", "open/h/b"], seed=2)
+        lists = (["open/h/*"], ["open/h/**", "open/h/a"], ["open/*/b", "open/h/b"])
+        self.walkAll(self.site, *lists, seed=2)
+
+
+class Http2HandoverTests(WalkingTestCase):
+    """
+    All pairs of transports over TLS, 256: those of requests also over HTTP/2.
+    """
+
+    def test_channels(self) -> None:
+        """
+        A reader of several channels, and one of a pattern, go from any to any
+        and miss and repeat nothing.
+        """
+        kinds = {**CLIENTS, **{f"{name} over HTTP/2": kind for name, kind in OVER_HTTP2.items()}}
+        lists = (["open/h/a", "open/h/b"], ["open/h/**"])
+        self.walkAll(self.startTls(*HISTORY).site, *lists, seed=3, leg=fewer, kinds=kinds)

@@ -5,81 +5,18 @@ for whom there is no place.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client, Refused, SseClient
-from tests.edge.envelopes import Close, Message, readPollBody
+from tests.edge.envelopes import Message, readPollBody
+from tests.edge.places import begin, isFull, take, until
 from tests.edge.publisher import headersOf, publish
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS
-from tests.edge.wires import PATIENCE, Ended, HttpConnection, Silence, Wire, ask
+from tests.edge.wires import Ended, HttpConnection, Wire, ask
 
 HELD = ("longpoll", "jsonp", "stream", "multipart", "sse", "iframe", "websocket", "tcp")
-
-
-def begin(client: Client) -> None:
-    """
-    Take a place: read until the server has said that there is one.  A long
-    poll takes its place when the server has read the request, which an answer
-    to the one before does not show; so it only asks.
-    """
-    if not client.endless:
-        client.open(["held"], "now", wait="60")
-        return
-    client.open(["held"], "now")
-    event = client.next()
-    if isinstance(event, Close):
-        raise Refused(429, event.code, {})
-
-
-def take(client: Client) -> None:
-    """
-    Take a place as soon as there is one: that of the last reader may not be
-    free yet.
-    """
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            begin(client)
-            if not client.endless:
-                raise AssertionError(f"a long poll that ends at once: {client.next(0.05)}")
-            return
-        except Silence:
-            return
-        except (Refused, Ended) as error:
-            client.close()
-            if time.monotonic() > deadline:
-                raise AssertionError(f"never a place for {client.name}: {error}") from error
-            time.sleep(0.02)
-
-
-def isFull(server: CometProcess) -> bool:
-    """
-    Whether there is no place for one more reader.
-    """
-    client = CLIENTS["stream"](server.site)
-    try:
-        begin(client)
-    except Refused as error:
-        if error.code != "tooMany":
-            raise
-        return True
-    finally:
-        client.close()
-    return False
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    """
-    Ask again and again until it holds.
-    """
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"never {what}")
-        time.sleep(0.02)
 
 
 def leaveAfterMore(client: Client) -> None:

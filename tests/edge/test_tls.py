@@ -4,12 +4,12 @@ All transports over TLS.
 
 from __future__ import annotations
 
+from tests.edge.case import EdgeTestCase
 from tests.edge.publisher import Publisher, publish
 from tests.edge.speakers import CLIENTS, SPEAKERS
-from tests.edge.tls import TlsTestCase
 
 
-class TlsTests(TlsTestCase):
+class TlsTests(EdgeTestCase):
     """
     A server on C{ssl:} endpoints.
     """

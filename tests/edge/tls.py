@@ -1,10 +1,12 @@
 """
-Servers that speak TLS.
+Certificates.
 """
 
 from __future__ import annotations
 
+import atexit
 import datetime
+import functools
 import ipaddress
 import shutil
 import ssl
@@ -15,9 +17,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
-from tests.edge.case import EdgeTestCase
-from tests.edge.server import CometProcess
 
 
 def makeCertificate(directory: Path) -> tuple[Path, Path]:
@@ -59,18 +58,38 @@ def makeCertificate(directory: Path) -> tuple[Path, Path]:
     return keyPath, path
 
 
-class TlsTestCase(EdgeTestCase):
+class Authority:
     """
-    A test with a server on C{ssl:} endpoints.
+    A certificate for this machine, and those who trust it.
+
+    @ivar context: How clients speak TLS with whoever has it.
     """
 
-    def startTls(self, *options: str) -> CometProcess:
+    def __init__(self) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="comet-edge-tls-"))
+        key, certificate = makeCertificate(self._directory)
+        self._files = f"privateKey={key}:certKey={certificate}"
+        self.context = ssl.create_default_context(cafile=str(certificate))
+
+    @property
+    def endpoint(self) -> str:
         """
-        Start a server that speaks TLS on both ports.
+        An endpoint that has it, with C{{port}} in it.
         """
-        directory = Path(tempfile.mkdtemp(prefix="comet-edge-tls-"))
-        self.addCleanup(shutil.rmtree, directory, True)
-        key, certificate = makeCertificate(directory)
-        context = ssl.create_default_context(cafile=str(certificate))
-        listen = f"ssl:{{port}}:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
-        return self.startServer("--open", "open/**", *options, listen=listen, tls=context)
+        return f"ssl:{{port}}:interface=127.0.0.1:{self._files}"
+
+    def remove(self) -> None:
+        """
+        Remove its files.
+        """
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+@functools.cache
+def authority() -> Authority:
+    """
+    The one that all tests share.
+    """
+    made = Authority()
+    atexit.register(made.remove)
+    return made

@@ -12,14 +12,14 @@ import struct
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 # How long anything at all may take, in seconds, before a test gives up.
 PATIENCE: Final = 10.0
 
-_STATUS = re.compile(rb"HTTP/1\.1 ([1-5][0-9][0-9]) [\t -~]*")
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9]) [\t -~]*")
 _HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t -~\x80-\xff]*)")
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
 
@@ -57,6 +57,10 @@ class Site:
 
     @ivar host: The host that requests name, where there is a proxy in front
         of the server; otherwise they name the address.
+
+    @ivar securePort: The port of HTTP over TLS, besides; 0 if there is none.
+
+    @ivar authority: How to speak TLS there.
     """
 
     port: int
@@ -64,6 +68,18 @@ class Site:
     key: str = ""
     tls: ssl.SSLContext | None = None
     host: str = ""
+    securePort: int = 0
+    authority: ssl.SSLContext | None = None
+
+    @property
+    def secured(self) -> Site:
+        """
+        The same over TLS.
+        """
+        if self.tls is not None:
+            return self
+        assert self.authority is not None
+        return evolve(self, port=self.securePort, tls=self.authority)
 
 
 class Wire:
@@ -281,7 +297,11 @@ class Body:
 class HttpConnection:
     """
     One connection that speaks HTTP/1.1, request after request.
+
+    @cvar version: The version of HTTP that it says that it speaks.
     """
+
+    version: ClassVar[str] = "1.1"
 
     def __init__(self, wire: Wire, host: str = "") -> None:
         self.wire = wire
@@ -303,7 +323,7 @@ class HttpConnection:
         """
         Send a request; the answers come in the order of the requests.
         """
-        lines = [f"{method} {target} HTTP/1.1"]
+        lines = [f"{method} {target} HTTP/{self.version}"]
         given = {"Host": self._host, **(headers or {})}
         if body is not None:
             given["Content-Length"] = str(len(body))
@@ -335,6 +355,8 @@ class HttpConnection:
                     raise Violation(f"an answer ends in its head: {bytes(self._buffer)!r}")
                 raise Ended("closed before an answer")
             self._buffer += data
+        if self.version == "1.1" and not self._buffer.startswith(b"HTTP/1.1 "):
+            raise Violation(f"an older version: {bytes(self._buffer[:20])!r}")
         head = readHead(bytes(self._buffer[:end]))
         del self._buffer[: end + 4]
         self._body = self._bodyOf(self._methods.popleft(), head)
@@ -345,6 +367,9 @@ class HttpConnection:
             return Body(0, False)
         coding = head.headers.get("transfer-encoding")
         if coding is not None:
+            if self.version == "1.0":
+                # RFC 9112 6.1
+                raise Violation(f"a coding that HTTP/1.0 does not know: {coding!r}")
             if coding.lower() != "chunked":
                 raise Violation(f"an unknown Transfer-Encoding: {coding!r}")
             return Body(None, True)

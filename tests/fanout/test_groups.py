@@ -4,7 +4,7 @@ Tests of groups: readers that share every byte, and when they are forgotten.
 
 from __future__ import annotations
 
-from comet.fanout.core import MOST_EMPTY
+from comet.fanout.core import MOST_EMPTY, MOST_EMPTY_NAMES
 from comet.fanout.groups import LINGER
 from comet.fanout.kinds import StreamReader
 from comet.messages import Message
@@ -213,6 +213,43 @@ class RetiringTests(HubTestCase):
         self.assertEqual(len(self.fanout), MOST_EMPTY)
         self.stream("a0")
         self.assertEqual(len(self.fanout), MOST_EMPTY + 1)
+
+    def test_mostNames(self) -> None:
+        """
+        Nor are groups whose names are longer than that in all; of those that
+        have readers nothing is counted.
+        """
+        name = "a" * 200
+        kept = MOST_EMPTY_NAMES // (4 * 204)
+        streams = []
+        for number in range(kept + 7):
+            names = [f"{name}{each}{number:03}" for each in "bcde"]
+            streams.append(self.stream(*names))
+            self.assertEqual(len(self.fanout), number + 1)
+        for stream in streams:
+            stream.sink.lose()
+        self.assertEqual(len(self.fanout), kept)
+        # The one that is longest without a reader goes first.
+        for number in (7, 8):
+            self.stream(*[f"{name}{each}{number:03}" for each in "bcde"])
+        self.assertEqual(len(self.fanout), kept)
+        # There is room for as many as are read again.
+        for number in range(3):
+            self.stream(*[f"{name}{each}{number:03}" for each in "bcde"]).sink.lose()
+        self.assertEqual(len(self.fanout), kept + 2)
+
+    def test_passing(self) -> None:
+        """
+        A poll that does not wait makes no group, and lets nothing be heard,
+        though it is answered.
+        """
+        listened: list[object] = []
+        self.patch(self.inner, "listen", lambda *asked: listened.append(asked))
+        self.publish("a")
+        for begin in ("earliest", "now", self.cursor(0)):
+            waiter, _ = self.poll("a", "*", begin=begin, wait=0.0)
+            self.assertTrue(waiter.isAnswered)
+        self.assertEqual((len(self.fanout), listened), (0, []))
 
     def test_names(self) -> None:
         """

@@ -4,7 +4,7 @@ Tests of polls: what is answered, when, and with which cursor.
 
 from __future__ import annotations
 
-from comet.fanout.kinds import POLL_BYTES
+from comet.fanout.kinds import POLL_BYTES, Outcome, PollReader
 from comet.fanout.life import State
 from comet.messages import Close
 from tests.fanout.case import HubTestCase
@@ -219,3 +219,73 @@ class SlowTests(HubTestCase):
         self.clock.advance(0.3)
         self.assertEqual([str(each) for each in waiter.empty], [self.cursor(0)])
         self.rest()
+
+    def begun(self, state: State, wait: float = 20.0) -> tuple[MemoryWaiter, PollReader[Outcome]]:
+        """
+        A poll that is in a state, over a bus that answers no more.
+        """
+        waiter, reader = self.poll("a", begin=self.cursor(1), wait=wait)
+        while reader.state is not state:
+            self.slow.answer()
+            self.clock.settle()
+        return waiter, reader
+
+    def test_neverAnswered(self) -> None:
+        """
+        A poll is answered after its time, and not before, though the bus never
+        answers: where it began is where it comes back.
+        """
+        self.publish("a")
+        self.rest()
+        for state in (State.OPENING, State.READING, State.LIVE):
+            waiter, reader = self.begun(state, wait=5.0)
+            self.clock.advance(4.8)
+            self.assertFalse(waiter.isAnswered)
+            self.clock.advance(0.4)
+            self.assertEqual([str(each) for each in waiter.empty], [self.cursor(1)])
+            self.assertIs(reader.state, State.CLOSED)
+            self.rest()
+            self.assertEqual(len(self.fanout.readers), 0)
+
+    def test_hurry(self) -> None:
+        """
+        It can be made to answer whatever it is doing; what the bus says then
+        is nobody's.
+        """
+        self.publish("a")
+        self.rest()
+        for wait in (20.0, 0.0):
+            for state in (State.OPENING, State.READING, State.LIVE)[: 3 if wait else 2]:
+                waiter, reader = self.begun(state, wait)
+                for _ in range(2):
+                    reader.hurry()
+                self.assertEqual([str(each) for each in waiter.empty], [self.cursor(1)])
+                self.assertEqual((len(self.fanout.readers), len(waiter.outcomes)), (0, 0))
+                self.rest()
+
+    def test_hurryWithSome(self) -> None:
+        """
+        What it has read by then is answered, and that there may be more; so is
+        a gap that is all there is.
+        """
+        self.publish(*["a"] * 3, "b")
+        self.rest()
+        for end in ("hurry", "timedOut"):
+            begin = {"a": self.cursor(0), "b": self.cursor(4)}
+            waiter, reader = self.poll("a", "b", begin=begin)
+            while reader.state is State.OPENING or self.slow.operations[0].kind != "read":
+                self.slow.answer()
+            self.slow.answer()
+            self.clock.turn()
+            self.assertFalse(waiter.isAnswered)
+            getattr(reader, end)()
+            self.assertEqual(positions(waiter), [(1, True), (2, True), (3, True)])
+            self.assertTrue(waiter.outcome.more)
+            self.assertEqual(waiter.outcome.cursor.position, 4)
+            self.rest()
+            waiter, reader = self.poll("a", begin="zzzzzz-7")
+            while reader.state is State.OPENING:
+                self.slow.answer()
+            getattr(reader, end)()
+            self.assertEqual((waiter.outcome.gap, waiter.outcome.more), (["a"], True))
+            self.rest()

@@ -5,16 +5,18 @@ HTTP.
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import NOT_DONE_YET, Request, Site
 from twisted.web.test.requesthelper import DummyChannel
 from zope.interface import implementer
 
 from comet.interfaces import ISinkOwner
+from comet.resources import CometResource
 from comet.transports.sinks import makeSink
 from comet.transports.takeover import (
     MOST_AHEAD,
@@ -25,6 +27,7 @@ from comet.transports.takeover import (
     takeOver,
 )
 from tests.transports.case import HubTestCase, get, readResponse
+from tests.transports.frames import UPGRADE
 from tests.transports.wire import Wire
 
 
@@ -121,6 +124,29 @@ class TakeOverTests(HubTestCase):
         wire.send(get("/") + b"x" * (2 * MOST_AHEAD))
         self.assertEqual(b"".join(recorder.data), b"x" * (2 * MOST_AHEAD))
         self.assertTrue(wire.transport.isReading)
+
+    def test_logged(self) -> None:
+        """
+        A site that keeps a log of its requests has one line of each that is
+        taken, whatever happens to the connection then.
+        """
+        site = Site(CometResource(self.hub), reactor=self.clock)
+        lines = site.logFile = StringIO()
+        self.patch(site, "_logFile", lines)
+        site._updateLogDateTime()
+        for path, headers, status in (
+            ("/channels/a?transport=sse", (), 200),
+            ("/channels/a?transport=stream", (), 200),
+            ("/channels/a", UPGRADE, 101),
+        ):
+            lines.seek(0)
+            lines.truncate()
+            wire = self.connect(site)
+            wire.send(get(path, *headers))
+            self.publish("a", 1)
+            wire.leave()
+            (line,) = lines.getvalue().splitlines()
+            self.assertIn(f'"GET {path} HTTP/1.1" {status} ', line)
 
     def test_freed(self) -> None:
         """

@@ -7,6 +7,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from twisted.internet.interfaces import ITransport
+
+from comet.clients import ANONYMOUS, KEY_HOLDER, Client
+from comet.errors import CometError, Unauthorized
 from comet.fanout.kinds import LAST_WORDS
 from comet.transports.tcp import FIRST_LINE, CometFactory
 from tests.framing.readers import LinesReader
@@ -214,3 +218,60 @@ class TCPTests(HubTestCase):
         wire = self.open()
         wire.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         self.assertEqual([v["error"]["code"] for v in self.read(wire)], ["badMessage"] * 2)
+
+
+class ClientTests(HubTestCase):
+    """
+    An application tells who a connection is from.
+    """
+
+    def serve(self, verdict: Client | CometError) -> tuple[Wire, list[Any]]:
+        """
+        Connect where the verdict is always the same.
+
+        @return: The connection, and which transports were asked about.
+        """
+        asked: list[Any] = []
+
+        class Mine(CometFactory):
+            def client(self, transport: ITransport) -> Client:
+                asked.append(transport)
+                if isinstance(verdict, CometError):
+                    raise verdict
+                return verdict
+
+        return self.connect(Mine(self.hub)), asked
+
+    def test_client(self) -> None:
+        """
+        It is asked once, about the transport, when the client has begun to
+        speak; the client then may what that one may.
+        """
+        wire, asked = self.serve(KEY_HOLDER)
+        self.assertEqual(asked, [])
+        wire.send(b'{"publish":"news","data":1}\n{"ping":0}\n')
+        self.turn()
+        self.assertEqual(asked, [wire.transport])
+        self.assertEqual(wire.take().count(b'"ok"'), 2)
+        self.assertEqual(self.hub.head.position, 1)
+
+    def test_nobody(self) -> None:
+        """
+        Who is nobody is told so, and the connection ends; nothing is read for
+        it, nor done.
+        """
+        wire, _ = self.serve(Unauthorized("not from here"))
+        wire.send(b'{"publish":"open/a","data":1}\0')
+        self.turn()
+        (line, rest) = wire.take().split(b"\0")
+        close = json.loads(line)["close"]
+        self.assertEqual((close["code"], close["message"]), ("unauthorized", "not from here"))
+        self.assertEqual((rest, wire.isOpen, self.hub.head.position), (b"", False, 0))
+        self.assertNothingLeft()
+
+    def test_anybody(self) -> None:
+        """
+        By itself nobody is known.
+        """
+        factory = CometFactory(self.hub)
+        self.assertIs(factory.client(self.connect(factory).transport), ANONYMOUS)

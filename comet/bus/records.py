@@ -1,0 +1,89 @@
+"""
+The log of one channel as the memory bus keeps it, and several of them read
+together.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Final
+
+from comet.log import ChannelLog, Retention
+from comet.messages import Cursor, Message
+from comet.wheel import NOT_SET
+
+# For how long at least the floor of a channel without messages is remembered,
+# in seconds.  To forget it raises the floor of all channels without a record.
+REMEMBERED: Final = 86400.0
+
+# How many messages of one of several channels are merged at once.
+_PAGE: Final = 32
+
+_position = attrgetter("position")
+
+
+class Record(ChannelLog):
+    """
+    A channel's log, with what the bus keeps beside it.
+
+    @ivar channel: The name of the channel.
+
+    @ivar stored: When the newest message was stored, in seconds since 1970.
+    """
+
+    __slots__ = ("_timedOut", "channel", "moment", "stored")
+
+    def __init__(
+        self,
+        timedOut: Callable[[Record], None],
+        channel: str,
+        retention: Retention,
+        floor: int,
+    ) -> None:
+        """
+        @param timedOut: Called when something in it is too old, or it is idle
+            for so long that it is forgotten.
+        """
+        super().__init__(retention, floor)
+        self._timedOut = timedOut
+        self.channel = channel
+        self.moment = NOT_SET
+        self.stored = 0.0
+
+    def timedOut(self) -> None:
+        """
+        The moment that was set on the wheel has come.
+        """
+        self._timedOut(self)
+
+    @property
+    def idleAt(self) -> float:
+        """
+        When it is idle for so long, without messages, that it is forgotten.
+        """
+        return self.stored + max(REMEMBERED, self.retention.seconds)
+
+
+def beforeOldest(records: Iterable[Record], head: Cursor) -> int:
+    """
+    One before the oldest message that is held in some records.
+    """
+    held = (record.beforeOldest() for record in records if len(record))
+    return min(held, default=head.position)
+
+
+def merged(records: Sequence[Record], after: int) -> Iterator[Message]:
+    """
+    What some records hold after a position, in the order of positions.
+    """
+    if len(records) == 1:
+        return _paged(records[0], after)
+    return heapq.merge(*(_paged(record, after) for record in records), key=_position)
+
+
+def _paged(record: Record, after: int) -> Iterator[Message]:
+    while page := record.after(after, _PAGE):
+        yield from page
+        after = page[-1].position

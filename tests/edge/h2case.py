@@ -1,0 +1,51 @@
+"""
+What the tests of HTTP/2 over sockets have in common.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.edge.case import EdgeTestCase
+from tests.edge.clients import pathOf, queryOf
+from tests.edge.envelopes import (
+    eventOf,
+    readJson,
+)
+from tests.edge.h2client import Http2Stream, Http2Wire
+from tests.edge.wires import Ended, Site
+
+
+def ask(wire: Http2Wire, names: list[str], transport: str, **parameters: str) -> Http2Stream:
+    """
+    Ask to read.
+    """
+    query = {"transport": transport, **parameters}
+    return wire.send("GET", pathOf(names) + queryOf(query))
+
+
+def linesOf(stream: Http2Stream, count: int, timeout: float = 10) -> list[Any]:
+    """
+    So many envelopes of a C{stream}, and no half one.
+    """
+    text = b""
+    while text.count(b"\n") < count or not text.endswith(b"\n"):
+        piece = stream.piece(timeout)
+        if not piece:
+            raise Ended(f"ended with {text[-200:]!r}")
+        text += piece
+    return [eventOf(readJson(line)) for line in text.splitlines()]
+
+
+class Http2TestCase(EdgeTestCase):
+    """
+    A test with a server that speaks HTTP/2, and connections to it.
+    """
+
+    def connect(self, site: Site, window: int = 0, receiveBuffer: int = 0) -> Http2Wire:
+        """
+        Make a connection that is closed when the test is over.
+        """
+        wire = Http2Wire.to(site, window, receiveBuffer)
+        self.addCleanup(wire.close)
+        return wire

@@ -1,0 +1,181 @@
+"""
+What every transport promises, in every way that it can be used; where a reader
+begins, and its heartbeats, are in L{tests.edge.test_beginning}.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from tests.edge.awkward import asText, awkwardLines
+from tests.edge.case import EdgeTestCase
+from tests.edge.clients import Client
+from tests.edge.envelopes import Close, Gap, Message, Standing
+from tests.edge.places import isFull, take, until
+from tests.edge.publisher import Published, publish, publishBatch, publishLines
+from tests.edge.tls import authority
+from tests.edge.ways import WAYS
+from tests.edge.wires import HttpConnection, Wire, ask
+
+
+class AwkwardTests(EdgeTestCase):
+    """
+    What is published arrives as it was, whatever it is.
+    """
+
+    def test_awkward(self) -> None:
+        """
+        Two hundred messages with all that might end a line, an event, a chunk,
+        a part, a script, a page or a frame arrive in order, 150 of them held
+        and 50 live.
+        """
+        name = self.channel("c")
+        connection = HttpConnection(Wire(self.site.port))
+        self.addCleanup(connection.wire.close)
+        lines = awkwardLines(name, 200)
+        start = publish(self.site, name, "start").cursor
+        held = publishLines(connection, self.site, lines[:150])
+        for client in self.each():
+            inEnvelopes = client.name != "sse" or bool(client.variant % 2)
+            own = [{**line, "channel": f"{name}{client.label}"} for line in lines[150:]]
+            names = [name, own[0]["channel"]]
+            if client.name == "sse" and inEnvelopes:
+                client.open(names, str(start), envelope="1")
+            else:
+                client.open(names, str(start))
+            heard = client.messages(150)
+            live = publishLines(connection, self.site, own)
+            heard += client.messages(50)
+            sent = [*lines[:150], *own]
+            self.assertAwkward(client, heard, held + live, sent, inEnvelopes)
+            client.close()
+
+    def assertAwkward(
+        self,
+        client: Client,
+        heard: Sequence[Message],
+        published: Sequence[Published],
+        lines: Sequence[dict[str, Any]],
+        inEnvelopes: bool,
+    ) -> None:
+        """
+        A reader heard just this.
+        """
+        for message, one, line in zip(heard, published, lines, strict=True):
+            found = (message.cursor, message.data, message.event, message.encoding)
+            event, encoding = line.get("event"), line.get("encoding")
+            expected = (one.cursor, one.data, event, encoding)
+            if client.name == "sse":
+                # An event says what it is, or else its channel.
+                event = event or line["channel"]
+                expected = (one.cursor, one.data, message.event, encoding)
+                if not inEnvelopes:
+                    expected = (one.cursor, asText(one.data), event, None)
+            self.assertEqual(found, expected, client.label)
+            self.assertEqual(type(found[1]), type(expected[1]), client.label)
+
+
+class GapTests(EdgeTestCase):
+    """
+    Readers that come back too late.
+    """
+
+    options = ("--open", "open/**", "--history-messages", "5")
+
+    def test_gap(self) -> None:
+        """
+        A reader below the floor of one of its names is told so where it is,
+        before what is held, and once.
+        """
+        for client in self.each():
+            a, b = (self.channel(end, of=client.label) for end in "ab")
+            all_ = self.publish(a, 8)
+            other = self.publish(b, 2)
+            client.open([a, b], str(all_[0].cursor))
+            gap = client.next()
+            assert isinstance(gap, Gap), f"{client.label} begins with {gap}"
+            self.assertEqual(gap.names, (a,), client.label)
+            self.assertHeard(client.messages(7), all_[3:] + other)
+            live = self.publish(b, 1)
+            self.assertHeard(client.messages(1), live)
+            client.close()
+
+
+class SlowTests(EdgeTestCase):
+    """
+    Readers that do not read for a while.
+    """
+
+    options = ("--history-messages", "1000", "--history-bytes", "100000000")
+
+    def test_behind(self) -> None:
+        """
+        One that takes nothing of 6 MB falls behind; when it reads, it gets
+        everything, once and in order, and then what is live.
+        """
+        clients = [
+            self.take(way, receiveBuffer=8192, appetite=2**20) for way in WAYS if way.kind.endless
+        ]
+        name = self.channel("c")
+        for client in clients:
+            client.open([name])
+            self.assertIsInstance(client.next(), Standing)
+        connection = HttpConnection(Wire(self.site.port))
+        self.addCleanup(connection.wire.close)
+        published: list[Published] = []
+        for first in range(0, 100, 20):
+            lines = [(name, [n, "x" * 60_000]) for n in range(first, first + 20)]
+            published += publishBatch(connection, self.site, lines)
+        for client in clients:
+            self.assertHeard(client.messages(100, timeout=30), published)
+        live = publishBatch(connection, self.site, [(name, n) for n in range(3)])
+        for client in clients:
+            self.assertHeard(client.messages(3), live)
+
+
+class EndTests(EdgeTestCase):
+    """
+    How a reader ends.
+    """
+
+    def test_forgotten(self) -> None:
+        """
+        One that disappears is forgotten, and its place is free.
+        """
+        server = self.startServer("--max-connections", "1", secure=authority())
+        for way in WAYS:
+            if way.name != "poll":
+                client = self.take(way, server.site)
+                take(client)
+                until(lambda: isFull(server), f"full with {way}")
+                client.cut()
+                until(lambda: not isFull(server), f"free after {way}")
+
+    def test_closed(self) -> None:
+        """
+        When the server goes down each is told why, and when to come back, and
+        then its connection or its stream is ended.
+        """
+        server = self.startServer("--drain", "3", secure=authority())
+        clients = [self.take(way, server.site) for way in WAYS if way.name != "poll"]
+        for client in clients:
+            if client.endless:
+                client.open(["news"])
+                self.assertIsInstance(client.next(), Standing)
+            else:
+                client.open(["news"], wait="60")
+        # All have been begun when this is answered.
+        self.assertEqual(ask(server.site, "GET", "/health").status, 200)
+        time.sleep(0.2)
+        server.terminate()
+        for client in clients:
+            close = client.untilClose()
+            assert isinstance(close, Close)
+            self.assertEqual(close.code, "draining", client.label)
+            assert close.retry is not None
+            self.assertTrue(0 < close.retry <= 3, client.label)
+            if client.endless:
+                client.untilEnd()
+            client.close()

@@ -1,0 +1,155 @@
+"""
+Clients that do not take what is sent to them over HTTP/2.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from tests.edge.envelopes import (
+    Gap,
+    Message,
+    Standing,
+    readPollBody,
+)
+from tests.edge.h2case import Http2TestCase, ask, linesOf
+from tests.edge.publisher import headersOf, publish
+from tests.edge.wires import Silence, Site
+
+
+class SlowTests(Http2TestCase):
+    """
+    A stream whose client does not open its window.
+    """
+
+    timeout = 180
+
+    def flood(self, site: Site, count: int) -> None:
+        """
+        Publish so many messages of 60 KB, over one connection.
+        """
+        wire, headers = self.connect(site), headersOf(site)
+        for n in range(count):
+            body = json.dumps({"n": n, "filler": "x" * 60_000}).encode()
+            self.assertEqual(
+                wire.send("POST", "/channels/news", headers, body).answer().status, 201
+            )
+
+    def test_slow(self) -> None:
+        """
+        It falls behind alone, keeps the server neither busy nor fat, and when
+        its window opens it gets everything, once, in order.
+        """
+        history = ("--history-messages", "3000", "--history-bytes", "100000000")
+        server = self.startTls(*history)
+        site = server.site
+        wire = self.connect(site)
+        slow = ask(wire, ["news"], "stream")
+        slow.isOpenHanded = False
+        others = [ask(wire, ["news"], "stream") for _ in range(5)]
+        for stream in others:
+            linesOf(stream, 1)
+        known = [publish(site, "news", {"n": n, "filler": "x" * 9900}) for n in range(400)]
+        for stream in others:
+            heard = [event for event in linesOf(stream, 400) if isinstance(event, Message)]
+            self.assertHeard(heard, known)
+        self.assertLess(slow.received, 70_000)
+        before = server.processor()
+        time.sleep(1)
+        self.assertLess(server.processor() - before, 0.3)
+        wire.allow(slow, 10_000_000)
+        wire.flush()
+        first, *rest = linesOf(slow, 401)
+        self.assertIsInstance(first, Standing)
+        self.assertHeard(rest, known)
+        known = [publish(site, "news", {"n": n}) for n in range(5)]
+        self.assertHeard(linesOf(slow, 5), known)
+
+    def test_lost(self) -> None:
+        """
+        Where what it did not take is no longer held it is told so.
+        """
+        server = self.startTls("--history-messages", "10")
+        site = server.site
+        wire = self.connect(site)
+        slow = ask(wire, ["news"], "stream")
+        slow.isOpenHanded = False
+        slow.head()
+        before = server.resident()
+        self.flood(site, 300)
+        self.assertLess(server.resident() - before, 20_000_000)
+        wire.allow(slow, 10_000_000)
+        wire.flush()
+        events: list[Any] = []
+        while not events or getattr(events[-1], "data", {}).get("n") != 299:
+            events += linesOf(slow, 1)
+        gaps = [place for place, event in enumerate(events) if isinstance(event, Gap)]
+        self.assertEqual(len(gaps), 1)
+        after = [event.data["n"] for event in events[gaps[0] + 1 :] if isinstance(event, Message)]
+        self.assertEqual(after, list(range(290, 300)))
+
+    def test_smaller(self) -> None:
+        """
+        A client may make all windows smaller than what it was sent already,
+        and larger again.
+        """
+        site = self.startTls().site
+        wire = self.connect(site)
+        streams = [ask(wire, ["news"], "stream") for _ in range(3)]
+        for stream in streams:
+            stream.isOpenHanded = False
+            linesOf(stream, 1)
+        known = [publish(site, "news", {"n": n, "filler": "x" * 9900}) for n in range(2)]
+        for stream in streams:
+            self.assertHeard(linesOf(stream, 2), known)
+        for size in (10, 1_000_000):
+            wire.h2.update_settings({4: size})
+            wire.flush()
+            self.assertEqual(wire.send("GET", "/health").head().status, 200)
+            if size == 10:
+                known = [publish(site, "news", {"n": n, "filler": "x" * 9900}) for n in range(20)]
+                self.assertRaises(Silence, streams[0].piece, 0.3)
+        for stream in streams:
+            self.assertHeard(linesOf(stream, 20), known)
+
+    def test_answers(self) -> None:
+        """
+        Whole answers that nobody takes are not made without end, and all come
+        when they are taken.
+        """
+        server = self.startTls()
+        site = server.site
+        for _ in range(16):
+            last = publish(site, "news", "x" * 60_000)
+        wire = self.connect(site, window=1)
+        before = server.resident()
+        streams = [ask(wire, ["news"], "poll", since="earliest") for _ in range(90)]
+        for stream in streams:
+            stream.isOpenHanded = False
+        self.assertRaises(Silence, streams[-1].head, 1)
+        self.assertLess(server.resident() - before, 20_000_000)
+        for stream in streams:
+            wire.allow(stream, 2_000_000)
+        wire.flush()
+        for stream in streams:
+            body = readPollBody(stream.answer().body)
+            self.assertEqual((body.cursor, len(body.events)), (last.cursor, 17))
+
+    def test_deaf(self) -> None:
+        """
+        A client that does not even read its socket makes the server keep no
+        more than a little, however much it says that it would take.
+        """
+        server = self.startTls("--history-messages", "10")
+        site = server.site
+        wires = [self.connect(site, 2**31 - 1, 8192) for _ in range(5)]
+        for wire in wires:
+            for _ in range(10):
+                ask(wire, ["news"], "stream")
+        self.flood(site, 20)
+        before = server.resident()
+        self.flood(site, 300)
+        self.assertLess(server.resident() - before, 20_000_000)
+        self.assertEqual(self.connect(site).send("GET", "/health").answer().status, 200)

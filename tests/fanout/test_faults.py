@@ -1,0 +1,318 @@
+"""
+Tests of what goes wrong: last words that cannot be said, a bus that raises,
+readings that are older than what was missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from comet.fanout.groups import LINGER
+from comet.fanout.kinds import LAST_WORDS, Outcome
+from comet.fanout.life import State
+from comet.messages import Close, Cursor, Now
+from tests.fanout.case import HubTestCase, Stream
+from tests.fanout.doubles import LineShape, MemoryReceiver, MemorySink, OutcomeShape
+
+CLOSE = Close("draining", "the server is going down", 1.5)
+
+
+class BrokenSink(MemorySink):
+    """
+    Cannot be written to, once it is broken.
+    """
+
+    isBroken = False
+
+    def write(self, data: bytes) -> bool:
+        """
+        Fail.
+        """
+        if self.isBroken:
+            raise RuntimeError("broken")
+        return super().write(data)
+
+
+class SpeechlessShape(LineShape):
+    """
+    Has no last words.
+    """
+
+    def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
+        """
+        Fail.
+        """
+        raise RuntimeError("broken")
+
+
+class SpeechlessOutcomes(OutcomeShape):
+    """
+    Cannot be answered.
+    """
+
+    def respond(self, outcome: Outcome) -> Outcome:
+        """
+        Fail.
+        """
+        raise RuntimeError("broken")
+
+
+class BrokenReplayShape(LineShape):
+    """
+    Cannot frame more than one message.
+    """
+
+    def frame(self, pieces: Sequence[bytes]) -> bytes:
+        """
+        Fail, or not.
+        """
+        if len(pieces) > 1:
+            raise RuntimeError("broken")
+        return super().frame(pieces)
+
+
+class LastWordsTests(HubTestCase):
+    """
+    Last words that cannot be said.
+    """
+
+    def broken(self, *names: str) -> list[Stream]:
+        """
+        Readers that cannot be told that they are sent away.
+        """
+        sink = BrokenSink()
+        streams = [self.stream(*names, sink=sink), self.stream(*names, shape=SpeechlessShape())]
+        sink.isBroken = True
+        return streams
+
+    def logged(self) -> int:
+        """
+        How many faults were logged.
+        """
+        return len(self.flushLoggedErrors(RuntimeError))
+
+    def test_close(self) -> None:
+        """
+        Whoever sends a reader away is not told; its connection is cut when the
+        time for the last words is over.
+        """
+        for stream in self.broken("a"):
+            stream.reader.close(CLOSE)
+            self.assertIs(stream.reader.state, State.CLOSED)
+            self.assertIn(stream.reader, self.fanout.leaving)
+            self.clock.advance(LAST_WORDS - 1)
+            self.assertFalse(stream.sink.isAborted)
+            self.clock.advance(1.2)
+            self.assertTrue(stream.sink.isAborted)
+            stream.sink.lose()
+            self.assertNotIn(stream.reader, self.fanout.leaving)
+        self.assertEqual(self.logged(), 2)
+
+    def test_tick(self) -> None:
+        """
+        Where a reader cannot be written to, nor be told so, all others of its
+        group and of other groups are, in the same turn, and the publisher is
+        answered.
+        """
+        first = self.stream("a")
+        sink, speechless = BrokenSink(), self.stream("a", shape=SpeechlessShape())
+        self.stream("a", sink=sink)
+        sink.isBroken = True
+        others = [self.stream("a"), self.stream("*"), self.stream("a", "b")]
+        published = self.publish("a")
+        self.clock.turn()
+        for stream in (first, speechless, *others):
+            self.assertEqual(stream.positions, [1])
+        self.assertEqual(self.successResultOf(published), [1])
+        self.assertEqual(self.logged(), 2)
+        self.publish("a")
+        self.clock.turn()
+        self.assertEqual([stream.positions for stream in others], [[1, 2]] * 3)
+
+    def test_unsettled(self) -> None:
+        """
+        So are those that read again, after one that cannot.
+        """
+        self.broken("a")
+        other = self.stream("a")
+        self.inner.error = RuntimeError("broken")
+        self.fanout.interrupted()
+        self.clock.turn()
+        self.inner.error = None
+        self.assertEqual(other.sink.lines[-1][3], "internal")
+        self.assertEqual(self.logged(), 5)
+
+    def test_drain(self) -> None:
+        """
+        When the server goes down all others are told, and it waits no longer
+        than for any other.
+        """
+        broken = self.broken("a")
+        waiter, _ = self.poll("a", shape=SpeechlessOutcomes())
+        other, poll = self.stream("a"), self.poll("a")[0]
+        drained = self.hub.drain(60.0)
+        self.assertEqual(other.sink.lines[-1][3], "draining")
+        self.assertIsNotNone(poll.outcome.close)
+        self.assertFalse(waiter.isAnswered)
+        other.sink.lose()
+        self.assertNoResult(drained)
+        self.clock.advance(LAST_WORDS + 0.2)
+        for stream in broken:
+            self.assertTrue(stream.sink.isAborted)
+            stream.sink.lose()
+        self.successResultOf(drained)
+        self.assertEqual(self.logged(), 3)
+
+    def test_notTold(self) -> None:
+        """
+        Who could not be told what was read is sent away with a cursor from
+        before it.
+        """
+        self.publish("a", "a", "a")
+        stream = self.stream("a", begin=self.cursor(1), shape=BrokenReplayShape())
+        self.assertEqual(
+            stream.sink.lines[-1], ["close", self.inner.head.epoch, 1, "internal", 2.0]
+        )
+        self.assertEqual(self.logged(), 1)
+
+    def test_notReplayed(self) -> None:
+        """
+        Also where that was to be replayed, the cursor is one with which
+        nothing is lost.
+        """
+        self.publish("a", "a", "b", "a")
+        for adopts in (False, True):
+            shape = BrokenReplayShape(adoptsReplay=adopts)
+            begin = {"a": self.cursor(0), "b": self.cursor(3)}
+            stream = self.stream("a", "b", begin=begin, shape=shape)
+            self.assertEqual(stream.sink.lines[-1][:3], ["close", self.inner.head.epoch, 0])
+        self.assertEqual(self.logged(), 2)
+
+
+class RaisingTests(HubTestCase):
+    """
+    A bus that raises, instead of an answer that fails.
+    """
+
+    def breaks(self, method: str) -> None:
+        """
+        Let a method of the bus raise from now on.
+        """
+
+        def fail(*arguments: Any) -> Any:
+            raise RuntimeError("broken")
+
+        self.patch(self.inner, method, fail)
+
+    def assertSentAway(self) -> None:
+        """
+        Whoever comes is told that something of ours is wrong, and forgotten.
+        """
+        stream, (poll, _), (passing, _) = (
+            self.stream("new"),
+            self.poll("new"),
+            self.poll("new", wait=0.0),
+        )
+        receiver = self.hub.subscribe(["new"], "now", MemoryReceiver())
+        self.failureResultOf(receiver, RuntimeError)
+        self.assertEqual(stream.sink.lines[-1][3], "internal")
+        self.assertTrue(stream.sink.isFinished)
+        outcomes = [poll.outcome.close]
+        if passing.outcomes:
+            outcomes.append(passing.outcome.close)
+        self.assertEqual([close and close.code for close in outcomes], ["internal"] * len(outcomes))
+        stream.sink.lose()
+        self.assertEqual((len(self.fanout.readers), len(self.fanout.leaving)), (0, 0))
+        self.assertTrue(self.flushLoggedErrors(RuntimeError))
+
+    def test_listen(self) -> None:
+        """
+        Where nothing can be heard.
+        """
+        self.breaks("listen")
+        self.assertSentAway()
+        self.assertEqual(len(self.fanout), 0)
+
+    def test_locate(self) -> None:
+        """
+        Where nothing can be found.
+        """
+        self.breaks("locate")
+        self.assertSentAway()
+        self.clock.advance(LINGER + 0.2)
+        self.assertEqual(len(self.fanout), 0)
+
+    def test_add(self) -> None:
+        """
+        A reader that cannot have more names keeps those that it has.
+        """
+        for method in ("listen", "locate"):
+            stream = self.stream("a")
+            kept = getattr(self.inner, method)
+            self.breaks(method)
+            self.failureResultOf(stream.reader.addNames({"b": Now()}), RuntimeError)
+            setattr(self.inner, method, kept)
+            (position,) = self.successResultOf(self.settled("a"))
+            self.assertEqual((stream.reader.progress.names, stream.positions), (("a",), [position]))
+
+    def settled(self, channel: str) -> Any:
+        """
+        Publish, and let it be written.
+        """
+        published = self.publish(channel)
+        self.clock.settle()
+        return published
+
+    def test_read(self) -> None:
+        """
+        Where nothing can be read, for streams, polls and objects.
+        """
+        self.publish("a")
+        self.breaks("read")
+        stream, (poll, _) = self.stream("a", begin="earliest"), self.poll("a", begin="earliest")
+        passing, _ = self.poll("a", begin="earliest", wait=0.0)
+        self.assertEqual(stream.sink.lines[-1][3], "internal")
+        for waiter in (poll, passing):
+            close = waiter.outcome.close
+            assert close is not None
+            self.assertEqual(close.code, "internal")
+        stream.sink.lose()
+        self.assertEqual((len(self.fanout.readers), len(self.fanout.leaving)), (0, 0))
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 3)
+
+
+class StaleTests(HubTestCase):
+    """
+    Readings that are under way when something was missed.
+    """
+
+    isSlow = True
+
+    def test_notShared(self) -> None:
+        """
+        A reading that was made before an interruption, and is answered after
+        it, is not shared by a reader that asks after it.
+        """
+        self.publish("a")
+        self.rest()
+        first = self.stream("a", begin=self.cursor(0))
+        while self.slow.operations[0].kind != "read":
+            self.slow.answer()
+        self.slow.do(0)
+        self.slow.cut()
+        self.publish("a")
+        self.slow.answer(-1)
+        self.slow.mend()
+        self.slow.hear()
+        self.clock.turn()
+        self.slow.asked.clear()
+        second = self.stream("a", begin=self.cursor(0), shape=LineShape(tag="other"))
+        while self.slow.operations[-1].kind != "read" or len(self.slow.operations) < 2:
+            self.slow.answer(-1)
+        self.assertEqual(self.slow.asked["read"], 1)
+        # The old one is answered, to the first alone.
+        self.slow.answer(0)
+        self.assertEqual(second.positions, [])
+        self.rest()
+        self.assertEqual((first.positions, second.positions), ([1, 2], [1, 2]))

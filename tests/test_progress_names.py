@@ -1,0 +1,165 @@
+"""
+Tests of where a reader stands whose names come and go during a replay.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.progress import MOST_HAD, Progress
+from tests.progressing import Log, begin, place, positions
+
+
+def had(progress: Progress) -> int:
+    """
+    How many intervals are kept for late names.
+    """
+    return max((len(intervals) for intervals in progress._had.values()), default=0)
+
+
+class ComingAndGoingTests(SynchronousTestCase):
+    """
+    What names that are gone have brought.
+    """
+
+    def setUp(self) -> None:
+        """
+        A reader of C{d} at the end of a log, and of C{**} from its beginning,
+        of which nothing was read yet.
+        """
+        self.log = Log(*["a", "b", "c"] * 200, "d")
+        self.progress = begin(self.log.location(d=place(601)))
+        self.progress.add(self.log.location(all=place(0)))
+
+    def test_nothing(self) -> None:
+        """
+        Of a name that has brought nothing before it was given up, nothing is
+        kept; all of it is replayed.
+        """
+        for _ in range(10):
+            self.progress.add(self.log.location(a=place(601)))
+            self.progress.remove(["a"])
+            self.assertEqual(had(self.progress), 0)
+        self.assertEqual(len(positions(self.log.step(self.progress))), 601)
+
+    def test_joined(self) -> None:
+        """
+        What a name has brought, given up and taken again as often as one
+        likes, is kept as one interval, and not brought again.
+        """
+        for _ in range(1000):
+            self.log.channels.append("a")
+            self.progress.add(self.log.location(a=place(len(self.log.channels) - 1)))
+            self.progress.stand(len(self.log.channels))
+            self.progress.remove(["a"])
+            self.assertEqual(had(self.progress), 1)
+        while self.progress.isReplaying:
+            step = self.log.step(self.progress)
+            self.assertEqual([p for p in positions(step) if p > 601], [])
+        self.assertEqual(self.progress.cursor.position, 1601)
+
+    def test_apart(self) -> None:
+        """
+        What it has brought with holes in between is kept up to a number; the
+        newest of them are never brought again, and the holes always are.
+        """
+        holes, brought = [], []
+        for _ in range(2 * MOST_HAD):
+            self.log.channels += ["a", "a"]
+            head = len(self.log.channels)
+            holes.append(head - 1)
+            brought.append(head)
+            self.progress.stand(head - 1)
+            self.progress.add(self.log.location(a=place(head - 1)))
+            self.progress.stand(head)
+            self.progress.remove(["a"])
+            self.assertLessEqual(had(self.progress), MOST_HAD)
+        seen = []
+        while self.progress.isReplaying:
+            seen += positions(self.log.step(self.progress))
+        self.assertEqual(len(seen), len(set(seen)))
+        self.assertTrue(set(holes) <= set(seen))
+        self.assertEqual([p for p in brought[-(MOST_HAD - 1) :] if p in seen], [])
+
+    def test_manyNames(self) -> None:
+        """
+        So are those of many names.
+        """
+        log = Log("c/x", "d", *(f"n{number}" for number in range(2 * MOST_HAD)))
+        progress = begin(log.location(d=place(1)))
+        progress.add(log.location(all=place(0)))
+        for number in range(2 * MOST_HAD):
+            name = f"n{number}"
+            progress.add(log.location(**{name: place(number + 2)}))
+            progress.stand(len(log.channels))
+            progress.remove([name])
+            self.assertLessEqual(had(progress), MOST_HAD)
+
+    def test_skipping(self) -> None:
+        """
+        Intervals of one name that have left out other messages are not joined:
+        what was left out is brought.
+        """
+        log = Log("c/x", "c/x", "c/x", "d")
+        progress = begin(log.location(d=place(4)))
+        progress.add(log.location(all=place(0)))
+        log.channels += ["c/x", "c/x"]
+        progress.add(log.location(c_x=place(4, skips={"c/x": 5, "c/y": 9})))
+        progress.stand(6)
+        progress.remove(["c/x"])
+        log.channels.append("c/x")
+        progress.add(log.location(c_x=place(6)))
+        progress.stand(7)
+        progress.remove(["c/x"])
+        seen = []
+        while progress.isReplaying:
+            seen += positions(log.step(progress))
+        self.assertEqual(seen, [1, 2, 3, 4, 5])
+
+    def test_sharedSkips(self) -> None:
+        """
+        A table that is shared by several names counts for each its own
+        channels, and is forgotten when all that it says has passed.
+        """
+        log = Log("c/x", "c/y", "c/x", "c/y", "d")
+        table = {"c/x": 2, "c/y": 3}
+        progress = begin(
+            log.location(
+                c_x=place(2, isRelative=True, skips=table),
+                c_y=place(3, isRelative=True, skips=table),
+            )
+        )
+        self.assertEqual(positions(log.step(progress)), [3, 4])
+        progress.settle()
+        self.assertEqual(progress._skips, {})
+        log.channels += ["c/x", "c/y"]
+        self.assertEqual(positions(log.step(progress)), [6, 7])
+
+    @settings(deadline=None)
+    @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.integers(0, 3))))
+    def test_everything(self, steps: list[tuple[str, bool, int]]) -> None:
+        """
+        Whatever comes and goes while C{**} is replayed, each message arrives
+        once: by a name that is read when it is published, or by the replay.
+        """
+        log = Log("a", "b", "c", "d")
+        progress = begin(log.location(d=place(4)))
+        progress.add(log.location(all=place(0)))
+        seen: list[int] = []
+        for name, isComing, count in steps:
+            head = len(log.channels)
+            if isComing:
+                progress.add(log.location(**{name: place(head)}))
+            else:
+                progress.remove([name])
+            log.channels += ["a", "b", "c"][:count]
+            for position in range(head + 1, len(log.channels) + 1):
+                if log.channels[position - 1] in progress.names:
+                    seen.append(position)
+            progress.stand(len(log.channels))
+            self.assertLessEqual(had(progress), 3 + len(steps))
+        while progress.isReplaying:
+            seen += positions(log.step(progress, 2))
+        self.assertEqual(sorted(seen), list(range(1, len(log.channels) + 1)))

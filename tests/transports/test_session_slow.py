@@ -1,0 +1,183 @@
+"""
+Tests of L{comet.transports.session}: commands that come while the bus has not
+answered yet.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from comet.access import Access
+from comet.fanout.life import State
+from comet.hub import Hub, Settings
+from comet.publishing import Limits
+from comet.resources import CometResource
+from comet.transports.tcp import CometFactory
+from tests.fanout.doubles import TurnClock
+from tests.fanout.slowbus import SlowBus, WatchedBus
+from tests.framing.readers import LinesReader
+from tests.transports.case import HubTestCase, get
+from tests.transports.frames import UPGRADE, readFrames, text
+from tests.transports.wire import Wire
+
+
+class OpeningTests(HubTestCase):
+    """
+    A reader that is still opening.
+    """
+
+    settings = Settings(limits=Limits(maxMessage=1024, maxChannels=3))
+
+    def setUp(self) -> None:
+        """
+        Make a hub over a slow bus.
+        """
+        super().setUp()
+        self.clock = self.turns = TurnClock()
+        self.inner = WatchedBus(self.clock, wallClock=self.clock.seconds)
+        self.slow = SlowBus(self.inner)
+        self.hub = Hub(
+            self.slow, self.clock, self.settings, Access("0123456789abcdef", ["open/**"])
+        )
+        self.site = self.makeSite(CometResource(self.hub))
+
+    def rest(self) -> None:
+        """
+        Let the bus answer everything.
+        """
+        self.turns.settle()
+        while self.slow.catchUp():
+            self.turns.settle()
+
+    def begin(self) -> Wire:
+        """
+        Begin to speak over TCP.  The bus was asked for where the reader
+        begins, and has not answered.
+        """
+        wire = self.connect(CometFactory(self.hub))
+        wire.send(b'{"id":0,"ping":0}\n')
+        self.assertEqual([each["id"] for each in self.read(wire)], [0])
+        (reader,) = self.hub.fanout.readers
+        self.assertIs(reader.state, State.OPENING)
+        return wire
+
+    def say(self, wire: Wire, *values: Any) -> None:
+        """
+        Say something.
+        """
+        wire.send(b"".join(json.dumps(value).encode() + b"\n" for value in values))
+
+    def read(self, wire: Wire) -> list[Any]:
+        """
+        What has come over TCP.
+        """
+        lines = LinesReader()
+        lines.feed(wire.take())
+        return lines.values
+
+    def names(self) -> tuple[str, ...]:
+        """
+        What the only reader reads.
+        """
+        (reader,) = self.hub.fanout.readers
+        return reader.progress.names
+
+    def test_subscribe(self) -> None:
+        """
+        Channels that are asked for meanwhile are read, and stay read.
+        """
+        wire = self.begin()
+        self.say(wire, {"id": 1, "subscribe": ["a"]}, {"id": 2, "subscribe": ["b"]})
+        self.assertEqual(self.read(wire), [])
+        self.rest()
+        self.assertEqual([each["id"] for each in self.read(wire)], [1, 2])
+        self.assertEqual(self.names(), ("a", "b"))
+        self.hub.publish("a", 1)
+        self.hub.publish("b", 2)
+        self.rest()
+        self.assertEqual([each["data"] for each in self.read(wire)], [1, 2])
+
+    def test_beside(self) -> None:
+        """
+        So where the reader began with a channel of its own, in whatever order
+        the bus answers.
+        """
+        for order in (0, -1):
+            wire = self.connect()
+            wire.send(get("/channels/a", *UPGRADE))
+            wire.take()
+            wire.send(text({"id": 1, "subscribe": ["b"]}))
+            self.assertEqual(wire.take(), b"")
+            for _ in range(20):
+                self.slow.answer(order)
+                self.turns.settle()
+            self.rest()
+            first, second = readFrames(wire.take())
+            self.assertEqual((list(first.json), second.json["id"]), (["cursor"], 1))
+            self.assertEqual(self.names(), ("a", "b"))
+            wire.leave()
+
+    def test_most(self) -> None:
+        """
+        No more channels than are allowed can be had this way.
+        """
+        wire = self.begin()
+        self.say(wire, {"id": 1, "subscribe": ["a", "b"]}, {"id": 2, "subscribe": ["c", "d"]})
+        self.rest()
+        first, second = self.read(wire)
+        self.assertIn("ok", first)
+        self.assertEqual(second["error"]["code"], "badRequest")
+        self.assertEqual(self.names(), ("a", "b"))
+
+    def test_mostBeside(self) -> None:
+        """
+        Those that the reader began with are counted.
+        """
+        wire = self.connect()
+        wire.send(get("/channels/a,b", *UPGRADE))
+        wire.take()
+        wire.send(text({"id": 1, "subscribe": ["c", "d"]}))
+        self.rest()
+        _, answer = readFrames(wire.take())
+        self.assertEqual(answer.json["error"]["code"], "badRequest")
+        self.assertEqual(self.names(), ("a", "b"))
+
+    def test_unsubscribe(self) -> None:
+        """
+        A channel that is given up meanwhile is not read.
+        """
+        wire = self.connect()
+        wire.send(get("/channels/a,b", *UPGRADE))
+        wire.take()
+        wire.send(text({"id": 1, "unsubscribe": ["a"]}))
+        self.rest()
+        _, answer = readFrames(wire.take())
+        self.assertEqual(answer.json, {"id": 1, "ok": {}})
+        self.assertEqual(self.names(), ("b",))
+        self.hub.publish("a", 1)
+        self.hub.publish("b", 2)
+        self.rest()
+        self.assertEqual([each.json["data"] for each in readFrames(wire.take())], [2])
+
+    def test_leaves(self) -> None:
+        """
+        What waits for a reader that leaves, or is sent away, is not done, and
+        nothing of it is left.
+        """
+        for isSentAway in (False, True):
+            wire = self.begin()
+            self.say(wire, {"id": 1, "subscribe": ["a"]}, {"id": 2, "unsubscribe": ["b"]})
+            (reader,) = self.hub.fanout.readers
+            opened = reader.whenOpen()
+            self.assertNoResult(opened)
+            if isSentAway:
+                self.hub.drain(1)
+                self.assertEqual([list(each) for each in self.read(wire)], [["cursor", "close"]])
+            else:
+                wire.leave()
+            self.successResultOf(opened)
+            self.rest()
+            self.assertFalse(wire.isOpen)
+            self.assertEqual((len(self.hub.fanout.readers), len(self.hub.fanout.leaving)), (0, 0))
+        self.assertEqual(self.slow.asked.get("listen"), None)

@@ -1,0 +1,249 @@
+"""
+Tests of L{comet.transports.sips}: what a client says, a little at a time.
+"""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.transports.sips import SIP, Sips
+from comet.transports.tcp import CometFactory
+from tests.fanout.doubles import TurnClock
+from tests.transports.case import HubTestCase
+from tests.transports.frames import PING, WebSocketTestCase, frame
+from tests.transports.wire import FULL, Wire
+
+
+class Producer:
+    """
+    Notes what it is told.
+
+    @ivar told: What it was told.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pauseProducing(self) -> None:
+        """
+        Note it.
+        """
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        """
+        Note it.
+        """
+        self.told.append("resume")
+
+
+class SipsTests(SynchronousTestCase):
+    """
+    Pieces of what is received.
+    """
+
+    def setUp(self) -> None:
+        """
+        Keep the pieces.
+        """
+        self.clock, self.producer = TurnClock(), Producer()
+        self.pieces: list[bytes] = []
+        self.sips = Sips(self.clock, self.producer, self.pieces.append)
+
+    def test_little(self) -> None:
+        """
+        What is no more than one piece is given as it is, at once, and nobody
+        is paused.
+        """
+        little = b"x" * SIP
+        self.sips.received(little)
+        self.sips.received(b"y")
+        self.assertIs(self.pieces[0], little)
+        self.assertEqual(self.pieces[1:], [b"y"])
+        self.assertEqual((self.producer.told, self.clock.getDelayedCalls()), ([], []))
+
+    def test_much(self) -> None:
+        """
+        What is more is given a piece a turn; the transport is paused from the
+        first to the last of them, and told each once.
+        """
+        data = bytes(range(256)) * (3 * SIP // 256) + b"end"
+        self.sips.received(data)
+        for count in (1, 2, 3):
+            self.assertEqual(len(self.pieces), count)
+            self.assertEqual(self.producer.told, ["pause"])
+            self.clock.turn()
+        self.assertEqual(b"".join(self.pieces), data)
+        self.assertEqual([len(piece) for piece in self.pieces], [SIP, SIP, SIP, 3])
+        self.assertEqual(self.producer.told, ["pause", "resume"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_order(self) -> None:
+        """
+        What comes while something is left comes after it, though it is little.
+        """
+        self.sips.received(b"a" * (SIP + 1))
+        self.sips.received(b"b")
+        self.assertEqual(self.pieces, [b"a" * SIP])
+        self.clock.turn()
+        self.assertEqual(self.pieces[1:], [b"ab"])
+
+    def test_held(self) -> None:
+        """
+        While it is held nothing is given and the transport is paused; then all
+        of it is, in order.
+        """
+        self.sips.pauseProducing()
+        self.sips.pauseProducing()
+        self.sips.received(b"a")
+        self.sips.received(b"b" * SIP)
+        self.clock.turn()
+        self.assertEqual((self.pieces, self.producer.told), ([], ["pause"]))
+        self.sips.resumeProducing()
+        self.assertEqual(self.producer.told, ["pause"])
+        self.clock.turn()
+        self.assertEqual(b"".join(self.pieces), b"a" + b"b" * SIP)
+        self.assertEqual(self.producer.told, ["pause", "resume"])
+
+    def test_heldWithin(self) -> None:
+        """
+        It may be held, and let go, by what a piece says; also then no second
+        piece is given in the same turn.
+        """
+        given: list[int] = []
+
+        def give(piece: bytes) -> None:
+            given.append(len(piece))
+            sips.pauseProducing()
+            if len(given) == 1:
+                sips.resumeProducing()
+
+        sips = Sips(self.clock, self.producer, give)
+        sips.received(b"x" * (3 * SIP))
+        self.assertEqual(given, [SIP])
+        self.clock.turn()
+        self.clock.turn()
+        self.assertEqual((given, self.producer.told), ([SIP] * 2, ["pause"]))
+        sips.resumeProducing()
+        self.assertEqual(given, [SIP] * 3)
+        self.assertEqual(self.producer.told, ["pause"])
+        sips.resumeProducing()
+        self.assertEqual(self.producer.told, ["pause", "resume"])
+
+    def test_stop(self) -> None:
+        """
+        When the connection is lost, what is left is forgotten.
+        """
+        self.sips.received(b"x" * (3 * SIP))
+        self.sips.stop()
+        self.clock.turn()
+        self.assertEqual(len(self.pieces), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    @settings(deadline=None)
+    @given(
+        st.lists(
+            st.one_of(st.integers(1, 3 * SIP), st.sampled_from(["hold", "go on", "turn"])),
+            max_size=20,
+        )
+    )
+    def test_everything(self, steps: list[int | str]) -> None:
+        """
+        Whatever happens in whatever order, all is given once, in order, in
+        pieces that are small enough, and no more than one of several in a
+        turn; and it is the transport's turn exactly if nothing is left.
+        """
+        self.setUp()
+        sent = b""
+        for step in [*steps, "go on", *["turn"] * 100]:
+            count = len(self.pieces)
+            if isinstance(step, int):
+                data = bytes(number % 251 for number in range(len(sent), len(sent) + step))
+                sent += data
+                self.sips.received(data)
+            elif step == "hold":
+                self.sips.pauseProducing()
+            elif step == "go on":
+                self.sips.resumeProducing()
+            else:
+                self.clock.turn()
+            self.assertLessEqual(len(self.pieces), count + 1)
+            if b"".join(self.pieces) != sent:
+                self.assertEqual(self.producer.told[-1], "pause")
+        self.assertEqual(b"".join(self.pieces), sent)
+        self.assertLessEqual(max(map(len, self.pieces), default=0), SIP)
+        told = self.producer.told
+        self.assertEqual(told, ["pause", "resume"] * (len(told) // 2))
+
+
+class FloodTests(HubTestCase):
+    """
+    One client of raw TCP floods, another asks.
+    """
+
+    def test_other(self) -> None:
+        """
+        The other is answered at once, while most of the flood waits; all of
+        it is answered in the end, in order.
+        """
+        factory = CometFactory(self.hub)
+        flooding, asking = self.connect(factory), self.connect(factory)
+        lines = [b'{"id":%d,"ping":0}\n' % number for number in range(FULL // 18)]
+        flooding.send(b"".join(lines))
+        asking.send(b'{"ping":"me"}\n')
+        self.assertEqual(asking.take(), b'{"ok":{"pong":"me"}}\n')
+        answered = flooding.take().count(b"\n")
+        self.assertLess(answered, 2 * SIP // 18)
+        self.assertFalse(flooding.transport.isReading)
+        self.turn()
+        ids = [json.loads(line)["id"] for line in flooding.take().splitlines()]
+        self.assertEqual(ids, list(range(answered, len(lines))))
+        self.assertTrue(flooding.transport.isReading)
+
+    def test_lost(self) -> None:
+        """
+        Of a client that has left, nothing more is carried out.
+        """
+        wire = self.connect(CometFactory(self.hub))
+        wire.send(b'{"publish":"open/a","data":1}\n' * 2000)
+        stored = self.hub.head.position
+        wire.transport.lose(ZeroDivisionError())
+        self.turn()
+        self.assertEqual(self.hub.head.position, stored)
+        self.assertLess(stored, 2000)
+        self.assertNothingLeft()
+
+
+class WebSocketFloodTests(WebSocketTestCase):
+    """
+    The same over WebSocket.
+    """
+
+    def test_other(self) -> None:
+        """
+        Frames of a flood wait, too.
+        """
+        flooding, asking = self.open(), self.open()
+        ping = frame(PING, b"")
+        count = FULL // len(ping)
+        flooding.send(ping * count)
+        asking.send(frame(PING, b"me"))
+        self.assertEqual([each.payload for each in self.read(asking)], [b"me"])
+        answered = len(self.read(flooding))
+        self.assertLess(answered, 2 * SIP // len(ping))
+        self.turn()
+        self.assertEqual(answered + len(self.read(flooding)), count)
+
+    def test_lost(self) -> None:
+        """
+        A client that leaves in the middle of what it says leaves nothing.
+        """
+        wire: Wire = self.open()
+        wire.send(frame(PING, b"") * 2000)
+        wire.transport.lose(ZeroDivisionError())
+        self.turn()
+        self.assertNothingLeft()
