@@ -111,6 +111,7 @@ class RequestSink:
         self._owner: ISinkOwner | None = None
         self._isBehind = False
         self._isOver = False
+        self._isLost = False
         request.setResponseCode(200)
         # Twisted sends those of the application itself.
         setHeaders(request, (*headers, *exchange.hub.origins.headers(exchange.cors)))
@@ -184,7 +185,9 @@ class RequestSink:
         """
 
     def _lost(self, result: Failure | Any = None) -> None:
-        self._isOver = True
+        if self._isLost:
+            return
+        self._isOver = self._isLost = True
         self._channel = None
         self._traffic.open -= 1
         owner, self._owner = self._owner, None

@@ -140,17 +140,21 @@ class RequestSinkTests(HubTestCase):
             calls: list[Any] = []
             channel.whenGone = calls.append
             self.patch(channel, "abortConnection", lambda calls=calls: calls[0]())
-            sink, owner = RequestSink(Exchange(self.hub, request), ()), Owner()
+            traffic, owner = Traffic(), Owner()
+            sink = RequestSink(Exchange(self.hub, request), (), traffic)
             sink.attach(owner)
             sink.write(b"x")
             sink.finish()
             self.assertEqual(owner.told, [])
+            self.assertEqual(traffic.open, 1)
             if isCut:
                 sink.abort()
             else:
                 calls[0]()
                 sink.abort()
             self.assertEqual(owner.told, ["lost"])
+            # Also where it is told twice that the client is gone.
+            self.assertEqual(traffic.open, 0)
 
     def test_traffic(self) -> None:
         """
