@@ -59,6 +59,16 @@ class IMessageBus(Interface):
 
     No method blocks the reactor.  What is given back is not changed later by
     either side.
+
+    Of one bus these hold together, also where it works elsewhere and answers
+    later:
+
+      - L{head} is of an answer's epoch before that answer fires.
+      - What is read after a message was heard reaches that message at least,
+        and what is read after C{listen} has fired reaches all that was stored
+        before.
+      - C{headMoved} may tell of a head that is older than L{head}; it never
+        goes back within an epoch.
     """
 
     isAvailable: bool = Attribute(

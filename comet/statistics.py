@@ -1,6 +1,6 @@
 """
-What the server tells of itself, on the channel C{$stats}, while somebody reads
-it.
+What the server tells of itself, on the channel C{$stats}, and of what one account
+has cost, on C{$stats/} and its name; both while somebody reads it.
 """
 
 from __future__ import annotations
@@ -39,14 +39,23 @@ class StatisticsService(TimerService):
         """
         Publish the figures of now, if somebody reads them.
         """
-        if self.hub.fanout.isRead(CHANNEL) and not self.hub.isDraining:
-            told = self.hub.publish(CHANNEL, self.figures())
+        if self.hub.isDraining:
+            return
+        self._tell(CHANNEL, None)
+        for account in self.hub.ledger.accounts:
+            self._tell(f"{CHANNEL}/{account}", account)
+
+    def _tell(self, channel: str, account: str | None) -> None:
+        if self.hub.fanout.isRead(channel):
+            told = self.hub.publish(channel, self.figures(account))
             told.addErrback(
                 lambda failure: self._stats_log.failure("no statistics", failure=failure)
             )
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self, account: str | None = None) -> dict[str, Any]:
         """
         The figures of now.
+
+        @param account: The name of an account; without one, those of all.
         """
-        return {"transports": self.hub.ledger.sums()}
+        return {"transports": self.hub.ledger.sums(account)}

@@ -20,9 +20,9 @@ import comet
 # is in it.  What shares a line may import one another, but not in a circle.
 LAYERS = (
     ("errors",),
-    ("channels", "clients", "messages"),
+    ("channels", "clients", "heads", "messages"),
     ("framing",),
-    ("log", "places", "publishing", "requests", "answers", "commands", "progress"),
+    ("log", "negotiation", "places", "publishing", "requests", "answers", "commands", "progress"),
     ("configuration",),
     ("interfaces",),
     ("wheel",),

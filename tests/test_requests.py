@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadCursor, BadRequest, CometError
+from comet.heads import checkHeaderValues
 from comet.messages import At, Beginning, Cursor, Earliest, Last, Now, Since, Unreadable
 from comet.requests import (
     Ask,
-    checkHeaderValues,
     entityTags,
+    readAccount,
     readAsk,
     readFlag,
     readLimit,
@@ -387,7 +388,7 @@ class AskTests(SynchronousTestCase):
         """
         self.assertEqual(
             readAsk(makeHead(), ["news"], "now1"),
-            Ask("longpoll", ("news",), Since(Now()), 25.0, 1000, False, False, frozenset()),
+            Ask("longpoll", ("news",), Since(Now()), 25.0, 1000, False, False, False, frozenset()),
         )
 
     def test_everything(self) -> None:
@@ -395,13 +396,24 @@ class AskTests(SynchronousTestCase):
         All that a request says is read.
         """
         head = makeHead(
-            b"transport=poll&since=-2&wait=1.5&limit=10&time=1&envelope=true&unknown=1",
+            b"transport=poll&since=-2&wait=1.5&limit=10&time=1&envelope=true&probe=1&unknown=1",
             {"If-None-Match": b'"now1-4"'},
         )
+        tags = frozenset({"now1-4"})
         self.assertEqual(
             readAsk(head, ["a", "b/*"], "now1"),
-            Ask("poll", ("a", "b/*"), Since(Last(2)), 1.5, 10, True, True, frozenset({"now1-4"})),
+            Ask("poll", ("a", "b/*"), Since(Last(2)), 1.5, 10, True, True, True, tags),
         )
+
+    def test_account(self) -> None:
+        """
+        An account is a word; a request without one is under no name.
+        """
+        self.assertEqual(readAccount(makeHead(b"a=1&account=lab-7_x")), "lab-7_x")
+        self.assertIsNone(readAccount(makeHead(b"a=1")))
+        for bad in (b"", b"a%20b", b"x" * 65, b"a/b", b"%C3%A9"):
+            error = self.assertRaises(BadRequest, readAccount, makeHead(b"account=" + bad))
+            self.assertIn("account is", error.detail)
 
     def test_given(self) -> None:
         """

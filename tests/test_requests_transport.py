@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadRequest
-from comet.requests import TRANSPORTS, chooseTransport, isWebSocketUpgrade
+from comet.negotiation import TRANSPORTS, chooseTransport, isWebSocketUpgrade
 from tests.heads import makeHead
 
 

@@ -30,8 +30,9 @@ from comet.errors import (
     NotFound,
     TooLarge,
 )
+from comet.heads import Head, checkHeaderValues
 from comet.hub import Hub
-from comet.requests import Ask, Head, checkHeaderValues, readAsk
+from comet.requests import Ask, readAccount, readAsk
 from comet.traffic import Traffic
 from comet.transports.sinks import sendNow
 from comet.transports.takeover import isTakeable
@@ -109,18 +110,21 @@ class Exchange:
 
     @ivar cors: What the page that sent it may see.
 
+    @ivar accountName: Under which name it is counted besides its transport's.
+
     @ivar isGone: Whether the client left.
 
     @ivar whenGone: Called when the client leaves.
     """
 
-    __slots__ = ("_traffic", "cors", "head", "hub", "isGone", "request", "whenGone")
+    __slots__ = ("_traffic", "accountName", "cors", "head", "hub", "isGone", "request", "whenGone")
 
     def __init__(self, hub: Hub, request: Request) -> None:
         self.hub = hub
         self.request = request
         self.head = readHead(request)
         self.cors = CORS(None, False, True)
+        self.accountName: str | None = None
         self.isGone = False
         self.whenGone: Callable[[], None] | None = None
         self._traffic: Traffic | None = None
@@ -137,9 +141,15 @@ class Exchange:
 
         @return: Where to count what is sent, if the answer ends.
         """
-        self._traffic = traffic = self.hub.ledger.of(transport)
+        self._traffic = traffic = self.trafficOf(transport)
         self.countIn(traffic)
         return traffic
+
+    def trafficOf(self, transport: str) -> Traffic:
+        """
+        Where what passes for this request is counted.
+        """
+        return self.hub.ledger.of(transport, self.accountName)
 
     def countIn(self, traffic: Traffic) -> None:
         """
@@ -176,6 +186,7 @@ class Exchange:
         host = head.header("Host")
         origins.checkHost(host, head.version)
         self.cors = origins.verdict(head.header("Origin"), host, head.isSecure)
+        self.accountName = readAccount(head)
 
     def rawHeaders(self) -> list[tuple[bytes, bytes]]:
         """

@@ -27,10 +27,12 @@ from comet.errors import BadMessage, BadRequest
 from comet.fanout.core import Fanout
 from comet.fanout.kinds import StreamReader
 from comet.framing.websocket import WebSocketShape
+from comet.heads import checkHeaderValues
 from comet.hub import Hub
 from comet.interfaces import ISink, ISinkOwner
 from comet.messages import Close
-from comet.requests import Ask, checkHeaderValues, isWebSocketUpgrade
+from comet.negotiation import isWebSocketUpgrade
+from comet.requests import Ask
 from comet.traffic import Traffic
 from comet.transports.exchange import Exchange, HubResource
 from comet.transports.session import Session
@@ -382,7 +384,7 @@ class WebSocketResource(HubResource):
         def makeReader() -> StreamReader:
             protocol = self._protocol()
             protocol.factory = self._factory
-            protocol.traffic = self.hub.ledger.of(self.transport)
+            protocol.traffic = exchange.trafficOf(self.transport)
             exchange.countIn(protocol.traffic)
             request.setResponseCode(101)
             takeOver(request, protocol)

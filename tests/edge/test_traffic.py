@@ -29,13 +29,13 @@ class TrafficTests(EdgeTestCase):
             data += wire.receive(10)
         return data
 
-    def figures(self, name: str) -> dict[str, int]:
+    def figures(self, name: str, channel: str = "$stats") -> dict[str, int]:
         """
         What the server tells of a transport, from a moment after now.
         """
         wire = Wire(self.own.site.tcpPort)
         self.addCleanup(wire.close)
-        wire.send(b'{"subscribe":["$stats"]}\n')
+        wire.send(b'{"subscribe":["%s"]}\n' % channel.encode())
         data = self.read(wire, b'"transports"')
         while not data.endswith(b"\n"):
             data += wire.receive(10)
@@ -104,3 +104,15 @@ class TrafficTests(EdgeTestCase):
         publish(self.own.site, "a", "hello")
         figures = self.figures("publish")
         self.assertEqual((figures["requests"], figures["dataIn"]), (1, len('"hello"')))
+
+    def test_account(self) -> None:
+        """
+        What names an account is counted there, too, and there alone apart.
+        """
+        for path in ("a?transport=poll&account=me", "a?transport=poll"):
+            wire = Wire(self.own.port)
+            self.addCleanup(wire.close)
+            wire.send(HEAD.format(path).encode())
+            self.read(wire, b"]}")
+        self.assertEqual(self.figures("poll")["requests"], 2)
+        self.assertEqual(self.figures("poll", "$stats/me")["requests"], 1)
