@@ -195,6 +195,14 @@ class StreamReader(Reader):
             self.fanout.wheel.set(self, self.fanout.heartbeat - silent)
             return
         self.fanout.wheel.set(self, self.fanout.heartbeat)
+        self.sayStanding()
+
+    def sayStanding(self) -> None:
+        """
+        Say where the reader stands, if it can be said at this moment.
+        """
+        if self.state in (State.CLOSED, State.BEHIND) or self._opening is not None:
+            return
         # Where a client does not adopt what is replayed, a bare cursor says that
         # the replay is over.
         if self.progress.names and (self.shape.adoptsReplay or not self.progress.isReplaying):

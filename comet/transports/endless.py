@@ -14,6 +14,7 @@ from zope.interface import implementer
 from comet.answers import ENDLESS, Headers, encodeHead
 from comet.clients import Client
 from comet.fanout.kinds import StreamReader
+from comet.fanout.probes import Probe
 from comet.framing import Shape
 from comet.interfaces import ISink, ISinkOwner
 from comet.requests import Ask
@@ -74,7 +75,7 @@ class EndlessResource(HubResource):
         headers = (*self.headers(exchange), *ENDLESS)
 
         def makeReader() -> StreamReader:
-            traffic = self.hub.ledger.of(self.transport)
+            traffic = exchange.trafficOf(self.transport)
             exchange.countIn(traffic)
             if not take:
                 sink = RequestSink(exchange, headers, traffic)
@@ -91,7 +92,9 @@ class EndlessResource(HubResource):
             traffic.dataOut -= len(opening)
             return StreamReader(self.hub.fanout, shape, direct, opening)
 
-        self.hub.openStream(client, ask.names, ask.since, makeReader)
+        reader = self.hub.openStream(client, ask.names, ask.since, makeReader)
+        if ask.probe:
+            Probe(reader)
 
 
 @implementer(ISink)

@@ -49,6 +49,26 @@ class StreamTests(HubTestCase):
         self.assertNotIn(b"time", plain)
         self.assertIn(b'"time":1000', timed)
 
+    def test_probe(self) -> None:
+        """
+        Who asks to see whether a proxy holds anything back is told once more
+        where it stands, half a second after the beginning; others are not.
+        """
+        wires = [self.connect(), self.connect()]
+        for wire, query in zip(wires, ("probe=1", "probe=0"), strict=True):
+            wire.send(get(f"/channels/news?transport=stream&{query}"))
+            self.turn()
+            wire.take()
+        self.clock.advance(0.25)
+        self.assertEqual(wires[0].take(), b"")
+        self.clock.advance(0.5)
+        told = wires[0].take()
+        self.assertIn(b'{"cursor":"%s"}' % str(self.hub.head).encode(), told)
+        self.assertEqual(told.count(b"cursor"), 1)
+        self.assertEqual(wires[1].take(), b"")
+        self.clock.advance(1)
+        self.assertEqual(wires[0].take(), b"")
+
     def test_gap(self) -> None:
         """
         A gap at the beginning is the first that is told.
