@@ -27,8 +27,9 @@ from comet.access import Access, Origins
 from comet.clients import Client
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
 from comet.fanout.core import Fanout, firstError
-from comet.fanout.kinds import PollReader, PollShape, StreamReader, Waiter
+from comet.fanout.kinds import StreamReader
 from comet.fanout.objects import ObjectReader, Subscription, Where, readBeginnings
+from comet.fanout.polls import PollReader, PollShape, Spot, Waiter
 from comet.fanout.readers import Reader
 from comet.interfaces import IAccess, IMessageBus, IReceiver
 from comet.messages import Close, Cursor, Publication, Published, Since
@@ -278,11 +279,15 @@ class Hub:
         shape: PollShape[R],
         waiter: Waiter[R],
         wait: float,
+        spot: Spot | None = None,
     ) -> PollReader[R]:
         """
         Begin a poll for a client.
 
         @param waiter: May be called before this returns.
+
+        @param spot: Where those began that asked the same before, in the same
+            shape.
 
         @raise CometError: If it may not be; the waiter was not called then.
         """
@@ -292,7 +297,10 @@ class Hub:
         else:
             self._checkDraining()
         reader = PollReader(self.fanout, shape, waiter, wait)
-        self._open(reader, names, since)
+        if spot is None or not reader.openAt(spot):
+            self._open(reader, names, since)
+            if spot is not None:
+                reader.takesFrom(spot)
         return reader
 
     def _open(self, reader: Reader, names: Sequence[str], since: Since) -> None:

@@ -19,6 +19,8 @@ from comet.messages import Beginning, Close, Cursor, Message, Publication, Publi
 from comet.places import Location, Reading
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from twisted.internet.interfaces import IReactorTime
 
     from comet.clients import Client
@@ -166,6 +168,14 @@ class IBusMaker(Interface):
 
     scheme: str = Attribute("""What the URLs of such buses begin with, before the colon.""")
 
+    isShared: bool = Attribute(
+        """
+        Whether several processes may use what one URL names, and each hears
+        what is published through the others.  Where a maker does not say, they
+        may not.
+        """
+    )
+
     def makeBus(url: str, reactor: IReactorTime, configuration: Configuration) -> IMessageBus:
         """
         Make a bus, without connecting to anything.
@@ -203,6 +213,31 @@ class ISink(Interface):
     def abort() -> None:
         """
         Close the connection now, whatever is unsent.
+        """
+
+
+class IDirectSink(ISink):
+    """
+    A sink over a socket of which it keeps nothing back: while it is ready,
+    others may send to the socket.
+    """
+
+    direct: socket | None = Attribute(
+        """
+        The socket, which does not block; L{None} if what is sent has to be
+        counted for this client alone.
+        """
+    )
+
+    def sent(count: int) -> None:
+        """
+        Somebody else has sent so many bytes, or given them to L{keep}: to this
+        client and to others that are counted in the same place.
+        """
+
+    def keep(rest: bytes) -> None:
+        """
+        The socket did not take this; the sink is behind from now on.
         """
 
 

@@ -16,13 +16,15 @@ All of them pass; a reader that has caught up is a number again.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, TypeVar
 
 from attrs import frozen
 
-from comet.channels import matches
+from comet.brought import Brought, isOf, merge
 from comet.messages import At, Beginning, Cursor, Message, Now
 from comet.places import Location, Place, Reading
+
+V = TypeVar("V")
 
 
 @frozen
@@ -72,44 +74,21 @@ class Step:
     more: bool
 
 
-class _Brought(NamedTuple):
+# The table of a reader that needs none, as most do: one for all of them, which
+# nothing is ever put into.
+_NONE: Final[dict[str, Any]] = {}
+
+
+def _put(table: dict[str, V], name: str, value: V) -> dict[str, V]:
     """
-    What a name that is not read any more has brought.
+    Put something into a table.
+
+    @return: The table that has it.
     """
-
-    name: str
-    after: int
-    upTo: int
-    skips: Mapping[str, int]
-
-    def includes(self, message: Message) -> bool:
-        """
-        Whether this message is among it.
-        """
-        return self.after < message.position <= self.upTo and _isOf(self.name, self.skips, message)
-
-
-# Of how many intervals that were brought by names that are gone a late name is
-# spared the repetition.
-MOST_HAD: Final = 256
-
-
-def _merge(brought: Iterable[_Brought]) -> list[_Brought]:
-    """
-    Join what the same name has brought in several intervals that touch.
-    """
-    merged: dict[str, _Brought] = {}
-    apart = []
-    for each in brought:
-        known = merged.get(each.name)
-        if known is None:
-            merged[each.name] = each
-        elif known.skips == each.skips and known.after <= each.upTo and each.after <= known.upTo:
-            after, upTo = min(known.after, each.after), max(known.upTo, each.upTo)
-            merged[each.name] = _Brought(each.name, after, upTo, each.skips)
-        else:
-            apart.append(each)
-    return [*merged.values(), *apart][-MOST_HAD:]
+    if table is _NONE:
+        return {name: value}
+    table[name] = value
+    return table
 
 
 class Progress:
@@ -123,22 +102,33 @@ class Progress:
         arrived.
     """
 
-    __slots__ = ("_brought", "_had", "_late", "_skips", "_told", "cursor", "names")
+    __slots__ = ("_base", "_brought", "_had", "_late", "_skips", "_told", "cursor", "names")
 
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
         self.names: tuple[str, ...] = ()
-        # By name: the position after which it has brought everything.  Names
-        # without an entry began at the cursor or before all others.
-        self._brought: dict[str, int] = {}
+        # The position after which those names have brought everything that are
+        # not in the next table.
+        self._base = 0
+        # By name: the position after which it has brought everything.
+        self._brought: dict[str, int] = _NONE
         # By name: the position that its replay has reached.
-        self._late: dict[str, int] = {}
+        self._late: dict[str, int] = _NONE
         # By name: the floor of which the reader was told, or need not know.
-        self._told: dict[str, int] = {}
+        self._told: dict[str, int] = _NONE
         # By name: up to which position which channel is not wanted.
-        self._skips: dict[str, Mapping[str, int]] = {}
+        self._skips: dict[str, Mapping[str, int]] = _NONE
         # By late name: what was brought by names that were read beside it.
-        self._had: dict[str, list[_Brought]] = {}
+        self._had: dict[str, list[Brought]] = _NONE
+
+    def begin(self, names: tuple[str, ...], cursor: Cursor) -> None:
+        """
+        Read these names, each once, all of them after this cursor, which none
+        of them has a gap before.  To be called in the place of L{add}, once.
+        """
+        self.names = names
+        self.cursor = cursor
+        self._base = cursor.position
 
     @property
     def isReplaying(self) -> bool:
@@ -165,11 +155,18 @@ class Progress:
 
         @return: Those that begin with a gap, in the same order.
         """
+        if not self.names and len(location.places) == 1:
+            ((name, place),) = location.places.items()
+            if not place.skips and place.floor <= place.position and not place.isGap:
+                # So it is with most.
+                self.begin((name,), Cursor(location.head.epoch, place.position))
+                return ()
         places = {n: place for n, place in location.places.items() if n not in self.names}
         if not places:
             return ()
         if not self.names:
             self.cursor = Cursor(location.head.epoch, _meet(places.values()))
+            self._base = self.cursor.position
         elif location.head.epoch != self.cursor.epoch:
             # The next reading will tell of the new epoch, for all names.
             self.names = (*self.names, *places)
@@ -180,18 +177,21 @@ class Progress:
         return tuple(name for name, place in places.items() if place.isGap)
 
     def _begin(self, name: str, place: Place) -> None:
-        self._brought[name] = place.position
+        if place.position != self._base:
+            self._brought = _put(self._brought, name, place.position)
         if place.position < self.cursor.position:
-            self._late[name] = place.position
+            self._late = _put(self._late, name, place.position)
         # What is lost of it below its place was never wanted.
-        self._told[name] = max(place.floor, place.position)
+        told = max(place.floor, place.position)
+        if told > self._late.get(name, self.cursor.position):
+            self._told = _put(self._told, name, told)
         # Shared, as it was given: there may be many channels.
         skips = place.skips if any(p > place.position for p in place.skips.values()) else {}
         if place.position > self.cursor.position and not skips:
             # Wanted from a place ahead of the others.
             skips = {"": place.position}
         if skips:
-            self._skips[name] = skips
+            self._skips = _put(self._skips, name, skips)
 
     def remove(self, names: Iterable[str], reached: int | None = None) -> None:
         """
@@ -210,13 +210,14 @@ class Progress:
                 table.pop(name, None)
         for name in self._late:
             if brought:
-                self._had[name] = _merge([*self._had.get(name, ()), *brought])
+                had = merge([*self._had.get(name, ()), *brought])
+                self._had = _put(self._had, name, had)
 
-    def _broughtBy(self, name: str, reached: int | None) -> _Brought:
+    def _broughtBy(self, name: str, reached: int | None) -> Brought:
         upTo = self._late.get(name, self.cursor.position)
         if reached is not None:
             upTo = min(upTo, reached)
-        return _Brought(name, self._brought.get(name, 0), upTo, self._skips.get(name, {}))
+        return Brought(name, self._brought.get(name, self._base), upTo, self._skips.get(name, {}))
 
     @property
     def _tables(self) -> tuple[dict[str, Any], ...]:
@@ -270,7 +271,9 @@ class Progress:
             # This was a replay: of some of the names, and not up to the head.
             return self._readAgain()
         gap = tuple(name for name in self.names if name in reading.gaps)
-        self._told.update({name: max(reading.gaps[name], reading.after.position) for name in gap})
+        for name in gap:
+            floor = max(reading.gaps[name], reading.after.position)
+            self._told = _put(self._told, name, floor)
         self.cursor = reading.reached
         after = reading.after
         return Step(gap, after, after, reading.messages, False, False, reading.more)
@@ -280,7 +283,7 @@ class Progress:
         gap = self._gap(reading, wanted.names)
         messages = self._unseen(reading.messages, wanted.names)
         for name in wanted.names:
-            self._late[name] = reading.reached.position
+            self._late = _put(self._late, name, reading.reached.position)
             if reading.reached.position >= self.cursor.position:
                 del self._late[name]
         return Step(gap, self.cursor, lowest, messages, True, not self._late, True)
@@ -293,7 +296,7 @@ class Progress:
         for name in names if reading.gaps else ():
             floor = reading.gaps.get(name, -1)
             if floor > self._told.get(name, -1):
-                self._told[name] = floor
+                self._told = _put(self._told, name, floor)
                 found.append(name)
         return tuple(found)
 
@@ -319,18 +322,19 @@ class Progress:
         """
         position = message.position
         return any(
-            self._brought.get(name, 0) < position and self._wants(name, message) for name in names
+            self._brought.get(name, self._base) < position and self._wants(name, message)
+            for name in names
         )
 
     def _wants(self, name: str, message: Message) -> bool:
-        return _isOf(name, self._skips.get(name), message)
+        return isOf(name, self._skips.get(name), message)
 
     def _has(self, name: str, message: Message) -> bool:
         return any(brought.includes(message) for brought in self._had.get(name, ()))
 
     def _hasBrought(self, name: str, message: Message) -> bool:
         reached = self._late.get(name, self.cursor.position)
-        return self._brought.get(name, 0) < message.position <= reached and self._wants(
+        return self._brought.get(name, self._base) < message.position <= reached and self._wants(
             name, message
         )
 
@@ -349,11 +353,12 @@ class Progress:
         """
         position = self.cursor.position
         if self._told:
-            self._told = {
+            told = {
                 name: floor
                 for name, floor in self._told.items()
                 if floor > self._late.get(name, position)
             }
+            self._told = told or _NONE
         if self._skips:
             # Many names may share one table.
             tables = {id(skips): skips for skips in self._skips.values()}
@@ -363,14 +368,16 @@ class Progress:
                 if last <= self._late.get(name, position):
                     # There may be very many.  Without them it is not known
                     # any more what of this was brought: it would be repeated.
-                    self._brought[name] = max(self._brought[name], last)
+                    brought = max(self._brought.get(name, self._base), last)
+                    self._brought = _put(self._brought, name, brought)
                     del self._skips[name]
         if self._had:
-            self._had = {name: had for name, had in self._had.items() if name in self._late}
+            had = {name: had for name, had in self._had.items() if name in self._late}
+            self._had = had or _NONE
 
     def _forgetDetails(self) -> None:
-        for table in self._tables:
-            table.clear()
+        self._base = 0
+        self._brought = self._late = self._told = self._skips = self._had = _NONE
 
 
 def unbegun(beginnings: Mapping[str, Beginning], head: Cursor) -> Cursor:
@@ -382,8 +389,9 @@ def unbegun(beginnings: Mapping[str, Beginning], head: Cursor) -> Cursor:
     """
     cursors = [each.cursor for each in beginnings.values() if isinstance(each, At)]
     others = [cursor for cursor in cursors if cursor.epoch != head.epoch]
-    # Another epoch may be one that has begun, and is not known of here yet.
-    furthest = others[0] if others else head
+    # What others have told already may be not known of here yet: another epoch,
+    # or a later position.
+    furthest = others[0] if others else max([head, *cursors])
     positions = [furthest.position]
     for beginning in beginnings.values():
         if isinstance(beginning, At) and beginning.cursor.epoch == furthest.epoch:
@@ -392,14 +400,6 @@ def unbegun(beginnings: Mapping[str, Beginning], head: Cursor) -> Cursor:
             # It wants all that is held.
             positions.append(0)
     return Cursor(furthest.epoch, min(positions))
-
-
-def _isOf(name: str, skips: Mapping[str, int] | None, message: Message) -> bool:
-    if not matches(name, message.channel):
-        return False
-    if not skips:
-        return True
-    return message.position > skips.get(message.channel, skips.get("", 0))
 
 
 def _meet(places: Collection[Place]) -> int:

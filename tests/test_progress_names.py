@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.progress import MOST_HAD, Progress
+from comet.brought import MOST_HAD
+from comet.progress import Progress
 from tests.progressing import Log, begin, place, positions
 
 

@@ -12,17 +12,18 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from comet.interfaces import IBusListener
-from comet.messages import Message
+from comet.messages import Cursor, Message
 
 
 class _News(NamedTuple):
     """
-    @ivar stored: Messages; L{None} for an interruption.
+    @ivar stored: Messages; a cursor where the head has moved to; L{None} for
+        an interruption.
 
     @ivar heard: Fires when all listeners have heard of it.
     """
 
-    stored: Sequence[Message] | None
+    stored: Sequence[Message] | Cursor | None
     heard: Deferred[None]
 
 
@@ -80,13 +81,19 @@ class Listeners:
         """
         return self._tell(messages)
 
+    def headMoved(self, head: Cursor) -> None:
+        """
+        Let everyone know that they have heard everything up to here.
+        """
+        self._tell(head)
+
     def interrupted(self) -> None:
         """
         Let everyone know that something may have been missed.
         """
         self._tell(None)
 
-    def _tell(self, stored: Sequence[Message] | None) -> Deferred[None]:
+    def _tell(self, stored: Sequence[Message] | Cursor | None) -> Deferred[None]:
         heard: Deferred[None] = Deferred()
         self._unheard.append(_News(stored, heard))
         if not self._isTelling:
@@ -100,7 +107,7 @@ class Listeners:
                 self._isTelling = False
         return heard
 
-    def _tellAll(self, stored: Sequence[Message] | None) -> None:
+    def _tellAll(self, stored: Sequence[Message] | Cursor | None) -> None:
         for listener in list(self._names):
             if listener not in self._names:
                 # Another one has just let it go.
@@ -108,6 +115,8 @@ class Listeners:
             try:
                 if stored is None:
                     listener.interrupted()
+                elif isinstance(stored, Cursor):
+                    listener.headMoved(stored)
                 else:
                     listener.messagesStored(stored)
             except Exception:

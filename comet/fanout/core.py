@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, FirstError, fail, gatherResults, maybeDeferred, succeed
@@ -16,10 +17,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.channels import PatternTable
+from comet.fanout.empty import EmptyGroups
 from comet.fanout.encodings import Encodings
-from comet.fanout.groups import LINGER, Group
+from comet.fanout.groups import Group
+from comet.fanout.listening import Listening
+from comet.fanout.sharing import SharedAnswers, sizeOfLocation, sizeOfReading
 from comet.interfaces import IBusListener, IMessageBus
-from comet.messages import Beginning, Cursor, Message
+from comet.messages import At, Beginning, Cursor, Message
 from comet.places import Location, Reading
 from comet.progress import Wanted
 from comet.wheel import Wheel
@@ -28,12 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from comet.fanout.readers import Reader
-
-# How many groups without a reader are kept at most.
-MOST_EMPTY: Final = 1000
-
-# How many characters the names of all these have at most.
-MOST_EMPTY_NAMES: Final = 64 * 1024
 
 # How much a reader that catches up is given at once: about as much as Twisted
 # sends at once.
@@ -51,6 +49,9 @@ class Fanout:
     the order of positions, each once, or a gap, at its place.
 
     @ivar cursor: Everything up to here was given to the live readers.
+
+    @ivar isSure: Whether all that comes after the cursor will be heard: not
+        where something may have been missed.
 
     @ivar heartbeat: After how many seconds of silence a stream is told where
         it stands.
@@ -70,11 +71,11 @@ class Fanout:
         self.readers: dict[Reader, None] = {}
         self.leaving: dict[Reader, None] = {}
         self.cursor = Cursor("", 0)
+        self.isSure = True
         self._bus = bus
         self._clock = clock
         self._groups: dict[tuple[object, ...], Group] = {}
-        self._empty: dict[Group, None] = {}
-        self._emptyNames = 0
+        self._empty = EmptyGroups(self.wheel)
         self._routes: PatternTable[dict[Group, None]] = PatternTable()
         self._pending: list[Message] = []
         self._head: Cursor | None = None
@@ -82,9 +83,11 @@ class Fanout:
         self._due: deque[Reader] = deque()
         self._waiting: list[Deferred[None]] = []
         self._left: list[Deferred[None]] = []
-        self._listening: dict[str, _Listening] = {}
-        self._reads: dict[tuple[object, ...], list[Deferred[Reading]]] = {}
+        self._listening: dict[str, Listening] = {}
+        self._answers = SharedAnswers(self.wheel, clock.seconds)
         self._isTicking = False
+        self._isTurning = False
+        self._endsTurn = False
 
     def seconds(self) -> float:
         """
@@ -116,7 +119,7 @@ class Fanout:
         self._pending.clear()
         self._head = None
         # What is under way may have been read before what was missed.
-        self._reads.clear()
+        self._answers.clear()
         self._unsettled = True
         self._tickSoon()
 
@@ -139,10 +142,29 @@ class Fanout:
         self._due.append(reader)
         self._tickSoon()
 
+    def beginTurn(self) -> None:
+        """
+        Somebody deals with all that many clients have sent, and says with
+        L{endTurn} when it is done: no timer is needed for that.
+        """
+        self._isTurning = True
+
+    def endTurn(self) -> None:
+        """
+        Give the readers what was published since L{beginTurn}.
+        """
+        self._isTurning = False
+        if self._endsTurn:
+            self._endsTurn = False
+            self._tick()
+
     def _tickSoon(self) -> None:
         if not self._isTicking:
             self._isTicking = True
-            self._clock.callLater(0, self._tick)
+            if self._isTurning:
+                self._endsTurn = True
+            else:
+                self._clock.callLater(0, self._tick)
 
     def _tick(self) -> None:
         """
@@ -168,12 +190,14 @@ class Fanout:
             for group, messages in self._route(pending).items():
                 group.flush(messages, head, prepared)
             self.cursor = head
+            self.isSure = True
         # First the readers are written to, then the publishers are answered.
         for answer in waiting:
             answer.callback(None)
         self._pumpDue()
 
     def _unsettle(self) -> None:
+        self.isSure = False
         for reader in list(self.readers):
             reader.unsettle()
         epoch = self._bus.head.epoch
@@ -216,41 +240,47 @@ class Fanout:
 
     # -- What is asked
 
-    def locate(self, beginnings: Mapping[str, Beginning]) -> Deferred[Location]:
+    def locate(
+        self, beginnings: Mapping[str, Beginning], isPassing: bool = True
+    ) -> Deferred[Location]:
         """
-        See L{IMessageBus.locate}.
+        See L{IMessageBus.locate}.  Readers that ask the same while the bus has
+        not answered share one answer.
+
+        @param isPassing: Whether who asks does not hear the names; otherwise
+            what is a moment old will do, since all that comes after is heard.
         """
-        return maybeDeferred(self._bus.locate, beginnings)
+        # Where it is not a cursor, a moment ago was somewhere else.
+        isLasting = not isPassing and all(isinstance(each, At) for each in beginnings.values())
+        key = (isPassing, *beginnings.items())
+        ask = partial(self._bus.locate, beginnings)
+        size = sizeOfLocation if isLasting else None
+        return self._answers.ask(key, ask, size, self._isGoodLocation)
+
+    def _isGoodLocation(self, location: Location) -> bool:
+        return location.head.epoch == self._bus.head.epoch
 
     def read(
-        self, wanted: Wanted, limit: int = READ_MESSAGES, maxBytes: int = READ_BYTES
+        self,
+        wanted: Wanted,
+        limit: int = READ_MESSAGES,
+        maxBytes: int = READ_BYTES,
+        isPassing: bool = True,
     ) -> Deferred[Reading]:
         """
         Read the log.  Readers that ask the same while the bus has not answered
         share one answer.
-        """
-        key = (wanted.names, wanted.after, wanted.upTo, limit, maxBytes)
-        sharing = self._reads.get(key)
-        if sharing is None:
-            asked = maybeDeferred(
-                self._bus.read, wanted.names, wanted.after, limit, maxBytes, wanted.upTo
-            )
-            if asked.called:
-                # Nobody can come to share it.
-                return asked
-            self._reads[key] = sharing = []
-            asked.addBoth(self._readDone, key, sharing)
-        answer: Deferred[Reading] = Deferred()
-        sharing.append(answer)
-        return answer
 
-    def _readDone(
-        self, result: Reading | Failure, key: tuple[object, ...], sharing: list[Deferred[Reading]]
-    ) -> None:
-        if self._reads.get(key) is sharing:
-            del self._reads[key]
-        for answer in sharing:
-            answer.callback(result)
+        @param isPassing: As for L{locate}.
+        """
+        key = (isPassing, wanted.names, wanted.after, wanted.upTo, limit, maxBytes)
+        ask = partial(self._bus.read, wanted.names, wanted.after, limit, maxBytes, wanted.upTo)
+        size = None if isPassing else sizeOfReading
+        return self._answers.ask(key, ask, size, self._isGoodReading)
+
+    def _isGoodReading(self, reading: Reading) -> bool:
+        # Who gets nowhere, and knows that there is more, would ask for ever.
+        return reading.reached != reading.after or reading.reached == self._bus.head
 
     # -- Who is there
 
@@ -305,12 +335,12 @@ class Fanout:
                 new.append(name)
             groups[group] = None
         if new:
-            listening = _Listening()
+            listening = Listening()
             self._listening.update(dict.fromkeys(new, listening))
             asked = maybeDeferred(self._bus.listen, self, new)
             asked.addBoth(self._heard, new, listening)
 
-    def _heard(self, result: Failure | None, names: list[str], listening: _Listening) -> None:
+    def _heard(self, result: Failure | None, names: list[str], listening: Listening) -> None:
         listening.isEffective = True
         if result is not None:
             for name in names:
@@ -323,6 +353,14 @@ class Fanout:
         waiting, listening.waiting = listening.waiting, []
         for waiter in waiting:
             waiter.callback(result)
+
+    def isHeard(self, group: Group) -> bool:
+        """
+        Whether what is stored for the names of a group is heard already.
+        """
+        return group.failure is None and all(
+            self._listening[name].isEffective for name in group.names
+        )
 
     def hear(self, group: Group) -> Deferred[None]:
         """
@@ -347,27 +385,27 @@ class Fanout:
         """
         A reader becomes a member of a group.
         """
+        if not group.members:
+            self._empty.discard(group)
         group.members += 1
-        self._isNotEmpty(group)
-        self.wheel.clear(group)
 
     def leave(self, reader: Reader, group: Group) -> None:
         """
         A reader is not a member of a group any more.
         """
         group.leave(reader)
-        group.members -= 1
-        if not group.members:
-            self._empty[group] = None
-            self._emptyNames += group.size
-            self.wheel.set(group, LINGER)
-            while len(self._empty) > MOST_EMPTY or self._emptyNames > MOST_EMPTY_NAMES:
-                self.retire(next(iter(self._empty)))
+        self.haveLeft(group, 1)
 
-    def _isNotEmpty(self, group: Group) -> None:
-        if group in self._empty:
-            del self._empty[group]
-            self._emptyNames -= group.size
+    def haveLeft(self, group: Group, count: int) -> None:
+        """
+        So many readers, none of them live any more, are not members of a group
+        any more.
+        """
+        group.members -= count
+        if not group.members:
+            self._empty.add(group)
+            while (surplus := self._empty.surplus()) is not None:
+                self.retire(surplus)
 
     def isRead(self, channel: str) -> bool:
         """
@@ -379,8 +417,8 @@ class Fanout:
         """
         Forget a group: it has no members, or cannot be heard.
         """
-        self.wheel.clear(group)
-        self._isNotEmpty(group)
+        self._empty.discard(group)
+        group.isRetired = True
         if self._groups.get(group.key) is group:
             del self._groups[group.key]
             unheard = []
@@ -394,7 +432,7 @@ class Fanout:
                         unheard.append(name)
             if unheard:
                 # What is under way may miss what is not heard from now on.
-                self._reads.clear()
+                self._answers.clear()
                 self._bus.unlisten(self, unheard)
 
     def __len__(self) -> int:
@@ -402,22 +440,6 @@ class Fanout:
         How many groups there are.
         """
         return len(self._groups)
-
-
-class _Listening:
-    """
-    The bus was asked to let some names be heard.
-
-    @ivar isEffective: Whether it has answered.
-
-    @ivar waiting: Who is to be told when it answers.
-    """
-
-    __slots__ = ("isEffective", "waiting")
-
-    def __init__(self) -> None:
-        self.isEffective = False
-        self.waiting: list[Deferred[None]] = []
 
 
 def firstError(failure: Failure) -> Failure:

@@ -5,6 +5,7 @@ Readers of the same names in the same shape.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from socket import socket
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
@@ -16,10 +17,6 @@ from comet.wheel import NOT_SET
 if TYPE_CHECKING:
     from comet.fanout.core import Fanout
     from comet.fanout.readers import Reader
-
-# For how many seconds a group outlives its last reader: the next long poll of
-# the same client comes at once.
-LINGER = 10.0
 
 # Stands for what could not be prepared.
 _FAILED = object()
@@ -38,17 +35,21 @@ class Group:
     @ivar failure: Why its names cannot be heard, or L{None}.
 
     @ivar wroteAt: When that was, in seconds of the reactor's clock.
+
+    @ivar isRetired: Whether the fan-out has forgotten it.
     """
 
     _log = Logger()
 
     __slots__ = (
+        "_direct",
         "_fanout",
         "_fresh",
         "_live",
         "_rest",
         "failure",
         "flushed",
+        "isRetired",
         "key",
         "members",
         "moment",
@@ -66,8 +67,11 @@ class Group:
         self.wroteAt = 0.0
         self.failure: Failure | None = None
         self.moment = NOT_SET
-        # Live readers that stand at the fan-out's own cursor.
+        self.isRetired = False
+        # Live readers that stand at the fan-out's own cursor; and of these,
+        # those that can be written to all at once, with their sockets.
         self._live: dict[Reader, None] = {}
+        self._direct: dict[Reader, socket] = {}
         # Live readers that may have read ahead of it: each has its own.
         self._fresh: dict[Reader, None] = {}
         # While the group is given something: who was not given it yet.
@@ -77,14 +81,14 @@ class Group:
         """
         How many readers are live.
         """
-        return len(self._live) + len(self._fresh)
+        return len(self._live) + len(self._direct) + len(self._fresh)
 
     @property
     def live(self) -> list[Reader]:
         """
         The readers that are live.
         """
-        return [*self._live, *self._fresh]
+        return [*self._live, *self._direct, *self._fresh]
 
     @property
     def size(self) -> int:
@@ -99,10 +103,21 @@ class Group:
         """
         self._fresh[reader] = None
 
+    def joinAtOnce(self, reader: Reader) -> None:
+        """
+        A member begins where all live members stand: at the fan-out's cursor.
+        """
+        if reader.direct is None:
+            self._live[reader] = None
+        else:
+            self._direct[reader] = reader.direct
+
     def leave(self, reader: Reader) -> None:
         """
         A member is not live any more, or never was.
         """
+        if reader.direct is not None:
+            self._direct.pop(reader, None)
         self._live.pop(reader, None)
         self._fresh.pop(reader, None)
 
@@ -119,7 +134,8 @@ class Group:
         Everything up to this cursor was given to a live reader, if it had not
         read it itself.
         """
-        if reader in self._live and reader not in self._rest and self.isPassed(self._fanout.cursor):
+        isLive = reader in self._live or reader in self._direct
+        if isLive and reader not in self._rest and self.isPassed(self._fanout.cursor):
             # The turn is not over for the other groups.
             return self.flushed
         return self._fanout.cursor
@@ -137,18 +153,45 @@ class Group:
         @param prepared: What was prepared in this turn, for groups of the same
             kind and shape that are given the same list.
         """
-        first, last = messages[0].position, messages[-1].position
-        live, fresh = list(self._live), list(self._fresh)
-        self._rest = dict.fromkeys(live)
         self.flushed = messages[-1].cursor
         self.wroteAt = self._fanout.seconds()
+        key = (*self.key[:2], id(messages))
+        live, fresh = list(self._live), list(self._fresh)
+        if self._direct:
+            reader = next(iter(self._direct))
+            if key not in prepared:
+                prepared[key] = self._prepare(reader, messages, head)
+            if prepared[key] is _FAILED or not reader.takeAll(self, prepared[key]):
+                live += self._direct
+        self._rest = dict.fromkeys(live)
+        if fresh:
+            live += self._settle(fresh, messages, head)
+        for reader in live:
+            # What was written to the others may have made this one leave.
+            if reader in self._live or reader in self._direct:
+                if key not in prepared:
+                    prepared[key] = self._prepare(reader, messages, head)
+                self._give(reader, prepared[key])
+            del self._rest[reader]
+
+    def _settle(
+        self, fresh: Sequence[Reader], messages: Sequence[Message], head: Cursor
+    ) -> list[Reader]:
+        """
+        Give readers that may have read ahead what they have not read of these
+        messages.
+
+        @return: Those that have read none of them, and were given nothing yet.
+        """
+        late = []
+        first, last = messages[0].position, messages[-1].position
         for reader in fresh:
             if reader not in self._fresh or reader.progress.cursor.epoch != head.epoch:
                 # It has left; or has read of a new epoch before that was heard of.
                 continue
             stands = reader.progress.cursor.position
             if stands < first:
-                live.append(reader)
+                late.append(reader)
                 self._rest[reader] = None
             elif stands < last:
                 tail = [message for message in messages if message.position > stands]
@@ -156,15 +199,25 @@ class Group:
             # It may have read beyond what was heard by now.
             if reader in self._fresh and reader.progress.cursor.position <= head.position:
                 del self._fresh[reader]
-                self._live[reader] = None
-        key = (*self.key[:2], id(messages))
-        for reader in live:
-            # What was written to the others may have made this one leave.
-            if reader in self._live:
-                if key not in prepared:
-                    prepared[key] = self._prepare(reader, messages, head)
-                self._give(reader, prepared[key])
-            del self._rest[reader]
+                self.joinAtOnce(reader)
+        return late
+
+    def takeDirect(self) -> dict[Reader, socket]:
+        """
+        Let all readers go that can be written to all at once.
+
+        @return: Each, with its socket.
+        """
+        direct, self._direct = self._direct, {}
+        return direct
+
+    @property
+    def direct(self) -> dict[Reader, socket]:
+        """
+        The live readers that can be written to all at once, each with its
+        socket.
+        """
+        return self._direct
 
     def _prepare(self, reader: Reader, messages: Sequence[Message], head: Cursor) -> Any:
         try:

@@ -1,25 +1,24 @@
 """
-The two kinds of readers that are clients: a stream of bytes, and a poll that
-is answered once.
+A reader that is a client: a stream of bytes for as long as it stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Generic, Protocol, TypeVar
+from collections.abc import Sequence
+from socket import socket
+from typing import Any, Final
 
-from attrs import frozen
-from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES, Fanout
+from comet.fanout.groups import Group
 from comet.fanout.life import Input, State
 from comet.fanout.readers import Reader
+from comet.fanout.sending import sendAll
 from comet.framing import Shape
-from comet.interfaces import ISink, ISinkOwner
-from comet.messages import Beginning, Close, Cursor, Message
-from comet.places import Reading
-from comet.progress import Step, Wanted
+from comet.interfaces import IDirectSink, ISink, ISinkOwner
+from comet.messages import Close, Cursor, Message
+from comet.progress import Step
 
 # For how many seconds a client may take nothing of what was written to it
 # before it is taken for dead.
@@ -27,9 +26,6 @@ STALLED: Final = 300.0
 
 # For how many seconds the last words to a client may wait to be taken.
 LAST_WORDS: Final = 10.0
-
-# How many bytes of payload the answer to a poll has at most.
-POLL_BYTES: Final = 1048576
 
 
 @implementer(ISinkOwner)
@@ -42,10 +38,11 @@ class StreamReader(Reader):
     @ivar sink: Where the bytes go.
     """
 
-    __slots__ = ("_opening", "_owner", "_wroteAt", "shape", "sink")
+    __slots__ = ("_opening", "_owner", "_wroteAt", "direct", "shape", "sink")
 
-    # A slot of the class, narrower than what it inherits.
+    # Slots of the class, narrower than what it inherits.
     shape: Shape
+    direct: socket | None
 
     def __init__(
         self,
@@ -64,6 +61,7 @@ class StreamReader(Reader):
         super().__init__(fanout)
         self.shape = shape
         self.sink = sink
+        self.direct = sink.direct if IDirectSink.providedBy(sink) else None
         self._opening = opening
         self._owner = owner
         self._wroteAt = fanout.seconds()
@@ -172,6 +170,27 @@ class StreamReader(Reader):
                 self.filled(last)
                 return
 
+    def takeAll(self, group: Group, prepared: list[tuple[bytes, int]]) -> bool:
+        """
+        See L{Reader.takeAll}.
+        """
+        if len(prepared) > 1:
+            return False
+        data, last = prepared[0]
+        readers: Any = group.direct
+        short = sendAll(list(readers.values()), data)
+        # All that are written to at once are counted in the same place.
+        sink: Any = self.sink
+        sink.sent(len(readers) * len(data))
+        if short:
+            readers = list(readers)
+            for index, sent in short:
+                reader = readers[index]
+                reader._wroteAt = group.wroteAt
+                reader.sink.keep(data[sent:])
+                reader.filled(last)
+        return True
+
     def timedOut(self) -> None:
         """
         It is time for a heartbeat, or to give up.
@@ -258,197 +277,3 @@ class StreamReader(Reader):
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.sinkLost()
-
-
-@frozen
-class Outcome:
-    """
-    What a poll is answered.
-
-    @ivar cursor: Where the reader stands then.
-
-    @ivar messages: Each with whether it is replayed.
-
-    @ivar gap: The names that lost messages.
-
-    @ivar more: Whether there is more at this moment.
-
-    @ivar close: Why the poll was ended, if it was.
-    """
-
-    cursor: Cursor
-    messages: Sequence[tuple[Message, bool]] = ()
-    gap: Sequence[str] = ()
-    more: bool = False
-    close: Close | None = None
-
-
-R = TypeVar("R")
-R_co = TypeVar("R_co", covariant=True)
-R_contra = TypeVar("R_contra", contravariant=True)
-
-
-class PollShape(Protocol[R_co]):
-    """
-    How the answers to a group of polls look: a value that hashes.
-    """
-
-    @property
-    def limit(self) -> int:
-        """
-        How many messages an answer has at most.
-        """
-
-    def respond(self, outcome: Outcome) -> R_co:
-        """
-        Make the whole answer.
-        """
-
-
-class Waiter(Protocol[R_contra]):
-    """
-    Whoever carries the answer to a poll.
-    """
-
-    def pollAnswered(self, response: R_contra) -> None:
-        """
-        There is something to say.  The response may be many readers' own.
-        """
-
-    def pollEmpty(self, cursor: Cursor) -> None:
-        """
-        There is nothing to say but where the reader stands.
-        """
-
-
-class PollReader(Reader, Generic[R]):
-    """
-    Is answered once: with what there is, or what comes within its time.
-    """
-
-    __slots__ = ("_bytes", "_gap", "_messages", "_wait", "_waiter", "shape")
-
-    shape: PollShape[R]
-
-    def __init__(self, fanout: Fanout, shape: PollShape[R], waiter: Waiter[R], wait: float) -> None:
-        """
-        @param wait: For how many seconds it may wait for a message.
-        """
-        super().__init__(fanout)
-        self.shape = shape
-        self._waiter = waiter
-        self._wait = wait
-        self._gap: tuple[str, ...] = ()
-        self._messages: list[tuple[Message, bool]] = []
-        self._bytes = 0
-
-    @property
-    def isPassing(self) -> bool:
-        """
-        See L{Reader.isPassing}.
-        """
-        return self._wait <= 0
-
-    @property
-    def standing(self) -> Cursor:
-        """
-        The cursor that the answer gives.  Where it ends within a replay, this
-        is where the replay stands, and what the other names had is repeated.
-        """
-        return self.progress.lowest if self.progress.isReplaying else self.position
-
-    def begun(self, gap: Sequence[str]) -> None:
-        """
-        See L{Reader.begun}.
-        """
-        self._gap = tuple(gap)
-
-    def read(self, wanted: Wanted) -> Deferred[Reading]:
-        """
-        See L{Reader.read}.
-        """
-        limit = self.shape.limit - len(self._messages)
-        return self.fanout.read(wanted, limit, max(POLL_BYTES - self._bytes, 1))
-
-    def tell(self, step: Step) -> bool:
-        """
-        See L{Reader.tell}.
-        """
-        self._gap += step.gap
-        self._messages.extend((message, step.isReplay) for message in step.messages)
-        self._bytes += sum(len(message.payload) for message in step.messages)
-        isFull = len(self._messages) >= self.shape.limit or self._bytes >= POLL_BYTES
-        # A reading that ended early for its bytes ends the answer; a replay
-        # is followed by more in any case.
-        isEnd = not step.more or (step.messages and not step.isReplay)
-        if isFull or (isEnd and (self._messages or self._gap)):
-            self._answer(more=step.more)
-        return True
-
-    def open(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
-        """
-        See L{Reader.open}.
-        """
-        opened = super().open(beginnings)
-        if self.state is not State.CLOSED and self._wait > 0:
-            # Also if the bus does not answer.
-            self.fanout.wheel.set(self, self._wait)
-        return opened
-
-    def caughtUp(self) -> None:
-        """
-        See L{Reader.caughtUp}.
-        """
-        if self._wait <= 0:
-            self.timedOut()
-
-    def timedOut(self) -> None:
-        """
-        It has waited for long enough.
-        """
-        if self._messages or self._gap:
-            self._answer(more=True)
-            return
-        cursor = self.standing
-        self.ended()
-        self._waiter.pollEmpty(cursor)
-
-    def hurry(self) -> None:
-        """
-        Answer now, whatever there is.
-        """
-        if self.state is not State.CLOSED:
-            self.timedOut()
-
-    def _answer(self, more: bool = False, close: Close | None = None) -> None:
-        outcome = Outcome(self.standing, self._messages, self._gap, more, close)
-        self.ended()
-        self._waiter.pollAnswered(self.shape.respond(outcome))
-
-    def prepare(self, messages: Sequence[Message], head: Cursor) -> R:
-        """
-        See L{Reader.prepare}.
-        """
-        size, count = 0, 0
-        for message in messages[: self.shape.limit]:
-            size += len(message.payload)
-            if count and size > POLL_BYTES:
-                break
-            count += 1
-        given = [(message, False) for message in messages[:count]]
-        if count < len(messages):
-            return self.shape.respond(Outcome(messages[count - 1].cursor, given, more=True))
-        return self.shape.respond(Outcome(head, given))
-
-    def take(self, prepared: R) -> None:
-        """
-        See L{Reader.take}.
-        """
-        self.ended()
-        self._waiter.pollAnswered(prepared)
-
-    def sayClose(self, close: Close) -> None:
-        """
-        See L{Reader.sayClose}.
-        """
-        self._answer(close=close)

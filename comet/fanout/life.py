@@ -47,6 +47,8 @@ class Input(Enum):
 
 TRANSITIONS: Final[dict[tuple[State, Input], State]] = {
     (State.OPENING, Input.LOCATED): State.READING,
+    # It is known to stand where the log ends.
+    (State.OPENING, Input.CAUGHT_UP): State.LIVE,
     (State.OPENING, Input.UNSETTLED): State.OPENING,
     (State.OPENING, Input.FILLED): State.OPENING,
     (State.OPENING, Input.DRAINED): State.OPENING,

@@ -5,7 +5,8 @@ One reader: from its beginning, through the log, to its end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from socket import socket
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -21,6 +22,10 @@ from comet.wheel import NOT_SET
 if TYPE_CHECKING:
     from comet.fanout.core import Fanout
     from comet.fanout.groups import Group
+
+
+# The names that begin with a gap, and whether there is nothing to read.
+_Located: TypeAlias = tuple[tuple[str, ...], bool]
 
 
 class Reader:
@@ -90,6 +95,21 @@ class Reader:
         """
         raise NotImplementedError
 
+    @property
+    def direct(self) -> socket | None:
+        """
+        A socket that takes what is prepared as it is, or L{None}.
+        """
+        return None
+
+    def takeAll(self, group: Group, prepared: Any) -> bool:
+        """
+        Let all L{direct<Group.direct>} readers of a group take what was prepared.
+
+        @return: Whether they have; if not, each has to L{take} it.
+        """
+        return False
+
     def begun(self, gap: Sequence[str]) -> None:
         """
         It is known where the reader begins; these names begin with a gap.
@@ -154,15 +174,26 @@ class Reader:
             L{ended}.
         """
         self.fanout.readers[self] = None
-        self.progress.cursor = unbegun(beginnings, self.fanout.head())
-        return self._addNames(beginnings).addCallback(self._opened)
+        opened = self._addNames(beginnings).addCallback(self._opened)
+        if self._is(State.OPENING):
+            # Whether it waits does not show in the Deferred, which may have been
+            # called with another.
+            self.progress.cursor = unbegun(beginnings, self.fanout.head())
+        return opened
 
-    def _opened(self, gap: tuple[str, ...]) -> None:
+    def _opened(self, located: _Located) -> None:
         if self.state is State.CLOSED:
             return
+        gap, isAtEnd = located
+        # What was missed since it was located is in no message to come.
+        isUnsettled, self._pumpAgain = self._pumpAgain, False
         self.given(Input.LOCATED)
         self.begun(gap)
-        self.pump()
+        if isAtEnd and not isUnsettled and self._is(State.READING) and not self._isPassed():
+            # There is nothing to read.
+            self._join()
+        else:
+            self.pump()
         self._tellOpen()
 
     def whenOpen(self) -> Deferred[None]:
@@ -184,39 +215,45 @@ class Reader:
     def _addNames(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
         new = {n: b for n, b in beginnings.items() if n not in self.progress.names}
         if self.isPassing:
-            return self._locate(new).addCallback(self._located, None)
+            return self._locate(new).addCallback(self._located, new, None)
         names = (*self.progress.names, *new)
         group = self.fanout.group(type(self), self.shape, names)
         # Held while it is waited for, so that it is not retired.
         self.fanout.enter(self, group)
-        located = self.fanout.hear(group).addCallback(lambda _: self._locate(new))
+        if self.fanout.isHeard(group):
+            located = self._locate(new)
+        else:
+            located = self.fanout.hear(group).addCallback(lambda _: self._locate(new))
         return located.addCallbacks(
-            self._located, self._notLocated, callbackArgs=(group,), errbackArgs=(group,)
+            self._located, self._notLocated, callbackArgs=(new, group), errbackArgs=(group,)
         )
 
     def _locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
-        return self.fanout.locate(names).addCallback(self._checkEpoch, names)
+        return self.fanout.locate(names, self.isPassing)
 
-    def _checkEpoch(
-        self, location: Location, names: Mapping[str, Beginning]
-    ) -> Location | Deferred[Location]:
-        if location.head.epoch == self.fanout.head().epoch or self.state is State.CLOSED:
-            return location
-        # The log has begun a new life since, where these places mean nothing.
-        return self._locate(names)
-
-    def _located(self, location: Location, group: Group | None) -> tuple[str, ...]:
+    def _located(
+        self, location: Location, names: Mapping[str, Beginning], group: Group | None
+    ) -> _Located | Deferred[_Located]:
         if self.state is State.CLOSED:
             if group is not None:
                 self.fanout.leave(self, group)
-            return ()
+            return (), False
+        if location.head.epoch != self.fanout.head().epoch:
+            # The log has begun a new life since, where these places mean nothing.
+            again = self._locate(names)
+            return again.addCallbacks(
+                self._located, self._notLocated, callbackArgs=(names, group), errbackArgs=(group,)
+            )
         self._stand()
         gap = self.progress.add(location)
         self._changeGroup(group)
-        return gap
+        isAtEnd = location.head == self.progress.cursor and not self.progress.isReplaying
+        # A gap is told with what is read.
+        return gap, isAtEnd and not gap
 
-    def _notLocated(self, failure: Failure, group: Group) -> Failure:
-        self.fanout.leave(self, group)
+    def _notLocated(self, failure: Failure, group: Group | None) -> Failure:
+        if group is not None:
+            self.fanout.leave(self, group)
         return failure
 
     def _changeGroup(self, group: Group | None) -> None:
@@ -251,10 +288,10 @@ class Reader:
         """
         return self._addNames(beginnings).addCallback(self._halted)
 
-    def _halted(self, gap: tuple[str, ...]) -> tuple[str, ...]:
+    def _halted(self, located: _Located) -> tuple[str, ...]:
         if self.state is not State.CLOSED:
             self.given(Input.UNSETTLED)
-        return gap
+        return located[0]
 
     def removeNames(self, names: Iterable[str]) -> None:
         """
@@ -286,7 +323,7 @@ class Reader:
                 self._group.leave(self)
         if self.state is not State.CLOSED:
             self.given(Input.UNSETTLED)
-            self._pumpAgain = self._isPumping
+            self._pumpAgain = self._isPumping or self.state is State.OPENING
             self.fanout.later(self)
 
     # -- Reading the log
@@ -313,7 +350,7 @@ class Reader:
         """
         Ask the bus.
         """
-        return self.fanout.read(wanted)
+        return self.fanout.read(wanted, isPassing=self.isPassing)
 
     def _wasRead(self, reading: Reading, wanted: Wanted) -> None:
         goOn, more = True, False

@@ -25,7 +25,9 @@ def encodePollBody(
 
     @param envelopes: The envelopes of its messages, in order.
 
-    @param gap: The names that lost messages before the first of them.
+    @param gap: The names that lost messages before the first of them.  One
+        that was found to have lost more meanwhile may come twice, and is told
+        once.
 
     @param more: Whether it was cut, so that asking again brings more at once.
 
@@ -35,7 +37,7 @@ def encodePollBody(
     parts.append(b",".join(envelopes))
     parts.append(b"]")
     if gap:
-        parts.append(b',"gap":' + strictjson.encode(list(gap)))
+        parts.append(b',"gap":' + strictjson.encode(list(dict.fromkeys(gap))))
     if more:
         parts.append(b',"more":true')
     if close is not None:

@@ -12,7 +12,7 @@ from twisted.web.http import datetimeToString
 
 from comet.answers import COMMON, Answer, Headers, encodeResponse
 from comet.clients import Client
-from comet.fanout.kinds import Outcome, PollReader, PollShape
+from comet.fanout.polls import Outcome, PollReader, PollShape
 from comet.framing.envelope import encodeEnvelope
 from comet.framing.pollbody import encodePollBody
 from comet.messages import Cursor

@@ -29,7 +29,11 @@ class BusModel:
         as a whole is not in it.
 
     @ivar floor: The bus's own floor.
+
+    @cvar channelOverhead: What a channel costs beside its messages and name.
     """
+
+    channelOverhead = CHANNEL_OVERHEAD
 
     def __init__(self, retention: Callable[[str], Retention], totalBytes: int) -> None:
         self.retention = retention
@@ -59,8 +63,14 @@ class BusModel:
         """
         What is held counts for this many bytes.
         """
-        records = sum(CHANNEL_OVERHEAD + len(channel) for channel in self.known)
-        return records + sum(message.size for message in self.held())
+        records = sum(self.channelOverhead + len(channel) for channel in self.known)
+        return records + sum(map(self.sizeOf, self.held()))
+
+    def sizeOf(self, message: Message) -> int:
+        """
+        What a message counts for.
+        """
+        return message.size
 
     def held(self, *names: str) -> list[Message]:
         """
@@ -98,7 +108,7 @@ class BusModel:
         while self.size > self.totalBytes and self.known:
             held = self.held()
             stalest = next(iter(self.known))
-            isCrowded = len(self.known) * CHANNEL_OVERHEAD * 4 > self.totalBytes
+            isCrowded = len(self.known) * self.channelOverhead * 4 > self.totalBytes
             if not self.held(stalest) and (isCrowded or not held):
                 self.forgetChannel(stalest)
             else:

@@ -4,8 +4,8 @@ Tests for L{comet.bus.memory}: any history, against a naive model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from attrs import evolve
 from hypothesis import settings
@@ -21,7 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.bus.memory import CHANNEL_OVERHEAD, MemoryBus
+from comet.bus.memory import MemoryBus
 from comet.bus.records import REMEMBERED
 from comet.channels import matches
 from comet.log import Retention
@@ -63,7 +63,11 @@ def same(name: str, place: Place) -> Place:
 class BusMachine(RuleBasedStateMachine):
     """
     Does the same with a bus and with its model, and compares them.
+
+    @cvar Model: The model.
     """
+
+    Model: type[BusModel] = BusModel
 
     @initialize(
         retentions=st.lists(
@@ -84,7 +88,7 @@ class BusMachine(RuleBasedStateMachine):
         """
         totalBytes = 10**9
         if total is not None:
-            totalBytes = total * (CHANNEL_OVERHEAD + 3) // 2
+            totalBytes = total * (self.Model.channelOverhead + 3) // 2
             retentions = [evolve(retention, seconds=FOREVER) for retention in retentions]
 
         def retention(channel: str) -> Retention:
@@ -92,11 +96,17 @@ class BusMachine(RuleBasedStateMachine):
 
         self.isTimeless = total is not None
         self.clock = Clock()
-        self.bus = MemoryBus(self.clock, retention, totalBytes, self.clock.seconds)
-        self.model = BusModel(retention, totalBytes)
+        self.bus = self.makeBus(retention, totalBytes)
+        self.model = self.Model(retention, totalBytes)
         self.model.renew(self.bus.head.epoch)
         self.listener = Listener()
         self.bus.listen(self.listener, ["**"])
+
+    def makeBus(self, retention: Callable[[str], Retention], totalBytes: int) -> Any:
+        """
+        Make a bus that answers at once.
+        """
+        return MemoryBus(self.clock, retention, totalBytes, self.clock.seconds)
 
     @rule(
         batch=st.lists(st.tuples(channels, st.integers(0, 20)), min_size=1, max_size=4),

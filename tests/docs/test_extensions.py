@@ -11,10 +11,10 @@ from types import ModuleType
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet import channels, requests, site
+from comet import channels, heads, requests, site
 from comet.bus import keys, memory
 from comet.configuration import OPTIONS
-from comet.fanout import kinds
+from comet.fanout import kinds, polls
 from comet.fanout.life import TRANSITIONS, Input, State
 from comet.framing import jsonp
 from comet.messages import MESSAGE_OVERHEAD
@@ -122,8 +122,8 @@ class LimitsTests(SynchronousTestCase):
             f"{Limits(maxMessage=1).maxCommandBytes - 4096} times ``--max-message``, and 4,096 ",
             f"of one client under way {session.MOST_UNDER_WAY} ",
             f"frames of one WebSocket message {websocket.MOST_FRAMES:,} ",
-            f"parameters of a query {requests.MOST_PARAMETERS} ",
-            f"poll body {requests.MOST_LIMIT:,}, and {kinds.POLL_BYTES // 1048576} MiB ",
+            f"parameters of a query {heads.MOST_PARAMETERS} ",
+            f"poll body {requests.MOST_LIMIT:,}, and {polls.POLL_BYTES // 1048576} MiB ",
             f"seconds that a poll is held {requests.MOST_WAIT:g} ",
             f"characters of a callback {jsonp.MAX_CALLBACK} ",
             f"seconds to the first line on raw TCP {tcp.FIRST_LINE:g} ",

@@ -10,8 +10,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.fanout.kinds import Outcome, PollReader, StreamReader
+from comet.fanout.kinds import StreamReader
 from comet.fanout.objects import Subscription
+from comet.fanout.polls import Outcome, PollReader
 from comet.hub import Hub, Settings
 from comet.log import Retention
 from comet.messages import Publication, Published, Since, parseBeginning

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from comet.clients import Client
-from comet.fanout.kinds import Outcome
+from comet.fanout.polls import Outcome
 from comet.interfaces import IAccess, IReceiver, ISink, ISinkOwner
 from comet.messages import Close, Cursor, Message
 

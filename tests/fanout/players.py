@@ -10,9 +10,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from comet.fanout.kinds import Outcome, PollReader, StreamReader
+from comet.fanout.kinds import StreamReader
 from comet.fanout.life import State
 from comet.fanout.objects import ObjectReader, Subscription
+from comet.fanout.polls import Outcome, PollReader
 from comet.hub import Hub
 from comet.messages import At, Beginning, Cursor, Now, Publication, Since
 from comet.places import Location
@@ -41,18 +42,36 @@ class World:
         self.bus = bus
         self.isExact = isExact
         self.where: dict[int, Found] = {}
+        # What the bus has answered, by the identity of the answer: readers that
+        # ask the same share one.
+        self.answered: dict[int, Found] = {}
         # Identities are not used again while these are there.
-        self.keep: list[Beginning] = []
+        self.keep: list[Beginning | Location] = []
         # What was wrong, in calls whose errors are logged and go no further.
         self.failures: list[AssertionError] = []
         # Publishers: whether they still wait.
         self.unanswered: list[bool] = []
         bus.onLocated = self._located
+        self._locate = hub.fanout.locate
+        vars(hub.fanout)["locate"] = self._locateFor
 
     def _located(self, names: Mapping[str, Beginning], location: Location) -> None:
-        found = Found(location, self.bus.lost())
-        for beginning in names.values():
-            self.where[id(beginning)] = found
+        self.keep.append(location)
+        self.answered[id(location)] = Found(location, self.bus.lost())
+
+    def _locateFor(
+        self, names: Mapping[str, Beginning], isPassing: bool = True
+    ) -> Deferred[Location]:
+        """
+        Note who is given which answer.
+        """
+
+        def note(location: Location) -> Location:
+            for beginning in names.values():
+                self.where[id(beginning)] = self.answered[id(location)]
+            return location
+
+        return self._locate(names, isPassing).addCallback(note)
 
     @contextmanager
     def noting(self) -> Iterator[None]:

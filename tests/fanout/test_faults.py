@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from comet.fanout.groups import LINGER
-from comet.fanout.kinds import LAST_WORDS, Outcome
+from comet.fanout.empty import LINGER
+from comet.fanout.kinds import LAST_WORDS
 from comet.fanout.life import State
+from comet.fanout.polls import Outcome
 from comet.messages import Close, Cursor, Now
 from tests.fanout.case import HubTestCase, Stream
 from tests.fanout.doubles import LineShape, MemoryReceiver, MemorySink, OutcomeShape

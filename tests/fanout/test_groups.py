@@ -4,8 +4,7 @@ Tests of groups: readers that share every byte, and when they are forgotten.
 
 from __future__ import annotations
 
-from comet.fanout.core import MOST_EMPTY, MOST_EMPTY_NAMES
-from comet.fanout.groups import LINGER
+from comet.fanout.empty import LINGER, MOST_EMPTY, MOST_EMPTY_NAMES
 from comet.fanout.kinds import StreamReader
 from comet.messages import Message
 from tests.fanout.case import HubTestCase, since

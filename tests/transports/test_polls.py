@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.web.server import Request
 from twisted.web.test.requesthelper import DummyChannel
 
-from comet.fanout.kinds import Outcome
+from comet.fanout.polls import Outcome
 from comet.transports.longpoll import LongPollResource
 from comet.transports.polls import AnswerShape, ResponseShape
 from tests.transports.case import COMMON, HubTestCase, Response, cursors, get, readResponse

@@ -1,0 +1,305 @@
+"""
+A reader that is a client: a poll, which is answered once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from socket import socket
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from attrs import frozen
+from twisted.internet.defer import Deferred
+
+from comet.fanout.core import Fanout
+from comet.fanout.groups import Group
+from comet.fanout.life import Input, State
+from comet.fanout.readers import Reader
+from comet.fanout.sending import sendAll
+from comet.messages import Beginning, Close, Cursor, Message
+from comet.places import Reading
+from comet.progress import Step, Wanted
+
+# How many bytes of payload the answer to a poll has at most.
+POLL_BYTES: Final = 1048576
+
+
+@frozen
+class Outcome:
+    """
+    What a poll is answered.
+
+    @ivar cursor: Where the reader stands then.
+
+    @ivar messages: Each with whether it is replayed.
+
+    @ivar gap: The names that lost messages.
+
+    @ivar more: Whether there is more at this moment.
+
+    @ivar close: Why the poll was ended, if it was.
+    """
+
+    cursor: Cursor
+    messages: Sequence[tuple[Message, bool]] = ()
+    gap: Sequence[str] = ()
+    more: bool = False
+    close: Close | None = None
+
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+R_contra = TypeVar("R_contra", contravariant=True)
+
+
+class PollShape(Protocol[R_co]):
+    """
+    How the answers to a group of polls look: a value that hashes.
+    """
+
+    @property
+    def limit(self) -> int:
+        """
+        How many messages an answer has at most.
+        """
+
+    def respond(self, outcome: Outcome) -> R_co:
+        """
+        Make the whole answer.
+        """
+
+
+class Waiter(Protocol[R_contra]):
+    """
+    Whoever carries the answer to a poll.
+    """
+
+    def pollAnswered(self, response: R_contra) -> None:
+        """
+        There is something to say.  The response may be many readers' own.
+        """
+
+    def pollEmpty(self, cursor: Cursor) -> None:
+        """
+        There is nothing to say but where the reader stands.
+        """
+
+
+class DirectWaiter(Waiter[bytes], Protocol):
+    """
+    One who lets others send the answer to its socket.
+
+    @ivar direct: The socket, which does not block, or L{None}.
+    """
+
+    direct: socket | None
+
+    def pollSent(self, response: bytes, sent: int) -> None:
+        """
+        The answer was sent, or as many bytes of it as the socket took.  The
+        answers to many are said one after the other, and nothing may be asked
+        of the fan-out before all are.
+        """
+
+
+class Spot:
+    """
+    Where polls begin that ask for the same names after the same cursor.
+
+    @ivar names: The names.
+
+    @ivar cursor: The cursor.
+
+    @ivar group: The group that those were in that began here last.
+    """
+
+    __slots__ = ("cursor", "group", "names")
+
+    def __init__(self, names: tuple[str, ...], cursor: Cursor) -> None:
+        self.names = names
+        self.cursor = cursor
+        self.group: Group | None = None
+
+
+class PollReader(Reader, Generic[R]):
+    """
+    Is answered once: with what there is, or what comes within its time.
+    """
+
+    __slots__ = ("_bytes", "_gap", "_messages", "_wait", "_waiter", "direct", "shape")
+
+    # Slots of the class, narrower than what it inherits.
+    shape: PollShape[R]
+    direct: socket | None
+
+    def __init__(self, fanout: Fanout, shape: PollShape[R], waiter: Waiter[R], wait: float) -> None:
+        """
+        @param wait: For how many seconds it may wait for a message.
+        """
+        super().__init__(fanout)
+        self.shape = shape
+        self.direct = getattr(waiter, "direct", None)
+        self._waiter = waiter
+        self._wait = wait
+        self._gap: tuple[str, ...] = ()
+        self._messages: list[tuple[Message, bool]] = []
+        self._bytes = 0
+
+    @property
+    def isPassing(self) -> bool:
+        """
+        See L{Reader.isPassing}.
+        """
+        return self._wait <= 0
+
+    @property
+    def standing(self) -> Cursor:
+        """
+        The cursor that the answer gives.  Where it ends within a replay, this
+        is where the replay stands, and what the other names had is repeated.
+        """
+        return self.progress.lowest if self.progress.isReplaying else self.position
+
+    def begun(self, gap: Sequence[str]) -> None:
+        """
+        See L{Reader.begun}.
+        """
+        self._gap = tuple(gap)
+
+    def read(self, wanted: Wanted) -> Deferred[Reading]:
+        """
+        See L{Reader.read}.
+        """
+        limit = self.shape.limit - len(self._messages)
+        most = max(POLL_BYTES - self._bytes, 1)
+        return self.fanout.read(wanted, limit, most, self.isPassing)
+
+    def tell(self, step: Step) -> bool:
+        """
+        See L{Reader.tell}.
+        """
+        self._gap += step.gap
+        self._messages.extend((message, step.isReplay) for message in step.messages)
+        self._bytes += sum(len(message.payload) for message in step.messages)
+        isFull = len(self._messages) >= self.shape.limit or self._bytes >= POLL_BYTES
+        # A reading that ended early for its bytes ends the answer; a replay
+        # is followed by more in any case.
+        isEnd = not step.more or (step.messages and not step.isReplay)
+        if isFull or (isEnd and (self._messages or self._gap)):
+            self._answer(more=step.more)
+        return True
+
+    def open(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
+        """
+        See L{Reader.open}.
+        """
+        opened = super().open(beginnings)
+        if self.state is not State.CLOSED and self._wait > 0:
+            # Also if the bus does not answer.
+            self.fanout.wheel.set(self, self._wait)
+        return opened
+
+    def openAt(self, spot: Spot) -> bool:
+        """
+        Begin where all live readers of its group stand, without a question to
+        the bus, if that is where it is to begin.  To be called in the place of
+        L{open}.
+
+        @return: Whether it has begun.
+        """
+        fanout, group = self.fanout, spot.group
+        if group is None or group.isRetired or self._wait <= 0:
+            return False
+        if spot.cursor != fanout.cursor or not fanout.isSure:
+            return False
+        self.progress.begin(spot.names, spot.cursor)
+        self.given(Input.CAUGHT_UP)
+        fanout.readers[self] = None
+        fanout.enter(self, group)
+        self._group = group
+        group.joinAtOnce(self)
+        fanout.wheel.set(self, self._wait)
+        return True
+
+    def takesFrom(self, spot: Spot) -> None:
+        """
+        Note where it waits, for the next that begins at the same spot.
+        """
+        if self.state is State.LIVE:
+            spot.group = self._group
+
+    def caughtUp(self) -> None:
+        """
+        See L{Reader.caughtUp}.
+        """
+        if self._wait <= 0:
+            self.timedOut()
+
+    def timedOut(self) -> None:
+        """
+        It has waited for long enough.
+        """
+        if self._messages or self._gap:
+            self._answer(more=True)
+            return
+        cursor = self.standing
+        self.ended()
+        self._waiter.pollEmpty(cursor)
+
+    def hurry(self) -> None:
+        """
+        Answer now, whatever there is.
+        """
+        if self.state is not State.CLOSED:
+            self.timedOut()
+
+    def _answer(self, more: bool = False, close: Close | None = None) -> None:
+        outcome = Outcome(self.standing, self._messages, self._gap, more, close)
+        self.ended()
+        self._waiter.pollAnswered(self.shape.respond(outcome))
+
+    def prepare(self, messages: Sequence[Message], head: Cursor) -> R:
+        """
+        See L{Reader.prepare}.
+        """
+        size, count = 0, 0
+        for message in messages[: self.shape.limit]:
+            size += len(message.payload)
+            if count and size > POLL_BYTES:
+                break
+            count += 1
+        given = [(message, False) for message in messages[:count]]
+        if count < len(messages):
+            return self.shape.respond(Outcome(messages[count - 1].cursor, given, more=True))
+        return self.shape.respond(Outcome(head, given))
+
+    def take(self, prepared: R) -> None:
+        """
+        See L{Reader.take}.
+        """
+        self.ended()
+        self._waiter.pollAnswered(prepared)
+
+    def takeAll(self, group: Group, prepared: Any) -> bool:
+        """
+        See L{Reader.takeAll}.
+        """
+        fanout = self.fanout
+        readers: Any = group.takeDirect()
+        short = dict(sendAll(list(readers.values()), prepared))
+        for reader in readers:
+            reader.given(Input.ENDED)
+            reader._group = None
+            fanout.wheel.clear(reader)
+            del fanout.readers[reader]
+        fanout.haveLeft(group, len(readers))
+        size = len(prepared)
+        for index, reader in enumerate(readers):
+            reader._waiter.pollSent(prepared, short.get(index, size))
+        return True
+
+    def sayClose(self, close: Close) -> None:
+        """
+        See L{Reader.sayClose}.
+        """
+        self._answer(close=close)

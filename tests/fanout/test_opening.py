@@ -1,0 +1,63 @@
+"""
+Readers that are sent away before it is known where they begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twisted.internet.defer import Deferred, succeed
+
+from comet.messages import Beginning
+from comet.places import Location
+from tests.fanout.case import HubTestCase
+
+
+class UnbegunTests(HubTestCase):
+    """
+    Polls of which the time is over while the bus does not answer.
+    """
+
+    isSlow = True
+
+    def outcome(self, begin: str) -> str:
+        """
+        The cursor that such a poll is answered.
+        """
+        waiter, _ = self.poll("a", begin=begin, wait=2.0)
+        self.clock.advance(2.0)
+        self.clock.settle()
+        self.assertEqual(len(waiter.empty), 1)
+        return str(waiter.empty[0])
+
+    def test_behind(self) -> None:
+        """
+        Who begins behind what is known of stays there.
+        """
+        self.publish("a", "a", "a")
+        self.rest()
+        self.assertEqual(self.slow.head.position, 3)
+        self.assertEqual(self.outcome(self.cursor(1)), self.cursor(1))
+
+    def test_ahead(self) -> None:
+        """
+        So does who begins beyond it, as another node has told.
+        """
+        self.publish("a", "a", "a")
+        self.slow.do(0)
+        self.assertEqual(self.slow.head.position, 0)
+        self.assertEqual(self.outcome(self.cursor(3)), self.cursor(3))
+
+    def test_chained(self) -> None:
+        """
+        It makes no difference if what the bus gives was called already, and
+        waits for something else.
+        """
+        locate = self.slow.locate
+
+        def chained(names: Mapping[str, Beginning]) -> Deferred[Location]:
+            first: Deferred[None] = succeed(None)
+            return first.addCallback(lambda _: locate(names))
+
+        self.patch(self.slow, "locate", chained)
+        self.test_behind()

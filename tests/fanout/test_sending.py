@@ -1,0 +1,94 @@
+"""
+Tests of L{comet.fanout.sending}: the same bytes to many sockets.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.fanout.sending import sendAll
+
+DATA = b"x" * 100
+
+
+class SendAllTests(SynchronousTestCase):
+    """
+    What becomes of each socket.
+    """
+
+    def pair(self) -> tuple[socket.socket, socket.socket]:
+        """
+        Two ends; the first does not block.
+        """
+        near, far = socket.socketpair()
+        near.setblocking(False)
+        self.addCleanup(near.close)
+        self.addCleanup(far.close)
+        return near, far
+
+    def full(self) -> socket.socket:
+        """
+        A socket that takes nothing.
+        """
+        near, _ = self.pair()
+        with self.assertRaises(BlockingIOError):
+            while True:
+                near.send(bytes(65536))
+        return near
+
+    def test_all(self) -> None:
+        """
+        Where each takes everything there is nothing to tell, and each has it.
+        """
+        pairs = [self.pair() for _ in range(5)]
+        self.assertEqual(sendAll([near for near, _ in pairs], DATA), ())
+        for _, far in pairs:
+            self.assertEqual(far.recv(1000), DATA)
+
+    def test_none(self) -> None:
+        """
+        Nobody is no fault.
+        """
+        self.assertEqual(sendAll([], DATA), ())
+
+    def test_errorsBetween(self) -> None:
+        """
+        A socket that is full, broken or closed is told of, at whatever place it
+        is, and all others get everything, once.
+        """
+        broken, other = self.pair()
+        other.close()
+        closed, _ = self.pair()
+        closed.close()
+        for bad in (self.full(), broken, closed):
+            for place in range(4):
+                pairs = [self.pair() for _ in range(3)]
+                sockets = [near for near, _ in pairs]
+                sockets.insert(place, bad)
+                self.assertEqual(sendAll(sockets, DATA), [(place, 0)])
+                for _, far in pairs:
+                    self.assertEqual(far.recv(1000), DATA)
+
+    def test_partly(self) -> None:
+        """
+        Of one that takes some it is told how much.
+        """
+        near, far = self.pair()
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        large = bytes(10_000_000)
+        ((index, sent),) = sendAll([near], large)
+        self.assertEqual(index, 0)
+        self.assertTrue(0 < sent < len(large))
+        far.setblocking(False)
+        self.assertEqual(len(far.recv(len(large))) > 0, True)
+
+    def test_manyFull(self) -> None:
+        """
+        Many that are full cost no more than one pass.
+        """
+        bad, (good, far) = self.full(), self.pair()
+        short = sendAll([bad] * 1000 + [good], DATA)
+        self.assertEqual(short, [(index, 0) for index in range(1000)])
+        self.assertEqual(far.recv(1000), DATA)
