@@ -126,7 +126,7 @@ class WalkingTestCase(EdgeTestCase):
     A test with readers that walk.
     """
 
-    options = ("--open", "open/**", *HISTORY)
+    options: Sequence[str] = ("--open", "open/**", *HISTORY)
 
     def walkAll(
         self,

@@ -1,0 +1,431 @@
+"""
+The bus of one machine: its log is in a file, and still there after a restart.
+
+One thread writes, another one reads; the reactor waits for neither.  What is
+published in one turn of the reactor, or while a transaction is being committed,
+is committed together: however long the disk takes, a burst takes it once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from comet.bus.listeners import Listeners
+from comet.bus.sqlite.faults import explain, notRead
+from comet.bus.sqlite.guard import Connect
+from comet.bus.sqlite.jobs import Call, Job, Queue
+from comet.bus.sqlite.reading import LogReader
+from comet.bus.sqlite.store import Outcome, Store, Stored
+from comet.bus.sqlite.worker import RunningReactor, Worker
+from comet.errors import Unavailable
+from comet.interfaces import IBusListener, IMessageBus
+from comet.log import Retention
+from comet.messages import At, Beginning, Cursor, Now, Publication, Published
+from comet.places import Location, Place, Reading
+
+# How often it is looked for what is too old, or whether the disk works again,
+# in seconds; and how long others have their turn while there is more to drop.
+SWEEP_SECONDS: Final = 1.0
+PAUSE_SECONDS: Final = 0.02
+
+
+@implementer(IMessageBus)
+class SQLiteBus:
+    """
+    Keeps everything in one file.
+
+    Its epoch stays, and its positions have no holes, as long as nobody takes
+    the file away or puts another one in its place.
+
+    @cvar workerType: What the two threads are.
+    """
+
+    workerType: type[Worker] = Worker
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        path: str,
+        clock: IReactorTime,
+        reactor: IReactorFromThreads | None = None,
+        retention: Callable[[str], Retention] = lambda channel: Retention(),
+        totalBytes: int = 268435456,
+        wallClock: Callable[[], float] = time.time,
+        connect: Connect = sqlite3.connect,
+    ) -> None:
+        """
+        @param path: The file.  It is made if it is not there; its folder has to
+            be.
+
+        @param clock: Tells when to look for what is too old.
+
+        @param reactor: Where the answers of threads arrive; L{None} for the
+            reactor that will run.
+
+        @param retention: How much to hold of a channel, by its name.  Called
+            from any thread.
+
+        @param totalBytes: How much to hold in all; then the oldest messages
+            go first.
+
+        @param wallClock: The seconds since 1970.
+
+        @param connect: Opens a database, as C{sqlite3.connect} does.
+        """
+        self.isAvailable = False
+        self.head = Cursor("", 0)
+        self._clock = clock
+        reactor = RunningReactor() if reactor is None else reactor
+        self._reactor = reactor
+        self._wallClock = wallClock
+        self._listeners = Listeners()
+        self._queue = Queue()
+        self._store = Store(path, retention, totalBytes, connect)
+        self._writer = self.workerType(reactor, "comet-sqlite-writer")
+        self._logReader = LogReader(path, retention, connect)
+        self._reader = self.workerType(reactor, "comet-sqlite-reader")
+        self._pastEpochs: set[str] = set()
+        # What is asked of it is done only while it is open.
+        self._isOpen = False
+        self._isRunning = False
+        self._isWriting = False
+        self._isReadable = True
+        self._underWay = 0
+        self._started: Deferred[None] | None = None
+        self._stopped: Deferred[None] | None = None
+        self._sweeping: IDelayedCall | None = None
+
+    # -- Its life
+
+    def start(self) -> Deferred[None]:
+        """
+        See L{IMessageBus.start}.
+        """
+        self._started = Deferred()
+        self._underWay += 1
+        # When the reactor runs, the process is the user that it will be.
+        self._reactor.callFromThread(self._start)
+        return self._started
+
+    def _start(self) -> None:
+        if self._stopped is not None:
+            self._isDone()
+            return
+        self._isRunning = True
+        self._writer.start()
+        self._reader.start()
+        opened = self._writer.do(self._store.open)
+        opened.addCallbacks(self._opened, self._notOpened)
+        opened.addBoth(lambda _: self._isDone())
+
+    def _opened(self, renewed: str) -> None:
+        self.head = self._store.head
+        if renewed:
+            self._log.info("a new epoch begins: {reason}", reason=renewed)
+        if self._stopped is None:
+            self._isOpen = self.isAvailable = True
+            self._sweepAfter(PAUSE_SECONDS)
+        self._tellStarted(None)
+
+    def _notOpened(self, failure: Failure) -> None:
+        self._tellStarted(failure)
+
+    def _tellStarted(self, result: Failure | None) -> None:
+        assert self._started is not None
+        self._started.callback(result)
+
+    def stop(self) -> Deferred[None]:
+        """
+        See L{IMessageBus.stop}.  What is under way is finished.
+        """
+        self._isOpen = self.isAvailable = False
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+        stopped: Deferred[None] = Deferred()
+        self._stopped = stopped
+        self._stopIfIdle()
+        return stopped
+
+    def _isDone(self) -> None:
+        """
+        Something that was under way is not any more.
+        """
+        self._underWay -= 1
+        self._stopIfIdle()
+
+    def _stopIfIdle(self) -> None:
+        if self._stopped is None or self._underWay:
+            return
+        stopped, self._stopped = self._stopped, None
+        self._listeners.clear()
+        if not self._isRunning:
+            stopped.callback(None)
+            return
+        closed = self._reader.do(self._logReader.close)
+        closed.addCallback(lambda _: self._writer.do(self._store.close))
+        closed.addErrback(self._notClosed)
+        closed.addCallback(lambda _: self._end())
+        closed.chainDeferred(stopped)
+
+    def _notClosed(self, failure: Failure) -> None:
+        self._log.failure("the database was not closed in order", failure)
+
+    def _end(self) -> None:
+        self._isRunning = False
+        self._reader.stop()
+        self._writer.stop()
+
+    def renew(self) -> Deferred[None]:
+        """
+        Forget everything, and begin a new epoch.
+        """
+
+        def renewed(head: Cursor) -> None:
+            self._note(head)
+            self._listeners.interrupted()
+
+        return self._write(partial(self._store.renew, self._wallClock())).addCallback(renewed)
+
+    # -- Writing
+
+    def publish(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
+        """
+        See L{IMessageBus.publish}.
+        """
+        if not self._isOpen:
+            return fail(_notOpen())
+        if not publications:
+            return succeed([])
+        if self._queue.isFull:
+            return fail(Unavailable("nothing was stored: too many messages wait for the disk"))
+        call = Call(publications)
+        self._add(call)
+        return call.answered
+
+    def forget(self, channel: str) -> Deferred[None]:
+        """
+        See L{IMessageBus.forget}.  While it is under way, some of the messages
+        are held and some are not.
+        """
+        if not self._isOpen:
+            return fail(_notOpen())
+        return self._forget(channel, None)
+
+    def _forget(self, channel: str, upTo: int | None) -> Deferred[None]:
+        def forgotten(rest: int | None) -> Deferred[None] | None:
+            return None if rest is None else self._forget(channel, rest)
+
+        job = partial(self._store.forget, channel, upTo, self._wallClock())
+        return self._write(job).addCallback(forgotten)
+
+    def _write(self, do: Callable[[], Any]) -> Deferred[Any]:
+        job = Job(do)
+        self._add(job)
+        return job.done
+
+    def _add(self, item: Call | Job) -> None:
+        """
+        Let something be written, together with what else there is of this
+        turn.
+        """
+        self._queue.add(item)
+        if not self._isWriting:
+            self._isWriting = True
+            self._underWay += 1
+            self._reactor.callFromThread(self._writeNext)
+
+    def _writeNext(self) -> None:
+        if not len(self._queue):
+            self._isWriting = False
+            self._isDone()
+            return
+        next_ = self._queue.take()
+        if isinstance(next_, Job):
+            self._writer.do(next_.do).addBoth(self._jobDone, next_)
+        else:
+            calls = [call.publications for call in next_]
+            written = self._writer.do(self._store.publish, calls, self._wallClock())
+            written.addCallbacks(self._stored, _bothFail, (next_,), errbackArgs=(next_,))
+            written.addErrback(self._failed)
+
+    def _jobDone(self, result: Any, job: Job) -> None:
+        job.done.callback(result)
+        self._writeNext()
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("while messages were stored", failure)
+
+    def _stored(self, stored: Stored, calls: Sequence[Call]) -> None:
+        # The disk has something to do while others are told.
+        self._writeNext()
+        if stored.fault is not None:
+            self._isFaulty(stored.fault)
+        elif stored.messages:
+            self._isFaultless()
+        self._note(stored.head)
+        if stored.isInterrupted:
+            self._listeners.interrupted()
+        heard = succeed(None)
+        if stored.messages:
+            heard = self._listeners.messagesStored(stored.messages)
+        heard.addCallback(lambda _: _answer(calls, stored.outcomes))
+
+    def _isFaultless(self) -> None:
+        if not self.isAvailable and self._isOpen:
+            self.isAvailable = True
+            self._log.info("messages can be stored again")
+
+    def _isFaulty(self, fault: BaseException) -> None:
+        if self.isAvailable:
+            self.isAvailable = False
+            meaning, advice = explain(fault)
+            self._log.error(
+                "messages cannot be stored in {path}: {meaning}; {advice}",
+                path=self._store.path,
+                meaning=meaning,
+                advice=advice,
+            )
+
+    # -- What goes with time
+
+    def _sweepAfter(self, delay: float) -> None:
+        if self._isOpen:
+            self._sweeping = self._clock.callLater(delay, self._sweep)
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        if self.isAvailable:
+            swept = self._write(partial(self._store.sweep, self._wallClock()))
+        else:
+            swept = self._write(self._store.probe)
+        swept.addCallbacks(self._swept, self._notSwept)
+
+    def _swept(self, more: bool) -> None:
+        self._isFaultless()
+        self._sweepAfter(PAUSE_SECONDS if more else SWEEP_SECONDS)
+
+    def _notSwept(self, failure: Failure) -> None:
+        error = failure.value
+        if isinstance(error, Unavailable):
+            self._isFaulty(error.__cause__ or error)
+        else:
+            self._log.failure("while messages were dropped", failure)
+        self._sweepAfter(SWEEP_SECONDS)
+
+    # -- Reading
+
+    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+        """
+        See L{IMessageBus.locate}.
+        """
+        here = At(self.head)
+        if self._isOpen and all(isinstance(b, Now) or b == here for b in names.values()):
+            # Most readers begin here, and need nothing of the disk.
+            place = Place(self.head.position)
+            return succeed(Location(self.head, dict.fromkeys(names, place)))
+        located = self._read(self._logReader.locate, dict(names), self._wallClock())
+        return located.addCallback(self._located)
+
+    def _located(self, location: Location) -> Location:
+        self._note(location.head)
+        return location
+
+    def read(
+        self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
+    ) -> Deferred[Reading]:
+        """
+        See L{IMessageBus.read}.
+        """
+        if self._isOpen and after == self.head:
+            return succeed(Reading(after, (), after))
+        asked = (tuple(names), after, limit, maxBytes, upTo, self._wallClock())
+        return self._read(self._logReader.read, *asked).addCallback(self._wasRead)
+
+    def _wasRead(self, reading: Reading) -> Reading:
+        self._note(reading.reached)
+        return reading
+
+    def _read(self, job: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        if not self._isOpen:
+            return fail(_notOpen())
+        self._underWay += 1
+        done = self._reader.do(job, *arguments)
+        done.addCallbacks(self._isRead, self._isNotRead)
+        return done
+
+    def _isRead(self, result: Any) -> Any:
+        self._isReadable = True
+        self._isDone()
+        return result
+
+    def _isNotRead(self, failure: Failure) -> Failure:
+        self._isDone()
+        error = failure.value
+        if not isinstance(error, sqlite3.Error):
+            return failure
+        if self._isReadable:
+            self._isReadable = False
+            meaning, advice = explain(error)
+            self._log.error(
+                "messages cannot be read from {path}: {meaning}; {advice}",
+                path=self._store.path,
+                meaning=meaning,
+                advice=advice,
+            )
+        return Failure(notRead(error))
+
+    def _note(self, cursor: Cursor) -> None:
+        """
+        Something is known of the log: the newest is the head, and in the
+        newest epoch.
+        """
+        if cursor.epoch == self.head.epoch:
+            self.head = max(cursor, self.head)
+        elif cursor.epoch not in self._pastEpochs:
+            self._pastEpochs.add(self.head.epoch)
+            self.head = cursor
+
+    # -- Listening
+
+    def listen(self, listener: IBusListener, names: Iterable[str]) -> Deferred[None]:
+        """
+        See L{IMessageBus.listen}.
+        """
+        self._listeners.add(listener, names)
+        return succeed(None)
+
+    def unlisten(self, listener: IBusListener, names: Iterable[str]) -> None:
+        """
+        See L{IMessageBus.unlisten}.
+        """
+        self._listeners.remove(listener, names)
+
+
+def _notOpen() -> Unavailable:
+    return Unavailable("the server does not keep messages yet, or not any more")
+
+
+def _answer(calls: Sequence[Call], outcomes: Sequence[Outcome]) -> None:
+    for call, outcome in zip(calls, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            call.answered.errback(Failure(outcome))
+        else:
+            call.answered.callback(outcome)
+
+
+def _bothFail(failure: Failure, calls: Sequence[Call]) -> Failure:
+    for call in calls:
+        call.answered.errback(failure)
+    return failure

@@ -1,0 +1,149 @@
+"""
+The idempotency keys, as a table.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final, TypeAlias
+
+from comet.bus.keys import KEY_SECONDS
+from comet.bus.sqlite.rows import Log
+from comet.errors import KeyReused
+from comet.messages import Publication, Published
+from comet.publishing import fingerprint, keyScope
+
+# How many are known at most; then the oldest are forgotten early.  They take
+# some hundred bytes of disk each.
+MOST_KEYS: Final = 1000000
+
+_Known: TypeAlias = tuple[bytes, Published]
+
+
+class Keys:
+    """
+    The keys that are known, while a transaction is under way.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, log: Log, now: float) -> None:
+        """
+        @param now: In seconds since 1970.
+        """
+        self._connection = connection
+        self._log = log
+        self._now = now
+        # Those of this transaction, by scope.
+        self._new: dict[bytes, tuple[_Known, bytes]] = {}
+
+    def plan(self, publications: Sequence[Publication]) -> list[Published | int | None]:
+        """
+        Tell what is to be done with each publication.
+
+        @return: The answer it had before; or the index of an earlier one in
+            the sequence with the same key, whose answer will be its own; or
+            L{None} where it is to be stored.
+
+        @raise KeyReused: If any key came before with another message.
+        """
+        plan: list[Published | int | None] = []
+        here: dict[bytes, tuple[bytes, int]] = {}
+        for index, publication in enumerate(publications):
+            if publication.key is None:
+                plan.append(None)
+                continue
+            scope, content = _digest(publication), fingerprint(publication)
+            known = self._find(scope, publication)
+            first, firstIndex = here.setdefault(scope, (content, index))
+            if first != content or (known is not None and known[0] != content):
+                raise KeyReused(
+                    f"the key {publication.key[:64]!r} was used for another message to the same "
+                    "channels within the last five minutes; a key belongs to one message"
+                )
+            if known is not None:
+                plan.append(known[1])
+            else:
+                plan.append(None if firstIndex == index else firstIndex)
+        return plan
+
+    def _find(self, scope: bytes, publication: Publication) -> _Known | None:
+        new = self._new.get(scope)
+        if new is not None:
+            return new[0]
+        found = self._connection.execute(
+            "SELECT fingerprint, positions FROM keys WHERE scope = ? AND until > ?",
+            (scope, self._now),
+        ).fetchone()
+        if found is None:
+            return None
+        content, packed = found
+        positions = zip(sorted(publication.channels), array("q", packed), strict=True)
+        # A message was stored in one channel after the other.
+        inOrder = dict(sorted(positions, key=lambda each: each[1]))
+        return content, Published(self._log.epoch, inOrder)
+
+    def remember(self, publication: Publication, answer: Published) -> None:
+        """
+        Keep the answer to a publication that is stored, if it has a key.
+        """
+        if publication.key is not None:
+            packed = array("q", [answer.positions[each] for each in sorted(answer.positions)])
+            known = fingerprint(publication), answer
+            self._new[_digest(publication)] = known, packed.tobytes()
+
+    def save(self) -> None:
+        """
+        Write those of this transaction.
+        """
+        if not self._new:
+            return
+        until = self._now + KEY_SECONDS
+        rows = [
+            (scope, content, packed, until) for scope, ((content, _), packed) in self._new.items()
+        ]
+        # One that is too old may still be there.
+        before = self._connection.total_changes
+        self._connection.executemany("DELETE FROM keys WHERE scope = ?", [row[:1] for row in rows])
+        self._log.keys -= self._connection.total_changes - before
+        self._connection.executemany("INSERT INTO keys VALUES (?, ?, ?, ?)", rows)
+        self._log.keys += len(rows)
+        self._new.clear()
+
+    def forget(self, limit: int, most: int = MOST_KEYS) -> bool:
+        """
+        Forget those that are too old, or too many.
+
+        @param limit: How many at once.
+
+        @return: Whether there are more to forget.
+        """
+        tooMany = max(self._log.keys - most, 0)
+        oldest = self._connection.execute(
+            "SELECT scope, until FROM keys ORDER BY until LIMIT ?", (limit,)
+        ).fetchall()
+        gone = [
+            (scope,)
+            for index, (scope, until) in enumerate(oldest)
+            if until <= self._now or index < tooMany
+        ]
+        if gone:
+            self._connection.executemany("DELETE FROM keys WHERE scope = ?", gone)
+            self._log.keys -= len(gone)
+        return len(gone) == limit
+
+
+def _digest(publication: Publication) -> bytes:
+    """
+    32 bytes that stand for the scope of a publication's key: its channels may
+    have long names.
+    """
+    scope = keyScope(publication)
+    assert scope is not None
+    publisher, channels, key = scope
+    digest = blake2b(digest_size=32)
+    for part in (publisher, key, *channels):
+        raw = part.encode("utf-8", "surrogatepass")
+        digest.update(len(raw).to_bytes(8, "big") + raw)
+    return digest.digest()

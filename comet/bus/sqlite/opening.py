@@ -1,0 +1,213 @@
+"""
+Opening a database: whether it is ours, in order, and the one that was last
+written here.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from typing import Final
+
+from attrs import frozen
+
+from comet.bus.sqlite.faults import cannotStart, explain
+from comet.bus.sqlite.guard import SUFFIX, Connect, Guard, Taken
+from comet.bus.sqlite.schema import APPLICATION_ID, FOREIGN, WrongDatabase, upgrade
+from comet.messages import Cursor, newEpoch
+
+# For how many seconds to wait for another program that has the database locked.
+LOCKED_SECONDS: Final = 2.0
+
+# Up to how many bytes a database is looked through when it is opened.
+CHECKED_BYTES: Final = 1 << 30
+
+
+@frozen
+class Opened:
+    """
+    A database that is open.
+
+    @ivar path: The path of the file, without links.
+
+    @ivar identity: The device and the number of the file.
+
+    @ivar connection: Writes it.
+
+    @ivar guard: Keeps others off.
+
+    @ivar head: The newest message.
+
+    @ivar life: What the database calls its life.
+
+    @ivar renewed: Why the log begins a new epoch; empty if it does not.
+    """
+
+    path: str
+    identity: tuple[int, int]
+    connection: sqlite3.Connection
+    guard: Guard
+    head: Cursor
+    life: str
+    renewed: str
+
+    def close(self) -> None:
+        """
+        Leave one file in order, and let go of it.
+        """
+        life: str | None = None
+        try:
+            with closing(self.connection):
+                isBusy, _, _ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            life = None if isBusy else self.life
+        finally:
+            self.guard.release(life)
+
+
+def openDatabase(path: str, connect: Connect = sqlite3.connect) -> Opened:
+    """
+    Open a database, or make it.
+
+    @raise CometError: If that cannot be, with what a person can do.
+    """
+    path = os.path.realpath(path)
+    guard = Guard(path, connect)
+    try:
+        _checkPath(path)
+        _take(path, guard)
+        return _openGuarded(path, guard, connect)
+    except WrongDatabase as error:
+        guard.release(None)
+        raise cannotStart(path, error.what, error.advice) from None
+    except (sqlite3.Error, OSError) as error:
+        guard.release(None)
+        raise cannotStart(path, *explain(error)) from error
+
+
+def _take(path: str, guard: Guard) -> None:
+    try:
+        guard.take()
+    except Taken:
+        raise cannotStart(
+            path, "another server keeps its messages there", "end that one, or name another file"
+        ) from None
+    except sqlite3.DatabaseError as error:
+        meaning, advice = explain(error)
+        if not isinstance(error, sqlite3.OperationalError):
+            advice = "remove that one, and a new epoch begins"
+        raise cannotStart(path, f"of {path}{SUFFIX} beside it: {meaning}", advice) from error
+
+
+def _checkPath(path: str) -> None:
+    """
+    Find what SQLite would not tell apart.
+    """
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        raise cannotStart(path, f"there is no folder {folder}", "make it, or name another file")
+    if os.path.isdir(path):
+        raise cannotStart(path, "that is a folder", "name a file in it")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise cannotStart(
+            path,
+            f"the folder {folder} cannot be written to",
+            "let the server's user make files in it, or name another file",
+        )
+    # Nothing is made beside what is not ours.  A journal may have to be rolled
+    # back first.
+    if os.path.exists(path) and not os.path.exists(path + "-journal"):
+        with open(path, "rb") as file:
+            _checkHeader(file.read(100))
+
+
+def _checkHeader(header: bytes) -> None:
+    """
+    Check the first bytes of a file, as SQLite's file format has them.
+    """
+    if header and not header.startswith(b"SQLite format 3\0"):
+        raise sqlite3.DatabaseError("file is not a database")
+    application = int.from_bytes(header[68:72], "big")
+    if header and application != APPLICATION_ID:
+        raise WrongDatabase(*FOREIGN)
+
+
+def _openGuarded(path: str, guard: Guard, connect: Connect) -> Opened:
+    hasWriteAheadLog = os.path.exists(path + "-wal")
+    connection = connect(path, timeout=LOCKED_SECONDS, isolation_level=None)
+    try:
+        # It touches the file, which may not be a database at all.
+        upgrade(connection)
+        _prepare(connection)
+        _check(path, connection)
+        renewed = _whyRenew(connection, guard, hasWriteAheadLog)
+        life = guard.promise()
+        connection.execute("BEGIN IMMEDIATE")
+        if renewed:
+            _renew(connection)
+        connection.execute("UPDATE log SET life = ?", (life,))
+        connection.execute("COMMIT")
+        guard.settle(life)
+        head = Cursor(*connection.execute("SELECT epoch, head FROM log").fetchone())
+        status = os.stat(path)
+    except BaseException:
+        connection.close()
+        raise
+    identity = (status.st_dev, status.st_ino)
+    return Opened(path, identity, connection, guard, head, life, renewed)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    [mode] = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise WrongDatabase(
+            f"the file cannot have a write-ahead log (its journal is {mode!r})",
+            "name a file on a disk of this machine",
+        )
+    # Each commit is on the disk before anybody is answered.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+
+
+def _check(path: str, connection: sqlite3.Connection) -> None:
+    """
+    Look for damage, where that does not take long.
+    """
+    if os.path.getsize(path) <= CHECKED_BYTES:
+        [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(f"database disk image is malformed: {found}")
+
+
+def _whyRenew(connection: sqlite3.Connection, guard: Guard, hasWriteAheadLog: bool) -> str:
+    """
+    Why the head cannot be proved to be the highest position that anybody was
+    answered with; empty if it can.
+    """
+    found = connection.execute(
+        "SELECT life, epoch <> '' AND head >= ifnull((SELECT max(position) FROM messages), 0) "
+        "AND head >= ifnull((SELECT max(head) FROM channels), 0) FROM log"
+    ).fetchone()
+    if found is None:
+        return "the database is new"
+    life, isSound = found
+    if not isSound:
+        return "the head of the log is behind its messages"
+    if not guard.vouches(life, hasWriteAheadLog):
+        return "the database is not the one that was last written here, or not all of it"
+    return ""
+
+
+def _renew(connection: sqlite3.Connection) -> None:
+    """
+    Begin a new epoch with what is held.
+    """
+    connection.execute("INSERT OR IGNORE INTO log VALUES (1, '', '', 0, 0, 0, 0, 0, 0)")
+    # An answer of the epoch before would stand for something else.
+    connection.execute("DELETE FROM keys")
+    connection.execute(
+        "UPDATE log SET epoch = ?, keys = 0, head = max("
+        "head, ifnull((SELECT max(position) FROM messages), 0), "
+        "ifnull((SELECT max(head) FROM channels), 0))",
+        (newEpoch(),),
+    )

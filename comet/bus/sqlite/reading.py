@@ -1,0 +1,357 @@
+"""
+Reading the log, beside whoever writes it.
+
+Each answer is of one moment: what is committed while it is made is not in it.
+Messages that are too old are not in it either, though they may not have been
+dropped yet.
+"""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Final, NamedTuple
+
+from comet.bus.sqlite.guard import Connect
+from comet.channels import PatternTable, isPattern
+from comet.log import Retention
+from comet.messages import At, Beginning, Cursor, Last, Message, Now, Unreadable
+from comet.places import Location, Place, Reading
+
+# Up to how many channels each is read by itself, and the results merged; of
+# more than that all messages are walked instead.
+MERGED: Final = 128
+
+_COLUMNS: Final = "id, name, head, floor, oldest, since, held"
+
+
+class _Channel(NamedTuple):
+    """
+    A channel at the moment of an answer, without what is too old.
+
+    @ivar oldest: The position of the oldest message that is held; means
+        nothing where none is.
+    """
+
+    id: int
+    name: str
+    head: int
+    floor: int
+    oldest: int
+    held: int
+
+
+# Channels by name, with which of the names that were asked for reach each.
+_Reached = Mapping[str, tuple[_Channel, Sequence[str]]]
+
+
+class LogReader:
+    """
+    Reads a database that is there.  All is done from one thread.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        retention: Callable[[str], Retention],
+        connect: Connect = sqlite3.connect,
+    ) -> None:
+        """
+        @param retention: How much to hold of a channel, by its name.
+        """
+        self._path = path
+        self._retention = retention
+        self._connect = connect
+        self._connection: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """
+        Let go of the file, until something is read again.
+        """
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def locate(self, names: Mapping[str, Beginning], now: float) -> Location:
+        """
+        See L{comet.interfaces.IMessageBus.locate}.
+
+        @param now: In seconds since 1970.
+
+        @raise sqlite3.Error: If the database cannot be read.
+        """
+        with self._snapshot(now) as snapshot:
+            return snapshot.locate(names)
+
+    def read(
+        self,
+        names: Sequence[str],
+        after: Cursor,
+        limit: int,
+        maxBytes: int,
+        upTo: int | None,
+        now: float,
+    ) -> Reading:
+        """
+        See L{comet.interfaces.IMessageBus.read}.
+
+        @param now: In seconds since 1970.
+
+        @raise sqlite3.Error: If the database cannot be read.
+        """
+        with self._snapshot(now) as snapshot:
+            return snapshot.read(names, after, limit, maxBytes, upTo)
+
+    @contextmanager
+    def _snapshot(self, now: float) -> Iterator[_Snapshot]:
+        if self._connection is None:
+            connection = self._connect(self._path, timeout=2.0, isolation_level=None)
+            connection.execute("PRAGMA query_only = ON")
+            self._connection = connection
+        try:
+            self._connection.execute("BEGIN")
+            yield _Snapshot(self._connection, self._retention, now)
+            self._connection.execute("ROLLBACK")
+        except BaseException:
+            # Perhaps a new connection can read.
+            self.close()
+            raise
+
+
+class _Snapshot:
+    """
+    The log at one moment.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, retention: Callable[[str], Retention], now: float
+    ) -> None:
+        self._connection = connection
+        self._retention = retention
+        self._now = now
+        epoch, head, self._floor = connection.execute(
+            "SELECT epoch, head, floor FROM log"
+        ).fetchone()
+        self._head = Cursor(epoch, head)
+
+    def _isKnown(self, cursor: Cursor) -> bool:
+        return cursor.epoch == self._head.epoch and cursor.position <= self._head.position
+
+    # -- Channels
+
+    def _channels(self, which: str, value: object) -> Iterator[_Channel]:
+        found = self._connection.execute(f"SELECT {_COLUMNS} FROM channels {which}", (value,))
+        for number, name, head, floor, oldest, since, held in found:
+            channel = _Channel(number, name, head, floor, oldest, held)
+            if held:
+                seconds = self._retention(name).seconds
+                if since + seconds <= self._now:
+                    channel = self._expired(channel, seconds)
+            yield channel
+
+    def _expired(self, channel: _Channel, seconds: float) -> _Channel:
+        """
+        A channel without the messages that are too old.
+        """
+        found = self._connection.execute(
+            "SELECT position, time FROM messages WHERE channel = ? ORDER BY position",
+            (channel.id,),
+        )
+        floor, held = channel.floor, channel.held
+        oldest = 0
+        for position, time in found:
+            if time + seconds > self._now:
+                oldest = position
+                break
+            floor, held = position, held - 1
+        found.close()
+        return channel._replace(floor=floor, oldest=oldest, held=held)
+
+    def _reached(self, names: Sequence[str], after: int) -> tuple[_Reached, set[str]]:
+        """
+        The channels of these names with news after a position.
+
+        @return: With them, which of the names are of channels that are
+            remembered.
+        """
+        patterns: PatternTable[str] = PatternTable()
+        found: dict[str, tuple[_Channel, list[str]]] = {}
+        known = set()
+        for name in dict.fromkeys(names):
+            if isPattern(name):
+                patterns.add(name, name)
+                continue
+            for channel in self._channels("WHERE name = ?", name):
+                known.add(name)
+                if channel.head > after:
+                    found[name] = (channel, [name])
+        if len(patterns):
+            # Only channels with a message after the position can matter.
+            for channel in self._channels("WHERE head > ?", after):
+                reaching = patterns.matching(channel.name)
+                if reaching:
+                    found.setdefault(channel.name, (channel, []))[1].extend(reaching)
+        return found, known
+
+    def _floors(
+        self, names: Sequence[str], after: int, reached: _Reached, known: set[str]
+    ) -> dict[str, int]:
+        """
+        The floors of those names that have one above a position.
+        """
+        floors = {}
+        if self._floor > after:
+            floors = {name: self._floor for name in names if name not in known}
+        for channel, reaching in reached.values():
+            if channel.floor > after:
+                for name in reaching:
+                    floors[name] = max(floors.get(name, 0), channel.floor)
+        return floors
+
+    def _beforeOldest(self, channels: Sequence[_Channel]) -> int:
+        """
+        One before the oldest message that is held in some channels.
+        """
+        held = (channel.oldest - 1 for channel in channels if channel.held)
+        return min(held, default=self._head.position)
+
+    # -- Where names begin
+
+    def locate(self, names: Mapping[str, Beginning]) -> Location:
+        """
+        See L{comet.interfaces.IMessageBus.locate}.
+        """
+        positions = {name: self._known(beginning) for name, beginning in names.items()}
+        sought = [name for name, beginning in names.items() if not isinstance(beginning, Now)]
+        after = min((positions[name] for name in sought), default=0)
+        reached, known = self._reached(sought, after)
+        floors = self._floors(sought, after, reached, known)
+        byName: dict[str, list[_Channel]] = {name: [] for name in sought}
+        for channel, reaching in reached.values():
+            for name in reaching:
+                byName[name].append(channel)
+        # By how many are wanted of each: shared by all names that want so many.
+        starts: dict[int, dict[str, int]] = {}
+        places = {}
+        for name, beginning in names.items():
+            channels, floor = byName.get(name, []), floors.get(name, 0)
+            if isinstance(beginning, Now):
+                places[name] = Place(self._head.position)
+            elif isinstance(beginning, At) and self._isKnown(beginning.cursor):
+                position = positions[name]
+                places[name] = Place(position, floor, isGap=floor > position)
+            elif isinstance(beginning, Last):
+                table = starts.setdefault(beginning.count, {})
+                places[name] = self._placeOfLast(beginning.count, channels, floor, table)
+            else:
+                isGap = isinstance(beginning, (At, Unreadable))
+                places[name] = Place(self._beforeOldest(channels), floor, isGap, True)
+        return Location(self._head, places)
+
+    def _known(self, beginning: Beginning) -> int:
+        """
+        The position of a beginning that is known, else 0.
+        """
+        if isinstance(beginning, At) and self._isKnown(beginning.cursor):
+            return beginning.cursor.position
+        return 0
+
+    def _placeOfLast(
+        self, count: int, channels: Sequence[_Channel], floor: int, starts: dict[str, int]
+    ) -> Place:
+        start = self._head.position
+        for channel in channels:
+            if channel.held:
+                if channel.name not in starts:
+                    starts[channel.name] = self._beforeLast(channel, count)
+                start = min(start, starts[channel.name])
+        return Place(start, floor, isRelative=True, skips=starts)
+
+    def _beforeLast(self, channel: _Channel, count: int) -> int:
+        if count >= channel.held:
+            return channel.oldest - 1
+        [position] = self._connection.execute(
+            "SELECT position FROM messages WHERE channel = ? ORDER BY position DESC "
+            "LIMIT 1 OFFSET ?",
+            (channel.id, count - 1),
+        ).fetchone()
+        before: int = position - 1
+        return before
+
+    # -- Messages
+
+    def read(
+        self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
+    ) -> Reading:
+        """
+        See L{comet.interfaces.IMessageBus.read}.
+        """
+        isKnown = self._isKnown(after)
+        start = after.position if isKnown else 0
+        reached, known = self._reached(names, start)
+        gaps = self._floors(names, start, reached, known)
+        channels = [channel for channel, _ in reached.values()]
+        if not isKnown:
+            after = Cursor(self._head.epoch, self._beforeOldest(channels))
+            gaps = {**dict.fromkeys(names, 0), **gaps}
+        end = self._head.position if upTo is None else min(upTo, self._head.position)
+        messages: list[Message] = []
+        size = 0
+        for message in self._messages(channels, after.position, end):
+            if messages and (len(messages) == limit or size + len(message.payload) > maxBytes):
+                newest = Cursor(after.epoch, messages[-1].position)
+                return Reading(after, messages, newest, gaps, more=True)
+            messages.append(message)
+            size += len(message.payload)
+        newest = Cursor(after.epoch, max(end, after.position))
+        return Reading(after, messages, newest, gaps)
+
+    def _messages(self, channels: Sequence[_Channel], after: int, end: int) -> Iterator[Message]:
+        """
+        What some channels hold between two positions, in the order of
+        positions.
+        """
+        byNumber = {channel.id: channel for channel in channels if channel.head > after}
+        for position, number in self._positions(byNumber, after, end):
+            time, event, encoding, payload = self._connection.execute(
+                "SELECT time, event, encoding, payload FROM messages WHERE position = ?",
+                (position,),
+            ).fetchone()
+            name = byNumber[number].name
+            yield Message(name, self._head.epoch, position, time, payload, event, encoding)
+
+    def _positions(
+        self, byNumber: Mapping[int, _Channel], after: int, end: int
+    ) -> Iterator[tuple[int, int]]:
+        """
+        The positions of what some channels hold, and the number of each one's
+        channel.
+        """
+        if after >= end or not byNumber:
+            return iter(())
+        if len(byNumber) > MERGED:
+            return self._walked(byNumber, after, end)
+        held = [
+            self._connection.execute(
+                "SELECT position, channel FROM messages "
+                "WHERE channel = ? AND position > ? AND position <= ? ORDER BY position",
+                (number, max(after, channel.floor), end),
+            )
+            for number, channel in byNumber.items()
+        ]
+        return iter(held[0]) if len(held) == 1 else heapq.merge(*held)
+
+    def _walked(
+        self, byNumber: Mapping[int, _Channel], after: int, end: int
+    ) -> Iterator[tuple[int, int]]:
+        found = self._connection.execute(
+            "SELECT position, channel FROM messages WHERE position > ? AND position <= ? "
+            "ORDER BY position",
+            (after, end),
+        )
+        for position, number in found:
+            channel = byNumber.get(number)
+            if channel is not None and position > channel.floor:
+                yield position, number

@@ -1,0 +1,279 @@
+"""
+The log's own row and those of its channels, while a transaction is under way.
+
+They are read once, changed in memory, and written back once, however many
+messages the transaction stores.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from comet.log import Retention
+from comet.messages import Message
+
+# For how long at least the floor of a channel without messages is remembered,
+# in seconds.
+REMEMBERED: Final = 86400.0
+
+# What a channel counts for in the limits of what is held in all, beside its
+# name: as in memory, so that one option means one thing.
+CHANNEL_OVERHEAD: Final = 512
+
+_COLUMNS: Final = "id, name, head, floor, oldest, since, held, bytes, stored, due"
+
+
+class Log:
+    """
+    The log as a whole.
+
+    @ivar epoch: The name of its life, as cursors have it.
+
+    @ivar head: The position of its newest message.
+
+    @ivar floor: That of all channels without a row.
+
+    @ivar size: For how many bytes what is held counts.
+
+    @ivar channels: How many channels have a row.
+
+    @ivar keys: How many idempotency keys are known.
+    """
+
+    __slots__ = ("channels", "epoch", "floor", "head", "keys", "size")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """
+        Read it.
+        """
+        (self.epoch, self.head, self.floor, self.size, self.channels, self.keys) = (
+            connection.execute(
+                "SELECT epoch, head, floor, size, channels, keys FROM log"
+            ).fetchone()
+        )
+
+    def empty(self) -> None:
+        """
+        Count nothing any more, as if nothing had ever been stored.
+        """
+        self.head = self.floor = self.size = self.channels = self.keys = 0
+
+    def save(self, connection: sqlite3.Connection) -> None:
+        """
+        Write it back.
+        """
+        connection.execute(
+            "UPDATE log SET head = ?, floor = ?, size = ?, channels = ?, keys = ?",
+            (self.head, self.floor, self.size, self.channels, self.keys),
+        )
+
+
+class Row:
+    """
+    One channel.  Beside the columns (see L{comet.bus.sqlite.schema}):
+
+    @ivar retention: How much of it is to be held.
+
+    @ivar isChanged: Whether it has to be written back.
+
+    @ivar isBehind: Whether it holds more than it should, because there was no
+        time to drop all of that.
+    """
+
+    __slots__ = (
+        "bytes",
+        "due",
+        "floor",
+        "head",
+        "held",
+        "id",
+        "isBehind",
+        "isChanged",
+        "name",
+        "oldest",
+        "retention",
+        "since",
+        "stored",
+    )
+
+    def __init__(
+        self,
+        values: tuple[int, str, int, int, int, float, int, int, float, float],
+        retention: Retention,
+    ) -> None:
+        (
+            self.id,
+            self.name,
+            self.head,
+            self.floor,
+            self.oldest,
+            self.since,
+            self.held,
+            self.bytes,
+            self.stored,
+            self.due,
+        ) = values
+        self.retention = retention
+        self.isChanged = False
+        self.isBehind = False
+
+    @property
+    def size(self) -> int:
+        """
+        What the row counts for, without its messages.
+        """
+        return CHANNEL_OVERHEAD + len(self.name.encode())
+
+    @property
+    def holdsTooMuch(self) -> bool:
+        """
+        Whether there are too many messages, or too many bytes.
+        """
+        return self.held > self.retention.messages or self.bytes > self.retention.bytes
+
+    @property
+    def idleAt(self) -> float:
+        """
+        When it is without messages for so long that it is forgotten.
+        """
+        return self.stored + max(REMEMBERED, self.retention.seconds)
+
+    def append(self, message: Message) -> None:
+        """
+        Count the newest message.
+        """
+        if not self.held:
+            self.oldest, self.since = message.position, message.time
+        self.held += 1
+        self.bytes += len(message.payload)
+        self.head = message.position
+        self.stored = message.time
+        self.isChanged = True
+
+    def drop(self, position: int, payloadBytes: int) -> None:
+        """
+        Count the oldest message no more; which is the oldest then has to be
+        found out.
+        """
+        self.held -= 1
+        self.bytes -= payloadBytes
+        self.floor = position
+        self.isChanged = True
+
+    def values(self) -> tuple[object, ...]:
+        """
+        What is written back, the number of the row last.
+        """
+        if self.isBehind:
+            self.due = 0.0
+        else:
+            self.due = self.since + self.retention.seconds if self.held else self.idleAt
+        return (
+            self.head,
+            self.floor,
+            self.oldest,
+            self.since,
+            self.held,
+            self.bytes,
+            self.stored,
+            self.due,
+            self.id,
+        )
+
+
+class Rows:
+    """
+    Those rows that a transaction has to do with, each once.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, retention: Callable[[str], Retention]
+    ) -> None:
+        self._connection = connection
+        self._retention = retention
+        self._byNumber: dict[int, Row] = {}
+        self._byName: dict[str, Row] = {}
+
+    def named(self, name: str) -> Row | None:
+        """
+        The row of a channel, if it has one.
+        """
+        row = self._byName.get(name)
+        if row is None:
+            found = self._select("WHERE name = ?", name)
+            row = found[0] if found else None
+        return row
+
+    def numbered(self, number: int) -> Row:
+        """
+        The row that has this number.
+        """
+        row = self._byNumber.get(number)
+        return self._select("WHERE id = ?", number)[0] if row is None else row
+
+    def stalest(self) -> Row:
+        """
+        The row whose newest message is the oldest.  What was appended to any
+        has to be written back before.
+        """
+        return self._select("ORDER BY head LIMIT 1")[0]
+
+    def due(self, now: float, limit: int) -> Sequence[Row]:
+        """
+        Rows of which something may have to be dropped.
+        """
+        return self._select("WHERE due <= ? ORDER BY due LIMIT ?", now, limit)
+
+    def after(self, number: int, limit: int) -> Sequence[Row]:
+        """
+        The rows with the next greater numbers.
+        """
+        return self._select("WHERE id > ? ORDER BY id LIMIT ?", number, limit)
+
+    def _select(self, which: str, *values: object) -> list[Row]:
+        found = self._connection.execute(f"SELECT {_COLUMNS} FROM channels {which}", values)
+        rows = []
+        for each in found.fetchall():
+            row = self._byNumber.get(each[0])
+            rows.append(self._keep(Row(each, self._retention(each[1]))) if row is None else row)
+        return rows
+
+    def _keep(self, row: Row) -> Row:
+        self._byNumber[row.id] = self._byName[row.name] = row
+        return row
+
+    def add(self, name: str, floor: int) -> Row:
+        """
+        Make a row for a channel that has none.
+        """
+        made = self._connection.execute(
+            "INSERT INTO channels (name, head, floor, oldest, since, held, bytes, stored, due) "
+            "VALUES (?, ?, ?, 0, 0, 0, 0, 0, 0)",
+            (name, floor, floor),
+        )
+        number = made.lastrowid
+        assert number is not None
+        values = (number, name, floor, floor, 0, 0.0, 0, 0, 0.0, 0.0)
+        return self._keep(Row(values, self._retention(name)))
+
+    def remove(self, row: Row) -> None:
+        """
+        Forget a channel, which holds nothing.
+        """
+        self._connection.execute("DELETE FROM channels WHERE id = ?", (row.id,))
+        del self._byNumber[row.id], self._byName[row.name]
+
+    def save(self) -> None:
+        """
+        Write back what was changed.
+        """
+        changed = [row for row in self._byNumber.values() if row.isChanged]
+        for row in changed:
+            row.isChanged = False
+        self._connection.executemany(
+            "UPDATE channels SET head = ?, floor = ?, oldest = ?, since = ?, held = ?, bytes = ?, "
+            "stored = ?, due = ? WHERE id = ?",
+            [row.values() for row in changed],
+        )

@@ -1,0 +1,216 @@
+"""
+What the tests of the bus in a file share.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from comet.bus.sqlite.bus import SQLiteBus
+from comet.bus.sqlite.guard import Connect
+from comet.bus.sqlite.reading import LogReader
+from comet.bus.sqlite.store import Outcome, Store
+from comet.log import Retention
+from comet.messages import Cursor, Publication, Published
+from comet.places import Reading
+from tests.bus.case import EPOCH_SECONDS, HOUR, BusCase, positionsOf
+
+TOTAL = 268435456
+
+
+class Carefree(sqlite3.Connection):
+    """
+    A connection that waits for no disk: for tests in which nothing crashes.
+    """
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        """
+        Never ask the disk whether it has everything.
+        """
+        if statement == "PRAGMA synchronous = FULL":
+            statement = "PRAGMA synchronous = OFF"
+        return super().execute(statement, *values)
+
+
+carefree: Connect = partial(sqlite3.connect, factory=Carefree)
+
+
+def publication(channels: str, payload: bytes = b"1", key: str | None = None) -> Publication:
+    """
+    A message for some channels, named with spaces between.
+    """
+    return Publication(tuple(channels.split()), payload, publisher="me", key=key)
+
+
+def threads() -> IReactorFromThreads:
+    """
+    The reactor that the tests run in.
+    """
+    from twisted.internet import reactor
+
+    assert IReactorFromThreads.providedBy(reactor)
+    return reactor
+
+
+class StoreTestCase(SynchronousTestCase):
+    """
+    Tests that need no reactor.
+
+    @ivar path: Where the database is.
+
+    @ivar now: The time of now.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a folder.
+        """
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        self.path = str((folder / "comet.db").absolute())
+        self.now = EPOCH_SECONDS
+
+    def openStore(
+        self,
+        retention: Retention | None = None,
+        totalBytes: int = TOTAL,
+        connect: Connect = carefree,
+        path: str | None = None,
+    ) -> Store:
+        """
+        Open the database.
+        """
+        held = Retention() if retention is None else retention
+        store = Store(path or self.path, lambda channel: held, totalBytes, connect)
+        store.open()
+        self.addCleanup(store.close)
+        return store
+
+    def openReader(self, retention: Retention | None = None) -> LogReader:
+        """
+        Read it, too.
+        """
+        held = Retention() if retention is None else retention
+        reader = LogReader(self.path, lambda channel: held, carefree)
+        self.addCleanup(reader.close)
+        return reader
+
+    def publish(self, store: Store, *publications: Publication) -> Sequence[Published]:
+        """
+        Publish a batch, which has to succeed.
+        """
+        stored = store.publish([publications], self.now)
+        return answersOf(stored.outcomes[0])
+
+    def put(self, store: Store, channels: str, payload: bytes = b"1") -> list[int]:
+        """
+        Publish a message to each of these channels, as one batch.
+        """
+        batch = [publication(channel, payload) for channel in channels.split()]
+        return [answer.cursor.position for answer in self.publish(store, *batch)]
+
+    def read(self, reader: LogReader, names: str, after: Cursor | None = None) -> Reading:
+        """
+        Read all that there is.
+        """
+        if after is None:
+            head = reader.locate({}, self.now).head
+            after = Cursor(head.epoch, 0)
+        return reader.read(names.split(), after, 100000, 10**9, None, self.now)
+
+    def held(self, reader: LogReader, names: str) -> list[int]:
+        """
+        The positions of what is held.
+        """
+        return positionsOf(self.read(reader, names).messages)
+
+    def sweepAll(self, store: Store) -> int:
+        """
+        Sweep until there is nothing more to do.
+
+        @return: How often that was.
+        """
+        count = 1
+        while store.sweep(self.now):
+            count += 1
+            self.assertLess(count, 1000)
+        return count
+
+
+def answersOf(outcome: Outcome) -> Sequence[Published]:
+    """
+    The answers of a call that succeeded.
+    """
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+class SQLiteCase(BusCase, TestCase):
+    """
+    Tests of a L{SQLiteBus} with its threads.
+
+    @ivar clock: Tells the time, of the bus and of messages.
+    """
+
+    timeout = 60
+
+    connect: Connect = staticmethod(carefree)
+
+    def setUp(self) -> None:
+        """
+        Make a clock, and a folder.
+        """
+        self.clock = Clock()
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.made = 0
+
+    def newBus(
+        self, path: str, retention: Retention | None = None, totalBytes: int = TOTAL
+    ) -> SQLiteBus:
+        """
+        Make a bus by the clock.
+        """
+        held = Retention() if retention is None else retention
+        return SQLiteBus(
+            path,
+            self.clock,
+            threads(),
+            lambda channel: held,
+            totalBytes,
+            lambda: EPOCH_SECONDS + self.clock.seconds(),
+            self.connect,
+        )
+
+    async def makeBus(
+        self,
+        messages: int = 1000,
+        seconds: float = HOUR,
+        bytes: int = 1048576,
+        totalBytes: int = TOTAL,
+    ) -> SQLiteBus:
+        """
+        Make a bus with a file of its own.
+        """
+        self.made += 1
+        path = str(self.folder / f"{self.made}.db")
+        bus = self.newBus(path, Retention(messages, seconds, bytes), totalBytes)
+        await bus.start()
+        self.addCleanup(self.stop, bus)
+        return bus
+
+    async def stop(self, bus: SQLiteBus) -> None:
+        """
+        A bus that is stopped leaves nothing on the clock.
+        """
+        await bus.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,0 +1,214 @@
+"""
+A bus in a file whose threads take a step when a test says so.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from comet.bus.sqlite.bus import SQLiteBus
+from comet.bus.sqlite.reading import LogReader
+from comet.bus.sqlite.store import Stored
+from comet.bus.sqlite.worker import Worker
+from comet.log import Retention
+from comet.messages import Beginning, Cursor
+from comet.places import Location
+from tests.bus.sqlite.case import carefree
+
+T = TypeVar("T")
+
+
+@implementer(IReactorFromThreads)
+class Turns:
+    """
+    A reactor whose turns are those of a clock.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def callFromThread(self, callable: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        """
+        Call it in the next turn.
+        """
+        self._clock.callLater(0, callable, *args, **kwargs)
+
+
+class SteppingWorker(Worker):
+    """
+    A thread that does one thing, and lets one answer arrive, when it is told
+    to.
+
+    @ivar did: Is called with the name of each job, its arguments and what it
+        gave, when that is done.
+    """
+
+    did: Callable[[tuple[Any, ...], object], None]
+
+    def __init__(self, reactor: IReactorFromThreads, name: str) -> None:
+        self._waiting: deque[tuple[Callable[..., Any], tuple[Any, ...], Deferred[Any]]] = deque()
+        self._done: deque[tuple[Any, Deferred[Any]]] = deque()
+
+    def start(self) -> None:
+        """
+        Nothing is to be started.
+        """
+
+    def stop(self) -> None:
+        """
+        Nothing is to be stopped.
+        """
+
+    def do(self, job: Callable[..., T], *arguments: Any) -> Deferred[T]:
+        """
+        Let it wait.
+        """
+        done: Deferred[T] = Deferred()
+        self._waiting.append((job, arguments, done))
+        return done
+
+    def step(self) -> bool:
+        """
+        Do the next thing.
+
+        @return: Whether there was one.
+        """
+        if not self._waiting:
+            return False
+        job, arguments, done = self._waiting.popleft()
+        try:
+            result: Any = job(*arguments)
+        except Exception:
+            result = Failure()
+        self.did(arguments, result)
+        self._done.append((result, done))
+        return True
+
+    def arrive(self) -> bool:
+        """
+        Let the next answer arrive, after it was done if need be.
+
+        @return: Whether there was one.
+        """
+        if not self._done and not self.step():
+            return False
+        result, done = self._done.popleft()
+        done.callback(result)
+        return True
+
+
+class SteppingBus(SQLiteBus):
+    """
+    A bus in a file that goes on step by step.  Its tests know more than its
+    users: what there is in the file, though nobody was told yet.
+
+    @ivar stored: All messages ever stored: channels by position, by epoch, in
+        the order of epochs.
+
+    @ivar onLocated: Is called with every answer to L{locate}.
+    """
+
+    workerType = SteppingWorker
+
+    def __init__(
+        self, clock: Clock, retention: Callable[[str], Retention], totalBytes: int
+    ) -> None:
+        self.stored: dict[str, dict[int, str]] = {}
+        self.onLocated: Callable[[Mapping[str, Beginning], Location], None] | None = None
+        self.folder = Path(tempfile.mkdtemp(prefix="comet-stepping-"))
+        path = str(self.folder / "comet.db")
+        wall = clock.seconds
+        super().__init__(path, clock, Turns(clock), retention, totalBytes, wall, carefree)
+        self.truth = LogReader(path, retention, carefree)
+        assert isinstance(self._writer, SteppingWorker)
+        assert isinstance(self._reader, SteppingWorker)
+        self.lanes = (self._writer, self._reader)
+        for lane in self.lanes:
+            lane.did = self._did
+
+    def remove(self) -> None:
+        """
+        Remove the file.
+        """
+        self.truth.close()
+        self._store.close()
+        self._logReader.close()
+        rmtree(self.folder)
+
+    def _did(self, arguments: tuple[Any, ...], result: object) -> None:
+        if isinstance(result, Location) and self.onLocated is not None:
+            self.onLocated(arguments[0], result)
+        if isinstance(result, Stored):
+            for message in result.messages:
+                self.stored[message.epoch][message.position] = message.channel
+        self.stored.setdefault(self._store.head.epoch, {})
+
+    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+        """
+        See L{IMessageBus.locate}.
+        """
+        located = super().locate(names)
+        if located.called and isinstance(located.result, Location) and self.onLocated is not None:
+            self.onLocated(names, located.result)
+        return located
+
+    # -- Steps
+
+    def do(self, index: int) -> None:
+        """
+        Let one of the threads do something.
+        """
+        self.lanes[index % 2].step()
+
+    def answer(self, index: int) -> None:
+        """
+        Let an answer of one of the threads arrive.
+        """
+        self.lanes[index % 2].arrive()
+
+    def hear(self) -> None:
+        """
+        Let what is stored next be heard.
+        """
+        self.lanes[0].arrive()
+
+    def catchUp(self) -> bool:
+        """
+        Let everything be done that there is by now.
+
+        @return: Whether there was anything.
+        """
+        some = False
+        for lane in self.lanes:
+            while lane.arrive():
+                some = True
+        return some
+
+    # -- What there is
+
+    def lost(self) -> frozenset[int]:
+        """
+        The messages of this epoch that are not held any more.
+        """
+        start = Cursor(self._store.head.epoch, 0)
+        now = self._wallClock()
+        held = self.truth.read(["**"], start, 1 << 30, 1 << 50, None, now).messages
+        return frozenset(self.stored[start.epoch].keys() - {each.position for each in held})
+
+    def floor(self, name: str) -> int:
+        """
+        The floor of a channel or pattern.
+        """
+        start = Cursor(self._store.head.epoch, 0)
+        return self.truth.read([name], start, 1, 1, 0, self._wallClock()).gaps.get(name, 0)

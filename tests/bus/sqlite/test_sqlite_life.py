@@ -1,0 +1,244 @@
+"""
+Tests for L{comet.bus.sqlite.bus}: how a bus starts and stops, and a disk that
+fails in between.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from twisted.internet.threads import deferToThread
+
+from comet.bus.sqlite.bus import PAUSE_SECONDS, SWEEP_SECONDS, SQLiteBus
+from comet.errors import CometError, Unavailable, Unknown
+from comet.log import Retention
+from comet.messages import Cursor, Earliest, Now, Publication
+from tests.bus.case import Listener, positionsOf
+from tests.bus.sqlite.case import publication
+from tests.bus.sqlite.threadscase import ThreadsTestCase
+
+
+class FaultTests(ThreadsTestCase):
+    """
+    A disk that fails, and works again.
+    """
+
+    async def test_available(self) -> None:
+        """
+        While nothing can be stored the bus is not available, and it says so
+        once; as soon as it can be it is, by itself.
+        """
+        bus = await self.makeBus()
+        await bus.publish([publication("a")])
+        self.faults.before["INSERT"] = "database or disk is full"
+        self.faults.before["UPDATE"] = "database or disk is full"
+        for _ in range(3):
+            error = await self.failure(bus.publish([publication("b")]))
+            self.assertIn("the disk is full", error.detail)
+            self.assertFalse(bus.isAvailable)
+        self.clock.advance(SWEEP_SECONDS)
+        await bus.locate({"a": Earliest()})
+        self.faults.clear()
+        await self.assertUntil(bus, isAvailable=True)
+        await bus.publish([publication("b")])
+        self.assertEqual(bus.head.position, 2)
+
+    async def test_publishMends(self) -> None:
+        """
+        What is published all the same makes it available, if it is stored.
+        """
+        bus = await self.makeBus()
+        self.faults.before["BEGIN IMMEDIATE"] = "database is locked"
+        await self.assertFailure(bus.publish([publication("a")]), Unavailable)
+        self.assertFalse(bus.isAvailable)
+        self.faults.clear()
+        await bus.publish([publication("a")])
+        self.assertTrue(bus.isAvailable)
+
+    async def test_sweepFails(self) -> None:
+        """
+        A sweep that fails makes it unavailable, too.
+        """
+        bus = await self.makeBus(seconds=60.0)
+        await bus.publish([publication("a")])
+        self.faults.before["DELETE"] = "disk I/O error"
+        await self.assertUntil(bus, isAvailable=False, seconds=70.0)
+        self.faults.clear()
+        await self.assertUntil(bus, isAvailable=True)
+
+    async def assertUntil(
+        self, bus: SQLiteBus, isAvailable: bool, seconds: float = SWEEP_SECONDS
+    ) -> None:
+        """
+        Let time go by until the bus is available, or is not.
+        """
+        for _ in range(100):
+            self.clock.advance(seconds)
+            # All that was asked of the thread before is done then.
+            await bus.forget("nothing").addErrback(lambda _: None)
+            if bus.isAvailable is isAvailable:
+                return
+        self.fail("it does not change")
+
+    async def test_unknownFound(self) -> None:
+        """
+        When it turns out that something was stored of which it was not known,
+        listeners are told that they have missed something.
+        """
+        bus = await self.makeBus()
+        listener = Listener()
+        await bus.listen(listener, ["a"])
+        self.faults.after["COMMIT"] = "disk I/O error"
+        self.faults.before["SELECT head FROM"] = "disk I/O error"
+        await self.assertFailure(bus.publish([publication("a")]), Unknown)
+        self.faults.clear()
+        await bus.publish([publication("a")])
+        self.assertEqual((listener.interruptions, listener.heard), ([0], [2]))
+        reading = await bus.read(["a"], Cursor(bus.head.epoch, 0), 10, 1000, None)
+        self.assertEqual(positionsOf(reading.messages), [1, 2])
+
+    async def test_unreadable(self) -> None:
+        """
+        What cannot be read is unavailable; as soon as it can be, it is read.
+        """
+        bus = await self.makeBus()
+        await bus.publish([publication("a")])
+        start = Cursor(bus.head.epoch, 0)
+        self.faults.before["SELECT epoch"] = "disk I/O error"
+        for _ in range(2):
+            asked = bus.read(["a"], start, 10, 1000, None)
+            error = await self.failure(asked)
+            self.assertIn("cannot be read", error.detail)
+            await self.assertFailure(bus.locate({"a": Earliest()}), Unavailable)
+        self.faults.clear()
+        reading = await bus.read(["a"], start, 10, 1000, None)
+        self.assertEqual(positionsOf(reading.messages), [1])
+
+
+class LifeTests(ThreadsTestCase):
+    """
+    How a bus starts and stops.
+    """
+
+    async def test_restart(self) -> None:
+        """
+        What was published before a bus was stopped is there when the next one
+        has started, under the same epoch; the same key is answered as it was.
+        """
+        path = str(self.folder / "comet.db")
+        bus = self.newBus(path)
+        await bus.start()
+        asked = publication("b a", key="k")
+        [answer] = await bus.publish([asked])
+        await bus.stop()
+        again = self.newBus(path)
+        await again.start()
+        self.addCleanup(self.stop, again)
+        self.assertEqual(again.head, answer.cursor)
+        self.assertEqual(await again.publish([asked]), [answer])
+        reading = await again.read(["*"], Cursor(answer.epoch, 0), 10, 1000, None)
+        self.assertEqual(positionsOf(reading.messages), [1, 2])
+
+    async def test_stopFinishes(self) -> None:
+        """
+        What is under way when a bus is stopped is finished and answered; what
+        comes then is refused.
+        """
+        bus = self.newBus(str(self.folder / "comet.db"))
+        await bus.start()
+        event = self.hold("COMMIT")
+        start = Cursor(bus.head.epoch, 0)
+        first = self.publishAll(bus, 1)
+        await self.awaitHeld()
+        second = self.publishAll(bus, 3)
+        forgotten = bus.forget("a")
+        stopped = bus.stop()
+        self.assertFalse(bus.isAvailable)
+        await self.assertFailure(bus.publish([publication("a")]), Unavailable)
+        await self.assertFailure(bus.forget("a"), Unavailable)
+        await self.assertFailure(bus.locate({"a": Now()}), Unavailable)
+        await self.assertFailure(bus.read(["a"], start, 1, 1, None), Unavailable)
+        self.assertNoResult(stopped)
+        event.set()
+        await first
+        await second
+        await forgotten
+        await stopped
+        self.assertEqual([each.name for each in self.folder.iterdir() if "-wal" in each.name], [])
+
+    async def test_refused(self) -> None:
+        """
+        A bus that cannot start says why, and can be stopped.
+        """
+        bus = self.newBus(str(self.folder / "no" / "comet.db"))
+        error = await self.failure(bus.start(), CometError)
+        self.assertIn("there is no folder", error.detail)
+        self.assertFalse(bus.isAvailable)
+        await self.assertFailure(bus.publish([publication("a")]), Unavailable)
+        await bus.stop()
+
+    async def test_twice(self) -> None:
+        """
+        A second bus does not start on the same file.
+        """
+        path = str(self.folder / "comet.db")
+        first, second = self.newBus(path), self.newBus(path)
+        await first.start()
+        self.addCleanup(self.stop, first)
+        error = await self.failure(second.start(), CometError)
+        self.assertIn("another server", error.detail)
+        await second.stop()
+        await first.publish([publication("a")])
+
+    async def test_stoppedEarly(self) -> None:
+        """
+        A bus can be stopped before it was started, or has.
+        """
+        path = str(self.folder / "comet.db")
+        await self.newBus(path).stop()
+        self.assertFalse(Path(path).exists())
+        bus = self.newBus(path)
+        started = bus.start()
+        await bus.stop()
+        self.assertFalse(bus.isAvailable)
+        started.addErrback(lambda _: None).cancel()
+        again = self.newBus(path)
+        opening = again.start()
+        event = self.hold("PRAGMA journal_mode")
+        await self.awaitHeld()
+        stopped = again.stop()
+        event.set()
+        await opening
+        await stopped
+        self.assertEqual((again.isAvailable, self.clock.getDelayedCalls()), (False, []))
+
+    async def test_sweeps(self) -> None:
+        """
+        What is too old is dropped by and by, without anybody asking.
+        """
+        bus = self.newBus(str(self.folder / "comet.db"), Retention(seconds=60.0))
+        await bus.start()
+        self.addCleanup(self.stop, bus)
+        await bus.publish([Publication(("a",), b"1")] * 3000)
+        for _ in range(10):
+            self.clock.advance(PAUSE_SECONDS)
+            await bus.forget("nothing")
+        self.clock.advance(61)
+        counts = []
+        for _ in range(5):
+            await bus.forget("nothing")
+            found = await deferToThread(self.count)
+            counts.append(found)
+            self.clock.advance(PAUSE_SECONDS)
+        self.assertEqual(counts[-1], 0)
+        self.assertEqual(counts, sorted(counts, reverse=True))
+
+    def count(self) -> int:
+        """
+        How many messages there are in the database.
+        """
+        connection = self.connect(str(self.folder / "comet.db"))
+        [count] = connection.execute("SELECT count(*) FROM messages").fetchone()
+        connection.close()
+        assert isinstance(count, int)
+        return count

@@ -1,0 +1,51 @@
+"""
+Tests for L{comet.bus.sqlite}: any history, against a naive model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.bus.memory import CHANNEL_OVERHEAD
+from comet.bus.records import REMEMBERED
+from comet.bus.sqlite import rows
+from comet.log import Retention
+from tests.bus.sqlite.inline import InlineBus
+from tests.bus.test_memory_model import BusMachine
+
+
+class SQLiteMachine(BusMachine):
+    """
+    Does the same with a bus in a file and with its model.
+    """
+
+    def makeBus(self, retention: Callable[[str], Retention], totalBytes: int) -> InlineBus:
+        """
+        Make a bus that answers at once.
+        """
+        return InlineBus(self.clock, retention, totalBytes, self.clock.seconds)
+
+
+class ModelTests(SynchronousTestCase):
+    """
+    The bus in a file, whatever happens.
+    """
+
+    def test_machine(self) -> None:
+        """
+        After any history a bus answers all questions as its model does.
+        """
+        run_state_machine_as_test(
+            SQLiteMachine,
+            settings=settings(deadline=None, max_examples=50, stateful_step_count=30),
+        )
+
+    def test_overheads(self) -> None:
+        """
+        What is held counts for as much as it does in memory.
+        """
+        self.assertEqual((rows.CHANNEL_OVERHEAD, rows.REMEMBERED), (CHANNEL_OVERHEAD, REMEMBERED))

@@ -1,0 +1,289 @@
+"""
+Tests for L{comet.bus.sqlite.store}: what survives, and what is dropped.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+from comet.bus.sqlite.keys import Keys
+from comet.bus.sqlite.rows import Log
+from comet.bus.sqlite.work import DROPS, SWEPT
+from comet.errors import KeyReused, Unavailable
+from comet.log import Retention
+from comet.messages import Cursor, Message, Publication
+from tests.bus.case import DAY, HOUR
+from tests.bus.sqlite.case import StoreTestCase, answersOf, publication
+
+
+class RestartTests(StoreTestCase):
+    """
+    What is still there after a restart.
+    """
+
+    def test_history(self) -> None:
+        """
+        Messages are, as they were, with their floors; positions go on.
+        """
+        store = self.openStore(Retention(messages=2))
+        asked = Publication(("n\u00e9ws/\U0001f40c", "b"), b'"\xc3\xbc"', "t\u00eft", "base64")
+        self.publish(store, asked)
+        self.put(store, "a a a")
+        before = self.read(self.openReader(Retention(messages=2)), "n\u00e9ws/* a b")
+        store.close()
+        again = self.openStore(Retention(messages=2))
+        after = self.read(self.openReader(), "n\u00e9ws/* a b")
+        self.assertEqual(after.reached, store.head)
+        self.assertEqual(dict(after.gaps), {"a": 3})
+        for old, new in zip(before.messages, after.messages, strict=True):
+            for name in Message.__slots__:
+                self.assertEqual(getattr(old, name), getattr(new, name), name)
+        self.assertEqual(self.put(again, "a"), [6])
+
+    def test_keys(self) -> None:
+        """
+        Keys are, for what is left of their five minutes, with their answers.
+        """
+        store = self.openStore()
+        self.put(store, "x")
+        first = publication("b a c", b"1", key="k")
+        [answer] = self.publish(store, first)
+        store.close()
+        again = self.openStore()
+        self.now += 299
+        self.assertEqual(self.publish(again, first), [answer])
+        self.assertEqual(list(answer.positions.items()), [("b", 2), ("a", 3), ("c", 4)])
+        self.assertEqual(list(self.publish(again, first)[0].positions), ["b", "a", "c"])
+        other = publication("a b c", b"2", key="k")
+        self.assertRaises(KeyReused, self.publish, again, other)
+        self.now += 2
+        self.assertEqual(self.publish(again, other)[0].positions, {"a": 5, "b": 6, "c": 7})
+        self.assertEqual(self.publish(again, other)[0].positions, {"a": 5, "b": 6, "c": 7})
+
+    def test_ownFloor(self) -> None:
+        """
+        The floor of channels that were forgotten as a whole is.
+        """
+        store = self.openStore(Retention(seconds=60.0))
+        self.put(store, "a b c")
+        self.now += 2 * DAY
+        self.sweepAll(store)
+        store.close()
+        self.openStore(Retention(seconds=60.0))
+        gaps = self.read(self.openReader(), "a * x").gaps
+        self.assertEqual(dict(gaps), {"a": 3, "*": 3, "x": 3})
+
+    def test_otherRetention(self) -> None:
+        """
+        What is then too much by other rules is dropped in the background,
+        though nothing is published.
+        """
+        store = self.openStore()
+        self.put(store, "a b " * 50)
+        store.close()
+        again = self.openStore(Retention(messages=3))
+        self.sweepAll(again)
+        reader = self.openReader(Retention(messages=3))
+        self.assertEqual(self.held(reader, "a b"), [95, 96, 97, 98, 99, 100])
+        store.close()
+
+
+class SliceTests(StoreTestCase):
+    """
+    No transaction drops more than so many messages.
+    """
+
+    def count(self) -> int:
+        """
+        How many messages there are in the database.
+        """
+        with closing(sqlite3.connect(self.path)) as connection:
+            [count] = connection.execute("SELECT count(*) FROM messages").fetchone()
+            assert isinstance(count, int)
+            return count
+
+    def fill(self, messages: int, channels: str = "a") -> None:
+        """
+        Make a database that holds many messages, and close it.
+        """
+        store = self.openStore(Retention(messages=10**6, bytes=10**9))
+        names = channels.split()
+        for _ in range(messages // (1000 * len(names))):
+            self.put(store, " ".join(names * 1000))
+        store.close()
+
+    def test_trim(self) -> None:
+        """
+        A channel that holds far too much is brought down step by step, by what
+        is published and by the sweeps.
+        """
+        self.fill(6000)
+        store = self.openStore(Retention(messages=10))
+        self.put(store, "a")
+        self.assertEqual(self.count(), 6001 - DROPS - 2)
+        counts = []
+        while store.sweep(self.now):
+            counts.append(self.count())
+        self.assertEqual(counts, [3999, 2999, 1999, 999])
+        self.assertEqual(self.held(self.openReader(), "a"), list(range(5992, 6002)))
+
+    def test_age(self) -> None:
+        """
+        So is what is too old, which nobody can read meanwhile; its floor is
+        right at once.
+        """
+        self.fill(4000, "a b")
+        self.now += 2 * HOUR
+        store = self.openStore()
+        reader = self.openReader()
+        self.assertEqual(self.held(reader, "a b"), [])
+        self.assertEqual(dict(self.read(reader, "a b *").gaps), {"a": 3999, "b": 4000, "*": 4000})
+        self.assertTrue(store.sweep(self.now))
+        self.assertEqual(self.count(), 3000)
+        self.sweepAll(store)
+        self.assertEqual(self.count(), 0)
+        self.assertEqual(dict(self.read(reader, "a b *").gaps), {"a": 3999, "b": 4000, "*": 4000})
+
+    def test_total(self) -> None:
+        """
+        So is what is too much in all, the oldest first.
+        """
+        self.fill(4000, "a b")
+        store = self.openStore(Retention(messages=10**6), totalBytes=100000)
+        reader = self.openReader()
+        self.assertTrue(store.sweep(self.now))
+        self.assertEqual(self.held(reader, "a b"), list(range(1001, 4001)))
+        self.sweepAll(store)
+        held = self.held(reader, "a b")
+        self.assertEqual(held, list(range(4001 - len(held), 4001)))
+        self.assertTrue(450 < len(held) <= 100000 // 209, str(len(held)))
+
+    def test_forget(self) -> None:
+        """
+        So is a channel that is forgotten; what is published meanwhile stays.
+        """
+        self.fill(3000)
+        store = self.openStore(Retention(messages=10**6))
+        rest = store.forget("a", None, self.now)
+        self.assertEqual((rest, self.count()), (3000, 2000))
+        self.put(store, "a")
+        while rest is not None:
+            rest = store.forget("a", rest, self.now)
+        self.assertEqual(self.held(self.openReader(), "a"), [3001])
+        self.assertEqual(dict(self.read(self.openReader(), "a").gaps), {"a": 3000})
+
+    def test_manyChannels(self) -> None:
+        """
+        Many channels are forgotten so many at a time.
+        """
+        store = self.openStore()
+        self.put(store, " ".join(f"c/{number}" for number in range(1000)))
+        self.now += 2 * DAY
+        sweeps = self.sweepAll(store)
+        self.assertGreaterEqual(sweeps, 1000 // (2 * SWEPT))
+        with closing(sqlite3.connect(self.path)) as connection:
+            found = connection.execute(
+                "SELECT (SELECT count(*) FROM channels), channels, size, floor FROM log"
+            ).fetchone()
+        self.assertEqual(found, (0, 0, 0, 1000))
+
+    def test_keys(self) -> None:
+        """
+        Keys that are too old are deleted so many at a time; and too many, early.
+        """
+        store = self.openStore()
+        batch = [publication("a", key=f"k{number}") for number in range(500)]
+        self.publish(store, *batch)
+        self.now += 301
+        self.assertGreaterEqual(self.sweepAll(store), 3)
+        self.publish(store, *batch)
+        store.close()
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
+            log = Log(connection)
+            self.assertEqual(log.keys, 500)
+            keys = Keys(connection, log, self.now)
+            self.assertTrue(keys.forget(100, most=350))
+            self.assertFalse(keys.forget(100, most=350))
+            [count] = connection.execute("SELECT count(*) FROM keys").fetchone()
+            self.assertEqual((log.keys, count), (350, 350))
+
+
+class GroupTests(StoreTestCase):
+    """
+    Calls that are stored together.
+    """
+
+    def test_apart(self) -> None:
+        """
+        One that is refused fails alone; the others are stored in their order.
+        """
+        store = self.openStore()
+        self.publish(store, publication("a", b"0", key="k"))
+        stored = store.publish(
+            [
+                [publication("a", b"1")],
+                [publication("a", b"2"), publication("a", b"3", key="k")],
+                [publication("a", b"0", key="k"), publication("b", b"4")],
+                [publication("b", b"5", key="l")],
+                [publication("b", b"5", key="l")],
+                [publication("b", b"6", key="l"), publication("b", b"7")],
+            ],
+            self.now,
+        )
+        kinds = [isinstance(outcome, KeyReused) for outcome in stored.outcomes]
+        self.assertEqual(kinds, [False, True, False, False, False, True])
+        self.assertEqual(stored.outcomes[3], stored.outcomes[4])
+        self.assertEqual([message.payload for message in stored.messages], [b"1", b"4", b"5"])
+        self.assertEqual([message.position for message in stored.messages], [2, 3, 4])
+        self.assertEqual(self.held(self.openReader(), "a b"), [1, 2, 3, 4])
+
+    def test_impossible(self) -> None:
+        """
+        One that cannot be stored at all fails alone.
+        """
+        store = self.openStore()
+        stored = store.publish(
+            [
+                [publication("a", b"1")],
+                [publication("a", b"2"), Publication(("a",), b"3", "\ud800")],
+                [publication("a", b"4")],
+            ],
+            self.now,
+        )
+        self.assertIsInstance(stored.outcomes[1], UnicodeEncodeError)
+        self.assertEqual([message.payload for message in stored.messages], [b"1", b"4"])
+        self.assertEqual(answersOf(stored.outcomes[2])[0].positions, {"a": 2})
+        self.assertEqual((stored.fault, store.head.position), (None, 2))
+        self.assertEqual(self.held(self.openReader(), "a"), [1, 2])
+
+    def test_tooMuch(self) -> None:
+        """
+        One for which there is no room fails alone.
+        """
+        store = self.openStore()
+        [pages] = store._connection.execute("PRAGMA page_count").fetchone()
+        store._connection.execute(f"PRAGMA max_page_count = {pages + 40}")
+        stored = store.publish(
+            [
+                [publication("a", b"1")],
+                [publication("a", b"2"), publication("a", b"x" * 500000)],
+                [publication("a", b"3")],
+            ],
+            self.now,
+        )
+        self.assertIsInstance(stored.outcomes[1], Unavailable)
+        self.assertEqual([message.payload for message in stored.messages], [b"1", b"3"])
+        self.assertIsNone(stored.fault)
+        self.assertEqual(self.held(self.openReader(), "a"), [1, 2])
+
+    def test_cursors(self) -> None:
+        """
+        A cursor with a position that no database can have is of another epoch.
+        """
+        store = self.openStore()
+        self.put(store, "a")
+        reader = self.openReader()
+        reading = self.read(reader, "a *", Cursor(store.head.epoch, 10**19 - 1))
+        self.assertEqual(set(reading.gaps), {"a", "*"})
+        self.assertEqual(len(reading.messages), 1)

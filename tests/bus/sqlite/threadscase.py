@@ -1,0 +1,85 @@
+"""
+What the tests share that look at a bus in a file statement by statement.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.threads import deferToThread
+
+from comet.bus.sqlite.bus import SQLiteBus
+from comet.errors import CometError, Unavailable
+from comet.messages import Published
+from tests.bus.sqlite.case import SQLiteCase, publication
+from tests.bus.sqlite.faulty import Faults
+
+
+class ThreadsTestCase(SQLiteCase):
+    """
+    Tests that see each statement, and can hold one back.
+    """
+
+    def setUp(self) -> None:
+        """
+        See all statements.
+        """
+        super().setUp()
+        self.faults = Faults()
+        self.faults.seen = self.see
+        self.connect = self.faults.connect
+        self.seen: list[tuple[str, int]] = []
+        self.holding: dict[str, threading.Event] = {}
+        self.reached = threading.Event()
+
+    def see(self, statement: str) -> None:
+        """
+        Note a statement, and hold it back if that is wanted.
+        """
+        self.seen.append((statement, threading.get_ident()))
+        for beginning, event in list(self.holding.items()):
+            if statement.startswith(beginning):
+                self.reached.set()
+                assert event.wait(30)
+
+    def hold(self, beginning: str) -> threading.Event:
+        """
+        Hold back statements that begin so, until the event is set.
+        """
+        event = self.holding[beginning] = threading.Event()
+        self.addCleanup(event.set)
+        self.reached.clear()
+        return event
+
+    async def awaitHeld(self) -> None:
+        """
+        Wait until something is held back.
+        """
+        self.assertTrue(await deferToThread(self.reached.wait, 30))
+
+    async def failure(
+        self, asked: Deferred[Any], kind: type[CometError] = Unavailable
+    ) -> CometError:
+        """
+        Wait until something fails.
+        """
+        error: Any = await self.assertFailure(asked, kind)
+        assert isinstance(error, CometError)
+        return error
+
+    def commits(self) -> int:
+        """
+        How often something was committed since this was last asked.
+        """
+        count = sum(statement == "COMMIT" for statement, _ in self.seen)
+        self.seen.clear()
+        return count
+
+    def publishAll(self, bus: SQLiteBus, count: int) -> Deferred[list[Sequence[Published]]]:
+        """
+        Publish many messages, each by itself.
+        """
+        return gatherResults([bus.publish([publication("a")]) for _ in range(count)])
