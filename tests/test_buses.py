@@ -27,6 +27,8 @@ from comet.interfaces import IBusMaker
 
 @implementer(IPlugin, IBusMaker)
 class Maker:
+    isShared = False
+
     def __init__(self, scheme):
         self.scheme = scheme
 
@@ -88,6 +90,41 @@ class MemoryTests(SynchronousTestCase):
         self.assertLess(bus.size, 65537)
 
 
+class SQLiteTests(SynchronousTestCase):
+    """
+    The bus in a file.
+    """
+
+    def test_interfaces(self) -> None:
+        """
+        Its maker and itself keep their promises' form; nothing is opened.
+        """
+        maker = findMaker("sqlite:no/such/folder/comet.db")
+        verifyObject(IBusMaker, maker)
+        self.assertFalse(maker.isShared)
+        for url in ("sqlite:no/such/folder/comet.db", "sqlite:/comet.db", "sqlite:a:b"):
+            bus = maker.makeBus(url, Clock(), Configuration({}))
+            verifyObject(IMessageBus, bus)
+            self.assertFalse(bus.isAvailable)
+
+    def test_refused(self) -> None:
+        """
+        A file has to be named.
+        """
+        maker = findMaker("sqlite:")
+        for url, part in (
+            ("sqlite:", "a file has to be named"),
+            ("sqlite::memory:", "'memory:' is the bus without one"),
+            ("sqlite:///var/lib/comet.db", "a path follows"),
+            ("sqlite:a\0b", "NUL"),
+        ):
+            error = self.assertRaises(
+                ConfigurationError, maker.makeBus, url, Clock(), Configuration({})
+            )
+            self.assertIn(part, str(error))
+            self.assertIn(f"{url!r} is not a bus", str(error))
+
+
 class PluginTests(SynchronousTestCase):
     """
     Buses of plugins.
@@ -121,7 +158,7 @@ class PluginTests(SynchronousTestCase):
         """
         Any other scheme is refused, with all that there are.
         """
-        for url in ("redis:", "redis://x", "memory", "Memory:", ":", ""):
+        for url in ("amqp:", "amqp://x", "memory", "Memory:", ":", ""):
             error = self.assertRaises(ConfigurationError, findMaker, url)
             self.assertIn(f"{url!r} is not a bus", str(error))
             self.assertIn("memory:, other:", str(error))

@@ -1,0 +1,402 @@
+"""
+The bus whose log lies in a Redis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredSemaphore, fail, succeed
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from comet.bus.listeners import Listeners
+from comet.bus.redis.ears import Ears
+from comet.bus.redis.link import Link
+from comet.bus.redis.protocol import LinkFull, LinkLost, RedisProtocol, RedisRefused
+from comet.bus.redis.replies import BadReply, NoLog, Refused, Stored
+from comet.bus.redis.server import Server, recheck
+from comet.bus.redis.store import Store
+from comet.bus.redis.subscriptions import Subscriptions
+from comet.bus.redis.surveys import Changed, Surveys
+from comet.bus.redis.topics import Topics
+from comet.bus.redis.urls import RedisURL
+from comet.errors import KeyReused, Unavailable, Unknown
+from comet.interfaces import IBusListener, IMessageBus
+from comet.log import Retention
+from comet.messages import Beginning, Cursor, Publication, Published
+from comet.places import Location, Reading
+
+# For how many seconds whoever reads waits for Redis to come back.
+PATIENCE: Final = 5.0
+
+# How many questions about the log are asked at once; others wait.
+MOST_ASKED: Final = 32
+
+# How often a node lets go of what is too old, if no other does, in seconds; and
+# after how many times it makes sure that all is as it was.
+BEAT: Final = 1.0
+BEATS_A_CHECK: Final = 3
+
+# How many steps one beat takes at most.
+_MOST_STEPS: Final = 100
+
+# What Redis says when it has not begun to do something.
+_NOTHING_DONE: Final = frozenset(
+    "BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF NOAUTH NOPERM NOREPLICAS NOSCRIPT OOM READONLY "
+    "WRONGPASS".split()
+)
+
+T = TypeVar("T")
+
+
+@implementer(IMessageBus)
+class RedisBus:
+    """
+    Keeps everything in Redis, for all nodes that are given the same URL.
+
+    A new epoch begins when Redis cannot prove that it has all that it had.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        url: RedisURL,
+        retention: Callable[[str], Retention] = lambda channel: Retention(),
+        totalBytes: int = 268435456,
+    ) -> None:
+        """
+        @param reactor: Connects, and tells the time.
+
+        @param retention: How much to hold of a channel, by its name: the same
+            on all nodes.
+
+        @param totalBytes: How much to hold in all, the same on all nodes; then
+            the oldest messages go first.
+        """
+        self._reactor = reactor
+        self._url = url
+        self._store = Store(url, retention, totalBytes)
+        self._surveys = Surveys(self._store, self._check, self._sweep)
+        self._listeners = Listeners()
+        topics = Topics(f"{self._store.voice}m:")
+        self._ears = Ears(self._store.voice, topics, self._listeners)
+        self._subscriptions = Subscriptions(topics, f"{self._store.voice}head")
+        self._link = Link(reactor, url, self, self._begin)
+        self._connection: RedisProtocol | None = None
+        self._server: Server | None = None
+        self._waiting: list[Deferred[None]] = []
+        self._asking = DeferredSemaphore(MOST_ASKED)
+        self._beat: IDelayedCall | None = None
+        self._beats = 0
+        self._sweeping: list[Deferred[None]] | None = None
+        self._isStopped = False
+
+    @property
+    def isAvailable(self) -> bool:
+        """
+        See L{IMessageBus}.
+        """
+        return self._connection is not None and self._connection.isUsable
+
+    @property
+    def head(self) -> Cursor:
+        """
+        See L{IMessageBus}.
+        """
+        return self._ears.head
+
+    # -- The link
+
+    def start(self) -> Deferred[None]:
+        """
+        See L{IMessageBus.start}.
+        """
+        return self._link.start()
+
+    def stop(self) -> Deferred[None]:
+        """
+        See L{IMessageBus.stop}.
+        """
+        self._isStopped = True
+        self._listeners.clear()
+        self._endBeat()
+        self._tellWaiting()
+        return self._link.stop()
+
+    def _begin(self, connection: RedisProtocol, server: Server) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._makeReady(connection, server))
+
+    async def _makeReady(self, connection: RedisProtocol, server: Server) -> None:
+        # First it hears, then it learns where the log stands: so nothing is
+        # missed in between.
+        topics = await self._subscriptions.begin(connection)
+        isFirst = not self.head.epoch
+        head = await self._store.attach(connection, server, self.head)
+        self._server = server
+        self._connection = connection
+        self._subscriptions.began(connection, topics)
+        self._ears.began(head, isFirst)
+        self._beat = self._reactor.callLater(BEAT, self._onBeat)
+        self._tellWaiting()
+
+    def lost(self, connection: RedisProtocol, reason: str) -> None:
+        """
+        See L{IHearing.lost<comet.bus.redis.protocol.IHearing.lost>}.
+        """
+        if connection is self._connection:
+            self._connection = None
+            self._subscriptions.lost()
+            self._endBeat()
+            if not self._isStopped:
+                self._link.troubled(f"the link to Redis at {self._url} is lost: {reason}")
+        self._link.lost(connection)
+
+    def pushed(self, topic: bytes, data: bytes) -> None:
+        """
+        See L{IHearing.pushed<comet.bus.redis.protocol.IHearing.pushed>}.
+        """
+        if self._connection is not None:
+            try:
+                self._ears.pushed(topic, data)
+            except BadReply as error:
+                self._connection.abort(str(error))
+
+    def paused(self) -> None:
+        """
+        See L{IHearing.paused<comet.bus.redis.protocol.IHearing.paused>}.
+        """
+        if self._connection is not None:
+            self._ears.flush()
+
+    def _tellWaiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            each.callback(None)
+
+    async def _whenReady(self, until: float) -> RedisProtocol:
+        """
+        Wait for a connection.
+
+        @raise Unavailable: If there is none by then.
+        """
+        while True:
+            connection = self._connection
+            if connection is not None and connection.isUsable:
+                return connection
+            left = until - self._reactor.seconds()
+            if left <= 0 or self._isStopped:
+                raise Unavailable("Redis does not answer; try again")
+            waiting: Deferred[None] = Deferred(self._waiting.remove)
+            self._waiting.append(waiting)
+            waiting.addTimeout(left, self._reactor, lambda result, timeout: None)
+            await waiting
+
+    # -- What is done in the background
+
+    def _endBeat(self) -> None:
+        beat, self._beat = self._beat, None
+        if beat is not None:
+            beat.cancel()
+
+    def _onBeat(self) -> None:
+        self._beat = None
+        connection = self._connection
+        if connection is not None and connection.isUsable:
+            done = Deferred.fromCoroutine(self._doBeat(connection))
+            done.addErrback(self._beatFailed, connection)
+            done.addCallback(self._beatDone, connection)
+
+    async def _doBeat(self, connection: RedisProtocol) -> None:
+        self._beats += 1
+        if self._beats % BEATS_A_CHECK == 0:
+            await self._check(connection)
+        # Less than a beat, so that somebody does it at each.
+        more = await self._store.sweep(connection, int(BEAT * 900))
+        for _ in range(_MOST_STEPS):
+            if not more:
+                break
+            more = await self._store.sweep(connection)
+
+    def _beatFailed(self, failure: Failure, connection: RedisProtocol) -> None:
+        error = failure.value
+        if isinstance(error, RedisRefused) and error.code == "READONLY":
+            connection.abort("this Redis has become a replica")
+        elif failure.check(BadReply):
+            connection.abort(failure.getErrorMessage())
+        elif not failure.check(RedisRefused, LinkLost, LinkFull):
+            self._log.failure("while old messages were let go", failure)
+
+    def _beatDone(self, result: None, connection: RedisProtocol) -> None:
+        if connection is self._connection and self._beat is None and not self._isStopped:
+            self._beat = self._reactor.callLater(BEAT, self._onBeat)
+
+    async def _check(self, connection: RedisProtocol) -> None:
+        """
+        Make sure that the log is what it was, and begin one if there is none.
+        """
+        assert self._server is not None
+        self._server = await recheck(connection, self._server)
+        await self._store.attach(connection, self._server, self.head)
+
+    async def _sweep(self, connection: RedisProtocol) -> None:
+        """
+        Let go of something, once for all who wait for it.
+        """
+        if self._sweeping is not None:
+            waiting: Deferred[None] = Deferred()
+            self._sweeping.append(waiting)
+            await waiting
+            return
+        self._sweeping = []
+        try:
+            await self._store.sweep(connection)
+        finally:
+            sweeping, self._sweeping = self._sweeping, None
+            for each in sweeping:
+                each.callback(None)
+
+    # -- Writing
+
+    def publish(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
+        """
+        See L{IMessageBus.publish}.
+        """
+        if not publications:
+            return succeed([])
+        connection = self._connection
+        if connection is None or not connection.isUsable:
+            return fail(Unavailable("Redis does not answer; nothing was stored"))
+        return Deferred.fromCoroutine(self._publish(connection, publications))
+
+    async def _publish(
+        self, connection: RedisProtocol, publications: Sequence[Publication]
+    ) -> Sequence[Published]:
+        try:
+            stored = await self._storeIn(connection, publications)
+        except (LinkFull, NoLog):
+            raise Unavailable("Redis has too much to do; nothing was stored") from None
+        except LinkLost as error:
+            raise Unknown(f"the link to Redis broke before it answered ({error})") from None
+        except BadReply as error:
+            connection.abort(str(error))
+            raise Unknown("Redis answered what cannot be understood") from None
+        except RedisRefused as error:
+            if error.code == "READONLY":
+                connection.abort("this Redis has become a replica")
+            if error.code in _NOTHING_DONE:
+                raise Unavailable(f"Redis refused it; nothing was stored ({error})") from None
+            self._log.error("Redis failed to store: {error}", error=str(error))
+            raise Unknown("Redis failed while it stored the message") from None
+        if isinstance(stored, Refused):
+            key = publications[stored.index].key or ""
+            raise KeyReused(
+                f"the key {key[:64]!r} was used for another message to the same channels within "
+                "the last five minutes; a key belongs to one message"
+            )
+        if max(each.cursor for each in stored.answers) > self.head:
+            # What is between us does not hand on what is published.
+            connection.abort("what was stored was not told")
+            raise Unknown("Redis has not told of the message that it has stored")
+        if stored.more:
+            Deferred.fromCoroutine(self._sweep(connection)).addErrback(self._beatFailed, connection)
+        return stored.answers
+
+    async def _storeIn(
+        self, connection: RedisProtocol, publications: Sequence[Publication]
+    ) -> Stored | Refused:
+        try:
+            return await self._store.publish(connection, publications)
+        except NoLog:
+            # Somebody has emptied Redis: a new life begins.
+            await self._check(connection)
+        return await self._store.publish(connection, publications)
+
+    def forget(self, channel: str) -> Deferred[None]:
+        """
+        See L{IMessageBus.forget}.
+        """
+        return self._ask(lambda connection: self._store.forget(connection, channel))
+
+    # -- Reading
+
+    def _ask(self, question: Callable[[RedisProtocol], Awaitable[T]]) -> Deferred[T]:
+        """
+        Ask Redis, and ask again on the next connection when one is lost.
+        """
+        until = self._reactor.seconds() + PATIENCE
+        asked: Deferred[T] = self._asking.run(
+            lambda: Deferred.fromCoroutine(self._askPatiently(question, until))
+        )
+        return asked
+
+    async def _askPatiently(
+        self, question: Callable[[RedisProtocol], Awaitable[T]], until: float
+    ) -> T:
+        while True:
+            connection = await self._whenReady(until)
+            try:
+                return await question(connection)
+            except (LinkLost, Changed):
+                if self._reactor.seconds() >= until:
+                    raise Unavailable("Redis did not answer; try again") from None
+            except LinkFull:
+                raise Unavailable("too much waits for Redis; try again") from None
+            except BadReply as error:
+                self._log.error("Redis cannot be understood: {error}", error=str(error))
+                connection.abort(str(error))
+            except RedisRefused as error:
+                if error.code != "READONLY":
+                    raise Unavailable(f"Redis refused it ({error})") from None
+                connection.abort("this Redis has become a replica")
+
+    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+        """
+        See L{IMessageBus.locate}.
+        """
+        return self._ask(lambda connection: self._surveys.locate(connection, names))
+
+    def read(
+        self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
+    ) -> Deferred[Reading]:
+        """
+        See L{IMessageBus.read}.
+        """
+        return self._ask(
+            lambda connection: self._surveys.read(connection, names, after, limit, maxBytes, upTo)
+        )
+
+    # -- Listening
+
+    def listen(self, listener: IBusListener, names: Iterable[str]) -> Deferred[None]:
+        """
+        See L{IMessageBus.listen}.
+        """
+        wanted = list(names)
+        self._listeners.add(listener, wanted)
+        self._subscriptions.add(listener, wanted)
+
+        def failed(failure: Failure) -> Failure:
+            self.unlisten(listener, wanted)
+            return failure
+
+        listening = Deferred.fromCoroutine(
+            self._askPatiently(
+                lambda connection: self._subscriptions.confirm(connection, wanted),
+                self._reactor.seconds() + PATIENCE,
+            )
+        )
+        return listening.addErrback(failed)
+
+    def unlisten(self, listener: IBusListener, names: Iterable[str]) -> None:
+        """
+        See L{IMessageBus.unlisten}.
+        """
+        wanted = list(names)
+        self._listeners.remove(listener, wanted)
+        self._subscriptions.remove(self._connection, listener, wanted)

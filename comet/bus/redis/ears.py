@@ -1,0 +1,90 @@
+"""
+What a node hears from Redis, put in order: messages, moves of the head, and
+new lives of the log.
+"""
+
+from __future__ import annotations
+
+from comet.bus.listeners import Listeners
+from comet.bus.redis.replies import readHead, readPushed
+from comet.bus.redis.topics import Topics
+from comet.messages import Cursor, Message
+
+
+class Ears:
+    """
+    Tells the listeners what is pushed: each message once, in the order of
+    positions.
+
+    @ivar head: The newest position that was heard of, in the epoch of now.
+    """
+
+    def __init__(self, voice: str, topics: Topics, listeners: Listeners) -> None:
+        """
+        @param voice: What topics begin with.
+        """
+        self.head = Cursor("", 0)
+        self._heads = f"{voice}head".encode()
+        self._messages = f"{voice}m:".encode()
+        self._topics = topics
+        self._listeners = listeners
+        # The head as the scripts have told it, and the newest message.
+        self._told = self._newest = self.head
+        self._fresh: list[Message] = []
+        self._isMissing = False
+
+    def began(self, head: Cursor, isFirst: bool) -> None:
+        """
+        A connection is ready, after which everything is heard.
+        """
+        self._fresh.clear()
+        self._isMissing = False
+        self.head = self._told = self._newest = head
+        if not isFirst:
+            self._listeners.interrupted()
+
+    def pushed(self, topic: bytes, data: bytes) -> None:
+        """
+        Take what is pushed.
+
+        @raise BadReply: If it is not what our scripts publish.
+        """
+        if topic == self._heads:
+            self._headMoved(*readHead(data))
+        elif topic.startswith(self._messages):
+            channel = topic[len(self._messages) :].decode("utf-8", "replace")
+            message = readPushed(channel, data)
+            # It comes once for each topic that carries it.
+            if message.epoch == self._told.epoch and message.position > self._newest.position:
+                self._newest = message.cursor
+                if self._topics.isWanted(channel):
+                    self._fresh.append(message)
+
+    def _headMoved(self, head: Cursor, before: int) -> None:
+        if head.epoch != self._told.epoch:
+            self.flush()
+            self._told = self._newest = self.head = head
+            self._listeners.interrupted()
+            return
+        if before != self._told.position:
+            # Somebody writes here who is none of us; or something was lost
+            # where nothing can be.
+            self._isMissing = True
+        self._told = head
+        self._newest = max(self._newest, head)
+
+    def flush(self) -> None:
+        """
+        Tell what has come.
+        """
+        if self._newest == self.head:
+            return
+        self.head = self._newest
+        fresh, self._fresh = self._fresh, []
+        if self._isMissing:
+            self._isMissing = False
+            self._listeners.interrupted()
+            return
+        if fresh:
+            self._listeners.messagesStored(fresh)
+        self._listeners.headMoved(self.head)

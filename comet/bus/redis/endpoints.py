@@ -1,0 +1,146 @@
+"""
+How to connect to the Redis that a URL names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
+from zope.interface import implementer
+
+from comet.bus.redis.protocol import LinkLost, RedisProtocol, RedisRefused
+from comet.bus.redis.server import CannotUse, greet
+from comet.bus.redis.urls import RedisURL
+
+
+class ConnectionFactory(Factory):
+    """
+    Makes connections.
+    """
+
+    noisy = False
+
+    def __init__(self, make: Callable[[], RedisProtocol]) -> None:
+        self._make = make
+
+    def buildProtocol(self, addr: object) -> RedisProtocol:
+        """
+        See L{Factory.buildProtocol}.
+        """
+        return self._make()
+
+
+class _Silent:
+    """
+    Hears nothing: for a sentinel that is asked once.
+    """
+
+    def pushed(self, topic: bytes, data: bytes) -> None:
+        """
+        Nothing is pushed.
+        """
+
+    def paused(self) -> None:
+        """
+        Nothing waits.
+        """
+
+    def lost(self, connection: RedisProtocol, reason: str) -> None:
+        """
+        Whoever asks is told otherwise.
+        """
+
+
+@implementer(IStreamClientEndpoint)
+class SentinelEndpoint:
+    """
+    Connects to whichever Redis the sentinels call the master.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        url: RedisURL,
+        endpoint: Callable[[str, int], IStreamClientEndpoint],
+    ) -> None:
+        """
+        @param endpoint: Makes an endpoint for a host and port.
+        """
+        self._reactor = reactor
+        self._url = url
+        self._endpoint = endpoint
+        self._hosts = list(url.hosts)
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        See L{IStreamClientEndpoint.connect}.
+        """
+        return Deferred.fromCoroutine(self._connect(protocolFactory))
+
+    async def _connect(self, protocolFactory: IProtocolFactory) -> IProtocol:
+        reasons = []
+        for host, port in list(self._hosts):
+            try:
+                master = await self._ask(host, port)
+            except (ConnectError, OSError, LinkLost, RedisRefused, CannotUse) as error:
+                reasons.append(f"{host}:{port}: {error}")
+                # The one that answered last is asked first.
+                self._hosts.remove((host, port))
+                self._hosts.append((host, port))
+            else:
+                return await self._endpoint(*master).connect(protocolFactory)
+        raise LinkLost("no sentinel knows the master: " + "; ".join(reasons))
+
+    async def _ask(self, host: str, port: int) -> tuple[str, int]:
+        url = self._url
+        factory = ConnectionFactory(lambda: RedisProtocol(self._reactor, _Silent(), url.timeout))
+        connection: Any = await self._endpoint(host, port).connect(factory)
+        try:
+            await greet(connection, url.sentinelUsername, url.sentinelPassword)
+            found = await connection.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", url.service)
+        finally:
+            connection.abort("all was asked")
+        if not isinstance(found, list) or len(found) != 2:
+            raise LinkLost(f"it knows no service {url.service!r}")
+        return found[0].decode(), int(found[1])
+
+
+def endpointOf(url: RedisURL, reactor: Any) -> IStreamClientEndpoint:
+    """
+    How to connect to the Redis of a URL.
+
+    @raise CannotUse: If TLS cannot be used.
+    """
+    if url.path:
+        return UNIXClientEndpoint(reactor, url.path, timeout=url.timeout)
+
+    def plain(host: str, port: int) -> IStreamClientEndpoint:
+        return HostnameEndpoint(reactor, host, port, timeout=url.timeout)
+
+    endpoint: Callable[[str, int], IStreamClientEndpoint] = plain
+    if url.isTLS:
+        # It needs more than is installed with comet.
+        from comet.bus.redis.tls import securely
+
+        endpoint = securely(url, plain)
+    if url.service:
+        return SentinelEndpoint(reactor, url, endpoint)
+    return endpoint(*url.hosts[0])
+
+
+def reasonOf(error: BaseException | None) -> str:
+    """
+    Why there is no connection, in a few words.
+    """
+    cause: object = getattr(error, "osError", None)
+    if isinstance(cause, int) and cause > 0:
+        # What the system says is clearer than Twisted's text around it.
+        return os.strerror(cause)
+    return str(error) or type(error).__name__

@@ -1,0 +1,33 @@
+-- Let a node join, and from time to time see whether all is as it was.
+--
+-- ARGV: the voice; an epoch to begin if one must begin; the run of this Redis;
+-- whether this run has proved that it lost nothing of the run before; whether
+-- it loses nothing from now on; the epoch and the position that the node knows.
+--
+-- Returns the epoch and the head; or 'FORM' and a number, if another version
+-- of comet has written here.
+
+local form = redis.call('HGET', STATE, 'form')
+if form and form ~= '1' then
+  return {'FORM', form}
+end
+local life = load()
+local run, durable = unpack(redis.call('HMGET', STATE, 'run', 'durable'))
+if not life then
+  life = begin(ARGV[2])
+else
+  local stays = run == ARGV[3] or (durable == '1' and ARGV[4] == '1')
+  -- What was told once is not there any more.
+  if life.epoch == ARGV[6] and life.head < tonumber(ARGV[7]) then
+    stays = false
+  end
+  if not stays then
+    life.epoch = ARGV[2]
+    redis.call('HSET', STATE, 'epoch', life.epoch)
+    announce(life, life.head)
+  end
+end
+if run ~= ARGV[3] or durable ~= ARGV[5] then
+  redis.call('HSET', STATE, 'run', ARGV[3], 'durable', ARGV[5])
+end
+return {'OK', life.epoch, life.head}

@@ -1,0 +1,210 @@
+-- What the scripts share: the keys, the state of the log, and how messages are
+-- let go.  Before it stand the flags of the script, after it the script.
+--
+--   state      hash: form, epoch, head, floor, size, time, run, durable
+--   heads      sorted set: the position of the newest message of each channel
+--   floors     sorted set: the floor of each channel that has one
+--   oldest     sorted set: the position of the oldest message that is held, of
+--              each channel that holds any
+--   due        sorted set: when something of a channel will be too old, or
+--              sooner; of every channel
+--   c:CHANNEL  hash: what is held of a channel, and how much may be
+--   s:CHANNEL  stream: its messages, by position
+--   k:DIGEST   string: what was published under an idempotency key
+--
+-- Positions are exact up to 2^53: a million messages a second for 285 years.
+
+local STATE = KEYS[1]
+local PREFIX = string.sub(STATE, 1, -#'state' - 1)
+-- What the channels of PUBLISH begin with.
+local VOICE = ARGV[1]
+
+-- What a message and a channel cost beside their bytes, as measured on Redis
+-- 7.0: most of it is the 4 KiB that a stream takes for its newest messages.
+local MESSAGE_OVERHEAD = 32
+local CHANNEL_OVERHEAD = 4800
+
+-- For how long at least the floor of a channel without messages is remembered.
+local REMEMBERED = 86400
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function clock()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) + tonumber(time[2]) / 1000000
+end
+
+-- The state of the log; nil if there is none.  Time never goes back.
+local function load()
+  local found = redis.call('HMGET', STATE, 'epoch', 'head', 'floor', 'size', 'time')
+  if not found[1] then
+    return nil
+  end
+  return {
+    epoch = found[1],
+    head = tonumber(found[2]) or 0,
+    floor = tonumber(found[3]) or 0,
+    size = tonumber(found[4]) or 0,
+    now = math.max(clock(), tonumber(found[5]) or 0),
+  }
+end
+
+local function save(life)
+  redis.call('HSET', STATE, 'head', text(life.head), 'floor', text(life.floor),
+    'size', text(life.size), 'time', string.format('%.6f', life.now))
+end
+
+-- Tell all nodes that the head has moved.
+local function announce(life, before)
+  redis.call('PUBLISH', VOICE .. 'head',
+    life.epoch .. ' ' .. text(before) .. ' ' .. text(life.head))
+end
+
+-- Begin a log where there is none, or where somebody has removed its epoch.
+local function begin(epoch)
+  local found = redis.call('HMGET', STATE, 'head', 'floor', 'size')
+  local newest = redis.call('ZREVRANGE', PREFIX .. 'heads', 0, 0, 'WITHSCORES')
+  local head = math.max(tonumber(found[1]) or 0, tonumber(newest[2]) or 0)
+  local life = {
+    epoch = epoch,
+    head = head,
+    -- If the state was lost alone, nothing is known for certain of what was.
+    floor = tonumber(found[2]) or head,
+    size = tonumber(found[3]) or 0,
+    now = clock(),
+  }
+  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+  redis.call('HSET', STATE, 'form', '1', 'epoch', epoch, 'run', run or '', 'durable', '0')
+  save(life)
+  announce(life, head)
+  return life
+end
+
+-- A body is the time, the event, the encoding and the payload, a line each.
+local function measure(body)
+  local stored, start = string.match(body, '^([^\n]*)\n[^\n]*\n[^\n]*\n()')
+  return tonumber(stored), #body - start + 1, #body + MESSAGE_OVERHEAD
+end
+
+local function positionOf(entry)
+  return tonumber(string.match(entry[1], '^%d+'))
+end
+
+local FIELDS = {'count', 'bytes', 'size', 'time', 'messages', 'seconds', 'limit'}
+
+-- What is held of a channel; nil if there is no record of it.
+local function record(name)
+  local found = redis.call('HMGET', PREFIX .. 'c:' .. name, unpack(FIELDS))
+  if not found[1] then
+    return nil
+  end
+  local kept = {}
+  for index, field in ipairs(FIELDS) do
+    kept[field] = tonumber(found[index])
+  end
+  return kept
+end
+
+local function keep(name, kept)
+  redis.call('HSET', PREFIX .. 'c:' .. name,
+    'count', text(kept.count), 'bytes', text(kept.bytes), 'size', text(kept.size),
+    'time', string.format('%.6f', kept.time), 'messages', text(kept.messages),
+    'seconds', string.format('%.6f', kept.seconds), 'limit', text(kept.limit))
+end
+
+-- Let everything go that a channel holds.
+local function clear(life, name, kept)
+  local head = redis.call('ZSCORE', PREFIX .. 'heads', name)
+  life.size = math.max(0, life.size - kept.size)
+  kept.count, kept.bytes, kept.size = 0, 0, 0
+  redis.call('DEL', PREFIX .. 's:' .. name)
+  redis.call('ZREM', PREFIX .. 'oldest', name)
+  redis.call('ZADD', PREFIX .. 'floors', head, name)
+end
+
+-- Let the oldest messages of a channel go while they are too many, too much or
+-- too old; the first few in any case.  The record is changed, and not kept.
+-- Returns how many went, and when the oldest that is left was stored.
+local function shed(life, name, kept, few, most)
+  local stream = PREFIX .. 's:' .. name
+  local gone, floor, from = 0, nil, '-'
+  while kept.count > 0 do
+    local page = redis.call('XRANGE', stream, from, '+', 'COUNT', 4)
+    if #page == 0 then
+      break
+    end
+    for _, entry in ipairs(page) do
+      local position = positionOf(entry)
+      local stored, payload, size = measure(entry[2][2])
+      local isWanted = gone >= few and kept.count <= kept.messages
+        and kept.bytes <= kept.limit and stored + kept.seconds > life.now
+      if isWanted or gone >= most then
+        if floor then
+          redis.call('XTRIM', stream, 'MINID', '=', entry[1])
+          redis.call('ZADD', PREFIX .. 'floors', text(floor), name)
+          redis.call('ZADD', PREFIX .. 'oldest', text(position), name)
+        end
+        return gone, stored
+      end
+      gone, floor = gone + 1, position
+      kept.count, kept.bytes = kept.count - 1, kept.bytes - payload
+      kept.size = kept.size - size
+      life.size = math.max(0, life.size - size)
+      from = '(' .. entry[1]
+    end
+  end
+  -- All of it went; or it was gone already, whatever the record says.
+  clear(life, name, kept)
+  return gone, nil
+end
+
+-- Forget a channel as a whole: everything up to its newest message is then
+-- unknown for every channel without a record.
+local function forgetRecord(life, name)
+  local head = tonumber(redis.call('ZSCORE', PREFIX .. 'heads', name)) or 0
+  local size = tonumber(redis.call('HGET', PREFIX .. 'c:' .. name, 'size')) or 0
+  life.floor = math.max(life.floor, head)
+  life.size = math.max(0, life.size - size - CHANNEL_OVERHEAD - #name)
+  redis.call('DEL', PREFIX .. 's:' .. name, PREFIX .. 'c:' .. name)
+  for _, set in ipairs({'heads', 'floors', 'oldest', 'due'}) do
+    redis.call('ZREM', PREFIX .. set, name)
+  end
+end
+
+-- Let the oldest messages of all go until the total is within its bound, and
+-- records without messages last, unless they would take the room of messages.
+-- Returns whether there is more to do.
+local function evict(life, total, most)
+  local heads, oldest = PREFIX .. 'heads', PREFIX .. 'oldest'
+  while life.size > total and redis.call('ZCARD', heads) > 0 do
+    if most <= 0 then
+      return true
+    end
+    most = most - 1
+    local stalest = redis.call('ZRANGE', heads, 0, 0)[1]
+    local isCrowded = redis.call('ZCARD', heads) * CHANNEL_OVERHEAD * 4 > total
+    local isEmpty = not redis.call('ZSCORE', oldest, stalest)
+    if isEmpty and (isCrowded or redis.call('ZCARD', oldest) == 0) then
+      forgetRecord(life, stalest)
+    else
+      local name = redis.call('ZRANGE', oldest, 0, 0)[1]
+      local kept = record(name)
+      if kept then
+        shed(life, name, kept, 1, 1)
+        keep(name, kept)
+      else
+        redis.call('ZREM', oldest, name)
+      end
+    end
+  end
+  return false
+end
+
+-- Whether something should have been let go for half a second: reading waits
+-- until it is.
+local function isOverdue(life)
+  return #redis.call('ZRANGEBYSCORE', PREFIX .. 'due', '-inf',
+    string.format('%.6f', life.now - 0.5), 'LIMIT', 0, 1) > 0
+end

@@ -1,0 +1,12 @@
+-- Drop what is held of a channel.
+--
+-- ARGV: the voice; the channel.
+
+local life = load()
+local kept = life and record(ARGV[2])
+if kept and kept.count > 0 then
+  clear(life, ARGV[2], kept)
+  keep(ARGV[2], kept)
+  save(life)
+end
+return {'OK'}

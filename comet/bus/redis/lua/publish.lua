@@ -1,0 +1,124 @@
+-- Store all of some publications, or none, and tell all nodes.
+--
+-- ARGV: the voice; the bytes to hold in all; how many publications; and of each
+-- the digest of its key or '', its fingerprint, its text (event, encoding and
+-- payload, a line each), how many channels; and of each of these its name, and
+-- how many messages, seconds and bytes of it are held.
+--
+-- Returns 'NONE' if there is no log; 'KEY' and which one, from 0, if a key was
+-- used for something else.  Otherwise 'OK', the epoch, whether there is more to
+-- let go; and for each publication its first position, or what the key
+-- remembers: the first position, and the channels in that order, a line each.
+
+local KEY_SECONDS = 300
+-- How many messages a new one may displace at once in its own channel.
+local MOST_SHED = 200
+
+local life = load()
+if not life then
+  return {'NONE'}
+end
+local total = tonumber(ARGV[2])
+
+-- Nothing is written before all keys are seen.
+local plan, at, seen = {}, 4, {}
+for index = 1, tonumber(ARGV[3]) do
+  local one = {digest = ARGV[at], print = ARGV[at + 1], text = ARGV[at + 2], first = at + 4,
+    channels = tonumber(ARGV[at + 3])}
+  at = one.first + 4 * one.channels
+  if one.digest ~= '' then
+    local known = redis.call('GET', PREFIX .. 'k:' .. one.digest)
+    local before = seen[one.digest]
+    if known then
+      local print, untilTime, rest = string.match(known, '^(%S+) (%S+) (.*)$')
+      if tonumber(untilTime) > life.now then
+        before = {print = print}
+        one.known = rest
+      end
+    end
+    if before and before.print ~= one.print then
+      return {'KEY', index - 1}
+    end
+    one.before = before
+    seen[one.digest] = before or one
+  end
+  plan[index] = one
+end
+
+-- The stream of a channel gets a message.
+local function add(stream, position, body)
+  local added = redis.pcall('XADD', stream, position .. '-0', '', body)
+  if type(added) == 'table' and added.err then
+    -- There is something under this name that the records know nothing of,
+    -- left from a life whose records were lost.
+    redis.call('DEL', stream)
+    redis.call('XADD', stream, position .. '-0', '', body)
+  end
+end
+
+local function store(name, messages, seconds, bytes, body)
+  life.head = life.head + 1
+  local position = text(life.head)
+  local kept = record(name)
+  if not kept then
+    kept = {count = 0, bytes = 0, size = 0}
+    life.size = life.size + CHANNEL_OVERHEAD + #name
+    if life.floor > 0 then
+      redis.call('ZADD', PREFIX .. 'floors', text(life.floor), name)
+    end
+  end
+  kept.messages, kept.seconds, kept.limit, kept.time = messages, seconds, bytes, life.now
+  local _, payload, size = measure(body)
+  add(PREFIX .. 's:' .. name, position, body)
+  redis.call('ZADD', PREFIX .. 'heads', position, name)
+  if kept.count == 0 then
+    redis.call('ZADD', PREFIX .. 'oldest', position, name)
+    redis.call('ZADD', PREFIX .. 'due', string.format('%.6f', life.now + seconds), name)
+  end
+  kept.count, kept.bytes, kept.size = kept.count + 1, kept.bytes + payload, kept.size + size
+  life.size = life.size + size
+  if kept.count > messages or kept.bytes > bytes then
+    if shed(life, name, kept, 0, MOST_SHED) == MOST_SHED then
+      redis.call('ZADD', PREFIX .. 'due', string.format('%.6f', life.now), name)
+    end
+  end
+  keep(name, kept)
+  redis.call('PUBLISH', VOICE .. 'm:' .. name, life.epoch .. ' ' .. position .. '\n' .. body)
+end
+
+local before, stored = life.head, 0
+local stamp = string.format('%.6f', life.now)
+local reply = {'OK', life.epoch, 0}
+for index, one in ipairs(plan) do
+  local answer = one.known
+  if one.before and not answer then
+    -- The same key stands earlier among these very publications.
+    answer = one.before.known
+  end
+  if not answer then
+    local names = {text(life.head + 1)}
+    answer = life.head + 1
+    for channel = 0, one.channels - 1 do
+      local item = one.first + 4 * channel
+      names[channel + 2] = ARGV[item]
+      store(ARGV[item], tonumber(ARGV[item + 1]), tonumber(ARGV[item + 2]),
+        tonumber(ARGV[item + 3]), stamp .. '\n' .. one.text)
+      stored = stored + 1
+    end
+    if one.digest ~= '' then
+      one.known = table.concat(names, '\n')
+      redis.call('SET', PREFIX .. 'k:' .. one.digest,
+        one.print .. ' ' .. string.format('%.6f', life.now + KEY_SECONDS) .. ' ' .. one.known,
+        'PX', KEY_SECONDS * 1000)
+    end
+  end
+  reply[index + 3] = answer
+end
+if stored > 0 then
+  if evict(life, total, 100 + 2 * stored) then
+    reply[3] = 1
+  end
+  save(life)
+  announce(life, before)
+end
+return reply

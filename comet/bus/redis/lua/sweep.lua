@@ -1,0 +1,50 @@
+-- Let go what is too old, or too much in all, a little at a time.
+--
+-- ARGV: the voice; the bytes to hold in all; how many messages may go; and for
+-- how many milliseconds nobody else does it in the background, or 0 to do it
+-- whoever else does.
+--
+-- Returns whether there is more to do.
+
+local life = load()
+if not life then
+  return {'OK', 0}
+end
+if ARGV[4] ~= '0' and not redis.call('SET', PREFIX .. 'sweeper', '1', 'NX', 'PX', ARGV[4]) then
+  return {'OK', 0}
+end
+
+local left = tonumber(ARGV[3])
+local due = PREFIX .. 'due'
+local found = redis.call('ZRANGEBYSCORE', due, '-inf', string.format('%.6f', life.now),
+  'LIMIT', 0, left)
+if #found == 0 and life.size <= tonumber(ARGV[2]) then
+  return {'OK', 0}
+end
+local more = #found == left
+for _, name in ipairs(found) do
+  if left <= 0 then
+    more = true
+    break
+  end
+  left = left - 1
+  local kept = record(name)
+  if not kept then
+    redis.call('ZREM', due, name)
+  else
+    local gone, stored = shed(life, name, kept, 0, left)
+    left = left - gone
+    local idle = kept.time + math.max(REMEMBERED, kept.seconds)
+    if kept.count == 0 and idle <= life.now then
+      keep(name, kept)
+      forgetRecord(life, name)
+    else
+      keep(name, kept)
+      -- If it was too much for now, what is left is still due.
+      redis.call('ZADD', due, string.format('%.6f', stored and stored + kept.seconds or idle), name)
+    end
+  end
+end
+more = evict(life, tonumber(ARGV[2]), math.max(left, 1)) or more
+save(life)
+return {'OK', more and 1 or 0}

@@ -1,0 +1,292 @@
+"""
+Where names begin, and what they hold, asked in steps that are short for Redis.
+
+Channels are read in one step.  For patterns the channels are found first, a
+page at a time, by their newest messages: only those with news are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Final, TypeVar
+
+from comet.bus.redis.protocol import RedisProtocol
+from comet.bus.redis.replies import Extract, Known, NoLog, Overdue, Survey
+from comet.bus.redis.store import MOST_CHANNELS, Store
+from comet.channels import PatternTable, isPattern
+from comet.messages import At, Beginning, Cursor, Last, Message, Now, Unreadable
+from comet.places import Location, Place, Reading
+
+# How often it lets go of what is overdue before it answers all the same.
+_MOST_ROUNDS: Final = 20
+
+# How many channels are asked at once for their last few messages, of which each
+# holds perhaps a megabyte.
+_MOST_TAILS: Final = 32
+
+T = TypeVar("T")
+
+
+class Changed(Exception):
+    """
+    A new life of the log began between two steps: ask again.
+    """
+
+
+class Surveys:
+    """
+    Asks for more than one step can answer.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        begin: Callable[[RedisProtocol], Awaitable[object]],
+        sweep: Callable[[RedisProtocol], Awaitable[object]],
+    ) -> None:
+        """
+        @param begin: Begins a log where there is none.
+
+        @param sweep: Lets go of something that is overdue.
+        """
+        self._store = store
+        self._begin = begin
+        self._sweep = sweep
+
+    async def _patiently(self, connection: RedisProtocol, ask: Callable[[bool], Awaitable[T]]) -> T:
+        for _ in range(_MOST_ROUNDS):
+            try:
+                return await ask(False)
+            except NoLog:
+                await self._begin(connection)
+            except Overdue:
+                await self._sweep(connection)
+        try:
+            return await ask(True)
+        except NoLog:
+            raise Changed from None
+
+    async def _find(self, connection: RedisProtocol, after: Cursor, names: Sequence[str]) -> Survey:
+        """
+        Find all channels of some names: those that are named, and those with
+        news that are matched.
+        """
+        store = self._store
+        page = first = await self._patiently(
+            connection, lambda isForced: store.survey(connection, isForced, after, names)
+        )
+        channels = dict(first.channels)
+        patterns = [name for name in names if isPattern(name)]
+        while patterns and page.following is not None:
+            page = await store.survey(
+                connection, True, after, patterns, page.following, first.head.position
+            )
+            if page.head.epoch != first.head.epoch:
+                raise Changed
+            channels.update(page.channels)
+        return Survey(first.head, max(first.floor, page.floor), first.isLost, None, channels)
+
+    # -- Reading
+
+    async def read(
+        self,
+        connection: RedisProtocol,
+        names: Sequence[str],
+        after: Cursor,
+        limit: int,
+        maxBytes: int,
+        upTo: int | None,
+    ) -> Reading:
+        """
+        See L{IMessageBus.read<comet.interfaces.IMessageBus.read>}.
+        """
+        names = list(dict.fromkeys(names))
+        if len(names) <= MOST_CHANNELS and not any(map(isPattern, names)):
+            return await self._readChannels(connection, names, after, limit, maxBytes, upTo)
+        found = await self._find(connection, after, names)
+        head = found.head
+        isLost = found.isLost
+        if isLost:
+            after = Cursor(head.epoch, _beforeOldest(found.channels.values(), head))
+        end = head.position if upTo is None else min(upTo, head.position)
+        reached = _reached(names, found.channels)
+        extracts = []
+        for part in _parts(reached, MOST_CHANNELS):
+            extract = await self._store.read(connection, True, part, after, limit, maxBytes, end)
+            if extract.isLost or extract.after.epoch != head.epoch:
+                raise Changed
+            extracts.append(extract)
+        gaps = dict.fromkeys(names, 0) if isLost else {}
+        lowest = 0 if isLost else after.position
+        floor = max([found.floor, *(each.floor for each in extracts)])
+        if floor > lowest:
+            gaps.update((name, floor) for name in names if name not in found.channels)
+        floors = {channel: known.floor for channel, known in found.channels.items()}
+        for extract in extracts:
+            floors.update(extract.floors)
+        for channel, own in floors.items():
+            for name in reached.get(channel, ()) if own > lowest else ():
+                gaps[name] = max(gaps.get(name, 0), own)
+        return _merged(extracts, after, max(end, after.position), limit, maxBytes, gaps)
+
+    async def _readChannels(
+        self,
+        connection: RedisProtocol,
+        names: Sequence[str],
+        after: Cursor,
+        limit: int,
+        maxBytes: int,
+        upTo: int | None,
+    ) -> Reading:
+        store = self._store
+        found = await self._patiently(
+            connection,
+            lambda isForced: store.read(connection, isForced, names, after, limit, maxBytes, upTo),
+        )
+        lowest = 0 if found.isLost else found.after.position
+        gaps = {}
+        for name in names:
+            floor = found.floor if name in found.missing else found.floors.get(name, 0)
+            if found.isLost or floor > lowest:
+                gaps[name] = floor
+        return Reading(
+            found.after,
+            found.messages,
+            Cursor(found.after.epoch, found.reached),
+            gaps,
+            found.more,
+        )
+
+    # -- Locating
+
+    async def locate(self, connection: RedisProtocol, names: Mapping[str, Beginning]) -> Location:
+        """
+        See L{IMessageBus.locate<comet.interfaces.IMessageBus.locate>}.
+        """
+        sought = [name for name, beginning in names.items() if not isinstance(beginning, Now)]
+        found = await self._find(connection, _lowest(names[name] for name in sought), sought)
+        head = found.head
+        reached = _reached(sought, found.channels)
+        byName: dict[str, list[str]] = {name: [] for name in sought}
+        for channel, reaching in reached.items():
+            for name in reaching:
+                byName[name].append(channel)
+        starts = await self._starts(connection, head, names, byName, found.channels)
+        places = {}
+        for name, beginning in names.items():
+            known = [found.channels[channel] for channel in byName.get(name, ())]
+            own = 0 if name in found.channels else found.floor
+            floor = max([own, *(each.floor for each in known)])
+            if isinstance(beginning, Now):
+                places[name] = Place(head.position)
+            elif isinstance(beginning, Last):
+                table = starts[beginning.count]
+                held = [table[channel] for channel in byName[name] if channel in table]
+                start = min([head.position, *held])
+                places[name] = Place(start, floor, isRelative=True, skips=table)
+            elif isinstance(beginning, At) and _isKnown(beginning.cursor, head):
+                position = beginning.cursor.position
+                places[name] = Place(position, floor, isGap=floor > position)
+            else:
+                isGap = isinstance(beginning, (At, Unreadable))
+                places[name] = Place(_beforeOldest(known, head), floor, isGap, True)
+        return Location(head, places)
+
+    async def _starts(
+        self,
+        connection: RedisProtocol,
+        head: Cursor,
+        names: Mapping[str, Beginning],
+        byName: Mapping[str, Sequence[str]],
+        channels: Mapping[str, Known],
+    ) -> dict[int, dict[str, int]]:
+        """
+        Where the last few messages begin: by how many are wanted, and by
+        channel, where it holds any.
+        """
+        starts: dict[int, dict[str, int]] = {}
+        for name, beginning in names.items():
+            if not isinstance(beginning, Last):
+                continue
+            table = starts.setdefault(beginning.count, {})
+            held = (each for each in byName[name] if channels[each].oldest and each not in table)
+            for part in _parts(held, _MOST_TAILS):
+                epoch, found = await self._store.tails(
+                    connection, head.position, dict.fromkeys(part, beginning.count)
+                )
+                if epoch != head.epoch:
+                    raise Changed
+                table.update(found)
+        return starts
+
+
+def _isKnown(cursor: Cursor, head: Cursor) -> bool:
+    return cursor.epoch == head.epoch and cursor.position <= head.position
+
+
+def _lowest(beginnings: Iterable[Beginning]) -> Cursor:
+    """
+    After which cursor there may be anything that matters for some beginnings.
+    """
+    lowest: Cursor | None = None
+    for beginning in beginnings:
+        if not isinstance(beginning, At):
+            return Cursor("", 0)
+        cursor = beginning.cursor
+        if lowest is not None and cursor.epoch != lowest.epoch:
+            return Cursor("", 0)
+        lowest = cursor if lowest is None else min(lowest, cursor)
+    return Cursor("", 0) if lowest is None else lowest
+
+
+def _beforeOldest(known: Iterable[Known], head: Cursor) -> int:
+    """
+    One before the oldest message that is held in some channels.
+    """
+    return min([head.position, *(each.oldest - 1 for each in known if each.oldest)])
+
+
+def _reached(names: Iterable[str], channels: Iterable[str]) -> dict[str, list[str]]:
+    """
+    By which of the names each channel is reached that is by any.
+    """
+    table: PatternTable[str] = PatternTable()
+    for name in names:
+        table.add(name, name)
+    reached = {channel: table.matching(channel) for channel in channels}
+    return {channel: reaching for channel, reaching in reached.items() if reaching}
+
+
+def _parts(items: Iterable[str], size: int) -> Iterable[list[str]]:
+    rest = iter(items)
+    while part := list(islice(rest, size)):
+        yield part
+
+
+def _merged(
+    extracts: Sequence[Extract],
+    after: Cursor,
+    end: int,
+    limit: int,
+    maxBytes: int,
+    gaps: Mapping[str, int],
+) -> Reading:
+    """
+    Make one reading of several that began at the same position.
+    """
+    # Where one of them has ended early, nothing is known of what is after it.
+    stop = min([end, *(each.reached for each in extracts if each.more)])
+    all_ = (message for extract in extracts for message in extract.messages)
+    messages: list[Message] = []
+    size = 0
+    for message in sorted(all_, key=lambda message: message.position):
+        if message.position > stop:
+            break
+        if messages and (len(messages) == limit or size + len(message.payload) > maxBytes):
+            stop = messages[-1].position
+            break
+        messages.append(message)
+        size += len(message.payload)
+    more = stop < end
+    return Reading(after, messages, Cursor(after.epoch, stop), gaps, more)

@@ -1,0 +1,1 @@
+``--bus redis://…`` lets several servers share one log, kept in Redis 7.0 or newer: on a port, a socket, over TLS or behind sentinels. A message published on one reaches the readers of all, cursors are good on each, and when Redis or the link to it breaks, readers stay and are given what they missed, or are told of a gap. Needs ``pip install 'comet-push[redis]'``.

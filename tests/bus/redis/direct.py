@@ -1,0 +1,189 @@
+"""
+The scripts of the Redis bus over a connection that waits for each answer, for
+tests of what they do in the log.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from hiredis import Reader, ReplyError, pack_command
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
+
+from comet.bus.redis.protocol import RedisRefused
+from comet.bus.redis.replies import Refused
+from comet.bus.redis.server import Server
+from comet.bus.redis.store import Store
+from comet.bus.redis.surveys import Surveys
+from comet.bus.redis.urls import RedisURL
+from comet.interfaces import IBusListener
+from comet.log import Retention
+from comet.messages import Beginning, Cursor, Message, Publication, Published
+from comet.places import Location, Reading
+from tests.bus.redis.case import ADVANCE, LOSE
+
+SERVER = Server("run", isDurable=False, hasProof=False, policy="")
+
+
+class DirectConnection:
+    """
+    A connection on which every command is answered before it returns.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), 10)
+        self._reader = Reader(notEnoughData=Ellipsis)
+
+    def command(self, *words: Any) -> Deferred[Any]:
+        """
+        See L{comet.bus.redis.protocol.RedisProtocol.command}.
+        """
+        self._socket.sendall(pack_command(words))
+        while (reply := self._reader.gets()) is Ellipsis:
+            self._reader.feed(self._socket.recv(65536))
+        if isinstance(reply, ReplyError):
+            return fail(RedisRefused(str(reply)))
+        return succeed(reply)
+
+    def close(self) -> None:
+        """
+        Close it.
+        """
+        self._socket.close()
+
+
+class DirectBus:
+    """
+    As much of a bus as the log itself is.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        url: RedisURL,
+        clock: Clock,
+        retention: Callable[[str], Retention],
+        totalBytes: int,
+    ) -> None:
+        """
+        @param clock: Time goes by in Redis as it does here.
+        """
+        self.connection: Any = DirectConnection(port)
+        self._state = f"{url.prefix}state"
+        self._prefix = url.prefix
+        self._clock = clock
+        self._advanced = 0.0
+        self._store = Store(url, retention, totalBytes)
+        self._surveys = Surveys(self._store, self._attach, self._store.sweep)
+        self._listeners: list[IBusListener] = []
+        self.head = Cursor("", 0)
+        self._begin()
+
+    def _wait(self, coroutine: Any) -> Any:
+        results: list[Any] = []
+        Deferred.fromCoroutine(coroutine).addBoth(results.append)
+        [only] = results
+        if hasattr(only, "raiseException"):
+            only.raiseException()
+        return only
+
+    async def _attach(self, connection: Any) -> None:
+        self.head = await self._store.attach(connection, SERVER, Cursor("", 0))
+
+    def _begin(self) -> None:
+        self._wait(self._attach(self.connection))
+        # Beyond what goes by while a test runs, and exact in halves of seconds.
+        self._ask("HSET", self._state, "time", "4102444800")
+        self._advanced = self._clock.seconds()
+
+    def _ask(self, *words: Any) -> Any:
+        results: list[Any] = []
+        self.connection.command(*words).addCallback(results.append)
+        return results[0]
+
+    def _catchUp(self) -> None:
+        """
+        Let as much time go by as on the clock, and let go what is then due.
+        """
+        seconds = self._clock.seconds() - self._advanced
+        if seconds:
+            self._advanced += seconds
+            self._ask("EVAL", ADVANCE, 1, self._state, seconds)
+        while self._wait(self._store.sweep(self.connection)):
+            pass
+
+    @property
+    def size(self) -> int:
+        """
+        How much is held in all, as Redis counts it.
+        """
+        self._catchUp()
+        return int(self._ask("HGET", self._state, "size"))
+
+    def stop(self) -> Deferred[None]:
+        """
+        Leave nothing.
+        """
+        self._ask("EVAL", LOSE, 0, self._prefix)
+        self.connection.close()
+        return succeed(None)
+
+    def renew(self) -> None:
+        """
+        Lose everything.
+        """
+        self._ask("EVAL", LOSE, 0, self._prefix)
+        self._listeners.clear()
+        self._begin()
+
+    def publish(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
+        """
+        Store them, and let them be heard.
+        """
+        self._catchUp()
+        stored = self._wait(self._store.publish(self.connection, publications))
+        assert not isinstance(stored, Refused)
+        messages = [
+            Message(channel, answer.epoch, position, 0.0, b"")
+            for answer in stored.answers
+            for channel, position in answer.positions.items()
+        ]
+        self.head = messages[-1].cursor
+        for listener in self._listeners:
+            listener.messagesStored(messages)
+        while self._wait(self._store.sweep(self.connection)):
+            pass
+        return succeed(stored.answers)
+
+    def forget(self, channel: str) -> Deferred[None]:
+        """
+        Forget.
+        """
+        return succeed(self._wait(self._store.forget(self.connection, channel)))
+
+    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+        """
+        Locate.
+        """
+        self._catchUp()
+        return succeed(self._wait(self._surveys.locate(self.connection, names)))
+
+    def read(
+        self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
+    ) -> Deferred[Reading]:
+        """
+        Read.
+        """
+        self._catchUp()
+        return succeed(
+            self._wait(self._surveys.read(self.connection, names, after, limit, maxBytes, upTo))
+        )
+
+    def listen(self, listener: IBusListener, names: Iterable[str]) -> None:
+        """
+        Let it hear everything.
+        """
+        self._listeners.append(listener)

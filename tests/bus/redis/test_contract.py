@@ -1,0 +1,14 @@
+"""
+The Redis bus keeps all promises of a bus.
+"""
+
+from __future__ import annotations
+
+from tests.bus.contract import BusContract
+from tests.bus.redis.case import RedisCase
+
+
+class RedisBusTests(RedisCase, BusContract):
+    """
+    L{comet.bus.redis.bus.RedisBus}, over a real Redis.
+    """

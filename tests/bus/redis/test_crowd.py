@@ -1,0 +1,198 @@
+"""
+A thousand readers that come back at once ask Redis once a channel, or little
+more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+from zope.interface import implementer
+
+from comet.bus.redis.bus import RedisBus
+from comet.hub import Hub
+from comet.interfaces import IReceiver
+from comet.messages import Close, Cursor, Message
+from tests.bus.case import BusCase
+from tests.bus.redis.case import RedisCase, pause, theReactor, until
+from tests.redisserver import RedisServer
+
+CROWD = 1000
+
+
+@implementer(IReceiver)
+class Receiver:
+    """
+    Counts what it hears.
+    """
+
+    def __init__(self) -> None:
+        self.positions: list[int] = []
+        self.gaps: list[Sequence[str]] = []
+        self.closed: list[Close] = []
+
+    def messageReceived(self, message: Message, replay: bool) -> None:
+        """
+        Note it.
+        """
+        self.positions.append(message.position)
+
+    def gapFound(self, cursor: Cursor, names: Sequence[str]) -> None:
+        """
+        Note it.
+        """
+        self.gaps.append(names)
+
+    def subscriptionClosed(self, close: Close) -> None:
+        """
+        Note it.
+        """
+        self.closed.append(close)
+
+
+class Timers:
+    """
+    The reactor's, all of which can be ended.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = theReactor().seconds
+        self._calls: list[IDelayedCall] = []
+
+    def callLater(self, delay: float, function: Any, *arguments: Any) -> IDelayedCall:
+        """
+        See L{twisted.internet.interfaces.IReactorTime.callLater}.
+        """
+        call: IDelayedCall = theReactor().callLater(delay, function, *arguments)
+        self._calls = [each for each in self._calls if each.active()] + [call]
+        return call
+
+    def end(self) -> None:
+        """
+        Let nothing happen any more.
+        """
+        for call in self._calls:
+            if call.active():
+                call.cancel()
+
+
+class CrowdTests(RedisCase, BusCase):
+    """
+    L{Hub} with many readers, over a L{RedisBus}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Start a Redis of its own.
+        """
+        self.server = RedisServer("--appendonly yes", "--appendfsync always").start()
+        self.addCleanup(self.server.destroy)
+        self.url = self.urlOf(self.server)
+
+    async def hubOf(self, bus: RedisBus) -> Hub:
+        """
+        Make a hub.
+        """
+        timers: Any = Timers()
+        self.addCleanup(timers.end)
+        return Hub(bus, timers)
+
+    def asked(self, *names: str) -> list[int]:
+        """
+        How often Redis was given these commands, since it was told to count
+        anew.
+        """
+        calls = self.server.calls()
+        return [calls.get(name, 0) for name in names]
+
+    async def subscribed(
+        self, hub: Hub, names: Sequence[str], since: Any
+    ) -> list[tuple[Receiver, Any]]:
+        """
+        Subscribe a crowd at one moment.
+        """
+        receivers = [Receiver() for _ in range(CROWD)]
+        opening = [
+            hub.subscribe(names[number % len(names)], since, receiver)
+            for number, receiver in enumerate(receivers)
+        ]
+        crowd = [(receiver, await each) for receiver, each in zip(receivers, opening, strict=True)]
+        for _, subscription in crowd:
+            self.addCleanup(subscription.unsubscribe)
+        return crowd
+
+    async def test_interrupted(self) -> None:
+        """
+        When the link breaks and is back, live readers stay, and hear what they
+        missed, once; Redis was asked once a channel.
+        """
+        bus, other = [await self.startedBus() for _ in range(2)]
+        hub = await self.hubOf(bus)
+        names = ["a", "b", "c/d"]
+        crowd = await self.subscribed(hub, names, "now")
+        first = await self.put(bus, "a b c/d")
+        await until(lambda: all(receiver.positions for receiver, _ in crowd))
+        self.server.ask("CONFIG", "RESETSTAT")
+        connection = bus._connection
+        assert connection is not None
+        connection.abort("for the test")
+        second = await self.put(other, "a b c/d")
+        await until(lambda: all(len(receiver.positions) == 2 for receiver, _ in crowd))
+        [subscribed, asked] = self.asked("subscribe", "evalsha")
+        for number, (receiver, _) in enumerate(crowd):
+            self.assertEqual(receiver.positions, [first[number % 3], second[number % 3]])
+            self.assertEqual((receiver.gaps, receiver.closed), ([], []))
+        self.assertEqual(subscribed, 1)
+        # A reading of each channel, what was published, and what each node asks
+        # when it joins and every second.
+        self.assertLess(asked, 3 + 3 + 8)
+
+    async def test_comingBack(self) -> None:
+        """
+        When a crowd comes back with the same cursor, Redis is asked once a
+        channel, or little more.
+        """
+        bus = await self.startedBus()
+        hub = await self.hubOf(bus)
+        names = ["a", "b/*"]
+        await self.put(bus, "a b/c")
+        cursor = str(bus.head)
+        held = await self.put(bus, "a b/d")
+        self.server.ask("CONFIG", "RESETSTAT")
+        crowd = await self.subscribed(hub, names, cursor)
+        await until(lambda: all(receiver.positions for receiver, _ in crowd))
+        [subscribed, asked] = self.asked("subscribe", "evalsha")
+        for number, (receiver, _) in enumerate(crowd):
+            self.assertEqual(receiver.positions, [held[number % 2]])
+            self.assertEqual((receiver.gaps, receiver.closed), ([], []))
+        self.assertEqual(subscribed, 1)
+        self.assertLess(asked, 2 + 2 + 4)
+
+    async def test_trickling(self) -> None:
+        """
+        Also when they come within a second, not at one moment, while messages
+        are stored.
+        """
+        bus, other = [await self.startedBus() for _ in range(2)]
+        hub = await self.hubOf(bus)
+        await self.put(bus, "a")
+        cursor = str(bus.head)
+        stored = await self.put(bus, "a")
+        self.server.ask("CONFIG", "RESETSTAT")
+        receivers = [Receiver() for _ in range(CROWD)]
+        opening = []
+        for start in range(0, CROWD, 50):
+            for receiver in receivers[start : start + 50]:
+                opening.append(hub.subscribe("a", cursor, receiver))
+            if start % 200 == 0:
+                stored += await self.put(other, "a")
+            await pause(0.02)
+        await until(lambda: all(len(each.positions) == len(stored) for each in receivers))
+        [asked] = self.asked("evalsha")
+        for each in opening:
+            self.addCleanup((await each).unsubscribe)
+        for receiver in receivers:
+            self.assertEqual((receiver.positions, receiver.gaps), (stored, []))
+        self.assertLess(asked, 5 + 25)

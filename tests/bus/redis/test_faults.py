@@ -1,0 +1,400 @@
+"""
+L{RedisBus} while Redis is killed, stopped, emptied and cut off.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from attrs import evolve
+
+from comet.bus.redis.bus import RedisBus
+from comet.errors import CometError, Unavailable, Unknown
+from comet.messages import At, Cursor, Publication
+from tests.bus.case import BusCase, Listener, positionsOf
+from tests.bus.redis.case import RedisCase, pause, theReactor, until
+from tests.redisserver import RedisServer
+
+ALWAYS = ("--appendonly yes", "--appendfsync always")
+
+
+class FaultCase(RedisCase, BusCase):
+    """
+    Tests with a Redis of their own.
+    """
+
+    async def ownServer(self, *settings: str, timeout: float = 5.0) -> RedisServer:
+        """
+        Start a Redis for this test alone.
+        """
+        self.server = RedisServer(*settings).start()
+        self.addCleanup(self.server.destroy)
+        self.url = evolve(self.urlOf(self.server), timeout=timeout)
+        return self.server
+
+    async def listener(self, bus: RedisBus, *names: str) -> Listener:
+        """
+        Listen.
+        """
+        listener = Listener()
+        await bus.listen(listener, names)
+        return listener
+
+    async def publishUntilAnswered(self, bus: RedisBus, number: int) -> int:
+        """
+        Publish a message under a key, again and again.
+
+        @return: Its position.
+        """
+        while True:
+            try:
+                answer = await self.publish(bus, "a", b"%d" % number, key=str(number))
+                return answer.positions["a"]
+            except (Unavailable, Unknown):
+                await pause(0.02)
+
+    async def back(self, *buses: RedisBus) -> None:
+        """
+        Wait until Redis can be used again.
+        """
+        await until(lambda: all(bus.isAvailable for bus in buses))
+
+    async def whatHappens(self, bus: RedisBus) -> CometError | None:
+        """
+        Publish.
+
+        @return: Why it failed, or L{None}.
+        """
+        try:
+            await self.publish(bus, "a")
+        except CometError as error:
+            return error
+        return None
+
+
+class KilledTests(FaultCase):
+    """
+    Redis is killed, and started again.
+    """
+
+    async def test_nothingLost(self) -> None:
+        """
+        With C{appendfsync always}, nothing that was answered is lost; the epoch
+        stays, and cursors go on without a gap.
+        """
+        server = await self.ownServer(*ALWAYS)
+        buses = [await self.startedBus() for _ in range(2)]
+        listeners = [await self.listener(bus, "a") for bus in buses]
+        before = await self.put(buses[0], "a a a")
+        head = buses[0].head
+        await self.settle(buses[1])
+        server.kill()
+        await until(lambda: not any(bus.isAvailable for bus in buses))
+        self.assertIsInstance(await self.whatHappens(buses[0]), Unavailable)
+        server.start()
+        await self.back(*buses)
+        self.assertEqual([bus.head for bus in buses], [head, head])
+        self.assertEqual(await self.held(buses[1], "a"), before)
+        place = await self.place(buses[0], "a", At(Cursor(head.epoch, before[1])))
+        self.assertPlace(place, before[1])
+        after = await self.put(buses[1], "a")
+        await self.settle(buses[0])
+        for listener in listeners:
+            self.assertEqual(listener.heard, before + after)
+            self.assertEqual(listener.interruptions, [3])
+
+    async def test_underLoad(self) -> None:
+        """
+        Killed while messages are on their way: who repeats with the key until
+        it is answered stores each once, and the answers are true.
+        """
+        server = await self.ownServer(*ALWAYS)
+        bus = await self.startedBus()
+        epoch = bus.head.epoch
+        for round_ in range(3):
+            asked = [
+                asDeferred(self.publishUntilAnswered(bus, number))
+                for number in range(50 * round_, 50 * round_ + 50)
+            ]
+            await until(lambda asked=asked: any(each.called for each in asked))
+            server.restart()
+            answers = [await each for each in asked]
+            messages = (await self.read(bus, "a")).messages[-50:]
+            found = {int(each.payload): each.position for each in messages}
+            self.assertEqual(found, dict(enumerate(answers, 50 * round_)))
+        self.assertEqual(len(await self.held(bus, "a")), 150)
+        self.assertEqual(bus.head.epoch, epoch)
+
+    async def test_empty(self) -> None:
+        """
+        A Redis that comes back with nothing begins a new epoch, which all nodes
+        agree on: listeners are told, and old cursors have a gap.
+        """
+        server = await self.ownServer()
+        buses = [await self.startedBus() for _ in range(2)]
+        listeners = [await self.listener(bus, "a") for bus in buses]
+        cursor = (await self.publish(buses[0], "a")).cursor
+        await self.settle(buses[1])
+        server.restart(isEmpty=True)
+        await until(lambda: all(b.isAvailable and b.head.epoch != cursor.epoch for b in buses))
+        await until(lambda: buses[0].head == buses[1].head)
+        [a1] = await self.put(buses[0], "a")
+        await self.settle(buses[1])
+        reading = await self.read(buses[1], "a", cursor)
+        self.assertEqual((positionsOf(reading.messages), set(reading.gaps)), ([a1], {"a"}))
+        for listener in listeners:
+            self.assertEqual(listener.heard[-1:], [a1])
+            self.assertGreaterEqual(len(listener.interruptions), 1)
+
+    async def test_unproved(self) -> None:
+        """
+        A Redis that may have lost its tail begins a new epoch, and keeps what
+        it has.
+        """
+        server = await self.ownServer("--appendonly yes", "--appendfsync everysec")
+        bus = await self.startedBus()
+        positions = await self.put(bus, "a a")
+        epoch = bus.head.epoch
+        await pause(1.5)
+        server.restart()
+        await until(lambda: bus.isAvailable and bus.head.epoch != epoch)
+        self.assertEqual(await self.held(bus, "a"), positions)
+        reading = await self.read(bus, "a", Cursor(epoch, positions[1]))
+        self.assertEqual((positionsOf(reading.messages), dict(reading.gaps)), (positions, {"a": 0}))
+
+    async def test_changedMeanwhile(self) -> None:
+        """
+        What was stored before C{appendfsync always} was set proves nothing.
+        """
+        server = await self.ownServer("--appendonly yes", "--appendfsync everysec")
+        bus = await self.startedBus()
+        await self.put(bus, "a")
+        epoch = bus.head.epoch
+        await pause(1.5)
+        server.kill()
+        server._settings[-1] = "always"
+        server.start()
+        await until(lambda: bus.isAvailable and bus.head.epoch != epoch)
+
+    async def test_olderCopy(self) -> None:
+        """
+        A log that ends before what a node was told begins a new epoch, though
+        Redis promises to keep everything.
+        """
+        server = await self.ownServer(*ALWAYS)
+        bus = await self.startedBus()
+        await self.put(bus, "a a")
+        head = bus.head
+        server.ask("HSET", f"{self.url.prefix}state", "head", str(head.position - 1))
+        server.restart()
+        await until(lambda: bus.isAvailable and bus.head.epoch != head.epoch)
+        self.assertEqual(bus.head.position, head.position - 1)
+
+    async def test_onDemand(self) -> None:
+        """
+        Whoever removes the epoch, as after a copy was put back, begins a new
+        one, in which all that is held is held.
+        """
+        await self.ownServer()
+        bus = await self.startedBus(messages=2)
+        positions = await self.put(bus, "a a b a")
+        head = bus.head
+        self.server.ask("HDEL", f"{self.url.prefix}state", "epoch")
+        await until(lambda: bus.head.epoch != head.epoch)
+        self.assertEqual(bus.head.position, head.position)
+        self.assertEqual(await self.held(bus, "a b"), positions[1:])
+        self.assertEqual(dict((await self.read(bus, "a b")).gaps), {"a": positions[0]})
+
+
+class EmptiedTests(FaultCase):
+    """
+    Somebody empties Redis while it is used.
+    """
+
+    async def test_publish(self) -> None:
+        """
+        The next message begins a new epoch; all nodes are told, before it is
+        heard.
+        """
+        server = await self.ownServer()
+        buses = [await self.startedBus() for _ in range(2)]
+        listeners = [await self.listener(bus, "a") for bus in buses]
+        first = await self.publish(buses[0], "a")
+        await self.settle(buses[1])
+        server.ask("FLUSHALL")
+        second = await self.publish(buses[0], "a")
+        self.assertNotEqual(second.epoch, first.epoch)
+        self.assertEqual(buses[0].head, second.cursor)
+        await self.settle(buses[1])
+        self.assertEqual(buses[1].head, second.cursor)
+        for listener in listeners:
+            self.assertEqual(listener.interruptions, [1])
+            self.assertEqual([each.cursor for each in listener.messages][1:], [second.cursor])
+
+    async def test_pipelined(self) -> None:
+        """
+        What is on its way meanwhile is stored in one of the lives.
+        """
+        server = await self.ownServer()
+        bus = await self.startedBus()
+        asked = [bus.publish([Publication(("a",), b"1")]) for _ in range(500)]
+        await asked[0]
+        server.ask("FLUSHALL")
+        epochs = {(await each)[0].epoch for each in asked}
+        await self.publish(bus, "a")
+        self.assertLessEqual(len(epochs | {bus.head.epoch}), 2)
+
+    async def test_idle(self) -> None:
+        """
+        It is found out also if nobody publishes or reads.
+        """
+        server = await self.ownServer()
+        bus = await self.startedBus()
+        listener = await self.listener(bus, "a")
+        await self.put(bus, "a")
+        epoch = bus.head.epoch
+        server.ask("FLUSHALL")
+        await until(lambda: bus.head.epoch != epoch)
+        self.assertEqual(listener.interruptions, [1])
+
+    async def test_read(self) -> None:
+        """
+        Who reads is answered in the new epoch, which the bus has before.
+        """
+        server = await self.ownServer()
+        bus = await self.startedBus()
+        cursor = (await self.publish(bus, "a")).cursor
+        for names in ("a", "*"):
+            server.ask("FLUSHALL")
+            reading = await self.read(bus, names, cursor)
+            self.assertEqual((reading.reached, set(reading.gaps)), (bus.head, {names}))
+            self.assertNotEqual(bus.head.epoch, cursor.epoch)
+
+    async def test_scripts(self) -> None:
+        """
+        A Redis that has forgotten the scripts gets them again.
+        """
+        server = await self.ownServer()
+        bus = await self.startedBus()
+        server.ask("SCRIPT", "FLUSH")
+        asked = [bus.publish([Publication(("a",), b"%d" % number)]) for number in range(20)]
+        for each in asked:
+            await each
+        messages = (await self.read(bus, "a")).messages
+        self.assertEqual([int(each.payload) for each in messages], list(range(20)))
+        self.assertLess(server.calls()["eval"], 22)
+
+
+class LinkTests(FaultCase):
+    """
+    The link breaks, or hangs.
+    """
+
+    async def test_closed(self) -> None:
+        """
+        When all links are closed, what was missed can be read, in order, and
+        listeners are told to.
+        """
+        server = await self.ownServer()
+        buses = [await self.startedBus() for _ in range(2)]
+        [listener] = [await self.listener(bus, "a", "b/*") for bus in buses[:1]]
+        positions = await self.put(buses[1], "a b/c")
+        await self.settle(buses[0])
+        head = buses[0].head
+        server.ask("CLIENT", "KILL", "TYPE", "pubsub")
+        await until(lambda: not any(bus.isAvailable for bus in buses))
+        await self.back(*buses)
+        self.assertEqual(buses[0].head, head)
+        positions += await self.put(buses[1], "a b/d")
+        await self.settle(buses[0])
+        self.assertEqual((listener.heard, listener.interruptions), (positions, [2]))
+
+    async def test_reading(self) -> None:
+        """
+        Who reads or begins to listen while the link is down is answered when it
+        is back.
+        """
+        server = await self.ownServer(*ALWAYS)
+        bus = await self.startedBus()
+        positions = await self.put(bus, "a")
+        server.kill()
+        await until(lambda: not bus.isAvailable)
+        listener = Listener()
+        listening = bus.listen(listener, ["a", "b/*"])
+        reading = bus.read(["a"], Cursor(bus.head.epoch, 0), 10, 1000, None)
+        locating = bus.locate({"a": At(bus.head)})
+        server.start()
+        await listening
+        self.assertEqual(positionsOf((await reading).messages), positions)
+        self.assertFalse((await locating).places["a"].isGap)
+        positions = await self.put(bus, "a b/c")
+        self.assertEqual(listener.heard, positions)
+
+    async def test_hangs(self) -> None:
+        """
+        A Redis that says nothing any more is noticed; who publishes is told
+        that it is not known, within some seconds, and then at once that it is
+        not possible.
+        """
+        server = await self.ownServer(timeout=0.5)
+        bus = await self.startedBus()
+        listener = await self.listener(bus, "a")
+        [a1] = await self.put(bus, "a")
+        server.signal(signal.SIGSTOP)
+        before = theReactor().seconds()
+        self.assertIsInstance(await self.whatHappens(bus), Unknown)
+        self.assertLess(theReactor().seconds() - before, 2.0)
+        self.assertIsInstance(await self.whatHappens(bus), Unavailable)
+        await pause(1.5)
+        self.assertFalse(bus.isAvailable)
+        server.signal(signal.SIGCONT)
+        await self.back(bus)
+        [a2] = await self.put(bus, "a")
+        self.assertEqual([listener.heard[0], listener.heard[-1]], [a1, a2])
+        self.assertEqual(listener.interruptions, [1])
+        held = await self.held(bus, "a")
+        self.assertEqual([held[0], held[-1]], [a1, a2])
+
+    async def test_hangsUnused(self) -> None:
+        """
+        That is noticed also while nobody asks anything.
+        """
+        server = await self.ownServer(timeout=0.5)
+        bus = await self.startedBus()
+        server.signal(signal.SIGSTOP)
+        await until(lambda: not bus.isAvailable)
+        server.signal(signal.SIGCONT)
+        await self.back(bus)
+
+    async def test_patience(self) -> None:
+        """
+        Who reads while Redis is away does not wait for ever, nor who listens,
+        who then hears nothing.
+        """
+        server = await self.ownServer(timeout=0.5)
+        bus = await self.startedBus()
+        server.kill()
+        await until(lambda: not bus.isAvailable)
+        listener = Listener()
+        asked: list[Any] = [
+            bus.read(["a"], bus.head, 10, 1000, None),
+            bus.locate({"*": At(bus.head)}),
+            bus.listen(listener, ["a"]),
+            bus.forget("a"),
+        ]
+        for each in asked:
+            await self.assertFailure(each, Unavailable)
+        server.start()
+        await self.back(bus)
+        await self.put(bus, "a")
+        self.assertEqual(listener.heard, [])
+
+
+def asDeferred(coroutine: Any) -> Any:
+    """
+    Begin a coroutine.
+    """
+    from twisted.internet.defer import Deferred
+
+    return Deferred.fromCoroutine(coroutine)

@@ -1,0 +1,224 @@
+"""
+The scripts of the Redis bus: any history, against a naive model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.resources import files
+
+from attrs import evolve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import run_state_machine_as_test
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.bus.records import REMEMBERED
+from comet.bus.redis import store, surveys
+from comet.bus.redis.urls import RedisURL
+from comet.log import Retention
+from comet.messages import At, Cursor, Earliest, Last, Message, Publication
+from tests.bus.case import OTHER_EPOCH, positionsOf
+from tests.bus.model import BusModel
+from tests.bus.redis.case import RedisCase, sharedServer
+from tests.bus.redis.direct import DirectBus
+from tests.bus.test_memory_model import BusMachine, result
+
+_COMMON = (files("comet.bus.redis") / "lua" / "common.lua").read_text("utf-8")
+
+
+def constant(name: str) -> int:
+    """
+    A number in the scripts.
+    """
+    found = re.search(rf"local {name} = (\d+)", _COMMON)
+    assert found is not None
+    return int(found[1])
+
+
+class RedisModel(BusModel):
+    """
+    Counts as the scripts do.
+    """
+
+    channelOverhead = constant("CHANNEL_OVERHEAD")
+
+    def sizeOf(self, message: Message) -> int:
+        """
+        The body, and what it costs beside: the time has 17 characters.
+        """
+        return len(message.payload) + 20 + constant("MESSAGE_OVERHEAD")
+
+
+def urlOf(case: str) -> RedisURL:
+    """
+    A URL with a prefix of its own.
+    """
+    return evolve(RedisURL("redis"), prefix=f"{{{case}}}:")
+
+
+class RedisMachine(BusMachine):
+    """
+    Does the same in a Redis and with its model.
+    """
+
+    Model = RedisModel
+
+    def makeBus(self, retention: Callable[[str], Retention], totalBytes: int) -> DirectBus:
+        """
+        Make a bus that answers at once.
+        """
+        port = sharedServer().port
+        return DirectBus(port, urlOf("machine"), self.clock, retention, totalBytes)
+
+
+class ModelTests(SynchronousTestCase):
+    """
+    The log in Redis, whatever happens.
+    """
+
+    def test_machine(self) -> None:
+        """
+        After any history it answers all questions as its model does.
+        """
+        run_state_machine_as_test(
+            RedisMachine,
+            settings=settings(
+                deadline=None,
+                max_examples=40,
+                stateful_step_count=25,
+                suppress_health_check=[HealthCheck.too_slow],
+            ),
+        )
+
+    def test_remembered(self) -> None:
+        """
+        Floors are remembered for as long as in memory.
+        """
+        self.assertEqual(constant("REMEMBERED"), REMEMBERED)
+
+
+class PagesTests(SynchronousTestCase):
+    """
+    What needs more than one step is answered as if it were one.
+    """
+
+    def makeBus(self, totalBytes: int = 10**9) -> DirectBus:
+        """
+        Make a bus.
+        """
+        return DirectBus(
+            sharedServer().port,
+            urlOf(self.id().rsplit(".", 1)[-1]),
+            Clock(),
+            lambda channel: Retention(messages=3),
+            totalBytes,
+        )
+
+    @settings(deadline=None, max_examples=60)
+    @given(
+        channels=st.lists(st.integers(0, 12), min_size=1, max_size=60),
+        after=st.integers(0, 60),
+        limit=st.integers(1, 40),
+        maxBytes=st.integers(1, 60),
+        upTo=st.none() | st.integers(0, 60),
+        size=st.integers(1, 4),
+    )
+    def test_small(
+        self,
+        channels: list[int],
+        after: int,
+        limit: int,
+        maxBytes: int,
+        upTo: int | None,
+        size: int,
+    ) -> None:
+        """
+        Whatever a page holds, the same is read and located.
+        """
+        bus = self.makeBus()
+        for number in channels:
+            result(bus.publish([Publication((f"c/{number}",), b"x" * (number % 5))]))
+        answers = []
+        for most in (1000, size):
+            self.patch(store, "MOST_CHANNELS", most)
+            self.patch(surveys, "MOST_CHANNELS", most)
+            self.patch(surveys, "_MOST_TAILS", most)
+            readings = []
+            for epoch in (bus.head.epoch, OTHER_EPOCH):
+                reading = result(
+                    bus.read(["c/*", "c/1", "d"], Cursor(epoch, after), limit, maxBytes, upTo)
+                )
+                readings.append(
+                    (
+                        reading.after,
+                        positionsOf(reading.messages),
+                        reading.reached,
+                        reading.more,
+                        dict(reading.gaps),
+                    )
+                )
+            places = [
+                result(bus.locate({"c/*": beginning, "c/2": beginning}))
+                for beginning in (Earliest(), Last(2), At(Cursor(bus.head.epoch, after)))
+            ]
+            answers.append((readings, places))
+        self.assertEqual(answers[0], answers[1])
+        result(bus.stop())
+
+    def test_many(self) -> None:
+        """
+        More channels than one step takes, read from the beginning, are read in
+        the order of positions.
+        """
+        bus = self.makeBus()
+        names = [f"c/{number}" for number in range(2500)]
+        for start in range(0, 2500, 500):
+            result(bus.publish([Publication((n,), b"1") for n in names[start : start + 500]]))
+        found: list[int] = []
+        after, more = bus.head._replace(position=0), True
+        while more:
+            reading = result(bus.read(["c/*"], after, 512, 10**6, None))
+            found += positionsOf(reading.messages)
+            after, more = reading.reached, reading.more
+        self.assertEqual(found, list(range(1, 2501)))
+        self.assertEqual(after, bus.head)
+        result(bus.stop())
+
+    def test_bounded(self) -> None:
+        """
+        When much has to go at once, it goes in steps.
+        """
+        bus = self.makeBus()
+        names = [f"c/{number}" for number in range(2000)]
+        result(bus.publish([Publication((name,), b"1") for name in names]))
+        bus._store._totalBytes = 100000
+        answer = bus._wait(bus._store.publish(bus.connection, [Publication(("d",), b"1")]))
+        self.assertTrue(answer.more)
+        steps = 1
+        while bus._wait(bus._store.sweep(bus.connection)):
+            steps += 1
+        self.assertGreater(steps, 3)
+        self.assertLessEqual(bus.size, 100000)
+        result(bus.stop())
+
+
+class LuaPatternTests(RedisCase):
+    """
+    L{store.luaPattern}.
+    """
+
+    async def test_escaped(self) -> None:
+        """
+        What means something to Lua or to Redis in a pattern is a character
+        like any other in a name.
+        """
+        bus = await self.startedBus()
+        for name in ("a.c", "%a", "[a]", "a-b", "(x)", "^a$", "caf\u00e9", "a b", "{x}", "\\a"):
+            publication = Publication((f"{name}/x", "zzz/x"), b"1")
+            [answer] = await bus.publish([publication])
+            after = Cursor(bus.head.epoch, 0)
+            reading = await bus.read([f"{name}/*"], after, 10, 1000, None)
+            self.assertEqual(positionsOf(reading.messages), [answer.positions[f"{name}/x"]])

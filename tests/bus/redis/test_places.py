@@ -1,0 +1,143 @@
+"""
+Where a Redis can be: on a port, a socket, behind TLS or behind sentinels.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from comet.bus.redis.bus import RedisBus
+from comet.bus.redis.urls import parseURL
+from comet.messages import Cursor
+from tests.bus.case import BusCase, Listener
+from tests.bus.redis.case import RedisCase, pause, until
+from tests.edge.tls import makeCertificate
+from tests.redisserver import RedisServer, freePort
+
+SENTINEL = """
+sentinel monitor mine 127.0.0.1 {port} 1
+sentinel down-after-milliseconds mine 500
+sentinel failover-timeout mine 3000
+"""
+
+
+class PlaceTests(RedisCase, BusCase):
+    """
+    L{RedisBus}, by the URL.
+    """
+
+    async def used(self, url: str) -> RedisBus:
+        """
+        Start a bus, and publish.
+        """
+        bus = self.newBus(url=parseURL(url))
+        self.addCleanup(bus.stop)
+        await bus.start()
+        listener = Listener()
+        await bus.listen(listener, ["a"])
+        positions = await self.put(bus, "a")
+        self.assertEqual(listener.heard, positions)
+        return bus
+
+    async def test_socket(self) -> None:
+        """
+        A socket, and a database in it.
+        """
+        path = self.server.path
+        await self.used(f"redis+unix://{path}?db=3&prefix={self._testMethodName}")
+        script = "redis.call('SELECT', ARGV[1]) return redis.call('EXISTS', KEYS[1])"
+        for db, answer in (("0", ":0\r\n"), ("3", ":1\r\n")):
+            key = f"{{{self._testMethodName}}}:state"
+            self.assertEqual(self.server.ask("EVAL", script, "1", key, db), answer)
+
+    async def test_databases(self) -> None:
+        """
+        Two databases of one Redis have nothing to do with each other.
+        """
+        where = f"redis://127.0.0.1:{self.server.port}"
+        first, second = [await self.used(f"{where}/{db}?prefix=two") for db in (4, 5)]
+        self.assertNotEqual(first.head.epoch, second.head.epoch)
+        listener = Listener()
+        await second.listen(listener, ["a", "*"])
+        await self.put(first, "a a")
+        await self.settle(second)
+        self.assertEqual((listener.heard, second.head.position), ([], 1))
+
+    async def test_tls(self) -> None:
+        """
+        TLS, with a certificate that is checked, and one of our own that is
+        asked for; whom it does not trust it does not use.
+        """
+        folder = Path(tempfile.mkdtemp(prefix="comet-redis-tls-"))
+        key, certificate = makeCertificate(folder)
+        port = freePort()
+        server = RedisServer(
+            f"--tls-port {port}",
+            f"--tls-cert-file {certificate}",
+            f"--tls-key-file {key}",
+            f"--tls-ca-cert-file {certificate}",
+        ).start()
+        self.addCleanup(server.destroy)
+        own = f"ssl_certfile={certificate}&ssl_keyfile={key}"
+        await self.used(f"rediss://localhost:{port}?ssl_ca_certs={certificate}&{own}")
+        for url in (
+            f"rediss://localhost:{port}?{own}",
+            f"rediss://localhost:{port}?ssl_ca_certs={certificate}",
+        ):
+            bus = self.newBus(url=parseURL(url))
+            self.addCleanup(bus.stop)
+            started = bus.start()
+            started.addErrback(lambda failure: None)
+            await pause(0.3)
+            self.assertFalse(bus.isAvailable)
+
+    async def test_failover(self) -> None:
+        """
+        When the sentinels choose another Redis it is used, in a new epoch: not
+        all that was answered need have reached it.
+        """
+        first = RedisServer().start()
+        second = RedisServer(f"--replicaof 127.0.0.1 {first.port}").start()
+        sentinel = RedisServer(sentinel=SENTINEL.format(port=first.port)).start()
+        for server in (first, second, sentinel):
+            self.addCleanup(server.destroy)
+        await until(lambda: second.info("replication")["master_link_status"] == "up")
+        await until(lambda: sentinel.info("sentinel").get("master0", "").find("slaves=1") > 0)
+        # The first of these is not there.
+        url = f"redis+sentinel://127.0.0.1:{freePort()},127.0.0.1:{sentinel.port}/mine"
+        bus = await self.used(url)
+        listener = Listener()
+        await bus.listen(listener, ["b"])
+        [b1] = await self.put(bus, "b")
+        epoch = bus.head.epoch
+        await until(
+            lambda: (
+                second.info("replication")["slave_repl_offset"]
+                == first.info("replication")["master_repl_offset"]
+            )
+        )
+        first.kill()
+        await until(lambda: bus.isAvailable and bus.head.epoch != epoch, 30.0)
+        self.assertGreaterEqual(len(listener.interruptions), 1)
+        [b2] = await self.put(bus, "b")
+        self.assertEqual(listener.heard, [b1, b2])
+        reading = await self.read(bus, "b", Cursor(epoch, b1))
+        self.assertEqual(set(reading.gaps), {"b"})
+        self.assertEqual(await self.held(bus, "b"), [b1, b2])
+        self.assertEqual(second.info("replication")["role"], "master")
+
+    async def test_noService(self) -> None:
+        """
+        Sentinels that do not know the service are asked again and again.
+        """
+        sentinel = RedisServer(sentinel="sentinel resolve-hostnames no\n").start()
+        self.addCleanup(sentinel.destroy)
+        bus = self.newBus(url=parseURL(f"redis+sentinel://127.0.0.1:{sentinel.port}/other"))
+        self.addCleanup(bus.stop)
+        started = bus.start()
+        started.addErrback(lambda failure: None)
+        await pause(0.3)
+        self.assertFalse(started.called)
+        text = sentinel.ask("SENTINEL", "MASTERS")
+        self.assertEqual(text, "*0\r\n")

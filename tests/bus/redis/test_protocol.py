@@ -1,0 +1,209 @@
+"""
+Tests for L{comet.bus.redis.protocol}, without a Redis.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.bus.redis import protocol
+from comet.bus.redis.protocol import LinkFull, LinkLost, RedisProtocol, RedisRefused
+
+
+class Hearing:
+    """
+    Notes what it hears.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[Any] = []
+
+    def pushed(self, topic: bytes, data: bytes) -> None:
+        """
+        Note it.
+        """
+        self.heard.append((topic, data))
+
+    def paused(self) -> None:
+        """
+        Note it, if anything came before.
+        """
+        if self.heard and self.heard[-1] != "pause":
+            self.heard.append("pause")
+
+    def lost(self, connection: RedisProtocol, reason: str) -> None:
+        """
+        Note it.
+        """
+        self.heard.append(f"lost: {reason}")
+
+
+class ProtocolTests(SynchronousTestCase):
+    """
+    L{RedisProtocol}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Connect.
+        """
+        self.begin()
+
+    def begin(self) -> None:
+        """
+        Make a connection.
+        """
+        self.clock = Clock()
+        self.hearing = Hearing()
+        self.transport = StringTransport()
+        self.connection = RedisProtocol(self.clock, self.hearing, 5.0)
+        self.connection.makeConnection(self.transport)
+
+    def receive(self, *data: bytes) -> None:
+        """
+        Redis has sent something.
+        """
+        for each in data:
+            self.connection.dataReceived(each)
+
+    def test_order(self) -> None:
+        """
+        Replies belong to commands in their order, however they are cut.
+        """
+        asked = [self.connection.command("GET", name) for name in "abc"]
+        self.assertEqual(self.transport.value().count(b"*2\r\n$3\r\nGET\r\n"), 3)
+        data = b"$1\r\nx\r\n-OOM too much\r\n*2\r\n:1\r\n_\r\n"
+        self.receive(*(data[at : at + 1] for at in range(len(data))))
+        self.assertEqual(self.successResultOf(asked[0]), b"x")
+        error = self.failureResultOf(asked[1], RedisRefused).value
+        assert isinstance(error, RedisRefused)
+        self.assertEqual((error.code, str(error)), ("OOM", "OOM too much"))
+        self.assertEqual(self.successResultOf(asked[2]), [1, None])
+
+    def test_pushed(self) -> None:
+        """
+        What is pushed before an answer is heard before it.
+        """
+        asked = self.connection.command("PING")
+        asked.addCallback(self.hearing.heard.append)
+        message = b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n1\r\n"
+        matched = b">4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$1\r\nb\r\n$1\r\n2\r\n"
+        self.receive(message + matched + b"+PONG\r\n" + message)
+        heard = [(b"a", b"1"), (b"b", b"2"), "pause", b"PONG", (b"a", b"1"), "pause"]
+        self.assertEqual([each for each in self.hearing.heard if each], heard)
+
+    def test_subscribed(self) -> None:
+        """
+        A subscription is there when all names are confirmed; if it is refused
+        that is its answer, and the next answer is of the next command.
+        """
+
+        def confirmed(kind: bytes, topic: bytes) -> bytes:
+            return b">3\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n:1\r\n" % (
+                len(kind),
+                kind,
+                len(topic),
+                topic,
+            )
+
+        first = self.connection.subscribe("SUBSCRIBE", [b"a", b"b"])
+        second = self.connection.subscribe("PSUBSCRIBE", [b"c*"])
+        third = self.connection.command("PING")
+        self.receive(confirmed(b"subscribe", b"a"))
+        self.assertNoResult(first)
+        self.receive(confirmed(b"subscribe", b"b"))
+        self.successResultOf(first)
+        self.receive(b"-NOPERM no\r\n+PONG\r\n")
+        self.failureResultOf(second, RedisRefused)
+        self.assertEqual(self.successResultOf(third), b"PONG")
+        # Nobody has asked for that one.
+        self.receive(confirmed(b"unsubscribe", b"a"))
+        self.assertTrue(self.connection.isUsable)
+
+    def test_late(self) -> None:
+        """
+        When an answer is too late the connection is given up, and whoever
+        waits is told; data of any kind are a sign of life.
+        """
+        self.clock.advance(60)
+        asked = self.connection.command("PING")
+        self.clock.advance(4)
+        self.receive(b"+")
+        self.clock.advance(4)
+        self.assertTrue(self.connection.isUsable)
+        self.clock.advance(1.1)
+        self.assertTrue(self.transport.disconnected)
+        self.assertFalse(self.connection.isUsable)
+        self.failureResultOf(self.connection.command("PING"), LinkLost)
+        self.connection.connectionLost()
+        self.failureResultOf(asked, LinkLost)
+        self.assertEqual(self.hearing.heard, ["lost: no answer for 5 seconds"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_lost(self) -> None:
+        """
+        When the connection is closed everyone is told, after whoever hears.
+        """
+        told: list[str] = []
+        asked: list[Deferred[Any]] = [self.connection.command("PING") for _ in range(2)]
+        for each in asked:
+            each.addErrback(lambda failure: told.extend(self.hearing.heard))
+        self.connection.connectionLost()
+        self.assertEqual(len(told), 2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_full(self) -> None:
+        """
+        Only so many commands, with only so many bytes, are on their way.
+        """
+        self.patch(protocol, "MOST_COMMANDS", 3)
+        self.patch(protocol, "MOST_BYTES", 1000)
+        for _ in range(3):
+            self.connection.command("PING")
+        self.failureResultOf(self.connection.command("PING"), LinkFull)
+        self.receive(b"+PONG\r\n" * 3)
+        self.connection.command("SET", "a", b"x" * 2000)
+        self.failureResultOf(self.connection.command("PING"), LinkFull)
+        self.receive(b"+OK\r\n")
+        self.connection.command("PING")
+
+    def test_unasked(self) -> None:
+        """
+        An answer that nobody asked for ends the connection.
+        """
+        self.receive(b"+PONG\r\n")
+        self.assertTrue(self.transport.disconnected)
+
+    def test_notRedis(self) -> None:
+        """
+        What is no RESP ends the connection.
+        """
+        asked = self.connection.command("PING")
+        self.receive(b"HTTP/1.1 200 OK\r\n")
+        self.assertTrue(self.transport.disconnected)
+        self.connection.connectionLost()
+        self.assertIn("that is not Redis", str(self.failureResultOf(asked).value))
+
+    @settings(deadline=None)
+    @given(st.lists(st.binary(max_size=30) | st.sampled_from([b">1\r\n", b">0\r\n", b"*-1\r\n"])))
+    def test_any(self, parts: list[bytes]) -> None:
+        """
+        Whatever comes, it goes on or is given up, and whoever waits is told in
+        the end.
+        """
+        self.begin()
+        asked = [self.connection.command("PING"), self.connection.subscribe("SUBSCRIBE", [b"a"])]
+        ended: list[object] = []
+        for each in asked:
+            each.addBoth(ended.append)
+        self.receive(*parts)
+        self.connection.connectionLost()
+        self.assertEqual(len(ended), 2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

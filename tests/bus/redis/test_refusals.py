@@ -1,0 +1,327 @@
+"""
+What L{RedisBus} makes of what Redis refuses, and of what it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from zope.interface import implementer
+
+from comet.bus.redis.bus import RedisBus
+from comet.bus.redis.server import CannotUse
+from comet.bus.redis.urls import parseURL
+from comet.errors import CometError, Unavailable
+from comet.messages import Publication
+from tests.bus.case import BusCase, positionsOf
+from tests.bus.redis.case import RedisCase, pause, until
+from tests.redisserver import RedisServer
+
+
+@implementer(ILogObserver)
+class _Observer:
+    """
+    Notes what the bus logs.
+    """
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def __call__(self, event: LogEvent) -> None:
+        """
+        See L{ILogObserver}.
+        """
+        if str(event["log_namespace"]).startswith("comet.bus.redis"):
+            self._lines.append(str(event["log_format"]).format(**event))
+
+
+class RefusalCase(RedisCase, BusCase):
+    """
+    Tests with a Redis of their own.
+    """
+
+    def ownServer(self, *settings: str) -> RedisServer:
+        """
+        Start a Redis for this test alone.
+        """
+        self.server = RedisServer(*settings).start()
+        self.addCleanup(self.server.destroy)
+        self.url = self.urlOf(self.server)
+        return self.server
+
+    def logged(self) -> list[str]:
+        """
+        What is logged from now on, as warnings or worse, by the bus.
+        """
+        lines: list[str] = []
+
+        observer = _Observer(lines)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        return lines
+
+    async def refused(self, bus: RedisBus) -> CometError:
+        """
+        Publish, and have it refused.
+        """
+        before = await self.held(bus, "a")
+        failed: Any = self.assertFailure(bus.publish([Publication(("a",), b"1")]), CometError)
+        error: CometError = await failed
+        self.assertEqual(await self.held(bus, "a"), before)
+        return error
+
+    async def notStarted(self, bus: RedisBus) -> str:
+        """
+        Start a bus that cannot be.
+
+        @return: Why.
+        """
+        self.addCleanup(bus.stop)
+        failed: Any = self.assertFailure(bus.start(), CannotUse)
+        return str((await failed).detail)
+
+
+class RunningTests(RefusalCase):
+    """
+    Redis can be used, but not for everything, or not always.
+    """
+
+    async def test_full(self) -> None:
+        """
+        A Redis that is full stores nothing of a message, and says so; what it
+        has can be read, and goes when its time has come.
+        """
+        server = self.ownServer()
+        bus = await self.startedBus(seconds=60.0)
+        [a1] = await self.put(bus, "a", b"1")
+        server.ask("CONFIG", "SET", "maxmemory", "1")
+        error = await self.refused(bus)
+        self.assertIsInstance(error, Unavailable)
+        self.assertIn("OOM", error.detail)
+        self.assertEqual(positionsOf((await self.read(bus, "a *")).messages), [a1])
+        await self.advance(100)
+        self.assertEqual(dict((await self.read(bus, "a")).gaps), {"a": a1})
+        server.ask("CONFIG", "SET", "maxmemory", "0")
+        [a2] = await self.put(bus, "a")
+        self.assertEqual(a2, a1 + 1)
+
+    async def test_notWritable(self) -> None:
+        """
+        A Redis that has too few replicas for what it was told stores nothing.
+        """
+        server = self.ownServer("--min-replicas-to-write 1")
+        server.ask("CONFIG", "SET", "min-replicas-to-write", "0")
+        bus = await self.startedBus()
+        server.ask("CONFIG", "SET", "min-replicas-to-write", "1")
+        error = await self.refused(bus)
+        self.assertIsInstance(error, Unavailable)
+        self.assertIn("NOREPLICAS", error.detail)
+
+    async def test_replica(self) -> None:
+        """
+        A Redis that becomes a replica is left, and used again when it is none;
+        then in a new epoch.
+        """
+        server = self.ownServer()
+        other = RedisServer().start()
+        self.addCleanup(other.destroy)
+        bus = await self.startedBus()
+        epoch = bus.head.epoch
+        server.ask("REPLICAOF", "127.0.0.1", str(other.port))
+        failed: Any = self.assertFailure(bus.publish([Publication(("a",), b"1")]), Unavailable)
+        self.assertIn("READONLY", (await failed).detail)
+        self.assertFalse(bus.isAvailable)
+        await until(lambda: server.info("replication")["master_link_status"] == "up")
+        server.ask("REPLICAOF", "NO", "ONE")
+        await until(lambda: bus.isAvailable)
+        self.assertNotEqual(bus.head.epoch, epoch)
+        await self.put(bus, "a")
+
+    async def test_policy(self) -> None:
+        """
+        A Redis that drops keys when it is full is used, with a warning.
+        """
+        lines = self.logged()
+        self.ownServer("--maxmemory-policy allkeys-lru")
+        await self.startedBus()
+        self.assertEqual(len(lines), 1)
+        self.assertIn("maxmemory-policy allkeys-lru", lines[0])
+
+    async def test_leftovers(self) -> None:
+        """
+        When the state alone is lost, what is left is in nobody's way.
+        """
+        server = self.ownServer()
+        bus = await self.startedBus()
+        positions = await self.put(bus, "a b a")
+        server.ask("DEL", f"{self.url.prefix}state", f"{self.url.prefix}heads")
+        answer = await self.publish(bus, "a")
+        self.assertEqual(bus.head, answer.cursor)
+        self.assertEqual(await self.held(bus, "a"), [answer.positions["a"]])
+        self.assertLess(answer.positions["a"], positions[-1])
+
+    async def test_nonsense(self) -> None:
+        """
+        What somebody else publishes under our names is not believed, and
+        repaired.
+        """
+        server = self.ownServer()
+        bus = await self.startedBus()
+        voice = f"{self.url.prefix}0:"
+        for topic, data in (("head", "x"), ("head", "abc 1"), ("head", f"{bus.head.epoch} 5 x")):
+            server.ask("PUBLISH", voice + topic, data)
+            await until(lambda: not bus.isAvailable)
+            await until(lambda: bus.isAvailable)
+        answer = await self.publish(bus, "a")
+        self.assertEqual((answer.cursor.position, bus.head), (1, answer.cursor))
+
+
+class StartTests(RefusalCase):
+    """
+    Redis cannot be used at all.
+    """
+
+    async def test_waits(self) -> None:
+        """
+        A Redis that is not there yet is waited for; that is logged once.
+        """
+        lines = self.logged()
+        server = self.ownServer()
+        server.kill()
+        bus = self.newBus()
+        self.addCleanup(bus.stop)
+        started = bus.start()
+        await pause(1.0)
+        self.assertFalse(started.called)
+        self.assertEqual(len(lines), 1)
+        self.assertIn(f"redis://127.0.0.1:{server.port}: Connection refused", lines[0])
+        server.start()
+        await started
+        self.assertTrue(bus.isAvailable)
+
+    async def test_stopped(self) -> None:
+        """
+        A bus that waits can be stopped.
+        """
+        self.ownServer().kill()
+        bus = self.newBus()
+        started = bus.start()
+        started.addErrback(lambda failure: None)
+        await bus.stop()
+        self.assertTrue(started.called)
+
+    async def test_noPassword(self) -> None:
+        """
+        Without the password it says so, and how to give it.
+        """
+        server = self.ownServer()
+        server.ask("CONFIG", "SET", "requirepass", "secret")
+        text = await self.notStarted(self.newBus())
+        self.assertIn("NOAUTH", text)
+        self.assertIn("redis://user:password@host", text)
+
+    async def test_password(self) -> None:
+        """
+        With the right one it is let in, as whoever the URL names; with a wrong
+        one not, and the password is not told.
+        """
+        server = self.ownServer()
+        server.ask("ACL", "SETUSER", "comet", "on", ">se@cret", "~*", "&*", "+@all")
+        server.ask("CONFIG", "SET", "requirepass", "other")
+        for login, isRight in (("comet:se%40cret", True), (":other", True), ("comet:wrong", False)):
+            url = parseURL(f"redis://{login}@127.0.0.1:{server.port}/2")
+            bus = self.newBus(url=url)
+            if isRight:
+                await bus.start()
+                await self.put(bus, "a")
+                await bus.stop()
+            else:
+                text = await self.notStarted(bus)
+                self.assertIn("WRONGPASS", text)
+                self.assertNotIn("wrong", text.replace("WRONGPASS", ""))
+
+    async def test_permission(self) -> None:
+        """
+        A user who may not do what is needed is told so.
+        """
+        server = self.ownServer()
+        server.ask("ACL", "SETUSER", "few", "on", "nopass", "~*", "&*", "+@all", "-evalsha")
+        url = evolve(self.url, username="few", password="any")
+        self.assertIn("NOPERM", await self.notStarted(self.newBus(url=url)))
+        server.ask("ACL", "SETUSER", "few", "+evalsha", "-hset")
+        self.assertIn("can't run this command", await self.notStarted(self.newBus(url=url)))
+
+    async def test_fewPermissions(self) -> None:
+        """
+        The permissions that the book names are enough.
+        """
+        server = self.ownServer()
+        rules = (
+            "~{comet}:* &{comet}:* -@all +@read +@write +@pubsub +@scripting +@connection "
+            "+info +time"
+        )
+        server.ask("ACL", "SETUSER", "own", "on", "nopass", *rules.split())
+        url = parseURL(f"redis://own:any@127.0.0.1:{server.port}")
+        bus = await self.startedBus(url=url)
+        positions = await self.put(bus, "a b")
+        self.assertEqual(await self.held(bus, "*"), positions)
+        await pause(1.2)
+        self.assertTrue(bus.isAvailable)
+
+    async def test_database(self) -> None:
+        """
+        A database that there is none of.
+        """
+        self.ownServer()
+        self.assertIn(
+            "no database 99", await self.notStarted(self.newBus(url=evolve(self.url, db=99)))
+        )
+
+    async def test_cluster(self) -> None:
+        """
+        A cluster has no order of all messages.
+        """
+        self.ownServer("--cluster-enabled yes")
+        self.assertIn("Redis Cluster", await self.notStarted(self.newBus()))
+
+    async def test_otherVersion(self) -> None:
+        """
+        What another version of comet has written is left alone.
+        """
+        server = self.ownServer()
+        server.ask("HSET", f"{self.url.prefix}state", "form", "2", "epoch", "abc")
+        self.assertIn("another version of comet", await self.notStarted(self.newBus()))
+        self.assertIn("abc", server.ask("HGET", f"{self.url.prefix}state", "epoch"))
+
+    async def test_notRedis(self) -> None:
+        """
+        What is not Redis is not believed to be; it is tried again.
+        """
+        from twisted.internet.protocol import Factory, Protocol
+
+        from tests.bus.redis.case import theReactor
+
+        class Chatter(Protocol):
+            def connectionMade(self) -> None:
+                assert self.transport is not None
+                self.transport.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        port = theReactor().listenTCP(0, Factory.forProtocol(Chatter), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        lines = self.logged()
+        bus = self.newBus(url=parseURL(f"redis://127.0.0.1:{port.getHost().port}"))
+        self.addCleanup(bus.stop)
+        bus.start().addErrback(lambda failure: None)
+        await until(lambda: lines)
+        self.assertIn("that is not Redis", lines[0])
+
+    async def test_noTLS(self) -> None:
+        """
+        A file that cannot be read is named.
+        """
+        url = parseURL("rediss://127.0.0.1:1?ssl_ca_certs=/nowhere/ca.pem")
+        self.assertIn(
+            "'/nowhere/ca.pem' cannot be read", await self.notStarted(self.newBus(url=url))
+        )
