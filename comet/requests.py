@@ -54,6 +54,8 @@ class Ask:
 
     @ivar envelope: Whether events are to carry envelopes.
 
+    @ivar unnamed: Whether events are to have no names.
+
     @ivar probe: Whether the client wants to see if a proxy holds back what it
         is sent: then where it stands is told again soon after the beginning.
 
@@ -67,6 +69,7 @@ class Ask:
     limit: int
     time: bool
     envelope: bool
+    unnamed: bool
     probe: bool
     tags: frozenset[str]
 
@@ -93,6 +96,7 @@ def readAsk(head: Head, names: Sequence[str], epoch: str, transport: str | None 
         limit=readLimit(head),
         time=readFlag(head, "time"),
         envelope=readFlag(head, "envelope"),
+        unnamed=readFlag(head, "unnamed"),
         probe=readFlag(head, "probe"),
         tags=entityTags(head),
     )

@@ -388,7 +388,14 @@ class AskTests(SynchronousTestCase):
         """
         self.assertEqual(
             readAsk(makeHead(), ["news"], "now1"),
-            Ask("longpoll", ("news",), Since(Now()), 25.0, 1000, False, False, False, frozenset()),
+            Ask(
+                *("longpoll", ("news",), Since(Now()), 25.0, 1000),
+                time=False,
+                envelope=False,
+                unnamed=False,
+                probe=False,
+                tags=frozenset(),
+            ),
         )
 
     def test_everything(self) -> None:
@@ -396,13 +403,14 @@ class AskTests(SynchronousTestCase):
         All that a request says is read.
         """
         head = makeHead(
-            b"transport=poll&since=-2&wait=1.5&limit=10&time=1&envelope=true&probe=1&unknown=1",
+            b"transport=poll&since=-2&wait=1.5&limit=10&time=1&envelope=true&unnamed=1&probe=1"
+            b"&unknown=1",
             {"If-None-Match": b'"now1-4"'},
         )
         tags = frozenset({"now1-4"})
         self.assertEqual(
             readAsk(head, ["a", "b/*"], "now1"),
-            Ask("poll", ("a", "b/*"), Since(Last(2)), 1.5, 10, True, True, True, tags),
+            Ask("poll", ("a", "b/*"), Since(Last(2)), 1.5, 10, True, True, True, True, tags),
         )
 
     def test_account(self) -> None:

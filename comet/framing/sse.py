@@ -75,6 +75,10 @@ class SSEShape:
     @ivar envelope: Whether the data are envelopes, instead of what was
         published; then a heartbeat has data, too.
 
+    @ivar unnamed: Whether events have no names, gaps and the end included: an
+        C{EventSource} only hears the names that it was told to listen for, and
+        those of messages may be any.
+
     @ivar retry: How long an C{EventSource} waits before it comes back, in
         milliseconds.
     """
@@ -83,6 +87,7 @@ class SSEShape:
     chunked: bool = True
     channelEvents: bool = False
     envelope: bool = False
+    unnamed: bool = False
     retry: int = 2000
 
     @property
@@ -118,7 +123,7 @@ class SSEShape:
             data = encodeEnvelope(message, self.time, replay).decode("utf-8")
         else:
             data = rawText(message)
-        return encodeEvent(message.cursor, data, event)
+        return self._event(message.cursor, data, event)
 
     def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
         """
@@ -132,7 +137,7 @@ class SSEShape:
         The event C{$gap}, with the names or with the envelope.
         """
         data = encodeGap(cursor, names) if self.envelope else strictjson.encode(list(names))
-        return encodeEvent(resume or cursor, data.decode("utf-8"), "$gap")
+        return self._event(resume or cursor, data.decode("utf-8"), "$gap")
 
     def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
         """
@@ -141,8 +146,11 @@ class SSEShape:
         """
         value = closeValue(close)
         data = encodeClose(cursor, close) if self.envelope else strictjson.encode(value)
-        event = encodeEvent(resume or cursor, data.decode("utf-8"), "$close")
+        event = self._event(resume or cursor, data.decode("utf-8"), "$close")
         return event if close.retry is None else encodeRetry(close.retry) + event
+
+    def _event(self, cursor: Cursor, data: str, event: str | None) -> bytes:
+        return encodeEvent(cursor, data, None if self.unnamed else event)
 
     def frame(self, pieces: Sequence[bytes]) -> bytes:
         """

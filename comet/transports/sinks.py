@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer, ITCPTransport
 from twisted.internet.tcp import Server
-from zope.interface import implementer
+from zope.interface import Attribute, implementer
 
 from comet.interfaces import ISink, ISinkOwner
 from comet.traffic import Traffic
@@ -37,7 +37,20 @@ def tune(transport: Any) -> None:
             transport.setTcpNoDelay(True)
 
 
-def makeSink(transport: Any, traffic: Traffic | None = None) -> DirectSink | BufferedSink:
+class IConnectedSink(ISink):
+    """
+    A sink that is told by a protocol when its connection is lost.
+    """
+
+    traffic: Traffic = Attribute("""Where what is sent is counted.""")
+
+    def connectionLost() -> None:
+        """
+        The connection is lost.
+        """
+
+
+def makeSink(transport: Any, traffic: Traffic | None = None) -> IConnectedSink:
     """
     The best sink for a transport.
 
@@ -45,6 +58,11 @@ def makeSink(transport: Any, traffic: Traffic | None = None) -> DirectSink | Buf
 
     @param traffic: Where to count what is sent.
     """
+    if IConnectedSink.providedBy(transport):
+        # It is both.
+        made: IConnectedSink = transport
+        made.traffic.open += 1
+        return made
     return (DirectSink if _isPlain(transport) else BufferedSink)(transport, traffic)
 
 
@@ -131,7 +149,7 @@ class _Sink:
         raise NotImplementedError
 
 
-@implementer(ISink, IPullProducer)
+@implementer(IConnectedSink, IPullProducer)
 class DirectSink(_Sink):
     """
     Sends to the socket of a plain TCP connection.  It is behind as soon as the
@@ -187,7 +205,7 @@ class DirectSink(_Sink):
             self.transport.unregisterProducer()
 
 
-@implementer(ISink, IPushProducer)
+@implementer(IConnectedSink, IPushProducer)
 class BufferedSink(_Sink):
     """
     Writes to any transport in the ordinary way.  It is behind when the

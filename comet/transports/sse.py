@@ -10,12 +10,22 @@ from comet.errors import CometError
 from comet.framing import Shape
 from comet.framing.sse import SSEShape
 from comet.messages import Close
-from comet.requests import Ask
+from comet.requests import Ask, readFlag
 from comet.transports.endless import EndlessResource
 from comet.transports.exchange import Exchange
 
 # What an error that passes is called where a reader is told of it.
 _CLOSES = {"tooMany": "tooMany", "unavailable": "unavailable"}
+
+
+def shapeOf(ask: Ask, chunked: bool) -> SSEShape:
+    """
+    How events look to whoever asked.
+
+    @param chunked: Whether the body is in chunks.
+    """
+    several = len(ask.names) > 1 or any(isPattern(name) for name in ask.names)
+    return SSEShape(ask.time, chunked, several, ask.envelope, ask.unnamed)
 
 
 class EventSourceResource(EndlessResource):
@@ -30,10 +40,7 @@ class EventSourceResource(EndlessResource):
         """
         See L{EndlessResource.shape}.
         """
-        several = len(ask.names) > 1 or any(isPattern(name) for name in ask.names)
-        return SSEShape(
-            time=ask.time, chunked=chunked, channelEvents=several, envelope=ask.envelope
-        )
+        return shapeOf(ask, chunked)
 
     def refuse(self, exchange: Exchange, error: CometError) -> None:
         """
@@ -44,7 +51,9 @@ class EventSourceResource(EndlessResource):
             super().refuse(exchange, error)
             return
         code = "draining" if self.hub.isDraining else _CLOSES[error.code]
-        shape = SSEShape(chunked=False)
+        head = exchange.head
+        envelope, unnamed = readFlag(head, "envelope"), readFlag(head, "unnamed")
+        shape = SSEShape(chunked=False, envelope=envelope, unnamed=unnamed)
         close = shape.close(self.hub.head, Close(code, error.detail, error.retryAfter))
         headers = ((b"Content-Type", self.contentType), *COMMON)
         exchange.respond(Answer(200, headers, shape.prelude + shape.frame([close])))

@@ -19,7 +19,7 @@ from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from comet.transports.sinks import BufferedSink, DirectSink, tune
+from comet.transports.sinks import IConnectedSink, tune
 
 # How much a client may send while its request is on hold.  Twisted stops
 # reading a little later.
@@ -89,9 +89,9 @@ class Endless:
     __slots__ = ("_sink",)
 
     def __init__(self) -> None:
-        self._sink: DirectSink | BufferedSink | None = None
+        self._sink: IConnectedSink | None = None
 
-    def attach(self, sink: DirectSink | BufferedSink) -> None:
+    def attach(self, sink: IConnectedSink) -> None:
         """
         Say which sink is to be told when the connection is lost.
         """

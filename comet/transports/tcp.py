@@ -23,7 +23,7 @@ from comet.interfaces import ISinkOwner
 from comet.messages import Close, Since
 from comet.transports.policy import policyFor
 from comet.transports.session import Session
-from comet.transports.sinks import BufferedSink, DirectSink, makeSink, tune
+from comet.transports.sinks import IConnectedSink, makeSink, tune
 from comet.transports.sips import Sips
 from comet.wheel import NOT_SET
 
@@ -53,7 +53,7 @@ class CometProtocol(Protocol):
         self._identify = identify
         self.moment = NOT_SET
         self._decoder = LineDecoder(hub.settings.limits.maxCommandBytes)
-        self._sink: DirectSink | BufferedSink | None = None
+        self._sink: IConnectedSink | None = None
         self._session: Session | None = None
         self._traffic = hub.ledger.of("tcp")
 
@@ -124,7 +124,7 @@ class CometProtocol(Protocol):
         else:
             self._session = Session(self.hub, client, reader, shape, self._sips)
 
-    def _answerPolicy(self, sink: DirectSink | BufferedSink) -> None:
+    def _answerPolicy(self, sink: IConnectedSink) -> None:
         """
         It is a Flash player that asks whether a movie may connect here.
         """

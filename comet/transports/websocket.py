@@ -2,15 +2,12 @@
 WebSocket, as RFC 6455 has it: an envelope a message, commands upwards.
 
 This is the one module that uses Autobahn, for the frames that clients send.
-What goes to them is written by the reader, past Autobahn.  The handshake is
-judged here, on Twisted's request: Autobahn is given a request made up of what
-was found good, since it would split again the headers that it is handed.
+What goes to them is written by the reader, past Autobahn; and so is the answer
+to the handshake: Autobahn begins where a WebSocket is open.
 """
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from typing import Any, Final
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -21,9 +18,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.answers import Answer, problem
 from comet.clients import Client
-from comet.errors import BadMessage, BadRequest
+from comet.errors import BadMessage
 from comet.fanout.core import Fanout
 from comet.fanout.kinds import StreamReader
 from comet.framing.websocket import WebSocketShape
@@ -31,16 +27,14 @@ from comet.heads import checkHeaderValues
 from comet.hub import Hub
 from comet.interfaces import ISink, ISinkOwner
 from comet.messages import Close
-from comet.negotiation import isWebSocketUpgrade
 from comet.requests import Ask
 from comet.traffic import Traffic
 from comet.transports.exchange import Exchange, HubResource
+from comet.transports.handshake import answerHandshake, notUpgrade, otherVersion
 from comet.transports.session import Session
-from comet.transports.sinks import BufferedSink, DirectSink, makeSink
+from comet.transports.sinks import IConnectedSink, makeSink
 from comet.transports.sips import Sips
 from comet.transports.takeover import isTakeable, takeOver
-
-SUBPROTOCOL: Final = "comet.v1"
 
 # In how many frames a message may come: empty ones would take memory without
 # counting as size.
@@ -56,22 +50,20 @@ MOST_CONTROL: Final = 125
 # RFC 6455 5.5.3
 _PONG: Final = 0x8A
 
-# What Autobahn keeps of the handshake, and never needs again.
+# What Autobahn makes for the handshake, and never needs again.
 _HANDSHAKE: Final = (
     "_transport_details",
-    "_wskey",
-    "http_headers",
-    "http_request_data",
-    "http_request_host",
-    "http_request_params",
-    "http_request_path",
-    "http_request_uri",
-    "http_response_data",
-    "http_status_line",
     "is_open",
-    "websocket_extensions",
-    "websocket_extensions_in_use",
 )
+
+
+# Where Autobahn stands when it has answered a handshake.
+_OPEN: Final = {
+    "current_frame": None,
+    "inside_message": False,
+    "state": WebSocketServerProtocol.STATE_OPEN,
+    "websocket_version": 13,
+}
 
 
 # Counted for each connection otherwise, and read by nobody.
@@ -109,14 +101,21 @@ class WebSocketReader(StreamReader):
 
     __slots__ = ("protocol",)
 
+    # A slot of the class, narrower than what it inherits.
+    shape: WebSocketShape
+
     def __init__(
         self,
         fanout: Fanout,
         shape: WebSocketShape,
         sink: ISink,
         opening: bytes | None,
-        protocol: CometWebSocketProtocol,
+        protocol: Any,
     ) -> None:
+        """
+        @param protocol: The owner of the sink, that does the closing handshake
+            when its C{sendCloseFrame} is called with a status and a reason.
+        """
         super().__init__(fanout, shape, sink, opening, protocol)
         self.protocol = protocol
 
@@ -141,41 +140,53 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
     def __init__(self) -> None:
         super().__init__()
         self._frames = 0
-        self._sink: DirectSink | BufferedSink | None = None
+        self._sink: IConnectedSink | None = None
         self._reader: StreamReader | None = None
         self._session: Session | None = None
         self._sips: Sips | None = None
         self.traffic = Traffic()
 
-    def onConnect(self, request: Any) -> str | None:
+    def connectionMade(self) -> None:
         """
-        Choose the subprotocol.
+        The handshake was answered.
         """
-        return SUBPROTOCOL if SUBPROTOCOL in request.protocols else None
-
-    def shakeHands(self, request: bytes) -> None:
-        """
-        Answer the handshake.
-        """
-        super().dataReceived(request)
-
-    def makeReader(self, hub: Hub, client: Client, ask: Ask, isBare: bool) -> WebSocketReader:
-        """
-        The handshake is done: make who reads.
-
-        @param isBare: Whether it begins without names.
-        """
+        self._connectionMade()
         kept = {name: value for name, value in vars(self).items() if name not in _HANDSHAKE}
         # A copy, since what has been large would stay so.  Nothing is ever put
         # into the queue, which is for writes in parts.
-        self.__dict__ = {**kept, "send_queue": (), "trafficStats": _TRAFFIC}
-        self._sink = sink = makeSink(self.transport, self.traffic)
+        self.__dict__ = {**kept, **_OPEN, "send_queue": (), "trafficStats": _TRAFFIC}
+
+    def makeReader(
+        self, hub: Hub, client: Client, ask: Ask, isBare: bool, answer: bytes
+    ) -> WebSocketReader:
+        """
+        Answer the handshake, and make who reads.
+
+        @param isBare: Whether it begins without names.
+
+        @param answer: The answer.
+        """
+        sink = makeSink(self.transport, self.traffic)
+        self.traffic.headOut += len(answer)
+        self.traffic.dataOut -= len(answer)
+        sink.write(answer)
         shape = WebSocketShape(time=ask.time)
-        self._sips = sips = Sips(hub.clock, self.transport, super().dataReceived)
         opening = None if isBare else b""
-        self._reader = reader = WebSocketReader(hub.fanout, shape, sink, opening, self)
-        self._session = Session(hub, client, reader, shape, sips)
+        reader = WebSocketReader(hub.fanout, shape, sink, opening, self)
+        self.attend(hub, client, reader, sink)
         return reader
+
+    def attend(
+        self, hub: Hub, client: Client, reader: WebSocketReader, sink: IConnectedSink
+    ) -> None:
+        """
+        Deal with what is received for a reader.
+
+        @param sink: Where the reader writes to.
+        """
+        self._sink, self._reader = sink, reader
+        self._sips = sips = Sips(hub.clock, self.transport, super().dataReceived)
+        self._session = Session(hub, client, reader, reader.shape, sips)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -189,12 +200,9 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """
-        Write what is Autobahn's own: the handshake, and the end.
+        Write what is Autobahn's own: the end.
         """
-        if self._reader is None:
-            self.traffic.headOut += len(data)
-        else:
-            self.traffic.dataOut += len(data)
+        self.traffic.dataOut += len(data)
         super().sendData(data, sync, chopsize)
 
     def onMessageFrameBegin(self, length: int) -> None:
@@ -338,7 +346,7 @@ def makeProtocolClass(factory: WebSocketServerFactory) -> type[CometWebSocketPro
     options = {name: getattr(factory, name) for name in CometWebSocketProtocol.CONFIG_ATTRS}
     # A function in a class would be a method.
     accept = staticmethod(options.pop("perMessageCompressionAccept"))
-    members = {**options, "perMessageCompressionAccept": accept}
+    members = {**options, "perMessageCompressionAccept": accept, "CONFIG_ATTRS": ()}
     return type("ConfiguredProtocol", (CometWebSocketProtocol,), members)
 
 
@@ -357,6 +365,14 @@ class WebSocketResource(HubResource):
         self._factory = makeFactory(hub)
         self._protocol = makeProtocolClass(self._factory)
 
+    def makeProtocol(self) -> CometWebSocketProtocol:
+        """
+        Make what reads the frames of one client.
+        """
+        protocol = self._protocol()
+        protocol.factory = self._factory
+        return protocol
+
     def answer_GET(self, exchange: Exchange) -> None:
         """
         Upgrade.
@@ -372,58 +388,22 @@ class WebSocketResource(HubResource):
         checkHeaderValues(exchange.rawHeaders(), resplit=True)
         exchange.checkOrigin()
         request = exchange.request
-        if not isTakeable(request) or not isWebSocketUpgrade(exchange.head):
-            raise BadRequest(
-                "a WebSocket begins with a GET of HTTP/1.1 with 'Upgrade: websocket' and "
-                "'Connection: Upgrade'"
-            )
-        handshake = self._handshake(exchange)
-        if handshake is None:
+        if not isTakeable(request):
+            raise notUpgrade()
+        answer = answerHandshake(exchange.head)
+        if answer is None:
+            exchange.respond(otherVersion())
             return
 
         def makeReader() -> StreamReader:
-            protocol = self._protocol()
-            protocol.factory = self._factory
+            protocol = self.makeProtocol()
             protocol.traffic = exchange.trafficOf(self.transport)
             exchange.countIn(protocol.traffic)
             request.setResponseCode(101)
             takeOver(request, protocol)
-            protocol.shakeHands(handshake)
-            return protocol.makeReader(self.hub, client, ask, self.isBare)
+            return protocol.makeReader(self.hub, client, ask, self.isBare, answer)
 
         self.hub.openStream(client, ask.names, ask.since, makeReader)
-
-    def _handshake(self, exchange: Exchange) -> bytes | None:
-        """
-        The request as Autobahn is to see it, or L{None} if it was answered.
-        """
-        head = exchange.head
-        # RFC 6455 4.2.2: the version that is spoken is told.
-        if (head.header("Sec-WebSocket-Version") or "").strip() != "13":
-            refused = problem(BadRequest("the version of the WebSocket protocol is 13"))
-            spoken = (b"Sec-WebSocket-Version", b"13")
-            exchange.respond(Answer(refused.status, (spoken, *refused.headers), refused.body))
-            return None
-        key = head.header("Sec-WebSocket-Key") or ""
-        # RFC 6455 4.2.1: 16 bytes in base64.
-        try:
-            isKey = len(key) == 24 and len(b64decode(key, validate=True)) == 16
-        except (binascii.Error, ValueError):
-            isKey = False
-        if not isKey:
-            raise BadRequest(f"Sec-WebSocket-Key {key[:64]!r} is not 16 bytes in base64")
-        offered = (head.header("Sec-WebSocket-Protocol") or "").split(",")
-        lines = [
-            "GET / HTTP/1.1",
-            "Host: localhost",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Version: 13",
-            f"Sec-WebSocket-Key: {key}",
-        ]
-        if SUBPROTOCOL in (each.strip() for each in offered):
-            lines.append(f"Sec-WebSocket-Protocol: {SUBPROTOCOL}")
-        return "\r\n".join([*lines, "", ""]).encode("ascii")
 
 
 class SocketResource(WebSocketResource):

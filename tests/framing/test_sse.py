@@ -115,6 +115,20 @@ class LiteralTests(SynchronousTestCase):
         ):
             self.assertIn(line, shape.message(makeMessage(1, "chat/a b", event))[15:])
 
+    def test_unnamed(self) -> None:
+        """
+        Nothing has a name where none was wanted, so that who does not know the
+        names hears all.
+        """
+        shape = SSEShape(channelEvents=True, envelope=True, unnamed=True)
+        for event in (
+            shape.message(makeMessage(1, "chat/a", "said")),
+            shape.message(makeMessage(1, "chat/a")),
+            shape.gap(CURSOR, ["a"]),
+            shape.close(CURSOR, Close("draining", "m", 1)),
+        ):
+            self.assertNotIn(b"\nevent:", event)
+
     def test_time(self) -> None:
         """
         The time is told in envelopes where it was asked for.

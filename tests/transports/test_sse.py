@@ -109,6 +109,20 @@ class EventSourceTests(HubTestCase):
         self.assertEqual((message["data"], message["time"]), (1, 1000))
         self.assertEqual(beat, {"cursor": str(self.hub.head)})
 
+    def test_unnamed(self) -> None:
+        """
+        With C{unnamed} all is heard by who listens for no name.
+        """
+        opened = self.open("/channels/news,chat/*?envelope=1&unnamed=1&since=what-1")
+        self.publish("news", 1)
+        self.hub.drain(1)
+        events = self.read(*opened)
+        self.assertEqual([event.type for event in events], ["message"] * 3)
+        gap, message, close = (json.loads(event.data) for event in events)
+        self.assertEqual(gap["gap"], ["news", "chat/*"])
+        self.assertEqual(message["channel"], "news")
+        self.assertEqual(close["close"]["code"], "draining")
+
     def test_draining(self) -> None:
         """
         The end is an event, and tells when to come back.

@@ -1,0 +1,193 @@
+"""
+What all connections of a lean port share.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from select import EPOLLIN, epoll
+from socket import socket
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.logger import Logger
+
+from comet.hub import Hub
+from comet.lean.responses import Responses
+
+if TYPE_CHECKING:
+    from comet.lean.tree import Tree
+    from comet.lean.wires import Wire
+
+# How many events are dealt with in one turn, and how many connections are let
+# go on that have more to say.
+MOST_EVENTS: Final = 1024
+MOST_DUE: Final = 64
+
+
+class Edge:
+    """
+    The connections of a port, and what they share.
+
+    @ivar reactor: The reactor.
+
+    @ivar hub: The hub.
+
+    @ivar factory: Who is given the connections that are not served here.
+
+    @ivar tree: The resources, where they are served.
+
+    @ivar responses: The answers, as bytes.
+
+    @ivar epoll: Watches the connections, and the port.
+    """
+
+    _log = Logger()
+
+    tree: Tree
+
+    def __init__(
+        self, reactor: Any, hub: Hub, factory: Any, family: int, tree: Tree | None = None
+    ) -> None:
+        """
+        @param family: The family of the addresses.
+
+        @param tree: The resources, where they are served.
+        """
+        if tree is not None:
+            self.tree = tree
+        self.reactor = reactor
+        self.hub = hub
+        self.factory = factory
+        self.responses = Responses()
+        self.epoll = epoll()
+        self._family = family
+        self._wires: dict[int, Wire] = {}
+        self._later: deque[Callable[[], None]] = deque()
+        self._isWaiting = False
+        self._ended: Callable[[], None] | None = None
+
+    def __len__(self) -> int:
+        """
+        How many connections there are.
+        """
+        return len(self._wires)
+
+    def seconds(self) -> float:
+        """
+        The time of now, in seconds from any moment.
+        """
+        now: float = self.reactor.seconds()
+        return now
+
+    def address(self, name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
+        """
+        An address as Twisted has it.
+        """
+        return (IPv4Address if len(name) == 2 else IPv6Address)("TCP", *name)
+
+    # -- The connections
+
+    def add(self, wire: Wire) -> None:
+        """
+        Tell a connection what happens to it.
+        """
+        self._wires[wire.fd] = wire
+        self.epoll.register(wire.fd, EPOLLIN)
+
+    def replace(self, wire: Wire) -> None:
+        """
+        From now on this is the connection on its descriptor.
+        """
+        self._wires[wire.fd] = wire
+
+    def watch(self, fd: int, events: int) -> None:
+        """
+        Say of what to be told.
+        """
+        self.epoll.modify(fd, events)
+
+    def forget(self, fd: int) -> None:
+        """
+        Tell a connection no more.
+        """
+        del self._wires[fd]
+        self.epoll.unregister(fd)
+        if self._ended is not None and not self._wires:
+            self.later(self._ended)
+
+    def happened(self, fd: int, events: int) -> None:
+        """
+        Something happened to a connection, or to one that was closed since.
+        """
+        wire = self._wires.get(fd)
+        if wire is None:
+            return
+        try:
+            wire.ready(events)
+        except Exception:
+            self._log.failure("a connection failed")
+            wire.close()
+
+    def hand(self, wire: Wire, data: bytes) -> None:
+        """
+        Give a connection to the ordinary edge.
+
+        @param data: What was read of it, and not answered.
+        """
+        sock: socket = wire.socket
+        wire.leave()
+        try:
+            transport = self.reactor.adoptStreamConnection(
+                sock.fileno(), self._family, self.factory
+            )
+        except OSError:
+            # The client has left.
+            return
+        finally:
+            sock.close()
+        if transport is not None and data:
+            transport.protocol.dataReceived(data)
+
+    def closeAll(self) -> None:
+        """
+        Close all connections.
+        """
+        for wire in list(self._wires.values()):
+            wire.close()
+
+    def whenEmpty(self, call: Callable[[], None]) -> None:
+        """
+        Call something when there are no connections any more.
+        """
+        self._ended = call
+        if not self._wires:
+            self.later(call)
+
+    # -- The turns
+
+    def later(self, call: Callable[[], None]) -> None:
+        """
+        Call something in another turn.
+        """
+        self._later.append(call)
+        if not self._isWaiting:
+            self._isWaiting = True
+            self.reactor.callLater(0, self._turned)
+
+    def _turned(self) -> None:
+        self._isWaiting = False
+        self.hub.fanout.beginTurn()
+        try:
+            for _ in range(min(len(self._later), MOST_DUE)):
+                call = self._later.popleft()
+                try:
+                    call()
+                except Exception:
+                    self._log.failure("a connection failed")
+        finally:
+            self.hub.fanout.endTurn()
+        if self._later and not self._isWaiting:
+            self._isWaiting = True
+            self.reactor.callLater(0, self._turned)

@@ -1,0 +1,179 @@
+"""
+A port whose clients are in an C{epoll} of their own, behind one descriptor of
+the reactor's.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from select import EPOLLIN
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IReadDescriptor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from comet.lean.edge import MOST_EVENTS, Edge
+from comet.wheel import NOT_SET
+
+# How many clients are accepted in one turn.
+MOST_ACCEPTED: Final = 64
+
+# For how many seconds nobody is accepted when the system has no room.
+FULL: Final = 0.5
+
+# accept(2): what is not the client's fault.
+_NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+@implementer(IListeningPort, IReadDescriptor)
+class LeanPort:
+    """
+    Listens in the place of a port of Twisted's, with its socket.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self, port: Any, edge: Edge, makeWire: Callable[[Edge, socket.socket, int], object]
+    ) -> None:
+        """
+        @param port: A port of TCP that listens.
+
+        @param makeWire: Makes of a socket that was accepted, and its
+            descriptor, one of the connections of the edge.
+        """
+        self.moment = NOT_SET
+        self._port = port
+        self._edge = edge
+        self._makeWire = makeWire
+        self._accepting: socket.socket = port.socket
+        self._fd: int = port.fileno()
+        self._isListening = True
+        self._isAccepting = False
+        # What is accepted has these from the beginning.
+        self._accepting.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._accepting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        port.stopReading()
+        self.startReading()
+        edge.reactor.addReader(self)
+
+    # -- As a port
+
+    def startListening(self) -> None:
+        """
+        Do nothing: it listens.
+        """
+
+    def getHost(self) -> Any:
+        """
+        See L{IListeningPort.getHost}.
+        """
+        return self._port.getHost()
+
+    def startReading(self) -> None:
+        """
+        Accept whoever comes.
+        """
+        if self._isListening and not self._isAccepting:
+            self._isAccepting = True
+            self._edge.epoll.register(self._fd, EPOLLIN)
+
+    def stopReading(self) -> None:
+        """
+        Accept nobody for now.
+        """
+        if self._isAccepting:
+            self._isAccepting = False
+            self._edge.epoll.unregister(self._fd)
+
+    def stopListening(self) -> Deferred[None]:
+        """
+        See L{IListeningPort.stopListening}.  The connections stay.
+        """
+        self.stopReading()
+        self._edge.hub.fanout.wheel.clear(self)
+        self._isListening = False
+        self._edge.whenEmpty(self._end)
+        stopped: Deferred[None] = maybeDeferred(self._port.stopListening)
+        return stopped
+
+    # -- As a descriptor
+
+    def logPrefix(self) -> str:
+        """
+        What the reactor calls it in the log.
+        """
+        return "comet"
+
+    def fileno(self) -> int:
+        """
+        The descriptor of the C{epoll}.
+        """
+        epoll = self._edge.epoll
+        return -1 if epoll.closed else epoll.fileno()
+
+    def doRead(self) -> None:
+        """
+        Something happened to some of the clients, or there are new ones.
+        """
+        edge, isNew = self._edge, False
+        fanout = edge.hub.fanout
+        fanout.beginTurn()
+        try:
+            for fd, events in edge.epoll.poll(0, MOST_EVENTS):
+                if fd == self._fd:
+                    isNew = True
+                else:
+                    edge.happened(fd, events)
+            if isNew:
+                # Last: a descriptor that was closed just now may come again.
+                self._accept()
+        finally:
+            fanout.endTurn()
+
+    def _accept(self) -> None:
+        for _ in range(MOST_ACCEPTED):
+            if not self._isAccepting:
+                return
+            try:
+                client, _ = self._accepting.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    self._log.error(
+                        "nobody is accepted for a moment: {error}", error=error.strerror
+                    )
+                    self.stopReading()
+                    self._edge.hub.fanout.wheel.set(self, FULL)
+                    return
+                # The client has left already.
+                continue
+            client.setblocking(False)
+            self._makeWire(self._edge, client, client.fileno())
+
+    def timedOut(self) -> None:
+        """
+        There may be room again.
+        """
+        self.startReading()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor stops.
+        """
+        self._edge.closeAll()
+        self._end()
+
+    def _end(self) -> None:
+        """
+        There is nothing more to be told of.
+        """
+        self._isAccepting = self._isListening = False
+        self._edge.reactor.removeReader(self)
+        self._edge.epoll.close()

@@ -1,0 +1,151 @@
+"""
+WebSockets on the lean edge: Autobahn has no part in one before its client says
+something.
+"""
+
+from __future__ import annotations
+
+from socket import socket
+from typing import TYPE_CHECKING, Any
+
+from zope.interface import implementer
+
+from comet.clients import Client
+from comet.heads import Head
+from comet.interfaces import ISinkOwner
+from comet.lean.plans import Known, Plan
+from comet.lean.streams import SinkWire
+from comet.traffic import Traffic
+from comet.transports.handshake import answerHandshake
+from comet.transports.websocket import CometWebSocketProtocol, WebSocketReader
+
+if TYPE_CHECKING:
+    from comet.lean.edge import Edge
+    from comet.lean.requests import RequestWire
+
+
+@implementer(ISinkOwner)
+class SocketWire(SinkWire):
+    """
+    The connection of a WebSocket.
+    """
+
+    __slots__ = ("_client", "_protocol", "_reader")
+
+    def __init__(
+        self,
+        edge: Edge,
+        socket: socket,
+        fd: int,
+        traffic: Traffic,
+        isShared: bool,
+        client: Client,
+    ) -> None:
+        super().__init__(edge, socket, fd, traffic, isShared)
+        self._client = client
+        self._protocol: CometWebSocketProtocol | None = None
+        self._reader: WebSocketReader | None = None
+
+    def makeReader(self, shape: Any, isBare: bool) -> WebSocketReader:
+        """
+        Make who reads.
+        """
+        fanout = self.edge.hub.fanout
+        opening = None if isBare else b""
+        self._reader = reader = WebSocketReader(fanout, shape, self, opening, self)
+        return reader
+
+    def _begun(self) -> CometWebSocketProtocol:
+        """
+        Autobahn's protocol.
+        """
+        protocol = self._protocol
+        if protocol is None:
+            reader: Any = self._reader
+            self._protocol = protocol = self.edge.tree.makeProtocol()
+            protocol.traffic = self.traffic
+            protocol.makeConnection(self)
+            protocol.attend(self.edge.hub, self._client, reader, self)
+        return protocol
+
+    def received(self, data: bytes) -> None:
+        """
+        The client said something.
+        """
+        self._begun().dataReceived(data)
+
+    def sendCloseFrame(self, code: int | None, reasonUtf8: bytes | None) -> None:
+        """
+        Begin the closing handshake.
+        """
+        self._begun().sendCloseFrame(code, reasonUtf8)
+
+    def sinkReady(self) -> None:
+        """
+        See L{ISinkOwner.sinkReady}.
+        """
+        if self._protocol is not None:
+            self._protocol.sinkReady()
+
+    def sinkLost(self) -> None:
+        """
+        See L{ISinkOwner.sinkLost}.
+        """
+        if self._protocol is not None:
+            self._protocol.sinkLost()
+
+    def connectionLost(self) -> None:
+        """
+        Autobahn's protocol was told that the connection is lost.
+        """
+
+    def gone(self) -> None:
+        """
+        The connection is closed.
+        """
+        super().connectionLost()
+        self._reader = None
+        protocol, self._protocol = self._protocol, None
+        if protocol is not None:
+            protocol.connectionLost()
+
+
+def beginSocket(wire: RequestWire, plan: Plan, known: Known, client: Client, size: int) -> bool:
+    """
+    Upgrade to a WebSocket.
+
+    @param size: How many bytes the head of the request has.
+
+    @return: Whether it is one.
+
+    @raise CometError: If it may not be; nothing has happened then.
+    """
+    edge, ask = wire.edge, plan.ask
+    hub = edge.hub
+    key = () if known.key is None else (known.key,)
+
+    def headers(name: bytes) -> Any:
+        return key if name == b"Sec-WebSocket-Key" else plan.head.headers(name)
+
+    head = plan.head
+    answer = answerHandshake(Head(head.method, (), b"", head.version, headers, False))
+    if answer is None:
+        return False
+
+    def makeReader() -> WebSocketReader:
+        traffic = hub.ledger.of(plan.transport, plan.account)
+        traffic.requests += 1
+        traffic.headIn += size
+        traffic.headOut += len(answer)
+        sock, fd, _ = wire.release(size)
+        sink = SocketWire(edge, sock, fd, traffic, plan.account is None, client)
+        sink.take()
+        sink.push(answer)
+        return sink.makeReader(plan.shape, plan.isBare)
+
+    rest = wire.buffer[size:]
+    reader = hub.openStream(client, plan.names, ask.since, makeReader)
+    if rest:
+        sink: Any = reader.sink
+        sink.received(rest)
+    return True

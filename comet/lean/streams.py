@@ -1,0 +1,128 @@
+"""
+Endless answers: once its head is out, a connection is nothing but a sink.
+"""
+
+from __future__ import annotations
+
+from socket import socket
+from typing import TYPE_CHECKING
+
+from zope.interface import implementer
+
+from comet.clients import Client
+from comet.fanout.kinds import StreamReader
+from comet.fanout.probes import Probe
+from comet.interfaces import IDirectSink, ISinkOwner
+from comet.lean.plans import Plan
+from comet.lean.wires import Wire
+from comet.traffic import Traffic
+from comet.transports.sinks import IConnectedSink
+
+if TYPE_CHECKING:
+    from comet.lean.edge import Edge
+    from comet.lean.requests import RequestWire
+
+
+@implementer(IConnectedSink, IDirectSink)
+class SinkWire(Wire):
+    """
+    A connection that is written to for as long as it lasts.
+
+    @ivar traffic: Where what passes is counted.
+
+    @ivar direct: See L{IDirectSink.direct}.
+    """
+
+    __slots__ = ("_owner", "direct", "traffic")
+
+    def __init__(
+        self, edge: Edge, socket: socket, fd: int, traffic: Traffic, isShared: bool = True
+    ) -> None:
+        """
+        @param isShared: Whether all readers of the same shape are counted
+            where this one is.
+        """
+        super().__init__(edge, socket, fd)
+        self.traffic = traffic
+        self.direct = socket if isShared else None
+        self._owner: ISinkOwner | None = None
+
+    def attach(self, owner: ISinkOwner) -> None:
+        """
+        See L{ISink.attach<comet.interfaces.ISink.attach>}.
+        """
+        self._owner = owner
+
+    def write(self, data: bytes) -> bool:
+        """
+        See L{ISink.write<comet.interfaces.ISink.write>}.
+        """
+        self.traffic.dataOut += len(data)
+        return self.push(data)
+
+    def sent(self, count: int) -> None:
+        """
+        See L{IDirectSink.sent}.
+        """
+        self.traffic.dataOut += count
+
+    def received(self, data: bytes) -> None:
+        """
+        Nothing is expected, and it is thrown away.
+        """
+        self.traffic.dataIn += len(data)
+
+    def drained(self) -> None:
+        """
+        All is sent that had to wait.
+        """
+        if self._owner is not None:
+            self._owner.sinkReady()
+
+    def take(self) -> None:
+        """
+        Be the connection on a descriptor that was somebody else's.
+        """
+        self.traffic.open += 1
+        self.edge.replace(self)
+
+    def connectionLost(self) -> None:
+        """
+        The client is gone.
+        """
+        self.traffic.open -= 1
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            owner.sinkLost()
+
+    gone = connectionLost
+
+
+def beginStream(wire: RequestWire, plan: Plan, client: Client, size: int) -> None:
+    """
+    Begin an endless answer.
+
+    @param size: How many bytes the head of the request has.
+
+    @raise CometError: If it may not be; nothing has happened then.
+    """
+    edge, ask, shape = wire.edge, plan.ask, plan.shape
+    hub = edge.hub
+
+    def makeReader() -> StreamReader:
+        traffic = hub.ledger.of(plan.transport, plan.account)
+        traffic.requests += 1
+        traffic.headIn += size
+        opening = edge.responses.endless(plan.headers)
+        # The reader writes the head together with the first of the data.
+        traffic.headOut += len(opening)
+        traffic.dataOut -= len(opening)
+        sock, fd, rest = wire.release(size)
+        sink = SinkWire(edge, sock, fd, traffic, plan.account is None)
+        sink.take()
+        sink.received(rest)
+        return StreamReader(hub.fanout, shape, sink, opening)
+
+    reader = hub.openStream(client, plan.names, ask.since, makeReader)
+    if ask.probe:
+        Probe(reader)
