@@ -1,12 +1,16 @@
 # make run    serve on this machine; anyone may publish to lab/** and chat/**
 # make test   everything that must hold before a change goes in
 # make docs   the book, in docs/_build/html
+# make faults kills and cuts under load; FAULTS="--bus redis --faults 200"
+# make bench  measure beside other servers; BENCH="--short" ends in five minutes
 # make clean  remove what these make
 #
 # All work in .venv, which is made anew whenever setup.cfg changes.
 # PYTHON is the interpreter to make it with; TRIALFLAGS go to trial.
 
 PYTHON ?= python3
+FAULTS ?= --bus sqlite
+BENCH ?=
 TRIALFLAGS ?= --reporter=bwverbose
 
 VENV := .venv
@@ -16,7 +20,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 .DEFAULT_GOAL := run
 .NOTPARALLEL:
 .SILENT:
-.PHONY: run test lint mypy trial programs docs packaging clean
+.PHONY: run test lint mypy trial programs docs faults packaging bench clean
 
 run: $(VENV)/run.stamp
 	echo "== twistd -n comet --demo"
@@ -39,13 +43,20 @@ trial: $(VENV)/test.stamp programs
 	$(BIN)/trial $(TRIALFLAGS) tests
 
 programs:
-	sh .ci/programs nginx:nginx-light haproxy caddy curl php:php-cli
+	sh .ci/programs nginx:nginx-light haproxy caddy curl php:php-cli redis-server cc:gcc
 
 docs: $(VENV)/test.stamp
 	echo "== docs"
 	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
 	$(BIN)/python docs/_ext/outside.py docs/_build/outside
 	$(BIN)/pydoctor --quiet
+
+faults: $(VENV)/test.stamp
+	$(BIN)/python -m tests.faults $(FAULTS)
+
+bench: $(VENV)/run.stamp
+	$(PIP) install --editable '.[bench]'
+	$(BIN)/python -m benchmarks $(BENCH)
 
 packaging: $(VENV)/test.stamp
 	echo "== packaging"
@@ -65,6 +76,6 @@ $(VENV)/test.stamp: $(VENV)/run.stamp
 
 clean:
 	rm -rf $(VENV) build dist comet_push.egg-info _trial_temp* .coverage .coverage.* htmlcov
-	rm -rf docs/_build
+	rm -rf docs/_build benchmarks/build
 	rm -rf .hypothesis .mypy_cache .ruff_cache .tox twisted/plugins/dropin.cache
 	find comet tests twisted -name __pycache__ -type d -prune -exec rm -rf {} +

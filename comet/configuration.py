@@ -127,6 +127,19 @@ def name(value: Any) -> str:
         raise ValueError(f"a channel or a pattern such as 'chat/*' is: {error.detail}") from None
 
 
+def oneOf(*words: str) -> Callable[[Any], str]:
+    """
+    Make a reader of one of some words.
+    """
+
+    def read(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"{' and '.join(map(repr, words))} are")
+        return str(value)
+
+    return read
+
+
 def optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """
     Make a reader of what may also be L{None}.
@@ -157,7 +170,13 @@ OPTIONS: Final = (
         "Serve the policy file that lets Flash connect to raw TCP, on a Twisted endpoint. "
         "Default: off",
     ),
-    Option("bus", "memory:", text, "Where messages are kept. Default: memory:"),
+    Option(
+        "bus",
+        "memory:",
+        text,
+        "Where messages are kept: memory:, sqlite:PATH for a file, or redis://HOST, which several "
+        "servers can share. Default: memory:",
+    ),
     Option(
         "history-messages", 1000, whole(0, _GIB), "Messages held for each channel. Default: 1000"
     ),
@@ -219,6 +238,19 @@ OPTIONS: Final = (
         10.0,
         seconds(0.0, 3600.0),
         "Seconds at SIGTERM within which clients are told to come back. Default: 10",
+    ),
+    Option(
+        "workers",
+        1,
+        whole(1, 1024),
+        "Processes that serve the same ports; more than one need a bus that they share. Default: 1",
+    ),
+    Option(
+        "edge",
+        "lean",
+        oneOf("lean", "twisted"),
+        "How plain TCP is served: lean, in an epoll of its own, on Linux; or by Twisted, as "
+        "everything else is. Default: lean",
     ),
     Option("demo", False, flag, "Open the channels lab/** and chat/** to anyone", isFlag=True),
 )

@@ -5,6 +5,7 @@ has cost, on C{$stats/} and its name; both while somebody reads it.
 
 from __future__ import annotations
 
+import secrets
 from typing import Any, Final
 
 from twisted.application.internet import TimerService
@@ -24,8 +25,14 @@ class StatisticsService(TimerService):
     Publishes every second what has passed on each transport, if there is
     anybody to read it::
 
-        {"transports": {"sse": {"open": 2, "requests": 2, "headIn": 140,
+        {"node": "8c21e0f7", "transports": {"sse": {"open": 2, "requests": 2, "headIn": 140,
          "dataIn": 0, "headOut": 582, "dataOut": 4711}, ...}}
+
+    Of several nodes that share a bus each tells its own figures, while it has
+    a reader of its own; all readers get all that is told.
+
+    @ivar node: A random word that tells this node from others, also from what
+        it was before its last start.
     """
 
     _stats_log = Logger()
@@ -34,6 +41,7 @@ class StatisticsService(TimerService):
         super().__init__(INTERVAL, self.tell)
         self.clock = clock
         self.hub = hub
+        self.node = secrets.token_hex(4)
 
     def tell(self) -> None:
         """
@@ -58,4 +66,4 @@ class StatisticsService(TimerService):
 
         @param account: The name of an account; without one, those of all.
         """
-        return {"transports": self.hub.ledger.sums(account)}
+        return {"node": self.node, "transports": self.hub.ledger.sums(account)}

@@ -5,13 +5,13 @@ What C{twistd comet} is made of.
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from types import TracebackType
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
@@ -19,21 +19,16 @@ from twisted.internet.interfaces import IListeningPort, IReactorCore
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.python import usage
+from twisted.python.runtime import platformType
 
 from comet.access import Access, Origins, loadPublishKey, readPublishKey
 from comet.announcement import announcement, openFiles, warnings
 from comet.buses import findMaker
 from comet.configuration import OPTIONS, Configuration, ConfigurationError, readFile
-from comet.hub import Hub, Settings
-from comet.publishing import Limits
-from comet.resources import CometResource
-from comet.service import CannotStart, CometService, Listener
-from comet.site import CometSite
-from comet.transports.policy import PolicyFactory
-from comet.transports.tcp import CometFactory
-
-# How often the garbage collector looks at new objects.
-_GC_THRESHOLDS: Final = (50_000, 20, 50)
+from comet.ports import CannotStart
+from comet.server import Server, calmCollector
+from comet.service import CometService
+from comet.workers.service import WorkersService
 
 _log = Logger()
 
@@ -70,6 +65,9 @@ class Options(usage.Options):
     ]
 
     configuration: Configuration
+
+    # What the configuration was made of.
+    given: tuple[Mapping[str, Any], Mapping[str, Any] | None]
 
     def __init__(self) -> None:
         self._several: dict[str, list[str]] = {}
@@ -136,6 +134,7 @@ class Options(usage.Options):
                 given[option.name] = value
         try:
             file = readFile(self["config"]) if self["config"] is not None else None
+            self.given = (given, file)
             self.configuration = configuration = Configuration(given, file)
             _check(configuration)
         except ValueError as error:
@@ -152,7 +151,10 @@ def _check(configuration: Configuration) -> None:
     Origins(configuration["allow-origin"], configuration["public-url"])
     url = configuration["bus"]
     # To make one connects to nothing; it is not known yet on which reactor.
-    findMaker(url).makeBus(url, Clock(), configuration)
+    maker = findMaker(url)
+    maker.makeBus(url, Clock(), configuration)
+    if configuration["workers"] > 1:
+        _checkWorkers(configuration, getattr(maker, "isShared", False))
     for name in ("listen", "tcp", "flash-policy"):
         for description in _several(configuration[name]):
             try:
@@ -174,12 +176,16 @@ def _check(configuration: Configuration) -> None:
             ) from None
 
 
-def _portsOf(ports: Sequence[IListeningPort]) -> list[int]:
-    """
-    The numbers of ports; those of a file have none.
-    """
-    hosts: list[Any] = [port.getHost() for port in ports]
-    return [host.port for host in hosts if hasattr(host, "port")]
+def _checkWorkers(configuration: Configuration, isShared: bool) -> None:
+    reason = ""
+    if not isShared:
+        url = configuration["bus"][:64]
+        reason = f"need a bus that several processes share, such as redis:; {url!r} is of one"
+    elif platformType != "posix":
+        reason = "are only to be had on POSIX systems"
+    if reason:
+        workers = str(configuration["workers"])
+        raise ConfigurationError(f"{workers!r} is not allowed for workers: more than 1 {reason}")
 
 
 def _several(value: Any) -> tuple[str, ...]:
@@ -209,29 +215,6 @@ def installReactor() -> Any:
     return reactor
 
 
-def makeHub(configuration: Configuration, reactor: Any, publishKey: str | None = None) -> Hub:
-    """
-    Make the hub that a configuration describes.
-
-    @param publishKey: The key itself.
-    """
-    limits = Limits(
-        maxMessage=configuration["max-message"],
-        maxDepth=configuration["max-depth"],
-        maxBatch=configuration["max-batch"],
-        maxChannels=configuration["max-channels"],
-    )
-    settings = Settings(limits, configuration["heartbeat"], configuration["max-connections"])
-    url = configuration["bus"]
-    return Hub(
-        findMaker(url).makeBus(url, reactor, configuration),
-        reactor,
-        settings,
-        Access(publishKey, configuration.openPatterns),
-        Origins(configuration["allow-origin"], configuration["public-url"]),
-    )
-
-
 def makeService(options: Options, reactor: IReactorCore | None = None) -> IService:
     """
     Make the service that C{twistd} runs.
@@ -248,51 +231,56 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
         raise SystemExit(f"comet: the publish key: {error}") from None
     # Before the process goes elsewhere, as twistd's --rundir makes it.
     keyFile = os.path.abspath(keyFile)
-    hub = makeHub(configuration, used, key)
-    limits = hub.settings.limits
-    site = CometSite(CometResource(hub), limits.maxBatchBytes, limits.maxMessage, reactor=used)
-    listeners = [
-        Listener(description, serverFromString(used, description), site)
-        for description in configuration["listen"]
-    ]
-    policy = PolicyFactory(hub)
-    for name, factory in (("tcp", CometFactory(hub)), ("flash-policy", policy)):
-        description = configuration[name]
-        if description is not None:
-            listeners.append(Listener(description, serverFromString(used, description), factory))
 
     def running(ports: Sequence[IListeningPort]) -> None:
         for line in announcement(ports, configuration, keyFile):
             _log.info("{line}", line=line)
         for line in warnings(used, openFiles()):
             _log.warn("{line}", line=line)
-        _calmCollector()
+        calmCollector()
 
-    def listening(service: CometService) -> None:
-        policy.ports = _portsOf(service.ports[len(configuration["listen"]) :][:1])
+    def listening(ports: Sequence[IListeningPort]) -> None:
         # Whoever reads that it listens may also stop it: with a signal, which
         # only the reactor takes well.
-        used.callWhenRunning(running, service.ports)
+        used.callWhenRunning(running, ports)
 
     def failed(error: CannotStart) -> None:
         used.callWhenRunning(_stopFailed, used)
 
-    return _TwistdService(hub, listeners, configuration["drain"], listening, failed)
+    if configuration["workers"] == 1:
+        return Server(configuration, used, key).makeService(_Alone, listening, failed)
+    return _Several(used, configuration, options.given, key, listening, failed)
 
 
-class _TwistdService(CometService):
+class _Alone(CometService):
     """
     Tells whoever has typed C{twistd comet} why it does not start.
     """
 
     def _start(self) -> None:
-        try:
+        with _tellingShortly():
             super()._start()
-        except CannotStart:
-            # To be raised, that twistd tidies up and a daemon's parent hears
-            # of it; but what Python prints of it is for programmers.
-            sys.excepthook = _tellShortly
-            raise
+
+
+class _Several(WorkersService):
+    """
+    Does that, too.
+    """
+
+    def _start(self) -> None:
+        with _tellingShortly():
+            super()._start()
+
+
+@contextmanager
+def _tellingShortly() -> Iterator[None]:
+    try:
+        yield
+    except CannotStart:
+        # To be raised, that twistd tidies up and a daemon's parent hears of
+        # it; but what Python prints of it is for programmers.
+        sys.excepthook = _tellShortly
+        raise
 
 
 def _tellShortly(
@@ -320,14 +308,3 @@ def _exitFailed() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)
-
-
-def _calmCollector() -> None:
-    """
-    Let the garbage collector leave alone what is there now, and look less
-    often at what comes: readers are many and live long, and to walk all of
-    them at every moment would cost more than it finds.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)

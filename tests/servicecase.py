@@ -23,14 +23,15 @@ from zope.interface import implementer
 from comet.bus.memory import MemoryBus
 from comet.hub import Hub
 from comet.interfaces import IReceiver
+from comet.listening import Listener
 from comet.messages import Close, Cursor, Message, Publication, Published
-from comet.service import CometService, Listener
+from comet.service import CometService
 
 
 @implementer(IListeningPort)
-class Port:
+class StiffPort:
     """
-    Notes when it is closed.
+    Notes when it is closed; it cannot be kept from accepting.
     """
 
     def __init__(self, number: int, events: list[str]) -> None:
@@ -55,6 +56,28 @@ class Port:
         """
         self.events.append(f"port {self.number} closed")
         return self.closed
+
+
+class Port(StiffPort):
+    """
+    Can be kept from accepting.
+
+    @ivar isHeld: Whether it is.
+    """
+
+    isHeld = False
+
+    def stopReading(self) -> None:
+        """
+        Accept nobody.
+        """
+        self.isHeld = True
+
+    def startReading(self) -> None:
+        """
+        Accept everybody.
+        """
+        self.isHeld = False
 
 
 @implementer(IStreamServerEndpoint)
@@ -152,7 +175,8 @@ class ServiceTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.bus = Bus(self.clock, self.events)
         self.hub = Hub(self.bus, self.clock)
-        self.ports = [Port(1, self.events), Port(2, self.events)]
+        self.held = [Port(1, self.events), Port(2, self.events)]
+        self.ports: list[StiffPort] = [*self.held]
         self.endpoints = [Endpoint(succeed(port)) for port in self.ports]
         self.factories = [Factory(), Factory()]
         self.service = CometService(

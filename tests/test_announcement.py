@@ -76,6 +76,15 @@ class AnnouncementTests(SynchronousTestCase):
             ],
         )
 
+    def test_pages(self) -> None:
+        """
+        With C{--demo} it says what to look at; without, there is less to see.
+        """
+        host = IPv4Address("TCP", "127.0.0.1", 4567)
+        line = "in a browser: http://127.0.0.1:4567/ and http://127.0.0.1:4567/chat"
+        self.assertIn(line, announce(host, listen=["tcp:0"], demo=True))
+        self.assertNotIn(line, announce(host, listen=["tcp:0"]))
+
     def test_everyInterface(self) -> None:
         """
         A port on every interface is reached through the loopback one; an IPv6

@@ -43,6 +43,8 @@ DEFAULTS: dict[str, Any] = {
     "open": (),
     "allow-origin": (),
     "drain": 10.0,
+    "workers": 1,
+    "edge": "lean",
     "demo": False,
 }
 
@@ -56,6 +58,7 @@ WHOLE = {
     "max-connections": (0, 1 << 24),
     "max-channels": (1, 10000),
     "max-batch": (1, 1000000),
+    "workers": (1, 1024),
 }
 SECONDS = {
     "history-seconds": (0.001, 1e9),

@@ -1,5 +1,5 @@
 """
-The server as a service: how it starts, and how it is brought down.
+The server as a service: how it is brought down.
 """
 
 from __future__ import annotations
@@ -7,168 +7,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import CannotListenError
 from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
-from comet.errors import Unavailable
-from comet.service import CannotStart, CometService, Listener
+from comet.listening import Listener
+from comet.service import CometService
 from comet.site import CometSite
 from tests.servicecase import Endpoint, Port, Reader, ServiceTestCase
-
-
-class StartTests(ServiceTestCase):
-    """
-    How it starts.
-    """
-
-    def test_nothingBefore(self) -> None:
-        """
-        Before it is started, nothing is.
-        """
-        self.assertEqual(self.events, [])
-        self.assertEqual([endpoint.factories for endpoint in self.endpoints], [[], []])
-
-    def test_starts(self) -> None:
-        """
-        The bus is started, then every endpoint listens, with its own factory;
-        then it is told.
-        """
-        self.service.startService()
-        self.assertEqual(self.events, ["bus started", "2 listen"])
-        self.assertEqual(
-            [endpoint.factories for endpoint in self.endpoints],
-            [[factory] for factory in self.factories],
-        )
-        self.assertEqual(self.service.ports, self.ports)
-        self.assertTrue(self.service.running)
-
-    def test_privileged(self) -> None:
-        """
-        It listens while it still has its privileges, and only then.
-        """
-        self.service.privilegedStartService()
-        self.assertEqual(self.events, ["bus started", "2 listen"])
-        self.service.startService()
-        self.assertEqual(self.events, ["bus started", "2 listen"])
-
-    def test_busLater(self) -> None:
-        """
-        Nothing listens before the bus is ready.
-        """
-        starting: Deferred[None] = Deferred()
-        self.bus.starting = starting
-        self.service.startService()
-        self.assertEqual(self.events, ["bus started"])
-        self.assertEqual(self.endpoints[0].factories, [])
-        starting.callback(None)
-        self.assertEqual(self.events, ["bus started", "2 listen"])
-        self.assertEqual(self.failed, [])
-
-    def test_withoutListeners(self) -> None:
-        """
-        An application that listens by itself gives no listeners: the service
-        starts the bus, and ends well.
-        """
-        service = CometService(self.hub, [])
-        service.startService()
-        self.assertEqual(self.events, ["bus started"])
-        self.successResultOf(service.stopService())
-        self.assertEqual(self.events, ["bus started", "bus stopped"])
-
-    def test_listenLater(self) -> None:
-        """
-        It is told when the last endpoint listens; the ports keep the order of
-        the listeners.
-        """
-        first: Deferred[Port] = Deferred()
-        self.endpoints[0].result = first
-        self.service.startService()
-        self.assertEqual(self.events, ["bus started"])
-        first.callback(self.ports[0])
-        self.assertEqual(self.events, ["bus started", "2 listen"])
-        self.assertEqual(self.service.ports, self.ports)
-
-
-class CannotStartTests(ServiceTestCase):
-    """
-    What keeps it from starting.
-    """
-
-    def assertCannot(self, reason: str) -> None:
-        """
-        Starting it fails at once.
-        """
-        error = self.assertRaises(CannotStart, self.service.privilegedStartService)
-        self.assertEqual(str(error), reason)
-        self.assertEqual(self.service.ports, [])
-        self.assertEqual(self.failed, [])
-
-    def assertFailed(self, reason: str) -> None:
-        """
-        It has failed later, and said so in the log.
-        """
-        self.assertEqual(self.failed, [reason])
-        self.assertEqual(self.service.ports, [])
-
-    def test_inUse(self) -> None:
-        """
-        A port in use is told with its endpoint and what the system says, and
-        no other stays open.
-        """
-        error = CannotListenError("127.0.0.1", 2, OSError(98, "Address already in use"))
-        self.endpoints[1].result = fail(error)
-        self.assertCannot("cannot listen on tcp:2: Address already in use")
-        self.assertEqual(self.events, ["bus started", "port 1 closed"])
-
-    def test_otherwise(self) -> None:
-        """
-        An endpoint may have reasons of its own.
-        """
-        for error, reason in (
-            (CannotListenError("127.0.0.1", 2, "odd"), "Couldn't listen on 127.0.0.1:2: odd."),
-            (PermissionError(13, "Permission denied"), "Permission denied"),
-        ):
-            self.setUp()
-            self.endpoints[1].result = fail(error)
-            self.assertCannot(f"cannot listen on tcp:2: {reason}")
-
-    def test_unexpected(self) -> None:
-        """
-        An error that nobody expected keeps its traceback, in the log.
-        """
-        self.endpoints[0].result = KeyError("odd")
-        self.assertCannot("cannot listen on tcp:1: 'odd'")
-        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
-
-    def test_bus(self) -> None:
-        """
-        A bus that cannot be started says what to do; nothing listens then.
-        """
-        self.bus.starting = fail(Unavailable("the disk is full: make room"))
-        self.assertCannot("the disk is full: make room")
-        self.assertEqual(self.endpoints[0].factories, [])
-
-    def test_busLater(self) -> None:
-        """
-        A bus that fails later is told to whoever wants to know.
-        """
-        starting: Deferred[None] = Deferred()
-        self.bus.starting = starting
-        self.service.startService()
-        starting.errback(Unavailable("nobody answers"))
-        self.assertFailed("nobody answers")
-
-    def test_listenLater(self) -> None:
-        """
-        So is an endpoint that fails later; no port stays open.
-        """
-        later: Deferred[Port] = Deferred()
-        self.endpoints[1].result = later
-        self.service.startService()
-        later.errback(OSError(99, "Cannot assign requested address"))
-        self.assertFailed("cannot listen on tcp:2: Cannot assign requested address")
-        self.assertEqual(self.events, ["bus started", "port 1 closed"])
 
 
 class DrainingSite(CometSite):
@@ -306,14 +151,15 @@ class StopTests(ServiceTestCase):
 
     def test_beforeBus(self) -> None:
         """
-        Stopped while the bus is still starting, it does not wait, never
-        listens, and calls it no failure.
+        Stopped while the bus is still starting, it does not wait, keeps no
+        port open, and calls it no failure.
         """
         self.bus.starting = Deferred()
         self.service.startService()
         self.successResultOf(self.service.stopService())
-        self.assertEqual(self.endpoints[0].factories, [])
-        self.assertEqual(self.events, ["bus started", "bus stopped"])
+        self.assertEqual(
+            self.events, ["bus started", "port 1 closed", "port 2 closed", "bus stopped"]
+        )
         self.assertEqual(self.failed, [])
 
     def test_stubbornBus(self) -> None:
@@ -325,7 +171,10 @@ class StopTests(ServiceTestCase):
         self.service.startService()
         self.successResultOf(self.service.stopService())
         self.assertTrue(starting.called)
-        self.assertEqual(self.endpoints[0].factories, [])
+        self.assertEqual(
+            self.events, ["bus started", "port 1 closed", "port 2 closed", "bus stopped"]
+        )
+        self.assertEqual(self.service.ports, [])
 
     def test_beforeListening(self) -> None:
         """

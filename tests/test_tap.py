@@ -23,13 +23,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from comet.clients import KEY_HOLDER
-from comet.errors import Unauthorized
-from comet.hub import Hub
-from comet.log import Retention
-from comet.service import CannotStart, CometService
+from comet.ports import CannotStart
+from comet.service import CometService
 from comet.site import CometSite
-from comet.tap import Options, installReactor, makeHub, makeService
+from comet.tap import Options, installReactor, makeService
 from comet.transports.tcp import CometFactory
+from comet.workers.service import WorkersService
 
 
 class BusyReactor(MemoryReactorClock):
@@ -157,6 +156,30 @@ class MakeServiceTests(TapTestCase):
         self.assertEqual(path, "s")
         self.assertIsInstance(site, CometSite)
 
+    def test_demo(self) -> None:
+        """
+        With C{--demo} there is a port of raw TCP on this machine, and whoever
+        the lab page asks to read there connects to it.
+        """
+        service = self.start("--demo", "--tcp", "tcp:9000")
+        ports = [(server[0], server[3]) for server in self.reactor.tcpServers]
+        self.assertEqual(ports, [(8080, "127.0.0.1"), (9000, ""), (0, "127.0.0.1")])
+        self.assertIsInstance(self.reactor.tcpServers[-1][1], CometFactory)
+        service.hub.publish("lab/a/tcp", str(service.hub.head))
+        self.reactor.advance(0)
+        ((host, *_),) = self.reactor.tcpClients
+        port: Any = service.ports[-1]
+        self.assertEqual(host, port.getHost().host)
+
+    def test_noDemo(self) -> None:
+        """
+        Without it nothing of that is there.
+        """
+        service = self.start("--open", "lab/**")
+        service.hub.publish("lab/a/tcp", str(service.hub.head))
+        self.reactor.advance(0)
+        self.assertEqual((len(self.reactor.tcpServers), self.reactor.tcpClients), (1, []))
+
     def test_flashPolicy(self) -> None:
         """
         The policy file lets connect to the port of raw TCP; where that is a
@@ -242,6 +265,47 @@ class MakeServiceTests(TapTestCase):
         self.assertEqual(service._drain, 3.0)
 
 
+class WorkersTests(TapTestCase):
+    """
+    More than one worker.
+    """
+
+    def several(self) -> WorkersService:
+        """
+        Make the service of three.
+        """
+        bus = ("--bus", "redis://127.0.0.1")
+        options = self.options("--workers", "3", *bus, "--listen", "tcp:0", "--open", "a/*")
+        service = makeService(options, self.reactor)
+        assert isinstance(service, WorkersService)
+        return service
+
+    def test_made(self) -> None:
+        """
+        The parent makes the key, once for all, and no hub; workers are given
+        what it was given.
+        """
+        service = self.several()
+        task = service.task
+        self.assertEqual(Path("comet.key").read_text().strip(), task.key)
+        self.assertEqual(task.given["open"], ["a/*"])
+        self.assertEqual(task.given["workers"], "3")
+        self.assertIsNone(task.file)
+
+    def test_inUse(self) -> None:
+        """
+        A port in use is told as without workers.
+        """
+        self.reactor = BusyReactor()
+        error = self.assertRaises(CannotStart, self.several().privilegedStartService)
+        shown = io.StringIO()
+        self.patch(sys, "stderr", shown)
+        sys.excepthook(type(error), error, error.__traceback__)
+        self.assertEqual(
+            shown.getvalue(), "comet: cannot listen on tcp:0: Address already in use\n"
+        )
+
+
 class KeyTests(TapTestCase):
     """
     The publish key.
@@ -297,72 +361,6 @@ class KeyTests(TapTestCase):
         Path("own.key").unlink()
         error = self.assertRaises(SystemExit, makeService, options, self.reactor)
         self.assertEqual(str(error), "comet: the publish key: 'own.key': No such file or directory")
-
-
-class MakeHubTests(TapTestCase):
-    """
-    L{makeHub}: what the options do.
-    """
-
-    def hub(self, *arguments: str) -> Hub:
-        """
-        Make the hub of a command line.
-        """
-        return makeHub(self.options(*arguments).configuration, self.reactor)
-
-    def test_limits(self) -> None:
-        """
-        What is allowed is what the options say.
-        """
-        settings = self.hub(
-            *("--max-message", "1"),
-            *("--max-depth", "2"),
-            *("--max-batch", "3"),
-            *("--max-channels", "4"),
-            *("--max-connections", "5"),
-            *("--heartbeat", "6"),
-        ).settings
-        limits = settings.limits
-        self.assertEqual(
-            (limits.maxMessage, limits.maxDepth, limits.maxBatch, limits.maxChannels), (1, 2, 3, 4)
-        )
-        self.assertEqual((settings.maxConnections, settings.heartbeat), (5, 6.0))
-
-    def test_retention(self) -> None:
-        """
-        So is what is held.
-        """
-        configuration = self.options("--history-messages", "2").configuration
-        self.assertEqual(configuration.retention("news"), Retention(messages=2))
-        hub = makeHub(configuration, self.reactor)
-        for text in "abc":
-            self.successResultOf(hub.publish("news", text))
-            self.reactor.advance(0)
-        found = self.successResultOf(
-            hub.bus.read(["news"], hub.head._replace(position=0), 9, 999, None)
-        )
-        self.assertEqual([message.payload for message in found.messages], [b'"b"', b'"c"'])
-
-    def test_open(self) -> None:
-        """
-        Only what is open may be published to without the key; without a key
-        nobody holds one.
-        """
-        hub = self.hub("--open", "a/*", "--demo")
-        anyone = hub.access.identify(None)
-        hub.checkPublish(anyone, ["a/b", "lab/a/b", "chat/x"])
-        self.assertRaises(Unauthorized, hub.checkPublish, anyone, ["b"])
-        self.assertRaises(Unauthorized, hub.access.identify, "Bearer x")
-
-    def test_origins(self) -> None:
-        """
-        Pages of the origins that are allowed, and of the public URLs, may use
-        it; it is known by the hosts of these.
-        """
-        origins = self.hub("--allow-origin", "http://a", "--public-url", "https://b/c").origins
-        for origin, isAllowed in (("http://a", True), ("https://b", True), ("http://c", False)):
-            self.assertIs(origins.verdict(origin, "localhost", False).isAllowed, isAllowed)
-        origins.checkHost("b", (1, 1))
 
 
 class CannotStartTests(TapTestCase):

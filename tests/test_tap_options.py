@@ -31,6 +31,8 @@ GOOD = {
     "open": ("chat/*", ("chat/*",)),
     "allow-origin": ("*", ("*",)),
     "drain": ("0", 0.0),
+    "workers": ("1", 1),
+    "edge": ("twisted", "twisted"),
 }
 
 # Values that are not allowed, and what the text tells beside them.
@@ -51,8 +53,8 @@ BAD = {
     "tcp": (("nothing", "an endpoint such as"), ("", "a text that is not empty")),
     "flash-policy": (("nothing", "an endpoint such as"), ("", "a text that is not empty")),
     "bus": (
-        ("memory", "what begins with memory: is"),
-        ("nothing:x", "what begins with memory: is"),
+        ("memory", "what begins with memory:"),
+        ("nothing:x", "what begins with memory:"),
         ("memory:x", "'memory:' takes no more"),
         ("", "a text that is not empty"),
     ),
@@ -74,6 +76,11 @@ BAD = {
         ("", "a text that is not empty"),
     ),
     "drain": (("-1", "from 0 to 3600"), ("3601", "from 0 to 3600")),
+    "workers": (
+        ("0", "from 1 to 1024"),
+        ("2", "need a bus that several processes share, such as redis:; 'memory:' is of one"),
+    ),
+    "edge": (("fast", "lean"), ("", "lean")),
 }
 
 
@@ -137,6 +144,15 @@ class OptionsTests(SynchronousTestCase):
                 text = self.assertRefused(f"--{name}", value)
                 self.assertIn(repr(value), text)
                 self.assertIn(allowed, text)
+
+    def test_workers(self) -> None:
+        """
+        Several workers are taken with a bus that they share.
+        """
+        configuration = parse("--workers", "3", "--bus", "redis://127.0.0.1")
+        self.assertEqual(configuration["workers"], 3)
+        text = self.assertRefused("--workers", "3", "--bus", "sqlite:x.db")
+        self.assertIn("'sqlite:x.db' is of one", text)
 
     def test_flashPolicy(self) -> None:
         """

@@ -18,8 +18,9 @@ from comet.channels import matches
 from comet.clients import ANONYMOUS, Client
 from comet.errors import CometError, Forbidden, Unauthorized
 from comet.hub import Hub
+from comet.listening import Listener
 from comet.resources import CometResource
-from comet.service import CometService, Listener
+from comet.service import CometService
 from comet.site import CometSite
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.exchange import Exchange

@@ -20,10 +20,11 @@ from comet.framing import Shape
 from comet.framing.envelope import rawText
 from comet.framing.ndjson import NDJSONShape
 from comet.hub import Hub
+from comet.listening import Listener
 from comet.messages import Close, Cursor, Message
 from comet.requests import Ask
 from comet.resources import CometResource
-from comet.service import CometService, Listener
+from comet.service import CometService
 from comet.site import CometSite
 from comet.transports.endless import EndlessResource
 from comet.transports.exchange import Exchange

@@ -18,8 +18,9 @@ from twisted.web.static import File
 
 from comet.bus.memory import MemoryBus
 from comet.hub import Hub
+from comet.listening import Listener
 from comet.resources import CometResource
-from comet.service import CometService, Listener
+from comet.service import CometService
 from comet.site import CometSite
 
 HERE = Path(__file__).parent

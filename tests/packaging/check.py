@@ -20,6 +20,7 @@ import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.request import urlopen
 from zipfile import ZipFile
 
 from tests.packaging.clients import (
@@ -42,6 +43,9 @@ from tests.packaging.clients import (
 ROOT = Path(__file__).resolve().parents[2]
 CHANNEL = "packaging/check"
 DATA = {"text": "one line\nanother </script> \u2028 \U0001f30d", "list": [1, None, 2.5]}
+
+
+CLIENT = ("comet.js", "comet.d.ts", "comet.classic.js")
 
 
 def say(text: str) -> None:
@@ -81,7 +85,8 @@ def buildWheel(folder: Path) -> Path:
     run(sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder)
     (wheel,) = folder.glob("*.whl")
     names = [name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name]
-    for name in ("comet/py.typed", "comet/tap.py", "twisted/plugins/comet_plugin.py"):
+    served = [str(path.relative_to(ROOT)) for path in pages().values()]
+    for name in ("comet/py.typed", "comet/tap.py", "twisted/plugins/comet_plugin.py", *served):
         expect(f"{name} is in {wheel.name}", name in names, True)
     others = [
         name
@@ -90,6 +95,28 @@ def buildWheel(folder: Path) -> Path:
     ]
     expect("what does not belong in the wheel", others, [])
     return wheel
+
+
+def pages() -> dict[str, Path]:
+    """
+    Each file of the checkout that is served as it is, by its path in a URL.
+    """
+    static = ROOT / "comet" / "static"
+    found = {f"/{name}": static / "client" / name for name in CLIENT}
+    for folder, index in (("lab", "/"), ("chat", "/chat")):
+        for path in (static / folder).iterdir():
+            found[index if path.name == "index.html" else f"/{folder}/{path.name}"] = path
+    return found
+
+
+def look(port: int) -> None:
+    """
+    Look at everything that is served as it is.
+    """
+    for path, file in pages().items():
+        with urlopen(f"http://{HOST}:{port}{path}", timeout=PATIENCE) as response:
+            expect(f"what is at {path} is {file.name}", response.read() == file.read_bytes(), True)
+    say(f"served {len(pages())} files")
 
 
 def freePort() -> int:
@@ -166,6 +193,7 @@ def serve(twistd: Path, folder: Path) -> None:
     try:
         awaitPort(port, server)
         awaitPort(tcpPort, server)
+        look(port)
         exchange(port, tcpPort, (folder / "comet.key").read_text("ascii").strip())
         with closing(Stream(port, CHANNEL, currentCursor(port, CHANNEL))):
             server.send_signal(signal.SIGTERM)

@@ -20,12 +20,13 @@ class LowestTests(SynchronousTestCase):
 
     def test_same(self) -> None:
         """
-        Each package that comet needs, or needs for HTTP/2, is held at just
-        the version that is stated as its lowest, and no other package is.
+        Each package that comet needs, or needs for HTTP/2 or Redis, is held at
+        just the version that is stated as its lowest, and no other package is.
         """
         setup = ConfigParser()
         setup.read(ROOT / "setup.cfg", "utf-8")
-        needed = setup["options"]["install_requires"] + setup["options.extras_require"]["http2"]
+        extras = setup["options.extras_require"]
+        needed = setup["options"]["install_requires"] + extras["http2"] + extras["redis"]
         stated = dict(re.findall(r"^([\w.]+) >= ([\d.]+)", needed, re.MULTILINE))
         constraints = (ROOT / "tests" / "constraints-lowest.txt").read_text("utf-8")
         tried = dict(re.findall(r"^([\w.]+)==([\d.]+)$", constraints, re.MULTILINE))

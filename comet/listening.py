@@ -1,0 +1,168 @@
+"""
+Where the server listens: from the descriptions of endpoints, and on sockets
+that another process has bound.
+
+L{makeListener} is the one place where a description becomes something that
+listens.  A port can be L{held<hold>}: it is bound, and the system queues who
+comes, but nobody is accepted before it is L{released<release>}.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any, Protocol, runtime_checkable
+
+from attrs import frozen
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.logger import Logger
+
+_log = Logger()
+
+
+@frozen
+class Listener:
+    """
+    Where something is served.
+
+    @ivar description: The endpoint, as it was given.
+
+    @ivar endpoint: The endpoint.
+
+    @ivar factory: What is served there.
+    """
+
+    description: str
+    endpoint: IStreamServerEndpoint
+    factory: IProtocolFactory
+
+
+@runtime_checkable
+class _Holdable(Protocol):
+    """
+    What a port has that is a descriptor of the reactor's, as are those of
+    every endpoint of Twisted's but on Windows.
+    """
+
+    def stopReading(self) -> None: ...
+
+    def startReading(self) -> None: ...
+
+
+def hold(port: IListeningPort) -> bool:
+    """
+    Let a port accept nobody for now.
+
+    @return: Whether it can be held.
+    """
+    if not isinstance(port, _Holdable):
+        return False
+    port.stopReading()
+    return True
+
+
+def release(port: IListeningPort) -> None:
+    """
+    Let a port that was held accept everybody.
+    """
+    if isinstance(port, _Holdable):
+        port.startReading()
+
+
+def makeListener(
+    reactor: Any, description: str, factory: IProtocolFactory, inherited: int | None = None
+) -> Listener:
+    """
+    Make what listens.
+
+    @param description: An endpoint, as C{--listen} takes it.
+
+    @param inherited: A descriptor of a socket that another process has bound
+        to just that and that listens already; nothing is bound then.  It is
+        closed when the endpoint listens: its port has one of its own.
+
+    @raise ValueError: If the description is none; each kind of endpoint may
+        raise others, too.
+    """
+    used = reactor if inherited is None else _Inheriting(reactor, inherited)
+    return Listener(description, serverFromString(used, description), factory)
+
+
+class _Inheriting:
+    """
+    A reactor that, whatever it is told to bind, takes a socket that is bound
+    already.  So an endpoint does all else that its description says: speaks
+    TLS, reads what a proxy says of the client.
+    """
+
+    def __init__(self, reactor: Any, fileno: int) -> None:
+        self._reactor = reactor
+        self._fileno = fileno
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenTCP(self, port: object, factory: Any, *args: object, **kwargs: object) -> Any:
+        """
+        See L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>}.
+        """
+        return self._adopt(factory)
+
+    def listenSSL(
+        self, port: object, factory: Any, contextFactory: Any, *args: object, **kwargs: object
+    ) -> Any:
+        """
+        See L{IReactorSSL<twisted.internet.interfaces.IReactorSSL>}.
+        """
+        from twisted.protocols.tls import TLSMemoryBIOFactory
+
+        return self._adopt(TLSMemoryBIOFactory(contextFactory, False, factory))
+
+    def listenUNIX(self, address: object, factory: Any, *args: object, **kwargs: object) -> Any:
+        """
+        See L{IReactorUNIX<twisted.internet.interfaces.IReactorUNIX>}.
+        """
+        return self._adopt(factory)
+
+    def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: Any) -> Any:
+        """
+        See L{IReactorSocket<twisted.internet.interfaces.IReactorSocket>}: the
+        descriptor is one of the process that bound it.
+        """
+        return self._adopt(factory)
+
+    def _adopt(self, factory: Any) -> Any:
+        with socket.socket(fileno=os.dup(self._fileno)) as bound:
+            family = bound.family
+        if family == socket.AF_UNIX:
+            port = _adoptFile(self._reactor, self._fileno, factory)
+        else:
+            port = self._reactor.adoptStreamPort(self._fileno, family, factory)
+        os.close(self._fileno)
+        return port
+
+
+def _adoptFile(reactor: Any, fileno: int, factory: Any) -> Any:
+    """
+    Listen on a socket of the file system, and leave its file alone: Twisted
+    gives it other permissions when a process takes the socket over, and
+    removes it when one of them leaves.
+    """
+    from twisted.internet.unix import Port
+
+    class SharedPort(Port):
+        """
+        Leaves the socket open, for the others.
+        """
+
+        _shouldShutdown = False
+
+        def _logConnectionLostMsg(self) -> None:
+            _log.info("(UNIX Port {name} Closed)", name=os.fsdecode(self._bindPath[1:]))
+
+    port: Any = SharedPort._fromListeningDescriptor(reactor, fileno, factory)
+    # The names that begin so are of no file.
+    port._bindPath = b"\0" + port._bindPath
+    port.startListening()
+    return port

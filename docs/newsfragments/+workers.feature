@@ -1,0 +1,1 @@
+``--workers N`` serves the same ports with several processes, which share a bus; one that ends is started again. Ports are bound before the bus is ready, and accept nobody until then. ``$stats`` tells which ``node`` its figures are of.

@@ -1,0 +1,70 @@
+"""
+A cluster behind HAProxy, and how long its messages take.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+
+from tests.cluster import robin
+from tests.cluster.nodes import HAProxy
+from tests.edge.clients import SseClient
+from tests.edge.envelopes import Standing
+from tests.edge.publisher import headersOf, readPublished
+from tests.edge.server import CometProcess
+from tests.edge.wires import HttpConnection, Site, Wire
+
+# How many messages are timed.
+TIMED = 200
+
+
+class HAProxyTests(robin.RobinTestCase):
+    """
+    Everything that has to hold, behind HAProxy.
+    """
+
+    frontType = HAProxy
+
+    def median(self, publishing: Site, reading: Site) -> float:
+        """
+        How long a message takes from before it is published to the reader, in
+        seconds.
+        """
+        client = self.makeClient(SseClient, reading)
+        client.open(["timed"])
+        self.assertIsInstance(client.next(), Standing)
+        connection = HttpConnection(Wire(publishing.port))
+        self.addCleanup(connection.wire.close)
+        times = []
+        for number in range(TIMED):
+            began = time.perf_counter()
+            connection.send("POST", "/channels/timed", headersOf(publishing), b"%d" % number)
+            client.messages(1)
+            times.append(time.perf_counter() - began)
+            readPublished(connection.answer(), ["timed"])
+        return statistics.median(times)
+
+    def test_latency(self) -> None:
+        """
+        What Redis and a second node add to the time that a message takes is
+        told; it is milliseconds, no waiting for a round of anything.
+        """
+        alone = CometProcess()
+        self.addCleanup(alone.remove)
+        first, second, _ = self.cluster.nodes
+        memory = self.median(alone.site, alone.site)
+        same = self.median(first.site, first.site)
+        other = self.median(first.site, second.site)
+        shown = ", ".join(
+            f"{name} {1000 * value:.2f} ms"
+            for name, value in (
+                ("one node in memory", memory),
+                ("the same node with Redis", same),
+                ("another node with Redis", other),
+                ("added", other - memory),
+            )
+        )
+        print(f"\nfrom publisher to reader, median of {TIMED}: {shown}", file=sys.stderr)
+        self.assertLess(other - memory, 0.1)

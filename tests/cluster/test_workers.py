@@ -1,0 +1,406 @@
+"""
+Several workers on one port, from outside.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import TestCase
+
+from tests.cluster.case import HISTORY
+from tests.cluster.load import Load
+from tests.edge.clients import Client
+from tests.edge.envelopes import Standing
+from tests.edge.places import until
+from tests.edge.publisher import publish
+from tests.edge.server import STARTING, CometProcess, twistd
+from tests.edge.speakers import CLIENTS
+from tests.edge.tls import authority
+from tests.edge.wires import Ended, Silence, Site, ask
+from tests.redisserver import RedisServer
+
+WORKERS = 3
+
+
+def workersOf(parent: int) -> list[int]:
+    """
+    The processes that a process has started and that still run.
+    """
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # After the name of the program, which may have anything in it.
+            state, of = path.read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue
+        if int(of) == parent and state != "Z":
+            found.append(int(path.parent.name))
+    return sorted(found)
+
+
+def isGone(pid: int) -> bool:
+    """
+    Whether a process has ended, whoever had started it.
+    """
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def killIfThere(pid: int) -> None:
+    """
+    End a process, if it has not ended.
+    """
+    if not isGone(pid):
+        os.kill(pid, signal.SIGKILL)
+
+
+class WorkersTestCase(TestCase):
+    """
+    A server of several workers.
+    """
+
+    timeout = 120
+
+    def setUp(self) -> None:
+        """
+        Start a Redis.
+        """
+        self.redis = RedisServer("--appendonly yes", "--appendfsync always")
+        self.addCleanup(self.redis.destroy)
+        self.redis.start()
+
+    def options(self, *options: str) -> list[str]:
+        """
+        The options that all have.
+        """
+        bus = f"redis://127.0.0.1:{self.redis.port}/0"
+        given = ["--bus", bus, "--workers", str(WORKERS), "--drain", "2", *HISTORY]
+        return [*given, "--open", "load/**", "--heartbeat", "1", *options]
+
+    def start(self, *options: str, **settings: Any) -> CometProcess:
+        """
+        Start a server, and wait until all its workers serve.
+        """
+        server = CometProcess(*self.options(*options), **settings)
+        self.addCleanup(server.remove)
+        self.awaitWorkers(server)
+        return server
+
+    def workers(self, server: CometProcess) -> list[int]:
+        """
+        Its workers.
+        """
+        return workersOf(server._process.pid)
+
+    def awaitWorkers(self, server: CometProcess) -> None:
+        """
+        Wait until all serve: each has made what it listens with.
+        """
+
+        def all_() -> bool:
+            # Two ports a worker, and each has two descriptors of its own.
+            return sum(map(self.listening, self.workers(server))) >= 2 * WORKERS
+
+        self.until(all_, "all workers serve", server)
+
+    def hasLogged(self, server: CometProcess, pid: int) -> bool:
+        """
+        Whether something of a worker is in the log.
+        """
+        return f" ({pid}): " in server.log()
+
+    def listening(self, pid: int) -> int:
+        """
+        How many sockets a worker accepts from: those that its epoll knows.
+        """
+        count = 0
+        try:
+            sockets = {
+                each.name
+                for each in Path(f"/proc/{pid}/fd").iterdir()
+                if os.readlink(each).startswith("socket:")
+            }
+            for each in Path(f"/proc/{pid}/fdinfo").iterdir():
+                lines = each.read_text().splitlines()
+                known = {line.split()[1] for line in lines if line.startswith("tfd:")}
+                count += len(known & sockets)
+        except OSError:
+            return 0
+        return count
+
+    def until(self, condition: Callable[[], bool], what: str, server: CometProcess) -> None:
+        """
+        Wait until it holds.
+        """
+        deadline = time.monotonic() + STARTING
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"never {what}\n{server.tail()}")
+            time.sleep(0.02)
+
+    def client(self, kind: str, site: Site) -> Client:
+        """
+        A client that is closed when the test is over.
+        """
+        client = CLIENTS[kind](site)
+        self.addCleanup(client.close)
+        return client
+
+
+class LifeTests(WorkersTestCase):
+    """
+    How they come and go.
+    """
+
+    def test_announced(self) -> None:
+        """
+        The first lines are said once, by the parent; what a worker logs is
+        there with its number.  There is one key.
+        """
+        server = self.start()
+        for pid in self.workers(server):
+            self.until(partial(self.hasLogged, server, pid), f"{pid} in the log", server)
+        log = server.log()
+        self.assertEqual(log.count("comet serves HTTP on"), 1)
+        self.assertEqual(log.count("the key to publish is in"), 1)
+        for number in range(1, WORKERS + 1):
+            self.assertIn(f"worker {number} (", log)
+        self.assertEqual(server.keyMode, 0o600)
+        for _ in range(4 * WORKERS):
+            publish(server.site, "news", 1)
+        server.assertNoTracebacks()
+
+    def test_shared(self) -> None:
+        """
+        A message reaches all readers, whichever worker has them.
+        """
+        server = self.start()
+        for kind in CLIENTS:
+            start = publish(server.site, kind, "start").cursor
+            clients = [self.client(kind, server.site) for _ in range(2 * WORKERS)]
+            for client in clients:
+                client.open([kind], str(start))
+                if client.endless:
+                    self.assertIsInstance(client.next(), Standing)
+            published = publish(server.site, kind, "x")
+            for client in clients:
+                (message,) = client.messages(1)
+                self.assertEqual(message.cursor, published.cursor)
+        server.assertNoTracebacks()
+
+    def test_stopped(self) -> None:
+        """
+        A worker that does nothing keeps nobody waiting.
+        """
+        server = self.start()
+        for pid in self.workers(server)[1:]:
+            os.kill(pid, signal.SIGSTOP)
+            self.addCleanup(os.kill, pid, signal.SIGKILL)
+        for _ in range(20):
+            self.assertEqual(ask(server.site, "GET", "/health", timeout=5).status, 200)
+
+    def test_drained(self) -> None:
+        """
+        At SIGTERM readers of all workers are told, and all end, also one that
+        does nothing; the exit code is as ever, and nobody listens any more.
+        """
+        server = self.start()
+        clients = [self.client("stream", server.site) for _ in range(3 * WORKERS)]
+        for client in clients:
+            client.open(["news"])
+            self.assertIsInstance(client.next(), Standing)
+        pids = self.workers(server)
+        server.terminate()
+        for client in clients:
+            self.assertEqual(client.untilClose().code, "draining")
+            client.close()
+        self.assertIn(server.wait(), (0, -signal.SIGTERM))
+        self.assertTrue(all(map(isGone, pids)))
+        self.assertRaises(OSError, ask, server.site, "GET", "/health")
+        server.assertNoTracebacks()
+
+    def test_stubborn(self) -> None:
+        """
+        One that does not end in its time is killed.
+        """
+        server = self.start("--drain", "0")
+        pids = self.workers(server)
+        os.kill(pids[0], signal.SIGSTOP)
+        self.assertIn(server.stop(), (0, -signal.SIGTERM))
+        self.assertTrue(all(map(isGone, pids)))
+        self.assertIn(f"({pids[0]}) does not end: killed", server.log())
+
+    def test_orphaned(self) -> None:
+        """
+        When the parent is killed, the workers tell their readers, and end.
+        """
+        server = self.start()
+        client = self.client("stream", server.site)
+        client.open(["news"])
+        self.assertIsInstance(client.next(), Standing)
+        pids = self.workers(server)
+        server.kill()
+        self.assertEqual(client.untilClose().code, "draining")
+        client.close()
+        until(lambda: all(map(isGone, pids)), "all have ended")
+
+    def test_cannot(self) -> None:
+        """
+        Where the bus cannot be used nothing is served, and the reason is told
+        once for all, as without workers.
+        """
+        self.redis.ask("CONFIG", "SET", "requirepass", "secret")
+        command = [*twistd(), "-n", "--pidfile=", "comet", "--listen", "tcp:0", *self.options()]
+        done = subprocess.run(
+            command, cwd=self.redis.folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertEqual(done.stdout.count("workers.service"), 0)
+        told = [line for line in done.stdout.splitlines() if "cannot start: " in line]
+        self.assertEqual([line for line in told if "worker " not in line], told[-1:], done.stdout)
+        self.assertIn("password", told[-1])
+        self.assertNotIn("comet serves", done.stdout)
+
+
+class RestartTests(WorkersTestCase):
+    """
+    A worker that ends is started again.
+    """
+
+    def test_killed(self) -> None:
+        """
+        Under load each worker is killed once: nothing that was answered is
+        lost, or comes twice, or out of order, and there are as many as before.
+        """
+        server = self.start()
+        site = Site(server.port, server.tcpPort)
+        with Load(site, seed=5) as load:
+            for pid in self.workers(server):
+                load.awaitAnswers(40)
+                os.kill(pid, signal.SIGKILL)
+                self.awaitWorkers(server)
+                self.assertNotIn(pid, self.workers(server))
+            load.awaitAnswers(40)
+            findings = load.finish()
+            print(f"\n{load.told()}", file=sys.stderr)
+        self.assertEqual(findings, [])
+        self.assertEqual(server.log().count("SIGKILL; started again at once"), WORKERS)
+        server.assertNoTracebacks()
+
+    def test_drained(self) -> None:
+        """
+        A worker that is told to end lets its readers go, and another takes its
+        place: so all can be renewed, one after another.
+        """
+        server = self.start()
+        before = self.workers(server)
+        for pid in before:
+            os.kill(pid, signal.SIGTERM)
+            self.until(partial(isGone, pid), "drained", server)
+            self.awaitWorkers(server)
+        self.assertFalse(set(before) & set(self.workers(server)))
+        self.assertEqual(ask(server.site, "GET", "/health").status, 200)
+        server.assertNoTracebacks()
+
+
+class EndpointTests(WorkersTestCase):
+    """
+    Every kind of endpoint, and what else a process has.
+    """
+
+    def test_tls(self) -> None:
+        """
+        Workers speak TLS, on both ports.
+        """
+        made = authority()
+        server = self.start(listen=made.endpoint, tls=made.context)
+        for kind in ("sse", "websocket", "tcp"):
+            client = self.client(kind, server.site)
+            client.open([kind])
+            self.assertIsInstance(client.next(), Standing)
+            published = publish(server.site, kind, "x")
+            self.assertEqual(client.messages(1)[0].cursor, published.cursor)
+
+    def test_policy(self) -> None:
+        """
+        They serve Flash's policy file, which names the port of raw TCP.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        server = self.start("--flash-policy", f"tcp:{port}:interface=127.0.0.1")
+        with socket.create_connection(("127.0.0.1", port), 10) as client:
+            client.sendall(b"<policy-file-request/>\0")
+            answer = client.recv(4096)
+        self.assertIn(b'to-ports="%d"' % server.tcpPort, answer)
+
+    def test_systemd(self) -> None:
+        """
+        They serve on what systemd has bound, which stays open behind them.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as bound:
+            port = bound.getsockname()[1]
+            # Its descriptor has to be 3, and its process the one of the server.
+            script = f'exec 3<&{bound.fileno()}; LISTEN_PID=$$ exec "$@"'
+            listen = ["--listen", "systemd:domain=INET:index=0"]
+            command = [*twistd(), "-n", "--pidfile=", "comet", *listen, *self.options()]
+            names = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "http"}
+            with (self.redis.folder / "comet.log").open("wb") as log:
+                process = subprocess.Popen(
+                    ["sh", "-c", script, "sh", *command],
+                    cwd=self.redis.folder,
+                    env={**os.environ, **names},
+                    pass_fds=[bound.fileno()],
+                    stdout=log,
+                    stderr=log,
+                )
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            site = Site(port, 0)
+            for _ in range(2 * WORKERS):
+                self.assertEqual(ask(site, "GET", "/health", timeout=STARTING).status, 200)
+            process.terminate()
+            self.assertIn(process.wait(20), (0, -signal.SIGTERM))
+            # Who comes now waits for the next start.
+            with socket.create_connection(("127.0.0.1", port), 5):
+                pass
+
+    def test_daemon(self) -> None:
+        """
+        As a daemon, with a file for the log and one for its number, they start
+        and end as without workers, with the paths of where it was started, and
+        a port of the system's choice.
+        """
+        folder = self.redis.folder
+        rundir = folder / "elsewhere"
+        rundir.mkdir()
+        files = [f"--pidfile={folder}/pid", f"--logfile={folder}/log.txt", f"--rundir={rundir}"]
+        listen = ["--listen", "tcp:0:interface=127.0.0.1"]
+        command = [*twistd(), *files, "comet", *listen, *self.options()]
+        subprocess.run(command, cwd=folder, timeout=STARTING, check=True)
+        log = folder / "log.txt"
+
+        def announced() -> bool:
+            return log.exists() and "comet serves HTTP on http://127.0.0.1:" in log.read_text()
+
+        until(announced, "announced")
+        pid = int((folder / "pid").read_text())
+        self.addCleanup(killIfThere, pid)
+        port = int(log.read_text().partition("on http://127.0.0.1:")[2].partition("/")[0])
+        self.assertEqual(ask(Site(port, 0), "GET", "/health").status, 200)
+        self.assertTrue((folder / "comet.key").exists())
+        os.kill(pid, signal.SIGTERM)
+        until(partial(isGone, pid), "ended")
+        self.assertFalse((folder / "pid").exists())
+        self.assertRaises((OSError, Ended, Silence), ask, Site(port, 0), "GET", "/health")

@@ -1,0 +1,108 @@
+"""
+What the server tells of itself, and which of several tells it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from comet.bus.memory import MemoryBus
+from comet.hub import Hub
+from comet.interfaces import IReceiver
+from comet.messages import Close, Cursor, Message
+from comet.statistics import CHANNEL, StatisticsService
+
+
+@implementer(IReceiver)
+class Reader:
+    """
+    Keeps what it reads.
+    """
+
+    def __init__(self) -> None:
+        self.heard: list[Message] = []
+
+    def messageReceived(self, message: Message, replay: bool) -> None:
+        """
+        Keep it.
+        """
+        self.heard.append(message)
+
+    def gapFound(self, cursor: Cursor, names: Sequence[str]) -> None:
+        """
+        Nothing to do.
+        """
+
+    def subscriptionClosed(self, close: Close) -> None:
+        """
+        Nothing to do.
+        """
+
+
+class NodeTests(SynchronousTestCase):
+    """
+    Two nodes that share a bus.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make them.
+        """
+        self.clock = Clock()
+        self.bus = MemoryBus(self.clock)
+        self.hubs = [Hub(self.bus, self.clock) for _ in range(2)]
+        self.services = [StatisticsService(hub, self.clock) for hub in self.hubs]
+
+    def read(self, hub: Hub) -> Reader:
+        """
+        Read what is told, on one of them.
+        """
+        reader = Reader()
+        self.successResultOf(hub.subscribe(CHANNEL, "now", reader))
+        return reader
+
+    def test_node(self) -> None:
+        """
+        Each has a word of its own, and tells it with its figures.
+        """
+        first, second = self.services
+        self.assertNotEqual(first.node, second.node)
+        for service in self.services:
+            self.assertRegex(service.node, "^[0-9a-f]{8}$")
+            figures = service.figures()
+            self.assertEqual(list(figures), ["node", "transports"])
+            self.assertEqual(figures["node"], service.node)
+            self.assertEqual(service.figures("me")["node"], service.node)
+
+    def test_readers(self) -> None:
+        """
+        A node tells while it has a reader itself; every reader gets what any
+        of them tells.
+        """
+        first = self.read(self.hubs[0])
+        for service in self.services:
+            service.tell()
+            self.clock.advance(0)
+        second = self.read(self.hubs[1])
+        for service in self.services:
+            service.tell()
+            self.clock.advance(0)
+        nodes = [service.node for service in self.services]
+        told = [[json.loads(one.payload)["node"] for one in each.heard] for each in (first, second)]
+        self.assertEqual(told, [[nodes[0], *nodes], nodes])
+
+    def test_draining(self) -> None:
+        """
+        One that goes down tells nothing.
+        """
+        reader = self.read(self.hubs[0])
+        self.hubs[1].drain(1)
+        self.services[1].tell()
+        self.services[0].tell()
+        self.clock.advance(0)
+        self.assertEqual(len(reader.heard), 1)

@@ -1,0 +1,186 @@
+"""
+Workers that are no processes, and a reactor that starts them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from comet.configuration import Configuration
+from comet.workers.service import WorkersService
+from tests.servicecase import Port
+
+
+class SharedPort(Port):
+    """
+    A port that has a descriptor.
+    """
+
+    def fileno(self) -> int:
+        """
+        Its number.
+        """
+        return self.number
+
+
+class Process:
+    """
+    What is known of a process that was started.
+
+    @ivar protocol: Whoever is to be told what becomes of it.
+
+    @ivar said: What its parent wrote to it.
+
+    @ivar isTold: Whether its parent has told it to end.
+
+    @ivar signals: What it was sent.
+    """
+
+    def __init__(
+        self, protocol: Any, command: Sequence[str], environment: Mapping[str, str], fds: Any
+    ) -> None:
+        self.protocol = protocol
+        self.command = command
+        self.environment = environment
+        self.fds = fds
+        self.pid = 0
+        self.said = b""
+        self.isTold = False
+        self.signals: list[str] = []
+
+    def write(self, data: bytes) -> None:
+        """
+        See L{IProcessTransport<twisted.internet.interfaces.IProcessTransport>}.
+        """
+        self.said += data
+
+    def closeStdin(self) -> None:
+        """
+        See L{IProcessTransport<twisted.internet.interfaces.IProcessTransport>}.
+        """
+        self.isTold = True
+
+    def signalProcess(self, name: str) -> None:
+        """
+        See L{IProcessTransport<twisted.internet.interfaces.IProcessTransport>}.
+        """
+        self.signals.append(name)
+
+    @property
+    def task(self) -> dict[str, Any]:
+        """
+        What it is to do.
+        """
+        found: dict[str, Any] = json.loads(self.said)
+        return found
+
+    def tell(self, **told: Any) -> None:
+        """
+        Tell what becomes of it.
+        """
+        status = 3 + self.task["passed"]
+        self.protocol.childDataReceived(status, json.dumps(told).encode() + b"\n")
+
+    def end(self, code: int = 0, signal: int | None = None) -> None:
+        """
+        Come to an end.
+        """
+        reason = ProcessTerminated(code, signal) if code or signal else ProcessDone(0)
+        self.protocol.processEnded(Failure(reason))
+
+
+class ProcessReactor(MemoryReactorClock):
+    """
+    Starts no processes, but keeps those that it was to start.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[str] = []
+        self.processes: list[Process] = []
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
+        """
+        Listen.
+        """
+        super().listenTCP(port, factory, backlog, interface)
+        return SharedPort(port, self.events)
+
+    def spawnProcess(
+        self, protocol: Any, executable: str, args: Any, env: Any, childFDs: Any
+    ) -> None:
+        """
+        Keep it.
+        """
+        process = Process(protocol, [executable, *args[1:]], env, childFDs)
+        self.processes.append(process)
+        process.pid = 100 + len(self.processes)
+        protocol.makeConnection(process)
+
+
+class WorkersTestCase(SynchronousTestCase):
+    """
+    A service over workers that are no processes.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make the reactor, and read the log.
+        """
+        self.reactor = ProcessReactor()
+        self.announced: list[int] = []
+        self.failed: list[str] = []
+        self.lines: list[str] = []
+
+        @implementer(ILogObserver)
+        def note(event: LogEvent) -> None:
+            self.lines.append(f"{event['log_level'].name} {formatEvent(event)}")
+
+        globalLogPublisher.addObserver(note)
+        self.addCleanup(globalLogPublisher.removeObserver, note)
+
+    def make(self, **given: Any) -> WorkersService:
+        """
+        Make the service; by default with three workers, and two ports.
+        """
+        options = {"listen": ["tcp:1"], "tcp": "tcp:2", "workers": 3, "drain": 4.0, **given}
+        return WorkersService(
+            self.reactor,
+            Configuration(options, {"open": ["a/*"]}),
+            (options, {"open": ["a/*"]}),
+            "a-key-of-our-very-own",
+            lambda ports: self.announced.append(len(ports)),
+            lambda error: self.failed.append(str(error)),
+        )
+
+    def start(self, **given: Any) -> WorkersService:
+        """
+        Make it, and start it.
+        """
+        service = self.make(**given)
+        service.privilegedStartService()
+        service.startService()
+        return service
+
+    @property
+    def processes(self) -> list[Process]:
+        """
+        The processes that were started.
+        """
+        return self.reactor.processes
+
+    @property
+    def newest(self) -> Process:
+        """
+        The last of them.
+        """
+        return self.reactor.processes[-1]
