@@ -1,0 +1,3 @@
+"""
+Measures comet beside its peers: C{python -m benchmarks}.
+"""

@@ -1,0 +1,92 @@
+"""
+Builds what is written in C, and installs what npm has.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.servers import BENCHMARKS, BUILD, Broken, Missing
+
+_FLAGS: Final = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wconversion")
+_PATIENCE: Final = 600
+
+
+def _isOlder(made: Path, sources: Sequence[Path]) -> bool:
+    return not made.exists() or any(
+        source.stat().st_mtime > made.stat().st_mtime for source in sources
+    )
+
+
+def _run(command: Sequence[str], folder: Path) -> None:
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=_PATIENCE, check=False
+    )
+    if result.returncode:
+        raise Broken(f"{command[0]} failed: {(result.stderr or result.stdout)[-1000:]}")
+
+
+def _compile(name: str, sources: Sequence[Path], needed: Sequence[Path]) -> Path:
+    program = BUILD / name
+    if not _isOlder(program, [*sources, *needed]):
+        return program
+    if shutil.which("cc") is None:
+        raise Missing("apt install gcc libc6-dev")
+    BUILD.mkdir(exist_ok=True)
+    # Another run of the command may be using the one that is there.
+    fresh = BUILD / f"{name}.new"
+    _run(["cc", *_FLAGS, "-o", str(fresh), *map(str, sources)], BENCHMARKS)
+    fresh.replace(program)
+    return program
+
+
+def buildLoad() -> Path:
+    """
+    The load generator, built if need be.
+
+    @raise Missing: If there is no compiler.
+
+    @raise Broken: If it cannot be compiled.
+    """
+    folder = BENCHMARKS / "load"
+    return _compile("load", sorted(folder.glob("*.c")), sorted(folder.glob("*.h")))
+
+
+def buildFloor() -> Path:
+    """
+    The server that does the least that can be done, built if need be.
+
+    @raise Missing: If there is no compiler.
+
+    @raise Broken: If it cannot be compiled.
+    """
+    return _compile("floor", [BENCHMARKS / "floor.c"], [])
+
+
+def installNode(package: Path) -> Path:
+    """
+    Install what a C{package.json} asks for, if need be.
+
+    @param package: The C{package.json}.
+
+    @return: The folder in which C{node_modules} is.
+
+    @raise Missing: If there is no node or no npm.
+
+    @raise Broken: If npm fails.
+    """
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            raise Missing(f"apt install {'nodejs' if program == 'node' else program}")
+    folder = BUILD / "node"
+    installed = folder / "node_modules" / ".package-lock.json"
+    if _isOlder(installed, [package]):
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(package, folder / "package.json")
+        _run(["npm", "install", "--no-audit", "--no-fund", "--loglevel=error"], folder)
+        installed.touch()
+    return folder

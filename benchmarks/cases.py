@@ -1,0 +1,136 @@
+"""
+What is measured: who reads, and when something is published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from attrs import evolve, frozen
+
+from benchmarks.servers import Peer
+from benchmarks.wires import Layout
+
+# Those of which a reader is told that it has been let in: the others have
+# nothing that a connection storm could be measured by.
+_TOLD: Final = frozenset({"websocket", "sse", "stream", "tcp", "multipart", "iframe"})
+
+_ONE: Final = Layout()
+
+
+@frozen
+class Case:
+    """
+    One thing to measure.
+
+    @ivar mode: C{"closed"}: a message, or C{batch} of them, is published when
+        all readers have the last one. C{"paced"}: C{rate} messages a second.
+        C{"storm"}: as paced, while C{late} more readers connect at once.
+
+    @ivar figure: The figure of the result that the case is about.
+
+    @ivar publishing: How messages are published.
+
+    @ivar seconds: How long it is measured.
+
+    @ivar isBrief: Whether the short form has it.
+    """
+
+    name: str
+    title: str
+    figure: str
+    mode: str = "closed"
+    readers: int = 1000
+    layout: Layout = _ONE
+    batch: int = 1
+    rate: int = 50
+    late: int = 0
+    publishing: str = "http"
+    seconds: float = 3.0
+    isBrief: bool = True
+
+    def fits(self, peer: Peer, transport: str) -> bool:
+        """
+        Whether a peer can do it.
+        """
+        if self.publishing not in peer.publishings:
+            return False
+        if self.layout.isPattern and not peer.hasPatterns:
+            return False
+        if self.layout.span > 1 and not peer.hasSeveral:
+            return False
+        if self.mode == "storm" and transport not in _TOLD:
+            return False
+        if self.publishing == "http" and self.readers == 0 and self.batch > 1:
+            return bool(peer.publishings["http"].batch)
+        return True
+
+    def withReaders(self, most: int) -> Case:
+        """
+        The same with no more than so many readers.
+        """
+        return evolve(self, readers=min(self.readers, most), late=min(self.late, most))
+
+
+_ALL: Final = (
+    Case("closed10", "1 channel, 10 readers, closed loop", "cpu", readers=10, isBrief=False),
+    Case("closed100", "1 channel, 100 readers, closed loop", "cpu", readers=100, isBrief=False),
+    Case("closed1k", "1 channel, 1,000 readers, closed loop", "cpu"),
+    Case(
+        "closed10k",
+        "1 channel, 10,000 readers, closed loop",
+        "cpu",
+        readers=10000,
+        isBrief=False,
+    ),
+    Case("paced", "1 channel, 1,000 readers, 50 messages a second", "p50", mode="paced"),
+    Case("burst", "bursts of 200 messages, 1,000 readers", "cpu", batch=200),
+    Case(
+        "channels",
+        "1,000 channels, 10 readers each",
+        "cpu",
+        readers=10000,
+        layout=Layout(1000),
+    ),
+    Case(
+        "several",
+        "1,000 readers, each of 10 of 100 channels",
+        "cpu",
+        layout=Layout(100, 10),
+        isBrief=False,
+    ),
+    Case(
+        "patterns",
+        "1,000 readers, each of a pattern that matches 10 of 100 channels",
+        "cpu",
+        layout=Layout(100, 10, isPattern=True),
+        isBrief=False,
+    ),
+    Case("publish", "publishing by HTTP, one after the other", "publishes", readers=0),
+    Case(
+        "publish-batch",
+        "publishing by HTTP, 200 messages a request",
+        "publishes",
+        readers=0,
+        batch=200,
+    ),
+    Case(
+        "publish-ws",
+        "publishing by WebSocket, one after the other",
+        "publishes",
+        readers=0,
+        publishing="websocket",
+    ),
+    Case(
+        "storm",
+        "10,000 connect at once, while 1,000 read 50 messages a second",
+        "connects",
+        mode="storm",
+        layout=Layout(2),
+        late=10000,
+        seconds=4.0,
+    ),
+    Case("idle", "10,000 idle readers", "memory", readers=10000, seconds=0.1, isBrief=False),
+)
+CASES: Final[Mapping[str, Case]] = {case.name: case for case in _ALL}

@@ -1,0 +1,140 @@
+"""
+From what the load generator counted to the figures that are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median
+from typing import Final
+
+from attrs import frozen
+
+Result = Mapping[str, float]
+
+FAULTS: Final = (
+    "lost",
+    "repeated",
+    "disordered",
+    "damaged",
+    "unexpected",
+    "unanswered",
+    "connectErrors",
+    "resets",
+    "closes",
+    "badStatuses",
+    "protocolErrors",
+    "otherErrors",
+)
+
+
+@frozen
+class Figure:
+    """
+    A figure that can be had from a result.
+
+    @ivar isLess: Whether less is better.
+
+    @ivar of: Computes it, or answers L{None} where it means nothing.
+    """
+
+    name: str
+    title: str
+    unit: str
+    isLess: bool
+    of: Callable[[Result], float | None]
+
+
+def _per(name: str, unit: float, other: str = "deliveries") -> Callable[[Result], float | None]:
+    def compute(result: Result) -> float | None:
+        return result[name] / result[other] / unit if result[other] else None
+
+    return compute
+
+
+def _if(name: str, unit: float, given: str) -> Callable[[Result], float | None]:
+    def compute(result: Result) -> float | None:
+        return result[name] / unit if result[given] else None
+
+    return compute
+
+
+def _late(result: Result) -> float | None:
+    return result["late"] / result["stormSeconds"] if result["stormSeconds"] else None
+
+
+def _publishes(result: Result) -> float | None:
+    return None if result["readers"] else result["messages"] / result["seconds"]
+
+
+def _answer(result: Result) -> float | None:
+    return None if result["readers"] else result["answerP50Ns"] / 1e6
+
+
+def _publishCost(result: Result) -> float | None:
+    return None if result["readers"] else result["cpuNs"] / result["messages"] / 1000
+
+
+FIGURES: Final[Mapping[str, Figure]] = {
+    figure.name: figure
+    for figure in (
+        Figure("cpu", "CPU a delivery", "µs", True, _per("cpuNs", 1000)),
+        Figure("rate", "deliveries a second", "", False, _per("deliveries", 1, "seconds")),
+        Figure("p50", "p50", "ms", True, _if("latencyP50Ns", 1e6, "deliveries")),
+        Figure("p99", "p99", "ms", True, _if("latencyP99Ns", 1e6, "deliveries")),
+        Figure("down", "bytes down a delivery", "", True, _per("bytesDown", 1)),
+        Figure("up", "bytes up a delivery", "", True, _per("bytesUp", 1)),
+        Figure("memory", "memory a reader", "KB", True, _if("memoryEach", 1024, "readers")),
+        Figure("publishes", "messages published a second", "", False, _publishes),
+        Figure("answer", "p50 until the answer", "ms", True, _answer),
+        Figure("publishing", "CPU a message", "µs", True, _publishCost),
+        Figure("connects", "connections a second", "", False, _late),
+    )
+}
+
+
+def faults(result: Result) -> dict[str, int]:
+    """
+    What went wrong, and how often.
+    """
+    return {name: int(result[name]) for name in FAULTS if result[name]}
+
+
+@frozen
+class Spread:
+    """
+    The middle of several measurements, and how far they are apart.
+    """
+
+    median: float
+    least: float
+    most: float
+
+
+def spread(values: Iterable[float | None]) -> Spread | None:
+    """
+    The spread of those values that there are.
+    """
+    known = [value for value in values if value is not None]
+    return Spread(median(known), min(known), max(known)) if known else None
+
+
+def spreadOf(name: str, results: Sequence[Result]) -> Spread | None:
+    """
+    The spread of a figure in some results.
+    """
+    return spread(FIGURES[name].of(result) for result in results)
+
+
+def ratio(name: str, ours: Sequence[Result], theirs: Sequence[Result]) -> Spread | None:
+    """
+    How our figure relates to theirs, round by round: what disturbs the machine
+    in one round disturbs both.
+
+    @param ours: Results, one a round.
+
+    @param theirs: As many, of the same rounds.
+    """
+    compute = FIGURES[name].of
+    pairs = ((compute(one), compute(other)) for one, other in zip(ours, theirs, strict=True))
+    return spread(one / other if one is not None and other else None for one, other in pairs)

@@ -1,0 +1,71 @@
+/*
+ * What the server's processes have cost so far.
+ */
+#define _GNU_SOURCE
+#include "load.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static int pids[MAX_PIDS];
+static int pidCount;
+
+void watch(const char *list) {
+    for (const char *at = list; *at && pidCount < MAX_PIDS;) {
+        char *end;
+        pids[pidCount++] = (int)strtol(at, &end, 10);
+        if (end == at)
+            fail("%s is no list of processes", list);
+        at = *end ? end + 1 : end;
+    }
+}
+
+/* Nanoseconds of all threads, those that have ended included. */
+uint64_t cpuTime(void) {
+    uint64_t sum = 0;
+    for (int i = 0; i < pidCount; i++) {
+        clockid_t clock;
+        struct timespec time;
+        if (clock_getcpuclockid(pids[i], &clock) || clock_gettime(clock, &time)) {
+            errors.other++;
+            fault("process %d has ended", pids[i]);
+            continue;
+        }
+        sum += (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+    }
+    return sum;
+}
+
+/* Bytes; of what several processes share, each has its part. */
+uint64_t memory(void) {
+    uint64_t sum = 0;
+    for (int i = 0; i < pidCount; i++) {
+        char line[256];
+        snprintf(line, sizeof line, "/proc/%d/smaps_rollup", pids[i]);
+        FILE *file = fopen(line, "r");
+        while (file && fgets(line, sizeof line, file)) {
+            unsigned long long kilobytes;
+            if (sscanf(line, "Pss: %llu", &kilobytes) == 1)
+                sum += kilobytes * 1024;
+        }
+        if (file)
+            fclose(file);
+    }
+    return sum;
+}
+
+/* Until the server has done what it had to do: at most three seconds. */
+void waitUntilQuiet(void) {
+    uint64_t last = cpuTime();
+    for (int quiet = 0, turns = 0; quiet < 3 && turns < 60; turns++) {
+        uint64_t until = now() + 50000000u;
+        while (now() < until)
+            turn(10);
+        uint64_t next = cpuTime();
+        quiet = next - last < 1000000u ? quiet + 1 : 0;
+        last = next;
+    }
+}

@@ -1,0 +1,3 @@
+"""
+The servers that can be measured, each with its configuration in a folder.
+"""

@@ -1,0 +1,17 @@
+"""
+Autobahn on Twisted, without comet.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.peers.python import pythonPeer
+from benchmarks.wires import Wire, upgrade
+
+PEER: Final = pythonPeer(
+    "autobahn",
+    ["autobahn", "twisted"],
+    {"websocket": Wire("ws", [("send", upgrade("/%N")), ("await", "\r\n\r\n")])},
+    second=True,
+)

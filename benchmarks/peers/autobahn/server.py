@@ -1,0 +1,73 @@
+"""
+A server with Autobahn on Twisted, which prepares a message once for all::
+
+    python server.py PORT PUBLISHING_PORT
+"""
+
+from __future__ import annotations
+
+import sys
+
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from autobahn.websocket.types import ConnectionRequest
+from twisted.internet.endpoints import TCP4ServerEndpoint
+from twisted.web.server import Site
+
+from benchmarks.peers.posting import Channels
+from benchmarks.peers.twistedposting import Publisher
+
+channels = Channels()
+
+
+class Reader(WebSocketServerProtocol):
+    """
+    One reader.
+    """
+
+    names: tuple[str, ...] = ()
+
+    def onConnect(self, request: ConnectionRequest) -> None:
+        """
+        It has asked.
+        """
+        self.names = tuple(request.path[1:].split(","))
+
+    def onOpen(self) -> None:
+        """
+        It is there.
+        """
+        channels.join(self.names, self)
+
+    def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+        """
+        It has gone.
+        """
+        channels.leave(self.names, self)
+
+
+def publish(name: str, data: str) -> None:
+    """
+    Send to all who read a channel.
+    """
+    prepared = factory.prepareMessage(data.encode("utf-8"))
+    for reader in tuple(channels.get(name, ())):
+        reader.sendPreparedMessage(prepared)
+
+
+factory = WebSocketServerFactory()
+factory.protocol = Reader
+
+
+def main() -> None:
+    """
+    Serve until the process ends.
+    """
+    from twisted.internet import reactor
+
+    port, publishing = map(int, sys.argv[1:])
+    for number, served in ((port, factory), (publishing, Site(Publisher(publish)))):
+        TCP4ServerEndpoint(reactor, number, 4096, "127.0.0.1").listen(served)
+    reactor.run()
+
+
+main()

@@ -1,0 +1,61 @@
+"""
+Nchan: Debian's nginx with its module.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.servers import Missing, Peer, Place
+from benchmarks.wires import Publishing, Wire, get, post, upgrade
+
+_CONFIGURATION: Final = Path(__file__).with_name("nginx.conf")
+_MODULE: Final = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+_PACKAGES: Final = "apt install nginx-light libnginx-mod-nchan"
+
+_HEAD: Final = ("await", "\r\n\r\n")
+_WIRES: Final = {
+    "websocket": Wire("ws", [("send", upgrade("/websocket/%N")), _HEAD]),
+    "sse": Wire("http", [("send", get("/sse/%N", "Accept: text/event-stream")), _HEAD]),
+    "stream": Wire("http", [("send", get("/stream/%N", "TE: chunked")), _HEAD]),
+    "longpoll": Wire(
+        "http",
+        [],
+        get("/longpoll/%N", "If-Modified-Since: %0", "If-None-Match: %1"),
+        cursors=["Last-Modified", "Etag"],
+    ),
+    "tcp": Wire("http", [("send", get("/raw/%N")), _HEAD]),
+    "multipart": Wire("http", [("send", get("/multipart/%N", "Accept: multipart/mixed")), _HEAD]),
+}
+_PUBLISHINGS: Final = {
+    "http": Publishing(post("/pub/%C", "%M")),
+    "websocket": Publishing("%M", "ws", [("send", upgrade("/pub/bench/0/0")), _HEAD]),
+}
+
+
+def _prepare() -> str:
+    if shutil.which("nginx") is None or not _MODULE.exists():
+        raise Missing(_PACKAGES)
+    told = subprocess.run(["nginx", "-v"], capture_output=True, text=True, check=False).stderr
+    nginx = re.search(r"nginx/([0-9.]+)", told)
+    asked = ["dpkg-query", "-W", "-f", "${Version}", "libnginx-mod-nchan"]
+    package = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+    return f"{package or 'of unknown version'} (nginx {nginx[1] if nginx else 'unknown'})"
+
+
+def _command(place: Place) -> Sequence[str]:
+    filled = {"module": str(_MODULE), "user": getpass.getuser(), "port": str(place.port)}
+    text = _CONFIGURATION.read_text()
+    for name, value in filled.items():
+        text = text.replace("{{" + name + "}}", value)
+    (place.folder / "nginx.conf").write_text(text)
+    return ["nginx", "-p", str(place.folder), "-c", "nginx.conf", "-e", "error.log"]
+
+
+PEER: Final = Peer("nchan", _WIRES, _PUBLISHINGS, _prepare, _command)

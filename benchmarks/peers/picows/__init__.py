@@ -1,0 +1,17 @@
+"""
+picows, a WebSocket library in Cython, on uvloop.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.peers.python import pythonPeer
+from benchmarks.wires import Wire, upgrade
+
+PEER: Final = pythonPeer(
+    "picows",
+    ["picows", "uvloop"],
+    {"websocket": Wire("ws", [("send", upgrade("/%N")), ("await", "\r\n\r\n")])},
+    second=True,
+)

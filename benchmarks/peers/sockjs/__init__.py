@@ -1,0 +1,31 @@
+"""
+SockJS: sockjs-node.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.peers.node import nodePeer
+from benchmarks.wires import Wire, get, post, upgrade
+
+_URL: Final = "/sockjs/000/reader%R/"
+
+# A frame "o" opens.  A stream ends when it has brought 128 KB, and is asked
+# for again, as SockJS's own client does.
+_POLL: Final = post(f"{_URL}xhr?names=%N", "")
+_STREAM: Final = post(f"{_URL}xhr_streaming?names=%N", "")
+_SSE: Final = get(f"{_URL}eventsource?names=%N")
+
+PEER: Final = nodePeer(
+    "sockjs",
+    "sockjs",
+    {
+        "websocket": Wire(
+            "ws", [("send", upgrade(f"{_URL}websocket?names=%N")), ("await", "\r\n\r\no")]
+        ),
+        "sse": Wire("http", [("send", _SSE), ("await", "data: o")], _SSE),
+        "stream": Wire("http", [("send", _STREAM), ("await", "o\n")], _STREAM),
+        "longpoll": Wire("http", [("send", _POLL), ("end",)], _POLL),
+    },
+)

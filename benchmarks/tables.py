@@ -1,0 +1,139 @@
+"""
+What was measured, as tables for people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from benchmarks.cases import CASES
+from benchmarks.figures import FIGURES, Result, Spread, faults, spreadOf
+from benchmarks.targets import REFERENCE, US, Rounds, Verdict, verdicts
+
+# What is told of each case, beside the figure that it is about.
+_SHOWN: Final[Mapping[str, Sequence[str]]] = {
+    "closed": ("cpu", "rate", "p50", "p99", "down", "up"),
+    "paced": ("p50", "p99", "cpu"),
+    "storm": ("connects", "p99"),
+    "publish": ("publishes", "publishing", "answer"),
+    "idle": ("memory",),
+}
+
+
+def _shown(case: str) -> Sequence[str]:
+    kind = CASES[case]
+    if kind.figure == "memory":
+        return _SHOWN["idle"]
+    return _SHOWN["publish" if kind.readers == 0 else kind.mode]
+
+
+def number(value: float) -> str:
+    """
+    A number with three digits that mean something.
+    """
+    if value >= 1000:
+        return f"{value:,.0f}"
+    if value >= 100:
+        return f"{value:.0f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.1 or value == 0 else f"{value:.3f}"
+
+
+def cell(spread: Spread | None) -> str:
+    """
+    A median, and in brackets how far the rounds are apart.
+    """
+    if spread is None:
+        return "-"
+    if spread.least == spread.most:
+        return number(spread.median)
+    return f"{number(spread.median)} ({number(spread.least)} to {number(spread.most)})"
+
+
+def _heading(name: str) -> str:
+    figure = FIGURES[name]
+    return f"{figure.title}, {figure.unit}" if figure.unit else figure.title
+
+
+Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
+
+
+def caseTables(rounds: Rounds) -> Iterator[Table]:
+    """
+    For each case that was measured its title, the headings, and a line for
+    each peer and transport.
+    """
+    for case in CASES.values():
+        keys = [key for key in rounds if key[0] == case.name]
+        if not keys:
+            continue
+        order = list(dict.fromkeys(key[2] for key in keys))
+        keys.sort(key=lambda key: order.index(key[2]))
+        shown = _shown(case.name)
+        lines = [_line(key, [*rounds[key].values()], shown) for key in keys]
+        yield case.title, ["transport", "server", *map(_heading, shown), "faults"], lines
+
+
+def _line(key: tuple[str, str, str], results: Sequence[Result], shown: Sequence[str]) -> list[str]:
+    wrong: dict[str, int] = {}
+    for result in results:
+        for name, count in faults(result).items():
+            wrong[name] = wrong.get(name, 0) + count
+    told = ", ".join(f"{count} {name}" for name, count in wrong.items()) or "none"
+    return [key[2], key[1], *(cell(spreadOf(name, results)) for name in shown), told]
+
+
+def verdictTable(rounds: Rounds) -> Table:
+    """
+    What comet must reach, and whether it does.
+    """
+    lines = [
+        [CASES[one.target.case].title, one.target.transport, *_verdict(one)]
+        for one in verdicts(rounds)
+    ]
+    headings = ["case", "transport", "figure", f"{US}", "target", "holds"]
+    return f"Targets (“ratio” is {US} divided by {REFERENCE})", headings, lines
+
+
+def _verdict(one: Verdict) -> list[str]:
+    figure = FIGURES[one.target.figure]
+    what = f"{figure.title}, ratio" if one.target.isRatio else _heading(one.target.figure)
+    sign = "≤" if one.target.isMost else "≥"
+    bound = f"{sign} {number(one.target.bound)}"
+    return [what, cell(one.measured), bound, "yes" if one.holds else "NO"]
+
+
+def circumstances(about: Mapping[str, Any]) -> str:
+    """
+    When and where it was measured, and what, in a sentence or two.
+    """
+    versions = "; ".join(f"{name} {version}" for name, version in about["versions"].items())
+    return (
+        f"Measured on {about['date']} with {about['cores']} cores of {about['processor']}, "
+        f"{about['system']}. Versions: {versions}."
+    )
+
+
+def asText(table: Table) -> str:
+    """
+    A table for a terminal.
+    """
+    title, headings, lines = table
+    rows = [list(headings), *map(list, lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
+    padded = ([word.ljust(width) for word, width in zip(row, widths, strict=True)] for row in rows)
+    aligned = ["  ".join(row).rstrip() for row in padded]
+    return "\n".join((title, "-" * len(title), *aligned, ""))
+
+
+def asRST(table: Table) -> str:
+    """
+    A table for the book.
+    """
+    title, headings, lines = table
+    text = [f".. list-table:: {title}", "   :header-rows: 1", "   :class: figures", ""]
+    for row in (headings, *lines):
+        text += [f"   {'* -' if not index else '  -'} {word}" for index, word in enumerate(row)]
+    return "\n".join((*text, ""))

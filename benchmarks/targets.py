@@ -1,0 +1,109 @@
+"""
+What comet must reach, and whether it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from attrs import frozen
+
+from benchmarks.figures import Result, Spread, ratio, spreadOf
+
+US: Final = "comet"
+REFERENCE: Final = "nchan"
+
+# What was measured in one round: by case, peer and transport.
+Key = tuple[str, str, str]
+Rounds = Mapping[Key, Mapping[int, Result]]
+
+_TRANSPORTS: Final = ("websocket", "sse", "stream", "longpoll", "tcp")
+
+
+@frozen
+class Target:
+    """
+    A bound for one figure of one case.
+
+    @ivar isRatio: Whether the figure is divided by the reference's, on the
+        same transport and in the same round.
+
+    @ivar isMost: Whether it may be no more, and not no less.
+    """
+
+    case: str
+    transport: str
+    figure: str
+    bound: float
+    isRatio: bool = True
+    isMost: bool = True
+
+    def holds(self, value: float) -> bool:
+        """
+        Whether a value is within the bound.
+        """
+        return value <= self.bound if self.isMost else value >= self.bound
+
+
+def _row(case: str, figure: str, *bounds: float) -> list[Target]:
+    return [
+        Target(case, transport, figure, bound)
+        for transport, bound in zip(_TRANSPORTS, bounds, strict=True)
+    ]
+
+
+TARGETS: Final[Sequence[Target]] = (
+    *_row("closed1k", "cpu", 1.1, 0.9, 1.0, 1.2, 1.0),
+    *_row("closed10k", "cpu", 1.0, 0.9, 1.0, 1.2, 1.0),
+    *_row("burst", "cpu", 0.05, 0.05, 0.05, 0.05, 0.05),
+    *_row("channels", "cpu", 1.3, 1.3, 1.3, 1.5, 1.3),
+    *_row("closed1k", "p50", 1.2, 1.2, 1.2, 1.2, 1.2),
+    *_row("paced", "p50", 1.2, 1.2, 1.2, 1.2, 1.2),
+    Target("publish", "-", "publishes", 7000, isRatio=False, isMost=False),
+    *(
+        Target("idle", transport, "memory", 2.0, isRatio=False)
+        for transport in (*_TRANSPORTS, "multipart", "iframe", "jsonp")
+    ),
+    *(
+        Target("storm", transport, "connects", 15000, isRatio=False, isMost=False)
+        for transport in _TRANSPORTS
+        if transport != "longpoll"
+    ),
+)
+
+
+@frozen
+class Verdict:
+    """
+    A target, and what was measured.
+    """
+
+    target: Target
+    measured: Spread
+
+    @property
+    def holds(self) -> bool:
+        """
+        Whether the median is within the bound.
+        """
+        return self.target.holds(self.measured.median)
+
+
+def verdicts(rounds: Rounds) -> Iterator[Verdict]:
+    """
+    What became of each target for which there are measurements.
+    """
+    for target in TARGETS:
+        ours = rounds.get((target.case, US, target.transport), {})
+        measured: Spread | None
+        if target.isRatio:
+            theirs = rounds.get((target.case, REFERENCE, target.transport), {})
+            both = sorted(ours.keys() & theirs.keys())
+            measured = ratio(
+                target.figure, [ours[each] for each in both], [theirs[each] for each in both]
+            )
+        else:
+            measured = spreadOf(target.figure, [*ours.values()])
+        if measured is not None:
+            yield Verdict(target, measured)

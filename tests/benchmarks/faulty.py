@@ -1,0 +1,116 @@
+"""
+A server that can be told to do wrong, to see whether the load generator
+notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+
+from benchmarks.wires import Publishing, Wire, get, post, upgrade
+
+# What becomes of a message: what one reader gets instead of it.  It is given
+# the number of the message, the message, and the one before it.
+Fault = Callable[[int, bytes, bytes], Sequence[bytes]]
+
+WIRES = {
+    "websocket": Wire("ws", [("send", upgrade("/websocket/%N")), ("await", "\r\n\r\n")]),
+    "sse": Wire("http", [("send", get("/sse/%N")), ("await", "\r\n\r\n")]),
+}
+PUBLISHING = Publishing(post("/pub/%C", "%M"))
+
+_UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
+_STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+_CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+
+
+def faultless(number: int, message: bytes, last: bytes) -> Sequence[bytes]:
+    """
+    Deliver as published.
+    """
+    return [message]
+
+
+def frame(message: bytes) -> bytes:
+    """
+    A message as a frame, or several, of a WebSocket.
+    """
+    assert len(message) < 126
+    return bytes([0x81, len(message)]) + message
+
+
+def chunk(message: bytes) -> bytes:
+    """
+    A message as an event in two chunks, the border in its middle.
+    """
+    event = b"data: " + message + b"\n\n"
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (event[:40], event[40:]))
+
+
+class FaultyServer:
+    """
+    Runs in a thread of its own until it is stopped.
+
+    @ivar port: Where it listens.
+    """
+
+    def __init__(self, fault: Fault = faultless) -> None:
+        self._fault = fault
+        self._readers: list[tuple[asyncio.StreamWriter, Callable[[bytes], bytes]]] = []
+        self._count = 0
+        self._last = b""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.port = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+
+    async def _listen(self) -> int:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                if head.startswith(b"GET /websocket"):
+                    writer.write(_UPGRADED)
+                    self._readers.append((writer, frame))
+                elif head.startswith(b"GET /sse"):
+                    writer.write(_STREAM)
+                    self._readers.append((writer, chunk))
+                else:
+                    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                    self._publish(await reader.readexactly(length))
+                    writer.write(_CREATED)
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            writer.close()
+
+    def _publish(self, message: bytes) -> None:
+        for index, (writer, encode) in enumerate(self._readers):
+            fault = self._fault if index == 0 else faultless
+            for each in fault(self._count, message, self._last):
+                writer.write(encode(each))
+        self._count += 1
+        self._last = message
+
+    async def _end(self) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def stop(self) -> None:
+        """
+        End the thread.
+        """
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()

@@ -1,0 +1,183 @@
+"""
+The command, with what was counted before, and its tables and chart.
+"""
+
+from __future__ import annotations
+
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from xml.etree import ElementTree
+
+from docutils.core import publish_doctree
+from docutils.nodes import table
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.__main__ import main
+from benchmarks.chart import drawChart
+from benchmarks.figures import Spread
+from benchmarks.results import Results
+from benchmarks.tables import cell, number
+from tests.benchmarks.counted import counted
+
+
+class CommandTests(SynchronousTestCase):
+    """
+    C{python -m benchmarks}.
+    """
+
+    def call(self, *words: str) -> tuple[int, str]:
+        """
+        Call it.
+
+        @return: The exit status, and what it has printed.
+        """
+        output = StringIO()
+        with redirect_stdout(output):
+            return main(words), output.getvalue()
+
+    def saved(self, lost: int = 0) -> Path:
+        """
+        A file of what two servers did in two rounds.
+        """
+        results = Results()
+        for round in range(2):
+            results.add(("closed1k", "comet", "sse"), round, counted(cpuNs=3e6, lost=lost))
+            results.add(("closed1k", "nchan", "sse"), round, counted(cpuNs=6e6))
+        path = Path(self.mktemp())
+        results.save(path)
+        return path
+
+    def test_tables(self) -> None:
+        """
+        What was counted is shown by case, with the ratio, its target, and
+        whether that holds.
+        """
+        status, text = self.call("--input", str(self.saved()))
+        self.assertEqual(status, 0)
+        self.assertIn("1 channel, 1,000 readers, closed loop\n", text)
+        lines = [line.split() for line in text.splitlines()]
+        self.assertIn(["sse", "comet", "3.00"], [line[:3] for line in lines])
+        verdict = next(line for line in lines if line[-1:] == ["yes"])
+        self.assertEqual(verdict[-4:], ["0.50", "≤", "0.90", "yes"])
+
+    def test_faults(self) -> None:
+        """
+        Where a message was lost the table says so, and the command fails.
+        """
+        status, text = self.call("--input", str(self.saved(lost=2)))
+        self.assertEqual(status, 1)
+        self.assertIn("4 lost", text)
+
+    def test_files(self) -> None:
+        """
+        The tables are written for the book and the chart is drawn: both can be
+        read by those who read such files.
+        """
+        rst, svg = Path(self.mktemp()), Path(self.mktemp())
+        self.call("--input", str(self.saved()), "--rst", str(rst), "--chart", str(svg))
+        document = publish_doctree(rst.read_text(), settings_overrides={"report_level": 2})
+        self.assertEqual(len([*document.findall(table)]), 2)
+        root = ElementTree.fromstring(svg.read_text())
+        bars = root.findall("{http://www.w3.org/2000/svg}rect")
+        ours, theirs = (float(bar.attrib["width"]) for bar in bars)
+        self.assertAlmostEqual(ours * 2, theirs, delta=0.2)
+
+    def test_missing(self) -> None:
+        """
+        A server that is not installed is left out, and what is to be installed
+        is told.
+        """
+        self.patch(self.peers(), "_MODULE", Path("/there/is/none"))
+        status, text = self.call("--peers", "nchan", "--cases", "closed1k")
+        self.assertEqual(status, 0)
+        self.assertIn("nchan is left out, for it needs: apt install", text)
+
+    def peers(self) -> object:
+        """
+        The module that looks for Nchan.
+        """
+        import benchmarks.peers.nchan
+
+        return benchmarks.peers.nchan
+
+    def test_measures(self) -> None:
+        """
+        It measures what it is asked for, tells how far it is, and keeps what
+        was counted.
+        """
+        output = Path(self.mktemp())
+        words = ["--peers", "floor", "--cases", "closed1k", "--transports", "websocket"]
+        words += ["--readers", "20", "--rounds", "2", "--seconds", "0.2"]
+        status, text = self.call(*words, "--output", str(output))
+        self.assertEqual(status, 0, text)
+        self.assertIn("\n[1/2] round 1 closed1k floor websocket: ", text)
+        self.assertIn("[2/2 0 min left] round 2 closed1k floor websocket: ", text)
+        results = Results.load(output)
+        self.assertEqual([*results.rounds[("closed1k", "floor", "websocket")]], [0, 1])
+        self.assertIn("floor", results.about["versions"])
+
+    def test_unknown(self) -> None:
+        """
+        What is not known is refused, with what is.
+        """
+        output = StringIO()
+        with redirect_stderr(output):
+            error = self.assertRaises(SystemExit, main, ["--peers", "pigeon"])
+        self.assertEqual(error.code, 2)
+        self.assertIn("'pigeon' is none of comet, nchan", output.getvalue())
+
+
+class ResultsTests(SynchronousTestCase):
+    """
+    L{Results}.
+    """
+
+    def test_again(self) -> None:
+        """
+        What was saved is loaded as it was.
+        """
+        results = Results()
+        results.add(("burst", "comet", "tcp"), 3, counted(lost=1))
+        path = Path(self.mktemp())
+        results.save(path)
+        loaded = Results.load(path)
+        self.assertEqual(loaded.rounds, results.rounds)
+        self.assertEqual(loaded.about, results.about)
+
+    def test_other(self) -> None:
+        """
+        Another file is refused.
+        """
+        path = Path(self.mktemp())
+        for text in ("", "[]", "{}", '{"about": {}, "runs": [{"case": "burst"}]}'):
+            path.write_text(text)
+            self.assertRaises(ValueError, Results.load, path)
+
+
+class WordingTests(SynchronousTestCase):
+    """
+    How figures are written.
+    """
+
+    def test_number(self) -> None:
+        """
+        Three digits mean something; zero is zero.
+        """
+        written = [number(value) for value in (0, 0.0412, 0.45, 4.567, 45.67, 456.7, 45670.0)]
+        self.assertEqual(written, ["0.00", "0.041", "0.45", "4.57", "45.7", "457", "45,670"])
+
+    def test_cell(self) -> None:
+        """
+        The spread stands behind the median, if there is one.
+        """
+        self.assertEqual(cell(Spread(2.0, 1.0, 3.0)), "2.00 (1.00 to 3.00)")
+        self.assertEqual(cell(Spread(2.0, 2.0, 2.0)), "2.00")
+        self.assertEqual(cell(None), "-")
+
+    def test_noChart(self) -> None:
+        """
+        A chart of nothing is one, and empty.
+        """
+        root = ElementTree.fromstring(drawChart({}))
+        self.assertEqual(root.findall("{http://www.w3.org/2000/svg}rect"), [])

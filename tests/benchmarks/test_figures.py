@@ -1,0 +1,114 @@
+"""
+Figures, their spread, and what is concluded from them.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from benchmarks.figures import FIGURES, Spread, faults, ratio, spread, spreadOf
+from benchmarks.targets import TARGETS, Target, Verdict, verdicts
+from tests.benchmarks.counted import counted
+
+
+class FigureTests(SynchronousTestCase):
+    """
+    What is computed from what was counted.
+    """
+
+    def test_units(self) -> None:
+        """
+        Each figure has the unit that it says.
+        """
+        result = counted(cpuNs=8e6, deliveries=2000, latencyP50Ns=1.5e6, memoryEach=2048.0)
+        values = {name: FIGURES[name].of(result) for name in ("cpu", "rate", "p50", "memory")}
+        self.assertEqual(values, {"cpu": 4.0, "rate": 1000.0, "p50": 1.5, "memory": 2.0})
+
+    def test_none(self) -> None:
+        """
+        Where nothing was delivered there is nothing a delivery, and where
+        somebody reads nothing is said of publishing alone.
+        """
+        result = counted(deliveries=0)
+        for name in ("cpu", "p50", "down", "connects", "publishes"):
+            self.assertIsNone(FIGURES[name].of(result), name)
+
+    def test_publishing(self) -> None:
+        """
+        Where nobody reads, publishing is what is measured.
+        """
+        result = counted(readers=0, deliveries=0, messages=14000)
+        values = {name: FIGURES[name].of(result) for name in ("publishes", "answer")}
+        self.assertEqual(values, {"publishes": 7000.0, "answer": 0.1})
+
+    def test_faults(self) -> None:
+        """
+        Only what went wrong is named.
+        """
+        self.assertEqual(faults(counted(lost=3, resets=1)), {"lost": 3, "resets": 1})
+
+    def test_spread(self) -> None:
+        """
+        The median, and the least and the most; nothing of nothing.
+        """
+        self.assertEqual(spread([5.0, None, 1.0, 2.0]), Spread(2.0, 1.0, 5.0))
+        self.assertIsNone(spread([None]))
+        results = [counted(cpuNs=each * 1e6) for each in (4, 2, 3)]
+        self.assertEqual(spreadOf("cpu", results), Spread(3.0, 2.0, 4.0))
+
+    def test_ratio(self) -> None:
+        """
+        Rounds are compared one by one: one in which the machine was slow for
+        both does no harm.
+        """
+        ours = [counted(cpuNs=each) for each in (2e6, 20e6, 3e6)]
+        theirs = [counted(cpuNs=each) for each in (4e6, 40e6, 4e6)]
+        self.assertEqual(ratio("cpu", ours, theirs), Spread(0.5, 0.5, 0.75))
+
+
+class VerdictTests(SynchronousTestCase):
+    """
+    L{verdicts}.
+    """
+
+    def test_ratio(self) -> None:
+        """
+        A bound on a ratio is held against the reference on the same transport,
+        over the rounds that both have.
+        """
+        rounds = {
+            ("closed1k", "comet", "sse"): {0: counted(cpuNs=4e6), 1: counted(cpuNs=9e6)},
+            ("closed1k", "nchan", "sse"): {0: counted(cpuNs=8e6), 2: counted(cpuNs=1e6)},
+            ("closed1k", "nchan", "websocket"): {0: counted()},
+        }
+        found = {one.target.figure: one for one in verdicts(rounds)}
+        self.assertEqual(found["cpu"].measured, Spread(0.5, 0.5, 0.5))
+        self.assertTrue(found["cpu"].holds)
+        self.assertEqual({one.target.transport for one in found.values()}, {"sse"})
+
+    def test_absolute(self) -> None:
+        """
+        A bound on a figure may be the least that it may be.
+        """
+        rounds = {
+            ("publish", "comet", "-"): {0: counted(readers=0, deliveries=0, messages=13000)},
+        }
+        (found,) = verdicts(rounds)
+        self.assertEqual((found.measured.median, found.holds), (6500.0, False))
+
+    def test_bound(self) -> None:
+        """
+        The bound itself is within it.
+        """
+        most = Target("closed1k", "sse", "cpu", 0.9)
+        least = Target("publish", "-", "publishes", 7000, isRatio=False, isMost=False)
+        self.assertTrue(Verdict(most, Spread(0.9, 0, 9)).holds)
+        self.assertFalse(Verdict(most, Spread(0.91, 0, 9)).holds)
+        self.assertTrue(Verdict(least, Spread(7000, 0, 9)).holds)
+
+    def test_targets(self) -> None:
+        """
+        There is one target for each figure of each case and transport.
+        """
+        keys = [(each.case, each.transport, each.figure) for each in TARGETS]
+        self.assertEqual(len(keys), len({*keys}))

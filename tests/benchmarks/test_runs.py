@@ -1,0 +1,166 @@
+"""
+Runs of the benchmark against servers that are always at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import evolve
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from benchmarks.building import buildLoad
+from benchmarks.cases import CASES, Case
+from benchmarks.commands import NAMES, TRANSPORTS, findPeer
+from benchmarks.figures import FIGURES, faults
+from benchmarks.runs import NOBODY, Run, measure, plan
+from benchmarks.servers import Broken, Peer
+
+
+class MeasureTests(TestCase):
+    """
+    L{measure}, with few readers and for a moment.
+    """
+
+    timeout = 240
+
+    def measured(
+        self, peer: str, transport: str, case: str, readers: int = 30
+    ) -> Mapping[str, float]:
+        """
+        Measure, and see that nothing went wrong.
+        """
+        small = CASES[case].withReaders(readers)
+        run = Run(0, small, transport, findPeer(peer))
+        result = measure(run, buildLoad(), {}, 0.3)
+        self.assertEqual(faults(result), {}, f"{transport}: {result.get('firstFault')}")
+        self.assertEqual(result["readers"], small.readers)
+        return result
+
+    def test_transports(self) -> None:
+        """
+        Comet loses nothing on any of its transports, and each of them is known
+        to the command.
+        """
+        self.assertEqual([*findPeer("comet").wires], [*TRANSPORTS])
+        for transport in TRANSPORTS:
+            result = self.measured("comet", transport, "closed1k")
+            self.assertEqual(result["deliveries"], 30 * result["messages"])
+            self.assertGreater(result["deliveries"], 0)
+            # A message has 100 bytes, and something is around it.
+            self.assertGreater(FIGURES["down"].of(result) or 0, 100)
+
+    def test_bursts(self) -> None:
+        """
+        Bursts reach those who poll as they reach those who stream.
+        """
+        for transport in ("stream", "longpoll"):
+            result = self.measured("comet", transport, "burst")
+            self.assertEqual(result["messages"] % 200, 0)
+            self.assertEqual(result["deliveries"], 30 * result["messages"])
+
+    def test_patterns(self) -> None:
+        """
+        A reader of a pattern gets what is published to each channel of it.
+        """
+        result = self.measured("comet", "websocket", "patterns")
+        self.assertAlmostEqual(result["deliveries"] / result["messages"], 3.0, delta=0.5)
+
+    def test_storm(self) -> None:
+        """
+        Those that connect at once are let in, and hear what is published then.
+        """
+        result = self.measured("comet", "sse", "storm")
+        self.assertGreater(FIGURES["connects"].of(result) or 0, 0)
+        self.assertEqual(result["deliveries"], 30 * (result["messages"] - 1) + 30)
+
+    def test_publishing(self) -> None:
+        """
+        Publishing is measured where nobody reads.
+        """
+        for case in ("publish", "publish-batch", "publish-ws"):
+            result = self.measured("comet", NOBODY, case)
+            self.assertEqual(result["deliveries"], 0)
+            self.assertGreater(FIGURES["publishes"].of(result) or 0, 0)
+
+    def test_floor(self) -> None:
+        """
+        The server that is the floor delivers, too.
+        """
+        for transport in findPeer("floor").wires:
+            for case in ("closed1k", "burst"):
+                result = self.measured("floor", transport, case)
+                self.assertEqual(result["deliveries"], 30 * result["messages"])
+
+    def test_broken(self) -> None:
+        """
+        What a server says that does not start is told.
+        """
+        broken = evolve(findPeer("floor"), command=lambda place: ["sh", "-c", "echo no, sorry"])
+        run = Run(0, CASES["closed1k"], "websocket", broken)
+        error = self.assertRaises(Broken, measure, run, buildLoad(), {}, 0.3)
+        self.assertEqual(str(error), "floor does not start: no, sorry")
+
+
+class PlanTests(SynchronousTestCase):
+    """
+    L{plan}, and what the peers say of themselves.
+    """
+
+    def setUp(self) -> None:
+        """
+        Find all peers.
+        """
+        self.peers = [findPeer(name) for name in NAMES]
+
+    def planned(self, peers: Sequence[Peer], *cases: Case, rounds: int = 1) -> list[Run]:
+        """
+        Plan with every transport.
+        """
+        return list(plan(peers, cases, TRANSPORTS, rounds))
+
+    def test_interleaved(self) -> None:
+        """
+        Those that are compared come one right after the other, in each round.
+        """
+        runs = self.planned(self.peers[:2], CASES["closed1k"], rounds=2)
+        order = [(run.round, run.transport, run.peer.name) for run in runs]
+        self.assertEqual(
+            order[:4],
+            [
+                (0, "websocket", "comet"),
+                (0, "websocket", "nchan"),
+                (0, "sse", "comet"),
+                (0, "sse", "nchan"),
+            ],
+        )
+        half = len(order) // 2
+        self.assertEqual([(0, *each[1:]) for each in order[half:]], order[:half])
+
+    def test_fits(self) -> None:
+        """
+        A peer is not asked for what it does not have.
+        """
+        runs = self.planned(self.peers, CASES["patterns"], CASES["publish-batch"])
+        self.assertEqual({run.peer.name for run in runs}, {"comet", "faye"})
+        told = self.planned(self.peers, CASES["storm"])
+        self.assertNotIn("longpoll", {run.transport for run in told})
+
+    def test_once(self) -> None:
+        """
+        Where nobody reads there is one run a peer, and not one a transport.
+        """
+        runs = self.planned(self.peers[:2], CASES["publish"])
+        self.assertEqual(
+            [run.key for run in runs], [("publish", "comet", "-"), ("publish", "nchan", "-")]
+        )
+
+    def test_peers(self) -> None:
+        """
+        Every peer has the name under which it is found, transports that the
+        command knows, and is published to by HTTP.
+        """
+        for name, peer in zip(NAMES, self.peers, strict=True):
+            self.assertEqual(peer.name, name)
+            self.assertLessEqual(peer.wires.keys(), {*TRANSPORTS})
+            self.assertIn("http", peer.publishings)
