@@ -1,0 +1,135 @@
+"""
+The clients of L{tests.edge}, for links that may break at any moment.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from websockets.exceptions import InvalidState
+
+from tests.edge.clients import Client
+from tests.edge.envelopes import Event
+from tests.edge.polling import PollClient
+from tests.edge.speakers import CLIENTS, Speaker
+from tests.edge.wires import Ended, HttpConnection, Wire
+
+# For how long nothing may come that was asked for, in seconds, before a client
+# gives up.
+PATIENCE: Final = 4.0
+
+# How long a client that polls waits after it heard nothing, in seconds.
+_PACE: Final = 0.2
+
+
+class Line(Wire):
+    """
+    A connected socket that tells its end at once: whatever is incomplete then
+    is nobody's fault.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self.appetite = wire.appetite
+        self.socket = wire.socket
+
+    def receive(self, timeout: float) -> bytes:
+        """
+        See L{Wire.receive}.
+
+        @raise Ended: If the connection is over.
+        """
+        data = super().receive(min(timeout, PATIENCE))
+        if not data:
+            raise Ended("the connection is over")
+        return data
+
+    def send(self, data: bytes) -> None:
+        """
+        See L{Wire.send}.
+        """
+        try:
+            super().send(data)
+        except OSError as error:
+            raise Ended(str(error)) from error
+
+
+def connect(port: int) -> HttpConnection:
+    """
+    A connection that speaks HTTP.
+    """
+    return HttpConnection(Line(Wire(port)))
+
+
+class Breakable(Client):
+    """
+    A reader whose connection may break.
+    """
+
+    def _connect(self, port: int, tls: ssl.SSLContext | None = None) -> Wire:
+        self._wire = Line(super()._connect(port, tls))
+        return self._wire
+
+
+class _Paced(Breakable, PollClient):
+    """
+    A reader that asks again and again, but not all the time.
+    """
+
+    def _isLoose(self, particular: Mapping[str, str] | None, parameters: Mapping[str, str]) -> bool:
+        # An answer may end within a replay, and then stands further back.
+        return bool(particular)
+
+    def _receive(self, timeout: float) -> None:
+        if self._idle and self.name == "poll":
+            time.sleep(_PACE)
+            self._idle = False
+        super()._receive(timeout)
+
+
+class Widening(Breakable, Speaker):
+    """
+    A reader that may ask for more names over the same connection.
+
+    @ivar subscribed: The last event that was the answer to a subscription;
+        L{next} gives it at its place.
+    """
+
+    subscribed: Event | None = None
+
+    def add(self, name: str, since: str) -> None:
+        """
+        Ask for one more name, and wait until that is answered.
+        """
+        self.command(PATIENCE, subscribe=[name], since=since)
+
+    def say(self, text: str) -> None:
+        """
+        See L{Speaker.say}.
+
+        @raise Ended: If the server has begun to close.
+        """
+        try:
+            super().say(text)
+        except InvalidState as error:
+            raise Ended(str(error)) from error
+
+    def _subscribed(self, ok: Any) -> None:
+        super()._subscribed(ok)
+        self.subscribed = self._events[-1]
+
+
+def _breakable(kind: type[Client]) -> type[Client]:
+    base = Breakable
+    if issubclass(kind, PollClient):
+        base = _Paced
+    elif issubclass(kind, Speaker):
+        base = Widening
+    return type(f"Breakable{kind.__name__}", (base, kind), {})
+
+
+READERS: Final[Mapping[str, type[Client]]] = {
+    name: _breakable(kind) for name, kind in CLIENTS.items()
+}

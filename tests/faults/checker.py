@@ -1,0 +1,276 @@
+"""
+Whether one reader read what it had to read.
+
+The log is what everybody together knows of it: what was answered to publishers
+and what any reader has read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from attrs import field, frozen
+
+from tests.edge.envelopes import Cursor
+from tests.faults.book import Finding, Stored, isNamed
+from tests.faults.standing import Rewound, Told
+
+
+class Replayed(tuple[Stored]):
+    """
+    A message that is not adopted as the cursor.
+    """
+
+    __slots__ = ()
+
+    @property
+    def stored(self) -> Stored:
+        """
+        The message.
+        """
+        return self[0]
+
+
+class Opened:
+    """
+    A connection was opened: what is replayed begins anew.
+    """
+
+
+OPENED = Opened()
+
+Entry = Stored | Replayed | Told | Rewound | Opened
+
+
+@frozen
+class Rules:
+    """
+    What is right in this run.
+
+    @ivar keepsEpoch: Whether the log has but one life.
+
+    @ivar holdsAll: Whether nothing leaves the log while it lives.
+    """
+
+    keepsEpoch: bool = True
+    holdsAll: bool = True
+
+
+@frozen
+class Life:
+    """
+    What one reader read from one beginning to one end.
+
+    @ivar reader: Who.
+
+    @ivar begins: By name: where it began; all of one epoch.
+
+    @ivar entries: What it heard, in order.
+
+    @ivar epoch: In which epoch it has ended.
+
+    @ivar ends: By name: how far it has come there.
+    """
+
+    reader: str
+    begins: Mapping[str, Cursor]
+    entries: Sequence[Entry]
+    epoch: str
+    ends: Mapping[str, int]
+
+
+@frozen
+class _Stretch:
+    """
+    The part of a life in one epoch.
+
+    @ivar begins: By name, the position after which it had to read.
+
+    @ivar told: The gaps in it, each with how many messages had been read.
+
+    @ivar rewinds: What might be repeated: above the first position, up to the
+        second.
+    """
+
+    epoch: str
+    begins: Mapping[str, int]
+    read: list[Stored] = field(factory=list)
+    seen: set[Stored] = field(factory=set)
+    told: list[tuple[int, Told]] = field(factory=list)
+    rewinds: list[tuple[int, int]] = field(factory=list)
+
+    def add(self, stored: Stored) -> None:
+        """
+        Note what was read.
+        """
+        self.read.append(stored)
+        self.seen.add(stored)
+
+
+class _Check:
+    """
+    One life, gone through from its beginning.
+
+    @ivar findings: What is wrong with it.
+    """
+
+    def __init__(self, life: Life, log: Mapping[str, Sequence[Stored]], rules: Rules) -> None:
+        self._life = life
+        self._log = log
+        self._rules = rules
+        self.findings: list[Finding] = []
+        begins = {name: cursor.position for name, cursor in life.begins.items()}
+        epoch = next(iter(life.begins.values())).epoch
+        self._stretch = _Stretch(epoch, begins)
+        self._floor = max(begins.values())
+        self._replayed = -1
+        # A gap without a cursor: another epoch may follow.
+        self._untold: Told | None = None
+
+    def find(self, kind: str, text: str) -> None:
+        """
+        Note what is wrong.
+        """
+        self.findings.append(Finding(kind, self._life.reader, text))
+
+    def run(self) -> None:
+        """
+        Go through all of it.
+        """
+        for entry in self._life.entries:
+            if isinstance(entry, Stored):
+                self._live(entry)
+            elif isinstance(entry, Replayed):
+                self._replay(entry.stored)
+            elif isinstance(entry, Told):
+                self._told(entry)
+            elif isinstance(entry, Rewound):
+                self._stretch.rewinds.append((entry.cursor.position, self._floor))
+                self._floor = entry.cursor.position
+            else:
+                self._replayed = -1
+        self._enter(self._life.epoch, "the end")
+        self._close(self._life.ends)
+
+    def _live(self, stored: Stored) -> None:
+        self._enter(stored.cursor.epoch, str(stored))
+        self._untold = None
+        position = stored.cursor.position
+        # What was read before is found to be there twice in the end.
+        if position <= self._floor and stored not in self._stretch.seen:
+            self.find("disorder", f"{stored} after {self._floor}")
+        self._floor = max(position, self._floor)
+        self._stretch.add(stored)
+
+    def _replay(self, stored: Stored) -> None:
+        self._enter(stored.cursor.epoch, str(stored))
+        position = stored.cursor.position
+        if position > self._floor or position <= self._replayed:
+            text = f"{stored} replayed after {self._replayed}, before {self._floor}"
+            self.find("disorder", text)
+        self._replayed = position
+        self._stretch.add(stored)
+
+    def _told(self, told: Told) -> None:
+        isNew = told.cursor is None or told.cursor.epoch != told.epoch
+        if self._rules.keepsEpoch and self._rules.holdsAll:
+            self.find("gap", f"{told}, but nothing was lost")
+        elif not isNew and self._rules.holdsAll:
+            self.find("gap", f"{told} within an epoch that holds all")
+        self._untold = told
+        if told.cursor is not None:
+            self._enter(told.cursor.epoch, str(told))
+            self._untold = None
+        self._stretch.told.append((len(self._stretch.read), told))
+
+    def _enter(self, epoch: str, what: str) -> None:
+        """
+        Be in this epoch, which has to be that of before unless there was a gap.
+        """
+        if epoch == self._stretch.epoch:
+            return
+        told = self._untold
+        if told is None:
+            text = f"{what} is of another epoch than {self._stretch.epoch}, and no gap was told"
+            self.find("disorder", text)
+        self._close({} if told is None else told.before)
+        self._untold = None
+        self._stretch = _Stretch(epoch, dict.fromkeys(self._life.begins, 0))
+        if told is not None:
+            self._stretch.told.append((0, told))
+        self._floor = self._replayed = -1
+
+    def _close(self, ends: Mapping[str, int]) -> None:
+        """
+        An epoch is over, for this reader.
+        """
+        stretch = self._stretch
+        begins = {name: stretch.begins[name] for name in ends}
+        self._checkRepeats(stretch)
+        # Who was sent back got all names from there.
+        back = min((lower for lower, _ in stretch.rewinds), default=self._floor)
+        lowest = {name: min(begin, back) for name, begin in stretch.begins.items()}
+        for stored in stretch.seen:
+            if not any(
+                stored.cursor.position > begin and isNamed(name, stored.channel)
+                for name, begin in lowest.items()
+            ):
+                self.find("foreign", f"{stored} of {dict(stretch.begins)}")
+        for stored in self._expected(stretch.epoch, begins, ends):
+            if stored not in stretch.seen and not self._isExcused(stored, stretch):
+                self.find("lost", f"{stored} of {begins} up to {dict(ends)}")
+
+    def _checkRepeats(self, stretch: _Stretch) -> None:
+        counts: dict[Stored, int] = {}
+        for stored in stretch.read:
+            counts[stored] = counts.get(stored, 0) + 1
+        for stored, count in counts.items():
+            if count == 1:
+                continue
+            position = stored.cursor.position
+            allowed = sum(lower < position <= upper for lower, upper in stretch.rewinds)
+            if count > 1 + allowed:
+                self.find("twice", f"{stored} was read {count} times, {1 + allowed} allowed")
+
+    def _expected(
+        self, epoch: str, begins: Mapping[str, int], ends: Mapping[str, int]
+    ) -> Iterator[Stored]:
+        named: dict[str, list[str]] = {}
+        for stored in self._log.get(epoch, ()):
+            names = named.get(stored.channel)
+            if names is None:
+                names = [name for name in begins if isNamed(name, stored.channel)]
+                named[stored.channel] = names
+            position = stored.cursor.position
+            if any(begins[name] < position <= ends[name] for name in names):
+                yield stored
+
+    def _isExcused(self, stored: Stored, stretch: _Stretch) -> bool:
+        """
+        Whether the reader was told of a gap at the place of this message.
+        """
+        if self._rules.holdsAll:
+            return False
+        position = stored.cursor.position
+        for count, told in stretch.told:
+            names = [name for name in told.names if isNamed(name, stored.channel)]
+            # Each channel loses its own oldest.
+            following = (each for each in stretch.read[count:] if each.channel == stored.channel)
+            later = next(following, None)
+            isBefore = later is None or position < later.cursor.position
+            isNew = told.epoch != stretch.epoch
+            if isBefore and any(isNew or told.before[name] < position for name in names):
+                return True
+        return False
+
+
+def check(life: Life, log: Mapping[str, Sequence[Stored]], rules: Rules) -> list[Finding]:
+    """
+    What is wrong with one life of a reader.
+
+    @param log: By epoch: all messages that are known, in the order of their
+        positions.
+    """
+    checking = _Check(life, log, rules)
+    checking.run()
+    return checking.findings

@@ -1,0 +1,278 @@
+"""
+What faults are made in: the nodes, the engine behind them, and all links.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from tests.edge.server import SIGNS
+from tests.edge.wires import Site
+from tests.faults.book import Book
+from tests.faults.machines import Node, RedisProcess, freeze
+from tests.faults.plan import Fault
+from tests.faults.proxy import Link, Proxies
+
+# More than any run publishes.
+_ALL: Final = (
+    "--history-messages 10000000 --history-bytes 10000000000 --history-total-bytes 10000000000"
+).split()
+
+# How long faults that wait for each other may take, in seconds, after the last
+# has begun.
+_MENDING: Final = 600
+
+# How often somebody looks after the processes, in seconds.
+_ROUND: Final = 0.1
+
+
+@frozen
+class Settings:
+    """
+    What to run.
+
+    @ivar bus: C{memory}, C{sqlite} or C{redis}.
+
+    @ivar isLossy: Whether the log may begin a new life.
+
+    @ivar history: How many messages a channel holds; 0 for all.
+    """
+
+    bus: str
+    isLossy: bool = False
+    history: int = 0
+
+    @property
+    def nodes(self) -> int:
+        """
+        How many nodes there are.
+        """
+        return 3 if self.bus == "redis" else 1
+
+
+class Cluster:
+    """
+    All processes and links of a run.
+
+    @ivar sites: Where clients find the nodes.
+
+    @ivar counts: How many faults were made, by kind, and what else happened
+        to the processes.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, book: Book, seed: int) -> None:
+        self.settings = settings
+        self.counts: Counter[str] = Counter()
+        self.nodes: list[Node] = []
+        self.sites: list[Site] = []
+        self._folder = folder
+        self._book = book
+        self._chance = random.Random(f"cluster {seed}")
+        self._proxies = Proxies()
+        self._engine: RedisProcess | None = None
+        self._busLinks: list[Link] = []
+        self._threads: list[threading.Thread] = []
+        self._isOver = threading.Event()
+        # Who holds one of these is making a fault there.
+        self._nodeLocks: list[threading.Lock] = []
+        self._linkLocks: list[threading.Lock] = []
+        self._busLocks: list[threading.Lock] = []
+        self._engineLock = threading.Lock()
+
+    def start(self) -> None:
+        """
+        Start everything, and wait until it is ready.
+        """
+        settings = self.settings
+        if settings.bus == "redis":
+            self._engine = RedisProcess(self._folder / "redis", settings.isLossy)
+            self._engine.begin()
+            self._engine.awaitReady()
+        for number in range(settings.nodes):
+            directory = self._folder / f"node{number}"
+            node = Node(number, directory, self._options(number))
+            self.nodes.append(node)
+            node.connect(self._proxies)
+            self.sites.append(Site(node.http.port, node.tcp.port))
+            for locks in (self._nodeLocks, self._linkLocks, self._busLocks):
+                locks.append(threading.Lock())
+        for node in self.nodes:
+            node.awaitReady(isKept=False)
+        keeper = threading.Thread(target=self._keep, daemon=True)
+        self._threads.append(keeper)
+        keeper.start()
+
+    def _options(self, number: int) -> list[str]:
+        held = _ALL
+        if self.settings.history:
+            held = ["--history-messages", str(self.settings.history)]
+        options = ["--open", "load/**", "--heartbeat", "1", "--drain", "1", *held]
+        if self.settings.bus == "sqlite":
+            return [*options, "--bus", "sqlite:messages.db"]
+        if self._engine is not None:
+            self._busLinks.append(self._proxies.link(self._engine.port))
+            return [*options, "--bus", f"redis://127.0.0.1:{self._busLinks[number].port}/0"]
+        return options
+
+    def _keep(self) -> None:
+        """
+        Start again what has ended by itself, as whoever runs such servers
+        does.
+        """
+        while not self._isOver.wait(_ROUND):
+            for node, lock in zip(self.nodes, self._nodeLocks, strict=True):
+                if node.isRunning or not lock.acquire(blocking=False):
+                    continue
+                try:
+                    if not node.isRunning:
+                        self._revive(node)
+                finally:
+                    lock.release()
+
+    def _revive(self, node: Node) -> None:
+        code = node.wait()
+        if "cannot start" in node.tail(4):
+            self.counts["could not start"] += 1
+            time.sleep(_ROUND)
+        else:
+            self._book.find("died", f"node {node.number}", f"ended with {code}\n{node.tail(15)}")
+        node.begin()
+
+    # -- Faults
+
+    def begin(self, fault: Fault) -> None:
+        """
+        Make a fault; what lasts is undone by itself.
+        """
+        thread = threading.Thread(target=self._make, args=(fault,), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _make(self, fault: Fault) -> None:
+        try:
+            self._happen(fault)
+            self.counts[fault.kind] += 1
+        except Exception as error:
+            kind = "died" if isinstance(error, AssertionError) else "harness"
+            self._book.find(kind, str(fault), str(error) or repr(error))
+
+    def _happen(self, fault: Fault) -> None:
+        node, seconds = self.nodes[fault.node], fault.seconds
+        match fault.kind:
+            case "kill" | "drain":
+                with self._nodeLocks[fault.node]:
+                    self._end(node, fault.kind)
+                    time.sleep(seconds)
+                    node.begin()
+            case "stop":
+                with self._nodeLocks[fault.node]:
+                    self._freeze(node, seconds)
+            case "kill engine" | "stop engine":
+                self._disturbEngine(fault)
+            case "cut" | "cut one" | "stall" | "refuse":
+                with self._linkLocks[fault.node]:
+                    self._break(fault.kind, [node.http, node.tcp], seconds)
+            case _:
+                with self._busLocks[fault.node]:
+                    kind = fault.kind.replace(" bus", "")
+                    self._break(kind, [self._busLinks[fault.node]], seconds)
+
+    def _end(self, node: Node, kind: str) -> None:
+        if kind == "kill":
+            node.kill()
+            return
+        code = node.stop()
+        # By the signal, where it was not far enough to know of it.
+        if code not in (0, -15):
+            self._book.find("died", f"node {node.number}", f"stopped with {code}\n{node.tail(15)}")
+
+    def _freeze(self, process: Node | RedisProcess, seconds: float) -> None:
+        freeze(process, True)
+        try:
+            time.sleep(seconds)
+        finally:
+            freeze(process, False)
+
+    def _disturbEngine(self, fault: Fault) -> None:
+        engine = self._engine
+        assert engine is not None
+        with self._engineLock:
+            if fault.kind == "stop engine":
+                self._freeze(engine, fault.seconds)
+                return
+            engine.kill()
+            time.sleep(fault.seconds)
+            engine.begin()
+            # Killed again before it has read its file it would only read longer.
+            engine.awaitReady()
+
+    def _break(self, kind: str, links: list[Link], seconds: float) -> None:
+        if kind == "cut":
+            for link in links:
+                link.cut()
+            return
+        if kind == "cut one":
+            # Most connections are of HTTP.
+            link = self._chance.choice([links[0], *links])
+            link.cut(self._chance.randrange)
+            return
+        for link in links:
+            link.stall(True) if kind == "stall" else link.refuse(True)
+        try:
+            time.sleep(seconds)
+        finally:
+            for link in links:
+                link.stall(False) if kind == "stall" else link.refuse(False)
+
+    def mend(self) -> None:
+        """
+        Wait until all faults are over, and everything is ready.
+        """
+        deadline = time.monotonic() + _MENDING
+        for thread in self._threads[1:]:
+            thread.join(max(deadline - time.monotonic(), 0))
+            if thread.is_alive():
+                raise AssertionError(f"a fault is not over after {_MENDING} s")
+        for node in self.nodes:
+            node.awaitReady()
+
+    def stop(self) -> None:
+        """
+        Stop everything, and look into what the nodes wrote.
+        """
+        self._isOver.set()
+        for thread in self._threads:
+            thread.join(10)
+        for node in self.nodes:
+            node.terminate()
+        for node in self.nodes:
+            code = node.wait()
+            if code not in (0, -15):
+                self._book.find("died", f"node {node.number}", f"stopped with {code}")
+            self._readLog(node)
+
+    def abandon(self) -> None:
+        """
+        End everything that still runs, at once.
+        """
+        self._isOver.set()
+        for node in self.nodes:
+            node.kill()
+        if self._engine is not None:
+            self._engine.kill()
+        self._proxies.close()
+
+    def _readLog(self, node: Node) -> None:
+        log = node.log()
+        for sign in SIGNS:
+            if sign in log:
+                start = max(log.index(sign) - 300, 0)
+                text = f"{sign!r} {log.count(sign)} times; the first:\n{log[start : start + 2500]}"
+                self._book.find("log", f"node {node.number}", text)

@@ -1,0 +1,291 @@
+"""
+Tests for L{tests.faults.checker}: it finds what it is there to find.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.edge.envelopes import Cursor
+from tests.faults.book import Stored
+from tests.faults.checker import OPENED, Entry, Life, Replayed, Rules, check
+from tests.faults.standing import Rewound, Told
+
+CHANNELS = ("load/a", "load/b")
+
+
+def stored(position: int, epoch: str = "e1") -> Stored:
+    """
+    The message at a position: those of even ones are of the first channel.
+    """
+    return Stored(CHANNELS[position % 2], Cursor(epoch, position), f"key {position}")
+
+
+def logOf(last: int, epoch: str = "e1") -> dict[str, list[Stored]]:
+    """
+    A log with messages up to a position.
+    """
+    return {epoch: [stored(position, epoch) for position in range(1, last + 1)]}
+
+
+def lifeOf(entries: Sequence[Entry], end: int = 10, epoch: str = "e1", begin: int = 0) -> Life:
+    """
+    The life of a reader of everything.
+    """
+    return Life("r", {"load/**": Cursor("e1", begin)}, entries, epoch, {"load/**": end})
+
+
+def told(names: Sequence[str], position: int, epoch: str = "e1", before: int | None = None) -> Told:
+    """
+    A gap of a reader that stood at C{before} in the first epoch.
+    """
+    stood = position if before is None else before
+    return Told(tuple(names), Cursor(epoch, position), {"load/**": stood}, "e1")
+
+
+LOG = logOf(10)
+WHOLE: list[Entry] = [stored(position) for position in range(1, 11)]
+
+
+class CheckerTestCase(SynchronousTestCase):
+    """
+    What is found in a life.
+    """
+
+    def assertFound(self, kinds: Sequence[str], life: Life, rules: Rules | None = None) -> None:
+        """
+        What is found is of these kinds, whatever the order.
+        """
+        found = check(life, {**LOG, **logOf(4, "e2")}, rules or Rules())
+        self.assertEqual(sorted(finding.kind for finding in found), sorted(kinds), found)
+
+
+class OneEpochTests(CheckerTestCase):
+    """
+    A log that has one life and holds everything.
+    """
+
+    def test_whole(self) -> None:
+        """
+        Nothing is found where all came once and in order, whatever connections
+        it came over.
+        """
+        self.assertFound([], lifeOf([OPENED, *WHOLE[:4], OPENED, *WHOLE[4:]]))
+
+    def test_lost(self) -> None:
+        """
+        Each message that did not come is found.
+        """
+        self.assertFound(["lost", "lost"], lifeOf([*WHOLE[:3], *WHOLE[5:]]))
+
+    def test_lostAtEnds(self) -> None:
+        """
+        So are the first one and the last one.
+        """
+        self.assertFound(["lost", "lost"], lifeOf(WHOLE[1:-1]))
+
+    def test_untilEnd(self) -> None:
+        """
+        What is behind the end, or before the beginning, need not come.
+        """
+        self.assertFound([], lifeOf(WHOLE[2:7], begin=2, end=7))
+
+    def test_beforeBeginning(self) -> None:
+        """
+        What is before the beginning may not come.
+        """
+        self.assertFound(["foreign", "disorder"], lifeOf(WHOLE[1:7], begin=2, end=7))
+
+    def test_twice(self) -> None:
+        """
+        A message that came again is found.
+        """
+        self.assertFound(["twice"], lifeOf([*WHOLE[:5], OPENED, *WHOLE[4:]]))
+
+    def test_order(self) -> None:
+        """
+        Messages in another order are found.
+        """
+        swapped = [*WHOLE[:3], WHOLE[4], WHOLE[3], *WHOLE[5:]]
+        self.assertFound(["disorder"], lifeOf(swapped))
+
+    def test_foreign(self) -> None:
+        """
+        A message of a channel that was not asked for is found.
+        """
+        life = Life("r", {"load/a": Cursor("e1", 0)}, WHOLE[:2], "e1", {"load/a": 2})
+        self.assertFound(["foreign"], life)
+
+    def test_gap(self) -> None:
+        """
+        A gap is found where nothing can be lost.
+        """
+        entries = [*WHOLE[:5], told(["load/**"], 5), *WHOLE[5:]]
+        self.assertFound(["gap"], lifeOf(entries))
+
+    def test_otherEpoch(self) -> None:
+        """
+        Another epoch without a gap is found.
+        """
+        entries = [*WHOLE, *(stored(position, "e2") for position in range(1, 5))]
+        self.assertFound(["disorder"], lifeOf(entries, 4, "e2"))
+
+    @given(st.sets(st.integers(0, 9)), st.sets(st.integers(0, 9)))
+    @settings(deadline=None)
+    def test_any(self, lost: set[int], repeated: set[int]) -> None:
+        """
+        Whatever is lost and repeated is counted exactly.
+        """
+        entries: list[Entry] = []
+        for index, entry in enumerate(WHOLE):
+            entries += [entry] * ((index not in lost) + (index in repeated and index not in lost))
+        kinds = ["lost"] * len(lost) + ["twice"] * len(repeated - lost)
+        self.assertFound(kinds, lifeOf(entries))
+
+
+class ReplayTests(CheckerTestCase):
+    """
+    Names that begin behind others.
+    """
+
+    def setUp(self) -> None:
+        """
+        One of two names begins behind the other.
+        """
+        self.begins = {"load/a": Cursor("e1", 2), "load/b": Cursor("e1", 6)}
+
+    def life(self, entries: Sequence[Entry], end: int = 10) -> Life:
+        """
+        The life of a reader of whose names one is late.
+        """
+        return Life("r", self.begins, entries, "e1", dict.fromkeys(self.begins, end))
+
+    def replays(self, *positions: int) -> list[Entry]:
+        """
+        Messages that are replayed.
+        """
+        return [Replayed((stored(position),)) for position in positions]
+
+    def test_replayed(self) -> None:
+        """
+        What is replayed comes first, once and in order, also over several
+        connections.
+        """
+        self.assertFound([], self.life([*self.replays(4, 6), *WHOLE[6:]]))
+        broken = [OPENED, *self.replays(4), OPENED, *self.replays(6), *WHOLE[6:]]
+        self.assertFound([], self.life(broken))
+
+    def test_lost(self) -> None:
+        """
+        What was to be replayed and was not is found.
+        """
+        self.assertFound(["lost"], self.life([*self.replays(6), *WHOLE[6:]]))
+
+    def test_order(self) -> None:
+        """
+        Replays out of order are found, and those that are of no late name.
+        """
+        self.assertFound(["disorder"], self.life([*self.replays(6, 4), *WHOLE[6:]]))
+        entries = [*self.replays(4, 5, 6), *WHOLE[6:]]
+        self.assertFound(["foreign"], self.life(entries))
+
+    def test_notReplayed(self) -> None:
+        """
+        A message that is older than where the reader stands and does not say
+        that it is replayed is found.
+        """
+        self.assertFound(["disorder"] * 2, self.life([WHOLE[3], WHOLE[5], *WHOLE[6:]]))
+
+    def test_rewound(self) -> None:
+        """
+        A reader that came back from within a replay may read again what is
+        behind, once, and no more than that.
+        """
+        rewound = Rewound(Cursor("e1", 4))
+        entries = [*self.replays(4, 6), rewound, stored(6), *WHOLE[6:]]
+        self.assertFound([], self.life(entries))
+        entries = [*self.replays(4, 6), rewound, stored(6), stored(6), *WHOLE[6:]]
+        self.assertFound(["twice"], self.life(entries))
+        entries = [*self.replays(4, 6), rewound, stored(4), stored(6), *WHOLE[6:]]
+        self.assertFound(["twice"], self.life(entries))
+
+    def test_rewoundOthers(self) -> None:
+        """
+        Who was sent back to where the late name was gets the others from there,
+        too, also what is before their beginning.
+        """
+        rewound = Rewound(Cursor("e1", 4))
+        entries = [*self.replays(4), rewound, stored(5), *WHOLE[5:]]
+        self.assertFound([], self.life(entries))
+        entries = [*self.replays(4), rewound, *WHOLE[5:]]
+        self.assertFound([], self.life(entries))
+
+
+class LossyTests(CheckerTestCase):
+    """
+    A log that may begin a new life, or holds only so much.
+    """
+
+    lossy = Rules(keepsEpoch=False)
+    short = Rules(holdsAll=False)
+    anew: Sequence[Entry] = [stored(position, "e2") for position in range(1, 5)]
+
+    def test_newEpoch(self) -> None:
+        """
+        After a gap everything of the new life has to come, and nothing more
+        of the old one.
+        """
+        entries = [*WHOLE[:6], told(["load/**"], 0, "e2", 6), *self.anew]
+        self.assertFound([], lifeOf(entries, 4, "e2"), self.lossy)
+
+    def test_lostBefore(self) -> None:
+        """
+        What was lost before the reader was told is found.
+        """
+        entries = [*WHOLE[:4], *WHOLE[5:6], told(["load/**"], 0, "e2", 6), *self.anew]
+        self.assertFound(["lost"], lifeOf(entries, 4, "e2"), self.lossy)
+
+    def test_lostAfter(self) -> None:
+        """
+        So is what did not come of the new life.
+        """
+        entries = [*WHOLE[:6], told(["load/**"], 0, "e2", 6), *self.anew[1:]]
+        self.assertFound(["lost"], lifeOf(entries, 4, "e2"), self.lossy)
+
+    def test_twiceInEpochs(self) -> None:
+        """
+        Within one life nothing may come twice; the same position in another
+        is another message.
+        """
+        entries = [*WHOLE[:6], told(["load/**"], 0, "e2", 6), *self.anew, self.anew[-1]]
+        self.assertFound(["twice"], lifeOf(entries, 4, "e2"), self.lossy)
+
+    def test_pollGap(self) -> None:
+        """
+        A gap without a cursor, as polls have it, is enough.
+        """
+        gap = Told(("load/**",), None, {"load/**": 6}, "e1")
+        self.assertFound([], lifeOf([*WHOLE[:6], gap, *self.anew], 4, "e2"), self.lossy)
+
+    def test_needless(self) -> None:
+        """
+        A gap within a life that holds everything is found.
+        """
+        entries = [*WHOLE[:5], told(["load/**"], 5), *WHOLE[5:]]
+        self.assertFound(["gap"], lifeOf(entries), self.lossy)
+
+    def test_dropped(self) -> None:
+        """
+        What a short log has dropped is missed without a finding only at the
+        place of the gap.
+        """
+        entries = [*WHOLE[:3], told(["load/**"], 3), *WHOLE[6:]]
+        self.assertFound([], lifeOf(entries), self.short)
+        entries = [*WHOLE[:3], *WHOLE[6:]]
+        self.assertFound(["lost"] * 3, lifeOf(entries), self.short)
+        entries = [*WHOLE[:3], *WHOLE[6:8], told(["load/**"], 8), *WHOLE[8:]]
+        self.assertFound(["lost"] * 3, lifeOf(entries), self.short)

@@ -1,0 +1,41 @@
+"""
+The command with the memory bus: links that break, and a log that is lost.
+"""
+
+from __future__ import annotations
+
+from tests.faults.case import FaultsTestCase
+
+
+class MemoryTests(FaultsTestCase):
+    """
+    One server that keeps nothing.
+    """
+
+    def test_links(self) -> None:
+        """
+        Whatever happens to the links of clients, nothing is lost, comes twice
+        or out of order.
+        """
+        output = self.assertNothingFound("--bus", "memory", "--seed", "1", faults=10, seconds=6)
+        self.assertEqual(self.count(output, "gaps"), 0, output)
+
+    def test_lossy(self) -> None:
+        """
+        Where the log is lost and held in part only, readers are told of each
+        gap.
+        """
+        options = ("--bus", "memory", "--lossy", "--history", "20", "--seed", "2")
+        output = self.assertNothingFound(*options, faults=14, seconds=8)
+        self.assertGreater(self.count(output, "gaps"), 0, output)
+
+    def test_found(self) -> None:
+        """
+        A log that loses what it had to keep is found, and where to look is
+        told.
+        """
+        options = ("--bus", "memory", "--only", "kill", "--faults", "2", "--seed", "3")
+        code, output = self.command(*options, seconds=3)
+        self.assertEqual(code, 1, output)
+        self.assertGreater(self.count(output, "gap"), 0, output)
+        self.assertRegex(output, r"see /\S*comet-faults-\w+; again with --seed 3")
