@@ -1,0 +1,441 @@
+/**
+ * The client: what is subscribed to, which transport reads it, and when to come
+ * back.  What each part promises is in ../comet.d.ts.
+ */
+
+import { parseCursor } from "./envelopes.js";
+import { Link } from "./link.js";
+import { isName } from "./names.js";
+import { Outbox } from "./outbox.js";
+import { CometError, jitter, TEMPORARY } from "./requests.js";
+import { isOther, Standing } from "./standing.js";
+import { Tabs } from "./tabs.js";
+import { TRANSPORTS } from "./transports.js";
+
+export { CometError };
+
+/**
+ * @typedef {import("./envelopes.js").Envelope} Envelope
+ * @typedef {import("./link.js").Options} Options
+ * @typedef {import("./requests.js").Failure} Failure
+ * @typedef {import("./standing.js").Names} Names
+ */
+
+// Where this script came from.
+const HERE = import.meta.url;
+
+/** @type {import("../comet.d.ts").Transport[]} */
+const ALL = ["websocket", "sse", "stream", "longpoll", "jsonp", "iframe", "poll"];
+
+// Milliseconds: what lasted for longer has not failed in a row.
+const LASTING = 5000;
+
+export class Comet extends EventTarget {
+  static CONNECTING = 0;
+  static OPEN = 1;
+  static CLOSED = 2;
+
+  readyState = 0;
+  /** @type {string?} */
+  transport = null;
+
+  // What the links see, too; the build gives it names that no page takes for its own.
+
+  /** @type {Options} */
+  settings;
+  standing = new Standing();
+  /** For all requests that may have some.  @type {Record<string, string>} */
+  authorization = {};
+  #control = new AbortController();
+  /** Aborted when nothing is to be done any more. */
+  over = this.#control.signal;
+
+  #outbox;
+  /** @type {Tabs | undefined} */
+  #tabs;
+  /** What is read by.  @type {Link | undefined} */
+  #link;
+  /** What may take its place, once it is known to work.  @type {Link | undefined} */
+  #trial;
+  /** Which transport to come back with: a place in the order. */
+  #index;
+  /** Where to go on trying, once polling works.  @type {number | undefined} */
+  #from;
+  #failures = 0;
+  /** Until it comes back.  @type {any} */
+  #timer = 0;
+  /** Until better transports are tried again.  @type {any} */
+  #upgrade;
+  #isChanging = false;
+
+  /**
+   * @param {string | URL | null} [url]
+   * @param {import("../comet.d.ts").CometOptions} [options]
+   */
+  constructor(url, options) {
+    super();
+    this.settings = /** @type {Options} */ ({
+      transports: ALL,
+      heartbeat: 25,
+      timeout: 5,
+      interval: 3,
+      backoff: [1, 30],
+      upgrade: 300,
+      queue: 100,
+      ...options,
+    });
+    const { transports } = this.settings;
+    if (!transports[0] || !transports.every((each) => ALL.includes(each)))
+      throw new TypeError(`transports are ${ALL}`);
+    const base = url ? new URL(url, self.document?.baseURI) : new URL(".", HERE);
+    this.url = base.href.replace(/\/?([?#].*)?$/, "/");
+    this.#index = Math.max(0, transports.indexOf(/** @type {any} */ (this.#remembered()[0])));
+    const { token } = this.settings;
+    if (token) this.authorization = { Authorization: `Bearer ${token}` };
+    this.#outbox = new Outbox(this);
+    for (const type of ["online", "pageshow", "visibilitychange"])
+      addEventListener(type, this.#wake, this.#control);
+    // Firefox warns of what is still open when a page goes.
+    addEventListener("pagehide", () => this.drop(), this.#control);
+  }
+
+  get cursor() {
+    return this.standing.cursor;
+  }
+
+  /**
+   * @param {string} name
+   * @param {(message: any) => void} handler
+   * @param {{ since?: string }} [options]
+   */
+  subscribe(name, handler, { since = "now" } = {}) {
+    const isPlace = /^(now|earliest|-[1-9]\d*)$/.test(since) || parseCursor(since)[0];
+    if (!isName(name) || !isPlace || typeof handler != "function")
+      throw new TypeError(`cannot subscribe to ${name} since ${since}`);
+    let it = this.standing.names.get(name);
+    // One without a handler is read for other tabs.
+    if (!it?.handlers.size) it = this.standing.add(name, since);
+    it.handlers.add(handler);
+    this.changed();
+    return it.ready;
+  }
+
+  /**
+   * @param {string} name
+   * @param {(message: any) => void} [handler]
+   */
+  unsubscribe(name, handler) {
+    const handlers = this.standing.names.get(name)?.handlers;
+    if (handler) handlers?.delete(handler);
+    else handlers?.clear();
+    this.changed();
+  }
+
+  /**
+   * @param {string} channel
+   * @param {any} data
+   * @param {import("../comet.d.ts").PublishOptions} [options]
+   */
+  publish(channel, data, options) {
+    return this.#outbox.add(channel, data, options);
+  }
+
+  /**
+   * @param {string} name
+   * @param {{ since?: string }} [options]
+   */
+  messages(name, options) {
+    const signal = this.over;
+    const unsubscribe = () => this.unsubscribe(name, handler);
+    /** @type {any[]} */
+    const inbox = [];
+    let wake = () => {};
+    const handler = (/** @type {any} */ message) => {
+      inbox.push(message);
+      wake();
+    };
+    this.subscribe(name, handler, options);
+    signal.addEventListener("abort", () => wake());
+    return (async function* () {
+      try {
+        while (inbox[0] || !signal.aborted)
+          if (inbox[0]) yield inbox.shift();
+          else await new Promise((done) => (wake = () => done(0)));
+      } finally {
+        unsubscribe();
+      }
+    })();
+  }
+
+  /** @param {Failure} [why] */
+  close(why = { code: "closed" }) {
+    if (this.over.aborted) return;
+    this.drop();
+    this.#control.abort();
+    this.readyState = 2;
+    this.#outbox.close(why);
+    this.#emit("close", { message: "", ...why, retry: null });
+  }
+
+  /**
+   * @param {string} type
+   * @param {object} fields
+   */
+  #emit(type, fields) {
+    this.dispatchEvent(Object.assign(new Event(type), fields));
+  }
+
+  // -- What is read
+
+  /** Something is to be done about names or publications; there may be more in a moment. */
+  changed = () => {
+    if (this.#isChanging) return;
+    this.#isChanging = true;
+    queueMicrotask(() => {
+      this.#isChanging = false;
+      if (!this.over.aborted) this.#update();
+    });
+  };
+
+  #update() {
+    const standing = this.standing;
+    const { names } = standing;
+    const wanted = new Set([...(this.#tabs?.guests?.values() ?? [])].flat());
+    for (const [name, it] of names) if (!it.handlers.size && !wanted.has(name)) names.delete(name);
+    for (const name of wanted) if (!names.has(name)) standing.add(name, "now");
+    const link = this.#link;
+    const trial = this.#trial;
+    if (!names.size) {
+      this.drop();
+      this.#tabs?.want();
+    } else if (this.settings.shared) {
+      // Once; and where there is no TLS there are no locks.
+      this.settings.shared = false;
+      if (navigator.locks) this.#tabs = new Tabs(this);
+      this.changed();
+    } else if (trial) !trial.update && isOther(trial.asked, names) && this.#start(trial.index);
+    else if (!link) this.#timer || this.#start(this.#index);
+    else if (link.update) link.update();
+    else if (isOther(link.asked, names)) this.#start(this.#index);
+    if (this.#link || !names.size) this.#outbox.send(this.#link);
+  }
+
+  /** Whether this tab reads what another one hears. */
+  get #isGuest() {
+    return this.#tabs && !this.#tabs.guests;
+  }
+
+  // -- How it is read
+
+  /**
+   * A whole URL; with the token, where the request has no headers.
+   *
+   * @param {string} path
+   * @param {object} [fields]
+   * @param {boolean} [hasHeaders]
+   */
+  urlOf(path, fields, hasHeaders) {
+    const { parameters, token } = this.settings;
+    const query = { ...parameters, ...(token && !hasHeaders && { token }), ...fields };
+    return `${this.url}${path}?${new URLSearchParams(/** @type {any} */ (query))}`;
+  }
+
+  /**
+   * Begin anew at once: too much has piled up.
+   *
+   * @param {Link} link
+   */
+  renew(link) {
+    if (link == this.#link && !this.#trial) this.#start(link.index);
+  }
+
+  /**
+   * Try a transport, beside what is open.
+   *
+   * @param {number} index
+   */
+  #start(index) {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#trial?.stop();
+    const transport = this.#isGuest ? "shared" : this.settings.transports[index];
+    const isProbing = !this.#link || index != this.#index;
+    this.#trial = new Link(this, transport, index, isProbing);
+    this.#trial.begin(TRANSPORTS[transport] ?? this.#tabs?.transport);
+  }
+
+  /**
+   * @param {Link} link
+   * @param {Envelope} value
+   * @param {Names} [begun]
+   */
+  take(link, value, begun) {
+    const { gap, close, messages, replay } = value;
+    const standing = this.standing;
+    const before = standing.cursor;
+    const names = gap?.filter((name) => standing.names.get(name)?.handlers.size) ?? [];
+    if (names[0]) this.#emit("gap", { names });
+    const call = (/** @type {(message: any) => void} */ handler, /** @type {any} */ message) => {
+      try {
+        if (!this.over.aborted) handler(message);
+      } catch (error) {
+        reportError(error);
+      }
+    };
+    standing.take(link.held, value, call, begun);
+    const isJump = begun || gap || replay || messages?.some((each) => each.replay);
+    this.#tabs?.forward(value, isJump ? standing.cursor : before);
+    if (close) link.failed(close);
+  }
+
+  /**
+   * Names cannot be read, and so are not any more; or only not now.
+   *
+   * @param {Link} link
+   * @param {Failure} failure
+   * @param {Names} names
+   */
+  refused(link, { code, message }, names) {
+    if (TEMPORARY.test(code)) return link.failed({ code, message });
+    for (const [name, it] of names) {
+      if (this.standing.names.get(name) == it) this.standing.names.delete(name);
+      it.fail(new CometError({ code, message }));
+    }
+    this.#emit("error", { code, message });
+    this.changed();
+  }
+
+  /** @param {Link} link */
+  opened(link) {
+    const { index, transport } = link;
+    const { transports, upgrade } = this.settings;
+    const old = this.#link;
+    const from = this.#from ?? index;
+    old?.stop();
+    this.#link = link;
+    this.#trial = this.#from = undefined;
+    this.#index = index;
+    this.readyState = 1;
+    if (transports[1] && !this.#isGuest) {
+      if (this.#remembered()[0] != transport) this.#remembered(transport);
+      if (from < index) this.#start(from);
+      else this.#later(upgrade * 1000 + +this.#remembered()[1] - Date.now());
+    }
+    if (transport != this.transport) {
+      this.transport = transport;
+      this.#emit("transport", { transport });
+    }
+    if (!old) this.#emit("open", { transport });
+    this.changed();
+  }
+
+  /**
+   * Try the better ones again.
+   *
+   * @param {number} milliseconds
+   */
+  #later(milliseconds) {
+    clearTimeout(this.#upgrade);
+    this.#upgrade = setTimeout(() => {
+      if (this.#link?.index && !this.#trial) this.#start(0);
+    }, milliseconds);
+  }
+
+  /**
+   * @param {Link} link
+   * @param {Failure} failure
+   */
+  failed(link, failure) {
+    const { index } = link;
+    const { code, message, retry, isFinal } = failure;
+    const { transports, upgrade } = this.settings;
+    const open = this.#link;
+    const net = transports.indexOf("poll");
+    if (link == this.#trial) this.#trial = undefined;
+    if (isFinal || code == "badMessage") this.#emit("error", { code, message });
+    if (retry === null) return this.close(failure);
+    if (open && open != link && index != this.#index) {
+      // It was only to be better.
+      if (index + 1 < this.#index) return this.#start(index + 1);
+      this.#remembered(open.transport);
+      this.#later(upgrade * 1000);
+      this.changed();
+    } else if (open) {
+      if (Date.now() - open.openedAt > LASTING) this.#failures = 0;
+      open.stop();
+      this.#lost();
+      this.#emit("close", { code, message, retry: this.#wait(failure) });
+    } else if (this.#isGuest || isFinal || retry != null || index == net || !transports[1])
+      this.#wait(failure);
+    else if (net >= 0) {
+      // Is it this transport, or all?  If polling works it does, until another is found; this
+      // one is given a second chance.
+      this.#from = index;
+      this.#start(net);
+    } else if (transports[index + 1]) this.#start(index + 1);
+    else {
+      this.#index = 0;
+      this.#wait(failure);
+    }
+  }
+
+  /**
+   * Come back later.
+   *
+   * @param {Failure} failure
+   * @returns {number} in how many seconds
+   */
+  #wait({ retry, isFinal }) {
+    const { backoff } = this.settings;
+    const seconds = retry ?? (isFinal ? backoff[1] : jitter(backoff, this.#failures++));
+    if (!this.#trial) this.#timer = setTimeout(() => this.#start(this.#index), seconds * 1000);
+    return seconds;
+  }
+
+  #lost() {
+    this.#link = undefined;
+    this.readyState = 0;
+    this.#outbox.lost();
+  }
+
+  /** What hears what other tabs tell. */
+  get listening() {
+    return this.#trial ?? this.#link;
+  }
+
+  /** Let nothing be open, and nothing be tried. */
+  drop() {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#upgrade);
+    this.#timer = 0;
+    this.#trial?.stop();
+    this.#link?.stop();
+    this.#trial = undefined;
+    this.#lost();
+  }
+
+  /** There may be a network again, or somebody who looks. */
+  #wake = () => {
+    if (self.document?.hidden) return;
+    if (this.#timer) this.#start(this.#index);
+    this.#link?.check();
+    this.changed();
+  };
+
+  /**
+   * What has worked for this site, and when it was last found that nothing
+   * better does.
+   *
+   * @param {string} [transport]
+   */
+  #remembered(transport) {
+    const key = `comet ${this.url}`;
+    try {
+      if (transport) localStorage[key] = `${transport} ${Date.now()}`;
+      return String(localStorage[key]).split(" ");
+    } catch {
+      // There is none, or the page may not use it.
+      return ["", Date.now()];
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * The names of channels and patterns.
+ */
+
+import { isText } from "./envelopes.js";
+
+// No segment is "." or "..", or has a control character or a sign that has a meaning.
+const NAME =
+  /^(?!(.*\/)?\.\.?(\/|$))((\*|[^\0-\x1f\x7f-\x9f,*?#/]+)\/)*(\*\*?|[^\0-\x1f\x7f-\x9f,*?#/]+)$/;
+
+/**
+ * Whether this is the name of a channel, or a pattern: `*` is one segment, and
+ * `**`, as the last, one or more.
+ *
+ * @param {unknown} name
+ * @returns {name is string}
+ */
+export const isName = (name) => isText(name) && NAME.test(name);
+
+/**
+ * Whether a channel is of this name.  Segments that begin with `$` have to be
+ * spelled.
+ *
+ * @param {string} name
+ * @param {string} channel
+ */
+export const matches = (name, channel) => {
+  const wanted = name.split("/");
+  const parts = channel.split("/");
+  return (
+    (name.endsWith("**") ? parts.length >= wanted.length : parts.length == wanted.length) &&
+    parts.every((part, index) => {
+      const each = wanted[index] ?? "**";
+      return each == part || (each[0] == "*" && part[0] != "$");
+    })
+  );
+};
+
+/**
+ * Several names as one segment of a path.
+ *
+ * @param {Iterable<string>} names
+ */
+export const pathOf = (names) =>
+  [...names].map((name) => name.replace(/[^/*]+/g, encodeURIComponent)).join();

@@ -1,0 +1,117 @@
+/**
+ * What is to be published: it waits until it can be sent, and is sent until
+ * the answer is known, always with the same key.
+ */
+
+import { CometError, jitter, random, request, sleep, TEMPORARY } from "./requests.js";
+
+/**
+ * @typedef {import("./link.js").Link} Link
+ * @typedef {import("./requests.js").Failure} Failure
+ *
+ * @typedef {object} Item
+ * @property {string} to the channel, as JSON
+ * @property {string} json the other fields, without the first brace
+ * @property {(cursor: string) => void} done
+ * @property {(failure: Failure) => void} fail
+ * @property {boolean} [isSent]
+ * @property {number} [sentAt] when for the first time, in milliseconds
+ * @property {number} tries
+ */
+
+// Milliseconds: less than the five minutes for which the server knows a key again.
+const KEY_LIVES = 270000;
+
+export class Outbox {
+  /** @type {Item[]} */
+  #items = [];
+  /** What is on its way by HTTP, one at a time, so that they keep their order.  @type {Item?} */
+  #posting = null;
+  #owner;
+
+  /** @param {import("./link.js").Owner} owner calls `send` when something has changed */
+  constructor(owner) {
+    this.#owner = owner;
+  }
+
+  /**
+   * @param {string} channel
+   * @param {any} data
+   * @param {import("../comet.d.ts").PublishOptions} [options]
+   * @returns {Promise<string>} the cursor
+   */
+  add(channel, data, { event, encoding, key = random() } = {}) {
+    return new Promise((done, reject) => {
+      const fail = (/** @type {Failure} */ failure) => reject(new CometError(failure));
+      const { over, settings, changed } = this.#owner;
+      if (over.aborted) return fail({ code: "closed" });
+      if (this.#items.length >= settings.queue) return fail({ code: "full" });
+      const json = JSON.stringify({ data, event, encoding, key }).slice(1);
+      this.#items.push({ to: JSON.stringify(channel), json, done, fail, tries: 0 });
+      changed();
+    });
+  }
+
+  /** A link was lost: what it has not answered is sent again. */
+  lost() {
+    for (const item of this.#items) item.isSent = item == this.#posting;
+  }
+
+  /** @param {Failure} why */
+  close(why) {
+    this.#items.splice(0).forEach((item) => item.fail(why));
+  }
+
+  /**
+   * Send what can be sent.
+   *
+   * @param {Link} [link] if it takes commands, these are sent with it
+   */
+  send(link) {
+    for (const item of this.#items) {
+      if (this.#posting) return;
+      if (item.isSent) continue;
+      const { to, json } = item;
+      item.isSent = true;
+      item.sentAt ??= Date.now();
+      if (link?.command)
+        link.command(`{"publish":${to},${json}`, ({ ok, error }) => {
+          if (error) error.isFinal = !TEMPORARY.test(error.code);
+          this.#answered(item, ok, error);
+        });
+      else {
+        const { authorization, settings } = this.#owner;
+        this.#posting = item;
+        request(this.#owner.urlOf("publish", {}, true), {
+          method: "POST",
+          headers: { "Content-Type": "application/x-ndjson", ...authorization },
+          body: `{"channel":${to},${json}`,
+          signal: AbortSignal.timeout(2000 * settings.heartbeat),
+        })
+          .then((response) => response.json())
+          .then(
+            (ok) => this.#answered(item, ok),
+            (error) => this.#answered(item, 0, error),
+          );
+      }
+    }
+  }
+
+  /**
+   * @param {Item} item
+   * @param {any} ok
+   * @param {Failure} [error]
+   */
+  async #answered(item, ok, error) {
+    if (error && !error.isFinal && Date.now() - (item.sentAt ?? 0) < KEY_LIVES) {
+      await sleep(error.retry ?? jitter(this.#owner.settings.backoff, item.tries++));
+      item.isSent = false;
+    } else {
+      this.#items = this.#items.filter((each) => each != item);
+      if (error) item.fail(error);
+      else item.done(ok.cursor);
+    }
+    if (this.#posting == item) this.#posting = null;
+    this.#owner.changed();
+  }
+}

@@ -1,0 +1,182 @@
+/**
+ * The techniques.  Each is a function that begins to read for a link, and
+ * perhaps returns how to end that; it gives the link what it hears, and tells
+ * it when nothing more is to come.
+ */
+
+import { request, random, sleep } from "./requests.js";
+import { without } from "./standing.js";
+
+/**
+ * @typedef {import("./link.js").Link} Link
+ * @typedef {import("./standing.js").Names} Names
+ * @typedef {{ ok?: any, error?: import("./requests.js").Failure }} Reply
+ */
+
+// How many characters a forever frame or an XHR, which keep what they have read, may read.
+const MOST_READ = 1e6;
+
+/**
+ * One request of a transport that polls.
+ *
+ * @callback Poll
+ * @param {Link} link
+ * @param {string} [transport]
+ * @param {number} [wait] for how many seconds it may be held
+ * @returns {Promise<any>} the body
+ */
+
+/** @type {Poll} */
+export const poll = async (link, transport = "poll", wait = 0) =>
+  (await request(link.readingOf(transport, { wait }, true), link)).json();
+
+/** @type {Poll} */
+const load = (link, transport = "", wait) =>
+  new Promise((done, failed) => {
+    const script = document.createElement("script");
+    const callback = `comet_${random()}`;
+    /** @type {any} */
+    const page = window;
+    page[callback] = done;
+    script.onload = script.onerror = () => {
+      script.remove();
+      delete page[callback];
+      failed();
+    };
+    script.src = link.readingOf(transport, { callback, wait });
+    document.head.append(script);
+  });
+
+/**
+ * @param {string} transport
+ * @param {Poll} ask
+ * @returns {(link: Link) => void}
+ */
+const polling = (transport, ask) => (link) => {
+  (async () => {
+    for (let wait = 0; !link.signal.aborted; ) {
+      const body = await ask(link, transport, wait);
+      link.heard(body);
+      // The first is not held, since it finds out where all names begin: what comes between two
+      // requests is then not lost.
+      if (transport != "poll") wait = link.owner.settings.heartbeat;
+      else if (!body.more) await sleep(link.owner.settings.interval);
+    }
+  })().catch(link.failed);
+};
+
+/** @type {Record<string, (link: Link) => (() => void) | void>} */
+export const TRANSPORTS = {
+  websocket(link) {
+    const socket = new WebSocket(link.owner.urlOf("socket").replace(/^http/, "ws"), "comet.v1");
+    /** @type {Map<number, ((reply: Reply) => void) | undefined>} */
+    const answers = new Map();
+    /** @type {Names} */
+    let asked = new Map();
+    let last = 0;
+    /** @type {typeof link.command & {}} */
+    const command = (json, answered) => {
+      answers.set(++last, answered);
+      socket.send(`{"id":${last},${json.slice(1)}`);
+    };
+    link.command = command;
+    /** @param {Names} names */
+    const subscribe = (names) => {
+      const json = JSON.stringify({
+        subscribe: [...names.keys()],
+        since: link.owner.standing.places(names),
+      });
+      command(json, ({ ok, error }) => {
+        if (ok) link.heard(ok, "", names);
+        // It is all or none: ask for each.
+        else if (names.size > 1) names.forEach((it, name) => subscribe(new Map([[name, it]])));
+        else link.owner.refused(link, /** @type {any} */ (error), names);
+      });
+    };
+    link.update = () => {
+      const { names } = link.owner.standing;
+      const gone = [...without(asked, names).keys()];
+      const fresh = without(names, asked);
+      asked = new Map(names);
+      gone.forEach((name) => link.held.delete(name));
+      if (gone[0]) command(JSON.stringify({ unsubscribe: gone }));
+      if (fresh.size) subscribe(fresh);
+    };
+    socket.onopen = link.update;
+    socket.onmessage = ({ data }) => {
+      // An answer begins with its id, or with its error.
+      if (/^{"c/.test(data)) link.heard(data);
+      else {
+        const reply = JSON.parse(data);
+        answers.get(reply.id)?.(reply);
+        answers.delete(reply.id);
+      }
+    };
+    socket.onclose = link.failed;
+    return () => socket.close();
+  },
+
+  sse(link) {
+    const source = new EventSource(link.readingOf("sse", { envelope: 1, unnamed: 1 }));
+    source.onmessage = ({ data, lastEventId }) => link.heard(data, lastEventId);
+    source.onerror = link.failed;
+    return () => source.close();
+  },
+
+  stream(link) {
+    const url = link.readingOf("stream", {}, true);
+    let rest = "";
+    const heard = (/** @type {string} */ text) => {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      lines.forEach((line) => link.heard(line));
+    };
+    if ("body" in Response.prototype) {
+      request(url, link)
+        .then(async (/** @type {any} */ { body }) => {
+          const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+          for (let part; !(part = await reader.read()).done; ) heard(part.value);
+        })
+        .then(link.failed, link.failed);
+      return;
+    }
+    const xhr = new XMLHttpRequest();
+    let read = 0;
+    xhr.open("GET", url);
+    for (const [name, value] of Object.entries(link.headers)) xhr.setRequestHeader(name, value);
+    xhr.onprogress = () => {
+      if (xhr.status == 200) heard(xhr.responseText.slice(read));
+      read = xhr.responseText.length;
+      if (read > MOST_READ) link.owner.renew(link);
+    };
+    xhr.onloadend = link.failed;
+    xhr.send();
+    return () => xhr.abort();
+  },
+
+  longpoll: polling("longpoll", poll),
+
+  jsonp: polling("jsonp", load),
+
+  iframe(link) {
+    const frame = document.createElement("iframe");
+    let read = 0;
+    const heard = (/** @type {MessageEvent} */ { source, data }) => {
+      if (source != frame.contentWindow) return;
+      link.heard(data);
+      // What a small message takes in a page.
+      if ((read += 500) > MOST_READ) link.owner.renew(link);
+    };
+    addEventListener("message", heard);
+    frame.hidden = true;
+    frame.onload = link.failed;
+    frame.src = link.readingOf("iframe", { origin: location.origin });
+    document.documentElement.append(frame);
+    return () => {
+      removeEventListener("message", heard);
+      frame.remove();
+    };
+  },
+
+  poll: polling("poll", poll),
+};

@@ -1,0 +1,47 @@
+/**
+ * The client in a browser: node main.mjs chromium|firefox [words of a scenario]
+ */
+
+import { Server, openBrowser } from "../pages/site.mjs";
+import { Meddler } from "./proxies.mjs";
+import { folder } from "./stage.mjs";
+
+const TOGETHER = 3;
+const FILES = ["reading", "falling", "cutting", "sharing"];
+
+const [name, only] = process.argv.slice(2);
+const scenarios = [];
+for (const file of FILES) scenarios.push(...(await import(`./${file}.mjs`)).scenarios);
+
+const server = new Server("--open", "test/**", "--heartbeat", "5");
+await server.start();
+const browser = await openBrowser(name);
+const begun = Date.now();
+const chosen = scenarios.filter(([what]) => !only || what.includes(only));
+let number = 0;
+
+/** Play one scenario after the other, until there is none. */
+const play = async () => {
+  while (number < chosen.length) {
+    const [what, run] = chosen[number++];
+    const own = number;
+    const at = Date.now();
+    const place = await folder();
+    const meddler = await new Meddler(server.port).start();
+    try {
+      await run({ browser, server, meddler, folder: place.path, number: own });
+      console.log(`ok ${what} (${Date.now() - at} ms)`);
+    } catch (error) {
+      console.log(`FAILED ${what} (${Date.now() - at} ms)\n${error.stack}`);
+      process.exitCode = 1;
+    }
+    await meddler.stop();
+    await place.remove();
+  }
+};
+
+// Mostly they wait.
+await Promise.all(Array.from({ length: TOGETHER }, play));
+await browser.close();
+await server.stop();
+console.log(`${number} scenarios in ${name}: ${Math.round((Date.now() - begun) / 1000)} s`);

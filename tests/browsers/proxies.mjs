@@ -1,0 +1,218 @@
+/**
+ * What may stand between a browser and the server: one that refuses or holds
+ * back what it is told to, one that forgets idle connections, and nginx.
+ */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFile } from "node:fs/promises";
+import { createServer, request } from "node:http";
+import net from "node:net";
+import { join } from "node:path";
+import { until } from "../pages/site.mjs";
+
+/** The page that all scenarios are played on: it has nothing of its own. */
+const PAGE = '<!doctype html><html lang="en"><title>test</title><link rel="icon" href="data:,">';
+
+/** A proxy of HTTP that can be told what to do to what passes. */
+export class Meddler {
+  /** Whether a request, `{ url, isUpgrade }`, is cut off at once. */
+  refuses = () => false;
+  /** For how many milliseconds what is answered is held back. */
+  holds = 0;
+  /** How many requests each transport has made. */
+  seen = new Map();
+  #sockets = new Set();
+  #port;
+  #server = createServer((asked, answer) => this.#pass(asked, answer));
+
+  /** @param port The server's. */
+  constructor(port) {
+    this.#port = port;
+    this.#server.on("upgrade", (asked, socket, head) => this.#upgrade(asked, socket, head));
+    this.#server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+      socket.on("error", () => {});
+    });
+  }
+
+  async start() {
+    this.#server.listen(this.port ?? 0, "127.0.0.1");
+    await once(this.#server, "listening");
+    this.port = this.#server.address().port;
+    this.url = `http://127.0.0.1:${this.port}/`;
+    return this;
+  }
+
+  /** Cut all connections, and from now on those that are refused. */
+  cut() {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Let nobody in any more. */
+  async stop() {
+    const closed = once(this.#server, "close");
+    this.#server.close();
+    this.cut();
+    await closed;
+  }
+
+  #isRefused(asked, isUpgrade) {
+    const { url } = asked;
+    const transport = isUpgrade ? "websocket" : /[?&]transport=(\w+)/.exec(url)?.[1];
+    if (transport) this.seen.set(transport, (this.seen.get(transport) ?? 0) + 1);
+    if (!this.refuses({ url, isUpgrade, transport })) return false;
+    asked.socket.destroy();
+    return true;
+  }
+
+  #pass(asked, answer) {
+    if (asked.url.startsWith("/page")) {
+      answer.writeHead(200, { "Content-Type": "text/html; charset=utf-8" });
+      return answer.end(PAGE);
+    }
+    if (this.#isRefused(asked, false)) return;
+    const { method, url, headers } = asked;
+    const forwarded = request({ port: this.#port, host: "127.0.0.1", method, path: url, headers });
+    forwarded.on("response", (response) => {
+      answer.writeHead(response.statusCode, response.headers);
+      answer.flushHeaders();
+      const pieces = [];
+      const flush = () => pieces.splice(0).forEach((piece) => answer.write(piece));
+      response.on("data", (piece) => {
+        if (!this.holds) return answer.write(piece);
+        if (!pieces.length) setTimeout(flush, this.holds);
+        pieces.push(piece);
+      });
+      response.on("end", () => {
+        flush();
+        answer.end();
+      });
+      response.on("error", () => answer.destroy());
+    });
+    forwarded.on("error", () => answer.destroy());
+    answer.on("close", () => forwarded.destroy());
+    asked.pipe(forwarded);
+  }
+
+  #upgrade(asked, socket, head) {
+    if (this.#isRefused(asked, true)) return;
+    const server = net.connect(this.#port, "127.0.0.1");
+    const raw = asked.rawHeaders;
+    const lines = raw.flatMap((name, at) => (at % 2 ? [] : [`${name}: ${raw[at + 1]}`]));
+    server.write([`GET ${asked.url} HTTP/1.1`, ...lines, "", ""].join("\r\n"));
+    server.write(head);
+    server.pipe(socket).pipe(server);
+    for (const [one, other] of [
+      [server, socket],
+      [socket, server],
+    ]) {
+      one.on("error", () => other.destroy());
+      one.on("close", () => other.destroy());
+    }
+  }
+}
+
+/** A proxy of TCP that forgets connections on which nothing has passed for some time. */
+export class Forgetful {
+  /** How many it has cut off. */
+  forgotten = 0;
+  #server;
+
+  /**
+   * @param port Where to connect to.
+   * @param milliseconds That time.
+   */
+  constructor(port, milliseconds) {
+    this.#server = net.createServer((client) => {
+      const server = net.connect(port, "127.0.0.1");
+      const end = () => {
+        client.destroy();
+        server.destroy();
+      };
+      client.pipe(server).pipe(client);
+      for (const socket of [client, server]) socket.on("error", end).on("close", end);
+      client.setTimeout(milliseconds, () => {
+        this.forgotten += 1;
+        end();
+      });
+    });
+  }
+
+  async start() {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    this.url = `http://127.0.0.1:${this.#server.address().port}/`;
+    return this;
+  }
+
+  stop() {
+    this.#server.close();
+  }
+}
+
+/**
+ * nginx, which passes things on, or keeps them until it has enough: as it does
+ * by default, with HTTP/1.0 to the server, where that does not forbid it.  (The
+ * chunks of HTTP/1.1 it passes on even so.)
+ */
+export class Nginx {
+  #process;
+  #output = "";
+
+  /**
+   * @param port Where to pass requests on to.
+   * @param folder Where it may write.
+   * @param isBuffering Whether it keeps them, even where the server says not to.
+   */
+  constructor(port, folder, isBuffering) {
+    this.isBuffering = isBuffering;
+    this.folder = folder;
+    this.port = port;
+  }
+
+  async start() {
+    const probe = net.createServer().listen(0, "127.0.0.1");
+    await once(probe, "listening");
+    const { port } = probe.address();
+    probe.close();
+    this.url = `http://127.0.0.1:${port}/`;
+    const { folder } = this;
+    const folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+      .map((kind) => `${kind}_temp_path ${folder}/${kind};`)
+      .join(" ");
+    const passing = this.isBuffering
+      ? "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering; proxy_http_version 1.0;"
+      : `proxy_buffering off; proxy_http_version 1.1;
+         proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $http_connection;`;
+    await writeFile(
+      join(folder, "nginx.conf"),
+      `${process.getuid() === 0 ? "user root;" : ""} daemon off; pid ${folder}/nginx.pid;
+      error_log stderr; events {} http { access_log off; ${folders} server {
+        listen 127.0.0.1:${port};
+        default_type text/html;
+        location = /page { return 200 '${PAGE}'; }
+        location / {
+          proxy_pass http://127.0.0.1:${this.port};
+          proxy_set_header Host $http_host;
+          ${passing}
+        } } }`,
+    );
+    const path = `${process.env.PATH}:/usr/sbin:/sbin`;
+    const command = ["-p", folder, "-c", join(folder, "nginx.conf")];
+    this.#process = spawn("nginx", command, { env: { ...process.env, PATH: path } });
+    this.#process.stderr.on("data", (data) => (this.#output += data));
+    await once(this.#process, "spawn");
+    await until(`nginx serves\n${this.#output}`, async () =>
+      (await fetch(`${this.url}page`).catch(() => null))?.ok,
+    );
+    return this;
+  }
+
+  async stop() {
+    const exited = once(this.#process, "exit");
+    this.#process.kill();
+    await exited;
+  }
+}

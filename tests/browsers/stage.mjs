@@ -1,0 +1,138 @@
+/**
+ * What every scenario needs: a server that can be published to, a page with the
+ * client in it, and what that page has heard.
+ */
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openPage, until } from "../pages/site.mjs";
+
+export const CHANNEL = "test/a";
+
+/**
+ * What a browser logs itself of a connection that was cut or refused, and no
+ * page can prevent; only where a scenario does so.
+ */
+const CUT = [
+  // Chromium, of requests and of the handshake of a WebSocket.
+  /^error: Failed to load resource: (net::ERR_\w+|the server responded with a status of \d+ .*)$/,
+  /^error: WebSocket connection to '\S+' failed/,
+  // Firefox, of a WebSocket, an EventSource, and a script.
+  /^[eE]rror: Firefox can’t establish a connection to the server at \S+$/,
+  /^[eE]rror: The connection to \S+ was interrupted while the page was loading\.$/,
+  /^warn(ing)?: Loading failed for the <script> with source/,
+];
+
+/** A folder that goes when all is over. */
+export async function folder() {
+  const path = await mkdtemp(join(tmpdir(), "comet-browsers-"));
+  return { path, remove: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** Publish numbers to a channel, in order, in one request. */
+export async function publish(server, from, to, channel = CHANNEL) {
+  let body = "";
+  for (let data = from; data < to; data++) body += `${JSON.stringify({ channel, data })}\n`;
+  const answer = await fetch(`${server.url}publish`, {
+    method: "POST",
+    headers: { "Content-Type": "application/x-ndjson" },
+    body,
+  });
+  assert.equal(answer.status, 201, await answer.text());
+}
+
+/** A page with a client in it. */
+export class Tab {
+  /**
+   * @param url Where the page, and the server, are to be had.
+   * @param options The client's; `classic` for the script that is no module.
+   */
+  static async open(browser, url, options, { isCut = false, name = "page", classic } = {}) {
+    const page = await openPage(browser, `${url}${name}`);
+    const tab = new Tab(page, isCut);
+    await page.evaluate(
+      async (options, classic) => {
+        if (classic) {
+          const script = document.createElement("script");
+          script.src = "/comet.classic.js";
+          const loaded = new Promise((done) => (script.onload = done));
+          document.head.append(script);
+          await loaded;
+        } else Object.assign(window, await import("/comet.js"));
+        window.heard = [];
+        window.events = [];
+        window.comet = new Comet(classic ? null : "/", options);
+        for (const type of ["open", "close", "gap", "transport", "error"])
+          comet.addEventListener(type, (event) => {
+            const { code, names, transport, message } = event;
+            events.push({ type, code, names, transport, message });
+          });
+        window.read = (name, since) =>
+          comet.subscribe(name, ({ data }) => heard.push(data), { since });
+      },
+      options,
+      classic,
+    );
+    return tab;
+  }
+
+  constructor(page, isCut) {
+    this.page = page;
+    this.isCut = isCut;
+  }
+
+  /** Subscribe, and wait until that has happened. */
+  async read(name = CHANNEL, since = "now") {
+    await this.page.evaluate((name, since) => read(name, since), name, since);
+  }
+
+  heard() {
+    return this.page.evaluate(() => heard);
+  }
+
+  events(type) {
+    return this.page.evaluate((type) => events.filter((each) => each.type === type), type);
+  }
+
+  /** All that were used, one after the other. */
+  async transports() {
+    return (await this.events("transport")).map(({ transport }) => transport);
+  }
+
+  transport() {
+    return this.page.evaluate(() => (comet.readyState === 1 ? comet.transport : null));
+  }
+
+  /** Wait until all numbers below this have been heard; each once, and in order. */
+  async heardAll(count) {
+    const expected = Array.from({ length: count }, (_, index) => index);
+    let heard;
+    await until(`all ${count} are heard`, async () => {
+      heard = await this.heard();
+      return heard.length >= count;
+    }).catch(async (error) => {
+      const events = JSON.stringify(await this.page.evaluate(() => events));
+      throw new Error(`${error.message}: ${heard.length} were; ${heard.slice(-5)}\n${events}`);
+    });
+    assert.deepEqual(heard, expected);
+  }
+
+  async reads(transport) {
+    await until(`it reads by ${transport}`, async () => (await this.transport()) === transport)
+      .catch(async (error) => {
+        throw new Error(`${error.message}\n${JSON.stringify(await this.page.evaluate(() => events))}`);
+      });
+  }
+
+  /** Close it; and see that it has complained of nothing that is not allowed. */
+  async close() {
+    const { complaints } = this.page;
+    await this.page.close();
+    const strange = complaints.filter(
+      (each) => !this.isCut || !CUT.some((allowed) => allowed.test(each)),
+    );
+    assert.deepEqual(strange, []);
+  }
+}

@@ -1,0 +1,389 @@
+import assert from "node:assert/strict";
+import test, { afterEach, beforeEach, mock } from "node:test";
+import { reported, requests, settle, sockets, storage } from "./globals.mjs";
+import { Comet } from "../../comet/static/client/src/comet.js";
+
+const EVENTS = ["open", "close", "gap", "transport", "error"];
+let open = [];
+
+/** A client that notes what it is told. */
+const make = (options) => {
+  const comet = new Comet("http://a.example/push", options);
+  comet.heard = [];
+  comet.told = [];
+  for (const type of EVENTS) comet.addEventListener(type, (event) => comet.told.push(event));
+  comet.read = (name, since) =>
+    comet.subscribe(name, ({ data }) => comet.heard.push(data), { since });
+  open.push(comet);
+  return comet;
+};
+
+const told = (comet, type) => comet.told.filter((event) => event.type === type);
+const message = (position, more) =>
+  ({ channel: "a", cursor: `e-${position}`, data: position, ...more });
+
+/** Let time pass, and what follows from that happen. */
+const pass = async (seconds) => {
+  mock.timers.tick(seconds * 1000);
+  await settle();
+};
+
+beforeEach(() => {
+  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 1e12 });
+  mock.method(Math, "random", () => 1);
+});
+
+afterEach(() => {
+  open.forEach((comet) => comet.close());
+  for (const list of [open, sockets, requests, reported]) list.length = 0;
+  for (const key in storage) delete storage[key];
+  mock.timers.reset();
+  mock.restoreAll();
+});
+
+test("nothing is sent before there is something to read", async () => {
+  const comet = make();
+  await settle();
+  assert.deepEqual([sockets.length, requests.length], [0, 0]);
+  assert.equal(comet.readyState, Comet.CONNECTING);
+  assert.equal(comet.cursor, null);
+  assert.equal(comet.url, "http://a.example/push/");
+});
+
+test("all names go over one connection, each with its place", async () => {
+  const comet = make({ parameters: { account: "x" }, token: "t t" });
+  const ready = [comet.read("a"), comet.read("b/*", "-5")];
+  await settle();
+  const [socket, another] = sockets;
+  assert.equal(another, undefined);
+  assert.equal(socket.url, "ws://a.example/push/socket?account=x&token=t+t");
+  assert.equal(socket.protocol, "comet.v1");
+  socket.begin("e-7");
+  assert.deepEqual(socket.sent, [
+    { id: 1, subscribe: ["a", "b/*"], since: { a: "now", "b/*": "-5" } },
+  ]);
+  await Promise.all(ready);
+  assert.deepEqual(comet.told.map(({ type, transport }) => [type, transport]), [
+    ["transport", "websocket"],
+    ["open", "websocket"],
+  ]);
+  assert.deepEqual([comet.readyState, comet.cursor], [Comet.OPEN, "e-7"]);
+  socket.say(message(8));
+  comet.read("c");
+  await settle();
+  assert.deepEqual(socket.sent[1], { id: 2, subscribe: ["c"], since: { c: "now" } });
+  comet.unsubscribe("b/*");
+  await settle();
+  assert.deepEqual(socket.sent[2], { id: 3, unsubscribe: ["b/*"] });
+  assert.deepEqual(comet.heard, [8]);
+});
+
+test("what is asked for cannot be nonsense", () => {
+  const comet = make();
+  for (const bad of [
+    ["a,b", () => {}],
+    ["a", null],
+    ["a", () => {}, { since: "yesterday" }],
+  ])
+    assert.throws(() => comet.subscribe(...bad), TypeError);
+  assert.throws(() => make({ transports: ["telepathy"] }), TypeError);
+  assert.throws(() => make({ transports: [] }), TypeError);
+});
+
+test("the waits grow, with full jitter, up to a bound", async () => {
+  const comet = make({ transports: ["websocket"], backoff: [1, 8] });
+  comet.read("a");
+  await settle();
+  for (const wait of [1, 2, 4, 8, 8]) {
+    const count = sockets.length;
+    sockets.at(-1).fail();
+    await pass(wait - 0.01);
+    assert.equal(sockets.length, count);
+    await pass(0.02);
+    assert.equal(sockets.length, count + 1);
+  }
+  Math.random.mock.mockImplementation(() => 0.25);
+  sockets.at(-1).fail();
+  await pass(2.01);
+  const count = sockets.length;
+  sockets.at(-1).begin("e-1");
+  // What has lasted begins at the beginning again.
+  await pass(6);
+  sockets.at(-1).fail();
+  assert.equal(told(comet, "close")[0].retry, 0.25);
+  await pass(0.26);
+  assert.equal(sockets.length, count + 1);
+  assert.deepEqual(sockets.at(-1).sent, []);
+  sockets.at(-1).open();
+  assert.deepEqual(sockets.at(-1).sent[0].since, { a: "e-1" });
+});
+
+test("it comes back at once when there is a network, or somebody who looks", async () => {
+  const comet = make({ transports: ["websocket"] });
+  comet.read("a");
+  await settle();
+  for (const type of ["online", "visibilitychange"]) {
+    const count = sockets.length;
+    sockets.at(-1).fail();
+    dispatchEvent(new Event(type));
+    await settle();
+    assert.equal(sockets.length, count + 1);
+  }
+  self.document = { hidden: true };
+  sockets.at(-1).fail();
+  const count = sockets.length;
+  dispatchEvent(new Event("visibilitychange"));
+  delete self.document;
+  await settle();
+  assert.equal(sockets.length, count);
+});
+
+test("when the server closes, it says when to come back", async () => {
+  const comet = make();
+  comet.read("a");
+  await settle();
+  sockets[0].begin("e-1");
+  sockets[0].say({ cursor: "e-1", close: { code: "draining", message: "bye", retry: 2.5 } });
+  const [{ code, message, retry }] = told(comet, "close");
+  assert.deepEqual([code, message, retry], ["draining", "bye", 2.5]);
+  assert.ok(sockets[0].isClosed);
+  await pass(2.4);
+  assert.equal(sockets.length, 1);
+  await pass(0.2);
+  assert.equal(sockets.length, 2);
+  sockets[1].begin("e-1");
+  sockets[1].say({ cursor: "e-1", close: { code: "revoked", message: "", retry: null } });
+  assert.equal(told(comet, "close")[1].retry, null);
+  assert.equal(comet.readyState, Comet.CLOSED);
+  await pass(1000);
+  assert.equal(sockets.length, 2);
+  await assert.rejects(comet.publish("a", 1), { code: "closed" });
+});
+
+test("silence for longer than two heartbeats is a loss", async () => {
+  const comet = make({ transports: ["websocket"], heartbeat: 10 });
+  comet.read("a");
+  await settle();
+  sockets[0].begin("e-1");
+  for (let beat = 0; beat < 5; beat++) {
+    await pass(19);
+    sockets[0].say({ cursor: "e-1" });
+  }
+  assert.deepEqual(told(comet, "close"), []);
+  await pass(23);
+  assert.equal(told(comet, "close")[0].code, "silent");
+  assert.ok(sockets[0].isClosed);
+});
+
+test("what does not open in time is given up", async () => {
+  const comet = make({ transports: ["websocket", "longpoll"], timeout: 3 });
+  comet.read("a");
+  await settle();
+  await pass(2.9);
+  assert.equal(requests.length, 0);
+  await pass(0.2);
+  assert.ok(sockets[0].isClosed);
+  assert.equal(requests[0].query.transport, "longpoll");
+});
+
+test("a gap is told, with its names", async () => {
+  const comet = make();
+  comet.read("a");
+  await settle();
+  sockets[0].begin("e-5", { gap: ["a"] });
+  sockets[0].say({ cursor: "e-6", gap: ["a", "never"] });
+  assert.deepEqual(told(comet, "gap").map(({ names }) => names), [["a"], ["a"]]);
+});
+
+test("a handler that throws breaks nothing", async () => {
+  const comet = make();
+  comet.subscribe("a", () => {
+    throw new Error("mine");
+  });
+  comet.read("a");
+  await settle();
+  sockets[0].begin("e-1");
+  sockets[0].say(message(2));
+  sockets[0].say(message(3));
+  assert.deepEqual(comet.heard, [2, 3]);
+  assert.deepEqual(reported.map((error) => error.message), ["mine", "mine"]);
+});
+
+test("what cannot be read ends the connection, and is told", async () => {
+  const comet = make({ transports: ["websocket"] });
+  comet.read("a");
+  await settle();
+  sockets[0].begin("e-1");
+  sockets[0].say({ cursor: "nonsense" });
+  assert.equal(told(comet, "error")[0].code, "badMessage");
+  assert.ok(sockets[0].isClosed);
+  await pass(1.1);
+  assert.equal(sockets.length, 2);
+});
+
+test("of names that are refused together, those that may be read are", async () => {
+  const comet = make();
+  const [good, bad] = [comet.read("a"), comet.read("b")];
+  await settle();
+  const [socket] = sockets;
+  const error = { code: "forbidden", message: "not b" };
+  socket.open();
+  socket.answer("subscribe", { error });
+  const [, first, second] = socket.sent;
+  assert.deepEqual([first.subscribe, second.subscribe], [["a"], ["b"]]);
+  socket.say({ id: first.id, ok: { cursor: "e-1" } });
+  socket.say({ id: second.id, error });
+  await good;
+  await assert.rejects(bad, { code: "forbidden", message: "not b" });
+  assert.equal(told(comet, "error")[0].code, "forbidden");
+  await settle();
+  assert.equal(socket.sent.filter(({ subscribe }) => subscribe).length, 3);
+});
+
+test("an answer that it may not read is told, and it does not hurry back", async () => {
+  const comet = make({ transports: ["longpoll"], backoff: [1, 30] });
+  comet.read("a");
+  await settle();
+  requests[0].answer(403, { code: "forbidden", detail: "not you" });
+  await settle();
+  const [{ code, message }] = told(comet, "error");
+  assert.deepEqual([code, message], ["forbidden", "not you"]);
+  await pass(29);
+  assert.equal(requests.length, 1);
+  await pass(2);
+  assert.equal(requests.length, 2);
+  requests[1].answer(503, { code: "unavailable" }, { "Retry-After": "7" });
+  await settle();
+  await pass(6.9);
+  assert.equal(requests.length, 2);
+  await pass(0.2);
+  assert.equal(requests.length, 3);
+});
+
+test("while polling works, the next transport is tried; else the server is away", async () => {
+  const comet = make({ transports: ["websocket", "longpoll", "poll"], interval: 100 });
+  comet.read("a");
+  await settle();
+  sockets[0].fail();
+  await settle();
+  assert.deepEqual(requests.map(({ query }) => query.transport), ["poll"]);
+  requests[0].fail();
+  await settle();
+  await pass(1.1);
+  // All of it was away: it is the best again.
+  assert.equal(sockets.length, 2);
+  sockets[1].fail();
+  await settle();
+  requests[1].answer(200, { cursor: "e-4", messages: [] });
+  await settle();
+  assert.equal(comet.transport, "poll");
+  // A second chance, and then the next.
+  assert.equal(sockets.length, 3);
+  sockets[2].fail();
+  await settle();
+  assert.equal(requests[2].query.transport, "longpoll");
+  assert.deepEqual(requests[2].query.since, "e-4");
+  requests[2].answer(200, { cursor: "e-5", messages: [message(5)] });
+  await settle();
+  assert.equal(comet.transport, "longpoll");
+  assert.deepEqual(comet.heard, [5]);
+  assert.deepEqual(told(comet, "close"), []);
+  assert.deepEqual([requests[3].query.wait, requests[3].query.since], ["25", "e-5"]);
+});
+
+test("a better transport is tried beside the one that works", async () => {
+  const comet = make({ transports: ["websocket", "longpoll"], upgrade: 60 });
+  const answer = async () => {
+    requests.at(-1).answer(200, { cursor: "e-4", messages: [] });
+    await settle();
+  };
+  const minute = async () => {
+    for (const seconds of [20, 20, 21]) {
+      await pass(seconds);
+      await answer();
+    }
+  };
+  comet.read("a");
+  await settle();
+  sockets[0].fail();
+  await settle();
+  await answer();
+  await minute();
+  assert.equal(sockets.length, 2);
+  sockets[1].fail();
+  assert.equal(comet.transport, "longpoll");
+  await minute();
+  const polling = requests.at(-1);
+  assert.equal(polling.isAborted(), false);
+  sockets[2].begin("e-4");
+  assert.equal(comet.transport, "websocket");
+  assert.ok(polling.isAborted());
+  assert.deepEqual(told(comet, "close"), []);
+});
+
+test("other names are another request, and the old one goes on until that is answered", async () => {
+  const comet = make({ transports: ["longpoll"] });
+  comet.read("a");
+  await settle();
+  requests[0].answer(200, { cursor: "e-4", messages: [] });
+  await settle();
+  comet.read("b", "-2");
+  await settle();
+  const { names, query } = requests[2];
+  assert.deepEqual([names, query.since, query["since.b"]], ["a,b", "e-4", "-2"]);
+  assert.equal(query.wait, "0");
+  requests[1].answer(200, { cursor: "e-5", messages: [message(5)] });
+  await settle();
+  assert.deepEqual(comet.heard, [5]);
+  requests[2].answer(200, { cursor: "e-6", messages: [message(5), message(6)] });
+  await settle();
+  assert.deepEqual(comet.heard, [5, 6]);
+  assert.ok(requests[3].isAborted());
+  comet.unsubscribe("a");
+  comet.unsubscribe("b");
+  await settle();
+  assert.ok(requests.every((request) => request.isAborted() || request !== requests.at(-1)));
+  assert.equal(comet.readyState, Comet.CONNECTING);
+});
+
+test("an iterator gives what comes, and ends with the client", async () => {
+  const comet = make();
+  const iterator = comet.messages("a");
+  await settle();
+  sockets[0].begin("e-1");
+  sockets[0].say(message(2));
+  sockets[0].say(message(3));
+  assert.equal((await iterator.next()).value.data, 2);
+  assert.equal((await iterator.next()).value.data, 3);
+  const last = iterator.next();
+  comet.close();
+  assert.deepEqual(await last, { value: undefined, done: true });
+});
+
+test("an iterator that is left subscribes no more", async () => {
+  const comet = make();
+  const iterator = comet.messages("a");
+  await settle();
+  sockets[0].begin("e-1");
+  sockets[0].say(message(2));
+  for await (const { data } of iterator) if (data === 2) break;
+  await settle();
+  assert.ok(sockets[0].isClosed);
+});
+
+test("a page that goes takes its connection along; one that comes back opens it again", async () => {
+  const comet = make();
+  comet.read("a");
+  await settle();
+  sockets[0].begin("e-1");
+  dispatchEvent(new Event("pagehide"));
+  assert.ok(sockets[0].isClosed);
+  dispatchEvent(new Event("pageshow"));
+  await settle();
+  assert.equal(sockets.length, 2);
+  sockets[1].begin("e-1");
+  comet.close();
+  dispatchEvent(new Event("pageshow"));
+  await pass(100);
+  assert.equal(sockets.length, 2);
+});
