@@ -11,6 +11,7 @@ from twisted.web.server import Request
 
 from comet.answers import COMMON, Answer
 from comet.hub import Hub
+from comet.pages import putPages
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.exchange import Exchange, HubResource, nothingAt
 from comet.transports.websocket import SocketResource
@@ -62,7 +63,7 @@ class CometResource(Resource):
         Resource.__init__(self)
         self.hub = hub
         self._notFound = NotFoundResource(hub)
-        self.putChild(b"", self._notFound)
+        putPages(self, hub)
         self.putChild(b"channels", ChannelResource(hub))
         self.putChild(b"publish", PublishResource(hub))
         self.putChild(b"socket", SocketResource(hub))

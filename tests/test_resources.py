@@ -21,7 +21,7 @@ class TreeTests(HubTestCase):
         """
         Where nothing is, this is said as every error is, for every method.
         """
-        for path in ("/", "/nowhere", "/channel/a", "/health/x", "/socket/x", "//channels/a"):
+        for path in ("/nowhere", "/channel/a", "/health/x", "/socket/x", "//channels/a"):
             self.assertProblem(self.ask(get(path)), 404, "notFound")
         self.assertProblem(self.ask(post("/nowhere", b"x")), 404, "notFound")
         self.assertProblem(self.ask(get("/x", method="OPTIONS")), 404, "notFound")
@@ -57,7 +57,8 @@ class TreeTests(HubTestCase):
 
     def test_below(self) -> None:
         """
-        Below a path everything is as at the root; the path itself is nothing.
+        Below a path everything is as at the root; the path itself, which has
+        no slash at its end, is nothing.
         """
         root = Resource()
         root.putChild(b"push", CometResource(self.hub))
@@ -66,7 +67,7 @@ class TreeTests(HubTestCase):
             response = self.ask(get("/push/channels/a/b?transport=poll&since=-1"), site)
             self.assertEqual(response.json["messages"][0]["channel"], "a/b")
             self.assertEqual(self.ask(get("/push/health"), site).status, 200)
-            for path in ("/push", "/push/", "/push/x"):
+            for path in ("/push", "/push/x"):
                 self.assertProblem(self.ask(get(path), site), 404, "notFound")
 
     def test_twice(self) -> None:

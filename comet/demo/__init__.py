@@ -1,0 +1,3 @@
+"""
+What runs beside the server with C{--demo}, for its lab page.
+"""

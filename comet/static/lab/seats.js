@@ -1,0 +1,60 @@
+/**
+ * The connections that a browser keeps to one host: six with HTTP/1.1, for all of
+ * its tabs together.  Whatever holds one for long takes a seat first; there are
+ * five, so that what is answered at once always finds the sixth.
+ *
+ * Web Locks count the seats of all tabs.  Where there are none, on a page that is
+ * neither encrypted nor of this machine, each tab counts its own.
+ */
+
+export const SEATS = 5;
+
+export class Seats {
+  /** The names of the seats that this tab has. */
+  taken = new Set();
+  /** Whether there are as many as anybody likes. */
+  isUnlimited;
+
+  constructor() {
+    const [page] = performance.getEntriesByType("navigation");
+    // HTTP/2 and later carry everything through one connection.
+    this.isUnlimited = !/^(http\/|$)/.test(page?.nextHopProtocol ?? "");
+  }
+
+  /**
+   * Take a seat, if there is one.
+   *
+   * @return A function that gives it back, or `null`.
+   */
+  async take() {
+    if (this.isUnlimited) return () => undefined;
+    for (let number = 1; number <= SEATS; number++) {
+      const name = `comet-lab-seat-${number}`;
+      if (this.taken.has(name)) continue;
+      this.taken.add(name);
+      const giveBack = await lock(name);
+      if (giveBack) {
+        return () => {
+          this.taken.delete(name);
+          giveBack();
+        };
+      }
+      this.taken.delete(name);
+    }
+    return null;
+  }
+}
+
+/** Hold a lock until the function is called that this is fulfilled with. */
+function lock(name) {
+  if (!navigator.locks) return Promise.resolve(() => undefined);
+  return new Promise((resolve) => {
+    navigator.locks.request(name, { ifAvailable: true }, (granted) => {
+      if (!granted) {
+        resolve(null);
+        return undefined;
+      }
+      return new Promise((release) => resolve(release));
+    });
+  });
+}

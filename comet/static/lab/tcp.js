@@ -1,0 +1,97 @@
+/**
+ * The reader over raw TCP that the server runs for this page: what it does is told
+ * on a channel.
+ */
+
+/** Seconds between two words to the server that the page is still there. */
+const SIGN_OF_LIFE = 10;
+
+export class TCPLink {
+  state = "asking";
+  since = performance.now();
+  cursor;
+  isCrowded = false;
+  isRunning = false;
+
+  #comet;
+  #lane;
+  #control;
+  #told;
+  /** Fulfilled once nothing is missed of what is told. */
+  #ready;
+  /** What an earlier reader has cost, and this one. */
+  #before = { requests: 0, head: 0, data: 0 };
+  #now = { requests: 0, head: 0, data: 0 };
+
+  /**
+   * @param told `{ changed(), message(envelope, delay), gap(), cost(cost) }`.
+   */
+  constructor(comet, lane, { visit, cursor, isOpen }, told) {
+    this.#comet = comet;
+    this.#lane = lane;
+    this.#told = told;
+    this.#control = `lab/${visit}/tcp`;
+    this.cursor = cursor;
+    if (!isOpen) {
+      this.state = "closed";
+      return;
+    }
+    this.#ready = comet.subscribe(`$lab/tcp/${visit}`, ({ data }) => this.#reported(data));
+    setInterval(() => this.isRunning && this.#say(this.cursor), SIGN_OF_LIFE * 1000);
+  }
+
+  start() {
+    if (this.isRunning || this.state === "closed") return;
+    this.isRunning = true;
+    this.#lane.end("cut");
+    this.#say(this.cursor);
+  }
+
+  stop(state) {
+    if (this.state === "closed") return;
+    this.isRunning = false;
+    this.#lane.endAll();
+    if (state === "cut") this.#lane.begin("cut");
+    this.#say(false);
+    this.#change(state);
+  }
+
+  #say(what) {
+    const said = this.#ready.then(() => this.#comet.publish(this.#control, what));
+    said.catch(() => this.#change("closed"));
+  }
+
+  #change(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.since = performance.now();
+    this.#told.changed();
+  }
+
+  #reported({ state, traffic, gap, messages = [] }) {
+    if (traffic) this.#count(traffic);
+    if (!this.isRunning) return;
+    if (state === "open" && this.state !== "open") {
+      this.#lane.request();
+      this.#lane.begin("both");
+    }
+    if (state !== "open") this.#lane.end("both");
+    this.#change(state === "opening" || state === "cut" ? "asking" : state);
+    if (gap) this.#told.gap();
+    for (const message of messages) {
+      this.cursor = message.cursor;
+      this.#lane.chunk(true);
+      const { delay } = message;
+      this.#told.message(message, delay === null ? null : delay * 1000);
+    }
+  }
+
+  #count({ requests, headIn, headOut, dataIn, dataOut }) {
+    if (requests < this.#now.requests) {
+      for (const key of Object.keys(this.#before)) this.#before[key] += this.#now[key];
+    }
+    this.#now = { requests, head: headIn + headOut, data: dataIn + dataOut };
+    const sum = (key) => this.#before[key] + this.#now[key];
+    this.#told.cost({ requests: sum("requests"), head: sum("head"), data: sum("data") });
+  }
+}

@@ -1,0 +1,1 @@
+``twistd comet --demo`` shows at ``/`` every technique side by side on one channel, live: what its connection does, when each message arrives, what it costs by the server's own figures, and how it comes back without loss when its network is cut. ``/chat`` is a small chat to copy from.

@@ -1,0 +1,164 @@
+/**
+ * The chat: node chat.mjs chromium|firefox
+ */
+
+import assert from "node:assert/strict";
+import { Server, openBrowser, openPage, runAll, until } from "./site.mjs";
+
+const [browserName] = process.argv.slice(2);
+const server = new Server("--demo");
+await server.start();
+const browser = await openBrowser(browserName);
+const url = `${server.url}chat`;
+
+/** The lines that are seen: who, and what; of a note only what. */
+const linesOf = (page) =>
+  page.$$eval("#messages li", (all) =>
+    all.map((line) =>
+      line.className
+        ? [line.textContent]
+        : [line.querySelector("b").textContent, line.querySelector("span").textContent],
+    ),
+  );
+
+const say = async (page, name, text) => {
+  const fields = Object.entries({ name, text });
+  for (const [field, value] of fields) {
+    await page.$eval(`input[name=${field}]`, (input, v) => (input.value = v), value);
+  }
+  // Not with the mouse: a tab that is not in front has no place to click at.
+  await page.$eval("form", (form) => form.requestSubmit());
+};
+
+const sees = (page, ...wanted) =>
+  until(`there is ${JSON.stringify(wanted)}`, async () => {
+    const lines = await linesOf(page);
+    return wanted.every((each) => lines.some((line) => `${line}` === `${each}`));
+  });
+
+const visit = async (page, room) => {
+  await page.$$eval(
+    "#rooms a",
+    (all, name) => all.find((each) => each.textContent.startsWith(name)).click(),
+    room,
+  );
+  await until("the room is shown", () =>
+    page.$eval("#room", (title, name) => title.textContent === name, room),
+  );
+};
+
+const anna = await openPage(browser, url);
+const bert = await openPage(browser, url);
+
+await runAll([
+  [
+    "what one says, both see, at once and once",
+    async () => {
+      await say(anna, "Anna", "Hello");
+      await sees(bert, ["Anna", "Hello"]);
+      await say(bert, "Bert", "Good evening");
+      await sees(anna, ["Anna", "Hello"], ["Bert", "Good evening"]);
+      assert.equal((await linesOf(anna)).length, 2);
+    },
+  ],
+  [
+    "the field is empty then, and the name stays, also for the next time",
+    async () => {
+      assert.equal(await anna.$eval("input[name=text]", (input) => input.value), "");
+      const third = await openPage(browser, url);
+      assert.equal(await third.$eval("input[name=name]", (input) => input.value), "Bert");
+      await third.close();
+    },
+  ],
+  [
+    "rooms are apart, and tell what is unread",
+    async () => {
+      await visit(anna, "kitchen");
+      await say(anna, "Anna", "The kettle boils");
+      await until("Bert's kitchen has one", async () =>
+        (await bert.$eval("#rooms", (rooms) => rooms.textContent)).includes("kitchen (1)"),
+      );
+      assert.deepEqual(await linesOf(bert), [
+        ["Anna", "Hello"],
+        ["Bert", "Good evening"],
+      ]);
+      await visit(bert, "kitchen");
+      await sees(bert, ["Anna", "The kettle boils"]);
+      assert.equal(
+        (await bert.$eval("#rooms", (rooms) => rooms.textContent)).includes("("),
+        false,
+      );
+    },
+  ],
+  [
+    "who comes later sees what was said, in order",
+    async () => {
+      for (let n = 1; n <= 60; n++) await server.publish("chat/garden", `line ${n}`);
+      const late = await openPage(browser, `${url}#garden`);
+      await sees(late, ["?", "line 60"]);
+      const lines = (await linesOf(late)).map(([, text]) => text);
+      assert.deepEqual(lines, Array.from({ length: 50 }, (_, n) => `line ${n + 11}`));
+      assert.deepEqual(late.complaints, []);
+      await late.close();
+    },
+  ],
+  [
+    "whatever is said is text",
+    async () => {
+      await visit(anna, "lobby");
+      await visit(bert, "lobby");
+      const text = "<img src=x onerror=alert(1)><b>&amp;";
+      await say(anna, "<script>", text);
+      await sees(bert, ["<script>", text]);
+      assert.equal(await bert.$eval("#messages", (list) => list.querySelectorAll("img").length), 0);
+      await server.publish("chat/lobby", "plain");
+      await sees(bert, ["?", "plain"]);
+      for (const data of ["null", "17", "[1]", '{"name":{"a":1},"text":[2]}']) {
+        const headers = { "Content-Type": "application/json" };
+        await fetch(`${server.url}channels/chat/lobby`, { method: "POST", body: data, headers });
+      }
+      await sees(bert, ["?", "null"], ["?", "17"], ["?", "[1]"], ['{"a":1}', "[2]"]);
+    },
+  ],
+  [
+    "it fits every width",
+    async () => {
+      for (const width of [320, 360, 1600]) {
+        await anna.setViewport({ width, height: 700 });
+        const needed = await anna.evaluate(() => document.documentElement.scrollWidth);
+        assert.ok(needed <= width, `${needed} at ${width}`);
+        assert.ok(await anna.evaluate(() => document.documentElement.scrollHeight <= innerHeight));
+      }
+    },
+  ],
+  [
+    "nothing is complained of",
+    () => assert.deepEqual([...anna.complaints, ...bert.complaints], []),
+  ],
+  [
+    "a restart of the server is survived, and what was typed meanwhile is sent, once",
+    async () => {
+      await server.stop("SIGKILL");
+      await until("it is told", async () =>
+        /^Disconnected/.test(await anna.$eval("#status", (status) => status.textContent)),
+      );
+      await say(anna, "Anna", "Is anybody there?");
+      await server.start();
+      const restart = ["Anna", "Is anybody there?"];
+      await sees(bert, restart, ["Anna", "Hello"]);
+      await sees(anna, restart, ["Something may be missing here."]);
+      await until("all is well", async () =>
+        (await anna.$eval("#status", (status) => status.textContent)) === "",
+      );
+      await say(bert, "Bert", "Back again");
+      await sees(anna, ["Bert", "Back again"]);
+      for (const page of [anna, bert]) {
+        const lines = (await linesOf(page)).filter((line) => `${line}` === `${restart}`);
+        assert.equal(lines.length, 1);
+      }
+    },
+  ],
+]);
+
+await browser.close();
+await server.stop();

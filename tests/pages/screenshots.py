@@ -1,0 +1,38 @@
+"""
+Makes pictures of the pages, to be looked at: in both browsers, light and dark,
+narrow and wide, and with a technique cut off.  From the top of the checkout::
+
+    python -m tests.pages.screenshots OUTDIR
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.pages.running import BROWSERS, runScript
+
+
+def main() -> int:
+    """
+    Make them.
+
+    @return: 0 if all of them are there.
+    """
+    if len(sys.argv) != 2:
+        print("usage: python -m tests.pages.screenshots OUTDIR", file=sys.stderr)
+        return 2
+    target = Path(sys.argv[1]).resolve()
+    target.mkdir(parents=True, exist_ok=True)
+    worst = 0
+    for browser in BROWSERS:
+        with TemporaryDirectory() as folder:
+            done = runScript("screenshots.mjs", browser, str(target), folder=folder)
+        print(done.stdout, end="")
+        worst = max(worst, done.returncode)
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+/**
+ * A server with its pages, and the browsers to look at them.
+ */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const { default: puppeteer } = await import(
+  createRequire(new URL("../js/package.json", import.meta.url)).resolve("puppeteer-core")
+);
+
+/** Milliseconds that anything may take, and all of it. */
+export const PATIENCE = 20_000;
+const ALL = 240_000;
+
+setTimeout(() => {
+  console.log("FAILED: it took too long");
+  process.exit(1);
+}, ALL).unref();
+
+/** Chromium asks for much that no test needs, and QUIC does not go through proxies. */
+const CHROMIUM = [
+  ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+  ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
+];
+
+/** `twistd comet`, on a port of its own. */
+export class Server {
+  #options;
+  #process = null;
+  #output = "";
+
+  /** @param options Those of `twistd comet`. */
+  constructor(...options) {
+    this.#options = options;
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.port}/`;
+  }
+
+  async start() {
+    this.port ??= await freePort();
+    const run = "from twisted.scripts.twistd import run; run()";
+    const listen = ["--listen", `tcp:${this.port}:interface=127.0.0.1`, "--drain", "1"];
+    const command = ["-c", run, "-n", "--pidfile=", "comet", ...listen, ...this.#options];
+    const child = spawn(process.env.PYTHON ?? "python3", command);
+    // However this ends, no server is left.
+    process.on("exit", () => child.kill("SIGKILL"));
+    this.#process = child;
+    for (const stream of [this.#process.stdout, this.#process.stderr]) {
+      stream.on("data", (data) => (this.#output += data));
+    }
+    await until("the server serves", async () => {
+      if (this.#process.exitCode !== null) throw new Error(this.#output.slice(-4000));
+      return (await fetch(`${this.url}health`).catch(() => null))?.ok;
+    });
+  }
+
+  async stop(signal = "SIGTERM") {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const exited = once(this.#process, "exit");
+    this.#process.kill(signal);
+    await exited;
+    if (/Traceback|Unhandled/.test(this.#output)) throw new Error(this.#output.slice(-4000));
+  }
+
+  async publish(channel, text) {
+    const answer = await fetch(`${this.url}channels/${channel}`, { method: "POST", body: text });
+    if (answer.status !== 201) throw new Error(await answer.text());
+  }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** @param name `chromium` or `firefox`. */
+export function openBrowser(name, { isDark = false, isCalm = false } = {}) {
+  if (name === "chromium") {
+    const args = [...CHROMIUM, ...(isCalm ? ["--force-prefers-reduced-motion"] : [])];
+    const executablePath = "/usr/bin/chromium";
+    return puppeteer.launch({ executablePath, headless: true, args, protocolTimeout: PATIENCE });
+  }
+  return puppeteer.launch({
+    browser: "firefox",
+    executablePath: "/usr/bin/firefox-esr",
+    headless: true,
+    protocolTimeout: PATIENCE,
+    extraPrefsFirefox: {
+      "layout.css.prefers-color-scheme.content-override": isDark ? 0 : 1,
+      "ui.prefersReducedMotion": isCalm ? 1 : 0,
+    },
+  });
+}
+
+/**
+ * Open a page, and note what goes wrong in it.
+ *
+ * @return The page; its `complaints` are errors, warnings, and what its policy
+ *   refused.
+ */
+export async function openPage(browser, url, { width = 1600, isDark = false } = {}) {
+  const page = await browser.newPage();
+  page.complaints = [];
+  page.on("pageerror", (error) => page.complaints.push(`${error.stack ?? error}`));
+  page.on("console", (message) => {
+    if (["error", "warn", "warning", "assert"].includes(message.type())) {
+      page.complaints.push(`${message.type()}: ${message.text()}`);
+    }
+  });
+  await page.evaluateOnNewDocument(() => {
+    addEventListener("securitypolicyviolation", (event) => {
+      console.error(`policy: ${event.violatedDirective} refused ${event.blockedURI}`);
+    });
+  });
+  await page.setViewport({ width, height: 1000 });
+  if (isDark && !(await browser.version()).toLowerCase().includes("firefox")) {
+    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
+  }
+  await page.goto(url, { waitUntil: "domcontentloaded" });
+  return page;
+}
+
+/** Wait until something is so, and not for ever. */
+export async function until(what, isSo, patience = PATIENCE) {
+  const end = Date.now() + patience;
+  let last;
+  while (Date.now() < end) {
+    last = await isSo();
+    if (last) return last;
+    await sleep(50);
+  }
+  throw new Error(`waited in vain until ${what}`);
+}
+
+/**
+ * Run scenarios one after the other, and exit with 1 if one fails.
+ *
+ * @param scenarios `[what it shows, async function]` of each.
+ */
+export async function runAll(scenarios) {
+  for (const [what, run] of scenarios) {
+    const begun = Date.now();
+    try {
+      await run();
+    } catch (error) {
+      console.log(`FAILED ${what}\n${error.stack}`);
+      process.exitCode = 1;
+      return;
+    }
+    console.log(`ok ${what} (${Date.now() - begun} ms)`);
+  }
+}

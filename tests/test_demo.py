@@ -1,0 +1,439 @@
+"""
+Tests of L{comet.demo.visits} and L{comet.demo.readers}: readers over raw TCP for the lab page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given
+from hypothesis.strategies import binary
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionDone, ConnectionRefusedError
+from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from comet.demo.readers import MOST_DATA, MOST_TIMES, PAUSE, RETRY
+from comet.demo.visits import INTERVAL, MOST_VISITS, PATIENCE, Demo, readCursor
+from comet.interfaces import IReceiver
+from comet.messages import Close, Cursor, Message
+from comet.transports.tcp import CometFactory
+from tests.transports.case import HubTestCase
+from tests.transports.wire import Wire
+
+
+class Link:
+    """
+    One connection of a reader: the transport that it writes to, and the server's
+    side.
+
+    @ivar said: What the reader has said.
+    """
+
+    def __init__(self, factory: CometFactory, client: Any) -> None:
+        self.client = client
+        self.wire = Wire(factory)
+        self.transport = StringTransport()
+        self.said: list[Any] = []
+        self.isOpen = True
+        client.makeConnection(self.transport)
+
+    def settle(self) -> None:
+        """
+        Carry what either side has written.
+        """
+        sent = self.transport.value()
+        self.transport.clear()
+        self.said += [json.loads(line) for line in sent.splitlines()]
+        if sent:
+            self.wire.send(sent)
+        received = self.wire.take()
+        if received and self.isOpen:
+            self.client.dataReceived(received)
+        if self.isOpen and (self.transport.disconnecting or not self.wire.isOpen):
+            self.leave()
+
+    def leave(self) -> None:
+        """
+        The connection is gone, for both sides.
+        """
+        self.isOpen = False
+        self.wire.leave()
+        self.client.connectionLost(Failure(ConnectionDone()))
+
+
+@implementer(IStreamClientEndpoint)
+class Endpoint:
+    """
+    Connects in memory, unless it cannot, or takes long.
+    """
+
+    def __init__(self, factory: CometFactory) -> None:
+        self.factory = factory
+        self.isReachable = True
+        self.isSlow = False
+        self.tried = 0
+        self.cancelled = 0
+        self.links: list[Link] = []
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """
+        Connect.
+        """
+        self.tried += 1
+        if self.isSlow:
+            return Deferred(self._cancelled)
+        if not self.isReachable:
+            return fail(ConnectionRefusedError())
+        address: Any = None
+        client: Any = protocolFactory.buildProtocol(address)
+        self.links.append(Link(self.factory, client))
+        return succeed(client)
+
+    def _cancelled(self, connecting: Deferred[IProtocol]) -> None:
+        self.cancelled += 1
+
+
+@implementer(IReceiver)
+class Page:
+    """
+    Reads what it is told.
+    """
+
+    def __init__(self) -> None:
+        self.reports: list[dict[str, Any]] = []
+
+    def messageReceived(self, message: Message, replay: bool) -> None:
+        """
+        Note it.
+        """
+        self.reports.append(json.loads(message.payload))
+
+    def gapFound(self, cursor: Cursor, names: Sequence[str]) -> None:
+        """
+        Nothing to do.
+        """
+
+    def subscriptionClosed(self, close: Close) -> None:
+        """
+        Nothing to do.
+        """
+
+
+class DemoTestCase(HubTestCase):
+    """
+    Readers beside a hub.
+    """
+
+    def setUp(self) -> None:
+        """
+        Start.
+        """
+        super().setUp()
+        self.endpoint = Endpoint(CometFactory(self.hub))
+        self.demo = Demo(self.hub, self.endpoint, self.clock.seconds)
+        self.demo.start()
+        self.page = self.listen("a")
+        self.turn()
+
+    def listen(self, visit: str) -> Page:
+        """
+        Listen to what a visit is told.
+        """
+        page = Page()
+        self.successResultOf(self.hub.subscribe(f"$lab/tcp/{visit}", "now", page))
+        return page
+
+    def settle(self, seconds: float = 0) -> None:
+        """
+        Let time pass, and everything happen that then is due.
+        """
+        for passed in (seconds, PAUSE, PAUSE):
+            for link in self.endpoint.links:
+                link.settle()
+            self.turn(passed)
+            for link in self.endpoint.links:
+                link.settle()
+
+    def want(self, what: Any = "", visit: str = "a") -> None:
+        """
+        Say what a visit wants: the cursor of now, if nothing else is said.
+        """
+        self.publish(f"lab/{visit}/tcp", str(self.hub.head) if what == "" else what)
+        self.settle()
+
+    @property
+    def state(self) -> str:
+        """
+        What was told last.
+        """
+        state: str = self.page.reports[-1]["state"]
+        return state
+
+    @property
+    def received(self) -> list[Any]:
+        """
+        The data of all messages that the reader has had.
+        """
+        return [each["data"] for report in self.page.reports for each in report["messages"]]
+
+
+class ReaderTests(DemoTestCase):
+    """
+    What becomes of one reader.
+    """
+
+    def test_reads(self) -> None:
+        """
+        A page that wants a reader has one, and is told what it reads, and how
+        long that took.
+        """
+        self.want()
+        self.assertEqual(self.state, "open")
+        self.publish("lab/a", {"n": 1})
+        self.clock.advance(0.25)
+        self.settle()
+        ((message),) = self.page.reports[-1]["messages"]
+        self.assertEqual(message["data"], {"n": 1})
+        self.assertAlmostEqual(message["delay"], 0.25, 5)
+        self.assertRegex(message["cursor"], r"^\w+-\d+$")
+
+    def test_beginning(self) -> None:
+        """
+        It begins where the page says.
+        """
+        (cursor, _) = self.publish("lab/a", 1, 2)
+        self.want(cursor)
+        self.assertEqual(self.received, [2])
+        self.assertIsNone(self.page.reports[-1]["messages"][0]["delay"])
+
+    def test_traffic(self) -> None:
+        """
+        It counts what passes as the server does.
+        """
+        self.want()
+        self.publish("lab/a", "x" * 100)
+        self.settle()
+        traffic = self.page.reports[-1]["traffic"]
+        self.assertEqual(traffic, self.hub.ledger.of("tcp").asDict())
+        self.assertEqual((traffic["open"], traffic["requests"]), (1, 1))
+        self.assertGreater(traffic["dataOut"], 100)
+
+    def test_ownOnly(self) -> None:
+        """
+        It reads the channel of its visit, and no other.
+        """
+        self.want()
+        self.publish("lab/b", 1)
+        self.publish("lab/a/b", 1)
+        self.settle()
+        self.assertEqual(self.received, [])
+
+    def test_cut(self) -> None:
+        """
+        It is cut off and comes back where the page lets it, and nothing is
+        lost or comes twice.
+        """
+        self.want()
+        self.publish("lab/a", 1)
+        self.settle()
+        self.want(False)
+        self.assertEqual(self.state, "cut")
+        self.assertFalse(self.endpoint.links[0].wire.isOpen)
+        self.assertEqual(self.page.reports[-1]["traffic"]["open"], 0)
+        self.publish("lab/a", 2, 3)
+        self.settle(10 * RETRY)
+        self.assertEqual(self.received, [1])
+        self.want()
+        self.assertEqual((self.state, self.received), ("open", [1, 2, 3]))
+        self.assertEqual(self.endpoint.tried, 2)
+
+    def test_signOfLife(self) -> None:
+        """
+        A word that the page is still there changes nothing.
+        """
+        self.want()
+        before = len(self.page.reports)
+        self.want()
+        self.assertEqual(self.endpoint.tried, 1)
+        self.assertEqual((self.state, len(self.page.reports)), ("open", before + 1))
+
+    def test_lost(self) -> None:
+        """
+        Where the connection breaks by itself, it comes back by itself.
+        """
+        self.want()
+        self.endpoint.links[0].leave()
+        self.publish("lab/a", 1)
+        self.settle()
+        self.assertEqual(self.state, "opening")
+        self.settle(RETRY)
+        self.assertEqual((self.state, self.received), ("open", [1]))
+
+    def test_unreachable(self) -> None:
+        """
+        It tries until it is connected.
+        """
+        self.endpoint.isReachable = False
+        self.want()
+        self.settle(RETRY)
+        self.assertEqual((self.state, self.endpoint.tried), ("opening", 2))
+        self.endpoint.isReachable = True
+        self.settle(RETRY)
+        self.assertEqual(self.state, "open")
+
+    def test_cutWhileTrying(self) -> None:
+        """
+        It can be cut off before it is connected, too.
+        """
+        self.endpoint.isSlow = True
+        self.want()
+        self.want(False)
+        self.assertEqual((self.state, self.endpoint.cancelled), ("cut", 1))
+        self.endpoint.isSlow, self.endpoint.isReachable = False, False
+        self.want()
+        self.want(False)
+        self.settle(10 * RETRY)
+        self.assertEqual((self.state, self.endpoint.tried), ("cut", 2))
+
+    def test_gap(self) -> None:
+        """
+        A gap is told once.
+        """
+        self.want("other-1")
+        self.publish("lab/a", 1)
+        self.settle()
+        self.assertEqual([report["gap"] for report in self.page.reports].count(True), 1)
+        self.assertEqual(self.received, [1])
+
+    def test_long(self) -> None:
+        """
+        Data that are long are not repeated to the page, which has them from
+        elsewhere.
+        """
+        self.want()
+        self.publish("lab/a", "x" * MOST_DATA)
+        self.settle()
+        self.assertEqual(self.received, [None])
+
+    def test_together(self) -> None:
+        """
+        What happens at once is told at once.
+        """
+        self.want()
+        before = len(self.page.reports)
+        self.publish("lab/a", *range(5))
+        self.settle()
+        self.assertEqual(self.received, list(range(5)))
+        self.assertEqual(len(self.page.reports), before + 1)
+
+    def test_many(self) -> None:
+        """
+        What is too much for one report is told in several.
+        """
+        self.want()
+        before = len(self.page.reports)
+        self.publish("lab/a", *range(50))
+        self.settle()
+        self.settle(20 * PAUSE)
+        self.assertEqual(self.received, list(range(50)))
+        self.assertGreater(len(self.page.reports), before + 2)
+
+
+class VisitTests(DemoTestCase):
+    """
+    Which visits have a reader.
+    """
+
+    def test_leaves(self) -> None:
+        """
+        The reader of a page that says nothing more goes after a while, and
+        nothing of it stays.
+        """
+        self.want()
+        self.settle(PATIENCE - INTERVAL)
+        self.assertIn("a", self.demo.visits)
+        self.settle(INTERVAL)
+        self.settle(INTERVAL)
+        self.assertEqual(self.demo.visits, {})
+        self.assertFalse(self.endpoint.links[0].wire.isOpen)
+
+    def test_most(self) -> None:
+        """
+        There are only so many; whoever is too many is told.
+        """
+        for number in range(MOST_VISITS):
+            self.want(visit=f"v{number}")
+        self.want()
+        self.assertEqual(self.page.reports, [{"state": "full"}])
+        self.assertEqual(len(self.endpoint.links), MOST_VISITS)
+
+    def test_strange(self) -> None:
+        """
+        What is no visit gets no reader.
+        """
+        for channel in ("lab/A/tcp", "lab/%s/tcp" % ("a" * 33), "lab/a/b", "lab/a b/tcp"):
+            self.publish(channel, str(self.hub.head))
+        self.settle()
+        self.assertEqual((self.demo.visits, self.endpoint.tried), ({}, 0))
+
+    def test_unheard(self) -> None:
+        """
+        Nothing is told where nobody listens.
+        """
+        self.want(visit="b")
+        self.assertEqual(self.endpoint.tried, 1)
+        self.assertEqual(self.hub.head.position, 1)
+
+    def test_bounded(self) -> None:
+        """
+        When messages were stored is not kept for ever of those that never
+        come.
+        """
+        self.want()
+        self.want(False)
+        for _ in range(11):
+            self.publish("lab/a", *range(MOST_TIMES // 10))
+        self.assertEqual(len(self.demo.visits["a"]._storedAt), MOST_TIMES)
+
+    def test_drain(self) -> None:
+        """
+        When the server goes down, all of them go, and nothing is left.
+        """
+        self.want()
+        self.want(visit="b")
+        self.publish("lab/a", 1)
+        done = self.hub.drain(1)
+        self.settle()
+        self.successResultOf(done)
+        self.assertEqual(self.demo.visits, {})
+        self.assertFalse(any(link.wire.isOpen for link in self.endpoint.links))
+        self.assertNothingLeft()
+
+
+class CursorTests(DemoTestCase):
+    """
+    What a page may say.
+    """
+
+    def test_cursor(self) -> None:
+        """
+        A cursor is one, and nothing else is.
+        """
+        self.assertEqual(readCursor(b'"k3f9a2-17"'), "k3f9a2-17")
+        for payload in (b"false", b"null", b"17", b'"now"', b"[]", b'{"a":1}', b'""', b'"a-01"'):
+            self.assertIsNone(readCursor(payload))
+
+    @given(binary())
+    def test_anything(self, data: bytes) -> None:
+        """
+        Whatever is published there, nothing breaks.
+        """
+        self.setUp()
+        self.publish("lab/a/tcp", data, data.decode("latin-1"))
+        self.settle()
+        self.assertIn(self.state, ("cut", "opening", "open"))

@@ -1,0 +1,342 @@
+"""
+Tests of L{comet.pages}: what is served as it lies in the package.
+"""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis.strategies import lists, sampled_from
+from twisted.web.resource import Resource
+
+import comet
+from comet.access import Access
+from comet.pages import CLIENT, filesOf, makeFile
+from comet.resources import CometResource
+from tests.transports.case import AUTH, HubTestCase, Response, get, post
+
+STATIC = Path(comet.__file__).resolve().parent / "static"
+PAGES = ("/", "/chat")
+SCRIPTS = ("/lab/page.js", "/chat/chat.js", "/comet.js", "/comet.classic.js")
+
+
+class Links(HTMLParser):
+    """
+    Notes what a page refers to, and what a strict policy would refuse of it.
+    """
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.inline: list[str] = []
+        self._isScript = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """
+        Note its addresses, and its attributes that are styles or scripts.
+        """
+        given = dict(attrs)
+        self.addresses += [
+            value for name in ("href", "src") if (value := given.get(name)) is not None
+        ]
+        self.inline += [f"{tag} {name}" for name in given if name == "style" or name[:2] == "on"]
+        self._isScript = tag in ("script", "style")
+
+    def handle_data(self, data: str) -> None:
+        """
+        Note what is in a script or a style.
+        """
+        if self._isScript and data.strip():
+            self.inline.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        """
+        What follows is no script any more.
+        """
+        self._isScript = False
+
+
+class FileTests(HubTestCase):
+    """
+    What the answer to a request for a file is.
+    """
+
+    def test_page(self) -> None:
+        """
+        A page is HTML, may be used by nobody else, and may load nothing from
+        elsewhere, and nothing that is written in it.
+        """
+        for path in PAGES:
+            response = self.ask(get(path))
+            self.assertEqual(response.status, 200)
+            self.assertEqual(response.header("Content-Type"), "text/html; charset=utf-8")
+            self.assertEqual(response.header("X-Content-Type-Options"), "nosniff")
+            self.assertEqual(response.header("Referrer-Policy"), "no-referrer")
+            self.assertEqual(response.header("X-Frame-Options"), "DENY")
+            self.assertEqual(response.header("Cross-Origin-Resource-Policy"), "same-origin")
+            policy = response.header("Content-Security-Policy") or ""
+            directives = dict(each.split(" ", 1) for each in policy.split("; "))
+            self.assertEqual(directives.pop("default-src"), "'none'")
+            self.assertEqual(directives.pop("frame-ancestors"), "'none'")
+            self.assertEqual(set(directives.values()), {"'self'", "'none'"})
+
+    def test_obeysItself(self) -> None:
+        """
+        No page has a script or a style within it, and all that it refers to is
+        on this server and there.
+        """
+        for path in PAGES:
+            found = Links(self.ask(get(path)).body.decode("utf-8"))
+            self.assertEqual(found.inline, [])
+            self.assertGreater(len(found.addresses), 3)
+            for address in found.addresses:
+                self.assertNotRegex(address, r"^(/|[a-z]+:)")
+                if not address.startswith("#"):
+                    self.assertEqual(self.ask(get("/" + address.removeprefix("./"))).status, 200)
+
+    def test_imports(self) -> None:
+        """
+        Every script that a script imports is there.
+        """
+        for folder in ("lab", "chat"):
+            for name, file in filesOf(folder).items():
+                if name.endswith(b".js"):
+                    for found in re.findall(r'from "(\.[^"]+)"', file.body.decode("utf-8")):
+                        # A browser resolves it against the script's own address.
+                        path = found[2:] if found.startswith("../") else f"/{folder}{found[1:]}"
+                        self.assertEqual(self.ask(get(path)).status, 200, (name, found))
+
+    def test_script(self) -> None:
+        """
+        A script is one, whatever somebody takes it for.
+        """
+        for path in SCRIPTS:
+            response = self.ask(get(path))
+            self.assertEqual(response.status, 200, path)
+            self.assertEqual(response.header("Content-Type"), "text/javascript; charset=utf-8")
+            self.assertEqual(response.header("X-Content-Type-Options"), "nosniff")
+
+    def test_types(self) -> None:
+        """
+        Each kind of file has its type; what is of no kind is not served.
+        """
+        for name, kind in (
+            ("a.html", b"text/html; charset=utf-8"),
+            ("a.css", b"text/css; charset=utf-8"),
+            ("a.js", b"text/javascript; charset=utf-8"),
+            ("a.d.ts", b"text/plain; charset=utf-8"),
+            ("a.svg", b"image/svg+xml"),
+        ):
+            file = makeFile(name, b"")
+            assert file is not None
+            self.assertIn((b"Content-Type", kind), file.headers)
+        for name in ("a.json", "a.ts", "html", ".htaccess", "a.html.swp"):
+            self.assertIsNone(makeFile(name, b""))
+
+    def test_client(self) -> None:
+        """
+        The client for browsers is for the pages of every site, and this is
+        said once, whoever asks.
+        """
+        for name in CLIENT:
+            path = "/" + name.decode("ascii")
+            for origin in ((), ("Origin: https://friend.example",), ("Origin: https://a.example",)):
+                response = self.ask(get(path, *origin))
+                self.assertEqual(response.status, 200)
+                self.assertEqual(response.header("Access-Control-Allow-Origin"), "*")
+                self.assertEqual(response.header("Cross-Origin-Resource-Policy"), "cross-origin")
+                self.assertIsNone(response.header("Access-Control-Allow-Credentials"))
+
+    def test_ownOnly(self) -> None:
+        """
+        What is no client is not readable by the pages of others.
+        """
+        response = self.ask(get("/lab/page.js", "Origin: https://a.example"))
+        self.assertIsNone(response.header("Access-Control-Allow-Origin"))
+
+    def test_head(self) -> None:
+        """
+        C{HEAD} tells what C{GET} would, without the body.
+        """
+        for path in (*PAGES, "/comet.js", "/lab/base.css"):
+            full, head = self.ask(get(path)), self.ask(get(path, method="HEAD"))
+            self.assertEqual(head.status, 200)
+            self.assertEqual((head.body, head.rest), (b"", b""))
+            self.assertEqual(head.header("Content-Length"), str(len(full.body)))
+            full.headers.pop("date")
+            head.headers.pop("date")
+            self.assertEqual(head.headers, full.headers)
+
+    def test_plainSite(self) -> None:
+        """
+        A site of Twisted's own serves the same.
+        """
+        site = self.makePlainSite(CometResource(self.hub))
+        for path in PAGES:
+            self.assertEqual(self.ask(get(path), site).body, self.ask(get(path)).body)
+            head = self.ask(get(path, method="HEAD"), site)
+            self.assertEqual((head.status, head.body, head.rest), (200, b"", b""))
+
+    def test_methods(self) -> None:
+        """
+        Files are only read.
+        """
+        for path in (*PAGES, "/lab/base.css", "/comet.js", "/lab/state"):
+            response = self.ask(post(path, b"x"))
+            self.assertProblem(response, 405, "methodNotAllowed")
+            self.assertEqual(response.header("Allow"), "GET, HEAD, OPTIONS")
+            self.assertEqual(self.ask(get(path, method="OPTIONS")).status, 204)
+
+    def test_host(self) -> None:
+        """
+        The host is checked as everywhere: no site can give its name to these
+        pages.
+        """
+        for path in (*PAGES, "/lab/state", "/comet.js"):
+            request = get(path).replace(b"Host: localhost", b"Host: evil.example")
+            self.assertProblem(self.ask(request), 421, "wrongHost")
+
+
+class UnchangedTests(HubTestCase):
+    """
+    What is not sent again.
+    """
+
+    def tagged(self, path: str, tag: str) -> Response:
+        """
+        Ask for what has changed.
+        """
+        return self.ask(get(path, f"If-None-Match: {tag}"))
+
+    def test_unchanged(self) -> None:
+        """
+        Who has a file is told so, with what a cache needs to know.
+        """
+        for path in ("/", "/comet.js"):
+            full = self.ask(get(path))
+            tag = full.header("ETag") or ""
+            self.assertRegex(tag, r'^"[0-9a-f]{16}"$')
+            self.assertEqual(full.header("Cache-Control"), "no-cache")
+            for sent in (tag, f"W/{tag}", f'"x", {tag}', "*", f'{tag[:-1]}-gzip"'):
+                response = self.tagged(path, sent)
+                self.assertEqual((response.status, response.rest), (304, b""), sent)
+                for name in ("ETag", "Cache-Control", "Access-Control-Allow-Origin"):
+                    self.assertEqual(response.header(name), full.header(name))
+
+    def test_changed(self) -> None:
+        """
+        Who has another gets this one.
+        """
+        for sent in ('"x"', '"*"', "", "k3f9a2-1"):
+            self.assertEqual(self.tagged("/", sent).status, 200, sent)
+
+    def test_tags(self) -> None:
+        """
+        Files that differ have tags that differ.
+        """
+        tags = [
+            file.tag for folder in ("lab", "chat", "client") for file in filesOf(folder).values()
+        ]
+        self.assertEqual(len(set(tags)), len(tags))
+
+
+class PathTests(HubTestCase):
+    """
+    What is at which path, and what is at none.
+    """
+
+    def test_nothing(self) -> None:
+        """
+        There is only what was put there, under one name.
+        """
+        for path in (
+            *("/lab", "/lab/", "/lab/index.html", "/lab/base.css/", "/lab/base.css/x"),
+            *("/chat/", "/chat/index.html", "/chat/x", "/comet.js/", "/comet.js/x", "/index.html"),
+            *("/package.json", "/client/comet.js", "/static/lab/base.css", "/lab/page.py"),
+            *("/lab/..", "/lab/../pages.py", "/lab/%2e%2e/pages.py", "/lab/..%2fpages.py"),
+            *("/lab//lab.css", "/lab/base.css%00", "/lab/state/", "/lab/state/x"),
+        ):
+            self.assertProblem(self.ask(get(path)), 404, "notFound")
+
+    def test_escaped(self) -> None:
+        """
+        A letter may be escaped, and a query is ignored.
+        """
+        self.assertEqual(self.ask(get("/l%61b/b%61se.css?v=1")).status, 200)
+
+    @settings(deadline=None, max_examples=200)
+    @given(lists(sampled_from(["..", ".", "", "lab", "chat", "%2e%2e", "%2f", "pages.py", "\\"])))
+    def test_noWayOut(self, segments: list[str]) -> None:
+        """
+        Whatever is made of dots and slashes: a file of the pages, or nothing.
+        """
+        self.setUp()
+        response = self.ask(get("/" + "/".join(segments)))
+        served = [file.body for folder in ("lab", "chat") for file in filesOf(folder).values()]
+        self.assertTrue(response.status == 404 or response.body in served)
+
+    def test_below(self) -> None:
+        """
+        All of it works below a path.
+        """
+        root = Resource()
+        root.putChild(b"push", CometResource(self.hub))
+        site = self.makeSite(root)
+        for path in ("", "chat", "comet.js", "lab/base.css", "lab/state"):
+            below = self.ask(get(f"/push/{path}"), site)
+            self.assertEqual((below.status, below.body), (200, self.ask(get(f"/{path}")).body))
+        self.assertEqual(self.ask(get("/lab/base.css"), site).status, 404)
+
+
+class StateTests(HubTestCase):
+    """
+    What the lab page asks before it begins.
+    """
+
+    def test_closed(self) -> None:
+        """
+        Nobody may publish from there, unless the server was told to.
+        """
+        response = self.ask(get("/lab/state"))
+        self.assertEqual((response.status, response.json), (200, {"open": False}))
+        self.assertEqual(response.header("Cache-Control"), "no-store, no-transform")
+
+    def test_open(self) -> None:
+        """
+        With the channels of the page open, anybody may.
+        """
+        self.patch(self.hub, "access", Access(None, ["lab/**"]))
+        self.assertEqual(self.ask(get("/lab/state")).json, {"open": True})
+
+    def test_ofAnybody(self) -> None:
+        """
+        It is said of anybody, not of who asks: the page has no key.
+        """
+        request = get("/lab/state", AUTH.decode("ascii").strip())
+        self.assertEqual(self.ask(request).json, {"open": False})
+
+
+class PackageTests(HubTestCase):
+    """
+    What lies in the package.
+    """
+
+    def test_served(self) -> None:
+        """
+        All that is there for a page is served.
+        """
+        for folder in ("lab", "chat"):
+            names = {path.name.encode("ascii") for path in (STATIC / folder).iterdir()}
+            self.assertEqual(names, filesOf(folder).keys())
+
+    def test_small(self) -> None:
+        """
+        No page takes more than 100 kB, with all that belongs to it.
+        """
+        for folder in ("lab", "chat"):
+            size = sum(len(file.body) for file in filesOf(folder).values())
+            self.assertLess(size, 100_000)
