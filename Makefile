@@ -3,6 +3,7 @@
 # make docs   the book, in docs/_build/html
 # make faults kills and cuts under load; FAULTS="--bus redis --faults 200"
 # make bench  measure beside other servers; BENCH="--short" ends in five minutes
+# make client comet.js and comet.classic.js from their source
 # make clean  remove what these make
 #
 # All work in .venv, which is made anew whenever setup.cfg changes.
@@ -16,11 +17,12 @@ TRIALFLAGS ?= --reporter=bwverbose
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+MODULES := tests/js/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := run
 .NOTPARALLEL:
 .SILENT:
-.PHONY: run test lint mypy trial programs docs faults packaging bench clean
+.PHONY: run test lint mypy trial programs docs faults packaging bench client clean
 
 run: $(VENV)/run.stamp
 	echo "== twistd -n comet --demo"
@@ -38,12 +40,13 @@ mypy: $(VENV)/test.stamp
 	echo "== mypy"
 	$(BIN)/mypy
 
-trial: $(VENV)/test.stamp programs
+trial: $(VENV)/test.stamp programs $(MODULES)
 	echo "== trial"
 	$(BIN)/trial $(TRIALFLAGS) tests
 
 programs:
-	sh .ci/programs nginx:nginx-light haproxy caddy curl php:php-cli redis-server cc:gcc
+	sh .ci/programs nginx:nginx-light haproxy caddy curl php:php-cli redis-server cc:gcc \
+		chromium firefox-esr node:nodejs npm
 
 docs: $(VENV)/test.stamp
 	echo "== docs"
@@ -62,6 +65,15 @@ packaging: $(VENV)/test.stamp
 	echo "== packaging"
 	$(BIN)/python -m tests.packaging.check
 
+client: $(MODULES)
+	node tests/js/build.mjs
+
+# Nothing in them has to be run to be installed.
+$(MODULES): tests/js/package-lock.json
+	echo "== installing what the tests in browsers need"
+	npm ci --prefix tests/js --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
 $(VENV)/run.stamp: setup.cfg
 	echo "== making $(VENV)"
 	sh .ci/makevenv "$(PYTHON)" $(VENV)
@@ -76,6 +88,6 @@ $(VENV)/test.stamp: $(VENV)/run.stamp
 
 clean:
 	rm -rf $(VENV) build dist comet_push.egg-info _trial_temp* .coverage .coverage.* htmlcov
-	rm -rf docs/_build benchmarks/build
+	rm -rf docs/_build benchmarks/build tests/js/node_modules
 	rm -rf .hypothesis .mypy_cache .ruff_cache .tox twisted/plugins/dropin.cache
 	find comet tests twisted -name __pycache__ -type d -prune -exec rm -rf {} +

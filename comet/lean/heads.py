@@ -13,6 +13,9 @@ from typing import Final
 # How many bytes a head has at most.
 MOST_HEAD: Final = 8192
 
+# How many headers there may be; Twisted takes more.
+MOST_FIELDS: Final = 100
+
 # The headers that say something about what is asked for.
 MEANT: Final = (
     b"host",
@@ -78,6 +81,8 @@ def readFields(block: bytes) -> Mapping[bytes, bytes] | None:
     lines = block.split(b"\r\n")
     # After the end of the last line.
     lines.pop()
+    if len(lines) > MOST_FIELDS:
+        return None
     fields = {}
     for line in lines:
         name, _, value = line.partition(b":")

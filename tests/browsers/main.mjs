@@ -13,6 +13,9 @@ const [name, only] = process.argv.slice(2);
 const scenarios = [];
 for (const file of FILES) scenarios.push(...(await import(`./${file}.mjs`)).scenarios);
 
+// Each server and each browser waits for the end.
+process.setMaxListeners(50);
+
 const server = new Server("--open", "test/**", "--heartbeat", "5");
 await server.start();
 const browser = await openBrowser(name);

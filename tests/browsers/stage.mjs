@@ -43,6 +43,15 @@ export async function publish(server, from, to, channel = CHANNEL) {
   assert.equal(answer.status, 201, await answer.text());
 }
 
+let last = Promise.resolve();
+
+/** One after the other: Firefox confuses pages that are opened and closed at the same time. */
+const inTurn = (run) => {
+  const done = last.then(run);
+  last = done.catch(() => {});
+  return done;
+};
+
 /** A page with a client in it. */
 export class Tab {
   /**
@@ -50,7 +59,7 @@ export class Tab {
    * @param options The client's; `classic` for the script that is no module.
    */
   static async open(browser, url, options, { isCut = false, name = "page", classic } = {}) {
-    const page = await openPage(browser, `${url}${name}`);
+    const page = await inTurn(() => openPage(browser, `${url}${name}`));
     const tab = new Tab(page, isCut);
     await page.evaluate(
       async (options, classic) => {
@@ -129,7 +138,7 @@ export class Tab {
   /** Close it; and see that it has complained of nothing that is not allowed. */
   async close() {
     const { complaints } = this.page;
-    await this.page.close();
+    await inTurn(() => this.page.close());
     const strange = complaints.filter(
       (each) => !this.isCut || !CUT.some((allowed) => allowed.test(each)),
     );

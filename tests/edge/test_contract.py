@@ -179,3 +179,27 @@ class EndTests(EdgeTestCase):
             if client.endless:
                 client.untilEnd()
             client.close()
+
+
+class TwistedAwkwardTests(AwkwardTests):
+    """
+    The same, where plain TCP is served by Twisted, too.
+    """
+
+    options = (*AwkwardTests.options, "--edge", "twisted")
+
+
+class TwistedGapTests(GapTests):
+    """
+    The same, where plain TCP is served by Twisted, too.
+    """
+
+    options = (*GapTests.options, "--edge", "twisted")
+
+
+class TwistedSlowTests(SlowTests):
+    """
+    The same, where plain TCP is served by Twisted, too.
+    """
+
+    options = (*SlowTests.options, "--edge", "twisted")

@@ -203,6 +203,14 @@ class HandoverTests(WalkingTestCase):
         self.walkAll(self.site, *lists, seed=2)
 
 
+class TwistedHandoverTests(HandoverTests):
+    """
+    The same, where plain TCP is served by Twisted, too.
+    """
+
+    options = (*HandoverTests.options, "--edge", "twisted")
+
+
 class Http2HandoverTests(WalkingTestCase):
     """
     All pairs of transports over TLS, 256: those of requests also over HTTP/2.

@@ -7,7 +7,9 @@ and what any reader has read.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 
 from attrs import field, frozen
 
@@ -105,6 +107,10 @@ class _Stretch:
         """
         self.read.append(stored)
         self.seen.add(stored)
+
+
+def _position(stored: Stored) -> int:
+    return stored.cursor.position
 
 
 class _Check:
@@ -236,7 +242,11 @@ class _Check:
         self, epoch: str, begins: Mapping[str, int], ends: Mapping[str, int]
     ) -> Iterator[Stored]:
         named: dict[str, list[str]] = {}
-        for stored in self._log.get(epoch, ()):
+        log = self._log.get(epoch, ())
+        # A life is short, where the log is long.
+        first = bisect_right(log, min(begins.values(), default=0), key=_position)
+        last = bisect_right(log, max(ends.values(), default=0), key=_position)
+        for stored in islice(log, first, last):
             names = named.get(stored.channel)
             if names is None:
                 names = [name for name in begins if isNamed(name, stored.channel)]

@@ -11,11 +11,21 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { minify } from "terser";
 
 const CLIENT = fileURLToPath(new URL("../../comet/static/client/", import.meta.url));
 
-// Bytes, after gzip -9: what a page has to load.
+// Bytes after gzip -9: what a page has to load.
 export const MOST = 6144;
+
+// What one part of it knows another by, and no page, browser, server or other tab does.
+const INNER = [
+  ...["asked", "authorization", "begin", "changed", "check", "command", "drop", "fail", "failed"],
+  ...["forward", "guests", "handlers", "heardAt", "held", "isBehind", "isFinal", "isOpen", "isSent"],
+  ...["listening", "lost", "opened", "openedAt", "over", "owner", "places", "readingOf", "ready"],
+  ...["refused", "renew", "sentAt", "settings", "standing", "stop", "take", "told", "tries"],
+  ...["update", "urlOf", "want"],
+];
 
 const COMMON = {
   entryPoints: [join(CLIENT, "src", "comet.js")],
@@ -24,13 +34,7 @@ const COMMON = {
   // What all browsers of the last four years run.
   target: "es2022",
   charset: "utf8",
-  // What one part knows another by, and no page, browser or server does.
-  mangleProps: new RegExp(
-    "^(isOpen|openedAt|heardAt|urlOf|readingOf|isBehind|places|handlers|isFinal|isSent|sentAt|tries|renew|" +
-      "refused|told|update|command|opened|failed|asked|standing|guests|forward|want|" +
-      "take|check|begin|lost|stop|owner|over|changed|held|fail|ready|settings|authorization|drop|listening)$",
-  ),
-  mangleQuoted: false,
+  mangleProps: new RegExp(`^(${INNER.join("|")})$`),
   write: false,
 };
 
@@ -50,7 +54,13 @@ export const makeFiles = async () => {
   const files = new Map();
   for (const [name, shape] of Object.entries(SHAPES)) {
     const { outputFiles } = await build({ ...COMMON, ...shape });
-    files.set(name, Buffer.from(outputFiles[0].contents));
+    // It finds a few hundred bytes that the other does not.
+    const { code } = await minify(outputFiles[0].text, {
+      module: shape.format === "esm",
+      ecma: 2022,
+      compress: { passes: 3, inline: 1 },
+    });
+    files.set(name, Buffer.from(`${code}\n`));
   }
   return files;
 };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import test, { afterEach, beforeEach, mock } from "node:test";
-import { reported, requests, settle, sockets, storage } from "./globals.mjs";
+import test, { afterEach, beforeEach } from "node:test";
+import { reported, requests, settle, sockets, storage, world } from "./globals.mjs";
 import { Comet } from "../../comet/static/client/src/comet.js";
 
 const EVENTS = ["open", "close", "gap", "transport", "error"];
@@ -22,23 +22,15 @@ const told = (comet, type) => comet.told.filter((event) => event.type === type);
 const message = (position, more) =>
   ({ channel: "a", cursor: `e-${position}`, data: position, ...more });
 
-/** Let time pass, and what follows from that happen. */
-const pass = async (seconds) => {
-  mock.timers.tick(seconds * 1000);
-  await settle();
-};
+const pass = (seconds) => world.pass(seconds);
 
-beforeEach(() => {
-  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 1e12 });
-  mock.method(Math, "random", () => 1);
-});
+beforeEach(() => world.begin());
 
 afterEach(() => {
   open.forEach((comet) => comet.close());
   for (const list of [open, sockets, requests, reported]) list.length = 0;
   for (const key in storage) delete storage[key];
-  mock.timers.reset();
-  mock.restoreAll();
+  world.end();
 });
 
 test("nothing is sent before there is something to read", async () => {
@@ -102,7 +94,7 @@ test("the waits grow, with full jitter, up to a bound", async () => {
     await pass(0.02);
     assert.equal(sockets.length, count + 1);
   }
-  Math.random.mock.mockImplementation(() => 0.25);
+  world.chance = 0.25;
   sockets.at(-1).fail();
   await pass(2.01);
   const count = sockets.length;

@@ -2,15 +2,72 @@
  * What a browser has and Node.js has not, as far as the client needs it.
  */
 
+import { webcrypto } from "node:crypto";
+
 const target = new EventTarget();
+const define = (name, value) =>
+  Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
 
 globalThis.self = globalThis;
+globalThis.crypto ??= webcrypto;
 globalThis.addEventListener = target.addEventListener.bind(target);
 globalThis.dispatchEvent = target.dispatchEvent.bind(target);
 
 /** What was reported instead of thrown. */
 export const reported = [];
 globalThis.reportError = (error) => reported.push(error);
+
+const real = { setTimeout, clearTimeout, setInterval, clearInterval };
+const now = Date.now;
+const chance = Math.random;
+
+/** Time that passes when a test lets it, and chance that is what a test says. */
+export const world = {
+  chance: 1,
+
+  /** From now on there is no other. */
+  begin() {
+    this.chance = 1;
+    this.time = 1e12;
+    this.timers = new Map();
+    this.count = 0;
+    const set = (again) => (call, milliseconds = 0, ...given) => {
+      const every = again ? milliseconds : null;
+      this.timers.set(++this.count, { at: this.time + milliseconds, every, call, given });
+      return this.count;
+    };
+    const clear = (id) => this.timers.delete(id);
+    Object.assign(globalThis, {
+      ...{ setTimeout: set(false), setInterval: set(true) },
+      ...{ clearTimeout: clear, clearInterval: clear },
+    });
+    Date.now = () => this.time;
+    Math.random = () => this.chance;
+  },
+
+  /** Let so many seconds pass, and what follows from that happen. */
+  async pass(seconds) {
+    const end = this.time + seconds * 1000;
+    const due = () =>
+      [...this.timers].filter(([, { at }]) => at <= end).sort(([, a], [, b]) => a.at - b.at)[0];
+    for (let next; (next = due()); ) {
+      const [id, { at, every, call, given }] = next;
+      this.time = at;
+      if (every) this.timers.get(id).at += every;
+      else this.timers.delete(id);
+      call(...given);
+    }
+    this.time = end;
+    await settle();
+  },
+
+  /** All is as it was. */
+  end() {
+    Object.assign(globalThis, real);
+    Date.now = now;
+    Math.random = chance;
+  },
+};
 
 /** Let everything happen that waits for nothing but its turn. */
 export const settle = async () => {
@@ -66,18 +123,18 @@ export class FakeWebSocket {
   }
 }
 
-globalThis.WebSocket = FakeWebSocket;
+define("WebSocket", FakeWebSocket);
 
 /** The requests that were made, the newest last. */
 export const requests = [];
 
 /** A request whose answer is the test's. */
-globalThis.fetch = (url, options = {}) =>
+const fetched = (url, options = {}) =>
   new Promise((done, fail) => {
     const { pathname, searchParams } = new URL(url);
     const names = decodeURIComponent(pathname).replace(/^.*\/channels\//, "");
     requests.push({
-      ...{ url, options, pathname, names, query: Object.fromEntries(searchParams) },
+      ...{ url, options, names, query: Object.fromEntries(searchParams) },
       answer: (status, value, headers) =>
         done(new Response(JSON.stringify(value), { status, headers })),
       fail: () => fail(new TypeError("no network")),
@@ -85,6 +142,8 @@ globalThis.fetch = (url, options = {}) =>
     });
     options.signal?.addEventListener("abort", () => fail(options.signal.reason));
   });
+
+define("fetch", fetched);
 
 /** Locks as the Web Locks API has them, of one page that stands for many. */
 class FakeLocks {
@@ -111,34 +170,36 @@ class FakeLocks {
   }
 }
 
-Object.defineProperty(globalThis, "navigator", { value: { locks: new FakeLocks() } });
+define("navigator", { locks: new FakeLocks() });
 
 /** A channel between pages, as fast as it can be. */
-globalThis.BroadcastChannel = class {
+class FakeBroadcastChannel {
   static all = new Set();
 
   constructor(name) {
     this.name = name;
-    BroadcastChannel.all.add(this);
+    FakeBroadcastChannel.all.add(this);
   }
 
   postMessage(value) {
     const data = structuredClone(value);
-    for (const other of BroadcastChannel.all)
+    for (const other of FakeBroadcastChannel.all)
       if (other !== this && other.name === this.name) setImmediate(() => other.onmessage?.({ data }));
   }
 
   close() {
     this.onmessage = null;
-    BroadcastChannel.all.delete(this);
+    FakeBroadcastChannel.all.delete(this);
   }
-};
+}
+
+define("BroadcastChannel", FakeBroadcastChannel);
 
 /** The EventSources that were opened, the newest last. */
 export const sources = [];
 
 /** An EventSource whose server is the test. */
-globalThis.EventSource = class {
+class FakeEventSource {
   isClosed = false;
 
   constructor(url) {
@@ -154,7 +215,10 @@ globalThis.EventSource = class {
   say(value, lastEventId = value.cursor) {
     this.onmessage({ data: JSON.stringify(value), lastEventId });
   }
-};
+}
+
+define("EventSource", FakeEventSource);
 
 /** What a page remembers. */
-export const storage = (globalThis.localStorage = {});
+export const storage = {};
+define("localStorage", storage);

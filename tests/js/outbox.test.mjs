@@ -1,26 +1,19 @@
 import assert from "node:assert/strict";
-import test, { afterEach, beforeEach, mock } from "node:test";
-import { requests, settle, sockets } from "./globals.mjs";
+import test, { afterEach, beforeEach } from "node:test";
+import { requests, settle, sockets, world } from "./globals.mjs";
 import { Comet } from "../../comet/static/client/src/comet.js";
 
 let comet;
 
 const bodies = () => requests.map(({ options }) => JSON.parse(options.body));
-const pass = async (seconds) => {
-  mock.timers.tick(seconds * 1000);
-  await settle();
-};
+const pass = (seconds) => world.pass(seconds);
 
-beforeEach(() => {
-  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 1e12 });
-  mock.method(Math, "random", () => 1);
-});
+beforeEach(() => world.begin());
 
 afterEach(() => {
   comet.close();
   sockets.length = requests.length = 0;
-  mock.timers.reset();
-  mock.restoreAll();
+  world.end();
 });
 
 test("who reads nothing publishes by requests, one after the other", async () => {

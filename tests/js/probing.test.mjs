@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import test, { afterEach, beforeEach, mock } from "node:test";
-import { requests, settle, sources, storage } from "./globals.mjs";
+import test, { afterEach, beforeEach } from "node:test";
+import { requests, settle, sources, storage, world } from "./globals.mjs";
 import { Comet } from "../../comet/static/client/src/comet.js";
 
 let comet;
@@ -11,20 +11,15 @@ const start = async (options) => {
   comet.subscribe("a", ({ data }) => comet.heard.push(data));
   await settle();
 };
-const pass = async (seconds) => {
-  mock.timers.tick(seconds * 1000);
-  await settle();
-};
+const pass = (seconds) => world.pass(seconds);
 
-beforeEach(() => {
-  mock.timers.enable({ apis: ["setTimeout", "setInterval", "Date"], now: 1e12 });
-});
+beforeEach(() => world.begin());
 
 afterEach(() => {
   comet.close();
   sources.length = requests.length = 0;
   for (const key in storage) delete storage[key];
-  mock.timers.reset();
+  world.end();
 });
 
 test("a stream is used once the second of two chunks has come by itself", async () => {

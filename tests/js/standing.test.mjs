@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { world } from "./globals.mjs";
 import { Standing } from "../../comet/static/client/src/standing.js";
 
 /** A client that notes what it is given. */
@@ -141,8 +142,9 @@ test("a name that the connection does not bring yet keeps its place", () => {
   assert.deepEqual(reader.drain(), ["a:6"]);
 });
 
-test("what the server found out is known when it is told, or would have been", (context) => {
-  context.mock.timers.enable({ apis: ["Date"] });
+test("what the server found out is known when it is told, or would have been", async (context) => {
+  world.begin();
+  context.after(() => world.end());
   const reader = new Reader();
   reader.read("a");
   reader.read("b", "-3");
@@ -152,7 +154,7 @@ test("what the server found out is known when it is told, or would have been", (
   assert.deepEqual(reader.places, { a: "e-9", b: "e-4" });
   reader.read("c", "earliest");
   reader.connect("e-9");
-  context.mock.timers.tick(3000);
+  await world.pass(3);
   assert.deepEqual(reader.places, { a: "e-9", b: "e-4", c: "e-9" });
   // Even then, what comes late is heard.
   reader.message("c", 2, { replay: true });

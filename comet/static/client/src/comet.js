@@ -111,7 +111,7 @@ export class Comet extends EventTarget {
   subscribe(name, handler, { since = "now" } = {}) {
     const isPlace = /^(now|earliest|-[1-9]\d*)$/.test(since) || parseCursor(since)[0];
     if (!isName(name) || !isPlace || typeof handler != "function")
-      throw new TypeError(`cannot subscribe to ${name} since ${since}`);
+      throw new TypeError(`bad subscription: ${name}`);
     let it = this.standing.names.get(name);
     // One without a handler is read for other tabs.
     if (!it?.handlers.size) it = this.standing.add(name, since);

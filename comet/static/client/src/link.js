@@ -86,11 +86,11 @@ export class Link {
   }
 
   /** Nothing more is to come.  @param {any} why a failure; an event or nothing, if not known */
-  failed = ({ code, message, reason, retry, isFinal } = /** @type {any} */ ({})) => {
+  failed = ({ code, message = "", retry, isFinal } = /** @type {any} */ ({})) => {
     if (this.signal.aborted) return;
     this.stop();
     if (!isText(code)) code = "lost";
-    this.owner.failed(this, { code, message: message ?? reason ?? "", retry, isFinal });
+    this.owner.failed(this, { code, message, retry, isFinal });
   };
 
   /** Fail, if it should have been heard of. */

@@ -1,0 +1,150 @@
+"""
+Requests that are odd in some way, of which every server makes something, and of
+which both edges have to make the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+_HOST: Final = "Host: localhost\r\n"
+_UPGRADE: Final = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+
+_LINES: Final = (
+    "GET {} HTTP/1.0",
+    "HEAD {} HTTP/1.1",
+    "OPTIONS {} HTTP/1.1",
+    "DELETE {} HTTP/1.1",
+    "PATCH {} HTTP/1.1",
+    "get {} HTTP/1.1",
+    "GET {} HTTP/1.2",
+    "GET {} HTTP/3.0",
+    "GET {} http/1.1",
+    "GET {}",
+    "GET  {} HTTP/1.1",
+    "GET {} x HTTP/1.1",
+    "GET http://localhost{} HTTP/1.1",
+    "GET http://elsewhere.example{} HTTP/1.1",
+    "GET {}#x HTTP/1.1",
+    "GET /{} HTTP/1.1",
+    " GET {} HTTP/1.1",
+)
+
+_PATHS: Final = (
+    "/channels/",
+    "/channels",
+    "/channels/a//b",
+    "/channels/a,",
+    "/channels/a?since=never",
+    "/channels/a?transport=teleport",
+    "/channels/a?transport=poll&limit=0",
+    "/channels/a?transport=poll&wait=-1",
+    "/channels/a?transport=poll&time=2",
+    "/channels/a?transport=poll&x=%ff",
+    "/channels/a?transport=poll&x=%zz",
+    "/channels/a?transport=jsonp",
+    "/channels/a%2Fb?transport=poll",
+    "/channels/a%?transport=poll",
+    "/channels/%ff?transport=poll",
+    "/channels/..?transport=poll",
+    "/chan%6Eels/a?transport=poll",
+    "/channels/a?transport=websocket",
+    "/channels/a?transport=poll&account=a%20b",
+    "/publish",
+    "/publish/a",
+    "/socket",
+    "/socket/a",
+    "/health",
+    "/nothing",
+    "//channels/a?transport=poll",
+)
+
+_HEADERS: Final = (
+    "",
+    "Host: elsewhere.example\r\n",
+    _HOST + _HOST,
+    _HOST + "X : y\r\n",
+    _HOST + " folded\r\n",
+    _HOST + "X: y\r\n\tz\r\n",
+    _HOST + "X\r\n",
+    _HOST + ": x\r\n",
+    _HOST + "X: \x01\r\n",
+    _HOST + "X: \x7f\r\n",
+    _HOST + "X: \x85\r\n",
+    _HOST + "X: \xe4\r\n",
+    _HOST + "X: a\nY: b\r\n",
+    _HOST + "X: a\rY: b\r\n",
+    _HOST + "Origin: http://elsewhere.example\r\n",
+    _HOST + "Origin: http://localhost\r\n",
+    _HOST + "Origin: null\r\n",
+    _HOST + "Origin: http://localhost\r\nOrigin: http://localhost\r\n",
+    _HOST + "Authorization: Bearer wrong-wrong-wrong\r\n",
+    _HOST + "Authorization: Basic eDp5\r\n",
+    _HOST + "Connection: close\r\n",
+    _HOST + "Connection: Keep-Alive\r\n",
+    _HOST + "Connection: x\r\n",
+    _HOST + "Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AA\r\n",
+    _HOST + "Upgrade: websocket\r\n",
+    _HOST + _UPGRADE.replace("13", "12"),
+    _HOST + _UPGRADE.replace("AA==", "=="),
+    _HOST + _UPGRADE + "Origin: http://elsewhere.example\r\n",
+    _HOST + "Cookie: a=b; c=d\r\n",
+    _HOST + "Expect: 100-continue\r\n",
+    _HOST + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+    _HOST + "Content-Length: x\r\n",
+    _HOST + "Content-Length: -1\r\n",
+    _HOST + "Content-Length: 0\r\n",
+    _HOST + "Content-Length: 0\r\nContent-Length: 0\r\n",
+    _HOST + "If-None-Match: *\r\n",
+    _HOST + 'If-None-Match: "zzzzzz-1", W/"x"\r\n',
+    _HOST + "Last-Event-ID: what\r\n",
+    _HOST + "Prefer: wait=0\r\n",
+    _HOST + f"X: {'y' * 9000}\r\n",
+    _HOST + f"X: {'y' * 17000}\r\n",
+    _HOST + "".join(f"X{n}: y\r\n" for n in range(600)),
+)
+
+_BODIES: Final = (
+    ("/channels/open/o", "Content-Length: 2\r\n", "hi"),
+    ("/channels/open/o", "Content-Length: 2\r\nContent-Type: application/json\r\n", "{}"),
+    ("/channels/open/o", "Content-Length: 1\r\nContent-Type: application/json\r\n", "{"),
+    ("/channels/open/o", "Content-Length: +2\r\n", "hi"),
+    ("/channels/open/o", "Content-Length: 0x2\r\n", "hi"),
+    ("/channels/open/o", "Content-Length: 2\r\nComet-Event: open\r\n", "hi"),
+    ("/channels/open/o", "Content-Length: 2\r\nIdempotency-Key: \r\n", "hi"),
+    ("/channels/open/o", "Transfer-Encoding: chunked\r\n", "2\r\nhi\r\n0\r\n\r\n"),
+    ("/channels/open/o", "Content-Length: 0\r\n", ""),
+    ("/channels/open/o", "", ""),
+    ("/channels/open/o", "Content-Length: 99999999999\r\n", "hi"),
+    ("/channels/open/*", "Content-Length: 2\r\n", "hi"),
+    ("/channels/shut", "Content-Length: 2\r\n", "hi"),
+    ("/channels/$own", "Content-Length: 2\r\n", "hi"),
+    ("/publish", "Content-Length: 2\r\n", "hi"),
+    ("/publish", "Content-Length: 2\r\nContent-Type: application/x-ndjson\r\n", "{}"),
+    ("/publish", "Content-Length: 0\r\nContent-Type: application/x-ndjson\r\n", ""),
+    ("/socket", "Content-Length: 0\r\n", ""),
+)
+
+_POLL: Final = "/channels/a?transport=poll"
+
+
+def oddities() -> Iterator[bytes]:
+    """
+    All of them; each is followed by an ordinary request that ends the
+    connection, so that it is seen where the next one begins.
+    """
+    last = f"GET /health HTTP/1.1\r\n{_HOST}Connection: close\r\n\r\n"
+    requests = [f"{line.format(_POLL)}\r\n{_HOST}\r\n" for line in _LINES]
+    requests += [f"GET {path} HTTP/1.1\r\n{_HOST}\r\n" for path in _PATHS]
+    requests += [f"GET {_POLL} HTTP/1.1\r\n{headers}\r\n" for headers in _HEADERS]
+    for method in ("POST", "PUT"):
+        requests += [
+            f"{method} {path} HTTP/1.1\r\n{_HOST}{headers}\r\n{body}"
+            for path, headers, body in _BODIES
+        ]
+    for request in requests:
+        yield (request + last).encode("latin-1")

@@ -1,0 +1,94 @@
+"""
+Two edges, one behaviour: what the lean edge answers, and what it hands over.
+"""
+
+from __future__ import annotations
+
+import re
+
+from tests.edge.case import EdgeTestCase
+from tests.edge.oddities import oddities
+from tests.edge.wires import Ended, Silence, Wire
+
+# What differs from one server, or from one moment, to the next.
+_DATE = re.compile(rb"\r\nDate: [^\r]*")
+_CURSOR = re.compile(rb"[a-z2-9]{6}-[0-9]+")
+_REQUEST = b"GET /channels/open/x?transport=poll HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"
+_LAST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+def conversation(port: int, *pieces: bytes) -> bytes:
+    """
+    All that is answered until the server closes the connection, or says
+    nothing more.
+    """
+    wire = Wire(port)
+    said = b""
+    try:
+        for piece in pieces:
+            wire.send(piece)
+        while received := wire.receive(2.0):
+            said += received
+    except (ConnectionError, Ended):
+        said += b"<reset>"
+    except Silence:
+        said += b"<silence>"
+    finally:
+        wire.close()
+    return _CURSOR.sub(b"<cursor>", _DATE.sub(b"", said))
+
+
+class SameTests(EdgeTestCase):
+    """
+    The same bytes to both.
+    """
+
+    def test_oddities(self) -> None:
+        """
+        Whatever is odd about a request, the answer is the same on both edges,
+        and so is that to the next one.
+        """
+        lean = self.startServer("--open", "open/**")
+        twisted = self.startServer("--open", "open/**", "--edge", "twisted")
+        for request in oddities():
+            self.assertEqual(
+                conversation(lean.port, request),
+                conversation(twisted.port, request),
+                request[:300],
+            )
+
+    def test_split(self) -> None:
+        """
+        Wherever the network cuts a request, the answer is the same.
+        """
+        port = self.server.port
+        whole = conversation(port, _REQUEST + _LAST)
+        self.assertEqual(whole.count(b"HTTP/1.1 200 OK"), 2)
+        wires = []
+        for place in range(1, len(_REQUEST)):
+            wire = Wire(port)
+            self.addCleanup(wire.close)
+            wire.send(_REQUEST[:place])
+            wires.append((wire, _REQUEST[place:] + _LAST))
+        for wire, rest in wires:
+            wire.send(rest)
+            said = b""
+            while received := wire.receive(5.0):
+                said += received
+            self.assertEqual(_CURSOR.sub(b"<cursor>", _DATE.sub(b"", said)), whole, rest)
+
+    def test_handedOverLater(self) -> None:
+        """
+        A connection on which some requests were answered is handed over with
+        the next one that is for others, and nothing is lost.
+        """
+        pieces = [
+            _REQUEST * 3,
+            b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            _REQUEST,
+            _LAST,
+        ]
+        whole = conversation(self.server.port, b"".join(pieces))
+        self.assertEqual(whole.count(b"HTTP/1.1 200 OK"), 5)
+        self.assertEqual(whole.count(b"HTTP/1.1 404 Not Found"), 1)
+        self.assertEqual(conversation(self.server.port, *pieces), whole)

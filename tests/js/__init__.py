@@ -1,0 +1,3 @@
+"""
+The client for browsers, without one.
+"""

@@ -1,0 +1,78 @@
+/**
+ * A program that uses all of the client, and some mistakes that have to be found.
+ */
+
+import Default, { Comet, CometError } from "../../comet/static/client/comet.js";
+import type { CometOptions, Message, Transport } from "../../comet/static/client/comet.js";
+
+interface Headline {
+  text: string;
+  at: number;
+}
+
+const options: CometOptions = {
+  transports: ["websocket", "sse", "stream", "longpoll", "jsonp", "iframe", "poll"],
+  token: "secret",
+  shared: true,
+  parameters: { account: "lab-1", time: 1 },
+  heartbeat: 25,
+  timeout: 5,
+  interval: 3,
+  backoff: [1, 30],
+  upgrade: 300,
+  queue: 100,
+};
+
+const comet: Comet = new Comet(new URL("https://push.example.com/"), options);
+new Default();
+new Comet(null, {});
+
+comet.addEventListener("open", ({ transport }) => transport.toUpperCase());
+comet.addEventListener("close", ({ code, message, retry }) => {
+  const words: string = code + message;
+  if (retry !== null) words.padEnd(retry);
+});
+comet.addEventListener("gap", ({ names }) => names.map((name) => name.length));
+comet.addEventListener("transport", function ({ transport }) {
+  const name: Transport | "shared" = transport;
+  this.url.endsWith(name);
+});
+comet.addEventListener("error", ({ code, message }) => code + message, { once: true });
+comet.addEventListener("anything", (event) => event.type);
+
+const show = ({ channel, cursor, data, event, encoding, time }: Message<Headline>): void => {
+  const words: string = channel + cursor + data.text + (event ?? "") + (encoding ?? "");
+  words.padEnd(data.at + (time ?? 0));
+};
+const ready: Promise<void> = comet.subscribe("news", show, { since: "-10" });
+comet.subscribe<Headline>("news/**", ({ data }) => data.text);
+comet.subscribe("chat/*", ({ data }) => data.whatever);
+comet.unsubscribe("news", show);
+comet.unsubscribe("news");
+
+export async function publish(): Promise<string> {
+  await ready;
+  try {
+    return await comet.publish("chat/a", { text: "hello", list: [1, null, true] }, { event: "said" });
+  } catch (error) {
+    if (error instanceof CometError) return error.code;
+    throw error;
+  }
+}
+
+export async function read(): Promise<void> {
+  for await (const { data } of comet.messages<Headline>("news", { since: "earliest" }))
+    if (data.at > 5) break;
+  const state: 0 | 1 | 2 = comet.readyState;
+  if (state === Comet.OPEN && comet.cursor !== null) comet.cursor.split("-");
+  comet.close();
+}
+
+// @ts-expect-error There is no such transport.
+new Comet("/", { transports: ["telepathy"] });
+// @ts-expect-error A handler is needed.
+comet.subscribe("news");
+// @ts-expect-error Functions cannot be published.
+comet.publish("news", () => 1);
+// @ts-expect-error It is not for others to change.
+comet.transport = "sse";

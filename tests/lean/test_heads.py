@@ -1,0 +1,118 @@
+"""
+Tests of L{comet.lean.heads}: what is understood, and what is left to others.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.lean.heads import readFields, readLine
+
+
+class LineTests(SynchronousTestCase):
+    """
+    The first line.
+    """
+
+    def test_read(self) -> None:
+        """
+        The path ends at the first question mark; nothing is decoded.
+        """
+        self.assertEqual(
+            readLine(b"GET /channels/a%20b,c?since=now?x HTTP/1.1"),
+            (b"GET", b"/channels/a%20b,c", b"since=now?x"),
+        )
+        self.assertEqual(readLine(b"POST /publish HTTP/1.1"), (b"POST", b"/publish", b""))
+
+    def test_others(self) -> None:
+        """
+        Other methods, versions and forms of the target, and what is not a line
+        of HTTP, are for others.
+        """
+        for line in (
+            b"HEAD /channels/a HTTP/1.1",
+            b"get /channels/a HTTP/1.1",
+            b"GET /channels/a HTTP/1.0",
+            b"GET /channels/a HTTP/2.0",
+            b"GET http://localhost/channels/a HTTP/1.1",
+            b"GET channels/a HTTP/1.1",
+            b"GET * HTTP/1.1",
+            b"GET  /channels/a HTTP/1.1",
+            b"GET /channels/a  HTTP/1.1",
+            b"GET /channels/a b HTTP/1.1",
+            b"GET /channels/a HTTP/1.1 ",
+            b"GET /channels/a#b HTTP/1.1",
+            b"GET /channels/\xff HTTP/1.1",
+            b"GET /channels/a\x00 HTTP/1.1",
+            b"GET /channels/a\rb HTTP/1.1",
+            b"GET /channels/a\tHTTP/1.1",
+            b"GET /channels/a",
+            b"",
+        ):
+            self.assertIsNone(readLine(line), line)
+
+
+class FieldTests(SynchronousTestCase):
+    """
+    The headers.
+    """
+
+    def test_read(self) -> None:
+        """
+        Names are in lower case, and values without white space around them.
+        """
+        self.assertEqual(
+            readFields(b"Host: a:1\r\nX-Y:\t b  c \t\r\nEmpty:\r\n"),
+            {b"host": b"a:1", b"x-y": b"b  c", b"empty": b""},
+        )
+
+    def test_others(self) -> None:
+        """
+        What parsers do not read alike is for others, and so is what says that
+        there is more to a request than is understood here.
+        """
+        for block in (
+            b"",
+            b"\r\n",
+            b"Host: a\r\n b\r\n",
+            b"Host: a\r\n\tb: c\r\n",
+            b"Host : a\r\n",
+            b" Host: a\r\n",
+            b"Host\r\n",
+            b": a\r\n",
+            b"Ho\x00st: a\r\n",
+            b"Host: a\x00\r\n",
+            b"Host: a\x0b\r\n",
+            b"Host: a\x7f\r\n",
+            b"Host: a\x85\r\n",
+            b"Host: \xc3\xa4\r\n",
+            b"Host: a\nX: b\r\n",
+            b"Host: a\rX: b\r\n",
+            b"Host: a\r\r\n",
+            b"Host: a\n",
+            b"Host: a",
+            b"Host: a\r\nhost: b\r\n",
+            b"X: a\r\nx: a\r\n",
+            b"Transfer-Encoding: chunked\r\n",
+            b"Expect: 100-continue\r\n",
+            b"Connection: close\r\n",
+            b"Connection: keep-alive, x\r\n",
+            b"Connection: Upgrade, HTTP2-Settings\r\n",
+            b"HTTP2-Settings: x\r\n",
+            b"TE: trailers\r\n",
+        ):
+            self.assertIsNone(readFields(block), block)
+
+    @given(st.binary(max_size=60))
+    @settings(deadline=None)
+    def test_nothingHidden(self, noise: bytes) -> None:
+        """
+        Whatever comes, a value that is read has neither the end of a line nor
+        any other control character in it.
+        """
+        for block in (noise, b"Host: a\r\n" + noise + b"\r\n", b"X: " + noise + b"\r\n"):
+            for name, value in (readFields(block) or {}).items():
+                self.assertTrue((name + value).replace(b"\t", b" ").isascii())
+                self.assertTrue((name + value).replace(b"\t", b" ").decode().isprintable())
