@@ -52,11 +52,18 @@ export interface CometOptions {
   transports?: Transport[];
   /** Sent as `Authorization: Bearer` where that can be, else as `?token=`. */
   token?: string;
-  /** Whether the tabs of this site share one connection.  Default: false. */
+  /**
+   * Whether the tabs of this site share one connection.  They do where there are
+   * Web Locks, which is where there is TLS, and on localhost.  Default: false.
+   */
   shared?: boolean;
   /** Added to the query of every request, for instance `{ account: "lab-1" }`. */
   parameters?: Record<string, string | number>;
-  /** Seconds of silence after which the server tells that it is there.  Default: 25. */
+  /**
+   * Seconds of silence after which the server tells that it is there, as its
+   * option `--heartbeat` has it: what is silent for twice as long is taken for
+   * lost.  It is also for how long a long poll is held.  Default: 25.
+   */
   heartbeat?: number;
   /** Seconds that a transport has to open, or to show that nothing holds it back.  Default: 5. */
   timeout?: number;
@@ -85,7 +92,7 @@ export interface PublishOptions {
 
 /** Something that was refused, or could not be done. */
 export class CometError extends Error {
-  /** One of the server's codes; or `"closed"`, `"full"`. */
+  /** One of the server's codes; or `"lost"`, `"closed"`, `"full"`. */
   readonly code: string;
 }
 
@@ -96,7 +103,7 @@ export interface CometOpenEvent extends Event {
 
 /** The connection is lost, or the server or `close()` has ended it. */
 export interface CometCloseEvent extends Event {
-  /** Why: the server's code; or `"lost"`, `"silent"`, `"closed"`. */
+  /** Why: the server's code; or `"lost"`, `"silent"`, `"badMessage"`, `"closed"`. */
   readonly code: string;
   readonly message: string;
   /** Seconds until it comes back; `null` for never. */
@@ -114,7 +121,10 @@ export interface CometTransportEvent extends Event {
   readonly transport: Transport | "shared";
 }
 
-/** Something was refused: a name, or the connection as a whole. */
+/**
+ * Something was refused: a name, or the connection as a whole; or what came
+ * cannot be read, which ends the connection.
+ */
 export interface CometErrorEvent extends Event {
   readonly code: string;
   readonly message: string;
@@ -156,8 +166,11 @@ export class Comet extends EventTarget {
    * A name that is read already changes nothing: its further handlers hear
    * what comes from now on, whatever their `since`.
    *
-   * @returns Fulfilled once all that is published from then on will arrive.
-   * @throws TypeError If it is not the name of a channel or a pattern.
+   * @returns Fulfilled once all that is published from then on will arrive;
+   *   rejected with a `CometError` if the server refuses the name.  It need not
+   *   be waited for.
+   * @throws TypeError If it is not the name of a channel or a pattern, or not a
+   *   place to begin at.
    */
   subscribe<T = any>(name: string, handler: Handler<T>, options?: SubscribeOptions): Promise<void>;
 
