@@ -311,7 +311,8 @@ class Progress:
         return [
             message
             for message in messages
-            if any(self._wants(name, message) and not self._has(name, message) for name in names)
+            if any(self._wants(name, message) for name in names)
+            and not any(self._has(name, message) for name in self._had)
             and not any(self._hasBrought(name, message) for name in others)
         ]
 
@@ -330,7 +331,12 @@ class Progress:
         return isOf(name, self._skips.get(name), message)
 
     def _has(self, name: str, message: Message) -> bool:
-        return any(brought.includes(message) for brought in self._had.get(name, ()))
+        """
+        Whether a late name is spared a message that it would bring.
+        """
+        return self.isWanted(message, (name,)) and any(
+            brought.includes(message) for brought in self._had[name]
+        )
 
     def _hasBrought(self, name: str, message: Message) -> bool:
         reached = self._late.get(name, self.cursor.position)

@@ -45,6 +45,24 @@ class ComingAndGoingTests(SynchronousTestCase):
             self.assertEqual(had(self.progress), 0)
         self.assertEqual(len(positions(self.log.step(self.progress))), 601)
 
+    def test_takenAgain(self) -> None:
+        """
+        A name that is given up and asked for again, from the beginning, does
+        not bring again what it has brought, where a name that was held all the
+        time reaches it too.
+        """
+        self.progress.add(self.log.location(d=place(0)))
+        self.progress.remove(["d"])
+        self.log.channels.append("a")
+        self.progress.add(self.log.location(a=place(601)))
+        self.progress.stand(602)
+        self.progress.remove(["a"])
+        self.progress.add(self.log.location(a=place(0)))
+        seen = []
+        while self.progress.isReplaying:
+            seen += positions(self.log.step(self.progress))
+        self.assertEqual(sorted(seen), list(range(1, 602)))
+
     def test_joined(self) -> None:
         """
         What a name has brought, given up and taken again as often as one
