@@ -251,11 +251,7 @@ class Fanout:
             what is a moment old will do, since all that comes after is heard.
         """
         # Where it is not a cursor, a moment ago was somewhere else.
-        isLasting = (
-            not isPassing
-            and bool(beginnings)
-            and all(isinstance(each, At) for each in beginnings.values())
-        )
+        isLasting = not isPassing and {type(each) for each in beginnings.values()} == {At}
         key = (isPassing, *beginnings.items())
         ask = partial(self._bus.locate, beginnings)
         size = sizeOfLocation if isLasting else None
