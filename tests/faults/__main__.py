@@ -60,6 +60,9 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "--history", type=int, default=0, help="hold only so many messages of a channel"
     )
+    parser.add_argument(
+        "--edge", choices=("lean", "twisted"), default="lean", help="of the servers; default lean"
+    )
     parser.add_argument("--only", help="kinds of faults, separated by commas, instead of all")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs")
     return parser.parse_args(given)
@@ -146,7 +149,7 @@ def main(given: Sequence[str]) -> int:
     """
     options = arguments(given)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
-    settings = Settings(options.bus, options.lossy, options.history)
+    settings = Settings(options.bus, options.lossy, options.history, options.edge)
     kinds = options.only.split(",") if options.only else kindsOf(options.bus, options.lossy)
     # One node alone needs longer until it has started again.
     seconds = options.seconds or options.faults * (1.0 if settings.nodes > 1 else 1.2)

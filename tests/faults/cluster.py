@@ -43,11 +43,14 @@ class Settings:
     @ivar isLossy: Whether the log may begin a new life.
 
     @ivar history: How many messages a channel holds; 0 for all.
+
+    @ivar edge: C{lean} or C{twisted}.
     """
 
     bus: str
     isLossy: bool = False
     history: int = 0
+    edge: str = "lean"
 
     @property
     def nodes(self) -> int:
@@ -114,6 +117,7 @@ class Cluster:
         if self.settings.history:
             held = ["--history-messages", str(self.settings.history)]
         options = ["--open", "load/**", "--heartbeat", "1", "--drain", "1", *held]
+        options += ["--edge", self.settings.edge]
         if self.settings.bus == "sqlite":
             return [*options, "--bus", "sqlite:messages.db"]
         if self._engine is not None:

@@ -17,8 +17,10 @@ class MemoryTests(FaultsTestCase):
         Whatever happens to the links of clients, nothing is lost, comes twice
         or out of order.
         """
-        output = self.assertNothingFound("--bus", "memory", "--seed", "1", faults=10, seconds=6)
-        self.assertEqual(self.count(output, "gaps"), 0, output)
+        for edge in ("lean", "twisted"):
+            options = ("--bus", "memory", "--seed", "1", "--edge", edge)
+            output = self.assertNothingFound(*options, faults=10, seconds=6)
+            self.assertEqual(self.count(output, "gaps"), 0, output)
 
     def test_lossy(self) -> None:
         """

@@ -28,3 +28,11 @@ class RedisTests(FaultsTestCase):
         """
         output = self.assertNothingFound("--bus", "redis", "--lossy", faults=26, seconds=26)
         self.assertGreater(self.count(output, "gaps"), 0, output)
+
+    def test_ordinaryEdge(self) -> None:
+        """
+        It is no different where Twisted serves all clients.
+        """
+        options = ("--bus", "redis", "--edge", "twisted")
+        output = self.assertNothingFound(*options, faults=16, seconds=16)
+        self.assertEqual(self.count(output, "gaps"), 0, output)

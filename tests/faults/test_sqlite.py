@@ -20,3 +20,11 @@ class SQLiteTests(FaultsTestCase):
         output = self.assertNothingFound("--bus", "sqlite", faults=60, seconds=70)
         self.assertEqual(self.count(output, "gaps"), 0, output)
         self.assertGreater(self.count(output, "kill"), 0, output)
+
+    def test_ordinaryEdge(self) -> None:
+        """
+        It is no different where Twisted serves all clients.
+        """
+        options = ("--bus", "sqlite", "--edge", "twisted")
+        output = self.assertNothingFound(*options, faults=16, seconds=16)
+        self.assertEqual(self.count(output, "gaps"), 0, output)
