@@ -352,13 +352,18 @@ class EndpointTests(WorkersTestCase):
         with socket.create_server(("127.0.0.1", 0)) as bound:
             port = bound.getsockname()[1]
             # Its descriptor has to be 3, and its process the one of the server.
-            script = f'exec 3<&{bound.fileno()}; LISTEN_PID=$$ exec "$@"'
+            script = (
+                "import os, sys\n"
+                "os.dup2(int(sys.argv[1]), 3)\n"
+                "os.environ['LISTEN_PID'] = str(os.getpid())\n"
+                "os.execv(sys.argv[2], sys.argv[2:])"
+            )
             listen = ["--listen", "systemd:domain=INET:index=0"]
             command = [*twistd(), "-n", "--pidfile=", "comet", *listen, *self.options()]
             names = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "http"}
             with (self.redis.folder / "comet.log").open("wb") as log:
                 process = subprocess.Popen(
-                    ["sh", "-c", script, "sh", *command],
+                    [sys.executable, "-c", script, str(bound.fileno()), *command],
                     cwd=self.redis.folder,
                     env={**os.environ, **names},
                     pass_fds=[bound.fileno()],
