@@ -232,6 +232,23 @@ test("of names that are refused together, those that may be read are", async () 
   assert.equal(socket.sent.filter(({ subscribe }) => subscribe).length, 3);
 });
 
+test("a name that is refused leaves the others alone", async () => {
+  const comet = make({ transports: ["longpoll"] });
+  comet.read("a");
+  await settle();
+  requests[0].answer(200, { cursor: "e-4", messages: [] });
+  await settle();
+  const refused = assert.rejects(comet.read("b"), { code: "forbidden", message: "not b" });
+  await settle();
+  requests[2].answer(403, { code: "forbidden", detail: "not b" });
+  await refused;
+  await settle();
+  assert.deepEqual(comet.told.map(({ type }) => type), ["transport", "open", "error"]);
+  requests[1].answer(200, { cursor: "e-5", messages: [message(5)] });
+  await settle();
+  assert.deepEqual([comet.heard, requests.length, requests[3].names], [[5], 4, "a"]);
+});
+
 test("an answer that it may not read is told, and it does not hurry back", async () => {
   const comet = make({ transports: ["longpoll"], backoff: [1, 30] });
   comet.read("a");

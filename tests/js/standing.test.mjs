@@ -191,6 +191,25 @@ test("a body moves all names; one that ends in a replay only those that are behi
   assert.deepEqual(reader.drain(), ["b:4", "b:6", "b:8", "a:11"]);
 });
 
+test("what is replayed for one name is not for another that begins now", () => {
+  const reader = new Reader();
+  reader.read("a/b");
+  reader.read("a/*", "e-2");
+  reader.held = new Map(reader.standing.names);
+  const old = { channel: "a/b", cursor: "e-4", data: 4, replay: true };
+  reader.take({ cursor: "e-9", messages: [old] });
+  assert.deepEqual(reader.drain(), ["a/*:4"]);
+});
+
+test("where a name begins on an open connection, all others stand there, too", () => {
+  const reader = new Reader();
+  reader.read("a");
+  reader.connect("e-5");
+  const it = reader.read("b");
+  reader.take({ cursor: "e-9" }, new Map([["b", it]]));
+  assert.deepEqual(reader.places, { a: "e-9", b: "e-9" });
+});
+
 test("isBehind tells whether something was missed before a cursor", () => {
   const reader = new Reader();
   assert.ok(reader.standing.isBehind("e-0"));

@@ -181,6 +181,18 @@ class TemporaryTests(HubTestCase):
         wire.send(get("/channels/news?transport=sse"))
         self.assertClosed(wire.take(), "tooMany", wire)
 
+    def test_envelope(self) -> None:
+        """
+        In the form that was asked for.
+        """
+        self.hub.drain(10)
+        response = self.ask(get("/channels/news?transport=sse&envelope=1&unnamed=1"))
+        events = EventReader()
+        events.feed(response.body)
+        (event,) = events.events
+        envelope = json.loads(event.data)
+        self.assertEqual((event.type, envelope["close"]["code"]), ("message", "draining"))
+
     def test_lasting(self) -> None:
         """
         What does not pass is an error, so that it does not come back.

@@ -8,7 +8,7 @@ import { Link } from "./link.js";
 import { isName } from "./names.js";
 import { Outbox } from "./outbox.js";
 import { CometError, jitter, TEMPORARY } from "./requests.js";
-import { isOther, Standing } from "./standing.js";
+import { isOther, Standing, without } from "./standing.js";
 import { Tabs } from "./tabs.js";
 import { TRANSPORTS } from "./transports.js";
 
@@ -86,7 +86,7 @@ export class Comet extends EventTarget {
     });
     const { transports } = this.settings;
     if (!transports[0] || !transports.every((each) => ALL.includes(each)))
-      throw new TypeError(`transports are ${ALL}`);
+      throw new TypeError("bad transports");
     const base = url ? new URL(url, self.document?.baseURI) : new URL(".", HERE);
     this.url = base.href.replace(/\/?([?#].*)?$/, "/");
     this.#index = Math.max(0, transports.indexOf(/** @type {any} */ (this.#remembered()[0])));
@@ -168,13 +168,13 @@ export class Comet extends EventTarget {
   }
 
   /** @param {Failure} [why] */
-  close(why = { code: "closed" }) {
+  close(why = { code: "closed", message: "" }) {
     if (this.over.aborted) return;
     this.drop();
     this.#control.abort();
     this.readyState = 2;
     this.#outbox.close(why);
-    this.#emit("close", { message: "", ...why, retry: null });
+    this.#emit("close", { ...why, retry: null });
   }
 
   /**
@@ -284,7 +284,7 @@ export class Comet extends EventTarget {
     };
     standing.take(link.held, value, call, begun);
     const isJump = begun || gap || replay || messages?.some((each) => each.replay);
-    this.#tabs?.forward(value, isJump ? standing.cursor : before);
+    this.#tabs?.forward(value, isJump ? standing.cursor : before, begun);
     if (close) link.failed(close);
   }
 
@@ -352,6 +352,9 @@ export class Comet extends EventTarget {
     const open = this.#link;
     const net = transports.indexOf("poll");
     if (link == this.#trial) this.#trial = undefined;
+    // What is open can go on without the names that were to be added.
+    if (isFinal && open && open != link && index == this.#index)
+      return this.refused(link, failure, without(link.asked, open.held));
     if (isFinal || code == "badMessage") this.#emit("error", { code, message });
     if (retry === null) return this.close(failure);
     if (open && open != link && index != this.#index) {

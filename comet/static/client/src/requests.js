@@ -63,7 +63,7 @@ export const request = async (url, options) => {
   throw new CometError({
     code,
     message: detail ?? `HTTP ${status}`,
-    retry: +(headers.get("Retry-After") ?? 0) || undefined,
+    retry: Number(headers.get("Retry-After")) || undefined,
     isFinal: status < 500 && status != 408 && status != 429,
   });
 };

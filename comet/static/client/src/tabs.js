@@ -77,11 +77,12 @@ export class Tabs {
    * @param {Envelope} heard
    * @param {string?} after the cursor before it; what does not follow on that
    *   can only be heard by who has no need to
+   * @param {unknown} begun whether names have begun with it
    */
-  forward(heard, after) {
+  forward(heard, after, begun) {
     if (!this.guests?.size) return;
     this.#bus.postMessage({ heard, after });
-    this.#tell();
+    if (begun || heard.messages) this.#tell();
   }
 
   /** Ask the tab that leads for names.  */

@@ -69,14 +69,14 @@ const polling = (transport, ask) => (link) => {
 export const TRANSPORTS = {
   websocket(link) {
     const socket = new WebSocket(link.owner.urlOf("socket").replace(/^http/, "ws"), "comet.v1");
-    /** @type {Map<number, ((reply: Reply) => void) | undefined>} */
-    const answers = new Map();
+    /** @type {Record<number, ((reply: Reply) => void) | undefined>} */
+    const answers = {};
     /** @type {Names} */
     let asked = new Map();
     let last = 0;
     /** @type {typeof link.command & {}} */
     const command = (json, answered) => {
-      answers.set(++last, answered);
+      answers[++last] = answered;
       socket.send(`{"id":${last},${json.slice(1)}`);
     };
     link.command = command;
@@ -108,8 +108,8 @@ export const TRANSPORTS = {
       if (/^{"c/.test(data)) link.heard(data);
       else {
         const reply = JSON.parse(data);
-        answers.get(reply.id)?.(reply);
-        answers.delete(reply.id);
+        answers[reply.id]?.(reply);
+        delete answers[reply.id];
       }
     };
     socket.onclose = link.failed;
@@ -167,15 +167,12 @@ export const TRANSPORTS = {
       // What a small message takes in a page.
       if ((read += 500) > MOST_READ) link.owner.renew(link);
     };
-    addEventListener("message", heard);
+    addEventListener("message", heard, link);
     frame.hidden = true;
     frame.onload = link.failed;
     frame.src = link.readingOf("iframe", { origin: location.origin });
     document.documentElement.append(frame);
-    return () => {
-      removeEventListener("message", heard);
-      frame.remove();
-    };
+    return () => frame.remove();
   },
 
   poll: polling("poll", poll),
