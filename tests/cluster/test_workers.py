@@ -23,7 +23,7 @@ from tests.edge.clients import Client
 from tests.edge.envelopes import Standing
 from tests.edge.places import until
 from tests.edge.publisher import publish
-from tests.edge.server import STARTING, CometProcess, twistd
+from tests.edge.server import STARTING, CometProcess, activated, twistd
 from tests.edge.speakers import CLIENTS
 from tests.edge.tls import authority
 from tests.edge.wires import Ended, Silence, Site, ask
@@ -351,21 +351,12 @@ class EndpointTests(WorkersTestCase):
         """
         with socket.create_server(("127.0.0.1", 0)) as bound:
             port = bound.getsockname()[1]
-            # Its descriptor has to be 3, and its process the one of the server.
-            script = (
-                "import os, sys\n"
-                "os.dup2(int(sys.argv[1]), 3)\n"
-                "os.environ['LISTEN_PID'] = str(os.getpid())\n"
-                "os.execv(sys.argv[2], sys.argv[2:])"
-            )
             listen = ["--listen", "systemd:domain=INET:index=0"]
             command = [*twistd(), "-n", "--pidfile=", "comet", *listen, *self.options()]
-            names = {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "http"}
             with (self.redis.folder / "comet.log").open("wb") as log:
                 process = subprocess.Popen(
-                    [sys.executable, "-c", script, str(bound.fileno()), *command],
+                    activated(bound.fileno(), command),
                     cwd=self.redis.folder,
-                    env={**os.environ, **names},
                     pass_fds=[bound.fileno()],
                     stdout=log,
                     stderr=log,

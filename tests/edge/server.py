@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import evolve
@@ -52,6 +53,24 @@ def twistd() -> list[str]:
     if beside.exists():
         return [sys.executable, str(beside)]
     return [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
+
+
+# The socket has to be number 3, and its process the one that is told.
+_ACTIVATE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="http")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def activated(descriptor: int, command: Sequence[str]) -> list[str]:
+    """
+    How a program is run on a listening socket, as systemd runs it.
+
+    @param descriptor: The socket's number, which the process has to be given.
+    """
+    return [sys.executable, "-c", _ACTIVATE, str(descriptor), *command]
 
 
 class CometProcess:

@@ -21,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from comet.configuration import Configuration, readFile
 from comet.publishing import Limits
 from comet.requests import MOST_WAIT
-from tests.edge.server import ROOT, STARTING, twistd
+from tests.edge.server import ROOT, STARTING, activated, twistd
 from tests.edge.wires import Ended, Silence, Site, ask
 from tests.proxies.programs import CONFIGURATIONS
 
@@ -136,13 +136,9 @@ class ActivationTests(TestCase):
         index = arguments.index("--config") + 1
         self.assertEqual(arguments[index], "/etc/comet.toml")
         arguments[index] = str(CONFIGURATIONS / "comet.toml")
-        # It has to be its own process number that it is told.
-        script = (
-            'exec 3<&"$1"; shift; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=x; exec "$@"'
-        )
         descriptor = listening.fileno()
         process = subprocess.Popen(
-            ["sh", "-c", script, "sh", str(descriptor), *twistd(), *arguments],
+            activated(descriptor, [*twistd(), *arguments]),
             pass_fds=[descriptor],
             cwd=directory,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
