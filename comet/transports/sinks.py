@@ -196,7 +196,7 @@ class DirectSink(_Sink):
 
     def stopProducing(self) -> None:
         """
-        The connection is lost, as L{connectionLost} will say.
+        The connection is lost, as L{_Sink.connectionLost} will say.
         """
 
     def _unregister(self) -> None:
@@ -244,7 +244,7 @@ class BufferedSink(_Sink):
 
     def stopProducing(self) -> None:
         """
-        The connection is lost, as L{connectionLost} will say.
+        The connection is lost, as L{_Sink.connectionLost} will say.
         """
 
     def _unregister(self) -> None:
