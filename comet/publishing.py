@@ -13,7 +13,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from reprlib import Repr
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
@@ -36,6 +36,10 @@ _WHITE_SPACE: Final = b" \t\r\n"
 
 _brief = Repr()
 _brief.maxlevel = 2
+
+
+# The publisher, the channels in the order of their names, and the key.
+Scope: TypeAlias = tuple[str, tuple[str, ...], str]
 
 
 @frozen
@@ -299,7 +303,7 @@ def fingerprint(publication: Publication) -> bytes:
     return digest.digest()
 
 
-def keyScope(publication: Publication) -> tuple[str, tuple[str, ...], str] | None:
+def keyScope(publication: Publication) -> Scope | None:
     """
     What makes two idempotency keys the same one: the publisher, the channels in
     whatever order, and the key itself; or L{None} where there is no key.

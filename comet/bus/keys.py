@@ -9,9 +9,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from comet.errors import KeyReused
+from comet.bus.planning import planKeys
 from comet.messages import Publication, Published
-from comet.publishing import fingerprint, keyScope
+from comet.publishing import Scope, fingerprint, keyScope
 
 # For how long a key is known, in seconds.
 KEY_SECONDS: Final = 300.0
@@ -24,8 +24,6 @@ MOST_BYTES: Final = 209715200
 # CPython 3.11.
 KEY_OVERHEAD: Final = 620
 CHANNEL_OVERHEAD: Final = 130
-
-_Scope = tuple[str, tuple[str, ...], str]
 
 
 class _Known(NamedTuple):
@@ -60,7 +58,7 @@ class KeyMemory:
         self._size = 0
         # All live equally long, so the oldest are in front.  A plain dictionary
         # would be slow to find the first, once many before it are gone.
-        self._known: OrderedDict[_Scope, _Known] = OrderedDict()
+        self._known: OrderedDict[Scope, _Known] = OrderedDict()
 
     def __len__(self) -> int:
         """
@@ -70,35 +68,16 @@ class KeyMemory:
 
     def plan(self, publications: Sequence[Publication]) -> list[Published | int | None]:
         """
-        Tell what is to be done with each publication.
-
-        @return: The answer it had before; or the index of an earlier one in
-            the sequence with the same key, whose answer will be its own; or
-            L{None} where it is to be stored.
+        Tell what is to be done with each publication: see L{planKeys}.
 
         @raise KeyReused: If any key came before with another message.
         """
         self._forgetOld()
-        plan: list[Published | int | None] = []
-        here: dict[_Scope, tuple[bytes, int]] = {}
-        for index, publication in enumerate(publications):
-            scope = keyScope(publication)
-            if scope is None:
-                plan.append(None)
-                continue
-            print_ = fingerprint(publication)
-            known = self._known.get(scope)
-            first, firstIndex = here.setdefault(scope, (print_, index))
-            if first != print_ or (known is not None and known.fingerprint != print_):
-                raise KeyReused(
-                    f"the key {scope[2][:64]!r} was used for another message to the same "
-                    "channels within the last five minutes; a key belongs to one message"
-                )
-            if known is not None:
-                plan.append(known.answer)
-            else:
-                plan.append(None if firstIndex == index else firstIndex)
-        return plan
+        return planKeys(publications, self._find)
+
+    def _find(self, scope: Scope, publication: Publication) -> tuple[bytes, Published] | None:
+        known = self._known.get(scope)
+        return None if known is None else (known.fingerprint, known.answer)
 
     def remember(self, publication: Publication, answer: Published) -> None:
         """
@@ -130,13 +109,13 @@ class KeyMemory:
                 break
             self._forget(scope)
 
-    def _forget(self, scope: _Scope) -> None:
+    def _forget(self, scope: Scope) -> None:
         known = self._known.pop(scope, None)
         if known is not None:
             self._size -= known.size
 
 
-def _sizeOf(scope: _Scope) -> int:
+def _sizeOf(scope: Scope) -> int:
     publisher, channels, key = scope
     names = sum(map(len, channels)) + len(publisher) + len(key)
     return KEY_OVERHEAD + len(channels) * CHANNEL_OVERHEAD + names

@@ -16,23 +16,20 @@ from zope.interface import implementer
 
 from comet.bus.keys import KeyMemory
 from comet.bus.listeners import Listeners
+from comet.bus.planning import isKnown, locate
 from comet.bus.records import Record, beforeOldest, merged
 from comet.channels import PatternTable, isPattern, matches
 from comet.interfaces import IBusListener, IMessageBus
 from comet.log import Retention
 from comet.messages import (
-    At,
     Beginning,
     Cursor,
-    Last,
     Message,
-    Now,
     Publication,
     Published,
-    Unreadable,
     newEpoch,
 )
-from comet.places import Location, Place, Reading
+from comet.places import Location, Reading
 from comet.wheel import Wheel
 
 # What the record of a channel costs beside its messages, measured on CPython
@@ -323,61 +320,36 @@ class MemoryBus:
                     floors[name] = max(floors.get(name, 0), record.floor)
         return floors
 
-    def _isKnown(self, cursor: Cursor) -> bool:
-        return cursor.epoch == self.head.epoch and cursor.position <= self.head.position
-
     def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
         """
         See L{IMessageBus.locate}.
         """
-        if all(map(self._isAtHead, names.values())):
-            # Nothing that they want can be lost.
-            return succeed(Location(self.head, dict.fromkeys(names, Place(self.head.position))))
-        positions = {name: self._known(beginning) for name, beginning in names.items()}
-        sought = [name for name, beginning in names.items() if not isinstance(beginning, Now)]
-        after = min((positions[name] for name in sought), default=0)
-        reached = self._reached(sought, after)
-        floors = self._floors(sought, after, reached)
-        byName: dict[str, list[Record]] = {name: [] for name in sought}
+        return succeed(locate(names, self))
+
+    def reach(
+        self, names: Sequence[str], after: int
+    ) -> tuple[Mapping[str, Mapping[str, Record]], Mapping[str, int]]:
+        """
+        See L{Survey.reach}.
+        """
+        reached = self._reached(names, after)
+        byName: dict[str, dict[str, Record]] = {name: {} for name in names}
         for record, reaching in reached:
             for name in reaching:
-                byName[name].append(record)
-        # By how many are wanted of each: shared by all names that want so many.
-        starts: dict[int, dict[str, int]] = {}
-        places = {}
-        for name, beginning in names.items():
-            records, floor = byName.get(name, []), floors.get(name, 0)
-            if isinstance(beginning, Now):
-                places[name] = Place(self.head.position)
-            elif isinstance(beginning, At) and self._isKnown(beginning.cursor):
-                position = positions[name]
-                places[name] = Place(position, floor, isGap=floor > position)
-            elif isinstance(beginning, Last):
-                table = starts.setdefault(beginning.count, {})
-                places[name] = self._placeOfLast(beginning.count, records, floor, table)
-            else:
-                isGap = isinstance(beginning, (At, Unreadable))
-                places[name] = Place(beforeOldest(records, self.head), floor, isGap, True)
-        return succeed(Location(self.head, places))
+                byName[name][record.channel] = record
+        return byName, self._floors(names, after, reached)
 
-    def _isAtHead(self, beginning: Beginning) -> bool:
-        return type(beginning) is Now or (type(beginning) is At and beginning.cursor == self.head)
-
-    def _known(self, beginning: Beginning) -> int:
+    def beforeOldest(self, channels: Iterable[Record]) -> int:
         """
-        The position of a beginning that is known, else 0.
+        See L{Survey.beforeOldest}.
         """
-        if isinstance(beginning, At) and self._isKnown(beginning.cursor):
-            return beginning.cursor.position
-        return 0
+        return beforeOldest(channels, self.head)
 
-    def _placeOfLast(
-        self, count: int, records: Sequence[Record], floor: int, starts: dict[str, int]
-    ) -> Place:
-        held = {record.channel: record.beforeLast(count) for record in records if len(record)}
-        starts.update(held)
-        start = min(held.values(), default=self.head.position)
-        return Place(start, floor, isRelative=True, skips=starts)
+    def beforeLast(self, channel: Record, count: int) -> int | None:
+        """
+        See L{Survey.beforeLast}.
+        """
+        return channel.beforeLast(count) if len(channel) else None
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
@@ -385,7 +357,7 @@ class MemoryBus:
         """
         See L{IMessageBus.read}.
         """
-        if self._isKnown(after):
+        if isKnown(after, self.head):
             reached = self._reached(names, after.position)
             gaps = self._floors(names, after.position, reached)
         else:

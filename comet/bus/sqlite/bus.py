@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.bus.listeners import Listeners
+from comet.bus.planning import locateAtHead
 from comet.bus.sqlite.faults import explain, notRead
 from comet.bus.sqlite.guard import Connect
 from comet.bus.sqlite.jobs import Call, Job, Queue
@@ -30,8 +31,8 @@ from comet.bus.sqlite.worker import RunningReactor, Worker
 from comet.errors import Unavailable
 from comet.interfaces import IBusListener, IMessageBus
 from comet.log import Retention
-from comet.messages import At, Beginning, Cursor, Now, Publication, Published
-from comet.places import Location, Place, Reading
+from comet.messages import Beginning, Cursor, Publication, Published
+from comet.places import Location, Reading
 
 # How often it is looked for what is too old, or whether the disk works again,
 # in seconds; and how long others have their turn while there is more to drop.
@@ -330,11 +331,10 @@ class SQLiteBus:
         """
         See L{IMessageBus.locate}.
         """
-        here = At(self.head)
-        if self._isOpen and all(isinstance(b, Now) or b == here for b in names.values()):
-            # Most readers begin here, and need nothing of the disk.
-            place = Place(self.head.position)
-            return succeed(Location(self.head, dict.fromkeys(names, place)))
+        here = locateAtHead(names, self.head) if self._isOpen else None
+        if here is not None:
+            # It needs nothing of the disk.
+            return succeed(here)
         located = self._read(self._logReader.locate, dict(names), self._wallClock())
         return located.addCallback(self._located)
 

@@ -11,10 +11,10 @@ from hashlib import blake2b
 from typing import Final, TypeAlias
 
 from comet.bus.keys import KEY_SECONDS
+from comet.bus.planning import planKeys
 from comet.bus.sqlite.rows import Log
-from comet.errors import KeyReused
 from comet.messages import Publication, Published
-from comet.publishing import fingerprint, keyScope
+from comet.publishing import Scope, fingerprint, keyScope
 
 # How many are known at most; then the oldest are forgotten early.  They take
 # some hundred bytes of disk each.
@@ -40,41 +40,20 @@ class Keys:
 
     def plan(self, publications: Sequence[Publication]) -> list[Published | int | None]:
         """
-        Tell what is to be done with each publication.
-
-        @return: The answer it had before; or the index of an earlier one in
-            the sequence with the same key, whose answer will be its own; or
-            L{None} where it is to be stored.
+        Tell what is to be done with each publication: see L{planKeys}.
 
         @raise KeyReused: If any key came before with another message.
         """
-        plan: list[Published | int | None] = []
-        here: dict[bytes, tuple[bytes, int]] = {}
-        for index, publication in enumerate(publications):
-            if publication.key is None:
-                plan.append(None)
-                continue
-            scope, content = _digest(publication), fingerprint(publication)
-            known = self._find(scope, publication)
-            first, firstIndex = here.setdefault(scope, (content, index))
-            if first != content or (known is not None and known[0] != content):
-                raise KeyReused(
-                    f"the key {publication.key[:64]!r} was used for another message to the same "
-                    "channels within the last five minutes; a key belongs to one message"
-                )
-            if known is not None:
-                plan.append(known[1])
-            else:
-                plan.append(None if firstIndex == index else firstIndex)
-        return plan
+        return planKeys(publications, self._find)
 
-    def _find(self, scope: bytes, publication: Publication) -> _Known | None:
-        new = self._new.get(scope)
+    def _find(self, scope: Scope, publication: Publication) -> _Known | None:
+        digest = _digest(scope)
+        new = self._new.get(digest)
         if new is not None:
             return new[0]
         found = self._connection.execute(
             "SELECT fingerprint, positions FROM keys WHERE scope = ? AND until > ?",
-            (scope, self._now),
+            (digest, self._now),
         ).fetchone()
         if found is None:
             return None
@@ -88,10 +67,11 @@ class Keys:
         """
         Keep the answer to a publication that is stored, if it has a key.
         """
-        if publication.key is not None:
+        scope = keyScope(publication)
+        if scope is not None:
             packed = array("q", [answer.positions[each] for each in sorted(answer.positions)])
             known = fingerprint(publication), answer
-            self._new[_digest(publication)] = known, packed.tobytes()
+            self._new[_digest(scope)] = known, packed.tobytes()
 
     def save(self) -> None:
         """
@@ -134,13 +114,11 @@ class Keys:
         return len(gone) == limit
 
 
-def _digest(publication: Publication) -> bytes:
+def _digest(scope: Scope) -> bytes:
     """
     32 bytes that stand for the scope of a publication's key: its channels may
     have long names.
     """
-    scope = keyScope(publication)
-    assert scope is not None
     publisher, channels, key = scope
     digest = blake2b(digest_size=32)
     for part in (publisher, key, *channels):

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+from comet.bus.planning import isKnown, locate
 from comet.bus.sqlite.guard import Connect
 from comet.channels import PatternTable, isPattern
 from comet.log import Retention
-from comet.messages import At, Beginning, Cursor, Last, Message, Now, Unreadable
-from comet.places import Location, Place, Reading
+from comet.messages import Beginning, Cursor, Message
+from comet.places import Location, Reading
 
 # Up to how many channels each is read by itself, and the results merged; of
 # more than that all messages are walked instead.
@@ -83,7 +84,7 @@ class LogReader:
         @raise sqlite3.Error: If the database cannot be read.
         """
         with self._snapshot(now) as snapshot:
-            return snapshot.locate(names)
+            return locate(names, snapshot)
 
     def read(
         self,
@@ -134,10 +135,7 @@ class _Snapshot:
         epoch, head, self._floor = connection.execute(
             "SELECT epoch, head, floor FROM log"
         ).fetchone()
-        self._head = Cursor(epoch, head)
-
-    def _isKnown(self, cursor: Cursor) -> bool:
-        return cursor.epoch == self._head.epoch and cursor.position <= self._head.position
+        self.head = Cursor(epoch, head)
 
     # -- Channels
 
@@ -210,66 +208,34 @@ class _Snapshot:
                     floors[name] = max(floors.get(name, 0), channel.floor)
         return floors
 
-    def _beforeOldest(self, channels: Sequence[_Channel]) -> int:
+    def beforeOldest(self, channels: Iterable[_Channel]) -> int:
         """
         One before the oldest message that is held in some channels.
         """
         held = (channel.oldest - 1 for channel in channels if channel.held)
-        return min(held, default=self._head.position)
+        return min(held, default=self.head.position)
 
     # -- Where names begin
 
-    def locate(self, names: Mapping[str, Beginning]) -> Location:
+    def reach(
+        self, names: Sequence[str], after: int
+    ) -> tuple[Mapping[str, Mapping[str, _Channel]], Mapping[str, int]]:
         """
-        See L{comet.interfaces.IMessageBus.locate}.
+        See L{Survey.reach<comet.bus.planning.Survey.reach>}.
         """
-        positions = {name: self._known(beginning) for name, beginning in names.items()}
-        sought = [name for name, beginning in names.items() if not isinstance(beginning, Now)]
-        after = min((positions[name] for name in sought), default=0)
-        reached, known = self._reached(sought, after)
-        floors = self._floors(sought, after, reached, known)
-        byName: dict[str, list[_Channel]] = {name: [] for name in sought}
+        reached, known = self._reached(names, after)
+        byName: dict[str, dict[str, _Channel]] = {name: {} for name in names}
         for channel, reaching in reached.values():
             for name in reaching:
-                byName[name].append(channel)
-        # By how many are wanted of each: shared by all names that want so many.
-        starts: dict[int, dict[str, int]] = {}
-        places = {}
-        for name, beginning in names.items():
-            channels, floor = byName.get(name, []), floors.get(name, 0)
-            if isinstance(beginning, Now):
-                places[name] = Place(self._head.position)
-            elif isinstance(beginning, At) and self._isKnown(beginning.cursor):
-                position = positions[name]
-                places[name] = Place(position, floor, isGap=floor > position)
-            elif isinstance(beginning, Last):
-                table = starts.setdefault(beginning.count, {})
-                places[name] = self._placeOfLast(beginning.count, channels, floor, table)
-            else:
-                isGap = isinstance(beginning, (At, Unreadable))
-                places[name] = Place(self._beforeOldest(channels), floor, isGap, True)
-        return Location(self._head, places)
+                byName[name][channel.name] = channel
+        return byName, self._floors(names, after, reached, known)
 
-    def _known(self, beginning: Beginning) -> int:
+    def beforeLast(self, channel: _Channel, count: int) -> int | None:
         """
-        The position of a beginning that is known, else 0.
+        See L{Survey.beforeLast<comet.bus.planning.Survey.beforeLast>}.
         """
-        if isinstance(beginning, At) and self._isKnown(beginning.cursor):
-            return beginning.cursor.position
-        return 0
-
-    def _placeOfLast(
-        self, count: int, channels: Sequence[_Channel], floor: int, starts: dict[str, int]
-    ) -> Place:
-        start = self._head.position
-        for channel in channels:
-            if channel.held:
-                if channel.name not in starts:
-                    starts[channel.name] = self._beforeLast(channel, count)
-                start = min(start, starts[channel.name])
-        return Place(start, floor, isRelative=True, skips=starts)
-
-    def _beforeLast(self, channel: _Channel, count: int) -> int:
+        if not channel.held:
+            return None
         if count >= channel.held:
             return channel.oldest - 1
         [position] = self._connection.execute(
@@ -288,15 +254,15 @@ class _Snapshot:
         """
         See L{comet.interfaces.IMessageBus.read}.
         """
-        isKnown = self._isKnown(after)
-        start = after.position if isKnown else 0
+        isOurs = isKnown(after, self.head)
+        start = after.position if isOurs else 0
         reached, known = self._reached(names, start)
         gaps = self._floors(names, start, reached, known)
         channels = [channel for channel, _ in reached.values()]
-        if not isKnown:
-            after = Cursor(self._head.epoch, self._beforeOldest(channels))
+        if not isOurs:
+            after = Cursor(self.head.epoch, self.beforeOldest(channels))
             gaps = {**dict.fromkeys(names, 0), **gaps}
-        end = self._head.position if upTo is None else min(upTo, self._head.position)
+        end = self.head.position if upTo is None else min(upTo, self.head.position)
         messages: list[Message] = []
         size = 0
         for message in self._messages(channels, after.position, end):
@@ -320,7 +286,7 @@ class _Snapshot:
                 (position,),
             ).fetchone()
             name = byNumber[number].name
-            yield Message(name, self._head.epoch, position, time, payload, event, encoding)
+            yield Message(name, self.head.epoch, position, time, payload, event, encoding)
 
     def _positions(
         self, byNumber: Mapping[int, _Channel], after: int, end: int

@@ -1,0 +1,167 @@
+"""
+What the buses that keep a log themselves decide alike: what is to be done with
+a publication that has a key, and where names begin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from comet.errors import KeyReused
+from comet.messages import At, Beginning, Cursor, Last, Now, Publication, Published, Unreadable
+from comet.places import Location, Place
+from comet.publishing import Scope, fingerprint, keyScope
+
+C = TypeVar("C")
+
+Find = Callable[[Scope, Publication], "tuple[bytes, Published] | None"]
+
+
+def planKeys(publications: Sequence[Publication], find: Find) -> list[Published | int | None]:
+    """
+    Tell what is to be done with each publication.
+
+    @param find: Gives what was published before with a scope, as its
+        L{fingerprint}, and the answer it had.
+
+    @return: The answer it had before; or the index of an earlier one in the
+        sequence with the same key, whose answer will be its own; or L{None}
+        where it is to be stored.
+
+    @raise KeyReused: If any key came before with another message.
+    """
+    plan: list[Published | int | None] = []
+    here: dict[Scope, tuple[bytes, int]] = {}
+    for index, publication in enumerate(publications):
+        scope = keyScope(publication)
+        if scope is None:
+            plan.append(None)
+            continue
+        print_ = fingerprint(publication)
+        known = find(scope, publication)
+        first, firstIndex = here.setdefault(scope, (print_, index))
+        if first != print_ or (known is not None and known[0] != print_):
+            raise KeyReused(
+                f"the key {scope[2][:64]!r} was used for another message to the same "
+                "channels within the last five minutes; a key belongs to one message"
+            )
+        if known is not None:
+            plan.append(known[1])
+        else:
+            plan.append(None if firstIndex == index else firstIndex)
+    return plan
+
+
+class Survey(Protocol[C]):
+    """
+    What a bus holds, at one moment.
+    """
+
+    @property
+    def head(self) -> Cursor:
+        """
+        The position of its newest message.
+        """
+
+    def reach(
+        self, names: Sequence[str], after: int
+    ) -> tuple[Mapping[str, Mapping[str, C]], Mapping[str, int]]:
+        """
+        The channels with news after a position.
+
+        @return: By name, those that it reaches, by theirs; and the floors of
+            those names that have one above the position.
+        """
+
+    def beforeOldest(self, channels: Iterable[C]) -> int:
+        """
+        One before the oldest message that is held in some channels; the head
+        if there is none.
+        """
+
+    def beforeLast(self, channel: C, count: int) -> int | None:
+        """
+        The position that the last few messages of a channel come after;
+        L{None} if it holds none.
+        """
+
+
+def locate(names: Mapping[str, Beginning], survey: Survey[C]) -> Location:
+    """
+    Find where names begin: see
+    L{IMessageBus.locate<comet.interfaces.IMessageBus.locate>}.
+    """
+    head = survey.head
+    found = locateAtHead(names, head)
+    if found is not None:
+        return found
+    positions = {name: _known(beginning, head) for name, beginning in names.items()}
+    sought = [name for name, beginning in names.items() if not isinstance(beginning, Now)]
+    after = min((positions[name] or 0 for name in sought), default=0)
+    reached, floors = survey.reach(sought, after)
+    # By how many are wanted of each: shared by all names that want so many.
+    starts: dict[int, dict[str, int]] = {}
+    places = {}
+    for name, beginning in names.items():
+        channels, floor, position = reached.get(name, {}), floors.get(name, 0), positions[name]
+        if isinstance(beginning, Now):
+            places[name] = Place(head.position)
+        elif position is not None:
+            places[name] = Place(position, floor, isGap=floor > position)
+        elif isinstance(beginning, Last):
+            table = starts.setdefault(beginning.count, {})
+            start = _beforeLast(beginning.count, channels, survey, table)
+            places[name] = Place(start, floor, isRelative=True, skips=table)
+        else:
+            isGap = isinstance(beginning, (At, Unreadable))
+            places[name] = Place(survey.beforeOldest(channels.values()), floor, isGap, True)
+    return Location(head, places)
+
+
+def locateAtHead(names: Mapping[str, Beginning], head: Cursor) -> Location | None:
+    """
+    Where names begin that all begin at the head, as those of most readers do:
+    nothing that they want can be lost.
+
+    @return: L{None} if one of them begins elsewhere.
+    """
+    here = At(head)
+    if all(type(each) is Now or each == here for each in names.values()):
+        return Location(head, dict.fromkeys(names, Place(head.position)))
+    return None
+
+
+def _beforeLast(
+    count: int, channels: Mapping[str, C], survey: Survey[C], table: dict[str, int]
+) -> int:
+    """
+    The position that the last few messages of each of some channels come after.
+
+    @param table: What is known already, by channel; what is found is added.
+    """
+    start = survey.head.position
+    for name, channel in channels.items():
+        position = table.get(name)
+        if position is None:
+            position = survey.beforeLast(channel, count)
+        if position is not None:
+            table[name] = position
+            start = min(start, position)
+    return start
+
+
+def isKnown(cursor: Cursor, head: Cursor) -> bool:
+    """
+    Whether a cursor is one of this life of the log.
+    """
+    return cursor.epoch == head.epoch and cursor.position <= head.position
+
+
+def _known(beginning: Beginning, head: Cursor) -> int | None:
+    """
+    The position of a beginning that is known.
+    """
+    if isinstance(beginning, At) and isKnown(beginning.cursor, head):
+        return beginning.cursor.position
+    return None
