@@ -126,10 +126,10 @@ def locateAtHead(names: Mapping[str, Beginning], head: Cursor) -> Location | Non
 
     @return: L{None} if one of them begins elsewhere.
     """
-    here = At(head)
-    if all(type(each) is Now or each == here for each in names.values()):
-        return Location(head, dict.fromkeys(names, Place(head.position)))
-    return None
+    for beginning in names.values():
+        if type(beginning) is not Now and not (type(beginning) is At and beginning.cursor == head):
+            return None
+    return Location(head, dict.fromkeys(names, Place(head.position)))
 
 
 def _beforeLast(
