@@ -6,6 +6,7 @@ nothing, and prints how much the server's memory grew for each of them::
 
     python benchmarks/idle.py
     python benchmarks/idle.py --readers 2000 stream websocket
+    python benchmarks/idle.py --edge twisted
 
 The sockets' own buffers are the kernel's, and not counted.
 """
@@ -72,12 +73,13 @@ class Server:
     A server in a process of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, edge: str) -> None:
         self.http, self.tcp = freePort(), freePort()
         self._directory = tempfile.TemporaryDirectory()
         self._log = Path(self._directory.name, "log").open("wb")
         code = "from twisted.scripts.twistd import run; run()"
         options = ["-n", "--pidfile=", "comet", "--heartbeat", "3600", "--drain", "0"]
+        options += ["--edge", edge]
         options += ["--listen", f"tcp:{self.http}:interface=127.0.0.1:backlog=4096"]
         options += ["--tcp", f"tcp:{self.tcp}:interface=127.0.0.1:backlog=4096"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -152,12 +154,12 @@ def wait(some: list[socket.socket], expected: bytes) -> None:
                 raise SystemExit(f"{expected!r} did not come")
 
 
-def measure(transport: str, count: int) -> float:
+def measure(transport: str, count: int, edge: str) -> float:
     """
     The bytes of memory that one idle reader costs.
     """
     beginning, expected = BEGINNINGS[transport]
-    server = Server()
+    server = Server(edge)
     try:
         port = server.tcp if transport == "tcp" else server.http
         # What is made once is made before.
@@ -178,6 +180,9 @@ def main() -> None:
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--readers", type=int, default=10000, help="how many; default 10000")
+    parser.add_argument(
+        "--edge", choices=("lean", "twisted"), default="lean", help="which; default lean"
+    )
     parser.add_argument("transports", nargs="*", metavar="transport", help=", ".join(BEGINNINGS))
     options = parser.parse_args()
     unknown = [each for each in options.transports if each not in BEGINNINGS]
@@ -186,7 +191,8 @@ def main() -> None:
     raiseLimit(options.readers + 1000)
     print(f"{options.readers} idle readers; memory of the server for each:", flush=True)
     for transport in options.transports or BEGINNINGS:
-        print(f"  {transport:10} {measure(transport, options.readers) / 1024:6.1f} KB", flush=True)
+        cost = measure(transport, options.readers, options.edge)
+        print(f"  {transport:10} {cost / 1024:6.1f} KB", flush=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,9 @@ from comet.messages import Cursor, Published
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
+# Made once: to make one takes longer than to use it.
+_JSON: Final = json.JSONEncoder(separators=(",", ":"))
+
 # What every answer to a GET has.  No proxy may keep it, or change it: to
 # compress is to hold back.
 COMMON: Final[Headers] = (
@@ -213,7 +216,7 @@ def _created(value: object) -> Answer:
 
 
 def _encodeJSON(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    return _JSON.encode(value).encode("ascii")
 
 
 def _encodeHead(

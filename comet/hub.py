@@ -182,20 +182,43 @@ class Hub:
             for publication in publications:
                 self.checkPublish(client, publication.channels)
         except CometError:
-            failed: Deferred[Sequence[Published]] = Deferred()
-            failed.errback()
-            return failed
+            return _failed()
+        return self._store(publications)
+
+    def storeChecked(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
+        """
+        Publish what L{checkPublish} let pass just now, as L{store} does.
+        """
+        try:
+            self._checkDraining()
+        except CometError:
+            return _failed()
         return self._store(publications)
 
     def _store(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
+        # One that waits for others costs less than a chain of them.
+        answered: Deferred[Sequence[Published]] = Deferred()
         self._underWay += 1
         stored = maybeDeferred(self.bus.publish, publications)
-        stored.addCallback(self._wasStored)
-        stored.addBoth(self._isDone)
-        return stored
+        stored.addCallbacks(
+            self._wasStored, self._wasNotStored, callbackArgs=(answered,), errbackArgs=(answered,)
+        )
+        return answered
 
-    def _wasStored(self, answers: Sequence[Published]) -> Deferred[Sequence[Published]]:
-        return self.fanout.settled().addCallback(lambda _: answers)
+    def _wasStored(
+        self, answers: Sequence[Published], answered: Deferred[Sequence[Published]]
+    ) -> None:
+        self.fanout.settled().addCallback(self._isSettled, answers, answered)
+
+    def _isSettled(
+        self, _: None, answers: Sequence[Published], answered: Deferred[Sequence[Published]]
+    ) -> None:
+        self._isDone()
+        answered.callback(answers)
+
+    def _wasNotStored(self, failure: Failure, answered: Deferred[Sequence[Published]]) -> None:
+        self._isDone()
+        answered.errback(failure)
 
     def forget(self, client: Client, channels: Sequence[str]) -> Deferred[None]:
         """
@@ -286,8 +309,9 @@ class Hub:
 
         @param waiter: May be called before this returns.
 
-        @param spot: Where those began that asked the same before, in the same
-            shape.
+        @param spot: Where those waited that asked the same before, in the same
+            shape, perhaps after another cursor; not for one with places of
+            single names.
 
         @raise CometError: If it may not be; the waiter was not called then.
         """
@@ -297,7 +321,7 @@ class Hub:
         else:
             self._checkDraining()
         reader = PollReader(self.fanout, shape, waiter, wait)
-        if spot is None or not reader.openAt(spot):
+        if spot is None or not reader.openAt(spot, since.general):
             self._open(reader, names, since)
             if spot is not None:
                 reader.takesFrom(spot)
@@ -365,7 +389,7 @@ class Hub:
         self._waiting.append(answered)
         return answered
 
-    def _isDone(self, result: Any) -> Any:
+    def _isDone(self) -> None:
         """
         Something that was being published is answered.
         """
@@ -374,4 +398,12 @@ class Hub:
             waiting, self._waiting = self._waiting, []
             for answered in waiting:
                 answered.callback(None)
-        return result
+
+
+def _failed() -> Deferred[Any]:
+    """
+    @return: Has failed with the error that is being handled.
+    """
+    failed: Deferred[Any] = Deferred()
+    failed.errback()
+    return failed

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from comet.framing import Shape
-from comet.messages import Message
+from comet.messages import Cursor, Message
 from comet.wheel import NOT_SET, Wheel
 
 # How many bytes of encodings are kept in all, and for how many seconds: long
@@ -29,8 +29,21 @@ class Encodings:
         self._mostBytes = mostBytes
         self._pieces: dict[Shape, dict[int, bytes]] = {}
         self._epoch = ""
+        self._begun: tuple[Shape, Cursor, bytes, bytes] | None = None
         self.moment = NOT_SET
         self.bytes = 0
+
+    def beginning(self, shape: Shape, cursor: Cursor, opening: bytes) -> bytes:
+        """
+        What a reader is written first that begins at a cursor: many come at
+        once, and to the same place.
+        """
+        begun = self._begun
+        if begun is not None and begun[:3] == (shape, cursor, opening):
+            return begun[3]
+        data = opening + shape.prelude + shape.frame([shape.standing(cursor)])
+        self._begun = (shape, cursor, opening, data)
+        return data
 
     def pieces(self, shape: Shape, messages: Sequence[Message]) -> list[bytes]:
         """

@@ -156,7 +156,8 @@ class Group:
         self.flushed = messages[-1].cursor
         self.wroteAt = self._fanout.seconds()
         key = (*self.key[:2], id(messages))
-        live, fresh = list(self._live), list(self._fresh)
+        fresh = self._welcome(messages, head) if self._fresh else []
+        live = list(self._live)
         if self._direct:
             reader = next(iter(self._direct))
             if key not in prepared:
@@ -173,6 +174,24 @@ class Group:
                     prepared[key] = self._prepare(reader, messages, head)
                 self._give(reader, prepared[key])
             del self._rest[reader]
+
+    def _welcome(self, messages: Sequence[Message], head: Cursor) -> list[Reader]:
+        """
+        Let those that have read none of these messages, and can be written to
+        with the others, be given them with the others.
+
+        @return: The others that may have read ahead.
+        """
+        others = []
+        first, epoch = messages[0].position, head.epoch
+        for reader in list(self._fresh):
+            stands = reader.progress.cursor
+            if reader.direct is not None and stands.epoch == epoch and stands.position < first:
+                del self._fresh[reader]
+                self.joinAtOnce(reader)
+            else:
+                others.append(reader)
+        return others
 
     def _settle(
         self, fresh: Sequence[Reader], messages: Sequence[Message], head: Cursor

@@ -119,8 +119,12 @@ class StreamReader(Reader):
             return
         cursor = self.standing
         shape, resume = self.shape, self._resume
-        piece = shape.gap(cursor, gap, resume) if gap else shape.standing(cursor, resume)
-        if not self.write(opening + self.shape.prelude + self.shape.frame([piece])):
+        if gap or resume is not None:
+            piece = shape.gap(cursor, gap, resume) if gap else shape.standing(cursor, resume)
+            data = opening + shape.prelude + shape.frame([piece])
+        else:
+            data = self.fanout.encodings.beginning(shape, cursor, opening)
+        if not self.write(data):
             self.given(Input.FILLED)
 
     def tell(self, step: Step) -> bool:

@@ -13,6 +13,9 @@ class State(Enum):
     What a reader is doing.
     """
 
+    # Members are equal only to themselves, and are looked up for each reader.
+    __hash__ = object.__hash__
+
     #: It is not known yet where its names begin.
     OPENING = "opening"
     #: It reads the log from its position.
@@ -29,6 +32,9 @@ class Input(Enum):
     """
     What happens to a reader.
     """
+
+    # As in L{State}.
+    __hash__ = object.__hash__
 
     #: The bus told where its names begin.
     LOCATED = "located"

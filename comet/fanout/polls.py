@@ -16,7 +16,7 @@ from comet.fanout.groups import Group
 from comet.fanout.life import Input, State
 from comet.fanout.readers import Reader
 from comet.fanout.sending import sendAll
-from comet.messages import Beginning, Close, Cursor, Message
+from comet.messages import At, Beginning, Close, Cursor, Message
 from comet.places import Reading
 from comet.progress import Step, Wanted
 
@@ -104,20 +104,17 @@ class DirectWaiter(Waiter[bytes], Protocol):
 
 class Spot:
     """
-    Where polls begin that ask for the same names after the same cursor.
+    Where polls wait that ask for the same names in the same shape.
 
     @ivar names: The names.
 
-    @ivar cursor: The cursor.
-
-    @ivar group: The group that those were in that began here last.
+    @ivar group: The group that the last of them was in.
     """
 
-    __slots__ = ("cursor", "group", "names")
+    __slots__ = ("group", "names")
 
-    def __init__(self, names: tuple[str, ...], cursor: Cursor) -> None:
+    def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
-        self.cursor = cursor
         self.group: Group | None = None
 
 
@@ -199,7 +196,7 @@ class PollReader(Reader, Generic[R]):
             self.fanout.wheel.set(self, self._wait)
         return opened
 
-    def openAt(self, spot: Spot) -> bool:
+    def openAt(self, spot: Spot, beginning: Beginning) -> bool:
         """
         Begin where all live readers of its group stand, without a question to
         the bus, if that is where it is to begin.  To be called in the place of
@@ -208,11 +205,11 @@ class PollReader(Reader, Generic[R]):
         @return: Whether it has begun.
         """
         fanout, group = self.fanout, spot.group
-        if group is None or group.isRetired or self._wait <= 0:
+        if group is None or group.isRetired or self._wait <= 0 or not isinstance(beginning, At):
             return False
-        if spot.cursor != fanout.cursor or not fanout.isSure:
+        if beginning.cursor != fanout.cursor or not fanout.isSure:
             return False
-        self.progress.begin(spot.names, spot.cursor)
+        self.progress.begin(spot.names, beginning.cursor)
         self.given(Input.CAUGHT_UP)
         fanout.readers[self] = None
         fanout.enter(self, group)
@@ -223,7 +220,7 @@ class PollReader(Reader, Generic[R]):
 
     def takesFrom(self, spot: Spot) -> None:
         """
-        Note where it waits, for the next that begins at the same spot.
+        Note where it waits, for the next at the same spot.
         """
         if self.state is State.LIVE:
             spot.group = self._group

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from comet.hub import Hub
 from comet.lean.responses import Responses
+from comet.lean.spare import Spare
 
 if TYPE_CHECKING:
     from comet.lean.tree import Tree
@@ -41,6 +42,8 @@ class Edge:
     @ivar responses: The answers, as bytes.
 
     @ivar epoll: Watches the connections, and the port.
+
+    @ivar spare: A descriptor for a connection that is given away.
     """
 
     _log = Logger()
@@ -62,6 +65,7 @@ class Edge:
         self.factory = factory
         self.responses = Responses()
         self.epoll = epoll()
+        self.spare = Spare()
         self._family = family
         self._wires: dict[int, Wire] = {}
         self._later: deque[Callable[[], None]] = deque()
@@ -93,8 +97,8 @@ class Edge:
         """
         Tell a connection what happens to it.
         """
-        self._wires[wire.fd] = wire
         self.epoll.register(wire.fd, EPOLLIN)
+        self._wires[wire.fd] = wire
 
     def replace(self, wire: Wire) -> None:
         """
@@ -128,7 +132,27 @@ class Edge:
             wire.ready(events)
         except Exception:
             self._log.failure("a connection failed")
+            self._close(wire)
+
+    def _close(self, wire: Wire) -> None:
+        """
+        Close one connection, whatever comes of it: the others are to live on.
+        """
+        try:
             wire.close()
+        except Exception:
+            self._log.failure("a connection failed as it was closed")
+
+    def failed(self, client: socket) -> None:
+        """
+        Something of ours went wrong as a connection began: close it.
+        """
+        self._log.failure("a connection failed")
+        wire = self._wires.get(client.fileno())
+        if wire is None:
+            client.close()
+        else:
+            self._close(wire)
 
     def hand(self, wire: Wire, data: bytes) -> None:
         """
@@ -138,24 +162,30 @@ class Edge:
         """
         sock: socket = wire.socket
         wire.leave()
-        try:
-            transport = self.reactor.adoptStreamConnection(
-                sock.fileno(), self._family, self.factory
-            )
-        except OSError:
-            # The client has left.
-            return
-        finally:
-            sock.close()
+        # It is adopted by a second descriptor, for which there may be no room.
+        with self.spare:
+            try:
+                transport = self.reactor.adoptStreamConnection(
+                    sock.fileno(), self._family, self.factory
+                )
+            except OSError:
+                # The client has left.
+                return
+            finally:
+                sock.close()
         if transport is not None and data:
-            transport.protocol.dataReceived(data)
+            try:
+                transport.protocol.dataReceived(data)
+            except Exception:
+                self._log.failure("a connection failed as it was handed over")
+                transport.abortConnection()
 
     def closeAll(self) -> None:
         """
         Close all connections.
         """
         for wire in list(self._wires.values()):
-            wire.close()
+            self._close(wire)
 
     def whenEmpty(self, call: Callable[[], None]) -> None:
         """

@@ -8,10 +8,11 @@ for is asked of the hub each time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
-from comet.answers import ENDLESS, Headers
+from comet.answers import ENDLESS
 from comet.channels import isPattern, parsePath
 from comet.clients import Client
 from comet.errors import CometError, Forbidden
@@ -20,9 +21,9 @@ from comet.framing.ndjson import NDJSONShape
 from comet.framing.websocket import WebSocketShape
 from comet.heads import Head
 from comet.hub import Hub
-from comet.lean.heads import MEANT, readFields, readLine
-from comet.messages import At
-from comet.requests import Ask, readAccount, readAsk
+from comet.lean.heads import MEANT, MOST_FIELDS, readFields, readLine
+from comet.lean.plan import Known, Plan, Profile
+from comet.requests import readAsk
 from comet.transports.polls import AnswerShape, ResponseShape
 from comet.transports.sse import shapeOf
 
@@ -30,117 +31,35 @@ from comet.transports.sse import shapeOf
 MOST_PLANS: Final = 4096
 MOST_BYTES: Final = 4 * 1024 * 1024
 
+# What a block of headers costs beside its bytes; and a plan, with what is read
+# of each byte of its line.
+_BLOCK_OVERHEAD: Final = 300
+_PLAN_OVERHEAD: Final = 1000
+_PLAN_FACTOR: Final = 8
+
+# A line that is longer will hardly come again.
+MOST_LINE: Final = 1024
+
 # What the paths begin with that are served here.
 CHANNELS: Final = b"/channels/"
 PUBLISH: Final = b"/publish"
 SOCKET: Final = b"/socket"
 
+# The cursor of a client that comes back, which is another one each time: alone
+# in its header, and as a parameter.
+_CURSOR: Final = rb"([A-Za-z0-9]{1,32}-(?:0|[1-9][0-9]{0,18}))"
+_TAG: Final = re.compile(rb'(?im:^if-none-match):[ \t]*"' + _CURSOR + rb'"[ \t]*\r\n')
+_SINCE: Final = re.compile(rb"[^?]*\?(?:[^ ]*?&)?since=" + _CURSOR + rb"(?=[& ])")
+
+_AND: Final = ord("&")
+
+# How many blocks with cursors are remembered, and how long one may be.
+MOST_TAGGED: Final = 1024
+MOST_BLOCK: Final = 2048
+
+
 ENDLESS_TYPES: Final = {"stream": b"application/x-ndjson", "sse": b"text/event-stream"}
 POLLS: Final = frozenset({"poll", "longpoll"})
-
-
-class Profile:
-    """
-    The headers of a request, as far as they say what it asks for.
-
-    @ivar plans: What is asked for, by the first line.
-    """
-
-    __slots__ = ("_values", "plans")
-
-    def __init__(self, values: Sequence[bytes | None]) -> None:
-        """
-        @param values: Of each of L{MEANT}, in that order.
-        """
-        self._values = {
-            name: (value,) for name, value in zip(MEANT, values, strict=True) if value is not None
-        }
-        self.plans: dict[bytes, Plan | None] = {}
-
-    def __call__(self, name: bytes) -> Sequence[bytes]:
-        """
-        The values of a header, as L{Head} asks for them.
-        """
-        return self._values.get(name.lower(), ())
-
-
-class Known(NamedTuple):
-    """
-    A block of headers.
-
-    @ivar profile: What they have in common with those of other requests.
-
-    @ivar length: The value of C{Content-Length}, or L{None}.
-
-    @ivar key: The value of C{Sec-WebSocket-Key}, or L{None}.
-    """
-
-    profile: Profile
-    length: bytes | None
-    key: bytes | None
-
-
-class Plan:
-    """
-    What a request asks for, and how it is answered.
-
-    @ivar kind: C{poll}, C{endless}, C{websocket}, C{publish} or C{batch}.
-
-    @ivar transport: Under which name it is counted.
-
-    @ivar account: As L{readAccount} gives it.
-
-    @ivar head: The head of the request.
-
-    @ivar names: The channels and patterns in its path.
-
-    @ivar ask: What a request to read asks for.
-
-    @ivar shape: How it is answered.
-
-    @ivar own: Headers that the answer has for the page that asked.
-
-    @ivar headers: What the head of an endless answer has.
-
-    @ivar isBare: Whether it is a WebSocket that begins without names.
-
-    @ivar spot: Where a poll begins that comes back.
-    """
-
-    __slots__ = (
-        "account",
-        "ask",
-        "head",
-        "headers",
-        "isBare",
-        "kind",
-        "names",
-        "own",
-        "shape",
-        "spot",
-        "transport",
-    )
-
-    ask: Ask
-    shape: Any
-
-    def __init__(self, kind: str, head: Head, names: tuple[str, ...]) -> None:
-        self.kind = kind
-        self.transport = kind
-        self.account = readAccount(head)
-        self.head = head
-        self.names = names
-        self.own: Headers = ()
-        self.headers: Headers = ()
-        self.isBare = False
-        self.spot: Spot | None = None
-
-    @property
-    def isPublishing(self) -> bool:
-        """
-        Whether its body is to be published.
-        """
-        return self.kind in ("publish", "batch")
 
 
 class Plans:
@@ -164,6 +83,7 @@ class Plans:
         Forget everything.
         """
         self._blocks: dict[bytes, Known] = {}
+        self._tagged: dict[bytes, Known] = {}
         self._profiles: dict[Sequence[bytes | None], Profile] = {}
         self._bytes = 0
         self._count = 0
@@ -174,45 +94,80 @@ class Plans:
 
         @return: L{None} if they are not for here.
         """
-        known = self._blocks.get(block)
+        known = self._blocks.get(block) or self._tagged.get(block)
         if known is not None:
             return known
+        found = _TAG.search(block)
+        if found is None:
+            return self._read(block)
+        rest = block[: found.start()] + block[found.end() :]
+        known = self._blocks.get(rest)
+        if known is None:
+            fields = readFields(rest)
+            if fields is None or b"if-none-match" in fields or len(fields) >= MOST_FIELDS:
+                return self._read(block)
+            known = self._keep(rest, fields)
+        elif known.profile(b"if-none-match"):
+            return self._read(block)
+        known = known._replace(tag=found[1])
+        if known.key is None and len(block) <= MOST_BLOCK:
+            if len(self._tagged) >= MOST_TAGGED:
+                self._tagged.clear()
+            self._tagged[block] = known
+        return known
+
+    def _read(self, block: bytes) -> Known | None:
         fields = readFields(block)
-        if fields is None:
-            return None
+        return None if fields is None else self._keep(block, fields)
+
+    def _keep(self, block: bytes, fields: Mapping[bytes, bytes]) -> Known:
         if self._bytes > MOST_BYTES:
             self.clear()
         values = tuple(map(fields.get, MEANT))
         profile = self._profiles.get(values)
         if profile is None:
             profile = self._profiles[values] = Profile(values)
-            self._bytes += len(block)
+            self._bytes += len(block) + _BLOCK_OVERHEAD
         key = fields.get(b"sec-websocket-key")
-        known = Known(profile, fields.get(b"content-length"), key)
+        known = Known(profile, fields.get(b"content-length"), key, None)
         if key is None:
             # With a key it will not come again.
             self._blocks[block] = known
-            self._bytes += len(block)
+            self._bytes += len(block) + _BLOCK_OVERHEAD
         return known
 
-    def find(self, line: bytes, profile: Profile) -> Plan | None:
+    def find(self, line: bytes, known: Known) -> Plan | None:
         """
         What a request asks for.
 
         @param line: Its first line.
 
+        @param known: Its headers.
+
         @return: L{None} if it is not answered here.
         """
-        hub = self._hub
+        hub, profile = self._hub, known.profile
         if hub.bus.head.epoch != self._epoch or hub.origins is not self._origins:
             # Which cursor counts depends on the epoch.
             self._epoch, self._origins = hub.bus.head.epoch, hub.origins
             self.clear()
             profile.plans.clear()
+        if line in profile.plans:
+            plan = profile.plans[line]
+            return plan if plan is None or known.tag is None else plan.at(known.tag, None)
+        found = _SINCE.match(line)
+        if found is not None:
+            plan = self._plan(_without(line, found), profile)
+            if plan is not None and plan.takesSince:
+                return plan.at(known.tag, found[1])
+        plan = self._plan(line, profile)
+        return plan if plan is None or known.tag is None else plan.at(known.tag, None)
+
+    def _plan(self, line: bytes, profile: Profile) -> Plan | None:
         plans = profile.plans
         if line in plans:
             return plans[line]
-        if self._count >= MOST_PLANS:
+        if self._count >= MOST_PLANS or self._bytes > MOST_BYTES:
             self.clear()
             plans.clear()
         try:
@@ -220,9 +175,10 @@ class Plans:
         except CometError:
             # It is told by whoever can tell it in every form.
             plan = None
-        plans[line] = plan
-        self._count += 1
-        self._bytes += len(line)
+        if len(line) <= MOST_LINE:
+            plans[line] = plan
+            self._count += 1
+            self._bytes += _PLAN_OVERHEAD + _PLAN_FACTOR * len(line)
         return plan
 
     def _make(self, line: bytes, profile: Profile) -> Plan | None:
@@ -270,8 +226,8 @@ class Plans:
             return None
         if transport in POLLS:
             plan = Plan("poll", head, names)
-            if isinstance(ask.since.general, At) and not ask.since.particular:
-                plan.spot = Spot(names, ask.since.general.cursor)
+            if not ask.since.particular:
+                plan.spot = Spot(names)
         elif transport in ENDLESS_TYPES:
             plan = Plan("endless", head, names)
             plan.headers = ((b"Content-Type", ENDLESS_TYPES[transport]), *ENDLESS)
@@ -297,6 +253,8 @@ class Plans:
         else:
             return None
         plan.transport = "publish"
+        event, key = head.header("Comet-Event"), head.header("Idempotency-Key")
+        plan.described = (head.header("Content-Type"), event, key)
         return plan
 
     def client(self, plan: Plan) -> Client:
@@ -305,4 +263,13 @@ class Plans:
 
         @raise CometError: If that is nobody.
         """
-        return self._hub.access.identify(plan.head.header("Authorization"))
+        return self._hub.access.identify(plan.authorization)
+
+
+def _without(line: bytes, found: re.Match[bytes]) -> bytes:
+    """
+    The first line of a request without one of its parameters.
+    """
+    start, end = found.start(1) - len(b"since="), found.end(1)
+    # What follows takes its place; or its own mark goes, too.
+    return line[:start] + line[end + 1 :] if line[end] == _AND else line[: start - 1] + line[end:]

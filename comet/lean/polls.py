@@ -10,7 +10,7 @@ from comet.answers import COMMON, Answer
 from comet.clients import Client
 from comet.errors import CometError
 from comet.fanout.polls import Outcome
-from comet.lean.plans import Plan
+from comet.lean.plan import Plan
 from comet.messages import Cursor
 from comet.transports.polls import entityTag
 

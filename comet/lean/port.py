@@ -87,6 +87,7 @@ class LeanPort:
         """
         Accept nobody for now.
         """
+        self._edge.hub.fanout.wheel.clear(self)
         if self._isAccepting:
             self._isAccepting = False
             self._edge.epoll.unregister(self._fd)
@@ -96,7 +97,6 @@ class LeanPort:
         See L{IListeningPort.stopListening}.  The connections stay.
         """
         self.stopReading()
-        self._edge.hub.fanout.wheel.clear(self)
         self._isListening = False
         self._edge.whenEmpty(self._end)
         stopped: Deferred[None] = maybeDeferred(self._port.stopListening)
@@ -121,6 +121,13 @@ class LeanPort:
         """
         Something happened to some of the clients, or there are new ones.
         """
+        try:
+            self._deal()
+        except Exception:
+            # The reactor would take it for the end of all of them.
+            self._log.failure("a turn failed")
+
+    def _deal(self) -> None:
         edge, isNew = self._edge, False
         fanout = edge.hub.fanout
         fanout.beginTurn()
@@ -155,7 +162,11 @@ class LeanPort:
                 # The client has left already.
                 continue
             client.setblocking(False)
-            self._makeWire(self._edge, client, client.fileno())
+            try:
+                self._makeWire(self._edge, client, client.fileno())
+            except Exception:
+                # Nothing that is wrong with this one may reach the others.
+                self._edge.failed(client)
 
     def timedOut(self) -> None:
         """
@@ -177,3 +188,4 @@ class LeanPort:
         self._isAccepting = self._isListening = False
         self._edge.reactor.removeReader(self)
         self._edge.epoll.close()
+        self._edge.spare.close()

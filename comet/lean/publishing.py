@@ -4,10 +4,12 @@ Publishing on the lean edge.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from comet.answers import batchAnswer, publishedAnswer
-from comet.lean.plans import Known, Plan
+from comet.answers import Answer, batchAnswer, publishedAnswer
+from comet.lean.plan import Known, Plan
+from comet.messages import Published
 from comet.publishing import readBatch, readBody
 
 if TYPE_CHECKING:
@@ -36,24 +38,27 @@ def beginPublish(wire: RequestWire, plan: Plan, known: Known, size: int) -> bool
     if count > edge.tree.mostBody(isBatch):
         wire.hand()
         return False
+    hub, limits = edge.hub, edge.hub.settings.limits
+    client = edge.tree.plans.client(plan)
+    if not isBatch:
+        hub.checkPublish(client, plan.names)
     if len(wire.buffer) < size + count:
         wire.need(size + count)
         return False
-    hub, head, limits = edge.hub, plan.head, edge.hub.settings.limits
-    client = edge.tree.plans.client(plan)
     body = wire.buffer[size : size + count]
-    contentType = head.header("Content-Type")
+    contentType, event, key = plan.described
     if isBatch:
         publications = readBatch(contentType, body, limits, client.name)
     else:
-        hub.checkPublish(client, plan.names)
-        event, key = head.header("Comet-Event"), head.header("Idempotency-Key")
         publications = [readBody(plan.names, contentType, body, limits, event, key, client.name)]
     wire.hold(plan)
     wire.take(plan, size, hub.ledger.of(plan.transport, plan.account), count)
-    stored = hub.store(client, publications)
     if isBatch:
-        wire.answerWhen(stored.addCallback(batchAnswer))
+        wire.answerWhen(hub.store(client, publications), batchAnswer)
     else:
-        wire.answerWhen(stored.addCallback(lambda answers: publishedAnswer(answers[0])))
+        wire.answerWhen(hub.storeChecked(publications), _answer)
     return True
+
+
+def _answer(answers: Sequence[Published]) -> Answer:
+    return publishedAnswer(answers[0])

@@ -5,8 +5,9 @@ A connection of HTTP/1.1 on the lean edge: one request after the other.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from socket import socket
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -17,7 +18,8 @@ from comet.errors import CometError, Internal
 from comet.fanout.life import State
 from comet.fanout.polls import PollReader
 from comet.lean.heads import MOST_HEAD
-from comet.lean.plans import CHANNELS, PUBLISH, SOCKET, Known, Plan
+from comet.lean.plan import Known, Plan
+from comet.lean.plans import CHANNELS, PUBLISH, SOCKET
 from comet.lean.polls import beginPoll, emptyAnswer
 from comet.lean.publishing import beginPublish
 from comet.lean.sockets import beginSocket
@@ -32,6 +34,8 @@ from comet.wheel import NOT_SET
 
 if TYPE_CHECKING:
     from comet.lean.edge import Edge
+
+T = TypeVar("T")
 
 # What the requests begin with that may be answered here.
 _BEGINNINGS: Final = (
@@ -63,6 +67,7 @@ class RequestWire(Wire):
     _log = Logger()
 
     __slots__ = (
+        "_body",
         "_due",
         "_isBusy",
         "_isGoingOn",
@@ -78,13 +83,15 @@ class RequestWire(Wire):
         self.buffer = b""
         self.moment = NOT_SET
         self._need = 0
+        # While something is needed: what has come of it beside the buffer.
+        self._body: bytearray | None = None
         self._isBusy = False
         self._isGoingOn = False
         self._plan: Plan | None = None
         self._reader: PollReader[bytes] | None = None
         self._due = 0.0
-        self._wait(IDLE)
         edge.add(self)
+        self._wait(IDLE)
 
     # -- Time
 
@@ -118,16 +125,21 @@ class RequestWire(Wire):
         """
         Some bytes came.
         """
+        if self._body is not None:
+            # To join it with each piece that comes would copy it each time.
+            self._body += data
+            if len(self.buffer) + len(self._body) < self._need:
+                self._wait(IDLE)
+                return
+            data = bytes(self._body)
+            self._body = None
         if self.buffer:
             data = self.buffer + data
         self.buffer = data
         if self._isBusy:
             self._heldUp()
-        elif len(data) >= self._need:
-            self._goOn()
         else:
-            # Of a body something has come.
-            self._wait(IDLE)
+            self._goOn()
 
     @property
     def appetite(self) -> int:
@@ -141,6 +153,7 @@ class RequestWire(Wire):
         Wait for so many bytes in all.
         """
         self._need = count
+        self._body = bytearray()
 
     def _heldUp(self) -> None:
         """
@@ -181,7 +194,7 @@ class RequestWire(Wire):
         first = data.find(b"\r\n")
         plans = self.edge.tree.plans
         known = plans.known(data[first + 2 : end + 2])
-        plan = None if known is None else plans.find(data[:first], known.profile)
+        plan = None if known is None else plans.find(data[:first], known)
         if known is None or plan is None:
             self.hand()
             return False
@@ -345,12 +358,22 @@ class RequestWire(Wire):
         if not self._isBusy and self.fd >= 0:
             self._goOn()
 
-    def answerWhen(self, asked: Deferred[Answer]) -> None:
+    def answerWhen(self, asked: Deferred[T], makeAnswer: Callable[[T], Answer]) -> None:
         """
         Answer when something is done.
+
+        @param makeAnswer: Makes the answer of what came of it.
         """
-        asked.addCallbacks(self.respond, self._failed)
+        asked.addCallbacks(self._done, self._failed, callbackArgs=(makeAnswer,))
         asked.addErrback(self._brokenOff)
+
+    def _done(self, result: T, makeAnswer: Callable[[T], Answer]) -> None:
+        try:
+            answer = makeAnswer(result)
+        except Exception:
+            self._failed(Failure())
+            return
+        self.respond(answer)
 
     def _failed(self, failure: Failure) -> None:
         error = failure.value

@@ -13,10 +13,10 @@ from zope.interface import implementer
 from comet.clients import Client
 from comet.heads import Head
 from comet.interfaces import ISinkOwner
-from comet.lean.plans import Known, Plan
+from comet.lean.plan import Known, Plan
 from comet.lean.streams import SinkWire
 from comet.traffic import Traffic
-from comet.transports.handshake import answerHandshake
+from comet.transports.handshake import ANSWER_SIZE, acceptKey, answerHandshake
 from comet.transports.websocket import CometWebSocketProtocol, WebSocketReader
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class SocketWire(SinkWire):
     The connection of a WebSocket.
     """
 
-    __slots__ = ("_client", "_protocol", "_reader")
+    __slots__ = ("_answer", "_client", "_protocol", "_reader")
 
     def __init__(
         self,
@@ -40,11 +40,32 @@ class SocketWire(SinkWire):
         traffic: Traffic,
         isShared: bool,
         client: Client,
+        answer: bytes,
     ) -> None:
+        """
+        @param answer: The answer to the handshake, which is sent together with
+            what is written first, or by L{begin}.
+        """
         super().__init__(edge, socket, fd, traffic, isShared)
+        self._answer = answer
         self._client = client
         self._protocol: CometWebSocketProtocol | None = None
         self._reader: WebSocketReader | None = None
+
+    def push(self, data: bytes) -> bool:
+        """
+        See L{Wire.push}.
+        """
+        if self._answer:
+            data, self._answer = self._answer + data, b""
+        return super().push(data)
+
+    def begin(self) -> None:
+        """
+        Answer the handshake, if nothing was written yet.
+        """
+        if self._answer:
+            self.push(b"")
 
     def makeReader(self, shape: Any, isBare: bool) -> WebSocketReader:
         """
@@ -122,13 +143,7 @@ def beginSocket(wire: RequestWire, plan: Plan, known: Known, client: Client, siz
     """
     edge, ask = wire.edge, plan.ask
     hub = edge.hub
-    key = () if known.key is None else (known.key,)
-
-    def headers(name: bytes) -> Any:
-        return key if name == b"Sec-WebSocket-Key" else plan.head.headers(name)
-
-    head = plan.head
-    answer = answerHandshake(Head(head.method, (), b"", head.version, headers, False))
+    answer = _answer(plan, known)
     if answer is None:
         return False
 
@@ -138,14 +153,33 @@ def beginSocket(wire: RequestWire, plan: Plan, known: Known, client: Client, siz
         traffic.headIn += size
         traffic.headOut += len(answer)
         sock, fd, _ = wire.release(size)
-        sink = SocketWire(edge, sock, fd, traffic, plan.account is None, client)
+        sink = SocketWire(edge, sock, fd, traffic, plan.account is None, client, answer)
         sink.take()
-        sink.push(answer)
         return sink.makeReader(plan.shape, plan.isBare)
 
     rest = wire.buffer[size:]
     reader = hub.openStream(client, plan.names, ask.since, makeReader)
+    sink: Any = reader.sink
+    sink.begin()
     if rest:
-        sink: Any = reader.sink
         sink.received(rest)
     return True
+
+
+def _answer(plan: Plan, known: Known) -> bytes | None:
+    """
+    The answer to a handshake, as L{answerHandshake} gives it: of those that
+    differ only in the key it is asked once.
+    """
+    if plan.answerEnd:
+        return acceptKey((known.key or b"").decode("ascii")) + plan.answerEnd
+    key = () if known.key is None else (known.key,)
+
+    def headers(name: bytes) -> Any:
+        return key if name == b"Sec-WebSocket-Key" else plan.head.headers(name)
+
+    head = plan.head
+    answer = answerHandshake(Head(head.method, (), b"", head.version, headers, False))
+    if answer is not None:
+        plan.answerEnd = answer[ANSWER_SIZE:]
+    return answer

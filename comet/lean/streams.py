@@ -13,7 +13,7 @@ from comet.clients import Client
 from comet.fanout.kinds import StreamReader
 from comet.fanout.probes import Probe
 from comet.interfaces import IDirectSink, ISinkOwner
-from comet.lean.plans import Plan
+from comet.lean.plan import Plan
 from comet.lean.wires import Wire
 from comet.traffic import Traffic
 from comet.transports.sinks import IConnectedSink

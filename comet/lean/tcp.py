@@ -24,8 +24,8 @@ class LineWire(SinkWire):
 
     def __init__(self, edge: Edge, socket: socket, fd: int) -> None:
         super().__init__(edge, socket, fd, edge.hub.ledger.of("tcp"))
-        edge.add(self)
         self._protocol: CometProtocol = edge.factory.buildProtocol(None)
+        edge.add(self)
         self._protocol.makeConnection(self)
 
     def received(self, data: bytes) -> None:

@@ -30,6 +30,9 @@ _ANSWER: Final = (
     b"Sec-WebSocket-Accept: %b\r\n"
 )
 
+# Up to where the answer depends on the key: 20 bytes in base64.
+ANSWER_SIZE: Final = len(_ANSWER % bytes(28))
+
 
 def otherVersion() -> Answer:
     """
@@ -54,7 +57,20 @@ def answerHandshake(head: Head) -> bytes | None:
         raise notUpgrade()
     if (head.header("Sec-WebSocket-Version") or "").strip() != "13":
         return None
-    key = head.header("Sec-WebSocket-Key") or ""
+    answer = acceptKey(head.header("Sec-WebSocket-Key") or "")
+    offered = (head.header("Sec-WebSocket-Protocol") or "").split(",")
+    if SUBPROTOCOL in (each.strip() for each in offered):
+        answer += b"Sec-WebSocket-Protocol: %b\r\n" % SUBPROTOCOL.encode("ascii")
+    return answer + b"\r\n"
+
+
+def acceptKey(key: str) -> bytes:
+    """
+    The beginning of the answer to a handshake, of L{ANSWER_SIZE}, which is all
+    of it that depends on the key.
+
+    @raise BadRequest: If it is not a key.
+    """
     # RFC 6455 4.2.1: 16 bytes in base64.
     try:
         isKey = len(key) == 24 and len(b64decode(key, validate=True)) == 16
@@ -63,11 +79,7 @@ def answerHandshake(head: Head) -> bytes | None:
     if not isKey:
         raise BadRequest(f"Sec-WebSocket-Key {key[:64]!r} is not 16 bytes in base64")
     # RFC 6455 4.2.2
-    answer = _ANSWER % b64encode(sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest())
-    offered = (head.header("Sec-WebSocket-Protocol") or "").split(",")
-    if SUBPROTOCOL in (each.strip() for each in offered):
-        answer += b"Sec-WebSocket-Protocol: %b\r\n" % SUBPROTOCOL.encode("ascii")
-    return answer + b"\r\n"
+    return _ANSWER % b64encode(sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest())
 
 
 def notUpgrade() -> BadRequest:

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import TestCase
 
+LEAN = ("longpoll", "stream", "sse", "websocket", "tcp")
+TWISTED = ("longpoll", "stream", "websocket", "tcp")
+
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "idle.py"
 
 
@@ -28,18 +31,34 @@ class IdleTests(TestCase):
         command = [sys.executable, str(SCRIPT), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
+    def figures(self, *arguments: str) -> dict[str, float]:
+        """
+        What it prints: kilobytes, by transport.
+        """
+        result = self.run_(*arguments)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        lines = re.findall(r"^  (\w+) +([0-9.]+) KB$", result.stdout, re.MULTILINE)
+        return {name: float(figure) for name, figure in lines}
+
+    def test_lean(self) -> None:
+        """
+        What the lean edge serves costs at most 2 KB for each reader.
+        """
+        figures = self.figures("--readers", "2000", *LEAN)
+        self.assertEqual(tuple(figures), LEAN)
+        for name, figure in figures.items():
+            self.assertLessEqual(figure, 2.0, name)
+
     def test_table(self) -> None:
         """
         It prints a line for each transport, with what is at most what the
         design allows for one reader.
         """
-        result = self.run_("--readers", "500", "longpoll", "stream", "websocket", "tcp")
-        self.assertEqual((result.returncode, result.stderr), (0, ""))
-        figures = re.findall(r"^  (\w+) +([0-9.]+) KB$", result.stdout, re.MULTILINE)
-        self.assertEqual([name for name, _ in figures], ["longpoll", "stream", "websocket", "tcp"])
-        for name, figure in figures:
+        figures = self.figures("--edge", "twisted", "--readers", "500", *TWISTED)
+        self.assertEqual(tuple(figures), TWISTED)
+        for name, figure in figures.items():
             # Of few readers, each has its share of what all have in common.
-            self.assertLess(float(figure), 15.0, name)
+            self.assertLess(figure, 15.0, name)
 
     def test_unknown(self) -> None:
         """

@@ -82,7 +82,7 @@ class GapTests(EdgeTestCase):
     Readers that come back too late.
     """
 
-    options = ("--open", "open/**", "--history-messages", "5")
+    options: Sequence[str] = ("--open", "open/**", "--history-messages", "5")
 
     def test_gap(self) -> None:
         """
@@ -108,7 +108,7 @@ class SlowTests(EdgeTestCase):
     Readers that do not read for a while.
     """
 
-    options = ("--history-messages", "1000", "--history-bytes", "100000000")
+    options: Sequence[str] = ("--history-messages", "1000", "--history-bytes", "100000000")
 
     def test_behind(self) -> None:
         """

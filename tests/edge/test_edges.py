@@ -17,6 +17,13 @@ _REQUEST = b"GET /channels/open/x?transport=poll HTTP/1.1\r\nHost: localhost\r\n
 _LAST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
+def plain(said: bytes) -> bytes:
+    """
+    What was said, without what differs.
+    """
+    return _CURSOR.sub(b"<cursor>", _DATE.sub(b"", said))
+
+
 def conversation(port: int, *pieces: bytes) -> bytes:
     """
     All that is answered until the server closes the connection, or says
@@ -35,7 +42,7 @@ def conversation(port: int, *pieces: bytes) -> bytes:
         said += b"<silence>"
     finally:
         wire.close()
-    return _CURSOR.sub(b"<cursor>", _DATE.sub(b"", said))
+    return plain(said)
 
 
 class SameTests(EdgeTestCase):
@@ -75,7 +82,7 @@ class SameTests(EdgeTestCase):
             said = b""
             while received := wire.receive(5.0):
                 said += received
-            self.assertEqual(_CURSOR.sub(b"<cursor>", _DATE.sub(b"", said)), whole, rest)
+            self.assertEqual(plain(said), whole, rest)
 
     def test_handedOverLater(self) -> None:
         """

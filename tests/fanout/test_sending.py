@@ -5,6 +5,7 @@ Tests of L{comet.fanout.sending}: the same bytes to many sockets.
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -33,9 +34,9 @@ class SendAllTests(SynchronousTestCase):
         A socket that takes nothing.
         """
         near, _ = self.pair()
-        with self.assertRaises(BlockingIOError):
-            while True:
-                near.send(bytes(65536))
+        with suppress(BlockingIOError):
+            while near.send(bytes(65536)):
+                pass
         return near
 
     def test_all(self) -> None:

@@ -17,7 +17,7 @@ from comet.errors import CometError, Unavailable
 from comet.messages import Publication
 from tests.bus.case import BusCase, positionsOf
 from tests.bus.redis.case import RedisCase, pause, until
-from tests.redisserver import RedisServer
+from tests.redisserver import RedisServer, freePort
 
 
 @implementer(ILogObserver)
@@ -283,7 +283,8 @@ class StartTests(RefusalCase):
         """
         A cluster has no order of all messages.
         """
-        self.ownServer("--cluster-enabled yes")
+        # By default it is too high for the ports of other tests.
+        self.ownServer("--cluster-enabled yes", f"--cluster-port {freePort()}")
         self.assertIn("Redis Cluster", await self.notStarted(self.newBus()))
 
     async def test_otherVersion(self) -> None:

@@ -1,0 +1,193 @@
+"""
+What one request asks for, and how it is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from attrs import evolve
+
+from comet.answers import Headers
+from comet.fanout.polls import Spot
+from comet.heads import MOST_PARAMETERS, Head
+from comet.lean.heads import MEANT
+from comet.messages import At, Since, parseCursor
+from comet.requests import Ask, readAccount
+
+# For how many cursors a plan is remembered.
+MOST_CURSORS: Final = 4
+
+
+class Profile:
+    """
+    The headers of a request, as far as they say what it asks for.
+
+    @ivar plans: What is asked for, by the first line.
+    """
+
+    __slots__ = ("_values", "plans")
+
+    def __init__(self, values: Sequence[bytes | None]) -> None:
+        """
+        @param values: Of each of L{MEANT}, in that order.
+        """
+        self._values = {
+            name: (value,) for name, value in zip(MEANT, values, strict=True) if value is not None
+        }
+        self.plans: dict[bytes, Plan | None] = {}
+
+    def __call__(self, name: bytes) -> Sequence[bytes]:
+        """
+        The values of a header, as L{Head} asks for them.
+        """
+        return self._values.get(name.lower(), ())
+
+
+class Known(NamedTuple):
+    """
+    A block of headers.
+
+    @ivar profile: What they have in common with those of other requests.
+
+    @ivar length: The value of C{Content-Length}, or L{None}.
+
+    @ivar key: The value of C{Sec-WebSocket-Key}, or L{None}.
+
+    @ivar tag: The cursor in C{If-None-Match}, if that is not in the profile.
+    """
+
+    profile: Profile
+    length: bytes | None
+    key: bytes | None
+    tag: bytes | None
+
+
+class Plan:
+    """
+    What a request asks for, and how it is answered.
+
+    @ivar kind: C{poll}, C{endless}, C{websocket}, C{publish} or C{batch}.
+
+    @ivar transport: Under which name it is counted.
+
+    @ivar account: As L{readAccount} gives it.
+
+    @ivar authorization: The value of C{Authorization}, or L{None}.
+
+    @ivar head: The head of the request.
+
+    @ivar names: The channels and patterns in its path.
+
+    @ivar ask: What a request to read asks for.
+
+    @ivar shape: How it is answered.
+
+    @ivar own: Headers that the answer has for the page that asked.
+
+    @ivar headers: What the head of an endless answer has.
+
+    @ivar isBare: Whether it is a WebSocket that begins without names.
+
+    @ivar answerEnd: The end of the answer to a handshake, once there was one.
+
+    @ivar spot: Where a poll waits that comes back.
+
+    @ivar described: Of what is published: the type, the event and the key.
+    """
+
+    __slots__ = (
+        "_cursors",
+        "account",
+        "answerEnd",
+        "ask",
+        "authorization",
+        "described",
+        "head",
+        "headers",
+        "isBare",
+        "kind",
+        "names",
+        "own",
+        "shape",
+        "spot",
+        "transport",
+    )
+
+    ask: Ask
+    shape: Any
+
+    def __init__(self, kind: str, head: Head, names: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.transport = kind
+        self.account = readAccount(head)
+        self.authorization = head.header("Authorization")
+        self.head = head
+        self.names = names
+        self.own: Headers = ()
+        self.headers: Headers = ()
+        self.isBare = False
+        self.answerEnd = b""
+        self.spot: Spot | None = None
+        self.described: tuple[str | None, str | None, str | None] = (None, None, None)
+        self._cursors: dict[tuple[bytes | None, bytes | None], Plan] = {}
+
+    def at(self, tag: bytes | None, since: bytes | None) -> Plan:
+        """
+        The plan of a request that has cursors besides.
+
+        @param tag: The one in C{If-None-Match}, or L{None}.
+
+        @param since: The one in the parameter C{since}, or L{None}.
+        """
+        plan = self._cursors.get((tag, since))
+        if plan is None:
+            if self.isPublishing:
+                return self
+            if len(self._cursors) >= MOST_CURSORS:
+                self._cursors.clear()
+            plan = self._cursors[tag, since] = self._at(tag, since)
+        return plan
+
+    def _at(self, tag: bytes | None, since: bytes | None) -> Plan:
+        plan = Plan.__new__(Plan)
+        for name in Plan.__slots__:
+            setattr(plan, name, getattr(self, name))
+        plan._cursors = {}
+        ask = self.ask
+        general, tags = ask.since.general, ask.tags
+        # In the order in which they count, as L{readSince} has it.
+        given = tag if since is None else since
+        if given is not None and not self._isGiven(since is not None):
+            general = At(parseCursor(given.decode("ascii")))
+        if tag is not None:
+            tags = frozenset({tag.decode("ascii")})
+        plan.ask = evolve(ask, since=Since(general, ask.since.particular), tags=tags)
+        return plan
+
+    def _isGiven(self, isParameter: bool) -> bool:
+        """
+        Whether something overrules a cursor.
+
+        @param isParameter: Whether it is the one in the parameter.
+        """
+        if self.head.header("Last-Event-ID"):
+            return True
+        return not isParameter and bool(self.head.parameters.get("since"))
+
+    @property
+    def takesSince(self) -> bool:
+        """
+        Whether a parameter C{since} more would be the only one, and is not one
+        too many.
+        """
+        head = self.head
+        return "since" not in head.parameters and head.query.count(b"&") < MOST_PARAMETERS - 2
+
+    @property
+    def isPublishing(self) -> bool:
+        """
+        Whether its body is to be published.
+        """
+        return self.kind in ("publish", "batch")

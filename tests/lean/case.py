@@ -1,0 +1,235 @@
+"""
+What the test cases of the lean edge have in common: a server on loopback, in
+the same process as its clients.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from typing import Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.access import Access
+from comet.bus.memory import MemoryBus
+from comet.hub import Hub, Settings
+from comet.lean.port import LeanPort
+from comet.lean.reactor import LeanReactor
+from comet.log import Retention
+from comet.publishing import Limits
+from comet.resources import CometResource
+from comet.site import CometSite
+from comet.transports.tcp import CometFactory
+from tests.lean.handreactor import HandReactor
+
+_UPGRADE = (
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+
+# The numbers of messages, in whatever form they come: each is followed by what
+# is no digit.
+_NUMBER = re.compile(rb'data"?: ?"?n?([0-9]+)[^0-9]')
+
+
+def request(
+    target: str, headers: str = "", method: str = "GET", body: bytes | None = None
+) -> bytes:
+    """
+    A request, with no more headers than it needs.
+    """
+    if body is not None:
+        headers += f"Content-Length: {len(body)}\r\n"
+    head = f"{method} {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"
+    return head.encode("ascii") + (body or b"")
+
+
+def read(transport: str, channel: str = "c", more: str = "") -> bytes:
+    """
+    A request to read.
+    """
+    headers = _UPGRADE if transport == "websocket" else ""
+    return request(f"/channels/{channel}?transport={transport}{more}", headers)
+
+
+class Peer:
+    """
+    A client.
+
+    @ivar said: All that came to it.
+
+    @ivar isOver: Whether the server has closed.
+    """
+
+    def __init__(self, reactor: HandReactor, port: int, receiveBuffer: int = 0) -> None:
+        self._reactor = reactor
+        self.socket = socket.socket()
+        if receiveBuffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receiveBuffer)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.setblocking(False)
+        self.said = b""
+        self.isOver = False
+
+    def send(self, data: bytes) -> None:
+        """
+        Send all of it.
+        """
+        self.socket.sendall(data)
+
+    def take(self) -> bytes:
+        """
+        Take what is there.
+        """
+        while not self.isOver:
+            try:
+                piece = self.socket.recv(1 << 20)
+            except BlockingIOError:
+                break
+            except ConnectionError:
+                piece = b""
+            self.said += piece
+            self.isOver = not piece
+        return self.said
+
+    def hears(self, what: bytes, times: int = 1) -> bytes:
+        """
+        Let the server go on until something has come.
+        """
+        self._reactor.until(lambda: self.take().count(what) >= times)
+        return self.said
+
+    def ends(self) -> bytes:
+        """
+        Let the server go on until it has closed.
+        """
+        self._reactor.until(lambda: (self.take(), self.isOver)[1])
+        return self.said
+
+    @property
+    def numbers(self) -> list[int]:
+        """
+        The numbers that were published, as they came.
+        """
+        return [int(each) for each in _NUMBER.findall(self.take())]
+
+    def upTo(self, last: int) -> list[int]:
+        """
+        Let the server go on until a number has come as the last.
+
+        @return: All that came.
+        """
+        self._reactor.until(lambda: self.numbers[-1:] == [last])
+        return self.numbers
+
+    def halfClose(self) -> None:
+        """
+        Say that nothing more will be sent.
+        """
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def cut(self) -> None:
+        """
+        Leave without a word: the server sees a reset.
+        """
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+
+class LeanTestCase(SynchronousTestCase):
+    """
+    A server.
+    """
+
+    settings = Settings(limits=Limits(maxMessage=1 << 20))
+
+    def setUp(self) -> None:
+        """
+        Start it.
+        """
+        self.reactor = HandReactor()
+        self.reactor.advance(1000)
+        self.bus = MemoryBus(
+            self.reactor,
+            lambda channel: Retention(bytes=1 << 26),
+            wallClock=self.reactor.seconds,
+        )
+        self.hub = Hub(self.bus, self.reactor, self.settings, Access("k" * 16, ["open/**"]))
+        site = CometSite(
+            CometResource(self.hub),
+            self.settings.limits.maxBatchBytes,
+            self.settings.limits.maxMessage,
+            reactor=self.reactor,
+        )
+        site.startFactory()
+        self.port = self.listen(site)
+        self.tcpPort = self.listen(CometFactory(self.hub))
+
+    def listen(self, factory: Any) -> LeanPort:
+        """
+        Listen for a factory of comet's.
+        """
+        lean = LeanReactor(self.reactor)
+        port: LeanPort = lean.listenTCP(0, factory, 500, "127.0.0.1")
+        self.assertIsInstance(port, LeanPort)
+        self.addCleanup(port.connectionLost, Failure(ConnectionDone()))
+        self.addCleanup(port.stopListening)
+        return port
+
+    def keepLittle(self) -> None:
+        """
+        Let the kernel keep little of what is to be sent to who comes next.
+        """
+        for port in (self.port, self.tcpPort):
+            # What is accepted inherits it.
+            port._accepting.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+    def peer(self, said: bytes = b"", receiveBuffer: int = 0, isTCP: bool = False) -> Peer:
+        """
+        A client that has said something.
+        """
+        port = self.tcpPort if isTCP else self.port
+        peer = Peer(self.reactor, port.getHost().port, receiveBuffer)
+        self.addCleanup(peer.socket.close)
+        peer.send(said)
+        return peer
+
+    def reader(self, transport: str, receiveBuffer: int = 0) -> Peer:
+        """
+        A client that reads the channel C{c}, and has begun.
+        """
+        isTCP = transport == "tcp"
+        said = b'{"id":1,"subscribe":["c"]}\n' if isTCP else read(transport)
+        peer = self.peer(said, receiveBuffer, isTCP)
+        if transport == "longpoll":
+            before = len(self.hub.fanout.readers)
+            self.reactor.until(lambda: len(self.hub.fanout.readers) > before)
+        else:
+            peer.hears(b"id: " if transport == "sse" else b'"cursor"')
+        return peer
+
+    def untilReaders(self, count: int) -> None:
+        """
+        Let the server go on until there are so many readers.
+        """
+        self.reactor.until(lambda: len(self.hub.fanout.readers) == count)
+
+    @property
+    def connections(self) -> int:
+        """
+        How many the lean edge has, of HTTP.
+        """
+        return len(self.port._edge)
+
+    def publish(self, *numbers: int, filler: str = "") -> None:
+        """
+        Publish messages in one turn, and let it end.
+        """
+        for number in numbers:
+            data: object = f"n{number}:{filler}" if filler else number
+            self.hub.publish("c", data).addErrback(self.fail)
+        self.reactor.turn()

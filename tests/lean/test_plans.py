@@ -1,0 +1,160 @@
+"""
+What requests ask for, when most of it is remembered.
+"""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from collections.abc import Iterable
+from itertools import repeat
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.bus.memory import MemoryBus
+from comet.hub import Hub
+from comet.lean.heads import readFields
+from comet.lean.plans import MOST_BYTES, Plans
+
+_PATHS = (b"/channels/a", b"/channels/a,b", b"/channels/a&since=%b", b"/socket", b"/publish")
+_PARAMETERS = (
+    *(b"since=%b", b"since=", b"since=now", b"since=x", b"%%73ince=now", b"x=?since=%b"),
+    *(b"since.a=%b", b"since.b=earliest", b"transport=poll", b"transport=sse", b"wait=3"),
+    *(b"wait=x", b"", b"a", b"transport=websocket", b"since=%b-gzip"),
+)
+_HEADERS = (
+    *(b'If-None-Match: "%b"', b'if-none-match:"%b" ', b"If-None-Match: *", b'If-None-Match: "x"'),
+    *(b'If-None-Match: W/"%b"', b'If-None-Match: "%b", "b-1"', b"Last-Event-ID: %b"),
+    *(b"Last-Event-ID: x", b"Last-Event-ID:", b"Accept: text/event-stream", b"X: y"),
+    *(b"Prefer: wait=2", b"Upgrade: websocket", b"Idempotency-Key: a", b"Bad\n"),
+)
+_FEATURES = ("kind", "transport", "ask", "names", "shape", "own", "headers", "described")
+
+
+class CursorTests(SynchronousTestCase):
+    """
+    Cursors are put into what is remembered of requests without them.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a hub.
+        """
+        clock = Clock()
+        self.hub = Hub(MemoryBus(clock), clock)
+        self.plans = Plans(self.hub, lambda place: True)
+        own = self.hub.head.epoch.encode("ascii")
+        self.cursors = (own + b"-5", own + b"-0", own + b"-05", b"other-7", own + b"-" + b"9" * 19)
+
+    def _described(self, plans: Plans, line: bytes, block: bytes) -> Any:
+        known = plans.known(block)
+        plan = None if known is None else plans.find(line, known)
+        if plan is None:
+            return None
+        return [getattr(plan, name, None) for name in _FEATURES], plan.spot is None
+
+    @settings(deadline=None, max_examples=500)
+    @given(st.data())
+    def test_same(self, data: st.DataObject) -> None:
+        """
+        A request asks for the same, whatever was asked before, and what is
+        remembered of that.
+        """
+
+        def some(what: tuple[bytes, ...], most: int) -> list[bytes]:
+            found = data.draw(st.lists(st.sampled_from(what), max_size=most))
+            cursors = [data.draw(st.sampled_from(self.cursors)) for _ in found]
+            pairs = zip(found, cursors, strict=True)
+            return [each.replace(b"%b", cursor).replace(b"%%", b"%") for each, cursor in pairs]
+
+        method = data.draw(st.sampled_from([b"GET", b"PUT", b"POST"]))
+        path = data.draw(st.sampled_from(_PATHS)).replace(b"%b", self.cursors[0])
+        query = some(_PARAMETERS, 3)
+        target = path + b"?" + b"&".join(query) if query else path
+        line = b"%b %b HTTP/1.1" % (method, target)
+        headers = data.draw(st.permutations([b"Host: 127.0.0.1", *some(_HEADERS, 3)]))
+        block = b"".join(header + b"\r\n" for header in headers)
+        remembered = self._described(self.plans, line, block)
+        self.assertEqual(remembered, self._described(self.plans, line, block))
+        self.assertEqual(remembered, self._described(_Forgetful(self.hub), line, block))
+
+
+class _Forgetful(Plans):
+    """
+    Reads each request as a whole.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub, lambda place: True)
+
+    def known(self, block: bytes) -> Any:
+        fields = readFields(block)
+        return None if fields is None else self._keep(block, fields)
+
+    def find(self, line: bytes, known: Any) -> Any:
+        return self._plan(line, known.profile)
+
+
+class BoundTests(SynchronousTestCase):
+    """
+    What is remembered is bounded, whatever clients ask for.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a hub.
+        """
+        clock = Clock()
+        self.plans = Plans(Hub(MemoryBus(clock), clock), lambda place: True)
+
+    def remembered(self, lines: Iterable[bytes], blocks: Iterable[bytes]) -> int:
+        """
+        How many bytes more are taken after these requests, each found good.
+        """
+        gc.collect()
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for line, block in zip(lines, blocks, strict=False):
+            known = self.plans.known(block)
+            assert known is not None
+            self.assertIsNotNone(self.plans.find(line, known), line)
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return taken
+
+    def test_parameters(self) -> None:
+        """
+        Lines with hundreds of parameters, each another, are not kept.
+        """
+        rest = b"".join(b"&%03d=%s" % (number, b"a" * 24) for number in range(200))
+        lines = (
+            b"GET /channels/a?transport=poll&z%d=1%s HTTP/1.1" % (number, rest)
+            for number in range(1000)
+        )
+        taken = self.remembered(lines, repeat(b"Host: localhost\r\n"))
+        self.assertLess(taken, 2 * MOST_BYTES)
+
+    def test_lines(self) -> None:
+        """
+        Many lines are kept up to a number of bytes.
+        """
+        rest = b"".join(b"&%03d=" % number for number in range(160))
+        lines = (
+            b"GET /channels/a?transport=poll&z%d=1%s HTTP/1.1" % (number, rest)
+            for number in range(3000)
+        )
+        taken = self.remembered(lines, repeat(b"Host: localhost\r\n"))
+        self.assertLess(taken, 4 * MOST_BYTES)
+
+    def test_blocks(self) -> None:
+        """
+        So are blocks of headers, however small.
+        """
+        blocks = (b"Host: localhost\r\na:%d\r\n" % number for number in range(50000))
+        taken = self.remembered(repeat(b"GET /channels/a?transport=poll HTTP/1.1"), blocks)
+        self.assertLess(taken, 2 * MOST_BYTES)

@@ -1,0 +1,233 @@
+"""
+Tests of L{comet.lean.port}: accepting, where there is room and where there is
+none, and the end.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
+
+from comet.lean.port import FULL, MOST_ACCEPTED
+from comet.transports.tcp import CometFactory
+from tests.lean.case import LeanTestCase, read, request
+
+POLL = read("poll")
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+class AcceptTests(LeanTestCase):
+    """
+    Clients that come.
+    """
+
+    def test_many(self) -> None:
+        """
+        Of those that wait so many are accepted in a turn that others have
+        theirs; all are, in the end, and nobody of them twice.
+        """
+        peers = [self.peer(POLL) for _ in range(MOST_ACCEPTED * 3)]
+        self.reactor.turn(5)
+        self.assertEqual(self.connections, MOST_ACCEPTED)
+        for peer in peers:
+            self.assertEqual(peer.hears(OK).count(OK), 1)
+        self.assertEqual(self.connections, len(peers))
+
+    def test_leftBefore(self) -> None:
+        """
+        Who has left, in whatever way, before being accepted, does no harm to
+        those behind.
+        """
+        for _ in range(3):
+            self.peer(POLL).cut()
+            self.peer(POLL).socket.close()
+            self.peer().halfClose()
+        self.assertIn(OK, self.peer(POLL).hears(OK))
+        self.reactor.settle()
+        self.assertEqual(self.connections, 1)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        """
+        There are no more descriptors.
+        """
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        spare = self.peer().socket.dup()
+        lowest = spare.fileno()
+        spare.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    def test_noRoom(self) -> None:
+        """
+        Where the system has no room, nobody is accepted for a moment, and the
+        server is not busy with it; those that are there are served; who waits
+        is accepted when there is room again.
+        """
+        old, reader = self.peer(POLL), self.reader("stream")
+        old.hears(OK)
+        self.reactor.settle()
+        new = self.peer(POLL)
+        with self.full():
+            self.reactor.until(lambda: not self.port._isAccepting)
+            before = self.reactor.turns
+            for _ in range(20):
+                self.reactor.turn(1)
+            self.assertEqual(self.reactor.turns, before)
+            old.send(POLL)
+            old.hears(OK, 2)
+            self.publish(1)
+            reader.hears(b'"data":1')
+            for _ in range(3):
+                # Each time it is tried again, and given up for another moment.
+                self.reactor.advance(FULL + 0.2)
+                self.reactor.settle()
+        self.assertEqual(new.take(), b"")
+        self.reactor.advance(FULL + 0.2)
+        new.hears(OK)
+
+    def test_handedOverFull(self) -> None:
+        """
+        Where the system has no room, who has to be handed over is not lost for
+        the others.
+        """
+        first, second = self.peer(POLL), self.peer(POLL)
+        first.hears(OK)
+        second.hears(OK)
+        with self.full():
+            first.send(request("/health"))
+            self.reactor.until(lambda: first.take().count(b"HTTP/1.1 ") == 2 or first.isOver)
+            second.send(POLL)
+            second.hears(OK, 2)
+        self.assertEqual(first.take().count(OK), 2)
+
+    def test_held(self) -> None:
+        """
+        A port that is told to accept nobody for now does not, also where it had
+        no room just before; and does when it is told to.
+        """
+        waits = self.peer(POLL)
+        with self.full():
+            self.reactor.until(lambda: not self.port._isAccepting)
+        self.port.stopReading()
+        self.reactor.advance(10 * FULL)
+        self.reactor.settle()
+        self.assertEqual((waits.take(), self.connections), (b"", 0))
+        self.port.startReading()
+        waits.hears(OK)
+
+    def test_cannotBegin(self) -> None:
+        """
+        A connection that fails as it begins is closed, and nothing happens to
+        those that are there, or that come.
+        """
+        factory = CometFactory(self.hub)
+        self.tcpPort = port = self.listen(factory)
+        there = self.reader("tcp")
+
+        def fails(address: object) -> None:
+            raise ArithmeticError
+
+        self.patch(factory, "buildProtocol", fails)
+        for _ in range(2):
+            self.assertEqual(self.peer(isTCP=True).ends(), b"")
+            self.assertEqual(len(self.flushLoggedErrors(ArithmeticError)), 1)
+        self.assertEqual(len(port._edge), 1)
+        self.patch(
+            factory, "buildProtocol", lambda address: CometFactory.buildProtocol(factory, address)
+        )
+        come = self.reader("tcp")
+        self.publish(1)
+        self.assertEqual((there.upTo(1), come.upTo(1)), ([1], [1]))
+
+    def test_turnFails(self) -> None:
+        """
+        What goes wrong at the end of a turn ends neither the port nor the
+        connections.
+        """
+        there = self.reader("stream")
+
+        ends = self.hub.fanout.endTurn
+
+        def fails() -> None:
+            ends()
+            raise ArithmeticError
+
+        patch = self.patch(self.hub.fanout, "endTurn", fails)
+        asks = self.peer(POLL)
+        asks.hears(OK)
+        self.assertTrue(self.flushLoggedErrors(ArithmeticError))
+        patch.restore()
+        self.publish(1)
+        self.assertEqual(there.upTo(1), [1])
+        asks.send(POLL)
+        asks.hears(OK, 2)
+
+
+class EndTests(LeanTestCase):
+    """
+    Ports that listen no more.
+    """
+
+    def test_stop(self) -> None:
+        """
+        Who is there stays until it goes; nobody new is accepted; and when all
+        are gone there is nothing left in the reactor.
+        """
+        idle, reader = self.peer(POLL), self.reader("stream")
+        idle.hears(OK)
+        host = self.port.getHost()
+        stopped = self.port.stopListening()
+        self.reactor.turn()
+        self.successResultOf(stopped)
+        with self.assertRaises(ConnectionRefusedError), socket.socket() as late:
+            late.connect((host.host, host.port))
+        idle.send(POLL)
+        idle.hears(OK, 2)
+        self.publish(1)
+        reader.hears(b'"data":1')
+        self.assertIn(self.port, self.reactor.readers)
+        idle.socket.close()
+        reader.socket.close()
+        self.reactor.until(lambda: self.port not in self.reactor.readers)
+        self.assertEqual(self.port.fileno(), -1)
+
+    def test_stopAlone(self) -> None:
+        """
+        Where nobody is there, it ends at once.
+        """
+        self.port.stopListening()
+        self.reactor.turn()
+        self.assertNotIn(self.port, self.reactor.readers)
+
+    def test_idleLeft(self) -> None:
+        """
+        Connections that nobody uses hold the end up no longer than their time.
+        """
+        peers = [self.peer(POLL) for _ in range(20)]
+        for peer in peers:
+            peer.hears(OK)
+        self.port.stopListening()
+        self.reactor.advance(61)
+        for peer in peers:
+            peer.ends()
+        self.assertNotIn(self.port, self.reactor.readers)
+
+    def test_reactorStops(self) -> None:
+        """
+        When the reactor stops, all are closed.
+        """
+        peers = [self.peer(POLL), self.reader("stream"), self.reader("longpoll")]
+        self.port.connectionLost(Failure(ConnectionDone()))
+        for peer in peers:
+            peer.ends()
+        self.assertEqual(list(self.hub.fanout.readers), [])
+        self.assertEqual(self.port.fileno(), -1)
