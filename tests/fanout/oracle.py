@@ -108,6 +108,9 @@ class Tracker:
         self._replayed = 0
         self._restarts = 0
         self._vague = 0
+        # Those that were given up: asked for again, from an earlier place, they
+        # may bring again what they have brought.
+        self._gone: set[str] = set()
 
     # -- Its names
 
@@ -204,7 +207,8 @@ class Tracker:
         """
         self.heard.append(("remove", tuple(names)))
         for name in names:
-            self.names.pop(name, None)
+            if self.names.pop(name, None) is not None:
+                self._gone.add(name)
 
     # -- What it is told
 
@@ -220,7 +224,8 @@ class Tracker:
         wanting = [each for each in self.names.values() if each.wants(position, channel)]
         assert wanting, "nobody wants it"
         again = [each.name for each in wanting if position in each.has]
-        assert not again or position <= self._vague, "it came before"
+        isMeant = replay and self._gone.issuperset(again)
+        assert not again or isMeant or position <= self._vague, "it came before"
         if replay:
             if self.resumes is None:
                 assert position <= self.cursor.position, "not older than where it stands"
