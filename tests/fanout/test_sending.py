@@ -4,8 +4,8 @@ Tests of L{comet.fanout.sending}: the same bytes to many sockets.
 
 from __future__ import annotations
 
+import contextlib
 import socket
-from contextlib import suppress
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -34,7 +34,7 @@ class SendAllTests(SynchronousTestCase):
         A socket that takes nothing.
         """
         near, _ = self.pair()
-        with suppress(BlockingIOError):
+        with contextlib.suppress(BlockingIOError):
             while near.send(bytes(65536)):
                 pass
         return near
