@@ -162,7 +162,7 @@ class Group:
             reader = next(iter(self._direct))
             if key not in prepared:
                 prepared[key] = self._prepare(reader, messages, head)
-            if prepared[key] is _FAILED or not reader.takeAll(self, prepared[key]):
+            if prepared[key] is _FAILED or not self._giveAll(reader, prepared[key]):
                 live += self._direct
         self._rest = dict.fromkeys(live)
         if fresh:
@@ -244,6 +244,21 @@ class Group:
         except Exception:
             self._log.failure("preparing messages for {reader} failed", reader=reader)
             return _FAILED
+
+    def _giveAll(self, reader: Reader, prepared: Any) -> bool:
+        """
+        Let one reader write to all that can be written to at once.
+
+        @return: Whether it has, or failed in the middle of it.
+        """
+        try:
+            return reader.takeAll(self, prepared)
+        except Exception:
+            # What each of them was sent is not known: all of them come back.
+            self._log.failure("writing to all of a group failed")
+            for each in list(self._direct):
+                each.failed()
+            return True
 
     def _give(self, reader: Reader, prepared: Any) -> None:
         if prepared is _FAILED:
