@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Final, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
 
@@ -23,6 +24,10 @@ MAX_NAME_BYTES: Final = 255
 # that begins like it.
 MAX_PATTERN_SEGMENTS: Final = 16
 MAX_EVENT_CHARACTERS: Final = 64
+
+# How many names are remembered that were good: the same are asked for again and
+# again.
+MOST_PARSED: Final = 4096
 
 # Control characters are those of Unicode's category Cc.  A lone surrogate is
 # no character at all: it has no UTF-8.
@@ -51,6 +56,7 @@ def isReserved(name: str) -> bool:
     return name.startswith("$") or "/$" in name
 
 
+@lru_cache(MOST_PARSED)
 def parseName(text: str) -> str:
     """
     Read the name of a channel, or a pattern.

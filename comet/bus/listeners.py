@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from comet.interfaces import IBusListener
@@ -94,18 +94,20 @@ class Listeners:
         self._tell(None)
 
     def _tell(self, stored: Sequence[Message] | Cursor | None) -> Deferred[None]:
-        heard: Deferred[None] = Deferred()
-        self._unheard.append(_News(stored, heard))
-        if not self._isTelling:
-            self._isTelling = True
-            try:
-                while self._unheard:
-                    news = self._unheard.popleft()
-                    self._tellAll(news.stored)
-                    news.heard.callback(None)
-            finally:
-                self._isTelling = False
-        return heard
+        if self._isTelling:
+            heard: Deferred[None] = Deferred()
+            self._unheard.append(_News(stored, heard))
+            return heard
+        self._isTelling = True
+        try:
+            self._tellAll(stored)
+            while self._unheard:
+                news = self._unheard.popleft()
+                self._tellAll(news.stored)
+                news.heard.callback(None)
+        finally:
+            self._isTelling = False
+        return succeed(None)
 
     def _tellAll(self, stored: Sequence[Message] | Cursor | None) -> None:
         for listener in list(self._names):

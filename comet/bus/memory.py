@@ -143,11 +143,17 @@ class MemoryBus:
                 answer = answers[answer]
             elif answer is None:
                 answer = self._store(publication, stored)
-                self._keys.remember(publication, answer)
+                if publication.key is not None:
+                    self._keys.remember(publication, answer)
             answers.append(answer)
-        self._evict()
-        heard = self._listeners.messagesStored(stored) if stored else succeed(None)
-        return heard.addCallback(lambda _: answers)
+        if self._size > self._totalBytes:
+            self._evict()
+        if stored:
+            heard = self._listeners.messagesStored(stored)
+            if not heard.called:
+                # A listener publishes from within what it is told.
+                return heard.addCallback(lambda _: answers)
+        return succeed(answers)
 
     def _store(self, publication: Publication, stored: list[Message]) -> Published:
         now = self._wallClock()

@@ -46,15 +46,16 @@ class Responses:
 
         @param own: Headers that this answer alone has.
         """
-        key = (answer.status, (*answer.headers, *own))
+        headers = answer.headers + own if own else answer.headers
+        key = (answer.status, headers)
         parts = self._heads.get(key)
         if parts is None:
-            head = encodeResponse((1, 1), answer.status, key[1], b"", True, _DATE)
+            head = encodeResponse((1, 1), answer.status, headers, b"", True, _DATE)
             before, _, after = head.partition(_DATE)
             middle, _, end = after.partition(_LENGTH)
             if not end:
                 # Of a status that has no length.
-                return encodeResponse((1, 1), answer.status, key[1], b"", True, self.date)
+                return encodeResponse((1, 1), answer.status, headers, b"", True, self.date)
             if len(self._heads) >= MOST_HEADS:
                 self._heads.clear()
             parts = self._heads[key] = (before, middle, end)
