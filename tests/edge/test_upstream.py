@@ -1,0 +1,37 @@
+"""
+Twisted's own tests of its HTTP channel, on both edges.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.runner import TestLoader
+from twisted.trial.unittest import SynchronousTestCase, TestSuite
+
+from tests.edge.upstream import EDGES, upstreamClasses, upstreamTests
+
+# They have to be found by their names, too.
+_CASES = {case.__name__: case for edge in EDGES for case in upstreamClasses(edge, __name__)}
+globals().update(_CASES)
+
+
+class UpstreamTests(SynchronousTestCase):
+    """
+    That they are run at all.
+    """
+
+    def test_met(self) -> None:
+        """
+        Requests, their bodies and their order are tried on each edge.
+        """
+        for edge in EDGES:
+            for name in ("Parsing", "HTTP1_1", "PipeliningBody", "Expect100ContinueServer"):
+                case = _CASES[f"{edge.__name__}{name}Tests"]
+                self.assertGreater(len(list(upstreamTests(case))), 1, case)
+
+
+def testSuite() -> TestSuite:
+    """
+    All tests, as trial asks for them: of Twisted's those that are not left out.
+    """
+    upstream = (test for case in _CASES.values() for test in upstreamTests(case))
+    return TestSuite([TestLoader().loadClass(UpstreamTests), *upstream])

@@ -1,0 +1,255 @@
+"""
+Twisted's own tests of its HTTP channel, run against comet's: which of them are
+left out, and why, and how the others are made to meet comet's channel.
+
+What is not named here is run, also what a later Twisted may bring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterator, Mapping
+from typing import Any, Final
+from unittest import TestCase
+
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.test import test_http
+
+from comet.site import CometSite
+from tests.edge.behind import OURS, ClientEnd, LeanChannel, LeanServer
+from tests.edge.standins import BoundedChannel, Module, PlainChannel, makeChannel, makeSite
+from tests.lean.handreactor import HandReactor
+
+# Whole classes, or single tests.  A test that is inherited is named as it is
+# in the class that it comes from.
+_ALONE: Final = "a request or a decoder on its own, to which no channel is connected"
+_CLIENT: Final = "a client"
+_NOT_HTTP: Final = "functions that no channel has a part in"
+LEFT_OUT: Final[Mapping[str, str]] = {
+    "ChunkedTransferEncodingTests": _ALONE,
+    "IdentityTransferEncodingTests": _ALONE,
+    "DeprecatedRequestAttributesTests": _ALONE,
+    "RequestTests": _ALONE,
+    "ClientStatusParsingTests": _CLIENT,
+    "HTTPClientDeprecationTests": _CLIENT,
+    "HTTPClientSanitizationTests": _CLIENT,
+    "MultilineHeadersTests": _CLIENT,
+    "DateTimeTests": _NOT_HTTP,
+    "QueryArgumentsTests": _NOT_HTTP,
+    "ChunkingTests.testChunks": _NOT_HTTP,
+    "ChunkingTests.testConcatenatedChunks": _NOT_HTTP,
+    "GenericHTTPChannelTests": "what Twisted puts in front of its channel, and comet does not",
+    "HTTP0_9Tests.test_noPipelining": "Twisted skips it",
+}
+
+# Those of classes that are left out that speak to a channel all the same.
+TAKEN: Final[frozenset[str]] = frozenset(
+    {
+        "RequestTests.test_finishCleansConnection",
+        "RequestTests.test_requestBodyTimeoutFromFactory",
+    }
+)
+
+# What is left out beside that where the channel is behind a lean edge.
+_CALLED: Final = "calls the channel where a client would have to say something"
+_PRODUCER: Final = "calls the channel as a transport does, and looks what it has registered there"
+_SLOW: Final = "needs a client that does not let the connection be closed"
+LEFT_OUT_BEHIND: Final[Mapping[str, str]] = {
+    "ChunkingTests.test_chunkedResponses": _CALLED,
+    "HTTPChannelSanitizationTests": _CALLED,
+    "PersistenceTests": _CALLED,
+    "SecurityTests": _CALLED,
+    "ChannelProductionTests.test_HTTPChannelCanUnregisterWithNoProducer": _PRODUCER,
+    "ChannelProductionTests.test_HTTPChannelIsAProducer": _PRODUCER,
+    "ChannelProductionTests.test_HTTPChannelPropagatesPausedProductionToRequest": _PRODUCER,
+    "ChannelProductionTests.test_HTTPChannelPropagatesProducingFromTransportToTransport": _PRODUCER,
+    "ChannelProductionTests.test_HTTPChannelRejectsMultipleProducers": _PRODUCER,
+    "ChannelProductionTests.test_HTTPChannelStaysPausedWhenRequestCompletes": _PRODUCER,
+    "ChannelProductionTests.test_HTTPChannelStopRequestProducer": _PRODUCER,
+    "ChannelProductionTests.test_HTTPChannelStopWithNoRequestOutstanding": _PRODUCER,
+    "ChannelProductionTests.test_HTTPChannelToleratesDataWhenTransportPaused": _PRODUCER,
+    "ChannelProductionTests.test_HTTPChannelUnregistersSelfWhenCallingLoseConnection": _PRODUCER,
+    "ChannelProductionTests.test_HTTPChannelUnregistersSelfWhenTimingOut": _PRODUCER,
+    "HTTP1_0Tests.test_connectionLostAfterForceClose": _SLOW,
+    "HTTP1_0Tests.test_transportForciblyClosed": _SLOW,
+    "HTTP1_0Tests.test_transportNotAbortedAfterConnectionLost": _SLOW,
+    "HTTP1_0Tests.test_transportNotAbortedWithZeroAbortTimeout": _SLOW,
+}
+
+# Twisted's requests take forms apart, and keep bodies in files; comet's do
+# neither.  These tests are run with requests of Twisted's on comet's channel.
+WITH_TWISTEDS_REQUESTS: Final[frozenset[str]] = frozenset(
+    {
+        "ChunkingTests.test_multipartFormData",
+        "ParsingTests.test_chunkedEncoding",
+        "ParsingTests.test_formPOSTRequest",
+        "ParsingTests.test_multipartFilesData",
+        "ParsingTests.test_multipartFormData",
+        "ParsingTests.test_multipartProcessingFailure",
+    }
+)
+
+
+def isNamed(names: Container[str], case: type, test: str) -> bool:
+    """
+    Whether a test, or a class that it is in, is one of these.
+    """
+    return any(
+        kind.__name__ in names or f"{kind.__name__}.{test}" in names for kind in case.__mro__
+    )
+
+
+class UpstreamTestCase(SynchronousTestCase):
+    """
+    A test of Twisted's that meets comet's channel on one of the edges: what it
+    takes for C{twisted.web.http} makes that.
+
+    @cvar leftOut: What is not run there.
+    """
+
+    leftOut: Container[str] = LEFT_OUT
+
+    def setUp(self) -> None:
+        """
+        Put comet in Twisted's place.
+        """
+        if self.isLeftOut(self._testMethodName):
+            # Only where somebody asks for a whole class by its name.
+            self.fail("this is one of those that are left out")
+        isTwisteds = isNamed(WITH_TWISTEDS_REQUESTS, type(self), self._testMethodName)
+        kind = PlainChannel if isTwisteds else BoundedChannel
+        self.patch(test_http, "http", Module(*self.place(kind)))
+        super().setUp()
+
+    @classmethod
+    def isLeftOut(cls, test: str) -> bool:
+        """
+        Whether a test is not to be run.
+        """
+        return isNamed(cls.leftOut, cls, test) and not isNamed(TAKEN, cls, test)
+
+    def place(self, kind: type[PlainChannel]) -> tuple[CometSite, Callable[[], Any]]:
+        """
+        Make a site, and what makes its channels as a test wants them.
+
+        @param kind: The class that they are of.
+        """
+        raise NotImplementedError
+
+    def atOnce(self) -> None:
+        """
+        Say all at once where a test would say it byte by byte.
+        """
+        self.patch(test_http, "iterbytes", lambda data: [data])
+
+
+class Ordinary(UpstreamTestCase):
+    """
+    The channel of comet's site, on a transport in memory.
+    """
+
+    def place(self, kind: type[PlainChannel]) -> tuple[CometSite, Callable[[], Any]]:
+        """
+        See L{UpstreamTestCase.place}.
+        """
+        site = makeSite(HandReactor(), kind)
+        return site, lambda: makeChannel(site)
+
+
+class OrdinaryAtOnce(Ordinary):
+    """
+    The same, and what is said is said at once.
+    """
+
+    def setUp(self) -> None:
+        """
+        See L{UpstreamTestCase.setUp}.
+        """
+        self.atOnce()
+        super().setUp()
+
+
+class Lean(UpstreamTestCase):
+    """
+    The same channel behind a lean edge, on loopback.
+
+    @cvar first: What the client asks of the lean edge before.
+
+    @cvar isCut: Whether whatever is said comes byte by byte.
+    """
+
+    leftOut: Container[str] = LEFT_OUT.keys() | LEFT_OUT_BEHIND.keys()
+    first = b""
+    isCut = False
+
+    def place(self, kind: type[PlainChannel]) -> tuple[CometSite, Callable[[], Any]]:
+        """
+        See L{UpstreamTestCase.place}.
+        """
+        server = LeanServer(kind)
+        self.addCleanup(server.stop)
+        self.addCleanup(self.assertNothingLost, server)
+        self.patch(test_http, "StringTransport", ClientEnd)
+        return server.site, lambda: LeanChannel(server, self.first, self.isCut)
+
+    def assertNothingLost(self, server: LeanServer) -> None:
+        """
+        What was said came to the channel, byte for byte.
+        """
+        for connection in server.connections.values():
+            self.assertEqual(connection.lost(), "")
+
+
+class LeanCut(Lean):
+    """
+    The same, and whatever is said comes byte by byte.
+    """
+
+    isCut = True
+
+
+class LeanAtOnce(Lean):
+    """
+    The same, and what is said is said at once.
+    """
+
+    def setUp(self) -> None:
+        """
+        See L{UpstreamTestCase.setUp}.
+        """
+        self.atOnce()
+        super().setUp()
+
+
+class LeanAfterOurs(LeanAtOnce):
+    """
+    The same, in one go with a request that the lean edge answers.
+    """
+
+    first = OURS
+
+
+EDGES: Final = (Ordinary, OrdinaryAtOnce, Lean, LeanCut, LeanAtOnce, LeanAfterOurs)
+
+
+def upstreamClasses(edge: type[UpstreamTestCase], module: str) -> Iterator[type[UpstreamTestCase]]:
+    """
+    The classes of Twisted's tests, on one edge.
+
+    @param module: The name of the module that they are to be found in.
+    """
+    for case in list(vars(test_http).values()):
+        if (
+            isinstance(case, type)
+            and issubclass(case, TestCase)
+            and case.__module__ == test_http.__name__
+        ):
+            yield type(f"{edge.__name__}{case.__name__}", (edge, case), {"__module__": module})
+
+
+def upstreamTests(case: type[UpstreamTestCase]) -> Iterator[TestCase]:
+    """
+    The tests of such a class that are not left out.
+    """
+    for name in sorted(dir(case)):
+        if name.startswith("test") and not case.isLeftOut(name):
+            yield case(name)
