@@ -1,0 +1,161 @@
+"""
+Tests of how the fan-out asks a bus that answers later: what readers share, and
+what becomes of them where it fails.
+"""
+
+from __future__ import annotations
+
+from comet.errors import Unavailable
+from comet.fanout.life import State
+from comet.messages import Now
+from tests.fanout.case import HubTestCase
+from tests.fanout.doubles import LineShape
+
+
+class AskingTests(HubTestCase):
+    """
+    How a slow bus is asked.
+    """
+
+    isSlow = True
+
+    def test_shared(self) -> None:
+        """
+        A thousand readers that come back at once ask where they begin, and for
+        their messages, once.
+        """
+        self.publish("a", "a")
+        self.rest()
+        self.stream("a")
+        self.rest()
+        self.slow.asked.clear()
+        streams = [self.stream("a", begin=self.cursor(1)) for _ in range(1000)]
+        while len(self.slow.operations) > 0 and self.slow.operations[0].kind == "locate":
+            self.slow.answer()
+        self.assertEqual(self.slow.asked, {"locate": 1, "read": 1})
+        self.slow.answer()
+        self.assertEqual({tuple(each.positions) for each in streams}, {(2,)})
+
+    def test_sharedTooOld(self) -> None:
+        """
+        A reader that shares an answer from before it came is not made to miss
+        what was heard in between.
+        """
+        self.publish("a")
+        self.rest()
+        first = self.stream("a", begin=self.cursor(0))
+        while self.slow.operations[0].kind != "read":
+            self.slow.answer()
+        self.slow.do(0)
+        published = self.publish("a")
+        self.slow.answer(-1)
+        self.slow.hear()
+        self.clock.settle()
+        self.assertEqual(self.successResultOf(published), [2])
+        second = self.stream("a", begin=self.cursor(0), shape=LineShape(tag="other"))
+        self.assertEqual([each.kind for each in self.slow.operations], ["read"])
+        self.rest()
+        self.assertEqual((first.positions, second.positions), ([1, 2], [1, 2]))
+
+    def test_sharedFailure(self) -> None:
+        """
+        Readers that share a reading that fails are all told so.
+        """
+        self.publish("a")
+        self.rest()
+        streams = [self.stream("a", begin=self.cursor(0)) for _ in range(2)]
+        while self.slow.operations[0].kind != "read":
+            self.slow.answer()
+        self.slow.operations.pop(0).fail(Unavailable("the bus is down", 7.0))
+        for each in streams:
+            self.assertEqual(each.sink.lines[-1][0], "close")
+            self.assertEqual(each.sink.lines[-1][3:], ["unavailable", 7.0])
+            self.assertTrue(each.sink.isFinished)
+
+    def test_ahead(self) -> None:
+        """
+        Who has read what is not heard yet does not get it again when it is.
+        """
+        first = self.stream("a")
+        self.rest()
+        self.publish("a", "a")
+        self.slow.answer()
+        self.publish("a")
+        self.slow.answer()
+        second = self.stream("a", begin=self.cursor(0))
+        self.slow.answer()
+        self.slow.answer()
+        self.assertIs(second.reader.state, State.LIVE)
+        self.assertEqual((first.positions, second.positions), ([], [1, 2, 3]))
+        self.slow.hear()
+        self.clock.settle()
+        self.slow.hear()
+        self.clock.settle()
+        self.publish("a")
+        self.rest()
+        self.assertEqual((first.positions, second.positions), ([1, 2, 3, 4], [1, 2, 3, 4]))
+
+    def test_heard(self) -> None:
+        """
+        The log is read once the names are heard, and not before.
+        """
+        self.stream("a", "b")
+        self.stream("b")
+        self.assertEqual(self.slow.asked, {"listen": 1})
+        self.slow.answer()
+        self.assertEqual(self.slow.asked, {"listen": 1, "locate": 2})
+
+    def test_unheard(self) -> None:
+        """
+        Where a name cannot be heard, its readers are sent away with the
+        reason; who comes later is not made to suffer.
+        """
+        first = self.stream("a", "b")
+        second = self.stream("b", "c/x", opening=b"head ", shape=LineShape(prelude=b"prelude "))
+        self.slow.operations.pop(0).fail(Unavailable("the bus is down"))
+        third = self.stream("b")
+        self.assertEqual(first.sink.lines[-1][3], "unavailable")
+        self.rest()
+        self.assertIs(third.reader.state, State.LIVE)
+        [words] = second.sink.writes
+        self.assertTrue(words.startswith(b'head prelude ["close", '), words)
+        self.assertTrue(second.sink.isFinished)
+
+    def test_unheardAtOnce(self) -> None:
+        """
+        Who asks for a name that just could not be heard is told so, too.
+        """
+        group = self.fanout.group(type(self.stream("a").reader), LineShape(), ("a",))
+        self.slow.operations.pop(0).fail(Unavailable("the bus is down"))
+        self.failureResultOf(self.fanout.hear(group), Unavailable)
+
+    def test_givenUp(self) -> None:
+        """
+        An answer for a name that was given up meanwhile does no harm to whoever
+        has asked for it again.
+        """
+        self.stream("a", "b")
+        self.stream("b", "c/x")
+        first, second = self.slow.operations
+        self.slow.operations.clear()
+        first.fail(Unavailable("the bus is down"))
+        stream = self.stream("c/x")
+        second.fail(Unavailable("the bus is down"))
+        self.rest()
+        self.publish("c/x")
+        self.rest()
+        self.assertEqual(stream.positions, [1])
+
+    def test_failedToAdd(self) -> None:
+        """
+        A name that cannot be heard is not added, and the reader stays as it
+        was.
+        """
+        stream = self.stream("a")
+        self.rest()
+        added = stream.reader.addNames({"b": Now()})
+        self.slow.operations.pop(0).fail(Unavailable("the bus is down"))
+        self.failureResultOf(added, Unavailable)
+        self.publish("a", "b")
+        self.rest()
+        self.assertEqual((stream.reader.progress.names, stream.positions), (("a",), [1]))

@@ -1,0 +1,130 @@
+"""
+Tests of where a reader stands some of whose names begin behind the others.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.messages import Message
+from comet.progress import Wanted
+from tests.progressing import EPOCH, Log, at, begin, place, positions
+
+
+class LateTests(SynchronousTestCase):
+    """
+    Names that begin behind the furthest of them.
+    """
+
+    def setUp(self) -> None:
+        """
+        A reader that has read up to 6.
+        """
+        self.log = Log("a", "b", "c/x", "a", "b", "c/x")
+        self.progress = begin(self.log.location(a=place(6)))
+
+    def test_replay(self) -> None:
+        """
+        What they missed is replayed up to where the others stand, then the
+        reader has caught up; then the rest comes, for all.
+        """
+        self.progress.add(self.log.location(b=place(0)))
+        self.log.channels += ["a", "b"]
+        self.assertTrue(self.progress.isReplaying)
+        self.assertEqual(self.progress.lowest, at(0))
+        step = self.log.step(self.progress, 1)
+        self.assertEqual((positions(step), step.isReplay, step.isCaughtUp), ([2], True, False))
+        self.assertEqual((step.cursor, step.lowest), (at(6), at(0)))
+        self.assertEqual(self.progress.lowest, at(2))
+        step = self.log.step(self.progress)
+        self.assertEqual((positions(step), step.isReplay, step.isCaughtUp), ([5], True, True))
+        self.assertTrue(step.more)
+        step = self.log.step(self.progress)
+        self.assertEqual((positions(step), step.isReplay, step.isCaughtUp), ([7, 8], False, False))
+
+    def test_order(self) -> None:
+        """
+        Of several, the one that is furthest behind is read first, up to the
+        next; then both together.
+        """
+        self.progress.add(self.log.location(b=place(0), c_x=place(3)))
+        self.assertEqual(self.progress.wanted(), Wanted(("b",), at(0), 3))
+        self.assertEqual(positions(self.log.step(self.progress)), [2])
+        self.assertEqual(self.progress.wanted(), Wanted(("b", "c/x"), at(3), 6))
+        self.assertEqual(positions(self.log.step(self.progress)), [5, 6])
+
+    def test_notAgain(self) -> None:
+        """
+        What a name that is held has brought is not brought again.
+        """
+        progress = begin(self.log.location(a=place(0)))
+        self.log.step(progress)
+        progress.add(self.log.location(all=place(0)))
+        self.assertEqual(positions(self.log.step(progress)), [2, 3, 5, 6])
+
+    def test_partly(self) -> None:
+        """
+        A name has brought nothing from before its own beginning.
+        """
+        progress = begin(self.log.location(a=place(3)))
+        self.log.step(progress)
+        progress.add(self.log.location(all=place(0)))
+        self.assertEqual(positions(self.log.step(progress)), [1, 2, 3, 5, 6])
+
+    def test_amongThemselves(self) -> None:
+        """
+        A late name does not wait for what another late one will not bring.
+        """
+        self.progress.add(self.log.location(c_x=place(3), c_all=place(0)))
+        self.assertEqual(positions(self.log.step(self.progress)), [3])
+        self.assertEqual(positions(self.log.step(self.progress)), [6])
+
+    def test_lastOfEach(self) -> None:
+        """
+        The last few of a channel are not brought twice while it is known which
+        they were, and never less.
+        """
+        log = Log("c/x", "c/y", "c/x", "c/y", "c/x")
+        progress = begin(log.location(c_all=place(2, isRelative=True, skips={"c/x": 3, "c/y": 2})))
+        self.assertEqual(positions(log.step(progress)), [4, 5])
+        progress.settle()
+        progress.add(log.location(c_x=place(0)))
+        self.assertEqual(positions(log.step(progress)), [1, 3])
+
+    def test_gap(self) -> None:
+        """
+        A gap of a late name is told within its replay; those of others wait.
+        """
+        self.progress.add(self.log.location(b=place(0)))
+        self.log.floors = {"a": 4, "b": 2}
+        step = self.log.step(self.progress)
+        self.assertEqual((step.gap, positions(step)), (("b",), [5]))
+        self.assertEqual((step.cursor, step.lowest), (at(6), at(0)))
+        self.assertEqual(self.log.step(self.progress).gap, ())
+
+    def test_ahead(self) -> None:
+        """
+        A name that begins ahead of a reader that is behind is not read before
+        its place.
+        """
+        progress = begin(self.log.location(a=place(0)))
+        progress.add(self.log.location(all=place(4)))
+        self.assertFalse(progress.isReplaying)
+        self.assertEqual(positions(self.log.step(progress)), [1, 4, 5, 6])
+
+    def test_isWanted(self) -> None:
+        """
+        A name wants what is of it and comes after its place.
+        """
+        self.progress.add(self.log.location(b=place(0), c_all=place(6, skips={"c/x": 8})))
+        for channel, position, wanted in (
+            ("a", 6, False),
+            ("a", 7, True),
+            ("b", 1, True),
+            ("c/x", 8, False),
+            ("c/x", 9, True),
+            ("c/y", 7, True),
+            ("d", 9, False),
+        ):
+            message = Message(channel, EPOCH, position, 0.0, b"1")
+            self.assertEqual(self.progress.isWanted(message, self.progress.names), wanted, message)
