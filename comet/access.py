@@ -106,7 +106,8 @@ class Access:
 
         @raise Unauthorized: If the publish key is needed.
         """
-        _refuseReserved(channel)
+        if isReserved(channel):
+            raise _reserved(channel)
         if client.mayPublishAll or self._isOpen(channel):
             return
         raise _keyNeeded(
@@ -129,7 +130,8 @@ class Access:
 
         @raise Unauthorized: If the publish key is needed.
         """
-        _refuseReserved(channel)
+        if isReserved(channel):
+            raise _reserved(channel)
         if not client.mayPublishAll:
             raise _keyNeeded(
                 client,
@@ -360,12 +362,11 @@ def makePublishKey(path: str) -> str:
     return key
 
 
-def _refuseReserved(channel: str) -> None:
-    if isReserved(channel):
-        raise Forbidden(
-            f"{channel[:64]!r} is the server's own, as is every channel with a segment that "
-            "begins with '$'"
-        )
+def _reserved(channel: str) -> Forbidden:
+    return Forbidden(
+        f"{channel[:64]!r} is the server's own, as is every channel with a segment that "
+        "begins with '$'"
+    )
 
 
 def _keyNeeded(client: Client, detail: str) -> Unauthorized | Forbidden:

@@ -84,6 +84,7 @@ def parseName(text: str) -> str:
     return text
 
 
+@lru_cache(MOST_PARSED)
 def parseChannel(text: str) -> str:
     """
     Read the name of one channel.

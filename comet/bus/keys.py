@@ -72,7 +72,8 @@ class KeyMemory:
 
         @raise KeyReused: If any key came before with another message.
         """
-        self._forgetOld()
+        if self._known:
+            self._forgetOld()
         return planKeys(publications, self._find)
 
     def _find(self, scope: Scope, publication: Publication) -> tuple[bytes, Published] | None:

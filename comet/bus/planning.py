@@ -34,7 +34,7 @@ def planKeys(publications: Sequence[Publication], find: Find) -> list[Published 
     plan: list[Published | int | None] = []
     here: dict[Scope, tuple[bytes, int]] = {}
     for index, publication in enumerate(publications):
-        scope = keyScope(publication)
+        scope = None if publication.key is None else keyScope(publication)
         if scope is None:
             plan.append(None)
             continue

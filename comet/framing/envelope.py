@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from attrs import frozen
 
+from comet.channels import MOST_PARSED
 from comet.framing import strictjson
 from comet.messages import Close, Cursor, Message
 
@@ -32,7 +34,7 @@ def encodeEnvelope(message: Message, time: bool = False, replay: bool = False) -
     """
     parts = [
         b'{"channel":',
-        strictjson.encode(message.channel),
+        _encodeName(message.channel),
         b',"cursor":"%b-%d"' % (message.epoch.encode("ascii"), message.position),
     ]
     if time:
@@ -45,6 +47,10 @@ def encodeEnvelope(message: Message, time: bool = False, replay: bool = False) -
         parts.append(b',"replay":true')
     parts += (b',"data":', message.payload, b"}")
     return b"".join(parts)
+
+
+# The same few names come with message after message.
+_encodeName: Final = lru_cache(MOST_PARSED)(strictjson.encode)
 
 
 def encodeStanding(cursor: Cursor) -> bytes:
@@ -92,7 +98,7 @@ def rawText(message: Message) -> str:
     return string
 
 
-@frozen
+@frozen(cache_hash=True)
 class EnvelopeShape:
     """
     What the shapes share in which each piece is an envelope: on its own they

@@ -13,7 +13,7 @@ from comet.framing.chunked import endBody, frameBody
 from comet.framing.envelope import EnvelopeShape
 
 
-@frozen
+@frozen(cache_hash=True)
 class NDJSONShape(EnvelopeShape):
     """
     One envelope a line.  A JSON text without spaces between its tokens has no

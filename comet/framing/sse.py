@@ -59,7 +59,7 @@ def encodeRetry(seconds: float) -> bytes:
     return b"retry: %d\n" % max(0, round(seconds * 1000))
 
 
-@frozen
+@frozen(cache_hash=True)
 class SSEShape:
     """
     One event a message.

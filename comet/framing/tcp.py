@@ -17,7 +17,7 @@ from comet.framing.envelope import EnvelopeShape
 _TERMINATORS: Final = re.compile(rb"[\n\0]")
 
 
-@frozen
+@frozen(cache_hash=True)
 class LineShape(EnvelopeShape):
     """
     One envelope a line.  The JSON of an envelope has neither terminator in it.
@@ -35,7 +35,7 @@ class LineShape(EnvelopeShape):
         return envelope + self.terminator
 
 
-@frozen
+@frozen(cache_hash=True)
 class Overlong:
     """
     In the place of a line that was too long to be kept.

@@ -27,7 +27,7 @@ def textFrame(payload: bytes) -> bytes:
     return head + payload
 
 
-@frozen
+@frozen(cache_hash=True)
 class WebSocketShape(EnvelopeShape):
     """
     One envelope a text message.
