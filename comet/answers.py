@@ -10,12 +10,16 @@ from __future__ import annotations
 import json
 import math
 import re
+import time
 from collections.abc import Iterable, Sequence
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
 from attrs import frozen
 
+from comet.channels import MOST_PARSED
 from comet.errors import CometError, MethodNotAllowed
 from comet.messages import Published
 
@@ -66,6 +70,18 @@ class Answer:
     body: bytes
 
 
+def dateOfNow() -> bytes:
+    """
+    The date of now, as HTTP writes it.
+    """
+    return _dateOf(int(time.time()))
+
+
+@lru_cache(1)
+def _dateOf(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode("ascii")
+
+
 def reason(status: int) -> str:
     """
     The reason phrase of an HTTP status; empty where it has none.
@@ -111,11 +127,18 @@ def publishedAnswer(result: Published) -> Answer:
     """
     # Put together, since nothing in a cursor needs an escape.
     channels = ",".join(
-        f'{_JSON.encode(channel)}:"{result.epoch}-{position}"'
-        for channel, position in result.positions.items()
+        [
+            f'{_encodeName(channel)}:"{result.epoch}-{position}"'
+            for channel, position in result.positions.items()
+        ]
     )
     body = f'{{"cursor":"{result.cursor}","channels":{{{channels}}}}}'
     return Answer(201, _CREATED, body.encode("ascii"))
+
+
+@lru_cache(MOST_PARSED)
+def _encodeName(name: str) -> str:
+    return _JSON.encode(name)
 
 
 def batchAnswer(results: Sequence[Published]) -> Answer:

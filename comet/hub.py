@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from attrs import field, frozen
@@ -29,10 +30,11 @@ from comet.errors import BadRequest, CometError, TooMany, Unavailable
 from comet.fanout.core import Fanout, firstError
 from comet.fanout.kinds import StreamReader
 from comet.fanout.objects import ObjectReader, Subscription, Where, readBeginnings
-from comet.fanout.polls import PollReader, PollShape, Spot, Waiter
+from comet.fanout.polls import PollReader, PollShape, Waiter
 from comet.fanout.readers import Reader
+from comet.fanout.spots import Spot
 from comet.interfaces import IAccess, IMessageBus, IReceiver
-from comet.messages import Close, Cursor, Publication, Published, Since
+from comet.messages import Beginning, Close, Cursor, Publication, Published, Since
 from comet.publishing import Limits, fromValue
 from comet.traffic import Ledger
 
@@ -178,47 +180,59 @@ class Hub:
             and were written to the readers; fails with a L{CometError}.
         """
         try:
-            self._checkDraining()
             for publication in publications:
                 self.checkPublish(client, publication.channels)
         except CometError:
             return _failed()
         return self._store(publications)
 
-    def storeChecked(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
-        """
-        Publish what L{checkPublish} let pass just now, as L{store} does.
-        """
-        try:
-            self._checkDraining()
-        except CometError:
-            return _failed()
-        return self._store(publications)
-
     def _store(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
-        # One that waits for others costs less than a chain of them.
         answered: Deferred[Sequence[Published]] = Deferred()
-        self._underWay += 1
-        stored = maybeDeferred(self.bus.publish, publications)
-        stored.addCallbacks(
-            self._wasStored, self._wasNotStored, callbackArgs=(answered,), errbackArgs=(answered,)
-        )
+        self.storeChecked(publications, answered.callback, answered.errback)
         return answered
 
-    def _wasStored(
-        self, answers: Sequence[Published], answered: Deferred[Sequence[Published]]
+    def storeChecked(
+        self,
+        publications: Sequence[Publication],
+        done: Callable[[Sequence[Published]], object],
+        failed: Callable[[Failure], object],
     ) -> None:
-        self.fanout.settled().addCallback(self._isSettled, answers, answered)
+        """
+        Publish what L{checkPublish} let pass just now, as L{store} does.
+
+        @param done: Called with what L{store} would fire with, perhaps before
+            this returns.
+
+        @param failed: Called with what it would fail with.
+        """
+        if self.isDraining:
+            failed(Failure(self._draining()))
+            return
+        self._underWay += 1
+        stored: Deferred[Any] = maybeDeferred(self.bus.publish, publications)
+        if stored.called and not stored.paused and not isinstance(stored.result, Failure):
+            # As most are: to add callbacks would cost as much as to store it.
+            answers: Any = stored.result
+            self._wasStored(answers, done)
+        else:
+            stored.addCallbacks(
+                self._wasStored, self._wasNotStored, callbackArgs=(done,), errbackArgs=(failed,)
+            )
+
+    def _wasStored(
+        self, answers: Sequence[Published], done: Callable[[Sequence[Published]], object]
+    ) -> None:
+        self.fanout.whenSettled(partial(self._isSettled, answers, done))
 
     def _isSettled(
-        self, _: None, answers: Sequence[Published], answered: Deferred[Sequence[Published]]
+        self, answers: Sequence[Published], done: Callable[[Sequence[Published]], object]
     ) -> None:
         self._isDone()
-        answered.callback(answers)
+        done(answers)
 
-    def _wasNotStored(self, failure: Failure, answered: Deferred[Sequence[Published]]) -> None:
+    def _wasNotStored(self, failure: Failure, failed: Callable[[Failure], object]) -> None:
         self._isDone()
-        answered.errback(failure)
+        failed(failure)
 
     def forget(self, client: Client, channels: Sequence[str]) -> Deferred[None]:
         """
@@ -265,7 +279,8 @@ class Hub:
 
         @raise CometError: If not, with when to come again.
         """
-        self._checkDraining()
+        if self.isDraining:
+            self._checkDraining()
         most = self.settings.maxConnections
         if most and len(self.fanout.readers) >= most:
             raise TooMany(f"there are {most} readers and sockets, which is all there may be")
@@ -276,6 +291,7 @@ class Hub:
         names: Sequence[str],
         since: Since,
         makeReader: Callable[[], S],
+        spot: Spot | None = None,
     ) -> S:
         """
         Begin an endless stream for a client.  What goes wrong later is told in
@@ -286,12 +302,33 @@ class Hub:
         @param makeReader: Makes a reader on L{fanout}; called only if it may
             be.
 
+        @param spot: Where those are that asked the same before, in the same
+            shape; not for one with places of single names.
+
         @raise CometError: If it may not be.
         """
         self.check(client, names)
         self.admit()
         reader = makeReader()
-        self._open(reader, names, since)
+        if spot is None or not reader.openAt(spot, since.general):
+            self._open(reader, names, since)
+            if spot is not None:
+                spot.learn(reader, since.general)
+        return reader
+
+    def openStreamAt(
+        self, client: Client, spot: Spot, beginning: Beginning, makeReader: Callable[[], S]
+    ) -> S | None:
+        """
+        Begin an endless stream as L{openStream} does, at a spot; or do nothing
+        and return L{None}, if that is not where it begins.
+        """
+        self.check(client, spot.names)
+        self.admit()
+        if spot.find(self.fanout, beginning) is None:
+            return None
+        reader = makeReader()
+        reader.openAt(spot, beginning)
         return reader
 
     def openPoll(
@@ -324,7 +361,7 @@ class Hub:
         if spot is None or not reader.openAt(spot, since.general):
             self._open(reader, names, since)
             if spot is not None:
-                reader.takesFrom(spot)
+                spot.learn(reader, since.general)
         return reader
 
     def _open(self, reader: Reader, names: Sequence[str], since: Since) -> None:
@@ -353,7 +390,10 @@ class Hub:
 
     def _checkDraining(self) -> None:
         if self.isDraining:
-            raise Unavailable("the server is going down", self._retry())
+            raise self._draining()
+
+    def _draining(self) -> Unavailable:
+        return Unavailable("the server is going down", self._retry())
 
     def _retry(self) -> float:
         """

@@ -83,6 +83,16 @@ class Wheel:
         if not self._isTurning and (self._call is None or moment < self._callMoment):
             self._schedule()
 
+    def setBy(self, item: Timed, due: float) -> None:
+        """
+        Let C{item} wait until a time, in seconds of the reactor's clock, if it
+        does not wait for an earlier one: to set anew what is called in any
+        case, and can see then what is due, costs more than to call it early.
+        """
+        moment = item.moment
+        if moment == NOT_SET or moment * self._resolution > due + self._resolution:
+            self.set(item, due - self._clock.seconds())
+
     def clear(self, item: Timed) -> None:
         """
         Let C{item} wait no more.  Does nothing if it does not wait.

@@ -6,7 +6,7 @@ at the turn's end.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +53,8 @@ class Fanout:
     @ivar isSure: Whether all that comes after the cursor will be heard: not
         where something may have been missed.
 
+    @ivar seconds: Tells the time of now, in seconds from any moment.
+
     @ivar heartbeat: After how many seconds of silence a stream is told where
         it stands.
 
@@ -74,6 +76,7 @@ class Fanout:
         self.isSure = True
         self._bus = bus
         self._clock = clock
+        self.seconds: Callable[[], float] = clock.seconds
         self._groups: dict[tuple[object, ...], Group] = {}
         self._empty = EmptyGroups(self.wheel)
         self._routes: PatternTable[dict[Group, None]] = PatternTable()
@@ -81,19 +84,13 @@ class Fanout:
         self._head: Cursor | None = None
         self._unsettled = False
         self._due: deque[Reader] = deque()
-        self._waiting: list[Deferred[None]] = []
+        self._waiting: list[Callable[[], None]] = []
         self._left: list[Deferred[None]] = []
         self._listening: dict[str, Listening] = {}
         self._answers = SharedAnswers(self.wheel, clock.seconds)
         self._isTicking = False
         self._isTurning = False
         self._endsTurn = False
-
-    def seconds(self) -> float:
-        """
-        The time of now, in seconds from any moment.
-        """
-        return self._clock.seconds()
 
     # -- What is heard
 
@@ -123,16 +120,15 @@ class Fanout:
         self._unsettled = True
         self._tickSoon()
 
-    def settled(self) -> Deferred[None]:
+    def whenSettled(self, call: Callable[[], None]) -> None:
         """
-        @return: Fires when what was heard so far has been written to the
-            readers.
+        Call something when what was heard so far has been written to the
+        readers: at once, if it has been.
         """
-        if not (self._pending or self._unsettled):
-            return succeed(None)
-        waiting: Deferred[None] = Deferred()
-        self._waiting.append(waiting)
-        return waiting
+        if self._pending or self._unsettled:
+            self._waiting.append(call)
+        else:
+            call()
 
     def later(self, reader: Reader) -> None:
         """
@@ -192,8 +188,11 @@ class Fanout:
             self.cursor = head
             self.isSure = True
         # First the readers are written to, then the publishers are answered.
-        for answer in waiting:
-            answer.callback(None)
+        for call in waiting:
+            try:
+                call()
+            except Exception:
+                self._log.failure("a publisher could not be answered")
         self._pumpDue()
 
     def _unsettle(self) -> None:

@@ -160,9 +160,10 @@ class Group:
         live = list(self._live)
         if self._direct:
             reader = next(iter(self._direct))
-            if key not in prepared:
-                prepared[key] = self._prepare(reader, messages, head)
-            if prepared[key] is _FAILED or not self._giveAll(reader, prepared[key]):
+            given = prepared.get(key)
+            if given is None:
+                given = prepared[key] = self._prepare(reader, messages, head)
+            if given is _FAILED or not self._giveAll(reader, given):
                 live += self._direct
         self._rest = dict.fromkeys(live)
         if fresh:

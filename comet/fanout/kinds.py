@@ -15,9 +15,10 @@ from comet.fanout.groups import Group
 from comet.fanout.life import Input, State
 from comet.fanout.readers import Reader
 from comet.fanout.sending import sendAll
+from comet.fanout.spots import Spot
 from comet.framing import Shape
 from comet.interfaces import IDirectSink, ISink, ISinkOwner
-from comet.messages import Close, Cursor, Message
+from comet.messages import Beginning, Close, Cursor, Message
 from comet.progress import Step
 
 # For how many seconds a client may take nothing of what was written to it
@@ -108,6 +109,23 @@ class StreamReader(Reader):
         if it is cut off in the middle of it.
         """
         return self.progress.lowest if self.progress.isReplaying else None
+
+    def openAt(self, spot: Spot, beginning: Beginning) -> bool:
+        """
+        Begin at a spot, if that is where it is to begin.  To be called in the
+        place of L{open}.
+
+        @return: Whether it has begun.
+        """
+        if not spot.enter(self, beginning):
+            return False
+        self.given(Input.LOCATED)
+        self.begun(())
+        if self.state is State.READING:
+            # There is nothing to read.
+            self.given(Input.CAUGHT_UP)
+            spot.join(self)
+        return True
 
     def begun(self, gap: Sequence[str]) -> None:
         """
@@ -211,8 +229,8 @@ class StreamReader(Reader):
                 self.fanout.wheel.set(self, self.fanout.heartbeat)
             return
         wroteAt = self._wroteAt
-        if self._group is not None:
-            wroteAt = max(wroteAt, self._group.wroteAt)
+        if self.group is not None:
+            wroteAt = max(wroteAt, self.group.wroteAt)
         silent = now - wroteAt
         if silent < self.fanout.heartbeat - 0.01:
             self.fanout.wheel.set(self, self.fanout.heartbeat - silent)

@@ -118,9 +118,9 @@ class ObjectReader(Reader):
         """
         See L{Reader.take}.
         """
-        group = self._group
+        group = self.group
         for message in prepared:
-            if self.state is not State.LIVE or self._group is not group:
+            if self.state is not State.LIVE or self.group is not group:
                 break
             # It may have paused, and read on by itself meanwhile.
             if message.position > self.progress.cursor.position:

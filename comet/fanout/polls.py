@@ -13,10 +13,11 @@ from twisted.internet.defer import Deferred
 
 from comet.fanout.core import Fanout
 from comet.fanout.groups import Group
-from comet.fanout.life import Input, State
+from comet.fanout.life import Input, State, step
 from comet.fanout.readers import Reader
 from comet.fanout.sending import sendAll
-from comet.messages import At, Beginning, Close, Cursor, Message
+from comet.fanout.spots import Spot
+from comet.messages import Beginning, Close, Cursor, Message
 from comet.places import Reading
 from comet.progress import Step, Wanted
 
@@ -72,7 +73,16 @@ class PollShape(Protocol[R_co]):
 class Waiter(Protocol[R_contra]):
     """
     Whoever carries the answer to a poll.
+
+    @ivar direct: A socket, which does not block, where others may send the
+        answer to it; or L{None}.
+
+    @ivar keepsTime: Whether it lets the poll end itself when its time is over:
+        it is on the wheel for its client in any case.
     """
+
+    direct: socket | None
+    keepsTime: bool
 
     def pollAnswered(self, response: R_contra) -> None:
         """
@@ -88,34 +98,17 @@ class Waiter(Protocol[R_contra]):
 class DirectWaiter(Waiter[bytes], Protocol):
     """
     One who lets others send the answer to its socket.
-
-    @ivar direct: The socket, which does not block, or L{None}.
     """
 
-    direct: socket | None
-
-    def pollSent(self, response: bytes, sent: int) -> None:
+    def pollsSent(
+        self, waiters: Sequence[Any], response: bytes, short: Sequence[tuple[int, int]]
+    ) -> None:
         """
-        The answer was sent, or as many bytes of it as the socket took.  The
-        answers to many are said one after the other, and nothing may be asked
-        of the fan-out before all are.
+        An answer was sent to many, one of them this one, all with readers of
+        the same shape.
+
+        @param short: As L{sendAll} gives it.
         """
-
-
-class Spot:
-    """
-    Where polls wait that ask for the same names in the same shape.
-
-    @ivar names: The names.
-
-    @ivar group: The group that the last of them was in.
-    """
-
-    __slots__ = ("group", "names")
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
-        self.group: Group | None = None
 
 
 class PollReader(Reader, Generic[R]):
@@ -123,7 +116,7 @@ class PollReader(Reader, Generic[R]):
     Is answered once: with what there is, or what comes within its time.
     """
 
-    __slots__ = ("_bytes", "_gap", "_messages", "_wait", "_waiter", "direct", "shape")
+    __slots__ = ("_bytes", "_gap", "_isTimed", "_messages", "_wait", "_waiter", "direct", "shape")
 
     # Slots of the class, narrower than what it inherits.
     shape: PollShape[R]
@@ -135,7 +128,8 @@ class PollReader(Reader, Generic[R]):
         """
         super().__init__(fanout)
         self.shape = shape
-        self.direct = getattr(waiter, "direct", None)
+        self.direct = waiter.direct
+        self._isTimed = wait > 0 and not waiter.keepsTime
         self._waiter = waiter
         self._wait = wait
         self._gap: tuple[str, ...] = ()
@@ -191,39 +185,25 @@ class PollReader(Reader, Generic[R]):
         See L{Reader.open}.
         """
         opened = super().open(beginnings)
-        if self.state is not State.CLOSED and self._wait > 0:
+        if self._isTimed and self.state is not State.CLOSED:
             # Also if the bus does not answer.
             self.fanout.wheel.set(self, self._wait)
         return opened
 
     def openAt(self, spot: Spot, beginning: Beginning) -> bool:
         """
-        Begin where all live readers of its group stand, without a question to
-        the bus, if that is where it is to begin.  To be called in the place of
-        L{open}.
+        Begin at a spot, if that is where it is to begin.  To be called in the
+        place of L{open}.
 
         @return: Whether it has begun.
         """
-        fanout, group = self.fanout, spot.group
-        if group is None or group.isRetired or self._wait <= 0 or not isinstance(beginning, At):
+        if self._wait <= 0 or not spot.enter(self, beginning):
             return False
-        if beginning.cursor != fanout.cursor or not fanout.isSure:
-            return False
-        self.progress.begin(spot.names, beginning.cursor)
         self.given(Input.CAUGHT_UP)
-        fanout.readers[self] = None
-        fanout.enter(self, group)
-        self._group = group
-        group.joinAtOnce(self)
-        fanout.wheel.set(self, self._wait)
+        spot.join(self)
+        if self._isTimed:
+            self.fanout.wheel.set(self, self._wait)
         return True
-
-    def takesFrom(self, spot: Spot) -> None:
-        """
-        Note where it waits, for the next at the same spot.
-        """
-        if self.state is State.LIVE:
-            spot.group = self._group
 
     def caughtUp(self) -> None:
         """
@@ -283,16 +263,17 @@ class PollReader(Reader, Generic[R]):
         """
         fanout = self.fanout
         readers: Any = group.takeDirect()
-        short = dict(sendAll(list(readers.values()), prepared))
+        short = sendAll(list(readers.values()), prepared)
+        ended = step(State.LIVE, Input.ENDED)
+        waiters = []
         for reader in readers:
-            reader.given(Input.ENDED)
-            reader._group = None
-            fanout.wheel.clear(reader)
+            reader.state = ended
+            reader.group = None
             del fanout.readers[reader]
+            waiters.append(reader._waiter)
         fanout.haveLeft(group, len(readers))
-        size = len(prepared)
-        for index, reader in enumerate(readers):
-            reader._waiter.pollSent(prepared, short.get(index, size))
+        waiter: Any = self._waiter
+        waiter.pollsSent(waiters, prepared, short)
         return True
 
     def sayClose(self, close: Close) -> None:

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.errors import CometError, Internal
-from comet.fanout.life import Input, State, step
+from comet.fanout.life import TRANSITIONS, Input, State, step
 from comet.messages import Beginning, Close, Cursor, Message
 from comet.places import Location, Reading
 from comet.progress import Progress, Step, Wanted, unbegun
@@ -39,16 +39,18 @@ class Reader:
     @ivar progress: Where it stands.
 
     @ivar state: What it is doing.
+
+    @ivar group: Who it is told things with, once it is known.
     """
 
     _log = Logger()
 
     __slots__ = (
-        "_group",
         "_isPumping",
         "_pumpAgain",
         "_waiting",
         "fanout",
+        "group",
         "moment",
         "progress",
         "state",
@@ -59,7 +61,7 @@ class Reader:
         self.progress = Progress(fanout.head())
         self.state = State.OPENING
         self.moment = NOT_SET
-        self._group: Group | None = None
+        self.group: Group | None = None
         self._isPumping = False
         self._pumpAgain = False
         self._waiting: list[Deferred[None]] | None = None
@@ -147,7 +149,11 @@ class Reader:
         """
         Go on to the state that follows.
         """
-        self.state = step(self.state, what)
+        try:
+            self.state = TRANSITIONS[self.state, what]
+        except KeyError:
+            # Says what is wrong with it.
+            step(self.state, what)
 
     def _is(self, state: State) -> bool:
         return self.state is state
@@ -158,8 +164,8 @@ class Reader:
         Everything up to here has arrived, in all names that are not late.
         """
         cursor = self.progress.cursor
-        if self.state is State.LIVE and self._group is not None:
-            given = self._group.given(self)
+        if self.state is State.LIVE and self.group is not None:
+            given = self.group.given(self)
             if given.epoch == cursor.epoch:
                 return max(given, cursor)
         return cursor
@@ -215,21 +221,17 @@ class Reader:
     def _addNames(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
         new = {n: b for n, b in beginnings.items() if n not in self.progress.names}
         if self.isPassing:
-            return self._locate(new).addCallback(self._located, new, None)
-        names = (*self.progress.names, *new)
-        group = self.fanout.group(type(self), self.shape, names)
+            return self.fanout.locate(new).addCallback(self._located, new, None)
+        group = self.fanout.group(type(self), self.shape, (*self.progress.names, *new))
         # Held while it is waited for, so that it is not retired.
         self.fanout.enter(self, group)
         if self.fanout.isHeard(group):
-            located = self._locate(new)
+            located = self.fanout.locate(new, False)
         else:
-            located = self.fanout.hear(group).addCallback(lambda _: self._locate(new))
+            located = self.fanout.hear(group).addCallback(lambda _: self.fanout.locate(new, False))
         return located.addCallbacks(
             self._located, self._notLocated, callbackArgs=(new, group), errbackArgs=(group,)
         )
-
-    def _locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
-        return self.fanout.locate(names, self.isPassing)
 
     def _located(
         self, location: Location, names: Mapping[str, Beginning], group: Group | None
@@ -240,7 +242,7 @@ class Reader:
             return (), False
         if location.head.epoch != self.fanout.head().epoch:
             # The log has begun a new life since, where these places mean nothing.
-            again = self._locate(names)
+            again = self.fanout.locate(names, self.isPassing)
             return again.addCallbacks(
                 self._located, self._notLocated, callbackArgs=(names, group), errbackArgs=(group,)
             )
@@ -260,9 +262,9 @@ class Reader:
         """
         Belong to another group, of which the reader is a member already.
         """
-        if self._group is not None:
-            self.fanout.leave(self, self._group)
-        self._group = group
+        if self.group is not None:
+            self.fanout.leave(self, self.group)
+        self.group = group
 
     def _stand(self) -> None:
         """
@@ -319,8 +321,8 @@ class Reader:
         """
         if self.state is State.LIVE:
             self._stand()
-            if self._group is not None:
-                self._group.leave(self)
+            if self.group is not None:
+                self.group.leave(self)
         if self.state is not State.CLOSED:
             self.given(Input.UNSETTLED)
             self._pumpAgain = self._isPumping or self.state is State.OPENING
@@ -342,9 +344,7 @@ class Reader:
             self._join()
             return
         self._isPumping = True
-        reading = self.read(wanted)
-        reading.addCallback(self._wasRead, wanted)
-        reading.addErrback(self._readFailed)
+        self.read(wanted).addCallback(self._wasRead, wanted).addErrback(self._readFailed)
 
     def read(self, wanted: Wanted) -> Deferred[Reading]:
         """
@@ -376,13 +376,13 @@ class Reader:
             self._join()
 
     def _isPassed(self) -> bool:
-        return self._group is not None and self._group.isPassed(self.progress.cursor)
+        return self.group is not None and self.group.isPassed(self.progress.cursor)
 
     def _join(self) -> None:
         self.given(Input.CAUGHT_UP)
         self.progress.settle()
-        if self._group is not None:
-            self._group.join(self)
+        if self.group is not None:
+            self.group.join(self)
         self.caughtUp()
 
     def _readFailed(self, failure: Failure) -> None:
@@ -398,8 +398,8 @@ class Reader:
         @param position: What was written to it last.
         """
         self.progress.stand(position)
-        if self._group is not None:
-            self._group.leave(self)
+        if self.group is not None:
+            self.group.leave(self)
         self.given(Input.FILLED)
 
     def drained(self) -> None:

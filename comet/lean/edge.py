@@ -14,8 +14,12 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.logger import Logger
 
 from comet.hub import Hub
+from comet.lean.lines import FirstLines
+from comet.lean.newcomers import Newcomers
+from comet.lean.plan import Plan
 from comet.lean.responses import Responses
 from comet.lean.spare import Spare
+from comet.traffic import Traffic
 
 if TYPE_CHECKING:
     from comet.lean.tree import Tree
@@ -33,6 +37,8 @@ class Edge:
 
     @ivar reactor: The reactor.
 
+    @ivar seconds: Tells the time of now, in seconds from any moment.
+
     @ivar hub: The hub.
 
     @ivar factory: Who is given the connections that are not served here.
@@ -41,9 +47,13 @@ class Edge:
 
     @ivar responses: The answers, as bytes.
 
+    @ivar lines: What clients say first that send lines.
+
     @ivar epoll: Watches the connections, and the port.
 
     @ivar spare: A descriptor for a connection that is given away.
+
+    @ivar wires: The connections, by their descriptors.
     """
 
     _log = Logger()
@@ -61,13 +71,16 @@ class Edge:
         if tree is not None:
             self.tree = tree
         self.reactor = reactor
+        self.seconds: Callable[[], float] = reactor.seconds
         self.hub = hub
         self.factory = factory
         self.responses = Responses()
         self.epoll = epoll()
         self.spare = Spare()
+        self.lines = FirstLines(hub)
+        self._newcomers = Newcomers(self)
         self._family = family
-        self._wires: dict[int, Wire] = {}
+        self.wires: dict[int, Wire] = {}
         self._later: deque[Callable[[], None]] = deque()
         self._isWaiting = False
         self._ended: Callable[[], None] | None = None
@@ -76,20 +89,24 @@ class Edge:
         """
         How many connections there are.
         """
-        return len(self._wires)
-
-    def seconds(self) -> float:
-        """
-        The time of now, in seconds from any moment.
-        """
-        now: float = self.reactor.seconds()
-        return now
+        return len(self.wires)
 
     def address(self, name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
         """
         An address as Twisted has it.
         """
         return (IPv4Address if len(name) == 2 else IPv6Address)("TCP", *name)
+
+    def traffic(self, plan: Plan) -> Traffic:
+        """
+        Where to count what a request costs.
+        """
+        traffic = plan.traffic
+        if traffic is None:
+            traffic = self.hub.ledger.of(plan.transport, plan.account)
+            if plan.account is None:
+                plan.traffic = traffic
+        return traffic
 
     # -- The connections
 
@@ -98,13 +115,14 @@ class Edge:
         Tell a connection what happens to it.
         """
         self.epoll.register(wire.fd, EPOLLIN)
-        self._wires[wire.fd] = wire
+        self.wires[wire.fd] = wire
+        self._newcomers.add(wire)
 
     def replace(self, wire: Wire) -> None:
         """
         From now on this is the connection on its descriptor.
         """
-        self._wires[wire.fd] = wire
+        self.wires[wire.fd] = wire
 
     def watch(self, fd: int, events: int) -> None:
         """
@@ -116,23 +134,17 @@ class Edge:
         """
         Tell a connection no more.
         """
-        del self._wires[fd]
+        del self.wires[fd]
         self.epoll.unregister(fd)
-        if self._ended is not None and not self._wires:
+        if self._ended is not None and not self.wires:
             self.later(self._ended)
 
-    def happened(self, fd: int, events: int) -> None:
+    def broken(self, wire: Wire) -> None:
         """
-        Something happened to a connection, or to one that was closed since.
+        Something of ours went wrong, and is being handled: close a connection.
         """
-        wire = self._wires.get(fd)
-        if wire is None:
-            return
-        try:
-            wire.ready(events)
-        except Exception:
-            self._log.failure("a connection failed")
-            self._close(wire)
+        self._log.failure("a connection failed")
+        self._close(wire)
 
     def _close(self, wire: Wire) -> None:
         """
@@ -147,12 +159,12 @@ class Edge:
         """
         Something of ours went wrong as a connection began: close it.
         """
+        wire = self.wires.get(client.fileno())
+        if wire is not None:
+            self.broken(wire)
+            return
         self._log.failure("a connection failed")
-        wire = self._wires.get(client.fileno())
-        if wire is None:
-            client.close()
-        else:
-            self._close(wire)
+        client.close()
 
     def hand(self, wire: Wire, data: bytes) -> None:
         """
@@ -184,7 +196,7 @@ class Edge:
         """
         Close all connections.
         """
-        for wire in list(self._wires.values()):
+        for wire in list(self.wires.values()):
             self._close(wire)
 
     def whenEmpty(self, call: Callable[[], None]) -> None:
@@ -192,7 +204,7 @@ class Edge:
         Call something when there are no connections any more.
         """
         self._ended = call
-        if not self._wires:
+        if not self.wires:
             self.later(call)
 
     # -- The turns

@@ -10,11 +10,15 @@ from typing import Any, Final, NamedTuple
 from attrs import evolve
 
 from comet.answers import Headers
-from comet.fanout.polls import Spot
+from comet.fanout.spots import Spot
 from comet.heads import MOST_PARAMETERS, Head
 from comet.lean.heads import MEANT
 from comet.messages import At, Since, parseCursor
 from comet.requests import Ask, readAccount
+from comet.traffic import Traffic
+
+# The kinds of what publishes.
+PUBLISHING: Final = frozenset({"publish", "batch"})
 
 # For how many cursors a plan is remembered.
 MOST_CURSORS: Final = 4
@@ -92,7 +96,11 @@ class Plan:
 
     @ivar answerEnd: The end of the answer to a handshake, once there was one.
 
-    @ivar spot: Where a poll waits that comes back.
+    @ivar spot: Where those are that ask for the same.
+
+    @ivar traffic: Where it is counted, if that is known and not an account.
+
+    @ivar mostBody: How many bytes there may be of what is published.
 
     @ivar described: Of what is published: the type, the event and the key.
     """
@@ -108,10 +116,12 @@ class Plan:
         "headers",
         "isBare",
         "kind",
+        "mostBody",
         "names",
         "own",
         "shape",
         "spot",
+        "traffic",
         "transport",
     )
 
@@ -129,7 +139,9 @@ class Plan:
         self.headers: Headers = ()
         self.isBare = False
         self.answerEnd = b""
+        self.mostBody = 0
         self.spot: Spot | None = None
+        self.traffic: Traffic | None = None
         self.described: tuple[str | None, str | None, str | None] = (None, None, None)
         self._cursors: dict[tuple[bytes | None, bytes | None], Plan] = {}
 
@@ -190,4 +202,4 @@ class Plan:
         """
         Whether its body is to be published.
         """
-        return self.kind in ("publish", "batch")
+        return self.kind in PUBLISHING

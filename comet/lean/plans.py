@@ -14,9 +14,8 @@ from typing import Any, Final
 
 from comet.answers import ENDLESS
 from comet.channels import isPattern, parsePath
-from comet.clients import Client
 from comet.errors import CometError, Forbidden
-from comet.fanout.polls import Spot
+from comet.fanout.spots import Spot
 from comet.framing.ndjson import NDJSONShape
 from comet.framing.websocket import WebSocketShape
 from comet.heads import Head
@@ -51,15 +50,24 @@ _CURSOR: Final = rb"([A-Za-z0-9]{1,32}-(?:0|[1-9][0-9]{0,18}))"
 _TAG: Final = re.compile(rb'(?im:^if-none-match):[ \t]*"' + _CURSOR + rb'"[ \t]*\r\n')
 _SINCE: Final = re.compile(rb"[^?]*\?(?:[^ ]*?&)?since=" + _CURSOR + rb"(?=[& ])")
 
+# The key of a WebSocket, another one each time, alone in its header.
+_KEY: Final = re.compile(
+    rb"(?im:^sec-websocket-key):[ \t]*([A-Za-z0-9+/]{22}==)[ \t]*\r\n",
+)
+
 _AND: Final = ord("&")
 
-# How many blocks with cursors are remembered, and how long one may be.
-MOST_TAGGED: Final = 1024
-MOST_BLOCK: Final = 2048
-
+# How many heads are remembered whole, with their cursors: many clients come back
+# with the same; and how long one may be.
+MOST_WHOLE: Final = 1024
+LONGEST_WHOLE: Final = 2048
 
 ENDLESS_TYPES: Final = {"stream": b"application/x-ndjson", "sse": b"text/event-stream"}
 POLLS: Final = frozenset({"poll", "longpoll"})
+
+
+# What a request asks for, and what its headers say.
+Asked = tuple[Plan, Known]
 
 
 class Plans:
@@ -67,13 +75,19 @@ class Plans:
     Knows what requests ask for.
     """
 
-    def __init__(self, hub: Hub, serves: Callable[[bytes], bool]) -> None:
+    def __init__(
+        self, hub: Hub, serves: Callable[[bytes], bool], mostBody: Callable[[bool], int]
+    ) -> None:
         """
         @param serves: Tells whether what is at one of L{CHANNELS}, L{PUBLISH}
             and L{SOCKET}, or a transport, is what is served here.
+
+        @param mostBody: Tells how many bytes the body of what is published may
+            have, by whether it is a batch.
         """
         self._hub = hub
         self._serves = serves
+        self._mostBody = mostBody
         self._epoch = ""
         self._origins: Any = None
         self.clear()
@@ -83,10 +97,38 @@ class Plans:
         Forget everything.
         """
         self._blocks: dict[bytes, Known] = {}
-        self._tagged: dict[bytes, Known] = {}
+        self._whole: dict[bytes, Asked] = {}
         self._profiles: dict[Sequence[bytes | None], Profile] = {}
         self._bytes = 0
         self._count = 0
+
+    def of(self, head: bytes) -> Asked | None:
+        """
+        What a request asks for.
+
+        @param head: All of it, up to the empty line and with it.
+
+        @return: L{None} if it is not answered here.
+        """
+        hub = self._hub
+        if hub.bus.head.epoch != self._epoch or hub.origins is not self._origins:
+            # Which cursor counts depends on the epoch.
+            self._epoch, self._origins = hub.bus.head.epoch, hub.origins
+            self.clear()
+        asked = self._whole.get(head)
+        if asked is not None:
+            return asked
+        first = head.index(b"\r\n")
+        known = self.known(head[first + 2 : -2])
+        plan = None if known is None else self.find(head[:first], known)
+        if known is None or plan is None:
+            return None
+        asked = plan, known
+        if known.key is None and len(head) <= LONGEST_WHOLE:
+            if len(self._whole) >= MOST_WHOLE:
+                self._whole.clear()
+            self._whole[head] = asked
+        return asked
 
     def known(self, block: bytes) -> Known | None:
         """
@@ -94,9 +136,12 @@ class Plans:
 
         @return: L{None} if they are not for here.
         """
-        known = self._blocks.get(block) or self._tagged.get(block)
+        known = self._blocks.get(block)
         if known is not None:
             return known
+        found = _KEY.search(block)
+        if found is not None:
+            return self._knownWithout(block, found)
         found = _TAG.search(block)
         if found is None:
             return self._read(block)
@@ -109,12 +154,19 @@ class Plans:
             known = self._keep(rest, fields)
         elif known.profile(b"if-none-match"):
             return self._read(block)
-        known = known._replace(tag=found[1])
-        if known.key is None and len(block) <= MOST_BLOCK:
-            if len(self._tagged) >= MOST_TAGGED:
-                self._tagged.clear()
-            self._tagged[block] = known
-        return known
+        return known._replace(tag=found[1])
+
+    def _knownWithout(self, block: bytes, found: re.Match[bytes]) -> Known | None:
+        """
+        What some headers say, by what they say without the key that was found.
+        """
+        rest = block[: found.start()] + block[found.end() :]
+        known = self.known(rest)
+        if known is None or known.key is not None or rest.count(b"\n") >= MOST_FIELDS:
+            # Wherever the rest is not for here, the whole is not; nor with a
+            # second key.
+            return None
+        return Known(known.profile, known.length, found[1], known.tag)
 
     def _read(self, block: bytes) -> Known | None:
         fields = readFields(block)
@@ -146,12 +198,7 @@ class Plans:
 
         @return: L{None} if it is not answered here.
         """
-        hub, profile = self._hub, known.profile
-        if hub.bus.head.epoch != self._epoch or hub.origins is not self._origins:
-            # Which cursor counts depends on the epoch.
-            self._epoch, self._origins = hub.bus.head.epoch, hub.origins
-            self.clear()
-            profile.plans.clear()
+        profile = known.profile
         if line in profile.plans:
             plan = profile.plans[line]
             return plan if plan is None or known.tag is None else plan.at(known.tag, None)
@@ -226,8 +273,6 @@ class Plans:
             return None
         if transport in POLLS:
             plan = Plan("poll", head, names)
-            if not ask.since.particular:
-                plan.spot = Spot(names)
         elif transport in ENDLESS_TYPES:
             plan = Plan("endless", head, names)
             plan.headers = ((b"Content-Type", ENDLESS_TYPES[transport]), *ENDLESS)
@@ -241,6 +286,8 @@ class Plans:
             return None
         plan.transport = transport
         plan.ask = ask
+        if names and not ask.since.particular:
+            plan.spot = Spot(names)
         return plan
 
     def _makePublish(self, head: Head, names: tuple[str, ...], place: bytes) -> Plan | None:
@@ -253,17 +300,10 @@ class Plans:
         else:
             return None
         plan.transport = "publish"
+        plan.mostBody = self._mostBody(plan.kind == "batch")
         event, key = head.header("Comet-Event"), head.header("Idempotency-Key")
         plan.described = (head.header("Content-Type"), event, key)
         return plan
-
-    def client(self, plan: Plan) -> Client:
-        """
-        Who asks.
-
-        @raise CometError: If that is nobody.
-        """
-        return self._hub.access.identify(plan.authorization)
 
 
 def _without(line: bytes, found: re.Match[bytes]) -> bytes:

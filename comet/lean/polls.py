@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from comet.answers import COMMON, Answer
 from comet.clients import Client
 from comet.errors import CometError
+from comet.fanout.life import State
 from comet.fanout.polls import Outcome
 from comet.lean.plan import Plan
 from comet.messages import Cursor
@@ -28,14 +29,17 @@ def beginPoll(wire: RequestWire, plan: Plan, client: Client, size: int) -> None:
     """
     hub, ask = wire.edge.hub, plan.ask
     wait = ask.wait if plan.transport == "longpoll" else 0.0
+    wire.direct = wire.socket if plan.account is None else None
     wire.hold(plan)
     try:
         reader = hub.openPoll(client, plan.names, ask.since, plan.shape, wire, wait, plan.spot)
     except CometError:
-        wire.unhold()
+        wire.isBusy = False
+        wire.plan = None
         raise
-    wire.take(plan, size, hub.ledger.of(plan.transport, plan.account))
-    wire.parked(reader)
+    wire.take(plan, size)
+    if reader.state is not State.CLOSED:
+        wire.waitFor(reader, wait)
 
 
 def emptyAnswer(plan: Plan, cursor: Cursor) -> Answer | bytes:

@@ -23,6 +23,9 @@ from comet.wheel import NOT_SET
 # How many clients are accepted in one turn.
 MOST_ACCEPTED: Final = 64
 
+# After how many events and newcomers others have their turn.
+MOST_AT_ONCE: Final = 256
+
 # For how many seconds nobody is accepted when the system has no room.
 FULL: Final = 0.5
 
@@ -128,29 +131,57 @@ class LeanPort:
             self._log.failure("a turn failed")
 
     def _deal(self) -> None:
-        edge, isNew = self._edge, False
-        fanout = edge.hub.fanout
+        dealt, count = 0, 2
+        # Where several come at once, more are on their way: to look again costs
+        # less than another round of the reactor.
+        while count > 1 and dealt < MOST_AT_ONCE:
+            count = self._turn()
+            dealt += count
+
+    def _turn(self) -> int:
+        """
+        Deal with what has happened by now.
+
+        @return: How much that was.
+        """
+        edge = self._edge
+        if edge.epoll.closed:
+            return 0
+        happened = edge.epoll.poll(0, MOST_EVENTS)
+        if not happened:
+            return 0
+        isNew = False
+        fanout, wires = edge.hub.fanout, edge.wires
         fanout.beginTurn()
         try:
-            for fd, events in edge.epoll.poll(0, MOST_EVENTS):
-                if fd == self._fd:
+            for fd, events in happened:
+                wire = wires.get(fd)
+                if wire is not None:
+                    try:
+                        wire.ready(events)
+                    except Exception:
+                        edge.broken(wire)
+                elif fd == self._fd:
                     isNew = True
-                else:
-                    edge.happened(fd, events)
-            if isNew:
-                # Last: a descriptor that was closed just now may come again.
-                self._accept()
+            # Last: a descriptor that was closed just now may come again.
+            accepted = self._accept() if isNew else 0
         finally:
             fanout.endTurn()
+        return len(happened) + accepted
 
-    def _accept(self) -> None:
-        for _ in range(MOST_ACCEPTED):
+    def _accept(self) -> int:
+        """
+        Let those in who have come.
+
+        @return: How many these are.
+        """
+        for count in range(MOST_ACCEPTED):
             if not self._isAccepting:
-                return
+                return count
             try:
                 client, _ = self._accepting.accept()
             except BlockingIOError:
-                return
+                return count
             except OSError as error:
                 if error.errno in _NO_ROOM:
                     self._log.error(
@@ -158,7 +189,7 @@ class LeanPort:
                     )
                     self.stopReading()
                     self._edge.hub.fanout.wheel.set(self, FULL)
-                    return
+                    return count
                 # The client has left already.
                 continue
             client.setblocking(False)
@@ -167,6 +198,7 @@ class LeanPort:
             except Exception:
                 # Nothing that is wrong with this one may reach the others.
                 self._edge.failed(client)
+        return MOST_ACCEPTED
 
     def timedOut(self) -> None:
         """

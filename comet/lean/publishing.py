@@ -4,12 +4,10 @@ Publishing on the lean edge.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from comet.answers import Answer, batchAnswer, publishedAnswer
+from comet.clients import Client
 from comet.lean.plan import Known, Plan
-from comet.messages import Published
 from comet.publishing import readBatch, readBody
 
 if TYPE_CHECKING:
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 _DIGITS: Final = 9
 
 
-def beginPublish(wire: RequestWire, plan: Plan, known: Known, size: int) -> bool:
+def beginPublish(wire: RequestWire, plan: Plan, known: Known, client: Client, size: int) -> bool:
     """
     Publish what a request says, if all of it is there.
 
@@ -35,11 +33,10 @@ def beginPublish(wire: RequestWire, plan: Plan, known: Known, size: int) -> bool
         return False
     count = int(length)
     isBatch = plan.kind == "batch"
-    if count > edge.tree.mostBody(isBatch):
+    if count > plan.mostBody:
         wire.hand()
         return False
     hub, limits = edge.hub, edge.hub.settings.limits
-    client = edge.tree.plans.client(plan)
     if not isBatch:
         hub.checkPublish(client, plan.names)
     if len(wire.buffer) < size + count:
@@ -49,16 +46,11 @@ def beginPublish(wire: RequestWire, plan: Plan, known: Known, size: int) -> bool
     contentType, event, key = plan.described
     if isBatch:
         publications = readBatch(contentType, body, limits, client.name)
+        for publication in publications:
+            hub.checkPublish(client, publication.channels)
     else:
         publications = [readBody(plan.names, contentType, body, limits, event, key, client.name)]
     wire.hold(plan)
-    wire.take(plan, size, hub.ledger.of(plan.transport, plan.account), count)
-    if isBatch:
-        wire.answerWhen(hub.store(client, publications), batchAnswer)
-    else:
-        wire.answerWhen(hub.storeChecked(publications), _answer)
+    wire.take(plan, size, count)
+    hub.storeChecked(publications, wire.batchStored if isBatch else wire.stored, wire.failed)
     return True
-
-
-def _answer(answers: Sequence[Published]) -> Answer:
-    return publishedAnswer(answers[0])

@@ -5,29 +5,26 @@ A connection of HTTP/1.1 on the lean edge: one request after the other.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from socket import socket
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.answers import Answer, problem
+from comet.answers import Answer, batchAnswer, problem, publishedAnswer
 from comet.errors import CometError, Internal
-from comet.fanout.life import State
 from comet.fanout.polls import PollReader
 from comet.lean.heads import MOST_HEAD
-from comet.lean.plan import Known, Plan
+from comet.lean.plan import PUBLISHING, Plan
 from comet.lean.plans import CHANNELS, PUBLISH, SOCKET
 from comet.lean.polls import beginPoll, emptyAnswer
 from comet.lean.publishing import beginPublish
 from comet.lean.sockets import beginSocket
 from comet.lean.streams import beginStream
 from comet.lean.wires import READ, Wire
-from comet.messages import Cursor
+from comet.messages import Cursor, Published
 from comet.site import IDLE
-from comet.traffic import Traffic
 from comet.transports.takeover import MOST_AHEAD
 from comet.transports.unread import UNREAD
 from comet.wheel import NOT_SET
@@ -62,36 +59,55 @@ class RequestWire(Wire):
     A connection on which requests come.
 
     @ivar buffer: What was read and not answered.
+
+    @ivar isBusy: Whether a request is to be answered.
+
+    @ivar plan: What that request asks for.
+
+    @ivar direct: See L{Waiter<comet.fanout.polls.Waiter>}.
+
+    @ivar reader: The poll that waits, if it is one.
+
+    @ivar due: Until when somebody is waited for, in seconds of the reactor's
+        clock: the client, or what a poll waits for.
     """
+
+    # Its polls are timed by what times the connection in any case.
+    keepsTime = True
+
+    direct: socket | None
 
     _log = Logger()
 
     __slots__ = (
         "_body",
-        "_due",
-        "_isBusy",
         "_isGoingOn",
         "_need",
-        "_plan",
-        "_reader",
+        "appetite",
         "buffer",
+        "direct",
+        "due",
+        "isBusy",
         "moment",
+        "plan",
+        "reader",
     )
 
     def __init__(self, edge: Edge, socket: socket, fd: int) -> None:
         super().__init__(edge, socket, fd)
         self.buffer = b""
+        self.appetite = READ
         self.moment = NOT_SET
         self._need = 0
         # While something is needed: what has come of it beside the buffer.
         self._body: bytearray | None = None
-        self._isBusy = False
+        self.direct = None
+        self.isBusy = False
         self._isGoingOn = False
-        self._plan: Plan | None = None
-        self._reader: PollReader[bytes] | None = None
-        self._due = 0.0
+        self.plan: Plan | None = None
+        self.reader: PollReader[bytes] | None = None
+        self.due = 0.0
         edge.add(self)
-        self._wait(IDLE)
 
     # -- Time
 
@@ -100,19 +116,29 @@ class RequestWire(Wire):
         Wait no longer than this for the client.  It is on the wheel already, in
         most cases, and goes on it again when that time is over.
         """
-        self._due = self.edge.seconds() + seconds
+        self.due = self.edge.seconds() + seconds
         if self.moment == NOT_SET:
             self.edge.hub.fanout.wheel.set(self, seconds)
 
+    def stays(self) -> None:
+        """
+        See L{Wire.stays}.
+        """
+        if not self.due:
+            self._wait(IDLE)
+
     def timedOut(self) -> None:
         """
-        It may be that the client has kept the server waiting for too long.
+        It may be that the client has kept the server waiting for too long, or
+        a poll has waited for long enough.
         """
-        left = self._due - self.edge.seconds()
+        left = self.due - self.edge.seconds()
         if left == math.inf or self.fd < 0:
             return
         if left > 0.01:
             self.edge.hub.fanout.wheel.set(self, left)
+        elif self.reader is not None:
+            self.reader.timedOut()
         elif self.rest:
             # To close in peace would wait until all is taken.
             self.abort()
@@ -136,23 +162,17 @@ class RequestWire(Wire):
         if self.buffer:
             data = self.buffer + data
         self.buffer = data
-        if self._isBusy:
+        if self.isBusy:
             self._heldUp()
         else:
             self._goOn()
-
-    @property
-    def appetite(self) -> int:
-        """
-        How many bytes are read at once.
-        """
-        return _BODY if self._need else READ
 
     def need(self, count: int) -> None:
         """
         Wait for so many bytes in all.
         """
         self._need = count
+        self.appetite = _BODY
         self._body = bytearray()
 
     def _heldUp(self) -> None:
@@ -160,9 +180,9 @@ class RequestWire(Wire):
         The client sends more while it is to be answered.
         """
         if len(self.buffer) > MOST_AHEAD:
-            if self._reader is not None:
+            if self.reader is not None:
                 # It is not waiting for the answer any more.
-                self._reader.hurry()
+                self.reader.hurry()
             else:
                 self.pauseProducing()
 
@@ -171,9 +191,10 @@ class RequestWire(Wire):
         Answer what there is, in order, until one has to wait.
         """
         self._need = 0
+        self.appetite = READ
         self._isGoingOn = True
         try:
-            while self.buffer and not self._isBusy and not self.rest and self.fd >= 0:
+            while self.buffer and not self.isBusy and not self.rest and self.fd >= 0:
                 if not self._next():
                     break
         finally:
@@ -191,34 +212,29 @@ class RequestWire(Wire):
             if len(data) >= MOST_HEAD or not mayBeOurs(data):
                 self.hand()
             return False
-        first = data.find(b"\r\n")
-        plans = self.edge.tree.plans
-        known = plans.known(data[first + 2 : end + 2])
-        plan = None if known is None else plans.find(data[:first], known)
-        if known is None or plan is None:
+        asked = self.edge.tree.plans.of(data[: end + 4])
+        if asked is None:
             self.hand()
             return False
+        plan, known = asked
+        kind, size = plan.kind, end + 4
         try:
-            return self._begin(plan, known, end + 4)
+            client = self.edge.hub.access.identify(plan.authorization)
+            if kind in PUBLISHING:
+                return beginPublish(self, plan, known, client, size)
+            if known.length is None:
+                if kind == "poll":
+                    beginPoll(self, plan, client, size)
+                    return True
+                if kind == "endless":
+                    beginStream(self, plan, client, size)
+                    return False
+                if beginSocket(self, plan, known, client, size):
+                    return False
         except CometError:
             # Nothing has happened yet, and the other edge tells it.
-            self.hand()
-            return False
-
-    def _begin(self, plan: Plan, known: Known, size: int) -> bool:
-        if plan.isPublishing:
-            return beginPublish(self, plan, known, size)
-        if known.length is not None:
-            self.hand()
-            return False
-        client = self.edge.tree.plans.client(plan)
-        if plan.kind == "poll":
-            beginPoll(self, plan, client, size)
-            return True
-        if plan.kind == "endless":
-            beginStream(self, plan, client, size)
-        elif not beginSocket(self, plan, known, client, size):
-            self.hand()
+            pass
+        self.hand()
         return False
 
     def hand(self) -> None:
@@ -242,7 +258,15 @@ class RequestWire(Wire):
 
     # -- What it is answered
 
-    def take(self, plan: Plan, size: int, traffic: Traffic, body: int = 0) -> None:
+    def hold(self, plan: Plan) -> None:
+        """
+        The client waits for an answer.
+        """
+        self.isBusy = True
+        self.plan = plan
+        self.due = math.inf
+
+    def take(self, plan: Plan, size: int, body: int = 0) -> None:
         """
         A request is being answered.
 
@@ -251,47 +275,42 @@ class RequestWire(Wire):
         @param body: How many bytes its body has.
         """
         self.buffer = self.buffer[size + body :]
+        traffic = plan.traffic or self.edge.traffic(plan)
         traffic.requests += 1
         traffic.headIn += size
         traffic.dataIn += body
 
-    def hold(self, plan: Plan) -> None:
+    def waitFor(self, reader: PollReader[bytes], seconds: float) -> None:
         """
-        The client waits for an answer.
+        A poll waits for its answer, no longer than this.
         """
-        self._isBusy = True
-        self._plan = plan
-        self._due = math.inf
+        self.reader = reader
+        edge = self.edge
+        self.due = due = edge.seconds() + seconds
+        edge.hub.fanout.wheel.setBy(self, due)
 
-    def unhold(self) -> None:
-        """
-        It does not, since it cannot be answered here.
-        """
-        self._isBusy = False
-        self._plan = None
-
-    def parked(self, reader: PollReader[bytes]) -> None:
-        """
-        A poll waits, if it was not answered already.
-        """
-        if reader.state is not State.CLOSED:
-            self._reader = reader
-
-    @property
-    def direct(self) -> socket | None:
+    def pollsSent(
+        self, waiters: Sequence[RequestWire], response: bytes, short: Sequence[tuple[int, int]]
+    ) -> None:
         """
         See L{DirectWaiter<comet.fanout.polls.DirectWaiter>}.
         """
-        return self.socket if self._plan is not None and self._plan.account is None else None
-
-    def pollSent(self, response: bytes, sent: int) -> None:
-        """
-        See L{DirectWaiter<comet.fanout.polls.DirectWaiter>}.
-        """
-        size = len(response)
-        if sent < size:
-            self.keep(response[sent:])
-        self._answered(size, size - response.index(b"\r\n\r\n") - 4)
+        plan: Any = self.plan
+        traffic, count = self.edge.traffic(plan), len(waiters)
+        head = response.index(b"\r\n\r\n") + 4
+        traffic.headOut += count * head
+        traffic.dataOut += count * (len(response) - head)
+        due = self.edge.seconds() + IDLE
+        for wire in waiters:
+            wire.isBusy = False
+            wire.plan = wire.reader = None
+            # It is on the wheel, from when it began to wait.
+            wire.due = due
+        for index, sent in short:
+            waiters[index].keep(response[sent:])
+        for wire in waiters:
+            if wire.buffer or wire.rest or wire.isPaused:
+                wire.goOnLater()
 
     def pollAnswered(self, response: bytes) -> None:
         """
@@ -303,7 +322,7 @@ class RequestWire(Wire):
         """
         See L{Waiter<comet.fanout.polls.Waiter>}.
         """
-        plan: Any = self._plan
+        plan: Any = self.plan
         answer = emptyAnswer(plan, cursor)
         if isinstance(answer, Answer):
             self.respond(answer)
@@ -314,7 +333,7 @@ class RequestWire(Wire):
         """
         Send an answer.
         """
-        own = () if self._plan is None else self._plan.own
+        own = () if self.plan is None else self.plan.own
         self.send(self.edge.responses.encode(answer, own), len(answer.body))
 
     def send(self, response: bytes, bodyBytes: int) -> None:
@@ -328,19 +347,27 @@ class RequestWire(Wire):
             self._answered(len(response), bodyBytes)
 
     def _answered(self, size: int, bodyBytes: int) -> None:
-        plan: Any = self._plan
-        traffic = self.edge.hub.ledger.of(plan.transport, plan.account)
+        plan: Any = self.plan
+        traffic = plan.traffic or self.edge.traffic(plan)
         traffic.headOut += size - bodyBytes
         traffic.dataOut += bodyBytes
-        self._isBusy = False
-        self._plan = self._reader = None
+        self.isBusy = False
+        self.plan = self.reader = None
+        self._wait(IDLE)
+        if self.buffer or self.rest or self.isPaused:
+            self.goOnLater()
+
+    def goOnLater(self) -> None:
+        """
+        The client was answered, and something is not as it is with most: it
+        has said more already, or does not take the answer.
+        """
         if self.rest:
             # The next request waits until this answer is taken.
             self.pauseProducing()
             self._wait(UNREAD)
             return
-        self._wait(IDLE)
-        if self._isPaused:
+        if self.isPaused:
             self.resumeProducing()
         if self.buffer and not self._isGoingOn:
             self.edge.later(self._goOnIfIdle)
@@ -349,48 +376,52 @@ class RequestWire(Wire):
         """
         The client has taken the answer.
         """
-        if not self._isBusy:
+        if not self.isBusy:
             self._wait(IDLE)
             self.resumeProducing()
             self._goOn()
 
     def _goOnIfIdle(self) -> None:
-        if not self._isBusy and self.fd >= 0:
+        if not self.isBusy and self.fd >= 0:
             self._goOn()
 
-    def answerWhen(self, asked: Deferred[T], makeAnswer: Callable[[T], Answer]) -> None:
+    def stored(self, results: Sequence[Published]) -> None:
         """
-        Answer when something is done.
-
-        @param makeAnswer: Makes the answer of what came of it.
+        What the client has published is stored.
         """
-        asked.addCallbacks(self._done, self._failed, callbackArgs=(makeAnswer,))
-        asked.addErrback(self._brokenOff)
+        self._respondLate(publishedAnswer, results[0])
 
-    def _done(self, result: T, makeAnswer: Callable[[T], Answer]) -> None:
-        try:
-            answer = makeAnswer(result)
-        except Exception:
-            self._failed(Failure())
-            return
-        self.respond(answer)
+    def batchStored(self, results: Sequence[Published]) -> None:
+        """
+        What the client has published in one go is stored.
+        """
+        self._respondLate(batchAnswer, results)
 
-    def _failed(self, failure: Failure) -> None:
+    def failed(self, failure: Failure) -> None:
+        """
+        What the client asked for cannot be had.
+        """
         error = failure.value
         if not isinstance(error, CometError):
             self._log.failure("a request failed", failure=failure)
             error = Internal()
-        self.respond(problem(error))
+        self._respondLate(problem, error)
 
-    def _brokenOff(self, failure: Failure) -> None:
-        self._log.failure("an answer failed", failure=failure)
-        self.close()
+    def _respondLate(self, makeAnswer: Callable[[T], Answer], result: T) -> None:
+        """
+        Answer in a turn that may be another connection's.
+        """
+        try:
+            self.respond(makeAnswer(result))
+        except Exception:
+            self._log.failure("an answer failed")
+            self.close()
 
     def gone(self) -> None:
         """
         The client left.
         """
         self.edge.hub.fanout.wheel.clear(self)
-        reader, self._reader = self._reader, None
+        reader, self.reader = self.reader, None
         if reader is not None:
             reader.ended()

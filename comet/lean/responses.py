@@ -4,12 +4,9 @@ Whole responses of HTTP as bytes, of which most is the same each time.
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
-from twisted.web.http import datetimeToString
-
-from comet.answers import Answer, Headers, encodeHead, encodeResponse
+from comet.answers import Answer, Headers, dateOfNow, encodeHead, encodeResponse
 
 # How many heads are remembered.
 MOST_HEADS: Final = 256
@@ -26,19 +23,6 @@ class Responses:
     def __init__(self) -> None:
         self._heads: dict[tuple[int, Headers], tuple[bytes, bytes, bytes]] = {}
         self._endless: dict[Headers, tuple[bytes, bytes]] = {}
-        self._second = -1
-        self._date = b""
-
-    @property
-    def date(self) -> bytes:
-        """
-        The date of now, as HTTP writes it.
-        """
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._date = datetimeToString(second)
-        return self._date
 
     def encode(self, answer: Answer, own: Headers = ()) -> bytes:
         """
@@ -55,14 +39,14 @@ class Responses:
             middle, _, end = after.partition(_LENGTH)
             if not end:
                 # Of a status that has no length.
-                return encodeResponse((1, 1), answer.status, headers, b"", True, self.date)
+                return encodeResponse((1, 1), answer.status, headers, b"", True, dateOfNow())
             if len(self._heads) >= MOST_HEADS:
                 self._heads.clear()
             parts = self._heads[key] = (before, middle, end)
         before, middle, end = parts
         body = answer.body
         return b"%b%b%bContent-Length: %d\r\n%b%b" % (
-            *(before, self.date, middle),
+            *(before, dateOfNow(), middle),
             *(len(body), end, body),
         )
 
@@ -77,4 +61,4 @@ class Responses:
             if len(self._endless) >= MOST_HEADS:
                 self._endless.clear()
             parts = self._endless[headers] = (before, after)
-        return parts[0] + self.date + parts[1]
+        return parts[0] + dateOfNow() + parts[1]

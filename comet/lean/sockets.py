@@ -158,7 +158,7 @@ def beginSocket(wire: RequestWire, plan: Plan, known: Known, client: Client, siz
         return sink.makeReader(plan.shape, plan.isBare)
 
     rest = wire.buffer[size:]
-    reader = hub.openStream(client, plan.names, ask.since, makeReader)
+    reader = hub.openStream(client, plan.names, ask.since, makeReader, plan.spot)
     sink: Any = reader.sink
     sink.begin()
     if rest:

@@ -123,6 +123,6 @@ def beginStream(wire: RequestWire, plan: Plan, client: Client, size: int) -> Non
         sink.received(rest)
         return StreamReader(hub.fanout, shape, sink, opening)
 
-    reader = hub.openStream(client, plan.names, ask.since, makeReader)
+    reader = hub.openStream(client, plan.names, ask.since, makeReader, plan.spot)
     if ask.probe:
         Probe(reader)

@@ -58,7 +58,7 @@ class Tree:
         self.hub = root.hub
         self._site = site
         self._root = root
-        self.plans = Plans(root.hub, self.serves)
+        self.plans = Plans(root.hub, self.serves, self.mostBody)
         self._sockets = WebSocketResource(root.hub)
 
     def _at(self, name: bytes) -> Any:

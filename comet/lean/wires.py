@@ -37,32 +37,36 @@ class Wire:
     @ivar fd: Its descriptor; -1 when it is closed, or somebody else's.
 
     @ivar rest: What was to be sent and was not taken.
+
+    @ivar isPaused: Whether nothing is read for now.
+
+    @cvar appetite: How many bytes are read at once.
     """
 
-    __slots__ = ("_isFinishing", "_isPaused", "edge", "fd", "rest", "socket")
+    appetite: int = READ
+
+    __slots__ = ("_isFinishing", "edge", "fd", "isPaused", "rest", "socket")
 
     def __init__(self, edge: Edge, socket: socket, fd: int) -> None:
         self.edge = edge
         self.socket = socket
         self.fd = fd
         self.rest = b""
-        self._isPaused = False
+        self.isPaused = False
         self._isFinishing = False
 
     # -- What a subclass says
-
-    @property
-    def appetite(self) -> int:
-        """
-        How many bytes are read at once.
-        """
-        return READ
 
     def received(self, data: bytes) -> None:
         """
         The client has sent something.
         """
         raise NotImplementedError
+
+    def stays(self) -> None:
+        """
+        A moment ago the client came, and is there still.
+        """
 
     def drained(self) -> None:
         """
@@ -82,13 +86,11 @@ class Wire:
         """
         if events & EPOLLOUT:
             self._drain()
-        if events & EPOLLIN:
-            self._read()
-        elif events & _GONE:
-            self.close()
-
-    def _read(self) -> None:
-        if self.fd < 0 or self._isPaused or self._isFinishing:
+        if not events & EPOLLIN:
+            if events & _GONE:
+                self.close()
+            return
+        if self.fd < 0 or self.isPaused or self._isFinishing:
             return
         try:
             data = self.socket.recv(self.appetite)
@@ -154,7 +156,7 @@ class Wire:
         Be told of what is waited for.
         """
         if self.fd >= 0:
-            events = 0 if self._isPaused or self._isFinishing else EPOLLIN
+            events = 0 if self.isPaused or self._isFinishing else EPOLLIN
             if self.rest or self._isFinishing:
                 events |= EPOLLOUT
             self.edge.watch(self.fd, events)
@@ -171,14 +173,14 @@ class Wire:
         """
         Read no more for now.
         """
-        self._isPaused = True
+        self.isPaused = True
         self.watch()
 
     def resumeProducing(self) -> None:
         """
         Read on.
         """
-        self._isPaused = False
+        self.isPaused = False
         self.watch()
 
     def finish(self) -> None:

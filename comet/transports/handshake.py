@@ -8,8 +8,8 @@ checked.
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode, b64encode
+import re
+from binascii import b2a_base64
 from hashlib import sha1
 from typing import Final
 
@@ -22,6 +22,9 @@ SUBPROTOCOL: Final = "comet.v1"
 
 # RFC 6455 1.3
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+# RFC 6455 4.2.1: 16 bytes in base64, whatever the bits beyond them are.
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 
 _ANSWER: Final = (
     b"HTTP/1.1 101 Switching Protocols\r\n"
@@ -71,15 +74,11 @@ def acceptKey(key: str) -> bytes:
 
     @raise BadRequest: If it is not a key.
     """
-    # RFC 6455 4.2.1: 16 bytes in base64.
-    try:
-        isKey = len(key) == 24 and len(b64decode(key, validate=True)) == 16
-    except (binascii.Error, ValueError):
-        isKey = False
-    if not isKey:
+    if _KEY.fullmatch(key) is None:
         raise BadRequest(f"Sec-WebSocket-Key {key[:64]!r} is not 16 bytes in base64")
     # RFC 6455 4.2.2
-    return _ANSWER % b64encode(sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest())
+    digest = sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()
+    return _ANSWER % b2a_base64(digest, newline=False)
 
 
 def notUpgrade() -> BadRequest:

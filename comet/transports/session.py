@@ -5,7 +5,7 @@ the messages.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
@@ -29,6 +29,7 @@ from comet.fanout.kinds import StreamReader
 from comet.fanout.life import State
 from comet.framing.envelope import EnvelopeShape
 from comet.hub import Hub
+from comet.messages import Cursor
 
 C = TypeVar("C")
 
@@ -43,6 +44,8 @@ class Session:
 
     A client that does not take its answers, or says too much at once, is not
     read from until it has, or they are done; nothing of what it said is lost.
+
+    @ivar reader: Who reads for it.
     """
 
     _log = Logger()
@@ -52,10 +55,10 @@ class Session:
         "_hub",
         "_isPaused",
         "_names",
-        "_reader",
         "_shape",
         "_transport",
         "_underWay",
+        "reader",
     )
 
     def __init__(
@@ -66,7 +69,7 @@ class Session:
         """
         self._hub = hub
         self._client = client
-        self._reader = reader
+        self.reader = reader
         self._shape = shape
         self._transport = transport
         self._underWay = 0
@@ -78,7 +81,7 @@ class Session:
         """
         The client said something.
         """
-        if self._reader.state is State.CLOSED:
+        if self.reader.state is State.CLOSED:
             # Nobody would hear the answer.
             return
         try:
@@ -111,11 +114,11 @@ class Session:
         """
         Write what answers a ping of the transport's own, framed already.
         """
-        self._reader.sayFramed(frame)
+        self.reader.sayFramed(frame)
         self._throttle()
 
     def _say(self, json: bytes) -> None:
-        self._reader.say(self._shape.piece(json))
+        self.reader.say(self._shape.piece(json))
 
     def _answer(self, id: Id, fields: dict[str, Any]) -> None:
         self._say(encodeOK(id, fields))
@@ -135,9 +138,9 @@ class Session:
         """
         Read from the client only while it takes what it is answered.
         """
-        if self._reader.state is State.CLOSED:
+        if self.reader.state is State.CLOSED:
             return
-        isBusy = self._underWay >= MOST_UNDER_WAY or self._reader.state is State.BEHIND
+        isBusy = self._underWay >= MOST_UNDER_WAY or self.reader.state is State.BEHIND
         if isBusy != self._isPaused:
             self._isPaused = isBusy
             if isBusy:
@@ -172,10 +175,10 @@ class Session:
         """
         Carry out a command once it is known what the reader reads.
         """
-        return self._reader.whenOpen().addCallback(lambda _: carryOut(command))
+        return self.reader.whenOpen().addCallback(lambda _: carryOut(command))
 
     def _subscribe(self, command: Subscribe) -> Deferred[None]:
-        reader = self._reader
+        reader = self.reader
         held = reader.progress.names
         new = [name for name in command.names if name not in held]
         self._hub.check(self._client, new, len(held))
@@ -185,13 +188,24 @@ class Session:
         return added.addCallback(self._subscribed, command.id)
 
     def _subscribed(self, gap: tuple[str, ...], id: Id) -> None:
-        fields: dict[str, Any] = {"cursor": str(self._reader.standing)}
-        if gap:
-            fields["gap"] = list(gap)
-        self._answer(id, fields)
-        self._reader.resume()
+        self._say(subscribedAnswer(id, self.reader.standing, gap))
+        self.reader.resume()
 
     def _unsubscribe(self, command: Unsubscribe) -> None:
-        if self._reader.state is not State.CLOSED:
-            self._reader.removeNames(command.names)
+        if self.reader.state is not State.CLOSED:
+            self.reader.removeNames(command.names)
         self._answer(command.id, {})
+
+
+def subscribedAnswer(id: Id, standing: Cursor, gap: Sequence[str] = ()) -> bytes:
+    """
+    The answer to a L{Subscribe} that was carried out.
+
+    @param standing: Where its reader stands.
+
+    @param gap: The names that begin with a gap.
+    """
+    fields: dict[str, Any] = {"cursor": str(standing)}
+    if gap:
+        fields["gap"] = list(gap)
+    return encodeOK(id, fields)

@@ -66,6 +66,27 @@ class CometProtocol(Protocol):
         tune(self.transport)
         self.hub.fanout.wheel.set(self, FIRST_LINE)
 
+    def attend(
+        self, sink: IConnectedSink, client: Client, reader: StreamReader, shape: LineShape
+    ) -> None:
+        """
+        Deal with what is received after the first line, for a reader that has
+        begun.  To be called in the place of C{makeConnection}.
+
+        @param sink: Where the reader writes to, which is the transport, too.
+        """
+        self.transport = self._sink = sink
+        self._decoder.terminator = shape.terminator
+        self._sips = sips = Sips(self.hub.clock, sink, self._taken)
+        self._session = Session(self.hub, client, reader, shape, sips)
+
+    @property
+    def reader(self) -> StreamReader | None:
+        """
+        Who reads, from the first line to the end of the connection.
+        """
+        return None if self._session is None else self._session.reader
+
     def timedOut(self) -> None:
         """
         The client has not said anything, or does not take the last that was

@@ -10,6 +10,7 @@ import struct
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -20,8 +21,11 @@ ENDLESS = ("stream", "sse", "websocket", "tcp")
 
 # How many of Python's functions are called at most to answer a long poll, and to
 # take it up.
-POLL_CALLS: Final = 14.0
-ASK_CALLS: Final = 44.0
+POLL_CALLS: Final = 1.0
+ASK_CALLS: Final = 34.0
+
+# And to accept a reader that comes, until it is live.
+CONNECT_CALLS: Final = {"stream": 70.0, "sse": 70.0, "websocket": 80.0, "tcp": 66.0}
 
 # What there is in Linux's C{struct tcp_info} before C{tcpi_data_segs_in}.
 _BEFORE_SEGMENTS: Final = 152
@@ -194,6 +198,24 @@ class WorkTests(LeanTestCase):
         self.assertEqual(len(self.hub.fanout.readers), READERS)
         self.assertLess(work.calls / READERS, ASK_CALLS, work.names.most_common(30))
         self.assertEqual((work.names["locate"], work.names["_wasRead"]), (0, 0))
+
+    def test_connect(self) -> None:
+        """
+        To accept one more reader that asks what others have asked is some
+        calls, and the log is asked for nothing.
+        """
+        for transport, most in CONNECT_CALLS.items():
+            peers = self.readers(transport, 2)
+            isTCP = transport == "tcp"
+            said = b'{"id":1,"subscribe":["c"]}\n' if isTCP else read(transport)
+            new = [self.peer(said, isTCP=isTCP) for _ in range(READERS)]
+            work = Work().of(partial(self.untilReaders, READERS + 2))
+            calls = work.calls / READERS
+            self.assertLess(calls, most, (transport, work.names.most_common(80)))
+            self.assertEqual((work.names["locate"], work.names["_wasRead"]), (0, 0))
+            self.publish(1)
+            self.assertHeard(peers + new, 1)
+            self.leave(peers + new)
 
     def test_memory(self) -> None:
         """

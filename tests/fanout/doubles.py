@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from socket import socket
 from typing import Any
 
 from attrs import frozen
@@ -253,6 +254,9 @@ class MemoryWaiter:
     """
     Keeps the answer to a poll.
     """
+
+    direct: socket | None = None
+    keepsTime: bool = False
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []

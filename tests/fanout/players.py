@@ -4,8 +4,7 @@ The clients that take part in the tests of the promise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,9 +13,7 @@ from comet.fanout.kinds import StreamReader
 from comet.fanout.life import State
 from comet.fanout.objects import ObjectReader, Subscription
 from comet.fanout.polls import Outcome, PollReader
-from comet.hub import Hub
-from comet.messages import At, Beginning, Cursor, Now, Publication, Since
-from comet.places import Location
+from comet.messages import At, Beginning, Cursor, Now, Since
 from tests.fanout.doubles import (
     ANYONE,
     LineShape,
@@ -26,84 +23,8 @@ from tests.fanout.doubles import (
     OutcomeShape,
     readLines,
 )
-from tests.fanout.oracle import Found, Resume, Tracker
-from tests.fanout.slowbus import WatchedBus
-
-
-class World:
-    """
-    What all players share.
-
-    @ivar where: Where the names began that were asked for with a beginning.
-    """
-
-    def __init__(self, hub: Hub, bus: WatchedBus, isExact: bool) -> None:
-        self.hub = hub
-        self.bus = bus
-        self.isExact = isExact
-        self.where: dict[int, Found] = {}
-        # What the bus has answered, by the identity of the answer: readers that
-        # ask the same share one.
-        self.answered: dict[int, Found] = {}
-        # Identities are not used again while these are there.
-        self.keep: list[Beginning | Location] = []
-        # What was wrong, in calls whose errors are logged and go no further.
-        self.failures: list[AssertionError] = []
-        # Publishers: whether they still wait.
-        self.unanswered: list[bool] = []
-        bus.onLocated = self._located
-        self._locate = hub.fanout.locate
-        vars(hub.fanout)["locate"] = self._locateFor
-
-    def _located(self, names: Mapping[str, Beginning], location: Location) -> None:
-        self.keep.append(location)
-        self.answered[id(location)] = Found(location, self.bus.lost())
-
-    def _locateFor(
-        self, names: Mapping[str, Beginning], isPassing: bool = True
-    ) -> Deferred[Location]:
-        """
-        Note who is given which answer.
-        """
-
-        def note(location: Location) -> Location:
-            for beginning in names.values():
-                self.where[id(beginning)] = self.answered[id(location)]
-            return location
-
-        return self._locate(names, isPassing).addCallback(note)
-
-    @contextmanager
-    def noting(self) -> Iterator[None]:
-        """
-        Keep what is found to be wrong.
-        """
-        try:
-            yield
-        except AssertionError as error:
-            self.failures.append(error)
-            raise
-
-    def publish(self, batches: list[list[str]], payload: bytes = b"1") -> None:
-        """
-        Publish to these channels.
-        """
-        index = len(self.unanswered)
-        self.unanswered.append(True)
-        publications = [Publication(tuple(channels), payload) for channels in batches]
-
-        def answered(answers: object) -> None:
-            self.unanswered[index] = False
-
-        self.hub.store(ANYONE, publications).addCallback(answered)
-
-    def found(self, beginnings: Mapping[str, Beginning]) -> Found:
-        """
-        Where these began.
-        """
-        for beginning in beginnings.values():
-            return self.where[id(beginning)]
-        return Found(Location(self.bus.head, {}), frozenset())
+from tests.fanout.oracle import Resume, Tracker
+from tests.fanout.world import WatchedSpot, World
 
 
 class Player:
@@ -132,7 +53,23 @@ class Player:
         """
         Its beginnings, as the hub takes them.
         """
-        return Since(particular=self.beginnings)
+        return Since(particular=self.beginnings) if self.general is None else Since(self.general)
+
+    @property
+    def general(self) -> Beginning | None:
+        """
+        Where all of its names begin, if that is at one place.
+        """
+        values = list(self.beginnings.values())
+        return values[0] if values and all(each == values[0] for each in values) else None
+
+    def spot(self, *shape: object) -> WatchedSpot | None:
+        """
+        Where those of its kind are that ask for the same in the same shape.
+        """
+        if self.general is None:
+            return None
+        return self.world.spot(tuple(self.beginnings), type(self), *shape)
 
     def remember(self) -> None:
         """
@@ -197,6 +134,7 @@ class Stream(Player):
             list(beginnings),
             self.since,
             lambda: StreamReader(world.hub.fanout, shape, self.sink),
+            self.spot(tag),
         )
 
     @property
@@ -268,8 +206,9 @@ class Poll(Player):
         super().__init__(world, beginnings)
         self.waiter = MemoryWaiter()
         self.limit = limit
+        names, shape = list(beginnings), OutcomeShape(limit)
         self._reader = world.hub.openPoll(
-            ANYONE, list(beginnings), self.since, OutcomeShape(limit), self.waiter, wait
+            ANYONE, names, self.since, shape, self.waiter, wait, self.spot(limit)
         )
 
     @property

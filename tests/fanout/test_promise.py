@@ -30,11 +30,11 @@ from tests.fanout.players import (
     Player,
     Poll,
     Stream,
-    World,
     add,
     remove,
 )
 from tests.fanout.slowbus import SlowBus, WatchedBus
+from tests.fanout.world import World
 
 
 class Promise(RuleBasedStateMachine):
@@ -148,6 +148,19 @@ class Promise(RuleBasedStateMachine):
         A client polls.
         """
         self.players.append(Poll(self.world, self._beginnings(names, places), limit, wait))
+
+    @rule(channel=CHANNEL, count=st.integers(1, 3), isPoll=st.booleans(), isNow=st.booleans())
+    def openAlike(self, channel: str, count: int, isPoll: bool, isNow: bool) -> None:
+        """
+        Some clients ask for the same, and have everything, or want nothing of it.
+        """
+        for _ in range(count):
+            cursor = self.hub.fanout.cursor
+            beginnings = {channel: At(cursor) if cursor.epoch and not isNow else Now()}
+            if isPoll:
+                self.players.append(Poll(self.world, beginnings, 2, 20.0))
+            else:
+                self.players.append(Stream(self.world, beginnings, "", None))
 
     @rule(
         names=SOME_NAMES,

@@ -17,8 +17,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory import MemoryBus
 from comet.hub import Hub
-from comet.lean.heads import readFields
+from comet.lean.heads import MOST_FIELDS, readFields
 from comet.lean.plans import MOST_BYTES, Plans
+
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 
 _PATHS = (b"/channels/a", b"/channels/a,b", b"/channels/a&since=%b", b"/socket", b"/publish")
 _PARAMETERS = (
@@ -30,6 +32,12 @@ _HEADERS = (
     *(b'If-None-Match: "%b"', b'if-none-match:"%b" ', b"If-None-Match: *", b'If-None-Match: "x"'),
     *(b'If-None-Match: W/"%b"', b'If-None-Match: "%b", "b-1"', b"Last-Event-ID: %b"),
     *(b"Last-Event-ID: x", b"Last-Event-ID:", b"Accept: text/event-stream", b"X: y"),
+    *(
+        b"Sec-WebSocket-Key: " + KEY,
+        b"sec-websocket-key:\t" + KEY[::-1],
+        b"X: a\nSec-WebSocket-Key: a",
+    ),
+    *(b"SEC-WEBSOCKET-KEY:" + KEY + b" ", b"Sec-WebSocket-Key: " + KEY + b"=", b"X: y"),
     *(b"Prefer: wait=2", b"Upgrade: websocket", b"Idempotency-Key: a", b"Bad\n"),
 )
 _FEATURES = ("kind", "transport", "ask", "names", "shape", "own", "headers", "described")
@@ -46,16 +54,17 @@ class CursorTests(SynchronousTestCase):
         """
         clock = Clock()
         self.hub = Hub(MemoryBus(clock), clock)
-        self.plans = Plans(self.hub, lambda place: True)
+        self.plans = Plans(self.hub, lambda place: True, lambda isBatch: 1000)
         own = self.hub.head.epoch.encode("ascii")
         self.cursors = (own + b"-5", own + b"-0", own + b"-05", b"other-7", own + b"-" + b"9" * 19)
 
     def _described(self, plans: Plans, line: bytes, block: bytes) -> Any:
         known = plans.known(block)
         plan = None if known is None else plans.find(line, known)
-        if plan is None:
+        if known is None or plan is None:
             return None
-        return [getattr(plan, name, None) for name in _FEATURES], plan.spot is None
+        features = [getattr(plan, name, None) for name in _FEATURES]
+        return features, plan.spot is None, known.key, known.length
 
     @settings(deadline=None, max_examples=500)
     @given(st.data())
@@ -89,7 +98,7 @@ class _Forgetful(Plans):
     """
 
     def __init__(self, hub: Hub) -> None:
-        super().__init__(hub, lambda place: True)
+        super().__init__(hub, lambda place: True, lambda isBatch: 1000)
 
     def known(self, block: bytes) -> Any:
         fields = readFields(block)
@@ -97,6 +106,46 @@ class _Forgetful(Plans):
 
     def find(self, line: bytes, known: Any) -> Any:
         return self._plan(line, known.profile)
+
+
+class KeyTests(SynchronousTestCase):
+    """
+    Keys of WebSockets are put into what is remembered of requests without them.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a hub.
+        """
+        clock = Clock()
+        self.plans = Plans(Hub(MemoryBus(clock), clock), lambda place: True, lambda isBatch: 1000)
+
+    def test_remembered(self) -> None:
+        """
+        What differs only in the key is one thing, with each its own.
+        """
+        before, after = b"Host: localhost\r\n", b"Upgrade: websocket\r\n"
+        keys = [b"%022d==" % number for number in range(5)]
+        found: list[Any] = [
+            self.plans.known(b"%bSec-WebSocket-Key: %b\r\n%b" % (before, key, after))
+            for key in keys
+        ]
+        self.assertEqual([known.key for known in found], keys)
+        self.assertEqual({known.profile for known in found}, {found[0].profile})
+        self.assertEqual(len(self.plans._blocks), 1)
+
+    def test_foreign(self) -> None:
+        """
+        With a key too many, or one header too many, a request is not for here.
+        """
+        key = b"Sec-WebSocket-Key: " + KEY + b"\r\n"
+        for second in (key, key.lower(), b"sec-websocket-key: x\r\n"):
+            self.assertIsNone(self.plans.known(key + second), second)
+            self.assertIsNone(self.plans.known(second + key), second)
+        others = b"".join(b"X-%d: y\r\n" % number for number in range(MOST_FIELDS))
+        for _ in range(2):
+            self.assertIsNotNone(self.plans.known(others))
+            self.assertIsNone(self.plans.known(others + key))
 
 
 class BoundTests(SynchronousTestCase):
@@ -109,7 +158,7 @@ class BoundTests(SynchronousTestCase):
         Have a hub.
         """
         clock = Clock()
-        self.plans = Plans(Hub(MemoryBus(clock), clock), lambda place: True)
+        self.plans = Plans(Hub(MemoryBus(clock), clock), lambda place: True, lambda isBatch: 1000)
 
     def remembered(self, lines: Iterable[bytes], blocks: Iterable[bytes]) -> int:
         """

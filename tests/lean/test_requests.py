@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 
+from comet.lean.newcomers import MOMENT
 from comet.site import IDLE
 from comet.transports.takeover import MOST_AHEAD
 from comet.transports.unread import UNREAD
@@ -115,6 +116,7 @@ class TimeTests(LeanTestCase):
         """
         peer = self.peer()
         self.reactor.turn(5)
+        self.reactor.advance(MOMENT + 0.1)
         for seconds, piece in pieces:
             self.reactor.advance(seconds)
             peer.send(piece)
@@ -187,7 +189,7 @@ class TimeTests(LeanTestCase):
         self.reactor.settle()
         peer = self.peer(read("poll", more="&since=earliest") * 20, 4096)
         self.reactor.settle()
-        (wire,) = self.port._edge._wires.values()
+        (wire,) = self.port._edge.wires.values()
         self.assertGreater(len(wire.rest), 0)
         self.assertLess(len(wire.rest), 2_000_000)
         self.assertEqual(self.hub.ledger.of("poll").requests, 1)

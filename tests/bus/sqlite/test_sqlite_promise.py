@@ -14,8 +14,9 @@ from comet.hub import Hub, Settings
 from comet.log import Retention
 from tests.bus.sqlite.stepping import SteppingBus
 from tests.fanout.doubles import AllAccess, TurnClock
-from tests.fanout.players import Player, World
+from tests.fanout.players import Player
 from tests.fanout.test_promise import SlowPromise
+from tests.fanout.world import World
 
 
 class FilePromise(SlowPromise):

@@ -1,0 +1,192 @@
+"""
+Tests of L{comet.lean.tcp} and L{comet.lean.lines}: clients that send lines.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from comet.lean.lines import LONGEST_LINE, MOST_LINES, FirstLines
+from comet.lean.newcomers import MOMENT
+from comet.lean.tcp import LineWire
+from comet.transports.tcp import FIRST_LINE
+from tests.lean.case import LeanTestCase, Peer
+
+FIRST = b'{"id":1,"subscribe":["c"]}\n'
+
+
+class FirstLineTests(LeanTestCase):
+    """
+    What is remembered of first lines.
+    """
+
+    def setUp(self) -> None:
+        """
+        Remember nothing.
+        """
+        super().setUp()
+        self.lines = FirstLines(self.hub)
+
+    def test_found(self) -> None:
+        """
+        A line that says what to read is read once, whatever ends it and
+        wherever it begins.
+        """
+        for data in (
+            *(FIRST, b'{"subscribe":["a/*","b"],"since":"now"}\0', b'\n{"subscribe":["c"]}\r\n'),
+            b'{"subscribe":["c"],"since":"%b"}\n' % str(self.hub.head).encode(),
+        ):
+            line: Any = self.lines.find(data)
+            self.assertEqual(line.shape.terminator, data[-1:], data)
+            self.assertEqual(line.spot.names, tuple(json.loads(data.strip(b"\0"))["subscribe"]))
+            self.assertIs(self.lines.find(data), line)
+
+    def test_notFound(self) -> None:
+        """
+        Anything else is for whoever deals with all commands.
+        """
+        most = self.settings.limits.maxCommandBytes
+        for data in (
+            *(b"", b"\n", FIRST[:-1], FIRST + b"\n" + FIRST, FIRST + b"{", b'{"subscribe":[]}\n'),
+            *(
+                b'{"unsubscribe":["c"]}\n',
+                b'{"ping":"\\"subscribe\\""}\n',
+                b'{"subscribe":["c"]}x\n',
+            ),
+            *(b'{"subscribe":["c"],"ping":1}\n', b'{"subscribe":["c"],"since":{"c":"-1"}}\n'),
+            *(FIRST.replace(b"c", b"c" * LONGEST_LINE), FIRST.replace(b"{", b"{" + b" " * most)),
+            b'{"subscribe":["c"]}\n\0',
+        ):
+            self.assertIsNone(self.lines.find(data), data)
+
+    def test_bounded(self) -> None:
+        """
+        Only so many are remembered.
+        """
+        for number in range(MOST_LINES + 10):
+            self.assertIsNotNone(self.lines.find(b'{"id":%d,"subscribe":["c"]}\n' % number))
+        self.assertEqual(len(self.lines._lines), 10)
+
+
+class LineTests(LeanTestCase):
+    """
+    Connections.
+    """
+
+    def client(self, said: bytes = FIRST) -> Peer:
+        """
+        One that has said something.
+        """
+        return self.peer(said, isTCP=True)
+
+    def wires(self) -> list[Any]:
+        """
+        The connections.
+        """
+        wires: list[Any] = list(self.tcpPort._edge.wires.values())
+        self.assertEqual({type(wire) for wire in wires} - {LineWire}, set())
+        return wires
+
+    def test_alike(self) -> None:
+        """
+        Those that begin where another has get the same, and need no protocol
+        of their own, not even once they are written to.
+        """
+        peers = []
+        for _ in range(3):
+            peers.append(self.client())
+            peers[-1].hears(b'"ok"')
+        self.publish(1)
+        for peer in peers:
+            self.assertEqual(peer.upTo(1), [1])
+        self.assertEqual(len({peer.said for peer in peers}), 1)
+        self.assertEqual([wire._protocol is None for wire in self.wires()], [False, True, True])
+
+    def test_goOn(self) -> None:
+        """
+        Who says more, in whatever pieces, is answered as if it had a protocol
+        from the beginning; and so when its connection is over.
+        """
+        more = b'{"id":2,"subscribe":["d"],"since":"earliest"}\n{"id":3,"ping":"x"}\nrubbish\n'
+        self.hub.publish("d", "held")
+        said = set()
+        for _ in range(2):
+            peer = self.client()
+            peer.hears(b'"ok"')
+            for piece in (more[:7], more[7:]):
+                peer.send(piece)
+                self.reactor.settle()
+            said.add(peer.hears(b'"error"'))
+            peer.send(b'{"id":4,"unsubscribe":["c","d"]}\n')
+            peer.hears(b'"id":4')
+        self.assertEqual(len(said), 1)
+        self.assertIn(b"held", said.pop())
+        self.assertEqual([wire._protocol is None for wire in self.wires()], [False, False])
+        self.assertEqual(self.hub.ledger.sums()["tcp"]["requests"], 2)
+
+    def test_counted(self) -> None:
+        """
+        What passes is counted alike, whether there is a protocol or not; those
+        that leave without a word have come, too.
+        """
+        counts = []
+        for _ in range(3):
+            before = self.hub.ledger.of("tcp").asDict()
+            peer = self.client()
+            peer.hears(b'"ok"')
+            peer.cut()
+            self.untilReaders(0)
+            after = self.hub.ledger.of("tcp").asDict()
+            counts.append({name: after[name] - before[name] for name in after})
+        self.assertEqual(counts, counts[:1] * 3)
+        self.assertEqual((counts[0]["requests"], counts[0]["dataIn"]), (1, len(FIRST)))
+        peer = self.client(b"")
+        self.reactor.until(lambda: self.wires())
+        peer.cut()
+        self.reactor.until(lambda: not self.wires())
+        self.assertEqual(self.hub.ledger.of("tcp").requests, 4)
+        self.assertEqual(self.hub.ledger.of("tcp").open, 0)
+
+    def test_silent(self) -> None:
+        """
+        Who says no line is closed after a while, and not before; who reads is
+        not.
+        """
+        silent, partly, reads = self.client(b""), self.client(b'{"subs'), self.reader("tcp")
+        again = self.reader("tcp")
+        self.reactor.settle()
+        self.reactor.advance(MOMENT + 0.1)
+        self.reactor.advance(FIRST_LINE - 1)
+        self.reactor.settle()
+        self.assertEqual(len(self.wires()), 4)
+        self.reactor.advance(1.2)
+        self.assertEqual((silent.ends(), partly.ends()), (b"", b""))
+        self.publish(1)
+        self.assertEqual((reads.upTo(1), again.upTo(1)), ([1], [1]))
+
+    def test_draining(self) -> None:
+        """
+        While the server goes down nobody begins, wherever others have.
+        """
+        self.client().hears(b'"ok"')
+        self.hub.isDraining = True
+        self.assertIn(b'"draining"', self.client().ends())
+
+    def test_behind(self) -> None:
+        """
+        Who does not take what it is sent gets it later; also who says
+        something meanwhile.
+        """
+        self.keepLittle()
+        self.client().hears(b'"ok"')
+        peers = [self.peer(FIRST, 4096, isTCP=True) for _ in range(2)]
+        for peer in peers:
+            peer.hears(b'"ok"')
+        for number in range(40):
+            self.publish(number, filler="x" * 20000)
+        peers[1].send(b'{"id":9,"ping":0}\n')
+        self.reactor.settle()
+        for peer in peers:
+            self.assertEqual(peer.upTo(39), list(range(40)))
+        peers[1].hears(b'"id":9')
