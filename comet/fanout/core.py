@@ -48,6 +48,8 @@ class Fanout:
     Gives each reader exactly the messages of its names after its position, in
     the order of positions, each once, or a gap, at its place.
 
+    @ivar bus: Where messages come from.
+
     @ivar cursor: Everything up to here was given to the live readers.
 
     @ivar isSure: Whether all that comes after the cursor will be heard: not
@@ -74,7 +76,7 @@ class Fanout:
         self.leaving: dict[Reader, None] = {}
         self.cursor = Cursor("", 0)
         self.isSure = True
-        self._bus = bus
+        self.bus = bus
         self._clock = clock
         self.seconds: Callable[[], float] = clock.seconds
         self._groups: dict[tuple[object, ...], Group] = {}
@@ -199,7 +201,7 @@ class Fanout:
         self.isSure = False
         for reader in list(self.readers):
             reader.unsettle()
-        epoch = self._bus.head.epoch
+        epoch = self.bus.head.epoch
         if epoch != self.cursor.epoch:
             self.cursor = Cursor(epoch, 0)
 
@@ -252,12 +254,12 @@ class Fanout:
         # Where it is not a cursor, a moment ago was somewhere else.
         isLasting = not isPassing and {type(each) for each in beginnings.values()} == {At}
         key = (isPassing, *beginnings.items())
-        ask = partial(self._bus.locate, beginnings)
+        ask = partial(self.bus.locate, beginnings)
         size = sizeOfLocation if isLasting else None
         return self._answers.ask(key, ask, size, self._isGoodLocation)
 
     def _isGoodLocation(self, location: Location) -> bool:
-        return location.head.epoch == self._bus.head.epoch
+        return location.head.epoch == self.bus.head.epoch
 
     def read(
         self,
@@ -273,13 +275,13 @@ class Fanout:
         @param isPassing: As for L{locate}.
         """
         key = (isPassing, wanted.names, wanted.after, wanted.upTo, limit, maxBytes)
-        ask = partial(self._bus.read, wanted.names, wanted.after, limit, maxBytes, wanted.upTo)
+        ask = partial(self.bus.read, wanted.names, wanted.after, limit, maxBytes, wanted.upTo)
         size = None if isPassing else sizeOfReading
         return self._answers.ask(key, ask, size, self._isGoodReading)
 
     def _isGoodReading(self, reading: Reading) -> bool:
         # Who gets nowhere, and knows that there is more, would ask for ever.
-        return reading.reached != reading.after or reading.reached == self._bus.head
+        return reading.reached != reading.after or reading.reached == self.bus.head
 
     # -- Who is there
 
@@ -307,7 +309,7 @@ class Fanout:
         """
         The position of the newest message that the bus knows of.
         """
-        return self._bus.head
+        return self.bus.head
 
     def group(self, kind: type[Reader], shape: object, names: tuple[str, ...]) -> Group:
         """
@@ -336,7 +338,7 @@ class Fanout:
         if new:
             listening = Listening()
             self._listening.update(dict.fromkeys(new, listening))
-            asked = maybeDeferred(self._bus.listen, self, new)
+            asked = maybeDeferred(self.bus.listen, self, new)
             asked.addBoth(self._heard, new, listening)
 
     def _heard(self, result: Failure | None, names: list[str], listening: Listening) -> None:
@@ -432,7 +434,7 @@ class Fanout:
             if unheard:
                 # What is under way may miss what is not heard from now on.
                 self._answers.clear()
-                self._bus.unlisten(self, unheard)
+                self.bus.unlisten(self, unheard)
 
     def __len__(self) -> int:
         """

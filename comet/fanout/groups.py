@@ -224,7 +224,8 @@ class Group:
 
     def takeDirect(self) -> dict[Reader, socket]:
         """
-        Let all readers go that can be written to all at once.
+        Let all readers go that can be written to all at once: they are to be
+        closed.
 
         @return: Each, with its socket.
         """
@@ -252,12 +253,13 @@ class Group:
 
         @return: Whether it has, or failed in the middle of it.
         """
+        readers = self._direct
         try:
             return reader.takeAll(self, prepared)
         except Exception:
             # What each of them was sent is not known: all of them come back.
             self._log.failure("writing to all of a group failed")
-            for each in list(self._direct):
+            for each in list(readers):
                 each.failed()
             return True
 

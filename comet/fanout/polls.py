@@ -25,6 +25,10 @@ from comet.progress import Step, Wanted
 POLL_BYTES: Final = 1048576
 
 
+# How many are answered before the next are.
+MOST_AT_ONCE: Final = 128
+
+
 @frozen
 class Outcome:
     """
@@ -126,14 +130,14 @@ class PollReader(Reader, Generic[R]):
         """
         @param wait: For how many seconds it may wait for a message.
         """
-        super().__init__(fanout)
+        Reader.__init__(self, fanout)
         self.shape = shape
         self.direct = waiter.direct
         self._isTimed = wait > 0 and not waiter.keepsTime
         self._waiter = waiter
         self._wait = wait
         self._gap: tuple[str, ...] = ()
-        self._messages: list[tuple[Message, bool]] = []
+        self._messages: Sequence[tuple[Message, bool]] = ()
         self._bytes = 0
 
     @property
@@ -170,7 +174,8 @@ class PollReader(Reader, Generic[R]):
         See L{Reader.tell}.
         """
         self._gap += step.gap
-        self._messages.extend((message, step.isReplay) for message in step.messages)
+        told = [(message, step.isReplay) for message in step.messages]
+        self._messages = [*self._messages, *told] if self._messages else told
         self._bytes += sum(len(message.payload) for message in step.messages)
         isFull = len(self._messages) >= self.shape.limit or self._bytes >= POLL_BYTES
         # A reading that ended early for its bytes ends the answer; a replay
@@ -261,19 +266,19 @@ class PollReader(Reader, Generic[R]):
         """
         See L{Reader.takeAll}.
         """
-        fanout = self.fanout
-        readers: Any = group.takeDirect()
-        short = sendAll(list(readers.values()), prepared)
-        ended = step(State.LIVE, Input.ENDED)
-        waiters = []
-        for reader in readers:
-            reader.state = ended
-            reader.group = None
-            del fanout.readers[reader]
-            waiters.append(reader._waiter)
-        fanout.haveLeft(group, len(readers))
-        waiter: Any = self._waiter
-        waiter.pollsSent(waiters, prepared, short)
+        everyone, ended = self.fanout.readers, step(State.LIVE, Input.ENDED)
+        readers: list[Any] = list(group.takeDirect())
+        # Not all that there is to do comes between the first and the last.
+        for start in range(0, len(readers), MOST_AT_ONCE):
+            some = readers[start : start + MOST_AT_ONCE]
+            short = sendAll([reader.direct for reader in some], prepared)
+            for reader in some:
+                reader.state = ended
+                reader.group = None
+                del everyone[reader]
+            self.fanout.haveLeft(group, len(some))
+            waiters = [reader._waiter for reader in some]
+            waiters[0].pollsSent(waiters, prepared, short)
         return True
 
     def sayClose(self, close: Close) -> None:

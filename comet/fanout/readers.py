@@ -58,7 +58,7 @@ class Reader:
 
     def __init__(self, fanout: Fanout) -> None:
         self.fanout = fanout
-        self.progress = Progress(fanout.head())
+        self.progress = Progress(fanout.bus.head)
         self.state = State.OPENING
         self.moment = NOT_SET
         self.group: Group | None = None

@@ -25,11 +25,14 @@ class Spot:
     @ivar names: The names, each once.
     """
 
-    __slots__ = ("_group", "_knowsHead", "names")
+    __slots__ = ("_group", "_knowsHead", "_since", "names")
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
         self._group: Group | None = None
+        # Nothing of the names is missed after this.  What was stored before may
+        # have been heard by nobody, though the fan-out's cursor is older.
+        self._since = Cursor("", 0)
         # Whether the bus tells at once what its newest message is: it keeps
         # the log itself then, and its head is never behind.
         self._knowsHead = False
@@ -43,8 +46,10 @@ class Spot:
         if group is None or group.isRetired:
             return None
         if type(beginning) is At:
-            cursor = fanout.cursor
-            return cursor if beginning.cursor == cursor and fanout.isSure else None
+            cursor, since = fanout.cursor, self._since
+            isHere = beginning.cursor == cursor and fanout.isSure
+            isHeard = cursor.epoch == since.epoch and cursor.position >= since.position
+            return cursor if isHere and isHeard else None
         if type(beginning) is Now and self._knowsHead:
             cursor = fanout.head()
             return None if group.isPassed(cursor) else cursor
@@ -61,11 +66,15 @@ class Spot:
         fanout, group = reader.fanout, self._group
         cursor = self.find(fanout, beginning)
         if cursor is None or group is None:
+            # It begins in the ordinary way.
             return False
         reader.progress.begin(self.names, cursor)
         reader.group = group
         fanout.readers[reader] = None
-        fanout.enter(reader, group)
+        if group.members:
+            group.members += 1
+        else:
+            fanout.enter(reader, group)
         return True
 
     def join(self, reader: Reader) -> None:
@@ -86,6 +95,8 @@ class Spot:
         Note where a reader is that has just begun in the ordinary way.
         """
         if reader.state is State.LIVE and reader.progress.names == self.names:
-            self._group = reader.group
+            stands = reader.progress.cursor
+            if reader.group is not self._group or stands.epoch != self._since.epoch:
+                self._group, self._since = reader.group, stands
             # The bus was not waited for.
             self._knowsHead = self._knowsHead or type(beginning) is Now

@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from attrs import evolve
-
 from comet.answers import Headers
 from comet.fanout.spots import Spot
 from comet.heads import MOST_PARAMETERS, Head
@@ -20,8 +18,9 @@ from comet.traffic import Traffic
 # The kinds of what publishes.
 PUBLISHING: Final = frozenset({"publish", "batch"})
 
-# For how many cursors a plan is remembered.
-MOST_CURSORS: Final = 4
+# Where somebody begins who does not read, and what he has.
+_NOW: Final = Since()
+NO_TAGS: Final[frozenset[str]] = frozenset()
 
 
 class Profile:
@@ -68,9 +67,29 @@ class Known(NamedTuple):
     tag: bytes | None
 
 
+class Asked(NamedTuple):
+    """
+    What one request asks for.
+
+    @ivar plan: All of it that it has in common with others.
+
+    @ivar known: Its headers.
+
+    @ivar since: Where it begins to read.
+
+    @ivar tags: What the client has already, as L{Ask.tags}.
+    """
+
+    plan: Plan
+    known: Known
+    since: Since
+    tags: frozenset[str]
+
+
 class Plan:
     """
-    What a request asks for, and how it is answered.
+    What requests ask for that differ in nothing but cursors, and how they are
+    answered.
 
     @ivar kind: C{poll}, C{endless}, C{websocket}, C{publish} or C{batch}.
 
@@ -84,7 +103,7 @@ class Plan:
 
     @ivar names: The channels and patterns in its path.
 
-    @ivar ask: What a request to read asks for.
+    @ivar ask: What a request to read asks for, but for the cursors in L{Asked}.
 
     @ivar shape: How it is answered.
 
@@ -106,7 +125,6 @@ class Plan:
     """
 
     __slots__ = (
-        "_cursors",
         "account",
         "answerEnd",
         "ask",
@@ -143,31 +161,17 @@ class Plan:
         self.spot: Spot | None = None
         self.traffic: Traffic | None = None
         self.described: tuple[str | None, str | None, str | None] = (None, None, None)
-        self._cursors: dict[tuple[bytes | None, bytes | None], Plan] = {}
 
-    def at(self, tag: bytes | None, since: bytes | None) -> Plan:
+    def asked(self, known: Known, since: bytes | None) -> Asked:
         """
-        The plan of a request that has cursors besides.
+        What a request with these headers asks for.
 
-        @param tag: The one in C{If-None-Match}, or L{None}.
-
-        @param since: The one in the parameter C{since}, or L{None}.
+        @param since: The cursor in the parameter C{since}, if that was cut out
+            of its first line.
         """
-        plan = self._cursors.get((tag, since))
-        if plan is None:
-            if self.isPublishing:
-                return self
-            if len(self._cursors) >= MOST_CURSORS:
-                self._cursors.clear()
-            plan = self._cursors[tag, since] = self._at(tag, since)
-        return plan
-
-    def _at(self, tag: bytes | None, since: bytes | None) -> Plan:
-        plan = Plan.__new__(Plan)
-        for name in Plan.__slots__:
-            setattr(plan, name, getattr(self, name))
-        plan._cursors = {}
-        ask = self.ask
+        if self.isPublishing:
+            return Asked(self, known, _NOW, NO_TAGS)
+        ask, tag = self.ask, known.tag
         general, tags = ask.since.general, ask.tags
         # In the order in which they count, as L{readSince} has it.
         given = tag if since is None else since
@@ -175,8 +179,7 @@ class Plan:
             general = At(parseCursor(given.decode("ascii")))
         if tag is not None:
             tags = frozenset({tag.decode("ascii")})
-        plan.ask = evolve(ask, since=Since(general, ask.since.particular), tags=tags)
-        return plan
+        return Asked(self, known, Since(general, ask.since.particular), tags)
 
     def _isGiven(self, isParameter: bool) -> bool:
         """

@@ -21,7 +21,7 @@ from comet.framing.websocket import WebSocketShape
 from comet.heads import Head
 from comet.hub import Hub
 from comet.lean.heads import MEANT, MOST_FIELDS, readFields, readLine
-from comet.lean.plan import Known, Plan, Profile
+from comet.lean.plan import Asked, Known, Plan, Profile
 from comet.requests import readAsk
 from comet.transports.polls import AnswerShape, ResponseShape
 from comet.transports.sse import shapeOf
@@ -64,10 +64,6 @@ LONGEST_WHOLE: Final = 2048
 
 ENDLESS_TYPES: Final = {"stream": b"application/x-ndjson", "sse": b"text/event-stream"}
 POLLS: Final = frozenset({"poll", "longpoll"})
-
-
-# What a request asks for, and what its headers say.
-Asked = tuple[Plan, Known]
 
 
 class Plans:
@@ -120,11 +116,11 @@ class Plans:
             return asked
         first = head.index(b"\r\n")
         known = self.known(head[first + 2 : -2])
-        plan = None if known is None else self.find(head[:first], known)
-        if known is None or plan is None:
-            return None
-        asked = plan, known
-        if known.key is None and len(head) <= LONGEST_WHOLE:
+        asked = None if known is None else self.find(head[:first], known)
+        if asked is None or asked.known.key is not None:
+            return asked
+        # With a plan that is not remembered it would be larger by far.
+        if len(head) <= LONGEST_WHOLE and first <= MOST_LINE:
             if len(self._whole) >= MOST_WHOLE:
                 self._whole.clear()
             self._whole[head] = asked
@@ -188,7 +184,7 @@ class Plans:
             self._bytes += len(block) + _BLOCK_OVERHEAD
         return known
 
-    def find(self, line: bytes, known: Known) -> Plan | None:
+    def find(self, line: bytes, known: Known) -> Asked | None:
         """
         What a request asks for.
 
@@ -199,16 +195,13 @@ class Plans:
         @return: L{None} if it is not answered here.
         """
         profile = known.profile
-        if line in profile.plans:
-            plan = profile.plans[line]
-            return plan if plan is None or known.tag is None else plan.at(known.tag, None)
-        found = _SINCE.match(line)
+        found = None if line in profile.plans else _SINCE.match(line)
         if found is not None:
             plan = self._plan(_without(line, found), profile)
             if plan is not None and plan.takesSince:
-                return plan.at(known.tag, found[1])
+                return plan.asked(known, found[1])
         plan = self._plan(line, profile)
-        return plan if plan is None or known.tag is None else plan.at(known.tag, None)
+        return None if plan is None else plan.asked(known, None)
 
     def _plan(self, line: bytes, profile: Profile) -> Plan | None:
         plans = profile.plans

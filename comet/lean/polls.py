@@ -4,6 +4,7 @@ Polls and long polls on the lean edge.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from comet.answers import COMMON, Answer
@@ -11,15 +12,16 @@ from comet.clients import Client
 from comet.errors import CometError
 from comet.fanout.life import State
 from comet.fanout.polls import Outcome
-from comet.lean.plan import Plan
+from comet.lean.plan import Asked, Plan
 from comet.messages import Cursor
+from comet.site import IDLE
 from comet.transports.polls import entityTag
 
 if TYPE_CHECKING:
     from comet.lean.requests import RequestWire
 
 
-def beginPoll(wire: RequestWire, plan: Plan, client: Client, size: int) -> None:
+def beginPoll(wire: RequestWire, asked: Asked, client: Client, size: int) -> None:
     """
     Begin to answer a poll, which may be answered then, or wait.
 
@@ -27,26 +29,36 @@ def beginPoll(wire: RequestWire, plan: Plan, client: Client, size: int) -> None:
 
     @raise CometError: If it may not be; nothing has happened then.
     """
-    hub, ask = wire.edge.hub, plan.ask
-    wait = ask.wait if plan.transport == "longpoll" else 0.0
+    hub, plan = wire.edge.hub, asked.plan
+    wait = plan.ask.wait if plan.transport == "longpoll" else 0.0
     wire.direct = wire.socket if plan.account is None else None
-    wire.hold(plan)
+    wire.tags = asked.tags
+    wire.isBusy = True
+    wire.plan = plan
     try:
-        reader = hub.openPoll(client, plan.names, ask.since, plan.shape, wire, wait, plan.spot)
+        reader = hub.openPoll(client, plan.names, asked.since, plan.shape, wire, wait, plan.spot)
     except CometError:
         wire.isBusy = False
         wire.plan = None
         raise
+    # It may be answered already.
     wire.take(plan, size)
     if reader.state is not State.CLOSED:
-        wire.waitFor(reader, wait)
+        wire.reader = reader
+        now = hub.fanout.seconds()
+        # Who does not wait for messages waits for the bus, however long it takes.
+        wire.due = now + wait if wait else math.inf
+        # Soon enough also for what times the connection once it is answered.
+        hub.fanout.wheel.setBy(wire, now + min(wait or IDLE, IDLE))
 
 
-def emptyAnswer(plan: Plan, cursor: Cursor) -> Answer | bytes:
+def emptyAnswer(plan: Plan, tags: frozenset[str], cursor: Cursor) -> Answer | bytes:
     """
     The answer to a poll for which there is nothing.
+
+    @param tags: What its client has already.
     """
-    if str(cursor) in plan.ask.tags:
+    if str(cursor) in tags:
         return Answer(304, (entityTag(cursor), *COMMON), b"")
     response: bytes = plan.shape.respond(Outcome(cursor))
     return response

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from comet.clients import Client
-from comet.lean.plan import Known, Plan
+from comet.lean.plan import Asked
 from comet.publishing import readBatch, readBody
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _DIGITS: Final = 9
 
 
-def beginPublish(wire: RequestWire, plan: Plan, known: Known, client: Client, size: int) -> bool:
+def beginPublish(wire: RequestWire, asked: Asked, client: Client, size: int) -> bool:
     """
     Publish what a request says, if all of it is there.
 
@@ -27,7 +27,7 @@ def beginPublish(wire: RequestWire, plan: Plan, known: Known, client: Client, si
 
     @raise CometError: If it cannot be; nothing has happened then.
     """
-    edge, length = wire.edge, known.length
+    edge, plan, length = wire.edge, asked.plan, asked.known.length
     if length is None or not length.isdigit() or len(length) > _DIGITS:
         wire.hand()
         return False

@@ -16,7 +16,7 @@ from comet.answers import Answer, batchAnswer, problem, publishedAnswer
 from comet.errors import CometError, Internal
 from comet.fanout.polls import PollReader
 from comet.lean.heads import MOST_HEAD
-from comet.lean.plan import PUBLISHING, Plan
+from comet.lean.plan import NO_TAGS, PUBLISHING, Plan
 from comet.lean.plans import CHANNELS, PUBLISH, SOCKET
 from comet.lean.polls import beginPoll, emptyAnswer
 from comet.lean.publishing import beginPublish
@@ -68,6 +68,8 @@ class RequestWire(Wire):
 
     @ivar reader: The poll that waits, if it is one.
 
+    @ivar tags: What the client of a poll has already.
+
     @ivar due: Until when somebody is waited for, in seconds of the reactor's
         clock: the client, or what a poll waits for.
     """
@@ -91,6 +93,7 @@ class RequestWire(Wire):
         "moment",
         "plan",
         "reader",
+        "tags",
     )
 
     def __init__(self, edge: Edge, socket: socket, fd: int) -> None:
@@ -107,6 +110,7 @@ class RequestWire(Wire):
         self.plan: Plan | None = None
         self.reader: PollReader[bytes] | None = None
         self.due = 0.0
+        self.tags: frozenset[str] = NO_TAGS
         edge.add(self)
 
     # -- Time
@@ -136,7 +140,8 @@ class RequestWire(Wire):
         if left == math.inf or self.fd < 0:
             return
         if left > 0.01:
-            self.edge.hub.fanout.wheel.set(self, left)
+            # A poll may be answered at any time, and that is the client's.
+            self.edge.hub.fanout.wheel.set(self, min(left, IDLE))
         elif self.reader is not None:
             self.reader.timedOut()
         elif self.rest:
@@ -216,20 +221,20 @@ class RequestWire(Wire):
         if asked is None:
             self.hand()
             return False
-        plan, known = asked
-        kind, size = plan.kind, end + 4
+        plan, size = asked.plan, end + 4
+        kind = plan.kind
         try:
             client = self.edge.hub.access.identify(plan.authorization)
             if kind in PUBLISHING:
-                return beginPublish(self, plan, known, client, size)
-            if known.length is None:
+                return beginPublish(self, asked, client, size)
+            if asked.known.length is None:
                 if kind == "poll":
-                    beginPoll(self, plan, client, size)
+                    beginPoll(self, asked, client, size)
                     return True
                 if kind == "endless":
-                    beginStream(self, plan, client, size)
+                    beginStream(self, asked, client, size)
                     return False
-                if beginSocket(self, plan, known, client, size):
+                if beginSocket(self, asked, client, size):
                     return False
         except CometError:
             # Nothing has happened yet, and the other edge tells it.
@@ -280,15 +285,6 @@ class RequestWire(Wire):
         traffic.headIn += size
         traffic.dataIn += body
 
-    def waitFor(self, reader: PollReader[bytes], seconds: float) -> None:
-        """
-        A poll waits for its answer, no longer than this.
-        """
-        self.reader = reader
-        edge = self.edge
-        self.due = due = edge.seconds() + seconds
-        edge.hub.fanout.wheel.setBy(self, due)
-
     def pollsSent(
         self, waiters: Sequence[RequestWire], response: bytes, short: Sequence[tuple[int, int]]
     ) -> None:
@@ -304,7 +300,7 @@ class RequestWire(Wire):
         for wire in waiters:
             wire.isBusy = False
             wire.plan = wire.reader = None
-            # It is on the wheel, from when it began to wait.
+            # It is on the wheel, and not for later than this.
             wire.due = due
         for index, sent in short:
             waiters[index].keep(response[sent:])
@@ -323,7 +319,7 @@ class RequestWire(Wire):
         See L{Waiter<comet.fanout.polls.Waiter>}.
         """
         plan: Any = self.plan
-        answer = emptyAnswer(plan, cursor)
+        answer = emptyAnswer(plan, self.tags, cursor)
         if isinstance(answer, Answer):
             self.respond(answer)
         else:

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from comet.clients import Client
 from comet.heads import Head
 from comet.interfaces import ISinkOwner
-from comet.lean.plan import Known, Plan
+from comet.lean.plan import Asked, Known, Plan
 from comet.lean.streams import SinkWire
 from comet.traffic import Traffic
 from comet.transports.handshake import ANSWER_SIZE, acceptKey, answerHandshake
@@ -131,7 +131,7 @@ class SocketWire(SinkWire):
             protocol.connectionLost()
 
 
-def beginSocket(wire: RequestWire, plan: Plan, known: Known, client: Client, size: int) -> bool:
+def beginSocket(wire: RequestWire, asked: Asked, client: Client, size: int) -> bool:
     """
     Upgrade to a WebSocket.
 
@@ -141,9 +141,9 @@ def beginSocket(wire: RequestWire, plan: Plan, known: Known, client: Client, siz
 
     @raise CometError: If it may not be; nothing has happened then.
     """
-    edge, ask = wire.edge, plan.ask
+    edge, plan = wire.edge, asked.plan
     hub = edge.hub
-    answer = _answer(plan, known)
+    answer = _answer(plan, asked.known)
     if answer is None:
         return False
 
@@ -158,7 +158,7 @@ def beginSocket(wire: RequestWire, plan: Plan, known: Known, client: Client, siz
         return sink.makeReader(plan.shape, plan.isBare)
 
     rest = wire.buffer[size:]
-    reader = hub.openStream(client, plan.names, ask.since, makeReader, plan.spot)
+    reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.spot)
     sink: Any = reader.sink
     sink.begin()
     if rest:

@@ -13,7 +13,7 @@ from comet.clients import Client
 from comet.fanout.kinds import StreamReader
 from comet.fanout.probes import Probe
 from comet.interfaces import IDirectSink, ISinkOwner
-from comet.lean.plan import Plan
+from comet.lean.plan import Asked
 from comet.lean.wires import Wire
 from comet.traffic import Traffic
 from comet.transports.sinks import IConnectedSink
@@ -98,7 +98,7 @@ class SinkWire(Wire):
     gone = connectionLost
 
 
-def beginStream(wire: RequestWire, plan: Plan, client: Client, size: int) -> None:
+def beginStream(wire: RequestWire, asked: Asked, client: Client, size: int) -> None:
     """
     Begin an endless answer.
 
@@ -106,7 +106,8 @@ def beginStream(wire: RequestWire, plan: Plan, client: Client, size: int) -> Non
 
     @raise CometError: If it may not be; nothing has happened then.
     """
-    edge, ask, shape = wire.edge, plan.ask, plan.shape
+    edge, plan = wire.edge, asked.plan
+    ask, shape = plan.ask, plan.shape
     hub = edge.hub
 
     def makeReader() -> StreamReader:
@@ -123,6 +124,6 @@ def beginStream(wire: RequestWire, plan: Plan, client: Client, size: int) -> Non
         sink.received(rest)
         return StreamReader(hub.fanout, shape, sink, opening)
 
-    reader = hub.openStream(client, plan.names, ask.since, makeReader, plan.spot)
+    reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.spot)
     if ask.probe:
         Probe(reader)

@@ -56,14 +56,19 @@ class AnswerShape:
         """
         See L{PollShape.respond}.
         """
-        body = encodePollBody(
+        return Answer(200, (entityTag(outcome.cursor), *JSON), self.body(outcome))
+
+    def body(self, outcome: Outcome) -> bytes:
+        """
+        The body alone.
+        """
+        return encodePollBody(
             outcome.cursor,
             [encodeEnvelope(message, self.time, replay) for message, replay in outcome.messages],
             outcome.gap,
             outcome.more,
             outcome.close,
         )
-        return Answer(200, (entityTag(outcome.cursor), *JSON), body)
 
 
 @frozen(cache_hash=True)
@@ -97,21 +102,20 @@ class ResponseShape:
         """
         See L{PollShape.respond}.
         """
-        answer = self.answer.respond(outcome)
-        body = answer.body
-        before, middle, after, end = _around(self.version, self.persistent, self.headers)
+        body = self.answer.body(outcome)
+        before, middle, after, end = _around(self)
         tag = str(outcome.cursor).encode("ascii")
         return b"%b%b%b%b%b%d%b%b" % (before, dateOfNow(), middle, tag, after, len(body), end, body)
 
 
 @lru_cache(MOST_HEADS)
-def _around(version: tuple[int, int], persistent: bool, headers: Headers) -> Sequence[bytes]:
+def _around(shape: ResponseShape) -> Sequence[bytes]:
     """
     What is around the date, the cursor in the entity tag, and the length, in
     the head of an answer.
     """
-    own = (entityTag(_CURSOR), *JSON, *headers)
-    head = encodeResponse(version, 200, own, b"", persistent, _DATE)
+    headers = (entityTag(_CURSOR), *JSON, *shape.headers)
+    head = encodeResponse(shape.version, 200, headers, b"", shape.persistent, _DATE)
     before, _, rest = head.partition(_DATE)
     middle, _, rest = rest.partition(str(_CURSOR).encode("ascii"))
     after, length, end = rest.partition(b"Content-Length: ")

@@ -25,7 +25,7 @@ POLL_CALLS: Final = 1.0
 ASK_CALLS: Final = 34.0
 
 # And to accept a reader that comes, until it is live.
-CONNECT_CALLS: Final = {"stream": 70.0, "sse": 70.0, "websocket": 80.0, "tcp": 66.0}
+CONNECT_CALLS: Final = {"stream": 70.0, "sse": 70.0, "websocket": 84.0, "tcp": 66.0}
 
 # What there is in Linux's C{struct tcp_info} before C{tcpi_data_segs_in}.
 _BEFORE_SEGMENTS: Final = 152

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from itertools import repeat
 from typing import Any
 
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
@@ -18,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.bus.memory import MemoryBus
 from comet.hub import Hub
 from comet.lean.heads import MOST_FIELDS, readFields
-from comet.lean.plans import MOST_BYTES, Plans
+from comet.lean.plans import LONGEST_WHOLE, MOST_BYTES, MOST_LINE, MOST_WHOLE, Plans
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 
@@ -40,7 +41,7 @@ _HEADERS = (
     *(b"SEC-WEBSOCKET-KEY:" + KEY + b" ", b"Sec-WebSocket-Key: " + KEY + b"=", b"X: y"),
     *(b"Prefer: wait=2", b"Upgrade: websocket", b"Idempotency-Key: a", b"Bad\n"),
 )
-_FEATURES = ("kind", "transport", "ask", "names", "shape", "own", "headers", "described")
+_FEATURES = ("kind", "transport", "names", "shape", "own", "headers", "described")
 
 
 class CursorTests(SynchronousTestCase):
@@ -60,10 +61,13 @@ class CursorTests(SynchronousTestCase):
 
     def _described(self, plans: Plans, line: bytes, block: bytes) -> Any:
         known = plans.known(block)
-        plan = None if known is None else plans.find(line, known)
-        if known is None or plan is None:
+        asked = None if known is None else plans.find(line, known)
+        if known is None or asked is None:
             return None
-        features = [getattr(plan, name, None) for name in _FEATURES]
+        plan = asked.plan
+        features: list[Any] = [getattr(plan, name, None) for name in _FEATURES]
+        if not plan.isPublishing:
+            features.append(evolve(plan.ask, since=asked.since, tags=asked.tags))
         return features, plan.spot is None, known.key, known.length
 
     @settings(deadline=None, max_examples=500)
@@ -105,7 +109,8 @@ class _Forgetful(Plans):
         return None if fields is None else self._keep(block, fields)
 
     def find(self, line: bytes, known: Any) -> Any:
-        return self._plan(line, known.profile)
+        plan = self._plan(line, known.profile)
+        return None if plan is None else plan.asked(known, None)
 
 
 class KeyTests(SynchronousTestCase):
@@ -199,6 +204,24 @@ class BoundTests(SynchronousTestCase):
         )
         taken = self.remembered(lines, repeat(b"Host: localhost\r\n"))
         self.assertLess(taken, 4 * MOST_BYTES)
+
+    def test_whole(self) -> None:
+        """
+        So are heads as a whole, with their cursors and what they ask for.
+        """
+        names = b",".join(b"%03d" % number for number in range(90))
+        rest = b"&".join(b"%03d=" % number for number in range(240))
+        gc.collect()
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for number in range(MOST_WHOLE):
+            line = b"GET /channels/%s?transport=poll&z%d=1&%s" % (names, number, rest)
+            head = b"%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % line
+            self.assertTrue(MOST_LINE < len(head) < LONGEST_WHOLE)
+            self.assertIsNotNone(self.plans.of(head))
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+        self.assertLess(taken, MOST_BYTES)
 
     def test_blocks(self) -> None:
         """
