@@ -80,8 +80,8 @@ class Server:
         code = "from twisted.scripts.twistd import run; run()"
         options = ["-n", "--pidfile=", "comet", "--heartbeat", "3600", "--drain", "0"]
         options += ["--edge", edge]
-        options += ["--listen", f"tcp:{self.http}:interface=127.0.0.1:backlog=4096"]
-        options += ["--tcp", f"tcp:{self.tcp}:interface=127.0.0.1:backlog=4096"]
+        options += ["--listen", f"tcp:{self.http}:interface=127.0.0.1"]
+        options += ["--tcp", f"tcp:{self.tcp}:interface=127.0.0.1"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, *options],

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from attrs import frozen
 from twisted.internet.endpoints import serverFromString
@@ -19,6 +19,13 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStrea
 from twisted.logger import Logger
 
 _log = Logger()
+
+# How many may wait to be accepted, unless the endpoint says how many; the system
+# may allow less.
+QUEUE: Final = 4096
+
+# How many that are in Twisted's endpoints where their description does not say.
+_NOT_CHOSEN: Final = 50
 
 
 @frozen
@@ -85,8 +92,45 @@ def makeListener(
     @raise ValueError: If the description is none; each kind of endpoint may
         raise others, too.
     """
-    used = reactor if inherited is None else _Inheriting(reactor, inherited)
+    used = _Queueing(reactor) if inherited is None else _Inheriting(reactor, inherited)
     return Listener(description, serverFromString(used, description), factory)
+
+
+class _Queueing:
+    """
+    A reactor whose ports let many wait to be accepted, where nothing else was
+    asked for: readers come back all at once when a server was away.  Whoever
+    finds no room in the queue is dropped by the system, and tries again a
+    second later.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenTCP(self, *args: Any, backlog: int, **kwargs: Any) -> Any:
+        """
+        See L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>}.
+        """
+        return self._reactor.listenTCP(*args, backlog=_queue(backlog), **kwargs)
+
+    def listenSSL(self, *args: Any, backlog: int, **kwargs: Any) -> Any:
+        """
+        See L{IReactorSSL<twisted.internet.interfaces.IReactorSSL>}.
+        """
+        return self._reactor.listenSSL(*args, backlog=_queue(backlog), **kwargs)
+
+    def listenUNIX(self, *args: Any, backlog: int, **kwargs: Any) -> Any:
+        """
+        See L{IReactorUNIX<twisted.internet.interfaces.IReactorUNIX>}.
+        """
+        return self._reactor.listenUNIX(*args, backlog=_queue(backlog), **kwargs)
+
+
+def _queue(backlog: int) -> int:
+    return QUEUE if backlog == _NOT_CHOSEN else backlog
 
 
 class _Inheriting:

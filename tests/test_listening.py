@@ -23,7 +23,7 @@ from twisted.internet.testing import MemoryReactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from comet.listening import Listener, hold, makeListener, release
+from comet.listening import QUEUE, Listener, hold, makeListener, release
 from tests.edge.tls import authority
 
 # How long anything may take, in seconds.
@@ -298,3 +298,20 @@ class DescriptionTests(SynchronousTestCase):
         endpoint: Any = makeListener(memory, "tcp:1", Greeter(), 99).endpoint
         endpoint._reactor.callWhenRunning(print)
         self.assertEqual(memory.whenRunningHooks, [(print, (), {})])
+
+    def test_queue(self) -> None:
+        """
+        Many may wait to be accepted, unless the description says how many.
+        """
+        for description, expected in (
+            ("tcp:0", QUEUE),
+            ("tcp:0:interface=127.0.0.1", QUEUE),
+            ("tcp:0:backlog=7", 7),
+            ("unix:here", QUEUE),
+            ("unix:here:backlog=9", 9),
+        ):
+            reactor = MemoryReactor()
+            listener = makeListener(reactor, description, Greeter())
+            self.successResultOf(listener.endpoint.listen(listener.factory))
+            [bound] = reactor.tcpServers or reactor.unixServers
+            self.assertEqual(bound[2], expected, description)

@@ -62,8 +62,8 @@ def _command(place: Place) -> Sequence[str]:
     command = [sys.executable, "-c", _CODE, "-n", "--pidfile=", "comet"]
     command += ["--open", "bench/**", "--publish-key", str(key)]
     # All that arrive at once wait in the system's queue, as in every peer.
-    command += ["--listen", f"tcp:{place.port}:interface=127.0.0.1:backlog=4096"]
-    command += ["--tcp", f"tcp:{place.second}:interface=127.0.0.1:backlog=4096"]
+    command += ["--listen", f"tcp:{place.port}:interface=127.0.0.1"]
+    command += ["--tcp", f"tcp:{place.second}:interface=127.0.0.1"]
     if "edge" in place.options:
         command += ["--edge", place.options["edge"]]
     return command
