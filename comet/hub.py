@@ -201,7 +201,7 @@ class Hub:
         Publish what L{checkPublish} let pass just now, as L{store} does.
 
         @param done: Called with what L{store} would fire with, perhaps before
-            this returns.
+            this returns; raises nothing.
 
         @param failed: Called with what it would fail with.
         """
@@ -227,12 +227,13 @@ class Hub:
     def _isSettled(
         self, answers: Sequence[Published], done: Callable[[Sequence[Published]], object]
     ) -> None:
-        self._isDone()
+        # First of all: whoever drains may close its connection then.
         done(answers)
+        self._isDone()
 
     def _wasNotStored(self, failure: Failure, failed: Callable[[Failure], object]) -> None:
-        self._isDone()
         failed(failure)
+        self._isDone()
 
     def forget(self, client: Client, channels: Sequence[str]) -> Deferred[None]:
         """

@@ -307,6 +307,20 @@ class SlowDrainTests(HubTestCase):
             self.successResultOf(each)
         self.assertIsNone(self.successResultOf(drained))
 
+    def test_answeredFirst(self) -> None:
+        """
+        When it is down, all are answered already, those too whose messages
+        were not stored.
+        """
+        order: list[str] = []
+        for _ in range(2):
+            self.publish("a").addBoth(lambda _: order.append("answered"))
+        drained: Deferred[None] = self.hub.drain(10.0)
+        drained.addCallback(lambda _: order.append("down"))
+        self.slow.operations.pop(0).fail(Unavailable("the bus is down"))
+        self.rest()
+        self.assertEqual(order, ["answered", "answered", "down"])
+
     def test_notBegun(self) -> None:
         """
         Who has not begun is told so, too, and what the bus says later is for

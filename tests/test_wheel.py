@@ -139,6 +139,32 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual((later.times, earlier.times), ([3.0], [1.0]))
         self.assertIdle()
 
+    def test_setBy(self) -> None:
+        """
+        What is to come until a time comes then, if it does not come earlier in
+        any case; what would come later does not.
+        """
+        unset, early, late = self.thing(), self.thing(), self.thing()
+        self.wheel.set(early, 1)
+        self.wheel.set(late, 3)
+        self.clock.advance(0.5)
+        for thing in (unset, early, late):
+            self.wheel.setBy(thing, 2.0)
+        self.assertEqual(len(self.wheel), 3)
+        self.clock.pump([0.5] * 8)
+        self.assertEqual((unset.times, early.times, late.times), ([2.0], [1.0], [2.0]))
+        self.assertIdle()
+
+    def test_setByPast(self) -> None:
+        """
+        If that time is over, it comes at once.
+        """
+        thing = self.thing()
+        self.clock.advance(5)
+        self.wheel.setBy(thing, 1.0)
+        self.clock.advance(0)
+        self.assertEqual(thing.times, [5.0])
+
     def test_pastDelay(self) -> None:
         """
         What should have been long ago comes at once, not before it was asked

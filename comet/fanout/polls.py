@@ -276,9 +276,9 @@ class PollReader(Reader, Generic[R]):
                 reader.state = ended
                 reader.group = None
                 del everyone[reader]
-            self.fanout.haveLeft(group, len(some))
             waiters = [reader._waiter for reader in some]
             waiters[0].pollsSent(waiters, prepared, short)
+            self.fanout.haveLeft(group, len(some))
         return True
 
     def sayClose(self, close: Close) -> None:

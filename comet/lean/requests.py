@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from comet.answers import Answer, batchAnswer, problem, publishedAnswer
 from comet.errors import CometError, Internal
+from comet.fanout.life import State
 from comet.fanout.polls import PollReader
 from comet.lean.heads import MOST_HEAD
 from comet.lean.plan import NO_TAGS, PUBLISHING, Plan
@@ -142,7 +143,7 @@ class RequestWire(Wire):
         if left > 0.01:
             # A poll may be answered at any time, and that is the client's.
             self.edge.hub.fanout.wheel.set(self, min(left, IDLE))
-        elif self.reader is not None:
+        elif self.reader is not None and self.reader.state is not State.CLOSED:
             self.reader.timedOut()
         elif self.rest:
             # To close in peace would wait until all is taken.

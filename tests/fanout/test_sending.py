@@ -8,8 +8,13 @@ import contextlib
 import socket
 
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from comet.fanout.kinds import StreamReader
 from comet.fanout.sending import sendAll
+from comet.interfaces import IDirectSink
+from tests.fanout.case import HubTestCase, Stream
+from tests.fanout.doubles import LineShape, MemorySink
 
 DATA = b"x" * 100
 
@@ -93,3 +98,60 @@ class SendAllTests(SynchronousTestCase):
         short = sendAll([bad] * 1000 + [good], DATA)
         self.assertEqual(short, [(index, 0) for index in range(1000)])
         self.assertEqual(far.recv(1000), DATA)
+
+
+@implementer(IDirectSink)
+class DirectSink(MemorySink):
+    """
+    A sink over a socket.
+    """
+
+    def __init__(self, direct: socket.socket) -> None:
+        super().__init__()
+        self.direct = direct
+
+    def sent(self, count: int) -> None:
+        """
+        Fail.
+        """
+        raise RuntimeError("broken")
+
+    def keep(self, rest: bytes) -> None:
+        """
+        Take the rest.
+        """
+        self.writes.append(rest)
+
+
+class FailingTests(HubTestCase):
+    """
+    Something of ours goes wrong while a group is written to at once.
+    """
+
+    def direct(self) -> Stream:
+        """
+        A reader that is written to together with others.
+        """
+        near, far = socket.socketpair()
+        self.addCleanup(near.close)
+        self.addCleanup(far.close)
+        return self.stream("a", sink=DirectSink(near))
+
+    def test_others(self) -> None:
+        """
+        The readers of that group are sent away, each once; those of other
+        groups get the message, and the publisher its answer.
+        """
+        broken = [self.direct() for _ in range(3)]
+        whole = [self.stream("a", shape=LineShape(tag="other")), self.stream("a", "b")]
+        published = self.publish("a", "b")
+        self.clock.settle()
+        self.assertEqual(self.successResultOf(published), [1, 2])
+        for stream in broken:
+            self.assertEqual(stream.kinds, ["standing", "close"])
+            self.assertEqual(stream.sink.lines[-1][3], "internal")
+            self.assertTrue(stream.sink.isFinished)
+        self.assertEqual([stream.positions for stream in whole], [[1], [1, 2]])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        group = self.fanout.group(StreamReader, LineShape(), ("a",))
+        self.assertEqual((group.live, group.members), ([], 0))

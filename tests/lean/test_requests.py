@@ -5,6 +5,9 @@ Tests of L{comet.lean.requests}: requests as clients, good and bad, send them.
 from __future__ import annotations
 
 import json
+from typing import Any
+
+from twisted.internet.defer import Deferred
 
 from comet.lean.newcomers import MOMENT
 from comet.site import IDLE
@@ -213,6 +216,39 @@ class TimeTests(LeanTestCase):
         bodies = [each.partition(b"\r\n\r\n")[2] for each in peer.hears(OK, 5).split(OK)[1:]]
         self.assertEqual(bodies, bodies[:1] * 5)
         self.assertEqual(len(json.loads(bodies[0])["messages"]), 10)
+
+
+class SlowTests(LeanTestCase):
+    """
+    A bus that takes its time.
+    """
+
+    def test_poll(self) -> None:
+        """
+        A poll that does not wait for messages waits for those that there are,
+        however long the bus takes to tell.
+        """
+        self.publish(1)
+        asked: list[Deferred[None]] = []
+        locate = self.bus.locate
+
+        def later(names: Any) -> Any:
+            asked.append(Deferred())
+            return asked[-1].addCallback(lambda _: locate(names))
+
+        self.patch(self.bus, "locate", later)
+        wanted = (read("poll", more="&since=-1"), read("longpoll", more="&since=-1&wait=0"))
+        peers = [self.peer(said) for said in wanted]
+        self.untilReaders(len(wanted))
+        self.reactor.advance(IDLE * 3)
+        self.reactor.settle()
+        self.assertEqual([peer.take() for peer in peers], [b"", b""])
+        for each in asked:
+            each.callback(None)
+        for peer in peers:
+            self.assertEqual(peer.upTo(1), [1])
+        self.reactor.advance(IDLE + 0.2)
+        self.assertEqual(self.connections, 0)
 
 
 class EndTests(LeanTestCase):
