@@ -27,7 +27,8 @@ from twisted.python.failure import Failure
 from comet.access import Access, Origins
 from comet.clients import Client
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
-from comet.fanout.core import Fanout, firstError
+from comet.fanout.core import Fanout
+from comet.fanout.failures import firstError
 from comet.fanout.kinds import StreamReader
 from comet.fanout.objects import ObjectReader, Subscription, Where, readBeginnings
 from comet.fanout.polls import PollReader, PollShape, Waiter
@@ -200,20 +201,19 @@ class Hub:
         """
         Publish what L{checkPublish} let pass just now, as L{store} does.
 
-        @param done: Called with what L{store} would fire with, perhaps before
-            this returns; raises nothing.
+        @param done: Called with what that would fire with, perhaps before this
+            returns; raises nothing.
 
-        @param failed: Called with what it would fail with.
+        @param failed: Likewise, with what it would fail with.
         """
         if self.isDraining:
             failed(Failure(self._draining()))
             return
         self._underWay += 1
-        stored: Deferred[Any] = maybeDeferred(self.bus.publish, publications)
+        stored: Any = maybeDeferred(self.bus.publish, publications)
         if stored.called and not stored.paused and not isinstance(stored.result, Failure):
             # As most are: to add callbacks would cost as much as to store it.
-            answers: Any = stored.result
-            self._wasStored(answers, done)
+            self._wasStored(stored.result, done)
         else:
             stored.addCallbacks(
                 self._wasStored, self._wasNotStored, callbackArgs=(done,), errbackArgs=(failed,)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.defer import Deferred, FirstError, fail, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,8 +19,10 @@ from zope.interface import implementer
 from comet.channels import PatternTable
 from comet.fanout.empty import EmptyGroups
 from comet.fanout.encodings import Encodings
+from comet.fanout.failures import firstError
 from comet.fanout.groups import Group
 from comet.fanout.listening import Listening
+from comet.fanout.parts import Parts
 from comet.fanout.sharing import SharedAnswers, sizeOfLocation, sizeOfReading
 from comet.interfaces import IBusListener, IMessageBus
 from comet.messages import At, Beginning, Cursor, Message
@@ -62,6 +64,8 @@ class Fanout:
 
     @ivar readers: All that are not closed.
 
+    @ivar parts: What is left to do of the turns before.
+
     @ivar leaving: Those whose last words were written and whose connection is
         not closed yet.
     """
@@ -86,6 +90,7 @@ class Fanout:
         self._head: Cursor | None = None
         self._unsettled = False
         self._due: deque[Reader] = deque()
+        self.parts = Parts()
         self._waiting: list[Callable[[], None]] = []
         self._left: list[Deferred[None]] = []
         self._listening: dict[str, Listening] = {}
@@ -127,7 +132,7 @@ class Fanout:
         Call something when what was heard so far has been written to the
         readers: at once, if it has been.
         """
-        if self._pending or self._unsettled:
+        if self._pending or self._unsettled or self.parts:
             self._waiting.append(call)
         else:
             call()
@@ -191,10 +196,11 @@ class Fanout:
             self.isSure = True
         # First the readers are written to, then the publishers are answered.
         for call in waiting:
-            try:
-                call()
-            except Exception:
-                self._log.failure("a publisher could not be answered")
+            self.parts.add(call, isPart=False)
+        self.parts.go()
+        self._tellLeft()
+        if self.parts:
+            self._tickSoon()
         self._pumpDue()
 
     def _unsettle(self) -> None:
@@ -290,19 +296,19 @@ class Fanout:
         The connection of a reader that was sent away is closed.
         """
         self.leaving.pop(reader, None)
-        if not self.leaving:
-            left, self._left = self._left, []
-            for answer in left:
-                answer.callback(None)
+        self._tellLeft()
+
+    def _tellLeft(self) -> None:
+        while self._left and not (self.leaving or self.parts):
+            self._left.pop(0).callback(None)
 
     def left(self) -> Deferred[None]:
         """
-        @return: Fires when nobody is leaving.
+        @return: Fires when nobody is leaving, and all are answered.
         """
-        if not self.leaving:
-            return succeed(None)
         answer: Deferred[None] = Deferred()
         self._left.append(answer)
+        self._tellLeft()
         return answer
 
     def head(self) -> Cursor:
@@ -441,11 +447,3 @@ class Fanout:
         How many groups there are.
         """
         return len(self._groups)
-
-
-def firstError(failure: Failure) -> Failure:
-    """
-    What went wrong first, of several that were waited for.
-    """
-    error = failure.value
-    return error.subFailure if isinstance(error, FirstError) else failure

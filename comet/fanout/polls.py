@@ -5,6 +5,7 @@ A reader that is a client: a poll, which is answered once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from socket import socket
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -25,8 +26,8 @@ from comet.progress import Step, Wanted
 POLL_BYTES: Final = 1048576
 
 
-# How many are answered before the next are.
-MOST_AT_ONCE: Final = 128
+# How many of a group are answered in one turn.
+MOST_AT_ONCE: Final = 256
 
 
 @frozen
@@ -266,19 +267,21 @@ class PollReader(Reader, Generic[R]):
         """
         See L{Reader.takeAll}.
         """
-        everyone, ended = self.fanout.readers, step(State.LIVE, Input.ENDED)
-        readers: list[Any] = list(group.takeDirect())
-        # Not all that there is to do comes between the first and the last.
-        for start in range(0, len(readers), MOST_AT_ONCE):
-            some = readers[start : start + MOST_AT_ONCE]
-            short = sendAll([reader.direct for reader in some], prepared)
-            for reader in some:
-                reader.state = ended
-                reader.group = None
-                del everyone[reader]
-            waiters = [reader._waiter for reader in some]
-            waiters[0].pollsSent(waiters, prepared, short)
-            self.fanout.haveLeft(group, len(some))
+        fanout, ended = self.fanout, step(State.LIVE, Input.ENDED)
+        readers: Any = group.takeDirect()
+        waiters = []
+        for reader in readers:
+            reader.state = ended
+            reader.group = None
+            del fanout.readers[reader]
+            waiters.append(reader._waiter)
+        if len(waiters) <= MOST_AT_ONCE:
+            _answerAll(waiters, prepared)
+        else:
+            for start in range(0, len(waiters), MOST_AT_ONCE):
+                some = waiters[start : start + MOST_AT_ONCE]
+                fanout.parts.add(partial(_answerAll, some, prepared), isPart=True)
+        fanout.haveLeft(group, len(waiters))
         return True
 
     def sayClose(self, close: Close) -> None:
@@ -286,3 +289,12 @@ class PollReader(Reader, Generic[R]):
         See L{Reader.sayClose}.
         """
         self._answer(close=close)
+
+
+def _answerAll(waiters: Sequence[DirectWaiter], response: bytes) -> None:
+    """
+    Send an answer to some whose readers are closed; of these, connections may
+    be lost since.
+    """
+    sockets: Any = [waiter.direct for waiter in waiters]
+    waiters[0].pollsSent(waiters, response, sendAll(sockets, response))

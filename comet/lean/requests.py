@@ -143,8 +143,13 @@ class RequestWire(Wire):
         if left > 0.01:
             # A poll may be answered at any time, and that is the client's.
             self.edge.hub.fanout.wheel.set(self, min(left, IDLE))
-        elif self.reader is not None and self.reader.state is not State.CLOSED:
-            self.reader.timedOut()
+        elif self.reader is not None:
+            reader, self.reader = self.reader, None
+            if reader.state is State.CLOSED:
+                # It is about to be answered.
+                self._wait(IDLE)
+            else:
+                reader.timedOut()
         elif self.rest:
             # To close in peace would wait until all is taken.
             self.abort()

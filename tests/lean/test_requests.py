@@ -181,6 +181,21 @@ class TimeTests(LeanTestCase):
         self.reactor.advance(1.3)
         peer.ends()
 
+    def test_dueWhileAnswered(self) -> None:
+        """
+        A poll whose time is over when it is about to be answered is not cut
+        off; if it is not answered after all, it is in the end.
+        """
+        peer = self.peer(read("longpoll", more="&wait=5"))
+        self.reactor.until(lambda: self.hub.fanout.readers)
+        [reader] = self.hub.fanout.readers
+        reader.ended()
+        self.reactor.advance(5.3)
+        self.reactor.settle()
+        self.assertEqual((self.connections, peer.take()), (1, b""))
+        self.reactor.advance(IDLE + 0.2)
+        self.assertEqual(peer.ends(), b"")
+
     def test_unread(self) -> None:
         """
         Who asks, and takes no answer, is not asked for its next request; and
