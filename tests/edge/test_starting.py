@@ -179,6 +179,9 @@ class StartTests(StartingTestCase):
         """
         Ctrl-C ends it as well as SIGTERM does.
         """
+        # A shell starts what is in its background deaf to it, and that is inherited.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
         process = self.start(*self.listen)
         self.readUntil(process, "listen: ")
         self.stop(process, signal.SIGINT)
