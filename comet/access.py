@@ -10,14 +10,14 @@ import os
 import re
 import secrets
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 
 from attrs import frozen
 from zope.interface import implementer
 
-from comet.channels import MOST_PARSED, isReserved, matches, parseName
+from comet.channels import MOST_PARSED, isReserved, matchesAny, parseName
 from comet.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.errors import BadChannel, BadRequest, Forbidden, Unauthorized, WrongHost
 from comet.interfaces import IAccess
@@ -67,9 +67,8 @@ class Access:
             except BadChannel as error:
                 raise ValueError(f"what is open is no channel or pattern: {error.detail}") from None
         self._publishKey = None if publishKey is None else publishKey.encode("ascii")
-        self._openPatterns = tuple(openPatterns)
         # By the name of the channel: it is asked for each message.
-        self._isOpen = lru_cache(MOST_PARSED)(self._findOpen)
+        self._isOpen = lru_cache(MOST_PARSED)(partial(matchesAny, tuple(openPatterns)))
 
     def identify(self, authorization: str | None) -> Client:
         """
@@ -115,12 +114,6 @@ class Access:
             f"to publish to {channel[:64]!r}, send the publish key as 'Authorization: Bearer' and "
             "the key; or the server opens the channel to anyone with --open",
         )
-
-    def _findOpen(self, channel: str) -> bool:
-        """
-        Whether anyone may publish to a channel that is not the server's own.
-        """
-        return any(matches(pattern, channel) for pattern in self._openPatterns)
 
     def checkDelete(self, client: Client, channel: str) -> None:
         """

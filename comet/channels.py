@@ -11,7 +11,7 @@ them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, Generic, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -169,6 +169,13 @@ def matches(pattern: str, channel: str) -> bool:
     reaches that channel only.
     """
     return covers(pattern, channel) if isPattern(pattern) else pattern == channel
+
+
+def matchesAny(patterns: Iterable[str], channel: str) -> bool:
+    """
+    Whether one of some channels and patterns reaches a channel.
+    """
+    return any(matches(pattern, channel) for pattern in patterns)
 
 
 class _Node:

@@ -191,7 +191,7 @@ class RequestWire(Wire):
         The client sends more while it is to be answered.
         """
         if len(self.buffer) > MOST_AHEAD:
-            if self.reader is not None:
+            if self.reader is not None and self.reader.state is not State.CLOSED:
                 # It is not waiting for the answer any more.
                 self.reader.hurry()
             else:

@@ -10,6 +10,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from comet.lean.newcomers import MOMENT
+from comet.lean.wires import READ
 from comet.site import IDLE
 from comet.transports.takeover import MOST_AHEAD
 from comet.transports.unread import UNREAD
@@ -195,6 +196,22 @@ class TimeTests(LeanTestCase):
         self.assertEqual((self.connections, peer.take()), (1, b""))
         self.reactor.advance(IDLE + 0.2)
         self.assertEqual(peer.ends(), b"")
+
+    def test_aheadWhileAnswered(self) -> None:
+        """
+        Nor is more kept of what is said behind a poll that is about to be
+        answered than of what is said behind anything else.
+        """
+        peer = self.peer(read("longpoll"))
+        self.reactor.until(lambda: self.hub.fanout.readers)
+        [reader] = self.hub.fanout.readers
+        wire: Any = next(iter(self.port._edge.wires.values()))
+        reader.ended()
+        for _ in range(20):
+            peer.send(POLL * 100)
+            self.reactor.turn(1)
+        self.assertGreater(len(wire.buffer), MOST_AHEAD)
+        self.assertLess(len(wire.buffer), MOST_AHEAD + 2 * READ)
 
     def test_unread(self) -> None:
         """
