@@ -32,7 +32,7 @@ from twisted.internet.task import react
 from comet.buses import findMaker
 from comet.configuration import Configuration
 from comet.interfaces import IMessageBus
-from comet.messages import Publication
+from comet.model.messages import Publication
 from tests.redisserver import RedisServer
 
 # How many publishers there are at once, and lines of a batch.

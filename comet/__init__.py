@@ -10,18 +10,18 @@ The map, lower parts first.  A part imports none below it on this page, and
 those marked B{P} import no Twisted:
 
   - L{comet.errors} B{P}: what can go wrong, with its code and HTTP status
-  - L{comet.channels} B{P}: the names of channels, and patterns
-  - L{comet.messages} B{P}: messages, cursors, where to begin
+  - L{comet.model.channels} B{P}: the names of channels, and patterns
+  - L{comet.model.messages} B{P}: messages, cursors, where to begin
   - L{comet.heads} B{P}: the head of an HTTP request
   - L{comet.framing} B{P}: messages as bytes, one module a wire shape
-  - L{comet.log} B{P}: the bounded log of one channel
-  - L{comet.places} B{P}: what a bus tells of its log
+  - L{comet.model.log} B{P}: the bounded log of one channel
+  - L{comet.model.positions} B{P}: what a bus tells of its log
   - L{comet.publishing} B{P}: what a body to be published says
   - L{comet.negotiation} B{P}: by which transport a request is answered
   - L{comet.requests} B{P}: what an HTTP request asks for
   - L{comet.answers} B{P}: how an HTTP answer begins
   - L{comet.commands} B{P}: what a client may say on a two-way transport
-  - L{comet.progress} B{P}: how far one reader of several names has come
+  - L{comet.model.progress} B{P}: how far one reader of several names has come
   - L{comet.interfaces}: what the parts promise one another, in words
   - L{comet.wheel}: one timer for every heartbeat, hold and expiry
   - L{comet.bus}: where messages are stored

@@ -17,10 +17,10 @@ from typing import Final
 from attrs import frozen
 from zope.interface import implementer
 
-from comet.channels import MOST_PARSED, isReserved, matchesAny, parseName
-from comet.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.errors import BadChannel, BadRequest, Forbidden, Unauthorized, WrongHost
 from comet.interfaces import IAccess
+from comet.model.channels import MOST_PARSED, isReserved, matchesAny, parseName
+from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

@@ -19,9 +19,9 @@ from typing import Final
 
 from attrs import frozen
 
-from comet.channels import MOST_PARSED
 from comet.errors import CometError, MethodNotAllowed
-from comet.messages import Published
+from comet.model.channels import MOST_PARSED
+from comet.model.messages import Published
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from comet.channels import matches, parseName
 from comet.errors import BadChannel
-from comet.log import Retention
+from comet.model.channels import matches, parseName
+from comet.model.log import Retention
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -25,7 +25,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.access import Access, Origins
-from comet.clients import Client
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
 from comet.fanout.core import Fanout
 from comet.fanout.failures import firstError
@@ -35,7 +34,10 @@ from comet.fanout.polls import PollReader, PollShape, Waiter
 from comet.fanout.readers import Reader
 from comet.fanout.spots import Spot
 from comet.interfaces import IAccess, IMessageBus, IReceiver
-from comet.messages import Beginning, Close, Cursor, Publication, Published, Since
+from comet.model.clients import Client
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Publication, Published
+from comet.model.positions import Beginning, Since
 from comet.publishing import Limits, fromValue
 from comet.traffic import Ledger
 

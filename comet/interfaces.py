@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-from comet.messages import Beginning, Close, Cursor, Message, Publication, Published
-from comet.places import Location, Reading
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message, Publication, Published
+from comet.model.positions import Beginning, Location, Reading
 
 if TYPE_CHECKING:
     from socket import socket
 
     from twisted.internet.interfaces import IReactorTime
 
-    from comet.clients import Client
     from comet.configuration import Configuration
+    from comet.model.clients import Client
 
 
 class IBusListener(Interface):

@@ -20,9 +20,9 @@ from twisted.web.resource import Resource
 
 from comet.access import CORS
 from comet.answers import Answer, Headers
-from comet.clients import ANONYMOUS
 from comet.errors import CometError
 from comet.hub import Hub
+from comet.model.clients import ANONYMOUS
 from comet.requests import entityTags
 from comet.transports.exchange import Exchange, HubResource, nothingAt
 from comet.transports.polls import JSON

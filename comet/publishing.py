@@ -17,10 +17,10 @@ from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
-from comet.channels import parseChannel, parseEvent
 from comet.errors import BadChannel, BadMessage, BadRequest, KeyReused, TooLarge
 from comet.framing.strictjson import decode, encode
-from comet.messages import Publication
+from comet.model.channels import parseChannel, parseEvent
+from comet.model.messages import Publication
 
 _BATCH_TYPE: Final = "application/x-ndjson"
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"

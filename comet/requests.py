@@ -16,7 +16,8 @@ from attrs import frozen
 
 from comet.errors import BadCursor, BadRequest
 from comet.heads import Head, elements
-from comet.messages import At, Beginning, Now, Since, Unreadable, parseBeginning, parseCursor
+from comet.model.cursors import parseCursor
+from comet.model.positions import At, Beginning, Now, Since, Unreadable, parseBeginning
 from comet.negotiation import chooseTransport
 
 # Seconds.  The default is below the half minute after which the most impatient

@@ -24,7 +24,8 @@ from comet.bus.memory import MemoryBus
 from comet.hub import Hub
 from comet.interfaces import IReceiver
 from comet.listening import Listener
-from comet.messages import Close, Cursor, Message, Publication, Published
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message, Publication, Published
 from comet.service import CometService
 
 

@@ -19,8 +19,8 @@ from comet.access import (
     makePublishKey,
     readPublishKey,
 )
-from comet.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.errors import CometError, Forbidden, Unauthorized
+from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 
 KEY = "Zx8-correct_horse.battery~staple"
 

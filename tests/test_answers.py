@@ -22,7 +22,7 @@ from comet.answers import (
     publishedAnswer,
     reason,
 )
-from comet.messages import Published
+from comet.model.messages import Published
 
 DATE = b"Sun, 06 Nov 1994 08:49:37 GMT"
 

@@ -15,7 +15,7 @@ from comet.bus.memory import MemoryBus
 from comet.buses import findMaker
 from comet.configuration import Configuration, ConfigurationError
 from comet.interfaces import IBusMaker, IMessageBus
-from comet.messages import Publication
+from comet.model.messages import Publication
 
 PLUGIN = """
 from twisted.plugin import IPlugin

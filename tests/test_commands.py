@@ -33,16 +33,9 @@ from comet.errors import (
     TooLarge,
     Unavailable,
 )
-from comet.messages import (
-    At,
-    Beginning,
-    Cursor,
-    Earliest,
-    Last,
-    Now,
-    Publication,
-    Since,
-)
+from comet.model.cursors import Cursor
+from comet.model.messages import Publication
+from comet.model.positions import At, Beginning, Earliest, Last, Now, Since
 from comet.publishing import Limits
 from tests.test_publishing import characters, nested, values
 

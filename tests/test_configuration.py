@@ -21,7 +21,7 @@ from comet.configuration import (
     seconds,
     whole,
 )
-from comet.log import Retention
+from comet.model.log import Retention
 
 DEFAULTS: dict[str, Any] = {
     "listen": ("tcp:8080:interface=127.0.0.1",),

@@ -20,7 +20,8 @@ from zope.interface import implementer
 from comet.demo.readers import MOST_DATA, MOST_TIMES, PAUSE, RETRY
 from comet.demo.visits import INTERVAL, MOST_VISITS, PATIENCE, Demo, readCursor
 from comet.interfaces import IReceiver
-from comet.messages import Close, Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
 from comet.transports.tcp import CometFactory
 from tests.transports.case import HubTestCase
 from tests.transports.wire import Wire

@@ -9,7 +9,6 @@ from twisted.internet.task import Clock
 
 from comet.access import Access, Origins
 from comet.bus.memory import MemoryBus
-from comet.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.errors import (
     BadChannel,
     BadCursor,
@@ -24,7 +23,9 @@ from comet.errors import (
 )
 from comet.fanout.life import State
 from comet.hub import Hub, Settings
-from comet.messages import Cursor, Publication
+from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
+from comet.model.cursors import Cursor
+from comet.model.messages import Publication
 from comet.publishing import Limits
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import ANYONE, AllAccess, MemoryReceiver, TurnClock

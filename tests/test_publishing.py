@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadChannel, BadMessage, BadRequest, CometError, TooLarge
-from comet.messages import Publication
+from comet.model.messages import Publication
 from comet.publishing import (
     Limits,
     checkKey,

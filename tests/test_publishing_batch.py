@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadChannel, BadMessage, BadRequest, CometError, KeyReused, TooLarge
-from comet.messages import Publication
+from comet.model.messages import Publication
 from comet.publishing import Limits, readBatch, readObject
 from tests.test_publishing import nested, values
 

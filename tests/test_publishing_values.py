@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadMessage, TooLarge
-from comet.messages import Publication
+from comet.model.messages import Publication
 from comet.publishing import (
     Limits,
     fingerprint,

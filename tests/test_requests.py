@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadRequest, CometError
 from comet.heads import checkHeaderValues
-from comet.messages import Last, Now, Since
+from comet.model.positions import Last, Now, Since
 from comet.requests import (
     Ask,
     readAccount,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadCursor
-from comet.messages import At, Beginning, Cursor, Earliest, Last, Now, Since, Unreadable
+from comet.model.cursors import Cursor
+from comet.model.positions import At, Beginning, Earliest, Last, Now, Since, Unreadable
 from comet.requests import entityTags, readSince
 from tests.heads import Values, makeHead
 

@@ -14,7 +14,8 @@ from zope.interface import implementer
 from comet.bus.memory import MemoryBus
 from comet.hub import Hub
 from comet.interfaces import IReceiver
-from comet.messages import Close, Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
 from comet.statistics import CHANNEL, StatisticsService
 
 

@@ -22,7 +22,7 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from comet.clients import KEY_HOLDER
+from comet.model.clients import KEY_HOLDER
 from comet.ports import CannotStart
 from comet.service import CometService
 from comet.site import CometSite

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from comet.bus.planning import planKeys
-from comet.messages import Publication, Published
+from comet.model.messages import Publication, Published
 from comet.publishing import Scope, fingerprint, keyScope
 
 # For how long a key is known, in seconds.

@@ -12,7 +12,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from comet.interfaces import IBusListener
-from comet.messages import Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.messages import Message
 
 
 class _News(NamedTuple):

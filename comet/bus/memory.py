@@ -18,18 +18,12 @@ from comet.bus.keys import KeyMemory
 from comet.bus.listeners import Listeners
 from comet.bus.planning import isKnown, locate
 from comet.bus.records import Record, beforeOldest, merged
-from comet.channels import PatternTable, isPattern, matches
 from comet.interfaces import IBusListener, IMessageBus
-from comet.log import Retention
-from comet.messages import (
-    Beginning,
-    Cursor,
-    Message,
-    Publication,
-    Published,
-    newEpoch,
-)
-from comet.places import Location, Reading
+from comet.model.channels import PatternTable, isPattern, matches
+from comet.model.cursors import Cursor, newEpoch
+from comet.model.log import Retention
+from comet.model.messages import Message, Publication, Published
+from comet.model.positions import Beginning, Location, Reading
 from comet.wheel import Wheel
 
 # What the record of a channel costs beside its messages, measured on CPython

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
-from comet.log import ChannelLog, Retention
-from comet.messages import Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.log import ChannelLog, Retention
+from comet.model.messages import Message
 from comet.wheel import NOT_SET
 
 # For how long at least the floor of a channel without messages is remembered,

@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
-from comet.messages import Message
+from comet.model.messages import Message
 
 # How many seconds lie between two reports of a reader at least, and how long it
 # waits before it comes back.

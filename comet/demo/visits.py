@@ -34,7 +34,8 @@ from comet.demo.readers import Beside, Visit
 from comet.errors import BadCursor
 from comet.hub import Hub
 from comet.interfaces import IReceiver
-from comet.messages import Close, Cursor, Message, parseCursor
+from comet.model.cursors import Cursor, parseCursor
+from comet.model.messages import Close, Message
 
 # How many visits have a reader at once.
 MOST_VISITS: Final = 64

@@ -16,7 +16,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.channels import PatternTable
 from comet.fanout.empty import EmptyGroups
 from comet.fanout.encodings import Encodings
 from comet.fanout.failures import firstError
@@ -25,9 +24,11 @@ from comet.fanout.listening import Listening
 from comet.fanout.parts import Parts
 from comet.fanout.sharing import SharedAnswers, sizeOfLocation, sizeOfReading
 from comet.interfaces import IBusListener, IMessageBus
-from comet.messages import At, Beginning, Cursor, Message
-from comet.places import Location, Reading
-from comet.progress import Wanted
+from comet.model.channels import PatternTable
+from comet.model.cursors import Cursor
+from comet.model.messages import Message
+from comet.model.positions import At, Beginning, Location, Reading
+from comet.model.progress import Wanted
 from comet.wheel import Wheel
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from comet.framing import Shape
-from comet.messages import Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.messages import Message
 from comet.wheel import NOT_SET, Wheel
 
 # How many bytes of encodings are kept in all, and for how many seconds: long

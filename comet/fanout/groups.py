@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.messages import Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.messages import Message
 from comet.wheel import NOT_SET
 
 if TYPE_CHECKING:

@@ -18,8 +18,10 @@ from comet.fanout.sending import sendAll
 from comet.fanout.spots import Spot
 from comet.framing import Shape
 from comet.interfaces import IDirectSink, ISink, ISinkOwner
-from comet.messages import Beginning, Close, Cursor, Message
-from comet.progress import Step
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
+from comet.model.positions import Beginning
+from comet.model.progress import Step
 
 # For how many seconds a client may take nothing of what was written to it
 # before it is taken for dead.

@@ -9,14 +9,16 @@ from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 
-from comet.channels import parseName
 from comet.errors import BadRequest
 from comet.fanout.core import Fanout
 from comet.fanout.life import State
 from comet.fanout.readers import Reader
 from comet.interfaces import IReceiver
-from comet.messages import Beginning, Close, Cursor, Message, Since, parseBeginning
-from comet.progress import Step
+from comet.model.channels import parseName
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
+from comet.model.positions import Beginning, Since, parseBeginning
+from comet.model.progress import Step
 
 # Somebody who says where to begin: a text as on the wire, a cursor, or one of
 # them for each name.

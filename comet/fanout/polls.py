@@ -18,9 +18,10 @@ from comet.fanout.life import Input, State, step
 from comet.fanout.readers import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.spots import Spot
-from comet.messages import Beginning, Close, Cursor, Message
-from comet.places import Reading
-from comet.progress import Step, Wanted
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
+from comet.model.positions import Beginning, Reading
+from comet.model.progress import Step, Wanted
 
 # How many bytes of payload the answer to a poll has at most.
 POLL_BYTES: Final = 1048576

@@ -14,9 +14,10 @@ from twisted.python.failure import Failure
 
 from comet.errors import CometError, Internal
 from comet.fanout.life import TRANSITIONS, Input, State, step
-from comet.messages import Beginning, Close, Cursor, Message
-from comet.places import Location, Reading
-from comet.progress import Progress, Step, Wanted, unbegun
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
+from comet.model.positions import Beginning, Location, Reading
+from comet.model.progress import Progress, Step, Wanted, unbegun
 from comet.wheel import NOT_SET
 
 if TYPE_CHECKING:

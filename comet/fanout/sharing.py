@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from comet.places import Location, Reading
+from comet.model.positions import Location, Reading
 from comet.wheel import NOT_SET, Wheel
 
 # For how many seconds an answer is given to those who come a little later.

@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from comet.fanout.life import State
-from comet.messages import At, Beginning, Cursor, Now
+from comet.model.cursors import Cursor
+from comet.model.positions import At, Beginning, Now
 
 if TYPE_CHECKING:
     from comet.fanout.core import Fanout

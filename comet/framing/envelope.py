@@ -15,9 +15,10 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from comet.channels import MOST_PARSED
 from comet.framing import strictjson
-from comet.messages import Close, Cursor, Message
+from comet.model.channels import MOST_PARSED
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
 
 _JSON: Final = json.JSONDecoder()
 

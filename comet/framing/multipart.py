@@ -12,7 +12,8 @@ from attrs import frozen
 
 from comet.framing.chunked import endBody, frameBody
 from comet.framing.envelope import EnvelopeShape, encodeClose
-from comet.messages import Close, Cursor
+from comet.model.cursors import Cursor
+from comet.model.messages import Close
 
 # RFC 2046 5.1.1: up to 70 characters of some.  It begins with an underscore,
 # and has no other.

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 from comet.framing import strictjson
 from comet.framing.envelope import closeValue
-from comet.messages import Close, Cursor
+from comet.model.cursors import Cursor
+from comet.model.messages import Close
 
 
 def encodePollBody(

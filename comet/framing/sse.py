@@ -20,7 +20,8 @@ from comet.framing.envelope import (
     encodeStanding,
     rawText,
 )
-from comet.messages import Close, Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
 
 # WHATWG HTML 9.2.5: each of these ends a line, and nothing else does.
 _LINE_END: Final = re.compile("\r\n|\r|\n")

@@ -10,7 +10,8 @@ from comet.commands import CommandError, Id, Subscribe, readCommand
 from comet.fanout.spots import Spot
 from comet.framing.tcp import LineDecoder, LineShape, Overlong
 from comet.hub import Hub
-from comet.messages import Beginning, Cursor
+from comet.model.cursors import Cursor
+from comet.model.positions import Beginning
 from comet.transports.session import subscribedAnswer
 
 # How many lines are remembered, and how long one may be: one that is longer will

@@ -11,7 +11,8 @@ from comet.answers import Headers
 from comet.fanout.spots import Spot
 from comet.heads import MOST_PARAMETERS, Head
 from comet.lean.heads import MEANT
-from comet.messages import At, Since, parseCursor
+from comet.model.cursors import parseCursor
+from comet.model.positions import At, Since
 from comet.requests import Ask, readAccount
 from comet.traffic import Traffic
 

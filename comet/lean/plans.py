@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from comet.answers import ENDLESS
-from comet.channels import isPattern, parsePath
 from comet.errors import CometError, Forbidden
 from comet.fanout.spots import Spot
 from comet.framing.ndjson import NDJSONShape
@@ -22,6 +21,7 @@ from comet.heads import Head
 from comet.hub import Hub
 from comet.lean.heads import MEANT, MOST_FIELDS, readFields, readLine
 from comet.lean.plan import Asked, Known, Plan, Profile
+from comet.model.channels import isPattern, parsePath
 from comet.requests import readAsk
 from comet.transports.polls import AnswerShape, ResponseShape
 from comet.transports.sse import shapeOf

@@ -8,12 +8,12 @@ import math
 from typing import TYPE_CHECKING
 
 from comet.answers import COMMON, Answer
-from comet.clients import Client
 from comet.errors import CometError
 from comet.fanout.life import State
 from comet.fanout.polls import Outcome
 from comet.lean.plan import Asked, Plan
-from comet.messages import Cursor
+from comet.model.clients import Client
+from comet.model.cursors import Cursor
 from comet.site import IDLE
 from comet.transports.polls import entityTag
 

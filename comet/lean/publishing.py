@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from comet.clients import Client
 from comet.lean.plan import Asked
+from comet.model.clients import Client
 from comet.publishing import readBatch, readBody
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from comet.lean.publishing import beginPublish
 from comet.lean.sockets import beginSocket
 from comet.lean.streams import beginStream
 from comet.lean.wires import READ, Wire
-from comet.messages import Cursor, Published
+from comet.model.cursors import Cursor
+from comet.model.messages import Published
 from comet.site import IDLE
 from comet.transports.takeover import MOST_AHEAD
 from comet.transports.unread import UNREAD

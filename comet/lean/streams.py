@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
-from comet.clients import Client
 from comet.fanout.kinds import StreamReader
 from comet.fanout.probes import Probe
 from comet.interfaces import IDirectSink, ISinkOwner
 from comet.lean.plan import Asked
 from comet.lean.wires import Wire
+from comet.model.clients import Client
 from comet.traffic import Traffic
 from comet.transports.sinks import IConnectedSink
 

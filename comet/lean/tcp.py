@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
-from comet.clients import Client
 from comet.errors import CometError
 from comet.fanout.kinds import StreamReader
 from comet.interfaces import ISinkOwner
 from comet.lean.lines import FirstLine
 from comet.lean.streams import SinkWire
+from comet.model.clients import Client
 from comet.transports.tcp import CometProtocol
 
 if TYPE_CHECKING:

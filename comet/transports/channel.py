@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from comet.answers import COMMON, Answer, batchAnswer, publishedAnswer
-from comet.channels import isPattern
-from comet.clients import Client
 from comet.errors import BadChannel, CometError
 from comet.hub import Hub
+from comet.model.channels import isPattern
+from comet.model.clients import Client
 from comet.publishing import readBatch, readBody
 from comet.requests import Ask
 from comet.transports.exchange import Exchange, HubResource

@@ -12,11 +12,11 @@ from twisted.web.http import datetimeToString
 from zope.interface import implementer
 
 from comet.answers import ENDLESS, Headers, encodeHead
-from comet.clients import Client
 from comet.fanout.kinds import StreamReader
 from comet.fanout.probes import Probe
 from comet.framing import Shape
 from comet.interfaces import ISink, ISinkOwner
+from comet.model.clients import Client
 from comet.requests import Ask
 from comet.traffic import Traffic
 from comet.transports.exchange import Exchange, HubResource, headBytesOf, setHeaders

@@ -20,8 +20,6 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from comet.access import CORS
 from comet.answers import COMMON, Answer, Headers, checkHeader, encodeResponse, problem
-from comet.channels import parsePath
-from comet.clients import Client
 from comet.errors import (
     CometError,
     Forbidden,
@@ -32,6 +30,8 @@ from comet.errors import (
 )
 from comet.heads import Head, checkHeaderValues
 from comet.hub import Hub
+from comet.model.channels import parsePath
+from comet.model.clients import Client
 from comet.requests import Ask, readAccount, readAsk
 from comet.traffic import Traffic
 from comet.transports.sinks import sendNow

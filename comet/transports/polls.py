@@ -13,11 +13,11 @@ from attrs import frozen
 from twisted.internet.defer import maybeDeferred
 
 from comet.answers import COMMON, Answer, Headers, dateOfNow, encodeResponse
-from comet.clients import Client
 from comet.fanout.polls import Outcome, PollReader, PollShape
 from comet.framing.envelope import encodeEnvelope
 from comet.framing.pollbody import encodePollBody
-from comet.messages import Cursor
+from comet.model.clients import Client
+from comet.model.cursors import Cursor
 from comet.requests import Ask
 from comet.transports.exchange import Exchange, HubResource
 from comet.transports.takeover import Hold, isTakeable

@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.clients import Client
 from comet.commands import (
     CommandError,
     Id,
@@ -29,7 +28,8 @@ from comet.fanout.kinds import StreamReader
 from comet.fanout.life import State
 from comet.framing.envelope import EnvelopeShape
 from comet.hub import Hub
-from comet.messages import Cursor
+from comet.model.clients import Client
+from comet.model.cursors import Cursor
 
 C = TypeVar("C")
 

@@ -13,14 +13,15 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.clients import ANONYMOUS, Client
 from comet.errors import CometError, TooLarge
 from comet.fanout.kinds import LAST_WORDS, StreamReader
 from comet.framing.policy import REQUEST
 from comet.framing.tcp import Line, LineDecoder, LineShape, Overlong
 from comet.hub import Hub
 from comet.interfaces import ISinkOwner
-from comet.messages import Close, Since
+from comet.model.clients import ANONYMOUS, Client
+from comet.model.messages import Close
+from comet.model.positions import Since
 from comet.transports.policy import policyFor
 from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink, tune

@@ -18,7 +18,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.clients import Client
 from comet.errors import BadMessage
 from comet.fanout.core import Fanout
 from comet.fanout.kinds import StreamReader
@@ -26,7 +25,8 @@ from comet.framing.websocket import WebSocketShape
 from comet.heads import checkHeaderValues
 from comet.hub import Hub
 from comet.interfaces import ISink, ISinkOwner
-from comet.messages import Close
+from comet.model.clients import Client
+from comet.model.messages import Close
 from comet.requests import Ask
 from comet.traffic import Traffic
 from comet.transports.exchange import Exchange, HubResource

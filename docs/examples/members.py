@@ -14,11 +14,11 @@ from twisted.internet.task import react
 
 from comet.access import Access
 from comet.bus.memory import MemoryBus
-from comet.channels import matches
-from comet.clients import ANONYMOUS, Client
 from comet.errors import CometError, Forbidden, Unauthorized
 from comet.hub import Hub
 from comet.listening import Listener
+from comet.model.channels import matches
+from comet.model.clients import ANONYMOUS, Client
 from comet.resources import CometResource
 from comet.service import CometService
 from comet.site import CometSite

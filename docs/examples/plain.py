@@ -21,7 +21,8 @@ from comet.framing.envelope import rawText
 from comet.framing.ndjson import NDJSONShape
 from comet.hub import Hub
 from comet.listening import Listener
-from comet.messages import Close, Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
 from comet.requests import Ask
 from comet.resources import CometResource
 from comet.service import CometService

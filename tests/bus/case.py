@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from zope.interface import implementer
 
 from comet.interfaces import IBusListener, IMessageBus
-from comet.messages import Beginning, Cursor, Message, Publication, Published
-from comet.places import Place, Reading
+from comet.model.cursors import Cursor
+from comet.model.messages import Message, Publication, Published
+from comet.model.positions import Beginning, Place, Reading
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase as _TestCase

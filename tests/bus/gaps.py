@@ -5,7 +5,7 @@ The contract of all buses: what is no longer held is a gap, and nothing else is.
 from __future__ import annotations
 
 from comet.interfaces import IMessageBus
-from comet.messages import Cursor
+from comet.model.cursors import Cursor
 from tests.bus.case import DAY, OTHER_EPOCH, BusCase, positionsOf
 
 

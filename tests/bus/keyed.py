@@ -5,7 +5,7 @@ The contract of all buses: what comes again with its key is stored once.
 from __future__ import annotations
 
 from comet.errors import KeyReused
-from comet.messages import Publication
+from comet.model.messages import Publication
 from tests.bus.case import BusCase
 
 

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from comet.interfaces import IBusListener, IMessageBus
-from comet.messages import Message, Publication, Published
+from comet.model.messages import Message, Publication, Published
 from tests.bus.case import BusCase, Listener, positionsOf
 
 

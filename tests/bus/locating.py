@@ -4,7 +4,8 @@ The contract of all buses: where a name begins.
 
 from __future__ import annotations
 
-from comet.messages import At, Beginning, Cursor, Earliest, Last, Now, Unreadable
+from comet.model.cursors import Cursor
+from comet.model.positions import At, Beginning, Earliest, Last, Now, Unreadable
 from tests.bus.case import OTHER_EPOCH, BusCase
 
 

@@ -10,9 +10,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory import MemoryBus
-from comet.log import Retention
-from comet.messages import Beginning, Cursor, Publication, Published
-from comet.places import Place, Reading
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.messages import Publication, Published
+from comet.model.positions import Beginning, Place, Reading
 from tests.bus.case import positionsOf
 
 

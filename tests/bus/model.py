@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from comet.bus.memory import CHANNEL_OVERHEAD
 from comet.bus.records import REMEMBERED
-from comet.channels import isPattern, matches
-from comet.log import Retention
-from comet.messages import At, Beginning, Cursor, Last, Message, Now, Unreadable
-from comet.places import Place, Reading
+from comet.model.channels import isPattern, matches
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.messages import Message
+from comet.model.positions import At, Beginning, Last, Now, Place, Reading, Unreadable
 
 
 class BusModel:

@@ -10,7 +10,8 @@ from zope.interface.verify import verifyObject
 
 from comet.errors import KeyReused
 from comet.interfaces import IMessageBus
-from comet.messages import Cursor, Publication
+from comet.model.cursors import Cursor
+from comet.model.messages import Publication
 from tests.bus.case import BusCase, positionsOf
 
 

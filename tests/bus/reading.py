@@ -4,7 +4,7 @@ The contract of all buses: what is held can be read.
 
 from __future__ import annotations
 
-from comet.messages import Cursor
+from comet.model.cursors import Cursor
 from tests.bus.case import BusCase, positionsOf
 
 

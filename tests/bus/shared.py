@@ -13,7 +13,9 @@ from zope.interface import implementer
 
 from comet.errors import KeyReused
 from comet.interfaces import IBusListener, IMessageBus
-from comet.messages import At, Cursor, Earliest, Now, Publication
+from comet.model.cursors import Cursor
+from comet.model.messages import Publication
+from comet.model.positions import At, Earliest, Now
 from tests.bus.case import BusCase, Listener
 
 

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.keys import KEY_SECONDS, KeyMemory
 from comet.errors import KeyReused
-from comet.messages import Publication, Published
+from comet.model.messages import Publication, Published
 
 
 def publication(key: str | None, payload: bytes = b"1", channel: str = "a") -> Publication:

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from comet.bus.listeners import Listeners
 from comet.interfaces import IBusListener
-from comet.messages import Message
+from comet.model.messages import Message
 from tests.bus.case import Listener
 
 

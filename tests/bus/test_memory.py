@@ -12,10 +12,11 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
 from comet.bus.memory import MemoryBus
-from comet.channels import PatternTable, matches
 from comet.interfaces import IMessageBus
-from comet.log import Retention
-from comet.messages import At, Beginning, Earliest, Last, Now, Publication, Unreadable
+from comet.model.channels import PatternTable, matches
+from comet.model.log import Retention
+from comet.model.messages import Publication
+from comet.model.positions import At, Beginning, Earliest, Last, Now, Unreadable
 from tests.bus.case import EPOCH_SECONDS, HOUR, Listener
 from tests.bus.contract import BusContract
 from tests.bus.memorycase import MemoryTestCase

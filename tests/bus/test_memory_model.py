@@ -23,19 +23,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory import MemoryBus
 from comet.bus.records import REMEMBERED
-from comet.channels import matches
-from comet.log import Retention
-from comet.messages import (
-    At,
-    Beginning,
-    Cursor,
-    Earliest,
-    Last,
-    Now,
-    Publication,
-    Unreadable,
-)
-from comet.places import Place
+from comet.model.channels import matches
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.messages import Publication
+from comet.model.positions import At, Beginning, Earliest, Last, Now, Place, Unreadable
 from tests.bus.case import OTHER_EPOCH, Listener, positionsOf
 from tests.bus.model import BusModel
 

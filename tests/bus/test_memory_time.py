@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from comet.bus.memory import CHANNEL_OVERHEAD, MemoryBus
 from comet.bus.records import REMEMBERED
-from comet.log import Retention
-from comet.messages import MESSAGE_OVERHEAD, At, Cursor, Earliest
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.messages import MESSAGE_OVERHEAD
+from comet.model.positions import At, Earliest
 from tests.bus.case import DAY, EPOCH_SECONDS, HOUR
 from tests.bus.memorycase import MemoryTestCase
 

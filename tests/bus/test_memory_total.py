@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comet.bus.memory import CHANNEL_OVERHEAD
-from comet.log import Retention
-from comet.messages import MESSAGE_OVERHEAD, Publication
+from comet.model.log import Retention
+from comet.model.messages import MESSAGE_OVERHEAD, Publication
 from tests.bus.memorycase import MemoryTestCase
 
 # What a message of one byte costs, and a channel with a name of one letter.

@@ -11,13 +11,14 @@ from types import ModuleType
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet import channels, heads, requests, site
+from comet import heads, requests, site
 from comet.bus import keys, memory
 from comet.configuration import OPTIONS
 from comet.fanout import kinds, polls
 from comet.fanout.life import TRANSITIONS, Input, State
 from comet.framing import jsonp
-from comet.messages import MESSAGE_OVERHEAD
+from comet.model import channels
+from comet.model.messages import MESSAGE_OVERHEAD
 from comet.publishing import Limits
 from comet.transports import session, tcp, websocket
 from tests.docs.running import DOCS, load

@@ -15,7 +15,7 @@ from zope.interface import directlyProvides, providedBy
 from comet.access import Access
 from comet.bus.memory import MemoryBus
 from comet.hub import Hub, Settings
-from comet.log import Retention
+from comet.model.log import Retention
 from comet.resources import CometResource
 from comet.site import BoundedRequest, CometChannel, CometSite
 

@@ -14,8 +14,9 @@ from comet.fanout.kinds import StreamReader
 from comet.fanout.objects import Subscription
 from comet.fanout.polls import Outcome, PollReader
 from comet.hub import Hub, Settings
-from comet.log import Retention
-from comet.messages import Publication, Published, Since, parseBeginning
+from comet.model.log import Retention
+from comet.model.messages import Publication, Published
+from comet.model.positions import Since, parseBeginning
 from tests.fanout.doubles import (
     ANYONE,
     AllAccess,

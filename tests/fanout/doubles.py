@@ -14,10 +14,11 @@ from attrs import frozen
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from comet.clients import Client
 from comet.fanout.polls import Outcome
 from comet.interfaces import IAccess, IReceiver, ISink, ISinkOwner
-from comet.messages import Close, Cursor, Message
+from comet.model.clients import Client
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
 
 ANYONE = Client("anyone", True)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from comet.messages import Earliest
+from comet.model.positions import Earliest
 from tests.fanout.players import Application, add, remove
 
 CHANNELS = ("a", "b", "c/x", "c/y")

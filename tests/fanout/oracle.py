@@ -10,8 +10,8 @@ from typing import TypeAlias
 
 from attrs import frozen
 
-from comet.messages import At, Beginning, Cursor, Now, Unreadable
-from comet.places import Location, Place
+from comet.model.cursors import Cursor
+from comet.model.positions import At, Beginning, Location, Now, Place, Unreadable
 from tests.fanout.slowbus import WatchedBus
 
 # Where a client comes back: at a cursor, and for single names elsewhere.

@@ -13,7 +13,8 @@ from comet.fanout.kinds import StreamReader
 from comet.fanout.life import State
 from comet.fanout.objects import ObjectReader, Subscription
 from comet.fanout.polls import Outcome, PollReader
-from comet.messages import At, Beginning, Cursor, Now, Since
+from comet.model.cursors import Cursor
+from comet.model.positions import At, Beginning, Now, Since
 from tests.fanout.doubles import (
     ANYONE,
     LineShape,

@@ -12,10 +12,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.bus.memory import MemoryBus
-from comet.channels import matches
 from comet.interfaces import IBusListener, IMessageBus
-from comet.messages import Beginning, Cursor, Message, Publication, Published
-from comet.places import Location, Reading
+from comet.model.channels import matches
+from comet.model.cursors import Cursor
+from comet.model.messages import Message, Publication, Published
+from comet.model.positions import Beginning, Location, Reading
 
 
 class WatchedBus(MemoryBus):

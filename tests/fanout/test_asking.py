@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from comet.errors import Unavailable
 from comet.fanout.life import State
-from comet.messages import Now
+from comet.model.positions import Now
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import LineShape
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from comet.fanout.core import MOST_DUE
 from comet.fanout.life import State
-from comet.messages import At, Cursor
+from comet.model.cursors import Cursor
+from comet.model.positions import At
 from tests.fanout.case import HubTestCase, Stream
 from tests.fanout.doubles import LineShape
 

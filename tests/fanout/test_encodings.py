@@ -10,7 +10,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.fanout.encodings import KEPT_SECONDS, Encodings
-from comet.messages import Close, Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
 from comet.wheel import Wheel
 
 

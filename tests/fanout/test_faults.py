@@ -12,7 +12,9 @@ from comet.fanout.empty import LINGER
 from comet.fanout.kinds import LAST_WORDS
 from comet.fanout.life import State
 from comet.fanout.polls import Outcome
-from comet.messages import Close, Cursor, Now
+from comet.model.cursors import Cursor
+from comet.model.messages import Close
+from comet.model.positions import Now
 from tests.fanout.case import HubTestCase, Stream
 from tests.fanout.doubles import LineShape, MemoryReceiver, MemorySink, OutcomeShape
 

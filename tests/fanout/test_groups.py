@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from comet.fanout.empty import LINGER, MOST_EMPTY, MOST_EMPTY_NAMES
 from comet.fanout.kinds import StreamReader
-from comet.messages import Message
+from comet.model.messages import Message
 from tests.fanout.case import HubTestCase, since
 from tests.fanout.doubles import ANYONE, LineShape, MemorySink, OutcomeShape
 

@@ -10,7 +10,7 @@ from comet.fanout.core import READ_BYTES
 from comet.fanout.kinds import STALLED, StreamReader
 from comet.fanout.life import State
 from comet.interfaces import ISinkOwner
-from comet.messages import Message
+from comet.model.messages import Message
 from tests.fanout.case import HubTestCase, since
 from tests.fanout.doubles import ANYONE, LineShape, MemorySink
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from comet.fanout.kinds import LAST_WORDS
 from comet.fanout.life import State
-from comet.messages import Close, Earliest
+from comet.model.messages import Close
+from comet.model.positions import Earliest
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import LineShape
 

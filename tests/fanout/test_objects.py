@@ -8,7 +8,9 @@ from typing import Any
 
 from comet.errors import BadChannel, BadCursor, BadRequest, Unavailable
 from comet.fanout.objects import Subscription, Where, readBeginnings
-from comet.messages import At, Beginning, Close, Cursor, Earliest, Last, Now
+from comet.model.cursors import Cursor
+from comet.model.messages import Close
+from comet.model.positions import At, Beginning, Earliest, Last, Now
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import MemoryReceiver
 

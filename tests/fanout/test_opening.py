@@ -8,8 +8,7 @@ from collections.abc import Mapping
 
 from twisted.internet.defer import Deferred, succeed
 
-from comet.messages import Beginning
-from comet.places import Location
+from comet.model.positions import Beginning, Location
 from tests.fanout.case import HubTestCase
 
 

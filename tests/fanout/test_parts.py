@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.fanout.parts import Parts
 from comet.fanout.polls import MOST_AT_ONCE, Outcome, PollReader
-from comet.messages import Cursor, Publication
+from comet.model.cursors import Cursor
+from comet.model.messages import Publication
 from tests.fanout.case import HubTestCase, since
 from tests.fanout.doubles import ANYONE
 from tests.fanout.slowbus import now

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from comet.fanout.life import State
 from comet.fanout.polls import POLL_BYTES, Outcome, PollReader
-from comet.messages import Close
+from comet.model.messages import Close
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import MemoryWaiter, OutcomeShape
 

@@ -20,8 +20,9 @@ from hypothesis.stateful import (
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.hub import Hub, Settings
-from comet.log import Retention
-from comet.messages import At, Beginning, Cursor, Earliest, Last, Now, Unreadable
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.positions import At, Beginning, Earliest, Last, Now, Unreadable
 from tests.fanout.doubles import ANYONE, AllAccess, TurnClock
 from tests.fanout.happenings import ACTION, BIG, CHANNEL, PICK, PLACE, SOME_NAMES, STEPS
 from tests.fanout.players import (

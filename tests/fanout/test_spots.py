@@ -8,7 +8,8 @@ from comet.fanout.empty import LINGER
 from comet.fanout.life import State
 from comet.fanout.polls import Outcome, PollReader
 from comet.fanout.spots import Spot
-from comet.messages import At, Beginning, Now, Since, parseCursor
+from comet.model.cursors import parseCursor
+from comet.model.positions import At, Beginning, Now, Since
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import ANYONE, MemoryWaiter, OutcomeShape
 

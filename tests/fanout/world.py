@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 from comet.fanout.readers import Reader
 from comet.fanout.spots import Spot
 from comet.hub import Hub
-from comet.messages import Beginning, Now, Publication
-from comet.places import Location, Place
+from comet.model.messages import Publication
+from comet.model.positions import Beginning, Location, Now, Place
 from tests.fanout.doubles import ANYONE
 from tests.fanout.oracle import Found
 from tests.fanout.slowbus import WatchedBus

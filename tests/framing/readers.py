@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Protocol
 from hypothesis import strategies as st
 
 from comet.framing import strictjson
-from comet.messages import Close, Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
 
 CURSOR = Cursor("k3f9a2", 1042)
 

@@ -20,7 +20,7 @@ from comet.framing.envelope import (
     encodeStanding,
     rawText,
 )
-from comet.messages import Close, Message
+from comet.model.messages import Close, Message
 from tests.framing.readers import CLOSES, CURSOR, MESSAGES, NAMES, VALUES, makeMessage
 
 

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.framing import Shape
 from comet.framing.envelope import encodeClose, encodeEnvelope, encodeGap, encodeStanding
 from comet.framing.iframe import IFrameShape
-from comet.messages import Close, Message
+from comet.model.messages import Close, Message
 from tests.framing.browsers import HOSTILE, PageReader
 from tests.framing.readers import (
     CLOSES,

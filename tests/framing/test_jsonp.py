@@ -15,7 +15,7 @@ from comet.errors import BadRequest
 from comet.framing.envelope import encodeEnvelope
 from comet.framing.jsonp import checkCallback, encodeCall, encodeExpression
 from comet.framing.pollbody import encodePollBody
-from comet.messages import Message
+from comet.model.messages import Message
 from tests.framing.browsers import HOSTILE, readCall
 from tests.framing.readers import CURSOR, MESSAGES, makeMessage
 

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing.envelope import encodeEnvelope
 from comet.framing.pollbody import encodePollBody
-from comet.messages import Close, Message
+from comet.model.messages import Close, Message
 from tests.framing.readers import CLOSES, CURSOR, MESSAGES, NAMES
 
 

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.framing import Shape
 from comet.framing.envelope import encodeClose, encodeEnvelope, encodeGap, encodeStanding, rawText
 from comet.framing.sse import SSEShape
-from comet.messages import Close, Message
+from comet.model.messages import Close, Message
 from tests.framing.readers import (
     CLOSES,
     CURSOR,

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.framing import Shape
 from comet.framing.envelope import encodeEnvelope, encodeStanding
 from comet.framing.tcp import Line, LineDecoder, LineShape, Overlong
-from comet.messages import Message
+from comet.model.messages import Message
 from tests.framing.readers import CURSOR, CUTS, MESSAGES, LinesReader, cut, readAll
 
 

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.framing import Shape
 from comet.framing.envelope import encodeEnvelope, encodeStanding
 from comet.framing.websocket import WebSocketShape, textFrame
-from comet.messages import Message
+from comet.model.messages import Message
 from tests.framing.readers import CURSOR, CUTS, MESSAGES, TEXTS, FrameReader, makeMessage, readAll
 
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from comet.fanout.kinds import STALLED
 from comet.http2.connections import LAST_WORDS, MOST_LATE, RESETS, RESETS_A_SECOND
 from comet.http2.streams import FULL
-from comet.messages import Published
+from comet.model.messages import Published
 from comet.site import IDLE
 from tests.edge.envelopes import readPollBody
 from tests.edge.wires import Ended, Silence

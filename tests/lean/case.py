@@ -19,7 +19,7 @@ from comet.bus.memory import MemoryBus
 from comet.hub import Hub, Settings
 from comet.lean.port import LeanPort
 from comet.lean.reactor import LeanReactor
-from comet.log import Retention
+from comet.model.log import Retention
 from comet.publishing import Limits
 from comet.resources import CometResource
 from comet.site import CometSite

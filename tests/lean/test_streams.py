@@ -10,7 +10,8 @@ from zope.interface import implementer
 from comet.fanout.core import READ_BYTES
 from comet.fanout.life import State
 from comet.interfaces import IReceiver
-from comet.messages import Close, Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
 from tests.lean.case import LeanTestCase, Peer
 
 SIZE = 5000

@@ -11,8 +11,8 @@ from twisted.web.resource import EncodingResourceWrapper, Resource
 from twisted.web.server import GzipEncoderFactory, Request
 
 from comet.answers import Answer
-from comet.clients import KEY_HOLDER, Client
 from comet.errors import CometError, Unauthorized
+from comet.model.clients import KEY_HOLDER, Client
 from comet.transports.channel import ChannelResource
 from comet.transports.exchange import Exchange, HubResource
 from comet.transports.poll import PollResource

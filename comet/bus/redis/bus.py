@@ -26,9 +26,10 @@ from comet.bus.redis.topics import Topics
 from comet.bus.redis.urls import RedisURL
 from comet.errors import KeyReused, Unavailable, Unknown
 from comet.interfaces import IBusListener, IMessageBus
-from comet.log import Retention
-from comet.messages import Beginning, Cursor, Publication, Published
-from comet.places import Location, Reading
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.messages import Publication, Published
+from comet.model.positions import Beginning, Location, Reading
 
 # For how many seconds whoever reads waits for Redis to come back.
 PATIENCE: Final = 5.0

@@ -8,7 +8,8 @@ from __future__ import annotations
 from comet.bus.listeners import Listeners
 from comet.bus.redis.replies import readHead, readPushed
 from comet.bus.redis.topics import Topics
-from comet.messages import Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.messages import Message
 
 
 class Ears:

@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 
 from attrs import frozen
 
-from comet.messages import Cursor, Message, Publication, Published
+from comet.model.cursors import Cursor
+from comet.model.messages import Message, Publication, Published
 
 _EPOCH: Final = re.compile(rb"[A-Za-z0-9]{1,32}")
 

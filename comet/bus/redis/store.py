@@ -26,9 +26,10 @@ from comet.bus.redis.replies import (
 )
 from comet.bus.redis.server import CannotUse, Server
 from comet.bus.redis.urls import RedisURL
-from comet.channels import isPattern
-from comet.log import Retention
-from comet.messages import Cursor, Publication, newEpoch
+from comet.model.channels import isPattern
+from comet.model.cursors import Cursor, newEpoch
+from comet.model.log import Retention
+from comet.model.messages import Publication
 from comet.publishing import fingerprint, keyScope
 
 # How many channels one script looks at, at most, and how many messages it lets

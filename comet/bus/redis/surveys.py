@@ -14,9 +14,10 @@ from typing import Final, TypeVar
 from comet.bus.redis.protocol import RedisProtocol
 from comet.bus.redis.replies import Extract, Known, NoLog, Overdue, Survey
 from comet.bus.redis.store import MOST_CHANNELS, Store
-from comet.channels import PatternTable, isPattern
-from comet.messages import At, Beginning, Cursor, Last, Message, Now, Unreadable
-from comet.places import Location, Place, Reading
+from comet.model.channels import PatternTable, isPattern
+from comet.model.cursors import Cursor
+from comet.model.messages import Message
+from comet.model.positions import At, Beginning, Last, Location, Now, Place, Reading, Unreadable
 
 # How often it lets go of what is overdue before it answers all the same.
 _MOST_ROUNDS: Final = 20

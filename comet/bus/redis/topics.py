@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from comet.channels import PatternTable, isPattern
 from comet.interfaces import IBusListener
+from comet.model.channels import PatternTable, isPattern
 
 # What means something to Redis in a pattern of PSUBSCRIBE.
 _SPECIAL: Final = re.compile(r"([\\*?\[\]^])")

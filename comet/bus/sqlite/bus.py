@@ -30,9 +30,10 @@ from comet.bus.sqlite.store import Outcome, Store, Stored
 from comet.bus.sqlite.worker import RunningReactor, Worker
 from comet.errors import Unavailable
 from comet.interfaces import IBusListener, IMessageBus
-from comet.log import Retention
-from comet.messages import Beginning, Cursor, Publication, Published
-from comet.places import Location, Reading
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.messages import Publication, Published
+from comet.model.positions import Beginning, Location, Reading
 
 # How often it is looked for what is too old, or whether the disk works again,
 # in seconds; and how long others have their turn while there is more to drop.

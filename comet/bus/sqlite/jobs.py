@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
-from comet.messages import Publication, Published
+from comet.model.messages import Publication, Published
 
 # How much is committed at once: in messages, and in bytes of payload.
 MOST_TOGETHER: Final = 4096

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 from comet.bus.keys import KEY_SECONDS
 from comet.bus.planning import planKeys
 from comet.bus.sqlite.rows import Log
-from comet.messages import Publication, Published
+from comet.model.messages import Publication, Published
 from comet.publishing import Scope, fingerprint, keyScope
 
 # How many are known at most; then the oldest are forgotten early.  They take

@@ -15,7 +15,7 @@ from attrs import frozen
 from comet.bus.sqlite.faults import cannotStart, explain
 from comet.bus.sqlite.guard import SUFFIX, Connect, Guard, Taken
 from comet.bus.sqlite.schema import APPLICATION_ID, FOREIGN, WrongDatabase, upgrade
-from comet.messages import Cursor, newEpoch
+from comet.model.cursors import Cursor, newEpoch
 
 # For how many seconds to wait for another program that has the database locked.
 LOCKED_SECONDS: Final = 2.0

@@ -16,10 +16,11 @@ from typing import Final, NamedTuple
 
 from comet.bus.planning import isKnown, locate
 from comet.bus.sqlite.guard import Connect
-from comet.channels import PatternTable, isPattern
-from comet.log import Retention
-from comet.messages import Beginning, Cursor, Message
-from comet.places import Location, Reading
+from comet.model.channels import PatternTable, isPattern
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.messages import Message
+from comet.model.positions import Beginning, Location, Reading
 
 # Up to how many channels each is read by itself, and the results merged; of
 # more than that all messages are walked instead.

@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from comet.log import Retention
-from comet.messages import Message
+from comet.model.log import Retention
+from comet.model.messages import Message
 
 # For how long at least the floor of a channel without messages is remembered,
 # in seconds.

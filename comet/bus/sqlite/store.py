@@ -19,8 +19,9 @@ from comet.bus.sqlite.guard import Connect
 from comet.bus.sqlite.opening import Opened, openDatabase
 from comet.bus.sqlite.work import Work
 from comet.errors import CometError, Unavailable, Unknown
-from comet.log import Retention
-from comet.messages import Cursor, Message, Publication, Published, newEpoch
+from comet.model.cursors import Cursor, newEpoch
+from comet.model.log import Retention
+from comet.model.messages import Message, Publication, Published
 
 # An answer for each publication of a call, or why nothing of it was stored.
 Outcome: TypeAlias = Sequence[Published] | Exception

@@ -14,8 +14,8 @@ from typing import Final
 
 from comet.bus.sqlite.keys import Keys
 from comet.bus.sqlite.rows import CHANNEL_OVERHEAD, Log, Row, Rows
-from comet.log import Retention
-from comet.messages import MESSAGE_OVERHEAD, Message, Publication, Published
+from comet.model.log import Retention
+from comet.model.messages import MESSAGE_OVERHEAD, Message, Publication, Published
 
 # How many messages a transaction drops at most, besides two for each that it
 # stores.

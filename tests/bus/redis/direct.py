@@ -20,9 +20,10 @@ from comet.bus.redis.store import Store
 from comet.bus.redis.surveys import Surveys
 from comet.bus.redis.urls import RedisURL
 from comet.interfaces import IBusListener
-from comet.log import Retention
-from comet.messages import Beginning, Cursor, Message, Publication, Published
-from comet.places import Location, Reading
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.messages import Message, Publication, Published
+from comet.model.positions import Beginning, Location, Reading
 from tests.bus.redis.case import ADVANCE, LOSE
 
 SERVER = Server("run", isDurable=False, hasProof=False, policy="")

@@ -14,7 +14,8 @@ from zope.interface import implementer
 from comet.bus.redis.bus import RedisBus
 from comet.hub import Hub
 from comet.interfaces import IReceiver
-from comet.messages import Close, Cursor, Message
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
 from tests.bus.case import BusCase
 from tests.bus.redis.case import RedisCase, pause, theReactor, until
 from tests.redisserver import RedisServer

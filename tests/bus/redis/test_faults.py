@@ -11,7 +11,9 @@ from attrs import evolve
 
 from comet.bus.redis.bus import RedisBus
 from comet.errors import CometError, Unavailable, Unknown
-from comet.messages import At, Cursor, Publication
+from comet.model.cursors import Cursor
+from comet.model.messages import Publication
+from comet.model.positions import At
 from tests.bus.case import BusCase, Listener, positionsOf
 from tests.bus.redis.case import RedisCase, pause, theReactor, until
 from tests.redisserver import RedisServer

@@ -18,8 +18,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.bus.records import REMEMBERED
 from comet.bus.redis import store, surveys
 from comet.bus.redis.urls import RedisURL
-from comet.log import Retention
-from comet.messages import At, Beginning, Cursor, Earliest, Last, Message, Publication
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.messages import Message, Publication
+from comet.model.positions import At, Beginning, Earliest, Last
 from tests.bus.case import OTHER_EPOCH, positionsOf
 from tests.bus.model import BusModel
 from tests.bus.redis.case import RedisCase, sharedServer

@@ -14,7 +14,7 @@ from comet.bus.redis.bus import RedisBus
 from comet.bus.redis.server import CannotUse
 from comet.bus.redis.urls import parseURL
 from comet.errors import CometError, Unavailable
-from comet.messages import Publication
+from comet.model.messages import Publication
 from tests.bus.case import BusCase, positionsOf
 from tests.bus.redis.case import RedisCase, pause, until
 from tests.redisserver import RedisServer, freePort

@@ -17,7 +17,8 @@ from comet.bus.redis import replies
 from comet.bus.redis.ears import Ears
 from comet.bus.redis.replies import BadReply, NoLog, Overdue
 from comet.bus.redis.topics import Topic, Topics
-from comet.messages import Cursor, Publication
+from comet.model.cursors import Cursor
+from comet.model.messages import Publication
 from tests.bus.case import Listener
 
 ITEM = st.integers(-3, 10) | st.sampled_from(

@@ -18,9 +18,10 @@ from comet.bus.sqlite.bus import SQLiteBus
 from comet.bus.sqlite.guard import Connect
 from comet.bus.sqlite.reading import LogReader
 from comet.bus.sqlite.store import Outcome, Store
-from comet.log import Retention
-from comet.messages import Cursor, Publication, Published
-from comet.places import Reading
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.messages import Publication, Published
+from comet.model.positions import Reading
 from tests.bus.case import EPOCH_SECONDS, HOUR, BusCase, positionsOf
 
 TOTAL = 268435456

@@ -18,8 +18,8 @@ from zope.interface import implementer
 
 from comet.bus.sqlite.bus import SQLiteBus
 from comet.bus.sqlite.worker import Worker
-from comet.log import Retention
-from comet.places import Location, Reading
+from comet.model.log import Retention
+from comet.model.positions import Location, Reading
 from tests.bus.sqlite.case import carefree
 
 T = TypeVar("T")

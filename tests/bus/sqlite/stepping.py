@@ -21,9 +21,9 @@ from comet.bus.sqlite.bus import SQLiteBus
 from comet.bus.sqlite.reading import LogReader
 from comet.bus.sqlite.store import Stored
 from comet.bus.sqlite.worker import Worker
-from comet.log import Retention
-from comet.messages import Beginning, Cursor
-from comet.places import Location
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.positions import Beginning, Location
 from tests.bus.sqlite.case import carefree
 
 T = TypeVar("T")

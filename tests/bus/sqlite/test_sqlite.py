@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from comet.bus.sqlite.bus import SQLiteBus
 from comet.interfaces import IMessageBus
-from comet.messages import Cursor
+from comet.model.cursors import Cursor
 from tests.bus.contract import BusContract
 from tests.bus.sqlite.case import SQLiteCase
 

@@ -13,8 +13,8 @@ from contextlib import closing
 from comet.bus.sqlite.faults import explain, reasonOf
 from comet.bus.sqlite.store import Store, Stored
 from comet.errors import Unavailable, Unknown
-from comet.log import Retention
-from comet.messages import Cursor
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
 from tests.bus.sqlite.case import StoreTestCase, answersOf, publication
 from tests.bus.sqlite.faulty import Faults
 

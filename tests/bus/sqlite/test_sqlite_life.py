@@ -11,8 +11,10 @@ from twisted.internet.threads import deferToThread
 
 from comet.bus.sqlite.bus import PAUSE_SECONDS, SWEEP_SECONDS, SQLiteBus
 from comet.errors import CometError, Unavailable, Unknown
-from comet.log import Retention
-from comet.messages import Cursor, Earliest, Now, Publication
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.messages import Publication
+from comet.model.positions import Earliest, Now
 from tests.bus.case import Listener, positionsOf
 from tests.bus.sqlite.case import publication
 from tests.bus.sqlite.threadscase import ThreadsTestCase

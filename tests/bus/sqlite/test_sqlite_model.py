@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.bus.memory import CHANNEL_OVERHEAD
 from comet.bus.records import REMEMBERED
 from comet.bus.sqlite import rows
-from comet.log import Retention
+from comet.model.log import Retention
 from tests.bus.sqlite.inline import InlineBus
 from tests.bus.test_memory_model import BusMachine
 

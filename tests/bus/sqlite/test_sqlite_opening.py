@@ -15,8 +15,8 @@ from typing import Any
 from comet.bus.sqlite.guard import SUFFIX, Guard, Taken
 from comet.bus.sqlite.store import Store
 from comet.errors import CometError
-from comet.log import Retention
-from comet.messages import Cursor
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
 from tests.bus.sqlite.case import StoreTestCase, carefree, publication
 
 

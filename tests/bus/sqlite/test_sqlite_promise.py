@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.hub import Hub, Settings
-from comet.log import Retention
+from comet.model.log import Retention
 from tests.bus.sqlite.stepping import SteppingBus
 from tests.fanout.doubles import AllAccess, TurnClock
 from tests.fanout.players import Player

@@ -11,8 +11,9 @@ from comet.bus.sqlite.keys import Keys
 from comet.bus.sqlite.rows import Log
 from comet.bus.sqlite.work import DROPS, SWEPT
 from comet.errors import KeyReused, Unavailable
-from comet.log import Retention
-from comet.messages import Cursor, Message, Publication
+from comet.model.cursors import Cursor
+from comet.model.log import Retention
+from comet.model.messages import Message, Publication
 from tests.bus.case import DAY, HOUR
 from tests.bus.sqlite.case import StoreTestCase, answersOf, publication
 

@@ -13,7 +13,8 @@ from twisted.internet.threads import deferToThread
 
 from comet.bus.sqlite import jobs
 from comet.bus.sqlite.bus import SWEEP_SECONDS
-from comet.messages import At, Cursor, Earliest, Now
+from comet.model.cursors import Cursor
+from comet.model.positions import At, Earliest, Now
 from tests.bus.case import Listener, positionsOf
 from tests.bus.sqlite.case import publication
 from tests.bus.sqlite.threadscase import ThreadsTestCase

@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThread
 
 from comet.bus.sqlite.bus import SQLiteBus
 from comet.errors import CometError, Unavailable
-from comet.messages import Published
+from comet.model.messages import Published
 from tests.bus.sqlite.case import SQLiteCase, publication
 from tests.bus.sqlite.faulty import Faults
 

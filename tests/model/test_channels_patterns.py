@@ -1,5 +1,5 @@
 """
-Tests of L{comet.channels}: what patterns reach.
+Tests of L{comet.model.channels}: what patterns reach.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.channels import (
+from comet.errors import BadChannel
+from comet.model.channels import (
     MAX_PATTERN_SEGMENTS,
     PatternTable,
     covers,
@@ -19,7 +20,6 @@ from comet.channels import (
     parseChannel,
     parseName,
 )
-from comet.errors import BadChannel
 
 LITERALS = ("a", "b", "$s")
 # The channels have a segment more than the patterns can spell of either kind.

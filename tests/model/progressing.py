@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from comet.channels import matches
-from comet.messages import Cursor, Message
-from comet.places import Location, Place, Reading
-from comet.progress import Progress, Step, Wanted
+from comet.model.channels import matches
+from comet.model.cursors import Cursor
+from comet.model.messages import Message
+from comet.model.positions import Location, Place, Reading
+from comet.model.progress import Progress, Step, Wanted
 
 EPOCH = "first"
 

@@ -1,14 +1,106 @@
 """
-What a bus tells of its log: where names begin, and what lies after a cursor.
+Where a reader asks to begin, where the bus found that to be, and what it read.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from attrs import field, frozen
 
-from comet.messages import Cursor, Message
+from comet.errors import BadCursor
+from comet.model.cursors import Cursor, parseCursor
+from comet.model.messages import Message
+
+_LAST = re.compile(r"-([1-9][0-9]{0,8})", re.ASCII)
+
+
+@frozen
+class Now:
+    """
+    Begin after the newest message there is.
+    """
+
+
+@frozen
+class Earliest:
+    """
+    Begin before the oldest message that is held.
+    """
+
+
+@frozen
+class Last:
+    """
+    Begin before the last messages of each channel.
+
+    @ivar count: How many of each, at least 1.
+    """
+
+    count: int
+
+
+@frozen
+class At:
+    """
+    Begin after everything that a cursor stands for.
+    """
+
+    cursor: Cursor
+
+
+@frozen
+class Unreadable:
+    """
+    A cursor was given once, and cannot be read any more: begin as if its epoch
+    were gone, which is a gap.
+    """
+
+
+Beginning: TypeAlias = Now | Earliest | Last | At | Unreadable
+
+
+def parseBeginning(text: str) -> Beginning:
+    """
+    Read a place to begin at: a cursor, C{now}, C{earliest}, C{-N}, or nothing,
+    which is C{now}.
+
+    @raise BadCursor: If C{text} is none of them.
+    """
+    if text in ("", "now"):
+        return Now()
+    if text == "earliest":
+        return Earliest()
+    last = _LAST.fullmatch(text)
+    if last is not None:
+        return Last(int(last[1]))
+    try:
+        return At(parseCursor(text))
+    except BadCursor as error:
+        raise BadCursor(f"{error.detail}; or 'now', 'earliest', '-N' with N >= 1") from None
+
+
+@frozen
+class Since:
+    """
+    Where a reader of several names begins.
+
+    @ivar general: Where each name begins that has no place of its own.
+
+    @ivar particular: The places of single names, by the name as it was asked
+        for.
+    """
+
+    general: Beginning = Now()
+    particular: Mapping[str, Beginning] = field(factory=dict)
+
+    def of(self, name: str) -> Beginning:
+        """
+        Where one name begins.
+        """
+        return self.particular.get(name, self.general)
 
 
 @frozen

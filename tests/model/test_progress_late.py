@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.messages import Message
-from comet.progress import Wanted
-from tests.progressing import EPOCH, Log, at, begin, place, positions
+from comet.model.messages import Message
+from comet.model.progress import Wanted
+from tests.model.progressing import EPOCH, Log, at, begin, place, positions
 
 
 class LateTests(SynchronousTestCase):

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.messages import At, Beginning, Cursor, Earliest, Last, Now, Unreadable
-from comet.progress import Progress, Wanted, unbegun
-from tests.progressing import Log, at, begin, place, positions
+from comet.model.cursors import Cursor
+from comet.model.positions import At, Beginning, Earliest, Last, Now, Unreadable
+from comet.model.progress import Progress, Wanted, unbegun
+from tests.model.progressing import Log, at, begin, place, positions
 
 
 class BeginningTests(SynchronousTestCase):

@@ -1,5 +1,5 @@
 """
-Tests for L{comet.log}.
+Tests for L{comet.model.log}.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.log import ChannelLog, Retention
-from comet.messages import MESSAGE_OVERHEAD, Message
+from comet.model.log import ChannelLog, Retention
+from comet.model.messages import MESSAGE_OVERHEAD, Message
 
 WIDE = Retention(1000, 1000.0, 1000000)
 

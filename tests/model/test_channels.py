@@ -1,6 +1,6 @@
 """
-Tests of L{comet.channels}: what is a name, and what is not.  What patterns
-reach is in L{tests.test_channels_patterns}.
+Tests of L{comet.model.channels}: what is a name, and what is not.  What patterns
+reach is in L{tests.model.test_channels_patterns}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.channels import (
+from comet.errors import BadChannel, BadMessage, BadRequest, CometError
+from comet.model.channels import (
     isPattern,
     isReserved,
     parseChannel,
@@ -20,7 +21,6 @@ from comet.channels import (
     parseName,
     parsePath,
 )
-from comet.errors import BadChannel, BadMessage, BadRequest, CometError
 
 LETTERS = st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters=",*?#/")
 SEGMENTS = st.text(LETTERS, min_size=1, max_size=8).filter(lambda text: text not in (".", ".."))

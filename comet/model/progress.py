@@ -20,9 +20,10 @@ from typing import Any, Final, TypeVar
 
 from attrs import frozen
 
-from comet.brought import Brought, isOf, merge
-from comet.messages import At, Beginning, Cursor, Message, Now
-from comet.places import Location, Place, Reading
+from comet.model.cursors import Cursor
+from comet.model.delivered import Brought, isOf, merge
+from comet.model.messages import Message
+from comet.model.positions import At, Beginning, Location, Now, Place, Reading
 
 V = TypeVar("V")
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.brought import MOST_HAD
-from comet.progress import Progress
-from tests.progressing import Log, begin, place, positions
+from comet.model.delivered import MOST_HAD
+from comet.model.progress import Progress
+from tests.model.progressing import Log, begin, place, positions
 
 
 def had(progress: Progress) -> int:

@@ -10,7 +10,7 @@ from operator import attrgetter
 
 from attrs import frozen
 
-from comet.messages import Message
+from comet.model.messages import Message
 
 _position = attrgetter("position")
 

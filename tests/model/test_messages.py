@@ -1,5 +1,5 @@
 """
-Tests of L{comet.messages}.
+Tests of L{comet.model.messages}.
 """
 
 from __future__ import annotations
@@ -9,20 +9,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadCursor
-from comet.messages import (
-    MESSAGE_OVERHEAD,
-    At,
-    Cursor,
-    Earliest,
-    Last,
-    Message,
-    Now,
-    Published,
-    Since,
-    newEpoch,
-    parseBeginning,
-    parseCursor,
-)
+from comet.model.cursors import Cursor, newEpoch, parseCursor
+from comet.model.messages import MESSAGE_OVERHEAD, Message, Published
+from comet.model.positions import At, Earliest, Last, Now, Since, parseBeginning
 
 CURSORS = st.builds(
     Cursor,

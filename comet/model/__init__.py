@@ -1,0 +1,3 @@
+"""
+Values and rules of the log: no input, no output, no Twisted.
+"""
