@@ -16,11 +16,11 @@ those marked B{P} import no Twisted:
   - L{comet.framing} B{P}: messages as bytes, one module a wire shape
   - L{comet.model.log} B{P}: the bounded log of one channel
   - L{comet.model.positions} B{P}: what a bus tells of its log
-  - L{comet.publishing} B{P}: what a body to be published says
+  - L{comet.framing.publications} B{P}: what a body to be published says
   - L{comet.negotiation} B{P}: by which transport a request is answered
   - L{comet.requests} B{P}: what an HTTP request asks for
   - L{comet.answers} B{P}: how an HTTP answer begins
-  - L{comet.commands} B{P}: what a client may say on a two-way transport
+  - L{comet.framing.commands} B{P}: what a client may say on a two-way transport
   - L{comet.model.progress} B{P}: how far one reader of several names has come
   - L{comet.interfaces}: what the parts promise one another, in words
   - L{comet.wheel}: one timer for every heartbeat, hold and expiry

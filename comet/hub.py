@@ -33,12 +33,12 @@ from comet.fanout.objects import ObjectReader, Subscription, Where, readBeginnin
 from comet.fanout.polls import PollReader, PollShape, Waiter
 from comet.fanout.readers import Reader
 from comet.fanout.spots import Spot
+from comet.framing.publications import Limits, fromValue
 from comet.interfaces import IAccess, IMessageBus, IReceiver
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Publication, Published
 from comet.model.positions import Beginning, Since
-from comet.publishing import Limits, fromValue
 from comet.traffic import Ledger
 
 R = TypeVar("R")

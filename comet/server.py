@@ -16,11 +16,11 @@ from comet.access import Access, Origins
 from comet.buses import findMaker
 from comet.configuration import Configuration
 from comet.demo.visits import Demo
+from comet.framing.publications import Limits
 from comet.hub import Hub, Settings
 from comet.lean.reactor import LeanReactor, canBeLean
 from comet.listening import makeListener
 from comet.ports import CannotStart
-from comet.publishing import Limits
 from comet.resources import CometResource
 from comet.service import CometService
 from comet.site import CometSite

@@ -22,11 +22,11 @@ from comet.errors import (
     Unknown,
 )
 from comet.fanout.life import State
+from comet.framing.publications import Limits
 from comet.hub import Hub, Settings
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
-from comet.publishing import Limits
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import ANYONE, AllAccess, MemoryReceiver, TurnClock
 from tests.fanout.slowbus import SlowBus, WatchedBus

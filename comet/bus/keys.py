@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from comet.bus.planning import planKeys
+from comet.framing.publications import Scope, fingerprint, keyScope
 from comet.model.messages import Publication, Published
-from comet.publishing import Scope, fingerprint, keyScope
 
 # For how long a key is known, in seconds.
 KEY_SECONDS: Final = 300.0

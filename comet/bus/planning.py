@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from comet.errors import KeyReused
+from comet.framing.publications import Scope, fingerprint, keyScope
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication, Published
 from comet.model.positions import At, Beginning, Last, Location, Now, Place, Unreadable
-from comet.publishing import Scope, fingerprint, keyScope
 
 C = TypeVar("C")
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from comet.commands import CommandError, Id, Subscribe, readCommand
 from comet.fanout.spots import Spot
+from comet.framing.commands import CommandError, Id, Subscribe, readCommand
 from comet.framing.tcp import LineDecoder, LineShape, Overlong
 from comet.hub import Hub
 from comet.model.cursors import Cursor

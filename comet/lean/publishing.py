@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from comet.framing.publications import readBatch, readBody
 from comet.lean.plan import Asked
 from comet.model.clients import Client
-from comet.publishing import readBatch, readBody
 
 if TYPE_CHECKING:
     from comet.lean.requests import RequestWire

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from comet.answers import COMMON, Answer, batchAnswer, publishedAnswer
 from comet.errors import BadChannel, CometError
+from comet.framing.publications import readBatch, readBody
 from comet.hub import Hub
 from comet.model.channels import isPattern
 from comet.model.clients import Client
-from comet.publishing import readBatch, readBody
 from comet.requests import Ask
 from comet.transports.exchange import Exchange, HubResource
 from comet.transports.iframe import IFrameResource

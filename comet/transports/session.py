@@ -12,7 +12,10 @@ from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.commands import (
+from comet.errors import CometError, Internal
+from comet.fanout.kinds import StreamReader
+from comet.fanout.life import State
+from comet.framing.commands import (
     CommandError,
     Id,
     Ping,
@@ -23,9 +26,6 @@ from comet.commands import (
     encodeOK,
     readCommand,
 )
-from comet.errors import CometError, Internal
-from comet.fanout.kinds import StreamReader
-from comet.fanout.life import State
 from comet.framing.envelope import EnvelopeShape
 from comet.hub import Hub
 from comet.model.clients import Client

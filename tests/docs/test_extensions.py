@@ -17,9 +17,9 @@ from comet.configuration import OPTIONS
 from comet.fanout import kinds, polls
 from comet.fanout.life import TRANSITIONS, Input, State
 from comet.framing import jsonp
+from comet.framing.publications import Limits
 from comet.model import channels
 from comet.model.messages import MESSAGE_OVERHEAD
-from comet.publishing import Limits
 from comet.transports import session, tcp, websocket
 from tests.docs.running import DOCS, load
 from tests.docs.shell import matches

@@ -16,11 +16,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.access import Access
 from comet.bus.memory import MemoryBus
+from comet.framing.publications import Limits
 from comet.hub import Hub, Settings
 from comet.lean.port import LeanPort
 from comet.lean.reactor import LeanReactor
 from comet.model.log import Retention
-from comet.publishing import Limits
 from comet.resources import CometResource
 from comet.site import CometSite
 from comet.transports.tcp import CometFactory

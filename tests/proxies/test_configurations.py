@@ -19,7 +19,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from comet.configuration import Configuration, readFile
-from comet.publishing import Limits
+from comet.framing.publications import Limits
 from comet.requests import MOST_WAIT
 from tests.edge.server import ROOT, STARTING, activated, twistd
 from tests.edge.wires import Ended, Silence, Site, ask

@@ -15,8 +15,8 @@ from twisted.web.server import Site
 
 from comet.access import Access, Origins
 from comet.bus.memory import MemoryBus
+from comet.framing.publications import Limits
 from comet.hub import Hub, Settings
-from comet.publishing import Limits
 from comet.resources import CometResource
 from comet.site import CometSite
 from tests.framing.readers import ChunkReader

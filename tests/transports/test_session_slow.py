@@ -10,8 +10,8 @@ from typing import Any
 
 from comet.access import Access
 from comet.fanout.life import State
+from comet.framing.publications import Limits
 from comet.hub import Hub, Settings
-from comet.publishing import Limits
 from comet.resources import CometResource
 from comet.transports.tcp import CometFactory
 from tests.fanout.doubles import TurnClock

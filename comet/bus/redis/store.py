@@ -26,11 +26,11 @@ from comet.bus.redis.replies import (
 )
 from comet.bus.redis.server import CannotUse, Server
 from comet.bus.redis.urls import RedisURL
+from comet.framing.publications import fingerprint, keyScope
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
 from comet.model.messages import Publication
-from comet.publishing import fingerprint, keyScope
 
 # How many channels one script looks at, at most, and how many messages it lets
 # go.  Redis does nothing else while it runs a script: this is some milliseconds.

@@ -13,8 +13,8 @@ from typing import Final, TypeAlias
 from comet.bus.keys import KEY_SECONDS
 from comet.bus.planning import planKeys
 from comet.bus.sqlite.rows import Log
+from comet.framing.publications import Scope, fingerprint, keyScope
 from comet.model.messages import Publication, Published
-from comet.publishing import Scope, fingerprint, keyScope
 
 # How many are known at most; then the oldest are forgotten early.  They take
 # some hundred bytes of disk each.

@@ -16,12 +16,12 @@ from typing import Any, Final
 from attrs import frozen
 
 from comet.errors import BadChannel, BadCursor, BadMessage, BadRequest, CometError
+from comet.framing.publications import Limits, readObject, shown
 from comet.framing.strictjson import decode, encode
 from comet.model.channels import parseName
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.positions import Beginning, Now, Since, parseBeginning
-from comet.publishing import Limits, readObject, shown
 
 # What a client calls its command by, to know the answer; None where it does
 # not want to know.

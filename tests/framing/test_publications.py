@@ -1,5 +1,5 @@
 """
-Tests for L{comet.publishing}: the limits, the key, and a request's body.
+Tests for L{comet.framing.publications}: the limits, the key, and a request's body.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadChannel, BadMessage, BadRequest, CometError, TooLarge
-from comet.model.messages import Publication
-from comet.publishing import (
+from comet.framing.publications import (
     Limits,
     checkKey,
     readBody,
     shown,
 )
+from comet.model.messages import Publication
 
 LIMITS = Limits()
 SMALL = Limits(maxMessage=10, maxDepth=2, maxBatch=3, maxChannels=2)

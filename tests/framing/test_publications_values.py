@@ -1,5 +1,5 @@
 """
-Tests for L{comet.publishing}: Python values, how large they are, and what tells
+Tests for L{comet.framing.publications}: Python values, how large they are, and what tells
 them apart.
 """
 
@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadMessage, TooLarge
-from comet.model.messages import Publication
-from comet.publishing import (
+from comet.framing.publications import (
     Limits,
     fingerprint,
     fromValue,
@@ -25,7 +24,8 @@ from comet.publishing import (
     readBody,
     readObject,
 )
-from tests.test_publishing import LIMITS, SMALL, nested, values
+from comet.model.messages import Publication
+from tests.framing.test_publications import LIMITS, SMALL, nested, values
 
 
 class FromValueTests(SynchronousTestCase):

@@ -1,5 +1,5 @@
 """
-Tests for L{comet.commands}.
+Tests for L{comet.framing.commands}.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.commands import (
+from comet.errors import (
+    BadChannel,
+    BadCursor,
+    BadMessage,
+    BadRequest,
+    CometError,
+    Internal,
+    TooLarge,
+    Unavailable,
+)
+from comet.framing.commands import (
     Command,
     CommandError,
     Id,
@@ -23,21 +33,11 @@ from comet.commands import (
     encodeOK,
     readCommand,
 )
-from comet.errors import (
-    BadChannel,
-    BadCursor,
-    BadMessage,
-    BadRequest,
-    CometError,
-    Internal,
-    TooLarge,
-    Unavailable,
-)
+from comet.framing.publications import Limits
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.positions import At, Beginning, Earliest, Last, Now, Since
-from comet.publishing import Limits
-from tests.test_publishing import characters, nested, values
+from tests.framing.test_publications import characters, nested, values
 
 LIMITS = Limits()
 SMALL = Limits(maxMessage=10, maxDepth=2, maxBatch=3, maxChannels=2)

@@ -1,5 +1,5 @@
 """
-Tests for L{comet.publishing}: a batch, and the objects that it is made of.
+Tests for L{comet.framing.publications}: a batch, and the objects that it is made of.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadChannel, BadMessage, BadRequest, CometError, KeyReused, TooLarge
+from comet.framing.publications import Limits, readBatch, readObject
 from comet.model.messages import Publication
-from comet.publishing import Limits, readBatch, readObject
-from tests.test_publishing import nested, values
+from tests.framing.test_publications import nested, values
 
 LIMITS = Limits()
 SMALL = Limits(maxMessage=10, maxDepth=2, maxBatch=3, maxChannels=2)
