@@ -12,14 +12,14 @@ those marked B{P} import no Twisted:
   - L{comet.errors} B{P}: what can go wrong, with its code and HTTP status
   - L{comet.model.channels} B{P}: the names of channels, and patterns
   - L{comet.model.messages} B{P}: messages, cursors, where to begin
-  - L{comet.heads} B{P}: the head of an HTTP request
+  - L{comet.http.request} B{P}: the head of an HTTP request
   - L{comet.framing} B{P}: messages as bytes, one module a wire shape
   - L{comet.model.log} B{P}: the bounded log of one channel
   - L{comet.model.positions} B{P}: what a bus tells of its log
   - L{comet.framing.publications} B{P}: what a body to be published says
-  - L{comet.negotiation} B{P}: by which transport a request is answered
-  - L{comet.requests} B{P}: what an HTTP request asks for
-  - L{comet.answers} B{P}: how an HTTP answer begins
+  - L{comet.http.negotiation} B{P}: by which transport a request is answered
+  - L{comet.http.reads} B{P}: what an HTTP request asks for
+  - L{comet.http.responses} B{P}: how an HTTP answer begins
   - L{comet.framing.commands} B{P}: what a client may say on a two-way transport
   - L{comet.model.progress} B{P}: how far one reader of several names has come
   - L{comet.interfaces}: what the parts promise one another, in words

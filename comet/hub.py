@@ -24,7 +24,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.access import Access, Origins
+from comet.access.rights import Access
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
 from comet.fanout.core import Fanout
 from comet.fanout.failures import firstError
@@ -34,6 +34,7 @@ from comet.fanout.polls import PollReader, PollShape, Waiter
 from comet.fanout.readers import Reader
 from comet.fanout.spots import Spot
 from comet.framing.publications import Limits, fromValue
+from comet.http.origins import Origins
 from comet.interfaces import IAccess, IMessageBus, IReceiver
 from comet.model.clients import Client
 from comet.model.cursors import Cursor

@@ -18,12 +18,12 @@ from urllib.parse import unquote_to_bytes
 from attrs import evolve, frozen
 from twisted.web.resource import Resource
 
-from comet.access import CORS
-from comet.answers import Answer, Headers
 from comet.errors import CometError
+from comet.http.origins import CORS
+from comet.http.reads import entityTags
+from comet.http.responses import Answer, Headers
 from comet.hub import Hub
 from comet.model.clients import ANONYMOUS
-from comet.requests import entityTags
 from comet.transports.exchange import Exchange, HubResource, nothingAt
 from comet.transports.polls import JSON
 

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from comet.answers import COMMON, Answer
+from comet.http.responses import COMMON, Answer
 from comet.hub import Hub
 from comet.pages import putPages
 from comet.transports.channel import ChannelResource, PublishResource

@@ -12,11 +12,12 @@ from typing import Any, Final
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
-from comet.access import Access, Origins
+from comet.access.rights import Access
 from comet.buses import findMaker
 from comet.configuration import Configuration
 from comet.demo.visits import Demo
 from comet.framing.publications import Limits
+from comet.http.origins import Origins
 from comet.hub import Hub, Settings
 from comet.lean.reactor import LeanReactor, canBeLean
 from comet.listening import makeListener

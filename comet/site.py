@@ -17,8 +17,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
-from comet.answers import encodeResponse, problem
 from comet.errors import TooLarge
+from comet.http.responses import encodeResponse, problem
 from comet.transports.exchange import setHeaders
 from comet.transports.takeover import setProtocol
 

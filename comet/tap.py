@@ -21,10 +21,12 @@ from twisted.logger import Logger
 from twisted.python import usage
 from twisted.python.runtime import platformType
 
-from comet.access import Access, Origins, loadPublishKey, readPublishKey
+from comet.access.keys import loadPublishKey, readPublishKey
+from comet.access.rights import Access
 from comet.announcement import announcement, openFiles, warnings
 from comet.buses import findMaker
 from comet.configuration import OPTIONS, Configuration, ConfigurationError, readFile
+from comet.http.origins import Origins
 from comet.ports import CannotStart
 from comet.server import Server, calmCollector
 from comet.service import CometService

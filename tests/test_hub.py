@@ -4,10 +4,10 @@ Tests of the hub: what an application can do, who may what, and the end.
 
 from __future__ import annotations
 
+from comet.access.rights import Access
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from comet.access import Access, Origins
 from comet.bus.memory import MemoryBus
 from comet.errors import (
     BadChannel,
@@ -23,6 +23,7 @@ from comet.errors import (
 )
 from comet.fanout.life import State
 from comet.framing.publications import Limits
+from comet.http.origins import Origins
 from comet.hub import Hub, Settings
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.model.cursors import Cursor

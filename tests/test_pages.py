@@ -13,7 +13,7 @@ from hypothesis.strategies import lists, sampled_from
 from twisted.web.resource import Resource
 
 import comet
-from comet.access import Access
+from comet.access.rights import Access
 from comet.pages import CLIENT, filesOf, makeFile
 from comet.resources import CometResource
 from tests.transports.case import AUTH, HubTestCase, Response, get, post

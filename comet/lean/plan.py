@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from comet.answers import Headers
 from comet.fanout.spots import Spot
-from comet.heads import MOST_PARAMETERS, Head
+from comet.http.reads import Ask, readAccount
+from comet.http.request import MOST_PARAMETERS, Head
+from comet.http.responses import Headers
 from comet.lean.heads import MEANT
 from comet.model.cursors import parseCursor
 from comet.model.positions import At, Since
-from comet.requests import Ask, readAccount
 from comet.traffic import Traffic
 
 # The kinds of what publishes.

@@ -12,17 +12,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from comet.answers import ENDLESS
 from comet.errors import CometError, Forbidden
 from comet.fanout.spots import Spot
 from comet.framing.ndjson import NDJSONShape
 from comet.framing.websocket import WebSocketShape
-from comet.heads import Head
+from comet.http.reads import readAsk
+from comet.http.request import Head
+from comet.http.responses import ENDLESS
 from comet.hub import Hub
 from comet.lean.heads import MEANT, MOST_FIELDS, readFields, readLine
 from comet.lean.plan import Asked, Known, Plan, Profile
 from comet.model.channels import isPattern, parsePath
-from comet.requests import readAsk
 from comet.transports.polls import AnswerShape, ResponseShape
 from comet.transports.sse import shapeOf
 

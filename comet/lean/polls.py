@@ -7,10 +7,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from comet.answers import COMMON, Answer
 from comet.errors import CometError
 from comet.fanout.life import State
 from comet.fanout.polls import Outcome
+from comet.http.responses import COMMON, Answer
 from comet.lean.plan import Asked, Plan
 from comet.model.clients import Client
 from comet.model.cursors import Cursor

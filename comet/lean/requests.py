@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.answers import Answer, batchAnswer, problem, publishedAnswer
 from comet.errors import CometError, Internal
 from comet.fanout.life import State
 from comet.fanout.polls import PollReader
+from comet.http.responses import Answer, batchAnswer, problem, publishedAnswer
 from comet.lean.heads import MOST_HEAD
 from comet.lean.plan import NO_TAGS, PUBLISHING, Plan
 from comet.lean.plans import CHANNELS, PUBLISH, SOCKET

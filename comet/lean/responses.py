@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from comet.answers import Answer, Headers, dateOfNow, encodeHead, encodeResponse
+from comet.http.responses import Answer, Headers, dateOfNow, encodeHead, encodeResponse
 
 # How many heads are remembered.
 MOST_HEADS: Final = 256

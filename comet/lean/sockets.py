@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
-from comet.heads import Head
+from comet.http.handshake import ANSWER_SIZE, acceptKey, answerHandshake
+from comet.http.request import Head
 from comet.interfaces import ISinkOwner
 from comet.lean.plan import Asked, Known, Plan
 from comet.lean.streams import SinkWire
 from comet.model.clients import Client
 from comet.traffic import Traffic
-from comet.transports.handshake import ANSWER_SIZE, acceptKey, answerHandshake
 from comet.transports.websocket import CometWebSocketProtocol, WebSocketReader
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from comet.answers import COMMON, Answer, batchAnswer, publishedAnswer
 from comet.errors import BadChannel, CometError
 from comet.framing.publications import readBatch, readBody
+from comet.http.reads import Ask
+from comet.http.responses import COMMON, Answer, batchAnswer, publishedAnswer
 from comet.hub import Hub
 from comet.model.channels import isPattern
 from comet.model.clients import Client
-from comet.requests import Ask
 from comet.transports.exchange import Exchange, HubResource
 from comet.transports.iframe import IFrameResource
 from comet.transports.jsonp import JSONPResource

@@ -11,13 +11,13 @@ from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from zope.interface import implementer
 
-from comet.answers import ENDLESS, Headers, encodeHead
 from comet.fanout.kinds import StreamReader
 from comet.fanout.probes import Probe
 from comet.framing import Shape
+from comet.http.reads import Ask
+from comet.http.responses import ENDLESS, Headers, encodeHead
 from comet.interfaces import ISink, ISinkOwner
 from comet.model.clients import Client
-from comet.requests import Ask
 from comet.traffic import Traffic
 from comet.transports.exchange import Exchange, HubResource, headBytesOf, setHeaders
 from comet.transports.sinks import makeSink

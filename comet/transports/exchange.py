@@ -18,8 +18,6 @@ from twisted.web.http import datetimeToString
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from comet.access import CORS
-from comet.answers import COMMON, Answer, Headers, checkHeader, encodeResponse, problem
 from comet.errors import (
     CometError,
     Forbidden,
@@ -28,11 +26,13 @@ from comet.errors import (
     NotFound,
     TooLarge,
 )
-from comet.heads import Head, checkHeaderValues
+from comet.http.origins import CORS
+from comet.http.reads import Ask, readAccount, readAsk
+from comet.http.request import Head, checkHeaderValues
+from comet.http.responses import COMMON, Answer, Headers, checkHeader, encodeResponse, problem
 from comet.hub import Hub
 from comet.model.channels import parsePath
 from comet.model.clients import Client
-from comet.requests import Ask, readAccount, readAsk
 from comet.traffic import Traffic
 from comet.transports.sinks import sendNow
 from comet.transports.takeover import isTakeable

@@ -5,13 +5,13 @@ each message to the page that it is in.
 
 from __future__ import annotations
 
-from comet.access import readOrigin
-from comet.answers import Headers
 from comet.errors import BadRequest, Forbidden
 from comet.framing import Shape
 from comet.framing.iframe import IFrameShape
 from comet.framing.jsonp import checkCallback
-from comet.requests import Ask
+from comet.http.origins import readOrigin
+from comet.http.reads import Ask
+from comet.http.responses import Headers
 from comet.transports.endless import EndlessResource
 from comet.transports.exchange import Exchange
 

@@ -9,10 +9,10 @@ from typing import Final
 
 from attrs import evolve
 
-from comet.answers import COMMON, Answer, Headers
 from comet.errors import Forbidden
 from comet.framing.jsonp import checkCallback, encodeCall
-from comet.requests import Ask
+from comet.http.reads import Ask
+from comet.http.responses import COMMON, Answer, Headers
 from comet.transports.exchange import Exchange
 from comet.transports.longpoll import LongPollResource
 from comet.transports.polls import AnswerShape, Waiting

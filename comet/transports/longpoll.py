@@ -4,7 +4,7 @@ Long-polling: a request that is held until there is a message.
 
 from __future__ import annotations
 
-from comet.requests import Ask
+from comet.http.reads import Ask
 from comet.transports.polls import OnceResource
 
 

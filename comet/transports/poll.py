@@ -4,7 +4,7 @@ AJAX polling: a request that is answered at once.
 
 from __future__ import annotations
 
-from comet.requests import Ask
+from comet.http.reads import Ask
 from comet.transports.polls import OnceResource
 
 

@@ -12,13 +12,13 @@ from typing import Any, Final
 from attrs import frozen
 from twisted.internet.defer import maybeDeferred
 
-from comet.answers import COMMON, Answer, Headers, dateOfNow, encodeResponse
 from comet.fanout.polls import Outcome, PollReader, PollShape
 from comet.framing.envelope import encodeEnvelope
 from comet.framing.pollbody import encodePollBody
+from comet.http.reads import Ask
+from comet.http.responses import COMMON, Answer, Headers, dateOfNow, encodeResponse
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
-from comet.requests import Ask
 from comet.transports.exchange import Exchange, HubResource
 from comet.transports.takeover import Hold, isTakeable
 

@@ -4,13 +4,13 @@ Server-Sent Events, as WHATWG HTML 9.2 has them.
 
 from __future__ import annotations
 
-from comet.answers import COMMON, Answer
 from comet.errors import CometError
 from comet.framing import Shape
 from comet.framing.sse import SSEShape
+from comet.http.reads import Ask, readFlag
+from comet.http.responses import COMMON, Answer
 from comet.model.channels import isPattern
 from comet.model.messages import Close
-from comet.requests import Ask, readFlag
 from comet.transports.endless import EndlessResource
 from comet.transports.exchange import Exchange
 

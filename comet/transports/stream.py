@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from comet.framing import Shape
 from comet.framing.ndjson import NDJSONShape
-from comet.requests import Ask
+from comet.http.reads import Ask
 from comet.transports.endless import EndlessResource
 from comet.transports.exchange import Exchange
 

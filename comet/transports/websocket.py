@@ -22,15 +22,15 @@ from comet.errors import BadMessage
 from comet.fanout.core import Fanout
 from comet.fanout.kinds import StreamReader
 from comet.framing.websocket import WebSocketShape
-from comet.heads import checkHeaderValues
+from comet.http.handshake import answerHandshake, notUpgrade, otherVersion
+from comet.http.reads import Ask
+from comet.http.request import checkHeaderValues
 from comet.hub import Hub
 from comet.interfaces import ISink, ISinkOwner
 from comet.model.clients import Client
 from comet.model.messages import Close
-from comet.requests import Ask
 from comet.traffic import Traffic
 from comet.transports.exchange import Exchange, HubResource
-from comet.transports.handshake import answerHandshake, notUpgrade, otherVersion
 from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink
 from comet.transports.sips import Sips

@@ -15,7 +15,7 @@ from twisted.internet.task import react
 from twisted.web.resource import Resource
 from twisted.web.static import File
 
-from comet.access import Access
+from comet.access.rights import Access
 from comet.bus.memory import MemoryBus
 from comet.hub import Hub
 from comet.listening import Listener

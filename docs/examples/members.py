@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
-from comet.access import Access
+from comet.access.rights import Access
 from comet.bus.memory import MemoryBus
 from comet.errors import CometError, Forbidden, Unauthorized
 from comet.hub import Hub

@@ -14,16 +14,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
-from comet.access import Access
+from comet.access.rights import Access
 from comet.bus.memory import MemoryBus
 from comet.framing import Shape
 from comet.framing.envelope import rawText
 from comet.framing.ndjson import NDJSONShape
+from comet.http.reads import Ask
 from comet.hub import Hub
 from comet.listening import Listener
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.requests import Ask
 from comet.resources import CometResource
 from comet.service import CometService
 from comet.site import CometSite

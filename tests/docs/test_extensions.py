@@ -11,13 +11,14 @@ from types import ModuleType
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet import heads, requests, site
+from comet import site
 from comet.bus import keys, memory
 from comet.configuration import OPTIONS
 from comet.fanout import kinds, polls
 from comet.fanout.life import TRANSITIONS, Input, State
 from comet.framing import jsonp
 from comet.framing.publications import Limits
+from comet.http import reads, request
 from comet.model import channels
 from comet.model.messages import MESSAGE_OVERHEAD
 from comet.transports import session, tcp, websocket
@@ -123,9 +124,9 @@ class LimitsTests(SynchronousTestCase):
             f"{Limits(maxMessage=1).maxCommandBytes - 4096} times ``--max-message``, and 4,096 ",
             f"of one client under way {session.MOST_UNDER_WAY} ",
             f"frames of one WebSocket message {websocket.MOST_FRAMES:,} ",
-            f"parameters of a query {heads.MOST_PARAMETERS} ",
-            f"poll body {requests.MOST_LIMIT:,}, and {polls.POLL_BYTES // 1048576} MiB ",
-            f"seconds that a poll is held {requests.MOST_WAIT:g} ",
+            f"parameters of a query {request.MOST_PARAMETERS} ",
+            f"poll body {reads.MOST_LIMIT:,}, and {polls.POLL_BYTES // 1048576} MiB ",
+            f"seconds that a poll is held {reads.MOST_WAIT:g} ",
             f"characters of a callback {jsonp.MAX_CALLBACK} ",
             f"seconds to the first line on raw TCP {tcp.FIRST_LINE:g} ",
             f"without a request on a connection {site.IDLE:g} ",

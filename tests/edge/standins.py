@@ -12,7 +12,7 @@ from typing import Any, Final
 from twisted.web import http
 from zope.interface import directlyProvides, providedBy
 
-from comet.access import Access
+from comet.access.rights import Access
 from comet.bus.memory import MemoryBus
 from comet.hub import Hub, Settings
 from comet.model.log import Retention

@@ -14,7 +14,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.access import Access
+from comet.access.rights import Access
 from comet.bus.memory import MemoryBus
 from comet.framing.publications import Limits
 from comet.hub import Hub, Settings

@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from comet.configuration import Configuration, readFile
 from comet.framing.publications import Limits
-from comet.requests import MOST_WAIT
+from comet.http.reads import MOST_WAIT
 from tests.edge.server import ROOT, STARTING, activated, twistd
 from tests.edge.wires import Ended, Silence, Site, ask
 from tests.proxies.programs import CONFIGURATIONS

@@ -12,8 +12,8 @@ from weakref import ref
 from twisted.internet.defer import Deferred
 from twisted.web.http import HTTPChannel
 
-from comet.answers import ENDLESS
 from comet.fanout.kinds import LAST_WORDS, STALLED
+from comet.http.responses import ENDLESS
 from comet.site import BoundedRequest
 from tests.framing.readers import ChunkReader, LinesReader
 from tests.transports.case import HubTestCase, get, readHead, readResponse

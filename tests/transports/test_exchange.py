@@ -10,8 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.web.resource import EncodingResourceWrapper, Resource
 from twisted.web.server import GzipEncoderFactory, Request
 
-from comet.answers import Answer
 from comet.errors import CometError, Unauthorized
+from comet.http.responses import Answer
 from comet.model.clients import KEY_HOLDER, Client
 from comet.transports.channel import ChannelResource
 from comet.transports.exchange import Exchange, HubResource

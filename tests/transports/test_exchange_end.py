@@ -8,7 +8,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
-from comet.answers import Answer
+from comet.http.responses import Answer
 from comet.resources import CometResource
 from comet.transports.channel import ChannelResource
 from comet.transports.exchange import Exchange, HubResource

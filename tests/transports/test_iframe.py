@@ -4,7 +4,7 @@ Tests of L{comet.transports.iframe}.
 
 from __future__ import annotations
 
-from comet.access import Origins
+from comet.http.origins import Origins
 from tests.framing.browsers import HOSTILE, PageReader
 from tests.framing.readers import ChunkReader
 from tests.transports.case import COMMON, HubTestCase, Response, get, readHead

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comet.access import Origins
+from comet.http.origins import Origins
 from comet.transports.jsonp import JSONPResource
 from comet.transports.polls import AnswerShape
 from tests.framing.browsers import HOSTILE, readCall

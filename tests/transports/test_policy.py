@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 from twisted.internet.address import UNIXAddress
 from twisted.internet.protocol import ServerFactory
 
-from comet.access import Origins
 from comet.framing.policy import REQUEST
+from comet.http.origins import Origins
 from comet.transports.policy import PATIENCE, PolicyFactory, policyFor
 from comet.transports.tcp import CometFactory
 from tests.transports.case import HubTestCase

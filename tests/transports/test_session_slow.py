@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from comet.access import Access
+from comet.access.rights import Access
 from comet.fanout.life import State
 from comet.framing.publications import Limits
 from comet.hub import Hub, Settings

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadCursor
+from comet.http.reads import entityTags, readSince
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Beginning, Earliest, Last, Now, Since, Unreadable
-from comet.requests import entityTags, readSince
-from tests.heads import Values, makeHead
+from tests.http.heads import Values, makeHead
 
 CURSORS = st.builds(
     Cursor,

@@ -13,10 +13,10 @@ from binascii import b2a_base64
 from hashlib import sha1
 from typing import Final
 
-from comet.answers import Answer, problem
 from comet.errors import BadRequest
-from comet.heads import Head
-from comet.negotiation import isWebSocketUpgrade
+from comet.http.negotiation import isWebSocketUpgrade
+from comet.http.request import Head
+from comet.http.responses import Answer, problem
 
 SUBPROTOCOL: Final = "comet.v1"
 

@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from comet.errors import BadRequest
-from comet.heads import Head, elements, tokens
+from comet.http.request import Head, elements, tokens
 
 TRANSPORTS: Final = (
     *("poll", "longpoll", "jsonp"),

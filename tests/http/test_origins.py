@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.access import CORS, Origins, readOrigin
 from comet.errors import BadRequest, WrongHost
+from comet.http.origins import CORS, Origins, readOrigin
 
 PAGE = "https://page.example"
 REFUSED = CORS(None, False, False)

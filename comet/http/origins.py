@@ -1,37 +1,21 @@
 """
-Who may do what: the publish key and the channels that are open without it,
-the origins of web pages, and the names by which this server is known.
+The origins of web pages, and the names by which this server is known.
 """
 
 from __future__ import annotations
 
-import hmac
-import os
 import re
-import secrets
 from collections.abc import Sequence
-from functools import lru_cache, partial
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 
 from attrs import frozen
-from zope.interface import implementer
 
-from comet.errors import BadChannel, BadRequest, Forbidden, Unauthorized, WrongHost
-from comet.interfaces import IAccess
-from comet.model.channels import MOST_PARSED, isReserved, matchesAny, parseName
-from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
+from comet.errors import BadRequest, WrongHost
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-MIN_KEY_LENGTH: Final = 16
-MAX_KEY_LENGTH: Final = 1024
-
 MAX_PORT: Final = 65535
-
-_KEY = re.compile(r"[!-~]+")
-# RFC 9110 11.4: the name of the scheme is in any case.
-_BEARER = re.compile(r"bearer +(.*)", re.IGNORECASE | re.DOTALL)
 
 # An IPv6 address is in brackets.
 _AUTHORITY = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"
@@ -39,98 +23,6 @@ _HOST = re.compile(_AUTHORITY)
 _ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://" + _AUTHORITY)
 _PUBLIC_URL = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?)://" + _AUTHORITY + r"(?:/[!\"$->@-~]*)?")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-
-
-@implementer(IAccess)
-class Access:
-    """
-    Anyone may read.  Who holds the publish key may publish anywhere, and
-    anyone to the channels that are open; but only the server itself to those
-    that are its own.
-    """
-
-    def __init__(self, publishKey: str | None = None, openPatterns: Sequence[str] = ()) -> None:
-        """
-        @param publishKey: The key, of printable ASCII characters without
-            spaces; without one there is nobody who holds it.
-
-        @param openPatterns: The channels, or patterns of them, to which anyone
-            may publish.
-
-        @raise ValueError: If the key or a pattern cannot be one.
-        """
-        if publishKey is not None and not _KEY.fullmatch(publishKey):
-            raise ValueError("the publish key is not of printable ASCII characters without spaces")
-        for pattern in openPatterns:
-            try:
-                parseName(pattern)
-            except BadChannel as error:
-                raise ValueError(f"what is open is no channel or pattern: {error.detail}") from None
-        self._publishKey = None if publishKey is None else publishKey.encode("ascii")
-        # By the name of the channel: it is asked for each message.
-        self._isOpen = lru_cache(MOST_PARSED)(partial(matchesAny, tuple(openPatterns)))
-
-    def identify(self, authorization: str | None) -> Client:
-        """
-        Tell who asks, by the value of the header C{Authorization}.
-
-        @param authorization: The value, or L{None} where the header is absent,
-            which means L{ANONYMOUS}.
-
-        @raise Unauthorized: If it is anything but the publish key: who shows a
-            bad credential is not anonymous.
-        """
-        if authorization is None:
-            return ANONYMOUS
-        bearer = _BEARER.fullmatch(authorization)
-        if bearer is None:
-            raise Unauthorized(
-                "the header Authorization is not of the form 'Bearer' and the publish key"
-            )
-        given = bearer[1].encode("utf-8", "surrogatepass")
-        if self._publishKey is None or not hmac.compare_digest(given, self._publishKey):
-            raise Unauthorized("the key in the header Authorization is not the publish key")
-        return KEY_HOLDER
-
-    def checkSubscribe(self, client: Client, name: str) -> None:
-        """
-        Anyone may read every channel and pattern.
-        """
-
-    def checkPublish(self, client: Client, channel: str) -> None:
-        """
-        Refuse to publish to a channel without the right.
-
-        @raise Forbidden: If nobody may.
-
-        @raise Unauthorized: If the publish key is needed.
-        """
-        if isReserved(channel):
-            raise _reserved(channel)
-        if client.mayPublishAll or self._isOpen(channel):
-            return
-        raise _keyNeeded(
-            client,
-            f"to publish to {channel[:64]!r}, send the publish key as 'Authorization: Bearer' and "
-            "the key; or the server opens the channel to anyone with --open",
-        )
-
-    def checkDelete(self, client: Client, channel: str) -> None:
-        """
-        Refuse to delete what is held of a channel without the right.
-
-        @raise Forbidden: If nobody may.
-
-        @raise Unauthorized: If the publish key is needed.
-        """
-        if isReserved(channel):
-            raise _reserved(channel)
-        if not client.mayPublishAll:
-            raise _keyNeeded(
-                client,
-                f"to delete what is held of {channel[:64]!r}, send the publish key as "
-                "'Authorization: Bearer' and the key",
-            )
 
 
 @frozen
@@ -291,80 +183,6 @@ class Origins:
             # Seconds: a day, the most that any browser heeds.
             (b"Access-Control-Max-Age", b"86400"),
         )
-
-
-def loadPublishKey(path: str | None, default: str = "comet.key") -> tuple[str, str]:
-    """
-    Get the publish key.
-
-    @param path: The file that holds it, or L{None} for the default one, which
-        is made where there is none.
-
-    @return: The key, and the path of its file.
-
-    @raise OSError: If the file cannot be read or made.
-
-    @raise ValueError: If what it holds is not a key.
-    """
-    if path is not None:
-        return readPublishKey(path), path
-    try:
-        return makePublishKey(default), default
-    except FileExistsError:
-        return readPublishKey(default), default
-
-
-def readPublishKey(path: str) -> str:
-    """
-    Read the publish key from its file.  The end of a line after it does not
-    count.
-
-    @raise OSError: If the file cannot be read.
-
-    @raise ValueError: If what it holds is not a key.
-    """
-    with open(path, "rb") as file:
-        # The end of the line may have two bytes.
-        content = file.read(MAX_KEY_LENGTH + 3)
-    key = content.removesuffix(b"\n").removesuffix(b"\r").decode("latin-1")
-    if not MIN_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH:
-        fault = f"it has {len(key)} characters" if len(key) < MIN_KEY_LENGTH else "it is longer"
-    elif not _KEY.fullmatch(key):
-        fault = "it holds something else"
-    else:
-        return key
-    raise ValueError(
-        f"the file {path!r} holds no publish key, which is {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} "
-        f"printable ASCII characters without spaces, on one line: {fault}"
-    )
-
-
-def makePublishKey(path: str) -> str:
-    """
-    Make a publish key of 256 random bits, in a file that only its owner may
-    read.
-
-    @raise FileExistsError: If the file is there already; it is left alone.
-
-    @raise OSError: If it cannot be made.
-    """
-    key = secrets.token_urlsafe(32)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key.encode("ascii") + b"\n")
-    return key
-
-
-def _reserved(channel: str) -> Forbidden:
-    return Forbidden(
-        f"{channel[:64]!r} is the server's own, as is every channel with a segment that "
-        "begins with '$'"
-    )
-
-
-def _keyNeeded(client: Client, detail: str) -> Unauthorized | Forbidden:
-    # RFC 9110 15.5.4: who has shown a good credential need not show it again.
-    return Unauthorized(detail) if client == ANONYMOUS else Forbidden(detail)
 
 
 def _normalHost(host: str) -> str | None:

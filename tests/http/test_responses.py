@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet import errors
-from comet.answers import (
+from comet.http.responses import (
     COMMON,
     ENDLESS,
     batchAnswer,

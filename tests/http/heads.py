@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from comet.heads import Head
+from comet.http.request import Head
 
 Values = bytes | Sequence[bytes]
 

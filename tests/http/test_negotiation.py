@@ -7,8 +7,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadRequest
-from comet.negotiation import TRANSPORTS, chooseTransport, isWebSocketUpgrade
-from tests.heads import makeHead
+from comet.http.negotiation import TRANSPORTS, chooseTransport, isWebSocketUpgrade
+from tests.http.heads import makeHead
 
 
 class ParameterTests(SynchronousTestCase):

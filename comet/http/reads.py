@@ -15,10 +15,10 @@ from typing import Final
 from attrs import frozen
 
 from comet.errors import BadCursor, BadRequest
-from comet.heads import Head, elements
+from comet.http.negotiation import chooseTransport
+from comet.http.request import Head, elements
 from comet.model.cursors import parseCursor
 from comet.model.positions import At, Beginning, Now, Since, Unreadable, parseBeginning
-from comet.negotiation import chooseTransport
 
 # Seconds.  The default is below the half minute after which the most impatient
 # proxies give up on a silent answer.
@@ -41,7 +41,7 @@ class Ask:
     """
     What a request to read asks for.
 
-    @ivar transport: One of L{TRANSPORTS<comet.negotiation.TRANSPORTS>}.
+    @ivar transport: One of L{TRANSPORTS<comet.http.negotiation.TRANSPORTS>}.
 
     @ivar names: The channels and patterns.
 

@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadRequest, CometError
-from comet.heads import checkHeaderValues
-from comet.model.positions import Last, Now, Since
-from comet.requests import (
+from comet.http.reads import (
     Ask,
     readAccount,
     readAsk,
@@ -22,7 +20,9 @@ from comet.requests import (
     readLimit,
     readWait,
 )
-from tests.heads import makeHead
+from comet.http.request import checkHeaderValues
+from comet.model.positions import Last, Now, Since
+from tests.http.heads import makeHead
 
 
 class HeaderTests(SynchronousTestCase):

@@ -1,0 +1,78 @@
+"""
+The publish key: the file that holds it, and how one is made.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from typing import Final
+
+MIN_KEY_LENGTH: Final = 16
+MAX_KEY_LENGTH: Final = 1024
+
+# What a key is made of: printable ASCII characters without spaces.
+KEY: Final = re.compile(r"[!-~]+")
+
+
+def loadPublishKey(path: str | None, default: str = "comet.key") -> tuple[str, str]:
+    """
+    Get the publish key.
+
+    @param path: The file that holds it, or L{None} for the default one, which
+        is made where there is none.
+
+    @return: The key, and the path of its file.
+
+    @raise OSError: If the file cannot be read or made.
+
+    @raise ValueError: If what it holds is not a key.
+    """
+    if path is not None:
+        return readPublishKey(path), path
+    try:
+        return makePublishKey(default), default
+    except FileExistsError:
+        return readPublishKey(default), default
+
+
+def readPublishKey(path: str) -> str:
+    """
+    Read the publish key from its file.  The end of a line after it does not
+    count.
+
+    @raise OSError: If the file cannot be read.
+
+    @raise ValueError: If what it holds is not a key.
+    """
+    with open(path, "rb") as file:
+        # The end of the line may have two bytes.
+        content = file.read(MAX_KEY_LENGTH + 3)
+    key = content.removesuffix(b"\n").removesuffix(b"\r").decode("latin-1")
+    if not MIN_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH:
+        fault = f"it has {len(key)} characters" if len(key) < MIN_KEY_LENGTH else "it is longer"
+    elif not KEY.fullmatch(key):
+        fault = "it holds something else"
+    else:
+        return key
+    raise ValueError(
+        f"the file {path!r} holds no publish key, which is {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} "
+        f"printable ASCII characters without spaces, on one line: {fault}"
+    )
+
+
+def makePublishKey(path: str) -> str:
+    """
+    Make a publish key of 256 random bits, in a file that only its owner may
+    read.
+
+    @raise FileExistsError: If the file is there already; it is left alone.
+
+    @raise OSError: If it cannot be made.
+    """
+    key = secrets.token_urlsafe(32)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key.encode("ascii") + b"\n")
+    return key

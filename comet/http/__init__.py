@@ -1,0 +1,3 @@
+"""
+HTTP as values: what a request asks for and how its response begins.
+"""
