@@ -29,7 +29,7 @@ from attrs import frozen
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 
-from comet.buses import findMaker
+from comet.bus.registry import findMaker
 from comet.configuration import Configuration
 from comet.interfaces import IMessageBus
 from comet.model.messages import Publication

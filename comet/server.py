@@ -13,7 +13,7 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from comet.access.rights import Access
-from comet.buses import findMaker
+from comet.bus.registry import findMaker
 from comet.configuration import Configuration
 from comet.demo.visits import Demo
 from comet.framing.publications import Limits

@@ -24,7 +24,7 @@ from twisted.python.runtime import platformType
 from comet.access.keys import loadPublishKey, readPublishKey
 from comet.access.rights import Access
 from comet.announcement import announcement, openFiles, warnings
-from comet.buses import findMaker
+from comet.bus.registry import findMaker
 from comet.configuration import OPTIONS, Configuration, ConfigurationError, readFile
 from comet.http.origins import Origins
 from comet.ports import CannotStart

@@ -4,11 +4,11 @@ Tests of the hub: what an application can do, who may what, and the end.
 
 from __future__ import annotations
 
-from comet.access.rights import Access
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from comet.bus.memory import MemoryBus
+from comet.access.rights import Access
+from comet.bus.memory.bus import MemoryBus
 from comet.errors import (
     BadChannel,
     BadCursor,

@@ -16,7 +16,7 @@ from twisted.internet.threads import blockingCallFromThread
 from twisted.web.resource import IResource, Resource
 from twisted.web.wsgi import WSGIResource
 
-from comet.bus.memory import MemoryBus
+from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
 from comet.listening import Listener
 from comet.resources import CometResource

@@ -12,7 +12,7 @@ from twisted.internet.task import LoopingCall, react
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from comet.bus.memory import MemoryBus
+from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
 from comet.resources import CometResource
 

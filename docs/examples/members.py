@@ -13,7 +13,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
 from comet.access.rights import Access
-from comet.bus.memory import MemoryBus
+from comet.bus.memory.bus import MemoryBus
 from comet.errors import CometError, Forbidden, Unauthorized
 from comet.hub import Hub
 from comet.listening import Listener

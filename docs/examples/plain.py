@@ -15,7 +15,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
 from comet.access.rights import Access
-from comet.bus.memory import MemoryBus
+from comet.bus.memory.bus import MemoryBus
 from comet.framing import Shape
 from comet.framing.envelope import rawText
 from comet.framing.ndjson import NDJSONShape

@@ -8,12 +8,12 @@ import os
 import stat
 from collections.abc import Callable
 
-from comet.access.keys import MAX_KEY_LENGTH, loadPublishKey, makePublishKey, readPublishKey
-from comet.access.rights import Access
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.access.keys import MAX_KEY_LENGTH, loadPublishKey, makePublishKey, readPublishKey
+from comet.access.rights import Access
 from comet.errors import CometError, Forbidden, Unauthorized
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 

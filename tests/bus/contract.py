@@ -10,9 +10,9 @@ from __future__ import annotations
 from tests.bus.gaps import GapContract
 from tests.bus.keyed import KeyContract
 from tests.bus.listening import ListeningContract
-from tests.bus.locating import LocatingContract
 from tests.bus.publishing import PublishingContract
 from tests.bus.reading import ReadingContract
+from tests.bus.resolving import LocatingContract
 
 
 class BusContract(

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from comet.bus.memory import CHANNEL_OVERHEAD
-from comet.bus.records import REMEMBERED
+from comet.bus.memory.bus import CHANNEL_OVERHEAD
+from comet.bus.memory.log import REMEMBERED
 from comet.model.channels import isPattern, matches
 from comet.model.cursors import Cursor
 from comet.model.log import Retention

@@ -12,7 +12,8 @@ from types import ModuleType
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet import site
-from comet.bus import keys, memory
+from comet.bus import idempotency
+from comet.bus.memory.bus import CHANNEL_OVERHEAD
 from comet.configuration import OPTIONS
 from comet.fanout import kinds, polls
 from comet.fanout.life import TRANSITIONS, Input, State
@@ -115,11 +116,11 @@ class LimitsTests(SynchronousTestCase):
         What the page says is fixed is what the program goes by.
         """
         page = " ".join((DOCS / "reference" / "limits.rst").read_text("utf-8").split())
-        megabytes = keys.MOST_BYTES // 1048576
+        megabytes = idempotency.MOST_BYTES // 1048576
         for line in (
             f"bytes of a name {channels.MAX_NAME_BYTES} ",
             f"characters of an event's name {channels.MAX_EVENT_CHARACTERS} ",
-            f"is known {keys.KEY_SECONDS / 60:g} minutes; at most {megabytes} MiB ",
+            f"is known {idempotency.KEY_SECONDS / 60:g} minutes; at most {megabytes} MiB ",
             f"bytes of a batch {Limits(maxMessage=1).maxBatchBytes} times ",
             f"{Limits(maxMessage=1).maxCommandBytes - 4096} times ``--max-message``, and 4,096 ",
             f"of one client under way {session.MOST_UNDER_WAY} ",
@@ -132,7 +133,7 @@ class LimitsTests(SynchronousTestCase):
             f"without a request on a connection {site.IDLE:g} ",
             f"a reader may take nothing {kinds.STALLED:g}, ",
             f"may wait to be taken {kinds.LAST_WORDS:g} ",
-            f"counts {MESSAGE_OVERHEAD} bytes for each message and {memory.CHANNEL_OVERHEAD} for",
+            f"counts {MESSAGE_OVERHEAD} bytes for each message and {CHANNEL_OVERHEAD} for",
         ):
             self.assertIn(line, page)
 

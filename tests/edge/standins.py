@@ -13,7 +13,7 @@ from twisted.web import http
 from zope.interface import directlyProvides, providedBy
 
 from comet.access.rights import Access
-from comet.bus.memory import MemoryBus
+from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub, Settings
 from comet.model.log import Retention
 from comet.resources import CometResource

@@ -27,7 +27,7 @@ from twisted.internet.task import deferLater
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from comet.bus.memory import MemoryBus
+from comet.bus.memory.bus import MemoryBus
 from comet.errors import Unavailable
 from comet.interfaces import IBusMaker
 

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.access.rights import Access
-from comet.bus.memory import MemoryBus
+from comet.bus.memory.bus import MemoryBus
 from comet.framing.publications import Limits
 from comet.hub import Hub, Settings
 from comet.lean.port import LeanPort

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.bus.memory import MemoryBus
+from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
 from comet.lean.heads import MOST_FIELDS, readFields
 from comet.lean.plans import LONGEST_WHOLE, MOST_BYTES, MOST_LINE, MOST_WHOLE, Plans

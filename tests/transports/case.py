@@ -8,13 +8,13 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from comet.access.rights import Access
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
-from comet.bus.memory import MemoryBus
+from comet.access.rights import Access
+from comet.bus.memory.bus import MemoryBus
 from comet.framing.publications import Limits
 from comet.http.origins import Origins
 from comet.hub import Hub, Settings

@@ -14,14 +14,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.bus.listeners import Listeners
-from comet.bus.redis.ears import Ears
-from comet.bus.redis.link import Link
+from comet.bus.redis.capabilities import Server, recheck
+from comet.bus.redis.notifications import Ears
 from comet.bus.redis.protocol import LinkFull, LinkLost, RedisProtocol, RedisRefused
+from comet.bus.redis.queries import Changed, Surveys
+from comet.bus.redis.reconnect import Link
 from comet.bus.redis.replies import BadReply, NoLog, Refused, Stored
-from comet.bus.redis.server import Server, recheck
 from comet.bus.redis.store import Store
 from comet.bus.redis.subscriptions import Subscriptions
-from comet.bus.redis.surveys import Changed, Surveys
 from comet.bus.redis.topics import Topics
 from comet.bus.redis.urls import RedisURL
 from comet.errors import KeyReused, Unavailable, Unknown

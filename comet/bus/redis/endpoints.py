@@ -15,8 +15,8 @@ from twisted.internet.interfaces import IProtocol, IProtocolFactory, IStreamClie
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
+from comet.bus.redis.capabilities import CannotUse, greet
 from comet.bus.redis.protocol import LinkLost, RedisProtocol, RedisRefused
-from comet.bus.redis.server import CannotUse, greet
 from comet.bus.redis.urls import RedisURL
 
 

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from comet.bus.redis import scripts
+from comet.bus.redis.capabilities import CannotUse, Server
 from comet.bus.redis.protocol import RedisProtocol, RedisRefused
 from comet.bus.redis.replies import (
     BadReply,
@@ -24,7 +25,6 @@ from comet.bus.redis.replies import (
     readTails,
     writeBody,
 )
-from comet.bus.redis.server import CannotUse, Server
 from comet.bus.redis.urls import RedisURL
 from comet.framing.publications import fingerprint, keyScope
 from comet.model.channels import isPattern

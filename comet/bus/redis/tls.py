@@ -10,7 +10,7 @@ from pathlib import Path
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from comet.bus.redis.server import CannotUse
+from comet.bus.redis.capabilities import CannotUse
 from comet.bus.redis.urls import RedisURL
 
 

@@ -21,13 +21,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.bus.listeners import Listeners
-from comet.bus.planning import locateAtHead
-from comet.bus.sqlite.faults import explain, notRead
-from comet.bus.sqlite.guard import Connect
-from comet.bus.sqlite.jobs import Call, Job, Queue
-from comet.bus.sqlite.reading import LogReader
+from comet.bus.sqlite.errors import explain, notRead
+from comet.bus.sqlite.lockfile import Connect
+from comet.bus.sqlite.queue import Call, Job, Queue
+from comet.bus.sqlite.reader import LogReader
 from comet.bus.sqlite.store import Outcome, Store, Stored
-from comet.bus.sqlite.worker import RunningReactor, Worker
+from comet.bus.sqlite.thread import RunningReactor, Worker
+from comet.bus.starts import locateAtHead
 from comet.errors import Unavailable
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor

@@ -12,8 +12,8 @@ from typing import Final
 
 from attrs import frozen
 
-from comet.bus.sqlite.faults import cannotStart, explain
-from comet.bus.sqlite.guard import SUFFIX, Connect, Guard, Taken
+from comet.bus.sqlite.errors import cannotStart, explain
+from comet.bus.sqlite.lockfile import SUFFIX, Connect, Guard, Taken
 from comet.bus.sqlite.schema import APPLICATION_ID, FOREIGN, WrongDatabase, upgrade
 from comet.model.cursors import Cursor, newEpoch
 

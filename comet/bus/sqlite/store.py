@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
-from comet.bus.sqlite.faults import isFault, isFull, notStored, reasonOf
-from comet.bus.sqlite.guard import Connect
+from comet.bus.sqlite.errors import isFault, isFull, notStored, reasonOf
+from comet.bus.sqlite.lockfile import Connect
 from comet.bus.sqlite.opening import Opened, openDatabase
-from comet.bus.sqlite.work import Work
+from comet.bus.sqlite.transaction import Work
 from comet.errors import CometError, Unavailable, Unknown
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention

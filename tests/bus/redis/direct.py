@@ -13,11 +13,11 @@ from hiredis import Reader, ReplyError, pack_command
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from comet.bus.redis.capabilities import Server
 from comet.bus.redis.protocol import RedisRefused
+from comet.bus.redis.queries import Surveys
 from comet.bus.redis.replies import Refused
-from comet.bus.redis.server import Server
 from comet.bus.redis.store import Store
-from comet.bus.redis.surveys import Surveys
 from comet.bus.redis.urls import RedisURL
 from comet.interfaces import IBusListener
 from comet.model.cursors import Cursor

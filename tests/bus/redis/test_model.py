@@ -15,18 +15,18 @@ from hypothesis.stateful import run_state_machine_as_test
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.bus.records import REMEMBERED
-from comet.bus.redis import store, surveys
+from comet.bus.memory.log import REMEMBERED
+from comet.bus.redis import queries, store
 from comet.bus.redis.urls import RedisURL
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message, Publication
 from comet.model.positions import At, Beginning, Earliest, Last
 from tests.bus.case import OTHER_EPOCH, positionsOf
+from tests.bus.memory.test_memory_model import BusMachine, result
 from tests.bus.model import BusModel
 from tests.bus.redis.case import RedisCase, sharedServer
 from tests.bus.redis.direct import DirectBus
-from tests.bus.test_memory_model import BusMachine, result
 
 _COMMON = (files("comet.bus.redis") / "lua" / "common.lua").read_text("utf-8")
 

@@ -11,7 +11,7 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
 from comet.bus.redis.bus import RedisBus
-from comet.bus.redis.server import CannotUse
+from comet.bus.redis.capabilities import CannotUse
 from comet.bus.redis.urls import parseURL
 from comet.errors import CometError, Unavailable
 from comet.model.messages import Publication

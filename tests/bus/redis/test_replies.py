@@ -1,5 +1,5 @@
 """
-Tests for L{comet.bus.redis.replies}, L{comet.bus.redis.ears} and
+Tests for L{comet.bus.redis.replies}, L{comet.bus.redis.notifications} and
 L{comet.bus.redis.topics}: what Redis says is not believed before it is checked.
 """
 
@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.listeners import Listeners
 from comet.bus.redis import replies
-from comet.bus.redis.ears import Ears
+from comet.bus.redis.notifications import Ears
 from comet.bus.redis.replies import BadReply, NoLog, Overdue
 from comet.bus.redis.topics import Topic, Topics
 from comet.model.cursors import Cursor

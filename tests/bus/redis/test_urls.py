@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from comet.bus.redis.urls import RedisURL, parseURL
-from comet.buses import findMaker
+from comet.bus.registry import findMaker
 from comet.configuration import Configuration, ConfigurationError
 from comet.interfaces import IBusMaker, IMessageBus
 
@@ -201,7 +201,7 @@ class MakerTests(SynchronousTestCase):
         program = (
             "import sys; sys.modules['hiredis'] = None\n"
             "from twisted.internet.task import Clock\n"
-            "from comet.buses import findMaker\n"
+            "from comet.bus.registry import findMaker\n"
             "from comet.configuration import Configuration\n"
             "for url in ('memory:', 'redis://h'):\n"
             "    findMaker(url).makeBus(url, Clock(), Configuration({}))\n"

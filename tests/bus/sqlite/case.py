@@ -15,8 +15,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from comet.bus.sqlite.bus import SQLiteBus
-from comet.bus.sqlite.guard import Connect
-from comet.bus.sqlite.reading import LogReader
+from comet.bus.sqlite.lockfile import Connect
+from comet.bus.sqlite.reader import LogReader
 from comet.bus.sqlite.store import Outcome, Store
 from comet.model.cursors import Cursor
 from comet.model.log import Retention

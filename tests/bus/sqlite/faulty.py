@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Any
 
-from comet.bus.sqlite.guard import SUFFIX, Connect
+from comet.bus.sqlite.lockfile import SUFFIX, Connect
 from tests.bus.sqlite.case import Carefree, carefree
 
 

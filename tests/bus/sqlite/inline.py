@@ -17,7 +17,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from comet.bus.sqlite.bus import SQLiteBus
-from comet.bus.sqlite.worker import Worker
+from comet.bus.sqlite.thread import Worker
 from comet.model.log import Retention
 from comet.model.positions import Location, Reading
 from tests.bus.sqlite.case import carefree

@@ -18,9 +18,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.bus.sqlite.bus import SQLiteBus
-from comet.bus.sqlite.reading import LogReader
+from comet.bus.sqlite.reader import LogReader
 from comet.bus.sqlite.store import Stored
-from comet.bus.sqlite.worker import Worker
+from comet.bus.sqlite.thread import Worker
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.positions import Beginning, Location

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 
-from comet.bus.sqlite.faults import explain, reasonOf
+from comet.bus.sqlite.errors import explain, reasonOf
 from comet.bus.sqlite.store import Store, Stored
 from comet.errors import Unavailable, Unknown
 from comet.model.cursors import Cursor

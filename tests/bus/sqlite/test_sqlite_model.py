@@ -10,12 +10,12 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.bus.memory import CHANNEL_OVERHEAD
-from comet.bus.records import REMEMBERED
+from comet.bus.memory.bus import CHANNEL_OVERHEAD
+from comet.bus.memory.log import REMEMBERED
 from comet.bus.sqlite import rows
 from comet.model.log import Retention
+from tests.bus.memory.test_memory_model import BusMachine
 from tests.bus.sqlite.inline import InlineBus
-from tests.bus.test_memory_model import BusMachine
 
 
 class SQLiteMachine(BusMachine):

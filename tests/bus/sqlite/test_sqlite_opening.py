@@ -1,5 +1,5 @@
 """
-Tests for L{comet.bus.sqlite.opening} and L{comet.bus.sqlite.guard}: which
+Tests for L{comet.bus.sqlite.opening} and L{comet.bus.sqlite.lockfile}: which
 databases are opened, and which go on with their epoch.
 """
 
@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from comet.bus.sqlite.guard import SUFFIX, Guard, Taken
+from comet.bus.sqlite.lockfile import SUFFIX, Guard, Taken
 from comet.bus.sqlite.store import Store
 from comet.errors import CometError
 from comet.model.cursors import Cursor

@@ -7,9 +7,9 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from comet.bus.sqlite.keys import Keys
+from comet.bus.sqlite.idempotency import Keys
 from comet.bus.sqlite.rows import Log
-from comet.bus.sqlite.work import DROPS, SWEPT
+from comet.bus.sqlite.transaction import DROPS, SWEPT
 from comet.errors import KeyReused, Unavailable
 from comet.model.cursors import Cursor
 from comet.model.log import Retention

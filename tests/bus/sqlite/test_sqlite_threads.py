@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
-from comet.bus.sqlite import jobs
+from comet.bus.sqlite import queue
 from comet.bus.sqlite.bus import SWEEP_SECONDS
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Earliest, Now
@@ -136,9 +136,9 @@ class GroupTests(ThreadsTestCase):
         """
         bus = await self.makeBus(messages=10**6)
         self.commits()
-        await self.publishAll(bus, jobs.MOST_TOGETHER * 2)
+        await self.publishAll(bus, queue.MOST_TOGETHER * 2)
         self.assertEqual(self.commits(), 2)
-        quarter = publication("a", b"x" * (jobs.MOST_BYTES_TOGETHER // 4))
+        quarter = publication("a", b"x" * (queue.MOST_BYTES_TOGETHER // 4))
         await gatherResults([bus.publish([quarter]) for _ in range(6)])
         self.assertEqual(self.commits(), 2)
 
@@ -182,7 +182,7 @@ class GroupTests(ThreadsTestCase):
         event = self.hold("COMMIT")
         first = self.publishAll(bus, 1)
         await self.awaitHeld()
-        large = publication("a", b"x" * (jobs.MOST_WAITING // 4))
+        large = publication("a", b"x" * (queue.MOST_WAITING // 4))
         waiting = [bus.publish([large]) for _ in range(4)]
         error = await self.failure(bus.publish([publication("a")]))
         self.assertIn("wait for the disk", error.detail)

@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from comet.bus.keys import KeyMemory
+from comet.bus.idempotency import KeyMemory
 from comet.bus.listeners import Listeners
-from comet.bus.planning import isKnown, locate
-from comet.bus.records import Record, beforeOldest, merged
+from comet.bus.memory.log import Record, beforeOldest, merged
+from comet.bus.starts import isKnown, locate
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.channels import PatternTable, isPattern, matches
 from comet.model.cursors import Cursor, newEpoch

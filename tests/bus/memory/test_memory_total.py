@@ -1,5 +1,5 @@
 """
-Tests for L{comet.bus.memory}: how much it holds in all.
+Tests for L{comet.bus.memory.bus}: how much it holds in all.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from time import perf_counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comet.bus.memory import CHANNEL_OVERHEAD
+from comet.bus.memory.bus import CHANNEL_OVERHEAD
 from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD, Publication
-from tests.bus.memorycase import MemoryTestCase
+from tests.bus.memory.case import MemoryTestCase
 
 # What a message of one byte costs, and a channel with a name of one letter.
 MESSAGE = MESSAGE_OVERHEAD + 1

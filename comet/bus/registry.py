@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.plugin import getPlugins
 from zope.interface import implementer
 
-from comet.bus.memory import MemoryBus
+from comet.bus.memory.bus import MemoryBus
 from comet.bus.redis.urls import SCHEMES as REDIS_SCHEMES
 from comet.bus.redis.urls import parseURL
 from comet.bus.sqlite.bus import SQLiteBus

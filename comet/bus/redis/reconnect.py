@@ -14,9 +14,9 @@ from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from comet.bus.redis.capabilities import CannotUse, Server, checkGreeting, greet, inspect, refusal
 from comet.bus.redis.endpoints import ConnectionFactory, endpointOf, reasonOf
 from comet.bus.redis.protocol import IHearing, LinkLost, RedisProtocol, RedisRefused
-from comet.bus.redis.server import CannotUse, Server, checkGreeting, greet, inspect, refusal
 from comet.bus.redis.urls import RedisURL
 from comet.errors import CometError
 

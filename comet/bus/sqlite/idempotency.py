@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
-from comet.bus.keys import KEY_SECONDS
-from comet.bus.planning import planKeys
+from comet.bus.idempotency import KEY_SECONDS
 from comet.bus.sqlite.rows import Log
+from comet.bus.starts import planKeys
 from comet.framing.publications import Scope, fingerprint, keyScope
 from comet.model.messages import Publication, Published
 

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from comet.bus.sqlite.keys import Keys
+from comet.bus.sqlite.idempotency import Keys
 from comet.bus.sqlite.rows import CHANNEL_OVERHEAD, Log, Row, Rows
 from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD, Message, Publication, Published

@@ -1,17 +1,17 @@
 """
-Tests for L{comet.bus.memory}: as time goes by.
+Tests for L{comet.bus.memory.bus}: as time goes by.
 """
 
 from __future__ import annotations
 
-from comet.bus.memory import CHANNEL_OVERHEAD, MemoryBus
-from comet.bus.records import REMEMBERED
+from comet.bus.memory.bus import CHANNEL_OVERHEAD, MemoryBus
+from comet.bus.memory.log import REMEMBERED
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD
 from comet.model.positions import At, Earliest
 from tests.bus.case import DAY, EPOCH_SECONDS, HOUR
-from tests.bus.memorycase import MemoryTestCase
+from tests.bus.memory.case import MemoryTestCase
 
 
 class TimeTests(MemoryTestCase):

@@ -1,5 +1,5 @@
 """
-Tests for L{comet.bus.keys}.
+Tests for L{comet.bus.idempotency}.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from time import perf_counter
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.bus.keys import KEY_SECONDS, KeyMemory
+from comet.bus.idempotency import KEY_SECONDS, KeyMemory
 from comet.errors import KeyReused
 from comet.model.messages import Publication, Published
 

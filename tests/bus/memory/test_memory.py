@@ -1,5 +1,5 @@
 """
-Tests for L{comet.bus.memory}: the contract, and what is its own.
+Tests for L{comet.bus.memory.bus}: the contract, and what is its own.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
-from comet.bus.memory import MemoryBus
+from comet.bus.memory.bus import MemoryBus
 from comet.interfaces import IMessageBus
 from comet.model.channels import PatternTable, matches
 from comet.model.log import Retention
@@ -19,7 +19,7 @@ from comet.model.messages import Publication
 from comet.model.positions import At, Beginning, Earliest, Last, Now, Unreadable
 from tests.bus.case import EPOCH_SECONDS, HOUR, Listener
 from tests.bus.contract import BusContract
-from tests.bus.memorycase import MemoryTestCase
+from tests.bus.memory.case import MemoryTestCase
 
 
 class MemoryBusTests(BusContract, TestCase):

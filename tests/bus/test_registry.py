@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 import twisted.plugins
-from comet.bus.memory import MemoryBus
-from comet.buses import findMaker
+from comet.bus.memory.bus import MemoryBus
+from comet.bus.registry import findMaker
 from comet.configuration import Configuration, ConfigurationError
 from comet.interfaces import IBusMaker, IMessageBus
 from comet.model.messages import Publication
@@ -21,7 +21,7 @@ PLUGIN = """
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
-from comet.bus.memory import MemoryBus
+from comet.bus.memory.bus import MemoryBus
 from comet.interfaces import IBusMaker
 
 

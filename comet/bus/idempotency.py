@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from comet.bus.planning import planKeys
+from comet.bus.starts import planKeys
 from comet.framing.publications import Scope, fingerprint, keyScope
 from comet.model.messages import Publication, Published
 

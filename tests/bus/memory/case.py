@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.bus.memory import MemoryBus
+from comet.bus.memory.bus import MemoryBus
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published

@@ -1,5 +1,5 @@
 """
-Tests for L{comet.bus.memory}: any history, against a naive model.
+Tests for L{comet.bus.memory.bus}: any history, against a naive model.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.bus.memory import MemoryBus
-from comet.bus.records import REMEMBERED
+from comet.bus.memory.bus import MemoryBus
+from comet.bus.memory.log import REMEMBERED
 from comet.model.channels import matches
 from comet.model.cursors import Cursor
 from comet.model.log import Retention

@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
-from comet.bus.planning import isKnown, locate
-from comet.bus.sqlite.guard import Connect
+from comet.bus.sqlite.lockfile import Connect
+from comet.bus.starts import isKnown, locate
 from comet.model.channels import PatternTable, isPattern
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
@@ -222,7 +222,7 @@ class _Snapshot:
         self, names: Sequence[str], after: int
     ) -> tuple[Mapping[str, Mapping[str, _Channel]], Mapping[str, int]]:
         """
-        See L{Survey.reach<comet.bus.planning.Survey.reach>}.
+        See L{Survey.reach<comet.bus.starts.Survey.reach>}.
         """
         reached, known = self._reached(names, after)
         byName: dict[str, dict[str, _Channel]] = {name: {} for name in names}
@@ -233,7 +233,7 @@ class _Snapshot:
 
     def beforeLast(self, channel: _Channel, count: int) -> int | None:
         """
-        See L{Survey.beforeLast<comet.bus.planning.Survey.beforeLast>}.
+        See L{Survey.beforeLast<comet.bus.starts.Survey.beforeLast>}.
         """
         if not channel.held:
             return None
