@@ -26,13 +26,13 @@ from twisted.python.failure import Failure
 
 from comet.access.rights import Access
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
+from comet.fanout.application import ObjectReader, Subscription, Where, readBeginnings
 from comet.fanout.core import Fanout
 from comet.fanout.failures import firstError
-from comet.fanout.kinds import StreamReader
-from comet.fanout.objects import ObjectReader, Subscription, Where, readBeginnings
+from comet.fanout.joinpoint import Spot
 from comet.fanout.polls import PollReader, PollShape, Waiter
-from comet.fanout.readers import Reader
-from comet.fanout.spots import Spot
+from comet.fanout.reader import Reader
+from comet.fanout.streams import StreamReader
 from comet.framing.publications import Limits, fromValue
 from comet.http.origins import Origins
 from comet.interfaces import IAccess, IMessageBus, IReceiver

@@ -21,7 +21,7 @@ from comet.errors import (
     Unavailable,
     Unknown,
 )
-from comet.fanout.life import State
+from comet.fanout.states import State
 from comet.framing.publications import Limits
 from comet.http.origins import Origins
 from comet.hub import Hub, Settings

@@ -16,13 +16,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.fanout.backlog import Parts
+from comet.fanout.coalescing import SharedAnswers, sizeOfLocation, sizeOfReading
 from comet.fanout.empty import EmptyGroups
-from comet.fanout.encodings import Encodings
+from comet.fanout.encodingcache import Encodings
 from comet.fanout.failures import firstError
 from comet.fanout.groups import Group
 from comet.fanout.listening import Listening
-from comet.fanout.parts import Parts
-from comet.fanout.sharing import SharedAnswers, sizeOfLocation, sizeOfReading
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.channels import PatternTable
 from comet.model.cursors import Cursor
@@ -34,7 +34,7 @@ from comet.wheel import Wheel
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from comet.fanout.readers import Reader
+    from comet.fanout.reader import Reader
 
 # How much a reader that catches up is given at once: about as much as Twisted
 # sends at once.

@@ -17,7 +17,7 @@ from comet.wheel import NOT_SET
 
 if TYPE_CHECKING:
     from comet.fanout.core import Fanout
-    from comet.fanout.readers import Reader
+    from comet.fanout.reader import Reader
 
 # Stands for what could not be prepared.
 _FAILED = object()

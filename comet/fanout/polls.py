@@ -14,10 +14,10 @@ from twisted.internet.defer import Deferred
 
 from comet.fanout.core import Fanout
 from comet.fanout.groups import Group
-from comet.fanout.life import Input, State, step
-from comet.fanout.readers import Reader
+from comet.fanout.joinpoint import Spot
+from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
-from comet.fanout.spots import Spot
+from comet.fanout.states import Input, State, step
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import Beginning, Reading

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from comet.fanout.kinds import StreamReader
+from comet.fanout.streams import StreamReader
 from comet.wheel import NOT_SET
 
 # After how many seconds something more is said.

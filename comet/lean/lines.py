@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from comet.fanout.spots import Spot
+from comet.fanout.joinpoint import Spot
 from comet.framing.commands import CommandError, Id, Subscribe, readCommand
 from comet.framing.tcp import LineDecoder, LineShape, Overlong
 from comet.hub import Hub

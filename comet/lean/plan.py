@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from comet.fanout.spots import Spot
+from comet.fanout.joinpoint import Spot
 from comet.http.reads import Ask, readAccount
 from comet.http.request import MOST_PARAMETERS, Head
 from comet.http.responses import Headers

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from comet.errors import CometError, Forbidden
-from comet.fanout.spots import Spot
+from comet.fanout.joinpoint import Spot
 from comet.framing.ndjson import NDJSONShape
 from comet.framing.websocket import WebSocketShape
 from comet.http.reads import readAsk

@@ -8,8 +8,8 @@ import math
 from typing import TYPE_CHECKING
 
 from comet.errors import CometError
-from comet.fanout.life import State
 from comet.fanout.polls import Outcome
+from comet.fanout.states import State
 from comet.http.responses import COMMON, Answer
 from comet.lean.plan import Asked, Plan
 from comet.model.clients import Client

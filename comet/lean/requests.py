@@ -13,8 +13,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.errors import CometError, Internal
-from comet.fanout.life import State
 from comet.fanout.polls import PollReader
+from comet.fanout.states import State
 from comet.http.responses import Answer, batchAnswer, problem, publishedAnswer
 from comet.lean.heads import MOST_HEAD
 from comet.lean.plan import NO_TAGS, PUBLISHING, Plan

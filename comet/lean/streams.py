@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
-from comet.fanout.kinds import StreamReader
 from comet.fanout.probes import Probe
+from comet.fanout.streams import StreamReader
 from comet.interfaces import IDirectSink, ISinkOwner
 from comet.lean.plan import Asked
 from comet.lean.wires import Wire

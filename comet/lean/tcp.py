@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import implementer
 
 from comet.errors import CometError
-from comet.fanout.kinds import StreamReader
+from comet.fanout.streams import StreamReader
 from comet.interfaces import ISinkOwner
 from comet.lean.lines import FirstLine
 from comet.lean.streams import SinkWire

@@ -11,8 +11,8 @@ from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from zope.interface import implementer
 
-from comet.fanout.kinds import StreamReader
 from comet.fanout.probes import Probe
+from comet.fanout.streams import StreamReader
 from comet.framing import Shape
 from comet.http.reads import Ask
 from comet.http.responses import ENDLESS, Headers, encodeHead

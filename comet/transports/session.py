@@ -13,8 +13,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.errors import CometError, Internal
-from comet.fanout.kinds import StreamReader
-from comet.fanout.life import State
+from comet.fanout.states import State
+from comet.fanout.streams import StreamReader
 from comet.framing.commands import (
     CommandError,
     Id,

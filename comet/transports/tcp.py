@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.errors import CometError, TooLarge
-from comet.fanout.kinds import LAST_WORDS, StreamReader
+from comet.fanout.streams import LAST_WORDS, StreamReader
 from comet.framing.policy import REQUEST
 from comet.framing.tcp import Line, LineDecoder, LineShape, Overlong
 from comet.hub import Hub

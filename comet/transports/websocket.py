@@ -20,7 +20,7 @@ from zope.interface import implementer
 
 from comet.errors import BadMessage
 from comet.fanout.core import Fanout
-from comet.fanout.kinds import StreamReader
+from comet.fanout.streams import StreamReader
 from comet.framing.websocket import WebSocketShape
 from comet.http.handshake import answerHandshake, notUpgrade, otherVersion
 from comet.http.reads import Ask

@@ -1,6 +1,6 @@
 """
 The life of a reader as a drawing, made from the table in
-L{comet.fanout.life} so that it cannot be out of date.
+L{comet.fanout.states} so that it cannot be out of date.
 
 The states stand in a row, in the order in which they are defined.  What leads
 forward is an arc above them, what leads back an arc below; what happens without
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Final
 
-from comet.fanout.life import TRANSITIONS, Input, State
+from comet.fanout.states import TRANSITIONS, Input, State
 
 Table = Mapping[tuple[State, Input], State]
 

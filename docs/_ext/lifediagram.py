@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 import life
-from comet.fanout.life import TRANSITIONS
+from comet.fanout.states import TRANSITIONS
 
 
 class Life(SphinxDirective):

@@ -15,8 +15,8 @@ from comet import site
 from comet.bus import idempotency
 from comet.bus.memory.bus import CHANNEL_OVERHEAD
 from comet.configuration import OPTIONS
-from comet.fanout import kinds, polls
-from comet.fanout.life import TRANSITIONS, Input, State
+from comet.fanout import polls, streams
+from comet.fanout.states import TRANSITIONS, Input, State
 from comet.framing import jsonp
 from comet.framing.publications import Limits
 from comet.http import reads, request
@@ -131,8 +131,8 @@ class LimitsTests(SynchronousTestCase):
             f"characters of a callback {jsonp.MAX_CALLBACK} ",
             f"seconds to the first line on raw TCP {tcp.FIRST_LINE:g} ",
             f"without a request on a connection {site.IDLE:g} ",
-            f"a reader may take nothing {kinds.STALLED:g}, ",
-            f"may wait to be taken {kinds.LAST_WORDS:g} ",
+            f"a reader may take nothing {streams.STALLED:g}, ",
+            f"may wait to be taken {streams.LAST_WORDS:g} ",
             f"counts {MESSAGE_OVERHEAD} bytes for each message and {CHANNEL_OVERHEAD} for",
         ):
             self.assertIn(line, page)

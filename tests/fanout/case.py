@@ -10,9 +10,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.fanout.kinds import StreamReader
-from comet.fanout.objects import Subscription
+from comet.fanout.application import Subscription
 from comet.fanout.polls import Outcome, PollReader
+from comet.fanout.streams import StreamReader
 from comet.hub import Hub, Settings
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published

@@ -9,10 +9,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from comet.fanout.kinds import StreamReader
-from comet.fanout.life import State
-from comet.fanout.objects import ObjectReader, Subscription
+from comet.fanout.application import ObjectReader, Subscription
 from comet.fanout.polls import Outcome, PollReader
+from comet.fanout.states import State
+from comet.fanout.streams import StreamReader
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Beginning, Now, Since
 from tests.fanout.doubles import (

@@ -6,7 +6,7 @@ what becomes of them where it fails.
 from __future__ import annotations
 
 from comet.errors import Unavailable
-from comet.fanout.life import State
+from comet.fanout.states import State
 from comet.model.positions import Now
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import LineShape

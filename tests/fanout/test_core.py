@@ -5,7 +5,7 @@ Tests of the fan-out over a bus that answers later: ticks and interruptions.
 from __future__ import annotations
 
 from comet.fanout.core import MOST_DUE
-from comet.fanout.life import State
+from comet.fanout.states import State
 from comet.model.cursors import Cursor
 from comet.model.positions import At
 from tests.fanout.case import HubTestCase, Stream

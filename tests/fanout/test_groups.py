@@ -5,7 +5,7 @@ Tests of groups: readers that share every byte, and when they are forgotten.
 from __future__ import annotations
 
 from comet.fanout.empty import LINGER, MOST_EMPTY, MOST_EMPTY_NAMES
-from comet.fanout.kinds import StreamReader
+from comet.fanout.streams import StreamReader
 from comet.model.messages import Message
 from tests.fanout.case import HubTestCase, since
 from tests.fanout.doubles import ANYONE, LineShape, MemorySink, OutcomeShape

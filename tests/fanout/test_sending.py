@@ -10,8 +10,8 @@ import socket
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from comet.fanout.kinds import StreamReader
 from comet.fanout.sending import sendAll
+from comet.fanout.streams import StreamReader
 from comet.interfaces import IDirectSink
 from tests.fanout.case import HubTestCase, Stream
 from tests.fanout.doubles import LineShape, MemorySink

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 from twisted.internet.defer import Deferred
 
-from comet.fanout.readers import Reader
-from comet.fanout.spots import Spot
+from comet.fanout.joinpoint import Spot
+from comet.fanout.reader import Reader
 from comet.hub import Hub
 from comet.model.messages import Publication
 from comet.model.positions import Beginning, Location, Now, Place

@@ -10,7 +10,7 @@ from h2.errors import ErrorCodes
 from hyperframe.frame import PingFrame, WindowUpdateFrame
 from twisted.internet.defer import Deferred
 
-from comet.fanout.kinds import STALLED
+from comet.fanout.streams import STALLED
 from comet.http2.connections import LAST_WORDS, MOST_LATE, RESETS, RESETS_A_SECOND
 from comet.http2.streams import FULL
 from comet.model.messages import Published

@@ -8,7 +8,7 @@ from __future__ import annotations
 from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES
-from comet.fanout.life import State
+from comet.fanout.states import State
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message

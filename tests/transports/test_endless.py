@@ -12,7 +12,7 @@ from weakref import ref
 from twisted.internet.defer import Deferred
 from twisted.web.http import HTTPChannel
 
-from comet.fanout.kinds import LAST_WORDS, STALLED
+from comet.fanout.streams import LAST_WORDS, STALLED
 from comet.http.responses import ENDLESS
 from comet.site import BoundedRequest
 from tests.framing.readers import ChunkReader, LinesReader

@@ -12,7 +12,7 @@ from twisted.web.test.requesthelper import DummyChannel
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from comet.fanout.kinds import StreamReader
+from comet.fanout.streams import StreamReader
 from comet.interfaces import ISink, ISinkOwner
 from comet.resources import CometResource
 from comet.traffic import Traffic

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from comet.access.rights import Access
-from comet.fanout.life import State
+from comet.fanout.states import State
 from comet.framing.publications import Limits
 from comet.hub import Hub, Settings
 from comet.resources import CometResource

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.interfaces import ITransport
 
 from comet.errors import CometError, Unauthorized
-from comet.fanout.kinds import LAST_WORDS
+from comet.fanout.streams import LAST_WORDS
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.transports.tcp import FIRST_LINE, CometFactory
 from tests.framing.readers import LinesReader

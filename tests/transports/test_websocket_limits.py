@@ -11,7 +11,7 @@ from weakref import ref
 
 from twisted.internet.defer import Deferred
 
-from comet.fanout.kinds import LAST_WORDS
+from comet.fanout.streams import LAST_WORDS
 from comet.model.messages import Close
 from comet.transports.websocket import MOST_FRAMES
 from tests.transports.frames import (

@@ -156,8 +156,8 @@ class PagesTests(SynchronousTestCase):
         What is answered where a page holds so much at most.
         """
         self.patch(store, "MOST_CHANNELS", most)
-        self.patch(surveys, "MOST_CHANNELS", most)
-        self.patch(surveys, "_MOST_TAILS", most)
+        self.patch(queries, "MOST_CHANNELS", most)
+        self.patch(queries, "_MOST_TAILS", most)
         answers: list[object] = []
         for epoch in (bus.head.epoch, OTHER_EPOCH):
             names = ["c/*", "c/1", "d"]

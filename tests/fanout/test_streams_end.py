@@ -4,8 +4,8 @@ Tests of streams: the end.
 
 from __future__ import annotations
 
-from comet.fanout.kinds import LAST_WORDS
-from comet.fanout.life import State
+from comet.fanout.states import State
+from comet.fanout.streams import LAST_WORDS
 from comet.model.messages import Close
 from comet.model.positions import Earliest
 from tests.fanout.case import HubTestCase

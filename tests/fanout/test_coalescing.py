@@ -1,5 +1,5 @@
 """
-Tests for L{comet.fanout.sharing}.
+Tests for L{comet.fanout.coalescing}.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.fanout import sharing
-from comet.fanout.sharing import LINGER, SharedAnswers
+from comet.fanout import coalescing
+from comet.fanout.coalescing import LINGER, SharedAnswers
 from comet.wheel import Wheel
 
 
@@ -122,8 +122,8 @@ class SharedAnswersTests(SynchronousTestCase):
         """
         Only so many are kept, with only so many bytes; the newest are.
         """
-        self.patch(sharing, "MOST_KEPT", 3)
-        self.patch(sharing, "MOST_BYTES", 10)
+        self.patch(coalescing, "MOST_KEPT", 3)
+        self.patch(coalescing, "MOST_BYTES", 10)
         for size in (1, 1, 1, 1, 8, 11):
             self.ask(str(len(self.asked)), isLasting=True)
             self.asked[-1].callback("x" * size)

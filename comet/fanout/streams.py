@@ -12,10 +12,10 @@ from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES, Fanout
 from comet.fanout.groups import Group
-from comet.fanout.life import Input, State
-from comet.fanout.readers import Reader
+from comet.fanout.joinpoint import Spot
+from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
-from comet.fanout.spots import Spot
+from comet.fanout.states import Input, State
 from comet.framing import Shape
 from comet.interfaces import IDirectSink, ISink, ISinkOwner
 from comet.model.cursors import Cursor

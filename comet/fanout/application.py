@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 
 from comet.errors import BadRequest
 from comet.fanout.core import Fanout
-from comet.fanout.life import State
-from comet.fanout.readers import Reader
+from comet.fanout.reader import Reader
+from comet.fanout.states import State
 from comet.interfaces import IReceiver
 from comet.model.channels import parseName
 from comet.model.cursors import Cursor

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.errors import CometError, Internal
-from comet.fanout.life import TRANSITIONS, Input, State, step
+from comet.fanout.states import TRANSITIONS, Input, State, step
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import Beginning, Location, Reading

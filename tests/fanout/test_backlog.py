@@ -1,5 +1,5 @@
 """
-Tests of L{comet.fanout.parts}: what is done in turns, and polls that are answered
+Tests of L{comet.fanout.backlog}: what is done in turns, and polls that are answered
 in parts.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 from attrs import frozen
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.fanout.parts import Parts
+from comet.fanout.backlog import Parts
 from comet.fanout.polls import MOST_AT_ONCE, Outcome, PollReader
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication

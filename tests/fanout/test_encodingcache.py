@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.fanout.encodings import KEPT_SECONDS, Encodings
+from comet.fanout.encodingcache import KEPT_SECONDS, Encodings
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.wheel import Wheel

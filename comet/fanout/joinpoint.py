@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from comet.fanout.life import State
+from comet.fanout.states import State
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Beginning, Now
 
 if TYPE_CHECKING:
     from comet.fanout.core import Fanout
     from comet.fanout.groups import Group
-    from comet.fanout.readers import Reader
+    from comet.fanout.reader import Reader
 
 
 class Spot:

@@ -1,13 +1,13 @@
 """
-Tests of L{comet.fanout.spots}: readers that begin where others are.
+Tests of L{comet.fanout.joinpoint}: readers that begin where others are.
 """
 
 from __future__ import annotations
 
 from comet.fanout.empty import LINGER
-from comet.fanout.life import State
+from comet.fanout.joinpoint import Spot
 from comet.fanout.polls import Outcome, PollReader
-from comet.fanout.spots import Spot
+from comet.fanout.states import State
 from comet.model.cursors import parseCursor
 from comet.model.positions import At, Beginning, Now, Since
 from tests.fanout.case import HubTestCase

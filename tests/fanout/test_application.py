@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from comet.errors import BadChannel, BadCursor, BadRequest, Unavailable
-from comet.fanout.objects import Subscription, Where, readBeginnings
+from comet.fanout.application import Subscription, Where, readBeginnings
 from comet.model.cursors import Cursor
 from comet.model.messages import Close
 from comet.model.positions import At, Beginning, Earliest, Last, Now

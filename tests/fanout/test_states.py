@@ -8,7 +8,7 @@ from itertools import product
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.fanout.life import TRANSITIONS, Input, State, step
+from comet.fanout.states import TRANSITIONS, Input, State, step
 
 
 class LifeTests(SynchronousTestCase):

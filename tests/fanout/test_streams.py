@@ -7,8 +7,8 @@ from __future__ import annotations
 from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES
-from comet.fanout.kinds import STALLED, StreamReader
-from comet.fanout.life import State
+from comet.fanout.states import State
+from comet.fanout.streams import STALLED, StreamReader
 from comet.interfaces import ISinkOwner
 from comet.model.messages import Message
 from tests.fanout.case import HubTestCase, since
