@@ -24,8 +24,9 @@ from comet.http.reads import entityTags
 from comet.http.responses import Answer, Headers
 from comet.hub import Hub
 from comet.model.clients import ANONYMOUS
-from comet.transports.exchange import Exchange, HubResource, nothingAt
-from comet.transports.polls import JSON
+from comet.transports.exchange import Exchange, nothingAt
+from comet.transports.polling import JSON
+from comet.transports.resource import HubResource
 
 _HTML: Final = b"text/html; charset=utf-8"
 

@@ -13,7 +13,8 @@ from comet.http.responses import COMMON, Answer
 from comet.hub import Hub
 from comet.pages import putPages
 from comet.transports.channel import ChannelResource, PublishResource
-from comet.transports.exchange import Exchange, HubResource, nothingAt
+from comet.transports.exchange import Exchange, nothingAt
+from comet.transports.resource import HubResource
 from comet.transports.websocket import SocketResource
 
 

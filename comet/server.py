@@ -25,7 +25,7 @@ from comet.ports import CannotStart
 from comet.resources import CometResource
 from comet.service import CometService
 from comet.site import CometSite
-from comet.transports.policy import PolicyFactory
+from comet.transports.flashpolicy import PolicyFactory
 from comet.transports.tcp import CometFactory
 
 # How often the garbage collector looks at new objects.

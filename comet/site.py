@@ -19,8 +19,8 @@ from zope.interface import implementer
 
 from comet.errors import TooLarge
 from comet.http.responses import encodeResponse, problem
+from comet.transports.detach import setProtocol
 from comet.transports.exchange import setHeaders
-from comet.transports.takeover import setProtocol
 
 try:
     from comet.http2.connections import Connection

@@ -23,7 +23,7 @@ from comet.hub import Hub
 from comet.lean.heads import MEANT, MOST_FIELDS, readFields, readLine
 from comet.lean.plan import Asked, Known, Plan, Profile
 from comet.model.channels import isPattern, parsePath
-from comet.transports.polls import AnswerShape, ResponseShape
+from comet.transports.polling import AnswerShape, ResponseShape
 from comet.transports.sse import shapeOf
 
 # How many plans are remembered, and how many bytes of headers.

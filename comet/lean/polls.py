@@ -15,7 +15,7 @@ from comet.lean.plan import Asked, Plan
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.site import IDLE
-from comet.transports.polls import entityTag
+from comet.transports.polling import entityTag
 
 if TYPE_CHECKING:
     from comet.lean.requests import RequestWire

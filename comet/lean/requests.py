@@ -27,8 +27,7 @@ from comet.lean.wires import READ, Wire
 from comet.model.cursors import Cursor
 from comet.model.messages import Published
 from comet.site import IDLE
-from comet.transports.takeover import MOST_AHEAD
-from comet.transports.unread import UNREAD
+from comet.transports.detach import MOST_AHEAD, UNREAD
 from comet.wheel import NOT_SET
 
 if TYPE_CHECKING:

@@ -14,13 +14,14 @@ from comet.http.responses import COMMON, Answer, batchAnswer, publishedAnswer
 from comet.hub import Hub
 from comet.model.channels import isPattern
 from comet.model.clients import Client
-from comet.transports.exchange import Exchange, HubResource
+from comet.transports.exchange import Exchange
 from comet.transports.iframe import IFrameResource
 from comet.transports.jsonp import JSONPResource
 from comet.transports.longpoll import LongPollResource
 from comet.transports.multipart import MultipartResource
 from comet.transports.poll import PollResource
-from comet.transports.polls import JSON, entityTag
+from comet.transports.polling import JSON, entityTag
+from comet.transports.resource import HubResource
 from comet.transports.sse import EventSourceResource
 from comet.transports.stream import StreamResource
 from comet.transports.websocket import WebSocketResource

@@ -12,8 +12,8 @@ from comet.framing.jsonp import checkCallback
 from comet.http.origins import readOrigin
 from comet.http.reads import Ask
 from comet.http.responses import Headers
-from comet.transports.endless import EndlessResource
 from comet.transports.exchange import Exchange
+from comet.transports.streaming import EndlessResource
 
 
 class IFrameResource(EndlessResource):

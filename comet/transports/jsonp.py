@@ -15,7 +15,7 @@ from comet.http.reads import Ask
 from comet.http.responses import COMMON, Answer, Headers
 from comet.transports.exchange import Exchange
 from comet.transports.longpoll import LongPollResource
-from comet.transports.polls import AnswerShape, Waiting
+from comet.transports.polling import AnswerShape, Waiting
 
 # Nothing but a script, whatever somebody takes it for: a navigation to it, or
 # a plugin, would get a file to save.
@@ -42,7 +42,7 @@ class JSONPResource(LongPollResource):
 
     def waiter(self, exchange: Exchange, ask: Ask) -> Waiting:
         """
-        See L{OnceResource.waiter<comet.transports.polls.OnceResource.waiter>}.
+        See L{OnceResource.waiter<comet.transports.polling.OnceResource.waiter>}.
         """
         self.checkSite(exchange)
         callback = checkCallback(exchange.head.parameters.get("callback", ""))

@@ -5,7 +5,7 @@ Long-polling: a request that is held until there is a message.
 from __future__ import annotations
 
 from comet.http.reads import Ask
-from comet.transports.polls import OnceResource
+from comet.transports.polling import OnceResource
 
 
 class LongPollResource(OnceResource):

@@ -7,8 +7,8 @@ from __future__ import annotations
 from comet.framing import Shape
 from comet.framing.multipart import BOUNDARY, MultipartShape
 from comet.http.reads import Ask
-from comet.transports.endless import EndlessResource
 from comet.transports.exchange import Exchange
+from comet.transports.streaming import EndlessResource
 
 
 class MultipartResource(EndlessResource):

@@ -5,7 +5,7 @@ AJAX polling: a request that is answered at once.
 from __future__ import annotations
 
 from comet.http.reads import Ask
-from comet.transports.polls import OnceResource
+from comet.transports.polling import OnceResource
 
 
 class PollResource(OnceResource):

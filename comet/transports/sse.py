@@ -11,8 +11,8 @@ from comet.http.reads import Ask, readFlag
 from comet.http.responses import COMMON, Answer
 from comet.model.channels import isPattern
 from comet.model.messages import Close
-from comet.transports.endless import EndlessResource
 from comet.transports.exchange import Exchange
+from comet.transports.streaming import EndlessResource
 
 # What an error that passes is called where a reader is told of it.
 _CLOSES = {"tooMany": "tooMany", "unavailable": "unavailable"}

@@ -30,11 +30,12 @@ from comet.interfaces import ISink, ISinkOwner
 from comet.model.clients import Client
 from comet.model.messages import Close
 from comet.traffic import Traffic
-from comet.transports.exchange import Exchange, HubResource
+from comet.transports.detach import isTakeable, takeOver
+from comet.transports.exchange import Exchange
+from comet.transports.resource import HubResource
 from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink
-from comet.transports.sips import Sips
-from comet.transports.takeover import isTakeable, takeOver
+from comet.transports.throttle import Sips
 
 # In how many frames a message may come: empty ones would take memory without
 # counting as size.

@@ -27,8 +27,8 @@ from comet.model.messages import Close, Message
 from comet.resources import CometResource
 from comet.service import CometService
 from comet.site import CometSite
-from comet.transports.endless import EndlessResource
 from comet.transports.exchange import Exchange
+from comet.transports.streaming import EndlessResource
 
 
 @frozen

@@ -12,8 +12,7 @@ from twisted.internet.defer import Deferred
 from comet.lean.newcomers import MOMENT
 from comet.lean.wires import READ
 from comet.site import IDLE
-from comet.transports.takeover import MOST_AHEAD
-from comet.transports.unread import UNREAD
+from comet.transports.detach import MOST_AHEAD, UNREAD
 from tests.lean.case import LeanTestCase, Peer, read, request
 
 POLL = read("poll")

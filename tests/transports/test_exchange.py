@@ -14,8 +14,9 @@ from comet.errors import CometError, Unauthorized
 from comet.http.responses import Answer
 from comet.model.clients import KEY_HOLDER, Client
 from comet.transports.channel import ChannelResource
-from comet.transports.exchange import Exchange, HubResource
+from comet.transports.exchange import Exchange
 from comet.transports.poll import PollResource
+from comet.transports.resource import HubResource
 from comet.transports.stream import StreamResource
 from tests.transports.case import COMMON, HubTestCase, get, post, readHead, readResponse, request
 from tests.transports.frames import UPGRADE, text

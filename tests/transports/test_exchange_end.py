@@ -11,8 +11,9 @@ from twisted.web.resource import Resource
 from comet.http.responses import Answer
 from comet.resources import CometResource
 from comet.transports.channel import ChannelResource
-from comet.transports.exchange import Exchange, HubResource
-from comet.transports.unread import UNREAD
+from comet.transports.detach import UNREAD
+from comet.transports.exchange import Exchange
+from comet.transports.resource import HubResource
 from tests.http2.case import Http2TestCase
 from tests.transports.case import HubTestCase, get, post, readResponse
 from tests.transports.test_exchange import Dressed

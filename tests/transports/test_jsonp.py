@@ -8,7 +8,7 @@ from typing import Any
 
 from comet.http.origins import Origins
 from comet.transports.jsonp import JSONPResource
-from comet.transports.polls import AnswerShape
+from comet.transports.polling import AnswerShape
 from tests.framing.browsers import HOSTILE, readCall
 from tests.transports.case import COMMON, HubTestCase, Response, cursors, get, readResponse
 from tests.transports.wire import Wire

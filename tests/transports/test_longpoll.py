@@ -4,8 +4,8 @@ Tests of L{comet.transports.longpoll}.
 
 from __future__ import annotations
 
+from comet.transports.detach import MOST_AHEAD
 from comet.transports.longpoll import LongPollResource
-from comet.transports.takeover import MOST_AHEAD
 from tests.transports.case import HubTestCase, cursors, get, post, readResponse
 from tests.transports.wire import Wire
 

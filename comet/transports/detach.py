@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.interfaces import IProtocol, ITransport
+from twisted.internet.interfaces import IProtocol, IPushProducer, ITransport
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -20,10 +20,14 @@ from twisted.web.server import Request
 from zope.interface import implementer
 
 from comet.transports.sinks import IConnectedSink, tune
+from comet.wheel import NOT_SET, Wheel
 
 # How much a client may send while its request is on hold.  Twisted stops
 # reading a little later.
 MOST_AHEAD: Final = 0x4000
+
+# For how many seconds a client may leave an answer unread.
+UNREAD: Final = 60.0
 
 
 def isTakeable(request: Request) -> bool:
@@ -168,3 +172,61 @@ class Hold:
         self._left -= len(data)
         if self._left < 0:
             self._hurry()
+
+
+@implementer(IPushProducer)
+class Rest:
+    """
+    What a client did not take of its response.  The next request on the
+    connection, which may be there already, waits until it has: or a client
+    that asks and does not read would fill the memory with answers.
+    """
+
+    def __init__(self, request: Request, wheel: Wheel) -> None:
+        self._request = request
+        self._wheel = wheel
+        self._isPaused = False
+        self.moment = NOT_SET
+
+    def timedOut(self) -> None:
+        """
+        The client takes nothing.  Twisted has no time-out while it answers,
+        and to close in peace would wait until all is taken.
+        """
+        transport: Any = self._request.channel.transport
+        transport.abortConnection()
+
+    def write(self, rest: bytes) -> None:
+        """
+        Write it.
+        """
+        transport: Any = self._request.channel.transport
+        self._request.registerProducer(self, True)
+        transport.write(rest)
+        if self._isPaused:
+            self._wheel.set(self, UNREAD)
+        else:
+            self._finish()
+
+    def pauseProducing(self) -> None:
+        """
+        It is more than the transport likes to keep.
+        """
+        self._isPaused = True
+
+    def resumeProducing(self) -> None:
+        """
+        The client has taken it.
+        """
+        self._finish()
+
+    def stopProducing(self) -> None:
+        """
+        The client left, as the request will say.
+        """
+        self._wheel.clear(self)
+
+    def _finish(self) -> None:
+        self._wheel.clear(self)
+        self._request.unregisterProducer()
+        self._request.finish()

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.endless.RequestSink}: endless answers over HTTP/2.
+Tests of L{comet.transports.streaming.RequestSink}: endless answers over HTTP/2.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from comet.fanout.streams import StreamReader
 from comet.interfaces import ISink, ISinkOwner
 from comet.resources import CometResource
 from comet.traffic import Traffic
-from comet.transports.endless import RequestSink
 from comet.transports.exchange import Exchange
 from comet.transports.sse import EventSourceResource
+from comet.transports.streaming import RequestSink
 from tests.edge.h2client import Http2Wire
 from tests.framing.readers import EventReader, LinesReader
 from tests.http2.case import MemoryPipe

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.polls}: what polling and long-polling share.
+Tests of L{comet.transports.polling}: what polling and long-polling share.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from twisted.web.test.requesthelper import DummyChannel
 
 from comet.fanout.polls import Outcome
 from comet.transports.longpoll import LongPollResource
-from comet.transports.polls import AnswerShape, ResponseShape
+from comet.transports.polling import AnswerShape, ResponseShape
 from tests.transports.case import COMMON, HubTestCase, Response, cursors, get, readResponse
 
 

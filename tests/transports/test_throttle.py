@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.sips}: what a client says, a little at a time.
+Tests of L{comet.transports.throttle}: what a client says, a little at a time.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.transports.sips import SIP, Sips
 from comet.transports.tcp import CometFactory
+from comet.transports.throttle import SIP, Sips
 from tests.fanout.doubles import TurnClock
 from tests.transports.case import HubTestCase
 from tests.transports.frames import PING, WebSocketTestCase, frame

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.endless}: what all endless answers share.
+Tests of L{comet.transports.streaming}: what all endless answers share.
 """
 
 from __future__ import annotations

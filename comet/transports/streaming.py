@@ -19,9 +19,10 @@ from comet.http.responses import ENDLESS, Headers, encodeHead
 from comet.interfaces import ISink, ISinkOwner
 from comet.model.clients import Client
 from comet.traffic import Traffic
-from comet.transports.exchange import Exchange, HubResource, headBytesOf, setHeaders
+from comet.transports.detach import Endless, isTakeable, takeOver
+from comet.transports.exchange import Exchange, headBytesOf, setHeaders
+from comet.transports.resource import HubResource
 from comet.transports.sinks import makeSink
-from comet.transports.takeover import Endless, isTakeable, takeOver
 
 
 class EndlessResource(HubResource):

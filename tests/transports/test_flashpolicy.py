@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.policy}, and of how raw TCP tells the policy.
+Tests of L{comet.transports.flashpolicy}, and of how raw TCP tells the policy.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from twisted.internet.protocol import ServerFactory
 
 from comet.framing.policy import REQUEST
 from comet.http.origins import Origins
-from comet.transports.policy import PATIENCE, PolicyFactory, policyFor
+from comet.transports.flashpolicy import PATIENCE, PolicyFactory, policyFor
 from comet.transports.tcp import CometFactory
 from tests.transports.case import HubTestCase
 from tests.transports.wire import MemoryTransport, Wire

@@ -19,8 +19,9 @@ from comet.http.reads import Ask
 from comet.http.responses import COMMON, Answer, Headers, dateOfNow, encodeResponse
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
-from comet.transports.exchange import Exchange, HubResource
-from comet.transports.takeover import Hold, isTakeable
+from comet.transports.detach import Hold, isTakeable
+from comet.transports.exchange import Exchange
+from comet.transports.resource import HubResource
 
 # How many heads are remembered.
 MOST_HEADS: Final = 256

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.takeover}: connections taken from under Twisted's
+Tests of L{comet.transports.detach}: connections taken from under Twisted's
 HTTP.
 """
 
@@ -17,8 +17,7 @@ from zope.interface import implementer
 
 from comet.interfaces import ISinkOwner
 from comet.resources import CometResource
-from comet.transports.sinks import makeSink
-from comet.transports.takeover import (
+from comet.transports.detach import (
     MOST_AHEAD,
     Endless,
     Hold,
@@ -26,6 +25,7 @@ from comet.transports.takeover import (
     setProtocol,
     takeOver,
 )
+from comet.transports.sinks import makeSink
 from tests.transports.case import HubTestCase, get, readResponse
 from tests.transports.frames import UPGRADE
 from tests.transports.wire import Wire
