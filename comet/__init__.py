@@ -29,8 +29,8 @@ those marked B{P} import no Twisted:
   - L{comet.fanout}: readers, groups of them, ticks, catching up
   - L{comet.hub}: the one gate that every request passes
   - L{comet.transports}: what is particular to each transport
-  - L{comet.pages}: the pages and the client for browsers, from C{static}
-  - L{comet.resources}: which transport is at which URL
+  - L{comet.web.pages}: the pages and the client for browsers, from C{static}
+  - L{comet.web.resources}: which transport is at which URL
   - L{comet.demo}: what runs beside the server for the lab page
   - L{comet.service}: the server as a Twisted service
   - L{comet.announcement}: what it says when it has started

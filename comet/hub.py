@@ -7,7 +7,7 @@ An application talks to it in plain Python::
     hub.publish("news", {"headline": "..."}).addCallback(print)
     hub.subscribe(["news", "chat/*"], "now", receiver)
 
-and puts a L{CometResource<comet.resources.CometResource>} over it for the rest
+and puts a L{CometResource<comet.web.resources.CometResource>} over it for the rest
 of the world.
 """
 

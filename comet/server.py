@@ -22,11 +22,11 @@ from comet.hub import Hub, Settings
 from comet.lean.reactor import LeanReactor, canBeLean
 from comet.listening import makeListener
 from comet.ports import CannotStart
-from comet.resources import CometResource
 from comet.service import CometService
-from comet.site import CometSite
 from comet.transports.flashpolicy import PolicyFactory
 from comet.transports.tcp import CometFactory
+from comet.web.resources import CometResource
+from comet.web.site import CometSite
 
 # How often the garbage collector looks at new objects.
 _GC_THRESHOLDS: Final = (50_000, 20, 50)

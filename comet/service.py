@@ -23,8 +23,8 @@ from twisted.python.failure import Failure
 from comet.hub import Hub
 from comet.listening import Listener
 from comet.ports import CannotStart, Ports, cannotStart
-from comet.site import CometSite
 from comet.statistics import StatisticsService
+from comet.web.site import CometSite
 
 
 class CometService(Service):

@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 
 from comet.listening import Listener
 from comet.service import CometService
-from comet.site import CometSite
+from comet.web.site import CometSite
 from tests.servicecase import Endpoint, Port, Reader, ServiceTestCase
 
 

@@ -25,9 +25,9 @@ from zope.interface import implementer
 from comet.model.clients import KEY_HOLDER
 from comet.ports import CannotStart
 from comet.service import CometService
-from comet.site import CometSite
 from comet.tap import Options, installReactor, makeService
 from comet.transports.tcp import CometFactory
+from comet.web.site import CometSite
 from comet.workers.service import WorkersService
 
 

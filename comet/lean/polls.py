@@ -14,8 +14,8 @@ from comet.http.responses import COMMON, Answer
 from comet.lean.plan import Asked, Plan
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
-from comet.site import IDLE
 from comet.transports.polling import entityTag
+from comet.web.site import IDLE
 
 if TYPE_CHECKING:
     from comet.lean.requests import RequestWire

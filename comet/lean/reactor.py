@@ -16,8 +16,8 @@ from comet.lean.port import LeanPort
 from comet.lean.requests import RequestWire
 from comet.lean.tcp import LineWire
 from comet.lean.tree import findTree
-from comet.site import CometSite
 from comet.transports.tcp import CometFactory
+from comet.web.site import CometSite
 
 
 def canBeLean(reactor: Any) -> bool:

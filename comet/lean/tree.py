@@ -9,8 +9,6 @@ from typing import Any, Final
 from twisted.web.resource import IResource
 
 from comet.lean.plans import CHANNELS, PUBLISH, SOCKET, Plans
-from comet.resources import CometResource
-from comet.site import BoundedRequest, CometSite
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.longpoll import LongPollResource
 from comet.transports.poll import PollResource
@@ -21,6 +19,8 @@ from comet.transports.websocket import (
     SocketResource,
     WebSocketResource,
 )
+from comet.web.resources import CometResource
+from comet.web.site import BoundedRequest, CometSite
 
 # What is at each place, by its path, and which transports there are, if it is
 # served by the lean edge.

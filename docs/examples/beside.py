@@ -19,9 +19,9 @@ from twisted.web.wsgi import WSGIResource
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
 from comet.listening import Listener
-from comet.resources import CometResource
 from comet.service import CometService
-from comet.site import CometSite
+from comet.web.resources import CometResource
+from comet.web.site import CometSite
 
 
 def makeApplication(reactor: Any, publish: Callable[..., Any]) -> Flask:

@@ -16,8 +16,8 @@ from twisted.web.server import Request, Site
 
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
-from comet.resources import CometResource
 from comet.service import CometService
+from comet.web.resources import CometResource
 
 
 class Hello(Resource):

@@ -14,7 +14,7 @@ from twisted.web.server import Site
 
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
-from comet.resources import CometResource
+from comet.web.resources import CometResource
 
 
 def main(reactor: Any, port: str = "8080") -> Deferred[Any]:

@@ -19,13 +19,13 @@ from comet.hub import Hub
 from comet.listening import Listener
 from comet.model.channels import matches
 from comet.model.clients import ANONYMOUS, Client
-from comet.resources import CometResource
 from comet.service import CometService
-from comet.site import CometSite
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.exchange import Exchange
 from comet.transports.sse import EventSourceResource
 from comet.transports.websocket import SocketResource
+from comet.web.resources import CometResource
+from comet.web.site import CometSite
 
 # Who is logged in, by the value of the cookie.
 SESSIONS = {"4d1c7a": "ada", "9be02f": "bob"}

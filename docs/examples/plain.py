@@ -24,11 +24,11 @@ from comet.hub import Hub
 from comet.listening import Listener
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.resources import CometResource
 from comet.service import CometService
-from comet.site import CometSite
 from comet.transports.exchange import Exchange
 from comet.transports.streaming import EndlessResource
+from comet.web.resources import CometResource
+from comet.web.site import CometSite
 
 
 @frozen

@@ -11,7 +11,6 @@ from types import ModuleType
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet import site
 from comet.bus import idempotency
 from comet.bus.memory.bus import CHANNEL_OVERHEAD
 from comet.configuration import OPTIONS
@@ -23,6 +22,7 @@ from comet.http import reads, request
 from comet.model import channels
 from comet.model.messages import MESSAGE_OVERHEAD
 from comet.transports import session, tcp, websocket
+from comet.web import site
 from tests.docs.running import DOCS, load
 from tests.docs.shell import matches
 

@@ -16,8 +16,8 @@ from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub, Settings
 from comet.model.log import Retention
-from comet.resources import CometResource
-from comet.site import BoundedRequest, CometChannel, CometSite
+from comet.web.resources import CometResource
+from comet.web.site import BoundedRequest, CometChannel, CometSite
 
 _MOST_BODY: Final = 1 << 20
 

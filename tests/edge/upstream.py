@@ -14,7 +14,7 @@ from unittest import TestCase
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test import test_http
 
-from comet.site import CometSite
+from comet.web.site import CometSite
 from tests.edge.behind import OURS, ClientEnd, LeanChannel, LeanServer
 from tests.edge.standins import BoundedChannel, Module, PlainChannel, makeChannel, makeSite
 from tests.lean.handreactor import HandReactor

@@ -21,9 +21,9 @@ from comet.hub import Hub, Settings
 from comet.lean.port import LeanPort
 from comet.lean.reactor import LeanReactor
 from comet.model.log import Retention
-from comet.resources import CometResource
-from comet.site import CometSite
 from comet.transports.tcp import CometFactory
+from comet.web.resources import CometResource
+from comet.web.site import CometSite
 from tests.lean.handreactor import HandReactor
 
 _UPGRADE = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from comet.lean.newcomers import MOMENT, Newcomers
-from comet.site import IDLE
+from comet.web.site import IDLE
 from tests.lean.case import LeanTestCase, Peer, read
 
 

@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred
 
 from comet.lean.newcomers import MOMENT
 from comet.lean.wires import READ
-from comet.site import IDLE
 from comet.transports.detach import MOST_AHEAD, UNREAD
+from comet.web.site import IDLE
 from tests.lean.case import LeanTestCase, Peer, read, request
 
 POLL = read("poll")

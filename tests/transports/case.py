@@ -18,8 +18,8 @@ from comet.bus.memory.bus import MemoryBus
 from comet.framing.publications import Limits
 from comet.http.origins import Origins
 from comet.hub import Hub, Settings
-from comet.resources import CometResource
-from comet.site import CometSite
+from comet.web.resources import CometResource
+from comet.web.site import CometSite
 from tests.framing.readers import ChunkReader
 from tests.transports.wire import Serving, Wire
 

@@ -16,7 +16,6 @@ from twisted.web.test.requesthelper import DummyChannel
 from zope.interface import implementer
 
 from comet.interfaces import ISinkOwner
-from comet.resources import CometResource
 from comet.transports.detach import (
     MOST_AHEAD,
     Endless,
@@ -26,6 +25,7 @@ from comet.transports.detach import (
     takeOver,
 )
 from comet.transports.sinks import makeSink
+from comet.web.resources import CometResource
 from tests.transports.case import HubTestCase, get, readResponse
 from tests.transports.frames import UPGRADE
 from tests.transports.wire import Wire

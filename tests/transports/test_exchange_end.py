@@ -9,15 +9,15 @@ from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
 from comet.http.responses import Answer
-from comet.resources import CometResource
 from comet.transports.channel import ChannelResource
 from comet.transports.detach import UNREAD
 from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource
-from tests.http2.case import Http2TestCase
+from comet.web.resources import CometResource
 from tests.transports.case import HubTestCase, get, post, readResponse
 from tests.transports.test_exchange import Dressed
 from tests.transports.wire import FULL, Wire
+from tests.web.http2.case import Http2TestCase
 
 
 class UnmadeTests(HubTestCase):

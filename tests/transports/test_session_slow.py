@@ -12,8 +12,8 @@ from comet.access.rights import Access
 from comet.fanout.states import State
 from comet.framing.publications import Limits
 from comet.hub import Hub, Settings
-from comet.resources import CometResource
 from comet.transports.tcp import CometFactory
+from comet.web.resources import CometResource
 from tests.fanout.doubles import TurnClock
 from tests.fanout.slowbus import SlowBus, WatchedBus
 from tests.framing.readers import LinesReader

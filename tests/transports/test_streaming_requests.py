@@ -14,16 +14,16 @@ from zope.interface.verify import verifyObject
 
 from comet.fanout.streams import StreamReader
 from comet.interfaces import ISink, ISinkOwner
-from comet.resources import CometResource
 from comet.traffic import Traffic
 from comet.transports.exchange import Exchange
 from comet.transports.sse import EventSourceResource
 from comet.transports.streaming import RequestSink
+from comet.web.resources import CometResource
 from tests.edge.h2client import Http2Wire
 from tests.framing.readers import EventReader, LinesReader
-from tests.http2.case import MemoryPipe
 from tests.transports.case import HubTestCase, readHead
 from tests.transports.wire import Wire
+from tests.web.http2.case import MemoryPipe
 
 
 class RequestSinkTests(HubTestCase):

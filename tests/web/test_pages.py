@@ -1,5 +1,5 @@
 """
-Tests of L{comet.pages}: what is served as it lies in the package.
+Tests of L{comet.web.pages}: what is served as it lies in the package.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from twisted.web.resource import Resource
 
 import comet
 from comet.access.rights import Access
-from comet.pages import CLIENT, filesOf, makeFile
-from comet.resources import CometResource
+from comet.web.pages import CLIENT, filesOf, makeFile
+from comet.web.resources import CometResource
 from tests.transports.case import AUTH, HubTestCase, Response, get, post
 
 STATIC = Path(comet.__file__).resolve().parent / "static"

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.http2.lengths}.
+Tests of L{comet.web.http2.lengths}.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.http2.lengths import MOST_FRAME, Lengths
+from comet.web.http2.lengths import MOST_FRAME, Lengths
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 

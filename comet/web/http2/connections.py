@@ -32,9 +32,9 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.http2.lengths import Lengths
-from comet.http2.streams import Stream
 from comet.transports.sinks import tune
+from comet.web.http2.lengths import Lengths
+from comet.web.http2.streams import Stream
 
 # How many bytes of whole answers may wait for the client before no other
 # request is begun.
@@ -75,7 +75,7 @@ class Connection(BaseProtocol, TimeoutMixin):
 
     def __init__(self, site: Any) -> None:
         """
-        @param site: A L{CometSite<comet.site.CometSite>}.
+        @param site: A L{CometSite<comet.web.site.CometSite>}.
         """
         self.site = site
         self.streams: dict[int, Stream] = {}

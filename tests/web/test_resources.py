@@ -1,14 +1,14 @@
 """
-Tests of L{comet.resources}: what is at which URL.
+Tests of L{comet.web.resources}: what is at which URL.
 """
 
 from __future__ import annotations
 
 from twisted.web.resource import Resource
 
-from comet.resources import CometResource
 from comet.transports.channel import ChannelResource
 from comet.transports.exchange import Exchange
+from comet.web.resources import CometResource
 from tests.transports.case import COMMON, HubTestCase, get, post, readResponse
 
 

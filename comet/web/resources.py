@@ -11,11 +11,11 @@ from twisted.web.server import Request
 
 from comet.http.responses import COMMON, Answer
 from comet.hub import Hub
-from comet.pages import putPages
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.exchange import Exchange, nothingAt
 from comet.transports.resource import HubResource
 from comet.transports.websocket import SocketResource
+from comet.web.pages import putPages
 
 
 class NotFoundResource(HubResource):

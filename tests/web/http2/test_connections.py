@@ -1,5 +1,5 @@
 """
-Tests of L{comet.http2.connections}.
+Tests of L{comet.web.http2.connections}.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from hyperframe.frame import PingFrame, WindowUpdateFrame
 from twisted.internet.defer import Deferred
 
 from comet.fanout.streams import STALLED
-from comet.http2.connections import LAST_WORDS, MOST_LATE, RESETS, RESETS_A_SECOND
-from comet.http2.streams import FULL
 from comet.model.messages import Published
-from comet.site import IDLE
+from comet.web.http2.connections import LAST_WORDS, MOST_LATE, RESETS, RESETS_A_SECOND
+from comet.web.http2.streams import FULL
+from comet.web.site import IDLE
 from tests.edge.envelopes import readPollBody
 from tests.edge.wires import Ended, Silence
-from tests.http2.case import Http2TestCase
+from tests.web.http2.case import Http2TestCase
 
 POLL = "/channels/news?transport=poll&since=earliest"
 HELD = "/channels/news?wait=300"

@@ -83,7 +83,7 @@ _ANYBODYS: Final[Headers] = (
 # What of the client's folder is served; the rest is for those who install it.
 CLIENT: Final = frozenset({b"comet.js", b"comet.d.ts", b"comet.classic.js"})
 
-_STATIC: Final = Path(__file__).resolve().parent / "static"
+_STATIC: Final = Path(__file__).resolve().parents[1] / "static"
 _INDEX: Final = b"index.html"
 
 # A channel that pages publish to only where the server was told to let them.

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.site}: the bounds of what is taken in.
+Tests of L{comet.web.site}: the bounds of what is taken in.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from io import StringIO
 
 from twisted.web.resource import IResource
 
-import comet.site
-from comet.site import IDLE, PATIENCE, CometSite
+import comet.web.site
+from comet.web.site import IDLE, PATIENCE, CometSite
 from tests.transports.case import AUTH, KEY, HubTestCase, get, post, readResponse
 
 HEAD = b"POST /channels/open/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: a/b\r\n"
@@ -309,7 +309,7 @@ class SiteTests(HubTestCase):
         chosen stays HTTP/1.1.
         """
         self.assertEqual(self.site.acceptableProtocols(), [b"h2", b"http/1.1"])
-        self.patch(comet.site, "HAS_HTTP2", False)
+        self.patch(comet.web.site, "HAS_HTTP2", False)
         self.assertEqual(self.site.acceptableProtocols(), [b"http/1.1"])
         for chosen in (None, b"http/1.1"):
             wire = self.connect()

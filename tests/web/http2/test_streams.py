@@ -1,5 +1,5 @@
 """
-Tests of L{comet.http2.streams}: what resources beside comet's may do there.
+Tests of L{comet.web.http2.streams}: what resources beside comet's may do there.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from h2.exceptions import ProtocolError
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from comet.http2.streams import FULL
+from comet.web.http2.streams import FULL
 from tests.edge.wires import Ended
-from tests.http2.case import Http2TestCase
+from tests.web.http2.case import Http2TestCase
 
 
 class Script(Resource):

@@ -23,7 +23,7 @@ from comet.transports.detach import setProtocol
 from comet.transports.exchange import setHeaders
 
 try:
-    from comet.http2.connections import Connection
+    from comet.web.http2.connections import Connection
 except ImportError:
     HAS_HTTP2 = False
 else:
