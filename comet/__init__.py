@@ -23,7 +23,7 @@ those marked B{P} import no Twisted:
   - L{comet.framing.commands} B{P}: what a client may say on a two-way transport
   - L{comet.model.progress} B{P}: how far one reader of several names has come
   - L{comet.interfaces}: what the parts promise one another, in words
-  - L{comet.wheel}: one timer for every heartbeat, hold and expiry
+  - L{comet.timers}: one timer for every heartbeat, hold and expiry
   - L{comet.bus}: where messages are stored
   - L{comet.access}: who may do what
   - L{comet.fanout}: readers, groups of them, ticks, catching up
@@ -31,9 +31,9 @@ those marked B{P} import no Twisted:
   - L{comet.transports}: what is particular to each transport
   - L{comet.web.pages}: the pages and the client for browsers, from C{static}
   - L{comet.web.resources}: which transport is at which URL
-  - L{comet.demo}: what runs beside the server for the lab page
-  - L{comet.service}: the server as a Twisted service
-  - L{comet.announcement}: what it says when it has started
+  - L{comet.server.demo}: what runs beside the server for the lab page
+  - L{comet.server.service}: the server as a Twisted service
+  - L{comet.server.banner}: what it says when it has started
   - L{comet.tap}: the command line of C{twistd comet}
 """
 

@@ -36,11 +36,11 @@ from comet.fanout.streams import StreamReader
 from comet.framing.publications import Limits, fromValue
 from comet.http.origins import Origins
 from comet.interfaces import IAccess, IMessageBus, IReceiver
+from comet.metrics import Ledger
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Publication, Published
 from comet.model.positions import Beginning, Since
-from comet.traffic import Ledger
 
 R = TypeVar("R")
 S = TypeVar("S", bound=StreamReader)

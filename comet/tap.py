@@ -23,14 +23,14 @@ from twisted.python.runtime import platformType
 
 from comet.access.keys import loadPublishKey, readPublishKey
 from comet.access.rights import Access
-from comet.announcement import announcement, openFiles, warnings
 from comet.bus.registry import findMaker
 from comet.configuration import OPTIONS, Configuration, ConfigurationError, readFile
 from comet.http.origins import Origins
-from comet.ports import CannotStart
-from comet.server import Server, calmCollector
-from comet.service import CometService
-from comet.workers.service import WorkersService
+from comet.server.banner import announcement, openFiles, warnings
+from comet.server.listening import CannotStart
+from comet.server.server import Server, calmCollector
+from comet.server.service import CometService
+from comet.server.workers.service import WorkersService
 
 _log = Logger()
 

@@ -23,12 +23,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from comet.model.clients import KEY_HOLDER
-from comet.ports import CannotStart
-from comet.service import CometService
+from comet.server.listening import CannotStart
+from comet.server.service import CometService
+from comet.server.workers.service import WorkersService
 from comet.tap import Options, installReactor, makeService
 from comet.transports.tcp import CometFactory
 from comet.web.site import CometSite
-from comet.workers.service import WorkersService
 
 
 class BusyReactor(MemoryReactorClock):

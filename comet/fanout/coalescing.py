@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from comet.model.positions import Location, Reading
-from comet.wheel import NOT_SET, Wheel
+from comet.timers import NOT_SET, Wheel
 
 # For how many seconds an answer is given to those who come a little later.
 LINGER: Final = 0.5

@@ -29,7 +29,7 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Message
 from comet.model.positions import At, Beginning, Location, Reading
 from comet.model.progress import Wanted
-from comet.wheel import Wheel
+from comet.timers import Wheel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from comet.wheel import Wheel
+from comet.timers import Wheel
 
 if TYPE_CHECKING:
     from comet.fanout.groups import Group

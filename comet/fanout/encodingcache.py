@@ -10,7 +10,7 @@ from typing import Final
 from comet.framing import Shape
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
-from comet.wheel import NOT_SET, Wheel
+from comet.timers import NOT_SET, Wheel
 
 # How many bytes of encodings are kept in all, and for how many seconds: long
 # enough for the readers that come back together after a failure.

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
-from comet.wheel import NOT_SET
+from comet.timers import NOT_SET
 
 if TYPE_CHECKING:
     from comet.fanout.core import Fanout

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from comet.fanout.streams import StreamReader
-from comet.wheel import NOT_SET
+from comet.timers import NOT_SET
 
 # After how many seconds something more is said.
 PROBE: Final = 0.5

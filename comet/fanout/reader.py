@@ -18,7 +18,7 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import Beginning, Location, Reading
 from comet.model.progress import Progress, Step, Wanted, unbegun
-from comet.wheel import NOT_SET
+from comet.timers import NOT_SET
 
 if TYPE_CHECKING:
     from comet.fanout.core import Fanout

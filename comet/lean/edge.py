@@ -19,7 +19,7 @@ from comet.lean.newcomers import Newcomers
 from comet.lean.plan import Plan
 from comet.lean.responses import Responses
 from comet.lean.spare import Spare
-from comet.traffic import Traffic
+from comet.metrics import Traffic
 
 if TYPE_CHECKING:
     from comet.lean.tree import Tree

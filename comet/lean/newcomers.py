@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from comet.wheel import NOT_SET
+from comet.timers import NOT_SET
 
 if TYPE_CHECKING:
     from comet.lean.edge import Edge

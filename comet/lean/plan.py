@@ -12,9 +12,9 @@ from comet.http.reads import Ask, readAccount
 from comet.http.request import MOST_PARAMETERS, Head
 from comet.http.responses import Headers
 from comet.lean.heads import MEANT
+from comet.metrics import Traffic
 from comet.model.cursors import parseCursor
 from comet.model.positions import At, Since
-from comet.traffic import Traffic
 
 # The kinds of what publishes.
 PUBLISHING: Final = frozenset({"publish", "batch"})

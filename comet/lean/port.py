@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.lean.edge import MOST_EVENTS, Edge
-from comet.wheel import NOT_SET
+from comet.timers import NOT_SET
 
 # How many clients are accepted in one turn.
 MOST_ACCEPTED: Final = 64

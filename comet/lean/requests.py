@@ -26,9 +26,9 @@ from comet.lean.streams import beginStream
 from comet.lean.wires import READ, Wire
 from comet.model.cursors import Cursor
 from comet.model.messages import Published
+from comet.timers import NOT_SET
 from comet.transports.detach import MOST_AHEAD, UNREAD
 from comet.web.site import IDLE
-from comet.wheel import NOT_SET
 
 if TYPE_CHECKING:
     from comet.lean.edge import Edge

@@ -15,8 +15,8 @@ from comet.http.request import Head
 from comet.interfaces import ISinkOwner
 from comet.lean.plan import Asked, Known, Plan
 from comet.lean.streams import SinkWire
+from comet.metrics import Traffic
 from comet.model.clients import Client
-from comet.traffic import Traffic
 from comet.transports.websocket import CometWebSocketProtocol, WebSocketReader
 
 if TYPE_CHECKING:

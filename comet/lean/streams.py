@@ -14,8 +14,8 @@ from comet.fanout.streams import StreamReader
 from comet.interfaces import IDirectSink, ISinkOwner
 from comet.lean.plan import Asked
 from comet.lean.wires import Wire
+from comet.metrics import Traffic
 from comet.model.clients import Client
-from comet.traffic import Traffic
 from comet.transports.sinks import IConnectedSink
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
 from zope.interface import implementer
 
+from comet.timers import NOT_SET, Wheel
 from comet.transports.sinks import IConnectedSink, tune
-from comet.wheel import NOT_SET, Wheel
 
 # How much a client may send while its request is on hold.  Twisted stops
 # reading a little later.

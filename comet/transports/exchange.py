@@ -26,9 +26,9 @@ from comet.http.reads import Ask, readAccount, readAsk
 from comet.http.request import Head, checkHeaderValues
 from comet.http.responses import Answer, Headers, checkHeader, encodeResponse, problem
 from comet.hub import Hub
+from comet.metrics import Traffic
 from comet.model.channels import parsePath
 from comet.model.clients import Client
-from comet.traffic import Traffic
 from comet.transports.detach import Rest, isTakeable
 from comet.transports.sinks import sendNow
 

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from comet.framing.policy import REQUEST, encodePolicy
 from comet.hub import Hub
-from comet.wheel import NOT_SET
+from comet.timers import NOT_SET
 
 # For how many seconds a client may take to ask and to be answered.
 PATIENCE: Final = 20.0

@@ -17,7 +17,7 @@ from twisted.internet.tcp import Server
 from zope.interface import Attribute, implementer
 
 from comet.interfaces import ISink, ISinkOwner
-from comet.traffic import Traffic
+from comet.metrics import Traffic
 
 # Ours alone may be sent to directly: never a subclass, which may do more with
 # what is written, nor whatever else has a socket.  A TLS transport hands

@@ -17,8 +17,8 @@ from comet.framing import Shape
 from comet.http.reads import Ask
 from comet.http.responses import ENDLESS, Headers, encodeHead
 from comet.interfaces import ISink, ISinkOwner
+from comet.metrics import Traffic
 from comet.model.clients import Client
-from comet.traffic import Traffic
 from comet.transports.detach import Endless, isTakeable, takeOver
 from comet.transports.exchange import Exchange, headBytesOf, setHeaders
 from comet.transports.resource import HubResource

@@ -22,11 +22,11 @@ from comet.interfaces import ISinkOwner
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.messages import Close
 from comet.model.positions import Since
+from comet.timers import NOT_SET
 from comet.transports.flashpolicy import policyFor
 from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink, tune
 from comet.transports.throttle import Sips
-from comet.wheel import NOT_SET
 
 # For how many seconds a client may be silent before its first line.
 FIRST_LINE: Final = 60.0

@@ -27,9 +27,9 @@ from comet.http.reads import Ask
 from comet.http.request import checkHeaderValues
 from comet.hub import Hub
 from comet.interfaces import ISink, ISinkOwner
+from comet.metrics import Traffic
 from comet.model.clients import Client
 from comet.model.messages import Close
-from comet.traffic import Traffic
 from comet.transports.detach import isTakeable, takeOver
 from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource

@@ -16,7 +16,7 @@ from twisted.web.server import Request, Site
 
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
-from comet.service import CometService
+from comet.server.service import CometService
 from comet.web.resources import CometResource
 
 

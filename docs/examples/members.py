@@ -16,10 +16,10 @@ from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
 from comet.errors import CometError, Forbidden, Unauthorized
 from comet.hub import Hub
-from comet.listening import Listener
 from comet.model.channels import matches
 from comet.model.clients import ANONYMOUS, Client
-from comet.service import CometService
+from comet.server.listening import Listener
+from comet.server.service import CometService
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.exchange import Exchange
 from comet.transports.sse import EventSourceResource

@@ -21,10 +21,10 @@ from comet.framing.envelope import rawText
 from comet.framing.ndjson import NDJSONShape
 from comet.http.reads import Ask
 from comet.hub import Hub
-from comet.listening import Listener
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.service import CometService
+from comet.server.listening import Listener
+from comet.server.service import CometService
 from comet.transports.exchange import Exchange
 from comet.transports.streaming import EndlessResource
 from comet.web.resources import CometResource

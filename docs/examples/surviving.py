@@ -18,8 +18,8 @@ from twisted.web.static import File
 
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
-from comet.listening import Listener
-from comet.service import CometService
+from comet.server.listening import Listener
+from comet.server.service import CometService
 from comet.web.resources import CometResource
 from comet.web.site import CometSite
 

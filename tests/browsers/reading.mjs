@@ -60,7 +60,7 @@ const both = (transport) => async ({ browser, meddler, number }) => {
   const tab = await Tab.open(browser, meddler.url, options);
   const found = await tab.page.evaluate(async (number) => {
     const found = [];
-    const iterator = comet.model.messages(`test/${number}/*`);
+    const iterator = comet.messages(`test/${number}/*`);
     await comet.subscribe(`test/${number}/ü b`, () => {});
     const cursors = await Promise.all([
       comet.publish(`test/${number}/ü b`, { a: [1, null, "<\u2028"] }, { event: "sä id" }),

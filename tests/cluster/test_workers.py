@@ -359,7 +359,7 @@ class EndpointTests(WorkersTestCase):
             port = bound.getsockname()[1]
             listen = ["--listen", "systemd:domain=INET:index=0"]
             command = [*twistd(), "-n", "--pidfile=", "comet", *listen, *self.options()]
-            with (self.redis.folder / "comet.model.log").open("wb") as log:
+            with (self.redis.folder / "comet.log").open("wb") as log:
                 process = subprocess.Popen(
                     activated(bound.fileno(), command),
                     cwd=self.redis.folder,

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.fanout import coalescing
 from comet.fanout.coalescing import LINGER, SharedAnswers
-from comet.wheel import Wheel
+from comet.timers import Wheel
 
 
 class SharedAnswersTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.fanout.encodingcache import KEPT_SECONDS, Encodings
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.wheel import Wheel
+from comet.timers import Wheel
 
 
 class CountingShape:

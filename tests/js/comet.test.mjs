@@ -357,7 +357,7 @@ test("other names are another request, and the old one goes on until that is ans
 
 test("an iterator gives what comes, and ends with the client", async () => {
   const comet = make();
-  const iterator = comet.model.messages("a");
+  const iterator = comet.messages("a");
   await settle();
   sockets[0].begin("e-1");
   sockets[0].say(message(2));
@@ -371,7 +371,7 @@ test("an iterator gives what comes, and ends with the client", async () => {
 
 test("an iterator that is left subscribes no more", async () => {
   const comet = make();
-  const iterator = comet.model.messages("a");
+  const iterator = comet.messages("a");
   await settle();
   sockets[0].begin("e-1");
   sockets[0].say(message(2));

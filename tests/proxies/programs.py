@@ -70,7 +70,7 @@ class Proxy:
         self.port, self.tcpPort = freePorts(2)
         self.key, self.certificate = makeCertificate(directory)
         context = ssl.create_default_context(cafile=str(self.certificate))
-        self.site = Site(self.port, self.tcpPort, comet.web.site.key, context, HOST)
+        self.site = Site(self.port, self.tcpPort, comet.site.key, context, HOST)
         self._log = directory / f"{self.name}.log"
 
     def prepare(self) -> Sequence[str]:

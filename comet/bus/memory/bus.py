@@ -24,7 +24,7 @@ from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
 from comet.model.messages import Message, Publication, Published
 from comet.model.positions import Beginning, Location, Reading
-from comet.wheel import Wheel
+from comet.timers import Wheel
 
 # What the record of a channel costs beside its messages, measured on CPython
 # 3.11: the log, its list, its name and its place in the table.

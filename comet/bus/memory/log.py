@@ -13,7 +13,7 @@ from typing import Final
 from comet.model.cursors import Cursor
 from comet.model.log import ChannelLog, Retention
 from comet.model.messages import Message
-from comet.wheel import NOT_SET
+from comet.timers import NOT_SET
 
 # For how long at least the floor of a channel without messages is remembered,
 # in seconds.  To forget it raises the floor of all channels without a record.

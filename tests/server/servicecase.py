@@ -23,10 +23,10 @@ from zope.interface import implementer
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
 from comet.interfaces import IReceiver
-from comet.listening import Listener
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message, Publication, Published
-from comet.service import CometService
+from comet.server.listening import Listener
+from comet.server.service import CometService
 
 
 @implementer(IListeningPort)

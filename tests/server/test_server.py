@@ -7,7 +7,7 @@ from __future__ import annotations
 from comet.errors import Unauthorized
 from comet.hub import Hub
 from comet.model.log import Retention
-from comet.server import endpointsOf, makeHub
+from comet.server.server import endpointsOf, makeHub
 from tests.test_tap import TapTestCase
 
 

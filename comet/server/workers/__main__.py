@@ -1,5 +1,5 @@
 """
-A worker: C{python -m comet.workers REACTOR NUMBER}, started by its parent.
+A worker: C{python -m comet.server.workers REACTOR NUMBER}, started by its parent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def main() -> None:
         # Meant for the parent; but what systemd has passed is named in what is
         # to be served.  Twisted looks once, when it is imported.
         os.environ["LISTEN_PID"] = str(os.getpid())
-    from comet.workers.child import run
+    from comet.server.workers.child import run
 
     sys.exit(run(sys.argv[1:]))
 

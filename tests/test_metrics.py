@@ -1,12 +1,12 @@
 """
-Tests of L{comet.traffic}.
+Tests of L{comet.metrics}.
 """
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.traffic import IDLE, MOST_ACCOUNTS, Ledger
+from comet.metrics import IDLE, MOST_ACCOUNTS, Ledger
 
 
 class LedgerTests(SynchronousTestCase):

@@ -8,7 +8,7 @@ Python of its own.
 
 A worker is given, as descriptors:
 
-  - 0: a line of JSON that says L{what it is to do<comet.workers.process.Task>};
+  - 0: a line of JSON that says L{what it is to do<comet.server.workers.process.Task>};
     when the other end is closed, it is to drain and end;
 
   - 1: where it logs: lines of a level, a space, and a text;

@@ -16,7 +16,7 @@ from comet.hub import Hub
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.statistics import CHANNEL, StatisticsService
+from comet.server.statistics import CHANNEL, StatisticsService
 
 
 @implementer(IReceiver)

@@ -15,9 +15,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.ports import CannotStart
-from comet.workers.child import Child, Lifeline, Parent
-from comet.workers.process import Task, environmentFor
+from comet.server.listening import CannotStart
+from comet.server.workers.child import Child, Lifeline, Parent
+from comet.server.workers.process import Task, environmentFor
 
 KEY = "a-key-of-our-very-own"
 

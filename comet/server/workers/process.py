@@ -161,7 +161,7 @@ class WorkerProcess(ProcessProtocol):
         @param sockets: The descriptors that it is to serve.
         """
         module = type(reactor).__module__
-        command = [sys.executable, "-m", "comet.workers", module, str(self.number)]
+        command = [sys.executable, "-m", "comet.server.workers", module, str(self.number)]
         with open(os.devnull, "rb") as nothing:
             descriptors: dict[int, int | str] = {0: "w", 1: "r", 2: "r", self._task.status: "r"}
             descriptors.update(dict.fromkeys(range(FIRST, self._task.status), nothing.fileno()))

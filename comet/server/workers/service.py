@@ -18,10 +18,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.configuration import Configuration
-from comet.listening import makeListener
-from comet.ports import CannotStart, Ports, cannotStart
-from comet.server import endpointsOf
-from comet.workers.process import Task, WorkerProcess, environmentFor, passedBySystemd
+from comet.server.listening import CannotStart, Ports, cannotStart, makeListener
+from comet.server.server import endpointsOf
+from comet.server.workers.process import Task, WorkerProcess, environmentFor, passedBySystemd
 
 # A worker that lives for fewer seconds has ended at once.
 AT_ONCE: Final = 10.0

@@ -30,12 +30,12 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from comet.demo.readers import Beside, Visit
 from comet.errors import BadCursor
 from comet.hub import Hub
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor, parseCursor
 from comet.model.messages import Close, Message
+from comet.server.demo.readers import Beside, Visit
 
 # How many visits have a reader at once.
 MOST_VISITS: Final = 64

@@ -21,9 +21,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.hub import Hub
-from comet.listening import Listener
-from comet.ports import CannotStart, Ports, cannotStart
-from comet.statistics import StatisticsService
+from comet.server.listening import CannotStart, Listener, Ports, cannotStart
+from comet.server.statistics import StatisticsService
 from comet.web.site import CometSite
 
 

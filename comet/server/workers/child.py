@@ -26,10 +26,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.configuration import Configuration
-from comet.ports import CannotStart
-from comet.server import Server, calmCollector
-from comet.service import CometService
-from comet.workers.process import Task
+from comet.server.listening import CannotStart
+from comet.server.server import Server, calmCollector
+from comet.server.service import CometService
+from comet.server.workers.process import Task
 
 
 @implementer(ILogObserver)

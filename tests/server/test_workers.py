@@ -13,9 +13,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 
-from comet.ports import CannotStart
-from tests.servicecase import StiffPort
-from tests.workercase import WorkersTestCase
+from comet.server.listening import CannotStart
+from tests.server.servicecase import StiffPort
+from tests.server.workercase import WorkersTestCase
 
 
 class StartTests(WorkersTestCase):
@@ -45,10 +45,10 @@ class StartTests(WorkersTestCase):
         """
         self.start()
         for number, process in enumerate(self.processes, 1):
-            module = "tests.workercase"
+            module = "tests.server.workercase"
             self.assertEqual(
                 process.command,
-                [sys.executable, "-m", "comet.workers", module, str(number)],
+                [sys.executable, "-m", "comet.server.workers", module, str(number)],
             )
             found = process.environment["PYTHONPATH"].split(os.pathsep)
             self.assertEqual(found, [os.path.abspath(each) for each in sys.path])

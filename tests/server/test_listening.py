@@ -23,7 +23,7 @@ from twisted.internet.testing import MemoryReactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from comet.listening import QUEUE, Listener, hold, makeListener, release
+from comet.server.listening import QUEUE, Listener, hold, makeListener, release
 from tests.edge.tls import authority
 
 # How long anything may take, in seconds.

@@ -10,10 +10,10 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
-from comet.listening import Listener
-from comet.service import CometService
+from comet.server.listening import Listener
+from comet.server.service import CometService
 from comet.web.site import CometSite
-from tests.servicecase import Endpoint, Port, Reader, ServiceTestCase
+from tests.server.servicecase import Endpoint, Port, Reader, ServiceTestCase
 
 
 class DrainingSite(CometSite):

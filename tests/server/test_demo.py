@@ -1,5 +1,5 @@
 """
-Tests of L{comet.demo.visits} and L{comet.demo.readers}: readers over raw TCP for the lab page.
+Tests of the readers over raw TCP for the lab page, and of who looks at them.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.demo.readers import MOST_DATA, MOST_TIMES, PAUSE, RETRY
-from comet.demo.visits import INTERVAL, MOST_VISITS, PATIENCE, Demo, readCursor
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
+from comet.server.demo.readers import MOST_DATA, MOST_TIMES, PAUSE, RETRY
+from comet.server.demo.visits import INTERVAL, MOST_VISITS, PATIENCE, Demo, readCursor
 from comet.transports.tcp import CometFactory
 from tests.transports.case import HubTestCase
 from tests.transports.wire import Wire

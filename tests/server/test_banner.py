@@ -15,8 +15,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from comet.announcement import FEW_FILES, announcement, openFiles, warnings
 from comet.configuration import Configuration
+from comet.server.banner import FEW_FILES, announcement, openFiles, warnings
 
 
 @implementer(IListeningPort)

@@ -15,14 +15,13 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from comet.access.rights import Access
 from comet.bus.registry import findMaker
 from comet.configuration import Configuration
-from comet.demo.visits import Demo
 from comet.framing.publications import Limits
 from comet.http.origins import Origins
 from comet.hub import Hub, Settings
 from comet.lean.reactor import LeanReactor, canBeLean
-from comet.listening import makeListener
-from comet.ports import CannotStart
-from comet.service import CometService
+from comet.server.demo.visits import Demo
+from comet.server.listening import CannotStart, makeListener
+from comet.server.service import CometService
 from comet.transports.flashpolicy import PolicyFactory
 from comet.transports.tcp import CometFactory
 from comet.web.resources import CometResource

@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
 
 from comet.errors import Unavailable
-from comet.ports import CannotStart
-from comet.service import CometService
-from tests.servicecase import Port, ServiceTestCase, StiffPort
+from comet.server.listening import CannotStart
+from comet.server.service import CometService
+from tests.server.servicecase import Port, ServiceTestCase, StiffPort
 
 
 class StartTests(ServiceTestCase):

@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from comet.configuration import Configuration
-from comet.workers.service import WorkersService
-from tests.servicecase import Port
+from comet.server.workers.service import WorkersService
+from tests.server.servicecase import Port
 
 
 class SharedPort(Port):

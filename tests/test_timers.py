@@ -1,5 +1,5 @@
 """
-Tests for L{comet.wheel}.
+Tests for L{comet.timers}.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from twisted.internet.base import DelayedCall
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.wheel import NOT_SET, Wheel
+from comet.timers import NOT_SET, Wheel
 
 # 2026, as a reactor tells it: so large that a tenth of a second is not exact.
 TODAY = 1767225600.123

@@ -1,0 +1,3 @@
+"""
+The server that C{twistd comet} starts.
+"""
