@@ -16,14 +16,14 @@ from twisted.logger import Logger
 from comet.hub import Hub
 from comet.lean.lines import FirstLines
 from comet.lean.newcomers import Newcomers
-from comet.lean.plan import Plan
+from comet.lean.plans import Plan
 from comet.lean.responses import Responses
 from comet.lean.spare import Spare
 from comet.metrics import Traffic
 
 if TYPE_CHECKING:
-    from comet.lean.tree import Tree
-    from comet.lean.wires import Wire
+    from comet.lean.connection import Wire
+    from comet.lean.routes import Tree
 
 # How many events are dealt with in one turn, and how many connections are let
 # go on that have more to say.

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from comet.timers import NOT_SET
 
 if TYPE_CHECKING:
+    from comet.lean.connection import Wire
     from comet.lean.edge import Edge
-    from comet.lean.wires import Wire
 
 # For how many seconds at least a connection is new, and has no deadline yet.
 MOMENT: Final = 0.2

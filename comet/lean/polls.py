@@ -11,14 +11,14 @@ from comet.errors import CometError
 from comet.fanout.polls import Outcome
 from comet.fanout.states import State
 from comet.http.responses import COMMON, Answer
-from comet.lean.plan import Asked, Plan
+from comet.lean.plans import Asked, Plan
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.transports.polling import entityTag
 from comet.web.site import IDLE
 
 if TYPE_CHECKING:
-    from comet.lean.requests import RequestWire
+    from comet.lean.http import RequestWire
 
 
 def beginPoll(wire: RequestWire, asked: Asked, client: Client, size: int) -> None:

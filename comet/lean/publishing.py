@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from comet.framing.publications import readBatch, readBody
-from comet.lean.plan import Asked
+from comet.lean.plans import Asked
 from comet.model.clients import Client
 
 if TYPE_CHECKING:
-    from comet.lean.requests import RequestWire
+    from comet.lean.http import RequestWire
 
 # How many digits the length of a body has at most.
 _DIGITS: Final = 9

@@ -12,10 +12,10 @@ from twisted.internet.interfaces import IReactorFDSet, IReactorSocket
 from twisted.internet.tcp import Port
 
 from comet.lean.edge import Edge
+from comet.lean.http import RequestWire
 from comet.lean.port import LeanPort
-from comet.lean.requests import RequestWire
+from comet.lean.routes import findTree
 from comet.lean.tcp import LineWire
-from comet.lean.tree import findTree
 from comet.transports.tcp import CometFactory
 from comet.web.site import CometSite
 

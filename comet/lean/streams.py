@@ -12,15 +12,15 @@ from zope.interface import implementer
 from comet.fanout.probes import Probe
 from comet.fanout.streams import StreamReader
 from comet.interfaces import IDirectSink, ISinkOwner
-from comet.lean.plan import Asked
-from comet.lean.wires import Wire
+from comet.lean.connection import Wire
+from comet.lean.plans import Asked
 from comet.metrics import Traffic
 from comet.model.clients import Client
 from comet.transports.sinks import IConnectedSink
 
 if TYPE_CHECKING:
     from comet.lean.edge import Edge
-    from comet.lean.requests import RequestWire
+    from comet.lean.http import RequestWire
 
 
 @implementer(IConnectedSink, IDirectSink)

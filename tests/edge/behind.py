@@ -14,9 +14,9 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from comet.lean.edge import Edge
+from comet.lean.http import RequestWire
 from comet.lean.port import LeanPort
-from comet.lean.requests import RequestWire
-from comet.lean.tree import findTree
+from comet.lean.routes import findTree
 from tests.edge.standins import PlainChannel, makeChannel, makeSite
 from tests.lean.case import Peer, read
 from tests.lean.handreactor import HandReactor

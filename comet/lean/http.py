@@ -16,14 +16,14 @@ from comet.errors import CometError, Internal
 from comet.fanout.polls import PollReader
 from comet.fanout.states import State
 from comet.http.responses import Answer, batchAnswer, problem, publishedAnswer
-from comet.lean.heads import MOST_HEAD
-from comet.lean.plan import NO_TAGS, PUBLISHING, Plan
-from comet.lean.plans import CHANNELS, PUBLISH, SOCKET
+from comet.lean.cache import CHANNELS, PUBLISH, SOCKET
+from comet.lean.connection import READ, Wire
+from comet.lean.parser import MOST_HEAD
+from comet.lean.plans import NO_TAGS, PUBLISHING, Plan
 from comet.lean.polls import beginPoll, emptyAnswer
 from comet.lean.publishing import beginPublish
-from comet.lean.sockets import beginSocket
 from comet.lean.streams import beginStream
-from comet.lean.wires import READ, Wire
+from comet.lean.websocket import beginSocket
 from comet.model.cursors import Cursor
 from comet.model.messages import Published
 from comet.timers import NOT_SET

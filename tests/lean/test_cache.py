@@ -18,8 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
-from comet.lean.heads import MOST_FIELDS, readFields
-from comet.lean.plans import LONGEST_WHOLE, MOST_BYTES, MOST_LINE, MOST_WHOLE, Plans
+from comet.lean.cache import LONGEST_WHOLE, MOST_BYTES, MOST_LINE, MOST_WHOLE, Plans
+from comet.lean.parser import MOST_FIELDS, readFields
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 

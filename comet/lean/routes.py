@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from twisted.web.resource import IResource
 
-from comet.lean.plans import CHANNELS, PUBLISH, SOCKET, Plans
+from comet.lean.cache import CHANNELS, PUBLISH, SOCKET, Plans
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.longpoll import LongPollResource
 from comet.transports.poll import PollResource

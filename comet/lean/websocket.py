@@ -13,7 +13,7 @@ from zope.interface import implementer
 from comet.http.handshake import ANSWER_SIZE, acceptKey, answerHandshake
 from comet.http.request import Head
 from comet.interfaces import ISinkOwner
-from comet.lean.plan import Asked, Known, Plan
+from comet.lean.plans import Asked, Known, Plan
 from comet.lean.streams import SinkWire
 from comet.metrics import Traffic
 from comet.model.clients import Client
@@ -21,7 +21,7 @@ from comet.transports.websocket import CometWebSocketProtocol, WebSocketReader
 
 if TYPE_CHECKING:
     from comet.lean.edge import Edge
-    from comet.lean.requests import RequestWire
+    from comet.lean.http import RequestWire
 
 
 @implementer(ISinkOwner)

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.lean.requests}: requests as clients, good and bad, send them.
+Tests of L{comet.lean.http}: requests as clients, good and bad, send them.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from comet.lean.connection import READ
 from comet.lean.newcomers import MOMENT
-from comet.lean.wires import READ
 from comet.transports.detach import MOST_AHEAD, UNREAD
 from comet.web.site import IDLE
 from tests.lean.case import LeanTestCase, Peer, read, request

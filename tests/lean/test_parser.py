@@ -1,5 +1,5 @@
 """
-Tests of L{comet.lean.heads}: what is understood, and what is left to others.
+Tests of L{comet.lean.parser}: what is understood, and what is left to others.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.lean.heads import readFields, readLine
+from comet.lean.parser import readFields, readLine
 
 
 class LineTests(SynchronousTestCase):
