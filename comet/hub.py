@@ -26,21 +26,21 @@ from twisted.python.failure import Failure
 
 from comet.access.rights import Access
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
-from comet.fanout.application import ObjectReader, Subscription, Where, readBeginnings
+from comet.fanout.application import ApplicationReader, Subscription, Where, readStartPositions
 from comet.fanout.core import Fanout
 from comet.fanout.failures import firstError
-from comet.fanout.joinpoint import Spot
+from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.polls import PollReader, PollShape, Waiter
 from comet.fanout.reader import Reader
 from comet.fanout.streams import StreamReader
 from comet.framing.publications import Limits, fromValue
 from comet.http.origins import Origins
 from comet.interfaces import IAccess, IMessageBus, IReceiver
-from comet.metrics import Ledger
+from comet.metrics import Metrics
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Publication, Published
-from comet.model.positions import Beginning, Since
+from comet.model.positions import StartPosition, StartPositions
 
 R = TypeVar("R")
 S = TypeVar("S", bound=StreamReader)
@@ -76,7 +76,7 @@ class Hub:
 
     @ivar settings: What is allowed.
 
-    @ivar ledger: What has passed on each transport.
+    @ivar metrics: What has passed on each transport.
 
     @ivar isDraining: Whether the server is going down: it takes nothing new.
     """
@@ -106,7 +106,7 @@ class Hub:
         self.access: IAccess = Access() if access is None else access
         self.origins = Origins() if origins is None else origins
         self.fanout = Fanout(bus, clock, self.settings.heartbeat)
-        self.ledger = Ledger()
+        self.metrics = Metrics()
         self.isDraining = False
         self._retryWithin = 0.0
         self._underWay = 0
@@ -161,10 +161,10 @@ class Hub:
         """
 
         def subscribe() -> Deferred[Subscription]:
-            beginnings = readBeginnings(names, since)
+            startPositions = readStartPositions(names, since)
             self._checkDraining()
-            reader = ObjectReader(self.fanout, receiver)
-            opened = reader.open(beginnings)
+            reader = ApplicationReader(self.fanout, receiver)
+            opened = reader.open(startPositions)
             opened.addCallbacks(
                 lambda _: Subscription(reader), self._notOpened, errbackArgs=(reader,)
             )
@@ -293,9 +293,9 @@ class Hub:
         self,
         client: Client,
         names: Sequence[str],
-        since: Since,
+        since: StartPositions,
         makeReader: Callable[[], S],
-        spot: Spot | None = None,
+        joinPoint: JoinPoint | None = None,
     ) -> S:
         """
         Begin an endless stream for a client.  What goes wrong later is told in
@@ -306,7 +306,7 @@ class Hub:
         @param makeReader: Makes a reader on L{fanout}; called only if it may
             be.
 
-        @param spot: Where those are that asked the same before, in the same
+        @param joinPoint: Where those are that asked the same before, in the same
             shape; not for one with places of single names.
 
         @raise CometError: If it may not be.
@@ -314,43 +314,47 @@ class Hub:
         self.check(client, names)
         self.admit()
         reader = makeReader()
-        if spot is None or not reader.openAt(spot, since.general):
+        if joinPoint is None or not reader.openAt(joinPoint, since.default):
             self._open(reader, names, since)
-            if spot is not None:
-                spot.learn(reader, since.general)
+            if joinPoint is not None:
+                joinPoint.learn(reader, since.default)
         return reader
 
     def openStreamAt(
-        self, client: Client, spot: Spot, beginning: Beginning, makeReader: Callable[[], S]
+        self,
+        client: Client,
+        joinPoint: JoinPoint,
+        startPosition: StartPosition,
+        makeReader: Callable[[], S],
     ) -> S | None:
         """
         Begin an endless stream as L{openStream} does, at a spot; or do nothing
         and return L{None}, if that is not where it begins.
         """
-        self.check(client, spot.names)
+        self.check(client, joinPoint.names)
         self.admit()
-        if spot.find(self.fanout, beginning) is None:
+        if joinPoint.find(self.fanout, startPosition) is None:
             return None
         reader = makeReader()
-        reader.openAt(spot, beginning)
+        reader.openAt(joinPoint, startPosition)
         return reader
 
     def openPoll(
         self,
         client: Client,
         names: Sequence[str],
-        since: Since,
+        since: StartPositions,
         shape: PollShape[R],
         waiter: Waiter[R],
         wait: float,
-        spot: Spot | None = None,
+        joinPoint: JoinPoint | None = None,
     ) -> PollReader[R]:
         """
         Begin a poll for a client.
 
         @param waiter: May be called before this returns.
 
-        @param spot: Where those waited that asked the same before, in the same
+        @param joinPoint: Where those waited that asked the same before, in the same
             shape, perhaps after another cursor; not for one with places of
             single names.
 
@@ -362,15 +366,15 @@ class Hub:
         else:
             self._checkDraining()
         reader = PollReader(self.fanout, shape, waiter, wait)
-        if spot is None or not reader.openAt(spot, since.general):
+        if joinPoint is None or not reader.openAt(joinPoint, since.default):
             self._open(reader, names, since)
-            if spot is not None:
-                spot.learn(reader, since.general)
+            if joinPoint is not None:
+                joinPoint.learn(reader, since.default)
         return reader
 
-    def _open(self, reader: Reader, names: Sequence[str], since: Since) -> None:
-        beginnings = {name: since.of(name) for name in names}
-        reader.open(beginnings).addErrback(reader.failed)
+    def _open(self, reader: Reader, names: Sequence[str], since: StartPositions) -> None:
+        startPositions = {name: since.of(name) for name in names}
+        reader.open(startPositions).addErrback(reader.failed)
 
     def _notOpened(self, failure: Failure, reader: Reader) -> Failure:
         reader.ended()
@@ -386,11 +390,11 @@ class Hub:
         return not self.isDraining and self.bus.isAvailable
 
     @property
-    def head(self) -> Cursor:
+    def end(self) -> Cursor:
         """
         The cursor of somebody who has everything that there is by now.
         """
-        return self.bus.head
+        return self.bus.end
 
     def _checkDraining(self) -> None:
         if self.isDraining:

@@ -17,7 +17,7 @@ from zope.interface import Attribute, Interface
 
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message, Publication, Published
-from comet.model.positions import Beginning, Location, Reading
+from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 
 if TYPE_CHECKING:
     from socket import socket
@@ -41,7 +41,7 @@ class IBusListener(Interface):
         and perhaps others.
         """
 
-    def headMoved(head: Cursor) -> None:
+    def endMoved(end: Cursor) -> None:
         """
         Everything up to this cursor, in the names that are listened to, has
         been heard.
@@ -66,11 +66,11 @@ class IMessageBus(Interface):
     Of one bus these hold together, also where it works elsewhere and answers
     later:
 
-      - L{head} is of an answer's epoch before that answer fires.
+      - L{end} is of an answer's epoch before that answer fires.
       - What is read after a message was heard reaches that message at least,
         and what is read after C{listen} has fired reaches all that was stored
         before.
-      - C{headMoved} may tell of a head that is older than L{head}; it never
+      - C{endMoved} may tell of a head that is older than L{end}; it never
         goes back within an epoch.
     """
 
@@ -78,7 +78,7 @@ class IMessageBus(Interface):
         """Whether a message can be stored, as far as is known without trying."""
     )
 
-    head: Cursor = Attribute(
+    end: Cursor = Attribute(
         """
         The position of the newest message that is known to be stored, in the
         epoch of now.
@@ -120,7 +120,7 @@ class IMessageBus(Interface):
         Drop what is held of a channel: its floor rises to its newest message.
         """
 
-    def locate(names: Mapping[str, Beginning]) -> Deferred[Location]:
+    def resolve(names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
         Find where each of some names (channels or patterns) begins, all at one
         moment.
@@ -132,7 +132,7 @@ class IMessageBus(Interface):
 
     def read(
         names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
-    ) -> Deferred[Reading]:
+    ) -> Deferred[ReadResult]:
         """
         Read the log of some names (channels or patterns).
 

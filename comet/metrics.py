@@ -68,7 +68,7 @@ class Traffic:
         return {name: getattr(self, name) for name in COUNTED}
 
 
-class Ledger:
+class Metrics:
     """
     What has passed on each transport: all in all, and by the accounts that
     clients have named to see what they cost.

@@ -34,7 +34,7 @@ class Timed(Protocol):
         """
 
 
-class Wheel:
+class TimerWheel:
     """
     Calls L{Timed.timedOut} of each thing when its time has come, never early,
     and late by at most the resolution.

@@ -47,11 +47,11 @@ class PublishTests(HubTestCase):
         published = self.hub.publish(["a", "b"], {"n": 1}, "changed")
         self.assertNoResult(published)
         self.clock.turn()
-        self.assertEqual(self.successResultOf(published), Cursor(self.inner.head.epoch, 2))
+        self.assertEqual(self.successResultOf(published), Cursor(self.inner.end.epoch, 2))
         self.assertEqual(stream.positions, [1, 2])
         published = self.hub.publish("d", b"bytes")
         self.clock.turn()
-        self.assertEqual(self.successResultOf(published), self.hub.head)
+        self.assertEqual(self.successResultOf(published), self.hub.end)
 
     def test_key(self) -> None:
         """
@@ -62,7 +62,7 @@ class PublishTests(HubTestCase):
         first = self.successResultOf(published)
         self.assertEqual(self.successResultOf(self.hub.publish("a", 1, key="k")), first)
         self.failureResultOf(self.hub.publish("a", 2, key="k"), KeyReused)
-        self.assertEqual(self.hub.head, first)
+        self.assertEqual(self.hub.end, first)
 
     def test_refused(self) -> None:
         """
@@ -70,7 +70,7 @@ class PublishTests(HubTestCase):
         """
         self.failureResultOf(self.hub.publish("c/*", 1), BadChannel)
         self.failureResultOf(self.hub.publish("a", float("nan")), BadMessage)
-        self.assertEqual(self.hub.head.position, 0)
+        self.assertEqual(self.hub.end.position, 0)
 
 
 class SubscribeTests(HubTestCase):
@@ -153,7 +153,7 @@ class PermissionTests(HubTestCase):
         """
         allowed, not_ = Publication(("open/a",), b"1"), Publication(("open/b", "a"), b"1")
         self.failureResultOf(self.hub.store(ANONYMOUS, [allowed, not_]), Unauthorized)
-        self.assertEqual(self.hub.head.position, 0)
+        self.assertEqual(self.hub.end.position, 0)
         self.successResultOf(self.hub.store(ANONYMOUS, [allowed]))
         self.successResultOf(self.hub.store(KEY_HOLDER, [not_]))
         self.failureResultOf(

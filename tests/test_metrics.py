@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.metrics import IDLE, MOST_ACCOUNTS, Ledger
+from comet.metrics import IDLE, MOST_ACCOUNTS, Metrics
 
 
 class LedgerTests(SynchronousTestCase):
@@ -18,11 +18,11 @@ class LedgerTests(SynchronousTestCase):
         """
         What is over at once is counted for its transport, and only there.
         """
-        ledger = Ledger()
-        ledger.of("poll").requests += 2
-        ledger.of("poll").headIn += 70
-        ledger.of("publish").dataIn += 5
-        sums = ledger.sums()
+        metrics = Metrics()
+        metrics.of("poll").requests += 2
+        metrics.of("poll").headIn += 70
+        metrics.of("publish").dataIn += 5
+        sums = metrics.sums()
         self.assertEqual(list(sums), ["poll", "publish"])
         expected = {"open": 0, "requests": 2, "headIn": 70, "dataIn": 0, "headOut": 0, "dataOut": 0}
         self.assertEqual(sums["poll"], expected)
@@ -33,14 +33,14 @@ class LedgerTests(SynchronousTestCase):
         How many connections there are goes up and down; what has passed on
         them stays.
         """
-        ledger = Ledger()
-        traffic = ledger.of("sse")
+        metrics = Metrics()
+        traffic = metrics.of("sse")
         traffic.open += 2
         traffic.dataOut += 10
         traffic.open -= 1
-        self.assertIs(ledger.of("sse"), traffic)
-        self.assertEqual(ledger.sums()["sse"]["open"], 1)
-        self.assertEqual(ledger.sums()["sse"]["dataOut"], 10)
+        self.assertIs(metrics.of("sse"), traffic)
+        self.assertEqual(metrics.sums()["sse"]["open"], 1)
+        self.assertEqual(metrics.sums()["sse"]["dataOut"], 10)
 
 
 class AccountTests(SynchronousTestCase):
@@ -53,36 +53,36 @@ class AccountTests(SynchronousTestCase):
         A ledger whose time stands.
         """
         self.now = 0.0
-        self.ledger = Ledger(lambda: self.now)
+        self.metrics = Metrics(lambda: self.now)
 
     def test_apart(self) -> None:
         """
         What an account has cost is told apart, and is among what all have.
         """
-        self.ledger.of("sse", "me").dataOut += 5
-        self.ledger.of("sse").dataOut += 2
-        self.ledger.of("poll", "you").requests += 1
-        self.assertEqual(self.ledger.sums()["sse"]["dataOut"], 7)
-        self.assertEqual(self.ledger.sums("me")["sse"]["dataOut"], 5)
-        self.assertEqual(list(self.ledger.sums("me")), ["sse"])
-        self.assertEqual(self.ledger.sums("nobody"), {})
-        self.assertEqual(self.ledger.accounts, ["me", "you"])
+        self.metrics.of("sse", "me").dataOut += 5
+        self.metrics.of("sse").dataOut += 2
+        self.metrics.of("poll", "you").requests += 1
+        self.assertEqual(self.metrics.sums()["sse"]["dataOut"], 7)
+        self.assertEqual(self.metrics.sums("me")["sse"]["dataOut"], 5)
+        self.assertEqual(list(self.metrics.sums("me")), ["sse"])
+        self.assertEqual(self.metrics.sums("nobody"), {})
+        self.assertEqual(self.metrics.accounts, ["me", "you"])
 
     def test_bound(self) -> None:
         """
         There are so many accounts and no more.  One that is idle makes room,
         and what it has cost stays among what all have; one in use does not.
         """
-        self.ledger.of("sse", "open").open += 1
-        self.ledger.of("poll", "idle").requests += 3
+        self.metrics.of("sse", "open").open += 1
+        self.metrics.of("poll", "idle").requests += 3
         for number in range(MOST_ACCOUNTS - 2):
-            self.ledger.of("poll", f"a{number}").requests += 1
-        self.ledger.of("poll", "late").requests += 1
-        self.assertNotIn("late", self.ledger.accounts)
+            self.metrics.of("poll", f"a{number}").requests += 1
+        self.metrics.of("poll", "late").requests += 1
+        self.assertNotIn("late", self.metrics.accounts)
         self.now += IDLE
-        self.ledger.of("poll", "late").requests += 1
-        self.assertEqual(len(self.ledger.accounts), MOST_ACCOUNTS)
-        self.assertIn("late", self.ledger.accounts)
-        self.assertIn("open", self.ledger.accounts)
-        self.assertNotIn("idle", self.ledger.accounts)
-        self.assertEqual(self.ledger.sums()["poll"]["requests"], 3 + MOST_ACCOUNTS - 2 + 2)
+        self.metrics.of("poll", "late").requests += 1
+        self.assertEqual(len(self.metrics.accounts), MOST_ACCOUNTS)
+        self.assertIn("late", self.metrics.accounts)
+        self.assertIn("open", self.metrics.accounts)
+        self.assertNotIn("idle", self.metrics.accounts)
+        self.assertEqual(self.metrics.sums()["poll"]["requests"], 3 + MOST_ACCOUNTS - 2 + 2)

@@ -165,7 +165,7 @@ class MakeServiceTests(TapTestCase):
         ports = [(server[0], server[3]) for server in self.reactor.tcpServers]
         self.assertEqual(ports, [(8080, "127.0.0.1"), (9000, ""), (0, "127.0.0.1")])
         self.assertIsInstance(self.reactor.tcpServers[-1][1], CometFactory)
-        service.hub.publish("lab/a/tcp", str(service.hub.head))
+        service.hub.publish("lab/a/tcp", str(service.hub.end))
         self.reactor.advance(0)
         ((host, *_),) = self.reactor.tcpClients
         port: Any = service.ports[-1]
@@ -176,7 +176,7 @@ class MakeServiceTests(TapTestCase):
         Without it nothing of that is there.
         """
         service = self.start("--open", "lab/**")
-        service.hub.publish("lab/a/tcp", str(service.hub.head))
+        service.hub.publish("lab/a/tcp", str(service.hub.end))
         self.reactor.advance(0)
         self.assertEqual((len(self.reactor.tcpServers), self.reactor.tcpClients), (1, []))
 

@@ -13,7 +13,7 @@ from twisted.internet.base import DelayedCall
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.timers import NOT_SET, Wheel
+from comet.timers import NOT_SET, TimerWheel
 
 # 2026, as a reactor tells it: so large that a tenth of a second is not exact.
 TODAY = 1767225600.123
@@ -40,7 +40,7 @@ class Thing:
 
 class WheelTests(SynchronousTestCase):
     """
-    L{Wheel}, by examples: its resolution is half a second.
+    L{TimerWheel}, by examples: its resolution is half a second.
     """
 
     def setUp(self) -> None:
@@ -48,7 +48,7 @@ class WheelTests(SynchronousTestCase):
         Make a wheel.
         """
         self.clock = Clock()
-        self.wheel = Wheel(self.clock, 0.5)
+        self.wheel = TimerWheel(self.clock, 0.5)
 
     def thing(self, then: Callable[[], object] = lambda: None) -> Thing:
         """
@@ -330,7 +330,7 @@ class WheelTests(SynchronousTestCase):
 
 class RoundingTests(SynchronousTestCase):
     """
-    L{Wheel} with the clock of today, and moments that are not exact in binary.
+    L{TimerWheel} with the clock of today, and moments that are not exact in binary.
     """
 
     def test_today(self) -> None:
@@ -340,7 +340,7 @@ class RoundingTests(SynchronousTestCase):
         """
         clock = Clock()
         clock.rightNow = TODAY
-        wheel = Wheel(clock)
+        wheel = TimerWheel(clock)
         for hundredth in range(1, 300):
             thing = Thing(clock)
             asked = clock.seconds() + hundredth / 100
@@ -359,7 +359,7 @@ class RoundingTests(SynchronousTestCase):
         clock = Clock()
         for start in (0.228, 0.886361705805554, 33.72834390560039, TODAY):
             for hundredth in range(1, 1000):
-                wheel = Wheel(clock)
+                wheel = TimerWheel(clock)
                 clock.rightNow = start
                 thing = Thing(clock)
                 wheel.set(thing, hundredth / 100)
@@ -385,7 +385,7 @@ steps = st.lists(
 
 class ModelTests(SynchronousTestCase):
     """
-    L{Wheel} against a table of when each thing is due.
+    L{TimerWheel} against a table of when each thing is due.
     """
 
     @settings(deadline=None, max_examples=300)
@@ -399,7 +399,7 @@ class ModelTests(SynchronousTestCase):
         All times are in eighths of a second; the resolution is four of them.
         """
         clock = Clock()
-        wheel = Wheel(clock, 0.5)
+        wheel = TimerWheel(clock, 0.5)
         due: dict[int, float] = {}
         things = [self.thing(clock, wheel, due, index, again[index]) for index in range(5)]
         for kind, index, eighths in steps:
@@ -419,7 +419,7 @@ class ModelTests(SynchronousTestCase):
         self.assertEqual(self.flushLoggedErrors(), [])
 
     def thing(
-        self, clock: Clock, wheel: Wheel, due: dict[int, float], index: int, again: int | None
+        self, clock: Clock, wheel: TimerWheel, due: dict[int, float], index: int, again: int | None
     ) -> Thing:
         """
         A thing that must not be called before it is due, and sets itself again.

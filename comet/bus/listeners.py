@@ -82,11 +82,11 @@ class Listeners:
         """
         return self._tell(messages)
 
-    def headMoved(self, head: Cursor) -> None:
+    def endMoved(self, end: Cursor) -> None:
         """
         Let everyone know that they have heard everything up to here.
         """
-        self._tell(head)
+        self._tell(end)
 
     def interrupted(self) -> None:
         """
@@ -119,7 +119,7 @@ class Listeners:
                 if stored is None:
                     listener.interrupted()
                 elif isinstance(stored, Cursor):
-                    listener.headMoved(stored)
+                    listener.endMoved(stored)
                 else:
                     listener.messagesStored(stored)
             except Exception:

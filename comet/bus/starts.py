@@ -12,7 +12,15 @@ from comet.errors import KeyReused
 from comet.framing.publications import Scope, fingerprint, keyScope
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication, Published
-from comet.model.positions import At, Beginning, Last, Location, Now, Place, Unreadable
+from comet.model.positions import (
+    At,
+    Last,
+    Now,
+    ResolvedStart,
+    ResolvedStarts,
+    StartPosition,
+    Unreadable,
+)
 
 C = TypeVar("C")
 
@@ -60,7 +68,7 @@ class Survey(Protocol[C]):
     """
 
     @property
-    def head(self) -> Cursor:
+    def end(self) -> Cursor:
         """
         The position of its newest message.
         """
@@ -88,49 +96,51 @@ class Survey(Protocol[C]):
         """
 
 
-def locate(names: Mapping[str, Beginning], survey: Survey[C]) -> Location:
+def resolve(names: Mapping[str, StartPosition], survey: Survey[C]) -> ResolvedStarts:
     """
     Find where names begin: see
-    L{IMessageBus.locate<comet.interfaces.IMessageBus.locate>}.
+    L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}.
     """
-    head = survey.head
-    found = locateAtHead(names, head)
+    end = survey.end
+    found = resolveAtEnd(names, end)
     if found is not None:
         return found
-    positions = {name: _known(beginning, head) for name, beginning in names.items()}
-    sought = [name for name, beginning in names.items() if not isinstance(beginning, Now)]
+    positions = {name: _known(startPosition, end) for name, startPosition in names.items()}
+    sought = [name for name, startPosition in names.items() if not isinstance(startPosition, Now)]
     after = min((positions[name] or 0 for name in sought), default=0)
     reached, floors = survey.reach(sought, after)
     # By how many are wanted of each: shared by all names that want so many.
-    starts: dict[int, dict[str, int]] = {}
-    places = {}
-    for name, beginning in names.items():
+    byCount: dict[int, dict[str, int]] = {}
+    starts = {}
+    for name, startPosition in names.items():
         channels, floor, position = reached.get(name, {}), floors.get(name, 0), positions[name]
-        if isinstance(beginning, Now):
-            places[name] = Place(head.position)
+        if isinstance(startPosition, Now):
+            starts[name] = ResolvedStart(end.position)
         elif position is not None:
-            places[name] = Place(position, floor, isGap=floor > position)
-        elif isinstance(beginning, Last):
-            table = starts.setdefault(beginning.count, {})
-            start = _beforeLast(beginning.count, channels, survey, table)
-            places[name] = Place(start, floor, isRelative=True, skips=table)
+            starts[name] = ResolvedStart(position, floor, isGap=floor > position)
+        elif isinstance(startPosition, Last):
+            table = byCount.setdefault(startPosition.count, {})
+            start = _beforeLast(startPosition.count, channels, survey, table)
+            starts[name] = ResolvedStart(start, floor, isRelative=True, skips=table)
         else:
-            isGap = isinstance(beginning, (At, Unreadable))
-            places[name] = Place(survey.beforeOldest(channels.values()), floor, isGap, True)
-    return Location(head, places)
+            isGap = isinstance(startPosition, (At, Unreadable))
+            starts[name] = ResolvedStart(survey.beforeOldest(channels.values()), floor, isGap, True)
+    return ResolvedStarts(end, starts)
 
 
-def locateAtHead(names: Mapping[str, Beginning], head: Cursor) -> Location | None:
+def resolveAtEnd(names: Mapping[str, StartPosition], end: Cursor) -> ResolvedStarts | None:
     """
     Where names begin that all begin at the head, as those of most readers do:
     nothing that they want can be lost.
 
     @return: L{None} if one of them begins elsewhere.
     """
-    for beginning in names.values():
-        if type(beginning) is not Now and not (type(beginning) is At and beginning.cursor == head):
+    for startPosition in names.values():
+        if type(startPosition) is not Now and not (
+            type(startPosition) is At and startPosition.cursor == end
+        ):
             return None
-    return Location(head, dict.fromkeys(names, Place(head.position)))
+    return ResolvedStarts(end, dict.fromkeys(names, ResolvedStart(end.position)))
 
 
 def _beforeLast(
@@ -141,7 +151,7 @@ def _beforeLast(
 
     @param table: What is known already, by channel; what is found is added.
     """
-    start = survey.head.position
+    start = survey.end.position
     for name, channel in channels.items():
         position = table.get(name)
         if position is None:
@@ -152,17 +162,17 @@ def _beforeLast(
     return start
 
 
-def isKnown(cursor: Cursor, head: Cursor) -> bool:
+def isKnown(cursor: Cursor, end: Cursor) -> bool:
     """
     Whether a cursor is one of this life of the log.
     """
-    return cursor.epoch == head.epoch and cursor.position <= head.position
+    return cursor.epoch == end.epoch and cursor.position <= end.position
 
 
-def _known(beginning: Beginning, head: Cursor) -> int | None:
+def _known(startPosition: StartPosition, end: Cursor) -> int | None:
     """
     The position of a beginning that is known.
     """
-    if isinstance(beginning, At) and isKnown(beginning.cursor, head):
-        return beginning.cursor.position
+    if isinstance(startPosition, At) and isKnown(startPosition.cursor, end):
+        return startPosition.cursor.position
     return None

@@ -17,7 +17,7 @@ from comet.interfaces import IReceiver
 from comet.model.channels import parseName
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.model.positions import Beginning, Since, parseBeginning
+from comet.model.positions import StartPosition, StartPositions, parseStartPosition
 from comet.model.progress import Step
 
 # Somebody who says where to begin: a text as on the wire, a cursor, or one of
@@ -25,7 +25,7 @@ from comet.model.progress import Step
 Where: TypeAlias = str | Cursor | Mapping[str, str | Cursor] | None
 
 
-def readBeginnings(names: str | Sequence[str], since: Where) -> dict[str, Beginning]:
+def readStartPositions(names: str | Sequence[str], since: Where) -> dict[str, StartPosition]:
     """
     Where each of some names begins.  A name that a mapping leaves out begins
     with what comes from now on.
@@ -34,13 +34,15 @@ def readBeginnings(names: str | Sequence[str], since: Where) -> dict[str, Beginn
     """
     asked = [names] if isinstance(names, str) else names
     if isinstance(since, Mapping):
-        read = Since(particular={n: parseBeginning(str(place)) for n, place in since.items()})
+        read = StartPositions(
+            byName={n: parseStartPosition(str(start)) for n, start in since.items()}
+        )
     else:
-        read = Since(parseBeginning("" if since is None else str(since)))
+        read = StartPositions(parseStartPosition("" if since is None else str(since)))
     return {parseName(name): read.of(name) for name in asked}
 
 
-class ObjectReader(Reader):
+class ApplicationReader(Reader):
     """
     Gives the messages to an application's receiver.
     """
@@ -110,7 +112,7 @@ class ObjectReader(Reader):
             self._told = None
         return not self._isPaused
 
-    def prepare(self, messages: Sequence[Message], head: Cursor) -> Sequence[Message]:
+    def prepare(self, messages: Sequence[Message], end: Cursor) -> Sequence[Message]:
         """
         See L{Reader.prepare}.
         """
@@ -186,7 +188,7 @@ class Subscription:
     An application's own reading of some names.
     """
 
-    def __init__(self, reader: ObjectReader) -> None:
+    def __init__(self, reader: ApplicationReader) -> None:
         self._reader = reader
         self._adding = DeferredLock()
 
@@ -219,16 +221,16 @@ class Subscription:
         """
 
         def add() -> Deferred[None]:
-            beginnings = readBeginnings(names, since)
-            added = self._adding.run(self._add, beginnings)
+            startPositions = readStartPositions(names, since)
+            added = self._adding.run(self._add, startPositions)
             return added.addCallback(lambda _: self._reader.resume())
 
         return maybeDeferred(add)
 
-    def _add(self, beginnings: Mapping[str, Beginning]) -> Deferred[None]:
+    def _add(self, startPositions: Mapping[str, StartPosition]) -> Deferred[None]:
         if self._reader.state is State.CLOSED:
             raise BadRequest("the subscription is over: it takes no more names")
-        return self._reader.addNames(beginnings).addCallback(self._reader.tellGap)
+        return self._reader.addNames(startPositions).addCallback(self._reader.tellGap)
 
     def remove(self, names: str | Sequence[str]) -> Deferred[None]:
         """

@@ -21,7 +21,7 @@ class _Call(NamedTuple):
     call: Callable[[], None]
 
 
-class Parts:
+class Backlog:
     """
     Does one part a turn, and what is to be done after it.
     """

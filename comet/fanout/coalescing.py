@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
-from comet.model.positions import Location, Reading
-from comet.timers import NOT_SET, Wheel
+from comet.model.positions import ReadResult, ResolvedStarts
+from comet.timers import NOT_SET, TimerWheel
 
 # For how many seconds an answer is given to those who come a little later.
 LINGER: Final = 0.5
@@ -35,14 +35,14 @@ class _Kept(NamedTuple):
     until: float
 
 
-class SharedAnswers:
+class QueryCoalescer:
     """
     Lets those who ask the same share one answer.
 
     Only what a bus does not answer at once is shared, or kept.
     """
 
-    def __init__(self, wheel: Wheel, seconds: Callable[[], float]) -> None:
+    def __init__(self, wheel: TimerWheel, seconds: Callable[[], float]) -> None:
         """
         @param seconds: The time of now, in seconds from any moment.
         """
@@ -144,15 +144,15 @@ class SharedAnswers:
         self._wheel.clear(self)
 
 
-def sizeOfReading(reading: Reading) -> int:
+def sizeOfReadResult(result: ReadResult) -> int:
     """
     How many bytes there are in what was read.
     """
-    return sum(message.size for message in reading.messages)
+    return sum(message.size for message in result.messages)
 
 
-def sizeOfLocation(location: Location) -> int:
+def sizeOfResolvedStarts(resolved: ResolvedStarts) -> int:
     """
     How many bytes there are in where names begin.
     """
-    return sum(len(name) for name in location.places)
+    return sum(len(name) for name in resolved.starts)

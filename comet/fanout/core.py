@@ -16,10 +16,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.fanout.backlog import Parts
-from comet.fanout.coalescing import SharedAnswers, sizeOfLocation, sizeOfReading
+from comet.fanout.backlog import Backlog
+from comet.fanout.coalescing import QueryCoalescer, sizeOfReadResult, sizeOfResolvedStarts
 from comet.fanout.empty import EmptyGroups
-from comet.fanout.encodingcache import Encodings
+from comet.fanout.encodingcache import EncodingCache
 from comet.fanout.failures import firstError
 from comet.fanout.groups import Group
 from comet.fanout.listening import Listening
@@ -27,9 +27,9 @@ from comet.interfaces import IBusListener, IMessageBus
 from comet.model.channels import PatternTable
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
-from comet.model.positions import At, Beginning, Location, Reading
+from comet.model.positions import At, ReadResult, ResolvedStarts, StartPosition
 from comet.model.progress import Wanted
-from comet.timers import Wheel
+from comet.timers import TimerWheel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +65,7 @@ class Fanout:
 
     @ivar readers: All that are not closed.
 
-    @ivar parts: What is left to do of the turns before.
+    @ivar backlog: What is left to do of the turns before.
 
     @ivar leaving: Those whose last words were written and whose connection is
         not closed yet.
@@ -75,8 +75,8 @@ class Fanout:
 
     def __init__(self, bus: IMessageBus, clock: IReactorTime, heartbeat: float = 25.0) -> None:
         self.heartbeat = heartbeat
-        self.wheel = Wheel(clock)
-        self.encodings = Encodings(self.wheel)
+        self.wheel = TimerWheel(clock)
+        self.encodings = EncodingCache(self.wheel)
         self.readers: dict[Reader, None] = {}
         self.leaving: dict[Reader, None] = {}
         self.cursor = Cursor("", 0)
@@ -88,14 +88,14 @@ class Fanout:
         self._empty = EmptyGroups(self.wheel)
         self._routes: PatternTable[dict[Group, None]] = PatternTable()
         self._pending: list[Message] = []
-        self._head: Cursor | None = None
+        self._end: Cursor | None = None
         self._unsettled = False
         self._due: deque[Reader] = deque()
-        self.parts = Parts()
+        self.backlog = Backlog()
         self._waiting: list[Callable[[], None]] = []
         self._left: list[Deferred[None]] = []
         self._listening: dict[str, Listening] = {}
-        self._answers = SharedAnswers(self.wheel, clock.seconds)
+        self._answers = QueryCoalescer(self.wheel, clock.seconds)
         self._isTicking = False
         self._isTurning = False
         self._endsTurn = False
@@ -109,11 +109,11 @@ class Fanout:
         self._pending.extend(messages)
         self._tickSoon()
 
-    def headMoved(self, head: Cursor) -> None:
+    def endMoved(self, end: Cursor) -> None:
         """
-        See L{IBusListener.headMoved}.
+        See L{IBusListener.endMoved}.
         """
-        self._head = head
+        self._end = end
         self._tickSoon()
 
     def interrupted(self) -> None:
@@ -122,7 +122,7 @@ class Fanout:
         """
         # What was heard and not given is read from the log instead.
         self._pending.clear()
-        self._head = None
+        self._end = None
         # What is under way may have been read before what was missed.
         self._answers.clear()
         self._unsettled = True
@@ -133,7 +133,7 @@ class Fanout:
         Call something when what was heard so far has been written to the
         readers: at once, if it has been.
         """
-        if self._pending or self._unsettled or self.parts:
+        if self._pending or self._unsettled or self.backlog:
             self._waiting.append(call)
         else:
             call()
@@ -179,28 +179,28 @@ class Fanout:
             self._unsettled = False
             self._unsettle()
         pending, self._pending = self._pending, []
-        head, self._head = self._head, None
+        end, self._end = self._end, None
         waiting, self._waiting = self._waiting, []
         if pending:
             newest = pending[-1].cursor
-            if head is None or head.epoch != newest.epoch or head.position < newest.position:
-                head = newest
-        if head is not None and head.epoch == self.cursor.epoch:
-            head = max(head, self.cursor)
-        if head is not None:
-            if head.epoch != self.cursor.epoch:
-                self.cursor = Cursor(head.epoch, 0)
+            if end is None or end.epoch != newest.epoch or end.position < newest.position:
+                end = newest
+        if end is not None and end.epoch == self.cursor.epoch:
+            end = max(end, self.cursor)
+        if end is not None:
+            if end.epoch != self.cursor.epoch:
+                self.cursor = Cursor(end.epoch, 0)
             prepared: dict[tuple[object, ...], Any] = {}
             for group, messages in self._route(pending).items():
-                group.flush(messages, head, prepared)
-            self.cursor = head
+                group.flush(messages, end, prepared)
+            self.cursor = end
             self.isSure = True
         # First the readers are written to, then the publishers are answered.
         for call in waiting:
-            self.parts.add(call, isPart=False)
-        self.parts.go()
+            self.backlog.add(call, isPart=False)
+        self.backlog.go()
         self._tellLeft()
-        if self.parts:
+        if self.backlog:
             self._tickSoon()
         self._pumpDue()
 
@@ -208,7 +208,7 @@ class Fanout:
         self.isSure = False
         for reader in list(self.readers):
             reader.unsettle()
-        epoch = self.bus.head.epoch
+        epoch = self.bus.end.epoch
         if epoch != self.cursor.epoch:
             self.cursor = Cursor(epoch, 0)
 
@@ -248,25 +248,25 @@ class Fanout:
 
     # -- What is asked
 
-    def locate(
-        self, beginnings: Mapping[str, Beginning], isPassing: bool = True
-    ) -> Deferred[Location]:
+    def resolve(
+        self, startPositions: Mapping[str, StartPosition], isPassing: bool = True
+    ) -> Deferred[ResolvedStarts]:
         """
-        See L{IMessageBus.locate}.  Readers that ask the same while the bus has
+        See L{IMessageBus.resolve}.  Readers that ask the same while the bus has
         not answered share one answer.
 
         @param isPassing: Whether who asks does not hear the names; otherwise
             what is a moment old will do, since all that comes after is heard.
         """
         # Where it is not a cursor, a moment ago was somewhere else.
-        isLasting = not isPassing and {type(each) for each in beginnings.values()} == {At}
-        key = (isPassing, *beginnings.items())
-        ask = partial(self.bus.locate, beginnings)
-        size = sizeOfLocation if isLasting else None
-        return self._answers.ask(key, ask, size, self._isGoodLocation)
+        isLasting = not isPassing and {type(each) for each in startPositions.values()} == {At}
+        key = (isPassing, *startPositions.items())
+        ask = partial(self.bus.resolve, startPositions)
+        size = sizeOfResolvedStarts if isLasting else None
+        return self._answers.ask(key, ask, size, self._isGoodStart)
 
-    def _isGoodLocation(self, location: Location) -> bool:
-        return location.head.epoch == self.bus.head.epoch
+    def _isGoodStart(self, resolved: ResolvedStarts) -> bool:
+        return resolved.end.epoch == self.bus.end.epoch
 
     def read(
         self,
@@ -274,21 +274,21 @@ class Fanout:
         limit: int = READ_MESSAGES,
         maxBytes: int = READ_BYTES,
         isPassing: bool = True,
-    ) -> Deferred[Reading]:
+    ) -> Deferred[ReadResult]:
         """
         Read the log.  Readers that ask the same while the bus has not answered
         share one answer.
 
-        @param isPassing: As for L{locate}.
+        @param isPassing: As for L{resolve}.
         """
         key = (isPassing, wanted.names, wanted.after, wanted.upTo, limit, maxBytes)
         ask = partial(self.bus.read, wanted.names, wanted.after, limit, maxBytes, wanted.upTo)
-        size = None if isPassing else sizeOfReading
-        return self._answers.ask(key, ask, size, self._isGoodReading)
+        size = None if isPassing else sizeOfReadResult
+        return self._answers.ask(key, ask, size, self._isGoodRead)
 
-    def _isGoodReading(self, reading: Reading) -> bool:
+    def _isGoodRead(self, result: ReadResult) -> bool:
         # Who gets nowhere, and knows that there is more, would ask for ever.
-        return reading.reached != reading.after or reading.reached == self.bus.head
+        return result.reached != result.after or result.reached == self.bus.end
 
     # -- Who is there
 
@@ -300,7 +300,7 @@ class Fanout:
         self._tellLeft()
 
     def _tellLeft(self) -> None:
-        while self._left and not (self.leaving or self.parts):
+        while self._left and not (self.leaving or self.backlog):
             self._left.pop(0).callback(None)
 
     def left(self) -> Deferred[None]:
@@ -312,11 +312,11 @@ class Fanout:
         self._tellLeft()
         return answer
 
-    def head(self) -> Cursor:
+    def end(self) -> Cursor:
         """
         The position of the newest message that the bus knows of.
         """
-        return self.bus.head
+        return self.bus.end
 
     def group(self, kind: type[Reader], shape: object, names: tuple[str, ...]) -> Group:
         """

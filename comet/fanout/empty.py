@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from comet.timers import Wheel
+from comet.timers import TimerWheel
 
 if TYPE_CHECKING:
     from comet.fanout.groups import Group
@@ -27,7 +27,7 @@ class EmptyGroups:
     Keeps some groups, the one that became empty last at the end.
     """
 
-    def __init__(self, wheel: Wheel) -> None:
+    def __init__(self, wheel: TimerWheel) -> None:
         self._wheel = wheel
         self._groups: dict[Group, None] = {}
         self._characters = 0

@@ -10,7 +10,7 @@ from typing import Final
 from comet.framing import Shape
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
-from comet.timers import NOT_SET, Wheel
+from comet.timers import NOT_SET, TimerWheel
 
 # How many bytes of encodings are kept in all, and for how many seconds: long
 # enough for the readers that come back together after a failure.
@@ -18,14 +18,14 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 KEPT_SECONDS: Final = 5.0
 
 
-class Encodings:
+class EncodingCache:
     """
     Remembers what messages look like in each shape, for a short while.
 
     What is kept is bounded in bytes and time, and belongs to one epoch.
     """
 
-    def __init__(self, wheel: Wheel, mostBytes: int = MOST_BYTES) -> None:
+    def __init__(self, wheel: TimerWheel, mostBytes: int = MOST_BYTES) -> None:
         self._wheel = wheel
         self._mostBytes = mostBytes
         self._pieces: dict[Shape, dict[int, bytes]] = {}
@@ -34,7 +34,7 @@ class Encodings:
         self.moment = NOT_SET
         self.bytes = 0
 
-    def beginning(self, shape: Shape, cursor: Cursor, opening: bytes) -> bytes:
+    def opened(self, shape: Shape, cursor: Cursor, opening: bytes) -> bytes:
         """
         What a reader is written first that begins at a cursor: many come at
         once, and to the same place.

@@ -142,13 +142,13 @@ class Group:
         return self._fanout.cursor
 
     def flush(
-        self, messages: Sequence[Message], head: Cursor, prepared: dict[tuple[Any, ...], Any]
+        self, messages: Sequence[Message], end: Cursor, prepared: dict[tuple[Any, ...], Any]
     ) -> None:
         """
         Give every live reader what it has not read of these messages.
 
         @param messages: At least one, in the order of positions, all of this
-            group's names, and all there are up to C{head}.  Groups that are
+            group's names, and all there are up to C{end}.  Groups that are
             given the same messages may be given the same list.
 
         @param prepared: What was prepared in this turn, for groups of the same
@@ -157,27 +157,27 @@ class Group:
         self.flushed = messages[-1].cursor
         self.wroteAt = self._fanout.seconds()
         key = (*self.key[:2], id(messages))
-        fresh = self._welcome(messages, head) if self._fresh else []
+        fresh = self._welcome(messages, end) if self._fresh else []
         live = list(self._live)
         if self._direct:
             reader = next(iter(self._direct))
             given = prepared.get(key)
             if given is None:
-                given = prepared[key] = self._prepare(reader, messages, head)
+                given = prepared[key] = self._prepare(reader, messages, end)
             if given is _FAILED or not self._giveAll(reader, given):
                 live += self._direct
         self._rest = dict.fromkeys(live)
         if fresh:
-            live += self._settle(fresh, messages, head)
+            live += self._settle(fresh, messages, end)
         for reader in live:
             # What was written to the others may have made this one leave.
             if reader in self._live or reader in self._direct:
                 if key not in prepared:
-                    prepared[key] = self._prepare(reader, messages, head)
+                    prepared[key] = self._prepare(reader, messages, end)
                 self._give(reader, prepared[key])
             del self._rest[reader]
 
-    def _welcome(self, messages: Sequence[Message], head: Cursor) -> list[Reader]:
+    def _welcome(self, messages: Sequence[Message], end: Cursor) -> list[Reader]:
         """
         Let those that have read none of these messages, and can be written to
         with the others, be given them with the others.
@@ -185,7 +185,7 @@ class Group:
         @return: The others that may have read ahead.
         """
         others = []
-        first, epoch = messages[0].position, head.epoch
+        first, epoch = messages[0].position, end.epoch
         for reader in list(self._fresh):
             stands = reader.progress.cursor
             if reader.direct is not None and stands.epoch == epoch and stands.position < first:
@@ -196,7 +196,7 @@ class Group:
         return others
 
     def _settle(
-        self, fresh: Sequence[Reader], messages: Sequence[Message], head: Cursor
+        self, fresh: Sequence[Reader], messages: Sequence[Message], end: Cursor
     ) -> list[Reader]:
         """
         Give readers that may have read ahead what they have not read of these
@@ -207,7 +207,7 @@ class Group:
         late = []
         first, last = messages[0].position, messages[-1].position
         for reader in fresh:
-            if reader not in self._fresh or reader.progress.cursor.epoch != head.epoch:
+            if reader not in self._fresh or reader.progress.cursor.epoch != end.epoch:
                 # It has left; or has read of a new epoch before that was heard of.
                 continue
             stands = reader.progress.cursor.position
@@ -216,9 +216,9 @@ class Group:
                 self._rest[reader] = None
             elif stands < last:
                 tail = [message for message in messages if message.position > stands]
-                self._give(reader, self._prepare(reader, tail, head))
+                self._give(reader, self._prepare(reader, tail, end))
             # It may have read beyond what was heard by now.
-            if reader in self._fresh and reader.progress.cursor.position <= head.position:
+            if reader in self._fresh and reader.progress.cursor.position <= end.position:
                 del self._fresh[reader]
                 self.joinAtOnce(reader)
         return late
@@ -241,9 +241,9 @@ class Group:
         """
         return self._direct
 
-    def _prepare(self, reader: Reader, messages: Sequence[Message], head: Cursor) -> Any:
+    def _prepare(self, reader: Reader, messages: Sequence[Message], end: Cursor) -> Any:
         try:
-            return reader.prepare(messages, head)
+            return reader.prepare(messages, end)
         except Exception:
             self._log.failure("preparing messages for {reader} failed", reader=reader)
             return _FAILED

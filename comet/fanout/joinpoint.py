@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from comet.fanout.states import State
 from comet.model.cursors import Cursor
-from comet.model.positions import At, Beginning, Now
+from comet.model.positions import At, Now, StartPosition
 
 if TYPE_CHECKING:
     from comet.fanout.core import Fanout
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from comet.fanout.reader import Reader
 
 
-class Spot:
+class JoinPoint:
     """
     The place of readers of one kind that ask for the same names in the same
     shape.
@@ -38,7 +38,7 @@ class Spot:
         # the log itself then, and its head is never behind.
         self._knowsHead = False
 
-    def find(self, fanout: Fanout, beginning: Beginning) -> Cursor | None:
+    def find(self, fanout: Fanout, startPosition: StartPosition) -> Cursor | None:
         """
         Where who begins there stands, if there is nothing to read from there,
         and all that comes after will be heard.
@@ -46,17 +46,17 @@ class Spot:
         group = self._group
         if group is None or group.isRetired:
             return None
-        if type(beginning) is At:
+        if type(startPosition) is At:
             cursor, since = fanout.cursor, self._since
-            isHere = beginning.cursor == cursor and fanout.isSure
+            isHere = startPosition.cursor == cursor and fanout.isSure
             isHeard = cursor.epoch == since.epoch and cursor.position >= since.position
             return cursor if isHere and isHeard else None
-        if type(beginning) is Now and self._knowsHead:
-            cursor = fanout.head()
+        if type(startPosition) is Now and self._knowsHead:
+            cursor = fanout.end()
             return None if group.isPassed(cursor) else cursor
         return None
 
-    def enter(self, reader: Reader, beginning: Beginning) -> bool:
+    def enter(self, reader: Reader, startPosition: StartPosition) -> bool:
         """
         Let a new reader begin here, without a question to the bus, if that is
         where it is to begin.
@@ -65,7 +65,7 @@ class Spot:
             L{join} it as soon as it is live.
         """
         fanout, group = reader.fanout, self._group
-        cursor = self.find(fanout, beginning)
+        cursor = self.find(fanout, startPosition)
         if cursor is None or group is None:
             # It begins in the ordinary way.
             return False
@@ -91,7 +91,7 @@ class Spot:
             # What was stored and is not given yet is of before now.
             group.join(reader)
 
-    def learn(self, reader: Reader, beginning: Beginning) -> None:
+    def learn(self, reader: Reader, startPosition: StartPosition) -> None:
         """
         Note where a reader is that has just begun in the ordinary way.
         """
@@ -100,4 +100,4 @@ class Spot:
             if reader.group is not self._group or stands.epoch != self._since.epoch:
                 self._group, self._since = reader.group, stands
             # The bus was not waited for.
-            self._knowsHead = self._knowsHead or type(beginning) is Now
+            self._knowsHead = self._knowsHead or type(startPosition) is Now

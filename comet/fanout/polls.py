@@ -14,13 +14,13 @@ from twisted.internet.defer import Deferred
 
 from comet.fanout.core import Fanout
 from comet.fanout.groups import Group
-from comet.fanout.joinpoint import Spot
+from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State, step
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.model.positions import Beginning, Reading
+from comet.model.positions import ReadResult, StartPosition
 from comet.model.progress import Step, Wanted
 
 # How many bytes of payload the answer to a poll has at most.
@@ -163,7 +163,7 @@ class PollReader(Reader, Generic[R]):
         """
         self._gap = tuple(gap)
 
-    def read(self, wanted: Wanted) -> Deferred[Reading]:
+    def read(self, wanted: Wanted) -> Deferred[ReadResult]:
         """
         See L{Reader.read}.
         """
@@ -187,27 +187,27 @@ class PollReader(Reader, Generic[R]):
             self._answer(more=step.more)
         return True
 
-    def open(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
+    def open(self, startPositions: Mapping[str, StartPosition]) -> Deferred[Any]:
         """
         See L{Reader.open}.
         """
-        opened = super().open(beginnings)
+        opened = super().open(startPositions)
         if self._isTimed and self.state is not State.CLOSED:
             # Also if the bus does not answer.
             self.fanout.wheel.set(self, self._wait)
         return opened
 
-    def openAt(self, spot: Spot, beginning: Beginning) -> bool:
+    def openAt(self, joinPoint: JoinPoint, startPosition: StartPosition) -> bool:
         """
         Begin at a spot, if that is where it is to begin.  To be called in the
         place of L{open}.
 
         @return: Whether it has begun.
         """
-        if self._wait <= 0 or not spot.enter(self, beginning):
+        if self._wait <= 0 or not joinPoint.enter(self, startPosition):
             return False
         self.given(Input.CAUGHT_UP)
-        spot.join(self)
+        joinPoint.join(self)
         if self._isTimed:
             self.fanout.wheel.set(self, self._wait)
         return True
@@ -242,7 +242,7 @@ class PollReader(Reader, Generic[R]):
         self.ended()
         self._waiter.pollAnswered(self.shape.respond(outcome))
 
-    def prepare(self, messages: Sequence[Message], head: Cursor) -> R:
+    def prepare(self, messages: Sequence[Message], end: Cursor) -> R:
         """
         See L{Reader.prepare}.
         """
@@ -255,7 +255,7 @@ class PollReader(Reader, Generic[R]):
         given = [(message, False) for message in messages[:count]]
         if count < len(messages):
             return self.shape.respond(Outcome(messages[count - 1].cursor, given, more=True))
-        return self.shape.respond(Outcome(head, given))
+        return self.shape.respond(Outcome(end, given))
 
     def take(self, prepared: R) -> None:
         """
@@ -281,7 +281,7 @@ class PollReader(Reader, Generic[R]):
         else:
             for start in range(0, len(waiters), MOST_AT_ONCE):
                 some = waiters[start : start + MOST_AT_ONCE]
-                fanout.parts.add(partial(_answerAll, some, prepared), isPart=True)
+                fanout.backlog.add(partial(_answerAll, some, prepared), isPart=True)
         fanout.haveLeft(group, len(waiters))
         return True
 

@@ -16,7 +16,7 @@ from comet.errors import CometError, Internal
 from comet.fanout.states import TRANSITIONS, Input, State, step
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.model.positions import Beginning, Location, Reading
+from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 from comet.model.progress import Progress, Step, Wanted, unbegun
 from comet.timers import NOT_SET
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 # The names that begin with a gap, and whether there is nothing to read.
-_Located: TypeAlias = tuple[tuple[str, ...], bool]
+_Resolved: TypeAlias = tuple[tuple[str, ...], bool]
 
 
 class Reader:
@@ -59,7 +59,7 @@ class Reader:
 
     def __init__(self, fanout: Fanout) -> None:
         self.fanout = fanout
-        self.progress = Progress(fanout.bus.head)
+        self.progress = Progress(fanout.bus.end)
         self.state = State.OPENING
         self.moment = NOT_SET
         self.group: Group | None = None
@@ -84,11 +84,11 @@ class Reader:
         """
         return False
 
-    def prepare(self, messages: Sequence[Message], head: Cursor) -> Any:
+    def prepare(self, messages: Sequence[Message], end: Cursor) -> Any:
         """
         Make of new messages what any live reader of this group can take.
 
-        @param head: There is nothing else for this group up to here.
+        @param end: There is nothing else for this group up to here.
         """
         raise NotImplementedError
 
@@ -171,7 +171,7 @@ class Reader:
                 return max(given, cursor)
         return cursor
 
-    def open(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
+    def open(self, startPositions: Mapping[str, StartPosition]) -> Deferred[Any]:
         """
         Begin to read.  Called once.
 
@@ -181,20 +181,20 @@ class Reader:
             L{ended}.
         """
         self.fanout.readers[self] = None
-        opened = self._addNames(beginnings).addCallback(self._opened)
+        opened = self._addNames(startPositions).addCallback(self._opened)
         if self._is(State.OPENING):
             # Whether it waits does not show in the Deferred, which may have been
             # called with another.
-            self.progress.cursor = unbegun(beginnings, self.fanout.head())
+            self.progress.cursor = unbegun(startPositions, self.fanout.end())
         return opened
 
-    def _opened(self, located: _Located) -> None:
+    def _opened(self, located: _Resolved) -> None:
         if self.state is State.CLOSED:
             return
         gap, isAtEnd = located
         # What was missed since it was located is in no message to come.
         isUnsettled, self._pumpAgain = self._pumpAgain, False
-        self.given(Input.LOCATED)
+        self.given(Input.RESOLVED)
         self.begun(gap)
         if isAtEnd and not isUnsettled and self._is(State.READING) and not self._isPassed():
             # There is nothing to read.
@@ -219,42 +219,42 @@ class Reader:
         for each in waiting or ():
             each.callback(None)
 
-    def _addNames(self, beginnings: Mapping[str, Beginning]) -> Deferred[Any]:
-        new = {n: b for n, b in beginnings.items() if n not in self.progress.names}
+    def _addNames(self, startPositions: Mapping[str, StartPosition]) -> Deferred[Any]:
+        new = {n: b for n, b in startPositions.items() if n not in self.progress.names}
         if self.isPassing:
-            return self.fanout.locate(new).addCallback(self._located, new, None)
+            return self.fanout.resolve(new).addCallback(self._resolved, new, None)
         group = self.fanout.group(type(self), self.shape, (*self.progress.names, *new))
         # Held while it is waited for, so that it is not retired.
         self.fanout.enter(self, group)
         if self.fanout.isHeard(group):
-            located = self.fanout.locate(new, False)
+            located = self.fanout.resolve(new, False)
         else:
-            located = self.fanout.hear(group).addCallback(lambda _: self.fanout.locate(new, False))
+            located = self.fanout.hear(group).addCallback(lambda _: self.fanout.resolve(new, False))
         return located.addCallbacks(
-            self._located, self._notLocated, callbackArgs=(new, group), errbackArgs=(group,)
+            self._resolved, self._notResolved, callbackArgs=(new, group), errbackArgs=(group,)
         )
 
-    def _located(
-        self, location: Location, names: Mapping[str, Beginning], group: Group | None
-    ) -> _Located | Deferred[_Located]:
+    def _resolved(
+        self, resolved: ResolvedStarts, names: Mapping[str, StartPosition], group: Group | None
+    ) -> _Resolved | Deferred[_Resolved]:
         if self.state is State.CLOSED:
             if group is not None:
                 self.fanout.leave(self, group)
             return (), False
-        if location.head.epoch != self.fanout.head().epoch:
+        if resolved.end.epoch != self.fanout.end().epoch:
             # The log has begun a new life since, where these places mean nothing.
-            again = self.fanout.locate(names, self.isPassing)
+            again = self.fanout.resolve(names, self.isPassing)
             return again.addCallbacks(
-                self._located, self._notLocated, callbackArgs=(names, group), errbackArgs=(group,)
+                self._resolved, self._notResolved, callbackArgs=(names, group), errbackArgs=(group,)
             )
         self._stand()
-        gap = self.progress.add(location)
+        gap = self.progress.add(resolved)
         self._changeGroup(group)
-        isAtEnd = location.head == self.progress.cursor and not self.progress.isReplaying
+        isAtEnd = resolved.end == self.progress.cursor and not self.progress.isReplaying
         # A gap is told with what is read.
         return gap, isAtEnd and not gap
 
-    def _notLocated(self, failure: Failure, group: Group | None) -> Failure:
+    def _notResolved(self, failure: Failure, group: Group | None) -> Failure:
         if group is not None:
             self.fanout.leave(self, group)
         return failure
@@ -281,7 +281,7 @@ class Reader:
         """
         return None
 
-    def addNames(self, beginnings: Mapping[str, Beginning]) -> Deferred[tuple[str, ...]]:
+    def addNames(self, startPositions: Mapping[str, StartPosition]) -> Deferred[tuple[str, ...]]:
         """
         Begin to read more names.  Not called again, nor L{removeNames}, before
         it has fired; the reader has to be open.
@@ -289,9 +289,9 @@ class Reader:
         @return: Fires with the names that begin with a gap.  Nothing of the
             new names is told before L{resume} is called.
         """
-        return self._addNames(beginnings).addCallback(self._halted)
+        return self._addNames(startPositions).addCallback(self._halted)
 
-    def _halted(self, located: _Located) -> tuple[str, ...]:
+    def _halted(self, located: _Resolved) -> tuple[str, ...]:
         if self.state is not State.CLOSED:
             self.given(Input.UNSETTLED)
         return located[0]
@@ -347,16 +347,16 @@ class Reader:
         self._isPumping = True
         self.read(wanted).addCallback(self._wasRead, wanted).addErrback(self._readFailed)
 
-    def read(self, wanted: Wanted) -> Deferred[Reading]:
+    def read(self, wanted: Wanted) -> Deferred[ReadResult]:
         """
         Ask the bus.
         """
         return self.fanout.read(wanted, isPassing=self.isPassing)
 
-    def _wasRead(self, reading: Reading, wanted: Wanted) -> None:
+    def _wasRead(self, result: ReadResult, wanted: Wanted) -> None:
         goOn, more = True, False
         if self.state is State.READING:
-            step = self.progress.accept(wanted, reading)
+            step = self.progress.accept(wanted, result)
             # What is read meanwhile would be told before the rest of this.
             try:
                 goOn, more = self.tell(step), step.more

@@ -37,7 +37,7 @@ class Input(Enum):
     __hash__ = object.__hash__
 
     #: The bus told where its names begin.
-    LOCATED = "located"
+    RESOLVED = "located"
     #: It has read to the end of the log.
     CAUGHT_UP = "caught up"
     #: The log has to be read again from where it stands: names were added, or
@@ -52,7 +52,7 @@ class Input(Enum):
 
 
 TRANSITIONS: Final[dict[tuple[State, Input], State]] = {
-    (State.OPENING, Input.LOCATED): State.READING,
+    (State.OPENING, Input.RESOLVED): State.READING,
     # It is known to stand where the log ends.
     (State.OPENING, Input.CAUGHT_UP): State.LIVE,
     (State.OPENING, Input.UNSETTLED): State.OPENING,

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES, Fanout
 from comet.fanout.groups import Group
-from comet.fanout.joinpoint import Spot
+from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State
@@ -20,7 +20,7 @@ from comet.framing import Shape
 from comet.interfaces import IDirectSink, ISink, ISinkOwner
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.model.positions import Beginning
+from comet.model.positions import StartPosition
 from comet.model.progress import Step
 
 # For how many seconds a client may take nothing of what was written to it
@@ -112,21 +112,21 @@ class StreamReader(Reader):
         """
         return self.progress.lowest if self.progress.isReplaying else None
 
-    def openAt(self, spot: Spot, beginning: Beginning) -> bool:
+    def openAt(self, joinPoint: JoinPoint, startPosition: StartPosition) -> bool:
         """
         Begin at a spot, if that is where it is to begin.  To be called in the
         place of L{open}.
 
         @return: Whether it has begun.
         """
-        if not spot.enter(self, beginning):
+        if not joinPoint.enter(self, startPosition):
             return False
-        self.given(Input.LOCATED)
+        self.given(Input.RESOLVED)
         self.begun(())
         if self.state is State.READING:
             # There is nothing to read.
             self.given(Input.CAUGHT_UP)
-            spot.join(self)
+            joinPoint.join(self)
         return True
 
     def begun(self, gap: Sequence[str]) -> None:
@@ -143,7 +143,7 @@ class StreamReader(Reader):
             piece = shape.gap(cursor, gap, resume) if gap else shape.standing(cursor, resume)
             data = opening + shape.prelude + shape.frame([piece])
         else:
-            data = self.fanout.encodings.beginning(shape, cursor, opening)
+            data = self.fanout.encodings.opened(shape, cursor, opening)
         if not self.write(data):
             self.given(Input.FILLED)
 
@@ -162,7 +162,7 @@ class StreamReader(Reader):
             pieces.append(self.shape.standing(step.cursor))
         return self.write(self.shape.frame(pieces)) if pieces else True
 
-    def prepare(self, messages: Sequence[Message], head: Cursor) -> list[tuple[bytes, int]]:
+    def prepare(self, messages: Sequence[Message], end: Cursor) -> list[tuple[bytes, int]]:
         """
         See L{Reader.prepare}.
 

@@ -21,7 +21,7 @@ from comet.framing.strictjson import decode, encode
 from comet.model.channels import parseName
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
-from comet.model.positions import Beginning, Now, Since, parseBeginning
+from comet.model.positions import Now, StartPosition, StartPositions, parseStartPosition
 
 # What a client calls its command by, to know the answer; None where it does
 # not want to know.
@@ -63,7 +63,7 @@ class Subscribe:
 
     id: Id
     names: tuple[str, ...]
-    since: Since
+    since: StartPositions
 
 
 @frozen
@@ -200,25 +200,25 @@ def _readNames(value: Any, limits: Limits) -> tuple[str, ...]:
     return tuple(map(parseName, names))
 
 
-def _readBeginning(value: Any) -> Beginning:
+def _readBeginning(value: Any) -> StartPosition:
     if not isinstance(value, str):
         raise BadCursor(
             f"{shown(value)} is not a place to begin at, which is a string: a cursor, 'now', "
             "'earliest', or '-N' with N >= 1"
         )
-    return parseBeginning(value)
+    return parseStartPosition(value)
 
 
-def _readSince(value: Any, names: tuple[str, ...]) -> Since:
+def _readSince(value: Any, names: tuple[str, ...]) -> StartPositions:
     if not isinstance(value, dict):
-        return Since(_readBeginning(value))
+        return StartPositions(_readBeginning(value))
     places = {name: _readBeginning(value[name]) for name in names if name in value}
-    return Since(Now(), places)
+    return StartPositions(Now(), places)
 
 
 def _readSubscribe(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:
     names = _readNames(fields["subscribe"], limits)
-    since = _readSince(fields["since"], names) if "since" in fields else Since()
+    since = _readSince(fields["since"], names) if "since" in fields else StartPositions()
     return Subscribe(id, names, since)
 
 

@@ -15,8 +15,8 @@ from typing import Final
 
 from comet.errors import BadRequest
 from comet.http.negotiation import isWebSocketUpgrade
-from comet.http.request import Head
-from comet.http.responses import Answer, problem
+from comet.http.request import RequestHead
+from comet.http.responses import Response, problem
 
 SUBPROTOCOL: Final = "comet.v1"
 
@@ -37,17 +37,17 @@ _ANSWER: Final = (
 ANSWER_SIZE: Final = len(_ANSWER % bytes(28))
 
 
-def otherVersion() -> Answer:
+def otherVersion() -> Response:
     """
     The answer to a handshake of a version that is not spoken.
     """
     refused = problem(BadRequest("the version of the WebSocket protocol is 13"))
     # RFC 6455 4.2.2: the version that is spoken is told.
     spoken = (b"Sec-WebSocket-Version", b"13")
-    return Answer(refused.status, (spoken, *refused.headers), refused.body)
+    return Response(refused.status, (spoken, *refused.headers), refused.body)
 
 
-def answerHandshake(head: Head) -> bytes | None:
+def answerHandshake(head: RequestHead) -> bytes | None:
     """
     Answer the handshake that a request is.
 

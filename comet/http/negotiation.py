@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from comet.errors import BadRequest
-from comet.http.request import Head, elements, tokens
+from comet.http.request import RequestHead, elements, tokens
 
 TRANSPORTS: Final = (
     *("poll", "longpoll", "jsonp"),
@@ -29,7 +29,7 @@ _MEDIA_TYPES: Final = (
 _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 
 
-def isWebSocketUpgrade(head: Head) -> bool:
+def isWebSocketUpgrade(head: RequestHead) -> bool:
     """
     Whether a request has what makes it a handshake for a WebSocket, apart from
     the WebSocket's own headers.
@@ -42,7 +42,7 @@ def isWebSocketUpgrade(head: Head) -> bool:
     )
 
 
-def chooseTransport(head: Head) -> str:
+def chooseTransport(head: RequestHead) -> str:
     """
     Which transport a request to read asks for: what the parameter
     C{transport} says, a WebSocket where that is what to upgrade to, JSONP
@@ -68,7 +68,7 @@ def chooseTransport(head: Head) -> str:
     return _mostAccepted(head.header("Accept") or "")
 
 
-def _namesWebSocket(head: Head) -> bool:
+def _namesWebSocket(head: RequestHead) -> bool:
     # RFC 9110 7.8: Upgrade is ignored in HTTP/1.0; RFC 9113 8.2.2: and is not
     # in HTTP/2.
     return (1, 1) <= head.version < (2, 0) and "websocket" in tokens(head.header("Upgrade"))

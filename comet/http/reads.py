@@ -3,7 +3,7 @@ What an HTTP request asks for, as values: the transport, where to begin, how
 long to wait, and how much to answer with.
 
 Everything here depends on nothing but the head of the request, so that each
-way of carrying HTTP that can make a L{Head} is understood alike.
+way of carrying HTTP that can make a L{RequestHead} is understood alike.
 """
 
 from __future__ import annotations
@@ -16,9 +16,16 @@ from attrs import frozen
 
 from comet.errors import BadCursor, BadRequest
 from comet.http.negotiation import chooseTransport
-from comet.http.request import Head, elements
+from comet.http.request import RequestHead, elements
 from comet.model.cursors import parseCursor
-from comet.model.positions import At, Beginning, Now, Since, Unreadable, parseBeginning
+from comet.model.positions import (
+    At,
+    Now,
+    StartPosition,
+    StartPositions,
+    Unreadable,
+    parseStartPosition,
+)
 
 # Seconds.  The default is below the half minute after which the most impatient
 # proxies give up on a silent answer.
@@ -37,7 +44,7 @@ _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @frozen
-class Ask:
+class ReadRequest:
     """
     What a request to read asks for.
 
@@ -65,7 +72,7 @@ class Ask:
 
     transport: str
     names: tuple[str, ...]
-    since: Since
+    since: StartPositions
     wait: float
     limit: int
     time: bool
@@ -75,7 +82,9 @@ class Ask:
     tags: frozenset[str]
 
 
-def readAsk(head: Head, names: Sequence[str], epoch: str, transport: str | None = None) -> Ask:
+def parseReadRequest(
+    head: RequestHead, names: Sequence[str], epoch: str, transport: str | None = None
+) -> ReadRequest:
     """
     Read all that a request to read asks for.
 
@@ -89,7 +98,7 @@ def readAsk(head: Head, names: Sequence[str], epoch: str, transport: str | None 
 
     @raise BadCursor: If it is a place to begin at that cannot be read.
     """
-    return Ask(
+    return ReadRequest(
         transport=chooseTransport(head) if transport is None else transport,
         names=tuple(names),
         since=readSince(head, names, epoch),
@@ -103,7 +112,7 @@ def readAsk(head: Head, names: Sequence[str], epoch: str, transport: str | None 
     )
 
 
-def readSince(head: Head, names: Sequence[str], epoch: str) -> Since:
+def readSince(head: RequestHead, names: Sequence[str], epoch: str) -> StartPositions:
     """
     Where a request to read begins: what C{Last-Event-ID} says, else the
     parameter C{since}, else the lowest cursor of this epoch in
@@ -124,21 +133,21 @@ def readSince(head: Head, names: Sequence[str], epoch: str) -> Since:
     last = head.header("Last-Event-ID")
     if last:
         try:
-            return Since(parseBeginning(last))
+            return StartPositions(parseStartPosition(last))
         except BadCursor:
-            return Since(Unreadable())
-    particular = {
-        name: parseBeginning(text)
+            return StartPositions(Unreadable())
+    byName = {
+        name: parseStartPosition(text)
         for name in names
         if (text := head.parameters.get(f"since.{name}"))
     }
-    general = head.parameters.get("since")
-    if general:
-        return Since(parseBeginning(general), particular)
-    return Since(_lowestCursor(entityTags(head), epoch), particular)
+    default = head.parameters.get("since")
+    if default:
+        return StartPositions(parseStartPosition(default), byName)
+    return StartPositions(_lowestCursor(entityTags(head), epoch), byName)
 
 
-def readWait(head: Head) -> float:
+def readWait(head: RequestHead) -> float:
     """
     For how many seconds an answer may be held: what the parameter C{wait}
     says, else the preference C{wait}, else L{DEFAULT_WAIT}.
@@ -165,7 +174,7 @@ def readWait(head: Head) -> float:
     return DEFAULT_WAIT
 
 
-def readLimit(head: Head) -> int:
+def readLimit(head: RequestHead) -> int:
     """
     How many messages an answer may have: the parameter C{limit}, at most
     L{MOST_LIMIT}, which is also the default.
@@ -182,7 +191,7 @@ def readLimit(head: Head) -> int:
     return int(limit)
 
 
-def readFlag(head: Head, name: str) -> bool:
+def readFlag(head: RequestHead, name: str) -> bool:
     """
     Whether a parameter that means yes or no is there and means yes.
 
@@ -196,7 +205,7 @@ def readFlag(head: Head, name: str) -> bool:
     raise BadRequest(f"{name} is {text[:64]!r}, where '1', 'true', '0' and 'false' are allowed")
 
 
-def readAccount(head: Head) -> str | None:
+def readAccount(head: RequestHead) -> str | None:
     """
     Under which name besides its transport's a request is to be counted, if
     under any: the parameter C{account}.
@@ -216,7 +225,7 @@ def readAccount(head: Head) -> str | None:
     return name
 
 
-def entityTags(head: Head) -> frozenset[str]:
+def entityTags(head: RequestHead) -> frozenset[str]:
     """
     What C{If-None-Match} names, each without the mark of a weak tag, quotes,
     and the ending that a compressing proxy adds; C{*} where it is there
@@ -229,7 +238,7 @@ def entityTags(head: Head) -> frozenset[str]:
     return frozenset(tags - {""})
 
 
-def _lowestCursor(tags: Iterable[str], epoch: str) -> Beginning:
+def _lowestCursor(tags: Iterable[str], epoch: str) -> StartPosition:
     cursors = []
     for tag in tags:
         try:

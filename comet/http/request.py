@@ -38,7 +38,7 @@ _ELEMENT = re.compile(r'(?:[^,"]+|"(?:[^"\\]+|\\.?)*"?)+', re.DOTALL)
 
 
 @frozen(slots=False)
-class Head:
+class RequestHead:
     """
     The head of an HTTP request.
 

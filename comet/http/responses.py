@@ -1,7 +1,7 @@
 """
 The heads and bodies of HTTP answers, as bytes.
 
-An L{Answer} is for whoever frames it; L{encodeResponse} and L{encodeHead} are
+An L{Response} is for whoever frames it; L{encodeResponse} and L{encodeHead} are
 for those who write to the connection themselves, once for many readers.
 """
 
@@ -53,7 +53,7 @@ _FRAMING: Final = frozenset({b"connection", b"content-length", b"date", b"transf
 
 
 @frozen
-class Answer:
+class Response:
     """
     An answer that is complete.
 
@@ -94,7 +94,7 @@ def reason(status: int) -> str:
         return ""
 
 
-def problem(error: CometError) -> Answer:
+def problem(error: CometError) -> Response:
     """
     The answer that tells an error.
     """
@@ -118,10 +118,10 @@ def problem(error: CometError) -> Answer:
             "code": error.code,
         }
     )
-    return Answer(error.status, tuple(headers), body)
+    return Response(error.status, tuple(headers), body)
 
 
-def publishedAnswer(result: Published) -> Answer:
+def publishedResponse(result: Published) -> Response:
     """
     The answer to a message that is stored in each of its channels.
     """
@@ -133,7 +133,7 @@ def publishedAnswer(result: Published) -> Answer:
         ]
     )
     body = f'{{"cursor":"{result.cursor}","channels":{{{channels}}}}}'
-    return Answer(201, _CREATED, body.encode("ascii"))
+    return Response(201, _CREATED, body.encode("ascii"))
 
 
 @lru_cache(MOST_PARSED)
@@ -141,7 +141,7 @@ def _encodeName(name: str) -> str:
     return _JSON.encode(name)
 
 
-def batchAnswer(results: Sequence[Published]) -> Answer:
+def batchResponse(results: Sequence[Published]) -> Response:
     """
     The answer to a batch that is stored.
 
@@ -151,7 +151,7 @@ def batchAnswer(results: Sequence[Published]) -> Answer:
     # Only cursors of one epoch are ordered.
     highest = max(cursor for cursor in cursors if cursor.epoch == cursors[-1].epoch)
     body = _encodeJSON({"cursor": str(highest), "cursors": [str(cursor) for cursor in cursors]})
-    return Answer(201, _CREATED, body)
+    return Response(201, _CREATED, body)
 
 
 def encodeResponse(

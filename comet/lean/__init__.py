@@ -9,7 +9,7 @@ no lean edge.
 
   - L{heads} reads a head of HTTP in the narrow form that is understood here.
   - L{plans} remembers what requests ask for.
-  - L{wires} is a socket in the C{epoll}: what is sent, and what waits.
+  - L{connections} is a socket in the C{epoll}: what is sent, and what waits.
   - L{edge} is what all of them share; L{port} listens.
   - L{requests} is a connection of HTTP; L{polls}, L{streams}, L{sockets} and
     L{publishing} answer it; L{tcp} is raw TCP.

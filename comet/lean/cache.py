@@ -13,15 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from comet.errors import CometError, Forbidden
-from comet.fanout.joinpoint import Spot
+from comet.fanout.joinpoint import JoinPoint
 from comet.framing.ndjson import NDJSONShape
 from comet.framing.websocket import WebSocketShape
-from comet.http.reads import readAsk
-from comet.http.request import Head
+from comet.http.reads import parseReadRequest
+from comet.http.request import RequestHead
 from comet.http.responses import ENDLESS
 from comet.hub import Hub
 from comet.lean.parser import MEANT, MOST_FIELDS, readFields, readLine
-from comet.lean.plans import Asked, Known, Plan, Profile
+from comet.lean.plans import HeaderProfile, ParsedHeaders, ParsedRequest, Plan
 from comet.model.channels import isPattern, parsePath
 from comet.transports.polling import AnswerShape, ResponseShape
 from comet.transports.sse import shapeOf
@@ -66,7 +66,7 @@ ENDLESS_TYPES: Final = {"stream": b"application/x-ndjson", "sse": b"text/event-s
 POLLS: Final = frozenset({"poll", "longpoll"})
 
 
-class Plans:
+class RequestCache:
     """
     Knows what requests ask for.
     """
@@ -92,13 +92,13 @@ class Plans:
         """
         Forget everything.
         """
-        self._blocks: dict[bytes, Known] = {}
-        self._whole: dict[bytes, Asked] = {}
-        self._profiles: dict[Sequence[bytes | None], Profile] = {}
+        self._blocks: dict[bytes, ParsedHeaders] = {}
+        self._whole: dict[bytes, ParsedRequest] = {}
+        self._profiles: dict[Sequence[bytes | None], HeaderProfile] = {}
         self._bytes = 0
         self._count = 0
 
-    def of(self, head: bytes) -> Asked | None:
+    def of(self, head: bytes) -> ParsedRequest | None:
         """
         What a request asks for.
 
@@ -107,9 +107,9 @@ class Plans:
         @return: L{None} if it is not answered here.
         """
         hub = self._hub
-        if hub.bus.head.epoch != self._epoch or hub.origins is not self._origins:
+        if hub.bus.end.epoch != self._epoch or hub.origins is not self._origins:
             # Which cursor counts depends on the epoch.
-            self._epoch, self._origins = hub.bus.head.epoch, hub.origins
+            self._epoch, self._origins = hub.bus.end.epoch, hub.origins
             self.clear()
         asked = self._whole.get(head)
         if asked is not None:
@@ -126,7 +126,7 @@ class Plans:
             self._whole[head] = asked
         return asked
 
-    def known(self, block: bytes) -> Known | None:
+    def known(self, block: bytes) -> ParsedHeaders | None:
         """
         What some headers say.
 
@@ -152,7 +152,7 @@ class Plans:
             return self._read(block)
         return known._replace(tag=found[1])
 
-    def _knownWithout(self, block: bytes, found: re.Match[bytes]) -> Known | None:
+    def _knownWithout(self, block: bytes, found: re.Match[bytes]) -> ParsedHeaders | None:
         """
         What some headers say, by what they say without the key that was found.
         """
@@ -162,29 +162,29 @@ class Plans:
             # Wherever the rest is not for here, the whole is not; nor with a
             # second key.
             return None
-        return Known(known.profile, known.length, found[1], known.tag)
+        return ParsedHeaders(known.profile, known.length, found[1], known.tag)
 
-    def _read(self, block: bytes) -> Known | None:
+    def _read(self, block: bytes) -> ParsedHeaders | None:
         fields = readFields(block)
         return None if fields is None else self._keep(block, fields)
 
-    def _keep(self, block: bytes, fields: Mapping[bytes, bytes]) -> Known:
+    def _keep(self, block: bytes, fields: Mapping[bytes, bytes]) -> ParsedHeaders:
         if self._bytes > MOST_BYTES:
             self.clear()
         values = tuple(map(fields.get, MEANT))
         profile = self._profiles.get(values)
         if profile is None:
-            profile = self._profiles[values] = Profile(values)
+            profile = self._profiles[values] = HeaderProfile(values)
             self._bytes += len(block) + _BLOCK_OVERHEAD
         key = fields.get(b"sec-websocket-key")
-        known = Known(profile, fields.get(b"content-length"), key, None)
+        known = ParsedHeaders(profile, fields.get(b"content-length"), key, None)
         if key is None:
             # With a key it will not come again.
             self._blocks[block] = known
             self._bytes += len(block) + _BLOCK_OVERHEAD
         return known
 
-    def find(self, line: bytes, known: Known) -> Asked | None:
+    def find(self, line: bytes, known: ParsedHeaders) -> ParsedRequest | None:
         """
         What a request asks for.
 
@@ -203,7 +203,7 @@ class Plans:
         plan = self._plan(line, profile)
         return None if plan is None else plan.asked(known, None)
 
-    def _plan(self, line: bytes, profile: Profile) -> Plan | None:
+    def _plan(self, line: bytes, profile: HeaderProfile) -> Plan | None:
         plans = profile.plans
         if line in plans:
             return plans[line]
@@ -221,7 +221,7 @@ class Plans:
             self._bytes += _PLAN_OVERHEAD + _PLAN_FACTOR * len(line)
         return plan
 
-    def _make(self, line: bytes, profile: Profile) -> Plan | None:
+    def _make(self, line: bytes, profile: HeaderProfile) -> Plan | None:
         read = readLine(line)
         if read is None:
             return None
@@ -231,7 +231,7 @@ class Plans:
         if not self._serves(place):
             return None
         segments = tuple(path.split(b"/")[2:])
-        head = Head(method, segments, query, (1, 1), profile, False)
+        head = RequestHead(method, segments, query, (1, 1), profile, False)
         origins, host = self._hub.origins, head.header("Host")
         origins.checkHost(host, head.version)
         cors = origins.verdict(head.header("Origin"), host, False)
@@ -255,12 +255,12 @@ class Plans:
     def _names(self, segments: Sequence[bytes]) -> tuple[str, ...]:
         return parsePath(segments, self._hub.settings.limits.maxChannels)
 
-    def _makeRead(self, head: Head, names: tuple[str, ...], place: bytes) -> Plan | None:
+    def _makeRead(self, head: RequestHead, names: tuple[str, ...], place: bytes) -> Plan | None:
         if place == PUBLISH:
             return None
         isSocket = place == SOCKET
         given = "websocket" if isSocket else None
-        ask = readAsk(head, names, self._hub.head.epoch, given)
+        ask = parseReadRequest(head, names, self._hub.end.epoch, given)
         transport = ask.transport
         if not isSocket and not self._serves(transport.encode("ascii")):
             return None
@@ -279,11 +279,11 @@ class Plans:
             return None
         plan.transport = transport
         plan.ask = ask
-        if names and not ask.since.particular:
-            plan.spot = Spot(names)
+        if names and not ask.since.byName:
+            plan.joinPoint = JoinPoint(names)
         return plan
 
-    def _makePublish(self, head: Head, names: tuple[str, ...], place: bytes) -> Plan | None:
+    def _makePublish(self, head: RequestHead, names: tuple[str, ...], place: bytes) -> Plan | None:
         if place == CHANNELS:
             if any(isPattern(name) for name in names):
                 return None

@@ -24,7 +24,7 @@ _GONE: Final = EPOLLERR | EPOLLHUP
 _AT_ONCE: Final = pack("ii", 1, 0)
 
 
-class Wire:
+class Connection:
     """
     One connection.
 

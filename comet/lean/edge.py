@@ -22,8 +22,8 @@ from comet.lean.spare import Spare
 from comet.metrics import Traffic
 
 if TYPE_CHECKING:
-    from comet.lean.connection import Wire
-    from comet.lean.routes import Tree
+    from comet.lean.connection import Connection
+    from comet.lean.routes import Routes
 
 # How many events are dealt with in one turn, and how many connections are let
 # go on that have more to say.
@@ -53,15 +53,15 @@ class Edge:
 
     @ivar spare: A descriptor for a connection that is given away.
 
-    @ivar wires: The connections, by their descriptors.
+    @ivar connections: The connections, by their descriptors.
     """
 
     _log = Logger()
 
-    tree: Tree
+    tree: Routes
 
     def __init__(
-        self, reactor: Any, hub: Hub, factory: Any, family: int, tree: Tree | None = None
+        self, reactor: Any, hub: Hub, factory: Any, family: int, tree: Routes | None = None
     ) -> None:
         """
         @param family: The family of the addresses.
@@ -80,7 +80,7 @@ class Edge:
         self.lines = FirstLines(hub)
         self._newcomers = Newcomers(self)
         self._family = family
-        self.wires: dict[int, Wire] = {}
+        self.connections: dict[int, Connection] = {}
         self._later: deque[Callable[[], None]] = deque()
         self._isWaiting = False
         self._ended: Callable[[], None] | None = None
@@ -89,7 +89,7 @@ class Edge:
         """
         How many connections there are.
         """
-        return len(self.wires)
+        return len(self.connections)
 
     def address(self, name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
         """
@@ -103,26 +103,26 @@ class Edge:
         """
         traffic = plan.traffic
         if traffic is None:
-            traffic = self.hub.ledger.of(plan.transport, plan.account)
+            traffic = self.hub.metrics.of(plan.transport, plan.account)
             if plan.account is None:
                 plan.traffic = traffic
         return traffic
 
     # -- The connections
 
-    def add(self, wire: Wire) -> None:
+    def add(self, connection: Connection) -> None:
         """
         Tell a connection what happens to it.
         """
-        self.epoll.register(wire.fd, EPOLLIN)
-        self.wires[wire.fd] = wire
-        self._newcomers.add(wire)
+        self.epoll.register(connection.fd, EPOLLIN)
+        self.connections[connection.fd] = connection
+        self._newcomers.add(connection)
 
-    def replace(self, wire: Wire) -> None:
+    def replace(self, connection: Connection) -> None:
         """
         From now on this is the connection on its descriptor.
         """
-        self.wires[wire.fd] = wire
+        self.connections[connection.fd] = connection
 
     def watch(self, fd: int, events: int) -> None:
         """
@@ -134,24 +134,24 @@ class Edge:
         """
         Tell a connection no more.
         """
-        del self.wires[fd]
+        del self.connections[fd]
         self.epoll.unregister(fd)
-        if self._ended is not None and not self.wires:
+        if self._ended is not None and not self.connections:
             self.later(self._ended)
 
-    def broken(self, wire: Wire) -> None:
+    def broken(self, connection: Connection) -> None:
         """
         Something of ours went wrong, and is being handled: close a connection.
         """
         self._log.failure("a connection failed")
-        self._close(wire)
+        self._close(connection)
 
-    def _close(self, wire: Wire) -> None:
+    def _close(self, connection: Connection) -> None:
         """
         Close one connection, whatever comes of it: the others are to live on.
         """
         try:
-            wire.close()
+            connection.close()
         except Exception:
             self._log.failure("a connection failed as it was closed")
 
@@ -159,21 +159,21 @@ class Edge:
         """
         Something of ours went wrong as a connection began: close it.
         """
-        wire = self.wires.get(client.fileno())
-        if wire is not None:
-            self.broken(wire)
+        connection = self.connections.get(client.fileno())
+        if connection is not None:
+            self.broken(connection)
             return
         self._log.failure("a connection failed")
         client.close()
 
-    def hand(self, wire: Wire, data: bytes) -> None:
+    def hand(self, connection: Connection, data: bytes) -> None:
         """
         Give a connection to the ordinary edge.
 
         @param data: What was read of it, and not answered.
         """
-        sock: socket = wire.socket
-        wire.leave()
+        sock: socket = connection.socket
+        connection.leave()
         # It is adopted by a second descriptor, for which there may be no room.
         with self.spare:
             try:
@@ -196,15 +196,15 @@ class Edge:
         """
         Close all connections.
         """
-        for wire in list(self.wires.values()):
-            self._close(wire)
+        for connection in list(self.connections.values()):
+            self._close(connection)
 
     def whenEmpty(self, call: Callable[[], None]) -> None:
         """
         Call something when there are no connections any more.
         """
         self._ended = call
-        if not self.wires:
+        if not self.connections:
             self.later(call)
 
     # -- The turns

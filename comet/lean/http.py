@@ -15,9 +15,9 @@ from twisted.python.failure import Failure
 from comet.errors import CometError, Internal
 from comet.fanout.polls import PollReader
 from comet.fanout.states import State
-from comet.http.responses import Answer, batchAnswer, problem, publishedAnswer
+from comet.http.responses import Response, batchResponse, problem, publishedResponse
 from comet.lean.cache import CHANNELS, PUBLISH, SOCKET
-from comet.lean.connection import READ, Wire
+from comet.lean.connection import READ, Connection
 from comet.lean.parser import MOST_HEAD
 from comet.lean.plans import NO_TAGS, PUBLISHING, Plan
 from comet.lean.polls import beginPoll, emptyAnswer
@@ -55,7 +55,7 @@ def mayBeOurs(data: bytes) -> bool:
     return data.startswith(_BEGINNINGS) or any(each.startswith(data) for each in _BEGINNINGS)
 
 
-class RequestWire(Wire):
+class HTTPConnection(Connection):
     """
     A connection on which requests come.
 
@@ -127,7 +127,7 @@ class RequestWire(Wire):
 
     def stays(self) -> None:
         """
-        See L{Wire.stays}.
+        See L{Connection.stays}.
         """
         if not self.due:
             self._wait(IDLE)
@@ -292,7 +292,7 @@ class RequestWire(Wire):
         traffic.dataIn += body
 
     def pollsSent(
-        self, waiters: Sequence[RequestWire], response: bytes, short: Sequence[tuple[int, int]]
+        self, waiters: Sequence[HTTPConnection], response: bytes, short: Sequence[tuple[int, int]]
     ) -> None:
         """
         See L{DirectWaiter<comet.fanout.polls.DirectWaiter>}.
@@ -303,16 +303,16 @@ class RequestWire(Wire):
         traffic.headOut += count * head
         traffic.dataOut += count * (len(response) - head)
         due = self.edge.seconds() + IDLE
-        for wire in waiters:
-            wire.isBusy = False
-            wire.plan = wire.reader = None
+        for connection in waiters:
+            connection.isBusy = False
+            connection.plan = connection.reader = None
             # It is on the wheel, and not for later than this.
-            wire.due = due
+            connection.due = due
         for index, sent in short:
             waiters[index].keep(response[sent:])
-        for wire in waiters:
-            if wire.buffer or wire.rest or wire.isPaused:
-                wire.goOnLater()
+        for connection in waiters:
+            if connection.buffer or connection.rest or connection.isPaused:
+                connection.goOnLater()
 
     def pollAnswered(self, response: bytes) -> None:
         """
@@ -326,12 +326,12 @@ class RequestWire(Wire):
         """
         plan: Any = self.plan
         answer = emptyAnswer(plan, self.tags, cursor)
-        if isinstance(answer, Answer):
+        if isinstance(answer, Response):
             self.respond(answer)
         else:
             self.pollAnswered(answer)
 
-    def respond(self, answer: Answer) -> None:
+    def respond(self, answer: Response) -> None:
         """
         Send an answer.
         """
@@ -391,13 +391,13 @@ class RequestWire(Wire):
         """
         What the client has published is stored.
         """
-        self._respondLate(publishedAnswer, results[0])
+        self._respondLate(publishedResponse, results[0])
 
     def batchStored(self, results: Sequence[Published]) -> None:
         """
         What the client has published in one go is stored.
         """
-        self._respondLate(batchAnswer, results)
+        self._respondLate(batchResponse, results)
 
     def failed(self, failure: Failure) -> None:
         """
@@ -409,7 +409,7 @@ class RequestWire(Wire):
             error = Internal()
         self._respondLate(problem, error)
 
-    def _respondLate(self, makeAnswer: Callable[[T], Answer], result: T) -> None:
+    def _respondLate(self, makeAnswer: Callable[[T], Response], result: T) -> None:
         """
         Answer in a turn that may be another connection's.
         """

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from comet.fanout.joinpoint import Spot
+from comet.fanout.joinpoint import JoinPoint
 from comet.framing.commands import CommandError, Id, Subscribe, readCommand
 from comet.framing.tcp import LineDecoder, LineShape, Overlong
 from comet.hub import Hub
 from comet.model.cursors import Cursor
-from comet.model.positions import Beginning
+from comet.model.positions import StartPosition
 from comet.transports.session import subscribedAnswer
 
 # How many lines are remembered, and how long one may be: one that is longer will
@@ -27,21 +27,21 @@ class FirstLine:
     """
     A line that says what to read.
 
-    @ivar beginning: Where all of its names begin.
+    @ivar startPosition: Where all of its names begin.
 
-    @ivar spot: Where those are that said the same.
+    @ivar joinPoint: Where those are that said the same.
 
     @ivar shape: How the client is answered.
     """
 
-    __slots__ = ("_answer", "_id", "_standing", "beginning", "shape", "spot")
+    __slots__ = ("_answer", "_id", "_standing", "joinPoint", "shape", "startPosition")
 
     def __init__(self, command: Subscribe, shape: LineShape) -> None:
         self._id: Id = command.id
         self._standing: Cursor | None = None
         self._answer = b""
-        self.beginning: Beginning = command.since.general
-        self.spot = Spot(command.names)
+        self.startPosition: StartPosition = command.since.default
+        self.joinPoint = JoinPoint(command.names)
         self.shape = shape
 
     def answer(self, standing: Cursor) -> bytes:
@@ -93,6 +93,6 @@ class FirstLines:
         except CommandError:
             # It is told by whoever deals with all commands.
             return None
-        if not isinstance(command, Subscribe) or command.since.particular:
+        if not isinstance(command, Subscribe) or command.since.byName:
             return None
         return FirstLine(command, LineShape(terminator))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from comet.timers import NOT_SET
 
 if TYPE_CHECKING:
-    from comet.lean.connection import Wire
+    from comet.lean.connection import Connection
     from comet.lean.edge import Edge
 
 # For how many seconds at least a connection is new, and has no deadline yet.
@@ -22,32 +22,32 @@ MOMENT: Final = 0.2
 class Newcomers:
     """
     Tells those that are still there after a moment, all at once, with
-    L{Wire.stays}.
+    L{Connection.stays}.
     """
 
     __slots__ = ("_edge", "_wires", "moment")
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
-        self._wires: list[Wire] = []
+        self._wires: list[Connection] = []
         self.moment = NOT_SET
 
-    def add(self, wire: Wire) -> None:
+    def add(self, connection: Connection) -> None:
         """
         A connection came.
         """
         if not self._wires:
             self._edge.hub.fanout.wheel.set(self, MOMENT)
-        self._wires.append(wire)
+        self._wires.append(connection)
 
     def timedOut(self) -> None:
         """
         The moment is over: also, a little early, for those that came late in it.
         """
-        wires, self._wires = self._wires, []
-        for wire in wires:
-            if wire.fd >= 0:
+        connections, self._wires = self._wires, []
+        for connection in connections:
+            if connection.fd >= 0:
                 try:
-                    wire.stays()
+                    connection.stays()
                 except Exception:
-                    self._edge.broken(wire)
+                    self._edge.broken(connection)

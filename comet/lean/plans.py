@@ -7,24 +7,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from comet.fanout.joinpoint import Spot
-from comet.http.reads import Ask, readAccount
-from comet.http.request import MOST_PARAMETERS, Head
+from comet.fanout.joinpoint import JoinPoint
+from comet.http.reads import ReadRequest, readAccount
+from comet.http.request import MOST_PARAMETERS, RequestHead
 from comet.http.responses import Headers
 from comet.lean.parser import MEANT
 from comet.metrics import Traffic
 from comet.model.cursors import parseCursor
-from comet.model.positions import At, Since
+from comet.model.positions import At, StartPositions
 
 # The kinds of what publishes.
 PUBLISHING: Final = frozenset({"publish", "batch"})
 
 # Where somebody begins who does not read, and what he has.
-_NOW: Final = Since()
+_NOW: Final = StartPositions()
 NO_TAGS: Final[frozenset[str]] = frozenset()
 
 
-class Profile:
+class HeaderProfile:
     """
     The headers of a request, as far as they say what it asks for.
 
@@ -44,12 +44,12 @@ class Profile:
 
     def __call__(self, name: bytes) -> Sequence[bytes]:
         """
-        The values of a header, as L{Head} asks for them.
+        The values of a header, as L{RequestHead} asks for them.
         """
         return self._values.get(name.lower(), ())
 
 
-class Known(NamedTuple):
+class ParsedHeaders(NamedTuple):
     """
     A block of headers.
 
@@ -62,13 +62,13 @@ class Known(NamedTuple):
     @ivar tag: The cursor in C{If-None-Match}, if that is not in the profile.
     """
 
-    profile: Profile
+    profile: HeaderProfile
     length: bytes | None
     key: bytes | None
     tag: bytes | None
 
 
-class Asked(NamedTuple):
+class ParsedRequest(NamedTuple):
     """
     What one request asks for.
 
@@ -78,12 +78,12 @@ class Asked(NamedTuple):
 
     @ivar since: Where it begins to read.
 
-    @ivar tags: What the client has already, as L{Ask.tags}.
+    @ivar tags: What the client has already, as L{ReadRequest.tags}.
     """
 
     plan: Plan
-    known: Known
-    since: Since
+    known: ParsedHeaders
+    since: StartPositions
     tags: frozenset[str]
 
 
@@ -104,7 +104,7 @@ class Plan:
 
     @ivar names: The channels and patterns in its path.
 
-    @ivar ask: What a request to read asks for, but for the cursors in L{Asked}.
+    @ivar ask: What a request to read asks for, but for the cursors in L{ParsedRequest}.
 
     @ivar shape: How it is answered.
 
@@ -116,7 +116,7 @@ class Plan:
 
     @ivar answerEnd: The end of the answer to a handshake, once there was one.
 
-    @ivar spot: Where those are that ask for the same.
+    @ivar joinPoint: Where those are that ask for the same.
 
     @ivar traffic: Where it is counted, if that is known and not an account.
 
@@ -134,20 +134,20 @@ class Plan:
         "head",
         "headers",
         "isBare",
+        "joinPoint",
         "kind",
         "mostBody",
         "names",
         "own",
         "shape",
-        "spot",
         "traffic",
         "transport",
     )
 
-    ask: Ask
+    ask: ReadRequest
     shape: Any
 
-    def __init__(self, kind: str, head: Head, names: tuple[str, ...]) -> None:
+    def __init__(self, kind: str, head: RequestHead, names: tuple[str, ...]) -> None:
         self.kind = kind
         self.transport = kind
         self.account = readAccount(head)
@@ -159,11 +159,11 @@ class Plan:
         self.isBare = False
         self.answerEnd = b""
         self.mostBody = 0
-        self.spot: Spot | None = None
+        self.joinPoint: JoinPoint | None = None
         self.traffic: Traffic | None = None
         self.described: tuple[str | None, str | None, str | None] = (None, None, None)
 
-    def asked(self, known: Known, since: bytes | None) -> Asked:
+    def asked(self, known: ParsedHeaders, since: bytes | None) -> ParsedRequest:
         """
         What a request with these headers asks for.
 
@@ -171,16 +171,16 @@ class Plan:
             of its first line.
         """
         if self.isPublishing:
-            return Asked(self, known, _NOW, NO_TAGS)
+            return ParsedRequest(self, known, _NOW, NO_TAGS)
         ask, tag = self.ask, known.tag
-        general, tags = ask.since.general, ask.tags
+        default, tags = ask.since.default, ask.tags
         # In the order in which they count, as L{readSince} has it.
         given = tag if since is None else since
         if given is not None and not self._isGiven(since is not None):
-            general = At(parseCursor(given.decode("ascii")))
+            default = At(parseCursor(given.decode("ascii")))
         if tag is not None:
             tags = frozenset({tag.decode("ascii")})
-        return Asked(self, known, Since(general, ask.since.particular), tags)
+        return ParsedRequest(self, known, StartPositions(default, ask.since.byName), tags)
 
     def _isGiven(self, isParameter: bool) -> bool:
         """

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from comet.errors import CometError
 from comet.fanout.polls import Outcome
 from comet.fanout.states import State
-from comet.http.responses import COMMON, Answer
-from comet.lean.plans import Asked, Plan
+from comet.http.responses import COMMON, Response
+from comet.lean.plans import ParsedRequest, Plan
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.transports.polling import entityTag
 from comet.web.site import IDLE
 
 if TYPE_CHECKING:
-    from comet.lean.http import RequestWire
+    from comet.lean.http import HTTPConnection
 
 
-def beginPoll(wire: RequestWire, asked: Asked, client: Client, size: int) -> None:
+def beginPoll(connection: HTTPConnection, asked: ParsedRequest, client: Client, size: int) -> None:
     """
     Begin to answer a poll, which may be answered then, or wait.
 
@@ -29,36 +29,38 @@ def beginPoll(wire: RequestWire, asked: Asked, client: Client, size: int) -> Non
 
     @raise CometError: If it may not be; nothing has happened then.
     """
-    hub, plan = wire.edge.hub, asked.plan
+    hub, plan = connection.edge.hub, asked.plan
     wait = plan.ask.wait if plan.transport == "longpoll" else 0.0
-    wire.direct = wire.socket if plan.account is None else None
-    wire.tags = asked.tags
-    wire.isBusy = True
-    wire.plan = plan
+    connection.direct = connection.socket if plan.account is None else None
+    connection.tags = asked.tags
+    connection.isBusy = True
+    connection.plan = plan
     try:
-        reader = hub.openPoll(client, plan.names, asked.since, plan.shape, wire, wait, plan.spot)
+        reader = hub.openPoll(
+            client, plan.names, asked.since, plan.shape, connection, wait, plan.joinPoint
+        )
     except CometError:
-        wire.isBusy = False
-        wire.plan = None
+        connection.isBusy = False
+        connection.plan = None
         raise
     # It may be answered already.
-    wire.take(plan, size)
+    connection.take(plan, size)
     if reader.state is not State.CLOSED:
-        wire.reader = reader
+        connection.reader = reader
         now = hub.fanout.seconds()
         # Who does not wait for messages waits for the bus, however long it takes.
-        wire.due = now + wait if wait else math.inf
+        connection.due = now + wait if wait else math.inf
         # Soon enough also for what times the connection once it is answered.
-        hub.fanout.wheel.setBy(wire, now + min(wait or IDLE, IDLE))
+        hub.fanout.wheel.setBy(connection, now + min(wait or IDLE, IDLE))
 
 
-def emptyAnswer(plan: Plan, tags: frozenset[str], cursor: Cursor) -> Answer | bytes:
+def emptyAnswer(plan: Plan, tags: frozenset[str], cursor: Cursor) -> Response | bytes:
     """
     The answer to a poll for which there is nothing.
 
     @param tags: What its client has already.
     """
     if str(cursor) in tags:
-        return Answer(304, (entityTag(cursor), *COMMON), b"")
+        return Response(304, (entityTag(cursor), *COMMON), b"")
     response: bytes = plan.shape.respond(Outcome(cursor))
     return response

@@ -151,16 +151,16 @@ class LeanPort:
         if not happened:
             return 0
         isNew = False
-        fanout, wires = edge.hub.fanout, edge.wires
+        fanout, connections = edge.hub.fanout, edge.connections
         fanout.beginTurn()
         try:
             for fd, events in happened:
-                wire = wires.get(fd)
-                if wire is not None:
+                connection = connections.get(fd)
+                if connection is not None:
                     try:
-                        wire.ready(events)
+                        connection.ready(events)
                     except Exception:
-                        edge.broken(wire)
+                        edge.broken(connection)
                 elif fd == self._fd:
                     isNew = True
             # Last: a descriptor that was closed just now may come again.

@@ -12,10 +12,10 @@ from twisted.internet.interfaces import IReactorFDSet, IReactorSocket
 from twisted.internet.tcp import Port
 
 from comet.lean.edge import Edge
-from comet.lean.http import RequestWire
+from comet.lean.http import HTTPConnection
 from comet.lean.port import LeanPort
-from comet.lean.routes import findTree
-from comet.lean.tcp import LineWire
+from comet.lean.routes import findRoutes
+from comet.lean.tcp import TCPConnection
 from comet.transports.tcp import CometFactory
 from comet.web.site import CometSite
 
@@ -65,11 +65,11 @@ class LeanReactor:
         if type(port) is not Port:
             return port
         if type(factory) is CometSite:
-            tree = findTree(factory)
+            tree = findRoutes(factory)
             if tree is not None:
                 edge = Edge(self._reactor, tree.hub, factory, port.socket.family, tree)
-                return LeanPort(port, edge, RequestWire)
+                return LeanPort(port, edge, HTTPConnection)
         elif type(factory) is CometFactory:
             edge = Edge(self._reactor, factory.hub, factory, port.socket.family)
-            return LeanPort(port, edge, LineWire)
+            return LeanPort(port, edge, TCPConnection)
         return port

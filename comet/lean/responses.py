@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from comet.http.responses import Answer, Headers, dateOfNow, encodeHead, encodeResponse
+from comet.http.responses import Headers, Response, dateOfNow, encodeHead, encodeResponse
 
 # How many heads are remembered.
 MOST_HEADS: Final = 256
@@ -24,7 +24,7 @@ class Responses:
         self._heads: dict[tuple[int, Headers], tuple[bytes, bytes, bytes]] = {}
         self._endless: dict[Headers, tuple[bytes, bytes]] = {}
 
-    def encode(self, answer: Answer, own: Headers = ()) -> bytes:
+    def encode(self, answer: Response, own: Headers = ()) -> bytes:
         """
         A complete response.
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from twisted.web.resource import IResource
 
-from comet.lean.cache import CHANNELS, PUBLISH, SOCKET, Plans
+from comet.lean.cache import CHANNELS, PUBLISH, SOCKET, RequestCache
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.longpoll import LongPollResource
 from comet.transports.poll import PollResource
@@ -38,7 +38,7 @@ _TRANSPORTS: Final[dict[bytes, type]] = {
 }
 
 
-class Tree:
+class Routes:
     """
     The resources of a site.
 
@@ -58,7 +58,7 @@ class Tree:
         self.hub = root.hub
         self._site = site
         self._root = root
-        self.plans = Plans(root.hub, self.serves, self.mostBody)
+        self.plans = RequestCache(root.hub, self.serves, self.mostBody)
         self._sockets = WebSocketResource(root.hub)
 
     def _at(self, name: bytes) -> Any:
@@ -100,11 +100,11 @@ class Tree:
         return self._sockets.makeProtocol()
 
 
-def findTree(site: CometSite) -> Tree | None:
+def findRoutes(site: CometSite) -> Routes | None:
     """
     The resources of a site, if the lean edge can stand for them.
     """
     root = site.resource
     if type(root) is CometResource and site.requestFactory is BoundedRequest:
-        return Tree(site, root)
+        return Routes(site, root)
     return None

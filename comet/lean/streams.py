@@ -12,19 +12,19 @@ from zope.interface import implementer
 from comet.fanout.probes import Probe
 from comet.fanout.streams import StreamReader
 from comet.interfaces import IDirectSink, ISinkOwner
-from comet.lean.connection import Wire
-from comet.lean.plans import Asked
+from comet.lean.connection import Connection
+from comet.lean.plans import ParsedRequest
 from comet.metrics import Traffic
 from comet.model.clients import Client
 from comet.transports.sinks import IConnectedSink
 
 if TYPE_CHECKING:
     from comet.lean.edge import Edge
-    from comet.lean.http import RequestWire
+    from comet.lean.http import HTTPConnection
 
 
 @implementer(IConnectedSink, IDirectSink)
-class SinkWire(Wire):
+class StreamConnection(Connection):
     """
     A connection that is written to for as long as it lasts.
 
@@ -98,7 +98,9 @@ class SinkWire(Wire):
     gone = connectionLost
 
 
-def beginStream(wire: RequestWire, asked: Asked, client: Client, size: int) -> None:
+def beginStream(
+    connection: HTTPConnection, asked: ParsedRequest, client: Client, size: int
+) -> None:
     """
     Begin an endless answer.
 
@@ -106,24 +108,24 @@ def beginStream(wire: RequestWire, asked: Asked, client: Client, size: int) -> N
 
     @raise CometError: If it may not be; nothing has happened then.
     """
-    edge, plan = wire.edge, asked.plan
+    edge, plan = connection.edge, asked.plan
     ask, shape = plan.ask, plan.shape
     hub = edge.hub
 
     def makeReader() -> StreamReader:
-        traffic = hub.ledger.of(plan.transport, plan.account)
+        traffic = hub.metrics.of(plan.transport, plan.account)
         traffic.requests += 1
         traffic.headIn += size
         opening = edge.responses.endless(plan.headers)
         # The reader writes the head together with the first of the data.
         traffic.headOut += len(opening)
         traffic.dataOut -= len(opening)
-        sock, fd, rest = wire.release(size)
-        sink = SinkWire(edge, sock, fd, traffic, plan.account is None)
+        sock, fd, rest = connection.release(size)
+        sink = StreamConnection(edge, sock, fd, traffic, plan.account is None)
         sink.take()
         sink.received(rest)
         return StreamReader(hub.fanout, shape, sink, opening)
 
-    reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.spot)
+    reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.joinPoint)
     if ask.probe:
         Probe(reader)

@@ -14,7 +14,7 @@ from comet.errors import CometError
 from comet.fanout.streams import StreamReader
 from comet.interfaces import ISinkOwner
 from comet.lean.lines import FirstLine
-from comet.lean.streams import SinkWire
+from comet.lean.streams import StreamConnection
 from comet.model.clients import Client
 from comet.transports.tcp import CometProtocol
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @implementer(ISinkOwner)
-class LineWire(SinkWire):
+class TCPConnection(StreamConnection):
     """
     The connection of a client that sends lines.
     """
@@ -31,7 +31,7 @@ class LineWire(SinkWire):
     __slots__ = ("_client", "_protocol", "_reader")
 
     def __init__(self, edge: Edge, socket: socket, fd: int) -> None:
-        super().__init__(edge, socket, fd, edge.hub.ledger.of("tcp"))
+        super().__init__(edge, socket, fd, edge.hub.metrics.of("tcp"))
         self._client: Client | None = None
         self._protocol: CometProtocol | None = None
         # Only where the protocol did not make it.
@@ -58,7 +58,7 @@ class LineWire(SinkWire):
             protocol = self._begun()
             protocol.dataReceived(data)
             if line is not None and protocol.reader is not None:
-                line.spot.learn(protocol.reader, line.beginning)
+                line.joinPoint.learn(protocol.reader, line.startPosition)
 
     def _begin(self, line: FirstLine, size: int) -> bool:
         """
@@ -78,7 +78,7 @@ class LineWire(SinkWire):
 
         try:
             client = self.edge.factory.client(self)
-            reader = hub.openStreamAt(client, line.spot, line.beginning, makeReader)
+            reader = hub.openStreamAt(client, line.joinPoint, line.startPosition, makeReader)
         except CometError:
             # The protocol tells it.
             return False

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 from zope.interface import implementer
 
 from comet.http.handshake import ANSWER_SIZE, acceptKey, answerHandshake
-from comet.http.request import Head
+from comet.http.request import RequestHead
 from comet.interfaces import ISinkOwner
-from comet.lean.plans import Asked, Known, Plan
-from comet.lean.streams import SinkWire
+from comet.lean.plans import ParsedHeaders, ParsedRequest, Plan
+from comet.lean.streams import StreamConnection
 from comet.metrics import Traffic
 from comet.model.clients import Client
 from comet.transports.websocket import CometWebSocketProtocol, WebSocketReader
 
 if TYPE_CHECKING:
     from comet.lean.edge import Edge
-    from comet.lean.http import RequestWire
+    from comet.lean.http import HTTPConnection
 
 
 @implementer(ISinkOwner)
-class SocketWire(SinkWire):
+class WebSocketConnection(StreamConnection):
     """
     The connection of a WebSocket.
     """
@@ -131,7 +131,9 @@ class SocketWire(SinkWire):
             protocol.connectionLost()
 
 
-def beginSocket(wire: RequestWire, asked: Asked, client: Client, size: int) -> bool:
+def beginSocket(
+    connection: HTTPConnection, asked: ParsedRequest, client: Client, size: int
+) -> bool:
     """
     Upgrade to a WebSocket.
 
@@ -141,24 +143,24 @@ def beginSocket(wire: RequestWire, asked: Asked, client: Client, size: int) -> b
 
     @raise CometError: If it may not be; nothing has happened then.
     """
-    edge, plan = wire.edge, asked.plan
+    edge, plan = connection.edge, asked.plan
     hub = edge.hub
     answer = _answer(plan, asked.known)
     if answer is None:
         return False
 
     def makeReader() -> WebSocketReader:
-        traffic = hub.ledger.of(plan.transport, plan.account)
+        traffic = hub.metrics.of(plan.transport, plan.account)
         traffic.requests += 1
         traffic.headIn += size
         traffic.headOut += len(answer)
-        sock, fd, _ = wire.release(size)
-        sink = SocketWire(edge, sock, fd, traffic, plan.account is None, client, answer)
+        sock, fd, _ = connection.release(size)
+        sink = WebSocketConnection(edge, sock, fd, traffic, plan.account is None, client, answer)
         sink.take()
         return sink.makeReader(plan.shape, plan.isBare)
 
-    rest = wire.buffer[size:]
-    reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.spot)
+    rest = connection.buffer[size:]
+    reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.joinPoint)
     sink: Any = reader.sink
     sink.begin()
     if rest:
@@ -166,7 +168,7 @@ def beginSocket(wire: RequestWire, asked: Asked, client: Client, size: int) -> b
     return True
 
 
-def _answer(plan: Plan, known: Known) -> bytes | None:
+def _answer(plan: Plan, known: ParsedHeaders) -> bytes | None:
     """
     The answer to a handshake, as L{answerHandshake} gives it: of those that
     differ only in the key it is asked once.
@@ -179,7 +181,7 @@ def _answer(plan: Plan, known: Known) -> bytes | None:
         return key if name == b"Sec-WebSocket-Key" else plan.head.headers(name)
 
     head = plan.head
-    answer = answerHandshake(Head(head.method, (), b"", head.version, headers, False))
+    answer = answerHandshake(RequestHead(head.method, (), b"", head.version, headers, False))
     if answer is not None:
         plan.answerEnd = answer[ANSWER_SIZE:]
     return answer

@@ -13,10 +13,10 @@ from comet.model.messages import Message
 
 # Of how many intervals that were brought by names that are gone a late name is
 # spared the repetition.
-MOST_HAD: Final = 256
+MOST_DELIVERED: Final = 256
 
 
-class Brought(NamedTuple):
+class DeliveredRange(NamedTuple):
     """
     What a name that is not read any more has brought.
     """
@@ -33,11 +33,11 @@ class Brought(NamedTuple):
         return self.after < message.position <= self.upTo and isOf(self.name, self.skips, message)
 
 
-def merge(brought: Iterable[Brought]) -> list[Brought]:
+def merge(brought: Iterable[DeliveredRange]) -> list[DeliveredRange]:
     """
     Join what the same name has brought in several intervals that touch.
     """
-    merged: dict[str, Brought] = {}
+    merged: dict[str, DeliveredRange] = {}
     apart = []
     for each in brought:
         known = merged.get(each.name)
@@ -45,10 +45,10 @@ def merge(brought: Iterable[Brought]) -> list[Brought]:
             merged[each.name] = each
         elif known.skips == each.skips and known.after <= each.upTo and each.after <= known.upTo:
             after, upTo = min(known.after, each.after), max(known.upTo, each.upTo)
-            merged[each.name] = Brought(each.name, after, upTo, each.skips)
+            merged[each.name] = DeliveredRange(each.name, after, upTo, each.skips)
         else:
             apart.append(each)
-    return [*merged.values(), *apart][-MOST_HAD:]
+    return [*merged.values(), *apart][-MOST_DELIVERED:]
 
 
 def isOf(name: str, skips: Mapping[str, int] | None, message: Message) -> bool:

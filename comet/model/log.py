@@ -66,7 +66,7 @@ class ChannelLog:
         return len(self._messages) - self._first
 
     @property
-    def head(self) -> int:
+    def end(self) -> int:
         """
         The position of the newest message, held or not.
         """
@@ -83,7 +83,7 @@ class ChannelLog:
         """
         Add the newest message, and drop what is then too many or too much.
 
-        @param message: Its position is greater than L{head}.
+        @param message: Its position is greater than L{end}.
         """
         self._messages.append(message)
         self.payloadBytes += len(message.payload)
@@ -118,7 +118,7 @@ class ChannelLog:
         """
         Drop everything: the floor rises to the head.
         """
-        self.floor = self.head
+        self.floor = self.end
         self._messages.clear()
         self._first = 0
         self.payloadBytes = 0
@@ -140,11 +140,11 @@ class ChannelLog:
         """
         count = min(count, len(self))
         if not count:
-            return self.head
+            return self.end
         return self._messages[-count].position - 1
 
     def beforeOldest(self) -> int:
         """
-        The position that everything held comes after; L{head} if nothing is.
+        The position that everything held comes after; L{end} if nothing is.
         """
         return self.beforeLast(len(self))

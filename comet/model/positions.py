@@ -59,10 +59,10 @@ class Unreadable:
     """
 
 
-Beginning: TypeAlias = Now | Earliest | Last | At | Unreadable
+StartPosition: TypeAlias = Now | Earliest | Last | At | Unreadable
 
 
-def parseBeginning(text: str) -> Beginning:
+def parseStartPosition(text: str) -> StartPosition:
     """
     Read a place to begin at: a cursor, C{now}, C{earliest}, C{-N}, or nothing,
     which is C{now}.
@@ -83,28 +83,28 @@ def parseBeginning(text: str) -> Beginning:
 
 
 @frozen
-class Since:
+class StartPositions:
     """
     Where a reader of several names begins.
 
-    @ivar general: Where each name begins that has no place of its own.
+    @ivar default: Where each name begins that has no place of its own.
 
-    @ivar particular: The places of single names, by the name as it was asked
+    @ivar byName: The places of single names, by the name as it was asked
         for.
     """
 
-    general: Beginning = Now()
-    particular: Mapping[str, Beginning] = field(factory=dict)
+    default: StartPosition = Now()
+    byName: Mapping[str, StartPosition] = field(factory=dict)
 
-    def of(self, name: str) -> Beginning:
+    def of(self, name: str) -> StartPosition:
         """
         Where one name begins.
         """
-        return self.particular.get(name, self.general)
+        return self.byName.get(name, self.default)
 
 
 @frozen
-class Place:
+class ResolvedStart:
     """
     Where one name begins.
 
@@ -133,21 +133,21 @@ class Place:
 
 
 @frozen
-class Location:
+class ResolvedStarts:
     """
-    The answer of L{IMessageBus.locate<comet.interfaces.IMessageBus.locate>}.
+    The answer of L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}.
 
-    @ivar head: The position of the newest message of the bus.
+    @ivar end: The position of the newest message of the bus.
 
-    @ivar places: A place for each name that was asked for.
+    @ivar starts: A place for each name that was asked for.
     """
 
-    head: Cursor
-    places: Mapping[str, Place]
+    end: Cursor
+    starts: Mapping[str, ResolvedStart]
 
 
 @frozen
-class Reading:
+class ReadResult:
     """
     The answer of L{IMessageBus.read<comet.interfaces.IMessageBus.read>}.
 

@@ -21,9 +21,9 @@ from typing import Any, Final, TypeVar
 from attrs import frozen
 
 from comet.model.cursors import Cursor
-from comet.model.delivered import Brought, isOf, merge
+from comet.model.delivered import DeliveredRange, isOf, merge
 from comet.model.messages import Message
-from comet.model.positions import At, Beginning, Location, Now, Place, Reading
+from comet.model.positions import At, Now, ReadResult, ResolvedStart, ResolvedStarts, StartPosition
 
 V = TypeVar("V")
 
@@ -103,7 +103,16 @@ class Progress:
         arrived.
     """
 
-    __slots__ = ("_base", "_brought", "_had", "_late", "_skips", "_told", "cursor", "names")
+    __slots__ = (
+        "_base",
+        "_deliveredAfter",
+        "_replaying",
+        "_reportedFloors",
+        "_skipUpTo",
+        "_suppressed",
+        "cursor",
+        "names",
+    )
 
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
@@ -112,15 +121,15 @@ class Progress:
         # not in the next table.
         self._base = 0
         # By name: the position after which it has brought everything.
-        self._brought: dict[str, int] = _NONE
+        self._deliveredAfter: dict[str, int] = _NONE
         # By name: the position that its replay has reached.
-        self._late: dict[str, int] = _NONE
+        self._replaying: dict[str, int] = _NONE
         # By name: the floor of which the reader was told, or need not know.
-        self._told: dict[str, int] = _NONE
+        self._reportedFloors: dict[str, int] = _NONE
         # By name: up to which position which channel is not wanted.
-        self._skips: dict[str, Mapping[str, int]] = _NONE
+        self._skipUpTo: dict[str, Mapping[str, int]] = _NONE
         # By late name: what was brought by names that were read beside it.
-        self._had: dict[str, list[Brought]] = _NONE
+        self._suppressed: dict[str, list[DeliveredRange]] = _NONE
 
     def begin(self, names: tuple[str, ...], cursor: Cursor) -> None:
         """
@@ -136,7 +145,7 @@ class Progress:
         """
         Whether there are late names.
         """
-        return bool(self._late)
+        return bool(self._replaying)
 
     @property
     def lowest(self) -> Cursor:
@@ -144,55 +153,55 @@ class Progress:
         The cursor of a reader that would lose nothing and repeat something:
         the position of the name that is furthest behind.
         """
-        positions = [self.cursor.position, *self._late.values()]
+        positions = [self.cursor.position, *self._replaying.values()]
         return Cursor(self.cursor.epoch, min(positions))
 
-    def add(self, location: Location) -> tuple[str, ...]:
+    def add(self, resolved: ResolvedStarts) -> tuple[str, ...]:
         """
         Begin to read more names.
 
-        @param location: Where they begin, in the order in which they were
+        @param resolved: Where they begin, in the order in which they were
             asked for.  Names that are held already change nothing.
 
         @return: Those that begin with a gap, in the same order.
         """
-        if not self.names and len(location.places) == 1:
-            ((name, place),) = location.places.items()
-            if not place.skips and place.floor <= place.position and not place.isGap:
+        if not self.names and len(resolved.starts) == 1:
+            ((name, start),) = resolved.starts.items()
+            if not start.skips and start.floor <= start.position and not start.isGap:
                 # So it is with most.
-                self.begin((name,), Cursor(location.head.epoch, place.position))
+                self.begin((name,), Cursor(resolved.end.epoch, start.position))
                 return ()
-        places = {n: place for n, place in location.places.items() if n not in self.names}
-        if not places:
+        starts = {n: start for n, start in resolved.starts.items() if n not in self.names}
+        if not starts:
             return ()
         if not self.names:
-            self.cursor = Cursor(location.head.epoch, _meet(places.values()))
+            self.cursor = Cursor(resolved.end.epoch, _meet(starts.values()))
             self._base = self.cursor.position
-        elif location.head.epoch != self.cursor.epoch:
+        elif resolved.end.epoch != self.cursor.epoch:
             # The next reading will tell of the new epoch, for all names.
-            self.names = (*self.names, *places)
+            self.names = (*self.names, *starts)
             return ()
-        self.names = (*self.names, *places)
-        for name, place in places.items():
-            self._begin(name, place)
-        return tuple(name for name, place in places.items() if place.isGap)
+        self.names = (*self.names, *starts)
+        for name, start in starts.items():
+            self._begin(name, start)
+        return tuple(name for name, start in starts.items() if start.isGap)
 
-    def _begin(self, name: str, place: Place) -> None:
-        if place.position != self._base:
-            self._brought = _put(self._brought, name, place.position)
-        if place.position < self.cursor.position:
-            self._late = _put(self._late, name, place.position)
+    def _begin(self, name: str, start: ResolvedStart) -> None:
+        if start.position != self._base:
+            self._deliveredAfter = _put(self._deliveredAfter, name, start.position)
+        if start.position < self.cursor.position:
+            self._replaying = _put(self._replaying, name, start.position)
         # What is lost of it below its place was never wanted.
-        told = max(place.floor, place.position)
-        if told > self._late.get(name, self.cursor.position):
-            self._told = _put(self._told, name, told)
+        told = max(start.floor, start.position)
+        if told > self._replaying.get(name, self.cursor.position):
+            self._reportedFloors = _put(self._reportedFloors, name, told)
         # Shared, as it was given: there may be many channels.
-        skips = place.skips if any(p > place.position for p in place.skips.values()) else {}
-        if place.position > self.cursor.position and not skips:
+        skips = start.skips if any(p > start.position for p in start.skips.values()) else {}
+        if start.position > self.cursor.position and not skips:
             # Wanted from a place ahead of the others.
-            skips = {"": place.position}
+            skips = {"": start.position}
         if skips:
-            self._skips = _put(self._skips, name, skips)
+            self._skipUpTo = _put(self._skipUpTo, name, skips)
 
     def remove(self, names: Iterable[str], reached: int | None = None) -> None:
         """
@@ -203,66 +212,74 @@ class Progress:
         given = set(names)
         gone = [name for name in self.names if name in given]
         self.names = tuple(name for name in self.names if name not in gone)
-        brought = [self._broughtBy(name, reached) for name in gone] if self._late else []
+        brought = [self._broughtBy(name, reached) for name in gone] if self._replaying else []
         # Most have brought nothing yet.
         brought = [each for each in brought if each.after < each.upTo]
         for name in gone:
             for table in self._tables:
                 table.pop(name, None)
-        for name in self._late:
+        for name in self._replaying:
             if brought:
-                had = merge([*self._had.get(name, ()), *brought])
-                self._had = _put(self._had, name, had)
+                had = merge([*self._suppressed.get(name, ()), *brought])
+                self._suppressed = _put(self._suppressed, name, had)
 
-    def _broughtBy(self, name: str, reached: int | None) -> Brought:
-        upTo = self._late.get(name, self.cursor.position)
+    def _broughtBy(self, name: str, reached: int | None) -> DeliveredRange:
+        upTo = self._replaying.get(name, self.cursor.position)
         if reached is not None:
             upTo = min(upTo, reached)
-        return Brought(name, self._brought.get(name, self._base), upTo, self._skips.get(name, {}))
+        return DeliveredRange(
+            name, self._deliveredAfter.get(name, self._base), upTo, self._skipUpTo.get(name, {})
+        )
 
     @property
     def _tables(self) -> tuple[dict[str, Any], ...]:
-        return (self._brought, self._late, self._told, self._skips, self._had)
+        return (
+            self._deliveredAfter,
+            self._replaying,
+            self._reportedFloors,
+            self._skipUpTo,
+            self._suppressed,
+        )
 
     def wanted(self) -> Wanted:
         """
         What to read next: late names first, the one furthest behind before
         the others.
         """
-        if not self._late:
+        if not self._replaying:
             return Wanted(self.names, self.cursor, None)
-        position = min(self._late.values())
-        names = tuple(name for name in self.names if self._late.get(name) == position)
-        ahead = [p for p in self._late.values() if p > position]
+        position = min(self._replaying.values())
+        names = tuple(name for name in self.names if self._replaying.get(name) == position)
+        ahead = [p for p in self._replaying.values() if p > position]
         upTo = min(ahead, default=self.cursor.position)
         return Wanted(names, Cursor(self.cursor.epoch, position), upTo)
 
-    def accept(self, wanted: Wanted, reading: Reading) -> Step:
+    def accept(self, wanted: Wanted, result: ReadResult) -> Step:
         """
         Go on by what was read.
 
         @param wanted: What L{wanted} gave; the names may have changed since.
 
-        @param reading: What the bus gave for it.
+        @param result: What the bus gave for it.
         """
         if wanted != self.wanted():
             # The names changed while the log was read.
             return self._readAgain()
         self.settle()
-        if reading.after.epoch != self.cursor.epoch:
-            return self._acceptEpoch(wanted, reading)
+        if result.after.epoch != self.cursor.epoch:
+            return self._acceptEpoch(wanted, result)
         if wanted.upTo is not None:
-            return self._acceptReplay(wanted, reading)
+            return self._acceptReplay(wanted, result)
         stood = self.cursor
-        gap = self._gap(reading, self.names)
-        messages = self._unseen(reading.messages, self.names)
-        self.cursor = reading.reached
-        return Step(gap, stood, stood, messages, False, False, reading.more)
+        gap = self._gap(result, self.names)
+        messages = self._unseen(result.messages, self.names)
+        self.cursor = result.reached
+        return Step(gap, stood, stood, messages, False, False, result.more)
 
     def _readAgain(self) -> Step:
         return Step((), self.cursor, self.lowest, (), False, False, True)
 
-    def _acceptEpoch(self, wanted: Wanted, reading: Reading) -> Step:
+    def _acceptEpoch(self, wanted: Wanted, result: ReadResult) -> Step:
         """
         The log began a new life: everything that was known of the old one is
         void.
@@ -271,33 +288,33 @@ class Progress:
         if wanted.upTo is not None:
             # This was a replay: of some of the names, and not up to the head.
             return self._readAgain()
-        gap = tuple(name for name in self.names if name in reading.gaps)
+        gap = tuple(name for name in self.names if name in result.gaps)
         for name in gap:
-            floor = max(reading.gaps[name], reading.after.position)
-            self._told = _put(self._told, name, floor)
-        self.cursor = reading.reached
-        after = reading.after
-        return Step(gap, after, after, reading.messages, False, False, reading.more)
+            floor = max(result.gaps[name], result.after.position)
+            self._reportedFloors = _put(self._reportedFloors, name, floor)
+        self.cursor = result.reached
+        after = result.after
+        return Step(gap, after, after, result.messages, False, False, result.more)
 
-    def _acceptReplay(self, wanted: Wanted, reading: Reading) -> Step:
+    def _acceptReplay(self, wanted: Wanted, result: ReadResult) -> Step:
         lowest = self.lowest
-        gap = self._gap(reading, wanted.names)
-        messages = self._unseen(reading.messages, wanted.names)
+        gap = self._gap(result, wanted.names)
+        messages = self._unseen(result.messages, wanted.names)
         for name in wanted.names:
-            self._late = _put(self._late, name, reading.reached.position)
-            if reading.reached.position >= self.cursor.position:
-                del self._late[name]
-        return Step(gap, self.cursor, lowest, messages, True, not self._late, True)
+            self._replaying = _put(self._replaying, name, result.reached.position)
+            if result.reached.position >= self.cursor.position:
+                del self._replaying[name]
+        return Step(gap, self.cursor, lowest, messages, True, not self._replaying, True)
 
-    def _gap(self, reading: Reading, names: Sequence[str]) -> tuple[str, ...]:
+    def _gap(self, result: ReadResult, names: Sequence[str]) -> tuple[str, ...]:
         """
         Which of the names have a gap that the reader was not told of.
         """
         found = []
-        for name in names if reading.gaps else ():
-            floor = reading.gaps.get(name, -1)
-            if floor > self._told.get(name, -1):
-                self._told = _put(self._told, name, floor)
+        for name in names if result.gaps else ():
+            floor = result.gaps.get(name, -1)
+            if floor > self._reportedFloors.get(name, -1):
+                self._reportedFloors = _put(self._reportedFloors, name, floor)
                 found.append(name)
         return tuple(found)
 
@@ -306,14 +323,14 @@ class Progress:
         Leave out what is skipped, and what a name that is further on has
         brought.
         """
-        others = [name for name in self.names if name not in names] if self._late else []
-        if not self._skips and not others and not self._had:
+        others = [name for name in self.names if name not in names] if self._replaying else []
+        if not self._skipUpTo and not others and not self._suppressed:
             return messages
         return [
             message
             for message in messages
             if any(self._wants(name, message) for name in names)
-            and not any(self._has(name, message) for name in self._had)
+            and not any(self._has(name, message) for name in self._suppressed)
             and not any(self._hasBrought(name, message) for name in others)
         ]
 
@@ -324,26 +341,26 @@ class Progress:
         """
         position = message.position
         return any(
-            self._brought.get(name, self._base) < position and self._wants(name, message)
+            self._deliveredAfter.get(name, self._base) < position and self._wants(name, message)
             for name in names
         )
 
     def _wants(self, name: str, message: Message) -> bool:
-        return isOf(name, self._skips.get(name), message)
+        return isOf(name, self._skipUpTo.get(name), message)
 
     def _has(self, name: str, message: Message) -> bool:
         """
         Whether a late name is spared a message that it would bring.
         """
         return self.isWanted(message, (name,)) and any(
-            brought.includes(message) for brought in self._had[name]
+            brought.includes(message) for brought in self._suppressed[name]
         )
 
     def _hasBrought(self, name: str, message: Message) -> bool:
-        reached = self._late.get(name, self.cursor.position)
-        return self._brought.get(name, self._base) < message.position <= reached and self._wants(
-            name, message
-        )
+        reached = self._replaying.get(name, self.cursor.position)
+        return self._deliveredAfter.get(
+            name, self._base
+        ) < message.position <= reached and self._wants(name, message)
 
     def stand(self, position: int) -> None:
         """
@@ -359,61 +376,63 @@ class Progress:
         Forget what no longer makes a difference, once what was read is told.
         """
         position = self.cursor.position
-        if self._told:
+        if self._reportedFloors:
             told = {
                 name: floor
-                for name, floor in self._told.items()
-                if floor > self._late.get(name, position)
+                for name, floor in self._reportedFloors.items()
+                if floor > self._replaying.get(name, position)
             }
-            self._told = told or _NONE
-        if self._skips:
+            self._reportedFloors = told or _NONE
+        if self._skipUpTo:
             # Many names may share one table.
-            tables = {id(skips): skips for skips in self._skips.values()}
+            tables = {id(skips): skips for skips in self._skipUpTo.values()}
             lasts = {which: max(skips.values()) for which, skips in tables.items()}
-            for name, skips in list(self._skips.items()):
+            for name, skips in list(self._skipUpTo.items()):
                 last = lasts[id(skips)]
-                if last <= self._late.get(name, position):
+                if last <= self._replaying.get(name, position):
                     # There may be very many.  Without them it is not known
                     # any more what of this was brought: it would be repeated.
-                    brought = max(self._brought.get(name, self._base), last)
-                    self._brought = _put(self._brought, name, brought)
-                    del self._skips[name]
-        if self._had:
-            had = {name: had for name, had in self._had.items() if name in self._late}
-            self._had = had or _NONE
+                    brought = max(self._deliveredAfter.get(name, self._base), last)
+                    self._deliveredAfter = _put(self._deliveredAfter, name, brought)
+                    del self._skipUpTo[name]
+        if self._suppressed:
+            had = {name: had for name, had in self._suppressed.items() if name in self._replaying}
+            self._suppressed = had or _NONE
 
     def _forgetDetails(self) -> None:
         self._base = 0
-        self._brought = self._late = self._told = self._skips = self._had = _NONE
+        self._deliveredAfter = self._replaying = self._reportedFloors = self._skipUpTo = (
+            self._suppressed
+        ) = _NONE
 
 
-def unbegun(beginnings: Mapping[str, Beginning], head: Cursor) -> Cursor:
+def unbegun(startPositions: Mapping[str, StartPosition], end: Cursor) -> Cursor:
     """
     A cursor for a reader that is cut off before it is known where its names
     begin: it will miss nothing of what was asked for.
 
-    @param head: The position of the newest message that is known.
+    @param end: The position of the newest message that is known.
     """
-    cursors = [each.cursor for each in beginnings.values() if isinstance(each, At)]
-    others = [cursor for cursor in cursors if cursor.epoch != head.epoch]
+    cursors = [each.cursor for each in startPositions.values() if isinstance(each, At)]
+    others = [cursor for cursor in cursors if cursor.epoch != end.epoch]
     # What others have told already may be not known of here yet: another epoch,
     # or a later position.
-    furthest = others[0] if others else max([head, *cursors])
+    furthest = others[0] if others else max([end, *cursors])
     positions = [furthest.position]
-    for beginning in beginnings.values():
-        if isinstance(beginning, At) and beginning.cursor.epoch == furthest.epoch:
-            positions.append(beginning.cursor.position)
-        elif not isinstance(beginning, Now):
+    for startPosition in startPositions.values():
+        if isinstance(startPosition, At) and startPosition.cursor.epoch == furthest.epoch:
+            positions.append(startPosition.cursor.position)
+        elif not isinstance(startPosition, Now):
             # It wants all that is held.
             positions.append(0)
     return Cursor(furthest.epoch, min(positions))
 
 
-def _meet(places: Collection[Place]) -> int:
+def _meet(starts: Collection[ResolvedStart]) -> int:
     """
     Where a reader of several names stands before any message: at the place
     that is furthest on; or, where all were found by what is held, before the
     oldest message to come.
     """
-    positions = [place.position for place in places]
-    return min(positions) if all(place.isRelative for place in places) else max(positions)
+    positions = [start.position for start in starts]
+    return min(positions) if all(start.isRelative for start in starts) else max(positions)

@@ -50,7 +50,7 @@ class StatisticsService(TimerService):
         if self.hub.isDraining:
             return
         self._tell(CHANNEL, None)
-        for account in self.hub.ledger.accounts:
+        for account in self.hub.metrics.accounts:
             self._tell(f"{CHANNEL}/{account}", account)
 
     def _tell(self, channel: str, account: str | None) -> None:
@@ -66,4 +66,4 @@ class StatisticsService(TimerService):
 
         @param account: The name of an account; without one, those of all.
         """
-        return {"node": self.node, "transports": self.hub.ledger.sums(account)}
+        return {"node": self.node, "transports": self.hub.metrics.sums(account)}

@@ -9,8 +9,8 @@ from typing import Protocol
 
 from comet.errors import BadChannel, CometError
 from comet.framing.publications import readBatch, readBody
-from comet.http.reads import Ask
-from comet.http.responses import COMMON, Answer, batchAnswer, publishedAnswer
+from comet.http.reads import ReadRequest
+from comet.http.responses import COMMON, Response, batchResponse, publishedResponse
 from comet.hub import Hub
 from comet.model.channels import isPattern
 from comet.model.clients import Client
@@ -32,7 +32,7 @@ class Transport(Protocol):
     A resource that can answer a request to read.
     """
 
-    def begin(self, exchange: Exchange, ask: Ask, client: Client) -> None:
+    def begin(self, exchange: Exchange, ask: ReadRequest, client: Client) -> None:
         """
         Begin to answer what was asked for.
 
@@ -83,7 +83,7 @@ class ChannelResource(HubResource):
         Tell the cursor of now.
         """
         self.hub.check(self.client(exchange), self.names(exchange))
-        exchange.respond(Answer(200, (entityTag(self.hub.head), *JSON), b""))
+        exchange.respond(Response(200, (entityTag(self.hub.end), *JSON), b""))
 
     def answer_POST(self, exchange: Exchange) -> None:
         """
@@ -104,7 +104,7 @@ class ChannelResource(HubResource):
             client.name,
         )
         stored = self.hub.store(client, [publication])
-        exchange.answerWhen(stored, lambda answers: publishedAnswer(answers[0]))
+        exchange.answerWhen(stored, lambda answers: publishedResponse(answers[0]))
 
     answer_PUT = answer_POST
 
@@ -115,7 +115,7 @@ class ChannelResource(HubResource):
         names, client = self.names(exchange), self.client(exchange)
         refusePatterns(names)
         forgotten = self.hub.forget(client, names)
-        exchange.answerWhen(forgotten, lambda _: Answer(204, COMMON, b""))
+        exchange.answerWhen(forgotten, lambda _: Response(204, COMMON, b""))
 
 
 def refusePatterns(names: Sequence[str]) -> None:
@@ -149,4 +149,4 @@ class PublishResource(HubResource):
             self.hub.settings.limits,
             client.name,
         )
-        exchange.answerWhen(self.hub.store(client, publications), batchAnswer)
+        exchange.answerWhen(self.hub.store(client, publications), batchResponse)

@@ -19,7 +19,7 @@ from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from comet.timers import NOT_SET, Wheel
+from comet.timers import NOT_SET, TimerWheel
 from comet.transports.sinks import IConnectedSink, tune
 
 # How much a client may send while its request is on hold.  Twisted stops
@@ -84,7 +84,7 @@ def takeOver(request: Request, protocol: IProtocol) -> None:
 
 
 @implementer(IProtocol)
-class Endless:
+class DetachedStream:
     """
     The protocol of a connection whose answer never ends: whatever the client
     still sends is thrown away, until it leaves.
@@ -133,7 +133,7 @@ class Endless:
         return "comet"
 
 
-class Hold:
+class HeldRequest:
     """
     Counts what else a client sends while its request is on hold.
 
@@ -175,14 +175,14 @@ class Hold:
 
 
 @implementer(IPushProducer)
-class Rest:
+class UnsentResponse:
     """
     What a client did not take of its response.  The next request on the
     connection, which may be there already, waits until it has: or a client
     that asks and does not read would fill the memory with answers.
     """
 
-    def __init__(self, request: Request, wheel: Wheel) -> None:
+    def __init__(self, request: Request, wheel: TimerWheel) -> None:
         self._request = request
         self._wheel = wheel
         self._isPaused = False

@@ -22,14 +22,14 @@ from comet.errors import (
     TooLarge,
 )
 from comet.http.origins import CORS
-from comet.http.reads import Ask, readAccount, readAsk
-from comet.http.request import Head, checkHeaderValues
-from comet.http.responses import Answer, Headers, checkHeader, encodeResponse, problem
+from comet.http.reads import ReadRequest, parseReadRequest, readAccount
+from comet.http.request import RequestHead, checkHeaderValues
+from comet.http.responses import Headers, Response, checkHeader, encodeResponse, problem
 from comet.hub import Hub
 from comet.metrics import Traffic
 from comet.model.channels import parsePath
 from comet.model.clients import Client
-from comet.transports.detach import Rest, isTakeable
+from comet.transports.detach import UnsentResponse, isTakeable
 from comet.transports.sinks import sendNow
 
 T = TypeVar("T")
@@ -55,13 +55,13 @@ OTHER: Final = "other"
 _log = Logger()
 
 
-def readHead(request: Request) -> Head:
+def readHead(request: Request) -> RequestHead:
     """
     What of a request of Twisted's is its head, below the resource that it was
     routed to.
     """
     path, _, query = request.uri.partition(b"?")
-    return Head(
+    return RequestHead(
         method=request.method,
         # As they came: Twisted's own have lost what was escaped.
         segments=tuple(path.split(b"/")[1 + len(request.prepath or ()) :]),
@@ -143,7 +143,7 @@ class Exchange:
         """
         Where what passes for this request is counted.
         """
-        return self.hub.ledger.of(transport, self.accountName)
+        return self.hub.metrics.of(transport, self.accountName)
 
     def countIn(self, traffic: Traffic) -> None:
         """
@@ -220,11 +220,11 @@ class Exchange:
         """
         return parsePath(self.head.segments, self.hub.settings.limits.maxChannels)
 
-    def ask(self, names: Sequence[str], transport: str | None = None) -> Ask:
+    def ask(self, names: Sequence[str], transport: str | None = None) -> ReadRequest:
         """
         What a request to read asks for.
         """
-        return readAsk(self.head, names, self.hub.head.epoch, transport)
+        return parseReadRequest(self.head, names, self.hub.end.epoch, transport)
 
     def ownHeaders(self, besides: Headers) -> Headers:
         """
@@ -261,7 +261,7 @@ class Exchange:
         body: bytes = content.read()
         return body
 
-    def respond(self, answer: Answer) -> None:
+    def respond(self, answer: Response) -> None:
         """
         Answer, if the client is still there.
         """
@@ -307,7 +307,7 @@ class Exchange:
         request.sentLength = bodyBytes
         rest = sendNow(request.channel.transport, response)
         if rest:
-            Rest(request, self.hub.fanout.wheel).write(rest)
+            UnsentResponse(request, self.hub.fanout.wheel).write(rest)
         else:
             request.finish()
 
@@ -317,7 +317,7 @@ class Exchange:
         """
         self.respond(problem(error))
 
-    def answerWhen(self, asked: Deferred[T], makeAnswer: Callable[[T], Answer]) -> None:
+    def answerWhen(self, asked: Deferred[T], makeAnswer: Callable[[T], Response]) -> None:
         """
         Answer when something is done.
         """

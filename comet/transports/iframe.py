@@ -10,13 +10,13 @@ from comet.framing import Shape
 from comet.framing.iframe import IFrameShape
 from comet.framing.jsonp import checkCallback
 from comet.http.origins import readOrigin
-from comet.http.reads import Ask
+from comet.http.reads import ReadRequest
 from comet.http.responses import Headers
 from comet.transports.exchange import Exchange
-from comet.transports.streaming import EndlessResource
+from comet.transports.streaming import StreamingResource
 
 
-class IFrameResource(EndlessResource):
+class IFrameResource(StreamingResource):
     """
     Answers with C{text/html} that never ends.
 
@@ -29,16 +29,16 @@ class IFrameResource(EndlessResource):
     transport = "iframe"
     contentType = b"text/html; charset=utf-8"
 
-    def shape(self, exchange: Exchange, ask: Ask, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, ask: ReadRequest, chunked: bool) -> Shape:
         """
-        See L{EndlessResource.shape}.
+        See L{StreamingResource.shape}.
         """
         callback, origin = self.target(exchange)
         return IFrameShape(time=ask.time, chunked=chunked, callback=callback, origin=origin)
 
     def headers(self, exchange: Exchange) -> Headers:
         """
-        See L{EndlessResource.headers}.
+        See L{StreamingResource.headers}.
         """
         policy = "default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'self'"
         _, origin = self.target(exchange)

@@ -11,11 +11,11 @@ from attrs import evolve
 
 from comet.errors import Forbidden
 from comet.framing.jsonp import checkCallback, encodeCall
-from comet.http.reads import Ask
-from comet.http.responses import COMMON, Answer, Headers
+from comet.http.reads import ReadRequest
+from comet.http.responses import COMMON, Headers, Response
 from comet.transports.exchange import Exchange
 from comet.transports.longpoll import LongPollResource
-from comet.transports.polling import AnswerShape, Waiting
+from comet.transports.polling import AnswerShape, HeldPoll
 
 # Nothing but a script, whatever somebody takes it for: a navigation to it, or
 # a plugin, would get a file to save.
@@ -40,9 +40,9 @@ class JSONPResource(LongPollResource):
 
     transport = "jsonp"
 
-    def waiter(self, exchange: Exchange, ask: Ask) -> Waiting:
+    def waiter(self, exchange: Exchange, ask: ReadRequest) -> HeldPoll:
         """
-        See L{OnceResource.waiter<comet.transports.polling.OnceResource.waiter>}.
+        See L{OnceResource.waiter<comet.transports.polling.PollingResource.waiter>}.
         """
         self.checkSite(exchange)
         callback = checkCallback(exchange.head.parameters.get("callback", ""))
@@ -63,13 +63,13 @@ class JSONPResource(LongPollResource):
             )
 
 
-class Calling(Waiting):
+class Calling(HeldPoll):
     """
     A request whose answer is a call.  The answer is that of all who wait for
     the same; only the function is its own.
     """
 
-    def __init__(self, exchange: Exchange, ask: Ask, callback: str) -> None:
+    def __init__(self, exchange: Exchange, ask: ReadRequest, callback: str) -> None:
         """
         @param callback: The name of the function.
         """
@@ -77,10 +77,10 @@ class Calling(Waiting):
         super().__init__(exchange, evolve(ask, tags=frozenset()), shape)
         self._callback = callback
 
-    def send(self, response: Answer) -> None:
+    def send(self, response: Response) -> None:
         """
         Send the answer as an argument.
         """
         tags = tuple(header for header in response.headers if header[0] == b"ETag")
         body = encodeCall(self._callback, response.body)
-        super().send(Answer(response.status, (*tags, *SCRIPT), body))
+        super().send(Response(response.status, (*tags, *SCRIPT), body))

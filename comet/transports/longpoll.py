@@ -4,18 +4,18 @@ Long-polling: a request that is held until there is a message.
 
 from __future__ import annotations
 
-from comet.http.reads import Ask
-from comet.transports.polling import OnceResource
+from comet.http.reads import ReadRequest
+from comet.transports.polling import PollingResource
 
 
-class LongPollResource(OnceResource):
+class LongPollResource(PollingResource):
     """
     Answers when there is something after a cursor, or the time is over.
     """
 
     transport = "longpoll"
 
-    def wait(self, ask: Ask) -> float:
+    def wait(self, ask: ReadRequest) -> float:
         """
         As long as the request says.
         """

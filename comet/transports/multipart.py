@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from comet.framing import Shape
 from comet.framing.multipart import BOUNDARY, MultipartShape
-from comet.http.reads import Ask
+from comet.http.reads import ReadRequest
 from comet.transports.exchange import Exchange
-from comet.transports.streaming import EndlessResource
+from comet.transports.streaming import StreamingResource
 
 
-class MultipartResource(EndlessResource):
+class MultipartResource(StreamingResource):
     """
     Answers with C{multipart/x-mixed-replace} that never ends.
     """
@@ -19,8 +19,8 @@ class MultipartResource(EndlessResource):
     transport = "multipart"
     contentType = b"multipart/x-mixed-replace; boundary=" + BOUNDARY
 
-    def shape(self, exchange: Exchange, ask: Ask, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, ask: ReadRequest, chunked: bool) -> Shape:
         """
-        See L{EndlessResource.shape}.
+        See L{StreamingResource.shape}.
         """
         return MultipartShape(time=ask.time, chunked=chunked)

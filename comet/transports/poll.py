@@ -4,18 +4,18 @@ AJAX polling: a request that is answered at once.
 
 from __future__ import annotations
 
-from comet.http.reads import Ask
-from comet.transports.polling import OnceResource
+from comet.http.reads import ReadRequest
+from comet.transports.polling import PollingResource
 
 
-class PollResource(OnceResource):
+class PollResource(PollingResource):
     """
     Answers at once with what there is after a cursor.
     """
 
     transport = "poll"
 
-    def wait(self, ask: Ask) -> float:
+    def wait(self, ask: ReadRequest) -> float:
         """
         Not at all.
         """

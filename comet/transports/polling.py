@@ -15,11 +15,11 @@ from twisted.internet.defer import maybeDeferred
 from comet.fanout.polls import Outcome, PollReader, PollShape
 from comet.framing.envelope import encodeEnvelope
 from comet.framing.pollbody import encodePollBody
-from comet.http.reads import Ask
-from comet.http.responses import COMMON, Answer, Headers, dateOfNow, encodeResponse
+from comet.http.reads import ReadRequest
+from comet.http.responses import COMMON, Headers, Response, dateOfNow, encodeResponse
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
-from comet.transports.detach import Hold, isTakeable
+from comet.transports.detach import HeldRequest, isTakeable
 from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource
 
@@ -53,11 +53,11 @@ class AnswerShape:
     limit: int
     time: bool
 
-    def respond(self, outcome: Outcome) -> Answer:
+    def respond(self, outcome: Outcome) -> Response:
         """
         See L{PollShape.respond}.
         """
-        return Answer(200, (entityTag(outcome.cursor), *JSON), self.body(outcome))
+        return Response(200, (entityTag(outcome.cursor), *JSON), self.body(outcome))
 
     def body(self, outcome: Outcome) -> bytes:
         """
@@ -124,7 +124,7 @@ def _around(shape: ResponseShape) -> Sequence[bytes]:
     return before, middle, after + length, end[1:]
 
 
-class OnceResource(HubResource):
+class PollingResource(HubResource):
     """
     Answers a request to read once.
 
@@ -140,13 +140,13 @@ class OnceResource(HubResource):
         ask = exchange.ask(self.names(exchange), self.transport)
         self.begin(exchange, ask, self.client(exchange))
 
-    def wait(self, ask: Ask) -> float:
+    def wait(self, ask: ReadRequest) -> float:
         """
         For how many seconds a request may wait for a message.
         """
         raise NotImplementedError
 
-    def begin(self, exchange: Exchange, ask: Ask, client: Client) -> None:
+    def begin(self, exchange: Exchange, ask: ReadRequest, client: Client) -> None:
         """
         Answer what was asked for.
         """
@@ -154,7 +154,7 @@ class OnceResource(HubResource):
         waiter, wait = self.waiter(exchange, ask), self.wait(ask)
         waiter.opened(self.hub.openPoll(client, ask.names, ask.since, waiter.shape, waiter, wait))
 
-    def waiter(self, exchange: Exchange, ask: Ask) -> Waiting:
+    def waiter(self, exchange: Exchange, ask: ReadRequest) -> HeldPoll:
         """
         Whoever is to be given the answer, with the shape that it is to have.
 
@@ -162,17 +162,17 @@ class OnceResource(HubResource):
         """
         shape = AnswerShape(ask.limit, ask.time)
         if not isTakeable(exchange.request):
-            return Waiting(exchange, ask, shape)
+            return HeldPoll(exchange, ask, shape)
         raw = ResponseShape(
             shape,
             exchange.head.version,
             bool(exchange.request.channel.persistent),
-            exchange.ownHeaders((entityTag(exchange.hub.head), *JSON)),
+            exchange.ownHeaders((entityTag(exchange.hub.end), *JSON)),
         )
         return _Raw(exchange, ask, raw)
 
 
-class Waiting:
+class HeldPoll:
     """
     A request that waits for the outcome of its poll.
     """
@@ -183,12 +183,12 @@ class Waiting:
     direct: socket | None = None
     keepsTime: bool = False
 
-    def __init__(self, exchange: Exchange, ask: Ask, shape: PollShape[Any]) -> None:
+    def __init__(self, exchange: Exchange, ask: ReadRequest, shape: PollShape[Any]) -> None:
         self.shape = shape
         self._exchange = exchange
         self._tags = ask.tags
         self._reader: PollReader[Any] | None = None
-        self._hold: Hold | None = None
+        self._hold: HeldRequest | None = None
         self._isAnswered = False
 
     def opened(self, reader: PollReader[Any]) -> None:
@@ -201,7 +201,7 @@ class Waiting:
         self._reader = reader
         self._exchange.whenGone = self._clientLeft
         if isTakeable(request):
-            self._hold = Hold(request, reader.hurry)
+            self._hold = HeldRequest(request, reader.hurry)
 
     def _clientLeft(self) -> None:
         if self._reader is not None:
@@ -235,7 +235,7 @@ class Waiting:
 
     def _sendEmpty(self, cursor: Cursor) -> None:
         if str(cursor) in self._tags:
-            self._exchange.respond(Answer(304, (entityTag(cursor), *COMMON), b""))
+            self._exchange.respond(Response(304, (entityTag(cursor), *COMMON), b""))
         else:
             self.send(self.shape.respond(Outcome(cursor)))
 
@@ -246,7 +246,7 @@ class Waiting:
         self._exchange.respond(response)
 
 
-class _Raw(Waiting):
+class _Raw(HeldPoll):
     """
     A request whose response is sent as it is.
     """

@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from comet.errors import CometError, Internal, MethodNotAllowed
-from comet.http.responses import COMMON, Answer
+from comet.http.responses import COMMON, Response
 from comet.hub import Hub
 from comet.model.clients import Client
 from comet.transports.exchange import Exchange, nothingAt
@@ -85,7 +85,7 @@ class HubResource(Resource):
             raise nothingAt(exchange)
         method = exchange.head.method.decode("latin-1")
         if method == "OPTIONS":
-            exchange.respond(Answer(204, self._preflight(exchange), b""))
+            exchange.respond(Response(204, self._preflight(exchange), b""))
             return
         if method not in self.methods:
             allowed = (*self.methods, "OPTIONS")

@@ -7,18 +7,18 @@ from __future__ import annotations
 from comet.errors import CometError
 from comet.framing import Shape
 from comet.framing.sse import SSEShape
-from comet.http.reads import Ask, readFlag
-from comet.http.responses import COMMON, Answer
+from comet.http.reads import ReadRequest, readFlag
+from comet.http.responses import COMMON, Response
 from comet.model.channels import isPattern
 from comet.model.messages import Close
 from comet.transports.exchange import Exchange
-from comet.transports.streaming import EndlessResource
+from comet.transports.streaming import StreamingResource
 
 # What an error that passes is called where a reader is told of it.
 _CLOSES = {"tooMany": "tooMany", "unavailable": "unavailable"}
 
 
-def shapeOf(ask: Ask, chunked: bool) -> SSEShape:
+def shapeOf(ask: ReadRequest, chunked: bool) -> SSEShape:
     """
     How events look to whoever asked.
 
@@ -28,7 +28,7 @@ def shapeOf(ask: Ask, chunked: bool) -> SSEShape:
     return SSEShape(ask.time, chunked, several, ask.envelope, ask.unnamed)
 
 
-class EventSourceResource(EndlessResource):
+class EventSourceResource(StreamingResource):
     """
     Answers with C{text/event-stream} that never ends.
     """
@@ -36,9 +36,9 @@ class EventSourceResource(EndlessResource):
     transport = "sse"
     contentType = b"text/event-stream"
 
-    def shape(self, exchange: Exchange, ask: Ask, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, ask: ReadRequest, chunked: bool) -> Shape:
         """
-        See L{EndlessResource.shape}.
+        See L{StreamingResource.shape}.
         """
         return shapeOf(ask, chunked)
 
@@ -54,6 +54,6 @@ class EventSourceResource(EndlessResource):
         head = exchange.head
         envelope, unnamed = readFlag(head, "envelope"), readFlag(head, "unnamed")
         shape = SSEShape(chunked=False, envelope=envelope, unnamed=unnamed)
-        close = shape.close(self.hub.head, Close(code, error.detail, error.retryAfter))
+        close = shape.close(self.hub.end, Close(code, error.detail, error.retryAfter))
         headers = ((b"Content-Type", self.contentType), *COMMON)
-        exchange.respond(Answer(200, headers, shape.prelude + shape.frame([close])))
+        exchange.respond(Response(200, headers, shape.prelude + shape.frame([close])))

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from comet.framing import Shape
 from comet.framing.ndjson import NDJSONShape
-from comet.http.reads import Ask
+from comet.http.reads import ReadRequest
 from comet.transports.exchange import Exchange
-from comet.transports.streaming import EndlessResource
+from comet.transports.streaming import StreamingResource
 
 
-class StreamResource(EndlessResource):
+class StreamResource(StreamingResource):
     """
     Answers with C{application/x-ndjson} that never ends.
     """
@@ -19,8 +19,8 @@ class StreamResource(EndlessResource):
     transport = "stream"
     contentType = b"application/x-ndjson"
 
-    def shape(self, exchange: Exchange, ask: Ask, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, ask: ReadRequest, chunked: bool) -> Shape:
         """
-        See L{EndlessResource.shape}.
+        See L{StreamingResource.shape}.
         """
         return NDJSONShape(time=ask.time, chunked=chunked)

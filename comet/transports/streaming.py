@@ -14,18 +14,18 @@ from zope.interface import implementer
 from comet.fanout.probes import Probe
 from comet.fanout.streams import StreamReader
 from comet.framing import Shape
-from comet.http.reads import Ask
+from comet.http.reads import ReadRequest
 from comet.http.responses import ENDLESS, Headers, encodeHead
 from comet.interfaces import ISink, ISinkOwner
 from comet.metrics import Traffic
 from comet.model.clients import Client
-from comet.transports.detach import Endless, isTakeable, takeOver
+from comet.transports.detach import DetachedStream, isTakeable, takeOver
 from comet.transports.exchange import Exchange, headBytesOf, setHeaders
 from comet.transports.resource import HubResource
 from comet.transports.sinks import makeSink
 
 
-class EndlessResource(HubResource):
+class StreamingResource(HubResource):
     """
     Answers a request to read with a response that never ends.
 
@@ -40,7 +40,7 @@ class EndlessResource(HubResource):
     transport: str
     contentType: bytes
 
-    def shape(self, exchange: Exchange, ask: Ask, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, ask: ReadRequest, chunked: bool) -> Shape:
         """
         How messages look to whoever asked.
 
@@ -63,7 +63,7 @@ class EndlessResource(HubResource):
         ask = exchange.ask(self.names(exchange), self.transport)
         self.begin(exchange, ask, self.client(exchange))
 
-    def begin(self, exchange: Exchange, ask: Ask, client: Client) -> None:
+    def begin(self, exchange: Exchange, ask: ReadRequest, client: Client) -> None:
         """
         Begin to answer what was asked for.
         """
@@ -84,7 +84,7 @@ class EndlessResource(HubResource):
             whole = (*headers, *exchange.ownHeaders(headers))
             opening = encodeHead(version, 200, whole, chunked, False, datetimeToString())
             transport = request.channel.transport
-            protocol = Endless()
+            protocol = DetachedStream()
             takeOver(request, protocol)
             direct = makeSink(transport, traffic)
             protocol.attach(direct)

@@ -21,12 +21,12 @@ from comet.hub import Hub
 from comet.interfaces import ISinkOwner
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.messages import Close
-from comet.model.positions import Since
+from comet.model.positions import StartPositions
 from comet.timers import NOT_SET
 from comet.transports.flashpolicy import policyFor
 from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink, tune
-from comet.transports.throttle import Sips
+from comet.transports.throttle import InputThrottle
 
 # For how many seconds a client may be silent before its first line.
 FIRST_LINE: Final = 60.0
@@ -43,7 +43,7 @@ class CometProtocol(Protocol):
 
     # Whatever the endpoint makes: more than the interface of a transport says.
     transport: Any
-    _sips: Sips
+    _sips: InputThrottle
 
     def __init__(self, hub: Hub, identify: Callable[[Any], Client]) -> None:
         """
@@ -56,14 +56,14 @@ class CometProtocol(Protocol):
         self._decoder = LineDecoder(hub.settings.limits.maxCommandBytes)
         self._sink: IConnectedSink | None = None
         self._session: Session | None = None
-        self._traffic = hub.ledger.of("tcp")
+        self._traffic = hub.metrics.of("tcp")
 
     def connectionMade(self) -> None:
         """
         A client came.
         """
         self._traffic.requests += 1
-        self._sips = Sips(self.hub.clock, self.transport, self._taken)
+        self._sips = InputThrottle(self.hub.clock, self.transport, self._taken)
         tune(self.transport)
         self.hub.fanout.wheel.set(self, FIRST_LINE)
 
@@ -78,7 +78,7 @@ class CometProtocol(Protocol):
         """
         self.transport = self._sink = sink
         self._decoder.terminator = shape.terminator
-        self._sips = sips = Sips(self.hub.clock, sink, self._taken)
+        self._sips = sips = InputThrottle(self.hub.clock, sink, self._taken)
         self._session = Session(self.hub, client, reader, shape, sips)
 
     @property
@@ -135,12 +135,12 @@ class CometProtocol(Protocol):
 
         try:
             client = self._identify(self.transport)
-            reader = self.hub.openStream(client, (), Since(), makeReader)
+            reader = self.hub.openStream(client, (), StartPositions(), makeReader)
         except CometError as error:
             close = Close(
                 "draining" if self.hub.isDraining else error.code, error.detail, error.retryAfter
             )
-            sink.write(shape.frame([shape.close(self.hub.head, close)]))
+            sink.write(shape.frame([shape.close(self.hub.end, close)]))
             sink.finish()
             self.hub.fanout.wheel.set(self, LAST_WORDS)
         else:

@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 SIP: Final = 2048
 
 
-class Sips:
+class InputThrottle:
     """
     Gives on what is received in pieces that are small enough for one turn, and
     lets the transport read no more until all of it was given.

@@ -23,7 +23,7 @@ from comet.fanout.core import Fanout
 from comet.fanout.streams import StreamReader
 from comet.framing.websocket import WebSocketShape
 from comet.http.handshake import answerHandshake, notUpgrade, otherVersion
-from comet.http.reads import Ask
+from comet.http.reads import ReadRequest
 from comet.http.request import checkHeaderValues
 from comet.hub import Hub
 from comet.interfaces import ISink, ISinkOwner
@@ -35,7 +35,7 @@ from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource
 from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink
-from comet.transports.throttle import Sips
+from comet.transports.throttle import InputThrottle
 
 # In how many frames a message may come: empty ones would take memory without
 # counting as size.
@@ -144,7 +144,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self._sink: IConnectedSink | None = None
         self._reader: StreamReader | None = None
         self._session: Session | None = None
-        self._sips: Sips | None = None
+        self._sips: InputThrottle | None = None
         self.traffic = Traffic()
 
     def connectionMade(self) -> None:
@@ -158,7 +158,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self.__dict__ = {**kept, **_OPEN, "send_queue": (), "trafficStats": _TRAFFIC}
 
     def makeReader(
-        self, hub: Hub, client: Client, ask: Ask, isBare: bool, answer: bytes
+        self, hub: Hub, client: Client, ask: ReadRequest, isBare: bool, answer: bytes
     ) -> WebSocketReader:
         """
         Answer the handshake, and make who reads.
@@ -186,7 +186,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         @param sink: Where the reader writes to.
         """
         self._sink, self._reader = sink, reader
-        self._sips = sips = Sips(hub.clock, self.transport, super().dataReceived)
+        self._sips = sips = InputThrottle(hub.clock, self.transport, super().dataReceived)
         self._session = Session(hub, client, reader, reader.shape, sips)
 
     def dataReceived(self, data: bytes) -> None:
@@ -382,7 +382,7 @@ class WebSocketResource(HubResource):
         ask = exchange.ask(names, self.transport)
         self.begin(exchange, ask, self.client(exchange))
 
-    def begin(self, exchange: Exchange, ask: Ask, client: Client) -> None:
+    def begin(self, exchange: Exchange, ask: ReadRequest, client: Client) -> None:
         """
         Upgrade, to what was asked for.
         """

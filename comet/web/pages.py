@@ -21,7 +21,7 @@ from twisted.web.resource import Resource
 from comet.errors import CometError
 from comet.http.origins import CORS
 from comet.http.reads import entityTags
-from comet.http.responses import Answer, Headers
+from comet.http.responses import Headers, Response
 from comet.hub import Hub
 from comet.model.clients import ANONYMOUS
 from comet.transports.exchange import Exchange, nothingAt
@@ -184,9 +184,9 @@ class FilesResource(HubResource):
         if file.tag in tags or "*" in tags:
             # RFC 9110 15.4.5: of what describes the body it needs nothing.
             headers = tuple(h for h in file.headers if h[0] != b"Content-Type")
-            exchange.respond(Answer(304, headers, b""))
+            exchange.respond(Response(304, headers, b""))
         else:
-            exchange.respond(Answer(200, file.headers, file.body))
+            exchange.respond(Response(200, file.headers, file.body))
 
     answer_HEAD = answer_GET
 
@@ -209,7 +209,7 @@ class LabResource(FilesResource):
             isOpen = b"false"
         else:
             isOpen = b"true"
-        exchange.respond(Answer(200, JSON, b'{"open":%s}' % isOpen))
+        exchange.respond(Response(200, JSON, b'{"open":%s}' % isOpen))
 
     answer_HEAD = answer_GET
 

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from comet.http.responses import COMMON, Answer
+from comet.http.responses import COMMON, Response
 from comet.hub import Hub
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.exchange import Exchange, nothingAt
@@ -44,7 +44,7 @@ class HealthResource(HubResource):
         """
         status, word = (200, b"true") if self.hub.isReady else (503, b"false")
         headers = ((b"Content-Type", b"application/json"), *COMMON)
-        exchange.respond(Answer(status, headers, b'{"ready":%s}' % word))
+        exchange.respond(Response(status, headers, b'{"ready":%s}' % word))
 
     answer_HEAD = answer_GET
 

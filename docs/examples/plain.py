@@ -19,14 +19,14 @@ from comet.bus.memory.bus import MemoryBus
 from comet.framing import Shape
 from comet.framing.envelope import rawText
 from comet.framing.ndjson import NDJSONShape
-from comet.http.reads import Ask
+from comet.http.reads import ReadRequest
 from comet.hub import Hub
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.server.listening import Listener
 from comet.server.service import CometService
 from comet.transports.exchange import Exchange
-from comet.transports.streaming import EndlessResource
+from comet.transports.streaming import StreamingResource
 from comet.web.resources import CometResource
 from comet.web.site import CometSite
 
@@ -63,7 +63,7 @@ class PlainShape(NDJSONShape):
         return f"# {close.message}\n".encode()
 
 
-class PlainResource(EndlessResource):
+class PlainResource(StreamingResource):
     """
     Answers with text that never ends.
     """
@@ -71,7 +71,7 @@ class PlainResource(EndlessResource):
     transport = "plain"
     contentType = b"text/plain; charset=utf-8"
 
-    def shape(self, exchange: Exchange, ask: Ask, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, ask: ReadRequest, chunked: bool) -> Shape:
         """
         How messages look to whoever asked.
         """

@@ -45,7 +45,7 @@ class Headlines(Resource):
         """
         request.setHeader(b"Content-Type", b"application/json")
         request.setHeader(b"Cache-Control", b"no-store")
-        state = {"cursor": str(self.hub.head), "headlines": self.headlines}
+        state = {"cursor": str(self.hub.end), "headlines": self.headlines}
         return json.dumps(state).encode()
 
     def render_POST(self, request: Request) -> int:

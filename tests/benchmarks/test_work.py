@@ -115,7 +115,7 @@ class WorkTests(LeanTestCase):
         """
         What polls say that have everything.
         """
-        return read("longpoll", more=f"&since={self.hub.head}")
+        return read("longpoll", more=f"&since={self.hub.end}")
 
     def deliver(self, number: int) -> Work:
         """
@@ -197,7 +197,7 @@ class WorkTests(LeanTestCase):
         work = Work().of(lambda: self.reactor.turn(100))
         self.assertEqual(len(self.hub.fanout.readers), READERS)
         self.assertLess(work.calls / READERS, ASK_CALLS, work.names.most_common(30))
-        self.assertEqual((work.names["locate"], work.names["_wasRead"]), (0, 0))
+        self.assertEqual((work.names["resolve"], work.names["_wasRead"]), (0, 0))
 
     def test_connect(self) -> None:
         """
@@ -212,7 +212,7 @@ class WorkTests(LeanTestCase):
             work = Work().of(partial(self.untilReaders, READERS + 2))
             calls = work.calls / READERS
             self.assertLess(calls, most, (transport, work.names.most_common(80)))
-            self.assertEqual((work.names["locate"], work.names["_wasRead"]), (0, 0))
+            self.assertEqual((work.names["resolve"], work.names["_wasRead"]), (0, 0))
             self.publish(1)
             self.assertHeard(peers + new, 1)
             self.leave(peers + new)

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
-from comet.model.positions import Beginning, Place, Reading
+from comet.model.positions import ReadResult, ResolvedStart, StartPosition
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase as _TestCase
@@ -108,13 +108,13 @@ class BusCase(_TestCase):
         limit: int = 1000,
         maxBytes: int = 1048576,
         upTo: int | None = None,
-    ) -> Reading:
+    ) -> ReadResult:
         """
         Read some names, with spaces between.
 
         @param after: A cursor, or a position in the epoch of now.
         """
-        cursor = after if isinstance(after, Cursor) else Cursor(bus.head.epoch, after)
+        cursor = after if isinstance(after, Cursor) else Cursor(bus.end.epoch, after)
         return await bus.read(names.split(), cursor, limit, maxBytes, upTo)
 
     async def held(self, bus: IMessageBus, names: str) -> list[int]:
@@ -123,22 +123,26 @@ class BusCase(_TestCase):
         """
         return positionsOf((await self.read(bus, names)).messages)
 
-    async def place(self, bus: IMessageBus, name: str, beginning: Beginning) -> Place:
+    async def start(
+        self, bus: IMessageBus, name: str, startPosition: StartPosition
+    ) -> ResolvedStart:
         """
         Where one name begins.
         """
-        location = await bus.locate({name: beginning})
-        self.assertEqual(location.head, bus.head)
-        return location.places[name]
+        resolved = await bus.resolve({name: startPosition})
+        self.assertEqual(resolved.end, bus.end)
+        return resolved.starts[name]
 
-    def assertPlace(self, place: Place, position: int, floor: int = 0, isGap: bool = False) -> None:
+    def assertStart(
+        self, start: ResolvedStart, position: int, floor: int = 0, isGap: bool = False
+    ) -> None:
         """
         Assert that a name begins here.
 
         @param floor: Its floor if it is above the position, else 0.
         """
-        above = place.floor if place.floor > place.position else 0
-        self.assertEqual((place.position, above, place.isGap), (position, floor, isGap))
+        above = start.floor if start.floor > start.position else 0
+        self.assertEqual((start.position, above, start.isGap), (position, floor, isGap))
 
 
 def positionsOf(messages: Sequence[Message]) -> list[int]:
@@ -172,7 +176,7 @@ class Listener:
         self.messages.extend(messages)
         self.heard.extend(positionsOf(messages))
 
-    def headMoved(self, head: Cursor) -> None:
+    def endMoved(self, end: Cursor) -> None:
         """
         Nothing is to be noted: a bus need not say it.
         """

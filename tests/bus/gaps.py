@@ -19,7 +19,7 @@ class GapContract(BusCase):
         Assert that a name has a gap with its floor for everyone below the
         floor, and none for others.
         """
-        for after in {0, max(floor - 1, 0), floor, bus.head.position}:
+        for after in {0, max(floor - 1, 0), floor, bus.end.position}:
             reading = await self.read(bus, name, after)
             expected = {name: floor} if after < floor else {}
             self.assertEqual(dict(reading.gaps), expected, f"after {after}")
@@ -155,7 +155,7 @@ class GapContract(BusCase):
             reading = await self.read(bus, name)
             self.assertGreaterEqual(reading.gaps[name], a1)
             self.assertEqual(list(reading.messages), [])
-        reading = await self.read(bus, "a * b", bus.head)
+        reading = await self.read(bus, "a * b", bus.end)
         self.assertEqual(dict(reading.gaps), {})
         [a2] = await self.put(bus, "a")
         self.assertEqual(await self.held(bus, "a"), [a2])
@@ -169,16 +169,16 @@ class GapContract(BusCase):
         """
         bus = await self.makeBus(messages=2)
         b1, _, a1, a2, a3, d1 = await self.put(bus, "b c a a a d")
-        head = bus.head
-        for after in (Cursor(OTHER_EPOCH, a3), Cursor(head.epoch, head.position + 1)):
+        end = bus.end
+        for after in (Cursor(OTHER_EPOCH, a3), Cursor(end.epoch, end.position + 1)):
             for names in ("a d", "a * d"):
                 begun = (a2 if names == "a d" else b1) - 1
                 reading = await self.read(bus, names, after)
-                self.assertEqual(reading.after, Cursor(head.epoch, begun))
+                self.assertEqual(reading.after, Cursor(end.epoch, begun))
                 self.assertEqual(set(reading.gaps), set(names.split()))
                 self.assertEqual(reading.gaps["a"], a1)
                 self.assertEqual(positionsOf(reading.messages)[-3:], [a2, a3, d1])
-                self.assertEqual((reading.reached, reading.more), (head, False))
+                self.assertEqual((reading.reached, reading.more), (end, False))
 
     async def test_otherEpochLimit(self) -> None:
         """
@@ -188,7 +188,7 @@ class GapContract(BusCase):
         _, a2, b1, a3 = await self.put(bus, "a a b a")
         reading = await self.read(bus, "a b", Cursor(OTHER_EPOCH, 1), limit=1)
         self.assertEqual((positionsOf(reading.messages), reading.more), ([a2], True))
-        self.assertEqual(reading.reached, Cursor(bus.head.epoch, a2))
+        self.assertEqual(reading.reached, Cursor(bus.end.epoch, a2))
         reading = await self.read(bus, "a b", reading.reached)
         self.assertEqual((positionsOf(reading.messages), dict(reading.gaps)), ([b1, a3], {}))
 
@@ -199,7 +199,7 @@ class GapContract(BusCase):
         bus = await self.makeBus()
         await self.put(bus, "a a")
         reading = await self.read(bus, "b c/*", Cursor(OTHER_EPOCH, 1))
-        self.assertEqual((reading.after, reading.reached), (bus.head, bus.head))
+        self.assertEqual((reading.after, reading.reached), (bus.end, bus.end))
         self.assertEqual((list(reading.messages), set(reading.gaps)), ([], {"b", "c/*"}))
 
     async def test_newEpoch(self) -> None:
@@ -213,4 +213,4 @@ class GapContract(BusCase):
         reading = await self.read(bus, "a b", cursor)
         self.assertEqual(set(reading.gaps), {"a", "b"})
         self.assertEqual(positionsOf(reading.messages), [a1])
-        self.assertEqual((reading.after.epoch, reading.reached), (bus.head.epoch, bus.head))
+        self.assertEqual((reading.after.epoch, reading.reached), (bus.end.epoch, bus.end))

@@ -22,10 +22,10 @@ class KeyContract(BusCase):
         bus = await self.makeBus()
         first = await self.publish(bus, "a b", key="k")
         await self.put(bus, "a")
-        head = bus.head
+        end = bus.end
         again = await self.publish(bus, "a b", key="k")
         self.assertEqual(again, first)
-        self.assertEqual(bus.head, head)
+        self.assertEqual(bus.end, end)
         self.assertEqual(len(await self.held(bus, "a b")), 3)
 
     async def test_orderOfChannels(self) -> None:
@@ -75,7 +75,7 @@ class KeyContract(BusCase):
         bus = await self.makeBus()
         await self.publish(bus, "a", b'"1"', event="e", key="k")
         await self.publish(bus, "b", b'"AA=="', encoding="base64", key="k")
-        head = bus.head
+        end = bus.end
         for publication in (
             Publication(("a",), b'"2"', "e", publisher="me", key="k"),
             Publication(("a",), b'"1"', "f", publisher="me", key="k"),
@@ -83,7 +83,7 @@ class KeyContract(BusCase):
             Publication(("b",), b'"AA=="', publisher="me", key="k"),
         ):
             await self.assertFailure(bus.publish([publication]), KeyReused)
-        self.assertEqual(bus.head, head)
+        self.assertEqual(bus.end, end)
         self.assertEqual(len(await self.held(bus, "a b")), 2)
 
     async def test_anotherInBatch(self) -> None:
@@ -98,7 +98,7 @@ class KeyContract(BusCase):
             Publication(("a",), b"2", publisher="me", key="k"),
         ]
         await self.assertFailure(bus.publish(batch), KeyReused)
-        self.assertEqual(bus.head.position, 0)
+        self.assertEqual(bus.end.position, 0)
         self.assertEqual(await self.held(bus, "a b"), [])
 
     async def test_refused(self) -> None:
@@ -113,7 +113,7 @@ class KeyContract(BusCase):
         ]
         await self.assertFailure(bus.publish(batch), KeyReused)
         answer = await self.publish(bus, "a", b"3", key="l")
-        self.assertEqual(bus.head, answer.cursor)
+        self.assertEqual(bus.end, answer.cursor)
 
     async def test_otherScope(self) -> None:
         """

@@ -259,4 +259,4 @@ class ListeningContract(BusCase):
         for listener in listeners:
             self.assertEqual(listener.interruptions, [2])
             self.assertEqual(listener.heard[2:], [a1])
-            self.assertEqual(listener.messages[2].epoch, bus.head.epoch)
+            self.assertEqual(listener.messages[2].epoch, bus.end.epoch)

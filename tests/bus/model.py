@@ -12,7 +12,15 @@ from comet.model.channels import isPattern, matches
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message
-from comet.model.positions import At, Beginning, Last, Now, Place, Reading, Unreadable
+from comet.model.positions import (
+    At,
+    Last,
+    Now,
+    ReadResult,
+    ResolvedStart,
+    StartPosition,
+    Unreadable,
+)
 
 
 class BusModel:
@@ -53,7 +61,7 @@ class BusModel:
         self.floor = 0
 
     @property
-    def head(self) -> Cursor:
+    def end(self) -> Cursor:
         """
         The newest message.
         """
@@ -174,7 +182,7 @@ class BusModel:
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
-    ) -> Reading:
+    ) -> ReadResult:
         """
         See L{comet.interfaces.IMessageBus.read}.
         """
@@ -193,26 +201,26 @@ class BusModel:
             count += 1
         more = count < len(wanted)
         reached = wanted[count - 1].position if more else max(end, after.position)
-        return Reading(after, wanted[:count], Cursor(self.epoch, reached), gaps, more)
+        return ReadResult(after, wanted[:count], Cursor(self.epoch, reached), gaps, more)
 
-    def locate(self, name: str, beginning: Beginning) -> Place:
+    def resolve(self, name: str, startPosition: StartPosition) -> ResolvedStart:
         """
-        See L{comet.interfaces.IMessageBus.locate}.
+        See L{comet.interfaces.IMessageBus.resolve}.
         """
         floor = self.floorOf(name)
-        if isinstance(beginning, Now):
-            return Place(len(self.all), floor)
-        if isinstance(beginning, At) and self.isKnown(beginning.cursor):
-            position = beginning.cursor.position
-            return Place(position, floor, isGap=floor > position)
-        if isinstance(beginning, Last):
+        if isinstance(startPosition, Now):
+            return ResolvedStart(len(self.all), floor)
+        if isinstance(startPosition, At) and self.isKnown(startPosition.cursor):
+            position = startPosition.cursor.position
+            return ResolvedStart(position, floor, isGap=floor > position)
+        if isinstance(startPosition, Last):
             skips: dict[str, int] = {}
             for channel in {message.channel for message in self.held(name)}:
-                skips[channel] = self.held(channel)[-beginning.count :][0].position - 1
+                skips[channel] = self.held(channel)[-startPosition.count :][0].position - 1
             start = min(skips.values(), default=len(self.all))
-            return Place(start, floor, isRelative=True, skips=skips)
-        isGap = isinstance(beginning, (At, Unreadable))
-        return Place(self.beforeOldest(name), floor, isGap, isRelative=True)
+            return ResolvedStart(start, floor, isRelative=True, skips=skips)
+        isGap = isinstance(startPosition, (At, Unreadable))
+        return ResolvedStart(self.beforeOldest(name), floor, isGap, isRelative=True)
 
 
 def _payloadBytes(messages: Sequence[Message]) -> int:

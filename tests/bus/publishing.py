@@ -33,8 +33,8 @@ class PublishingContract(BusCase):
         """
         bus = await self.makeBus()
         self.assertTrue(bus.isAvailable)
-        self.assertEqual(bus.head.position, 0)
-        self.assertIsNotNone(re.fullmatch("[A-Za-z0-9]{1,32}", bus.head.epoch))
+        self.assertEqual(bus.end.position, 0)
+        self.assertIsNotNone(re.fullmatch("[A-Za-z0-9]{1,32}", bus.end.epoch))
 
     async def test_answer(self) -> None:
         """
@@ -52,7 +52,7 @@ class PublishingContract(BusCase):
         self.assertEqual(positions, sorted(set(positions)))
         self.assertGreater(positions[0], 0)
         for answer in (first, second, third):
-            self.assertEqual(answer.epoch, bus.head.epoch)
+            self.assertEqual(answer.epoch, bus.end.epoch)
 
     async def test_head(self) -> None:
         """
@@ -61,7 +61,7 @@ class PublishingContract(BusCase):
         bus = await self.makeBus()
         for channels in ("a", "b c", "a"):
             answer = await self.publish(bus, channels)
-            self.assertEqual(bus.head, answer.cursor)
+            self.assertEqual(bus.end, answer.cursor)
 
     async def test_message(self) -> None:
         """
@@ -109,7 +109,7 @@ class PublishingContract(BusCase):
         """
         bus = await self.makeBus()
         self.assertEqual(list(await bus.publish([])), [])
-        self.assertEqual(bus.head.position, 0)
+        self.assertEqual(bus.end.position, 0)
 
     async def test_order(self) -> None:
         """
@@ -129,15 +129,15 @@ class PublishingContract(BusCase):
         """
         bus = await self.makeBus()
         await self.publish(bus, "a", b"1", key="k")
-        head = bus.head
+        end = bus.end
         batch = [
             Publication(("a",), b"2"),
             Publication(("a",), b"3", publisher="me", key="k"),
             Publication(("b",), b"4"),
         ]
         await self.assertFailure(bus.publish(batch), KeyReused)
-        self.assertEqual(bus.head, head)
-        self.assertEqual(await self.held(bus, "a b"), [head.position])
+        self.assertEqual(bus.end, end)
+        self.assertEqual(await self.held(bus, "a b"), [end.position])
 
     async def test_forget(self) -> None:
         """
@@ -168,8 +168,8 @@ class PublishingContract(BusCase):
         bus = await self.makeBus()
         answer = await self.publish(bus, "a", key="k")
         await self.renew(bus)
-        self.assertNotEqual(bus.head.epoch, answer.epoch)
+        self.assertNotEqual(bus.end.epoch, answer.epoch)
         self.assertEqual(await self.held(bus, "a"), [])
         again = await self.publish(bus, "a", key="k")
-        self.assertEqual(again.epoch, bus.head.epoch)
-        self.assertEqual(bus.head, Cursor(again.epoch, again.positions["a"]))
+        self.assertEqual(again.epoch, bus.end.epoch)
+        self.assertEqual(bus.end, Cursor(again.epoch, again.positions["a"]))

@@ -22,7 +22,7 @@ class ReadingContract(BusCase):
         a1, _, a2, a3, _ = await self.put(bus, "a b a a b")
         reading = await self.read(bus, "a", a1)
         self.assertEqual(positionsOf(reading.messages), [a2, a3])
-        self.assertEqual((reading.after, reading.reached), (Cursor(bus.head.epoch, a1), bus.head))
+        self.assertEqual((reading.after, reading.reached), (Cursor(bus.end.epoch, a1), bus.end))
         self.assertEqual((dict(reading.gaps), reading.more), ({}, False))
 
     async def test_nothing(self) -> None:
@@ -35,7 +35,7 @@ class ReadingContract(BusCase):
         for names in ("b", "b/*", "b c/**"):
             reading = await self.read(bus, names)
             self.assertEqual(list(reading.messages), [], names)
-            self.assertEqual((reading.reached, dict(reading.gaps)), (bus.head, {}), names)
+            self.assertEqual((reading.reached, dict(reading.gaps)), (bus.end, {}), names)
 
     async def test_empty(self) -> None:
         """
@@ -43,7 +43,7 @@ class ReadingContract(BusCase):
         """
         bus = await self.makeBus()
         reading = await self.read(bus, "a **")
-        self.assertEqual((list(reading.messages), reading.reached), ([], bus.head))
+        self.assertEqual((list(reading.messages), reading.reached), ([], bus.end))
 
     async def test_atHead(self) -> None:
         """
@@ -51,8 +51,8 @@ class ReadingContract(BusCase):
         """
         bus = await self.makeBus()
         await self.put(bus, "a a")
-        reading = await self.read(bus, "a", bus.head)
-        self.assertEqual((list(reading.messages), reading.reached), ([], bus.head))
+        reading = await self.read(bus, "a", bus.end)
+        self.assertEqual((list(reading.messages), reading.reached), ([], bus.end))
         self.assertFalse(reading.more)
 
     async def test_names(self) -> None:
@@ -116,7 +116,7 @@ class ReadingContract(BusCase):
         positions = await self.put(bus, "a a b")
         reading = await self.read(bus, "a", limit=2)
         self.assertEqual(positionsOf(reading.messages), positions[:2])
-        self.assertEqual((reading.reached, reading.more), (bus.head, False))
+        self.assertEqual((reading.reached, reading.more), (bus.end, False))
 
     async def test_onwards(self) -> None:
         """
@@ -133,7 +133,7 @@ class ReadingContract(BusCase):
                 found += positionsOf(reading.messages)
                 after, more = reading.reached.position, reading.more
             self.assertEqual(found, expected)
-            self.assertEqual(after, bus.head.position)
+            self.assertEqual(after, bus.end.position)
 
     async def test_maxBytes(self) -> None:
         """
@@ -194,9 +194,9 @@ class ReadingContract(BusCase):
         bus = await self.makeBus()
         a1, a2 = await self.put(bus, "a a")
         reading = await self.read(bus, "a", upTo=a2 + 100)
-        self.assertEqual((positionsOf(reading.messages), reading.reached), ([a1, a2], bus.head))
+        self.assertEqual((positionsOf(reading.messages), reading.reached), ([a1, a2], bus.end))
         reading = await self.read(bus, "a", a2, upTo=a1)
-        self.assertEqual((list(reading.messages), reading.reached), ([], bus.head))
+        self.assertEqual((list(reading.messages), reading.reached), ([], bus.end))
 
     async def test_apart(self) -> None:
         """

@@ -5,13 +5,13 @@ The contract of all buses: where a name begins.
 from __future__ import annotations
 
 from comet.model.cursors import Cursor
-from comet.model.positions import At, Beginning, Earliest, Last, Now, Unreadable
+from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
 from tests.bus.case import OTHER_EPOCH, BusCase
 
 
 class LocatingContract(BusCase):
     """
-    L{comet.interfaces.IMessageBus.locate}.
+    L{comet.interfaces.IMessageBus.resolve}.
     """
 
     async def test_now(self) -> None:
@@ -21,9 +21,9 @@ class LocatingContract(BusCase):
         bus = await self.makeBus(messages=1)
         for _ in range(3):
             for name in ("a", "*", "b"):
-                place = await self.place(bus, name, Now())
-                self.assertPlace(place, bus.head.position)
-                self.assertFalse(place.isRelative)
+                start = await self.start(bus, name, Now())
+                self.assertStart(start, bus.end.position)
+                self.assertFalse(start.isRelative)
             await self.put(bus, "a a")
 
     async def test_at(self) -> None:
@@ -44,9 +44,9 @@ class LocatingContract(BusCase):
             ("*", a2, 0),
             ("c", 0, 0),
         ):
-            place = await self.place(bus, name, At(Cursor(bus.head.epoch, position)))
-            self.assertPlace(place, position, floor, isGap=floor > 0)
-            self.assertFalse(place.isRelative)
+            start = await self.start(bus, name, At(Cursor(bus.end.epoch, position)))
+            self.assertStart(start, position, floor, isGap=floor > 0)
+            self.assertFalse(start.isRelative)
 
     async def test_earliest(self) -> None:
         """
@@ -63,9 +63,9 @@ class LocatingContract(BusCase):
             ("x/*", a2, 0),
             ("**", c1, a1),
         ):
-            place = await self.place(bus, name, Earliest())
-            self.assertPlace(place, oldest - 1, floor)
-            self.assertTrue(place.isRelative)
+            start = await self.start(bus, name, Earliest())
+            self.assertStart(start, oldest - 1, floor)
+            self.assertTrue(start.isRelative)
         self.assertLess(b1, a1)
 
     async def test_earliestNothing(self) -> None:
@@ -73,15 +73,15 @@ class LocatingContract(BusCase):
         Where nothing is held of a name, its earliest is the head.
         """
         bus = await self.makeBus()
-        for beginning in (Earliest(), Last(3)):
-            self.assertPlace(await self.place(bus, "a", beginning), 0)
+        for startPosition in (Earliest(), Last(3)):
+            self.assertStart(await self.start(bus, "a", startPosition), 0)
         await self.put(bus, "a b")
         await bus.forget("a")
-        for beginning in (Earliest(), Last(3)):
+        for startPosition in (Earliest(), Last(3)):
             for name in ("a", "c", "c/*"):
-                place = await self.place(bus, name, beginning)
-                self.assertPlace(place, bus.head.position)
-                self.assertTrue(place.isRelative)
+                start = await self.start(bus, name, startPosition)
+                self.assertStart(start, bus.end.position)
+                self.assertTrue(start.isRelative)
 
     async def test_last(self) -> None:
         """
@@ -91,10 +91,10 @@ class LocatingContract(BusCase):
         bus = await self.makeBus(messages=3)
         _, a2, _, a3, a4, _ = await self.put(bus, "a a b a a b")
         for count, oldest in ((1, a4), (2, a3), (3, a2), (4, a2), (999999999, a2)):
-            place = await self.place(bus, "a", Last(count))
-            self.assertPlace(place, oldest - 1)
-            self.assertTrue(place.isRelative)
-            self.assertLess(place.skips.get("a", 0), oldest)
+            start = await self.start(bus, "a", Last(count))
+            self.assertStart(start, oldest - 1)
+            self.assertTrue(start.isRelative)
+            self.assertLess(start.skips.get("a", 0), oldest)
 
     async def test_lastOfPattern(self) -> None:
         """
@@ -110,14 +110,14 @@ class LocatingContract(BusCase):
             (3, b1, {b1, b2, c1, b3, a2, a3, a4}),
             (9, a1, set(positions) - {y1}),
         ):
-            place = await self.place(bus, "x/*", Last(count))
-            self.assertPlace(place, oldest - 1)
-            self.assertTrue(place.isRelative)
-            reading = await self.read(bus, "x/*", place.position)
+            start = await self.start(bus, "x/*", Last(count))
+            self.assertStart(start, oldest - 1)
+            self.assertTrue(start.isRelative)
+            reading = await self.read(bus, "x/*", start.position)
             found = {
                 each.position
                 for each in reading.messages
-                if each.position > place.skips.get(each.channel, 0)
+                if each.position > start.skips.get(each.channel, 0)
             }
             self.assertEqual(found, wanted, str(count))
 
@@ -127,8 +127,8 @@ class LocatingContract(BusCase):
         """
         bus = await self.makeBus()
         await self.put(bus, "x/a x/b x/a")
-        place = await self.place(bus, "x/*", Last(1))
-        self.assertTrue(all(p < bus.head.position for p in place.skips.values()))
+        start = await self.start(bus, "x/*", Last(1))
+        self.assertTrue(all(p < bus.end.position for p in start.skips.values()))
 
     async def test_lost(self) -> None:
         """
@@ -137,25 +137,25 @@ class LocatingContract(BusCase):
         """
         bus = await self.makeBus(messages=2)
         _, a2, b1, _ = await self.put(bus, "a a b a")
-        head = bus.head
-        lost: list[Beginning] = [
+        end = bus.end
+        lost: list[StartPosition] = [
             At(Cursor(OTHER_EPOCH, 1)),
             At(Cursor(OTHER_EPOCH, 10**18)),
-            At(Cursor(head.epoch, head.position + 1)),
-            At(Cursor(head.epoch, 10**18)),
+            At(Cursor(end.epoch, end.position + 1)),
+            At(Cursor(end.epoch, 10**18)),
             Unreadable(),
         ]
-        for beginning in lost:
+        for startPosition in lost:
             for name, position in (
                 ("a", a2 - 1),
                 ("b", b1 - 1),
                 ("*", a2 - 1),
-                ("c", head.position),
-                ("c/*", head.position),
+                ("c", end.position),
+                ("c/*", end.position),
             ):
-                place = await self.place(bus, name, beginning)
-                self.assertPlace(place, position, isGap=True)
-                self.assertTrue(place.isRelative)
+                start = await self.start(bus, name, startPosition)
+                self.assertStart(start, position, isGap=True)
+                self.assertTrue(start.isRelative)
 
     async def test_several(self) -> None:
         """
@@ -164,20 +164,20 @@ class LocatingContract(BusCase):
         """
         bus = await self.makeBus()
         a1, b1, a2, b2 = await self.put(bus, "a b a b")
-        beginnings: dict[str, Beginning] = {
+        startPositions: dict[str, StartPosition] = {
             "b": Last(1),
             "a": Earliest(),
             "*": Now(),
-            "**": At(Cursor(bus.head.epoch, b1)),
+            "**": At(Cursor(bus.end.epoch, b1)),
             "c": Unreadable(),
         }
-        location = await bus.locate(beginnings)
-        self.assertEqual(location.head, bus.head)
-        self.assertEqual(list(location.places), list(beginnings))
-        found = {name: place.position for name, place in location.places.items()}
+        resolved = await bus.resolve(startPositions)
+        self.assertEqual(resolved.end, bus.end)
+        self.assertEqual(list(resolved.starts), list(startPositions))
+        found = {name: start.position for name, start in resolved.starts.items()}
         expected = {"b": b2 - 1, "a": a1 - 1, "*": b2, "**": b1, "c": b2}
         self.assertEqual(found, expected)
-        self.assertEqual([n for n, place in location.places.items() if place.isGap], ["c"])
+        self.assertEqual([n for n, start in resolved.starts.items() if start.isGap], ["c"])
         self.assertLess(a2, b2)
 
     async def test_expired(self) -> None:
@@ -190,10 +190,10 @@ class LocatingContract(BusCase):
         [a2] = await self.put(bus, "a")
         await self.advance(30)
         for name in ("a", "*"):
-            for beginning in (Earliest(), Last(5)):
-                self.assertPlace(await self.place(bus, name, beginning), a2 - 1)
-            at = At(Cursor(bus.head.epoch, 0))
-            self.assertPlace(await self.place(bus, name, at), 0, a1, isGap=True)
+            for startPosition in (Earliest(), Last(5)):
+                self.assertStart(await self.start(bus, name, startPosition), a2 - 1)
+            at = At(Cursor(bus.end.epoch, 0))
+            self.assertStart(await self.start(bus, name, at), 0, a1, isGap=True)
 
     async def test_reserved(self) -> None:
         """
@@ -201,6 +201,6 @@ class LocatingContract(BusCase):
         """
         bus = await self.makeBus()
         own, other = await self.put(bus, "$p/a p/a")
-        for beginning in (Earliest(), Last(1)):
-            self.assertPlace(await self.place(bus, "**", beginning), other - 1)
-            self.assertPlace(await self.place(bus, "$p/*", beginning), own - 1)
+        for startPosition in (Earliest(), Last(1)):
+            self.assertStart(await self.start(bus, "**", startPosition), other - 1)
+            self.assertStart(await self.start(bus, "$p/*", startPosition), own - 1)

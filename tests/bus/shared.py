@@ -31,11 +31,11 @@ class Moves(Listener):
         super().__init__()
         self.heads: list[tuple[int, int]] = []
 
-    def headMoved(self, head: Cursor) -> None:
+    def endMoved(self, end: Cursor) -> None:
         """
         Note it.
         """
-        self.heads.append((head.position, len(self.heard)))
+        self.heads.append((end.position, len(self.heard)))
 
 
 class SharedBusContract(BusCase):
@@ -87,14 +87,14 @@ class SharedBusContract(BusCase):
         cursor, in the same epoch.
         """
         nodes = await self.makeNodes(3)
-        self.assertEqual(len({node.head.epoch for node in nodes}), 1)
+        self.assertEqual(len({node.end.epoch for node in nodes}), 1)
         answers = [await self.publish(node, "a", b"%d" % n) for n, node in enumerate(nodes)]
         for node in nodes:
             reading = await self.read(node, "a")
             self.assertEqual([each.payload for each in reading.messages], [b"0", b"1", b"2"])
             cursors = [each.cursor for each in reading.messages]
             self.assertEqual(cursors, [each.cursor for each in answers])
-            self.assertEqual(node.head, answers[-1].cursor)
+            self.assertEqual(node.end, answers[-1].cursor)
 
     async def test_heard(self) -> None:
         """
@@ -127,7 +127,7 @@ class SharedBusContract(BusCase):
         [a1] = await self.put(nodes[0], "a")
         [_, b2] = await self.put(nodes[0], "b b")
         await self.settleAll(nodes)
-        self.assertEqual([node.head.position for node in nodes], [b2, b2])
+        self.assertEqual([node.end.position for node in nodes], [b2, b2])
         self.assertEqual(listener.of("a"), [a1])
         self.assertEqual(listener.heads[-1], (b2, len(listener.heard)))
         for position, heard in listener.heads:
@@ -161,10 +161,10 @@ class SharedBusContract(BusCase):
         nodes = await self.makeNodes(2)
         for _ in range(20):
             answer = await self.publish(nodes[0], "a")
-            location = await nodes[1].locate({"a": At(answer.cursor), "b": Now()})
-            self.assertFalse(location.places["a"].isGap)
-            self.assertGreaterEqual(location.places["b"].position, answer.cursor.position)
-            self.assertEqual(nodes[1].head, location.head)
+            resolved = await nodes[1].resolve({"a": At(answer.cursor), "b": Now()})
+            self.assertFalse(resolved.starts["a"].isGap)
+            self.assertGreaterEqual(resolved.starts["b"].position, answer.cursor.position)
+            self.assertEqual(nodes[1].end, resolved.end)
 
     async def test_keys(self) -> None:
         """
@@ -204,8 +204,8 @@ class SharedBusContract(BusCase):
             for name in ("a", "*"):
                 self.assertEqual(dict((await self.read(node, name)).gaps), {name: positions[2]})
             self.assertEqual(await self.held(node, "a"), positions[3:])
-            place = await self.place(node, "a", Earliest())
-            self.assertEqual(place.position, positions[3] - 1)
+            start = await self.start(node, "a", Earliest())
+            self.assertEqual(start.position, positions[3] - 1)
 
     async def test_forget(self) -> None:
         """
@@ -230,7 +230,7 @@ class SharedBusContract(BusCase):
         await self.renew(nodes[1])
         [a1] = await self.put(nodes[2], "a")
         await self.settleAll(nodes)
-        self.assertEqual(len({node.head for node in nodes}), 1)
+        self.assertEqual(len({node.end for node in nodes}), 1)
         for listener in listeners:
             self.assertEqual(listener.interruptions, [2])
             self.assertEqual(listener.heard[2:], [a1])
@@ -244,7 +244,7 @@ class SharedBusContract(BusCase):
         listeners = await self.listening(nodes, "a")
         positions = await self.put(nodes[0], "a a")
         third = await self.join()
-        self.assertEqual(third.head, nodes[0].head)
+        self.assertEqual(third.end, nodes[0].end)
         self.assertEqual(await self.held(third, "a"), positions)
         positions += await self.put(third, "a")
         await self.settleAll(nodes)

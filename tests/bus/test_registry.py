@@ -83,7 +83,7 @@ class MemoryTests(SynchronousTestCase):
                 publication = Publication((channel,), b'"x"')
                 self.successResultOf(bus.publish([publication]))
             reading = self.successResultOf(
-                bus.read([channel], bus.head._replace(position=0), 9, 99, None)
+                bus.read([channel], bus.end._replace(position=0), 9, 99, None)
             )
             self.assertEqual(len(reading.messages), held)
         self.successResultOf(bus.publish([Publication(("large",), b"1" * 65000)]))

@@ -23,9 +23,9 @@ class BelowClient(SseClient):
     mount = "/comet"
 
     def _target(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> str:
-        return self.mount + super()._target(since, particular, parameters)
+        return self.mount + super()._target(since, byName, parameters)
 
 
 class PushClient(BelowClient):

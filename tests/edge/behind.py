@@ -14,9 +14,9 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from comet.lean.edge import Edge
-from comet.lean.http import RequestWire
+from comet.lean.http import HTTPConnection
 from comet.lean.port import LeanPort
-from comet.lean.routes import findTree
+from comet.lean.routes import findRoutes
 from tests.edge.standins import PlainChannel, makeChannel, makeSite
 from tests.lean.case import Peer, read
 from tests.lean.handreactor import HandReactor
@@ -73,7 +73,7 @@ class LeanServer:
         self.reactor = _CountingReactor()
         self.connections: dict[int, Connection] = {}
         self.site = makeSite(self.reactor, kind)
-        tree = findTree(self.site)
+        tree = findRoutes(self.site)
         assert tree is not None
         listening = self.reactor.listenTCP(0, self, 50, "127.0.0.1")
         edge = Edge(self.reactor, tree.hub, self, listening.socket.family, tree)
@@ -81,7 +81,7 @@ class LeanServer:
         self.number: int = listening.getHost().port
 
     def _makeWire(self, edge: Edge, socket: Any, fd: int) -> None:
-        self.connections[socket.getpeername()[1]].wire = RequestWire(edge, socket, fd)
+        self.connections[socket.getpeername()[1]].wire = HTTPConnection(edge, socket, fd)
 
     def stop(self) -> None:
         """

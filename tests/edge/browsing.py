@@ -37,11 +37,11 @@ class MultipartClient(EndlessClient):
         self._isOver = False
 
     def _open(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> None:
         # The line break before the first delimiter is nowhere.
         self._pending, self._isFirst, self._isOver = b"\r\n", True, False
-        super()._open(since, particular, parameters)
+        super()._open(since, byName, parameters)
 
     def _checkHead(self, head: Head, contentType: str) -> None:
         given = head.headers.get("content-type", "")
@@ -105,19 +105,19 @@ class IframeClient(EndlessClient):
         return f"{scheme}://{self.site.host or f'127.0.0.1:{self.site.port}'}"
 
     def _target(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> str:
         if self.variant % 2:
             parameters = {"callback": CALLBACK, **parameters}
         elif self.variant % 4:
             parameters = {"origin": self._origin, **parameters}
-        return super()._target(since, particular, parameters)
+        return super()._target(since, byName, parameters)
 
     def _open(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> None:
         self._pending, self._head = b"", b""
-        super()._open(since, particular, parameters)
+        super()._open(since, byName, parameters)
 
     def _checkHead(self, head: Head, contentType: str) -> None:
         super()._checkHead(head, contentType)
@@ -173,9 +173,9 @@ class JsonpClient(LongpollClient):
     name = "jsonp"
 
     def _target(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> str:
-        target = super()._target(since, particular, {"callback": CALLBACK, **parameters})
+        target = super()._target(since, byName, {"callback": CALLBACK, **parameters})
         return target.replace(f"transport={self.name}&", "") if self.variant % 2 else target
 
     def _unchanged(self, answer: Answer) -> None:

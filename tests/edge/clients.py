@@ -120,7 +120,7 @@ class Client:
         self,
         names: Sequence[str],
         since: str | None = None,
-        particular: Mapping[str, str] | None = None,
+        byName: Mapping[str, str] | None = None,
         **parameters: str,
     ) -> None:
         """
@@ -128,19 +128,19 @@ class Client:
 
         @param since: Where to begin.
 
-        @param particular: Where single names begin.
+        @param byName: Where single names begin.
 
         @param parameters: More for the query.
 
         @raise Refused: If the server answers with an error.
         """
         self.names = tuple(names)
-        self.follower = Follower(since, self._isLoose(particular, parameters))
+        self.follower = Follower(since, self._isLoose(byName, parameters))
         self._events.clear()
         self._begun = False
-        self._open(since, particular or {}, parameters)
+        self._open(since, byName or {}, parameters)
 
-    def _isLoose(self, particular: Mapping[str, str] | None, parameters: Mapping[str, str]) -> bool:
+    def _isLoose(self, byName: Mapping[str, str] | None, parameters: Mapping[str, str]) -> bool:
         return False
 
     def _connect(self, port: int, tls: ssl.SSLContext | None = None) -> Wire:
@@ -148,7 +148,7 @@ class Client:
         return self._wire
 
     def _open(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> None:
         raise NotImplementedError
 
@@ -240,12 +240,12 @@ class HttpClient(Client):
         return HttpConnection(self._connect(self.site.port), self.site.host)
 
     def _target(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> str:
         query = {"transport": self.name, **parameters}
         if since is not None:
             query["since"] = since
-        query.update({f"since.{name}": value for name, value in particular.items()})
+        query.update({f"since.{name}": value for name, value in byName.items()})
         return pathOf(self.names) + queryOf(query)
 
     def _checkHead(self, head: Head, contentType: str) -> None:
@@ -281,16 +281,16 @@ class EndlessClient(HttpClient):
     accept: ClassVar[str] = ""
 
     def _open(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> None:
         headers = {"Last-Event-ID": self.unreadable} if self.unreadable else {}
         standing = Follower(since).standing
         # Names of their own beginnings are for the first time, the header for
         # every other.
-        if self.variant % 2 and since and standing is not None and not particular:
+        if self.variant % 2 and since and standing is not None and not byName:
             headers["Last-Event-ID"] = since
             since = None
-        target = self._target(since, particular, parameters)
+        target = self._target(since, byName, parameters)
         if self.accept and self.variant % 3 == 1:
             target = target.replace(f"transport={self.name}&", "").replace(
                 f"?transport={self.name}", ""
@@ -334,10 +334,10 @@ class StreamClient(EndlessClient):
         self._pending = b""
 
     def _open(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> None:
         self._pending = b""
-        super()._open(since, particular, parameters)
+        super()._open(since, byName, parameters)
 
     def _feed(self, piece: bytes) -> None:
         *lines, self._pending = (self._pending + piece).split(b"\n")
@@ -366,16 +366,16 @@ class SseClient(EndlessClient):
         self._inEnvelopes = False
         self.retries: list[int] = []
 
-    def _isLoose(self, particular: Mapping[str, str] | None, parameters: Mapping[str, str]) -> bool:
-        return bool(particular) and "envelope" not in parameters
+    def _isLoose(self, byName: Mapping[str, str] | None, parameters: Mapping[str, str]) -> bool:
+        return bool(byName) and "envelope" not in parameters
 
     def _open(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> None:
         self._stream = EventStream()
         self._inEnvelopes = parameters.get("envelope") == "1"
         self.retries = []
-        super()._open(since, particular, parameters)
+        super()._open(since, byName, parameters)
 
     def _feed(self, piece: bytes) -> None:
         for block in self._stream.feed(piece):

@@ -34,9 +34,9 @@ class PollClient(HttpClient):
         self._parameters: Mapping[str, str] = {}
 
     def _open(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> None:
-        self._since, self._particular = since, particular
+        self._since, self._particular = since, byName
         self._parameters = parameters
         self._idle = False
         self.http = self._speak()

@@ -151,10 +151,10 @@ class Speaker(Client):
             self._heard(Standing(cursor))
 
     @staticmethod
-    def _sinceOf(names: tuple[str, ...], since: str | None, particular: Mapping[str, str]) -> Any:
-        if not particular:
+    def _sinceOf(names: tuple[str, ...], since: str | None, byName: Mapping[str, str]) -> Any:
+        if not byName:
             return since
-        return {name: particular.get(name, since or "now") for name in names}
+        return {name: byName.get(name, since or "now") for name in names}
 
 
 class WebSocketClient(Speaker):
@@ -175,13 +175,13 @@ class WebSocketClient(Speaker):
         self._pieces: list[bytes] = []
 
     def _open(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> None:
         query = dict(parameters)
         origin = query.pop("origin", None)
         if since is not None:
             query["since"] = since
-        query.update({f"since.{name}": value for name, value in particular.items()})
+        query.update({f"since.{name}": value for name, value in byName.items()})
         scheme = "ws" if self.site.tls is None else "wss"
         path = pathOf(self.names) if self.names else "/socket"
         host = self.site.host or f"127.0.0.1:{self.site.port}"
@@ -293,7 +293,7 @@ class TcpClient(Speaker):
         self._pending = b""
 
     def _open(
-        self, since: str | None, particular: Mapping[str, str], parameters: Mapping[str, str]
+        self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> None:
         assert not parameters, "raw TCP has no query"
         self._pending = b""
@@ -301,7 +301,7 @@ class TcpClient(Speaker):
         if not self.names:
             return
         fields: dict[str, Any] = {"subscribe": list(self.names)}
-        found = self._sinceOf(self.names, since, particular)
+        found = self._sinceOf(self.names, since, byName)
         if found is not None:
             fields["since"] = found
         try:

@@ -131,11 +131,11 @@ class BeginningTests(EdgeTestCase):
             a, b = (self.channel(end, of=client.label) for end in "ab")
             held = [self.publish((a, b)[n % 2], 1, n)[0] for n in range(10)]
             # a from after n = 6, b from after n = 1.
-            since, particular = str(held[6].cursor), {b: str(held[1].cursor)}
+            since, byName = str(held[6].cursor), {b: str(held[1].cursor)}
             if client.name == "sse":
-                client.open([a, b], since, particular, envelope="1")
+                client.open([a, b], since, byName, envelope="1")
             else:
-                client.open([a, b], since, particular)
+                client.open([a, b], since, byName)
             heard = client.messages(5)
             fresh = self.publish(b, 1, 10)
             heard += client.messages(1)

@@ -16,7 +16,7 @@ from comet.fanout.streams import StreamReader
 from comet.hub import Hub, Settings
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
-from comet.model.positions import Since, parseBeginning
+from comet.model.positions import StartPositions, parseStartPosition
 from tests.fanout.doubles import (
     ANYONE,
     AllAccess,
@@ -32,13 +32,15 @@ from tests.fanout.slowbus import SlowBus, WatchedBus, now
 Act = Callable[[list[Any]], object]
 
 
-def since(places: str | Mapping[str, str]) -> Since:
+def since(starts: str | Mapping[str, str]) -> StartPositions:
     """
     Where to begin.
     """
-    if isinstance(places, str):
-        return Since(parseBeginning(places))
-    return Since(particular={name: parseBeginning(place) for name, place in places.items()})
+    if isinstance(starts, str):
+        return StartPositions(parseStartPosition(starts))
+    return StartPositions(
+        byName={name: parseStartPosition(start) for name, start in starts.items()}
+    )
 
 
 class Stream:
@@ -116,7 +118,7 @@ class HubTestCase(SynchronousTestCase):
         """
         A cursor, as on the wire.
         """
-        return f"{self.inner.head.epoch}-{position}"
+        return f"{self.inner.end.epoch}-{position}"
 
     def publish(self, *channels: str, payload: bytes = b"1") -> Deferred[Any]:
         """

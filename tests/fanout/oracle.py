@@ -11,11 +11,11 @@ from typing import TypeAlias
 from attrs import frozen
 
 from comet.model.cursors import Cursor
-from comet.model.positions import At, Beginning, Location, Now, Place, Unreadable
+from comet.model.positions import At, Now, ResolvedStart, ResolvedStarts, StartPosition, Unreadable
 from tests.fanout.slowbus import WatchedBus
 
 # Where a client comes back: at a cursor, and for single names elsewhere.
-Resume: TypeAlias = tuple[Cursor, Mapping[str, Beginning]]
+Resume: TypeAlias = tuple[Cursor, Mapping[str, StartPosition]]
 
 
 def reaches(name: str, channel: str) -> bool:
@@ -38,7 +38,7 @@ class Found:
     Where names begin, and what was not held any more at that moment.
     """
 
-    location: Location
+    resolved: ResolvedStarts
     lost: frozenset[int]
 
 
@@ -57,17 +57,21 @@ class Held:
     """
 
     def __init__(
-        self, name: str, beginning: Beginning, location: Location, lost: frozenset[int]
+        self,
+        name: str,
+        startPosition: StartPosition,
+        resolved: ResolvedStarts,
+        lost: frozenset[int],
     ) -> None:
-        place: Place = location.places[name]
+        start: ResolvedStart = resolved.starts[name]
         self.name = name
-        self.beginning = beginning
-        self.epoch = location.head.epoch
-        self.begin: int | None = place.position
-        self.skips = dict(place.skips)
-        self.isGap = place.isGap
-        self.isRelative = place.isRelative
-        self.told = max(place.floor, place.position)
+        self.startPosition = startPosition
+        self.epoch = resolved.end.epoch
+        self.begin: int | None = start.position
+        self.skips = dict(start.skips)
+        self.isGap = start.isGap
+        self.isRelative = start.isRelative
+        self.told = max(start.floor, start.position)
         self.has: set[int] = set()
         self.excused = set(lost)
         # As far as the client knows: whether it may be behind the others, and
@@ -114,16 +118,16 @@ class Tracker:
 
     # -- Its names
 
-    def _places(self, beginnings: Mapping[str, Beginning], found: Found) -> list[Held]:
+    def _places(self, startPositions: Mapping[str, StartPosition], found: Found) -> list[Held]:
         return [
-            Held(name, beginning, found.location, found.lost)
-            for name, beginning in beginnings.items()
+            Held(name, startPosition, found.resolved, found.lost)
+            for name, startPosition in startPositions.items()
             if name not in self.names
         ]
 
     def begin(
         self,
-        beginnings: Mapping[str, Beginning],
+        startPositions: Mapping[str, StartPosition],
         found: Found,
         gap: Sequence[str],
         cursor: Cursor | None = None,
@@ -132,10 +136,10 @@ class Tracker:
         It begins, with this gap, at this cursor.
         """
         self.heard.append(("begin", tuple(gap), cursor))
-        held = self._places(beginnings, found)
+        held = self._places(startPositions, found)
         assert list(gap) == [each.name for each in held if each.isGap], (gap, found)
-        self._first(held, found.location.head)
-        isParticular = len({repr(each) for each in beginnings.values()}) > 1
+        self._first(held, found.resolved.end)
+        isParticular = len({repr(each) for each in startPositions.values()}) > 1
         for each in held:
             self.names[each.name] = each
             each.isPending = isParticular
@@ -148,16 +152,16 @@ class Tracker:
         if self.resumes is None:
             self._checkResume()
 
-    def _first(self, held: Sequence[Held], head: Cursor) -> None:
+    def _first(self, held: Sequence[Held], end: Cursor) -> None:
         positions = [each.begin or 0 for each in held]
         meet = min if all(each.isRelative for each in held) else max
-        self.cursor = Cursor(head.epoch, meet(positions) if positions else head.position)
+        self.cursor = Cursor(end.epoch, meet(positions) if positions else end.position)
         for each in held:
             each.joined = self.cursor.position
 
     def add(
         self,
-        beginnings: Mapping[str, Beginning],
+        startPositions: Mapping[str, StartPosition],
         found: Found,
         gap: Sequence[str],
         cursor: Cursor,
@@ -168,15 +172,15 @@ class Tracker:
 
         @param position: What came up to here is told already, or is being told.
         """
-        self.heard.append(("add", tuple(beginnings), tuple(gap), cursor))
-        held = self._places(beginnings, found)
+        self.heard.append(("add", tuple(startPositions), tuple(gap), cursor))
+        held = self._places(startPositions, found)
         # These may be further behind than those that are replayed now.
         self._restarts += 1
         if not held:
             return
         assert self.cursor is not None
         if not self.names:
-            self._first(held, found.location.head)
+            self._first(held, found.resolved.end)
         else:
             self._moves(cursor)
         self.lastID = self.cursor
@@ -302,7 +306,7 @@ class Tracker:
             self._lost(each, isNew=True)
 
     def _lost(self, held: Held, isNew: bool = False) -> None:
-        if held.epoch != self.bus.head.epoch:
+        if held.epoch != self.bus.end.epoch:
             # Nothing is held of it any more; a gap for all will follow.
             log = self.bus.stored[held.epoch]
             held.excused.update(p for p in log if held.wants(p, log[p]))
@@ -333,7 +337,7 @@ class Tracker:
         if "*" in held.name and any(position <= held.told for position in missing):
             # Of several channels only the highest floor is known: what the
             # others lose below it cannot be told.
-            lost = self.bus.lost() if held.epoch == self.bus.head.epoch else log.keys()
+            lost = self.bus.lost() if held.epoch == self.bus.end.epoch else log.keys()
             return [p for p in missing if p > held.told or p not in lost]
         return missing
 
@@ -346,7 +350,7 @@ class Tracker:
                 continue
             if each.begin is None:
                 assert self.cursor is not None
-                assert self.cursor.epoch != self.bus.head.epoch, "there should be a gap"
+                assert self.cursor.epoch != self.bus.end.epoch, "there should be a gap"
                 continue
             missing = [position for position in self.missing(each) if position <= upTo]
             assert not missing, f"{missing} of {each.name} did not come"
@@ -356,8 +360,8 @@ class Tracker:
         Everything has come.
         """
         for each in self.names.values():
-            assert each.epoch == self.bus.head.epoch, "a new epoch was not told"
-        self._check(self.bus.head.position)
+            assert each.epoch == self.bus.end.epoch, "a new epoch was not told"
+        self._check(self.bus.end.position)
 
     def resume(self) -> Resume:
         """
@@ -368,16 +372,16 @@ class Tracker:
         assert self.lastID is not None and self.cursor is not None
         if self.adopts:
             return self.lastID, {}
-        particular: dict[str, Beginning] = {}
+        byName: dict[str, StartPosition] = {}
         for each in self.names.values():
             if each.isPending:
-                particular[each.name] = self._resumeOf(each)
-        return self.cursor, particular
+                byName[each.name] = self._resumeOf(each)
+        return self.cursor, byName
 
-    def _resumeOf(self, held: Held) -> Beginning:
+    def _resumeOf(self, held: Held) -> StartPosition:
         assert self.cursor is not None
         # A place that was refused is not to be given again: it may exist by then.
-        given = Unreadable() if held.isGap else held.beginning
+        given = Unreadable() if held.isGap else held.startPosition
         isAt = isinstance(given, At) and given.cursor.epoch == self.cursor.epoch
         start = given.cursor.position if isinstance(given, At) and isAt else -1
         if max(start, held.replayed) >= 0:
@@ -385,23 +389,23 @@ class Tracker:
         return given
 
     def _checkResume(self) -> None:
-        cursor, particular = self.resume()
-        self.checkResume(cursor, particular)
+        cursor, byName = self.resume()
+        self.checkResume(cursor, byName)
 
-    def checkResume(self, cursor: Cursor, particular: Mapping[str, Beginning]) -> None:
+    def checkResume(self, cursor: Cursor, byName: Mapping[str, StartPosition]) -> None:
         """
         Whoever comes back so loses nothing.
         """
         assert self.cursor is not None
-        if cursor.epoch != self.cursor.epoch or cursor.epoch != self.bus.head.epoch:
+        if cursor.epoch != self.cursor.epoch or cursor.epoch != self.bus.end.epoch:
             # All that is left of that epoch is a gap.
             return
         for each in self.names.values():
-            beginning = particular.get(each.name, At(cursor))
-            if isinstance(beginning, Now):
+            startPosition = byName.get(each.name, At(cursor))
+            if isinstance(startPosition, Now):
                 position = each.joined
-            elif isinstance(beginning, At) and beginning.cursor.epoch == cursor.epoch:
-                position = beginning.cursor.position
+            elif isinstance(startPosition, At) and startPosition.cursor.epoch == cursor.epoch:
+                position = startPosition.cursor.position
             else:
                 continue
             if each.begin is not None:

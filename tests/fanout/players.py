@@ -9,12 +9,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from comet.fanout.application import ObjectReader, Subscription
+from comet.fanout.application import ApplicationReader, Subscription
 from comet.fanout.polls import Outcome, PollReader
 from comet.fanout.states import State
 from comet.fanout.streams import StreamReader
 from comet.model.cursors import Cursor
-from comet.model.positions import At, Beginning, Now, Since
+from comet.model.positions import At, Now, StartPosition, StartPositions
 from tests.fanout.doubles import (
     ANYONE,
     LineShape,
@@ -25,7 +25,7 @@ from tests.fanout.doubles import (
     readLines,
 )
 from tests.fanout.oracle import Resume, Tracker
-from tests.fanout.world import WatchedSpot, World
+from tests.fanout.world import WatchedJoinPoint, World
 
 
 class Player:
@@ -39,38 +39,42 @@ class Player:
 
     adopts = False
 
-    def __init__(self, world: World, beginnings: Mapping[str, Beginning]) -> None:
+    def __init__(self, world: World, startPositions: Mapping[str, StartPosition]) -> None:
         self.world = world
-        self.beginnings = beginnings
+        self.startPositions = startPositions
         self.tracker = Tracker(world.bus, self.adopts, world.isExact)
         self.isOver = False
         self.isBegun = False
         self.isChanging = False
         self.history: list[Resume] = []
-        world.keep.extend(beginnings.values())
+        world.keep.extend(startPositions.values())
 
     @property
-    def since(self) -> Since:
+    def since(self) -> StartPositions:
         """
         Its beginnings, as the hub takes them.
         """
-        return Since(particular=self.beginnings) if self.general is None else Since(self.general)
+        return (
+            StartPositions(byName=self.startPositions)
+            if self.default is None
+            else StartPositions(self.default)
+        )
 
     @property
-    def general(self) -> Beginning | None:
+    def default(self) -> StartPosition | None:
         """
         Where all of its names begin, if that is at one place.
         """
-        values = list(self.beginnings.values())
+        values = list(self.startPositions.values())
         return values[0] if values and all(each == values[0] for each in values) else None
 
-    def spot(self, *shape: object) -> WatchedSpot | None:
+    def joinPoint(self, *shape: object) -> WatchedJoinPoint | None:
         """
         Where those of its kind are that ask for the same in the same shape.
         """
-        if self.general is None:
+        if self.default is None:
             return None
-        return self.world.spot(tuple(self.beginnings), type(self), *shape)
+        return self.world.joinPoint(tuple(self.startPositions), type(self), *shape)
 
     def remember(self) -> None:
         """
@@ -79,7 +83,7 @@ class Player:
         self.history.append(self.tracker.resume())
 
     @property
-    def reader(self) -> StreamReader | PollReader[Outcome] | ObjectReader | None:
+    def reader(self) -> StreamReader | PollReader[Outcome] | ApplicationReader | None:
         """
         Its reader, once there is one.
         """
@@ -124,18 +128,22 @@ class Stream(Player):
     """
 
     def __init__(
-        self, world: World, beginnings: Mapping[str, Beginning], tag: str, budget: int | None
+        self,
+        world: World,
+        startPositions: Mapping[str, StartPosition],
+        tag: str,
+        budget: int | None,
     ) -> None:
-        super().__init__(world, beginnings)
+        super().__init__(world, startPositions)
         self.sink = MemorySink(self._hear)
         self.sink.budget = budget
         shape = LineShape(self.adopts, tag)
         self._reader = world.hub.openStream(
             ANYONE,
-            list(beginnings),
+            list(startPositions),
             self.since,
             lambda: StreamReader(world.hub.fanout, shape, self.sink),
-            self.spot(tag),
+            self.joinPoint(tag),
         )
 
     @property
@@ -163,8 +171,8 @@ class Stream(Player):
         assert kind in ("standing", "gap"), (kind, names)
         if not self.isBegun:
             self.isBegun = True
-            found = self.world.found(self.beginnings)
-            self.tracker.begin(self.beginnings, found, names, cursor)
+            found = self.world.found(self.startPositions)
+            self.tracker.begin(self.startPositions, found, names, cursor)
         elif kind == "gap":
             self.tracker.gap(cursor, names)
         else:
@@ -202,14 +210,14 @@ class Poll(Player):
     adopts = True
 
     def __init__(
-        self, world: World, beginnings: Mapping[str, Beginning], limit: int, wait: float
+        self, world: World, startPositions: Mapping[str, StartPosition], limit: int, wait: float
     ) -> None:
-        super().__init__(world, beginnings)
+        super().__init__(world, startPositions)
         self.waiter = MemoryWaiter()
         self.limit = limit
-        names, shape = list(beginnings), OutcomeShape(limit)
+        names, shape = list(startPositions), OutcomeShape(limit)
         self._reader = world.hub.openPoll(
-            ANYONE, names, self.since, shape, self.waiter, wait, self.spot(limit)
+            ANYONE, names, self.since, shape, self.waiter, wait, self.joinPoint(limit)
         )
 
     @property
@@ -234,7 +242,7 @@ class Poll(Player):
         if not self.isOver:
             assert self._reader.state is State.LIVE
             tracker = Tracker(self.world.bus, True, self.world.isExact)
-            tracker.begin(self.beginnings, self.world.found(self.beginnings), ())
+            tracker.begin(self.startPositions, self.world.found(self.startPositions), ())
             tracker.checkAll()
 
     def collect(self) -> None:
@@ -259,20 +267,20 @@ class Poll(Player):
         that it is given it misses nothing.
         """
         assert not outcome.messages and not outcome.gap
-        for beginning in self.beginnings.values():
-            if isinstance(beginning, At) and beginning.cursor.epoch == outcome.cursor.epoch:
-                assert outcome.cursor <= beginning.cursor
-            elif not isinstance(beginning, (At, Now)):
+        for startPosition in self.startPositions.values():
+            if isinstance(startPosition, At) and startPosition.cursor.epoch == outcome.cursor.epoch:
+                assert outcome.cursor <= startPosition.cursor
+            elif not isinstance(startPosition, (At, Now)):
                 assert outcome.cursor.position == 0 or outcome.cursor in self._given()
 
     def _given(self) -> list[Cursor]:
-        return [each.cursor for each in self.beginnings.values() if isinstance(each, At)]
+        return [each.cursor for each in self.startPositions.values() if isinstance(each, At)]
 
     def _follow(self, outcome: Outcome) -> None:
         tracker = self.tracker
-        found = self.world.found(self.beginnings)
-        gaps = [name for name, place in found.location.places.items() if place.isGap]
-        tracker.begin(self.beginnings, found, gaps)
+        found = self.world.found(self.startPositions)
+        gaps = [name for name, start in found.resolved.starts.items() if start.isGap]
+        tracker.begin(self.startPositions, found, gaps)
         assert list(outcome.gap)[: len(gaps)] == gaps
         later = list(outcome.gap)[len(gaps) :]
         assert tracker.cursor is not None
@@ -281,9 +289,9 @@ class Poll(Player):
                 if message.epoch == tracker.cursor.epoch:
                     tracker.message(message.channel, message.cursor, replay)
             epoch = outcome.cursor.epoch
-            tracker.gap(Cursor(epoch, 0), later[-len(self.beginnings) :])
+            tracker.gap(Cursor(epoch, 0), later[-len(self.startPositions) :])
         elif later:
-            names = [name for name in self.beginnings if name in later]
+            names = [name for name in self.startPositions if name in later]
             assert tracker.lastID is not None
             tracker.gap(tracker.lastID, names)
         for message, replay in outcome.messages:
@@ -310,19 +318,19 @@ class Application(Player):
     def __init__(
         self,
         world: World,
-        beginnings: Mapping[str, Beginning],
+        startPositions: Mapping[str, StartPosition],
         script: list[Callable[[Application], None]],
     ) -> None:
-        super().__init__(world, beginnings)
+        super().__init__(world, startPositions)
         self.script = script
         self.receiver = MemoryReceiver(self._hear)
-        self._reader = ObjectReader(world.hub.fanout, self.receiver)
+        self._reader = ApplicationReader(world.hub.fanout, self.receiver)
         self.subscription = Subscription(self._reader)
         self.tracker.resumes = lambda: (self.subscription.cursor, {})
-        self._reader.open(beginnings).addCallback(self._opened)
+        self._reader.open(startPositions).addCallback(self._opened)
 
     @property
-    def reader(self) -> ObjectReader:
+    def reader(self) -> ApplicationReader:
         """
         Its reader.
         """
@@ -342,7 +350,7 @@ class Application(Player):
 
     def _begin(self, gap: tuple[str, ...]) -> None:
         self.isBegun = True
-        self.tracker.begin(self.beginnings, self.world.found(self.beginnings), gap)
+        self.tracker.begin(self.startPositions, self.world.found(self.startPositions), gap)
 
     def _hear(self, heard: list[Any]) -> None:
         with self.world.noting():
@@ -352,8 +360,8 @@ class Application(Player):
         assert not self.isOver
         kind, *rest = heard
         if not self.isBegun:
-            found = self.world.found(self.beginnings)
-            if any(place.isGap for place in found.location.places.values()):
+            found = self.world.found(self.startPositions)
+            if any(start.isGap for start in found.resolved.starts.values()):
                 assert kind == "gap"
                 self._begin(tuple(rest[2:]))
                 return
@@ -375,11 +383,11 @@ class Application(Player):
         self.subscription.unsubscribe()
 
 
-def add(player: Stream | Application, beginnings: Mapping[str, Beginning]) -> None:
+def add(player: Stream | Application, startPositions: Mapping[str, StartPosition]) -> None:
     """
     Read more names.
     """
-    new = {n: b for n, b in beginnings.items() if n not in player.tracker.names}
+    new = {n: b for n, b in startPositions.items() if n not in player.tracker.names}
     player.world.keep.extend(new.values())
     player.isChanging = True
     reader = player.reader

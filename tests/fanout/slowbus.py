@@ -16,7 +16,7 @@ from comet.interfaces import IBusListener, IMessageBus
 from comet.model.channels import matches
 from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
-from comet.model.positions import Beginning, Location, Reading
+from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 
 
 class WatchedBus(MemoryBus):
@@ -28,17 +28,17 @@ class WatchedBus(MemoryBus):
 
     @ivar error: What reading raises, instead of an answer.
 
-    @ivar onLocated: Is called with every answer to L{locate}.
+    @ivar onLocated: Is called with every answer to L{resolve}.
     """
 
     error: Exception | None = None
-    onLocated: Callable[[Mapping[str, Beginning], Location], None] | None = None
+    onLocated: Callable[[Mapping[str, StartPosition], ResolvedStarts], None] | None = None
 
     def _reset(self) -> None:
         super()._reset()
         if not hasattr(self, "stored"):
             self.stored: dict[str, dict[int, str]] = {}
-        self.stored[self.head.epoch] = {}
+        self.stored[self.end.epoch] = {}
 
     def publish(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
         """
@@ -55,7 +55,7 @@ class WatchedBus(MemoryBus):
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
-    ) -> Deferred[Reading]:
+    ) -> Deferred[ReadResult]:
         """
         See L{IMessageBus.read}.
         """
@@ -63,16 +63,16 @@ class WatchedBus(MemoryBus):
             raise self.error
         return super().read(names, after, limit, maxBytes, upTo)
 
-    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+    def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
-        See L{IMessageBus.locate}.
+        See L{IMessageBus.resolve}.
         """
-        located = super().locate(names)
+        located = super().resolve(names)
 
-        def note(location: Location) -> Location:
+        def note(resolved: ResolvedStarts) -> ResolvedStarts:
             if self.onLocated is not None:
-                self.onLocated(names, location)
-            return location
+                self.onLocated(names, resolved)
+            return resolved
 
         return located.addCallback(note)
 
@@ -80,16 +80,16 @@ class WatchedBus(MemoryBus):
         """
         The floor of a channel or pattern.
         """
-        reading: Reading = now(self.read([name], Cursor(self.head.epoch, 0), 1, 1, 0))
+        reading: ReadResult = now(self.read([name], Cursor(self.end.epoch, 0), 1, 1, 0))
         return reading.gaps.get(name, 0)
 
     def lost(self) -> frozenset[int]:
         """
         The messages of this epoch that are not held any more.
         """
-        start = Cursor(self.head.epoch, 0)
+        start = Cursor(self.end.epoch, 0)
         held = {m.position for m in now(self.read(["**"], start, 1 << 30, 1 << 50, None)).messages}
-        return frozenset(self.stored[self.head.epoch].keys() - held)
+        return frozenset(self.stored[self.end.epoch].keys() - held)
 
 
 def now(deferred: Deferred[Any]) -> Any:
@@ -154,7 +154,7 @@ class SlowBus:
 
     def __init__(self, inner: WatchedBus) -> None:
         self.inner = inner
-        self.head = inner.head
+        self.end = inner.end
         self.operations: list[Operation] = []
         self.heard: list[Callable[[], None]] = []
         self.asked: dict[str, int] = {}
@@ -193,8 +193,8 @@ class SlowBus:
         Tell how far everything is heard.
         """
         if not self.isDeaf:
-            head = self.inner.head
-            self.heard.append(lambda: self._tell("headMoved", head, head))
+            end = self.inner.end
+            self.heard.append(lambda: self._tell("endMoved", end, end))
 
     def cut(self) -> None:
         """
@@ -208,8 +208,8 @@ class SlowBus:
         From now on everything is heard again.
         """
         self.isDeaf = False
-        head = self.inner.head
-        self.heard.append(lambda: self._tell("interrupted", head))
+        end = self.inner.end
+        self.heard.append(lambda: self._tell("interrupted", end))
 
     def catchUp(self) -> bool:
         """
@@ -225,15 +225,15 @@ class SlowBus:
             self.answer()
         return some
 
-    def _tell(self, method: str, head: Cursor, *arguments: Any) -> None:
-        self._note(head)
+    def _tell(self, method: str, end: Cursor, *arguments: Any) -> None:
+        self._note(end)
         if self._listener is not None:
             getattr(self._listener, method)(*arguments)
 
     def _note(self, cursor: Cursor) -> None:
         epochs = list(self.inner.stored)
-        if (epochs.index(cursor.epoch), cursor) > (epochs.index(self.head.epoch), self.head):
-            self.head = cursor
+        if (epochs.index(cursor.epoch), cursor) > (epochs.index(self.end.epoch), self.end):
+            self.end = cursor
 
     # -- What the bus within tells
 
@@ -245,9 +245,9 @@ class SlowBus:
         if heard and not self.isDeaf:
             self.heard.append(lambda: self._tell("messagesStored", heard[-1].cursor, heard))
 
-    def headMoved(self, head: Cursor) -> None:
+    def endMoved(self, end: Cursor) -> None:
         """
-        See L{IBusListener.headMoved}.
+        See L{IBusListener.endMoved}.
         """
 
     def interrupted(self) -> None:
@@ -295,19 +295,19 @@ class SlowBus:
         """
         return self._ask("forget", lambda: self.inner.forget(channel), lambda _: None)
 
-    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+    def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
-        See L{IMessageBus.locate}.
+        See L{IMessageBus.resolve}.
         """
         return self._ask(
-            "locate",
-            lambda: self.inner.locate(names),
-            lambda location: self._note(location.head),
+            "resolve",
+            lambda: self.inner.resolve(names),
+            lambda resolved: self._note(resolved.end),
         )
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
-    ) -> Deferred[Reading]:
+    ) -> Deferred[ReadResult]:
         """
         See L{IMessageBus.read}.
         """

@@ -7,10 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 from comet.errors import BadChannel, BadCursor, BadRequest, Unavailable
-from comet.fanout.application import Subscription, Where, readBeginnings
+from comet.fanout.application import Subscription, Where, readStartPositions
 from comet.model.cursors import Cursor
 from comet.model.messages import Close
-from comet.model.positions import At, Beginning, Earliest, Last, Now
+from comet.model.positions import At, Earliest, Last, Now, StartPosition
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import MemoryReceiver
 
@@ -27,24 +27,24 @@ class PlaceTests(HubTestCase):
         As on the wire, as a cursor, or for each name; nothing is from now on.
         """
         cursor = Cursor("k3f9a2", 7)
-        places: tuple[tuple[Where, dict[str, Beginning]], ...] = (
+        starts: tuple[tuple[Where, dict[str, StartPosition]], ...] = (
             (None, {"a": Now(), "c/*": Now()}),
             ("earliest", {"a": Earliest(), "c/*": Earliest()}),
             (cursor, {"a": At(cursor), "c/*": At(cursor)}),
             ({"a": "-3"}, {"a": Last(3), "c/*": Now()}),
             ({"a": cursor, "c/*": "k3f9a2-7"}, {"a": At(cursor), "c/*": At(cursor)}),
         )
-        for since, expected in places:
-            self.assertEqual(readBeginnings(["a", "c/*"], since), expected)
-        self.assertEqual(readBeginnings("a", "now"), {"a": Now()})
+        for since, expected in starts:
+            self.assertEqual(readStartPositions(["a", "c/*"], since), expected)
+        self.assertEqual(readStartPositions("a", "now"), {"a": Now()})
 
     def test_refused(self) -> None:
         """
         What is no name or no place is refused.
         """
-        self.assertRaises(BadChannel, readBeginnings, "a,b", None)
-        self.assertRaises(BadCursor, readBeginnings, "a", "yesterday")
-        self.assertRaises(BadCursor, readBeginnings, "a", {"a": "-0"})
+        self.assertRaises(BadChannel, readStartPositions, "a,b", None)
+        self.assertRaises(BadCursor, readStartPositions, "a", "yesterday")
+        self.assertRaises(BadCursor, readStartPositions, "a", {"a": "-0"})
 
 
 class ReceivingTests(HubTestCase):
@@ -64,7 +64,7 @@ class ReceivingTests(HubTestCase):
         self.publish("b", "a")
         self.clock.settle()
         self.assertEqual(receiver.positions, [1, 2, 4])
-        self.assertEqual((subscription.names, subscription.cursor), (("a",), self.inner.head))
+        self.assertEqual((subscription.names, subscription.cursor), (("a",), self.inner.end))
 
     def test_gap(self) -> None:
         """

@@ -30,9 +30,9 @@ class AskingTests(HubTestCase):
         self.rest()
         self.slow.asked.clear()
         streams = [self.stream("a", begin=self.cursor(1)) for _ in range(1000)]
-        while len(self.slow.operations) > 0 and self.slow.operations[0].kind == "locate":
+        while len(self.slow.operations) > 0 and self.slow.operations[0].kind == "resolve":
             self.slow.answer()
-        self.assertEqual(self.slow.asked, {"locate": 1, "read": 1})
+        self.assertEqual(self.slow.asked, {"resolve": 1, "read": 1})
         self.slow.answer()
         self.assertEqual({tuple(each.positions) for each in streams}, {(2,)})
 
@@ -103,7 +103,7 @@ class AskingTests(HubTestCase):
         self.stream("b")
         self.assertEqual(self.slow.asked, {"listen": 1})
         self.slow.answer()
-        self.assertEqual(self.slow.asked, {"listen": 1, "locate": 2})
+        self.assertEqual(self.slow.asked, {"listen": 1, "resolve": 2})
 
     def test_unheard(self) -> None:
         """

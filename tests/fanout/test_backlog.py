@@ -12,7 +12,7 @@ from typing import Any
 from attrs import frozen
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.fanout.backlog import Parts
+from comet.fanout.backlog import Backlog
 from comet.fanout.polls import MOST_AT_ONCE, Outcome, PollReader
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
@@ -32,14 +32,14 @@ class PartsTests(SynchronousTestCase):
         """
         There is nothing to do.
         """
-        self.parts = Parts()
+        self.backlog = Backlog()
         self.done: list[str] = []
 
     def add(self, name: str) -> None:
         """
         Add something that is a part if its name begins so.
         """
-        self.parts.add(lambda: self.done.append(name), isPart=name.startswith("part"))
+        self.backlog.add(lambda: self.done.append(name), isPart=name.startswith("part"))
 
     def test_order(self) -> None:
         """
@@ -48,12 +48,12 @@ class PartsTests(SynchronousTestCase):
         for name in ("a", "part 1", "b", "part 2", "part 3", "c", "d"):
             self.add(name)
         turns = []
-        while self.parts:
+        while self.backlog:
             before = len(self.done)
-            self.parts.go()
+            self.backlog.go()
             turns.append(self.done[before:])
         self.assertEqual(turns, [["a", "part 1", "b"], ["part 2"], ["part 3", "c", "d"]])
-        self.parts.go()
+        self.backlog.go()
         self.assertEqual(len(self.done), 7)
 
     def test_failure(self) -> None:
@@ -64,22 +64,22 @@ class PartsTests(SynchronousTestCase):
         def fail() -> None:
             raise ZeroDivisionError
 
-        self.parts.add(fail, isPart=True)
-        self.parts.add(fail, isPart=False)
+        self.backlog.add(fail, isPart=True)
+        self.backlog.add(fail, isPart=False)
         self.add("a")
-        self.parts.go()
-        self.assertEqual((self.done, len(self.parts)), (["a"], 0))
+        self.backlog.go()
+        self.assertEqual((self.done, len(self.backlog)), (["a"], 0))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_within(self) -> None:
         """
         What is added from within is done in its place.
         """
-        self.parts.add(lambda: self.add("part"), isPart=True)
+        self.backlog.add(lambda: self.add("part"), isPart=True)
         self.add("a")
-        self.parts.go()
+        self.backlog.go()
         self.assertEqual(self.done, ["a"])
-        self.parts.go()
+        self.backlog.go()
         self.assertEqual(self.done, ["a", "part"])
 
 

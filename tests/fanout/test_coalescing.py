@@ -9,13 +9,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.fanout import coalescing
-from comet.fanout.coalescing import LINGER, SharedAnswers
-from comet.timers import Wheel
+from comet.fanout.coalescing import LINGER, QueryCoalescer
+from comet.timers import TimerWheel
 
 
 class SharedAnswersTests(SynchronousTestCase):
     """
-    L{SharedAnswers}.
+    L{QueryCoalescer}.
     """
 
     def setUp(self) -> None:
@@ -23,7 +23,7 @@ class SharedAnswersTests(SynchronousTestCase):
         Ask nothing yet.
         """
         self.clock = Clock()
-        self.answers = SharedAnswers(Wheel(self.clock), self.clock.seconds)
+        self.answers = QueryCoalescer(TimerWheel(self.clock), self.clock.seconds)
         self.asked: list[Deferred[str]] = []
 
     def question(self) -> Deferred[str]:

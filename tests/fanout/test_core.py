@@ -120,8 +120,8 @@ class TickTests(HubTestCase):
         last = self.stream("a", "b")
         self.publish("a")
         self.clock.turn()
-        self.assertEqual(first.sink.lines[-1][:3], ["close", self.inner.head.epoch, 1])
-        self.assertEqual(last.sink.lines[-1][:3], ["close", self.inner.head.epoch, 0])
+        self.assertEqual(first.sink.lines[-1][:3], ["close", self.inner.end.epoch, 1])
+        self.assertEqual(last.sink.lines[-1][:3], ["close", self.inner.end.epoch, 0])
         self.assertEqual((first.positions, last.positions), ([1], []))
 
     def test_broken(self) -> None:
@@ -225,7 +225,7 @@ class InterruptionTests(HubTestCase):
         """
         stream = self.stream("a")
         self.rest()
-        old = self.inner.head.epoch
+        old = self.inner.end.epoch
         self.publish("a")
         self.slow.answer()
         self.inner.renew()
@@ -238,7 +238,7 @@ class InterruptionTests(HubTestCase):
         self.slow.hear()
         self.clock.settle()
         self.rest()
-        new = self.inner.head.epoch
+        new = self.inner.end.epoch
         self.assertEqual(
             stream.sink.lines[1:],
             [
@@ -258,7 +258,7 @@ class InterruptionTests(HubTestCase):
         self.rest()
         stream = self.stream("a")
         self.rest()
-        added = stream.reader.addNames({"b": At(Cursor(self.inner.head.epoch, 2))})
+        added = stream.reader.addNames({"b": At(Cursor(self.inner.end.epoch, 2))})
         self.slow.answer()
         self.slow.do(0)
         located = self.slow.operations.pop(0)
@@ -299,4 +299,4 @@ class InterruptionTests(HubTestCase):
         self.rest()
         self.assertEqual(stream.reader.position.position, 2)
         self.clock.advance(25.1)
-        self.assertEqual(stream.sink.lines[-1], ["standing", self.inner.head.epoch, 2])
+        self.assertEqual(stream.sink.lines[-1], ["standing", self.inner.end.epoch, 2])

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.fanout.encodingcache import KEPT_SECONDS, Encodings
+from comet.fanout.encodingcache import KEPT_SECONDS, EncodingCache
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.timers import Wheel
+from comet.timers import TimerWheel
 
 
 class CountingShape:
@@ -77,7 +77,7 @@ class EncodingsTests(SynchronousTestCase):
         Nothing is kept yet.
         """
         self.clock = Clock()
-        self.encodings = Encodings(Wheel(self.clock), 100)
+        self.encodings = EncodingCache(TimerWheel(self.clock), 100)
         self.shape = CountingShape()
 
     def test_once(self) -> None:

@@ -174,9 +174,7 @@ class LastWordsTests(HubTestCase):
         """
         self.publish("a", "a", "a")
         stream = self.stream("a", begin=self.cursor(1), shape=BrokenReplayShape())
-        self.assertEqual(
-            stream.sink.lines[-1], ["close", self.inner.head.epoch, 1, "internal", 2.0]
-        )
+        self.assertEqual(stream.sink.lines[-1], ["close", self.inner.end.epoch, 1, "internal", 2.0])
         self.assertEqual(self.logged(), 1)
 
     def test_notReplayed(self) -> None:
@@ -189,7 +187,7 @@ class LastWordsTests(HubTestCase):
             shape = BrokenReplayShape(adoptsReplay=adopts)
             begin = {"a": self.cursor(0), "b": self.cursor(3)}
             stream = self.stream("a", "b", begin=begin, shape=shape)
-            self.assertEqual(stream.sink.lines[-1][:3], ["close", self.inner.head.epoch, 0])
+            self.assertEqual(stream.sink.lines[-1][:3], ["close", self.inner.end.epoch, 0])
         self.assertEqual(self.logged(), 2)
 
 
@@ -241,7 +239,7 @@ class RaisingTests(HubTestCase):
         """
         Where nothing can be found.
         """
-        self.breaks("locate")
+        self.breaks("resolve")
         self.assertSentAway()
         self.clock.advance(LINGER + 0.2)
         self.assertEqual(len(self.fanout), 0)
@@ -250,7 +248,7 @@ class RaisingTests(HubTestCase):
         """
         A reader that cannot have more names keeps those that it has.
         """
-        for method in ("listen", "locate"):
+        for method in ("listen", "resolve"):
             stream = self.stream("a")
             kept = getattr(self.inner, method)
             self.breaks(method)

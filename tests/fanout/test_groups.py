@@ -158,7 +158,7 @@ class SharingTests(HubTestCase):
         self.clock.settle()
         self.assertEqual([each.positions for each in streams], [[1], [], [1]])
         self.assertEqual(
-            streams[1].sink.lines[-1][:4], ["close", self.inner.head.epoch, 0, "internal"]
+            streams[1].sink.lines[-1][:4], ["close", self.inner.end.epoch, 0, "internal"]
         )
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
@@ -259,7 +259,7 @@ class RetiringTests(HubTestCase):
             ANYONE, [], since("now"), lambda: StreamReader(self.fanout, LineShape(), sink, None)
         )
         self.assertEqual(len(self.fanout), 1)
-        reader.addNames({"a": since("now").general}).addCallback(lambda gap: reader.resume())
+        reader.addNames({"a": since("now").default}).addCallback(lambda gap: reader.resume())
         self.clock.settle()
         self.publish("a")
         self.clock.settle()

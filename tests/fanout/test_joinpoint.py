@@ -5,11 +5,11 @@ Tests of L{comet.fanout.joinpoint}: readers that begin where others are.
 from __future__ import annotations
 
 from comet.fanout.empty import LINGER
-from comet.fanout.joinpoint import Spot
+from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.polls import Outcome, PollReader
 from comet.fanout.states import State
 from comet.model.cursors import parseCursor
-from comet.model.positions import At, Beginning, Now, Since
+from comet.model.positions import At, Now, StartPosition, StartPositions
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import ANYONE, MemoryWaiter, OutcomeShape
 
@@ -24,15 +24,21 @@ class SpotTestCase(HubTestCase):
         Have a spot.
         """
         super().setUp()
-        self.spot = Spot(("a",))
+        self.joinPoint = JoinPoint(("a",))
 
-    def waits(self, beginning: Beginning) -> tuple[MemoryWaiter, PollReader[Outcome]]:
+    def waits(self, startPosition: StartPosition) -> tuple[MemoryWaiter, PollReader[Outcome]]:
         """
         A poll that waits, if there is nothing for it.
         """
         waiter = MemoryWaiter()
         reader = self.hub.openPoll(
-            ANYONE, ("a",), Since(beginning), OutcomeShape(), waiter, 20.0, self.spot
+            ANYONE,
+            ("a",),
+            StartPositions(startPosition),
+            OutcomeShape(),
+            waiter,
+            20.0,
+            self.joinPoint,
         )
         return waiter, reader
 
@@ -42,11 +48,11 @@ class SpotTestCase(HubTestCase):
         """
         return At(parseCursor(self.cursor(position)))
 
-    def isKnown(self, beginning: Beginning) -> bool:
+    def isKnown(self, startPosition: StartPosition) -> bool:
         """
         Whether a reader would begin at the spot.
         """
-        return self.spot.find(self.fanout, beginning) is not None
+        return self.joinPoint.find(self.fanout, startPosition) is not None
 
     def assertHears(self, waiter: MemoryWaiter, *positions: int) -> None:
         """
@@ -179,7 +185,7 @@ class SpotTests(SpotTestCase):
         self.assertIs(reader.state, State.CLOSED)
         self.assertFalse(self.isKnown(Now()))
         _, other = self.poll("b")
-        self.spot.learn(other, Now())
+        self.joinPoint.learn(other, Now())
         self.assertFalse(self.isKnown(Now()))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from twisted.internet.defer import Deferred, succeed
 
-from comet.model.positions import Beginning, Location
+from comet.model.positions import ResolvedStarts, StartPosition
 from tests.fanout.case import HubTestCase
 
 
@@ -35,7 +35,7 @@ class UnbegunTests(HubTestCase):
         """
         self.publish("a", "a", "a")
         self.rest()
-        self.assertEqual(self.slow.head.position, 3)
+        self.assertEqual(self.slow.end.position, 3)
         self.assertEqual(self.outcome(self.cursor(1)), self.cursor(1))
 
     def test_ahead(self) -> None:
@@ -44,7 +44,7 @@ class UnbegunTests(HubTestCase):
         """
         self.publish("a", "a", "a")
         self.slow.do(0)
-        self.assertEqual(self.slow.head.position, 0)
+        self.assertEqual(self.slow.end.position, 0)
         self.assertEqual(self.outcome(self.cursor(3)), self.cursor(3))
 
     def test_chained(self) -> None:
@@ -52,11 +52,11 @@ class UnbegunTests(HubTestCase):
         It makes no difference if what the bus gives was called already, and
         waits for something else.
         """
-        locate = self.slow.locate
+        resolve = self.slow.resolve
 
-        def chained(names: Mapping[str, Beginning]) -> Deferred[Location]:
+        def chained(names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
             first: Deferred[None] = succeed(None)
-            return first.addCallback(lambda _: locate(names))
+            return first.addCallback(lambda _: resolve(names))
 
-        self.patch(self.slow, "locate", chained)
+        self.patch(self.slow, "resolve", chained)
         self.test_behind()

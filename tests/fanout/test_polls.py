@@ -79,14 +79,14 @@ class AnswerTests(HubTestCase):
         self.clock.advance(4.8)
         self.assertFalse(waiter.isAnswered)
         self.clock.advance(0.3)
-        self.assertEqual(waiter.empty, [self.inner.head])
+        self.assertEqual(waiter.empty, [self.inner.end])
 
     def test_waitsNot(self) -> None:
         """
         A poll without time is answered at once.
         """
         waiter, _ = self.poll("a", wait=0.0)
-        self.assertEqual(waiter.empty, [self.inner.head])
+        self.assertEqual(waiter.empty, [self.inner.end])
 
     def test_burst(self) -> None:
         """
@@ -120,7 +120,7 @@ class AnswerTests(HubTestCase):
         waiter, reader = self.poll("a")
         reader.hurry()
         reader.hurry()
-        self.assertEqual(waiter.empty, [self.inner.head])
+        self.assertEqual(waiter.empty, [self.inner.end])
 
     def test_close(self) -> None:
         """
@@ -129,7 +129,7 @@ class AnswerTests(HubTestCase):
         waiter, reader = self.poll("a")
         close = Close("draining", "the server is going down", 2.0)
         reader.close(close)
-        self.assertEqual((waiter.outcome.close, waiter.outcome.cursor), (close, self.inner.head))
+        self.assertEqual((waiter.outcome.close, waiter.outcome.cursor), (close, self.inner.end))
 
 
 class ReplayTests(HubTestCase):
@@ -225,7 +225,7 @@ class SlowTests(HubTestCase):
         A poll that is in a state, over a bus that answers no more; it begins
         at C{start}.
         """
-        self.start = str(self.fanout.head())
+        self.start = str(self.fanout.end())
         if state is State.READING:
             # Otherwise there would be nothing to read.
             self.clock.advance(10)

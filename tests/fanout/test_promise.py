@@ -22,7 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.hub import Hub, Settings
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
-from comet.model.positions import At, Beginning, Earliest, Last, Now, Unreadable
+from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
 from tests.fanout.doubles import ANYONE, AllAccess, TurnClock
 from tests.fanout.happenings import ACTION, BIG, CHANNEL, PICK, PLACE, SOME_NAMES, STEPS
 from tests.fanout.players import (
@@ -61,9 +61,9 @@ class Promise(RuleBasedStateMachine):
         there = [each for each in self.players if isinstance(each, kind) and not each.isOver]
         return there[pick % len(there)] if there else None
 
-    def _beginning(self, place: tuple[str, int]) -> Beginning:
-        kind, number = place
-        head = self.inner.head
+    def _beginning(self, start: tuple[str, int]) -> StartPosition:
+        kind, number = start
+        end = self.inner.end
         if kind == "now":
             return Now()
         if kind == "earliest":
@@ -76,12 +76,14 @@ class Promise(RuleBasedStateMachine):
             epochs = list(self.inner.stored)
             return At(Cursor(epochs[number % len(epochs)], number))
         if kind == "beyond":
-            return At(Cursor(head.epoch, head.position + 1 + number))
-        return At(Cursor(head.epoch, max(head.position - number, 0)))
+            return At(Cursor(end.epoch, end.position + 1 + number))
+        return At(Cursor(end.epoch, max(end.position - number, 0)))
 
-    def _beginnings(self, names: list[str], places: list[tuple[str, int]]) -> dict[str, Beginning]:
+    def _beginnings(
+        self, names: list[str], starts: list[tuple[str, int]]
+    ) -> dict[str, StartPosition]:
         return {
-            name: self._beginning(places[index % len(places)]) for index, name in enumerate(names)
+            name: self._beginning(starts[index % len(starts)]) for index, name in enumerate(names)
         }
 
     # -- What happens
@@ -117,7 +119,7 @@ class Promise(RuleBasedStateMachine):
 
     @rule(
         names=SOME_NAMES,
-        places=st.lists(PLACE, min_size=1, max_size=3),
+        starts=st.lists(PLACE, min_size=1, max_size=3),
         adopts=st.booleans(),
         tag=st.sampled_from(["", "other"]),
         budget=st.sampled_from([None, None, 1, 3]),
@@ -125,7 +127,7 @@ class Promise(RuleBasedStateMachine):
     def openStream(
         self,
         names: list[str],
-        places: list[tuple[str, int]],
+        starts: list[tuple[str, int]],
         adopts: bool,
         tag: str,
         budget: int | None,
@@ -134,21 +136,21 @@ class Promise(RuleBasedStateMachine):
         A client begins to read a stream.
         """
         kind = AdoptingStream if adopts else Stream
-        self.players.append(kind(self.world, self._beginnings(names, places), tag, budget))
+        self.players.append(kind(self.world, self._beginnings(names, starts), tag, budget))
 
     @rule(
         names=SOME_NAMES,
-        places=st.lists(PLACE, min_size=1, max_size=3),
+        starts=st.lists(PLACE, min_size=1, max_size=3),
         limit=st.sampled_from([1, 2, 1000]),
         wait=st.sampled_from([0.0, 20.0, 200.0]),
     )
     def openPoll(
-        self, names: list[str], places: list[tuple[str, int]], limit: int, wait: float
+        self, names: list[str], starts: list[tuple[str, int]], limit: int, wait: float
     ) -> None:
         """
         A client polls.
         """
-        self.players.append(Poll(self.world, self._beginnings(names, places), limit, wait))
+        self.players.append(Poll(self.world, self._beginnings(names, starts), limit, wait))
 
     @rule(channel=CHANNEL, count=st.integers(1, 3), isPoll=st.booleans(), isNow=st.booleans())
     def openAlike(self, channel: str, count: int, isPoll: bool, isNow: bool) -> None:
@@ -157,37 +159,37 @@ class Promise(RuleBasedStateMachine):
         """
         for _ in range(count):
             cursor = self.hub.fanout.cursor
-            beginnings = {channel: At(cursor) if cursor.epoch and not isNow else Now()}
+            startPositions = {channel: At(cursor) if cursor.epoch and not isNow else Now()}
             if isPoll:
-                self.players.append(Poll(self.world, beginnings, 2, 20.0))
+                self.players.append(Poll(self.world, startPositions, 2, 20.0))
             else:
-                self.players.append(Stream(self.world, beginnings, "", None))
+                self.players.append(Stream(self.world, startPositions, "", None))
 
     @rule(
         names=SOME_NAMES,
-        places=st.lists(PLACE, min_size=1, max_size=3),
+        starts=st.lists(PLACE, min_size=1, max_size=3),
         script=st.lists(ACTION, max_size=4),
     )
     def subscribe(
         self,
         names: list[str],
-        places: list[tuple[str, int]],
+        starts: list[tuple[str, int]],
         script: list[Callable[[Application], None]],
     ) -> None:
         """
         An application subscribes.
         """
-        beginnings = self._beginnings(names, places)
-        self.players.append(Application(self.world, beginnings, list(script)))
+        startPositions = self._beginnings(names, starts)
+        self.players.append(Application(self.world, startPositions, list(script)))
 
-    @rule(pick=PICK, names=SOME_NAMES, places=st.lists(PLACE, min_size=1, max_size=3))
-    def addNames(self, pick: int, names: list[str], places: list[tuple[str, int]]) -> None:
+    @rule(pick=PICK, names=SOME_NAMES, starts=st.lists(PLACE, min_size=1, max_size=3))
+    def addNames(self, pick: int, names: list[str], starts: list[tuple[str, int]]) -> None:
         """
         A reader reads more names.
         """
         player = self._pick((Stream, Application), pick)
         if player is not None and player.mayAdd and not player.adopts:
-            add(player, self._beginnings(names, places))
+            add(player, self._beginnings(names, starts))
 
     @rule(pick=PICK, names=SOME_NAMES)
     def removeNames(self, pick: int, names: list[str]) -> None:
@@ -246,20 +248,20 @@ class Promise(RuleBasedStateMachine):
         if not gone:
             return
         player = gone[pick % len(gone)]
-        cursor, particular = player.history[-1 - back % len(player.history)]
-        names = list(player.tracker.names) or list(player.beginnings)
+        cursor, byName = player.history[-1 - back % len(player.history)]
+        names = list(player.tracker.names) or list(player.startPositions)
         same = At(cursor)
-        beginnings = {name: particular.get(name, same) for name in names}
+        startPositions = {name: byName.get(name, same) for name in names}
         self.players.remove(player)
         new: Player
         if kind == 0:
-            new = Stream(self.world, beginnings, "", None)
+            new = Stream(self.world, startPositions, "", None)
         elif kind == 1:
-            new = AdoptingStream(self.world, beginnings, "", None)
+            new = AdoptingStream(self.world, startPositions, "", None)
         elif kind == 2:
-            new = Poll(self.world, beginnings, 2, 20.0)
+            new = Poll(self.world, startPositions, 2, 20.0)
         else:
-            new = Application(self.world, beginnings, [])
+            new = Application(self.world, startPositions, [])
         self.players.append(new)
 
     @rule(channel=CHANNEL)

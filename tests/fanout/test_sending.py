@@ -69,11 +69,11 @@ class SendAllTests(SynchronousTestCase):
         closed, _ = self.pair()
         closed.close()
         for bad in (self.full(), broken, closed):
-            for place in range(4):
+            for start in range(4):
                 pairs = [self.pair() for _ in range(3)]
                 sockets = [near for near, _ in pairs]
-                sockets.insert(place, bad)
-                self.assertEqual(sendAll(sockets, DATA), [(place, 0)])
+                sockets.insert(start, bad)
+                self.assertEqual(sendAll(sockets, DATA), [(start, 0)])
                 for _, far in pairs:
                     self.assertEqual(far.recv(1000), DATA)
 

@@ -92,7 +92,7 @@ class BeginningTests(HubTestCase):
         adopting = self.stream("a", "b", begin=begin, shape=LineShape(adoptsReplay=True))
         self.publish("a")
         self.rest()
-        epoch = self.inner.head.epoch
+        epoch = self.inner.end.epoch
         expected = [
             ["message", "a", epoch, 1, True],
             ["standing", epoch, 2],
@@ -276,7 +276,7 @@ class HeartbeatTests(HubTestCase):
         self.clock.advance(24.8)
         self.assertEqual(self.beats(stream), 0)
         self.clock.advance(0.3)
-        self.assertEqual(stream.sink.lines[-1], ["standing", self.inner.head.epoch, 2])
+        self.assertEqual(stream.sink.lines[-1], ["standing", self.inner.end.epoch, 2])
         self.clock.advance(24.8)
         self.assertEqual(self.beats(stream), 1)
         self.clock.advance(0.4)
@@ -327,4 +327,4 @@ class SlowHeartbeatTests(HubTestCase):
             self.slow.answer()
         self.clock.advance(26.0)
         self.assertEqual(plain.kinds, ["standing"])
-        self.assertEqual(adopting.sink.lines[1:], [["standing", self.inner.head.epoch, 0]])
+        self.assertEqual(adopting.sink.lines[1:], [["standing", self.inner.end.epoch, 0]])

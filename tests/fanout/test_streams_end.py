@@ -32,7 +32,7 @@ class EndTests(HubTestCase):
         stream.reader.close(CLOSE)
         self.assertEqual(
             stream.sink.lines[-2:],
-            [["close", self.inner.head.epoch, 1, "draining", 1.5], ["coda"]],
+            [["close", self.inner.end.epoch, 1, "draining", 1.5], ["coda"]],
         )
         self.assertTrue(stream.sink.isFinished)
         self.assertIn(stream.reader, self.fanout.leaving)
@@ -74,7 +74,7 @@ class EndTests(HubTestCase):
         for stream, position in ((plain, 5), (adopting, 3)):
             self.assertEqual(stream.positions, [1, 2, 3])
             stream.reader.close(CLOSE)
-            self.assertEqual(stream.sink.lines[-1][:3], ["close", self.inner.head.epoch, position])
+            self.assertEqual(stream.sink.lines[-1][:3], ["close", self.inner.end.epoch, position])
 
     def test_removedWhenClosed(self) -> None:
         """
@@ -106,7 +106,7 @@ class SlowEndTests(HubTestCase):
             stream.reader.close(CLOSE)
             [words] = stream.sink.writes
             line = words[words.index(b"[") :].decode()
-            self.assertIn(f'"{self.inner.head.epoch}", {position}', line)
+            self.assertIn(f'"{self.inner.end.epoch}", {position}', line)
         self.assertTrue(begun.sink.writes[0].startswith(b"prelude "))
         self.assertTrue(other.sink.writes[0].startswith(b"opening "))
         self.rest()

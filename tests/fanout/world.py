@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 from twisted.internet.defer import Deferred
 
-from comet.fanout.joinpoint import Spot
+from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.reader import Reader
 from comet.hub import Hub
 from comet.model.messages import Publication
-from comet.model.positions import Beginning, Location, Now, Place
+from comet.model.positions import Now, ResolvedStart, ResolvedStarts, StartPosition
 from tests.fanout.doubles import ANYONE
 from tests.fanout.oracle import Found
 from tests.fanout.slowbus import WatchedBus
@@ -35,31 +35,31 @@ class World:
         # ask the same share one.
         self.answered: dict[int, Found] = {}
         # Identities are not used again while these are there.
-        self.keep: list[Beginning | Location] = []
+        self.keep: list[StartPosition | ResolvedStarts] = []
         # What was wrong, in calls whose errors are logged and go no further.
         self.failures: list[AssertionError] = []
-        self._spots: dict[tuple[object, ...], WatchedSpot] = {}
+        self._spots: dict[tuple[object, ...], WatchedJoinPoint] = {}
         # Publishers: whether they still wait.
         self.unanswered: list[bool] = []
-        bus.onLocated = self._located
-        self._locate = hub.fanout.locate
-        vars(hub.fanout)["locate"] = self._locateFor
+        bus.onLocated = self._resolved
+        self._locate = hub.fanout.resolve
+        vars(hub.fanout)["resolve"] = self._locateFor
 
-    def _located(self, names: Mapping[str, Beginning], location: Location) -> None:
-        self.keep.append(location)
-        self.answered[id(location)] = Found(location, self.bus.lost())
+    def _resolved(self, names: Mapping[str, StartPosition], resolved: ResolvedStarts) -> None:
+        self.keep.append(resolved)
+        self.answered[id(resolved)] = Found(resolved, self.bus.lost())
 
     def _locateFor(
-        self, names: Mapping[str, Beginning], isPassing: bool = True
-    ) -> Deferred[Location]:
+        self, names: Mapping[str, StartPosition], isPassing: bool = True
+    ) -> Deferred[ResolvedStarts]:
         """
         Note who is given which answer.
         """
 
-        def note(location: Location) -> Location:
-            for beginning in names.values():
-                self.where[id(beginning)] = self.answered[id(location)]
-            return location
+        def note(resolved: ResolvedStarts) -> ResolvedStarts:
+            for startPosition in names.values():
+                self.where[id(startPosition)] = self.answered[id(resolved)]
+            return resolved
 
         return self._locate(names, isPassing).addCallback(note)
 
@@ -87,22 +87,22 @@ class World:
 
         self.hub.store(ANYONE, publications).addCallback(answered)
 
-    def spot(self, names: tuple[str, ...], *shape: object) -> WatchedSpot:
+    def joinPoint(self, names: tuple[str, ...], *shape: object) -> WatchedJoinPoint:
         """
         Where players are that ask for the same names in the same shape.
         """
-        return self._spots.setdefault((names, *shape), WatchedSpot(self, names))
+        return self._spots.setdefault((names, *shape), WatchedJoinPoint(self, names))
 
-    def found(self, beginnings: Mapping[str, Beginning]) -> Found:
+    def found(self, startPositions: Mapping[str, StartPosition]) -> Found:
         """
         Where these began.
         """
-        for beginning in beginnings.values():
-            return self.where[id(beginning)]
-        return Found(Location(self.bus.head, {}), frozenset())
+        for startPosition in startPositions.values():
+            return self.where[id(startPosition)]
+        return Found(ResolvedStarts(self.bus.end, {}), frozenset())
 
 
-class WatchedSpot(Spot):
+class WatchedJoinPoint(JoinPoint):
     """
     A spot of the players.
     """
@@ -111,20 +111,20 @@ class WatchedSpot(Spot):
         super().__init__(names)
         self._world = world
 
-    def enter(self, reader: Reader, beginning: Beginning) -> bool:
+    def enter(self, reader: Reader, startPosition: StartPosition) -> bool:
         """
         Note where a reader begins, if it is here.
         """
-        isHere = super().enter(reader, beginning)
+        isHere = super().enter(reader, startPosition)
         if isHere:
             cursor = reader.progress.cursor
-            if isinstance(beginning, Now):
-                heads = {self._world.hub.head}
+            if isinstance(startPosition, Now):
+                heads = {self._world.hub.end}
                 if self._world.isExact:
-                    heads.add(self._world.bus.head)
+                    heads.add(self._world.bus.end)
                 assert heads == {cursor}
             # All that is stored after it is still to come, wherever it is held.
-            places = {name: Place(cursor.position) for name in self.names}
-            found = Found(Location(cursor, places), frozenset())
-            self._world.where[id(beginning)] = found
+            starts = {name: ResolvedStart(cursor.position) for name in self.names}
+            found = Found(ResolvedStarts(cursor, starts), frozenset())
+            self._world.where[id(startPosition)] = found
         return isHere

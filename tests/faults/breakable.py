@@ -78,9 +78,9 @@ class _Paced(Breakable, PollClient):
     A reader that asks again and again, but not all the time.
     """
 
-    def _isLoose(self, particular: Mapping[str, str] | None, parameters: Mapping[str, str]) -> bool:
+    def _isLoose(self, byName: Mapping[str, str] | None, parameters: Mapping[str, str]) -> bool:
         # An answer may end within a replay, and then stands further back.
-        return bool(particular)
+        return bool(byName)
 
     def _receive(self, timeout: float) -> None:
         if self._idle and self.name == "poll":

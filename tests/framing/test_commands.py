@@ -36,7 +36,7 @@ from comet.framing.commands import (
 from comet.framing.publications import Limits
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
-from comet.model.positions import At, Beginning, Earliest, Last, Now, Since
+from comet.model.positions import At, Earliest, Last, Now, StartPosition, StartPositions
 from tests.framing.test_publications import characters, nested, values
 
 LIMITS = Limits()
@@ -48,7 +48,7 @@ names = st.lists(
     min_size=1,
     unique=True,
 )
-beginnings: st.SearchStrategy[Beginning] = (
+beginnings: st.SearchStrategy[StartPosition] = (
     st.builds(Now)
     | st.builds(Earliest)
     | st.builds(Last, st.integers(1, 10**9 - 1))
@@ -61,7 +61,7 @@ beginnings: st.SearchStrategy[Beginning] = (
 )
 
 
-def spell(beginning: Beginning) -> str:
+def spell(beginning: StartPosition) -> str:
     """
     A place to begin at, as a client writes it.
     """
@@ -198,7 +198,7 @@ class SubscribeTests(SynchronousTestCase):
         listed = ["news", "chat/*", "news", "$stats", "**"]
         expected = ("news", "chat/*", "$stats", "**")
         self.assertEqual(read({"unsubscribe": ["a"] * 101}), Unsubscribe(None, ("a",)))
-        self.assertEqual(read({"subscribe": listed}), Subscribe(None, expected, Since()))
+        self.assertEqual(read({"subscribe": listed}), Subscribe(None, expected, StartPositions()))
         self.assertEqual(read({"unsubscribe": listed}), Unsubscribe(None, expected))
 
     def test_badNames(self) -> None:
@@ -223,7 +223,7 @@ class SubscribeTests(SynchronousTestCase):
             ("abc-7", At(Cursor("abc", 7))),
         ):
             command = read({"subscribe": ["a", "b"], "since": text})
-            self.assertEqual(command, Subscribe(None, ("a", "b"), Since(expected)))
+            self.assertEqual(command, Subscribe(None, ("a", "b"), StartPositions(expected)))
 
     def test_sinceEach(self) -> None:
         """
@@ -233,7 +233,7 @@ class SubscribeTests(SynchronousTestCase):
         since = {"b/*": "abc-7", "c": 5, "d": "?"}
         command = read({"subscribe": ["a", "b/*"], "since": since})
         assert isinstance(command, Subscribe)
-        self.assertEqual(command.since, Since(Now(), {"b/*": At(Cursor("abc", 7))}))
+        self.assertEqual(command.since, StartPositions(Now(), {"b/*": At(Cursor("abc", 7))}))
         self.assertEqual(command.since.of("a"), Now())
 
     def test_badSince(self) -> None:
@@ -248,7 +248,7 @@ class SubscribeTests(SynchronousTestCase):
     @settings(deadline=None)
     @given(ids, names, beginnings | st.dictionaries(names.map(lambda all: all[0]), beginnings))
     def test_roundTrip(
-        self, id: Id, listed: list[str], since: Beginning | dict[str, Beginning]
+        self, id: Id, listed: list[str], since: StartPosition | dict[str, StartPosition]
     ) -> None:
         """
         Every subscription that can be spelled is read as what it is.
@@ -258,10 +258,12 @@ class SubscribeTests(SynchronousTestCase):
             fields["id"] = id
         if isinstance(since, dict):
             fields["since"] = {name: spell(one) for name, one in since.items()}
-            expected = Since(Now(), {name: since[name] for name in listed if name in since})
+            expected = StartPositions(
+                Now(), {name: since[name] for name in listed if name in since}
+            )
         else:
             fields["since"] = spell(since)
-            expected = Since(since)
+            expected = StartPositions(since)
         self.assertEqual(read(fields), Subscribe(id, tuple(listed), expected))
         del fields["subscribe"]
         fields["unsubscribe"] = listed

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from comet.http.request import Head
+from comet.http.request import RequestHead
 
 Values = bytes | Sequence[bytes]
 
@@ -20,7 +20,7 @@ def makeHead(
     version: tuple[int, int] = (1, 1),
     isSecure: bool = False,
     **more: Values,
-) -> Head:
+) -> RequestHead:
     """
     Make the head of a request.
 
@@ -31,6 +31,6 @@ def makeHead(
         name.lower().encode("ascii"): [values] if isinstance(values, bytes) else list(values)
         for name, values in {**(headers or {}), **more}.items()
     }
-    return Head(
+    return RequestHead(
         method, segments, query, version, lambda name: byName.get(name.lower(), []), isSecure
     )

@@ -13,15 +13,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadRequest, CometError
 from comet.http.reads import (
-    Ask,
+    ReadRequest,
+    parseReadRequest,
     readAccount,
-    readAsk,
     readFlag,
     readLimit,
     readWait,
 )
 from comet.http.request import checkHeaderValues
-from comet.model.positions import Last, Now, Since
+from comet.model.positions import Last, Now, StartPositions
 from tests.http.heads import makeHead
 
 
@@ -231,9 +231,9 @@ class AskTests(SynchronousTestCase):
         A request that says nothing is a long poll from now on.
         """
         self.assertEqual(
-            readAsk(makeHead(), ["news"], "now1"),
-            Ask(
-                *("longpoll", ("news",), Since(Now()), 25.0, 1000),
+            parseReadRequest(makeHead(), ["news"], "now1"),
+            ReadRequest(
+                *("longpoll", ("news",), StartPositions(Now()), 25.0, 1000),
                 time=False,
                 envelope=False,
                 unnamed=False,
@@ -253,8 +253,10 @@ class AskTests(SynchronousTestCase):
         )
         tags = frozenset({"now1-4"})
         self.assertEqual(
-            readAsk(head, ["a", "b/*"], "now1"),
-            Ask("poll", ("a", "b/*"), Since(Last(2)), 1.5, 10, True, True, True, True, tags),
+            parseReadRequest(head, ["a", "b/*"], "now1"),
+            ReadRequest(
+                "poll", ("a", "b/*"), StartPositions(Last(2)), 1.5, 10, True, True, True, True, tags
+            ),
         )
 
     def test_account(self) -> None:
@@ -271,7 +273,7 @@ class AskTests(SynchronousTestCase):
         """
         Where the transport is known it is not read.
         """
-        ask = readAsk(makeHead(b"transport=x"), (), "now1", transport="websocket")
+        ask = parseReadRequest(makeHead(b"transport=x"), (), "now1", transport="websocket")
         self.assertEqual(ask.transport, "websocket")
 
     @settings(deadline=None)
@@ -292,7 +294,7 @@ class AskTests(SynchronousTestCase):
         Whatever the bytes of a request are, they are read or refused.
         """
         try:
-            ask = readAsk(makeHead(query, headers, version=version), ("news",), "now1")
+            ask = parseReadRequest(makeHead(query, headers, version=version), ("news",), "now1")
         except CometError as error:
             self.assertEqual(error.status, 400)
         else:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.errors import BadCursor
 from comet.http.reads import entityTags, readSince
 from comet.model.cursors import Cursor
-from comet.model.positions import At, Beginning, Earliest, Last, Now, Since, Unreadable
+from comet.model.positions import At, Earliest, Last, Now, StartPosition, StartPositions, Unreadable
 from tests.http.heads import Values, makeHead
 
 CURSORS = st.builds(
@@ -28,7 +28,9 @@ class SinceTests(SynchronousTestCase):
     Where a request begins.
     """
 
-    def since(self, query: bytes = b"", headers: Mapping[str, Values] | None = None) -> Since:
+    def since(
+        self, query: bytes = b"", headers: Mapping[str, Values] | None = None
+    ) -> StartPositions:
         """
         Where a request for two channels begins.
         """
@@ -39,8 +41,10 @@ class SinceTests(SynchronousTestCase):
         A request that says nothing begins now; so does one that says it with
         nothing.
         """
-        self.assertEqual(self.since(), Since(Now()))
-        self.assertEqual(self.since(b"since=&since.news=", {"Last-Event-ID": b""}), Since(Now()))
+        self.assertEqual(self.since(), StartPositions(Now()))
+        self.assertEqual(
+            self.since(b"since=&since.news=", {"Last-Event-ID": b""}), StartPositions(Now())
+        )
 
     @settings(deadline=None)
     @given(CURSORS)
@@ -49,7 +53,7 @@ class SinceTests(SynchronousTestCase):
         A cursor is read wherever it may be.
         """
         text = str(cursor).encode("ascii")
-        expected = Since(At(cursor))
+        expected = StartPositions(At(cursor))
         self.assertEqual(self.since(b"since=" + text), expected)
         self.assertEqual(self.since(headers={"Last-Event-ID": text}), expected)
         self.assertEqual(self.since(headers={"If-None-Match": b'"%b"' % text}), expected)
@@ -60,9 +64,9 @@ class SinceTests(SynchronousTestCase):
         C{Last-Event-ID}, and mean nothing in C{If-None-Match}.
         """
         for text, beginning in ((b"now", Now()), (b"earliest", Earliest()), (b"-3", Last(3))):
-            self.assertEqual(self.since(b"since=" + text), Since(beginning))
-            self.assertEqual(self.since(headers={"Last-Event-ID": text}), Since(beginning))
-            self.assertEqual(self.since(headers={"If-None-Match": text}), Since(Now()))
+            self.assertEqual(self.since(b"since=" + text), StartPositions(beginning))
+            self.assertEqual(self.since(headers={"Last-Event-ID": text}), StartPositions(beginning))
+            self.assertEqual(self.since(headers={"If-None-Match": text}), StartPositions(Now()))
 
     def test_precedence(self) -> None:
         """
@@ -70,10 +74,10 @@ class SinceTests(SynchronousTestCase):
         C{If-None-Match}, which comes in where the others are empty.
         """
         headers = {"Last-Event-ID": b"now1-3", "If-None-Match": b'"now1-1"'}
-        self.assertEqual(self.since(b"since=now1-2", headers).general, At(Cursor("now1", 3)))
+        self.assertEqual(self.since(b"since=now1-2", headers).default, At(Cursor("now1", 3)))
         headers["Last-Event-ID"] = b""
-        self.assertEqual(self.since(b"since=now1-2", headers).general, At(Cursor("now1", 2)))
-        self.assertEqual(self.since(b"since=", headers).general, At(Cursor("now1", 1)))
+        self.assertEqual(self.since(b"since=now1-2", headers).default, At(Cursor("now1", 2)))
+        self.assertEqual(self.since(b"since=", headers).default, At(Cursor("now1", 1)))
 
     def test_unreadable(self) -> None:
         """
@@ -81,7 +85,9 @@ class SinceTests(SynchronousTestCase):
         cannot be is an error.
         """
         for text in (b"x", b"now1-01", b"-0", b"\xff", b"now1-1, now1-2"):
-            self.assertEqual(self.since(headers={"Last-Event-ID": text}), Since(Unreadable()))
+            self.assertEqual(
+                self.since(headers={"Last-Event-ID": text}), StartPositions(Unreadable())
+            )
         for query in (b"since=x", b"since.news=x", b"since=now1-1&since.news=-0"):
             self.assertRaises(BadCursor, self.since, query)
 
@@ -91,10 +97,12 @@ class SinceTests(SynchronousTestCase):
         another name is ignored, whatever it is.
         """
         query = b"since=earliest&since.news=now1-2&since.a%2Fb%2Bc=-1&since.other=x"
-        expected: dict[str, Beginning] = {"news": At(Cursor("now1", 2)), "a/b+c": Last(1)}
-        self.assertEqual(self.since(query), Since(Earliest(), expected))
+        expected: dict[str, StartPosition] = {"news": At(Cursor("now1", 2)), "a/b+c": Last(1)}
+        self.assertEqual(self.since(query), StartPositions(Earliest(), expected))
         since = self.since(b"since.news=now1-2", {"If-None-Match": b'"now1-9"'})
-        self.assertEqual(since, Since(At(Cursor("now1", 9)), {"news": At(Cursor("now1", 2))}))
+        self.assertEqual(
+            since, StartPositions(At(Cursor("now1", 9)), {"news": At(Cursor("now1", 2))})
+        )
 
     def test_reconnect(self) -> None:
         """
@@ -103,7 +111,7 @@ class SinceTests(SynchronousTestCase):
         """
         for query in (b"since.news=now1-2", b"since=x&since.news=x"):
             since = self.since(query, {"Last-Event-ID": b"now1-7"})
-            self.assertEqual(since, Since(At(Cursor("now1", 7))))
+            self.assertEqual(since, StartPositions(At(Cursor("now1", 7))))
 
     def test_lowest(self) -> None:
         """
@@ -111,9 +119,9 @@ class SinceTests(SynchronousTestCase):
         by its number; those of other epochs count where there is none.
         """
         tags = [b'"now1-10", "old1-1"', b'W/"now1-9-gzip"']
-        self.assertEqual(self.since(headers={"If-None-Match": tags}).general, At(Cursor("now1", 9)))
+        self.assertEqual(self.since(headers={"If-None-Match": tags}).default, At(Cursor("now1", 9)))
         tags = [b'*, "x", "old1-5"']
-        self.assertEqual(self.since(headers={"If-None-Match": tags}).general, At(Cursor("old1", 5)))
+        self.assertEqual(self.since(headers={"If-None-Match": tags}).default, At(Cursor("old1", 5)))
 
 
 class EntityTagTests(SynchronousTestCase):

@@ -15,11 +15,11 @@ from comet import errors
 from comet.http.responses import (
     COMMON,
     ENDLESS,
-    batchAnswer,
+    batchResponse,
     encodeHead,
     encodeResponse,
     problem,
-    publishedAnswer,
+    publishedResponse,
     reason,
 )
 from comet.model.messages import Published
@@ -156,7 +156,7 @@ class PublishedTests(SynchronousTestCase):
         """
         Every channel has its cursor, and the highest stands for all.
         """
-        answer = publishedAnswer(Published("k3f9a2", {"news": 1042, "a/é": 1041}))
+        answer = publishedResponse(Published("k3f9a2", {"news": 1042, "a/é": 1041}))
         self.assertEqual(answer.status, 201)
         self.assertEqual(
             answer.body,
@@ -170,7 +170,7 @@ class PublishedTests(SynchronousTestCase):
         stands for all.
         """
         results = [Published("k3", {"a": position}) for position in (9, 10, 8)]
-        answer = batchAnswer(results)
+        answer = batchResponse(results)
         self.assertEqual(answer.status, 201)
         self.assertEqual(answer.body, b'{"cursor":"k3-10","cursors":["k3-9","k3-10","k3-8"]}')
 
@@ -179,7 +179,7 @@ class PublishedTests(SynchronousTestCase):
         Where an epoch ended within a batch, the highest is one of the last
         line's.
         """
-        answer = batchAnswer([Published("z", {"a": 900}), Published("a", {"a": 1})])
+        answer = batchResponse([Published("z", {"a": 900}), Published("a", {"a": 1})])
         self.assertEqual(json.loads(answer.body)["cursor"], "a-1")
 
 

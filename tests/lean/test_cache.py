@@ -18,7 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
-from comet.lean.cache import LONGEST_WHOLE, MOST_BYTES, MOST_LINE, MOST_WHOLE, Plans
+from comet.lean.cache import LONGEST_WHOLE, MOST_BYTES, MOST_LINE, MOST_WHOLE, RequestCache
 from comet.lean.parser import MOST_FIELDS, readFields
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
@@ -55,11 +55,11 @@ class CursorTests(SynchronousTestCase):
         """
         clock = Clock()
         self.hub = Hub(MemoryBus(clock), clock)
-        self.plans = Plans(self.hub, lambda place: True, lambda isBatch: 1000)
-        own = self.hub.head.epoch.encode("ascii")
+        self.plans = RequestCache(self.hub, lambda place: True, lambda isBatch: 1000)
+        own = self.hub.end.epoch.encode("ascii")
         self.cursors = (own + b"-5", own + b"-0", own + b"-05", b"other-7", own + b"-" + b"9" * 19)
 
-    def _described(self, plans: Plans, line: bytes, block: bytes) -> Any:
+    def _described(self, plans: RequestCache, line: bytes, block: bytes) -> Any:
         known = plans.known(block)
         asked = None if known is None else plans.find(line, known)
         if known is None or asked is None:
@@ -68,7 +68,7 @@ class CursorTests(SynchronousTestCase):
         features: list[Any] = [getattr(plan, name, None) for name in _FEATURES]
         if not plan.isPublishing:
             features.append(evolve(plan.ask, since=asked.since, tags=asked.tags))
-        return features, plan.spot is None, known.key, known.length
+        return features, plan.joinPoint is None, known.key, known.length
 
     @settings(deadline=None, max_examples=500)
     @given(st.data())
@@ -96,7 +96,7 @@ class CursorTests(SynchronousTestCase):
         self.assertEqual(remembered, self._described(_Forgetful(self.hub), line, block))
 
 
-class _Forgetful(Plans):
+class _Forgetful(RequestCache):
     """
     Reads each request as a whole.
     """
@@ -123,7 +123,9 @@ class KeyTests(SynchronousTestCase):
         Have a hub.
         """
         clock = Clock()
-        self.plans = Plans(Hub(MemoryBus(clock), clock), lambda place: True, lambda isBatch: 1000)
+        self.plans = RequestCache(
+            Hub(MemoryBus(clock), clock), lambda place: True, lambda isBatch: 1000
+        )
 
     def test_remembered(self) -> None:
         """
@@ -163,7 +165,9 @@ class BoundTests(SynchronousTestCase):
         Have a hub.
         """
         clock = Clock()
-        self.plans = Plans(Hub(MemoryBus(clock), clock), lambda place: True, lambda isBatch: 1000)
+        self.plans = RequestCache(
+            Hub(MemoryBus(clock), clock), lambda place: True, lambda isBatch: 1000
+        )
 
     def remembered(self, lines: Iterable[bytes], blocks: Iterable[bytes]) -> int:
         """

@@ -204,7 +204,7 @@ class TimeTests(LeanTestCase):
         peer = self.peer(read("longpoll"))
         self.reactor.until(lambda: self.hub.fanout.readers)
         [reader] = self.hub.fanout.readers
-        wire: Any = next(iter(self.port._edge.wires.values()))
+        wire: Any = next(iter(self.port._edge.connections.values()))
         reader.ended()
         for _ in range(20):
             peer.send(POLL * 100)
@@ -223,10 +223,10 @@ class TimeTests(LeanTestCase):
         self.reactor.settle()
         peer = self.peer(read("poll", more="&since=earliest") * 20, 4096)
         self.reactor.settle()
-        (wire,) = self.port._edge.wires.values()
+        (wire,) = self.port._edge.connections.values()
         self.assertGreater(len(wire.rest), 0)
         self.assertLess(len(wire.rest), 2_000_000)
-        self.assertEqual(self.hub.ledger.of("poll").requests, 1)
+        self.assertEqual(self.hub.metrics.of("poll").requests, 1)
         self.reactor.advance(UNREAD + 0.2)
         self.assertEqual(self.connections, 0)
         self.assertLess(len(peer.ends()), 1_000_000)
@@ -241,7 +241,7 @@ class TimeTests(LeanTestCase):
         self.reactor.settle()
         peer = self.peer(read("poll", more="&since=earliest") * 5, 4096)
         self.reactor.settle()
-        self.assertEqual(self.hub.ledger.of("poll").requests, 1)
+        self.assertEqual(self.hub.metrics.of("poll").requests, 1)
         self.reactor.advance(UNREAD - 1)
         self.reactor.until(lambda: peer.take().count(b"9" * 10_000) == 5)
         bodies = [each.partition(b"\r\n\r\n")[2] for each in peer.hears(OK, 5).split(OK)[1:]]
@@ -261,13 +261,13 @@ class SlowTests(LeanTestCase):
         """
         self.publish(1)
         asked: list[Deferred[None]] = []
-        locate = self.bus.locate
+        resolve = self.bus.resolve
 
         def later(names: Any) -> Any:
             asked.append(Deferred())
-            return asked[-1].addCallback(lambda _: locate(names))
+            return asked[-1].addCallback(lambda _: resolve(names))
 
-        self.patch(self.bus, "locate", later)
+        self.patch(self.bus, "resolve", later)
         wanted = (read("poll", more="&since=-1"), read("longpoll", more="&since=-1&wait=0"))
         peers = [self.peer(said) for said in wanted]
         self.untilReaders(len(wanted))

@@ -138,10 +138,10 @@ class AcceptTests(LeanTestCase):
         def fails(*arguments: object) -> None:
             raise ArithmeticError
 
-        ledger, build = self.hub.ledger.of, factory.buildProtocol
-        self.patch(self.hub.ledger, "of", fails)
+        metrics, build = self.hub.metrics.of, factory.buildProtocol
+        self.patch(self.hub.metrics, "of", fails)
         self.assertEqual(self.peer(isTCP=True).ends(), b"")
-        self.patch(self.hub.ledger, "of", ledger)
+        self.patch(self.hub.metrics, "of", metrics)
         self.patch(factory, "buildProtocol", fails)
         self.assertEqual(self.peer(b"rubbish\n", isTCP=True).ends(), b"")
         silent = [self.peer(isTCP=True) for _ in range(2)]

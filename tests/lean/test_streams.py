@@ -86,7 +86,10 @@ class BehindTests(LeanTestCase):
             for number in range(count + 1, last + 1):
                 self.publish(number, filler="x" * SIZE)
                 quick.take()
-            wires = [*self.port._edge.wires.values(), *self.tcpPort._edge.wires.values()]
+            wires = [
+                *self.port._edge.connections.values(),
+                *self.tcpPort._edge.connections.values(),
+            ]
             self.assertLess(max(len(wire.rest) for wire in wires), 2 * READ_BYTES)
             self.assertEqual(quick.upTo(last), list(range(1, last + 1)), transport)
             self.assertEqual(slow.upTo(last), list(range(1, last + 1)), transport)

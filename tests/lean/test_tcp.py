@@ -9,7 +9,7 @@ from typing import Any
 
 from comet.lean.lines import LONGEST_LINE, MOST_LINES, FirstLines
 from comet.lean.newcomers import MOMENT
-from comet.lean.tcp import LineWire
+from comet.lean.tcp import TCPConnection
 from comet.transports.tcp import FIRST_LINE
 from tests.lean.case import LeanTestCase, Peer
 
@@ -35,11 +35,13 @@ class FirstLineTests(LeanTestCase):
         """
         for data in (
             *(FIRST, b'{"subscribe":["a/*","b"],"since":"now"}\0', b'\n{"subscribe":["c"]}\r\n'),
-            b'{"subscribe":["c"],"since":"%b"}\n' % str(self.hub.head).encode(),
+            b'{"subscribe":["c"],"since":"%b"}\n' % str(self.hub.end).encode(),
         ):
             line: Any = self.lines.find(data)
             self.assertEqual(line.shape.terminator, data[-1:], data)
-            self.assertEqual(line.spot.names, tuple(json.loads(data.strip(b"\0"))["subscribe"]))
+            self.assertEqual(
+                line.joinPoint.names, tuple(json.loads(data.strip(b"\0"))["subscribe"])
+            )
             self.assertIs(self.lines.find(data), line)
 
     def test_notFound(self) -> None:
@@ -84,8 +86,8 @@ class LineTests(LeanTestCase):
         """
         The connections.
         """
-        wires: list[Any] = list(self.tcpPort._edge.wires.values())
-        self.assertEqual({type(wire) for wire in wires} - {LineWire}, set())
+        wires: list[Any] = list(self.tcpPort._edge.connections.values())
+        self.assertEqual({type(wire) for wire in wires} - {TCPConnection}, set())
         return wires
 
     def test_alike(self) -> None:
@@ -123,7 +125,7 @@ class LineTests(LeanTestCase):
         self.assertEqual(len(said), 1)
         self.assertIn(b"held", said.pop())
         self.assertEqual([wire._protocol is None for wire in self.wires()], [False, False])
-        self.assertEqual(self.hub.ledger.sums()["tcp"]["requests"], 2)
+        self.assertEqual(self.hub.metrics.sums()["tcp"]["requests"], 2)
 
     def test_counted(self) -> None:
         """
@@ -132,12 +134,12 @@ class LineTests(LeanTestCase):
         """
         counts = []
         for _ in range(3):
-            before = self.hub.ledger.of("tcp").asDict()
+            before = self.hub.metrics.of("tcp").asDict()
             peer = self.client()
             peer.hears(b'"ok"')
             peer.cut()
             self.untilReaders(0)
-            after = self.hub.ledger.of("tcp").asDict()
+            after = self.hub.metrics.of("tcp").asDict()
             counts.append({name: after[name] - before[name] for name in after})
         self.assertEqual(counts, counts[:1] * 3)
         self.assertEqual((counts[0]["requests"], counts[0]["dataIn"]), (1, len(FIRST)))
@@ -145,8 +147,8 @@ class LineTests(LeanTestCase):
         self.reactor.until(lambda: self.wires())
         peer.cut()
         self.reactor.until(lambda: not self.wires())
-        self.assertEqual(self.hub.ledger.of("tcp").requests, 4)
-        self.assertEqual(self.hub.ledger.of("tcp").open, 0)
+        self.assertEqual(self.hub.metrics.of("tcp").requests, 4)
+        self.assertEqual(self.hub.metrics.of("tcp").open, 0)
 
     def test_silent(self) -> None:
         """

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from comet.model.channels import matches
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
-from comet.model.positions import Location, Place, Reading
+from comet.model.positions import ReadResult, ResolvedStart, ResolvedStarts
 from comet.model.progress import Progress, Step, Wanted
 
 EPOCH = "first"
@@ -22,17 +22,17 @@ def at(position: int, epoch: str = EPOCH) -> Cursor:
     return Cursor(epoch, position)
 
 
-def place(
+def start(
     position: int,
     floor: int = 0,
     isGap: bool = False,
     isRelative: bool = False,
     skips: Mapping[str, int] | None = None,
-) -> Place:
+) -> ResolvedStart:
     """
     A place.
     """
-    return Place(position, floor, isGap, isRelative, skips or {})
+    return ResolvedStart(position, floor, isGap, isRelative, skips or {})
 
 
 class Log:
@@ -50,20 +50,20 @@ class Log:
         self.floors: dict[str, int] = {}
 
     @property
-    def head(self) -> Cursor:
+    def end(self) -> Cursor:
         """
         The position of the newest.
         """
         return at(len(self.channels), self.epoch)
 
-    def location(self, **places: Place) -> Location:
+    def resolved(self, **starts: ResolvedStart) -> ResolvedStarts:
         """
         Where names begin; C{all} and C{c_all} stand for patterns.
         """
         spelled = {"all": "**", "c_all": "c/*", "c_x": "c/x", "c_y": "c/y"}
-        return Location(self.head, {spelled.get(n, n): p for n, p in places.items()})
+        return ResolvedStarts(self.end, {spelled.get(n, n): p for n, p in starts.items()})
 
-    def read(self, wanted: Wanted, limit: int = 1000) -> Reading:
+    def read(self, wanted: Wanted, limit: int = 1000) -> ReadResult:
         """
         Read what is wanted.
         """
@@ -85,7 +85,7 @@ class Log:
         ]
         more = len(found) > limit
         reached = found[limit - 1].position if more else end
-        return Reading(after, found[:limit], at(reached, self.epoch), gaps, more)
+        return ReadResult(after, found[:limit], at(reached, self.epoch), gaps, more)
 
     def step(self, progress: Progress, limit: int = 1000) -> Step:
         """
@@ -95,12 +95,12 @@ class Log:
         return progress.accept(wanted, self.read(wanted, limit))
 
 
-def begin(location: Location) -> Progress:
+def begin(resolved: ResolvedStarts) -> Progress:
     """
     A reader that begins so.
     """
-    progress = Progress(location.head)
-    progress.add(location)
+    progress = Progress(resolved.end)
+    progress.add(resolved)
     return progress
 
 

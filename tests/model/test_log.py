@@ -50,7 +50,7 @@ class ChannelLogTests(SynchronousTestCase):
         An empty log stands at its floor, wherever that is.
         """
         log = ChannelLog(WIDE, 7)
-        self.assertEqual((len(log), log.floor, log.head, log.oldest), (0, 7, 7, None))
+        self.assertEqual((len(log), log.floor, log.end, log.oldest), (0, 7, 7, None))
         self.assertEqual((log.payloadBytes, log.size), (0, 0))
         self.assertEqual((log.beforeLast(3), log.beforeOldest()), (7, 7))
         self.assertEqual(list(log.after(0, 10)), [])
@@ -63,7 +63,7 @@ class ChannelLogTests(SynchronousTestCase):
         first = message(3, 10)
         log.append(first)
         log.append(message(8, 5))
-        self.assertEqual((len(log), log.floor, log.head), (2, 2, 8))
+        self.assertEqual((len(log), log.floor, log.end), (2, 2, 8))
         self.assertIs(log.oldest, first)
         self.assertEqual((log.payloadBytes, log.size), (15, 15 + 2 * MESSAGE_OVERHEAD))
 
@@ -80,7 +80,7 @@ class ChannelLogTests(SynchronousTestCase):
         Where no message is allowed none is held, and the floor is the head.
         """
         log = filled(1, 4, retention=Retention(0, 1000.0, 1000))
-        self.assertEqual((held(log), log.floor, log.head), ([], 4, 4))
+        self.assertEqual((held(log), log.floor, log.end), ([], 4, 4))
 
     def test_bytes(self) -> None:
         """
@@ -98,7 +98,7 @@ class ChannelLogTests(SynchronousTestCase):
         """
         log = filled(1, 2, retention=Retention(10, 1000.0, 10))
         log.append(message(3, 11))
-        self.assertEqual((held(log), log.floor, log.head, log.size), ([], 3, 3, 0))
+        self.assertEqual((held(log), log.floor, log.end, log.size), ([], 3, 3, 0))
 
     def test_expire(self) -> None:
         """
@@ -120,10 +120,10 @@ class ChannelLogTests(SynchronousTestCase):
         """
         log = filled(1, 5)
         log.clear()
-        self.assertEqual((held(log), log.floor, log.head), ([], 5, 5))
+        self.assertEqual((held(log), log.floor, log.end), ([], 5, 5))
         self.assertEqual((log.payloadBytes, log.size), (0, 0))
         log.append(message(6))
-        self.assertEqual((held(log), log.floor, log.head), ([6], 5, 6))
+        self.assertEqual((held(log), log.floor, log.end), ([6], 5, 6))
 
     def test_after(self) -> None:
         """
@@ -199,15 +199,15 @@ class ModelTests(SynchronousTestCase):
         """
         log = ChannelLog(retention, floor)
         model: Model = []
-        head = floor
+        end = floor
         now = 0.0
         for kind, number, size in steps:
             if kind == "wait":
                 now += number
             elif kind == "append":
-                head += number
-                log.append(message(head, size, now))
-                model = self.bounded([*model, message(head, size, now)], retention)
+                end += number
+                log.append(message(end, size, now))
+                model = self.bounded([*model, message(end, size, now)], retention)
             elif kind == "expire":
                 log.expire(now)
                 model = [each for each in model if each.time + retention.seconds > now]
@@ -217,7 +217,7 @@ class ModelTests(SynchronousTestCase):
             elif model:
                 log.dropOldest()
                 model = model[1:]
-            self.compare(log, model, head, after, count)
+            self.compare(log, model, end, after, count)
 
     def bounded(self, model: Model, retention: Retention) -> Model:
         """
@@ -233,13 +233,13 @@ class ModelTests(SynchronousTestCase):
         """
         return sum(len(each.payload) for each in model)
 
-    def compare(self, log: ChannelLog, model: Model, head: int, after: int, count: int) -> None:
+    def compare(self, log: ChannelLog, model: Model, end: int, after: int, count: int) -> None:
         """
         Assert that the log is what the list says.
         """
         expected = [each.position for each in model]
         self.assertEqual(held(log), expected)
-        self.assertEqual((len(log), log.head), (len(model), head))
+        self.assertEqual((len(log), log.end), (len(model), end))
         oldest = log.oldest
         self.assertEqual(None if oldest is None else oldest.position, [*expected, None][0])
         self.assertEqual(log.payloadBytes, self.bytesOf(model))
@@ -247,9 +247,9 @@ class ModelTests(SynchronousTestCase):
         found = [each.position for each in log.after(after, count)]
         self.assertEqual(found, [position for position in expected if position > after][:count])
         last = expected[-count:]
-        self.assertEqual(log.beforeLast(count), last[0] - 1 if last else head)
-        self.assertEqual(log.beforeOldest(), expected[0] - 1 if expected else head)
+        self.assertEqual(log.beforeLast(count), last[0] - 1 if last else end)
+        self.assertEqual(log.beforeOldest(), expected[0] - 1 if expected else end)
         if expected:
             self.assertLess(log.floor, expected[0])
         else:
-            self.assertEqual(log.floor, head)
+            self.assertEqual(log.floor, end)

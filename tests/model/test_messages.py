@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.errors import BadCursor
 from comet.model.cursors import Cursor, newEpoch, parseCursor
 from comet.model.messages import MESSAGE_OVERHEAD, Message, Published
-from comet.model.positions import At, Earliest, Last, Now, Since, parseBeginning
+from comet.model.positions import At, Earliest, Last, Now, StartPositions, parseStartPosition
 
 CURSORS = st.builds(
     Cursor,
@@ -56,7 +56,7 @@ class CursorTests(SynchronousTestCase):
         Any text is a place to begin at, or refused as a bad cursor.
         """
         try:
-            parseBeginning(text)
+            parseStartPosition(text)
         except BadCursor as error:
             self.assertLess(len(error.detail), 1000)
 
@@ -70,25 +70,25 @@ class BeginningTests(SynchronousTestCase):
         """
         Each form means what it says; nothing means from now on.
         """
-        self.assertEqual(parseBeginning(""), Now())
-        self.assertEqual(parseBeginning("now"), Now())
-        self.assertEqual(parseBeginning("earliest"), Earliest())
-        self.assertEqual(parseBeginning("-3"), Last(3))
-        self.assertEqual(parseBeginning("k3f9a2-1042"), At(Cursor("k3f9a2", 1042)))
+        self.assertEqual(parseStartPosition(""), Now())
+        self.assertEqual(parseStartPosition("now"), Now())
+        self.assertEqual(parseStartPosition("earliest"), Earliest())
+        self.assertEqual(parseStartPosition("-3"), Last(3))
+        self.assertEqual(parseStartPosition("k3f9a2-1042"), At(Cursor("k3f9a2", 1042)))
 
     def test_refused(self) -> None:
         """
         None of the last messages cannot be asked for.
         """
         for text in ("-0", "-", "--1", "-1.5", "Now", "- 1"):
-            error = self.assertRaises(BadCursor, parseBeginning, text)
+            error = self.assertRaises(BadCursor, parseStartPosition, text)
             self.assertIn("earliest", error.detail)
 
     def test_each(self) -> None:
         """
         A name without a place of its own begins where all do.
         """
-        since = Since(Earliest(), {"a": Last(1)})
+        since = StartPositions(Earliest(), {"a": Last(1)})
         self.assertEqual((since.of("a"), since.of("b")), (Last(1), Earliest()))
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.model.cursors import Cursor
-from comet.model.positions import At, Beginning, Earliest, Last, Now, Unreadable
+from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
 from comet.model.progress import Progress, Wanted, unbegun
-from tests.model.progressing import Log, at, begin, place, positions
+from tests.model.progressing import Log, at, begin, positions, start
 
 
 class BeginningTests(SynchronousTestCase):
@@ -22,7 +22,7 @@ class BeginningTests(SynchronousTestCase):
         Of places that were given, the furthest counts.
         """
         log = Log("a", "b", "a", "b")
-        self.assertEqual(begin(log.location(a=place(1), b=place(3))).cursor, at(3))
+        self.assertEqual(begin(log.resolved(a=start(1), b=start(3))).cursor, at(3))
 
     def test_relative(self) -> None:
         """
@@ -30,7 +30,7 @@ class BeginningTests(SynchronousTestCase):
         the oldest message to come, and nothing is a replay.
         """
         log = Log("a", "b", "a", "b")
-        progress = begin(log.location(a=place(0, isRelative=True), b=place(3, isRelative=True)))
+        progress = begin(log.resolved(a=start(0, isRelative=True), b=start(3, isRelative=True)))
         self.assertEqual(progress.cursor, at(0))
         self.assertFalse(progress.isReplaying)
         step = log.step(progress)
@@ -43,8 +43,8 @@ class BeginningTests(SynchronousTestCase):
         """
         log = Log("a", "b", "a", "b")
         log.floors = {"a": 1, "b": 2}
-        progress = Progress(log.head)
-        gap = progress.add(log.location(b=place(0, 2, True), a=place(0, 1, True)))
+        progress = Progress(log.end)
+        gap = progress.add(log.resolved(b=start(0, 2, True), a=start(0, 1, True)))
         self.assertEqual(gap, ("b", "a"))
         step = log.step(progress)
         self.assertEqual((step.gap, positions(step)), ((), [3, 4]))
@@ -56,7 +56,7 @@ class BeginningTests(SynchronousTestCase):
         """
         log = Log("a", "b", "b", "b")
         log.floors = {"b": 3}
-        progress = begin(log.location(a=place(0, isRelative=True), b=place(3, 3, isRelative=True)))
+        progress = begin(log.resolved(a=start(0, isRelative=True), b=start(3, 3, isRelative=True)))
         step = log.step(progress)
         self.assertEqual((step.gap, positions(step)), ((), [1, 4]))
 
@@ -66,7 +66,7 @@ class BeginningTests(SynchronousTestCase):
         out; a channel that is new since is not.
         """
         log = Log("c/x", "c/y", "c/x", "c/x", "c/y")
-        progress = begin(log.location(c_all=place(1, isRelative=True, skips={"c/x": 3, "c/y": 1})))
+        progress = begin(log.resolved(c_all=start(1, isRelative=True, skips={"c/x": 3, "c/y": 1})))
         log.channels.append("c/new")
         self.assertEqual(positions(log.step(progress)), [2, 4, 5, 6])
         log.channels.append("c/x")
@@ -77,9 +77,9 @@ class BeginningTests(SynchronousTestCase):
         No names are nothing; a name that is held already changes nothing.
         """
         log = Log("a")
-        progress = begin(log.location(a=place(1)))
-        self.assertEqual(progress.add(log.location()), ())
-        self.assertEqual(progress.add(log.location(a=place(0, 1, True))), ())
+        progress = begin(log.resolved(a=start(1)))
+        self.assertEqual(progress.add(log.resolved()), ())
+        self.assertEqual(progress.add(log.resolved(a=start(0, 1, True))), ())
         self.assertEqual((progress.names, progress.cursor), (("a",), at(1)))
         self.assertEqual(progress.wanted(), Wanted(("a",), at(1), None))
 
@@ -89,7 +89,7 @@ class BeginningTests(SynchronousTestCase):
         with a cursor that skips nothing of what was asked for.
         """
         here = At(at(5))
-        cases: tuple[tuple[dict[str, Beginning], Cursor], ...] = (
+        cases: tuple[tuple[dict[str, StartPosition], Cursor], ...] = (
             ({}, at(9)),
             ({"a": Now()}, at(9)),
             ({"a": here, "b": Now()}, at(5)),
@@ -104,8 +104,8 @@ class BeginningTests(SynchronousTestCase):
             ({"a": At(at(3, "other")), "b": Earliest()}, at(0, "other")),
             ({"a": here, "b": At(at(3, "other"))}, at(0, "other")),
         )
-        for beginnings, expected in cases:
-            self.assertEqual(unbegun(beginnings, at(9)), expected)
+        for startPositions, expected in cases:
+            self.assertEqual(unbegun(startPositions, at(9)), expected)
 
 
 class ReadingTests(SynchronousTestCase):
@@ -118,7 +118,7 @@ class ReadingTests(SynchronousTestCase):
         A reading that ended early is followed by another, from where it ended.
         """
         log = Log("a", "b", "a", "a")
-        progress = begin(log.location(a=place(0), b=place(0)))
+        progress = begin(log.resolved(a=start(0), b=start(0)))
         step = log.step(progress, 3)
         self.assertEqual((positions(step), step.more, step.cursor), ([1, 2, 3], True, at(0)))
         self.assertEqual(progress.cursor, at(3))
@@ -129,7 +129,7 @@ class ReadingTests(SynchronousTestCase):
         """
         What arrives without being read moves the reader on, never back.
         """
-        progress = begin(Log("a").location(a=place(1)))
+        progress = begin(Log("a").resolved(a=start(1)))
         progress.stand(7)
         progress.stand(3)
         self.assertEqual(progress.cursor, at(7))
@@ -141,7 +141,7 @@ class ReadingTests(SynchronousTestCase):
         """
         log = Log("a", "a", "a", "b", "a")
         log.floors = {"a": 1}
-        progress = begin(log.location(a=place(0), b=place(0)))
+        progress = begin(log.resolved(a=start(0), b=start(0)))
         step = log.step(progress, 1)
         self.assertEqual((step.gap, step.cursor, positions(step)), (("a",), at(0), [2]))
         log.floors = {"a": 3}
@@ -154,8 +154,8 @@ class ReadingTests(SynchronousTestCase):
         What is lost of a name before its place is no gap.
         """
         log = Log("b", "a", "a", "b")
-        progress = begin(log.location(a=place(0)))
-        progress.add(log.location(b=place(4)))
+        progress = begin(log.resolved(a=start(0)))
+        progress.add(log.resolved(b=start(4)))
         log.channels += ["a", "b"]
         log.floors = {"b": 4}
         step = log.step(progress)
@@ -167,9 +167,9 @@ class ReadingTests(SynchronousTestCase):
         and read again.
         """
         log = Log("a", "b")
-        progress = begin(log.location(a=place(0)))
+        progress = begin(log.resolved(a=start(0)))
         wanted = progress.wanted()
-        progress.add(log.location(b=place(2)))
+        progress.add(log.resolved(b=start(2)))
         step = progress.accept(wanted, log.read(wanted))
         self.assertEqual((positions(step), step.more, progress.cursor), ([], True, at(0)))
         self.assertEqual(positions(log.step(progress)), [1])
@@ -180,10 +180,10 @@ class ReadingTests(SynchronousTestCase):
         reader begins anew, at the same place.
         """
         log = Log("a", "a", "b", "a")
-        progress = begin(log.location(a=place(0), b=place(3)))
+        progress = begin(log.resolved(a=start(0), b=start(3)))
         wanted = progress.wanted()
         progress.remove(["a", "b"])
-        progress.add(log.location(a=place(0)))
+        progress.add(log.resolved(a=start(0)))
         step = progress.accept(wanted, log.read(wanted))
         self.assertEqual((positions(step), step.more), ([], True))
         self.assertEqual(positions(log.step(progress)), [1, 2, 4])
@@ -199,14 +199,14 @@ class RemovingTests(SynchronousTestCase):
         A reader that has read C{c/*} up to 4.
         """
         self.log = Log("c/x", "c/y", "c/x", "d")
-        self.progress = begin(self.log.location(c_all=place(0)))
+        self.progress = begin(self.log.resolved(c_all=start(0)))
         self.log.step(self.progress)
 
     def test_removed(self) -> None:
         """
         Exactly the names that are written are removed; others change nothing.
         """
-        self.progress.add(self.log.location(d=place(4)))
+        self.progress.add(self.log.resolved(d=start(4)))
         self.progress.remove(["c/x", "c/*", "e"])
         self.assertEqual(self.progress.names, ("d",))
         self.log.channels += ["c/x", "d"]
@@ -216,7 +216,7 @@ class RemovingTests(SynchronousTestCase):
         """
         A late name may be removed in the middle of its replay.
         """
-        self.progress.add(self.log.location(d=place(0)))
+        self.progress.add(self.log.resolved(d=start(0)))
         self.log.step(self.progress, 1)
         self.progress.remove(["d"])
         self.assertFalse(self.progress.isReplaying)
@@ -227,20 +227,20 @@ class RemovingTests(SynchronousTestCase):
         What a removed name has brought is not brought again by those that were
         late beside it; by those that come later it is.
         """
-        self.progress.add(self.log.location(c_x=place(0)))
+        self.progress.add(self.log.resolved(c_x=start(0)))
         self.progress.remove(["c/*"])
         self.assertEqual(positions(self.log.step(self.progress)), [])
-        self.progress.add(self.log.location(c_all=place(0)))
+        self.progress.add(self.log.resolved(c_all=start(0)))
         self.assertEqual(positions(self.log.step(self.progress)), [2])
         self.progress.remove(["c/x", "c/*"])
-        self.progress.add(self.log.location(c_x=place(0)))
+        self.progress.add(self.log.resolved(c_x=start(0)))
         self.assertEqual(positions(self.log.step(self.progress)), [1, 3])
 
     def test_partlyTold(self) -> None:
         """
         What was read for the removed name and not told is brought.
         """
-        self.progress.add(self.log.location(c_x=place(0)))
+        self.progress.add(self.log.resolved(c_x=start(0)))
         self.progress.remove(["c/*"], 2)
         self.assertEqual(positions(self.log.step(self.progress)), [3])
 
@@ -249,9 +249,9 @@ class RemovingTests(SynchronousTestCase):
         A removed name has not brought what it left out.
         """
         log = Log("c/x", "c/y", "c/x", "c/x")
-        progress = begin(log.location(c_all=place(1, isRelative=True, skips={"c/x": 3, "c/y": 1})))
+        progress = begin(log.resolved(c_all=start(1, isRelative=True, skips={"c/x": 3, "c/y": 1})))
         self.assertEqual(positions(log.step(progress)), [2, 4])
-        progress.add(log.location(c_x=place(0)))
+        progress.add(log.resolved(c_x=start(0)))
         progress.remove(["c/*"])
         self.assertEqual(positions(log.step(progress)), [1, 3])
 
@@ -261,7 +261,7 @@ class RemovingTests(SynchronousTestCase):
         """
         self.progress.remove(["c/*"])
         self.assertEqual(self.progress.wanted().names, ())
-        self.progress.add(self.log.location(c_x=place(2)))
+        self.progress.add(self.log.resolved(c_x=start(2)))
         self.assertEqual(self.progress.cursor, at(2))
 
 
@@ -282,7 +282,7 @@ class EpochTests(SynchronousTestCase):
         """
         All names have a gap, told once, and everything held comes.
         """
-        progress = begin(self.old.location(b=place(3), a=place(3)))
+        progress = begin(self.old.resolved(b=start(3), a=start(3)))
         self.new.floors = {"b": 2}
         self.new.channels += ["a"]
         step = self.new.step(progress, 1)
@@ -296,7 +296,7 @@ class EpochTests(SynchronousTestCase):
         """
         A replay of the old life ends without a word: it was not for all names.
         """
-        progress = begin(self.old.location(a=place(0), b=place(3)))
+        progress = begin(self.old.resolved(a=start(0), b=start(3)))
         step = self.new.step(progress)
         self.assertEqual((step.gap, positions(step), step.more), ((), [], True))
         self.assertFalse(progress.isReplaying)
@@ -308,7 +308,7 @@ class EpochTests(SynchronousTestCase):
         The same is true where all names that are left are late: what lies
         beyond the replay is not skipped.
         """
-        progress = begin(self.old.location(a=place(0), b=place(1)))
+        progress = begin(self.old.resolved(a=start(0), b=start(1)))
         progress.remove(["b"])
         self.new.channels += ["a"]
         self.assertEqual(positions(self.new.step(progress)), [])
@@ -319,8 +319,8 @@ class EpochTests(SynchronousTestCase):
         A name that is added in the new life, before the reader knows of it, is
         in the gap of all.
         """
-        progress = begin(self.old.location(a=place(3)))
-        self.assertEqual(progress.add(self.new.location(b=place(0, 1, True))), ())
+        progress = begin(self.old.resolved(a=start(3)))
+        self.assertEqual(progress.add(self.new.resolved(b=start(0, 1, True))), ())
         step = self.new.step(progress)
         self.assertEqual((step.gap, positions(step)), (("a", "b"), [1, 2]))
 
@@ -328,6 +328,6 @@ class EpochTests(SynchronousTestCase):
         """
         A reader without names has nothing to lose.
         """
-        progress = Progress(self.old.head)
-        self.assertEqual(progress.add(self.new.location(b=place(2))), ())
+        progress = Progress(self.old.end)
+        self.assertEqual(progress.add(self.new.resolved(b=start(2))), ())
         self.assertEqual(progress.cursor, at(2, "second"))

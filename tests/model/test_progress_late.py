@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.model.messages import Message
 from comet.model.progress import Wanted
-from tests.model.progressing import EPOCH, Log, at, begin, place, positions
+from tests.model.progressing import EPOCH, Log, at, begin, positions, start
 
 
 class LateTests(SynchronousTestCase):
@@ -21,14 +21,14 @@ class LateTests(SynchronousTestCase):
         A reader that has read up to 6.
         """
         self.log = Log("a", "b", "c/x", "a", "b", "c/x")
-        self.progress = begin(self.log.location(a=place(6)))
+        self.progress = begin(self.log.resolved(a=start(6)))
 
     def test_replay(self) -> None:
         """
         What they missed is replayed up to where the others stand, then the
         reader has caught up; then the rest comes, for all.
         """
-        self.progress.add(self.log.location(b=place(0)))
+        self.progress.add(self.log.resolved(b=start(0)))
         self.log.channels += ["a", "b"]
         self.assertTrue(self.progress.isReplaying)
         self.assertEqual(self.progress.lowest, at(0))
@@ -47,7 +47,7 @@ class LateTests(SynchronousTestCase):
         Of several, the one that is furthest behind is read first, up to the
         next; then both together.
         """
-        self.progress.add(self.log.location(b=place(0), c_x=place(3)))
+        self.progress.add(self.log.resolved(b=start(0), c_x=start(3)))
         self.assertEqual(self.progress.wanted(), Wanted(("b",), at(0), 3))
         self.assertEqual(positions(self.log.step(self.progress)), [2])
         self.assertEqual(self.progress.wanted(), Wanted(("b", "c/x"), at(3), 6))
@@ -57,25 +57,25 @@ class LateTests(SynchronousTestCase):
         """
         What a name that is held has brought is not brought again.
         """
-        progress = begin(self.log.location(a=place(0)))
+        progress = begin(self.log.resolved(a=start(0)))
         self.log.step(progress)
-        progress.add(self.log.location(all=place(0)))
+        progress.add(self.log.resolved(all=start(0)))
         self.assertEqual(positions(self.log.step(progress)), [2, 3, 5, 6])
 
     def test_partly(self) -> None:
         """
         A name has brought nothing from before its own beginning.
         """
-        progress = begin(self.log.location(a=place(3)))
+        progress = begin(self.log.resolved(a=start(3)))
         self.log.step(progress)
-        progress.add(self.log.location(all=place(0)))
+        progress.add(self.log.resolved(all=start(0)))
         self.assertEqual(positions(self.log.step(progress)), [1, 2, 3, 5, 6])
 
     def test_amongThemselves(self) -> None:
         """
         A late name does not wait for what another late one will not bring.
         """
-        self.progress.add(self.log.location(c_x=place(3), c_all=place(0)))
+        self.progress.add(self.log.resolved(c_x=start(3), c_all=start(0)))
         self.assertEqual(positions(self.log.step(self.progress)), [3])
         self.assertEqual(positions(self.log.step(self.progress)), [6])
 
@@ -85,17 +85,17 @@ class LateTests(SynchronousTestCase):
         they were, and never less.
         """
         log = Log("c/x", "c/y", "c/x", "c/y", "c/x")
-        progress = begin(log.location(c_all=place(2, isRelative=True, skips={"c/x": 3, "c/y": 2})))
+        progress = begin(log.resolved(c_all=start(2, isRelative=True, skips={"c/x": 3, "c/y": 2})))
         self.assertEqual(positions(log.step(progress)), [4, 5])
         progress.settle()
-        progress.add(log.location(c_x=place(0)))
+        progress.add(log.resolved(c_x=start(0)))
         self.assertEqual(positions(log.step(progress)), [1, 3])
 
     def test_gap(self) -> None:
         """
         A gap of a late name is told within its replay; those of others wait.
         """
-        self.progress.add(self.log.location(b=place(0)))
+        self.progress.add(self.log.resolved(b=start(0)))
         self.log.floors = {"a": 4, "b": 2}
         step = self.log.step(self.progress)
         self.assertEqual((step.gap, positions(step)), (("b",), [5]))
@@ -107,8 +107,8 @@ class LateTests(SynchronousTestCase):
         A name that begins ahead of a reader that is behind is not read before
         its place.
         """
-        progress = begin(self.log.location(a=place(0)))
-        progress.add(self.log.location(all=place(4)))
+        progress = begin(self.log.resolved(a=start(0)))
+        progress.add(self.log.resolved(all=start(4)))
         self.assertFalse(progress.isReplaying)
         self.assertEqual(positions(self.log.step(progress)), [1, 4, 5, 6])
 
@@ -116,7 +116,7 @@ class LateTests(SynchronousTestCase):
         """
         A name wants what is of it and comes after its place.
         """
-        self.progress.add(self.log.location(b=place(0), c_all=place(6, skips={"c/x": 8})))
+        self.progress.add(self.log.resolved(b=start(0), c_all=start(6, skips={"c/x": 8})))
         for channel, position, wanted in (
             ("a", 6, False),
             ("a", 7, True),

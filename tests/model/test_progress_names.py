@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.model.delivered import MOST_HAD
+from comet.model.delivered import MOST_DELIVERED
 from comet.model.progress import Progress
-from tests.model.progressing import Log, begin, place, positions
+from tests.model.progressing import Log, begin, positions, start
 
 
 def had(progress: Progress) -> int:
     """
     How many intervals are kept for late names.
     """
-    return max((len(intervals) for intervals in progress._had.values()), default=0)
+    return max((len(intervals) for intervals in progress._suppressed.values()), default=0)
 
 
 class ComingAndGoingTests(SynchronousTestCase):
@@ -31,8 +31,8 @@ class ComingAndGoingTests(SynchronousTestCase):
         of which nothing was read yet.
         """
         self.log = Log(*["a", "b", "c"] * 200, "d")
-        self.progress = begin(self.log.location(d=place(601)))
-        self.progress.add(self.log.location(all=place(0)))
+        self.progress = begin(self.log.resolved(d=start(601)))
+        self.progress.add(self.log.resolved(all=start(0)))
 
     def test_nothing(self) -> None:
         """
@@ -40,7 +40,7 @@ class ComingAndGoingTests(SynchronousTestCase):
         kept; all of it is replayed.
         """
         for _ in range(10):
-            self.progress.add(self.log.location(a=place(601)))
+            self.progress.add(self.log.resolved(a=start(601)))
             self.progress.remove(["a"])
             self.assertEqual(had(self.progress), 0)
         self.assertEqual(len(positions(self.log.step(self.progress))), 601)
@@ -51,13 +51,13 @@ class ComingAndGoingTests(SynchronousTestCase):
         not bring again what it has brought, where a name that was held all the
         time reaches it too.
         """
-        self.progress.add(self.log.location(d=place(0)))
+        self.progress.add(self.log.resolved(d=start(0)))
         self.progress.remove(["d"])
         self.log.channels.append("a")
-        self.progress.add(self.log.location(a=place(601)))
+        self.progress.add(self.log.resolved(a=start(601)))
         self.progress.stand(602)
         self.progress.remove(["a"])
-        self.progress.add(self.log.location(a=place(0)))
+        self.progress.add(self.log.resolved(a=start(0)))
         seen = []
         while self.progress.isReplaying:
             seen += positions(self.log.step(self.progress))
@@ -70,7 +70,7 @@ class ComingAndGoingTests(SynchronousTestCase):
         """
         for _ in range(1000):
             self.log.channels.append("a")
-            self.progress.add(self.log.location(a=place(len(self.log.channels) - 1)))
+            self.progress.add(self.log.resolved(a=start(len(self.log.channels) - 1)))
             self.progress.stand(len(self.log.channels))
             self.progress.remove(["a"])
             self.assertEqual(had(self.progress), 1)
@@ -85,36 +85,36 @@ class ComingAndGoingTests(SynchronousTestCase):
         newest of them are never brought again, and the holes always are.
         """
         holes, brought = [], []
-        for _ in range(2 * MOST_HAD):
+        for _ in range(2 * MOST_DELIVERED):
             self.log.channels += ["a", "a"]
-            head = len(self.log.channels)
-            holes.append(head - 1)
-            brought.append(head)
-            self.progress.stand(head - 1)
-            self.progress.add(self.log.location(a=place(head - 1)))
-            self.progress.stand(head)
+            end = len(self.log.channels)
+            holes.append(end - 1)
+            brought.append(end)
+            self.progress.stand(end - 1)
+            self.progress.add(self.log.resolved(a=start(end - 1)))
+            self.progress.stand(end)
             self.progress.remove(["a"])
-            self.assertLessEqual(had(self.progress), MOST_HAD)
+            self.assertLessEqual(had(self.progress), MOST_DELIVERED)
         seen = []
         while self.progress.isReplaying:
             seen += positions(self.log.step(self.progress))
         self.assertEqual(len(seen), len(set(seen)))
         self.assertTrue(set(holes) <= set(seen))
-        self.assertEqual([p for p in brought[-(MOST_HAD - 1) :] if p in seen], [])
+        self.assertEqual([p for p in brought[-(MOST_DELIVERED - 1) :] if p in seen], [])
 
     def test_manyNames(self) -> None:
         """
         So are those of many names.
         """
-        log = Log("c/x", "d", *(f"n{number}" for number in range(2 * MOST_HAD)))
-        progress = begin(log.location(d=place(1)))
-        progress.add(log.location(all=place(0)))
-        for number in range(2 * MOST_HAD):
+        log = Log("c/x", "d", *(f"n{number}" for number in range(2 * MOST_DELIVERED)))
+        progress = begin(log.resolved(d=start(1)))
+        progress.add(log.resolved(all=start(0)))
+        for number in range(2 * MOST_DELIVERED):
             name = f"n{number}"
-            progress.add(log.location(**{name: place(number + 2)}))
+            progress.add(log.resolved(**{name: start(number + 2)}))
             progress.stand(len(log.channels))
             progress.remove([name])
-            self.assertLessEqual(had(progress), MOST_HAD)
+            self.assertLessEqual(had(progress), MOST_DELIVERED)
 
     def test_skipping(self) -> None:
         """
@@ -122,14 +122,14 @@ class ComingAndGoingTests(SynchronousTestCase):
         what was left out is brought.
         """
         log = Log("c/x", "c/x", "c/x", "d")
-        progress = begin(log.location(d=place(4)))
-        progress.add(log.location(all=place(0)))
+        progress = begin(log.resolved(d=start(4)))
+        progress.add(log.resolved(all=start(0)))
         log.channels += ["c/x", "c/x"]
-        progress.add(log.location(c_x=place(4, skips={"c/x": 5, "c/y": 9})))
+        progress.add(log.resolved(c_x=start(4, skips={"c/x": 5, "c/y": 9})))
         progress.stand(6)
         progress.remove(["c/x"])
         log.channels.append("c/x")
-        progress.add(log.location(c_x=place(6)))
+        progress.add(log.resolved(c_x=start(6)))
         progress.stand(7)
         progress.remove(["c/x"])
         seen = []
@@ -145,14 +145,14 @@ class ComingAndGoingTests(SynchronousTestCase):
         log = Log("c/x", "c/y", "c/x", "c/y", "d")
         table = {"c/x": 2, "c/y": 3}
         progress = begin(
-            log.location(
-                c_x=place(2, isRelative=True, skips=table),
-                c_y=place(3, isRelative=True, skips=table),
+            log.resolved(
+                c_x=start(2, isRelative=True, skips=table),
+                c_y=start(3, isRelative=True, skips=table),
             )
         )
         self.assertEqual(positions(log.step(progress)), [3, 4])
         progress.settle()
-        self.assertEqual(progress._skips, {})
+        self.assertEqual(progress._skipUpTo, {})
         log.channels += ["c/x", "c/y"]
         self.assertEqual(positions(log.step(progress)), [6, 7])
 
@@ -164,17 +164,17 @@ class ComingAndGoingTests(SynchronousTestCase):
         once: by a name that is read when it is published, or by the replay.
         """
         log = Log("a", "b", "c", "d")
-        progress = begin(log.location(d=place(4)))
-        progress.add(log.location(all=place(0)))
+        progress = begin(log.resolved(d=start(4)))
+        progress.add(log.resolved(all=start(0)))
         seen: list[int] = []
         for name, isComing, count in steps:
-            head = len(log.channels)
+            end = len(log.channels)
             if isComing:
-                progress.add(log.location(**{name: place(head)}))
+                progress.add(log.resolved(**{name: start(end)}))
             else:
                 progress.remove([name])
             log.channels += ["a", "b", "c"][:count]
-            for position in range(head + 1, len(log.channels) + 1):
+            for position in range(end + 1, len(log.channels) + 1):
                 if log.channels[position - 1] in progress.names:
                     seen.append(position)
             progress.stand(len(log.channels))

@@ -164,7 +164,7 @@ class DemoTestCase(HubTestCase):
         """
         Say what a visit wants: the cursor of now, if nothing else is said.
         """
-        self.publish(f"lab/{visit}/tcp", str(self.hub.head) if what == "" else what)
+        self.publish(f"lab/{visit}/tcp", str(self.hub.end) if what == "" else what)
         self.settle()
 
     @property
@@ -220,7 +220,7 @@ class ReaderTests(DemoTestCase):
         self.publish("lab/a", "x" * 100)
         self.settle()
         traffic = self.page.reports[-1]["traffic"]
-        self.assertEqual(traffic, self.hub.ledger.of("tcp").asDict())
+        self.assertEqual(traffic, self.hub.metrics.of("tcp").asDict())
         self.assertEqual((traffic["open"], traffic["requests"]), (1, 1))
         self.assertGreater(traffic["dataOut"], 100)
 
@@ -378,7 +378,7 @@ class VisitTests(DemoTestCase):
         What is no visit gets no reader.
         """
         for channel in ("lab/A/tcp", "lab/%s/tcp" % ("a" * 33), "lab/a/b", "lab/a b/tcp"):
-            self.publish(channel, str(self.hub.head))
+            self.publish(channel, str(self.hub.end))
         self.settle()
         self.assertEqual((self.demo.visits, self.endpoint.tried), ({}, 0))
 
@@ -388,7 +388,7 @@ class VisitTests(DemoTestCase):
         """
         self.want(visit="b")
         self.assertEqual(self.endpoint.tried, 1)
-        self.assertEqual(self.hub.head.position, 1)
+        self.assertEqual(self.hub.end.position, 1)
 
     def test_bounded(self) -> None:
         """

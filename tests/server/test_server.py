@@ -51,7 +51,7 @@ class MakeHubTests(TapTestCase):
             self.successResultOf(hub.publish("news", text))
             self.reactor.advance(0)
         found = self.successResultOf(
-            hub.bus.read(["news"], hub.head._replace(position=0), 9, 999, None)
+            hub.bus.read(["news"], hub.end._replace(position=0), 9, 999, None)
         )
         self.assertEqual([message.payload for message in found.messages], [b'"b"', b'"c"'])
 

@@ -63,8 +63,8 @@ class PublishTests(HubTestCase):
             self.assertEqual(response.status, 201)
             self.assertEqual(response.header("Content-Type"), "application/json")
             self.assertEqual(list(response.json["channels"]), ["a", "b"])
-            self.assertEqual(response.json["cursor"], str(self.hub.head))
-            self.assertEqual(response.json["channels"]["b"], str(self.hub.head))
+            self.assertEqual(response.json["cursor"], str(self.hub.end))
+            self.assertEqual(response.json["channels"]["b"], str(self.hub.end))
         self.assertEqual([m["channel"] for m in self.held("a,b")], ["a", "b"] * 2)
 
     def test_types(self) -> None:
@@ -222,7 +222,7 @@ class BatchTests(HubTestCase):
         ):
             self.assertEqual(self.batch(good, bad).status, status)
         self.assertProblem(self.batch(good, kind="text/plain"), 400, "badRequest")
-        self.assertEqual(self.hub.head.position, 0)
+        self.assertEqual(self.hub.end.position, 0)
 
     def test_anonymous(self) -> None:
         """
@@ -255,7 +255,7 @@ class OtherMethodsTests(HubTestCase):
         wire = self.connect()
         wire.send(get("/channels/news", method="HEAD") + get("/health"))
         response = readResponse(wire.take(), isHead=True)
-        self.assertEqual((response.status, response.header("ETag")), (200, f'"{self.hub.head}"'))
+        self.assertEqual((response.status, response.header("ETag")), (200, f'"{self.hub.end}"'))
         for name, values in COMMON.items():
             self.assertEqual(response.headers[name], values)
         self.assertEqual(readResponse(response.rest).json, {"ready": True})
@@ -264,7 +264,7 @@ class OtherMethodsTests(HubTestCase):
         """
         What is held is forgotten, and whoever comes from before has a gap.
         """
-        start = str(self.hub.head)
+        start = str(self.hub.end)
         self.publish("a", 1)
         response = self.ask(request("DELETE", "/channels/a", BEARER))
         self.assertEqual((response.status, response.rest), (204, b""))

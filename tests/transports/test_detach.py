@@ -18,8 +18,8 @@ from zope.interface import implementer
 from comet.interfaces import ISinkOwner
 from comet.transports.detach import (
     MOST_AHEAD,
-    Endless,
-    Hold,
+    DetachedStream,
+    HeldRequest,
     isTakeable,
     setProtocol,
     takeOver,
@@ -245,10 +245,10 @@ class EndlessProtocolTests(HubTestCase):
             def sinkLost(self) -> None:
                 told.append("lost")
 
-        protocol = Endless()
+        protocol = DetachedStream()
 
         class Serves:
-            def buildProtocol(self, addr: object) -> Endless:
+            def buildProtocol(self, addr: object) -> DetachedStream:
                 return protocol
 
         wire = self.connect(Serves())
@@ -276,13 +276,13 @@ class HoldTests(HubTestCase):
         self.site = self.makeSite(self.keeper)
         self.hurried: list[int] = []
 
-    def hold(self) -> tuple[Wire, Hold]:
+    def hold(self) -> tuple[Wire, HeldRequest]:
         """
         A request on hold.
         """
         wire = self.connect()
         wire.send(get("/"))
-        return wire, Hold(self.keeper.requests[-1], lambda: self.hurried.append(1))
+        return wire, HeldRequest(self.keeper.requests[-1], lambda: self.hurried.append(1))
 
     def test_hurry(self) -> None:
         """

@@ -11,7 +11,7 @@ from twisted.web.resource import EncodingResourceWrapper, Resource
 from twisted.web.server import GzipEncoderFactory, Request
 
 from comet.errors import CometError, Unauthorized
-from comet.http.responses import Answer
+from comet.http.responses import Response
 from comet.model.clients import KEY_HOLDER, Client
 from comet.transports.channel import ChannelResource
 from comet.transports.exchange import Exchange
@@ -133,7 +133,7 @@ class CheckTests(HubTestCase):
 
         class Faulty(HubResource):
             def answer_GET(self, exchange: Exchange) -> None:
-                exchange.answerWhen(asked, lambda _: Answer(200, (), b""))
+                exchange.answerWhen(asked, lambda _: Response(200, (), b""))
 
         wire = self.connect(self.makeSite(Faulty(self.hub)))
         wire.send(get("/"))
@@ -184,7 +184,7 @@ class CORSTests(HubTestCase):
         A page that may reads the answer and its tag, whether it is good, an
         error, or not modified; for one that may not there is no header.
         """
-        head = str(self.hub.head)
+        head = str(self.hub.end)
         for path, *more in (
             ("/channels/news?transport=poll",),
             ("/channels/a*b",),
@@ -293,7 +293,7 @@ class SubclassTests(HubTestCase):
             def names(self, exchange: Exchange) -> tuple[str, ...]:
                 return ("private/" + exchange.request.getCookie(b"user").decode(),)
 
-        cursor = str(self.hub.head)
+        cursor = str(self.hub.end)
         self.publish("private/ann", "for ann")
         self.publish("private/bob", "for bob")
         site = self.makeSite(Mine(self.hub))

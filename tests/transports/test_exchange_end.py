@@ -8,7 +8,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
-from comet.http.responses import Answer
+from comet.http.responses import Response
 from comet.transports.channel import ChannelResource
 from comet.transports.detach import UNREAD
 from comet.transports.exchange import Exchange
@@ -94,7 +94,7 @@ class UnmadeTests(HubTestCase):
 
             class Late(HubResource):
                 def answer_GET(self, exchange: Exchange, asked: Deferred[None] = asked) -> None:
-                    exchange.answerWhen(asked, lambda _: Answer(204, (), b"too much"))
+                    exchange.answerWhen(asked, lambda _: Response(204, (), b"too much"))
 
             wire = self.connect(self.makeSite(Late(self.hub)))
             wire.send(get("/"))

@@ -46,7 +46,7 @@ class PageTests(IFrameCase):
         First where the reader stands, then what is held, then what comes, each
         a script; whatever it is, it does not end its script.
         """
-        start = str(self.hub.head)
+        start = str(self.hub.end)
         self.publish("news", *HOSTILE)
         wire, response = self.open(f"callback=app.heard&since={start}")
         self.assertEqual(response.header("Content-Type"), "text/html; charset=utf-8")

@@ -51,7 +51,7 @@ class AnswerTests(JSONPCase):
         What is held comes at once, whatever it is, in a script that nothing
         takes for anything else.
         """
-        start = str(self.hub.head)
+        start = str(self.hub.end)
         known = self.publish("news", *HOSTILE)
         for query in ("callback=a.$b._c", "transport=jsonp&callback=a.$b._c"):
             response = self.ask(get(f"/channels/news?since={start}&{query}"))
@@ -85,11 +85,11 @@ class AnswerTests(JSONPCase):
         At the end of its time the answer is empty, also for who knows the
         cursor of now: a script that was not modified would not run.
         """
-        for header in (f'If-None-Match: "{self.hub.head}"', "If-None-Match: *", "Accept: */*"):
+        for header in (f'If-None-Match: "{self.hub.end}"', "If-None-Match: *", "Accept: */*"):
             wire = self.hold("callback=cb&wait=3", header)
             self.turn(3.2)
             body = self.called(readResponse(wire.take()))
-            self.assertEqual(body, {"cursor": str(self.hub.head), "messages": []})
+            self.assertEqual(body, {"cursor": str(self.hub.end), "messages": []})
         response = self.ask(get("/channels/news?callback=cb&wait=0", header))
         self.assertEqual(self.called(response)["messages"], [])
 
@@ -97,7 +97,7 @@ class AnswerTests(JSONPCase):
         """
         An answer that is cut says so.
         """
-        start = str(self.hub.head)
+        start = str(self.hub.end)
         known = self.publish("news", *range(3))
         body = self.called(self.ask(get(f"/channels/news?callback=cb&limit=2&since={start}")))
         self.assertEqual((cursors(body["messages"]), body["more"]), (known[:2], True))

@@ -64,7 +64,7 @@ class LongPollTests(HubTestCase):
             self.publish("other", "moves the head")
             self.turn(0.4)
             response = readResponse(wire.take())
-            expected = {"cursor": str(self.hub.head), "messages": []}
+            expected = {"cursor": str(self.hub.end), "messages": []}
             self.assertEqual((response.status, response.json), (200, expected))
             wire.leave()
         self.assertNothingLeft()
@@ -101,11 +101,11 @@ class LongPollTests(HubTestCase):
         A tag that is not the cursor of now any more gets an answer with the
         new one.
         """
-        wire = self.hold("wait=5", f'If-None-Match: "{self.hub.head}"')
+        wire = self.hold("wait=5", f'If-None-Match: "{self.hub.end}"')
         self.publish("other", 1)
         self.turn(5.1)
         response = readResponse(wire.take())
-        self.assertEqual((response.status, response.json["cursor"]), (200, str(self.hub.head)))
+        self.assertEqual((response.status, response.json["cursor"]), (200, str(self.hub.end)))
 
     def test_gap(self) -> None:
         """
@@ -123,7 +123,7 @@ class LongPollTests(HubTestCase):
         done = self.hub.drain(10)
         response = readResponse(wire.take())
         self.assertEqual(response.json["close"]["code"], "draining")
-        self.assertEqual(response.json["cursor"], str(self.hub.head))
+        self.assertEqual(response.json["cursor"], str(self.hub.end))
         self.assertTrue(0 < response.json["close"]["retry"] <= 10)
         self.successResultOf(done)
 

@@ -27,7 +27,7 @@ class MultipartTests(HubTestCase):
         First where the reader stands, then what is held, then what comes, each
         a part that ends at once, until the end of all.
         """
-        start = str(self.hub.head)
+        start = str(self.hub.end)
         held = self.publish("news", {"a": "<b>"}, *HOSTILE)
         wires = []
         for query, accept in (

@@ -29,7 +29,7 @@ class AnswerTests(HubTestCase):
         The answer has the messages after a cursor, in order, the cursor to go
         on from, and that cursor as its tag.
         """
-        start = str(self.hub.head)
+        start = str(self.hub.end)
         known = self.publish("news", {"a": 1}, "zwei", 3)
         self.publish("other", "not asked for")
         response = self.poll(f"since={start}")
@@ -49,7 +49,7 @@ class AnswerTests(HubTestCase):
         """
         An answer that is cut says so, and the rest follows from its cursor.
         """
-        start = str(self.hub.head)
+        start = str(self.hub.end)
         known = self.publish("news", *range(5))
         seen = []
         for more in (True, True, None):
@@ -81,7 +81,7 @@ class AnswerTests(HubTestCase):
         """
         A name that begins behind the others is replayed.
         """
-        start = str(self.hub.head)
+        start = str(self.hub.end)
         known = self.publish("a", 1)
         response = self.poll(f"since=now&since.a={start}", name="a,b")
         self.assertEqual(cursors(response.json["messages"]), known)
@@ -109,7 +109,7 @@ class AnswerTests(HubTestCase):
         """
         A second request on the same connection is answered after a 304.
         """
-        tag = f'If-None-Match: "{self.hub.head}"'
+        tag = f'If-None-Match: "{self.hub.end}"'
         wire = self.connect()
         wire.send(get("/channels/news?transport=poll", tag) * 2)
         first = readResponse(wire.take())
@@ -246,7 +246,7 @@ class SharingTests(HubTestCase):
         shape = AnswerShape(7, False)
         raw = ResponseShape(shape, (1, 1), True, ((b"X-A", b"b"),))
         self.assertEqual(raw.limit, 7)
-        outcome = Outcome(self.hub.head, gap=("news",), more=True)
+        outcome = Outcome(self.hub.end, gap=("news",), more=True)
         answer, response = shape.respond(outcome), readResponse(raw.respond(outcome))
         self.assertEqual((response.status, response.body), (answer.status, answer.body))
         for name, value in (*answer.headers, (b"X-A", b"b")):

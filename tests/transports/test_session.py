@@ -74,7 +74,7 @@ class CommandTests(SessionTestCase):
         """
         The answer says where the reader stands; what comes then follows.
         """
-        start = str(self.hub.head)
+        start = str(self.hub.end)
         answers = self.say({"id": 1, "subscribe": ["news", "chat/*"]})
         self.assertEqual(answers, [{"id": 1, "ok": {"cursor": start}}])
         known = self.publish("news", 1) + self.publish("chat/a", 2)
@@ -85,7 +85,7 @@ class CommandTests(SessionTestCase):
         """
         The answer comes before what is held.
         """
-        start = str(self.hub.head)
+        start = str(self.hub.end)
         known = self.publish("news", 1, 2)
         answer, *messages = self.say({"id": 1, "subscribe": ["news"], "since": start})
         self.assertEqual(answer, {"id": 1, "ok": {"cursor": start}})
@@ -106,7 +106,7 @@ class CommandTests(SessionTestCase):
         A name that comes later and begins behind is replayed, and then told
         to have caught up.
         """
-        start = str(self.hub.head)
+        start = str(self.hub.end)
         self.say({"subscribe": ["a"]})
         own = self.publish("a", 1)
         held = self.publish("b", 2, 3)
@@ -115,7 +115,7 @@ class CommandTests(SessionTestCase):
         self.assertEqual(list(answer["ok"]), ["cursor"])
         self.assertEqual(cursors(messages), held)
         self.assertEqual([m["replay"] for m in messages], [True, True])
-        self.assertEqual(caught, {"cursor": str(self.hub.head)})
+        self.assertEqual(caught, {"cursor": str(self.hub.end)})
         live = self.publish("b", 4)
         self.assertEqual(cursors(self.read()), live)
 
@@ -135,7 +135,7 @@ class CommandTests(SessionTestCase):
         self.publish("news", 1)
         self.say({"subscribe": ["news"], "since": "earliest"})
         answers = self.say({"subscribe": ["news"], "since": "earliest"})
-        self.assertEqual(answers, [{"ok": {"cursor": str(self.hub.head)}}])
+        self.assertEqual(answers, [{"ok": {"cursor": str(self.hub.end)}}])
 
     def test_subscribeSinceEach(self) -> None:
         """
@@ -211,7 +211,7 @@ class CommandTests(SessionTestCase):
             (5, "badChannel"),
         ):
             self.assertEqual(self.error({"publish": channel, "data": 1}), code)
-        self.assertEqual(self.hub.head.position, 0)
+        self.assertEqual(self.hub.end.position, 0)
 
     def test_publishTooLarge(self) -> None:
         """
@@ -389,7 +389,7 @@ class FlowTests(SessionTestCase):
         self.wire.leave()
         publish(*asked).chainDeferred(stored)
         self.turn()
-        self.assertEqual(self.hub.head.position, 1)
+        self.assertEqual(self.hub.end.position, 1)
         self.assertNothingLeft()
 
     def test_goneInLine(self) -> None:
@@ -421,4 +421,4 @@ class FlowTests(SessionTestCase):
         self.wire.take()
         answers = self.say({"publish": "open/a", "data": 1}, {"ping": 1}, [], {"subscribe": ["b"]})
         self.assertEqual(answers, [])
-        self.assertEqual(self.hub.head.position, 0)
+        self.assertEqual(self.hub.end.position, 0)

@@ -52,7 +52,7 @@ class EventSourceTests(HubTestCase):
         """
         _, events, _ = self.open("/channels/news")
         self.assertEqual((events.events, events.retry), ([], 2000))
-        self.assertEqual(events.lastEventID, str(self.hub.head))
+        self.assertEqual(events.lastEventID, str(self.hub.end))
 
     def test_events(self) -> None:
         """
@@ -107,7 +107,7 @@ class EventSourceTests(HubTestCase):
         begun, message, beat = (json.loads(e.data) for e in self.read(*opened))
         self.assertEqual(list(begun), ["cursor"])
         self.assertEqual((message["data"], message["time"]), (1, 1000))
-        self.assertEqual(beat, {"cursor": str(self.hub.head)})
+        self.assertEqual(beat, {"cursor": str(self.hub.end)})
 
     def test_unnamed(self) -> None:
         """
@@ -156,7 +156,7 @@ class TemporaryTests(HubTestCase):
         (event,) = events.events
         self.assertEqual((event.type, json.loads(event.data)["code"]), ("$close", code))
         self.assertIsNotNone(events.retry)
-        self.assertEqual(event.lastEventID, str(self.hub.head))
+        self.assertEqual(event.lastEventID, str(self.hub.end))
         self.assertTrue(wire.isOpen)
 
     def test_draining(self) -> None:

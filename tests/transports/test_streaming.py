@@ -112,14 +112,14 @@ class EndlessTests(HubTestCase):
         self.assertEqual(wire.take(), b"")
         self.publish("other", 1)
         self.turn(0.4)
-        self.assertEqual(self.read(wire), [{"cursor": str(self.hub.head)}])
+        self.assertEqual(self.read(wire), [{"cursor": str(self.hub.end)}])
         self.turn(20)
         self.publish("news", 1)
         wire.take()
         self.turn(20)
         self.assertEqual(wire.take(), b"")
         self.turn(6)
-        self.assertEqual(self.read(wire), [{"cursor": str(self.hub.head)}])
+        self.assertEqual(self.read(wire), [{"cursor": str(self.hub.end)}])
 
     def test_leaves(self) -> None:
         """
@@ -220,9 +220,7 @@ class EndlessTests(HubTestCase):
         self.assertTrue(chunks.ended)
         lines.feed(chunks.body)
         (value,) = lines.values
-        self.assertEqual(
-            (value["cursor"], value["close"]["code"]), (str(self.hub.head), "draining")
-        )
+        self.assertEqual((value["cursor"], value["close"]["code"]), (str(self.hub.end), "draining"))
         self.assertFalse(wire.isOpen)
         self.assertNoResult(done)
         self.assertTrue(stuck.isOpen)
@@ -249,7 +247,7 @@ class EndlessTests(HubTestCase):
         answer, which ends.
         """
         located: Deferred[Any] = Deferred()
-        self.patch(self.bus, "locate", lambda names: located)
+        self.patch(self.bus, "resolve", lambda names: located)
         wire = self.open()
         self.assertEqual(wire.take(), b"")
         located.errback(ZeroDivisionError("a secret"))
@@ -268,11 +266,11 @@ class EndlessTests(HubTestCase):
         A client that leaves before it is known where it begins is forgotten.
         """
         located: Deferred[Any] = Deferred()
-        locate = self.bus.locate
-        self.patch(self.bus, "locate", lambda names: located)
+        resolve = self.bus.resolve
+        self.patch(self.bus, "resolve", lambda names: located)
         wire = self.open()
         wire.leave()
-        located.callback(self.successResultOf(locate({})))
+        located.callback(self.successResultOf(resolve({})))
         self.assertNothingLeft()
 
 

@@ -175,9 +175,7 @@ class TCPTests(HubTestCase):
         self.say(wire, {"subscribe": ["news"]})
         self.hub.drain(10)
         (value,) = self.read(wire)
-        self.assertEqual(
-            (value["cursor"], value["close"]["code"]), (str(self.hub.head), "draining")
-        )
+        self.assertEqual((value["cursor"], value["close"]["code"]), (str(self.hub.end), "draining"))
         self.assertFalse(wire.isOpen)
 
     def test_leaves(self) -> None:
@@ -253,7 +251,7 @@ class ClientTests(HubTestCase):
         self.turn()
         self.assertEqual(asked, [wire.transport])
         self.assertEqual(wire.take().count(b'"ok"'), 2)
-        self.assertEqual(self.hub.head.position, 1)
+        self.assertEqual(self.hub.end.position, 1)
 
     def test_nobody(self) -> None:
         """
@@ -266,7 +264,7 @@ class ClientTests(HubTestCase):
         (line, rest) = wire.take().split(b"\0")
         close = json.loads(line)["close"]
         self.assertEqual((close["code"], close["message"]), ("unauthorized", "not from here"))
-        self.assertEqual((rest, wire.isOpen, self.hub.head.position), (b"", False, 0))
+        self.assertEqual((rest, wire.isOpen, self.hub.end.position), (b"", False, 0))
         self.assertNothingLeft()
 
     def test_anybody(self) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.transports.tcp import CometFactory
-from comet.transports.throttle import SIP, Sips
+from comet.transports.throttle import SIP, InputThrottle
 from tests.fanout.doubles import TurnClock
 from tests.transports.case import HubTestCase
 from tests.transports.frames import PING, WebSocketTestCase, frame
@@ -52,7 +52,7 @@ class SipsTests(SynchronousTestCase):
         """
         self.clock, self.producer = TurnClock(), Producer()
         self.pieces: list[bytes] = []
-        self.sips = Sips(self.clock, self.producer, self.pieces.append)
+        self.sips = InputThrottle(self.clock, self.producer, self.pieces.append)
 
     def test_little(self) -> None:
         """
@@ -122,7 +122,7 @@ class SipsTests(SynchronousTestCase):
             if len(given) == 1:
                 sips.resumeProducing()
 
-        sips = Sips(self.clock, self.producer, give)
+        sips = InputThrottle(self.clock, self.producer, give)
         sips.received(b"x" * (3 * SIP))
         self.assertEqual(given, [SIP])
         self.clock.turn()
@@ -210,10 +210,10 @@ class FloodTests(HubTestCase):
         """
         wire = self.connect(CometFactory(self.hub))
         wire.send(b'{"publish":"open/a","data":1}\n' * 2000)
-        stored = self.hub.head.position
+        stored = self.hub.end.position
         wire.transport.lose(ZeroDivisionError())
         self.turn()
-        self.assertEqual(self.hub.head.position, stored)
+        self.assertEqual(self.hub.end.position, stored)
         self.assertLess(stored, 2000)
         self.assertNothingLeft()
 

@@ -51,7 +51,7 @@ class HandshakeTests(WebSocketTestCase):
         self.assertIsNone(response.header("Sec-WebSocket-Protocol"))
         self.assertIsNone(response.header("Server"))
         (begun,) = readFrames(response.body)
-        self.assertEqual(begun.json, {"cursor": str(self.hub.head)})
+        self.assertEqual(begun.json, {"cursor": str(self.hub.end)})
 
     def test_anySplit(self) -> None:
         """
@@ -247,7 +247,7 @@ class MessageTests(WebSocketTestCase):
         """
         for path in ("/socket", "/channels/news"):
             wire = self.open(path)
-            start = str(self.hub.head)
+            start = str(self.hub.end)
             (answer,) = self.say(wire, text({"id": 1, "subscribe": ["open/a"]}))
             self.assertEqual(answer.json, {"id": 1, "ok": {"cursor": start}})
             message, answer = self.say(wire, text({"id": 2, "publish": "open/a", "data": "hello"}))
@@ -320,7 +320,7 @@ class MessageTests(WebSocketTestCase):
         wire = self.open()
         self.turn(25.2)
         (beat,) = self.read(wire)
-        self.assertEqual(beat.json, {"cursor": str(self.hub.head)})
+        self.assertEqual(beat.json, {"cursor": str(self.hub.end)})
 
     def test_leaves(self) -> None:
         """

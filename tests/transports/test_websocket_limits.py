@@ -158,7 +158,7 @@ class LimitTests(WebSocketTestCase):
         self.assertFailed(self.say(self.wire, frame(TEXT, b"\xff")), 1007)
         command = text({"publish": "open/a", "data": 1})
         self.assertEqual(self.say(self.wire, command, frame(PING, b"x")), [])
-        self.assertEqual(self.hub.head.position, 0)
+        self.assertEqual(self.hub.end.position, 0)
         self.say(self.wire, close(1007))
         self.assertFalse(self.wire.isOpen)
         self.assertFalse(self.wire.transport.aborted)

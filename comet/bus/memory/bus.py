@@ -17,14 +17,14 @@ from zope.interface import implementer
 from comet.bus.idempotency import KeyMemory
 from comet.bus.listeners import Listeners
 from comet.bus.memory.log import Record, beforeOldest, merged
-from comet.bus.starts import isKnown, locate
+from comet.bus.starts import isKnown, resolve
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.channels import PatternTable, isPattern, matches
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
 from comet.model.messages import Message, Publication, Published
-from comet.model.positions import Beginning, Location, Reading
-from comet.timers import Wheel
+from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
+from comet.timers import TimerWheel
 
 # What the record of a channel costs beside its messages, measured on CPython
 # 3.11: the log, its list, its name and its place in the table.
@@ -68,7 +68,7 @@ class MemoryBus:
         self._retention = retention
         self._totalBytes = totalBytes
         self._listeners = Listeners()
-        self._wheel = Wheel(clock, 0.5)
+        self._wheel = TimerWheel(clock, 0.5)
         self._keys = KeyMemory(clock.seconds)
         self._reset()
 
@@ -82,7 +82,7 @@ class MemoryBus:
         self._oldest: list[tuple[int, str]] = []
         self._size = 0
         self._floor = 0
-        self.head = Cursor(newEpoch(), 0)
+        self.end = Cursor(newEpoch(), 0)
 
     @property
     def size(self) -> int:
@@ -151,11 +151,11 @@ class MemoryBus:
 
     def _store(self, publication: Publication, stored: list[Message]) -> Published:
         now = self._wallClock()
-        epoch = self.head.epoch
+        epoch = self.end.epoch
         positions = {}
         for channel in publication.channels:
             record = self._touch(channel)
-            position = self.head.position + 1
+            position = self.end.position + 1
             message = Message(
                 record.channel,
                 epoch,
@@ -166,7 +166,7 @@ class MemoryBus:
                 publication.encoding,
             )
             self._append(record, message)
-            self.head = Cursor(epoch, position)
+            self.end = Cursor(epoch, position)
             stored.append(message)
             positions[record.channel] = position
         return Published(epoch, positions)
@@ -235,7 +235,7 @@ class MemoryBus:
         then unknown for every channel without a record.
         """
         self._wheel.clear(record)
-        self._floor = max(self._floor, record.head)
+        self._floor = max(self._floor, record.end)
         self._size -= record.size + CHANNEL_OVERHEAD + len(record.channel.encode())
         del self._records[record.channel]
 
@@ -288,7 +288,7 @@ class MemoryBus:
             # walked once, however many patterns there are.
             alone = next(iter(patterns)) if len(patterns) == 1 else None
             for channel in reversed(self._records):
-                if self._records[channel].head <= after:
+                if self._records[channel].end <= after:
                     break
                 if alone is None:
                     reaching = patterns.matching(channel)
@@ -300,7 +300,7 @@ class MemoryBus:
         reached = []
         for channel, reaching in found.items():
             record = self._records[channel]
-            if record.head > after:
+            if record.end > after:
                 self._expire(record, now)
                 reached.append((record, reaching))
         return reached
@@ -320,11 +320,11 @@ class MemoryBus:
                     floors[name] = max(floors.get(name, 0), record.floor)
         return floors
 
-    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+    def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
-        See L{IMessageBus.locate}.
+        See L{IMessageBus.resolve}.
         """
-        return succeed(locate(names, self))
+        return succeed(resolve(names, self))
 
     def reach(
         self, names: Sequence[str], after: int
@@ -343,7 +343,7 @@ class MemoryBus:
         """
         See L{Survey.beforeOldest}.
         """
-        return beforeOldest(channels, self.head)
+        return beforeOldest(channels, self.end)
 
     def beforeLast(self, channel: Record, count: int) -> int | None:
         """
@@ -353,19 +353,19 @@ class MemoryBus:
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
-    ) -> Deferred[Reading]:
+    ) -> Deferred[ReadResult]:
         """
         See L{IMessageBus.read}.
         """
-        if isKnown(after, self.head):
+        if isKnown(after, self.end):
             reached = self._reached(names, after.position)
             gaps = self._floors(names, after.position, reached)
         else:
             reached = self._reached(names, 0)
-            oldest = beforeOldest([record for record, _ in reached], self.head)
-            after = Cursor(self.head.epoch, oldest)
+            oldest = beforeOldest([record for record, _ in reached], self.end)
+            after = Cursor(self.end.epoch, oldest)
             gaps = {**dict.fromkeys(names, 0), **self._floors(names, 0, reached)}
-        end = self.head.position if upTo is None else min(upTo, self.head.position)
+        end = self.end.position if upTo is None else min(upTo, self.end.position)
         messages: list[Message] = []
         size = 0
         for message in merged([record for record, _ in reached], after.position):
@@ -373,11 +373,11 @@ class MemoryBus:
                 break
             if messages and (len(messages) == limit or size + len(message.payload) > maxBytes):
                 newest = Cursor(after.epoch, messages[-1].position)
-                return succeed(Reading(after, messages, newest, gaps, more=True))
+                return succeed(ReadResult(after, messages, newest, gaps, more=True))
             messages.append(message)
             size += len(message.payload)
         newest = Cursor(after.epoch, max(end, after.position))
-        return succeed(Reading(after, messages, newest, gaps))
+        return succeed(ReadResult(after, messages, newest, gaps))
 
     # -- Listening
 

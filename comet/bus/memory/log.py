@@ -67,12 +67,12 @@ class Record(ChannelLog):
         return self.stored + max(REMEMBERED, self.retention.seconds)
 
 
-def beforeOldest(records: Iterable[Record], head: Cursor) -> int:
+def beforeOldest(records: Iterable[Record], end: Cursor) -> int:
     """
     One before the oldest message that is held in some records.
     """
     held = (record.beforeOldest() for record in records if len(record))
-    return min(held, default=head.position)
+    return min(held, default=end.position)
 
 
 def merged(records: Sequence[Record], after: int) -> Iterator[Message]:

@@ -14,11 +14,11 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.bus.listeners import Listeners
-from comet.bus.redis.capabilities import Server, recheck
-from comet.bus.redis.notifications import Ears
+from comet.bus.redis.capabilities import Capabilities, recheck
+from comet.bus.redis.notifications import Notifications
 from comet.bus.redis.protocol import LinkFull, LinkLost, RedisProtocol, RedisRefused
-from comet.bus.redis.queries import Changed, Surveys
-from comet.bus.redis.reconnect import Link
+from comet.bus.redis.queries import Changed, Queries
+from comet.bus.redis.reconnect import ReconnectingLink
 from comet.bus.redis.replies import BadReply, NoLog, Refused, Stored
 from comet.bus.redis.store import Store
 from comet.bus.redis.subscriptions import Subscriptions
@@ -29,7 +29,7 @@ from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
-from comet.model.positions import Beginning, Location, Reading
+from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 
 # For how many seconds whoever reads waits for Redis to come back.
 PATIENCE: Final = 5.0
@@ -83,14 +83,14 @@ class RedisBus:
         self._reactor = reactor
         self._url = url
         self._store = Store(url, retention, totalBytes)
-        self._surveys = Surveys(self._store, self._check, self._sweep)
+        self._queries = Queries(self._store, self._check, self._sweep)
         self._listeners = Listeners()
-        topics = Topics(f"{self._store.voice}m:")
-        self._ears = Ears(self._store.voice, topics, self._listeners)
-        self._subscriptions = Subscriptions(topics, f"{self._store.voice}head")
-        self._link = Link(reactor, url, self, self._begin)
+        topics = Topics(f"{self._store.topicPrefix}m:")
+        self._notifications = Notifications(self._store.topicPrefix, topics, self._listeners)
+        self._subscriptions = Subscriptions(topics, f"{self._store.topicPrefix}head")
+        self._link = ReconnectingLink(reactor, url, self, self._begin)
         self._connection: RedisProtocol | None = None
-        self._server: Server | None = None
+        self._server: Capabilities | None = None
         self._waiting: list[Deferred[None]] = []
         self._asking = DeferredSemaphore(MOST_ASKED)
         self._beat: IDelayedCall | None = None
@@ -106,11 +106,11 @@ class RedisBus:
         return self._connection is not None and self._connection.isUsable
 
     @property
-    def head(self) -> Cursor:
+    def end(self) -> Cursor:
         """
         See L{IMessageBus}.
         """
-        return self._ears.head
+        return self._notifications.end
 
     # -- The link
 
@@ -130,19 +130,19 @@ class RedisBus:
         self._tellWaiting()
         return self._link.stop()
 
-    def _begin(self, connection: RedisProtocol, server: Server) -> Deferred[None]:
+    def _begin(self, connection: RedisProtocol, server: Capabilities) -> Deferred[None]:
         return Deferred.fromCoroutine(self._makeReady(connection, server))
 
-    async def _makeReady(self, connection: RedisProtocol, server: Server) -> None:
+    async def _makeReady(self, connection: RedisProtocol, server: Capabilities) -> None:
         # First it hears, then it learns where the log stands: so nothing is
         # missed in between.
         topics = await self._subscriptions.begin(connection)
-        isFirst = not self.head.epoch
-        head = await self._store.attach(connection, server, self.head)
+        isFirst = not self.end.epoch
+        end = await self._store.attach(connection, server, self.end)
         self._server = server
         self._connection = connection
         self._subscriptions.began(connection, topics)
-        self._ears.began(head, isFirst)
+        self._notifications.began(end, isFirst)
         self._beat = self._reactor.callLater(BEAT, self._onBeat)
         self._tellWaiting()
 
@@ -164,7 +164,7 @@ class RedisBus:
         """
         if self._connection is not None:
             try:
-                self._ears.pushed(topic, data)
+                self._notifications.pushed(topic, data)
             except BadReply as error:
                 self._connection.abort(str(error))
 
@@ -173,7 +173,7 @@ class RedisBus:
         See L{IHearing.paused<comet.bus.redis.protocol.IHearing.paused>}.
         """
         if self._connection is not None:
-            self._ears.flush()
+            self._notifications.flush()
 
     def _tellWaiting(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -243,7 +243,7 @@ class RedisBus:
         """
         assert self._server is not None
         self._server = await recheck(connection, self._server)
-        await self._store.attach(connection, self._server, self.head)
+        await self._store.attach(connection, self._server, self.end)
 
     async def _sweep(self, connection: RedisProtocol) -> None:
         """
@@ -300,7 +300,7 @@ class RedisBus:
                 f"the key {key[:64]!r} was used for another message to the same channels within "
                 "the last five minutes; a key belongs to one message"
             )
-        if max(each.cursor for each in stored.answers) > self.head:
+        if max(each.cursor for each in stored.answers) > self.end:
             # What is between us does not hand on what is published.
             connection.abort("what was stored was not told")
             raise Unknown("Redis has not told of the message that it has stored")
@@ -356,20 +356,20 @@ class RedisBus:
                     raise Unavailable(f"Redis refused it ({error})") from None
                 connection.abort("this Redis has become a replica")
 
-    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+    def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
-        See L{IMessageBus.locate}.
+        See L{IMessageBus.resolve}.
         """
-        return self._ask(lambda connection: self._surveys.locate(connection, names))
+        return self._ask(lambda connection: self._queries.resolve(connection, names))
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
-    ) -> Deferred[Reading]:
+    ) -> Deferred[ReadResult]:
         """
         See L{IMessageBus.read}.
         """
         return self._ask(
-            lambda connection: self._surveys.read(connection, names, after, limit, maxBytes, upTo)
+            lambda connection: self._queries.read(connection, names, after, limit, maxBytes, upTo)
         )
 
     # -- Listening

@@ -37,7 +37,7 @@ class CannotUse(CometError):
 
 
 @frozen
-class Server:
+class Capabilities:
     """
     A Redis that can be used.
 
@@ -115,7 +115,7 @@ def checkGreeting(hello: dict[bytes, Any]) -> None:
         raise LinkLost("this Redis is a replica: nothing can be stored in it")
 
 
-async def inspect(connection: RedisProtocol, isNamed: bool) -> Server:
+async def inspect(connection: RedisProtocol, isNamed: bool) -> Capabilities:
     """
     Ask what it promises, and give it the scripts.
 
@@ -147,12 +147,12 @@ async def inspect(connection: RedisProtocol, isNamed: bool) -> Server:
         # A replica that was promoted has the past of the master before it.
         and set(facts.get("master_replid2", "?")) == {"0"}
     )
-    return Server(
+    return Capabilities(
         facts.get("run_id", ""), isDurable, hasProof, settings.get("maxmemory-policy", "")
     )
 
 
-async def recheck(connection: RedisProtocol, server: Server) -> Server:
+async def recheck(connection: RedisProtocol, server: Capabilities) -> Capabilities:
     """
     Ask again for what may be changed while it runs.
     """

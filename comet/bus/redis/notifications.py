@@ -12,35 +12,35 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Message
 
 
-class Ears:
+class Notifications:
     """
     Tells the listeners what is pushed: each message once, in the order of
     positions.
 
-    @ivar head: The newest position that was heard of, in the epoch of now.
+    @ivar end: The newest position that was heard of, in the epoch of now.
     """
 
-    def __init__(self, voice: str, topics: Topics, listeners: Listeners) -> None:
+    def __init__(self, topicPrefix: str, topics: Topics, listeners: Listeners) -> None:
         """
-        @param voice: What topics begin with.
+        @param topicPrefix: What topics begin with.
         """
-        self.head = Cursor("", 0)
-        self._heads = f"{voice}head".encode()
-        self._messages = f"{voice}m:".encode()
+        self.end = Cursor("", 0)
+        self._endTopic = f"{topicPrefix}head".encode()
+        self._messages = f"{topicPrefix}m:".encode()
         self._topics = topics
         self._listeners = listeners
         # The head as the scripts have told it, and the newest message.
-        self._told = self._newest = self.head
+        self._told = self._newest = self.end
         self._fresh: list[Message] = []
         self._isMissing = False
 
-    def began(self, head: Cursor, isFirst: bool) -> None:
+    def began(self, end: Cursor, isFirst: bool) -> None:
         """
         A connection is ready, after which everything is heard.
         """
         self._fresh.clear()
         self._isMissing = False
-        self.head = self._told = self._newest = head
+        self.end = self._told = self._newest = end
         if not isFirst:
             self._listeners.interrupted()
 
@@ -50,8 +50,8 @@ class Ears:
 
         @raise BadReply: If it is not what our scripts publish.
         """
-        if topic == self._heads:
-            self._headMoved(*readHead(data))
+        if topic == self._endTopic:
+            self._endMoved(*readHead(data))
         elif topic.startswith(self._messages):
             channel = topic[len(self._messages) :].decode("utf-8", "replace")
             message = readPushed(channel, data)
@@ -61,26 +61,26 @@ class Ears:
                 if self._topics.isWanted(channel):
                     self._fresh.append(message)
 
-    def _headMoved(self, head: Cursor, before: int) -> None:
-        if head.epoch != self._told.epoch:
+    def _endMoved(self, end: Cursor, before: int) -> None:
+        if end.epoch != self._told.epoch:
             self.flush()
-            self._told = self._newest = self.head = head
+            self._told = self._newest = self.end = end
             self._listeners.interrupted()
             return
         if before != self._told.position:
             # Somebody writes here who is none of us; or something was lost
             # where nothing can be.
             self._isMissing = True
-        self._told = head
-        self._newest = max(self._newest, head)
+        self._told = end
+        self._newest = max(self._newest, end)
 
     def flush(self) -> None:
         """
         Tell what has come.
         """
-        if self._newest == self.head:
+        if self._newest == self.end:
             return
-        self.head = self._newest
+        self.end = self._newest
         fresh, self._fresh = self._fresh, []
         if self._isMissing:
             self._isMissing = False
@@ -88,4 +88,4 @@ class Ears:
             return
         if fresh:
             self._listeners.messagesStored(fresh)
-        self._listeners.headMoved(self.head)
+        self._listeners.endMoved(self.end)

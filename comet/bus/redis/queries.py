@@ -17,7 +17,16 @@ from comet.bus.redis.store import MOST_CHANNELS, Store
 from comet.model.channels import PatternTable, isPattern
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
-from comet.model.positions import At, Beginning, Last, Location, Now, Place, Reading, Unreadable
+from comet.model.positions import (
+    At,
+    Last,
+    Now,
+    ReadResult,
+    ResolvedStart,
+    ResolvedStarts,
+    StartPosition,
+    Unreadable,
+)
 
 # How often it lets go of what is overdue before it answers all the same.
 _MOST_ROUNDS: Final = 20
@@ -35,7 +44,7 @@ class Changed(Exception):
     """
 
 
-class Surveys:
+class Queries:
     """
     Asks for more than one step can answer.
     """
@@ -81,12 +90,12 @@ class Surveys:
         patterns = [name for name in names if isPattern(name)]
         while patterns and page.following is not None:
             page = await store.survey(
-                connection, True, after, patterns, page.following, first.head.position
+                connection, True, after, patterns, page.following, first.end.position
             )
-            if page.head.epoch != first.head.epoch:
+            if page.end.epoch != first.end.epoch:
                 raise Changed
             channels.update(page.channels)
-        return Survey(first.head, max(first.floor, page.floor), first.isLost, None, channels)
+        return Survey(first.end, max(first.floor, page.floor), first.isLost, None, channels)
 
     # -- Reading
 
@@ -98,7 +107,7 @@ class Surveys:
         limit: int,
         maxBytes: int,
         upTo: int | None,
-    ) -> Reading:
+    ) -> ReadResult:
         """
         See L{IMessageBus.read<comet.interfaces.IMessageBus.read>}.
         """
@@ -106,16 +115,16 @@ class Surveys:
         if len(names) <= MOST_CHANNELS and not any(map(isPattern, names)):
             return await self._readChannels(connection, names, after, limit, maxBytes, upTo)
         found = await self._find(connection, after, names)
-        head = found.head
+        end = found.end
         isLost = found.isLost
         if isLost:
-            after = Cursor(head.epoch, _beforeOldest(found.channels.values(), head))
-        end = head.position if upTo is None else min(upTo, head.position)
+            after = Cursor(end.epoch, _beforeOldest(found.channels.values(), end))
+        last = end.position if upTo is None else min(upTo, end.position)
         reached = _reached(names, found.channels)
         extracts = []
         for part in _parts(reached, MOST_CHANNELS):
-            extract = await self._store.read(connection, True, part, after, limit, maxBytes, end)
-            if extract.isLost or extract.after.epoch != head.epoch:
+            extract = await self._store.read(connection, True, part, after, limit, maxBytes, last)
+            if extract.isLost or extract.after.epoch != end.epoch:
                 raise Changed
             extracts.append(extract)
         gaps = dict.fromkeys(names, 0) if isLost else {}
@@ -129,7 +138,7 @@ class Surveys:
         for channel, own in floors.items():
             for name in reached.get(channel, ()) if own > lowest else ():
                 gaps[name] = max(gaps.get(name, 0), own)
-        return _merged(extracts, after, max(end, after.position), limit, maxBytes, gaps)
+        return _merged(extracts, after, max(last, after.position), limit, maxBytes, gaps)
 
     async def _readChannels(
         self,
@@ -139,7 +148,7 @@ class Surveys:
         limit: int,
         maxBytes: int,
         upTo: int | None,
-    ) -> Reading:
+    ) -> ReadResult:
         store = self._store
         found = await self._patiently(
             connection,
@@ -151,7 +160,7 @@ class Surveys:
             floor = found.floor if name in found.missing else found.floors.get(name, 0)
             if found.isLost or floor > lowest:
                 gaps[name] = floor
-        return Reading(
+        return ReadResult(
             found.after,
             found.messages,
             Cursor(found.after.epoch, found.reached),
@@ -161,44 +170,48 @@ class Surveys:
 
     # -- Locating
 
-    async def locate(self, connection: RedisProtocol, names: Mapping[str, Beginning]) -> Location:
+    async def resolve(
+        self, connection: RedisProtocol, names: Mapping[str, StartPosition]
+    ) -> ResolvedStarts:
         """
-        See L{IMessageBus.locate<comet.interfaces.IMessageBus.locate>}.
+        See L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}.
         """
-        sought = [name for name, beginning in names.items() if not isinstance(beginning, Now)]
+        sought = [
+            name for name, startPosition in names.items() if not isinstance(startPosition, Now)
+        ]
         found = await self._find(connection, _lowest(names[name] for name in sought), sought)
-        head = found.head
+        end = found.end
         reached = _reached(sought, found.channels)
         byName: dict[str, list[str]] = {name: [] for name in sought}
         for channel, reaching in reached.items():
             for name in reaching:
                 byName[name].append(channel)
-        starts = await self._starts(connection, head, names, byName, found.channels)
-        places = {}
-        for name, beginning in names.items():
+        byCount = await self._starts(connection, end, names, byName, found.channels)
+        starts = {}
+        for name, startPosition in names.items():
             known = [found.channels[channel] for channel in byName.get(name, ())]
             own = 0 if name in found.channels else found.floor
             floor = max([own, *(each.floor for each in known)])
-            if isinstance(beginning, Now):
-                places[name] = Place(head.position)
-            elif isinstance(beginning, Last):
-                table = starts[beginning.count]
+            if isinstance(startPosition, Now):
+                starts[name] = ResolvedStart(end.position)
+            elif isinstance(startPosition, Last):
+                table = byCount[startPosition.count]
                 held = [table[channel] for channel in byName[name] if channel in table]
-                start = min([head.position, *held])
-                places[name] = Place(start, floor, isRelative=True, skips=table)
-            elif isinstance(beginning, At) and _isKnown(beginning.cursor, head):
-                position = beginning.cursor.position
-                places[name] = Place(position, floor, isGap=floor > position)
+                start = min([end.position, *held])
+                starts[name] = ResolvedStart(start, floor, isRelative=True, skips=table)
+            elif isinstance(startPosition, At) and _isKnown(startPosition.cursor, end):
+                position = startPosition.cursor.position
+                starts[name] = ResolvedStart(position, floor, isGap=floor > position)
             else:
-                isGap = isinstance(beginning, (At, Unreadable))
-                places[name] = Place(_beforeOldest(known, head), floor, isGap, True)
-        return Location(head, places)
+                isGap = isinstance(startPosition, (At, Unreadable))
+                starts[name] = ResolvedStart(_beforeOldest(known, end), floor, isGap, True)
+        return ResolvedStarts(end, starts)
 
     async def _starts(
         self,
         connection: RedisProtocol,
-        head: Cursor,
-        names: Mapping[str, Beginning],
+        end: Cursor,
+        names: Mapping[str, StartPosition],
         byName: Mapping[str, Sequence[str]],
         channels: Mapping[str, Known],
     ) -> dict[int, dict[str, int]]:
@@ -207,45 +220,45 @@ class Surveys:
         channel, where it holds any.
         """
         starts: dict[int, dict[str, int]] = {}
-        for name, beginning in names.items():
-            if not isinstance(beginning, Last):
+        for name, startPosition in names.items():
+            if not isinstance(startPosition, Last):
                 continue
-            table = starts.setdefault(beginning.count, {})
+            table = starts.setdefault(startPosition.count, {})
             held = (each for each in byName[name] if channels[each].oldest and each not in table)
             for part in _parts(held, _MOST_TAILS):
                 epoch, found = await self._store.tails(
-                    connection, head.position, dict.fromkeys(part, beginning.count)
+                    connection, end.position, dict.fromkeys(part, startPosition.count)
                 )
-                if epoch != head.epoch:
+                if epoch != end.epoch:
                     raise Changed
                 table.update(found)
         return starts
 
 
-def _isKnown(cursor: Cursor, head: Cursor) -> bool:
-    return cursor.epoch == head.epoch and cursor.position <= head.position
+def _isKnown(cursor: Cursor, end: Cursor) -> bool:
+    return cursor.epoch == end.epoch and cursor.position <= end.position
 
 
-def _lowest(beginnings: Iterable[Beginning]) -> Cursor:
+def _lowest(startPositions: Iterable[StartPosition]) -> Cursor:
     """
     After which cursor there may be anything that matters for some beginnings.
     """
     lowest: Cursor | None = None
-    for beginning in beginnings:
-        if not isinstance(beginning, At):
+    for startPosition in startPositions:
+        if not isinstance(startPosition, At):
             return Cursor("", 0)
-        cursor = beginning.cursor
+        cursor = startPosition.cursor
         if lowest is not None and cursor.epoch != lowest.epoch:
             return Cursor("", 0)
         lowest = cursor if lowest is None else min(lowest, cursor)
     return Cursor("", 0) if lowest is None else lowest
 
 
-def _beforeOldest(known: Iterable[Known], head: Cursor) -> int:
+def _beforeOldest(known: Iterable[Known], end: Cursor) -> int:
     """
     One before the oldest message that is held in some channels.
     """
-    return min([head.position, *(each.oldest - 1 for each in known if each.oldest)])
+    return min([end.position, *(each.oldest - 1 for each in known if each.oldest)])
 
 
 def _reached(names: Iterable[str], channels: Iterable[str]) -> dict[str, list[str]]:
@@ -272,7 +285,7 @@ def _merged(
     limit: int,
     maxBytes: int,
     gaps: Mapping[str, int],
-) -> Reading:
+) -> ReadResult:
     """
     Make one reading of several that began at the same position.
     """
@@ -290,4 +303,4 @@ def _merged(
         messages.append(message)
         size += len(message.payload)
     more = stop < end
-    return Reading(after, messages, Cursor(after.epoch, stop), gaps, more)
+    return ReadResult(after, messages, Cursor(after.epoch, stop), gaps, more)

@@ -14,7 +14,14 @@ from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.bus.redis.capabilities import CannotUse, Server, checkGreeting, greet, inspect, refusal
+from comet.bus.redis.capabilities import (
+    CannotUse,
+    Capabilities,
+    checkGreeting,
+    greet,
+    inspect,
+    refusal,
+)
 from comet.bus.redis.endpoints import ConnectionFactory, endpointOf, reasonOf
 from comet.bus.redis.protocol import IHearing, LinkLost, RedisProtocol, RedisRefused
 from comet.bus.redis.urls import RedisURL
@@ -25,7 +32,7 @@ FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 3.0
 
 
-class Link:
+class ReconnectingLink:
     """
     Connects, and connects again with growing pauses.
 
@@ -40,7 +47,7 @@ class Link:
         reactor: Any,
         url: RedisURL,
         hearing: IHearing,
-        ready: Callable[[RedisProtocol, Server], Deferred[None]],
+        ready: Callable[[RedisProtocol, Capabilities], Deferred[None]],
     ) -> None:
         """
         @param hearing: Who hears what is pushed; it passes on to L{lost} what
@@ -194,7 +201,7 @@ class Link:
             self._trouble = text
             self._log.warn("{text}", text=text)
 
-    def _warn(self, server: Server) -> None:
+    def _warn(self, server: Capabilities) -> None:
         if server.policy not in ("", "noeviction", self._warned):
             self._log.warn(
                 "Redis at {url} has maxmemory-policy {policy}: when it is full it drops keys of "

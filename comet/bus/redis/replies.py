@@ -39,14 +39,14 @@ class Known(NamedTuple):
     """
     What is known of a channel.
 
-    @ivar head: The position of its newest message, held or not.
+    @ivar end: The position of its newest message, held or not.
 
     @ivar floor: Its floor.
 
     @ivar oldest: The position of the oldest message that is held, or 0.
     """
 
-    head: int
+    end: int
     floor: int
     oldest: int
 
@@ -56,7 +56,7 @@ class Survey:
     """
     What the script C{survey} tells.
 
-    @ivar head: The head of the log.
+    @ivar end: The head of the log.
 
     @ivar floor: The bus's own floor.
 
@@ -67,7 +67,7 @@ class Survey:
     @ivar channels: What was found.
     """
 
-    head: Cursor
+    end: Cursor
     floor: int
     isLost: bool
     following: int | None
@@ -223,13 +223,13 @@ def readSurvey(reply: Any) -> Survey:
     """
     Read what C{survey} answers.
     """
-    _, epoch, head, floor, isLost, following, *rest = _fields(reply, 6)
+    _, epoch, end, floor, isLost, following, *rest = _fields(reply, 6)
     channels = {
         _word(name): Known(_number(newest), _number(own), _number(oldest))
         for name, newest, own, oldest in _rows(rest, 4)
     }
     return Survey(
-        Cursor(_epoch(epoch), _number(head)),
+        Cursor(_epoch(epoch), _number(end)),
         _number(floor),
         isLost == 1,
         following if _number(following) >= 0 else None,

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from comet.bus.redis import scripts
-from comet.bus.redis.capabilities import CannotUse, Server
+from comet.bus.redis.capabilities import CannotUse, Capabilities
 from comet.bus.redis.protocol import RedisProtocol, RedisRefused
 from comet.bus.redis.replies import (
     BadReply,
@@ -46,14 +46,14 @@ class Store:
     L{LinkLost<comet.bus.redis.protocol.LinkLost>} or
     L{LinkFull<comet.bus.redis.protocol.LinkFull>}; and with L{BadReply}.
 
-    @ivar voice: What the topics begin with: those of two databases in one
+    @ivar topicPrefix: What the topics begin with: those of two databases in one
         Redis are the same, so its number is in it.
     """
 
     def __init__(
         self, url: RedisURL, retention: Callable[[str], Retention], totalBytes: int
     ) -> None:
-        self.voice = f"{url.prefix}{url.db}:"
+        self.topicPrefix = f"{url.prefix}{url.db}:"
         self._state = f"{url.prefix}state"
         self._retention = retention
         self._totalBytes = totalBytes
@@ -61,7 +61,7 @@ class Store:
     async def _run(
         self, connection: RedisProtocol, script: scripts.Script, *words: bytes | str | int
     ) -> Any:
-        arguments = (1, self._state, self.voice, *words)
+        arguments = (1, self._state, self.topicPrefix, *words)
         try:
             return await connection.command("EVALSHA", script.digest, *arguments)
         except RedisRefused as error:
@@ -70,7 +70,9 @@ class Store:
         # Somebody has let Redis forget its scripts; it has not run.
         return await connection.command("EVAL", script.source, *arguments)
 
-    async def attach(self, connection: RedisProtocol, server: Server, known: Cursor) -> Cursor:
+    async def attach(
+        self, connection: RedisProtocol, server: Capabilities, known: Cursor
+    ) -> Cursor:
         """
         Join, or see whether all is as it was.
 

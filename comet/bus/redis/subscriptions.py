@@ -21,14 +21,14 @@ class Subscriptions:
     Subscribes to topics, each once, whoever wants it.
     """
 
-    def __init__(self, topics: Topics, head: str) -> None:
+    def __init__(self, topics: Topics, end: str) -> None:
         """
         @param topics: What is wanted.
 
-        @param head: The topic of the moves of the head, which is always heard.
+        @param end: The topic of the moves of the head, which is always heard.
         """
         self._topics = topics
-        self._head = Topic(False, head.encode())
+        self._end = Topic(False, end.encode())
         self._effective: set[Topic] = set()
         # Which call has asked for a topic that is not confirmed.
         self._asked: dict[Topic, object] = {}
@@ -39,7 +39,7 @@ class Subscriptions:
 
         @return: What was subscribed to.
         """
-        topics = [self._head, *self._topics]
+        topics = [self._end, *self._topics]
         await self._subscribe(connection, topics)
         return topics
 
@@ -50,7 +50,7 @@ class Subscriptions:
         @param topics: What L{begin} subscribed to.
         """
         self._effective = {topic for topic in topics if topic in self._topics}
-        self._unsubscribe(connection, set(topics) - self._effective - {self._head})
+        self._unsubscribe(connection, set(topics) - self._effective - {self._end})
 
     def lost(self) -> None:
         """

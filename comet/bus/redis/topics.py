@@ -43,11 +43,11 @@ class Topics:
     The names that listeners wait for, and the topics that carry them.
     """
 
-    def __init__(self, voice: str) -> None:
+    def __init__(self, topicPrefix: str) -> None:
         """
-        @param voice: What the topics of messages begin with.
+        @param topicPrefix: What the topics of messages begin with.
         """
-        self._voice = voice
+        self._voice = topicPrefix
         self._names: PatternTable[set[IBusListener]] = PatternTable()
         self._carried: dict[Topic, int] = {}
 

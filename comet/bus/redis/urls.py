@@ -133,13 +133,13 @@ def parseURL(url: str) -> RedisURL:
         values.setdefault("username", unquote(username))
         if colon:
             values.setdefault("password", unquote(password))
-    place, _, path = rest.partition("/")
+    start, _, path = rest.partition("/")
     if scheme == "redis+unix":
-        if place or not path:
+        if start or not path:
             raise _wrong(scheme, "no path that begins with '/'")
         return _make(scheme, values, path="/" + unquote(path))
     port = SENTINEL_PORT if scheme.endswith("+sentinel") else REDIS_PORT
-    hosts = tuple(_parseAddress(scheme, each, port) for each in place.split(","))
+    hosts = tuple(_parseAddress(scheme, each, port) for each in start.split(","))
     service = ""
     if scheme.endswith("+sentinel"):
         service, _, path = path.partition("/")

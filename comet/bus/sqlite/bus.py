@@ -27,13 +27,13 @@ from comet.bus.sqlite.queue import Call, Job, Queue
 from comet.bus.sqlite.reader import LogReader
 from comet.bus.sqlite.store import Outcome, Store, Stored
 from comet.bus.sqlite.thread import RunningReactor, Worker
-from comet.bus.starts import locateAtHead
+from comet.bus.starts import resolveAtEnd
 from comet.errors import Unavailable
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
-from comet.model.positions import Beginning, Location, Reading
+from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 
 # How often it is looked for what is too old, or whether the disk works again,
 # in seconds; and how long others have their turn while there is more to drop.
@@ -86,7 +86,7 @@ class SQLiteBus:
         @param connect: Opens a database, as C{sqlite3.connect} does.
         """
         self.isAvailable = False
-        self.head = Cursor("", 0)
+        self.end = Cursor("", 0)
         self._clock = clock
         reactor = RunningReactor() if reactor is None else reactor
         self._reactor = reactor
@@ -132,7 +132,7 @@ class SQLiteBus:
         opened.addBoth(lambda _: self._isDone())
 
     def _opened(self, renewed: str) -> None:
-        self.head = self._store.head
+        self.end = self._store.end
         if renewed:
             self._log.info("a new epoch begins: {reason}", reason=renewed)
         if self._stopped is None:
@@ -194,8 +194,8 @@ class SQLiteBus:
         Forget everything, and begin a new epoch.
         """
 
-        def renewed(head: Cursor) -> None:
-            self._note(head)
+        def renewed(end: Cursor) -> None:
+            self._note(end)
             self._listeners.interrupted()
 
         return self._write(partial(self._store.renew, self._wallClock())).addCallback(renewed)
@@ -276,7 +276,7 @@ class SQLiteBus:
             self._isFaulty(stored.fault)
         elif stored.messages:
             self._isFaultless()
-        self._note(stored.head)
+        self._note(stored.end)
         if stored.isInterrupted:
             self._listeners.interrupted()
         heard = succeed(None)
@@ -328,35 +328,35 @@ class SQLiteBus:
 
     # -- Reading
 
-    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+    def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
-        See L{IMessageBus.locate}.
+        See L{IMessageBus.resolve}.
         """
-        here = locateAtHead(names, self.head) if self._isOpen else None
+        here = resolveAtEnd(names, self.end) if self._isOpen else None
         if here is not None:
             # It needs nothing of the disk.
             return succeed(here)
-        located = self._read(self._logReader.locate, dict(names), self._wallClock())
-        return located.addCallback(self._located)
+        located = self._read(self._logReader.resolve, dict(names), self._wallClock())
+        return located.addCallback(self._resolved)
 
-    def _located(self, location: Location) -> Location:
-        self._note(location.head)
-        return location
+    def _resolved(self, resolved: ResolvedStarts) -> ResolvedStarts:
+        self._note(resolved.end)
+        return resolved
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
-    ) -> Deferred[Reading]:
+    ) -> Deferred[ReadResult]:
         """
         See L{IMessageBus.read}.
         """
-        if self._isOpen and after == self.head:
-            return succeed(Reading(after, (), after))
+        if self._isOpen and after == self.end:
+            return succeed(ReadResult(after, (), after))
         asked = (tuple(names), after, limit, maxBytes, upTo, self._wallClock())
         return self._read(self._logReader.read, *asked).addCallback(self._wasRead)
 
-    def _wasRead(self, reading: Reading) -> Reading:
-        self._note(reading.reached)
-        return reading
+    def _wasRead(self, result: ReadResult) -> ReadResult:
+        self._note(result.reached)
+        return result
 
     def _read(self, job: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
         if not self._isOpen:
@@ -392,11 +392,11 @@ class SQLiteBus:
         Something is known of the log: the newest is the head, and in the
         newest epoch.
         """
-        if cursor.epoch == self.head.epoch:
-            self.head = max(cursor, self.head)
+        if cursor.epoch == self.end.epoch:
+            self.end = max(cursor, self.end)
         elif cursor.epoch not in self._pastEpochs:
-            self._pastEpochs.add(self.head.epoch)
-            self.head = cursor
+            self._pastEpochs.add(self.end.epoch)
+            self.end = cursor
 
     # -- Listening
 

@@ -30,7 +30,7 @@ class Taken(Exception):
     """
 
 
-class Guard:
+class LockFile:
     """
     The file beside a database.  All is done from one thread.
     """

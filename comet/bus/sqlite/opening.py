@@ -13,7 +13,7 @@ from typing import Final
 from attrs import frozen
 
 from comet.bus.sqlite.errors import cannotStart, explain
-from comet.bus.sqlite.lockfile import SUFFIX, Connect, Guard, Taken
+from comet.bus.sqlite.lockfile import SUFFIX, Connect, LockFile, Taken
 from comet.bus.sqlite.schema import APPLICATION_ID, FOREIGN, WrongDatabase, upgrade
 from comet.model.cursors import Cursor, newEpoch
 
@@ -37,7 +37,7 @@ class Opened:
 
     @ivar guard: Keeps others off.
 
-    @ivar head: The newest message.
+    @ivar end: The newest message.
 
     @ivar life: What the database calls its life.
 
@@ -47,8 +47,8 @@ class Opened:
     path: str
     identity: tuple[int, int]
     connection: sqlite3.Connection
-    guard: Guard
-    head: Cursor
+    guard: LockFile
+    end: Cursor
     life: str
     renewed: str
 
@@ -72,7 +72,7 @@ def openDatabase(path: str, connect: Connect = sqlite3.connect) -> Opened:
     @raise CometError: If that cannot be, with what a person can do.
     """
     path = os.path.realpath(path)
-    guard = Guard(path, connect)
+    guard = LockFile(path, connect)
     try:
         _checkPath(path)
         _take(path, guard)
@@ -85,7 +85,7 @@ def openDatabase(path: str, connect: Connect = sqlite3.connect) -> Opened:
         raise cannotStart(path, *explain(error)) from error
 
 
-def _take(path: str, guard: Guard) -> None:
+def _take(path: str, guard: LockFile) -> None:
     try:
         guard.take()
     except Taken:
@@ -132,7 +132,7 @@ def _checkHeader(header: bytes) -> None:
         raise WrongDatabase(*FOREIGN)
 
 
-def _openGuarded(path: str, guard: Guard, connect: Connect) -> Opened:
+def _openGuarded(path: str, guard: LockFile, connect: Connect) -> Opened:
     hasWriteAheadLog = os.path.exists(path + "-wal")
     connection = connect(path, timeout=LOCKED_SECONDS, isolation_level=None)
     try:
@@ -148,13 +148,13 @@ def _openGuarded(path: str, guard: Guard, connect: Connect) -> Opened:
         connection.execute("UPDATE log SET life = ?", (life,))
         connection.execute("COMMIT")
         guard.settle(life)
-        head = Cursor(*connection.execute("SELECT epoch, head FROM log").fetchone())
+        end = Cursor(*connection.execute("SELECT epoch, head FROM log").fetchone())
         status = os.stat(path)
     except BaseException:
         connection.close()
         raise
     identity = (status.st_dev, status.st_ino)
-    return Opened(path, identity, connection, guard, head, life, renewed)
+    return Opened(path, identity, connection, guard, end, life, renewed)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -179,7 +179,7 @@ def _check(path: str, connection: sqlite3.Connection) -> None:
             raise sqlite3.DatabaseError(f"database disk image is malformed: {found}")
 
 
-def _whyRenew(connection: sqlite3.Connection, guard: Guard, hasWriteAheadLog: bool) -> str:
+def _whyRenew(connection: sqlite3.Connection, guard: LockFile, hasWriteAheadLog: bool) -> str:
     """
     Why the head cannot be proved to be the highest position that anybody was
     answered with; empty if it can.

@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from comet.bus.sqlite.lockfile import Connect
-from comet.bus.starts import isKnown, locate
+from comet.bus.starts import isKnown, resolve
 from comet.model.channels import PatternTable, isPattern
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message
-from comet.model.positions import Beginning, Location, Reading
+from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 
 # Up to how many channels each is read by itself, and the results merged; of
 # more than that all messages are walked instead.
@@ -39,7 +39,7 @@ class _Channel(NamedTuple):
 
     id: int
     name: str
-    head: int
+    end: int
     floor: int
     oldest: int
     held: int
@@ -76,16 +76,16 @@ class LogReader:
         if connection is not None:
             connection.close()
 
-    def locate(self, names: Mapping[str, Beginning], now: float) -> Location:
+    def resolve(self, names: Mapping[str, StartPosition], now: float) -> ResolvedStarts:
         """
-        See L{comet.interfaces.IMessageBus.locate}.
+        See L{comet.interfaces.IMessageBus.resolve}.
 
         @param now: In seconds since 1970.
 
         @raise sqlite3.Error: If the database cannot be read.
         """
         with self._snapshot(now) as snapshot:
-            return locate(names, snapshot)
+            return resolve(names, snapshot)
 
     def read(
         self,
@@ -95,7 +95,7 @@ class LogReader:
         maxBytes: int,
         upTo: int | None,
         now: float,
-    ) -> Reading:
+    ) -> ReadResult:
         """
         See L{comet.interfaces.IMessageBus.read}.
 
@@ -133,17 +133,17 @@ class _Snapshot:
         self._connection = connection
         self._retention = retention
         self._now = now
-        epoch, head, self._floor = connection.execute(
+        epoch, end, self._floor = connection.execute(
             "SELECT epoch, head, floor FROM log"
         ).fetchone()
-        self.head = Cursor(epoch, head)
+        self.end = Cursor(epoch, end)
 
     # -- Channels
 
     def _channels(self, which: str, value: object) -> Iterator[_Channel]:
         found = self._connection.execute(f"SELECT {_COLUMNS} FROM channels {which}", (value,))
-        for number, name, head, floor, oldest, since, held in found:
-            channel = _Channel(number, name, head, floor, oldest, held)
+        for number, name, end, floor, oldest, since, held in found:
+            channel = _Channel(number, name, end, floor, oldest, held)
             if held:
                 seconds = self._retention(name).seconds
                 if since + seconds <= self._now:
@@ -184,7 +184,7 @@ class _Snapshot:
                 continue
             for channel in self._channels("WHERE name = ?", name):
                 known.add(name)
-                if channel.head > after:
+                if channel.end > after:
                     found[name] = (channel, [name])
         if len(patterns):
             # Only channels with a message after the position can matter.
@@ -214,7 +214,7 @@ class _Snapshot:
         One before the oldest message that is held in some channels.
         """
         held = (channel.oldest - 1 for channel in channels if channel.held)
-        return min(held, default=self.head.position)
+        return min(held, default=self.end.position)
 
     # -- Where names begin
 
@@ -251,43 +251,43 @@ class _Snapshot:
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
-    ) -> Reading:
+    ) -> ReadResult:
         """
         See L{comet.interfaces.IMessageBus.read}.
         """
-        isOurs = isKnown(after, self.head)
+        isOurs = isKnown(after, self.end)
         start = after.position if isOurs else 0
         reached, known = self._reached(names, start)
         gaps = self._floors(names, start, reached, known)
         channels = [channel for channel, _ in reached.values()]
         if not isOurs:
-            after = Cursor(self.head.epoch, self.beforeOldest(channels))
+            after = Cursor(self.end.epoch, self.beforeOldest(channels))
             gaps = {**dict.fromkeys(names, 0), **gaps}
-        end = self.head.position if upTo is None else min(upTo, self.head.position)
+        end = self.end.position if upTo is None else min(upTo, self.end.position)
         messages: list[Message] = []
         size = 0
         for message in self._messages(channels, after.position, end):
             if messages and (len(messages) == limit or size + len(message.payload) > maxBytes):
                 newest = Cursor(after.epoch, messages[-1].position)
-                return Reading(after, messages, newest, gaps, more=True)
+                return ReadResult(after, messages, newest, gaps, more=True)
             messages.append(message)
             size += len(message.payload)
         newest = Cursor(after.epoch, max(end, after.position))
-        return Reading(after, messages, newest, gaps)
+        return ReadResult(after, messages, newest, gaps)
 
     def _messages(self, channels: Sequence[_Channel], after: int, end: int) -> Iterator[Message]:
         """
         What some channels hold between two positions, in the order of
         positions.
         """
-        byNumber = {channel.id: channel for channel in channels if channel.head > after}
+        byNumber = {channel.id: channel for channel in channels if channel.end > after}
         for position, number in self._positions(byNumber, after, end):
             time, event, encoding, payload = self._connection.execute(
                 "SELECT time, event, encoding, payload FROM messages WHERE position = ?",
                 (position,),
             ).fetchone()
             name = byNumber[number].name
-            yield Message(name, self.head.epoch, position, time, payload, event, encoding)
+            yield Message(name, self.end.epoch, position, time, payload, event, encoding)
 
     def _positions(
         self, byNumber: Mapping[int, _Channel], after: int, end: int

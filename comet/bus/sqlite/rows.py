@@ -31,7 +31,7 @@ class Log:
 
     @ivar epoch: The name of its life, as cursors have it.
 
-    @ivar head: The position of its newest message.
+    @ivar end: The position of its newest message.
 
     @ivar floor: That of all channels without a row.
 
@@ -42,13 +42,13 @@ class Log:
     @ivar keys: How many idempotency keys are known.
     """
 
-    __slots__ = ("channels", "epoch", "floor", "head", "keys", "size")
+    __slots__ = ("channels", "end", "epoch", "floor", "keys", "size")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """
         Read it.
         """
-        (self.epoch, self.head, self.floor, self.size, self.channels, self.keys) = (
+        (self.epoch, self.end, self.floor, self.size, self.channels, self.keys) = (
             connection.execute(
                 "SELECT epoch, head, floor, size, channels, keys FROM log"
             ).fetchone()
@@ -58,7 +58,7 @@ class Log:
         """
         Count nothing any more, as if nothing had ever been stored.
         """
-        self.head = self.floor = self.size = self.channels = self.keys = 0
+        self.end = self.floor = self.size = self.channels = self.keys = 0
 
     def save(self, connection: sqlite3.Connection) -> None:
         """
@@ -66,7 +66,7 @@ class Log:
         """
         connection.execute(
             "UPDATE log SET head = ?, floor = ?, size = ?, channels = ?, keys = ?",
-            (self.head, self.floor, self.size, self.channels, self.keys),
+            (self.end, self.floor, self.size, self.channels, self.keys),
         )
 
 
@@ -85,8 +85,8 @@ class Row:
     __slots__ = (
         "bytes",
         "due",
+        "end",
         "floor",
-        "head",
         "held",
         "id",
         "isBehind",
@@ -106,7 +106,7 @@ class Row:
         (
             self.id,
             self.name,
-            self.head,
+            self.end,
             self.floor,
             self.oldest,
             self.since,
@@ -148,7 +148,7 @@ class Row:
             self.oldest, self.since = message.position, message.time
         self.held += 1
         self.bytes += len(message.payload)
-        self.head = message.position
+        self.end = message.position
         self.stored = message.time
         self.isChanged = True
 
@@ -171,7 +171,7 @@ class Row:
         else:
             self.due = self.since + self.retention.seconds if self.held else self.idleAt
         return (
-            self.head,
+            self.end,
             self.floor,
             self.oldest,
             self.since,

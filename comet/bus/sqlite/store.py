@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 from comet.bus.sqlite.errors import isFault, isFull, notStored, reasonOf
 from comet.bus.sqlite.lockfile import Connect
 from comet.bus.sqlite.opening import Opened, openDatabase
-from comet.bus.sqlite.transaction import Work
+from comet.bus.sqlite.transaction import Transaction
 from comet.errors import CometError, Unavailable, Unknown
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
@@ -35,7 +35,7 @@ class Stored(NamedTuple):
 
     @ivar messages: What is to be heard, in the order of positions.
 
-    @ivar head: The newest message.
+    @ivar end: The newest message.
 
     @ivar isInterrupted: Whether messages may be stored, before these, of which
         it was not known.
@@ -45,7 +45,7 @@ class Stored(NamedTuple):
 
     outcomes: Sequence[Outcome]
     messages: Sequence[Message]
-    head: Cursor
+    end: Cursor
     isInterrupted: bool = False
     fault: Exception | None = None
 
@@ -68,7 +68,7 @@ class Store:
 
     All is done from one thread.
 
-    @ivar head: The newest message that is known to be stored.
+    @ivar end: The newest message that is known to be stored.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Store:
 
         @param connect: Opens a database.
         """
-        self.head = Cursor("", 0)
+        self.end = Cursor("", 0)
         self._path = path
         self._retention = retention
         self._totalBytes = totalBytes
@@ -119,7 +119,7 @@ class Store:
         @raise CometError: If that cannot be, with what a person can do.
         """
         self._opened = openDatabase(self._path, self._connect)
-        self.head = self._opened.head
+        self.end = self._opened.end
         return self._opened.renewed
 
     def close(self) -> None:
@@ -145,8 +145,8 @@ class Store:
                 self._connection.execute(f"DELETE FROM {table}")
             self._connection.execute("UPDATE log SET epoch = ?", (epoch,))
             work.log.empty()
-        self.head = Cursor(epoch, 0)
-        return self.head
+        self.end = Cursor(epoch, 0)
+        return self.end
 
     # -- Writing
 
@@ -173,7 +173,7 @@ class Store:
         self, calls: Sequence[object], outcome: Exception, fault: BaseException | None
     ) -> Stored:
         found = fault if isinstance(fault, Exception) and isFault(fault) else None
-        return Stored([outcome] * len(calls), (), self.head, fault=found)
+        return Stored([outcome] * len(calls), (), self.end, fault=found)
 
     def _publishEach(self, calls: Sequence[Sequence[Publication]], now: float) -> Stored:
         """
@@ -183,7 +183,7 @@ class Store:
         return Stored(
             [stored.outcomes[0] for stored in several],
             [message for stored in several for message in stored.messages],
-            self.head,
+            self.end,
             any(stored.isInterrupted for stored in several),
             several[-1].fault,
         )
@@ -191,14 +191,14 @@ class Store:
     def _publish(self, calls: Sequence[Sequence[Publication]], now: float) -> Stored:
         outcomes: list[Outcome] = []
         with self._writing(now) as work:
-            isInterrupted = work.log.head != self.head.position
+            isInterrupted = work.log.end != self.end.position
             for call in calls:
                 try:
                     outcomes.append(work.publish(call))
                 except CometError as error:
                     outcomes.append(error)
-        self.head = Cursor(work.log.epoch, work.log.head)
-        return Stored(outcomes, work.stored, self.head, isInterrupted)
+        self.end = Cursor(work.log.epoch, work.log.end)
+        return Stored(outcomes, work.stored, self.end, isInterrupted)
 
     def forget(self, channel: str, upTo: int | None, now: float) -> int | None:
         """
@@ -240,7 +240,7 @@ class Store:
     # -- Transactions
 
     @contextmanager
-    def _changing(self, now: float) -> Iterator[Work]:
+    def _changing(self, now: float) -> Iterator[Transaction]:
         """
         A transaction that stores no messages: to do it again does no harm.
 
@@ -257,7 +257,7 @@ class Store:
             raise Unavailable(error.detail) from error
 
     @contextmanager
-    def _writing(self, now: float) -> Iterator[Work]:
+    def _writing(self, now: float) -> Iterator[Transaction]:
         """
         A transaction, which is committed in the end.
 
@@ -268,7 +268,7 @@ class Store:
         try:
             self._checkFile()
             self._connection.execute("BEGIN IMMEDIATE")
-            work = Work(self._connection, self._retention, self._totalBytes, now)
+            work = Transaction(self._connection, self._retention, self._totalBytes, now)
             yield work
             work.save()
         except Exception as error:
@@ -278,7 +278,7 @@ class Store:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._rollBack()
-            self._settle(error, work.log.head)
+            self._settle(error, work.log.end)
 
     def _rollBack(self) -> None:
         try:
@@ -288,7 +288,7 @@ class Store:
             # Then nothing was begun, or the next transaction finds it so.
             pass
 
-    def _settle(self, error: sqlite3.Error, head: int) -> None:
+    def _settle(self, error: sqlite3.Error, end: int) -> None:
         """
         Find out what became of a commit that failed; return if it is stored.
 
@@ -298,7 +298,7 @@ class Store:
         """
         try:
             [found] = self._connection.execute("SELECT head FROM log").fetchone()
-            if found == head and head != self.head.position:
+            if found == end and end != self.end.position:
                 return
             # What was written, but not for certain, would be found after a
             # crash; another commit in the same place ends that.

@@ -28,7 +28,7 @@ SWEPT: Final = 200
 _IsUnwanted = Callable[[int, float], bool]
 
 
-class Work:
+class Transaction:
     """
     One transaction, which was begun and will be committed by somebody else.
 
@@ -84,11 +84,11 @@ class Work:
         positions = {}
         for channel in publication.channels:
             row = self._rows.named(channel) or self._addRow(channel)
-            self.log.head += 1
+            self.log.end += 1
             message = Message(
                 row.name,
                 self.log.epoch,
-                self.log.head,
+                self.log.end,
                 self._now,
                 publication.payload,
                 publication.event,
@@ -218,7 +218,7 @@ class Work:
         Forget a channel as a whole.  Everything up to its newest message is
         then unknown for every channel without a row.
         """
-        self.log.floor = max(self.log.floor, row.head)
+        self.log.floor = max(self.log.floor, row.end)
         self.log.size -= row.size
         self.log.channels -= 1
         self._rows.remove(row)
@@ -234,7 +234,7 @@ class Work:
         row = self._rows.named(channel)
         if row is None:
             return None
-        last = row.head if upTo is None else upTo
+        last = row.end if upTo is None else upTo
         self._dropWhile(row, lambda position, time: position <= last)
         return last if row.held and row.oldest <= last else None
 

@@ -13,7 +13,7 @@ from comet.bus.memory.bus import MemoryBus
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
-from comet.model.positions import Beginning, Place, Reading
+from comet.model.positions import ReadResult, ResolvedStart, StartPosition
 from tests.bus.case import positionsOf
 
 
@@ -43,12 +43,14 @@ class MemoryTestCase(SynchronousTestCase):
         answers: Sequence[Published] = self.successResultOf(bus.publish(batch))
         return [answer.cursor.position for answer in answers]
 
-    def read(self, bus: MemoryBus, names: str, after: int = 0) -> Reading:
+    def read(self, bus: MemoryBus, names: str, after: int = 0) -> ReadResult:
         """
         Read all that there is.
         """
-        cursor = Cursor(bus.head.epoch, after)
-        reading: Reading = self.successResultOf(bus.read(names.split(), cursor, 10000, 10**9, None))
+        cursor = Cursor(bus.end.epoch, after)
+        reading: ReadResult = self.successResultOf(
+            bus.read(names.split(), cursor, 10000, 10**9, None)
+        )
         return reading
 
     def held(self, bus: MemoryBus, names: str, after: int = 0) -> list[int]:
@@ -57,9 +59,9 @@ class MemoryTestCase(SynchronousTestCase):
         """
         return positionsOf(self.read(bus, names, after).messages)
 
-    def place(self, bus: MemoryBus, name: str, beginning: Beginning) -> Place:
+    def start(self, bus: MemoryBus, name: str, startPosition: StartPosition) -> ResolvedStart:
         """
         Where a name begins.
         """
-        place: Place = self.successResultOf(bus.locate({name: beginning})).places[name]
-        return place
+        start: ResolvedStart = self.successResultOf(bus.resolve({name: startPosition})).starts[name]
+        return start

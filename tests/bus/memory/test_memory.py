@@ -16,7 +16,7 @@ from comet.interfaces import IMessageBus
 from comet.model.channels import PatternTable, matches
 from comet.model.log import Retention
 from comet.model.messages import Publication
-from comet.model.positions import At, Beginning, Earliest, Last, Now, Unreadable
+from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
 from tests.bus.case import EPOCH_SECONDS, HOUR, Listener
 from tests.bus.contract import BusContract
 from tests.bus.memory.case import MemoryTestCase
@@ -100,7 +100,7 @@ class OwnTests(MemoryTestCase):
         """
         Each bus is an epoch of its own.
         """
-        self.assertNotEqual(self.makeBus().head.epoch, self.makeBus().head.epoch)
+        self.assertNotEqual(self.makeBus().end.epoch, self.makeBus().end.epoch)
 
     def test_defaults(self) -> None:
         """
@@ -137,10 +137,10 @@ class OwnTests(MemoryTestCase):
         listener = Listener()
         bus.listen(listener, ["a"])
         self.put(bus, "a a b")
-        epoch = bus.head.epoch
+        epoch = bus.end.epoch
         bus.renew()
-        self.assertEqual((bus.size, bus.head.position), (0, 0))
-        self.assertNotEqual(bus.head.epoch, epoch)
+        self.assertEqual((bus.size, bus.end.position), (0, 0))
+        self.assertNotEqual(bus.end.epoch, epoch)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(listener.interruptions, [3])
         self.assertEqual(self.put(bus, "b a"), [1, 2])
@@ -225,10 +225,10 @@ class WorkTests(MemoryTestCase):
         bus = self.makeBus()
         self.put(bus, "a b c a")
         with Matched() as matched:
-            self.place(bus, "*", At(bus.head._replace(position=2)))
+            self.start(bus, "*", At(bus.end._replace(position=2)))
         self.assertEqual(sorted(matched.channels), ["a", "c"])
         with Matched() as matched:
-            self.place(bus, "b", At(bus.head._replace(position=0)))
+            self.start(bus, "b", At(bus.end._replace(position=0)))
             self.held(bus, "a b c")
         self.assertEqual(matched.channels, [])
 
@@ -240,34 +240,34 @@ class WorkTests(MemoryTestCase):
         """
         bus = self.makeBus()
         self.put(bus, "a/x b/x a/y b/x a/x")
-        beginnings: dict[str, Beginning] = {
+        startPositions: dict[str, StartPosition] = {
             "a/*": Last(1),
             "b/*": Last(1),
             "*/x": Last(2),
             "**": Last(1),
             "a/x": Last(2),
             "*/y": Earliest(),
-            "a/**": At(bus.head._replace(position=3)),
-            "b/**": At(bus.head._replace(position=1)),
+            "a/**": At(bus.end._replace(position=3)),
+            "b/**": At(bus.end._replace(position=1)),
             "*/*": Unreadable(),
             "c/*": Now(),
             "c/**": Last(1),
         }
         with Matched() as matched:
-            places = self.successResultOf(bus.locate(beginnings)).places
+            starts = self.successResultOf(bus.resolve(startPositions)).starts
         self.assertEqual(sorted(matched.channels), ["a/x", "a/y", "b/x"])
-        self.assertEqual(list(places), list(beginnings))
+        self.assertEqual(list(starts), list(startPositions))
         for names in (("a/*", "b/*", "**", "c/**"), ("*/x", "a/x")):
-            tables = {id(places[name].skips) for name in names}
+            tables = {id(starts[name].skips) for name in names}
             self.assertEqual(len(tables), 1)
-        self.assertIsNot(places["a/*"].skips, places["*/x"].skips)
-        self.assertEqual(places["a/*"].skips, {"a/x": 4, "a/y": 2, "b/x": 3})
-        self.assertEqual(places["*/x"].skips, {"a/x": 0, "b/x": 1})
-        for name, beginning in beginnings.items():
-            alone, place = self.place(bus, name, beginning), places[name]
-            self.assertEqual(evolve(place, skips={}), evolve(alone, skips={}))
+        self.assertIsNot(starts["a/*"].skips, starts["*/x"].skips)
+        self.assertEqual(starts["a/*"].skips, {"a/x": 4, "a/y": 2, "b/x": 3})
+        self.assertEqual(starts["*/x"].skips, {"a/x": 0, "b/x": 1})
+        for name, startPosition in startPositions.items():
+            alone, start = self.start(bus, name, startPosition), starts[name]
+            self.assertEqual(evolve(start, skips={}), evolve(alone, skips={}))
             for channel, position in alone.skips.items():
-                self.assertEqual(place.skips[channel], position)
+                self.assertEqual(start.skips[channel], position)
 
     def test_onlyNews(self) -> None:
         """
@@ -276,11 +276,11 @@ class WorkTests(MemoryTestCase):
         """
         bus = self.makeBus()
         self.put(bus, "a b c a")
-        cursors: dict[str, Beginning] = {
-            "*": At(bus.head),
-            "**": At(bus.head._replace(position=2)),
+        cursors: dict[str, StartPosition] = {
+            "*": At(bus.end),
+            "**": At(bus.end._replace(position=2)),
             "d/*": Now(),
         }
         with Matched() as matched:
-            self.successResultOf(bus.locate(cursors))
+            self.successResultOf(bus.resolve(cursors))
         self.assertEqual(sorted(matched.channels), ["a", "c"])

@@ -27,7 +27,7 @@ from comet.model.channels import matches
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication
-from comet.model.positions import At, Beginning, Earliest, Last, Now, Place, Unreadable
+from comet.model.positions import At, Earliest, Last, Now, ResolvedStart, StartPosition, Unreadable
 from tests.bus.case import OTHER_EPOCH, Listener, positionsOf
 from tests.bus.model import BusModel
 
@@ -43,13 +43,13 @@ names = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True)
 stands = st.tuples(st.booleans() | st.just(True), st.integers(-3, 40))
 
 
-def same(name: str, place: Place) -> Place:
+def same(name: str, start: ResolvedStart) -> ResolvedStart:
     """
     The place of a name, without what makes no difference in it.
     """
-    floor = place.floor if place.floor > place.position else 0
-    skips = {channel: p for channel, p in place.skips.items() if matches(name, channel)}
-    return evolve(place, floor=floor, skips=skips)
+    floor = start.floor if start.floor > start.position else 0
+    skips = {channel: p for channel, p in start.skips.items() if matches(name, channel)}
+    return evolve(start, floor=floor, skips=skips)
 
 
 class BusMachine(RuleBasedStateMachine):
@@ -90,7 +90,7 @@ class BusMachine(RuleBasedStateMachine):
         self.clock = Clock()
         self.bus = self.makeBus(retention, totalBytes)
         self.model = self.Model(retention, totalBytes)
-        self.model.renew(self.bus.head.epoch)
+        self.model.renew(self.bus.end.epoch)
         self.listener = Listener()
         self.bus.listen(self.listener, ["**"])
 
@@ -139,7 +139,7 @@ class BusMachine(RuleBasedStateMachine):
         """
         if not isSure:
             self.bus.renew()
-            self.model.renew(self.bus.head.epoch)
+            self.model.renew(self.bus.end.epoch)
             self.listener = Listener()
             self.bus.listen(self.listener, ["**"])
 
@@ -168,26 +168,26 @@ class BusMachine(RuleBasedStateMachine):
         assert evolve(found, messages=()) == evolve(expected, messages=())
 
     @rule(names=names, stand=stands, count=st.integers(1, 5))
-    def locate(self, names: Sequence[str], stand: tuple[bool, int], count: int) -> None:
+    def resolve(self, names: Sequence[str], stand: tuple[bool, int], count: int) -> None:
         """
         Find the same in both, for each kind of beginning.
         """
-        beginnings: list[Beginning] = [Now(), Earliest(), Last(count), Unreadable()]
-        for beginning in (*beginnings, At(self.cursor(stand))):
-            location = result(self.bus.locate(dict.fromkeys(names, beginning)))
-            assert location.head == self.model.head
+        startPositions: list[StartPosition] = [Now(), Earliest(), Last(count), Unreadable()]
+        for startPosition in (*startPositions, At(self.cursor(stand))):
+            resolved = result(self.bus.resolve(dict.fromkeys(names, startPosition)))
+            assert resolved.end == self.model.end
             for name in names:
-                expected = self.model.locate(name, beginning)
-                found = location.places[name]
-                assert same(name, found) == same(name, expected), (name, beginning)
+                expected = self.model.resolve(name, startPosition)
+                found = resolved.starts[name]
+                assert same(name, found) == same(name, expected), (name, startPosition)
 
     def cursor(self, stand: tuple[bool, int]) -> Cursor:
         """
         A cursor before the head, or beyond it.
         """
         isKnown, back = stand
-        position = max(self.bus.head.position - back, 0)
-        return Cursor(self.bus.head.epoch if isKnown else OTHER_EPOCH, position)
+        position = max(self.bus.end.position - back, 0)
+        return Cursor(self.bus.end.epoch if isKnown else OTHER_EPOCH, position)
 
     @invariant()
     def agree(self) -> None:
@@ -195,10 +195,10 @@ class BusMachine(RuleBasedStateMachine):
         Both are at the same place, and hold the same.
         """
         self.read(["**", "$s", "*/$s"], (False, 0), 1000, 10**6, None)
-        assert self.bus.head == self.model.head
-        assert self.listener.heard == list(range(1, self.bus.head.position + 1))
+        assert self.bus.end == self.model.end
+        assert self.listener.heard == list(range(1, self.bus.end.position + 1))
         for name in NAMES:
-            self.read([name], (True, self.bus.head.position), 1000, 10**6, None)
+            self.read([name], (True, self.bus.end.position), 1000, 10**6, None)
         assert self.bus.size == self.model.size
 
     def teardown(self) -> None:

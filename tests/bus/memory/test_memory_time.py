@@ -46,8 +46,8 @@ class TimeTests(MemoryTestCase):
         self.clock.advance(REMEMBERED - HOUR + 1)
         for name, floor in (("a", 1), ("x", 1), ("x/*", 1), ("b", 3), ("c", 4), ("*", 4)):
             self.assertEqual(dict(self.read(bus, name).gaps), {name: floor})
-            self.assertTrue(self.place(bus, name, At(Cursor(bus.head.epoch, 0))).isGap)
-            self.assertFalse(self.place(bus, name, Earliest()).isGap)
+            self.assertTrue(self.start(bus, name, At(Cursor(bus.end.epoch, 0))).isGap)
+            self.assertFalse(self.start(bus, name, Earliest()).isGap)
         self.assertEqual(dict(self.read(bus, "a x").gaps), {"a": 1, "x": 1})
         self.clock.advance(REMEMBERED)
         self.assertEqual(bus.size, 0)

@@ -150,14 +150,14 @@ class RedisCase(TestCase):
         Lose all, and let the bus find that out.
         """
         self.script(LOSE, self.url.prefix)
-        before = bus.head.epoch
-        await until(lambda: bus.head.epoch != before)
+        before = bus.end.epoch
+        await until(lambda: bus.end.epoch != before)
 
     async def settle(self, bus: IMessageBus) -> None:
         """
         Who is answered has heard everything that was stored before.
         """
-        await bus.locate({})
+        await bus.resolve({})
 
     def script(self, source: str, *words: str) -> None:
         """

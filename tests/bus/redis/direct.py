@@ -13,9 +13,9 @@ from hiredis import Reader, ReplyError, pack_command
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
-from comet.bus.redis.capabilities import Server
+from comet.bus.redis.capabilities import Capabilities
 from comet.bus.redis.protocol import RedisRefused
-from comet.bus.redis.queries import Surveys
+from comet.bus.redis.queries import Queries
 from comet.bus.redis.replies import Refused
 from comet.bus.redis.store import Store
 from comet.bus.redis.urls import RedisURL
@@ -23,10 +23,10 @@ from comet.interfaces import IBusListener
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message, Publication, Published
-from comet.model.positions import Beginning, Location, Reading
+from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 from tests.bus.redis.case import ADVANCE, LOSE
 
-SERVER = Server("run", isDurable=False, hasProof=False, policy="")
+SERVER = Capabilities("run", isDurable=False, hasProof=False, policy="")
 
 
 class DirectConnection:
@@ -78,9 +78,9 @@ class DirectBus:
         self._clock = clock
         self._advanced = 0.0
         self._store = Store(url, retention, totalBytes)
-        self._surveys = Surveys(self._store, self._attach, self._store.sweep)
+        self._queries = Queries(self._store, self._attach, self._store.sweep)
         self._listeners: list[IBusListener] = []
-        self.head = Cursor("", 0)
+        self.end = Cursor("", 0)
         self._begin()
 
     def _wait(self, coroutine: Any) -> Any:
@@ -92,7 +92,7 @@ class DirectBus:
         return only
 
     async def _attach(self, connection: Any) -> None:
-        self.head = await self._store.attach(connection, SERVER, Cursor("", 0))
+        self.end = await self._store.attach(connection, SERVER, Cursor("", 0))
 
     def _begin(self) -> None:
         self._wait(self._attach(self.connection))
@@ -152,7 +152,7 @@ class DirectBus:
             for answer in stored.answers
             for channel, position in answer.positions.items()
         ]
-        self.head = messages[-1].cursor
+        self.end = messages[-1].cursor
         for listener in self._listeners:
             listener.messagesStored(messages)
         while self._wait(self._store.sweep(self.connection)):
@@ -165,22 +165,22 @@ class DirectBus:
         """
         return succeed(self._wait(self._store.forget(self.connection, channel)))
 
-    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+    def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
         Locate.
         """
         self._catchUp()
-        return succeed(self._wait(self._surveys.locate(self.connection, names)))
+        return succeed(self._wait(self._queries.resolve(self.connection, names)))
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
-    ) -> Deferred[Reading]:
+    ) -> Deferred[ReadResult]:
         """
         Read.
         """
         self._catchUp()
         return succeed(
-            self._wait(self._surveys.read(self.connection, names, after, limit, maxBytes, upTo))
+            self._wait(self._queries.read(self.connection, names, after, limit, maxBytes, upTo))
         )
 
     def listen(self, listener: IBusListener, names: Iterable[str]) -> None:

@@ -159,7 +159,7 @@ class CrowdTests(RedisCase, BusCase):
         hub = await self.hubOf(bus)
         names = ["a", "b/*"]
         await self.put(bus, "a b/c")
-        cursor = str(bus.head)
+        cursor = str(bus.end)
         held = await self.put(bus, "a b/d")
         self.server.ask("CONFIG", "RESETSTAT")
         crowd = await self.subscribed(hub, names, cursor)
@@ -179,7 +179,7 @@ class CrowdTests(RedisCase, BusCase):
         bus, other = [await self.startedBus() for _ in range(2)]
         hub = await self.hubOf(bus)
         await self.put(bus, "a")
-        cursor = str(bus.head)
+        cursor = str(bus.end)
         stored = await self.put(bus, "a")
         self.server.ask("CONFIG", "RESETSTAT")
         receivers = [Receiver() for _ in range(CROWD)]

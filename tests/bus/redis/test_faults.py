@@ -89,17 +89,17 @@ class KilledTests(FaultCase):
         buses = [await self.startedBus() for _ in range(2)]
         listeners = [await self.listener(bus, "a") for bus in buses]
         before = await self.put(buses[0], "a a a")
-        head = buses[0].head
+        end = buses[0].end
         await self.settle(buses[1])
         server.kill()
         await until(lambda: not any(bus.isAvailable for bus in buses))
         self.assertIsInstance(await self.whatHappens(buses[0]), Unavailable)
         server.start()
         await self.back(*buses)
-        self.assertEqual([bus.head for bus in buses], [head, head])
+        self.assertEqual([bus.end for bus in buses], [end, end])
         self.assertEqual(await self.held(buses[1], "a"), before)
-        place = await self.place(buses[0], "a", At(Cursor(head.epoch, before[1])))
-        self.assertPlace(place, before[1])
+        start = await self.start(buses[0], "a", At(Cursor(end.epoch, before[1])))
+        self.assertStart(start, before[1])
         after = await self.put(buses[1], "a")
         await self.settle(buses[0])
         for listener in listeners:
@@ -113,7 +113,7 @@ class KilledTests(FaultCase):
         """
         server = await self.ownServer(*ALWAYS)
         bus = await self.startedBus()
-        epoch = bus.head.epoch
+        epoch = bus.end.epoch
         for round_ in range(3):
             asked = [
                 asDeferred(self.publishUntilAnswered(bus, number))
@@ -126,7 +126,7 @@ class KilledTests(FaultCase):
             found = {int(each.payload): each.position for each in messages}
             self.assertEqual(found, dict(enumerate(answers, 50 * round_)))
         self.assertEqual(len(await self.held(bus, "a")), 150)
-        self.assertEqual(bus.head.epoch, epoch)
+        self.assertEqual(bus.end.epoch, epoch)
 
     async def test_empty(self) -> None:
         """
@@ -139,8 +139,8 @@ class KilledTests(FaultCase):
         cursor = (await self.publish(buses[0], "a")).cursor
         await self.settle(buses[1])
         server.restart(isEmpty=True)
-        await until(lambda: all(b.isAvailable and b.head.epoch != cursor.epoch for b in buses))
-        await until(lambda: buses[0].head == buses[1].head)
+        await until(lambda: all(b.isAvailable and b.end.epoch != cursor.epoch for b in buses))
+        await until(lambda: buses[0].end == buses[1].end)
         [a1] = await self.put(buses[0], "a")
         await self.settle(buses[1])
         reading = await self.read(buses[1], "a", cursor)
@@ -157,10 +157,10 @@ class KilledTests(FaultCase):
         server = await self.ownServer("--appendonly yes", "--appendfsync everysec")
         bus = await self.startedBus()
         positions = await self.put(bus, "a a")
-        epoch = bus.head.epoch
+        epoch = bus.end.epoch
         await pause(1.5)
         server.restart()
-        await until(lambda: bus.isAvailable and bus.head.epoch != epoch)
+        await until(lambda: bus.isAvailable and bus.end.epoch != epoch)
         self.assertEqual(await self.held(bus, "a"), positions)
         reading = await self.read(bus, "a", Cursor(epoch, positions[1]))
         self.assertEqual((positionsOf(reading.messages), dict(reading.gaps)), (positions, {"a": 0}))
@@ -172,12 +172,12 @@ class KilledTests(FaultCase):
         server = await self.ownServer("--appendonly yes", "--appendfsync everysec")
         bus = await self.startedBus()
         await self.put(bus, "a")
-        epoch = bus.head.epoch
+        epoch = bus.end.epoch
         await pause(1.5)
         server.kill()
         server._settings[-1] = "always"
         server.start()
-        await until(lambda: bus.isAvailable and bus.head.epoch != epoch)
+        await until(lambda: bus.isAvailable and bus.end.epoch != epoch)
 
     async def test_olderCopy(self) -> None:
         """
@@ -187,11 +187,11 @@ class KilledTests(FaultCase):
         server = await self.ownServer(*ALWAYS)
         bus = await self.startedBus()
         await self.put(bus, "a a")
-        head = bus.head
-        server.ask("HSET", f"{self.url.prefix}state", "head", str(head.position - 1))
+        end = bus.end
+        server.ask("HSET", f"{self.url.prefix}state", "head", str(end.position - 1))
         server.restart()
-        await until(lambda: bus.isAvailable and bus.head.epoch != head.epoch)
-        self.assertEqual(bus.head.position, head.position - 1)
+        await until(lambda: bus.isAvailable and bus.end.epoch != end.epoch)
+        self.assertEqual(bus.end.position, end.position - 1)
 
     async def test_onDemand(self) -> None:
         """
@@ -201,10 +201,10 @@ class KilledTests(FaultCase):
         await self.ownServer()
         bus = await self.startedBus(messages=2)
         positions = await self.put(bus, "a a b a")
-        head = bus.head
+        end = bus.end
         self.server.ask("HDEL", f"{self.url.prefix}state", "epoch")
-        await until(lambda: bus.head.epoch != head.epoch)
-        self.assertEqual(bus.head.position, head.position)
+        await until(lambda: bus.end.epoch != end.epoch)
+        self.assertEqual(bus.end.position, end.position)
         self.assertEqual(await self.held(bus, "a b"), positions[1:])
         self.assertEqual(dict((await self.read(bus, "a b")).gaps), {"a": positions[0]})
 
@@ -227,9 +227,9 @@ class EmptiedTests(FaultCase):
         server.ask("FLUSHALL")
         second = await self.publish(buses[0], "a")
         self.assertNotEqual(second.epoch, first.epoch)
-        self.assertEqual(buses[0].head, second.cursor)
+        self.assertEqual(buses[0].end, second.cursor)
         await self.settle(buses[1])
-        self.assertEqual(buses[1].head, second.cursor)
+        self.assertEqual(buses[1].end, second.cursor)
         for listener in listeners:
             self.assertEqual(listener.interruptions, [1])
             self.assertEqual([each.cursor for each in listener.messages][1:], [second.cursor])
@@ -245,7 +245,7 @@ class EmptiedTests(FaultCase):
         server.ask("FLUSHALL")
         epochs = {(await each)[0].epoch for each in asked}
         await self.publish(bus, "a")
-        self.assertLessEqual(len(epochs | {bus.head.epoch}), 2)
+        self.assertLessEqual(len(epochs | {bus.end.epoch}), 2)
 
     async def test_idle(self) -> None:
         """
@@ -255,9 +255,9 @@ class EmptiedTests(FaultCase):
         bus = await self.startedBus()
         listener = await self.listener(bus, "a")
         await self.put(bus, "a")
-        epoch = bus.head.epoch
+        epoch = bus.end.epoch
         server.ask("FLUSHALL")
-        await until(lambda: bus.head.epoch != epoch)
+        await until(lambda: bus.end.epoch != epoch)
         self.assertEqual(listener.interruptions, [1])
 
     async def test_read(self) -> None:
@@ -270,8 +270,8 @@ class EmptiedTests(FaultCase):
         for names in ("a", "*"):
             server.ask("FLUSHALL")
             reading = await self.read(bus, names, cursor)
-            self.assertEqual((reading.reached, set(reading.gaps)), (bus.head, {names}))
-            self.assertNotEqual(bus.head.epoch, cursor.epoch)
+            self.assertEqual((reading.reached, set(reading.gaps)), (bus.end, {names}))
+            self.assertNotEqual(bus.end.epoch, cursor.epoch)
 
     async def test_scripts(self) -> None:
         """
@@ -303,11 +303,11 @@ class LinkTests(FaultCase):
         [listener] = [await self.listener(bus, "a", "b/*") for bus in buses[:1]]
         positions = await self.put(buses[1], "a b/c")
         await self.settle(buses[0])
-        head = buses[0].head
+        end = buses[0].end
         server.ask("CLIENT", "KILL", "TYPE", "pubsub")
         await until(lambda: not any(bus.isAvailable for bus in buses))
         await self.back(*buses)
-        self.assertEqual(buses[0].head, head)
+        self.assertEqual(buses[0].end, end)
         positions += await self.put(buses[1], "a b/d")
         await self.settle(buses[0])
         self.assertEqual((listener.heard, listener.interruptions), (positions, [2]))
@@ -324,12 +324,12 @@ class LinkTests(FaultCase):
         await until(lambda: not bus.isAvailable)
         listener = Listener()
         listening = bus.listen(listener, ["a", "b/*"])
-        reading = bus.read(["a"], Cursor(bus.head.epoch, 0), 10, 1000, None)
-        locating = bus.locate({"a": At(bus.head)})
+        reading = bus.read(["a"], Cursor(bus.end.epoch, 0), 10, 1000, None)
+        locating = bus.resolve({"a": At(bus.end)})
         server.start()
         await listening
         self.assertEqual(positionsOf((await reading).messages), positions)
-        self.assertFalse((await locating).places["a"].isGap)
+        self.assertFalse((await locating).starts["a"].isGap)
         positions = await self.put(bus, "a b/c")
         self.assertEqual(listener.heard, positions)
 
@@ -380,8 +380,8 @@ class LinkTests(FaultCase):
         await until(lambda: not bus.isAvailable)
         listener = Listener()
         asked: list[Any] = [
-            bus.read(["a"], bus.head, 10, 1000, None),
-            bus.locate({"*": At(bus.head)}),
+            bus.read(["a"], bus.end, 10, 1000, None),
+            bus.resolve({"*": At(bus.end)}),
             bus.listen(listener, ["a"]),
             bus.forget("a"),
         ]

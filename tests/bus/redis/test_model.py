@@ -21,7 +21,7 @@ from comet.bus.redis.urls import RedisURL
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message, Publication
-from comet.model.positions import At, Beginning, Earliest, Last
+from comet.model.positions import At, Earliest, Last, StartPosition
 from tests.bus.case import OTHER_EPOCH, positionsOf
 from tests.bus.memory.test_memory_model import BusMachine, result
 from tests.bus.model import BusModel
@@ -159,7 +159,7 @@ class PagesTests(SynchronousTestCase):
         self.patch(queries, "MOST_CHANNELS", most)
         self.patch(queries, "_MOST_TAILS", most)
         answers: list[object] = []
-        for epoch in (bus.head.epoch, OTHER_EPOCH):
+        for epoch in (bus.end.epoch, OTHER_EPOCH):
             names = ["c/*", "c/1", "d"]
             reading = result(bus.read(names, Cursor(epoch, after), limit, maxBytes, upTo))
             answers += [reading.after, dict(reading.gaps)]
@@ -169,9 +169,13 @@ class PagesTests(SynchronousTestCase):
                 reading = result(bus.read(names, reading.reached, limit, maxBytes, upTo))
                 found += positionsOf(reading.messages)
             answers += [found, reading.reached]
-        beginnings: list[Beginning] = [Earliest(), Last(2), At(Cursor(bus.head.epoch, after))]
-        for beginning in beginnings:
-            answers.append(result(bus.locate({"c/*": beginning, "c/2": beginning})))
+        startPositions: list[StartPosition] = [
+            Earliest(),
+            Last(2),
+            At(Cursor(bus.end.epoch, after)),
+        ]
+        for startPosition in startPositions:
+            answers.append(result(bus.resolve({"c/*": startPosition, "c/2": startPosition})))
         return answers
 
     def test_many(self) -> None:
@@ -184,13 +188,13 @@ class PagesTests(SynchronousTestCase):
         for start in range(0, 2500, 500):
             result(bus.publish([Publication((n,), b"1") for n in names[start : start + 500]]))
         found: list[int] = []
-        after, more = bus.head._replace(position=0), True
+        after, more = bus.end._replace(position=0), True
         while more:
             reading = result(bus.read(["c/*"], after, 512, 10**6, None))
             found += positionsOf(reading.messages)
             after, more = reading.reached, reading.more
         self.assertEqual(found, list(range(1, 2501)))
-        self.assertEqual(after, bus.head)
+        self.assertEqual(after, bus.end)
         result(bus.stop())
 
     def test_bounded(self) -> None:
@@ -225,6 +229,6 @@ class LuaPatternTests(RedisCase):
         for name in ("a.c", "%a", "[a]", "a-b", "(x)", "^a$", "caf\u00e9", "a b", "{x}", "\\a"):
             publication = Publication((f"{name}/x", "zzz/x"), b"1")
             [answer] = await bus.publish([publication])
-            after = Cursor(bus.head.epoch, 0)
+            after = Cursor(bus.end.epoch, 0)
             reading = await bus.read([f"{name}/*"], after, 10, 1000, None)
             self.assertEqual(positionsOf(reading.messages), [answer.positions[f"{name}/x"]])

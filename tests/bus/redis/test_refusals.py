@@ -128,7 +128,7 @@ class RunningTests(RefusalCase):
         other = RedisServer().start()
         self.addCleanup(other.destroy)
         bus = await self.startedBus()
-        epoch = bus.head.epoch
+        epoch = bus.end.epoch
         server.ask("REPLICAOF", "127.0.0.1", str(other.port))
         failed: Any = self.assertFailure(bus.publish([Publication(("a",), b"1")]), Unavailable)
         self.assertIn("READONLY", (await failed).detail)
@@ -136,7 +136,7 @@ class RunningTests(RefusalCase):
         await until(lambda: server.info("replication")["master_link_status"] == "up")
         server.ask("REPLICAOF", "NO", "ONE")
         await until(lambda: bus.isAvailable)
-        self.assertNotEqual(bus.head.epoch, epoch)
+        self.assertNotEqual(bus.end.epoch, epoch)
         await self.put(bus, "a")
 
     async def test_policy(self) -> None:
@@ -158,7 +158,7 @@ class RunningTests(RefusalCase):
         positions = await self.put(bus, "a b a")
         server.ask("DEL", f"{self.url.prefix}state", f"{self.url.prefix}heads")
         answer = await self.publish(bus, "a")
-        self.assertEqual(bus.head, answer.cursor)
+        self.assertEqual(bus.end, answer.cursor)
         self.assertEqual(await self.held(bus, "a"), [answer.positions["a"]])
         self.assertLess(answer.positions["a"], positions[-1])
 
@@ -169,13 +169,13 @@ class RunningTests(RefusalCase):
         """
         server = self.ownServer()
         bus = await self.startedBus()
-        voice = f"{self.url.prefix}0:"
-        for topic, data in (("head", "x"), ("head", "abc 1"), ("head", f"{bus.head.epoch} 5 x")):
-            server.ask("PUBLISH", voice + topic, data)
+        topicPrefix = f"{self.url.prefix}0:"
+        for topic, data in (("head", "x"), ("head", "abc 1"), ("head", f"{bus.end.epoch} 5 x")):
+            server.ask("PUBLISH", topicPrefix + topic, data)
             await until(lambda: not bus.isAvailable)
             await until(lambda: bus.isAvailable)
         answer = await self.publish(bus, "a")
-        self.assertEqual((answer.cursor.position, bus.head), (1, answer.cursor))
+        self.assertEqual((answer.cursor.position, bus.end), (1, answer.cursor))
 
 
 class StartTests(RefusalCase):

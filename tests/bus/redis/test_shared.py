@@ -46,4 +46,4 @@ class SharedTests(RedisCase, SharedBusContract):
         for bus, started in zip(buses, starting, strict=True):
             await started
             self.addCleanup(bus.stop)
-        await until(lambda: len({bus.head for bus in buses}) == 1)
+        await until(lambda: len({bus.end for bus in buses}) == 1)

@@ -57,12 +57,12 @@ class PlaceTests(RedisCase, BusCase):
         """
         where = f"redis://127.0.0.1:{self.server.port}"
         first, second = [await self.used(f"{where}/{db}?prefix=two") for db in (4, 5)]
-        self.assertNotEqual(first.head.epoch, second.head.epoch)
+        self.assertNotEqual(first.end.epoch, second.end.epoch)
         listener = Listener()
         await second.listen(listener, ["a", "*"])
         await self.put(first, "a a")
         await self.settle(second)
-        self.assertEqual((listener.heard, second.head.position), ([], 1))
+        self.assertEqual((listener.heard, second.end.position), ([], 1))
 
     async def test_tls(self) -> None:
         """
@@ -110,7 +110,7 @@ class PlaceTests(RedisCase, BusCase):
         listener = Listener()
         await bus.listen(listener, ["b"])
         [b1] = await self.put(bus, "b")
-        epoch = bus.head.epoch
+        epoch = bus.end.epoch
         await until(
             lambda: (
                 second.info("replication")["slave_repl_offset"]
@@ -118,7 +118,7 @@ class PlaceTests(RedisCase, BusCase):
             )
         )
         first.kill()
-        await until(lambda: bus.isAvailable and bus.head.epoch != epoch, 30.0)
+        await until(lambda: bus.isAvailable and bus.end.epoch != epoch, 30.0)
         self.assertGreaterEqual(len(listener.interruptions), 1)
         [b2] = await self.put(bus, "b")
         self.assertEqual(listener.heard, [b1, b2])

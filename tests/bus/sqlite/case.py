@@ -21,7 +21,7 @@ from comet.bus.sqlite.store import Outcome, Store
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
-from comet.model.positions import Reading
+from comet.model.positions import ReadResult
 from tests.bus.case import EPOCH_SECONDS, HOUR, BusCase, positionsOf
 
 TOTAL = 268435456
@@ -118,13 +118,13 @@ class StoreTestCase(SynchronousTestCase):
         batch = [publication(channel, payload) for channel in channels.split()]
         return [answer.cursor.position for answer in self.publish(store, *batch)]
 
-    def read(self, reader: LogReader, names: str, after: Cursor | None = None) -> Reading:
+    def read(self, reader: LogReader, names: str, after: Cursor | None = None) -> ReadResult:
         """
         Read all that there is.
         """
         if after is None:
-            head = reader.locate({}, self.now).head
-            after = Cursor(head.epoch, 0)
+            end = reader.resolve({}, self.now).end
+            after = Cursor(end.epoch, 0)
         return reader.read(names.split(), after, 100000, 10**9, None, self.now)
 
     def held(self, reader: LogReader, names: str) -> list[int]:

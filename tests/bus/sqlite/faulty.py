@@ -71,6 +71,6 @@ class Faulty(Carefree):
 
 
 def _raise(faults: dict[str, str], statement: str) -> None:
-    for beginning, error in faults.items():
-        if statement.startswith(beginning):
+    for startPosition, error in faults.items():
+        if statement.startswith(startPosition):
             raise sqlite3.OperationalError(error)

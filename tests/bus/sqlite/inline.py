@@ -19,7 +19,7 @@ from zope.interface import implementer
 from comet.bus.sqlite.bus import SQLiteBus
 from comet.bus.sqlite.thread import Worker
 from comet.model.log import Retention
-from comet.model.positions import Location, Reading
+from comet.model.positions import ReadResult, ResolvedStarts
 from tests.bus.sqlite.case import carefree
 
 T = TypeVar("T")
@@ -85,19 +85,19 @@ class InlineBus(SQLiteBus):
         while self._store.sweep(self._wallClock()):
             pass
 
-    def read(self, *arguments: Any) -> Deferred[Reading]:
+    def read(self, *arguments: Any) -> Deferred[ReadResult]:
         """
         See L{IMessageBus.read}.
         """
         self._sweepAll()
         return super().read(*arguments)
 
-    def locate(self, names: Any) -> Deferred[Location]:
+    def resolve(self, names: Any) -> Deferred[ResolvedStarts]:
         """
-        See L{IMessageBus.locate}.
+        See L{IMessageBus.resolve}.
         """
         self._sweepAll()
-        return super().locate(names)
+        return super().resolve(names)
 
     def stop(self) -> Deferred[None]:
         """

@@ -23,7 +23,7 @@ from comet.bus.sqlite.store import Stored
 from comet.bus.sqlite.thread import Worker
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
-from comet.model.positions import Beginning, Location
+from comet.model.positions import ResolvedStarts, StartPosition
 from tests.bus.sqlite.case import carefree
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ class SteppingBus(SQLiteBus):
     @ivar stored: All messages ever stored: channels by position, by epoch, in
         the order of epochs.
 
-    @ivar onLocated: Is called with every answer to L{locate}.
+    @ivar onLocated: Is called with every answer to L{resolve}.
     """
 
     workerType = SteppingWorker
@@ -125,7 +125,7 @@ class SteppingBus(SQLiteBus):
         self, clock: Clock, retention: Callable[[str], Retention], totalBytes: int
     ) -> None:
         self.stored: dict[str, dict[int, str]] = {}
-        self.onLocated: Callable[[Mapping[str, Beginning], Location], None] | None = None
+        self.onLocated: Callable[[Mapping[str, StartPosition], ResolvedStarts], None] | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="comet-stepping-"))
         path = str(self.folder / "comet.db")
         wall = clock.seconds
@@ -147,19 +147,23 @@ class SteppingBus(SQLiteBus):
         rmtree(self.folder)
 
     def _did(self, arguments: tuple[Any, ...], result: object) -> None:
-        if isinstance(result, Location) and self.onLocated is not None:
+        if isinstance(result, ResolvedStarts) and self.onLocated is not None:
             self.onLocated(arguments[0], result)
         if isinstance(result, Stored):
             for message in result.messages:
                 self.stored[message.epoch][message.position] = message.channel
-        self.stored.setdefault(self._store.head.epoch, {})
+        self.stored.setdefault(self._store.end.epoch, {})
 
-    def locate(self, names: Mapping[str, Beginning]) -> Deferred[Location]:
+    def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
-        See L{IMessageBus.locate}.
+        See L{IMessageBus.resolve}.
         """
-        located = super().locate(names)
-        if located.called and isinstance(located.result, Location) and self.onLocated is not None:
+        located = super().resolve(names)
+        if (
+            located.called
+            and isinstance(located.result, ResolvedStarts)
+            and self.onLocated is not None
+        ):
             self.onLocated(names, located.result)
         return located
 
@@ -201,7 +205,7 @@ class SteppingBus(SQLiteBus):
         """
         The messages of this epoch that are not held any more.
         """
-        start = Cursor(self._store.head.epoch, 0)
+        start = Cursor(self._store.end.epoch, 0)
         now = self._wallClock()
         held = self.truth.read(["**"], start, 1 << 30, 1 << 50, None, now).messages
         return frozenset(self.stored[start.epoch].keys() - {each.position for each in held})
@@ -210,5 +214,5 @@ class SteppingBus(SQLiteBus):
         """
         The floor of a channel or pattern.
         """
-        start = Cursor(self._store.head.epoch, 0)
+        start = Cursor(self._store.end.epoch, 0)
         return self.truth.read([name], start, 1, 1, 0, self._wallClock()).gaps.get(name, 0)

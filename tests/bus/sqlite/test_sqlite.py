@@ -34,4 +34,4 @@ class SQLiteBusTests(SQLiteCase, BusContract):
         All has been heard when a publisher is answered; what is read by then
         is read in the order in which it was asked for.
         """
-        await bus.read(["**"], Cursor(bus.head.epoch, 0), 1, 1, None)
+        await bus.read(["**"], Cursor(bus.end.epoch, 0), 1, 1, None)

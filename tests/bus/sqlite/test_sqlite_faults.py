@@ -52,7 +52,7 @@ class FaultTests(StoreTestCase):
             assert isinstance(outcome, Unavailable)
             for part in ("nothing was stored", *parts):
                 self.assertIn(part, outcome.detail)
-        self.assertEqual((list(stored.messages), stored.head.position), ([], 1))
+        self.assertEqual((list(stored.messages), stored.end.position), ([], 1))
         self.assertIsNotNone(stored.fault)
         self.faults.clear()
         self.assertEqual(self.held(self.openReader(), "a b"), [1])
@@ -130,12 +130,12 @@ class FaultTests(StoreTestCase):
             for outcome in stored.outcomes:
                 assert isinstance(outcome, Unknown)
                 self.assertIn("same key", outcome.detail)
-            self.assertEqual((list(stored.messages), stored.head.position), ([], 1))
+            self.assertEqual((list(stored.messages), stored.end.position), ([], 1))
             self.assertIsNotNone(stored.fault)
             self.faults.clear()
             stored = self.attempt("b")
             self.assertEqual(stored.isInterrupted, isStored)
-            self.assertEqual(stored.head.position, 4 if isStored else 2)
+            self.assertEqual(stored.end.position, 4 if isStored else 2)
 
     def test_commitFull(self) -> None:
         """
@@ -236,7 +236,7 @@ class FaultTests(StoreTestCase):
             sqlite3.DatabaseError,
             reader.read,
             ["a"],
-            Cursor(store.head.epoch, 0),
+            Cursor(store.end.epoch, 0),
             10,
             1000,
             None,

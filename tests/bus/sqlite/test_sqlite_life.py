@@ -39,11 +39,11 @@ class FaultTests(ThreadsTestCase):
             self.assertIn("the disk is full", error.detail)
             self.assertFalse(bus.isAvailable)
         self.clock.advance(SWEEP_SECONDS)
-        await bus.locate({"a": Earliest()})
+        await bus.resolve({"a": Earliest()})
         self.faults.clear()
         await self.assertUntil(bus, isAvailable=True)
         await bus.publish([publication("b")])
-        self.assertEqual(bus.head.position, 2)
+        self.assertEqual(bus.end.position, 2)
 
     async def test_publishMends(self) -> None:
         """
@@ -96,7 +96,7 @@ class FaultTests(ThreadsTestCase):
         self.faults.clear()
         await bus.publish([publication("a")])
         self.assertEqual((listener.interruptions, listener.heard), ([0], [2]))
-        reading = await bus.read(["a"], Cursor(bus.head.epoch, 0), 10, 1000, None)
+        reading = await bus.read(["a"], Cursor(bus.end.epoch, 0), 10, 1000, None)
         self.assertEqual(positionsOf(reading.messages), [1, 2])
 
     async def test_unreadable(self) -> None:
@@ -105,13 +105,13 @@ class FaultTests(ThreadsTestCase):
         """
         bus = await self.makeBus()
         await bus.publish([publication("a")])
-        start = Cursor(bus.head.epoch, 0)
+        start = Cursor(bus.end.epoch, 0)
         self.faults.before["SELECT epoch"] = "disk I/O error"
         for _ in range(2):
             asked = bus.read(["a"], start, 10, 1000, None)
             error = await self.failure(asked)
             self.assertIn("cannot be read", error.detail)
-            await self.assertFailure(bus.locate({"a": Earliest()}), Unavailable)
+            await self.assertFailure(bus.resolve({"a": Earliest()}), Unavailable)
         self.faults.clear()
         reading = await bus.read(["a"], start, 10, 1000, None)
         self.assertEqual(positionsOf(reading.messages), [1])
@@ -136,7 +136,7 @@ class LifeTests(ThreadsTestCase):
         again = self.newBus(path)
         await again.start()
         self.addCleanup(self.stop, again)
-        self.assertEqual(again.head, answer.cursor)
+        self.assertEqual(again.end, answer.cursor)
         self.assertEqual(await again.publish([asked]), [answer])
         reading = await again.read(["*"], Cursor(answer.epoch, 0), 10, 1000, None)
         self.assertEqual(positionsOf(reading.messages), [1, 2])
@@ -149,7 +149,7 @@ class LifeTests(ThreadsTestCase):
         bus = self.newBus(str(self.folder / "comet.db"))
         await bus.start()
         event = self.hold("COMMIT")
-        start = Cursor(bus.head.epoch, 0)
+        start = Cursor(bus.end.epoch, 0)
         first = self.publishAll(bus, 1)
         await self.awaitHeld()
         second = self.publishAll(bus, 3)
@@ -158,7 +158,7 @@ class LifeTests(ThreadsTestCase):
         self.assertFalse(bus.isAvailable)
         await self.assertFailure(bus.publish([publication("a")]), Unavailable)
         await self.assertFailure(bus.forget("a"), Unavailable)
-        await self.assertFailure(bus.locate({"a": Now()}), Unavailable)
+        await self.assertFailure(bus.resolve({"a": Now()}), Unavailable)
         await self.assertFailure(bus.read(["a"], start, 1, 1, None), Unavailable)
         self.assertNoResult(stopped)
         event.set()

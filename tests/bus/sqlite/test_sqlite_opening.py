@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from comet.bus.sqlite.lockfile import SUFFIX, Guard, Taken
+from comet.bus.sqlite.lockfile import SUFFIX, LockFile, Taken
 from comet.bus.sqlite.store import Store
 from comet.errors import CometError
 from comet.model.cursors import Cursor
@@ -34,7 +34,7 @@ class OpeningTestCase(StoreTestCase):
         store = Store(self.path, lambda channel: Retention(), 10**9, carefree)
         why = store.open()
         store.close()
-        return store.head, why
+        return store.end, why
 
     def filled(self) -> Cursor:
         """
@@ -43,7 +43,7 @@ class OpeningTestCase(StoreTestCase):
         store = self.openStore()
         self.put(store, "a b a")
         store.close()
-        return store.head
+        return store.end
 
     def crash(self, store: Store) -> None:
         """
@@ -82,19 +82,19 @@ class EpochTests(OpeningTestCase):
         """
         A new database begins an epoch, at position 0.
         """
-        head, why = self.reopened()
-        self.assertRegex(head.epoch, "^[a-z0-9]{6}$")
-        self.assertEqual((head.position, why), (0, "the database is new"))
+        end, why = self.reopened()
+        self.assertRegex(end.epoch, "^[a-z0-9]{6}$")
+        self.assertEqual((end.position, why), (0, "the database is new"))
 
     def test_stopped(self) -> None:
         """
         After it was closed in order the epoch and the head are the same, and
         one file holds all of it.
         """
-        head = self.filled()
+        end = self.filled()
         self.assertEqual(os.path.exists(self.path + "-wal"), False)
-        self.assertEqual(self.reopened(), (head, ""))
-        self.assertEqual(self.reopened(), (head, ""))
+        self.assertEqual(self.reopened(), (end, ""))
+        self.assertEqual(self.reopened(), (end, ""))
 
     def test_crashed(self) -> None:
         """
@@ -103,7 +103,7 @@ class EpochTests(OpeningTestCase):
         store = self.openStore()
         self.put(store, "a b")
         self.crash(store)
-        self.assertEqual(self.reopened(), (store.head, ""))
+        self.assertEqual(self.reopened(), (store.end, ""))
 
     def test_crashedAtOnce(self) -> None:
         """
@@ -111,17 +111,17 @@ class EpochTests(OpeningTestCase):
         """
         store = self.openStore()
         self.crash(store)
-        self.assertEqual(self.reopened(), (store.head, ""))
+        self.assertEqual(self.reopened(), (store.end, ""))
 
     def test_crashedWhileStarting(self) -> None:
         """
         A crash while a server starts changes nothing: both names of its life
         are good.
         """
-        head = self.filled()
+        end = self.filled()
         with closing(sqlite3.connect(self.path + SUFFIX, isolation_level=None)) as guard:
             guard.execute("INSERT INTO lives VALUES ('another', 1)")
-        self.assertEqual(self.reopened(), (head, ""))
+        self.assertEqual(self.reopened(), (end, ""))
 
     def test_lostWriteAheadLog(self) -> None:
         """
@@ -133,8 +133,8 @@ class EpochTests(OpeningTestCase):
         self.put(store, "a b")
         self.crash(store)
         os.remove(self.path + "-wal")
-        head, why = self.reopened()
-        self.assertNotEqual(head.epoch, store.head.epoch)
+        end, why = self.reopened()
+        self.assertNotEqual(end.epoch, store.end.epoch)
         self.assertIn("not all of it", why)
 
     def test_putBack(self) -> None:
@@ -152,29 +152,29 @@ class EpochTests(OpeningTestCase):
         store.close()
         shutil.copy(copy, self.path)
         again = self.openStore()
-        self.assertNotEqual(again.head.epoch, store.head.epoch)
-        self.assertEqual(again.head.position, 1)
+        self.assertNotEqual(again.end.epoch, store.end.epoch)
+        self.assertEqual(again.end.position, 1)
         [answer] = self.publish(again, publication("a", key="k"))
-        self.assertEqual((answer.epoch, answer.positions), (again.head.epoch, {"a": 2}))
+        self.assertEqual((answer.epoch, answer.positions), (again.end.epoch, {"a": 2}))
         self.assertEqual(self.held(self.openReader(), "a"), [1, 2])
 
     def test_withoutGuard(self) -> None:
         """
         A database without its guard may be any copy: a new epoch begins.
         """
-        head = self.filled()
+        end = self.filled()
         os.remove(self.path + SUFFIX)
-        self.assertNotEqual(self.reopened()[0].epoch, head.epoch)
+        self.assertNotEqual(self.reopened()[0].epoch, end.epoch)
 
     def test_inconsistent(self) -> None:
         """
         A head that is behind its messages proves nothing: a new epoch begins,
         beyond all of them.
         """
-        head = self.filled()
+        end = self.filled()
         self.execute("UPDATE log SET head = 1")
         found, why = self.reopened()
-        self.assertNotEqual(found.epoch, head.epoch)
+        self.assertNotEqual(found.epoch, end.epoch)
         self.assertEqual(found.position, 3)
         self.assertIn("behind", why)
 
@@ -182,11 +182,11 @@ class EpochTests(OpeningTestCase):
         """
         A database that is moved together with its guard keeps its epoch.
         """
-        head = self.filled()
+        end = self.filled()
         folder = Path(self.mktemp()).absolute()
         os.rename(os.path.dirname(self.path), folder)
         self.path = str(folder / "comet.db")
-        self.assertEqual(self.reopened(), (head, ""))
+        self.assertEqual(self.reopened(), (end, ""))
 
 
 class RefusedTests(OpeningTestCase):
@@ -288,11 +288,11 @@ class RefusedTests(OpeningTestCase):
         """
         A guard that is damaged can be removed.
         """
-        head = self.filled()
+        end = self.filled()
         Path(self.path + SUFFIX).write_text("Dear diary, " * 1000)
         self.assertRefused(SUFFIX, "not an SQLite database", "remove that one")
         os.remove(self.path + SUFFIX)
-        self.assertNotEqual(self.reopened()[0].epoch, head.epoch)
+        self.assertNotEqual(self.reopened()[0].epoch, end.epoch)
 
     def test_guardRefused(self) -> None:
         """
@@ -314,21 +314,21 @@ class RefusedTests(OpeningTestCase):
         self.assertRefused("another server keeps its messages there")
         self.put(store, "a")
         store.close()
-        self.assertEqual(self.reopened(), (store.head, ""))
+        self.assertEqual(self.reopened(), (store.end, ""))
         self.path = path
-        self.assertEqual(self.reopened(), (store.head, ""))
+        self.assertEqual(self.reopened(), (store.end, ""))
 
 
 class GuardTests(StoreTestCase):
     """
-    L{Guard}.
+    L{LockFile}.
     """
 
     def test_taken(self) -> None:
         """
         Only one has it at a time, also while nothing is being written.
         """
-        first, second = Guard(self.path, carefree), Guard(self.path, carefree)
+        first, second = LockFile(self.path, carefree), LockFile(self.path, carefree)
         first.take()
         self.assertRaises(Taken, second.take)
         first.settle(first.promise())
@@ -342,7 +342,7 @@ class GuardTests(StoreTestCase):
         It vouches for the life that was settled: all of it, if it was closed
         in order or its write-ahead log is there.
         """
-        guard = Guard(self.path, carefree)
+        guard = LockFile(self.path, carefree)
         guard.take()
         old = guard.promise()
         guard.settle(old)

@@ -35,7 +35,7 @@ class RestartTests(StoreTestCase):
         store.close()
         again = self.openStore(Retention(messages=2))
         after = self.read(self.openReader(), "n\u00e9ws/* a b")
-        self.assertEqual(after.reached, store.head)
+        self.assertEqual(after.reached, store.end)
         self.assertEqual(dict(after.gaps), {"a": 3})
         for old, new in zip(before.messages, after.messages, strict=True):
             for name in Message.__slots__:
@@ -255,7 +255,7 @@ class GroupTests(StoreTestCase):
         self.assertIsInstance(stored.outcomes[1], UnicodeEncodeError)
         self.assertEqual([message.payload for message in stored.messages], [b"1", b"4"])
         self.assertEqual(answersOf(stored.outcomes[2])[0].positions, {"a": 2})
-        self.assertEqual((stored.fault, store.head.position), (None, 2))
+        self.assertEqual((stored.fault, store.end.position), (None, 2))
         self.assertEqual(self.held(self.openReader(), "a"), [1, 2])
 
     def test_tooMuch(self) -> None:
@@ -285,6 +285,6 @@ class GroupTests(StoreTestCase):
         store = self.openStore()
         self.put(store, "a")
         reader = self.openReader()
-        reading = self.read(reader, "a *", Cursor(store.head.epoch, 10**19 - 1))
+        reading = self.read(reader, "a *", Cursor(store.end.epoch, 10**19 - 1))
         self.assertEqual(set(reading.gaps), {"a", "*"})
         self.assertEqual(len(reading.messages), 1)

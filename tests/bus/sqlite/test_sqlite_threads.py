@@ -32,8 +32,8 @@ class ThreadTests(ThreadsTestCase):
         """
         bus = await self.makeBus()
         await bus.publish([publication("a b", key="k")])
-        await bus.locate({"a": Earliest(), "*": Now()})
-        start = Cursor(bus.head.epoch, 0)
+        await bus.resolve({"a": Earliest(), "*": Now()})
+        start = Cursor(bus.end.epoch, 0)
         await bus.read(["**"], start, 10, 1000, None)
         await bus.forget("a")
         self.clock.advance(SWEEP_SECONDS)
@@ -56,9 +56,9 @@ class ThreadTests(ThreadsTestCase):
         event = self.hold("COMMIT")
         slow = bus.publish([publication("a")])
         await self.awaitHeld()
-        reading = await bus.read(["a"], Cursor(bus.head.epoch, 0), 10, 1000, None)
+        reading = await bus.read(["a"], Cursor(bus.end.epoch, 0), 10, 1000, None)
         self.assertEqual(positionsOf(reading.messages), [1])
-        self.assertEqual((reading.reached, bus.head.position), (bus.head, 1))
+        self.assertEqual((reading.reached, bus.end.position), (bus.end, 1))
         self.assertNoResult(slow)
         event.set()
         [answer] = await slow
@@ -71,11 +71,11 @@ class ThreadTests(ThreadsTestCase):
         bus = await self.makeBus()
         await bus.publish([publication("a")])
         self.seen.clear()
-        head = bus.head
-        location = await bus.locate({"a": Now(), "**": At(head)})
-        self.assertEqual((location.head, location.places["**"].position), (head, 1))
-        reading = await bus.read(["a", "**"], head, 10, 1000, None)
-        self.assertEqual((list(reading.messages), reading.reached), ([], head))
+        end = bus.end
+        resolved = await bus.resolve({"a": Now(), "**": At(end)})
+        self.assertEqual((resolved.end, resolved.starts["**"].position), (end, 1))
+        reading = await bus.read(["a", "**"], end, 10, 1000, None)
+        self.assertEqual((list(reading.messages), reading.reached), ([], end))
         self.assertEqual(self.seen, [])
 
     async def test_readAhead(self) -> None:
@@ -84,15 +84,15 @@ class ThreadTests(ThreadsTestCase):
         """
         bus = await self.makeBus()
         await bus.publish([publication("a")])
-        start = Cursor(bus.head.epoch, 0)
+        start = Cursor(bus.end.epoch, 0)
         event = self.hold("SELECT epoch, head, floor FROM log")
         early = bus.read(["a"], start, 10, 1000, None)
         await self.awaitHeld()
         stored = await bus._writer.do(bus._store.publish, [[publication("a")]], 0.0)
-        self.assertEqual((stored.head.position, bus.head.position), (2, 1))
+        self.assertEqual((stored.end.position, bus.end.position), (2, 1))
         event.set()
         reading = await early
-        self.assertEqual((reading.reached.position, bus.head.position), (2, 2))
+        self.assertEqual((reading.reached.position, bus.end.position), (2, 2))
 
 
 class GroupTests(ThreadsTestCase):
@@ -128,7 +128,7 @@ class GroupTests(ThreadsTestCase):
         await first
         await gatherResults(rest)
         self.assertEqual(self.commits(), 2)
-        self.assertEqual(bus.head.position, 101)
+        self.assertEqual(bus.end.position, 101)
 
     async def test_bounded(self) -> None:
         """
@@ -154,7 +154,7 @@ class GroupTests(ThreadsTestCase):
             self.publishAll(bus, 2),
         ]
         await gatherResults(asked)
-        reading = await bus.read(["a"], Cursor(bus.head.epoch, 0), 10, 1000, None)
+        reading = await bus.read(["a"], Cursor(bus.end.epoch, 0), 10, 1000, None)
         self.assertEqual((positionsOf(reading.messages), dict(reading.gaps)), ([3, 4], {"a": 2}))
 
     async def test_heardFirst(self) -> None:
@@ -168,7 +168,7 @@ class GroupTests(ThreadsTestCase):
         heard: list[tuple[int, int]] = []
         for _ in range(50):
             answered = bus.publish([publication("a")])
-            answered.addCallback(lambda _: heard.append((len(listener.heard), bus.head.position)))
+            answered.addCallback(lambda _: heard.append((len(listener.heard), bus.end.position)))
         await self.publishAll(bus, 1)
         self.assertEqual(listener.heard, list(range(1, 52)))
         self.assertEqual(heard, [(51, 51)] * 50)
@@ -190,4 +190,4 @@ class GroupTests(ThreadsTestCase):
         await first
         await gatherResults(waiting)
         await self.publishAll(bus, 1)
-        self.assertEqual(bus.head.position, 6)
+        self.assertEqual(bus.end.position, 6)

@@ -40,16 +40,16 @@ class ThreadsTestCase(SQLiteCase):
         Note a statement, and hold it back if that is wanted.
         """
         self.seen.append((statement, threading.get_ident()))
-        for beginning, event in list(self.holding.items()):
-            if statement.startswith(beginning):
+        for startPosition, event in list(self.holding.items()):
+            if statement.startswith(startPosition):
                 self.reached.set()
                 assert event.wait(30)
 
-    def hold(self, beginning: str) -> threading.Event:
+    def hold(self, startPosition: str) -> threading.Event:
         """
         Hold back statements that begin so, until the event is set.
         """
-        event = self.holding[beginning] = threading.Event()
+        event = self.holding[startPosition] = threading.Event()
         self.addCleanup(event.set)
         self.reached.clear()
         return event
