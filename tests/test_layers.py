@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,53 +17,22 @@ from twisted.trial.unittest import SynchronousTestCase
 
 import comet
 
-# Lower first.  A name stands for the module, or for the package and all that
-# is in it.  What shares a line may import one another, but not in a circle.
-LAYERS = (
-    ("errors",),
-    ("channels", "clients", "heads", "messages"),
-    ("framing",),
-    (
-        "log",
-        "negotiation",
-        "places",
-        "publishing",
-        "requests",
-        "answers",
-        "commands",
-        "brought",
-        "progress",
-    ),
-    ("configuration",),
-    ("interfaces",),
-    ("wheel",),
-    ("bus",),
-    ("buses",),
-    ("access",),
-    ("fanout",),
-    ("traffic",),
-    ("hub",),
-    ("transports", "statistics"),
-    ("pages",),
-    ("resources",),
-    ("http2",),
-    ("site",),
-    ("lean",),
-    ("announcement", "listening"),
-    ("ports",),
-    ("service",),
-    ("demo",),
-    ("server",),
-    ("workers",),
-    ("tap",),
-)
-
-# These import no Twisted: they are bytes to values, and values to bytes.
-PURE = frozenset(name for layer in LAYERS[:5] for name in layer)
-
-RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
-
 PACKAGE = Path(comet.__file__).resolve().parent
+
+# A line of the map in the docstring of L{comet}: the name of a part, and its mark.
+_PART = re.compile(r"^  - L\{comet\.(\w+)\}( B\{P\})?: \S", re.MULTILINE)
+
+# A line of the map in the docstring of a package below it: the name of a module.
+_MODULE = re.compile(r"^  - L\{(\w+)\}: \S", re.MULTILINE)
+
+# The parts, lower first, and those that import no Twisted.
+LAYERS = [found[1] for found in _PART.finditer(comet.__doc__ or "")]
+PURE = frozenset(found[1] for found in _PART.finditer(comet.__doc__ or "") if found[2])
+
+RANK = {name: rank for rank, name in enumerate(LAYERS)}
+
+# Parts whose modules still name each other for the type checker.
+CIRCULAR = frozenset({"fanout", "lean"})
 
 # Imports each module named in its arguments, and tells of the first after
 # which something is loaded whose name begins with the first argument.
@@ -163,15 +133,32 @@ class LayerTests(SynchronousTestCase):
 
     def test_listed(self) -> None:
         """
-        Every module of the package has its place in the list of layers.
+        The map names every part of the package, each once, and nothing else.
         """
         parts = {part(module) for module in self.modules} - {""}
         self.assertIn("errors", parts)
-        self.assertEqual(sorted(parts - RANK.keys()), [])
+        self.assertEqual(sorted(LAYERS), sorted(parts))
+
+    def test_packages(self) -> None:
+        """
+        The map in a package's docstring names every module in that
+        package, each once, and nothing else.
+        """
+        for module, path in self.modules.items():
+            if path.name != "__init__.py" or module == "comet":
+                continue
+            within = {
+                name.removeprefix(f"{module}.")
+                for name in self.modules
+                if name.startswith(f"{module}.")
+            }
+            within = {name for name in within if "." not in name and name != "__main__"}
+            docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+            self.assertEqual(sorted(within), sorted(_MODULE.findall(docstring)), module)
 
     def test_noneUpwards(self) -> None:
         """
-        No module imports anything of a layer above its own, and the package
+        No module imports anything of a part above its own, and the package
         itself imports nothing of what is in it.
         """
         upwards = [
@@ -184,13 +171,14 @@ class LayerTests(SynchronousTestCase):
 
     def test_noCircle(self) -> None:
         """
-        No part imports itself by way of others, so those of one layer have an
-        order, too.  Within one package modules may name each other.
+        No module imports itself by way of others, not even for the type
+        checker.
         """
-        imports: dict[str, set[str]] = {}
-        for module, path in self.modules.items():
-            others = {part(other) for other in importsOf(module, path, self.known)}
-            imports.setdefault(part(module), set()).update(others - {part(module)})
+        imports = {
+            module: importsOf(module, path, self.known) - {module}
+            for module, path in self.modules.items()
+            if part(module) not in CIRCULAR
+        }
         # Raises CycleError, which names the circle.
         order = list(TopologicalSorter(imports).static_order())
         self.assertLessEqual(imports.keys(), set(order))

@@ -1,6 +1,6 @@
 """
 Who may do what.
 
-  - L{keys} reads and makes the file of the publish key.
-  - L{rights} decides which client may read, publish and delete.
+  - L{keys}: the file of the publish key, read and made
+  - L{rights}: which client may read, publish and delete
 """

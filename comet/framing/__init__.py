@@ -4,6 +4,21 @@ Messages as bytes: one module for each wire shape.
 Nothing here imports Twisted or keeps anything.  A L{Shape} is all that makes
 the bytes of one reader differ from those of another; readers of the same names
 in equal shapes share every byte that is written to them.
+
+  - L{strictjson}: JSON, strictly and safely for every format
+  - L{envelope}: a message as JSON with its cursor
+  - L{chunked}: the chunks of HTTP/1.1
+  - L{ndjson}: a line a message
+  - L{sse}: C{text/event-stream}
+  - L{multipart}: C{multipart/x-mixed-replace}
+  - L{iframe}: script elements of the forever frame
+  - L{jsonp}: a call of a function
+  - L{pollbody}: the body that answers a poll
+  - L{websocket}: frames of RFC 6455
+  - L{tcp}: lines of raw TCP
+  - L{policy}: Flash's policy file
+  - L{publications}: what a publisher's body, line or value says
+  - L{commands}: what a client says on a two-way transport
 """
 
 from __future__ import annotations

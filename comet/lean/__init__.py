@@ -7,10 +7,22 @@ hub, fan-out and framing as on the ordinary edge; everything else is handed
 over to Twisted, with what was read so far, and so is answered as if there were
 no lean edge.
 
-  - L{heads} reads a head of HTTP in the narrow form that is understood here.
-  - L{plans} remembers what requests ask for.
-  - L{connections} is a socket in the C{epoll}: what is sent, and what waits.
-  - L{edge} is what all of them share; L{port} listens.
-  - L{requests} is a connection of HTTP; L{polls}, L{streams}, L{sockets} and
-    L{publishing} answer it; L{tcp} is raw TCP.
+  - L{parser}: a head of HTTP, in the narrow form that is understood here
+  - L{plans}: how a request is answered
+  - L{cache}: requests that were parsed already
+  - L{responses}: responses as bytes
+  - L{lines}: first lines of raw TCP, remembered
+  - L{connection}: a socket in the C{epoll}: what is sent, and what waits
+  - L{newcomers}: connections that have just come
+  - L{spare}: a descriptor for a connection that is handed over
+  - L{edge}: what all connections of a port share
+  - L{http}: a connection of HTTP/1.1
+  - L{polls}: a request answered once
+  - L{streams}: a request answered without end
+  - L{websocket}: a WebSocket
+  - L{publishing}: a request that publishes
+  - L{tcp}: raw TCP
+  - L{routes}: which of a site's resources are served here
+  - L{port}: the port
+  - L{reactor}: a reactor that makes such ports
 """

@@ -1,3 +1,12 @@
 """
-Values and rules of the log: no input, no output, no Twisted.
+The log and its readers as values and rules.
+
+  - L{channels}: names of channels, and patterns
+  - L{clients}: who asks
+  - L{cursors}: epochs and positions
+  - L{messages}: messages, as published and as stored
+  - L{positions}: where a reader begins, and what it read
+  - L{log}: the log of one channel, and what it holds
+  - L{delivered}: what was delivered through names that are no longer read
+  - L{progress}: how far one reader of several names has come
 """

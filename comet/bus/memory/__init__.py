@@ -1,6 +1,6 @@
 """
 The bus of one process, whose log is in memory.
 
-  - L{bus} is the bus.
-  - L{log} is one channel of it.
+  - L{log}: the log of one channel
+  - L{bus}: the bus
 """

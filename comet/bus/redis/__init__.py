@@ -1,17 +1,19 @@
 """
 The bus of several nodes: the log lies in a Redis that all of them use.
 
-  - L{comet.bus.redis.urls}: what a URL says.
-  - L{comet.bus.redis.protocol}: one connection, with replies and pushes in the
-    order in which Redis made them.
-  - L{comet.bus.redis.capabilities}: what Redis tells of itself, and whether comet can
-    use it.
-  - L{comet.bus.redis.reconnect}: a connection that comes back.
-  - L{comet.bus.redis.scripts}: the scripts in C{lua/}, which Redis runs, each
-    as one step, and which alone touch the log.
-  - L{comet.bus.redis.store}: the scripts as functions.
-  - L{comet.bus.redis.queries}: where names begin, and what they hold, asked in
-    steps that are short for Redis.
-  - L{comet.bus.redis.topics}: which names are heard.
-  - L{comet.bus.redis.bus}: the bus.
+  - L{urls}: what a URL says
+  - L{tls}: TLS to Redis
+  - L{endpoints}: how a connection is made, also by way of sentinels
+  - L{protocol}: one connection, with replies and pushes in the order in which
+    Redis made them
+  - L{replies}: what the scripts answer, checked
+  - L{capabilities}: what Redis tells of itself, and whether comet can use it
+  - L{reconnect}: a connection that comes back
+  - L{scripts}: the Lua scripts, each of which Redis runs as one step
+  - L{store}: the scripts as functions
+  - L{queries}: where names begin and what they hold, asked in short steps
+  - L{topics}: the topics of Redis that carry a name
+  - L{subscriptions}: which topics this node hears
+  - L{notifications}: what is heard, put in order
+  - L{bus}: the bus
 """

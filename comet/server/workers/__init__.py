@@ -17,4 +17,8 @@ A worker is given, as descriptors:
 
 then as many as systemd has given the parent, which are of no use; one where it
 tells, in lines of JSON, what becomes of it; and the sockets.
+
+  - L{process}: a worker, as its parent sees it
+  - L{child}: a worker, as it sees itself
+  - L{service}: the parent
 """

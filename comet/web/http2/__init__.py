@@ -8,4 +8,8 @@ all windows smaller; and it keeps as much for a client that does not read as
 this one says that it would take.
 
 To C{twisted.web} a stream is the channel of its request.
+
+  - L{lengths}: the lengths of frames, before they are read
+  - L{streams}: one request and its response
+  - L{connections}: one connection
 """
