@@ -29,9 +29,8 @@ from comet.errors import BadRequest, CometError, TooMany, Unavailable
 from comet.fanout.application import ApplicationReader, Subscription, Where, readStartPositions
 from comet.fanout.core import Fanout
 from comet.fanout.failures import firstError
-from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.polls import PollReader, PollShape, Waiter
-from comet.fanout.reader import Reader
+from comet.fanout.reader import Opener, Reader, openReader
 from comet.fanout.streams import StreamReader
 from comet.framing.publications import Limits, fromValue
 from comet.http.origins import Origins
@@ -40,7 +39,7 @@ from comet.metrics import Metrics
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Publication, Published
-from comet.model.positions import StartPosition, StartPositions
+from comet.model.positions import StartPositions
 
 R = TypeVar("R")
 S = TypeVar("S", bound=StreamReader)
@@ -295,7 +294,7 @@ class Hub:
         names: Sequence[str],
         since: StartPositions,
         makeReader: Callable[[], S],
-        joinPoint: JoinPoint | None = None,
+        opener: Opener = openReader,
     ) -> S:
         """
         Begin an endless stream for a client.  What goes wrong later is told in
@@ -306,37 +305,16 @@ class Hub:
         @param makeReader: Makes a reader on L{fanout}; called only if it may
             be.
 
-        @param joinPoint: Where those are that asked the same before, in the same
-            shape; not for one with places of single names.
+        @param opener: Opens the reader.  A caller that makes many readers of
+            the same names in the same shape may give the C{open} of a
+            L{JoinPoint<comet.fanout.joinpoint.JoinPoint>}.
 
         @raise CometError: If it may not be.
         """
         self.check(client, names)
         self.admit()
         reader = makeReader()
-        if joinPoint is None or not reader.openAt(joinPoint, since.default):
-            self._open(reader, names, since)
-            if joinPoint is not None:
-                joinPoint.learn(reader, since.default)
-        return reader
-
-    def openStreamAt(
-        self,
-        client: Client,
-        joinPoint: JoinPoint,
-        startPosition: StartPosition,
-        makeReader: Callable[[], S],
-    ) -> S | None:
-        """
-        Begin an endless stream as L{openStream} does, at a spot; or do nothing
-        and return L{None}, if that is not where it begins.
-        """
-        self.check(client, joinPoint.names)
-        self.admit()
-        if joinPoint.find(self.fanout, startPosition) is None:
-            return None
-        reader = makeReader()
-        reader.openAt(joinPoint, startPosition)
+        opener(reader, names, since)
         return reader
 
     def openPoll(
@@ -347,16 +325,14 @@ class Hub:
         shape: PollShape[R],
         waiter: Waiter[R],
         wait: float,
-        joinPoint: JoinPoint | None = None,
+        opener: Opener = openReader,
     ) -> PollReader[R]:
         """
         Begin a poll for a client.
 
         @param waiter: May be called before this returns.
 
-        @param joinPoint: Where those waited that asked the same before, in the same
-            shape, perhaps after another cursor; not for one with places of
-            single names.
+        @param opener: As for L{openStream}.
 
         @raise CometError: If it may not be; the waiter was not called then.
         """
@@ -366,15 +342,8 @@ class Hub:
         else:
             self._checkDraining()
         reader = PollReader(self.fanout, shape, waiter, wait)
-        if joinPoint is None or not reader.openAt(joinPoint, since.default):
-            self._open(reader, names, since)
-            if joinPoint is not None:
-                joinPoint.learn(reader, since.default)
+        opener(reader, names, since)
         return reader
-
-    def _open(self, reader: Reader, names: Sequence[str], since: StartPositions) -> None:
-        startPositions = {name: since.of(name) for name in names}
-        reader.open(startPositions).addErrback(reader.failed)
 
     def _notOpened(self, failure: Failure, reader: Reader) -> Failure:
         reader.ended()

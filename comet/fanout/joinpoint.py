@@ -4,16 +4,17 @@ Where readers that ask for the same begin, without a question to the bus.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from comet.fanout.reader import Reader, openReader
 from comet.fanout.states import State
 from comet.model.cursors import Cursor
-from comet.model.positions import At, Now, StartPosition
+from comet.model.positions import At, Now, StartPosition, StartPositions
 
 if TYPE_CHECKING:
     from comet.fanout.core import Fanout
     from comet.fanout.groups import Group
-    from comet.fanout.reader import Reader
 
 
 class JoinPoint:
@@ -56,19 +57,21 @@ class JoinPoint:
             return None if group.isPassed(cursor) else cursor
         return None
 
-    def enter(self, reader: Reader, startPosition: StartPosition) -> bool:
+    def open(self, reader: Reader, names: Sequence[str], since: StartPositions) -> None:
         """
-        Let a new reader begin here, without a question to the bus, if that is
-        where it is to begin.
+        Open a new reader: here, without a question to the bus, if it starts
+        here; otherwise as L{openReader} does, and learn from it.
 
-        @return: Whether it has: it is a member of the group then, and is to
-            L{join} it as soon as it is live.
+        @param names: Those of this join point.
+
+        @param since: One start position, for all names.
         """
         fanout, group = reader.fanout, self._group
-        cursor = self.find(fanout, startPosition)
+        cursor = None if reader.isPassing else self.find(fanout, since.default)
         if cursor is None or group is None:
-            # It begins in the ordinary way.
-            return False
+            openReader(reader, names, since)
+            self.learn(reader, since.default)
+            return
         reader.progress.begin(self.names, cursor)
         reader.group = group
         fanout.readers[reader] = None
@@ -76,20 +79,14 @@ class JoinPoint:
             group.members += 1
         else:
             fanout.enter(reader, group)
-        return True
-
-    def join(self, reader: Reader) -> None:
-        """
-        A reader that has begun here is live.
-        """
-        group, fanout = reader.group, reader.fanout
-        if group is None:
+        joined = reader.group if reader.beginAtEnd() else None
+        if joined is None:
             return
         if fanout.isSure and reader.progress.cursor == fanout.cursor:
-            group.joinAtOnce(reader)
+            joined.joinAtOnce(reader)
         else:
-            # What was stored and is not given yet is of before now.
-            group.join(reader)
+            # Messages that are stored and not flushed yet are older than this start.
+            joined.join(reader)
 
     def learn(self, reader: Reader, startPosition: StartPosition) -> None:
         """

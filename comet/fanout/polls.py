@@ -14,7 +14,6 @@ from twisted.internet.defer import Deferred
 
 from comet.fanout.core import Fanout
 from comet.fanout.groups import Group
-from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State, step
@@ -122,9 +121,10 @@ class PollReader(Reader, Generic[R]):
     Is answered once: with what there is, or what comes within its time.
     """
 
-    __slots__ = ("_bytes", "_gap", "_isTimed", "_messages", "_wait", "_waiter", "direct", "shape")
+    __slots__ = ("_bytes", "_gap", "_messages", "_time", "_waiter", "direct", "isPassing", "shape")
 
     # Slots of the class, narrower than what it inherits.
+    isPassing: bool
     shape: PollShape[R]
     direct: socket | None
 
@@ -135,19 +135,14 @@ class PollReader(Reader, Generic[R]):
         Reader.__init__(self, fanout)
         self.shape = shape
         self.direct = waiter.direct
-        self._isTimed = wait > 0 and not waiter.keepsTime
+        self.isPassing = wait <= 0
+        # For how many seconds it waits by its own timer; none if it is passing,
+        # or the waiter keeps the time.
+        self._time = 0.0 if self.isPassing or waiter.keepsTime else wait
         self._waiter = waiter
-        self._wait = wait
         self._gap: tuple[str, ...] = ()
         self._messages: Sequence[tuple[Message, bool]] = ()
         self._bytes = 0
-
-    @property
-    def isPassing(self) -> bool:
-        """
-        See L{Reader.isPassing}.
-        """
-        return self._wait <= 0
 
     @property
     def standing(self) -> Cursor:
@@ -192,31 +187,25 @@ class PollReader(Reader, Generic[R]):
         See L{Reader.open}.
         """
         opened = super().open(startPositions)
-        if self._isTimed and self.state is not State.CLOSED:
+        if self._time and self.state is not State.CLOSED:
             # Also if the bus does not answer.
-            self.fanout.wheel.set(self, self._wait)
+            self.fanout.wheel.set(self, self._time)
         return opened
 
-    def openAt(self, joinPoint: JoinPoint, startPosition: StartPosition) -> bool:
+    def beginAtEnd(self) -> bool:
         """
-        Begin at a spot, if that is where it is to begin.  To be called in the
-        place of L{open}.
-
-        @return: Whether it has begun.
+        See L{Reader.beginAtEnd}.
         """
-        if self._wait <= 0 or not joinPoint.enter(self, startPosition):
-            return False
         self.given(Input.CAUGHT_UP)
-        joinPoint.join(self)
-        if self._isTimed:
-            self.fanout.wheel.set(self, self._wait)
+        if self._time:
+            self.fanout.wheel.set(self, self._time)
         return True
 
     def caughtUp(self) -> None:
         """
         See L{Reader.caughtUp}.
         """
-        if self._wait <= 0:
+        if self.isPassing:
             self.timedOut()
 
     def timedOut(self) -> None:

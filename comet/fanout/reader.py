@@ -4,7 +4,7 @@ One reader: from its beginning, through the log, to its end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from socket import socket
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -16,7 +16,7 @@ from comet.errors import CometError, Internal
 from comet.fanout.states import TRANSITIONS, Input, State, step
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import ReadResult, ResolvedStarts, StartPosition, StartPositions
 from comet.model.progress import Progress, Step, Wanted, unbegun
 from comet.timers import NOT_SET
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 # The names that begin with a gap, and whether there is nothing to read.
 _Resolved: TypeAlias = tuple[tuple[str, ...], bool]
+
+# A way to open a reader: the reader, its names, and where they start.
+Opener: TypeAlias = Callable[["Reader", Sequence[str], StartPositions], None]
 
 
 class Reader:
@@ -42,9 +45,14 @@ class Reader:
     @ivar state: What it is doing.
 
     @ivar group: Who it is told things with, once it is known.
+
+    @ivar isPassing: Whether it only reads what there is, and never waits for
+        what comes.
     """
 
     _log = Logger()
+
+    isPassing = False
 
     __slots__ = (
         "_isPumping",
@@ -76,13 +84,6 @@ class Reader:
         prepared for others of its kind; hashable.
         """
         raise NotImplementedError
-
-    @property
-    def isPassing(self) -> bool:
-        """
-        Whether it only reads what there is, and never waits for what comes.
-        """
-        return False
 
     def prepare(self, messages: Sequence[Message], end: Cursor) -> Any:
         """
@@ -124,6 +125,15 @@ class Reader:
         Tell what was read from the log.
 
         @return: Whether to go on reading.
+        """
+        raise NotImplementedError
+
+    def beginAtEnd(self) -> bool:
+        """
+        Begin at the end of the log, with nothing to read.  Called in the place
+        of L{open}, by a L{JoinPoint<comet.fanout.joinpoint.JoinPoint>}.
+
+        @return: Whether the reader is live now.
         """
         raise NotImplementedError
 
@@ -449,3 +459,11 @@ class Reader:
         code = "unavailable" if error.isTemporary else "internal"
         retry = 2.0 if error.retryAfter is None else error.retryAfter
         self.close(Close(code, error.detail, retry))
+
+
+def openReader(reader: Reader, names: Sequence[str], since: StartPositions) -> None:
+    """
+    Open a reader: ask the bus where its names start.  A failure of the bus
+    closes the reader, which tells it to the client.
+    """
+    reader.open({name: since.of(name) for name in names}).addErrback(reader.failed)

@@ -12,7 +12,6 @@ from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES, Fanout
 from comet.fanout.groups import Group
-from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State
@@ -20,7 +19,6 @@ from comet.framing import Shape
 from comet.interfaces import IDirectSink, ISink, ISinkOwner
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.model.positions import StartPosition
 from comet.model.progress import Step
 
 # For how many seconds a client may take nothing of what was written to it
@@ -112,21 +110,16 @@ class StreamReader(Reader):
         """
         return self.progress.lowest if self.progress.isReplaying else None
 
-    def openAt(self, joinPoint: JoinPoint, startPosition: StartPosition) -> bool:
+    def beginAtEnd(self) -> bool:
         """
-        Begin at a spot, if that is where it is to begin.  To be called in the
-        place of L{open}.
-
-        @return: Whether it has begun.
+        See L{Reader.beginAtEnd}.
         """
-        if not joinPoint.enter(self, startPosition):
-            return False
         self.given(Input.RESOLVED)
         self.begun(())
-        if self.state is State.READING:
-            # There is nothing to read.
-            self.given(Input.CAUGHT_UP)
-            joinPoint.join(self)
+        # The client may not have taken the opening, or may be gone.
+        if self.state is not State.READING:
+            return False
+        self.given(Input.CAUGHT_UP)
         return True
 
     def begun(self, gap: Sequence[str]) -> None:

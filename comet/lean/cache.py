@@ -280,7 +280,7 @@ class RequestCache:
         plan.transport = transport
         plan.ask = ask
         if names and not ask.since.byName:
-            plan.joinPoint = JoinPoint(names)
+            plan.opener = JoinPoint(names).open
         return plan
 
     def _makePublish(self, head: RequestHead, names: tuple[str, ...], place: bytes) -> Plan | None:

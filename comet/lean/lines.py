@@ -11,7 +11,7 @@ from comet.framing.commands import CommandError, Id, Subscribe, readCommand
 from comet.framing.tcp import LineDecoder, LineShape, Overlong
 from comet.hub import Hub
 from comet.model.cursors import Cursor
-from comet.model.positions import StartPosition
+from comet.model.positions import StartPositions
 from comet.transports.session import subscribedAnswer
 
 # How many lines are remembered, and how long one may be: one that is longer will
@@ -27,20 +27,20 @@ class FirstLine:
     """
     A line that says what to read.
 
-    @ivar startPosition: Where all of its names begin.
+    @ivar since: Where its names begin: all at one start position.
 
     @ivar joinPoint: Where those are that said the same.
 
     @ivar shape: How the client is answered.
     """
 
-    __slots__ = ("_answer", "_id", "_standing", "joinPoint", "shape", "startPosition")
+    __slots__ = ("_answer", "_id", "_standing", "joinPoint", "shape", "since")
 
     def __init__(self, command: Subscribe, shape: LineShape) -> None:
         self._id: Id = command.id
         self._standing: Cursor | None = None
         self._answer = b""
-        self.startPosition: StartPosition = command.since.default
+        self.since: StartPositions = command.since
         self.joinPoint = JoinPoint(command.names)
         self.shape = shape
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from comet.fanout.joinpoint import JoinPoint
+from comet.fanout.reader import Opener, openReader
 from comet.http.reads import ReadRequest, readAccount
 from comet.http.request import MOST_PARAMETERS, RequestHead
 from comet.http.responses import Headers
@@ -116,7 +116,8 @@ class Plan:
 
     @ivar answerEnd: The end of the answer to a handshake, once there was one.
 
-    @ivar joinPoint: Where those are that ask for the same.
+    @ivar opener: How a reader is opened: at the join point of those that ask
+        for the same, if that can be.
 
     @ivar traffic: Where it is counted, if that is known and not an account.
 
@@ -134,10 +135,10 @@ class Plan:
         "head",
         "headers",
         "isBare",
-        "joinPoint",
         "kind",
         "mostBody",
         "names",
+        "opener",
         "own",
         "shape",
         "traffic",
@@ -159,7 +160,7 @@ class Plan:
         self.isBare = False
         self.answerEnd = b""
         self.mostBody = 0
-        self.joinPoint: JoinPoint | None = None
+        self.opener: Opener = openReader
         self.traffic: Traffic | None = None
         self.described: tuple[str | None, str | None, str | None] = (None, None, None)
 

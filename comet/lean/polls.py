@@ -37,7 +37,7 @@ def beginPoll(connection: HTTPConnection, asked: ParsedRequest, client: Client, 
     connection.plan = plan
     try:
         reader = hub.openPoll(
-            client, plan.names, asked.since, plan.shape, connection, wait, plan.joinPoint
+            client, plan.names, asked.since, plan.shape, connection, wait, plan.opener
         )
     except CometError:
         connection.isBusy = False

@@ -126,6 +126,6 @@ def beginStream(
         sink.received(rest)
         return StreamReader(hub.fanout, shape, sink, opening)
 
-    reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.joinPoint)
+    reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.opener)
     if ask.probe:
         Probe(reader)

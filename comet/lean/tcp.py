@@ -58,7 +58,7 @@ class TCPConnection(StreamConnection):
             protocol = self._begun()
             protocol.dataReceived(data)
             if line is not None and protocol.reader is not None:
-                line.joinPoint.learn(protocol.reader, line.startPosition)
+                line.joinPoint.learn(protocol.reader, line.since.default)
 
     def _begin(self, line: FirstLine, size: int) -> bool:
         """
@@ -68,7 +68,7 @@ class TCPConnection(StreamConnection):
 
         @return: Whether it has begun; if not, nothing has happened.
         """
-        hub = self.edge.hub
+        hub, joinPoint, since = self.edge.hub, line.joinPoint, line.since
 
         def makeReader() -> StreamReader:
             self.traffic.requests += 1
@@ -78,11 +78,11 @@ class TCPConnection(StreamConnection):
 
         try:
             client = self.edge.factory.client(self)
-            reader = hub.openStreamAt(client, line.joinPoint, line.startPosition, makeReader)
+            if joinPoint.find(hub.fanout, since.default) is None:
+                return False
+            reader = hub.openStream(client, joinPoint.names, since, makeReader, joinPoint.open)
         except CometError:
             # The protocol tells it.
-            return False
-        if reader is None:
             return False
         self._client, self._reader = client, reader
         reader.sayFramed(line.answer(reader.standing))

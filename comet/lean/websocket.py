@@ -160,7 +160,7 @@ def beginSocket(
         return sink.makeReader(plan.shape, plan.isBare)
 
     rest = connection.buffer[size:]
-    reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.joinPoint)
+    reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.opener)
     sink: Any = reader.sink
     sink.begin()
     if rest:

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from comet.fanout.application import ApplicationReader, Subscription
 from comet.fanout.polls import Outcome, PollReader
+from comet.fanout.reader import Opener, openReader
 from comet.fanout.states import State
 from comet.fanout.streams import StreamReader
 from comet.model.cursors import Cursor
@@ -25,7 +26,7 @@ from tests.fanout.doubles import (
     readLines,
 )
 from tests.fanout.oracle import Resume, Tracker
-from tests.fanout.world import WatchedJoinPoint, World
+from tests.fanout.world import World
 
 
 class Player:
@@ -68,13 +69,14 @@ class Player:
         values = list(self.startPositions.values())
         return values[0] if values and all(each == values[0] for each in values) else None
 
-    def joinPoint(self, *shape: object) -> WatchedJoinPoint | None:
+    def opener(self, *shape: object) -> Opener:
         """
-        Where those of its kind are that ask for the same in the same shape.
+        Opens its reader: at the join point of the players of its class that
+        read the same names in the same shape, if all names start at one place.
         """
         if self.default is None:
-            return None
-        return self.world.joinPoint(tuple(self.startPositions), type(self), *shape)
+            return openReader
+        return self.world.joinPoint(tuple(self.startPositions), type(self), *shape).open
 
     def remember(self) -> None:
         """
@@ -143,7 +145,7 @@ class Stream(Player):
             list(startPositions),
             self.since,
             lambda: StreamReader(world.hub.fanout, shape, self.sink),
-            self.joinPoint(tag),
+            self.opener(tag),
         )
 
     @property
@@ -217,7 +219,7 @@ class Poll(Player):
         self.limit = limit
         names, shape = list(startPositions), OutcomeShape(limit)
         self._reader = world.hub.openPoll(
-            ANYONE, names, self.since, shape, self.waiter, wait, self.joinPoint(limit)
+            ANYONE, names, self.since, shape, self.waiter, wait, self.opener(limit)
         )
 
     @property

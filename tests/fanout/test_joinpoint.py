@@ -38,7 +38,7 @@ class SpotTestCase(HubTestCase):
             OutcomeShape(),
             waiter,
             20.0,
-            self.joinPoint,
+            self.joinPoint.open,
         )
         return waiter, reader
 

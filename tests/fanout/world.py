@@ -9,9 +9,10 @@ from contextlib import contextmanager
 
 from twisted.internet.defer import Deferred
 
+from comet.fanout.core import Fanout
 from comet.fanout.joinpoint import JoinPoint
-from comet.fanout.reader import Reader
 from comet.hub import Hub
+from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.positions import Now, ResolvedStart, ResolvedStarts, StartPosition
 from tests.fanout.doubles import ANYONE
@@ -111,20 +112,19 @@ class WatchedJoinPoint(JoinPoint):
         super().__init__(names)
         self._world = world
 
-    def enter(self, reader: Reader, startPosition: StartPosition) -> bool:
+    def find(self, fanout: Fanout, startPosition: StartPosition) -> Cursor | None:
         """
-        Note where a reader begins, if it is here.
+        Note where a reader starts, if it is opened here.
         """
-        isHere = super().enter(reader, startPosition)
-        if isHere:
-            cursor = reader.progress.cursor
+        cursor = super().find(fanout, startPosition)
+        if cursor is not None:
             if isinstance(startPosition, Now):
-                heads = {self._world.hub.end}
+                ends = {self._world.hub.end}
                 if self._world.isExact:
-                    heads.add(self._world.bus.end)
-                assert heads == {cursor}
+                    ends.add(self._world.bus.end)
+                assert ends == {cursor}
             # All that is stored after it is still to come, wherever it is held.
             starts = {name: ResolvedStart(cursor.position) for name in self.names}
             found = Found(ResolvedStarts(cursor, starts), frozenset())
             self._world.where[id(startPosition)] = found
-        return isHere
+        return cursor

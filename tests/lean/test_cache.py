@@ -17,6 +17,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory.bus import MemoryBus
+from comet.fanout.reader import openReader
 from comet.hub import Hub
 from comet.lean.cache import LONGEST_WHOLE, MOST_BYTES, MOST_LINE, MOST_WHOLE, RequestCache
 from comet.lean.parser import MOST_FIELDS, readFields
@@ -68,7 +69,7 @@ class CursorTests(SynchronousTestCase):
         features: list[Any] = [getattr(plan, name, None) for name in _FEATURES]
         if not plan.isPublishing:
             features.append(evolve(plan.ask, since=asked.since, tags=asked.tags))
-        return features, plan.joinPoint is None, known.key, known.length
+        return features, plan.opener is openReader, known.key, known.length
 
     @settings(deadline=None, max_examples=500)
     @given(st.data())
