@@ -27,8 +27,8 @@ from comet.lean.websocket import beginSocket
 from comet.model.cursors import Cursor
 from comet.model.messages import Published
 from comet.timers import NOT_SET
-from comet.transports.detach import MOST_AHEAD, UNREAD
-from comet.web.site import IDLE
+from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
+from comet.web.site import IDLE_TIMEOUT
 
 if TYPE_CHECKING:
     from comet.lean.edge import Edge
@@ -130,7 +130,7 @@ class HTTPConnection(Connection):
         See L{Connection.stays}.
         """
         if not self.due:
-            self._wait(IDLE)
+            self._wait(IDLE_TIMEOUT)
 
     def timedOut(self) -> None:
         """
@@ -142,12 +142,12 @@ class HTTPConnection(Connection):
             return
         if left > 0.01:
             # A poll may be answered at any time, and that is the client's.
-            self.edge.hub.fanout.wheel.set(self, min(left, IDLE))
+            self.edge.hub.fanout.wheel.set(self, min(left, IDLE_TIMEOUT))
         elif self.reader is not None:
             reader, self.reader = self.reader, None
             if reader.state is State.CLOSED:
                 # It is about to be answered.
-                self._wait(IDLE)
+                self._wait(IDLE_TIMEOUT)
             else:
                 reader.timedOut()
         elif self.rest:
@@ -166,7 +166,7 @@ class HTTPConnection(Connection):
             # To join it with each piece that comes would copy it each time.
             self._body += data
             if len(self.buffer) + len(self._body) < self._need:
-                self._wait(IDLE)
+                self._wait(IDLE_TIMEOUT)
                 return
             data = bytes(self._body)
             self._body = None
@@ -190,7 +190,7 @@ class HTTPConnection(Connection):
         """
         The client sends more while it is to be answered.
         """
-        if len(self.buffer) > MOST_AHEAD:
+        if len(self.buffer) > MAX_HELD_INPUT:
             if self.reader is not None and self.reader.state is not State.CLOSED:
                 # It is not waiting for the answer any more.
                 self.reader.hurry()
@@ -302,7 +302,7 @@ class HTTPConnection(Connection):
         head = response.index(b"\r\n\r\n") + 4
         traffic.headOut += count * head
         traffic.dataOut += count * (len(response) - head)
-        due = self.edge.seconds() + IDLE
+        due = self.edge.seconds() + IDLE_TIMEOUT
         for connection in waiters:
             connection.isBusy = False
             connection.plan = connection.reader = None
@@ -355,7 +355,7 @@ class HTTPConnection(Connection):
         traffic.dataOut += bodyBytes
         self.isBusy = False
         self.plan = self.reader = None
-        self._wait(IDLE)
+        self._wait(IDLE_TIMEOUT)
         if self.buffer or self.rest or self.isPaused:
             self.goOnLater()
 
@@ -367,7 +367,7 @@ class HTTPConnection(Connection):
         if self.rest:
             # The next request waits until this answer is taken.
             self.pauseProducing()
-            self._wait(UNREAD)
+            self._wait(UNSENT_TIMEOUT)
             return
         if self.isPaused:
             self.resumeProducing()
@@ -379,7 +379,7 @@ class HTTPConnection(Connection):
         The client has taken the answer.
         """
         if not self.isBusy:
-            self._wait(IDLE)
+            self._wait(IDLE_TIMEOUT)
             self.resumeProducing()
             self._goOn()
 

@@ -12,7 +12,7 @@ from comet.framing.tcp import LineDecoder, LineShape, Overlong
 from comet.hub import Hub
 from comet.model.cursors import Cursor
 from comet.model.positions import StartPositions
-from comet.transports.session import subscribedAnswer
+from comet.transports.session import encodeSubscribed
 
 # How many lines are remembered, and how long one may be: one that is longer will
 # hardly come again.
@@ -49,7 +49,7 @@ class FirstLine:
         What a client is answered that stands somewhere, framed.
         """
         if standing != self._standing:
-            piece = self.shape.piece(subscribedAnswer(self._id, standing))
+            piece = self.shape.piece(encodeSubscribed(self._id, standing))
             self._standing, self._answer = standing, self.shape.frame([piece])
         return self._answer
 

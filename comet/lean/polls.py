@@ -15,7 +15,7 @@ from comet.lean.plans import ParsedRequest, Plan
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.transports.polling import entityTag
-from comet.web.site import IDLE
+from comet.web.site import IDLE_TIMEOUT
 
 if TYPE_CHECKING:
     from comet.lean.http import HTTPConnection
@@ -51,7 +51,7 @@ def beginPoll(connection: HTTPConnection, asked: ParsedRequest, client: Client, 
         # Who does not wait for messages waits for the bus, however long it takes.
         connection.due = now + wait if wait else math.inf
         # Soon enough also for what times the connection once it is answered.
-        hub.fanout.wheel.setBy(connection, now + min(wait or IDLE, IDLE))
+        hub.fanout.wheel.setBy(connection, now + min(wait or IDLE_TIMEOUT, IDLE_TIMEOUT))
 
 
 def emptyAnswer(plan: Plan, tags: frozenset[str], cursor: Cursor) -> Response | bytes:

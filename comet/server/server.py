@@ -22,7 +22,7 @@ from comet.lean.reactor import LeanReactor, canBeLean
 from comet.server.demo.visits import Demo
 from comet.server.listening import CannotStart, makeListener
 from comet.server.service import CometService
-from comet.transports.flashpolicy import PolicyFactory
+from comet.transports.flashpolicy import FlashPolicyFactory
 from comet.transports.tcp import CometFactory
 from comet.web.resources import CometResource
 from comet.web.site import CometSite
@@ -87,7 +87,7 @@ class Server:
         self._configuration = configuration
         self._reactor = reactor
         self.hub = makeHub(configuration, reactor, publishKey)
-        self._policy = PolicyFactory(self.hub)
+        self._policy = FlashPolicyFactory(self.hub)
         self._hasDemo = configuration["demo"] and isFirst
         descriptions = endpointsOf(configuration)
         if configuration["edge"] == "lean" and canBeLean(reactor):

@@ -32,7 +32,7 @@ class Transport(Protocol):
     A resource that can answer a request to read.
     """
 
-    def begin(self, exchange: Exchange, ask: ReadRequest, client: Client) -> None:
+    def begin(self, exchange: Exchange, readRequest: ReadRequest, client: Client) -> None:
         """
         Begin to answer what was asked for.
 
@@ -71,10 +71,10 @@ class ChannelResource(HubResource):
         """
         Read, by the transport that is asked for.
         """
-        ask = exchange.ask(self.names(exchange))
-        transport = self.transports[ask.transport]
+        readRequest = exchange.parseReadRequest(self.names(exchange))
+        transport = self.transports[readRequest.transport]
         try:
-            transport.begin(exchange, ask, self.client(exchange))
+            transport.begin(exchange, readRequest, self.client(exchange))
         except CometError as error:
             transport.refuse(exchange, error)
 
@@ -90,9 +90,9 @@ class ChannelResource(HubResource):
         Publish the body.
         """
         head = exchange.head
-        exchange.account("publish")
+        exchange.countAs("publish")
         names, client = self.names(exchange), self.client(exchange)
-        refusePatterns(names)
+        checkNoPatterns(names)
         self.hub.checkPublish(client, names)
         publication = readBody(
             names,
@@ -104,7 +104,7 @@ class ChannelResource(HubResource):
             client.name,
         )
         stored = self.hub.store(client, [publication])
-        exchange.answerWhen(stored, lambda answers: publishedResponse(answers[0]))
+        exchange.respondWhen(stored, lambda answers: publishedResponse(answers[0]))
 
     answer_PUT = answer_POST
 
@@ -113,12 +113,12 @@ class ChannelResource(HubResource):
         Forget what is held.
         """
         names, client = self.names(exchange), self.client(exchange)
-        refusePatterns(names)
+        checkNoPatterns(names)
         forgotten = self.hub.forget(client, names)
-        exchange.answerWhen(forgotten, lambda _: Response(204, COMMON, b""))
+        exchange.respondWhen(forgotten, lambda _: Response(204, COMMON, b""))
 
 
-def refusePatterns(names: Sequence[str]) -> None:
+def checkNoPatterns(names: Sequence[str]) -> None:
     """
     Refuse patterns where channels are meant.
 
@@ -141,7 +141,7 @@ class PublishResource(HubResource):
         """
         Publish each line of the body.
         """
-        exchange.account("publish")
+        exchange.countAs("publish")
         client = self.client(exchange)
         publications = readBatch(
             exchange.head.header("Content-Type"),
@@ -149,4 +149,4 @@ class PublishResource(HubResource):
             self.hub.settings.limits,
             client.name,
         )
-        exchange.answerWhen(self.hub.store(client, publications), batchResponse)
+        exchange.respondWhen(self.hub.store(client, publications), batchResponse)

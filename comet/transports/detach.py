@@ -24,13 +24,13 @@ from comet.transports.sinks import IConnectedSink, tune
 
 # How much a client may send while its request is on hold.  Twisted stops
 # reading a little later.
-MOST_AHEAD: Final = 0x4000
+MAX_HELD_INPUT: Final = 0x4000
 
 # For how many seconds a client may leave an answer unread.
-UNREAD: Final = 60.0
+UNSENT_TIMEOUT: Final = 60.0
 
 
-def isTakeable(request: Request) -> bool:
+def isDetachable(request: Request) -> bool:
     """
     Whether the connection of a request is its alone, as it is with HTTP/1.
     """
@@ -51,12 +51,12 @@ def setProtocol(transport: Any, protocol: IProtocol) -> None:
         transport.protocol = protocol
 
 
-def takeOver(request: Request, protocol: IProtocol) -> None:
+def detach(request: Request, protocol: IProtocol) -> None:
     """
     Let a protocol have the connection of a request, for good.  The request is
     not to be touched any more, and Twisted forgets it.
 
-    @param request: One that L{isTakeable}.
+    @param request: One that L{isDetachable}.
     """
     channel: Any = request.channel
     transport = channel.transport
@@ -149,7 +149,7 @@ class HeldRequest:
         @param hurry: Called when the client sends too much; ends the hold.
         """
         self._hurry = hurry
-        self._left = MOST_AHEAD
+        self._left = MAX_HELD_INPUT
         channel: Any = request.channel
         # Twisted gives to this what comes after a request, also what came
         # together with it.
@@ -204,7 +204,7 @@ class UnsentResponse:
         self._request.registerProducer(self, True)
         transport.write(rest)
         if self._isPaused:
-            self._wheel.set(self, UNREAD)
+            self._wheel.set(self, UNSENT_TIMEOUT)
         else:
             self._finish()
 

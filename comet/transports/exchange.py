@@ -29,7 +29,7 @@ from comet.hub import Hub
 from comet.metrics import Traffic
 from comet.model.channels import parsePath
 from comet.model.clients import Client
-from comet.transports.detach import UnsentResponse, isTakeable
+from comet.transports.detach import UnsentResponse, isDetachable
 from comet.transports.sinks import sendNow
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ OTHER: Final = "other"
 _log = Logger()
 
 
-def readHead(request: Request) -> RequestHead:
+def makeRequestHead(request: Request) -> RequestHead:
     """
     What of a request of Twisted's is its head, below the resource that it was
     routed to.
@@ -82,7 +82,7 @@ def setHeaders(request: Request, headers: Headers) -> None:
         request.responseHeaders.addRawHeader(name, value)
 
 
-def headBytesOf(request: Request) -> int:
+def responseHeadSize(request: Request) -> int:
     """
     How many bytes the head of an answer has that Twisted has sent, as it would
     be in HTTP/1.
@@ -116,7 +116,7 @@ class Exchange:
     def __init__(self, hub: Hub, request: Request) -> None:
         self.hub = hub
         self.request = request
-        self.head = readHead(request)
+        self.head = makeRequestHead(request)
         self.cors = CORS(None, False, True)
         self.accountName: str | None = None
         self.isGone = False
@@ -129,23 +129,23 @@ class Exchange:
         if self.whenGone is not None:
             self.whenGone()
 
-    def account(self, transport: str) -> Traffic:
+    def countAs(self, transport: str) -> Traffic:
         """
         Count the request for a transport.  Called once.
 
         @return: Where to count what is sent, if the answer ends.
         """
-        self._traffic = traffic = self.trafficOf(transport)
-        self.countIn(traffic)
+        self._traffic = traffic = self.trafficFor(transport)
+        self.countRequest(traffic)
         return traffic
 
-    def trafficOf(self, transport: str) -> Traffic:
+    def trafficFor(self, transport: str) -> Traffic:
         """
         Where what passes for this request is counted.
         """
         return self.hub.metrics.of(transport, self.accountName)
 
-    def countIn(self, traffic: Traffic) -> None:
+    def countRequest(self, traffic: Traffic) -> None:
         """
         Count what has come of the request.
         """
@@ -161,11 +161,11 @@ class Exchange:
         traffic.dataIn += request.content.seek(0, SEEK_END)
         request.content.seek(0)
 
-    def countOut(self, head: int, data: int) -> None:
+    def countResponse(self, head: int, data: int) -> None:
         """
         Count what was sent of the answer.
         """
-        traffic = self.account(OTHER) if self._traffic is None else self._traffic
+        traffic = self.countAs(OTHER) if self._traffic is None else self._traffic
         traffic.headOut += head
         traffic.dataOut += data
 
@@ -220,7 +220,7 @@ class Exchange:
         """
         return parsePath(self.head.segments, self.hub.settings.limits.maxChannels)
 
-    def ask(self, names: Sequence[str], transport: str | None = None) -> ReadRequest:
+    def parseReadRequest(self, names: Sequence[str], transport: str | None = None) -> ReadRequest:
         """
         What a request to read asks for.
         """
@@ -268,7 +268,7 @@ class Exchange:
         if self.isGone:
             return
         request = self.request
-        if isTakeable(request):
+        if isDetachable(request):
             own = [h for h in self.ownHeaders(answer.headers) if h not in answer.headers]
             headers = (*answer.headers, *own)
             persistent = bool(request.channel.persistent)
@@ -286,7 +286,7 @@ class Exchange:
         if answer.status not in (204, 304) and not isUnknown:
             request.setHeader(b"Content-Length", b"%d" % len(answer.body))
         request.write(answer.body)
-        self.countOut(headBytesOf(request), len(answer.body))
+        self.countResponse(responseHeadSize(request), len(answer.body))
         request.finish()
 
     def send(self, response: bytes, bodyBytes: int, status: int = 200) -> None:
@@ -300,7 +300,7 @@ class Exchange:
             response, bodyBytes = response[: len(response) - bodyBytes], 0
             # RFC 9110 8.6: it would be the length of what GET is answered.
             response = response.replace(b"\r\nContent-Length: 0\r\n", b"\r\n", 1)
-        self.countOut(len(response) - bodyBytes, bodyBytes)
+        self.countResponse(len(response) - bodyBytes, bodyBytes)
         # Twisted is to believe that it has written the response itself.
         request.startedWriting = 1
         request.setResponseCode(status)
@@ -317,14 +317,14 @@ class Exchange:
         """
         self.respond(problem(error))
 
-    def answerWhen(self, asked: Deferred[T], makeAnswer: Callable[[T], Response]) -> None:
+    def respondWhen(self, asked: Deferred[T], makeAnswer: Callable[[T], Response]) -> None:
         """
         Answer when something is done.
         """
-        asked.addCallback(makeAnswer).addCallbacks(self.respond, self.failed)
-        asked.addErrback(self.brokenOff)
+        asked.addCallback(makeAnswer).addCallbacks(self.respond, self.requestFailed)
+        asked.addErrback(self.responseFailed)
 
-    def brokenOff(self, failure: Failure) -> None:
+    def responseFailed(self, failure: Failure) -> None:
         """
         The answer cannot be made: let the client not wait for it.
         """
@@ -332,7 +332,7 @@ class Exchange:
         if not self.isGone:
             self.request.loseConnection()
 
-    def failed(self, failure: Failure) -> None:
+    def requestFailed(self, failure: Failure) -> None:
         """
         Answer with what went wrong.
         """
@@ -343,7 +343,7 @@ class Exchange:
         self.refuse(error)
 
 
-def nothingAt(exchange: Exchange) -> NotFound:
+def notFound(exchange: Exchange) -> NotFound:
     """
     The error of a request for what is not there.
     """

@@ -17,10 +17,10 @@ from comet.hub import Hub
 from comet.timers import NOT_SET
 
 # For how many seconds a client may take to ask and to be answered.
-PATIENCE: Final = 20.0
+POLICY_TIMEOUT: Final = 20.0
 
 
-def policyFor(hub: Hub, transport: Any, ports: Iterable[int]) -> bytes:
+def makeFlashPolicy(hub: Hub, transport: Any, ports: Iterable[int]) -> bytes:
     """
     The policy file of a server: it allows what the server allows to pages, the
     pages that come from the address at which it was asked among them.
@@ -34,7 +34,7 @@ def policyFor(hub: Hub, transport: Any, ports: Iterable[int]) -> bytes:
     return encodePolicy(domains if host is None or "*" in domains else {*domains, host}, ports)
 
 
-class PolicyProtocol(Protocol):
+class FlashPolicyProtocol(Protocol):
     """
     One client, which is answered once.
     """
@@ -52,7 +52,7 @@ class PolicyProtocol(Protocol):
         """
         A client came.
         """
-        self.hub.fanout.wheel.set(self, PATIENCE)
+        self.hub.fanout.wheel.set(self, POLICY_TIMEOUT)
 
     def timedOut(self) -> None:
         """
@@ -73,7 +73,7 @@ class PolicyProtocol(Protocol):
             return
         self._left = self._left[len(said) :]
         if not self._left:
-            self.transport.write(policyFor(self.hub, self.transport, self._ports))
+            self.transport.write(makeFlashPolicy(self.hub, self.transport, self._ports))
             self.transport.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -83,7 +83,7 @@ class PolicyProtocol(Protocol):
         self.hub.fanout.wheel.clear(self)
 
 
-class PolicyFactory(ServerFactory):
+class FlashPolicyFactory(ServerFactory):
     """
     Serves the policy file, and nothing else.
 
@@ -96,10 +96,10 @@ class PolicyFactory(ServerFactory):
         self.hub = hub
         self.ports = ports
 
-    def buildProtocol(self, addr: IAddress | None) -> PolicyProtocol:
+    def buildProtocol(self, addr: IAddress | None) -> FlashPolicyProtocol:
         """
         A client came.
         """
-        protocol = PolicyProtocol(self.hub, self.ports)
+        protocol = FlashPolicyProtocol(self.hub, self.ports)
         protocol.factory = self
         return protocol

@@ -29,12 +29,12 @@ class IFrameResource(StreamingResource):
     transport = "iframe"
     contentType = b"text/html; charset=utf-8"
 
-    def shape(self, exchange: Exchange, ask: ReadRequest, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:
         """
         See L{StreamingResource.shape}.
         """
         callback, origin = self.target(exchange)
-        return IFrameShape(time=ask.time, chunked=chunked, callback=callback, origin=origin)
+        return IFrameShape(time=readRequest.time, chunked=chunked, callback=callback, origin=origin)
 
     def headers(self, exchange: Exchange) -> Headers:
         """

@@ -40,13 +40,13 @@ class JSONPResource(LongPollResource):
 
     transport = "jsonp"
 
-    def waiter(self, exchange: Exchange, ask: ReadRequest) -> HeldPoll:
+    def waiter(self, exchange: Exchange, readRequest: ReadRequest) -> HeldPoll:
         """
         See L{OnceResource.waiter<comet.transports.polling.PollingResource.waiter>}.
         """
         self.checkSite(exchange)
         callback = checkCallback(exchange.head.parameters.get("callback", ""))
-        return Calling(exchange, ask, callback)
+        return HeldCall(exchange, readRequest, callback)
 
     def checkSite(self, exchange: Exchange) -> None:
         """
@@ -63,18 +63,18 @@ class JSONPResource(LongPollResource):
             )
 
 
-class Calling(HeldPoll):
+class HeldCall(HeldPoll):
     """
     A request whose answer is a call.  The answer is that of all who wait for
     the same; only the function is its own.
     """
 
-    def __init__(self, exchange: Exchange, ask: ReadRequest, callback: str) -> None:
+    def __init__(self, exchange: Exchange, readRequest: ReadRequest, callback: str) -> None:
         """
         @param callback: The name of the function.
         """
-        shape = AnswerShape(ask.limit, ask.time)
-        super().__init__(exchange, evolve(ask, tags=frozenset()), shape)
+        shape = AnswerShape(readRequest.limit, readRequest.time)
+        super().__init__(exchange, evolve(readRequest, tags=frozenset()), shape)
         self._callback = callback
 
     def send(self, response: Response) -> None:

@@ -15,8 +15,8 @@ class LongPollResource(PollingResource):
 
     transport = "longpoll"
 
-    def wait(self, ask: ReadRequest) -> float:
+    def wait(self, readRequest: ReadRequest) -> float:
         """
         As long as the request says.
         """
-        return ask.wait
+        return readRequest.wait

@@ -19,8 +19,8 @@ class MultipartResource(StreamingResource):
     transport = "multipart"
     contentType = b"multipart/x-mixed-replace; boundary=" + BOUNDARY
 
-    def shape(self, exchange: Exchange, ask: ReadRequest, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:
         """
         See L{StreamingResource.shape}.
         """
-        return MultipartShape(time=ask.time, chunked=chunked)
+        return MultipartShape(time=readRequest.time, chunked=chunked)

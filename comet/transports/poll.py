@@ -15,7 +15,7 @@ class PollResource(PollingResource):
 
     transport = "poll"
 
-    def wait(self, ask: ReadRequest) -> float:
+    def wait(self, readRequest: ReadRequest) -> float:
         """
         Not at all.
         """

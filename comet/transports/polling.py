@@ -19,7 +19,7 @@ from comet.http.reads import ReadRequest
 from comet.http.responses import COMMON, Headers, Response, dateOfNow, encodeResponse
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
-from comet.transports.detach import HeldRequest, isTakeable
+from comet.transports.detach import HeldRequest, isDetachable
 from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource
 
@@ -137,39 +137,43 @@ class PollingResource(HubResource):
         """
         Answer, now or within the time that it may wait.
         """
-        ask = exchange.ask(self.names(exchange), self.transport)
-        self.begin(exchange, ask, self.client(exchange))
+        readRequest = exchange.parseReadRequest(self.names(exchange), self.transport)
+        self.begin(exchange, readRequest, self.client(exchange))
 
-    def wait(self, ask: ReadRequest) -> float:
+    def wait(self, readRequest: ReadRequest) -> float:
         """
         For how many seconds a request may wait for a message.
         """
         raise NotImplementedError
 
-    def begin(self, exchange: Exchange, ask: ReadRequest, client: Client) -> None:
+    def begin(self, exchange: Exchange, readRequest: ReadRequest, client: Client) -> None:
         """
         Answer what was asked for.
         """
-        exchange.account(self.transport)
-        waiter, wait = self.waiter(exchange, ask), self.wait(ask)
-        waiter.opened(self.hub.openPoll(client, ask.names, ask.since, waiter.shape, waiter, wait))
+        exchange.countAs(self.transport)
+        waiter, wait = self.waiter(exchange, readRequest), self.wait(readRequest)
+        waiter.opened(
+            self.hub.openPoll(
+                client, readRequest.names, readRequest.since, waiter.shape, waiter, wait
+            )
+        )
 
-    def waiter(self, exchange: Exchange, ask: ReadRequest) -> HeldPoll:
+    def waiter(self, exchange: Exchange, readRequest: ReadRequest) -> HeldPoll:
         """
         Whoever is to be given the answer, with the shape that it is to have.
 
         @raise CometError: If what was asked for cannot be had.
         """
-        shape = AnswerShape(ask.limit, ask.time)
-        if not isTakeable(exchange.request):
-            return HeldPoll(exchange, ask, shape)
+        shape = AnswerShape(readRequest.limit, readRequest.time)
+        if not isDetachable(exchange.request):
+            return HeldPoll(exchange, readRequest, shape)
         raw = ResponseShape(
             shape,
             exchange.head.version,
             bool(exchange.request.channel.persistent),
             exchange.ownHeaders((entityTag(exchange.hub.end), *JSON)),
         )
-        return _Raw(exchange, ask, raw)
+        return _Raw(exchange, readRequest, raw)
 
 
 class HeldPoll:
@@ -183,10 +187,10 @@ class HeldPoll:
     direct: socket | None = None
     keepsTime: bool = False
 
-    def __init__(self, exchange: Exchange, ask: ReadRequest, shape: PollShape[Any]) -> None:
+    def __init__(self, exchange: Exchange, readRequest: ReadRequest, shape: PollShape[Any]) -> None:
         self.shape = shape
         self._exchange = exchange
-        self._tags = ask.tags
+        self._tags = readRequest.tags
         self._reader: PollReader[Any] | None = None
         self._hold: HeldRequest | None = None
         self._isAnswered = False
@@ -200,7 +204,7 @@ class HeldPoll:
             return
         self._reader = reader
         self._exchange.whenGone = self._clientLeft
-        if isTakeable(request):
+        if isDetachable(request):
             self._hold = HeldRequest(request, reader.hurry)
 
     def _clientLeft(self) -> None:
@@ -224,14 +228,14 @@ class HeldPoll:
         See L{Waiter.pollAnswered}.
         """
         if self._forget():
-            maybeDeferred(self.send, response).addErrback(self._exchange.brokenOff)
+            maybeDeferred(self.send, response).addErrback(self._exchange.responseFailed)
 
     def pollEmpty(self, cursor: Cursor) -> None:
         """
         See L{Waiter.pollEmpty}.
         """
         if self._forget():
-            maybeDeferred(self._sendEmpty, cursor).addErrback(self._exchange.brokenOff)
+            maybeDeferred(self._sendEmpty, cursor).addErrback(self._exchange.responseFailed)
 
     def _sendEmpty(self, cursor: Cursor) -> None:
         if str(cursor) in self._tags:

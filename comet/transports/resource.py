@@ -15,7 +15,7 @@ from comet.errors import CometError, Internal, MethodNotAllowed
 from comet.http.responses import COMMON, Response
 from comet.hub import Hub
 from comet.model.clients import Client
-from comet.transports.exchange import Exchange, nothingAt
+from comet.transports.exchange import Exchange, notFound
 
 _log = Logger()
 
@@ -82,7 +82,7 @@ class HubResource(Resource):
         Answer a request that was checked, by its method.
         """
         if exchange.head.segments and not self.hasPath:
-            raise nothingAt(exchange)
+            raise notFound(exchange)
         method = exchange.head.method.decode("latin-1")
         if method == "OPTIONS":
             exchange.respond(Response(204, self._preflight(exchange), b""))

@@ -35,7 +35,7 @@ C = TypeVar("C")
 
 # How many commands of one client are carried out at the same time, before no
 # more is read from it.
-MOST_UNDER_WAY: Final = 64
+MAX_PENDING_COMMANDS: Final = 64
 
 
 class Session:
@@ -55,9 +55,9 @@ class Session:
         "_hub",
         "_isPaused",
         "_names",
+        "_pending",
         "_shape",
         "_transport",
-        "_underWay",
         "reader",
     )
 
@@ -72,12 +72,12 @@ class Session:
         self.reader = reader
         self._shape = shape
         self._transport = transport
-        self._underWay = 0
+        self._pending = 0
         self._isPaused = False
         # Names change one command after the other.
         self._names = DeferredLock()
 
-    def received(self, raw: bytes) -> None:
+    def commandReceived(self, raw: bytes) -> None:
         """
         The client said something.
         """
@@ -89,7 +89,7 @@ class Session:
         except CommandError as refused:
             self.refuse(refused.id, refused.error)
             return
-        self._underWay += 1
+        self._pending += 1
         done: Deferred[Any]
         if isinstance(command, Ping):
             done = maybeDeferred(self._answer, command.id, {"pong": command.value})
@@ -100,7 +100,7 @@ class Session:
         else:
             done = self._names.run(self._whenOpen, self._unsubscribe, command)
         done.addErrback(self._failed, command.id)
-        done.addBoth(self._isDone)
+        done.addBoth(self._commandDone)
         self._throttle()
 
     def refuse(self, id: Id, error: CometError) -> None:
@@ -110,7 +110,7 @@ class Session:
         self._say(encodeError(id, error))
         self._throttle()
 
-    def pong(self, frame: bytes) -> None:
+    def sendPong(self, frame: bytes) -> None:
         """
         Write what answers a ping of the transport's own, framed already.
         """
@@ -130,8 +130,8 @@ class Session:
             error = Internal()
         self._say(encodeError(id, error))
 
-    def _isDone(self, result: object) -> None:
-        self._underWay -= 1
+    def _commandDone(self, result: object) -> None:
+        self._pending -= 1
         self._throttle()
 
     def _throttle(self) -> None:
@@ -140,7 +140,7 @@ class Session:
         """
         if self.reader.state is State.CLOSED:
             return
-        isBusy = self._underWay >= MOST_UNDER_WAY or self.reader.state is State.BEHIND
+        isBusy = self._pending >= MAX_PENDING_COMMANDS or self.reader.state is State.BEHIND
         if isBusy != self._isPaused:
             self._isPaused = isBusy
             if isBusy:
@@ -148,7 +148,7 @@ class Session:
             else:
                 self._transport.resumeProducing()
 
-    def ended(self) -> None:
+    def readerClosed(self) -> None:
         """
         The client is sent away: what it still says is nobody's any more, but
         has to be read to see it leave.
@@ -188,7 +188,7 @@ class Session:
         return added.addCallback(self._subscribed, command.id)
 
     def _subscribed(self, gap: tuple[str, ...], id: Id) -> None:
-        self._say(subscribedAnswer(id, self.reader.standing, gap))
+        self._say(encodeSubscribed(id, self.reader.standing, gap))
         self.reader.resume()
 
     def _unsubscribe(self, command: Unsubscribe) -> None:
@@ -197,7 +197,7 @@ class Session:
         self._answer(command.id, {})
 
 
-def subscribedAnswer(id: Id, standing: Cursor, gap: Sequence[str] = ()) -> bytes:
+def encodeSubscribed(id: Id, standing: Cursor, gap: Sequence[str] = ()) -> bytes:
     """
     The answer to a L{Subscribe} that was carried out.
 

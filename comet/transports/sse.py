@@ -18,14 +18,14 @@ from comet.transports.streaming import StreamingResource
 _CLOSES = {"tooMany": "tooMany", "unavailable": "unavailable"}
 
 
-def shapeOf(ask: ReadRequest, chunked: bool) -> SSEShape:
+def shapeOf(readRequest: ReadRequest, chunked: bool) -> SSEShape:
     """
     How events look to whoever asked.
 
     @param chunked: Whether the body is in chunks.
     """
-    several = len(ask.names) > 1 or any(isPattern(name) for name in ask.names)
-    return SSEShape(ask.time, chunked, several, ask.envelope, ask.unnamed)
+    several = len(readRequest.names) > 1 or any(isPattern(name) for name in readRequest.names)
+    return SSEShape(readRequest.time, chunked, several, readRequest.envelope, readRequest.unnamed)
 
 
 class EventSourceResource(StreamingResource):
@@ -36,11 +36,11 @@ class EventSourceResource(StreamingResource):
     transport = "sse"
     contentType = b"text/event-stream"
 
-    def shape(self, exchange: Exchange, ask: ReadRequest, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:
         """
         See L{StreamingResource.shape}.
         """
-        return shapeOf(ask, chunked)
+        return shapeOf(readRequest, chunked)
 
     def refuse(self, exchange: Exchange, error: CometError) -> None:
         """

@@ -19,8 +19,8 @@ class StreamResource(StreamingResource):
     transport = "stream"
     contentType = b"application/x-ndjson"
 
-    def shape(self, exchange: Exchange, ask: ReadRequest, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:
         """
         See L{StreamingResource.shape}.
         """
-        return NDJSONShape(time=ask.time, chunked=chunked)
+        return NDJSONShape(time=readRequest.time, chunked=chunked)

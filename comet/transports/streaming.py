@@ -19,8 +19,8 @@ from comet.http.responses import ENDLESS, Headers, encodeHead
 from comet.interfaces import ISink, ISinkOwner
 from comet.metrics import Traffic
 from comet.model.clients import Client
-from comet.transports.detach import DetachedStream, isTakeable, takeOver
-from comet.transports.exchange import Exchange, headBytesOf, setHeaders
+from comet.transports.detach import DetachedStream, detach, isDetachable
+from comet.transports.exchange import Exchange, responseHeadSize, setHeaders
 from comet.transports.resource import HubResource
 from comet.transports.sinks import makeSink
 
@@ -40,7 +40,7 @@ class StreamingResource(HubResource):
     transport: str
     contentType: bytes
 
-    def shape(self, exchange: Exchange, ask: ReadRequest, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:
         """
         How messages look to whoever asked.
 
@@ -60,24 +60,24 @@ class StreamingResource(HubResource):
         """
         Begin the response.
         """
-        ask = exchange.ask(self.names(exchange), self.transport)
-        self.begin(exchange, ask, self.client(exchange))
+        readRequest = exchange.parseReadRequest(self.names(exchange), self.transport)
+        self.begin(exchange, readRequest, self.client(exchange))
 
-    def begin(self, exchange: Exchange, ask: ReadRequest, client: Client) -> None:
+    def begin(self, exchange: Exchange, readRequest: ReadRequest, client: Client) -> None:
         """
         Begin to answer what was asked for.
         """
         request, version = exchange.request, exchange.head.version
-        take = isTakeable(request)
+        take = isDetachable(request)
         # RFC 9112 6.1: a client of HTTP/1.0 does not understand chunks; the
         # frames of HTTP/2 take their place.
         chunked = take and version == (1, 1)
-        shape = self.shape(exchange, ask, chunked)
+        shape = self.shape(exchange, readRequest, chunked)
         headers = (*self.headers(exchange), *ENDLESS)
 
         def makeReader() -> StreamReader:
-            traffic = exchange.trafficOf(self.transport)
-            exchange.countIn(traffic)
+            traffic = exchange.trafficFor(self.transport)
+            exchange.countRequest(traffic)
             if not take:
                 sink = RequestSink(exchange, headers, traffic)
                 return StreamReader(self.hub.fanout, shape, sink)
@@ -85,7 +85,7 @@ class StreamingResource(HubResource):
             opening = encodeHead(version, 200, whole, chunked, False, datetimeToString())
             transport = request.channel.transport
             protocol = DetachedStream()
-            takeOver(request, protocol)
+            detach(request, protocol)
             direct = makeSink(transport, traffic)
             protocol.attach(direct)
             # The reader writes the head together with the first of the data.
@@ -93,8 +93,8 @@ class StreamingResource(HubResource):
             traffic.dataOut -= len(opening)
             return StreamReader(self.hub.fanout, shape, direct, opening)
 
-        reader = self.hub.openStream(client, ask.names, ask.since, makeReader)
-        if ask.probe:
+        reader = self.hub.openStream(client, readRequest.names, readRequest.since, makeReader)
+        if readRequest.probe:
             Probe(reader)
 
 
@@ -143,7 +143,7 @@ class RequestSink:
             self._request.write(data)
             self._traffic.dataOut += len(data)
             if isFirst:
-                self._traffic.headOut += headBytesOf(self._request)
+                self._traffic.headOut += responseHeadSize(self._request)
         return not self._isBehind
 
     def finish(self) -> None:

@@ -23,7 +23,7 @@ from comet.model.clients import ANONYMOUS, Client
 from comet.model.messages import Close
 from comet.model.positions import StartPositions
 from comet.timers import NOT_SET
-from comet.transports.flashpolicy import policyFor
+from comet.transports.flashpolicy import makeFlashPolicy
 from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink, tune
 from comet.transports.throttle import InputThrottle
@@ -43,7 +43,7 @@ class CometProtocol(Protocol):
 
     # Whatever the endpoint makes: more than the interface of a transport says.
     transport: Any
-    _sips: InputThrottle
+    _throttle: InputThrottle
 
     def __init__(self, hub: Hub, identify: Callable[[Any], Client]) -> None:
         """
@@ -63,7 +63,7 @@ class CometProtocol(Protocol):
         A client came.
         """
         self._traffic.requests += 1
-        self._sips = InputThrottle(self.hub.clock, self.transport, self._taken)
+        self._throttle = InputThrottle(self.hub.clock, self.transport, self._taken)
         tune(self.transport)
         self.hub.fanout.wheel.set(self, FIRST_LINE)
 
@@ -78,8 +78,8 @@ class CometProtocol(Protocol):
         """
         self.transport = self._sink = sink
         self._decoder.terminator = shape.terminator
-        self._sips = sips = InputThrottle(self.hub.clock, sink, self._taken)
-        self._session = Session(self.hub, client, reader, shape, sips)
+        self._throttle = throttle = InputThrottle(self.hub.clock, sink, self._taken)
+        self._session = Session(self.hub, client, reader, shape, throttle)
 
     @property
     def reader(self) -> StreamReader | None:
@@ -100,7 +100,7 @@ class CometProtocol(Protocol):
         The client said something.
         """
         self._traffic.dataIn += len(data)
-        self._sips.received(data)
+        self._throttle.dataReceived(data)
 
     def _taken(self, data: bytes) -> None:
         """
@@ -116,7 +116,7 @@ class CometProtocol(Protocol):
                 most = self.hub.settings.limits.maxCommandBytes
                 session.refuse(None, TooLarge(f"a line has at most {most} bytes"))
             else:
-                session.received(line)
+                session.commandReceived(line)
 
     def _begin(self, line: Line) -> None:
         """
@@ -144,14 +144,14 @@ class CometProtocol(Protocol):
             sink.finish()
             self.hub.fanout.wheel.set(self, LAST_WORDS)
         else:
-            self._session = Session(self.hub, client, reader, shape, self._sips)
+            self._session = Session(self.hub, client, reader, shape, self._throttle)
 
     def _answerPolicy(self, sink: IConnectedSink) -> None:
         """
         It is a Flash player that asks whether a movie may connect here.
         """
         port = getattr(self.transport.getHost(), "port", None)
-        sink.write(policyFor(self.hub, self.transport, () if port is None else (port,)))
+        sink.write(makeFlashPolicy(self.hub, self.transport, () if port is None else (port,)))
         sink.finish()
         self.hub.fanout.wheel.set(self, LAST_WORDS)
 
@@ -173,7 +173,7 @@ class CometProtocol(Protocol):
         The client left.
         """
         self.hub.fanout.wheel.clear(self)
-        self._sips.stop()
+        self._throttle.stop()
         if self._sink is not None:
             self._sink.connectionLost()
 

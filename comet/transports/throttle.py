@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 
 # How many bytes are dealt with in one turn.  A command has ten, in most cases;
 # the smallest that has to be answered has two.
-SIP: Final = 2048
+BYTES_PER_TURN: Final = 2048
 
 
 class InputThrottle:
@@ -23,74 +23,82 @@ class InputThrottle:
     lets the transport read no more until all of it was given.
     """
 
-    __slots__ = ("_clock", "_give", "_isHeld", "_isPaused", "_isWaiting", "_rest", "_transport")
+    __slots__ = (
+        "_buffered",
+        "_clock",
+        "_deliver",
+        "_isPaused",
+        "_isScheduled",
+        "_isStopped",
+        "_transport",
+    )
 
     def __init__(
-        self, clock: IReactorTime, transport: Any, give: Callable[[bytes], object]
+        self, clock: IReactorTime, transport: Any, deliver: Callable[[bytes], object]
     ) -> None:
         """
         @param transport: A push producer: what it produces is received here.
 
-        @param give: Called with each piece, in order.
+        @param deliver: Called with each piece, in order.
         """
         self._clock = clock
         self._transport = transport
-        self._give = give
-        self._rest = b""
-        self._isHeld = False
+        self._deliver = deliver
+        self._buffered = b""
+        self._isStopped = False
         self._isPaused = False
-        self._isWaiting = False
+        self._isScheduled = False
 
-    def received(self, data: bytes) -> None:
+    def dataReceived(self, data: bytes) -> None:
         """
         Take what came.
         """
-        if self._rest or self._isHeld or len(data) > SIP:
-            self._rest += data
-            self._goOn()
+        if self._buffered or self._isStopped or len(data) > BYTES_PER_TURN:
+            self._buffered += data
+            self._deliverPiece()
         else:
-            self._give(data)
+            self._deliver(data)
 
     def pauseProducing(self) -> None:
         """
         Give no more for now.
         """
-        self._isHeld = True
+        self._isStopped = True
         self._pause()
 
     def resumeProducing(self) -> None:
         """
         Go on with what is left, and with what comes.
         """
-        self._isHeld = False
-        self._goOn()
+        self._isStopped = False
+        self._deliverPiece()
 
     def stop(self) -> None:
         """
         The connection is lost: forget what is left.
         """
-        self._rest = b""
-        self._isHeld = True
+        self._buffered = b""
+        self._isStopped = True
 
-    def _goOn(self) -> None:
+    def _deliverPiece(self) -> None:
         """
         Give a piece, unless one was given in this turn or it is held.
         """
-        if self._rest and not self._isWaiting and not self._isHeld:
-            piece, self._rest = self._rest[:SIP], self._rest[SIP:]
-            if self._rest:
-                self._isWaiting = True
-                self._clock.callLater(0, self._turned)
-            self._give(piece)
-        if self._rest or self._isHeld:
+        if self._buffered and not self._isScheduled and not self._isStopped:
+            piece, self._buffered = self._buffered[:BYTES_PER_TURN], self._buffered[BYTES_PER_TURN:]
+            if self._buffered:
+                self._isScheduled = True
+                self._clock.callLater(0, self._turnEnded)
+            self._deliver(piece)
+        if self._buffered or self._isStopped:
             self._pause()
         elif self._isPaused:
             self._isPaused = False
             self._transport.resumeProducing()
 
-    def _turned(self) -> None:
-        self._isWaiting = False
-        self._goOn()
+    def _turnEnded(self) -> None:
+        self._isScheduled = False
+        self._deliverPiece()
 
     def _pause(self) -> None:
         if not self._isPaused:

@@ -30,7 +30,7 @@ from comet.interfaces import ISink, ISinkOwner
 from comet.metrics import Traffic
 from comet.model.clients import Client
 from comet.model.messages import Close
-from comet.transports.detach import isTakeable, takeOver
+from comet.transports.detach import detach, isDetachable
 from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource
 from comet.transports.session import Session
@@ -39,14 +39,14 @@ from comet.transports.throttle import InputThrottle
 
 # In how many frames a message may come: empty ones would take memory without
 # counting as size.
-MOST_FRAMES: Final = 1024
+MAX_FRAMES: Final = 1024
 
 # RFC 6455 7.4.1, and 1013 and 1012 of the IANA's registry.
 _STATUSES: Final = {"internal": 1011, "unavailable": 1013, "tooMany": 1013, "draining": 1001}
 _POLICY: Final = 1008
 
 # RFC 6455 5.5: bytes.
-MOST_CONTROL: Final = 125
+MAX_CONTROL_BYTES: Final = 125
 
 # RFC 6455 5.5.3
 _PONG: Final = 0x8A
@@ -126,7 +126,7 @@ class WebSocketReader(StreamReader):
         """
         code = _STATUSES.get(close.code, _POLICY)
         # RFC 6455 5.5: at most 125 bytes, with the status; whole characters.
-        reason = close.message.encode("utf-8")[: MOST_CONTROL - 2].decode("utf-8", "ignore")
+        reason = close.message.encode("utf-8")[: MAX_CONTROL_BYTES - 2].decode("utf-8", "ignore")
         self.protocol.sendCloseFrame(code, reason.encode("utf-8"))
 
 
@@ -144,7 +144,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self._sink: IConnectedSink | None = None
         self._reader: StreamReader | None = None
         self._session: Session | None = None
-        self._sips: InputThrottle | None = None
+        self._throttle: InputThrottle | None = None
         self.traffic = Traffic()
 
     def connectionMade(self) -> None:
@@ -158,7 +158,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self.__dict__ = {**kept, **_OPEN, "send_queue": (), "trafficStats": _TRAFFIC}
 
     def makeReader(
-        self, hub: Hub, client: Client, ask: ReadRequest, isBare: bool, answer: bytes
+        self, hub: Hub, client: Client, readRequest: ReadRequest, isBare: bool, answer: bytes
     ) -> WebSocketReader:
         """
         Answer the handshake, and make who reads.
@@ -171,7 +171,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self.traffic.headOut += len(answer)
         self.traffic.dataOut -= len(answer)
         sink.write(answer)
-        shape = WebSocketShape(time=ask.time)
+        shape = WebSocketShape(time=readRequest.time)
         opening = None if isBare else b""
         reader = WebSocketReader(hub.fanout, shape, sink, opening, self)
         self.attend(hub, client, reader, sink)
@@ -186,18 +186,18 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         @param sink: Where the reader writes to.
         """
         self._sink, self._reader = sink, reader
-        self._sips = sips = InputThrottle(hub.clock, self.transport, super().dataReceived)
-        self._session = Session(hub, client, reader, reader.shape, sips)
+        self._throttle = throttle = InputThrottle(hub.clock, self.transport, super().dataReceived)
+        self._session = Session(hub, client, reader, reader.shape, throttle)
 
     def dataReceived(self, data: bytes) -> None:
         """
         Some bytes came.
         """
         self.traffic.dataIn += len(data)
-        if self._sips is None:
+        if self._throttle is None:
             super().dataReceived(data)
         else:
-            self._sips.received(data)
+            self._throttle.dataReceived(data)
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """
@@ -211,8 +211,8 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         A frame of a message begins.
         """
         self._frames += 1
-        if self._frames > MOST_FRAMES and not self.failedByMe:
-            self._fail_connection(_POLICY, f"a message has at most {MOST_FRAMES} frames")
+        if self._frames > MAX_FRAMES and not self.failedByMe:
+            self._fail_connection(_POLICY, f"a message has at most {MAX_FRAMES} frames")
         else:
             super().onMessageFrameBegin(length)
 
@@ -226,7 +226,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         if isBinary:
             self._session.refuse(None, BadMessage("commands are text messages, not binary ones"))
         else:
-            self._session.received(payload)
+            self._session.commandReceived(payload)
 
     def onPing(self, payload: bytes) -> None:
         """
@@ -234,7 +234,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         take the answers is not read from.
         """
         if self._session is not None:
-            self._session.pong(bytes((_PONG, len(payload))) + payload)
+            self._session.sendPong(bytes((_PONG, len(payload))) + payload)
 
     def onFrameData(self, payload: bytes) -> bool | None:
         """
@@ -242,7 +242,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         """
         frame = self.current_frame
         # Autobahn has failed the connection already, and would keep all of it.
-        if frame.opcode > 7 and frame.length > MOST_CONTROL:
+        if frame.opcode > 7 and frame.length > MAX_CONTROL_BYTES:
             return None
         kept: bool | None = super().onFrameData(payload)
         return kept
@@ -270,7 +270,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
             reader.leave()
         if session is not None:
             self._session = None
-            session.ended()
+            session.readerClosed()
         super().sendCloseFrame(code, reasonUtf8, isReply)
 
     def sinkReady(self) -> None:
@@ -294,9 +294,9 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         super().connectionLost(reason)
         # They hold one another, and would wait for the garbage collector.
         self.is_closed = None
-        sips, self._sips = self._sips, None
-        if sips is not None:
-            sips.stop()
+        throttle, self._throttle = self._throttle, None
+        if throttle is not None:
+            throttle.stop()
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.connectionLost()
@@ -379,17 +379,17 @@ class WebSocketResource(HubResource):
         Upgrade.
         """
         names = () if self.isBare else self.names(exchange)
-        ask = exchange.ask(names, self.transport)
-        self.begin(exchange, ask, self.client(exchange))
+        readRequest = exchange.parseReadRequest(names, self.transport)
+        self.begin(exchange, readRequest, self.client(exchange))
 
-    def begin(self, exchange: Exchange, ask: ReadRequest, client: Client) -> None:
+    def begin(self, exchange: Exchange, readRequest: ReadRequest, client: Client) -> None:
         """
         Upgrade, to what was asked for.
         """
         checkHeaderValues(exchange.rawHeaders(), resplit=True)
         exchange.checkOrigin()
         request = exchange.request
-        if not isTakeable(request):
+        if not isDetachable(request):
             raise notUpgrade()
         answer = answerHandshake(exchange.head)
         if answer is None:
@@ -398,13 +398,13 @@ class WebSocketResource(HubResource):
 
         def makeReader() -> StreamReader:
             protocol = self.makeProtocol()
-            protocol.traffic = exchange.trafficOf(self.transport)
-            exchange.countIn(protocol.traffic)
+            protocol.traffic = exchange.trafficFor(self.transport)
+            exchange.countRequest(protocol.traffic)
             request.setResponseCode(101)
-            takeOver(request, protocol)
-            return protocol.makeReader(self.hub, client, ask, self.isBare, answer)
+            detach(request, protocol)
+            return protocol.makeReader(self.hub, client, readRequest, self.isBare, answer)
 
-        self.hub.openStream(client, ask.names, ask.since, makeReader)
+        self.hub.openStream(client, readRequest.names, readRequest.since, makeReader)
 
 
 class SocketResource(WebSocketResource):

@@ -24,7 +24,7 @@ from comet.http.reads import entityTags
 from comet.http.responses import Headers, Response
 from comet.hub import Hub
 from comet.model.clients import ANONYMOUS
-from comet.transports.exchange import Exchange, nothingAt
+from comet.transports.exchange import Exchange, notFound
 from comet.transports.polling import JSON
 from comet.transports.resource import HubResource
 
@@ -131,7 +131,7 @@ def makeFile(name: str, body: bytes) -> File | None:
 
 
 @cache
-def filesOf(folder: str) -> Mapping[bytes, File]:
+def readFolder(folder: str) -> Mapping[bytes, File]:
     """
     Read the files of a folder of C{static}, those of folders within it left
     out.
@@ -146,7 +146,7 @@ def filesOf(folder: str) -> Mapping[bytes, File]:
     return {name: file for name, file in read.items() if file is not None}
 
 
-def forAnybody(file: File) -> File:
+def allowAnyOrigin(file: File) -> File:
     """
     Let the pages of every site use a file.
     """
@@ -174,7 +174,7 @@ class FilesResource(HubResource):
         name = unquote_to_bytes(segments[0]) if segments else b""
         # A slash at the end would lead what the page names elsewhere.
         if len(segments) > 1 or segments == (b"",) or name not in self.files:
-            raise nothingAt(exchange)
+            raise notFound(exchange)
         file = self.files[name]
         if _ANYBODYS[0] in file.headers:
             # It says so itself, and the same to everybody.
@@ -218,10 +218,10 @@ def putPages(tree: Resource, hub: Hub) -> None:
     """
     Put the pages and the client into a tree of resources.
     """
-    lab, chat = dict(filesOf("lab")), dict(filesOf("chat"))
+    lab, chat = dict(readFolder("lab")), dict(readFolder("chat"))
     tree.putChild(b"", FilesResource(hub, {b"": lab.pop(_INDEX)}))
     tree.putChild(b"lab", LabResource(hub, lab))
     tree.putChild(b"chat", FilesResource(hub, {b"": chat.pop(_INDEX), **chat}))
-    for name, file in filesOf("client").items():
+    for name, file in readFolder("client").items():
         if name in CLIENT:
-            tree.putChild(name, FilesResource(hub, {b"": forAnybody(file)}))
+            tree.putChild(name, FilesResource(hub, {b"": allowAnyOrigin(file)}))

@@ -12,7 +12,7 @@ from twisted.web.server import Request
 from comet.http.responses import COMMON, Response
 from comet.hub import Hub
 from comet.transports.channel import ChannelResource, PublishResource
-from comet.transports.exchange import Exchange, nothingAt
+from comet.transports.exchange import Exchange, notFound
 from comet.transports.resource import HubResource
 from comet.transports.websocket import SocketResource
 from comet.web.pages import putPages
@@ -27,7 +27,7 @@ class NotFoundResource(HubResource):
         """
         Say so.
         """
-        raise nothingAt(exchange)
+        raise notFound(exchange)
 
 
 class HealthResource(HubResource):

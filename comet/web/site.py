@@ -23,22 +23,22 @@ from comet.transports.detach import setProtocol
 from comet.transports.exchange import setHeaders
 
 try:
-    from comet.web.http2.connections import Connection
+    from comet.web.http2.connections import HTTP2Connection
 except ImportError:
     HAS_HTTP2 = False
 else:
     HAS_HTTP2 = True
 
 # After how many seconds a connection without a request is closed.
-IDLE: Final = 60.0
+IDLE_TIMEOUT: Final = 60.0
 
 # How many bytes of requests are read at once.
-REQUESTS: Final = 8192
+READ_SIZE: Final = 8192
 
 # How many times as large as all that is taken a body may be before its
 # connection is cut.  Up to there it is thrown away as it comes, so that the
 # client gets to read why.
-PATIENCE: Final = 16
+DISCARD_FACTOR: Final = 16
 
 
 # RFC 9112 3.2.2: the form that clients use who speak to a proxy.
@@ -81,7 +81,7 @@ class BoundedRequest(Request):
         if length is not None and length > most:
             self.isTooLarge = True
             # RFC 9110 10.1.1: who asks first is told before the body comes.
-            if length > most * PATIENCE or self.requestHeaders.hasHeader(b"Expect"):
+            if length > most * DISCARD_FACTOR or self.requestHeaders.hasHeader(b"Expect"):
                 self._refuse(most)
 
     def _refuse(self, most: int) -> None:
@@ -132,7 +132,7 @@ class BoundedRequest(Request):
             self.isTooLarge = True
             self.content.seek(0)
             self.content.truncate()
-            if self._received > most * PATIENCE:
+            if self._received > most * DISCARD_FACTOR:
                 self._refuse(most)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
@@ -178,7 +178,7 @@ class CometChannel(HTTPChannel):
         if isinstance(self.transport, TCPConnection):
             # What is read at once is dealt with at once: a thousand requests
             # that lie in it would let everybody else wait.
-            self.transport.bufferSize = REQUESTS
+            self.transport.bufferSize = READ_SIZE
 
     def handshakeCompleted(self) -> None:
         """
@@ -210,11 +210,11 @@ class CometSite(Site):
     def __init__(
         self, resource: IResource, maxBody: int, maxMessage: int | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(resource, requestFactory=BoundedRequest, timeout=IDLE, **kwargs)
+        super().__init__(resource, requestFactory=BoundedRequest, timeout=IDLE_TIMEOUT, **kwargs)
         self.maxBody = maxBody
         self.maxMessage = maxMessage
         self.displayTracebacks = False
-        self._connections: set[Connection] = set()
+        self._connections: set[HTTP2Connection] = set()
 
     def acceptableProtocols(self) -> list[bytes]:
         """
@@ -222,15 +222,15 @@ class CometSite(Site):
         """
         return [b"h2", b"http/1.1"] if HAS_HTTP2 else [b"http/1.1"]
 
-    def makeConnection(self) -> Connection:
+    def makeConnection(self) -> HTTP2Connection:
         """
         Make a connection of HTTP/2.
         """
-        connection = Connection(self)
+        connection = HTTP2Connection(self)
         self._connections.add(connection)
         return connection
 
-    def hasLeft(self, connection: Connection) -> None:
+    def connectionClosed(self, connection: HTTP2Connection) -> None:
         """
         A connection of HTTP/2 is closed.
         """

@@ -71,7 +71,7 @@ class PlainResource(StreamingResource):
     transport = "plain"
     contentType = b"text/plain; charset=utf-8"
 
-    def shape(self, exchange: Exchange, ask: ReadRequest, chunked: bool) -> Shape:
+    def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:
         """
         How messages look to whoever asked.
         """

@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred
 
 from comet.lean.connection import READ
 from comet.lean.newcomers import MOMENT
-from comet.transports.detach import MOST_AHEAD, UNREAD
-from comet.web.site import IDLE
+from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
+from comet.web.site import IDLE_TIMEOUT
 from tests.lean.case import LeanTestCase, Peer, read, request
 
 POLL = read("poll")
@@ -103,8 +103,8 @@ class OrderTests(LeanTestCase):
         peer.hears(OK, 2)
         self.assertEqual(peer.numbers, [1])
         peer = self.reader("longpoll")
-        peer.send(POLL * (MOST_AHEAD // len(POLL) + 1))
-        peer.hears(OK, MOST_AHEAD // len(POLL) + 2)
+        peer.send(POLL * (MAX_HELD_INPUT // len(POLL) + 1))
+        peer.hears(OK, MAX_HELD_INPUT // len(POLL) + 2)
         self.assertEqual(list(self.hub.fanout.readers), [])
 
 
@@ -137,7 +137,7 @@ class TimeTests(LeanTestCase):
         """
         Who says nothing is closed after a while, and not before.
         """
-        peer = self.after((IDLE - 1, b""))
+        peer = self.after((IDLE_TIMEOUT - 1, b""))
         self.assertFalse((peer.take(), peer.isOver)[1])
         self.reactor.advance(1.2)
         self.assertClosed(peer)
@@ -156,10 +156,10 @@ class TimeTests(LeanTestCase):
         A body that comes to an end is taken, and one that does not is given up.
         """
         said = publishing(b"x" * 10)
-        pieces = [(0, said[:-10]), *((IDLE - 5, b"x") for _ in range(10))]
+        pieces = [(0, said[:-10]), *((IDLE_TIMEOUT - 5, b"x") for _ in range(10))]
         self.assertIn(CREATED, self.after(*pieces).take())
         peer = self.after(*pieces[:5])
-        self.reactor.advance(IDLE + 0.2)
+        self.reactor.advance(IDLE_TIMEOUT + 0.2)
         self.assertEqual(peer.ends(), b"")
 
     def test_keptAlive(self) -> None:
@@ -167,7 +167,7 @@ class TimeTests(LeanTestCase):
         Each answer gives the connection its time again; a poll that waits has
         its own.
         """
-        peer = self.after(*((IDLE - 5, POLL) for _ in range(4)))
+        peer = self.after(*((IDLE_TIMEOUT - 5, POLL) for _ in range(4)))
         self.assertEqual(peer.take().count(OK), 4)
         peer.send(read("longpoll", more="&wait=200"))
         self.reactor.settle()
@@ -176,7 +176,7 @@ class TimeTests(LeanTestCase):
         self.assertEqual(peer.take().count(OK), 4)
         self.reactor.advance(1.2)
         peer.hears(OK, 5)
-        self.reactor.advance(IDLE - 1)
+        self.reactor.advance(IDLE_TIMEOUT - 1)
         self.assertEqual(self.connections, 1)
         self.reactor.advance(1.3)
         peer.ends()
@@ -193,7 +193,7 @@ class TimeTests(LeanTestCase):
         self.reactor.advance(5.3)
         self.reactor.settle()
         self.assertEqual((self.connections, peer.take()), (1, b""))
-        self.reactor.advance(IDLE + 0.2)
+        self.reactor.advance(IDLE_TIMEOUT + 0.2)
         self.assertEqual(peer.ends(), b"")
 
     def test_aheadWhileAnswered(self) -> None:
@@ -209,8 +209,8 @@ class TimeTests(LeanTestCase):
         for _ in range(20):
             peer.send(POLL * 100)
             self.reactor.turn(1)
-        self.assertGreater(len(wire.buffer), MOST_AHEAD)
-        self.assertLess(len(wire.buffer), MOST_AHEAD + 2 * READ)
+        self.assertGreater(len(wire.buffer), MAX_HELD_INPUT)
+        self.assertLess(len(wire.buffer), MAX_HELD_INPUT + 2 * READ)
 
     def test_unread(self) -> None:
         """
@@ -227,7 +227,7 @@ class TimeTests(LeanTestCase):
         self.assertGreater(len(wire.rest), 0)
         self.assertLess(len(wire.rest), 2_000_000)
         self.assertEqual(self.hub.metrics.of("poll").requests, 1)
-        self.reactor.advance(UNREAD + 0.2)
+        self.reactor.advance(UNSENT_TIMEOUT + 0.2)
         self.assertEqual(self.connections, 0)
         self.assertLess(len(peer.ends()), 1_000_000)
 
@@ -242,7 +242,7 @@ class TimeTests(LeanTestCase):
         peer = self.peer(read("poll", more="&since=earliest") * 5, 4096)
         self.reactor.settle()
         self.assertEqual(self.hub.metrics.of("poll").requests, 1)
-        self.reactor.advance(UNREAD - 1)
+        self.reactor.advance(UNSENT_TIMEOUT - 1)
         self.reactor.until(lambda: peer.take().count(b"9" * 10_000) == 5)
         bodies = [each.partition(b"\r\n\r\n")[2] for each in peer.hears(OK, 5).split(OK)[1:]]
         self.assertEqual(bodies, bodies[:1] * 5)
@@ -271,14 +271,14 @@ class SlowTests(LeanTestCase):
         wanted = (read("poll", more="&since=-1"), read("longpoll", more="&since=-1&wait=0"))
         peers = [self.peer(said) for said in wanted]
         self.untilReaders(len(wanted))
-        self.reactor.advance(IDLE * 3)
+        self.reactor.advance(IDLE_TIMEOUT * 3)
         self.reactor.settle()
         self.assertEqual([peer.take() for peer in peers], [b"", b""])
         for each in asked:
             each.callback(None)
         for peer in peers:
             self.assertEqual(peer.upTo(1), [1])
-        self.reactor.advance(IDLE + 0.2)
+        self.reactor.advance(IDLE_TIMEOUT + 0.2)
         self.assertEqual(self.connections, 0)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from comet.lean.newcomers import MOMENT, Newcomers
-from comet.web.site import IDLE
+from comet.web.site import IDLE_TIMEOUT
 from tests.lean.case import LeanTestCase, Peer, read
 
 
@@ -122,7 +122,7 @@ class DeadlineTests(LeanTestCase):
         self.assertEqual(self.connections, 5)
         self.reactor.advance(5.2)
         waits.hears(b'"messages":[]')
-        self.reactor.advance(IDLE - 5)
+        self.reactor.advance(IDLE_TIMEOUT - 5)
         self.reactor.settle()
         self.assertEqual(self.connections, 1)
         self.reactor.advance(5.2)
@@ -135,11 +135,11 @@ class DeadlineTests(LeanTestCase):
         has no more time than others, also if it does not come back.
         """
         answered, left = self.settled(*[read("longpoll", more="&wait=300")] * 2)
-        self.reactor.advance(IDLE + 10)
+        self.reactor.advance(IDLE_TIMEOUT + 10)
         self.assertEqual(self.connections, 2)
         self.publish(1)
         self.assertEqual((answered.upTo(1), left.upTo(1)), ([1], [1]))
-        self.reactor.advance(IDLE - 1)
+        self.reactor.advance(IDLE_TIMEOUT - 1)
         self.assertEqual(self.connections, 2)
         answered.send(read("longpoll", more="&wait=300"))
         self.reactor.settle()

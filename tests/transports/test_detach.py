@@ -17,12 +17,12 @@ from zope.interface import implementer
 
 from comet.interfaces import ISinkOwner
 from comet.transports.detach import (
-    MOST_AHEAD,
+    MAX_HELD_INPUT,
     DetachedStream,
     HeldRequest,
-    isTakeable,
+    detach,
+    isDetachable,
     setProtocol,
-    takeOver,
 )
 from comet.transports.sinks import makeSink
 from comet.web.resources import CometResource
@@ -90,7 +90,7 @@ class TakeOverTests(HubTestCase):
         Take the connection of the newest request.
         """
         recorder = Recorder()
-        takeOver(self.keeper.requests[-1], recorder)
+        detach(self.keeper.requests[-1], recorder)
         return recorder
 
     def test_data(self) -> None:
@@ -117,12 +117,12 @@ class TakeOverTests(HubTestCase):
             isLeaf = True
 
             def render(self, request: Request) -> int:
-                takeOver(request, recorder)
+                detach(request, recorder)
                 return NOT_DONE_YET
 
         wire = self.connect(self.makeSite(Taker()))
-        wire.send(get("/") + b"x" * (2 * MOST_AHEAD))
-        self.assertEqual(b"".join(recorder.data), b"x" * (2 * MOST_AHEAD))
+        wire.send(get("/") + b"x" * (2 * MAX_HELD_INPUT))
+        self.assertEqual(b"".join(recorder.data), b"x" * (2 * MAX_HELD_INPUT))
         self.assertTrue(wire.transport.isReading)
 
     def test_logged(self) -> None:
@@ -154,7 +154,7 @@ class TakeOverTests(HubTestCase):
         """
         wire = self.connect()
         wire.send(get("/"))
-        wire.send(b"x" * (2 * MOST_AHEAD))
+        wire.send(b"x" * (2 * MAX_HELD_INPUT))
         self.assertFalse(wire.transport.isReading)
         self.take(wire)
         self.assertIsNone(wire.transport.producer)
@@ -220,10 +220,12 @@ class TakeOverTests(HubTestCase):
         wire = self.connect()
         wire.send(get("/"))
         request = self.keeper.requests[-1]
-        self.assertTrue(isTakeable(request))
+        self.assertTrue(isDetachable(request))
         request.channel.transport = None
-        self.assertFalse(isTakeable(request))
-        self.assertFalse(isTakeable(Request(DummyChannel(), False, parsePOSTFormSubmission=False)))
+        self.assertFalse(isDetachable(request))
+        self.assertFalse(
+            isDetachable(Request(DummyChannel(), False, parsePOSTFormSubmission=False))
+        )
 
 
 class EndlessProtocolTests(HubTestCase):
@@ -288,10 +290,10 @@ class HoldTests(HubTestCase):
         """
         It ends with the first byte that is too much.
         """
-        for size in (1, 1000, MOST_AHEAD):
+        for size in (1, 1000, MAX_HELD_INPUT):
             self.hurried.clear()
             wire, _ = self.hold()
-            wire.sendIn(size, b"x" * MOST_AHEAD)
+            wire.sendIn(size, b"x" * MAX_HELD_INPUT)
             self.assertEqual(self.hurried, [])
             wire.send(b"y")
             self.assertEqual(self.hurried, [1])
@@ -309,5 +311,5 @@ class HoldTests(HubTestCase):
         request.finish()
         self.assertEqual(readResponse(wire.take()).status, 200)
         self.assertEqual(self.keeper.requests[1].uri, b"/second")
-        wire.send(b"x" * 2 * MOST_AHEAD)
+        wire.send(b"x" * 2 * MAX_HELD_INPUT)
         self.assertEqual(self.hurried, [])

@@ -133,7 +133,7 @@ class CheckTests(HubTestCase):
 
         class Faulty(HubResource):
             def answer_GET(self, exchange: Exchange) -> None:
-                exchange.answerWhen(asked, lambda _: Response(200, (), b""))
+                exchange.respondWhen(asked, lambda _: Response(200, (), b""))
 
         wire = self.connect(self.makeSite(Faulty(self.hub)))
         wire.send(get("/"))

@@ -10,7 +10,7 @@ from twisted.web.resource import Resource
 
 from comet.http.responses import Response
 from comet.transports.channel import ChannelResource
-from comet.transports.detach import UNREAD
+from comet.transports.detach import UNSENT_TIMEOUT
 from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource
 from comet.web.resources import CometResource
@@ -94,7 +94,7 @@ class UnmadeTests(HubTestCase):
 
             class Late(HubResource):
                 def answer_GET(self, exchange: Exchange, asked: Deferred[None] = asked) -> None:
-                    exchange.answerWhen(asked, lambda _: Response(204, (), b"too much"))
+                    exchange.respondWhen(asked, lambda _: Response(204, (), b"too much"))
 
             wire = self.connect(self.makeSite(Late(self.hub)))
             wire.send(get("/"))
@@ -130,7 +130,7 @@ class UnreadTests(HubTestCase):
         until all was taken would be for ever.
         """
         wire = self.askMuch()
-        self.turn(UNREAD - 1)
+        self.turn(UNSENT_TIMEOUT - 1)
         self.assertTrue(wire.isOpen)
         self.turn(1.2)
         self.assertFalse(wire.isOpen)
@@ -143,10 +143,10 @@ class UnreadTests(HubTestCase):
         long as it does without it.
         """
         wire = self.askMuch()
-        self.turn(UNREAD - 1)
+        self.turn(UNSENT_TIMEOUT - 1)
         wire.transport.isStuck = False
         self.assertEqual(readResponse(wire.take()).status, 200)
-        self.turn(UNREAD - 20)
+        self.turn(UNSENT_TIMEOUT - 20)
         wire.send(get("/channels/a?transport=poll"))
         self.assertEqual(readResponse(wire.take()).status, 200)
         wire.leave()

@@ -12,7 +12,7 @@ from twisted.internet.protocol import ServerFactory
 
 from comet.framing.policy import REQUEST
 from comet.http.origins import Origins
-from comet.transports.flashpolicy import PATIENCE, PolicyFactory, policyFor
+from comet.transports.flashpolicy import POLICY_TIMEOUT, FlashPolicyFactory, makeFlashPolicy
 from comet.transports.tcp import CometFactory
 from tests.transports.case import HubTestCase
 from tests.transports.wire import MemoryTransport, Wire
@@ -36,7 +36,7 @@ class PolicyCase(HubTestCase):
         """
         What is asked.
         """
-        return PolicyFactory(self.hub, (8081, 8082))
+        return FlashPolicyFactory(self.hub, (8081, 8082))
 
     ports = "8081,8082"
 
@@ -91,7 +91,7 @@ class PolicyTests(PolicyCase):
         half.send(REQUEST[:5])
         stuck.transport.isStuck = True
         stuck.send(REQUEST)
-        self.turn(PATIENCE - 1)
+        self.turn(POLICY_TIMEOUT - 1)
         self.assertTrue(silent.isOpen and half.isOpen and stuck.isOpen)
         self.turn(1.2)
         self.assertFalse(silent.isOpen or half.isOpen or stuck.isOpen)
@@ -108,7 +108,7 @@ class OtherTests(PolicyCase):
         Whoever says something else is cut off without a word.
         """
         for said in (b"GET / HTTP/1.1\r\n", b"<policy-file-request/>\n", b"\0"):
-            wire = self.connect(PolicyFactory(self.hub))
+            wire = self.connect(FlashPolicyFactory(self.hub))
             wire.send(said)
             self.assertFalse(wire.isOpen)
             self.assertEqual(wire.take(), b"")
@@ -173,7 +173,7 @@ class AllTests(HubTestCase):
         """
         The policy says nothing else.
         """
-        wire = Wire(PolicyFactory(self.hub, [843]))
+        wire = Wire(FlashPolicyFactory(self.hub, [843]))
         wire.send(REQUEST)
         self.assertEqual(readPolicy(wire.take()), {"*": "843"})
 
@@ -199,7 +199,7 @@ class LocalTests(HubTestCase):
                 """
                 return UNIXAddress("/run/comet")
 
-        self.assertNotIn("127.0.0.1", readPolicy(policyFor(self.hub, LocalTransport(), [1])))
+        self.assertNotIn("127.0.0.1", readPolicy(makeFlashPolicy(self.hub, LocalTransport(), [1])))
         wire = Wire(CometFactory(self.hub), LocalTransport())
         wire.send(REQUEST)
         self.assertEqual(readPolicy(wire.take()), {})

@@ -4,7 +4,7 @@ Tests of L{comet.transports.longpoll}.
 
 from __future__ import annotations
 
-from comet.transports.detach import MOST_AHEAD
+from comet.transports.detach import MAX_HELD_INPUT
 from comet.transports.longpoll import LongPollResource
 from tests.transports.case import HubTestCase, cursors, get, post, readResponse
 from tests.transports.wire import Wire
@@ -204,7 +204,7 @@ class ClientTests(HubTestCase):
         answered, what it sent is, too, and it can leave.
         """
         wire = self.hold()
-        flood = self.flood(wire, MOST_AHEAD)
+        flood = self.flood(wire, MAX_HELD_INPUT)
         count = flood.count(b"POST")
         wire.sendIn(4096, flood)
         self.turn()
@@ -222,7 +222,7 @@ class ClientTests(HubTestCase):
         So does one that sends it all together with its request.
         """
         wire = self.connect()
-        wire.send(get("/channels/news") + self.flood(wire, MOST_AHEAD))
+        wire.send(get("/channels/news") + self.flood(wire, MAX_HELD_INPUT))
         self.turn()
         self.assertEqual(readResponse(wire.take()).json["messages"], [])
         self.assertTrue(wire.transport.isReading)
@@ -233,7 +233,7 @@ class ClientTests(HubTestCase):
         One that sends half a request of any size and leaves is forgotten.
         """
         wire = self.hold()
-        wire.sendIn(1000, b"GET /" + b"x" * (MOST_AHEAD + 4000))
+        wire.sendIn(1000, b"GET /" + b"x" * (MAX_HELD_INPUT + 4000))
         wire.leave()
         self.assertNothingLeft()
 
@@ -243,7 +243,7 @@ class ClientTests(HubTestCase):
         when it likes.
         """
         wire = self.hold()
-        wire.sendIn(1024, b"GET /" + b"x" * (MOST_AHEAD - 5))
+        wire.sendIn(1024, b"GET /" + b"x" * (MAX_HELD_INPUT - 5))
         self.assertEqual(wire.take(), b"")
         self.assertTrue(wire.transport.isReading)
         self.assertEqual(len(self.hub.fanout.readers), 1)

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from comet.transports.session import MOST_UNDER_WAY
+from comet.transports.session import MAX_PENDING_COMMANDS
 from comet.transports.tcp import CometFactory
 from tests.framing.readers import LinesReader
 from tests.transports.case import HubTestCase, cursors
@@ -316,17 +316,17 @@ class FlowTests(SessionTestCase):
             return waiting[-1][0]
 
         self.patch(self.bus, "publish", slowly)
-        for n in range(MOST_UNDER_WAY + 20):
+        for n in range(MAX_PENDING_COMMANDS + 20):
             self.say({"id": n, "publish": "open/a", "data": n})
         self.assertFalse(self.wire.transport.isReading)
-        self.assertEqual(len(waiting), MOST_UNDER_WAY)
+        self.assertEqual(len(waiting), MAX_PENDING_COMMANDS)
         ids = []
         while waiting:
             stored, publications = waiting.pop(0)
             publish(publications).chainDeferred(stored)
             self.turn()
             ids += [answer["id"] for answer in self.read()]
-        self.assertEqual(ids, list(range(MOST_UNDER_WAY + 20)))
+        self.assertEqual(ids, list(range(MAX_PENDING_COMMANDS + 20)))
         self.assertTrue(self.wire.transport.isReading)
 
     def test_deaf(self) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.transports.tcp import CometFactory
-from comet.transports.throttle import SIP, InputThrottle
+from comet.transports.throttle import BYTES_PER_TURN, InputThrottle
 from tests.fanout.doubles import TurnClock
 from tests.transports.case import HubTestCase
 from tests.transports.frames import PING, WebSocketTestCase, frame
@@ -52,16 +52,16 @@ class SipsTests(SynchronousTestCase):
         """
         self.clock, self.producer = TurnClock(), Producer()
         self.pieces: list[bytes] = []
-        self.sips = InputThrottle(self.clock, self.producer, self.pieces.append)
+        self.throttle = InputThrottle(self.clock, self.producer, self.pieces.append)
 
     def test_little(self) -> None:
         """
         What is no more than one piece is given as it is, at once, and nobody
         is paused.
         """
-        little = b"x" * SIP
-        self.sips.received(little)
-        self.sips.received(b"y")
+        little = b"x" * BYTES_PER_TURN
+        self.throttle.dataReceived(little)
+        self.throttle.dataReceived(b"y")
         self.assertIs(self.pieces[0], little)
         self.assertEqual(self.pieces[1:], [b"y"])
         self.assertEqual((self.producer.told, self.clock.getDelayedCalls()), ([], []))
@@ -71,14 +71,17 @@ class SipsTests(SynchronousTestCase):
         What is more is given a piece a turn; the transport is paused from the
         first to the last of them, and told each once.
         """
-        data = bytes(range(256)) * (3 * SIP // 256) + b"end"
-        self.sips.received(data)
+        data = bytes(range(256)) * (3 * BYTES_PER_TURN // 256) + b"end"
+        self.throttle.dataReceived(data)
         for count in (1, 2, 3):
             self.assertEqual(len(self.pieces), count)
             self.assertEqual(self.producer.told, ["pause"])
             self.clock.turn()
         self.assertEqual(b"".join(self.pieces), data)
-        self.assertEqual([len(piece) for piece in self.pieces], [SIP, SIP, SIP, 3])
+        self.assertEqual(
+            [len(piece) for piece in self.pieces],
+            [BYTES_PER_TURN, BYTES_PER_TURN, BYTES_PER_TURN, 3],
+        )
         self.assertEqual(self.producer.told, ["pause", "resume"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -86,9 +89,9 @@ class SipsTests(SynchronousTestCase):
         """
         What comes while something is left comes after it, though it is little.
         """
-        self.sips.received(b"a" * (SIP + 1))
-        self.sips.received(b"b")
-        self.assertEqual(self.pieces, [b"a" * SIP])
+        self.throttle.dataReceived(b"a" * (BYTES_PER_TURN + 1))
+        self.throttle.dataReceived(b"b")
+        self.assertEqual(self.pieces, [b"a" * BYTES_PER_TURN])
         self.clock.turn()
         self.assertEqual(self.pieces[1:], [b"ab"])
 
@@ -97,16 +100,16 @@ class SipsTests(SynchronousTestCase):
         While it is held nothing is given and the transport is paused; then all
         of it is, in order.
         """
-        self.sips.pauseProducing()
-        self.sips.pauseProducing()
-        self.sips.received(b"a")
-        self.sips.received(b"b" * SIP)
+        self.throttle.pauseProducing()
+        self.throttle.pauseProducing()
+        self.throttle.dataReceived(b"a")
+        self.throttle.dataReceived(b"b" * BYTES_PER_TURN)
         self.clock.turn()
         self.assertEqual((self.pieces, self.producer.told), ([], ["pause"]))
-        self.sips.resumeProducing()
+        self.throttle.resumeProducing()
         self.assertEqual(self.producer.told, ["pause"])
         self.clock.turn()
-        self.assertEqual(b"".join(self.pieces), b"a" + b"b" * SIP)
+        self.assertEqual(b"".join(self.pieces), b"a" + b"b" * BYTES_PER_TURN)
         self.assertEqual(self.producer.told, ["pause", "resume"])
 
     def test_heldWithin(self) -> None:
@@ -118,28 +121,28 @@ class SipsTests(SynchronousTestCase):
 
         def give(piece: bytes) -> None:
             given.append(len(piece))
-            sips.pauseProducing()
+            throttle.pauseProducing()
             if len(given) == 1:
-                sips.resumeProducing()
+                throttle.resumeProducing()
 
-        sips = InputThrottle(self.clock, self.producer, give)
-        sips.received(b"x" * (3 * SIP))
-        self.assertEqual(given, [SIP])
+        throttle = InputThrottle(self.clock, self.producer, give)
+        throttle.dataReceived(b"x" * (3 * BYTES_PER_TURN))
+        self.assertEqual(given, [BYTES_PER_TURN])
         self.clock.turn()
         self.clock.turn()
-        self.assertEqual((given, self.producer.told), ([SIP] * 2, ["pause"]))
-        sips.resumeProducing()
-        self.assertEqual(given, [SIP] * 3)
+        self.assertEqual((given, self.producer.told), ([BYTES_PER_TURN] * 2, ["pause"]))
+        throttle.resumeProducing()
+        self.assertEqual(given, [BYTES_PER_TURN] * 3)
         self.assertEqual(self.producer.told, ["pause"])
-        sips.resumeProducing()
+        throttle.resumeProducing()
         self.assertEqual(self.producer.told, ["pause", "resume"])
 
     def test_stop(self) -> None:
         """
         When the connection is lost, what is left is forgotten.
         """
-        self.sips.received(b"x" * (3 * SIP))
-        self.sips.stop()
+        self.throttle.dataReceived(b"x" * (3 * BYTES_PER_TURN))
+        self.throttle.stop()
         self.clock.turn()
         self.assertEqual(len(self.pieces), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -147,7 +150,9 @@ class SipsTests(SynchronousTestCase):
     @settings(deadline=None)
     @given(
         st.lists(
-            st.one_of(st.integers(1, 3 * SIP), st.sampled_from(["hold", "go on", "turn"])),
+            st.one_of(
+                st.integers(1, 3 * BYTES_PER_TURN), st.sampled_from(["hold", "go on", "turn"])
+            ),
             max_size=20,
         )
     )
@@ -164,18 +169,18 @@ class SipsTests(SynchronousTestCase):
             if isinstance(step, int):
                 data = bytes(number % 251 for number in range(len(sent), len(sent) + step))
                 sent += data
-                self.sips.received(data)
+                self.throttle.dataReceived(data)
             elif step == "hold":
-                self.sips.pauseProducing()
+                self.throttle.pauseProducing()
             elif step == "go on":
-                self.sips.resumeProducing()
+                self.throttle.resumeProducing()
             else:
                 self.clock.turn()
             self.assertLessEqual(len(self.pieces), count + 1)
             if b"".join(self.pieces) != sent:
                 self.assertEqual(self.producer.told[-1], "pause")
         self.assertEqual(b"".join(self.pieces), sent)
-        self.assertLessEqual(max(map(len, self.pieces), default=0), SIP)
+        self.assertLessEqual(max(map(len, self.pieces), default=0), BYTES_PER_TURN)
         told = self.producer.told
         self.assertEqual(told, ["pause", "resume"] * (len(told) // 2))
 
@@ -197,7 +202,7 @@ class FloodTests(HubTestCase):
         asking.send(b'{"ping":"me"}\n')
         self.assertEqual(asking.take(), b'{"ok":{"pong":"me"}}\n')
         answered = flooding.take().count(b"\n")
-        self.assertLess(answered, 2 * SIP // 18)
+        self.assertLess(answered, 2 * BYTES_PER_TURN // 18)
         self.assertFalse(flooding.transport.isReading)
         self.turn()
         ids = [json.loads(line)["id"] for line in flooding.take().splitlines()]
@@ -234,7 +239,7 @@ class WebSocketFloodTests(WebSocketTestCase):
         asking.send(frame(PING, b"me"))
         self.assertEqual([each.payload for each in self.read(asking)], [b"me"])
         answered = len(self.read(flooding))
-        self.assertLess(answered, 2 * SIP // len(ping))
+        self.assertLess(answered, 2 * BYTES_PER_TURN // len(ping))
         self.turn()
         self.assertEqual(answered + len(self.read(flooding)), count)
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from comet.fanout.streams import LAST_WORDS
 from comet.model.messages import Close
-from comet.transports.websocket import MOST_FRAMES
+from comet.transports.websocket import MAX_FRAMES
 from tests.transports.frames import (
     CLOSE,
     PING,
@@ -89,7 +89,7 @@ class LimitTests(WebSocketTestCase):
         """
         So is one in too many frames, even if they are empty.
         """
-        frames = [frame(TEXT, b"", fin=False)] + [frame(0, b"", fin=False)] * (MOST_FRAMES - 1)
+        frames = [frame(TEXT, b"", fin=False)] + [frame(0, b"", fin=False)] * (MAX_FRAMES - 1)
         self.assertEqual(self.say(self.wire, *frames), [])
         more = [frame(0, b"", fin=False)] * 5000
         self.assertFailed(self.say(self.wire, *more), 1008)
@@ -103,7 +103,7 @@ class LimitTests(WebSocketTestCase):
         """
         for _ in range(2):
             frames = [frame(TEXT, b"{}"[:1], fin=False)]
-            frames += [frame(0, b" ", fin=False)] * (MOST_FRAMES - 2)
+            frames += [frame(0, b" ", fin=False)] * (MAX_FRAMES - 2)
             (answer,) = self.say(self.wire, *frames, frame(0, b"}"))
             self.assertEqual(answer.json["error"]["code"], "badRequest")
 

@@ -14,7 +14,7 @@ from twisted.web.resource import Resource
 
 import comet
 from comet.access.rights import Access
-from comet.web.pages import CLIENT, filesOf, makeFile
+from comet.web.pages import CLIENT, makeFile, readFolder
 from comet.web.resources import CometResource
 from tests.transports.case import AUTH, HubTestCase, Response, get, post
 
@@ -103,7 +103,7 @@ class FileTests(HubTestCase):
         Every script that a script imports is there.
         """
         for folder in ("lab", "chat"):
-            for name, file in filesOf(folder).items():
+            for name, file in readFolder(folder).items():
                 if name.endswith(b".js"):
                     for found in re.findall(r'from "(\.[^"]+)"', file.body.decode("utf-8")):
                         # A browser resolves it against the script's own address.
@@ -239,7 +239,7 @@ class UnchangedTests(HubTestCase):
         Files that differ have tags that differ.
         """
         tags = [
-            file.tag for folder in ("lab", "chat", "client") for file in filesOf(folder).values()
+            file.tag for folder in ("lab", "chat", "client") for file in readFolder(folder).values()
         ]
         self.assertEqual(len(set(tags)), len(tags))
 
@@ -276,7 +276,7 @@ class PathTests(HubTestCase):
         """
         self.setUp()
         response = self.ask(get("/" + "/".join(segments)))
-        served = [file.body for folder in ("lab", "chat") for file in filesOf(folder).values()]
+        served = [file.body for folder in ("lab", "chat") for file in readFolder(folder).values()]
         self.assertTrue(response.status == 404 or response.body in served)
 
     def test_below(self) -> None:
@@ -331,12 +331,12 @@ class PackageTests(HubTestCase):
         """
         for folder in ("lab", "chat"):
             names = {path.name.encode("ascii") for path in (STATIC / folder).iterdir()}
-            self.assertEqual(names, filesOf(folder).keys())
+            self.assertEqual(names, readFolder(folder).keys())
 
     def test_small(self) -> None:
         """
         No page takes more than 100 kB, with all that belongs to it.
         """
         for folder in ("lab", "chat"):
-            size = sum(len(file.body) for file in filesOf(folder).values())
+            size = sum(len(file.body) for file in readFolder(folder).values())
             self.assertLess(size, 100_000)

@@ -11,7 +11,7 @@ from io import StringIO
 from twisted.web.resource import IResource
 
 import comet.web.site
-from comet.web.site import IDLE, PATIENCE, CometSite
+from comet.web.site import DISCARD_FACTOR, IDLE_TIMEOUT, CometSite
 from tests.transports.case import AUTH, KEY, HubTestCase, get, post, readResponse
 
 HEAD = b"POST /channels/open/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: a/b\r\n"
@@ -88,7 +88,7 @@ class BodyTests(HubTestCase):
         wire = self.connect()
         wire.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         piece = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
-        count = self.most * (PATIENCE - 1) // 0x8000
+        count = self.most * (DISCARD_FACTOR - 1) // 0x8000
         tracemalloc.start()
         self.addCleanup(tracemalloc.stop)
         for _ in range(count):
@@ -104,7 +104,7 @@ class BodyTests(HubTestCase):
         wire = self.connect()
         wire.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         piece = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
-        for _ in range(self.most * PATIENCE // 0x8000 + 2):
+        for _ in range(self.most * DISCARD_FACTOR // 0x8000 + 2):
             wire.send(piece)
         self.assertFalse(wire.isOpen)
         response = readResponse(wire.take())
@@ -235,7 +235,7 @@ class ChannelBodyTests(HubTestCase):
         wire = self.connect()
         wire.send(b"POST /channels/a HTTP/1.1\r\nHost: localhost\r\n")
         wire.send(b"Transfer-Encoding: chunked\r\n\r\n")
-        for _ in range(PATIENCE + 1):
+        for _ in range(DISCARD_FACTOR + 1):
             wire.send(b"%x\r\n" % most + b"x" * most + b"\r\n")
         self.assertFalse(wire.isOpen)
         self.assertProblem(readResponse(wire.take()), 413, "tooLarge")
@@ -267,7 +267,7 @@ class SiteTests(HubTestCase):
         """
         idle, held = self.connect(), self.connect()
         held.send(get("/channels/a?wait=300"))
-        self.turn(IDLE + 1)
+        self.turn(IDLE_TIMEOUT + 1)
         self.assertFalse(idle.isOpen)
         self.assertTrue(held.isOpen)
 

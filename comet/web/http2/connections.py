@@ -33,31 +33,31 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.transports.sinks import tune
-from comet.web.http2.lengths import Lengths
-from comet.web.http2.streams import Stream
+from comet.web.http2.lengths import FrameLengths
+from comet.web.http2.streams import HTTP2Stream
 
 # How many bytes of whole answers may wait for the client before no other
 # request is begun.
-MOST_OWED: Final = 1048576
+MAX_UNSENT: Final = 1048576
 
 # How many bytes of anything but bodies may wait for a client that does not
 # read, before its connection is cut.
-MOST_LATE: Final = 262144
+MAX_UNSENT_FRAMES: Final = 262144
 
 # How many bodies of the largest size may be kept while they come.
-MOST_BODIES: Final = 4
+MAX_BODIES: Final = 4
 
 # How many streams a client may reset at once, and in each second: to ask and to
 # take it back costs it nothing.
-RESETS: Final = 500.0
-RESETS_A_SECOND: Final = 50.0
+MAX_RESETS: Final = 500.0
+RESETS_PER_SECOND: Final = 50.0
 
 # For how many seconds the last words to a client may wait to be taken.
 LAST_WORDS: Final = 15.0
 
 
 @implementer(IPushProducer)
-class Connection(BaseProtocol, TimeoutMixin):
+class HTTP2Connection(BaseProtocol, TimeoutMixin):
     """
     One client.
 
@@ -78,21 +78,21 @@ class Connection(BaseProtocol, TimeoutMixin):
         @param site: A L{CometSite<comet.web.site.CometSite>}.
         """
         self.site = site
-        self.streams: dict[int, Stream] = {}
+        self.streams: dict[int, HTTP2Stream] = {}
         self.isSecure = False
         self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
-        self._lengths = Lengths()
+        self._lengths = FrameLengths()
         # Those that have something to send, in the order in which they may.
-        self._ready: dict[Stream, None] = {}
+        self._ready: dict[HTTP2Stream, None] = {}
         # Those that are not begun yet.
-        self._parked: deque[Stream] = deque()
+        self._parked: deque[HTTP2Stream] = deque()
         self._owed = 0
         self._late = 0
         self._isFull = False
         self._isBusy = False
         self._isOver = False
         self._isDraining = False
-        self._resets = RESETS
+        self._resets = MAX_RESETS
         self._resetAt = site.reactor.seconds()
         self._aborting: Any = None
         self._left: list[Deferred[None]] = []
@@ -180,7 +180,7 @@ class Connection(BaseProtocol, TimeoutMixin):
             self._aborting.cancel()
             self._aborting = None
         self._abandon(reason)
-        self.site.hasLeft(self)
+        self.site.connectionClosed(self)
         left, self._left = self._left, []
         for each in left:
             each.callback(None)
@@ -193,7 +193,7 @@ class Connection(BaseProtocol, TimeoutMixin):
         """
         if self._isOver:
             return
-        if not self._lengths.areAllowed(data):
+        if not self._lengths.check(data):
             self._close(ErrorCodes.FRAME_SIZE_ERROR)
             return
         try:
@@ -236,7 +236,7 @@ class Connection(BaseProtocol, TimeoutMixin):
 
     def _begin(self, event: RequestReceived) -> None:
         ident = event.stream_id or 0
-        stream = self.streams[ident] = Stream(self, ident)
+        stream = self.streams[ident] = HTTP2Stream(self, ident)
         isEmpty = event.stream_ended is not None
         headers: Any = event.headers
         stream.begun(headers, isEmpty)
@@ -250,25 +250,25 @@ class Connection(BaseProtocol, TimeoutMixin):
             stream.received(event.data or b"")
             most = self.site.maxBody
             kept = sum(each.taken for each in self.streams.values() if each.taken <= most)
-            if kept > most * MOST_BODIES:
+            if kept > most * MAX_BODIES:
                 # RFC 9113 8.7: nothing was done, and it may be asked again.
                 self.reset(stream, ErrorCodes.REFUSED_STREAM)
         size = event.flow_controlled_length or 0
         self._h2.acknowledge_received_data(size, event.stream_id or 0)
 
-    def _complete(self, stream: Stream | None) -> None:
+    def _complete(self, stream: HTTP2Stream | None) -> None:
         if stream is None:
             return
         stream.isComplete = True
-        if self._owed > MOST_OWED or self._parked:
+        if self._owed > MAX_UNSENT or self._parked:
             self._parked.append(stream)
         else:
             stream.serve()
 
-    def _wasReset(self, stream: Stream | None) -> None:
+    def _wasReset(self, stream: HTTP2Stream | None) -> None:
         now = self.site.reactor.seconds()
-        more = max(now - self._resetAt, 0) * RESETS_A_SECOND
-        self._resets = min(self._resets + more, RESETS) - 1
+        more = max(now - self._resetAt, 0) * RESETS_PER_SECOND
+        self._resets = min(self._resets + more, MAX_RESETS) - 1
         self._resetAt = now
         if self._resets < 0:
             self._close(ErrorCodes.ENHANCE_YOUR_CALM)
@@ -285,7 +285,7 @@ class Connection(BaseProtocol, TimeoutMixin):
 
     # -- What goes
 
-    def sendHead(self, stream: Stream, head: Sequence[tuple[bytes, bytes]]) -> None:
+    def sendHead(self, stream: HTTP2Stream, head: Sequence[tuple[bytes, bytes]]) -> None:
         """
         Send the head of an answer.
         """
@@ -303,7 +303,7 @@ class Connection(BaseProtocol, TimeoutMixin):
                 self._log.failure("an answer cannot be sent over HTTP/2", failure)
         self._push()
 
-    def wake(self, stream: Stream) -> None:
+    def wake(self, stream: HTTP2Stream) -> None:
         """
         Send what waits in a stream, as far as the client takes it.
         """
@@ -311,14 +311,14 @@ class Connection(BaseProtocol, TimeoutMixin):
             self._ready[stream] = None
             self._flush()
 
-    def finished(self, stream: Stream) -> None:
+    def finished(self, stream: HTTP2Stream) -> None:
         """
         All of the answer was written.
         """
         self._owed += stream.unsent
         self.wake(stream)
 
-    def reset(self, stream: Stream, code: ErrorCodes) -> bool:
+    def reset(self, stream: HTTP2Stream, code: ErrorCodes) -> bool:
         """
         Give up a stream.
 
@@ -335,7 +335,7 @@ class Connection(BaseProtocol, TimeoutMixin):
         self._flush()
         return isTold
 
-    def _forget(self, stream: Stream, reason: Failure | None) -> None:
+    def _forget(self, stream: HTTP2Stream, reason: Failure | None) -> None:
         """
         A stream is over.
         """
@@ -358,7 +358,7 @@ class Connection(BaseProtocol, TimeoutMixin):
             while not self._isOver:
                 while self._ready and not self._isFull:
                     self._sendOne()
-                if not self._parked or self._owed > MOST_OWED:
+                if not self._parked or self._owed > MAX_UNSENT:
                     break
                 self._parked.popleft().serve()
         finally:
@@ -394,7 +394,7 @@ class Connection(BaseProtocol, TimeoutMixin):
         else:
             stream.drained()
 
-    def _sent(self, stream: Stream) -> None:
+    def _sent(self, stream: HTTP2Stream) -> None:
         """
         All of an answer is sent.
         """
@@ -412,7 +412,7 @@ class Connection(BaseProtocol, TimeoutMixin):
             return
         if self._isFull:
             self._late += len(data)
-            if self._late > MOST_LATE:
+            if self._late > MAX_UNSENT_FRAMES:
                 self.transport.abortConnection()
                 return
         self.transport.write(data)

@@ -18,7 +18,7 @@ _REST: Final = 6
 MOST_FRAME: Final = 16384
 
 
-class Lengths:
+class FrameLengths:
     """
     Watches how long frames say that they are: h2 keeps all of a frame, up to
     16 MiB, before it finds that it is too long.
@@ -30,7 +30,7 @@ class Lengths:
         self._skip = _PREFACE
         self._head = b""
 
-    def areAllowed(self, data: bytes) -> bool:
+    def check(self, data: bytes) -> bool:
         """
         Whether no frame is too long of which the head ends in these bytes.
         """

@@ -12,10 +12,10 @@ from h2.errors import ErrorCodes
 from twisted.python.failure import Failure
 
 # How many bytes a stream keeps before whoever writes to it has to wait.
-FULL: Final = 65536
+HIGH_WATER_MARK: Final = 65536
 
 
-class Carrier(Protocol):
+class StreamCarrier(Protocol):
     """
     The connection that a stream is on.
 
@@ -30,28 +30,28 @@ class Carrier(Protocol):
     transport: Any
     isSecure: bool
 
-    def sendHead(self, stream: Stream, head: Sequence[tuple[bytes, bytes]]) -> None:
+    def sendHead(self, stream: HTTP2Stream, head: Sequence[tuple[bytes, bytes]]) -> None:
         """
         Send the head of an answer.
         """
 
-    def wake(self, stream: Stream) -> None:
+    def wake(self, stream: HTTP2Stream) -> None:
         """
         Send what waits in a stream, as far as the client takes it.
         """
 
-    def finished(self, stream: Stream) -> None:
+    def finished(self, stream: HTTP2Stream) -> None:
         """
         All of the answer was written.
         """
 
-    def reset(self, stream: Stream, code: ErrorCodes) -> object:
+    def reset(self, stream: HTTP2Stream, code: ErrorCodes) -> object:
         """
         Give up a stream.
         """
 
 
-class Stream:
+class HTTP2Stream:
     """
     One request and its answer: the channel of a
     L{Request<twisted.web.http.Request>}.
@@ -71,7 +71,7 @@ class Stream:
     # Requests may ask for it; what the connection is over is not theirs.
     transport = None
 
-    def __init__(self, carrier: Carrier, ident: int) -> None:
+    def __init__(self, carrier: StreamCarrier, ident: int) -> None:
         self.site = self.factory = carrier.site
         self.ident = ident
         self.isComplete = False
@@ -255,7 +255,7 @@ class Stream:
     def _pauseIfFull(self) -> None:
         if self._producer is None or self._isPull or self._isPaused:
             return
-        if self.unsent > FULL:
+        if self.unsent > HIGH_WATER_MARK:
             self._isPaused = True
             self._producer.pauseProducing()
 

@@ -12,9 +12,9 @@ from twisted.internet.defer import Deferred
 
 from comet.fanout.streams import STALLED
 from comet.model.messages import Published
-from comet.web.http2.connections import LAST_WORDS, MOST_LATE, RESETS, RESETS_A_SECOND
-from comet.web.http2.streams import FULL
-from comet.web.site import IDLE
+from comet.web.http2.connections import LAST_WORDS, MAX_RESETS, MAX_UNSENT_FRAMES, RESETS_PER_SECOND
+from comet.web.http2.streams import HIGH_WATER_MARK
+from comet.web.site import IDLE_TIMEOUT
 from tests.edge.envelopes import readPollBody
 from tests.edge.wires import Ended, Silence
 from tests.web.http2.case import Http2TestCase
@@ -36,9 +36,9 @@ class IdleTests(Http2TestCase):
         is told that nothing is wrong.
         """
         http2, wire = self.open()
-        self.turn(IDLE - 1)
+        self.turn(IDLE_TIMEOUT - 1)
         self.assertEqual(http2.send("GET", "/health").answer().status, 200)
-        self.turn(IDLE - 1)
+        self.turn(IDLE_TIMEOUT - 1)
         self.assertTrue(wire.isOpen)
         self.turn(2)
         http2.untilEnd()
@@ -54,11 +54,11 @@ class IdleTests(Http2TestCase):
         held = http2.send("GET", HELD)
         self.assertRaises(Silence, held.head)
         for _ in range(6):
-            self.turn(IDLE - 11)
+            self.turn(IDLE_TIMEOUT - 11)
         self.assertTrue(wire.isOpen)
         (cursor,) = self.publish("news", 1)
         self.assertEqual(str(readPollBody(held.answer().body).cursor), cursor)
-        self.turn(IDLE - 1)
+        self.turn(IDLE_TIMEOUT - 1)
         self.assertTrue(wire.isOpen)
         self.turn(2)
         http2.untilEnd()
@@ -69,17 +69,17 @@ class IdleTests(Http2TestCase):
         So it is with an endless answer, also where there is nothing to say,
         or nothing is taken.
         """
-        self.patch(self.hub.fanout, "heartbeat", IDLE * 4)
+        self.patch(self.hub.fanout, "heartbeat", IDLE_TIMEOUT * 4)
         http2, wire = self.open()
         stream = http2.send("GET", STREAM)
         self.assertEqual(len(self.read(stream)), 1)
         for _ in range(3):
-            self.turn(IDLE + 1)
+            self.turn(IDLE_TIMEOUT + 1)
         self.assertTrue(wire.isOpen)
-        self.turn(IDLE * 2)
+        self.turn(IDLE_TIMEOUT * 2)
         self.assertEqual(len(self.read(stream)), 1)
         http2.reset(stream)
-        self.turn(IDLE + 1)
+        self.turn(IDLE_TIMEOUT + 1)
         self.assertFalse(wire.isOpen)
         self.assertNothingLeft()
 
@@ -93,7 +93,7 @@ class IdleTests(Http2TestCase):
         other, otherWire = self.open(window=1)
         self.publish("news", "x")
         other.send("GET", POLL).isOpenHanded = False
-        self.turn(IDLE - 1)
+        self.turn(IDLE_TIMEOUT - 1)
         self.assertTrue(wire.isOpen and otherWire.isOpen)
         self.turn(2)
         self.assertFalse(wire.isOpen or otherWire.isOpen)
@@ -105,7 +105,7 @@ class IdleTests(Http2TestCase):
         """
         _, wire = self.open()
         wire.transport.isStuck = True
-        self.turn(IDLE + 1)
+        self.turn(IDLE_TIMEOUT + 1)
         self.turn(LAST_WORDS - 2)
         self.assertTrue(wire.isOpen)
         self.turn(2)
@@ -190,11 +190,11 @@ class ClientTests(Http2TestCase):
         sent away; one that does so now and then is not.
         """
         http2, wire = self.open()
-        for _ in range(int(RESETS * 2)):
+        for _ in range(int(MAX_RESETS * 2)):
             http2.reset(http2.send("GET", HELD))
-            self.turn(1.1 / RESETS_A_SECOND)
+            self.turn(1.1 / RESETS_PER_SECOND)
         self.assertTrue(wire.isOpen)
-        for _ in range(int(RESETS) + 1):
+        for _ in range(int(MAX_RESETS) + 1):
             if wire.isOpen:
                 http2.reset(http2.send("GET", HELD))
         self.assertFalse(wire.isOpen)
@@ -221,11 +221,11 @@ class ClientTests(Http2TestCase):
         """
         _, wire = self.open()
         wire.transport.isStuck = True
-        for _ in range(MOST_LATE // 17 + FULL // 17 + 100):
+        for _ in range(MAX_UNSENT_FRAMES // 17 + HIGH_WATER_MARK // 17 + 100):
             if wire.isOpen:
                 wire.send(PingFrame(0, b"12345678").serialize())
         self.assertFalse(wire.isOpen)
-        self.assertLess(len(wire.transport.unsent), MOST_LATE + FULL + 1000)
+        self.assertLess(len(wire.transport.unsent), MAX_UNSENT_FRAMES + HIGH_WATER_MARK + 1000)
         self.assertNothingLeft()
 
     def test_connect(self) -> None:
@@ -263,7 +263,7 @@ class FlowTests(Http2TestCase):
             http2.pump(1)
         self.assertEqual([v["cursor"] for v in self.read(other)][1:], known)
         (stream,) = (each for each in wire.transport.protocol.streams.values() if each.unsent)
-        self.assertLess(stream.unsent, FULL + 2000)
+        self.assertLess(stream.unsent, HIGH_WATER_MARK + 2000)
         http2.allow(slow, 10_000_000)
         http2.flush()
         self.turn()
@@ -303,9 +303,9 @@ class FlowTests(Http2TestCase):
         known = []
         for _ in range(500):
             known += self.publish("news", "x" * 900)
-        self.assertLess(len(wire.transport.unsent), 2 * FULL)
+        self.assertLess(len(wire.transport.unsent), 2 * HIGH_WATER_MARK)
         for stream in wire.transport.protocol.streams.values():
-            self.assertLess(stream.unsent, FULL + 2000)
+            self.assertLess(stream.unsent, HIGH_WATER_MARK + 2000)
         wire.transport.isStuck = False
         for _ in range(10):
             self.turn()
@@ -334,7 +334,7 @@ class FlowTests(Http2TestCase):
             http2.allow(stream, 2_000_000)
             http2.flush()
             self.assertEqual(len(readPollBody(stream.answer().body).events), 1001)
-        self.turn(IDLE + 1)
+        self.turn(IDLE_TIMEOUT + 1)
         self.assertFalse(wire.isOpen)
         self.assertNothingLeft()
 

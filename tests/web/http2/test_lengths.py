@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.web.http2.lengths import MOST_FRAME, Lengths
+from comet.web.http2.lengths import MOST_FRAME, FrameLengths
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -47,9 +47,9 @@ class LengthsTests(SynchronousTestCase):
         """
         Frames that are not too long are allowed, whatever is in them.
         """
-        watched = Lengths()
+        watched = FrameLengths()
         data = PREFACE + b"".join(map(frame, lengths))
-        self.assertTrue(all(watched.areAllowed(piece) for piece in cut(data, sizes)))
+        self.assertTrue(all(watched.check(piece) for piece in cut(data, sizes)))
 
     @settings(deadline=None)
     @given(
@@ -61,8 +61,8 @@ class LengthsTests(SynchronousTestCase):
         """
         One that is too long is found as soon as its length is there.
         """
-        watched = Lengths()
+        watched = FrameLengths()
         data = PREFACE + b"".join(map(frame, lengths)) + tooLong.to_bytes(3, "big")
         *pieces, last = cut(data, sizes)
-        ends = [watched.areAllowed(piece) for piece in [*pieces, last]]
+        ends = [watched.check(piece) for piece in [*pieces, last]]
         self.assertEqual(ends, [*[True] * len(pieces), False])

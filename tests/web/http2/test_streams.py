@@ -11,7 +11,7 @@ from h2.exceptions import ProtocolError
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from comet.web.http2.streams import FULL
+from comet.web.http2.streams import HIGH_WATER_MARK
 from tests.edge.wires import Ended
 from tests.web.http2.case import Http2TestCase
 
@@ -44,7 +44,7 @@ class Pulled:
 
     def __init__(self, request: Any) -> None:
         self.request = request
-        self.left: list[bytes] = [b"a" * 100, b"", b"b" * FULL, b"c" * FULL]
+        self.left: list[bytes] = [b"a" * 100, b"", b"b" * HIGH_WATER_MARK, b"c" * HIGH_WATER_MARK]
         request.registerProducer(self, False)
 
     def resumeProducing(self) -> None:
@@ -166,7 +166,7 @@ class StreamTests(Http2TestCase):
             self.turn()
             http2.pump(1)
         answer = stream.answer()
-        self.assertEqual(answer.body, b"a" * 100 + b"b" * FULL + b"c" * FULL)
+        self.assertEqual(answer.body, b"a" * 100 + b"b" * HIGH_WATER_MARK + b"c" * HIGH_WATER_MARK)
         slow = http2.send("GET", "/")
         slow.isOpenHanded = False
         for _ in range(10):
@@ -184,7 +184,7 @@ class StreamTests(Http2TestCase):
         One that writes of itself is told to wait when too much waits, also
         if it did before it said who it is, and to go on when all is taken.
         """
-        script = self.serve(lambda request: request.write(b"x" * FULL * 3))
+        script = self.serve(lambda request: request.write(b"x" * HIGH_WATER_MARK * 3))
         http2, wire = self.open()
         stream = http2.send("GET", "/")
         stream.isOpenHanded = False
@@ -193,18 +193,18 @@ class StreamTests(Http2TestCase):
         script.request.registerProducer(producer, True)
         script.request.write(b"y")
         self.assertEqual(producer.told, ["pause"])
-        http2.allow(stream, FULL)
+        http2.allow(stream, HIGH_WATER_MARK)
         http2.flush()
         self.assertEqual(producer.told, ["pause"])
-        http2.allow(stream, 2 * FULL)
+        http2.allow(stream, 2 * HIGH_WATER_MARK)
         http2.flush()
         self.assertEqual(producer.told, ["pause", "resume"])
-        script.request.write(b"z" * FULL * 2)
+        script.request.write(b"z" * HIGH_WATER_MARK * 2)
         self.assertEqual(producer.told, ["pause", "resume", "pause"])
-        http2.allow(stream, 2 * FULL)
+        http2.allow(stream, 2 * HIGH_WATER_MARK)
         http2.flush()
         script.request.unregisterProducer()
-        script.request.write(b"z" * FULL * 4)
+        script.request.write(b"z" * HIGH_WATER_MARK * 4)
         script.request.finish()
         self.assertEqual(producer.told, ["pause", "resume", "pause", "resume"])
         wire.leave()
