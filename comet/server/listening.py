@@ -1,17 +1,17 @@
 """
-Where the server listens: from the descriptions of endpoints, and on sockets
-that another process has bound.
+Where the server listens: endpoints made of descriptions, sockets that another
+process has bound, and ports that hold their clients until the server is ready.
 
-L{makeListener} is the one place where a description becomes something that
-listens.  A port can be L{held<hold>}: it is bound, and the system queues who
-comes, but nobody is accepted before it is L{released<release>}.
+L{makeEndpoint} is the one place where a description becomes an endpoint.  A port
+can be L{held<hold>}: it is bound, and the system queues new connections, but
+none is accepted before the port is L{released<release>}.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol, runtime_checkable
 
 from attrs import frozen
@@ -21,41 +21,59 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from comet.errors import CometError
 
 _log = Logger()
 
-# How many may wait to be accepted, unless the endpoint says how many; the system
-# may allow less.
+# How many connections may wait to be accepted, unless the endpoint's description
+# says how many.  The system may allow fewer.
 QUEUE: Final = 4096
 
-# How many that are in Twisted's endpoints where their description does not say.
+# Twisted's own default for that, by which an endpoint that says nothing is known.
 _NOT_CHOSEN: Final = 50
 
+# An endpoint, and what is served at it.
+Serving = tuple[IStreamServerEndpoint, IProtocolFactory]
 
+
+@implementer(IStreamServerEndpoint)
 @frozen
-class Listener:
+class DescribedEndpoint:
     """
-    Where something is served.
+    An endpoint that knows its description, for logs and error messages.
 
-    @ivar description: The endpoint, as it was given.
+    @ivar description: The description, as the user gave it.
 
-    @ivar endpoint: The endpoint.
-
-    @ivar factory: What is served there.
+    @ivar endpoint: The endpoint that was made of it.
     """
 
     description: str
     endpoint: IStreamServerEndpoint
-    factory: IProtocolFactory
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        See L{IStreamServerEndpoint}.
+        """
+        return self.endpoint.listen(protocolFactory)
+
+
+def descriptionOf(endpoint: IStreamServerEndpoint) -> str:
+    """
+    Return what a message calls an endpoint: its description if it has one, or
+    else the name of its class.
+    """
+    if isinstance(endpoint, DescribedEndpoint):
+        return endpoint.description
+    return type(endpoint).__name__
 
 
 @runtime_checkable
 class _Holdable(Protocol):
     """
-    What a port has that is a descriptor of the reactor's, as are those of
-    every endpoint of Twisted's but on Windows.
+    A port that the reactor polls as a descriptor.  Twisted's own endpoints all
+    give such ports, except on Windows.
     """
 
     def stopReading(self) -> None: ...
@@ -65,9 +83,9 @@ class _Holdable(Protocol):
 
 def hold(port: IListeningPort) -> bool:
     """
-    Let a port accept nobody for now.
+    Let a port accept no connections for now.
 
-    @return: Whether it can be held.
+    @return: Whether the port can be held.
     """
     if not isinstance(port, _Holdable):
         return False
@@ -77,37 +95,35 @@ def hold(port: IListeningPort) -> bool:
 
 def release(port: IListeningPort) -> None:
     """
-    Let a port that was held accept everybody.
+    Let a held port accept connections again.
     """
     if isinstance(port, _Holdable):
         port.startReading()
 
 
-def makeListener(
-    reactor: Any, description: str, factory: IProtocolFactory, inherited: int | None = None
-) -> Listener:
+def makeEndpoint(reactor: Any, description: str, inherited: int | None = None) -> DescribedEndpoint:
     """
-    Make what listens.
+    Make an endpoint of its description.
 
     @param description: An endpoint, as C{--listen} takes it.
 
-    @param inherited: A descriptor of a socket that another process has bound
-        to just that and that listens already; nothing is bound then.  It is
-        closed when the endpoint listens: its port has one of its own.
+    @param inherited: The descriptor of a socket that another process has bound
+        to this address and that listens already.  Nothing is bound then.  The
+        descriptor is closed when the endpoint listens: the port has its own.
 
-    @raise ValueError: If the description is none; each kind of endpoint may
-        raise others, too.
+    @raise ValueError: If it is not the description of an endpoint.  Some kinds
+        of endpoint raise other exceptions, too.
     """
     used = _Queueing(reactor) if inherited is None else _Inheriting(reactor, inherited)
-    return Listener(description, serverFromString(used, description), factory)
+    return DescribedEndpoint(description, serverFromString(used, description))
 
 
 class _Queueing:
     """
-    A reactor whose ports let many wait to be accepted, where nothing else was
-    asked for: readers come back all at once when a server was away.  Whoever
-    finds no room in the queue is dropped by the system, and tries again a
-    second later.
+    A reactor whose ports queue up to L{QUEUE} connections, unless a description
+    asks for another number.  After a restart all readers reconnect at once.  The
+    system drops a connection that finds no room in the queue, and the client's
+    system tries again only a second later.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -141,9 +157,9 @@ def _queue(backlog: int) -> int:
 
 class _Inheriting:
     """
-    A reactor that, whatever it is told to bind, takes a socket that is bound
-    already.  So an endpoint does all else that its description says: speaks
-    TLS, reads what a proxy says of the client.
+    A reactor that takes a socket that is already bound, instead of binding the
+    address that it is given.  The endpoint still does everything else that its
+    description says: it speaks TLS, or reads the PROXY protocol.
     """
 
     def __init__(self, reactor: Any, fileno: int) -> None:
@@ -177,8 +193,9 @@ class _Inheriting:
 
     def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: Any) -> Any:
         """
-        See L{IReactorSocket<twisted.internet.interfaces.IReactorSocket>}: the
-        descriptor is one of the process that bound it.
+        See L{IReactorSocket<twisted.internet.interfaces.IReactorSocket>}.  The
+        given descriptor is ignored: it is a number in the process that bound
+        the socket.
         """
         return self._adopt(factory)
 
@@ -195,15 +212,15 @@ class _Inheriting:
 
 def _adoptFile(reactor: Any, fileno: int, factory: Any) -> Any:
     """
-    Listen on a socket of the file system, and leave its file alone: Twisted
-    gives it other permissions when a process takes the socket over, and
-    removes it when one of them leaves.
+    Listen on a UNIX socket, and leave its file alone.  Twisted would change the
+    file's permissions when a process adopts the socket, and remove the file
+    when one of the processes closes it.
     """
     from twisted.internet.unix import Port
 
     class SharedPort(Port):
         """
-        Leaves the socket open, for the others.
+        A port that leaves the socket open for the other processes.
         """
 
         _shouldShutdown = False
@@ -212,7 +229,8 @@ def _adoptFile(reactor: Any, fileno: int, factory: Any) -> Any:
             _log.info("(UNIX Port {name} Closed)", name=os.fsdecode(self._bindPath[1:]))
 
     port: Any = SharedPort._fromListeningDescriptor(reactor, fileno, factory)
-    # The names that begin so are of no file.
+    # A name that begins with NUL is in the abstract namespace: Twisted then looks
+    # for no file.
     port._bindPath = b"\0" + port._bindPath
     port.startListening()
     return port
@@ -220,65 +238,67 @@ def _adoptFile(reactor: Any, fileno: int, factory: Any) -> Any:
 
 class CannotStart(Exception):
     """
-    The server cannot be started; the text is for whoever tries.
+    The server cannot start.  The text is for the user who tries to start it.
     """
 
 
 def cannotStart(failure: Failure) -> CannotStart:
     """
-    What to tell of a failure; one that nobody expected is logged, too.
+    Turn a failure of the start into the error for the user.  A failure of an
+    unexpected kind is logged with its traceback, too.
     """
     error = failure.value
     if isinstance(error, CannotStart):
         return error
-    # What the system says is clearer than Twisted's text around it.
+    # The system's text is clearer than Twisted's text around it.
     cause = error.socketError if isinstance(error, CannotListenError) else error
     if isinstance(cause, OSError) and cause.strerror:
         return CannotStart(cause.strerror)
     if not isinstance(error, (CometError, CannotListenError, CancelledError)):
-        _log.failure("while the server started", failure)
+        _log.failure("the server failed to start", failure)
     return CannotStart(failure.getErrorMessage())
 
 
 class Ports:
     """
-    The ports of some listeners.
+    The ports of several endpoints, opened and closed together.
 
-    @ivar listeners: Where to listen.
+    @ivar served: The endpoints, each with the factory that serves it.
 
-    @ivar open: What is listened on, in the order of the listeners; empty
-        before all of it is, and when it is closed.
+    @ivar open: The ports, in the order of the endpoints.  Empty until all
+        endpoints listen, and after the ports are closed.
     """
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
-        self.listeners = listeners
+    def __init__(self, served: Sequence[Serving]) -> None:
+        self.served = served
         self.open: list[IListeningPort] = []
-        self._found: list[IListeningPort | None] = [None] * len(listeners)
+        self._found: list[IListeningPort | None] = [None] * len(served)
         self._isHeld = True
 
     def bind(self, isHeld: bool = True) -> Deferred[Any]:
         """
-        Listen on everything, or nothing.
+        Listen on all endpoints, or on none.
 
-        @param isHeld: Whether nobody is to be accepted before L{accept} is
-            called.  A port that cannot be held is closed again, and opened
-            then.
+        @param isHeld: Whether no connection is accepted before L{accept} is
+            called.  A port that cannot be held is closed again, and L{accept}
+            opens it.
 
-        @return: Fires when all listen; fails with L{CannotStart}.
+        @return: Fires when all endpoints listen.  Fails with L{CannotStart}.
         """
         self._isHeld = isHeld
         listening = [
-            self._listenOn(listener) if port is None else succeed(port)
-            for listener, port in zip(self.listeners, self._found, strict=True)
+            self._listenOn(*served) if port is None else succeed(port)
+            for served, port in zip(self.served, self._found, strict=True)
         ]
         bound: Deferred[Any] = DeferredList(listening, consumeErrors=True)
         return bound.addCallback(self._listened)
 
     def accept(self) -> Deferred[Any]:
         """
-        Accept whoever comes, once all that can be bound and held is.
+        Accept connections: release the held ports, and open those that could
+        not be held.  Call it after L{bind} has fired.
 
-        @return: Fires when everybody is accepted; fails with L{CannotStart}.
+        @return: Fires when all ports accept.  Fails with L{CannotStart}.
         """
         if not self._isHeld:
             return succeed(None)
@@ -288,41 +308,46 @@ class Ports:
 
     def descriptors(self) -> list[int]:
         """
-        The sockets, for another process.
+        Return the descriptors of the sockets, to be inherited by a worker.
 
-        @raise CannotStart: If there is a port that has none.
+        @raise CannotStart: If a port has no descriptor.
         """
-        for listener, port in zip(self.listeners, self._found, strict=True):
-            if not hasattr(port, "fileno"):
-                raise CannotStart(f"several processes cannot share {listener.description}")
-        ports: list[Any] = self.open
-        return [port.fileno() for port in ports]
+        descriptors = []
+        for (endpoint, _), port in zip(self.served, self._found, strict=True):
+            fileno: Callable[[], int] | None = getattr(port, "fileno", None)
+            if fileno is None:
+                raise CannotStart(f"several processes cannot share {descriptionOf(endpoint)}")
+            descriptors.append(fileno())
+        return descriptors
 
     def close(self) -> Deferred[Any]:
         """
-        Close what is open.
+        Close all open ports.
 
-        @return: Fires when that is done, whatever went wrong.
+        @return: Fires when all are closed.  It never fails: a port that cannot
+            be closed is logged.
         """
         ports, self.open = self.open, []
-        self._found = [None] * len(self.listeners)
+        self._found = [None] * len(self.served)
         closed = [maybeDeferred(port.stopListening) for port in ports]
-        for closing in closed:
-            closing.addErrback(lambda failure: _log.failure("while a port was closed", failure))
+        for port, closing in zip(ports, closed, strict=True):
+            closing.addErrback(_logNotClosed, port)
         return DeferredList(closed)
 
-    def _listenOn(self, listener: Listener) -> Deferred[IListeningPort | None]:
+    def _listenOn(
+        self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory
+    ) -> Deferred[IListeningPort | None]:
         def failed(failure: Failure) -> Failure:
             reason = cannotStart(failure)
-            return Failure(CannotStart(f"cannot listen on {listener.description}: {reason}"))
+            return Failure(CannotStart(f"cannot listen on {descriptionOf(endpoint)}: {reason}"))
 
         def listens(port: IListeningPort) -> Any:
             if not self._isHeld or hold(port):
                 return port
-            # That it may be listened on is known; it is done again later.
+            # Now it is known that the address is free; accept() opens it again.
             return maybeDeferred(port.stopListening).addCallback(lambda _: None)
 
-        listening: Deferred[Any] = maybeDeferred(listener.endpoint.listen, listener.factory)
+        listening: Deferred[Any] = maybeDeferred(endpoint.listen, factory)
         return listening.addCallback(listens).addErrback(failed)
 
     def _listened(self, results: Sequence[tuple[bool, Any]]) -> Failure | None:
@@ -333,3 +358,7 @@ class Ports:
             self.close()
             return failures[0]
         return None
+
+
+def _logNotClosed(failure: Failure, port: IListeningPort) -> None:
+    _log.failure("{port} could not be closed", failure, port=port)

@@ -1,6 +1,6 @@
 """
-What a process that serves is made of: hub, listeners and service, as a
-configuration describes them.
+The server as its configuration describes it: hub, endpoints and service of one
+serving process.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import gc
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
@@ -20,18 +21,18 @@ from comet.http.origins import Origins
 from comet.hub import Hub, Settings
 from comet.lean.reactor import LeanReactor, canBeLean
 from comet.server.demo.visits import Demo
-from comet.server.listening import CannotStart, makeListener
+from comet.server.listening import CannotStart, Serving, makeEndpoint
 from comet.server.service import CometService
 from comet.transports.flashpolicy import FlashPolicyFactory
 from comet.transports.tcp import CometFactory
 from comet.web.resources import CometResource
 from comet.web.site import CometSite
 
-# How often the garbage collector looks at new objects.
+# How rarely the garbage collector runs, for each of its generations.
 _GC_THRESHOLDS: Final = (50_000, 20, 50)
 
-# What the lab page's readers over raw TCP connect to: also where --tcp is given,
-# which may want TLS, or be a file.
+# The endpoint to which the lab page's readers over raw TCP connect.  The endpoint
+# of --tcp would not do: it may speak TLS, or be a UNIX socket.
 _DEMO_TCP: Final = "tcp:0:interface=127.0.0.1"
 
 
@@ -39,7 +40,7 @@ def makeHub(configuration: Configuration, reactor: Any, publishKey: str | None =
     """
     Make the hub that a configuration describes.
 
-    @param publishKey: The key itself.
+    @param publishKey: The key, not the path of its file.
     """
     limits = Limits(
         maxMessage=configuration["max-message"],
@@ -60,12 +61,11 @@ def makeHub(configuration: Configuration, reactor: Any, publishKey: str | None =
 
 class Server:
     """
-    The parts of a process that serves.
+    The hub and the endpoints of one serving process.
 
-    @ivar hub: The hub.
-
-    @ivar listeners: Where it is served: what L{endpointsOf} tells, and then
-        what is for the process itself.
+    @ivar served: The endpoints, each with its factory: those of
+        L{endpointsOf}, in that order, and with C{--demo} one more for the
+        process itself.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Server:
         isFirst: bool = True,
     ) -> None:
         """
-        @param inherited: For each of what L{endpointsOf} tells, the descriptor
-            of a socket that is bound to it already; none, where all are still
-            to be bound.
+        @param inherited: For each endpoint of L{endpointsOf}, the descriptor of
+            a socket that is already bound to it.  Empty if this process is to
+            bind them itself.
 
-        @param isFirst: Whether this process does what is only to be done once,
-            of all that serve the same ports.
+        @param isFirst: Whether this process does the work that only one of the
+            workers may do.
         """
         self._configuration = configuration
         self._reactor = reactor
@@ -93,18 +93,18 @@ class Server:
         if configuration["edge"] == "lean" and canBeLean(reactor):
             reactor = LeanReactor(reactor)
         sockets: Sequence[int | None] = inherited or [None] * len(descriptions)
-        self.listeners = [
-            makeListener(reactor, description, factory, socket)
+        self.served: list[Serving] = [
+            (makeEndpoint(reactor, description, socket), factory)
             for description, factory, socket in zip(
                 descriptions, self._factories(), sockets, strict=True
             )
         ]
         if self._hasDemo:
-            self.listeners.append(makeListener(reactor, _DEMO_TCP, CometFactory(self.hub)))
+            self.served.append((makeEndpoint(reactor, _DEMO_TCP), CometFactory(self.hub)))
 
     def _factories(self) -> list[IProtocolFactory]:
         """
-        What is served at each of the endpoints.
+        Return the factory of each endpoint of L{endpointsOf}.
         """
         limits = self.hub.settings.limits
         site = CometSite(
@@ -129,7 +129,9 @@ class Server:
         """
         Make the service.
 
-        @param listening: Called with the ports when all are listened on.
+        @param kind: The class of the service.
+
+        @param listening: Called with the ports when all of them accept.
 
         @param failed: See L{CometService}.
         """
@@ -138,19 +140,20 @@ class Server:
             self._begin(service.ports)
             listening(service.ports)
 
-        return kind(self.hub, self.listeners, self._configuration["drain"], listens, failed)
+        return kind(self.hub, self.served, self._configuration["drain"], listens, failed)
 
     def _begin(self, ports: Sequence[IListeningPort]) -> None:
         self._policy.ports = _numbersOf(ports[len(self._configuration["listen"]) :][:1])
         if self._hasDemo:
-            port: Any = ports[-1].getHost()
-            Demo(self.hub, TCP4ClientEndpoint(self._reactor, port.host, port.port)).start()
+            host = ports[-1].getHost()
+            assert isinstance(host, IPv4Address)
+            Demo(self.hub, TCP4ClientEndpoint(self._reactor, host.host, host.port)).start()
 
 
 def endpointsOf(configuration: Configuration) -> list[str]:
     """
-    Everything that is listened on: what C{listen} says, then C{tcp} and
-    C{flash-policy}, where they are given.
+    Return the descriptions of all endpoints: those of C{listen}, then those of
+    C{tcp} and C{flash-policy} if they are given.
     """
     others = (configuration["tcp"], configuration["flash-policy"])
     return [*configuration["listen"], *(each for each in others if each is not None)]
@@ -158,17 +161,17 @@ def endpointsOf(configuration: Configuration) -> list[str]:
 
 def _numbersOf(ports: Sequence[IListeningPort]) -> list[int]:
     """
-    The numbers of ports; those of a file have none.
+    Return the numbers of the ports.  UNIX sockets have none.
     """
-    hosts: list[Any] = [port.getHost() for port in ports]
-    return [host.port for host in hosts if hasattr(host, "port")]
+    hosts = [port.getHost() for port in ports]
+    return [host.port for host in hosts if isinstance(host, (IPv4Address, IPv6Address))]
 
 
 def calmCollector() -> None:
     """
-    Let the garbage collector leave alone what is there now, and look less
-    often at what comes: readers are many and live long, and to walk all of
-    them at every moment would cost more than it finds.
+    Let the garbage collector skip all present objects, and run less often.
+    Readers are many and live long: to walk all of them often would cost more
+    time than it frees memory.
     """
     gc.collect()
     gc.freeze()

@@ -1,6 +1,6 @@
 """
-The server as a service: bus, hub and endpoints, started together, and brought
-down without hurry.
+The server as a Twisted service: it starts bus and ports together, and drains
+the clients before it stops.
 """
 
 from __future__ import annotations
@@ -16,22 +16,24 @@ from twisted.internet.defer import (
     gatherResults,
     maybeDeferred,
 )
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.hub import Hub
-from comet.server.listening import CannotStart, Listener, Ports, cannotStart
+from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
 from comet.server.statistics import StatisticsService
 from comet.web.site import CometSite
 
 
 class CometService(Service):
     """
-    Serves a hub.  It is started once, and stopped once: a hub that was drained
-    takes nobody any more.
+    Serve a hub at some endpoints::
 
-    @ivar hub: The hub.
+        service = CometService(hub, [("tcp:8080", CometSite(CometResource(hub), 65536))])
+
+    A service is started once and stopped once: a drained hub accepts no
+    client again.
     """
 
     name = "comet"
@@ -40,22 +42,37 @@ class CometService(Service):
     def __init__(
         self,
         hub: Hub,
-        listeners: Sequence[Listener],
+        served: Sequence[tuple[str | IStreamServerEndpoint, IProtocolFactory]],
         drain: float = 10.0,
         listening: Callable[[CometService], None] = lambda service: None,
         failed: Callable[[CannotStart], None] = lambda error: None,
     ) -> None:
         """
-        @param drain: Within how many seconds clients are told to come back
-            when the service is stopped.
+        @param served: The endpoints, each with the factory that is served
+            there.  An endpoint may be given by its description, such as
+            C{tcp:8080}; the hub's clock has to be a reactor then.  With no
+            endpoints the service starts the bus and drains the hub, and
+            something else listens.
 
-        @param listening: Called when all listeners listen.
+        @param drain: The time, in seconds, over which clients are spread that
+            are told to come back when the service stops; and how long the
+            service waits for requests under way.
 
-        @param failed: Called when it turns out, after the service was started
-            and before it listens, that it cannot be; that is logged already.
+        @param listening: Called once, with this service, when all endpoints
+            accept connections.
+
+        @param failed: Called if the start fails after C{startService} has
+            returned.  The error is logged already.
+
+        @raise ValueError: If a description is not that of an endpoint.
         """
         self.hub = hub
-        self._ports = Ports(listeners)
+        self._ports = Ports(
+            [
+                (makeEndpoint(hub.clock, each) if isinstance(each, str) else each, factory)
+                for each, factory in served
+            ]
+        )
         self._drain = drain
         self._listening = listening
         self._failed = failed
@@ -67,26 +84,27 @@ class CometService(Service):
     @property
     def ports(self) -> list[IListeningPort]:
         """
-        What is listened on, in the order of the listeners, while the service
+        The open ports, in the order of the endpoints; empty unless the service
         runs.
         """
         return self._ports.open
 
     def privilegedStartService(self) -> None:
         """
-        Start the bus and listen, while the process may still listen on any
-        port.  Nobody is accepted before the bus is ready.
+        Start the bus and bind the ports, while the process still has the
+        privilege to bind any.  No connection is accepted before the bus is
+        ready.
 
-        @raise CannotStart: If it is known at once that it cannot be.
+        @raise CannotStart: If the start fails at once.
         """
         super().privilegedStartService()
         self._start()
 
     def startService(self) -> None:
         """
-        Start, if that was not done before.
+        Start, unless L{privilegedStartService} has done so.
 
-        @raise CannotStart: If it is known at once that it cannot be.
+        @raise CannotStart: If the start fails at once.
         """
         super().startService()
         self._start()
@@ -103,10 +121,11 @@ class CometService(Service):
 
     def _begin(self) -> Deferred[Any]:
         """
-        Start the bus, and listen on everything at once, while that is allowed;
-        but accept nobody before the bus is ready.
+        Start the bus and bind all ports, at the same time, and accept
+        connections when both are done.
 
-        @return: Fires when both are done; fails with what failed first.
+        @return: Fires when connections are accepted.  Fails with the first
+            failure.
         """
         bus: Deferred[Any] = maybeDeferred(self.hub.bus.start).addCallback(self._busStarted)
         if bus.called and isinstance(bus.result, Failure):
@@ -114,12 +133,12 @@ class CometService(Service):
 
         bound = self._ports.bind(not self._isBusReady)
         both: Deferred[Any] = gatherResults([bus, bound], consumeErrors=True)
-        return both.addCallbacks(self._accept, self._notBoth, errbackArgs=(bus, bound))
+        return both.addCallbacks(self._accept, self._undoBoth, errbackArgs=(bus, bound))
 
     def _busStarted(self, result: object) -> None:
         self._isBusReady = True
 
-    def _notBoth(self, failure: Failure, *both: Deferred[Any]) -> Failure:
+    def _undoBoth(self, failure: Failure, *both: Deferred[Any]) -> Failure:
         for each in both:
             each.cancel()
         self._ports.close()
@@ -140,7 +159,7 @@ class CometService(Service):
         self._listening(self)
 
     def _reportFailures(self, failures: Sequence[Failure]) -> None:
-        # Who has stopped it does not wait for it to start.
+        # After a stop it is no news that the start was cancelled.
         if failures and not self._isStopped:
             error = cannotStart(failures[0])
             self._log.critical("comet cannot start: {error}", error=error)
@@ -148,27 +167,27 @@ class CometService(Service):
 
     def stopService(self) -> Deferred[Any]:
         """
-        Accept no more, send everyone away, finish what is under way.
+        Accept no more connections, tell the clients to come back, finish the
+        requests under way, and stop the bus.
 
-        @return: Fires when that is done, or the time for it is over.
+        @return: Fires when that is done, or when the time to drain is over.
         """
         super().stopService()
         self._isStopped = True
         if self._statistics.running:
             self._statistics.stopService()
         if self._started is not None:
-            # If it is still starting.
+            # It does nothing if the start is over.
             self._started.cancel()
-        # Not ready before the ports are closed: who comes in between is told.
+        # The hub drains before the ports close: a client that connects in
+        # between is told to come back.
         drained = self.hub.drain(self._drain)
         drained.addErrback(self._logFailure)
         done: Deferred[Any] = DeferredList([drained, self._drainSites(), self._ports.close()])
         return done.addCallback(lambda _: self.hub.bus.stop())
 
     def _drainSites(self) -> Deferred[Any]:
-        sites = {
-            each.factory for each in self._ports.listeners if isinstance(each.factory, CometSite)
-        }
+        sites = {factory for _, factory in self._ports.served if isinstance(factory, CometSite)}
         drained: Deferred[Any] = gatherResults([site.drain() for site in sites], consumeErrors=True)
         drained.addTimeout(
             self._drain, self.hub.clock, onTimeoutCancel=lambda result, timeout: None
@@ -176,4 +195,4 @@ class CometService(Service):
         return drained
 
     def _logFailure(self, failure: Failure) -> None:
-        self._log.failure("while the server stopped", failure)
+        self._log.failure("the hub could not be drained", failure)

@@ -10,7 +10,6 @@ from typing import Any
 
 from flask import Flask, request
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 from twisted.internet.threads import blockingCallFromThread
 from twisted.web.resource import IResource, Resource
@@ -18,7 +17,6 @@ from twisted.web.wsgi import WSGIResource
 
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
-from comet.server.listening import Listener
 from comet.server.service import CometService
 from comet.web.resources import CometResource
 from comet.web.site import CometSite
@@ -71,9 +69,7 @@ def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Def
     hub = Hub(MemoryBus(reactor), reactor)
     wsgi = WSGIResource(reactor, reactor.getThreadPool(), makeApplication(reactor, hub.publish))
     site = CometSite(Beside(wsgi, CometResource(hub)), 10 * 1024 * 1024)
-    service = CometService(
-        hub, [Listener(description, serverFromString(reactor, description), site)]
-    )
+    service = CometService(hub, [(description, site)])
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     return Deferred()

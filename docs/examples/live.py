@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 from twisted.web.resource import Resource
 from twisted.web.static import File
@@ -18,7 +17,6 @@ from twisted.web.static import File
 from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
-from comet.server.listening import Listener
 from comet.server.service import CometService
 from comet.web.resources import CometResource
 from comet.web.site import CometSite
@@ -38,8 +36,7 @@ def makeService(reactor: Any, description: str) -> CometService:
     root.putChild(b"comet", CometResource(hub))
 
     site = CometSite(root, hub.settings.limits.maxBatchBytes)
-    endpoint = serverFromString(reactor, description)
-    return CometService(hub, [Listener(description, endpoint, site)])
+    return CometService(hub, [(description, site)])
 
 
 def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Deferred[None]:

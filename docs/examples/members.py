@@ -9,7 +9,6 @@ import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
 from comet.access.rights import Access
@@ -18,7 +17,6 @@ from comet.errors import CometError, Forbidden, Unauthorized
 from comet.hub import Hub
 from comet.model.channels import matches
 from comet.model.clients import ANONYMOUS, Client
-from comet.server.listening import Listener
 from comet.server.service import CometService
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.exchange import Exchange
@@ -136,9 +134,7 @@ def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Def
     """
     hub = makeHub(reactor)
     site = CometSite(makeResource(hub), hub.settings.limits.maxBatchBytes)
-    service = CometService(
-        hub, [Listener(description, serverFromString(reactor, description), site)]
-    )
+    service = CometService(hub, [(description, site)])
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     return Deferred()

@@ -11,7 +11,6 @@ from typing import Any
 
 from attrs import frozen
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import react
 
 from comet.access.rights import Access
@@ -23,7 +22,6 @@ from comet.http.reads import ReadRequest
 from comet.hub import Hub
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.server.listening import Listener
 from comet.server.service import CometService
 from comet.transports.exchange import Exchange
 from comet.transports.streaming import StreamingResource
@@ -86,9 +84,7 @@ def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Def
     root = CometResource(hub)
     root.putChild(b"plain", PlainResource(hub))
     site = CometSite(root, hub.settings.limits.maxBatchBytes)
-    service = CometService(
-        hub, [Listener(description, serverFromString(reactor, description), site)]
-    )
+    service = CometService(hub, [(description, site)])
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
     return Deferred()

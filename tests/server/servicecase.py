@@ -1,5 +1,5 @@
 """
-A service over ports, a bus and a reader that note what is done to them.
+A service over fake ports, a bus and a reader that record what is done to them.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from comet.hub import Hub
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message, Publication, Published
-from comet.server.listening import Listener
+from comet.server.listening import DescribedEndpoint
 from comet.server.service import CometService
 
 
 @implementer(IListeningPort)
 class StiffPort:
     """
-    Notes when it is closed; it cannot be kept from accepting.
+    A port that records when it is closed, and that cannot be held.
     """
 
     def __init__(self, number: int, events: list[str]) -> None:
@@ -47,13 +47,13 @@ class StiffPort:
 
     def getHost(self) -> IAddress:
         """
-        Its number.
+        Return an address with the port's number.
         """
         return IPv4Address("TCP", "127.0.0.1", self.number)
 
     def stopListening(self) -> Deferred[None] | None:
         """
-        Note it.
+        Record the call.
         """
         self.events.append(f"port {self.number} closed")
         return self.closed
@@ -61,22 +61,22 @@ class StiffPort:
 
 class Port(StiffPort):
     """
-    Can be kept from accepting.
+    A port that can be held.
 
-    @ivar isHeld: Whether it is.
+    @ivar isHeld: Whether it is held.
     """
 
     isHeld = False
 
     def stopReading(self) -> None:
         """
-        Accept nobody.
+        Accept no connections.
         """
         self.isHeld = True
 
     def startReading(self) -> None:
         """
-        Accept everybody.
+        Accept connections.
         """
         self.isHeld = False
 
@@ -84,7 +84,7 @@ class Port(StiffPort):
 @implementer(IStreamServerEndpoint)
 class Endpoint:
     """
-    Listens when it is told to.
+    An endpoint that gives the result that a test has set.
     """
 
     def __init__(self, result: Any) -> None:
@@ -93,7 +93,7 @@ class Endpoint:
 
     def listen(self, protocolFactory: IProtocolFactory) -> Any:
         """
-        Note the factory.
+        Record the factory.
         """
         self.factories.append(protocolFactory)
         if isinstance(self.result, KeyError):
@@ -103,7 +103,8 @@ class Endpoint:
 
 class Bus(MemoryBus):
     """
-    Starts and stores when it is told to, and notes when it is stopped.
+    A bus that starts and stores when the test says so, and records its start
+    and stop.
     """
 
     def __init__(self, clock: Clock, events: list[str]) -> None:
@@ -137,7 +138,7 @@ class Bus(MemoryBus):
 @implementer(IReceiver)
 class Reader:
     """
-    Notes what it is told at the end.
+    A reader that records how it is closed.
     """
 
     def __init__(self, events: list[str]) -> None:
@@ -156,7 +157,7 @@ class Reader:
 
     def subscriptionClosed(self, close: Close) -> None:
         """
-        Note it.
+        Record the close.
         """
         self.events.append("reader told")
         self.closes.append(close)
@@ -169,7 +170,7 @@ class ServiceTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make it.
+        Make the service and its parts.
         """
         self.events: list[str] = []
         self.failed: list[str] = []
@@ -183,7 +184,7 @@ class ServiceTestCase(SynchronousTestCase):
         self.service = CometService(
             self.hub,
             [
-                Listener(f"tcp:{port.number}", endpoint, factory)
+                (DescribedEndpoint(f"tcp:{port.number}", endpoint), factory)
                 for port, endpoint, factory in zip(
                     self.ports, self.endpoints, self.factories, strict=True
                 )

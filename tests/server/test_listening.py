@@ -16,14 +16,14 @@ from typing import Any
 from attrs import frozen
 from twisted.internet.defer import inlineCallbacks
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IStreamServerEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from comet.server.listening import QUEUE, Listener, hold, makeListener, release
+from comet.server.listening import QUEUE, descriptionOf, hold, makeEndpoint, release
 from tests.edge.tls import authority
 
 # How long anything may take, in seconds.
@@ -137,11 +137,11 @@ class PortsTestCase(TestCase):
         self.directory = folder.name
 
     @inlineCallbacks
-    def listen(self, listener: Listener) -> Any:
+    def listen(self, endpoint: IStreamServerEndpoint, factory: Factory) -> Any:
         """
         Listen until the test is over.
         """
-        port: Any = yield listener.endpoint.listen(listener.factory)
+        port: Any = yield endpoint.listen(factory)
         self.addCleanup(lambda: port.stopListening() if port.connected else None)
         return port
 
@@ -160,12 +160,12 @@ class HoldTests(PortsTestCase):
     """
 
     @inlineCallbacks
-    def assertHeld(self, kind: Kind, listener: Listener) -> Any:
+    def assertHeld(self, kind: Kind, endpoint: IStreamServerEndpoint) -> Any:
         """
         Nobody is accepted while a port is held; who came meanwhile has waited.
         """
-        greeter: Any = listener.factory
-        port = yield self.listen(listener)
+        greeter = Greeter()
+        port = yield self.listen(endpoint, greeter)
         self.assertTrue(hold(port), kind.description)
         clients = [kind.connect(port) for _ in range(2)]
         yield deferLater(self.reactor, 0.05, lambda: None)
@@ -181,7 +181,7 @@ class HoldTests(PortsTestCase):
         The ports of every kind can be held.
         """
         for kind in kinds(self.directory):
-            yield self.assertHeld(kind, makeListener(self.reactor, kind.description, Greeter()))
+            yield self.assertHeld(kind, makeEndpoint(self.reactor, kind.description))
 
     @inlineCallbacks
     def test_adopted(self) -> Any:
@@ -192,7 +192,7 @@ class HoldTests(PortsTestCase):
             endpoint = AdoptedStreamServerEndpoint(
                 self.reactor, os.dup(bound.fileno()), socket.AF_INET
             )
-            yield self.assertHeld(Kind("systemd:"), Listener("systemd:", endpoint, Greeter()))
+            yield self.assertHeld(Kind("systemd:"), endpoint)
 
     def test_not(self) -> None:
         """
@@ -206,7 +206,7 @@ class HoldTests(PortsTestCase):
 
 class InheritTests(PortsTestCase):
     """
-    L{makeListener} with a socket that is bound.
+    L{makeEndpoint} with a socket that is bound.
     """
 
     @inlineCallbacks
@@ -216,13 +216,13 @@ class InheritTests(PortsTestCase):
         as its description says; when it stops, the other still listens.
         """
         for kind in kinds(self.directory):
-            owner = yield self.listen(makeListener(self.reactor, kind.description, Greeter()))
+            owner = yield self.listen(makeEndpoint(self.reactor, kind.description), Greeter())
             hold(owner)
             for _ in range(2):
                 greeter = Greeter()
                 inherited = os.dup(owner.fileno())
-                listener = makeListener(self.reactor, kind.description, greeter, inherited)
-                port = yield self.listen(listener)
+                endpoint = makeEndpoint(self.reactor, kind.description, inherited)
+                port = yield self.listen(endpoint, greeter)
                 # It has one of its own.
                 self.assertRaises(OSError, os.fstat, inherited)
                 yield self.assertHeard(kind, kind.connect(port))
@@ -236,13 +236,13 @@ class InheritTests(PortsTestCase):
         waiting.
         """
         kind = Kind("tcp:0:interface=127.0.0.1")
-        owner = yield self.listen(makeListener(self.reactor, kind.description, Greeter()))
+        owner = yield self.listen(makeEndpoint(self.reactor, kind.description), Greeter())
         hold(owner)
         ports = []
         for _ in range(3):
             inherited = os.dup(owner.fileno())
-            listener = makeListener(self.reactor, kind.description, Greeter(), inherited)
-            ports.append((yield self.listen(listener)))
+            endpoint = makeEndpoint(self.reactor, kind.description, inherited)
+            ports.append((yield self.listen(endpoint, Greeter())))
         hold(ports[0])
         for _ in range(6):
             yield self.assertHeard(kind, kind.connect(owner))
@@ -257,9 +257,9 @@ class InheritTests(PortsTestCase):
         """
         path = Path(self.directory, "s")
         description = f"unix:{path}:mode=600"
-        owner = yield self.listen(makeListener(self.reactor, description, Greeter()))
+        owner = yield self.listen(makeEndpoint(self.reactor, description), Greeter())
         inherited = os.dup(owner.fileno())
-        port = yield self.listen(makeListener(self.reactor, description, Greeter(), inherited))
+        port = yield self.listen(makeEndpoint(self.reactor, description, inherited), Greeter())
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
         yield port.stopListening()
         self.assertTrue(path.is_socket())
@@ -269,25 +269,24 @@ class InheritTests(PortsTestCase):
 
 class DescriptionTests(SynchronousTestCase):
     """
-    What L{makeListener} understands.
+    What L{makeEndpoint} understands.
     """
 
-    def test_kept(self) -> None:
+    def test_descriptionOf(self) -> None:
         """
-        The description and the factory are kept.
+        Messages call an endpoint by its description, or by the name of its
+        class if it was made without one.
         """
-        greeter = Greeter()
-        listener = makeListener(MemoryReactor(), "tcp:1", greeter)
-        self.assertEqual((listener.description, listener.factory), ("tcp:1", greeter))
+        endpoint = makeEndpoint(MemoryReactor(), "tcp:1")
+        self.assertEqual(descriptionOf(endpoint), "tcp:1")
+        self.assertEqual(descriptionOf(endpoint.endpoint), "TCP4ServerEndpoint")
 
     def test_unknown(self) -> None:
         """
         What is no endpoint is refused, also for a socket that is bound.
         """
         for inherited in (None, 99):
-            self.assertRaises(
-                ValueError, makeListener, MemoryReactor(), "nothing", Greeter(), inherited
-            )
+            self.assertRaises(ValueError, makeEndpoint, MemoryReactor(), "nothing", inherited)
 
     def test_otherwise(self) -> None:
         """
@@ -295,7 +294,7 @@ class DescriptionTests(SynchronousTestCase):
         reactor can do.
         """
         memory = MemoryReactor()
-        endpoint: Any = makeListener(memory, "tcp:1", Greeter(), 99).endpoint
+        endpoint: Any = makeEndpoint(memory, "tcp:1", 99).endpoint
         endpoint._reactor.callWhenRunning(print)
         self.assertEqual(memory.whenRunningHooks, [(print, (), {})])
 
@@ -311,7 +310,7 @@ class DescriptionTests(SynchronousTestCase):
             ("unix:here:backlog=9", 9),
         ):
             reactor = MemoryReactor()
-            listener = makeListener(reactor, description, Greeter())
-            self.successResultOf(listener.endpoint.listen(listener.factory))
+            endpoint = makeEndpoint(reactor, description)
+            self.successResultOf(endpoint.listen(Greeter()))
             [bound] = reactor.tcpServers or reactor.unixServers
             self.assertEqual(bound[2], expected, description)

@@ -1,5 +1,5 @@
 """
-The server as a service: how it is brought down.
+How the service stops.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
-from comet.server.listening import Listener
 from comet.server.service import CometService
 from comet.web.site import CometSite
 from tests.server.servicecase import Endpoint, Port, Reader, ServiceTestCase
@@ -18,7 +17,7 @@ from tests.server.servicecase import Endpoint, Port, Reader, ServiceTestCase
 
 class DrainingSite(CometSite):
     """
-    Is drained when the test says so.
+    A site that is drained when the test says so.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -28,7 +27,7 @@ class DrainingSite(CometSite):
 
     def drain(self) -> Deferred[Any]:
         """
-        Note it.
+        Count the call.
         """
         self.asked += 1
         return self.closed
@@ -36,12 +35,12 @@ class DrainingSite(CometSite):
 
 class StopTests(ServiceTestCase):
     """
-    How it is brought down.
+    L{CometService.stopService}.
     """
 
-    def test_order(self) -> None:
+    def test_stopsBusLast(self) -> None:
         """
-        The ports are closed and the readers told, and then the bus is stopped.
+        The service closes its ports and its readers, and then stops the bus.
         """
         self.service.startService()
         reader = Reader(self.events)
@@ -55,9 +54,10 @@ class StopTests(ServiceTestCase):
         self.assertFalse(self.service.running)
         self.assertEqual(self.service.ports, [])
 
-    def test_told(self) -> None:
+    def test_tellsReadersWhenToComeBack(self) -> None:
         """
-        A reader is told C{draining}, and to come back within the time.
+        A reader is closed with C{draining}, and with a time to come back that
+        is not above the time to drain.
         """
         self.service.startService()
         reader = Reader(self.events)
@@ -68,18 +68,18 @@ class StopTests(ServiceTestCase):
         assert close.retry is not None
         self.assertTrue(0 < close.retry <= 10.0)
 
-    def test_notReady(self) -> None:
+    def test_hubIsNotReadyOnceStopping(self) -> None:
         """
-        From the beginning of its end the hub is not ready.
+        The hub is not ready as soon as the service begins to stop.
         """
         self.service.startService()
         self.assertTrue(self.hub.isReady)
         self.service.stopService()
         self.assertFalse(self.hub.isReady)
 
-    def test_portLater(self) -> None:
+    def test_busRunsUntilPortsAreClosed(self) -> None:
         """
-        The bus runs until the last port is closed.
+        The bus is not stopped before the last port is closed.
         """
         closing: Deferred[None] = Deferred()
         self.ports[0].closed = closing
@@ -92,9 +92,9 @@ class StopTests(ServiceTestCase):
         self.successResultOf(stopped)
         self.assertEqual(self.events[-1], "bus stopped")
 
-    def test_underWay(self) -> None:
+    def test_waitsForPublication(self) -> None:
         """
-        What is being published is finished first.
+        The service waits for a publication that is under way.
         """
         self.service.startService()
         storing: Deferred[None] = Deferred()
@@ -109,9 +109,9 @@ class StopTests(ServiceTestCase):
         self.successResultOf(stopped)
         self.assertEqual(self.events[-1], "bus stopped")
 
-    def test_timeIsOver(self) -> None:
+    def test_waitsNoLongerThanDrainTime(self) -> None:
         """
-        It does not wait for longer than there is time.
+        The service does not wait longer than the time to drain.
         """
         self.service.startService()
         self.bus.storing = Deferred()
@@ -121,14 +121,15 @@ class StopTests(ServiceTestCase):
         self.successResultOf(stopped)
         self.assertEqual(self.events[-1], "bus stopped")
 
-    def test_sites(self) -> None:
+    def test_drainsEachSiteOnce(self) -> None:
         """
-        The connections of HTTP/2 are closed first, if that is within the time.
+        A site at two endpoints is drained once.  The service waits for it, but
+        not longer than the time to drain.
         """
         for isClosed in (True, False):
             site = DrainingSite(self.clock)
-            listeners = [Listener("tcp:1", Endpoint(succeed(self.ports[0])), site)] * 2
-            service = CometService(self.hub, listeners, 10.0)
+            served = [(Endpoint(succeed(self.ports[0])), site)] * 2
+            service = CometService(self.hub, served, 10.0)
             service.startService()
             stopped = service.stopService()
             self.assertNoResult(stopped)
@@ -139,9 +140,9 @@ class StopTests(ServiceTestCase):
                 self.clock.advance(10)
             self.successResultOf(stopped)
 
-    def test_portFails(self) -> None:
+    def test_logsPortThatCannotBeClosed(self) -> None:
         """
-        A port that cannot be closed is in the log, and changes nothing.
+        A port that cannot be closed is logged, and the service still stops.
         """
         self.ports[0].closed = fail(OSError("odd"))
         self.service.startService()
@@ -149,10 +150,10 @@ class StopTests(ServiceTestCase):
         self.assertEqual(self.events[-1], "bus stopped")
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
 
-    def test_beforeBus(self) -> None:
+    def test_stopsWhileBusStarts(self) -> None:
         """
-        Stopped while the bus is still starting, it does not wait, keeps no
-        port open, and calls it no failure.
+        A service that is stopped while the bus starts does not wait for it,
+        closes its ports, and reports no failure.
         """
         self.bus.starting = Deferred()
         self.service.startService()
@@ -162,9 +163,9 @@ class StopTests(ServiceTestCase):
         )
         self.assertEqual(self.failed, [])
 
-    def test_stubbornBus(self) -> None:
+    def test_stopsWhileBusStartsDespiteCancelling(self) -> None:
         """
-        Also if the bus then starts all the same.
+        A bus that starts although its start was cancelled leaves no port open.
         """
         starting: Deferred[None] = Deferred(lambda deferred: deferred.callback(None))
         self.bus.starting = starting
@@ -176,10 +177,10 @@ class StopTests(ServiceTestCase):
         )
         self.assertEqual(self.service.ports, [])
 
-    def test_beforeListening(self) -> None:
+    def test_stopsWhileEndpointStartsToListen(self) -> None:
         """
-        Stopped while an endpoint is still beginning to listen, it keeps no
-        port open, whatever comes of that.
+        A service that is stopped while an endpoint starts to listen leaves no
+        port open, also if the endpoint listens despite being cancelled.
         """
         for later in (Deferred[Port](), Deferred[Port](lambda d: d.callback(self.ports[1]))):
             self.setUp()
@@ -192,9 +193,9 @@ class StopTests(ServiceTestCase):
             self.assertEqual(self.failed, [])
         self.assertIn("port 2 closed", self.events)
 
-    def test_neverStarted(self) -> None:
+    def test_stopsWithoutStart(self) -> None:
         """
-        What was not started can be stopped.
+        A service that was never started can be stopped.
         """
         self.successResultOf(self.service.stopService())
         self.assertEqual(self.failed, [])

@@ -1,13 +1,17 @@
 """
-The server as a service: how it starts.
+How the service starts.
 """
 
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactorClock
 
+from comet.bus.memory.bus import MemoryBus
 from comet.errors import Unavailable
+from comet.hub import Hub
 from comet.server.listening import CannotStart
 from comet.server.service import CometService
 from tests.server.servicecase import Port, ServiceTestCase, StiffPort
@@ -15,20 +19,20 @@ from tests.server.servicecase import Port, ServiceTestCase, StiffPort
 
 class StartTests(ServiceTestCase):
     """
-    How it starts.
+    L{CometService.startService} and C{privilegedStartService} that succeed.
     """
 
-    def test_nothingBefore(self) -> None:
+    def test_doesNothingBeforeStart(self) -> None:
         """
-        Before it is started, nothing is.
+        The constructor starts no bus and listens nowhere.
         """
         self.assertEqual(self.events, [])
         self.assertEqual([endpoint.factories for endpoint in self.endpoints], [[], []])
 
-    def test_starts(self) -> None:
+    def test_startsBusThenListensThenCallsBack(self) -> None:
         """
-        The bus is started, then every endpoint listens, with its own factory;
-        then it is told.
+        The service starts the bus, listens on every endpoint with its own
+        factory, and then calls back.
         """
         self.service.startService()
         self.assertEqual(self.events, ["bus started", "2 listen"])
@@ -39,19 +43,20 @@ class StartTests(ServiceTestCase):
         self.assertEqual(self.service.ports, self.ports)
         self.assertTrue(self.service.running)
 
-    def test_privileged(self) -> None:
+    def test_listensOnceWhilePrivileged(self) -> None:
         """
-        It listens while it still has its privileges, and only then.
+        The privileged start does all the work, and C{startService} does none
+        of it again.
         """
         self.service.privilegedStartService()
         self.assertEqual(self.events, ["bus started", "2 listen"])
         self.service.startService()
         self.assertEqual(self.events, ["bus started", "2 listen"])
 
-    def test_busLater(self) -> None:
+    def test_holdsPortsUntilBusIsReady(self) -> None:
         """
-        While the bus is starting everything is listened on already, since that
-        may not be allowed for long, but nobody is accepted and nobody told.
+        While the bus starts, all ports are bound, since the process may lose
+        the privilege to bind them, but they accept no connection.
         """
         starting: Deferred[None] = Deferred()
         self.bus.starting = starting
@@ -68,10 +73,10 @@ class StartTests(ServiceTestCase):
         self.assertEqual([port.isHeld for port in self.held], [False, False])
         self.assertEqual(self.failed, [])
 
-    def test_bothLater(self) -> None:
+    def test_waitsForBusAndEndpointInEitherOrder(self) -> None:
         """
-        Where the bus and an endpoint take their time, it is told after both,
-        whichever is first; only what came before the bus had to be held.
+        If the bus and an endpoint take time, the service calls back after both,
+        in either order.  Only ports that listen before the bus are held.
         """
         for busIsFirst in (True, False):
             self.setUp()
@@ -91,10 +96,10 @@ class StartTests(ServiceTestCase):
             self.assertEqual([port.isHeld for port in self.held], [False, False])
             self.assertEqual(self.service.ports, self.ports)
 
-    def test_stiff(self) -> None:
+    def test_reopensPortThatCannotBeHeld(self) -> None:
         """
-        A port that cannot be kept from accepting is closed again until the bus
-        is there.
+        A port that cannot be held is closed, and opened again when the bus is
+        ready.
         """
         starting: Deferred[None] = Deferred()
         self.bus.starting = starting
@@ -108,9 +113,10 @@ class StartTests(ServiceTestCase):
         self.assertEqual(self.service.ports, [stiff, self.ports[1]])
         self.assertFalse(self.held[1].isHeld)
 
-    def test_stiffTaken(self) -> None:
+    def test_failsIfPortCannotBeReopened(self) -> None:
         """
-        If it cannot be opened again, that is told, and no port stays open.
+        If another process takes the address of a port that could not be held,
+        the start fails and no port stays open.
         """
         starting: Deferred[None] = Deferred()
         self.bus.starting = starting
@@ -121,10 +127,10 @@ class StartTests(ServiceTestCase):
         self.assertEqual(self.failed, ["cannot listen on tcp:1: Address already in use"])
         self.assertEqual(self.events, ["bus started", "port 3 closed", "port 2 closed"])
 
-    def test_withoutListeners(self) -> None:
+    def test_startsBusWithoutEndpoints(self) -> None:
         """
-        An application that listens by itself gives no listeners: the service
-        starts the bus, and ends well.
+        An application that listens by itself gives no endpoints.  The service
+        starts and stops the bus.
         """
         service = CometService(self.hub, [])
         service.startService()
@@ -132,10 +138,29 @@ class StartTests(ServiceTestCase):
         self.successResultOf(service.stopService())
         self.assertEqual(self.events, ["bus started", "bus stopped"])
 
-    def test_listenLater(self) -> None:
+    def test_takesDescriptions(self) -> None:
         """
-        It is told when the last endpoint listens; the ports keep the order of
-        the listeners.
+        An endpoint may be given by its description.  The service then listens
+        on the hub's clock, which is a reactor.
+        """
+        reactor = MemoryReactorClock()
+        hub = Hub(MemoryBus(reactor), reactor)
+        factory = Factory()
+        service = CometService(hub, [("tcp:8001", factory), ("tcp:8002", factory)])
+        self.assertEqual(reactor.tcpServers, [])
+        service.startService()
+        self.assertEqual([server[0] for server in reactor.tcpServers], [8001, 8002])
+
+    def test_refusesWhatIsNoDescription(self) -> None:
+        """
+        A string that describes no endpoint is refused by the constructor.
+        """
+        self.assertRaises(ValueError, CometService, self.hub, [("nothing", Factory())])
+
+    def test_keepsOrderOfEndpoints(self) -> None:
+        """
+        The service calls back when the last endpoint listens.  The ports keep
+        the order of the endpoints.
         """
         first: Deferred[StiffPort] = Deferred()
         self.endpoints[0].result = first
@@ -148,12 +173,12 @@ class StartTests(ServiceTestCase):
 
 class CannotStartTests(ServiceTestCase):
     """
-    What keeps it from starting.
+    L{CometService.startService} and C{privilegedStartService} that fail.
     """
 
     def assertCannot(self, reason: str) -> None:
         """
-        Starting it fails at once.
+        Assert that the start fails at once, with this reason.
         """
         error = self.assertRaises(CannotStart, self.service.privilegedStartService)
         self.assertEqual(str(error), reason)
@@ -162,24 +187,24 @@ class CannotStartTests(ServiceTestCase):
 
     def assertFailed(self, reason: str) -> None:
         """
-        It has failed later, and said so in the log.
+        Assert that the start has failed after C{startService} returned.
         """
         self.assertEqual(self.failed, [reason])
         self.assertEqual(self.service.ports, [])
 
-    def test_inUse(self) -> None:
+    def test_namesEndpointInUse(self) -> None:
         """
-        A port in use is told with its endpoint and what the system says, and
-        no other stays open.
+        If an address is in use, the error names the endpoint and what the
+        system said, and no other port stays open.
         """
         error = CannotListenError("127.0.0.1", 2, OSError(98, "Address already in use"))
         self.endpoints[1].result = fail(error)
         self.assertCannot("cannot listen on tcp:2: Address already in use")
         self.assertEqual(self.events, ["bus started", "port 1 closed"])
 
-    def test_otherwise(self) -> None:
+    def test_keepsReasonOfEndpoint(self) -> None:
         """
-        An endpoint may have reasons of its own.
+        The reason that an endpoint gives itself is in the error.
         """
         for error, reason in (
             (CannotListenError("127.0.0.1", 2, "odd"), "Couldn't listen on 127.0.0.1:2: odd."),
@@ -189,25 +214,26 @@ class CannotStartTests(ServiceTestCase):
             self.endpoints[1].result = fail(error)
             self.assertCannot(f"cannot listen on tcp:2: {reason}")
 
-    def test_unexpected(self) -> None:
+    def test_logsTracebackOfUnexpectedError(self) -> None:
         """
-        An error that nobody expected keeps its traceback, in the log.
+        An error of an unexpected kind is logged with its traceback.
         """
         self.endpoints[0].result = KeyError("odd")
         self.assertCannot("cannot listen on tcp:1: 'odd'")
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
 
-    def test_bus(self) -> None:
+    def test_listensNowhereWithoutBus(self) -> None:
         """
-        A bus that cannot be started says what to do; nothing listens then.
+        If the bus fails at once, the error is the bus's, and no endpoint
+        listens.
         """
         self.bus.starting = fail(Unavailable("the disk is full: make room"))
         self.assertCannot("the disk is full: make room")
         self.assertEqual(self.endpoints[0].factories, [])
 
-    def test_busLater(self) -> None:
+    def test_closesPortsWhenBusFailsLater(self) -> None:
         """
-        A bus that fails later is told to whoever wants to know; no port stays
+        If the bus fails later, the callback gets the error and no port stays
         open.
         """
         starting: Deferred[None] = Deferred()
@@ -217,10 +243,10 @@ class CannotStartTests(ServiceTestCase):
         self.assertFailed("nobody answers")
         self.assertEqual(self.events, ["bus started", "port 1 closed", "port 2 closed"])
 
-    def test_busLaterThanPort(self) -> None:
+    def test_closesPortThatListensAfterBusFailed(self) -> None:
         """
-        So it is where an endpoint takes its time; whatever that gives then is
-        closed.
+        If the bus fails while an endpoint still takes time, the port that the
+        endpoint gives in the end is closed.
         """
         starting: Deferred[None] = Deferred()
         self.bus.starting = starting
@@ -230,10 +256,10 @@ class CannotStartTests(ServiceTestCase):
         self.assertFailed("nobody answers")
         self.assertEqual(sorted(self.events[1:]), ["port 1 closed", "port 2 closed"])
 
-    def test_inUseWhileBusStarts(self) -> None:
+    def test_cancelsBusWhenAddressIsInUse(self) -> None:
         """
-        A port in use is told at once, also while the bus is starting, for
-        which nobody waits any more.
+        If an address is in use while the bus starts, the start fails at once,
+        and the bus's start is cancelled.
         """
         starting: Deferred[None] = Deferred()
         self.bus.starting = starting
@@ -245,9 +271,10 @@ class CannotStartTests(ServiceTestCase):
         self.assertEqual(self.events, ["bus started", "port 1 closed"])
         self.assertEqual(len(cancelled), 1)
 
-    def test_listenLater(self) -> None:
+    def test_closesPortsWhenEndpointFailsLater(self) -> None:
         """
-        So is an endpoint that fails later; no port stays open.
+        If an endpoint fails later, the callback gets the error and no port
+        stays open.
         """
         later: Deferred[Port] = Deferred()
         self.endpoints[1].result = later

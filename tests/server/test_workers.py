@@ -150,8 +150,8 @@ class CannotStartTests(WorkersTestCase):
             self.setUp()
             service = self.make(listen=["tcp:1"], tcp=None)
             later: Deferred[Any] = Deferred()
-            endpoint: Any = service._ports.listeners[0].endpoint
-            self.patch(endpoint, "listen", lambda factory, later=later: later)
+            described: Any = service._ports.served[0][0]
+            self.patch(described.endpoint, "listen", lambda factory, later=later: later)
             service.privilegedStartService()
             service.startService()
             self.assertEqual(self.processes, [])

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.configuration import Configuration
-from comet.server.listening import CannotStart, Ports, cannotStart, makeListener
+from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
 from comet.server.server import endpointsOf
 from comet.server.workers.process import Task, WorkerProcess, environmentFor, passedBySystemd
 
@@ -78,7 +78,7 @@ class WorkersService(Service):
         self._count: int = configuration["workers"]
         self._drain: float = configuration["drain"]
         descriptions = endpointsOf(configuration)
-        self._ports = Ports([makeListener(reactor, each, Workers()) for each in descriptions])
+        self._ports = Ports([(makeEndpoint(reactor, each), Workers()) for each in descriptions])
         passed = passedBySystemd(os.environ)
         self.task = Task(*given, key, os.getcwd(), len(descriptions), passed, False)
         self._environment = environmentFor(os.environ, sys.path)
