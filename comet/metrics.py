@@ -54,6 +54,17 @@ class Traffic:
         self.headOut = 0
         self.dataOut = 0
 
+    def countOpening(self, size: int) -> None:
+        """
+        Count the head of a response that a sink is going to write, alone or in
+        front of the first data.  The sink counts all that it writes as data,
+        so the head is taken from there.
+
+        @param size: How many bytes the head has.
+        """
+        self.headOut += size
+        self.dataOut -= size
+
     def add(self, other: Traffic) -> None:
         """
         Count what has passed elsewhere, too.

@@ -42,6 +42,17 @@ class LedgerTests(SynchronousTestCase):
         self.assertEqual(metrics.sums()["sse"]["open"], 1)
         self.assertEqual(metrics.sums()["sse"]["dataOut"], 10)
 
+    def test_openingCountsAsHead(self) -> None:
+        """
+        The head of a stream's response is counted as a head, though its sink
+        counts all that it writes as data.
+        """
+        traffic = Metrics().of("sse")
+        traffic.countOpening(70)
+        # The sink writes the head with 10 bytes of data.
+        traffic.dataOut += 80
+        self.assertEqual((traffic.headOut, traffic.dataOut), (70, 10))
+
 
 class AccountTests(SynchronousTestCase):
     """

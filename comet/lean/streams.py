@@ -117,13 +117,12 @@ def beginStream(
         traffic.requests += 1
         traffic.headIn += size
         opening = edge.responses.endless(plan.headers)
-        # The reader writes the head together with the first of the data.
-        traffic.headOut += len(opening)
-        traffic.dataOut -= len(opening)
+        traffic.countOpening(len(opening))
         sock, fd, rest = connection.release(size)
         sink = StreamConnection(edge, sock, fd, traffic, plan.account is None)
         sink.take()
-        sink.received(rest)
+        if rest:
+            sink.received(rest)
         return StreamReader(hub.fanout, shape, sink, opening)
 
     reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.opener)

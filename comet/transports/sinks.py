@@ -102,7 +102,7 @@ def _send(transport: Any, data: bytes) -> int:
     return sent
 
 
-class _Sink:
+class TransportSink:
     """
     What both kinds of sinks have in common.
     """
@@ -150,7 +150,7 @@ class _Sink:
 
 
 @implementer(IConnectedSink, IPullProducer)
-class DirectSink(_Sink):
+class DirectSink(TransportSink):
     """
     Sends to the socket of a plain TCP connection.  It is behind as soon as the
     socket does not take everything.
@@ -196,7 +196,7 @@ class DirectSink(_Sink):
 
     def stopProducing(self) -> None:
         """
-        The connection is lost, as L{_Sink.connectionLost} will say.
+        The connection is lost, as L{TransportSink.connectionLost} will say.
         """
 
     def _unregister(self) -> None:
@@ -205,27 +205,14 @@ class DirectSink(_Sink):
             self.transport.unregisterProducer()
 
 
-@implementer(IConnectedSink, IPushProducer)
-class BufferedSink(_Sink):
+@implementer(IPushProducer)
+class PushProducerSink(TransportSink):
     """
-    Writes to any transport in the ordinary way.  It is behind when the
-    transport says that its buffer is full.
+    A sink that is behind from the moment at which the transport's buffer is full
+    until it is empty.  A subclass registers it as the transport's producer.
     """
 
-    __slots__ = ("_isRegistered",)
-
-    def __init__(self, transport: Any, traffic: Traffic | None = None) -> None:
-        super().__init__(transport, traffic)
-        self._isRegistered = True
-        transport.registerProducer(self, True)
-
-    def write(self, data: bytes) -> bool:
-        """
-        See L{ISink.write}.
-        """
-        self.traffic.dataOut += len(data)
-        self.transport.write(data)
-        return not self._isBehind
+    __slots__ = ()
 
     def pauseProducing(self) -> None:
         """
@@ -244,8 +231,30 @@ class BufferedSink(_Sink):
 
     def stopProducing(self) -> None:
         """
-        The connection is lost, as L{_Sink.connectionLost} will say.
+        The connection is lost, as L{TransportSink.connectionLost} will say.
         """
+
+
+@implementer(IConnectedSink)
+class BufferedSink(PushProducerSink):
+    """
+    Writes to any transport in the ordinary way.
+    """
+
+    __slots__ = ("_isRegistered",)
+
+    def __init__(self, transport: Any, traffic: Traffic | None = None) -> None:
+        super().__init__(transport, traffic)
+        self._isRegistered = True
+        transport.registerProducer(self, True)
+
+    def write(self, data: bytes) -> bool:
+        """
+        See L{ISink.write}.
+        """
+        self.traffic.dataOut += len(data)
+        self.transport.write(data)
+        return not self._isBehind
 
     def _unregister(self) -> None:
         if self._isRegistered:

@@ -5,9 +5,6 @@ its name, its type of content and its shape.
 
 from __future__ import annotations
 
-from typing import Any
-
-from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from zope.interface import implementer
 
@@ -16,13 +13,13 @@ from comet.fanout.streams import StreamReader
 from comet.framing import Shape
 from comet.http.reads import ReadRequest
 from comet.http.responses import ENDLESS, Headers, encodeHead
-from comet.interfaces import ISink, ISinkOwner
+from comet.interfaces import ISinkOwner
 from comet.metrics import Traffic
 from comet.model.clients import Client
 from comet.transports.detach import DetachedStream, detach, isDetachable
 from comet.transports.exchange import Exchange, responseHeadSize, setHeaders
 from comet.transports.resource import HubResource
-from comet.transports.sinks import makeSink
+from comet.transports.sinks import IConnectedSink, PushProducerSink, makeSink
 
 
 class StreamingResource(HubResource):
@@ -88,9 +85,7 @@ class StreamingResource(HubResource):
             detach(request, protocol)
             direct = makeSink(transport, traffic)
             protocol.attach(direct)
-            # The reader writes the head together with the first of the data.
-            traffic.headOut += len(opening)
-            traffic.dataOut -= len(opening)
+            traffic.countOpening(len(opening))
             return StreamReader(self.hub.fanout, shape, direct, opening)
 
         reader = self.hub.openStream(client, readRequest.names, readRequest.since, makeReader)
@@ -98,40 +93,38 @@ class StreamingResource(HubResource):
             Probe(reader)
 
 
-@implementer(ISink)
-class RequestSink:
+@implementer(IConnectedSink)
+class RequestSink(PushProducerSink):
     """
-    Writes to a request of Twisted's, for what is not a connection of its own:
-    a stream of HTTP/2.
+    Writes to a request of Twisted's, for a response that has no connection of
+    its own: a stream of HTTP/2.
     """
+
+    __slots__ = ("_isLost", "_isOver", "_request")
 
     def __init__(
         self, exchange: Exchange, headers: Headers, traffic: Traffic | None = None
     ) -> None:
         self._request = request = exchange.request
-        self._channel: Any = request.channel
-        self._traffic = Traffic() if traffic is None else traffic
-        self._traffic.open += 1
-        self._owner: ISinkOwner | None = None
-        self._isBehind = False
+        super().__init__(request.channel, traffic)
         self._isOver = False
         self._isLost = False
         request.setResponseCode(200)
         # Twisted sends those of the application itself.
         setHeaders(request, (*headers, *exchange.hub.origins.headers(exchange.cors)))
-        # Comet's own channel tells when the client has all of it, Twisted's when
-        # it was written.
-        whenGone = getattr(self._channel, "whenGone", None)
+        # Comet's own channel calls back when the client has all of the
+        # response, Twisted's when it was written.
+        whenGone = getattr(request.channel, "whenGone", None)
         if whenGone is None:
-            request.notifyFinish().addBoth(self._lost)
+            request.notifyFinish().addBoth(lambda _: self.connectionLost())
         else:
-            whenGone(self._lost)
+            whenGone(self.connectionLost)
 
     def attach(self, owner: ISinkOwner) -> None:
         """
         See L{ISink.attach}.
         """
-        self._owner = owner
+        super().attach(owner)
         self._request.registerProducer(self, True)
 
     def write(self, data: bytes) -> bool:
@@ -141,9 +134,9 @@ class RequestSink:
         if not self._isOver:
             isFirst = not self._request.startedWriting
             self._request.write(data)
-            self._traffic.dataOut += len(data)
+            self.traffic.dataOut += len(data)
             if isFirst:
-                self._traffic.headOut += responseHeadSize(self._request)
+                self.traffic.headOut += responseHeadSize(self._request)
         return not self._isBehind
 
     def finish(self) -> None:
@@ -160,40 +153,19 @@ class RequestSink:
         See L{ISink.abort}.
         """
         self._isOver = True
-        channel, self._channel = self._channel, None
+        channel, self.transport = self.transport, None
         if channel is not None:
-            # Where it ends in the ordinary way it would wait for a client that
-            # takes nothing.
+            # An ordinary end would wait for a client that takes nothing.
             channel.abortConnection()
-            # Twisted's tells nobody.
-            self._lost()
+            # Twisted's channel does not call back after this.
+            self.connectionLost()
 
-    def pauseProducing(self) -> None:
+    def connectionLost(self) -> None:
         """
-        The buffer is full.
+        The response is over: the client has all of it, or will never have it.
+        Both Twisted and L{abort} may say so.
         """
-        self._isBehind = True
-
-    def resumeProducing(self) -> None:
-        """
-        The buffer is empty.
-        """
-        if self._isBehind:
-            self._isBehind = False
-            if self._owner is not None:
-                self._owner.sinkReady()
-
-    def stopProducing(self) -> None:
-        """
-        The connection is lost, as the request will say.
-        """
-
-    def _lost(self, result: Failure | Any = None) -> None:
-        if self._isLost:
-            return
-        self._isOver = self._isLost = True
-        self._channel = None
-        self._traffic.open -= 1
-        owner, self._owner = self._owner, None
-        if owner is not None:
-            owner.sinkLost()
+        if not self._isLost:
+            self._isOver = self._isLost = True
+            self.transport = None
+            super().connectionLost()

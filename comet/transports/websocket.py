@@ -168,8 +168,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         @param answer: The answer.
         """
         sink = makeSink(self.transport, self.traffic)
-        self.traffic.headOut += len(answer)
-        self.traffic.dataOut -= len(answer)
+        self.traffic.countOpening(len(answer))
         sink.write(answer)
         shape = WebSocketShape(time=readRequest.time)
         opening = None if isBare else b""
