@@ -5,13 +5,10 @@ a publication that has a key, and where names begin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from comet.errors import KeyReused
-from comet.framing.publications import Scope, fingerprint, keyScope
 from comet.model.cursors import Cursor
-from comet.model.messages import Publication, Published
 from comet.model.positions import (
     At,
     Last,
@@ -23,43 +20,6 @@ from comet.model.positions import (
 )
 
 C = TypeVar("C")
-
-Find = Callable[[Scope, Publication], "tuple[bytes, Published] | None"]
-
-
-def planKeys(publications: Sequence[Publication], find: Find) -> list[Published | int | None]:
-    """
-    Tell what is to be done with each publication.
-
-    @param find: Gives what was published before with a scope, as its
-        L{fingerprint}, and the answer it had.
-
-    @return: The answer it had before; or the index of an earlier one in the
-        sequence with the same key, whose answer will be its own; or L{None}
-        where it is to be stored.
-
-    @raise KeyReused: If any key came before with another message.
-    """
-    plan: list[Published | int | None] = []
-    here: dict[Scope, tuple[bytes, int]] = {}
-    for index, publication in enumerate(publications):
-        scope = None if publication.key is None else keyScope(publication)
-        if scope is None:
-            plan.append(None)
-            continue
-        print_ = fingerprint(publication)
-        known = find(scope, publication)
-        first, firstIndex = here.setdefault(scope, (print_, index))
-        if first != print_ or (known is not None and known[0] != print_):
-            raise KeyReused(
-                f"the key {scope[2][:64]!r} was used for another message to the same "
-                "channels within the last five minutes; a key belongs to one message"
-            )
-        if known is not None:
-            plan.append(known[1])
-        else:
-            plan.append(None if firstIndex == index else firstIndex)
-    return plan
 
 
 class Survey(Protocol[C]):

@@ -11,16 +11,15 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from reprlib import Repr
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from attrs import frozen
 
 from comet.errors import BadChannel, BadMessage, BadRequest, KeyReused, TooLarge
 from comet.framing.strictjson import decode, encode
 from comet.model.channels import parseChannel, parseEvent
-from comet.model.messages import Publication
+from comet.model.messages import KeyScope, Publication
 
 _BATCH_TYPE: Final = "application/x-ndjson"
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -36,10 +35,6 @@ _WHITE_SPACE: Final = b" \t\r\n"
 
 _brief = Repr()
 _brief.maxlevel = 2
-
-
-# The publisher, the channels in the order of their names, and the key.
-Scope: TypeAlias = tuple[str, tuple[str, ...], str]
 
 
 @frozen
@@ -288,31 +283,6 @@ def measure(value: Any, payload: bytes) -> int:
     return len(payload) - escaped
 
 
-def fingerprint(publication: Publication) -> bytes:
-    """
-    16 bytes that stand for what is published: the same for the same data, event
-    and encoding, whatever the channels, the publisher and the key.  The order
-    of an object's keys makes a difference.
-    """
-    digest = blake2b(digest_size=16)
-    for part in (publication.event, publication.encoding):
-        # Neither is ever empty, so that empty may stand for none.
-        raw = b"" if part is None else part.encode("utf-8")
-        digest.update(len(raw).to_bytes(8, "big") + raw)
-    digest.update(publication.payload)
-    return digest.digest()
-
-
-def keyScope(publication: Publication) -> Scope | None:
-    """
-    What makes two idempotency keys the same one: the publisher, the channels in
-    whatever order, and the key itself; or L{None} where there is no key.
-    """
-    if publication.key is None:
-        return None
-    return (publication.publisher, tuple(sorted(publication.channels)), publication.key)
-
-
 def _mediaType(contentType: str | None) -> str:
     """
     The media type in lower case; empty for none, C{"?"} for what is not one.
@@ -371,7 +341,7 @@ def _decodeBase64(encoding: Any, data: Any) -> bytes:
 
 def _readLines(lines: Sequence[bytes], limits: Limits, publisher: str) -> list[Publication]:
     publications = []
-    keys: dict[tuple[str, tuple[str, ...], str], tuple[int, bytes]] = {}
+    keys: dict[KeyScope, tuple[int, bytes]] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip(_WHITE_SPACE):
             continue
@@ -380,10 +350,10 @@ def _readLines(lines: Sequence[bytes], limits: Limits, publisher: str) -> list[P
         except (BadChannel, BadMessage, BadRequest, TooLarge) as error:
             raise type(error)(f"line {number}: {error.detail}") from None
         publications.append(publication)
-        scope = keyScope(publication)
+        scope = publication.keyScope
         if scope is None:
             continue
-        mark = fingerprint(publication)
+        mark = publication.fingerprint()
         first, known = keys.setdefault(scope, (number, mark))
         if known != mark:
             raise KeyReused(

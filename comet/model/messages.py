@@ -5,7 +5,8 @@ Messages as they are published and stored, and why a reader is sent away.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from hashlib import blake2b
+from typing import Final, TypeAlias
 
 from attrs import frozen
 
@@ -14,6 +15,9 @@ from comet.model.cursors import Cursor
 # What one message costs beside its own bytes, as measured on CPython 3.11:
 # the object, its slots, its event and its place in a log.
 MESSAGE_OVERHEAD: Final = 208
+
+# The publisher, the channels in the order of their names, and the key.
+KeyScope: TypeAlias = tuple[str, tuple[str, ...], str]
 
 
 class Message:
@@ -103,6 +107,30 @@ class Publication:
     encoding: str | None = None
     publisher: str = ""
     key: str | None = None
+
+    @property
+    def keyScope(self) -> KeyScope | None:
+        """
+        What two publications share if their idempotency keys are the same key,
+        or L{None} without a key.  The order of the channels does not matter.
+        """
+        if self.key is None:
+            return None
+        return (self.publisher, tuple(sorted(self.channels)), self.key)
+
+    def fingerprint(self) -> bytes:
+        """
+        16 bytes that stand for the message: equal for equal data, event and
+        encoding, regardless of channels, publisher and key.  The order of the
+        keys of a JSON object makes a difference.
+        """
+        digest = blake2b(digest_size=16)
+        for part in (self.event, self.encoding):
+            # Neither is ever empty, so that empty may stand for none.
+            raw = b"" if part is None else part.encode("utf-8")
+            digest.update(len(raw).to_bytes(8, "big") + raw)
+        digest.update(self.payload)
+        return digest.digest()
 
 
 @frozen

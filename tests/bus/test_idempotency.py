@@ -16,93 +16,105 @@ from comet.model.messages import Publication, Published
 
 def publication(key: str | None, payload: bytes = b"1", channel: str = "a") -> Publication:
     """
-    Something that one publisher publishes.
+    Make a publication of one publisher.
     """
     return Publication((channel,), payload, publisher="me", key=key)
 
 
 def published(position: int) -> Published:
     """
-    An answer.
+    Make an answer.
     """
     return Published("e", {"a": position})
 
 
 class KeyMemoryTests(SynchronousTestCase):
     """
-    L{KeyMemory}.
+    L{KeyMemory}, and of L{KeyedBatches} what it inherits.
     """
 
     def setUp(self) -> None:
         """
-        Make a memory.
+        Make a memory, and count the positions of what is stored.
         """
         self.clock = Clock()
         self.keys = KeyMemory(self.clock.seconds)
+        self.end = 0
 
-    def test_none(self) -> None:
+    def store(self, publication: Publication) -> Published:
         """
-        What has no key is stored, and leaves nothing behind.
+        Store a publication at the next position.
         """
-        self.assertEqual(self.keys.plan([publication(None)] * 2), [None, None])
+        self.end += 1
+        return published(self.end)
+
+    def positions(self, *publications: Publication, keys: KeyMemory | None = None) -> list[int]:
+        """
+        Store a batch, and return the position that each publication was
+        answered with.
+        """
+        answers = (keys or self.keys).storeBatch(publications, self.store)
+        return [answer.positions["a"] for answer in answers]
+
+    def test_storesPublicationsWithoutKey(self) -> None:
+        """
+        A publication without a key is stored each time, and leaves no key.
+        """
+        self.assertEqual(self.positions(publication(None), publication(None)), [1, 2])
         self.keys.remember(publication(None), published(1))
         self.assertEqual(len(self.keys), 0)
 
-    def test_known(self) -> None:
+    def test_answersKnownKeyAsAtFirst(self) -> None:
         """
-        What is known has its answer; a plan alone makes nothing known.
+        A publication whose key came before is answered with the first
+        position, and is not stored.
         """
-        self.assertEqual(self.keys.plan([publication("k")]), [None])
-        self.assertEqual(self.keys.plan([publication("k")]), [None])
-        self.keys.remember(publication("k"), published(7))
-        self.assertEqual(
-            self.keys.plan([publication("l"), publication("k"), publication("k")]),
-            [None, published(7), published(7)],
-        )
-        self.assertEqual(len(self.keys), 1)
+        self.assertEqual(self.positions(publication("k")), [1])
+        batch = [publication("l"), publication("k"), publication("k")]
+        self.assertEqual(self.positions(*batch), [2, 1, 1])
+        self.assertEqual((self.end, len(self.keys)), (2, 2))
 
-    def test_withinBatch(self) -> None:
+    def test_answersRepeatedKeyOfBatchAsFirst(self) -> None:
         """
-        What comes twice in one batch is answered as the first of them.
+        A key that comes twice in one batch is stored once.
         """
         batch = [publication(None), publication("k"), publication("l"), publication("k")]
-        self.assertEqual(self.keys.plan([*batch, batch[1]]), [None, None, None, 1, 1])
+        self.assertEqual(self.positions(*batch, batch[1]), [1, 2, 3, 2, 2])
 
-    def test_reused(self) -> None:
+    def test_refusesKeyOfAnotherMessage(self) -> None:
         """
-        A key with another message is refused, be the first one known or in the
-        same batch; the detail tells which key it was.
+        A key with another message is refused, whether the first message with it
+        is in the same batch or an earlier one.  Nothing of the batch is stored,
+        and the error names the key.
         """
         self.keys.remember(publication("k"), published(1))
         for batch in (
-            [publication("k", b"2")],
+            [publication(None), publication("k", b"2")],
             [publication("k"), publication("k", b"2")],
             [publication("l" * 100, b"1"), publication("l" * 100, b"2")],
         ):
-            error = self.assertRaises(KeyReused, self.keys.plan, batch)
-            self.assertIn(repr((batch[0].key or "")[:64]), error.detail)
+            error = self.assertRaises(KeyReused, self.keys.storeBatch, batch, self.store)
+            self.assertIn(repr((batch[-1].key or "")[:64]), error.detail)
+        self.assertEqual((self.end, len(self.keys)), (0, 1))
 
-    def test_lifetime(self) -> None:
+    def test_forgetsKeyAfterLifetime(self) -> None:
         """
-        A key is known for its lifetime, from when it came first.
+        A key is known for its lifetime, counted from when it came first.
         """
         for key, wait in (("k", 100), ("l", KEY_SECONDS - 100 - 0.5)):
-            self.keys.remember(publication(key), published(1))
+            self.positions(publication(key))
             self.clock.advance(wait)
-        self.assertEqual(self.keys.plan([publication("k")]), [published(1)])
+        self.assertEqual(self.positions(publication("k")), [1])
         self.clock.advance(0.5)
-        self.assertEqual(
-            self.keys.plan([publication("k", b"2"), publication("l")]), [None, published(1)]
-        )
-        self.assertEqual(len(self.keys), 1)
-        self.clock.advance(100)
-        self.keys.plan([])
+        self.assertEqual(self.positions(publication("k", b"2"), publication("l")), [3, 2])
+        self.clock.advance(KEY_SECONDS)
+        self.positions()
         self.assertEqual(len(self.keys), 0)
 
-    def test_rememberAgain(self) -> None:
+    def test_rememberAgainRenewsLifetime(self) -> None:
         """
-        What is remembered once more begins a new life, and does not keep
-        others from being forgotten.
+        A key that is remembered once more begins a new lifetime, and does not
+        keep other keys from being forgotten.
         """
         self.keys.remember(publication("k"), published(1))
         self.clock.advance(100)
@@ -110,23 +122,24 @@ class KeyMemoryTests(SynchronousTestCase):
         self.clock.advance(100)
         self.keys.remember(publication("k"), published(3))
         self.clock.advance(200)
-        plan = self.keys.plan([publication("k"), publication("l")])
-        self.assertEqual(plan, [published(3), None])
+        self.positions()
         self.assertEqual(len(self.keys), 1)
+        self.end = 9
+        self.assertEqual(self.positions(publication("k"), publication("l")), [3, 10])
 
-    def test_clear(self) -> None:
+    def test_clearForgetsAllKeys(self) -> None:
         """
-        All keys can be forgotten.
+        After C{clear}, a key may come with another message.
         """
         self.keys.remember(publication("k"), published(1))
         self.keys.clear()
         self.assertEqual(len(self.keys), 0)
-        self.assertEqual(self.keys.plan([publication("k", b"2")]), [None])
+        self.assertEqual(self.positions(publication("k", b"2")), [1])
 
-    def test_most(self) -> None:
+    def test_forgetsOldestKeysWhenFull(self) -> None:
         """
-        When they take too many bytes, the oldest keys are forgotten; what
-        keeps one key leaves room for others again when it is forgotten.
+        The oldest keys are forgotten when all take too many bytes.  A forgotten
+        key gives its bytes back.
         """
         keys = KeyMemory(self.clock.seconds, mostBytes=10000)
         for _ in range(3):
@@ -134,13 +147,15 @@ class KeyMemoryTests(SynchronousTestCase):
                 keys.remember(publication(f"k{number:02}"), published(number))
             count = len(keys)
             self.assertTrue(10 <= count <= 16, str(count))
-            plan = keys.plan([publication(f"k{number:02}") for number in range(20)])
-            self.assertEqual(plan, [None] * (20 - count) + [*map(published, range(20 - count, 20))])
+            self.end = 99
+            newest = [publication(f"k{number:02}") for number in range(20 - count, 20)]
+            self.assertEqual(self.positions(*newest, keys=keys), [*range(20 - count, 20)])
+            self.assertEqual(self.positions(publication("k00"), keys=keys), [100])
             self.clock.advance(KEY_SECONDS)
-            keys.plan([])
+            self.positions(keys=keys)
             self.assertEqual(len(keys), 0)
 
-    def test_mostOfMany(self) -> None:
+    def test_countsBytesOfChannels(self) -> None:
         """
         What a key costs grows with its channels and their names.
         """
@@ -153,7 +168,7 @@ class KeyMemoryTests(SynchronousTestCase):
             self.assertTrue(least <= len(keys) <= most, str(len(keys)))
             keys.clear()
 
-    def test_tooLarge(self) -> None:
+    def test_doesNotKeepTooLargeKey(self) -> None:
         """
         A single key that is too large is not kept.
         """
@@ -161,10 +176,9 @@ class KeyMemoryTests(SynchronousTestCase):
         keys.remember(publication("k"), published(1))
         self.assertEqual(len(keys), 0)
 
-    def test_forgetMany(self) -> None:
+    def test_forgetsManyKeysInLinearTime(self) -> None:
         """
-        What it costs to forget many keys at once grows no faster than how many
-        they are.
+        The time to forget many keys at once grows no faster than their number.
         """
 
         def cost(count: int) -> float:
@@ -172,7 +186,7 @@ class KeyMemoryTests(SynchronousTestCase):
                 self.keys.remember(publication(str(number)), published(1))
             self.clock.advance(KEY_SECONDS)
             start = perf_counter()
-            self.keys.plan([])
+            self.positions()
             return perf_counter() - start
 
         few = min(cost(1000) for _ in range(5))

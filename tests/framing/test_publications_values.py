@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-from itertools import combinations
 from typing import Any
 
 from hypothesis import given, settings
@@ -17,9 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.errors import BadMessage, TooLarge
 from comet.framing.publications import (
     Limits,
-    fingerprint,
     fromValue,
-    keyScope,
     measure,
     readBody,
     readObject,
@@ -111,68 +108,3 @@ class MeasureTests(SynchronousTestCase):
         payload = fromValue("a", [value], LIMITS).payload
         plain = json.dumps([value], ensure_ascii=False, separators=(",", ":"))
         self.assertEqual(measure([value], payload), len(plain.encode("utf-8")))
-
-
-class FingerprintTests(SynchronousTestCase):
-    """
-    L{fingerprint}.
-    """
-
-    def test_distinct(self) -> None:
-        """
-        Data, event and encoding each make a difference, and none can pass for
-        another.
-        """
-        publications = [
-            Publication(("a",), b'"x"'),
-            Publication(("a",), b'"y"'),
-            Publication(("a",), b'"x"', event="x"),
-            Publication(("a",), b'"x"', event="base64"),
-            Publication(("a",), b'"x"', encoding="base64"),
-            Publication(("a",), b'x"x"', event="x"),
-            Publication(("a",), b'"x"', event='x"x"'),
-        ]
-        for one, other in combinations(publications, 2):
-            self.assertNotEqual(fingerprint(one), fingerprint(other))
-
-    def test_same(self) -> None:
-        """
-        Channels, publisher and key make no difference.
-        """
-        one = Publication(("a",), b"1", "tick")
-        other = Publication(("b", "c"), b"1", "tick", None, "me", "k")
-        self.assertEqual(fingerprint(one), fingerprint(other))
-        self.assertEqual(len(fingerprint(one)), 16)
-
-
-class KeyScopeTests(SynchronousTestCase):
-    """
-    L{keyScope}.
-    """
-
-    def test_none(self) -> None:
-        """
-        A publication without a key has no scope.
-        """
-        self.assertIsNone(keyScope(Publication(("a",), b"1")))
-
-    def test_order(self) -> None:
-        """
-        The order of the channels makes no difference.
-        """
-        scope = keyScope(Publication(("b", "a"), b"1", publisher="me", key="k"))
-        self.assertEqual(scope, ("me", ("a", "b"), "k"))
-        self.assertEqual(scope, keyScope(Publication(("a", "b"), b"2", publisher="me", key="k")))
-
-    def test_distinct(self) -> None:
-        """
-        Another publisher, other channels or another key are another scope, and
-        no spelling makes one pass for another.
-        """
-        scopes = {
-            keyScope(Publication(channels, b"1", publisher=publisher, key=key))
-            for channels in (("a",), ("b",), ("a", "b"), ("a b",))
-            for publisher in ("", "a", "a b")
-            for key in ("a", "b", "a b")
-        }
-        self.assertEqual(len(scopes), 36)

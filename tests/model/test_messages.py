@@ -1,95 +1,15 @@
 """
-Tests of L{comet.model.messages}.
+Tests for L{comet.model.messages}.
 """
 
 from __future__ import annotations
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from itertools import combinations
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.errors import BadCursor
-from comet.model.cursors import Cursor, newEpoch, parseCursor
-from comet.model.messages import MESSAGE_OVERHEAD, Message, Published
-from comet.model.positions import At, Earliest, Last, Now, StartPositions, parseStartPosition
-
-CURSORS = st.builds(
-    Cursor,
-    st.text("abcXYZ019", min_size=1, max_size=32),
-    st.integers(0, 10**19 - 1),
-)
-
-
-class CursorTests(SynchronousTestCase):
-    """
-    Cursors as they are written.
-    """
-
-    @settings(deadline=None)
-    @given(CURSORS)
-    def test_inverse(self, cursor: Cursor) -> None:
-        """
-        What is written is read as the same.
-        """
-        self.assertEqual(parseCursor(str(cursor)), cursor)
-
-    def test_order(self) -> None:
-        """
-        Cursors of one epoch are ordered by their positions.
-        """
-        self.assertLess(Cursor("a", 9), Cursor("a", 10))
-
-    def test_refused(self) -> None:
-        """
-        What is not written so is none, and the error says what is.
-        """
-        for text in ("", "a", "a-", "-1", "a-01", "a--1", "a-1 ", "\u0663-1", "a-\u0663", "a-1\n"):
-            error = self.assertRaises(BadCursor, parseCursor, text)
-            self.assertIn("epoch", error.detail)
-        self.assertRaises(BadCursor, parseCursor, "a-" + "1" * 20)
-        self.assertRaises(BadCursor, parseCursor, "a" * 33 + "-1")
-
-    @settings(deadline=None)
-    @given(st.text())
-    def test_anything(self, text: str) -> None:
-        """
-        Any text is a place to begin at, or refused as a bad cursor.
-        """
-        try:
-            parseStartPosition(text)
-        except BadCursor as error:
-            self.assertLess(len(error.detail), 1000)
-
-
-class BeginningTests(SynchronousTestCase):
-    """
-    Places to begin at.
-    """
-
-    def test_words(self) -> None:
-        """
-        Each form means what it says; nothing means from now on.
-        """
-        self.assertEqual(parseStartPosition(""), Now())
-        self.assertEqual(parseStartPosition("now"), Now())
-        self.assertEqual(parseStartPosition("earliest"), Earliest())
-        self.assertEqual(parseStartPosition("-3"), Last(3))
-        self.assertEqual(parseStartPosition("k3f9a2-1042"), At(Cursor("k3f9a2", 1042)))
-
-    def test_refused(self) -> None:
-        """
-        None of the last messages cannot be asked for.
-        """
-        for text in ("-0", "-", "--1", "-1.5", "Now", "- 1"):
-            error = self.assertRaises(BadCursor, parseStartPosition, text)
-            self.assertIn("earliest", error.detail)
-
-    def test_each(self) -> None:
-        """
-        A name without a place of its own begins where all do.
-        """
-        since = StartPositions(Earliest(), {"a": Last(1)})
-        self.assertEqual((since.of("a"), since.of("b")), (Last(1), Earliest()))
+from comet.model.cursors import Cursor
+from comet.model.messages import MESSAGE_OVERHEAD, Message, Publication, Published
 
 
 class MessageTests(SynchronousTestCase):
@@ -119,11 +39,68 @@ class MessageTests(SynchronousTestCase):
         """
         self.assertEqual(Published("e", {"a": 3, "b": 4}).cursor, Cursor("e", 4))
 
-    def test_epochs(self) -> None:
+
+class FingerprintTests(SynchronousTestCase):
+    """
+    L{Publication.fingerprint}.
+    """
+
+    def test_differsByDataEventAndEncoding(self) -> None:
         """
-        Each new life has another name, which a cursor can have.
+        Data, event and encoding each make a difference, and none can pass for
+        another.
         """
-        epochs = {newEpoch() for _ in range(100)}
-        self.assertEqual(len(epochs), 100)
-        for epoch in epochs:
-            self.assertEqual(parseCursor(f"{epoch}-0").epoch, epoch)
+        publications = [
+            Publication(("a",), b'"x"'),
+            Publication(("a",), b'"y"'),
+            Publication(("a",), b'"x"', event="x"),
+            Publication(("a",), b'"x"', event="base64"),
+            Publication(("a",), b'"x"', encoding="base64"),
+            Publication(("a",), b'x"x"', event="x"),
+            Publication(("a",), b'"x"', event='x"x"'),
+        ]
+        for one, other in combinations(publications, 2):
+            self.assertNotEqual(one.fingerprint(), other.fingerprint())
+
+    def test_ignoresChannelsPublisherAndKey(self) -> None:
+        """
+        Channels, publisher and key make no difference.
+        """
+        one = Publication(("a",), b"1", "tick")
+        other = Publication(("b", "c"), b"1", "tick", None, "me", "k")
+        self.assertEqual(one.fingerprint(), other.fingerprint())
+        self.assertEqual(len(one.fingerprint()), 16)
+
+
+class KeyScopeTests(SynchronousTestCase):
+    """
+    L{Publication.keyScope}.
+    """
+
+    def test_isNoneWithoutKey(self) -> None:
+        """
+        A publication without a key has no scope.
+        """
+        self.assertIsNone(Publication(("a",), b"1").keyScope)
+
+    def test_ignoresOrderOfChannels(self) -> None:
+        """
+        The order of the channels makes no difference.
+        """
+        scope = Publication(("b", "a"), b"1", publisher="me", key="k").keyScope
+        self.assertEqual(scope, ("me", ("a", "b"), "k"))
+        other = Publication(("a", "b"), b"2", publisher="me", key="k")
+        self.assertEqual(scope, other.keyScope)
+
+    def test_differsByPublisherChannelsAndKey(self) -> None:
+        """
+        Another publisher, other channels or another key are another scope, and
+        no spelling makes one pass for another.
+        """
+        scopes = {
+            Publication(channels, b"1", publisher=publisher, key=key).keyScope
+            for channels in (("a",), ("b",), ("a", "b"), ("a b",))
+            for publisher in ("", "a", "a b")
+            for key in ("a", "b", "a b")
+        }
+        self.assertEqual(len(scopes), 36)

@@ -8,6 +8,7 @@ import heapq
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final, TypeAlias
 
 from twisted.internet.defer import Deferred, succeed
@@ -122,24 +123,13 @@ class MemoryBus:
         """
         See L{IMessageBus.publish}.
         """
+        stored: list[Message] = []
         try:
-            plan = self._keys.plan(publications)
+            answers = self._keys.storeBatch(publications, partial(self._store, stored))
         except Exception:
             failed: Deferred[Sequence[Published]] = Deferred()
             failed.errback()
             return failed
-        stored: list[Message] = []
-        answers: list[Published] = []
-        for publication, known in zip(publications, plan, strict=True):
-            answer = known
-            if isinstance(answer, int):
-                # The same key stands earlier in this very batch.
-                answer = answers[answer]
-            elif answer is None:
-                answer = self._store(publication, stored)
-                if publication.key is not None:
-                    self._keys.remember(publication, answer)
-            answers.append(answer)
         if self._size > self._totalBytes:
             self._evict()
         if stored:
@@ -149,7 +139,7 @@ class MemoryBus:
                 return heard.addCallback(lambda _: answers)
         return succeed(answers)
 
-    def _store(self, publication: Publication, stored: list[Message]) -> Published:
+    def _store(self, stored: list[Message], publication: Publication) -> Published:
         now = self._wallClock()
         epoch = self.end.epoch
         positions = {}

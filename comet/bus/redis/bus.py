@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.bus.idempotency import keyReused
 from comet.bus.listeners import Listeners
 from comet.bus.redis.capabilities import Capabilities, recheck
 from comet.bus.redis.notifications import Notifications
@@ -24,7 +25,7 @@ from comet.bus.redis.store import Store
 from comet.bus.redis.subscriptions import Subscriptions
 from comet.bus.redis.topics import Topics
 from comet.bus.redis.urls import RedisURL
-from comet.errors import KeyReused, Unavailable, Unknown
+from comet.errors import Unavailable, Unknown
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
@@ -295,11 +296,7 @@ class RedisBus:
             self._log.error("Redis failed to store: {error}", error=str(error))
             raise Unknown("Redis failed while it stored the message") from None
         if isinstance(stored, Refused):
-            key = publications[stored.index].key or ""
-            raise KeyReused(
-                f"the key {key[:64]!r} was used for another message to the same channels within "
-                "the last five minutes; a key belongs to one message"
-            )
+            raise keyReused(publications[stored.index].key)
         if max(each.cursor for each in stored.answers) > self.end:
             # What is between us does not hand on what is published.
             connection.abort("what was stored was not told")

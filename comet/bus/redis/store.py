@@ -5,9 +5,9 @@ The scripts as functions: each is one question to Redis, and one answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from hashlib import blake2b
 from typing import Any, Final
 
+from comet.bus.idempotency import scopeDigest
 from comet.bus.redis import scripts
 from comet.bus.redis.capabilities import CannotUse, Capabilities
 from comet.bus.redis.protocol import RedisProtocol, RedisRefused
@@ -26,7 +26,6 @@ from comet.bus.redis.replies import (
     writeBody,
 )
 from comet.bus.redis.urls import RedisURL
-from comet.framing.publications import fingerprint, keyScope
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
@@ -109,7 +108,7 @@ class Store:
         """
         words: list[bytes | str | int] = [self._totalBytes, len(publications)]
         for each in publications:
-            words += [_digest(each), fingerprint(each).hex(), writeBody(each), len(each.channels)]
+            words += [_digest(each), each.fingerprint().hex(), writeBody(each), len(each.channels)]
             for channel in each.channels:
                 kept = self._retention(channel)
                 words += [channel, kept.messages, repr(kept.seconds), kept.bytes]
@@ -218,15 +217,8 @@ def _digest(publication: Publication) -> str:
     """
     What a key and its scope are called in Redis; empty for no key.
     """
-    scope = keyScope(publication)
-    if scope is None:
-        return ""
-    publisher, channels, key = scope
-    digest = blake2b(digest_size=20)
-    for part in (publisher, key, *channels):
-        raw = part.encode("utf-8", "surrogatepass")
-        digest.update(len(raw).to_bytes(8, "big") + raw)
-    return digest.hexdigest()
+    scope = publication.keyScope
+    return "" if scope is None else scopeDigest(scope, 20).hex()
 
 
 def luaPattern(name: str) -> tuple[str, int]:

@@ -6,15 +6,11 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Final, TypeAlias
 
-from comet.bus.idempotency import KEY_SECONDS
+from comet.bus.idempotency import KEY_SECONDS, KeyedBatches, scopeDigest
 from comet.bus.sqlite.rows import Log
-from comet.bus.starts import planKeys
-from comet.framing.publications import Scope, fingerprint, keyScope
-from comet.model.messages import Publication, Published
+from comet.model.messages import KeyScope, Publication, Published
 
 # How many are known at most; then the oldest are forgotten early.  They take
 # some hundred bytes of disk each.
@@ -23,7 +19,7 @@ MOST_KEYS: Final = 1000000
 _Known: TypeAlias = tuple[bytes, Published]
 
 
-class Keys:
+class KeyTable(KeyedBatches):
     """
     The keys that are known, while a transaction is under way.
     """
@@ -38,16 +34,11 @@ class Keys:
         # Those of this transaction, by scope.
         self._new: dict[bytes, tuple[_Known, bytes]] = {}
 
-    def plan(self, publications: Sequence[Publication]) -> list[Published | int | None]:
+    def find(self, scope: KeyScope, publication: Publication) -> _Known | None:
         """
-        Tell what is to be done with each publication: see L{planKeys}.
-
-        @raise KeyReused: If any key came before with another message.
+        See L{KeyedBatches.find}.
         """
-        return planKeys(publications, self._find)
-
-    def _find(self, scope: Scope, publication: Publication) -> _Known | None:
-        digest = _digest(scope)
+        digest = scopeDigest(scope, 32)
         new = self._new.get(digest)
         if new is not None:
             return new[0]
@@ -65,13 +56,13 @@ class Keys:
 
     def remember(self, publication: Publication, answer: Published) -> None:
         """
-        Keep the answer to a publication that is stored, if it has a key.
+        See L{KeyedBatches.remember}.
         """
-        scope = keyScope(publication)
+        scope = publication.keyScope
         if scope is not None:
             packed = array("q", [answer.positions[each] for each in sorted(answer.positions)])
-            known = fingerprint(publication), answer
-            self._new[_digest(scope)] = known, packed.tobytes()
+            known = publication.fingerprint(), answer
+            self._new[scopeDigest(scope, 32)] = known, packed.tobytes()
 
     def save(self) -> None:
         """
@@ -112,16 +103,3 @@ class Keys:
             self._connection.executemany("DELETE FROM keys WHERE scope = ?", gone)
             self._log.keys -= len(gone)
         return len(gone) == limit
-
-
-def _digest(scope: Scope) -> bytes:
-    """
-    32 bytes that stand for the scope of a publication's key: its channels may
-    have long names.
-    """
-    publisher, channels, key = scope
-    digest = blake2b(digest_size=32)
-    for part in (publisher, key, *channels):
-        raw = part.encode("utf-8", "surrogatepass")
-        digest.update(len(raw).to_bytes(8, "big") + raw)
-    return digest.digest()

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from comet.bus.sqlite.idempotency import Keys
+from comet.bus.sqlite.idempotency import KeyTable
 from comet.bus.sqlite.rows import CHANNEL_OVERHEAD, Log, Row, Rows
 from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD, Message, Publication, Published
@@ -53,7 +53,7 @@ class Transaction:
         self._budget = DROPS
         self.log = Log(connection)
         self._rows = Rows(connection, retention)
-        self._keys = Keys(connection, self.log, now)
+        self._keys = KeyTable(connection, self.log, now)
         self.stored: list[Message] = []
         # The channels that the messages are of.
         self._touched: dict[Row, None] = {}
@@ -67,18 +67,7 @@ class Transaction:
 
         @raise KeyReused: See L{comet.interfaces.IMessageBus.publish}.
         """
-        answers: list[Published] = []
-        plan = self._keys.plan(publications)
-        for publication, known in zip(publications, plan, strict=True):
-            answer = known
-            if isinstance(answer, int):
-                # The same key stands earlier in this very batch.
-                answer = answers[answer]
-            elif answer is None:
-                answer = self._store(publication)
-                self._keys.remember(publication, answer)
-            answers.append(answer)
-        return answers
+        return self._keys.storeBatch(publications, self._store)
 
     def _store(self, publication: Publication) -> Published:
         positions = {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from comet.bus.sqlite.idempotency import Keys
+from comet.bus.sqlite.idempotency import KeyTable
 from comet.bus.sqlite.rows import Log
 from comet.bus.sqlite.transaction import DROPS, SWEPT
 from comet.errors import KeyReused, Unavailable
@@ -44,7 +44,7 @@ class RestartTests(StoreTestCase):
 
     def test_keys(self) -> None:
         """
-        Keys are, for what is left of their five minutes, with their answers.
+        KeyTable are, for what is left of their five minutes, with their answers.
         """
         store = self.openStore()
         self.put(store, "x")
@@ -191,7 +191,7 @@ class SliceTests(StoreTestCase):
 
     def test_keys(self) -> None:
         """
-        Keys that are too old are deleted so many at a time; and too many, early.
+        KeyTable that are too old are deleted so many at a time; and too many, early.
         """
         store = self.openStore()
         batch = [publication("a", key=f"k{number}") for number in range(500)]
@@ -203,7 +203,7 @@ class SliceTests(StoreTestCase):
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             log = Log(connection)
             self.assertEqual(log.keys, 500)
-            keys = Keys(connection, log, self.now)
+            keys = KeyTable(connection, log, self.now)
             self.assertTrue(keys.forget(100, most=350))
             self.assertFalse(keys.forget(100, most=350))
             [count] = connection.execute("SELECT count(*) FROM keys").fetchone()
