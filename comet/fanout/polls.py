@@ -9,7 +9,6 @@ from functools import partial
 from socket import socket
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from attrs import frozen
 from twisted.internet.defer import Deferred
 
 from comet.fanout.core import Fanout
@@ -17,6 +16,7 @@ from comet.fanout.groups import Group
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State, step
+from comet.http.polls import Outcome
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import ReadResult, StartPosition
@@ -28,30 +28,6 @@ POLL_BYTES: Final = 1048576
 
 # How many of a group are answered in one turn.
 MOST_AT_ONCE: Final = 256
-
-
-@frozen
-class Outcome:
-    """
-    What a poll is answered.
-
-    @ivar cursor: Where the reader stands then.
-
-    @ivar messages: Each with whether it is replayed.
-
-    @ivar gap: The names that lost messages.
-
-    @ivar more: Whether there is more at this moment.
-
-    @ivar close: Why the poll was ended, if it was.
-    """
-
-    cursor: Cursor
-    messages: Sequence[tuple[Message, bool]] = ()
-    gap: Sequence[str] = ()
-    more: bool = False
-    close: Close | None = None
-
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)

@@ -36,7 +36,7 @@ COMMON: Final[Headers] = (
     (b"X-Content-Type-Options", b"nosniff"),
 )
 
-_CREATED: Final[Headers] = ((b"Content-Type", b"application/json"), *COMMON)
+JSON: Final[Headers] = ((b"Content-Type", b"application/json"), *COMMON)
 
 # What every answer has that does not end.  nginx buffers otherwise.
 ENDLESS: Final[Headers] = (*COMMON, (b"X-Accel-Buffering", b"no"))
@@ -48,7 +48,16 @@ _REASONS: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _UNSAFE = re.compile(rb"[\x00\r\n]")
 
-# Whoever frames an answer writes these.
+# RFC 9110 15.3.5 and 15.4.5: responses of these have no body.
+_BODILESS: Final = frozenset({204, 304})
+
+# How many templates are remembered, of each kind.
+MOST_TEMPLATES: Final = 256
+
+# Stands for what a template is filled with.  No header may hold it.
+_HOLE: Final = b"\0"
+
+# The headers that are written when a response is framed.
 _FRAMING: Final = frozenset({b"connection", b"content-length", b"date", b"transfer-encoding"})
 
 
@@ -133,7 +142,7 @@ def publishedResponse(result: Published) -> Response:
         ]
     )
     body = f'{{"cursor":"{result.cursor}","channels":{{{channels}}}}}'
-    return Response(201, _CREATED, body.encode("ascii"))
+    return Response(201, JSON, body.encode("ascii"))
 
 
 @lru_cache(MOST_PARSED)
@@ -151,7 +160,7 @@ def batchResponse(results: Sequence[Published]) -> Response:
     # Only cursors of one epoch are ordered.
     highest = max(cursor for cursor in cursors if cursor.epoch == cursors[-1].epoch)
     body = _encodeJSON({"cursor": str(highest), "cursors": [str(cursor) for cursor in cursors]})
-    return Response(201, _CREATED, body)
+    return Response(201, JSON, body)
 
 
 def encodeResponse(
@@ -163,32 +172,25 @@ def encodeResponse(
     date: bytes,
 ) -> bytes:
     """
-    Encode a whole response of HTTP/1.
+    Encode a complete HTTP/1 response, head and body.
 
-    @param version: The version of the request.
+    @param version: The HTTP version of the request.
 
     @param headers: Names and values, without those that frame the response
         or give its date.
 
-    @param persistent: Whether the connection stays.
+    @param persistent: Whether the connection stays open.
 
-    @param date: When the response is made, as HTTP writes it.
+    @param date: When the response is made, as L{dateOfNow} gives it.
 
     @raise ValueError: If a header could end its line or is not for the caller
         to give, or there is a body where the status allows none.
     """
-    framing = []
-    # RFC 9110 8.6 and 15.4.5: there is no length to tell where no body can be.
-    if status not in (204, 304):
-        framing.append((b"Content-Length", b"%d" % len(body)))
-    elif body:
+    if body and status in _BODILESS:
         raise ValueError(f"a response of status {status} has no body")
-    if not persistent:
-        framing.append((b"Connection", b"close"))
-    elif version < (1, 1):
-        # RFC 9112 9.3: without it the client would not believe it.
-        framing.append((b"Connection", b"keep-alive"))
-    return _encodeHead(status, date, headers, framing) + body
+    checkHeader(b"Date", date)
+    framing = _frameComplete(version, status, b"%d" % len(body), persistent)
+    return _encodeHead(status, date, _check(headers), framing) + body
 
 
 def encodeHead(
@@ -200,9 +202,9 @@ def encodeHead(
     date: bytes,
 ) -> bytes:
     """
-    Encode the head of a response of HTTP/1 whose length is not known.
+    Encode the head of an HTTP/1 response whose length is not known.
 
-    @param version: The version of the request.
+    @param version: The HTTP version of the request.
 
     @param headers: Names and values, without those that frame the response
         or give its date.
@@ -210,22 +212,111 @@ def encodeHead(
     @param chunked: Whether the body comes in chunks; otherwise it ends with
         the connection.
 
-    @param persistent: Whether the connection stays after the last chunk.
+    @param persistent: Whether the connection stays open after the last chunk.
 
-    @param date: When the response is made, as HTTP writes it.
+    @param date: When the response is made, as L{dateOfNow} gives it.
 
     @raise ValueError: If a header could end its line or is not for the caller
         to give, or the client cannot understand chunks.
     """
-    framing = []
-    if chunked:
-        # RFC 9112 6.1
-        if version < (1, 1):
-            raise ValueError("a client of HTTP/1.0 does not understand chunks")
-        framing.append((b"Transfer-Encoding", b"chunked"))
-    if not (chunked and persistent):
-        framing.append((b"Connection", b"close"))
-    return _encodeHead(status, date, headers, framing)
+    checkHeader(b"Date", date)
+    framing = _frameStream(version, chunked, persistent)
+    return _encodeHead(status, date, _check(headers), framing)
+
+
+class ResponseTemplate:
+    """
+    A response head of HTTP/1, checked and encoded once, with holes for what
+    differs from response to response: the date; the entity tag, if the
+    template is made with one; the length of the body, unless the status or
+    the framing allows none.
+    """
+
+    __slots__ = ("_beforeDate", "_beforeLength", "_beforeTag", "_end", "_hasLength")
+
+    def __init__(
+        self,
+        status: int,
+        headers: Iterable[tuple[bytes, bytes]],
+        framing: Sequence[tuple[bytes, bytes]],
+        isTagged: bool = False,
+    ) -> None:
+        """
+        Use L{complete} or L{stream} to make one.
+
+        @raise ValueError: If a header could end its line or is not for the
+            caller to give.
+        """
+        # A header that holds NUL is refused, so that only holes do.
+        tag = [(b"ETag", b'"%b"' % _HOLE)] if isTagged else []
+        head = _encodeHead(status, _HOLE, [*tag, *_check(headers)], framing)
+        self._beforeDate, *between, self._end = head.split(_HOLE)
+        self._beforeTag = between.pop(0) if isTagged else b""
+        self._hasLength = bool(between)
+        self._beforeLength = between[0] if between else b""
+
+    @classmethod
+    def complete(
+        cls,
+        version: tuple[int, int],
+        status: int,
+        headers: Iterable[tuple[bytes, bytes]],
+        persistent: bool,
+        isTagged: bool = False,
+    ) -> ResponseTemplate:
+        """
+        A template for responses that L{encodeResponse} could make.
+
+        @param isTagged: Whether the first of the headers is to be an entity
+            tag, which L{fill} is given.
+        """
+        framing = _frameComplete(version, status, _HOLE, persistent)
+        return cls(status, headers, framing, isTagged)
+
+    @classmethod
+    def stream(
+        cls, version: tuple[int, int], headers: Iterable[tuple[bytes, bytes]], chunked: bool
+    ) -> ResponseTemplate:
+        """
+        A template for the head of a response that never ends.  L{fill} is
+        given no body for it.
+
+        @raise ValueError: If the client cannot understand chunks.
+        """
+        return cls(200, headers, _frameStream(version, chunked, False))
+
+    def fill(self, body: bytes = b"", tag: bytes = b"") -> bytes:
+        """
+        Make a response with the date of now.
+
+        @param body: The body; empty if the template has no length.
+
+        @param tag: The entity tag without its quotes; empty if the template
+            has none.
+        """
+        return b"%b%b%b%b%b%b%b%b" % (
+            *(self._beforeDate, _dateOf(int(time.time())), self._beforeTag, tag),
+            *(self._beforeLength, b"%d" % len(body) if self._hasLength else b""),
+            *(self._end, body),
+        )
+
+
+@lru_cache(MOST_TEMPLATES)
+def completeTemplate(status: int, headers: Headers) -> ResponseTemplate:
+    """
+    The template, made once, for complete HTTP/1.1 responses on connections
+    that stay open.
+    """
+    return ResponseTemplate.complete((1, 1), status, headers, True)
+
+
+@lru_cache(MOST_TEMPLATES)
+def streamTemplate(headers: Headers) -> ResponseTemplate:
+    """
+    The template, made once, for the heads of chunked HTTP/1.1 responses that
+    never end.
+    """
+    return ResponseTemplate.stream((1, 1), headers, True)
 
 
 def checkHeader(name: bytes, value: bytes) -> None:
@@ -242,20 +333,62 @@ def _encodeJSON(value: object) -> bytes:
     return _JSON.encode(value).encode("ascii")
 
 
+def _check(headers: Iterable[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, bytes]]:
+    """
+    Check headers that a caller gives.
+
+    @raise ValueError: If one could end its line, frames the response, or is
+        the date.
+    """
+    given = list(headers)
+    for name, value in given:
+        checkHeader(name, value)
+        if name.lower() in _FRAMING:
+            raise ValueError(f"{name!r} is not among the headers that may be given")
+    return given
+
+
+def _frameComplete(
+    version: tuple[int, int], status: int, length: bytes, persistent: bool
+) -> Sequence[tuple[bytes, bytes]]:
+    framing = []
+    # RFC 9110 8.6 and 15.4.5: without a body there is no length to tell.
+    if status not in _BODILESS:
+        framing.append((b"Content-Length", length))
+    if not persistent:
+        framing.append((b"Connection", b"close"))
+    elif version < (1, 1):
+        # RFC 9112 9.3: without it the client would not believe it.
+        framing.append((b"Connection", b"keep-alive"))
+    return framing
+
+
+def _frameStream(
+    version: tuple[int, int], chunked: bool, persistent: bool
+) -> Sequence[tuple[bytes, bytes]]:
+    framing = []
+    if chunked:
+        # RFC 9112 6.1
+        if version < (1, 1):
+            raise ValueError("a client of HTTP/1.0 does not understand chunks")
+        framing.append((b"Transfer-Encoding", b"chunked"))
+    if not (chunked and persistent):
+        framing.append((b"Connection", b"close"))
+    return framing
+
+
 def _encodeHead(
     status: int,
     date: bytes,
     headers: Iterable[tuple[bytes, bytes]],
     framing: Iterable[tuple[bytes, bytes]],
 ) -> bytes:
-    given = list(headers)
-    for name, _ in given:
-        if name.lower() in _FRAMING:
-            raise ValueError(f"{name!r} is not among the headers that may be given")
+    """
+    Encode a response head from headers that were checked.
+    """
     # RFC 9112 2.3: the version is that of the server, whatever the client's.
     lines = [b"HTTP/1.1 %d %s" % (status, reason(status).encode("ascii"))]
     # RFC 9110 6.6.1
-    for name, value in ((b"Date", date), *given, *framing):
-        checkHeader(name, value)
+    for name, value in ((b"Date", date), *headers, *framing):
         lines.append(name + b": " + value)
     return b"\r\n".join([*lines, b"", b""])

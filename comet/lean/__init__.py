@@ -10,7 +10,6 @@ no lean edge.
   - L{parser}: a head of HTTP, in the narrow form that is understood here
   - L{plans}: how a request is answered
   - L{cache}: requests that were parsed already
-  - L{responses}: responses as bytes
   - L{lines}: first lines of raw TCP, remembered
   - L{connection}: a socket in the C{epoll}: what is sent, and what waits
   - L{newcomers}: connections that have just come

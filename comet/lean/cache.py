@@ -16,6 +16,7 @@ from comet.errors import CometError, Forbidden
 from comet.fanout.joinpoint import JoinPoint
 from comet.framing.ndjson import NDJSONShape
 from comet.framing.websocket import WebSocketShape
+from comet.http.polls import HTTP1PollShape, PollResponseShape
 from comet.http.reads import parseReadRequest
 from comet.http.request import RequestHead
 from comet.http.responses import ENDLESS
@@ -23,7 +24,6 @@ from comet.hub import Hub
 from comet.lean.parser import MEANT, MOST_FIELDS, readFields, readLine
 from comet.lean.plans import HeaderProfile, ParsedHeaders, ParsedRequest, Plan
 from comet.model.channels import isPattern, parsePath
-from comet.transports.polling import AnswerShape, ResponseShape
 from comet.transports.sse import shapeOf
 
 # How many plans are remembered, and how many bytes of headers.
@@ -248,8 +248,8 @@ class RequestCache:
             plan.own = own = origins.headers(cors)
             plan.headers = (*plan.headers, *own)
             if plan.kind == "poll":
-                answer = AnswerShape(plan.ask.limit, plan.ask.time)
-                plan.shape = ResponseShape(answer, (1, 1), True, own)
+                answer = PollResponseShape(plan.ask.limit, plan.ask.time)
+                plan.shape = HTTP1PollShape(answer, (1, 1), True, own)
         return plan
 
     def _names(self, segments: Sequence[bytes]) -> tuple[str, ...]:

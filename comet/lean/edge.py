@@ -17,7 +17,6 @@ from comet.hub import Hub
 from comet.lean.lines import FirstLines
 from comet.lean.newcomers import Newcomers
 from comet.lean.plans import Plan
-from comet.lean.responses import Responses
 from comet.lean.spare import Spare
 from comet.metrics import Traffic
 
@@ -44,8 +43,6 @@ class Edge:
     @ivar factory: Who is given the connections that are not served here.
 
     @ivar tree: The resources, where they are served.
-
-    @ivar responses: The answers, as bytes.
 
     @ivar lines: What clients say first that send lines.
 
@@ -74,7 +71,6 @@ class Edge:
         self.seconds: Callable[[], float] = reactor.seconds
         self.hub = hub
         self.factory = factory
-        self.responses = Responses()
         self.epoll = epoll()
         self.spare = Spare()
         self.lines = FirstLines(hub)

@@ -15,12 +15,19 @@ from twisted.python.failure import Failure
 from comet.errors import CometError, Internal
 from comet.fanout.polls import PollReader
 from comet.fanout.states import State
-from comet.http.responses import Response, batchResponse, problem, publishedResponse
+from comet.http.polls import respondEmpty
+from comet.http.responses import (
+    Response,
+    batchResponse,
+    completeTemplate,
+    problem,
+    publishedResponse,
+)
 from comet.lean.cache import CHANNELS, PUBLISH, SOCKET
 from comet.lean.connection import READ, Connection
 from comet.lean.parser import MOST_HEAD
 from comet.lean.plans import NO_TAGS, PUBLISHING, Plan
-from comet.lean.polls import beginPoll, emptyAnswer
+from comet.lean.polls import beginPoll
 from comet.lean.publishing import beginPublish
 from comet.lean.streams import beginStream
 from comet.lean.websocket import beginSocket
@@ -325,18 +332,16 @@ class HTTPConnection(Connection):
         See L{Waiter<comet.fanout.polls.Waiter>}.
         """
         plan: Any = self.plan
-        answer = emptyAnswer(plan, self.tags, cursor)
-        if isinstance(answer, Response):
-            self.respond(answer)
-        else:
-            self.pollAnswered(answer)
+        self.pollAnswered(respondEmpty(plan.shape, self.tags, cursor))
 
     def respond(self, answer: Response) -> None:
         """
         Send an answer.
         """
         own = () if self.plan is None else self.plan.own
-        self.send(self.edge.responses.encode(answer, own), len(answer.body))
+        headers = answer.headers + own if own else answer.headers
+        response = completeTemplate(answer.status, headers).fill(answer.body)
+        self.send(response, len(answer.body))
 
     def send(self, response: bytes, bodyBytes: int) -> None:
         """

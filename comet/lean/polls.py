@@ -8,13 +8,9 @@ import math
 from typing import TYPE_CHECKING
 
 from comet.errors import CometError
-from comet.fanout.polls import Outcome
 from comet.fanout.states import State
-from comet.http.responses import COMMON, Response
-from comet.lean.plans import ParsedRequest, Plan
+from comet.lean.plans import ParsedRequest
 from comet.model.clients import Client
-from comet.model.cursors import Cursor
-from comet.transports.polling import entityTag
 from comet.web.site import IDLE_TIMEOUT
 
 if TYPE_CHECKING:
@@ -52,15 +48,3 @@ def beginPoll(connection: HTTPConnection, asked: ParsedRequest, client: Client, 
         connection.due = now + wait if wait else math.inf
         # Soon enough also for what times the connection once it is answered.
         hub.fanout.wheel.setBy(connection, now + min(wait or IDLE_TIMEOUT, IDLE_TIMEOUT))
-
-
-def emptyAnswer(plan: Plan, tags: frozenset[str], cursor: Cursor) -> Response | bytes:
-    """
-    The answer to a poll for which there is nothing.
-
-    @param tags: What its client has already.
-    """
-    if str(cursor) in tags:
-        return Response(304, (entityTag(cursor), *COMMON), b"")
-    response: bytes = plan.shape.respond(Outcome(cursor))
-    return response

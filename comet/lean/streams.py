@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from comet.fanout.probes import Probe
 from comet.fanout.streams import StreamReader
+from comet.http.responses import streamTemplate
 from comet.interfaces import IDirectSink, ISinkOwner
 from comet.lean.connection import Connection
 from comet.lean.plans import ParsedRequest
@@ -116,7 +117,7 @@ def beginStream(
         traffic = hub.metrics.of(plan.transport, plan.account)
         traffic.requests += 1
         traffic.headIn += size
-        opening = edge.responses.endless(plan.headers)
+        opening = streamTemplate(plan.headers).fill()
         traffic.countOpening(len(opening))
         sock, fd, rest = connection.release(size)
         sink = StreamConnection(edge, sock, fd, traffic, plan.account is None)

@@ -9,8 +9,9 @@ from typing import Protocol
 
 from comet.errors import BadChannel, CometError
 from comet.framing.publications import readBatch, readBody
+from comet.http.polls import entityTag
 from comet.http.reads import ReadRequest
-from comet.http.responses import COMMON, Response, batchResponse, publishedResponse
+from comet.http.responses import COMMON, JSON, Response, batchResponse, publishedResponse
 from comet.hub import Hub
 from comet.model.channels import isPattern
 from comet.model.clients import Client
@@ -20,7 +21,6 @@ from comet.transports.jsonp import JSONPResource
 from comet.transports.longpoll import LongPollResource
 from comet.transports.multipart import MultipartResource
 from comet.transports.poll import PollResource
-from comet.transports.polling import JSON, entityTag
 from comet.transports.resource import HubResource
 from comet.transports.sse import EventSourceResource
 from comet.transports.stream import StreamResource

@@ -11,11 +11,12 @@ from attrs import evolve
 
 from comet.errors import Forbidden
 from comet.framing.jsonp import checkCallback, encodeCall
+from comet.http.polls import PollResponseShape
 from comet.http.reads import ReadRequest
 from comet.http.responses import COMMON, Headers, Response
 from comet.transports.exchange import Exchange
 from comet.transports.longpoll import LongPollResource
-from comet.transports.polling import AnswerShape, HeldPoll
+from comet.transports.polling import HeldPoll
 
 # Nothing but a script, whatever somebody takes it for: a navigation to it, or
 # a plugin, would get a file to save.
@@ -73,7 +74,7 @@ class HeldCall(HeldPoll):
         """
         @param callback: The name of the function.
         """
-        shape = AnswerShape(readRequest.limit, readRequest.time)
+        shape = PollResponseShape(readRequest.limit, readRequest.time)
         super().__init__(exchange, evolve(readRequest, tags=frozenset()), shape)
         self._callback = callback
 

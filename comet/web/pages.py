@@ -21,11 +21,10 @@ from twisted.web.resource import Resource
 from comet.errors import CometError
 from comet.http.origins import CORS
 from comet.http.reads import entityTags
-from comet.http.responses import Headers, Response
+from comet.http.responses import JSON, Headers, Response
 from comet.hub import Hub
 from comet.model.clients import ANONYMOUS
 from comet.transports.exchange import Exchange, notFound
-from comet.transports.polling import JSON
 from comet.transports.resource import HubResource
 
 _HTML: Final = b"text/html; charset=utf-8"

@@ -11,8 +11,9 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.fanout.application import Subscription
-from comet.fanout.polls import Outcome, PollReader
+from comet.fanout.polls import PollReader
 from comet.fanout.streams import StreamReader
+from comet.http.polls import Outcome
 from comet.hub import Hub, Settings
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published

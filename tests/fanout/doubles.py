@@ -14,7 +14,7 @@ from attrs import frozen
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from comet.fanout.polls import Outcome
+from comet.http.polls import Outcome
 from comet.interfaces import IAccess, IReceiver, ISink, ISinkOwner
 from comet.model.clients import Client
 from comet.model.cursors import Cursor

@@ -10,10 +10,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from comet.fanout.application import ApplicationReader, Subscription
-from comet.fanout.polls import Outcome, PollReader
+from comet.fanout.polls import PollReader
 from comet.fanout.reader import Opener, openReader
 from comet.fanout.states import State
 from comet.fanout.streams import StreamReader
+from comet.http.polls import Outcome
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Now, StartPosition, StartPositions
 from tests.fanout.doubles import (

@@ -13,7 +13,8 @@ from attrs import frozen
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.fanout.backlog import Backlog
-from comet.fanout.polls import MOST_AT_ONCE, Outcome, PollReader
+from comet.fanout.polls import MOST_AT_ONCE, PollReader
+from comet.http.polls import Outcome
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from tests.fanout.case import HubTestCase, since

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from comet.fanout.empty import LINGER
-from comet.fanout.polls import Outcome
 from comet.fanout.states import State
 from comet.fanout.streams import LAST_WORDS
+from comet.http.polls import Outcome
 from comet.model.cursors import Cursor
 from comet.model.messages import Close
 from comet.model.positions import Now

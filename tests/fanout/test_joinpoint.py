@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from comet.fanout.empty import LINGER
 from comet.fanout.joinpoint import JoinPoint
-from comet.fanout.polls import Outcome, PollReader
+from comet.fanout.polls import PollReader
 from comet.fanout.states import State
+from comet.http.polls import Outcome
 from comet.model.cursors import parseCursor
 from comet.model.positions import At, Now, StartPosition, StartPositions
 from tests.fanout.case import HubTestCase

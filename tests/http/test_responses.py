@@ -5,7 +5,10 @@ The heads and bodies of HTTP answers.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,12 +18,15 @@ from comet import errors
 from comet.http.responses import (
     COMMON,
     ENDLESS,
+    ResponseTemplate,
     batchResponse,
+    completeTemplate,
     encodeHead,
     encodeResponse,
     problem,
     publishedResponse,
     reason,
+    streamTemplate,
 )
 from comet.model.messages import Published
 
@@ -312,3 +318,79 @@ class HeadTests(SynchronousTestCase):
         """
         for name in (b"Connection", b"Content-length", b"DATE", b"Transfer-Encoding"):
             self.assertRaises(ValueError, encodeHead, (1, 1), 200, [(name, b"1")], True, True, DATE)
+
+
+class TemplateTests(SynchronousTestCase):
+    """
+    L{ResponseTemplate}: response heads that are encoded once.
+    """
+
+    headers = ((b"Content-Type", b"text/plain"), (b"X-A", b"100 %b %"))
+
+    def date(self, filled: bytes) -> bytes:
+        """
+        The date of a filled template, which has to be that of now.
+        """
+        date = filled.split(b"\r\n")[1].removeprefix(b"Date: ")
+        then = parsedate_to_datetime(date.decode("ascii")).timestamp()
+        self.assertLess(abs(then - time.time()), 60)
+        return date
+
+    def test_fillsWhatEncodeResponseEncodes(self) -> None:
+        """
+        A filled template is byte for byte what L{encodeResponse} makes, for
+        every version, persistence and status.
+        """
+        versions, statuses = ((1, 0), (1, 1)), ((200, b"a body"), (200, b""), (304, b""))
+        for version, persistent, (status, body) in product(versions, (True, False), statuses):
+            template = ResponseTemplate.complete(version, status, self.headers, persistent)
+            filled = template.fill(body)
+            date = self.date(filled)
+            self.assertEqual(
+                filled, encodeResponse(version, status, self.headers, body, persistent, date)
+            )
+
+    def test_fillsEntityTag(self) -> None:
+        """
+        The entity tag is the first header that is given.
+        """
+        headers = ((b"ETag", b'"k3-7"'), *self.headers)
+        for status, body in ((200, b"a body"), (304, b"")):
+            template = ResponseTemplate.complete((1, 1), status, self.headers, True, isTagged=True)
+            filled = template.fill(body, b"k3-7")
+            date = self.date(filled)
+            self.assertEqual(filled, encodeResponse((1, 1), status, headers, body, True, date))
+
+    def test_fillsHeadOfStream(self) -> None:
+        """
+        A filled template of a stream is the head that L{encodeHead} makes.
+        """
+        for chunked in (True, False):
+            filled = ResponseTemplate.stream((1, 1), self.headers, chunked).fill()
+            date = self.date(filled)
+            self.assertEqual(filled, encodeHead((1, 1), 200, self.headers, chunked, False, date))
+        self.assertRaises(ValueError, ResponseTemplate.stream, (1, 0), self.headers, True)
+
+    def test_refusesHeaders(self) -> None:
+        """
+        A header that could end its line, fill a hole, or frame the response is
+        refused.
+        """
+        for header in ((b"X-A", b"a\r\nX-B: b"), (b"X-A", b"a\0b"), (b"Content-Length", b"1")):
+            self.assertRaises(ValueError, ResponseTemplate.complete, (1, 1), 200, [header], True)
+
+    def test_remembersTemplates(self) -> None:
+        """
+        The templates of HTTP/1.1 for the same headers are made once.
+        """
+        complete, stream = completeTemplate(200, self.headers), streamTemplate(self.headers)
+        self.assertIs(completeTemplate(200, (*self.headers,)), complete)
+        self.assertIs(streamTemplate((*self.headers,)), stream)
+        filled = complete.fill(b"a body")
+        self.assertEqual(
+            filled,
+            encodeResponse((1, 1), 200, self.headers, b"a body", True, self.date(filled)),
+        )
+        filled = stream.fill()
+        date = self.date(filled)
+        self.assertEqual(filled, encodeHead((1, 1), 200, self.headers, True, False, date))

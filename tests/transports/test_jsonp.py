@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from comet.http.origins import Origins
+from comet.http.polls import PollResponseShape
 from comet.transports.jsonp import JSONPResource
-from comet.transports.polling import AnswerShape
 from tests.framing.browsers import HOSTILE, readCall
 from tests.transports.case import COMMON, HubTestCase, Response, cursors, get, readResponse
 from tests.transports.wire import Wire
@@ -128,13 +128,13 @@ class AnswerTests(JSONPCase):
         own of each.
         """
         made: list[object] = []
-        original = AnswerShape.respond
+        original = PollResponseShape.respond
 
-        def respond(shape: AnswerShape, outcome: Any) -> Any:
+        def respond(shape: PollResponseShape, outcome: Any) -> Any:
             made.append(outcome)
             return original(shape, outcome)
 
-        self.patch(AnswerShape, "respond", respond)
+        self.patch(PollResponseShape, "respond", respond)
         wires = {name: self.hold(f"callback={name}") for name in ("a", "b", "b.c")}
         known = self.publish("news", "hello")
         self.assertEqual(len(made), 1)

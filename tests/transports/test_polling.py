@@ -7,9 +7,8 @@ from __future__ import annotations
 from twisted.web.server import Request
 from twisted.web.test.requesthelper import DummyChannel
 
-from comet.fanout.polls import Outcome
+from comet.http.polls import HTTP1PollShape, Outcome, PollResponseShape
 from comet.transports.longpoll import LongPollResource
-from comet.transports.polling import AnswerShape, ResponseShape
 from tests.transports.case import COMMON, HubTestCase, Response, cursors, get, readResponse
 
 
@@ -222,13 +221,13 @@ class SharingTests(HubTestCase):
         The whole response is made once for all of them.
         """
         made: list[Outcome] = []
-        original = ResponseShape.respond
+        original = HTTP1PollShape.respond
 
-        def respond(shape: ResponseShape, outcome: Outcome) -> bytes:
+        def respond(shape: HTTP1PollShape, outcome: Outcome) -> bytes:
             made.append(outcome)
             return original(shape, outcome)
 
-        self.patch(ResponseShape, "respond", respond)
+        self.patch(HTTP1PollShape, "respond", respond)
         for _ in range(20):
             self.hold()
         self.hold("Origin: https://friend.example")
@@ -243,8 +242,8 @@ class SharingTests(HubTestCase):
         """
         What Twisted frames, and what is framed for many, say the same.
         """
-        shape = AnswerShape(7, False)
-        raw = ResponseShape(shape, (1, 1), True, ((b"X-A", b"b"),))
+        shape = PollResponseShape(7, False)
+        raw = HTTP1PollShape(shape, (1, 1), True, ((b"X-A", b"b"),))
         self.assertEqual(raw.limit, 7)
         outcome = Outcome(self.hub.end, gap=("news",), more=True)
         answer, response = shape.respond(outcome), readResponse(raw.respond(outcome))

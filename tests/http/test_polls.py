@@ -1,0 +1,107 @@
+"""
+The responses to polls.
+"""
+
+from __future__ import annotations
+
+import json
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.http.polls import (
+    HTTP1PollShape,
+    Outcome,
+    PollResponseShape,
+    entityTag,
+    respondEmpty,
+)
+from comet.http.responses import COMMON, JSON, encodeResponse
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
+
+CURSOR = Cursor("k3", 7)
+MESSAGE = Message("news", "k3", 7, 1.5, b'"hello"')
+
+
+class PollResponseShapeTests(SynchronousTestCase):
+    """
+    Responses that are framed later.
+    """
+
+    def test_tellsOutcome(self) -> None:
+        """
+        The entity tag is the cursor, and the body tells all of the outcome.
+        """
+        outcome = Outcome(CURSOR, [(MESSAGE, True)], ("news",), True, Close("draining", "later"))
+        response = PollResponseShape(10, True).respond(outcome)
+        self.assertEqual(response.status, 200)
+        self.assertEqual(response.headers, (entityTag(CURSOR), *JSON))
+        body = json.loads(response.body)
+        self.assertEqual(body["cursor"], "k3-7")
+        self.assertEqual(
+            [(each["cursor"], each["time"], each["replay"]) for each in body["messages"]],
+            [("k3-7", 1.5, True)],
+        )
+        self.assertEqual((body["gap"], body["more"]), (["news"], True))
+        self.assertEqual(body["close"]["code"], "draining")
+
+    def test_notModified(self) -> None:
+        """
+        The response of status 304 has the entity tag, and neither a body nor
+        its type.
+        """
+        response = PollResponseShape(10, False).notModified(CURSOR)
+        self.assertEqual((response.status, response.body), (304, b""))
+        self.assertEqual(response.headers, ((b"ETag", b'"k3-7"'), *COMMON))
+
+
+class HTTP1PollShapeTests(SynchronousTestCase):
+    """
+    Responses that are all the bytes of HTTP/1.
+    """
+
+    def test_encodesWhatIsFramed(self) -> None:
+        """
+        The bytes are those of the response that is framed later, in the
+        version and with the headers of the shape.
+        """
+        own = ((b"X-A", b"k3-7 Content-Length: 0"),)
+        outcome = Outcome(CURSOR, [(MESSAGE, False)])
+        for version, persistent in (((1, 1), True), ((1, 1), False), ((1, 0), True)):
+            framed = PollResponseShape(10, False)
+            shape = HTTP1PollShape(framed, version, persistent, own)
+            self.assertEqual(shape.limit, 10)
+            for encoded, response in (
+                (shape.respond(outcome), framed.respond(outcome)),
+                (shape.notModified(CURSOR), framed.notModified(CURSOR)),
+            ):
+                date = encoded.split(b"\r\n")[1].removeprefix(b"Date: ")
+                headers = (*response.headers, *own)
+                self.assertEqual(
+                    encoded,
+                    encodeResponse(
+                        version, response.status, headers, response.body, persistent, date
+                    ),
+                )
+
+
+class RespondEmptyTests(SynchronousTestCase):
+    """
+    L{respondEmpty}
+    """
+
+    def test_respondsNotModified(self) -> None:
+        """
+        A client that has the cursor is told that nothing is modified.
+        """
+        response = respondEmpty(PollResponseShape(10, False), frozenset({"k3-7"}), CURSOR)
+        self.assertEqual(response.status, 304)
+
+    def test_respondsEmptyBody(self) -> None:
+        """
+        A client that does not have the cursor gets it in a body without
+        messages.
+        """
+        response = respondEmpty(PollResponseShape(10, False), frozenset({"k3-6"}), CURSOR)
+        self.assertEqual(response.status, 200)
+        self.assertEqual(json.loads(response.body), {"cursor": "k3-7", "messages": []})
