@@ -1,3 +1,3 @@
 """
-Measures comet beside its peers: C{python -m benchmarks}.
+Benchmarks of comet and its peers: C{python -m benchmarks}.
 """

@@ -1,14 +1,14 @@
 """
-Measures comet beside its peers, in one go::
+Measures comet beside its peers::
 
     python -m benchmarks --short
     python -m benchmarks --peers comet,nchan --cases closed1k,burst
     python -m benchmarks --output figures.json --chart chart.svg --rst table.rst
     python -m benchmarks --input figures.json --chart chart.svg
 
-The server is on one core and the load generator on another.  Every run has a
-server of its own; in each round all peers are measured right after each
-other, so that what disturbs the machine for a while disturbs all of them.
+The server runs on one core and the load generator on another.  Every run starts
+a server of its own.  In each round all peers are measured right after each
+other, so that a disturbance of the machine that lasts a while meets all of them.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--readers", type=int, default=100000, help="no more readers than these")
     parser.add_argument("--rounds", type=int, help="how often each is measured; default: 5")
     parser.add_argument("--seconds", type=float, help="of each run; default: the case's own")
-    parser.add_argument("--short", action="store_true", help="end in five minutes")
+    parser.add_argument("--short", action="store_true", help="take five minutes")
     parser.add_argument("--edge", choices=["lean", "twisted"], help="of comet; default: its own")
-    parser.add_argument("--output", type=Path, help="write what was counted, as JSON")
-    parser.add_argument("--input", type=Path, help="measure nothing, show what was counted before")
+    parser.add_argument("--output", type=Path, help="write the counts as JSON")
+    parser.add_argument("--input", type=Path, help="show the counts of an earlier run")
     parser.add_argument("--chart", type=Path, help="draw a chart, as SVG")
     parser.add_argument("--rst", type=Path, help="write the tables for the book")
     return parser
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(words: Sequence[str] | None = None) -> int:
     """
-    Do what the command line asks for.
+    Run the command line.
     """
     options = _parser().parse_args(words)
     return Command(options, sys.stdout).run()

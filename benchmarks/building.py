@@ -1,5 +1,5 @@
 """
-Builds what is written in C, and installs what npm has.
+Building the programs in C, and installing packages of npm.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def _compile(name: str, sources: Sequence[Path], needed: Sequence[Path]) -> Path
     if shutil.which("cc") is None:
         raise Missing("apt install gcc libc6-dev")
     BUILD.mkdir(exist_ok=True)
-    # Another run of the command may be using the one that is there.
+    # Another run of the benchmarks may be using the old program.
     fresh = BUILD / f"{name}.new"
     _run(["cc", *_FLAGS, "-o", str(fresh), *map(str, sources)], BENCHMARKS)
     fresh.replace(program)
@@ -46,7 +46,7 @@ def _compile(name: str, sources: Sequence[Path], needed: Sequence[Path]) -> Path
 
 def buildLoad() -> Path:
     """
-    The load generator, built if need be.
+    Build the load generator, if it is older than its sources.
 
     @raise Missing: If there is no compiler.
 
@@ -58,7 +58,7 @@ def buildLoad() -> Path:
 
 def buildFloor() -> Path:
     """
-    The server that does the least that can be done, built if need be.
+    Build the server that does the least, if it is older than its source.
 
     @raise Missing: If there is no compiler.
 
@@ -69,11 +69,11 @@ def buildFloor() -> Path:
 
 def installNode(package: Path) -> Path:
     """
-    Install what a C{package.json} asks for, if need be.
+    Install the packages of a C{package.json}, if it has changed.
 
     @param package: The C{package.json}.
 
-    @return: The folder in which C{node_modules} is.
+    @return: The folder that holds C{node_modules}.
 
     @raise Missing: If there is no node or no npm.
 

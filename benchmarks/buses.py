@@ -1,17 +1,16 @@
 """
-How fast each bus takes messages, beside the one in memory::
+Measures how fast each bus takes messages, beside the one in memory::
 
     python -m benchmarks.buses
     python -m benchmarks.buses --short
     python -m benchmarks.buses --redis redis://127.0.0.1:6379/15 --rounds 10
 
-One run measures all of them, each for a moment at a time and in turn, so that
-what disturbs the machine for a while disturbs all of them; what is compared is
-the median of the rounds.  The buses are called as the server calls them, with
-no client in between and nobody who reads: what is seen is the engine, and the
-way to it.  Redis is started for this, with every write on disk
-(C{appendfsync always}) and without; SQLite's file is in the temporary
-directory, so that this should be on a disk (C{TMPDIR}).
+One run measures all of them in turn, each for a moment at a time, so that a
+disturbance of the machine meets all of them.  The table compares the medians of
+the rounds.  The benchmark calls the buses as the server does, without clients
+and without readers, so it sees the store and the way to it.  It starts Redis
+twice, with every write on disk (C{appendfsync always}) and without.  SQLite's
+file is in the temporary directory: set C{TMPDIR} to one that is on a disk.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from comet.interfaces import IMessageBus
 from comet.model.messages import Publication
 from tests.redisserver import RedisServer
 
-# How many publishers there are at once, and lines of a batch.
+# The number of publishers at once, and of the lines of a batch.
 MANY: Final = 100
 LINES: Final = 100
 
@@ -53,9 +52,9 @@ class Bus:
     """
     A bus to measure.
 
-    @ivar name: What the table calls it.
+    @ivar name: Its name in the table.
 
-    @ivar url: What C{--bus} would be.
+    @ivar url: Its URL, as for C{--bus}.
     """
 
     name: str
@@ -64,14 +63,14 @@ class Bus:
 
 def publication(number: int) -> Publication:
     """
-    One of the messages.
+    Make one of the messages.
     """
     return Publication((_CHANNELS[number % len(_CHANNELS)],), _PAYLOAD)
 
 
 async def one(bus: IMessageBus, seconds: float) -> float:
     """
-    One publisher, who waits for each answer.
+    Publish from one publisher, which waits for each answer.
 
     @return: Messages a second.
     """
@@ -84,7 +83,7 @@ async def one(bus: IMessageBus, seconds: float) -> float:
 
 async def many(bus: IMessageBus, seconds: float) -> float:
     """
-    Many publishers at once, each of whom waits for each answer.
+    Publish from many publishers at once, each of which waits for each answer.
 
     @return: Messages a second.
     """
@@ -95,7 +94,7 @@ async def many(bus: IMessageBus, seconds: float) -> float:
         while time.perf_counter() < began + seconds:
             answered = bus.publish([publication(number)])
             if answered.called:
-                # The others have their turn, as they have over a network.
+                # The others get a turn, as they do over a network.
                 await _turn()
             await answered
             counts[number] += 1
@@ -115,7 +114,7 @@ def _turn() -> Deferred[None]:
 
 async def batches(bus: IMessageBus, seconds: float) -> float:
     """
-    One publisher, of batches.
+    Publish batches from one publisher.
 
     @return: Messages a second.
     """
@@ -135,7 +134,8 @@ WORK: Final[dict[str, Work]] = {
 
 class Progress:
     """
-    One line that says how far it is, where there is somebody to read it.
+    One line on standard error that says how far the work is.  On a terminal it
+    overwrites itself.
     """
 
     def __init__(self, total: int) -> None:
@@ -143,7 +143,7 @@ class Progress:
 
     def step(self, text: str) -> None:
         """
-        One more measurement begins.
+        Note that one more measurement begins.
         """
         self._done += 1
         end = "\r" if sys.stderr.isatty() else "\n"
@@ -154,7 +154,7 @@ async def measure(
     reactor: Any, buses: Sequence[Bus], rounds: int, seconds: float
 ) -> dict[tuple[str, str], list[float]]:
     """
-    Measure all.
+    Measure all buses.
 
     @return: Messages a second in each round, by the work and the bus.
     """
@@ -162,7 +162,8 @@ async def measure(
     made = {bus.name: findMaker(bus.url).makeBus(bus.url, reactor, configuration) for bus in buses}
     for bus in made.values():
         await bus.start()
-    # One more round in which everything is loaded, made, and grown.
+    # The first round warms up and does not count: code is loaded, and files and
+    # tables grow.
     progress = Progress((rounds + 1) * len(WORK) * len(made))
     found: dict[tuple[str, str], list[float]] = {}
     for number in range(rounds + 1):
@@ -179,8 +180,7 @@ async def measure(
 
 def table(found: dict[tuple[str, str], list[float]]) -> list[str]:
     """
-    The table: of each bus the median rate, and what part it is of that of the
-    basis.
+    Write the table: for each bus its median rate, and its ratio to the basis.
     """
     names = list(dict.fromkeys(name for _, name in found))
     wide = max(len(name) for name in names)
@@ -188,7 +188,7 @@ def table(found: dict[tuple[str, str], list[float]]) -> list[str]:
     for name in names:
         line = f"{name:{wide}}"
         for work in WORK:
-            # Of each round its own: what disturbed one has disturbed both.
+            # The ratio within each round: a disturbance has met both.
             pairs = zip(found[work, name], found[work, BASIS], strict=True)
             ratio = statistics.median(rate / basis for rate, basis in pairs)
             line += f"{statistics.median(found[work, name]):>14,.0f} = {ratio:7.4f}"
@@ -203,16 +203,18 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         "python -m benchmarks.buses", description=(__doc__ or "").partition("::")[0]
     )
-    parser.add_argument("--rounds", type=int, default=5, help="how often each; default: 5")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each; default: 1")
-    parser.add_argument("--short", action="store_true", help="end in half a minute")
-    parser.add_argument("--redis", help="measure this one, instead of two that are started")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds; default: 5")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="seconds of each measurement; default: 1"
+    )
+    parser.add_argument("--short", action="store_true", help="take half a minute")
+    parser.add_argument("--redis", help="measure this Redis, instead of starting two")
     return parser.parse_args(words)
 
 
 async def run(reactor: Any, words: Sequence[str]) -> None:
     """
-    Do all of it.
+    Start the servers, measure, print the table, and stop the servers.
     """
     options = arguments(words)
     rounds, seconds = (3, 0.4) if options.short else (options.rounds, options.seconds)
@@ -236,7 +238,7 @@ async def run(reactor: Any, words: Sequence[str]) -> None:
 
 def main(words: Sequence[str] | None = None) -> None:
     """
-    Run it, and exit.
+    Run the command line, and exit.
     """
     given = sys.argv[1:] if words is None else words
     react(lambda reactor: Deferred.fromCoroutine(run(reactor, given)))

@@ -1,5 +1,6 @@
 """
-What is measured: who reads, and when something is published.
+The cases that are measured: how many readers of what, and when a message is
+published.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from typing import Final
 
 from attrs import evolve, frozen
 
+from benchmarks.scripts import Layout
 from benchmarks.servers import Peer
-from benchmarks.wires import Layout
 
-# Those of which a reader is told that it has been let in: the others have
-# nothing that a connection storm could be measured by.
-_TOLD: Final = frozenset({"websocket", "sse", "stream", "tcp", "multipart", "iframe"})
+# The transports on which the server greets a reader.  On the others nothing
+# shows that a connection of a storm is complete.
+_GREETING: Final = frozenset({"websocket", "sse", "stream", "tcp", "multipart", "iframe"})
 
 _ONE: Final = Layout()
 
@@ -22,7 +23,7 @@ _ONE: Final = Layout()
 @frozen
 class Case:
     """
-    One thing to measure.
+    One case.
 
     @ivar mode: C{"closed"}: a message, or C{batch} of them, is published when
         all readers have the last one. C{"paced"}: C{rate} messages a second.
@@ -30,11 +31,11 @@ class Case:
 
     @ivar figure: The figure of the result that the case is about.
 
-    @ivar publishing: How messages are published.
+    @ivar publishing: The way to publish, by its name in L{Peer.publishings}.
 
-    @ivar seconds: How long it is measured.
+    @ivar seconds: How long to measure.
 
-    @ivar isBrief: Whether the short form has it.
+    @ivar isBrief: Whether C{--short} measures it.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Case:
 
     def fits(self, peer: Peer, transport: str) -> bool:
         """
-        Whether a peer can do it.
+        Whether a peer can serve this case.
         """
         if self.publishing not in peer.publishings:
             return False
@@ -60,7 +61,7 @@ class Case:
             return False
         if self.layout.span > 1 and not peer.hasSeveral:
             return False
-        if self.mode == "storm" and transport not in _TOLD:
+        if self.mode == "storm" and transport not in _GREETING:
             return False
         if self.publishing == "http" and self.readers == 0 and self.batch > 1:
             return bool(peer.publishings["http"].batch)
@@ -68,7 +69,7 @@ class Case:
 
     def withReaders(self, most: int) -> Case:
         """
-        The same with no more than so many readers.
+        Return this case with at most so many readers.
         """
         return evolve(self, readers=min(self.readers, most), late=min(self.late, most))
 

@@ -15,7 +15,7 @@ from benchmarks.figures import Spread, spreadOf
 from benchmarks.tables import number
 from benchmarks.targets import US, Rounds
 
-# What is drawn, one panel a case: of each peer, server CPU a delivery.
+# The cases with a panel each, and the figure that the bars show.
 _PANELS: Final = ("closed1k", "channels", "burst")
 _FIGURE: Final = "cpu"
 
@@ -25,7 +25,7 @@ _BAR: Final = 14
 _STEP: Final = 20
 _RIGHT: Final = 70
 
-# Legible on white and on black: a page may be either, whatever the system is.
+# Legible on white and on black: the page may be either.
 _STYLE: Final = """
 text { font: 12px system-ui, sans-serif; fill: #7b828c }
 .title { font-weight: 600 }
@@ -38,7 +38,7 @@ text { font: 12px system-ui, sans-serif; fill: #7b828c }
 @frozen
 class Bar:
     """
-    One bar.
+    One bar: a peer on a transport.
     """
 
     label: str
@@ -48,7 +48,7 @@ class Bar:
 
 def bars(rounds: Rounds, case: str) -> list[Bar]:
     """
-    The bars of one panel, by transport, the shortest first.
+    Return the bars of one panel, by transport, the shortest first.
     """
     found: list[tuple[str, Bar]] = []
     for (name, peer, transport), results in rounds.items():
@@ -82,9 +82,9 @@ def _panel(title: str, some: Sequence[Bar], top: int) -> Iterator[str]:
 
 def drawChart(rounds: Rounds) -> str:
     """
-    Draw what was measured.
+    Draw the measurements.
 
-    @return: A document of SVG; without a panel if nothing of it was measured.
+    @return: An SVG document; without panels if none of their cases was measured.
     """
     parts: list[str] = []
     top = 0

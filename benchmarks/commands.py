@@ -1,5 +1,5 @@
 """
-What the command line does, step by step.
+The command: prepare the peers, measure them, show and write the figures.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from benchmarks.cases import CASES, Case
 from benchmarks.chart import drawChart
 from benchmarks.figures import FIGURES, faults
 from benchmarks.results import Results
-from benchmarks.runs import NOBODY, Run, measure, plan
+from benchmarks.runs import NO_TRANSPORT, Run, measure, plan
 from benchmarks.servers import Broken, Missing, Peer, raiseLimit
 from benchmarks.tables import (
     asRST,
@@ -27,7 +27,7 @@ from benchmarks.tables import (
     verdictTable,
 )
 
-# In the order in which they are measured and shown.
+# The peers, in the order in which they are measured and shown.
 NAMES: Final = (
     "comet",
     "nchan",
@@ -53,19 +53,19 @@ TRANSPORTS: Final = (
     "jsonp",
 )
 
-# The short form: how long a run, and when the last may begin.
+# C{--short}: the seconds of a run, and after how many the last one may begin.
 _SHORT_SECONDS: Final = 1.0
 _SHORT_END: Final = 285.0
 _SHORT_TRANSPORTS: Final = TRANSPORTS[:5]
 _SHORT_PEERS: Final = ("comet", "nchan", "floor")
 
-# What a server and the load generator have open beside the readers.
+# The files that a server and the load generator have open beside the readers.
 _OTHER_FILES: Final = 500
 
 
 def findPeer(name: str) -> Peer:
     """
-    One of the peers of L{NAMES}.
+    Import one of the peers of L{NAMES}.
     """
     peer: Peer = import_module(f"benchmarks.peers.{name}").PEER
     return peer
@@ -86,7 +86,7 @@ class Command:
 
     def run(self) -> int:
         """
-        Measure, or read what was measured, and show it.
+        Measure, or read the counts of an earlier run, and show the figures.
 
         @return: The exit status: 1 if a message was lost, repeated, damaged or
             out of order, or if a server failed.
@@ -98,7 +98,7 @@ class Command:
             try:
                 self._measureAll()
             except KeyboardInterrupt:
-                self._say("interrupted; what was measured until now:")
+                self._say("interrupted; the measurements so far:")
         self._show()
         return int(self._isBad())
 
@@ -116,8 +116,8 @@ class Command:
         rounds = options.rounds or (1 if options.short else 5)
         runs = [run for run in plan(peers, cases, transports, rounds) if self._isWanted(run)]
         if options.short:
-            # What is left out when the time is over is of the last transports.
-            order = [NOBODY, *TRANSPORTS]
+            # When the time is over, runs of the last transports are left out.
+            order = [NO_TRANSPORT, *TRANSPORTS]
             runs.sort(key=lambda run: order.index(run.transport))
         self._measure(runs)
 
@@ -128,7 +128,7 @@ class Command:
             about["versions"][name] = version = peer.prepare()
         except (Missing, Broken) as error:
             about["missing"][name] = str(error)
-            self._say(f"{name} is left out, for it needs: {error}")
+            self._say(f"{name} is left out: it needs {error}")
             return None
         self._say(f"{name} {version}")
         return peer

@@ -1,5 +1,5 @@
 """
-From what the load generator counted to the figures that are shown.
+From the counts of the load generator to the figures that are shown.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ FAULTS: Final = (
 @frozen
 class Figure:
     """
-    A figure that can be had from a result.
+    A figure that is computed from a result.
 
     @ivar isLess: Whether less is better.
 
-    @ivar of: Computes it, or answers L{None} where it means nothing.
+    @ivar of: Computes it, or returns L{None} where it has no meaning.
     """
 
     name: str
@@ -95,7 +95,7 @@ FIGURES: Final[Mapping[str, Figure]] = {
 
 def faults(result: Result) -> dict[str, int]:
     """
-    What went wrong, and how often.
+    Return what went wrong, and how often.
     """
     return {name: int(result[name]) for name in FAULTS if result[name]}
 
@@ -103,7 +103,7 @@ def faults(result: Result) -> dict[str, int]:
 @frozen
 class Spread:
     """
-    The middle of several measurements, and how far they are apart.
+    The median, the least and the most of several measurements.
     """
 
     median: float
@@ -113,7 +113,7 @@ class Spread:
 
 def spread(values: Iterable[float | None]) -> Spread | None:
     """
-    The spread of those values that there are.
+    Return the spread of the values that are not L{None}.
     """
     known = [value for value in values if value is not None]
     return Spread(median(known), min(known), max(known)) if known else None
@@ -121,19 +121,19 @@ def spread(values: Iterable[float | None]) -> Spread | None:
 
 def spreadOf(name: str, results: Sequence[Result]) -> Spread | None:
     """
-    The spread of a figure in some results.
+    Return the spread of a figure over results.
     """
     return spread(FIGURES[name].of(result) for result in results)
 
 
 def ratio(name: str, ours: Sequence[Result], theirs: Sequence[Result]) -> Spread | None:
     """
-    How our figure relates to theirs, round by round: what disturbs the machine
-    in one round disturbs both.
+    Return the spread of our figure divided by theirs, round by round: a
+    disturbance of the machine in one round meets both.
 
     @param ours: Results, one a round.
 
-    @param theirs: As many, of the same rounds.
+    @param theirs: As many results, of the same rounds.
     """
     compute = FIGURES[name].of
     pairs = ((compute(one), compute(other)) for one, other in zip(ours, theirs, strict=True))

@@ -1,8 +1,9 @@
 /*
- * The floor: the least that a server can do.  One epoll, a loop over send for
- * each message, no limits, no timers, no access control, and of HTTP and
- * WebSocket just what the load generator says.  What is published in one turn
- * goes out together at its end, and then the publishers are answered.
+ * The floor: a server that does the least that a server can do.  One epoll, a
+ * loop over send for each message, no limits, no timers, no access control, and
+ * of HTTP and WebSocket only what the load generator says.  The messages
+ * published in one turn go out together at its end; then the publishers are
+ * answered.
  *
  *   GET /websocket/NAME   GET /longpoll/NAME   POST /pub/NAME
  */
@@ -28,7 +29,7 @@ struct connection {
     int fd;
     bool isWaiting, isWebSocket;
     uint32_t inChannel; /* its index among the channel's readers */
-    uint32_t answers;   /* to publishing, not sent yet */
+    uint32_t answers;   /* to publications, not sent yet */
     struct channel *channel;
     struct connection *nextPublisher;
     char *held;         /* the part of a request that is there */
@@ -38,7 +39,7 @@ struct connection {
 
 struct channel {
     char name[64];
-    uint64_t head, sent;
+    uint64_t end, sent;
     uint32_t readers, capacity;
     struct connection **reader;
     struct channel *nextTouched;
@@ -89,19 +90,19 @@ static void leave(struct connection *of) {
     of->isWaiting = false;
 }
 
-/* What is behind a cursor, as frames or as an answer to a poll. */
+/* Encode the messages after a cursor, as frames or as an answer to a poll. */
 static size_t encode(const struct channel *channel, uint64_t from, bool isWebSocket) {
     size_t size = 0, total = 0;
-    if (from + HELD < channel->head)
-        from = channel->head - HELD;
+    if (from + HELD < channel->end)
+        from = channel->end - HELD;
     if (!isWebSocket) {
-        for (uint64_t i = from; i < channel->head; i++)
+        for (uint64_t i = from; i < channel->end; i++)
             total += channel->size[i % HELD];
         size = (size_t)snprintf(out, 256,
                                 "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nETag: \"%llu\"\r\n\r\n",
-                                total, (unsigned long long)channel->head);
+                                total, (unsigned long long)channel->end);
     }
-    for (uint64_t i = from; i < channel->head; i++) {
+    for (uint64_t i = from; i < channel->end; i++) {
         uint8_t length = channel->size[i % HELD];
         if (isWebSocket) {
             out[size++] = (char)0x81;
@@ -119,7 +120,7 @@ static size_t encode(const struct channel *channel, uint64_t from, bool isWebSoc
 
 static void flushChannel(struct channel *channel) {
     size_t size = 0;
-    int kind = -1; /* of what is encoded */
+    int kind = -1; /* of reader: the kind for which it is encoded */
     /* From the end: a poll that is answered leaves. */
     for (uint32_t i = channel->readers; i--;) {
         struct connection *of = channel->reader[i];
@@ -132,7 +133,7 @@ static void flushChannel(struct channel *channel) {
         if (!of->isWebSocket)
             leave(of);
     }
-    channel->sent = channel->head;
+    channel->sent = channel->end;
     channel->isTouched = false;
 }
 
@@ -152,8 +153,8 @@ static void flush(void) {
 
 static void publish(struct connection *of, struct channel *to, const char *data, size_t size) {
     size = size < MESSAGE ? size : MESSAGE;
-    memcpy(to->message[to->head % HELD], data, size);
-    to->size[to->head++ % HELD] = (uint8_t)size;
+    memcpy(to->message[to->end % HELD], data, size);
+    to->size[to->end++ % HELD] = (uint8_t)size;
     if (!to->isTouched) {
         to->isTouched = true;
         to->nextTouched = touched;
@@ -178,7 +179,7 @@ static const char *header(const char *head, const char *end, const char *name) {
 
 static void subscribe(struct connection *of, struct channel *channel, const char *head,
                       const char *end, bool isWebSocket) {
-    /* The key and the answer to it that RFC 6455 gives as an example. */
+    /* RFC 6455, section 1.3: its example of a key, and the answer to it. */
     static const char accept[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     of->isWebSocket = isWebSocket;
@@ -196,7 +197,7 @@ static void subscribe(struct connection *of, struct channel *channel, const char
     join(of, channel);
 }
 
-/* One request; the bytes that it has, or 0 if it is not complete. */
+/* Answer one request.  Return its size, or 0 if it is not complete. */
 static size_t request(struct connection *of, const char *data, size_t size) {
     const char *end = memmem(data, size, "\r\n\r\n", 4);
     if (!end)
@@ -230,7 +231,7 @@ static void heard(struct connection *of) {
     if (got <= 0) {
         leave(of);
         close(of->fd);
-        /* It may be in this turn's list of publishers: it is not freed. */
+        /* Not freed: it may be in this turn's list of publishers. */
         of->fd = -1;
         return;
     }

@@ -1,14 +1,14 @@
 """
-What an idle reader costs in memory, by transport (polling has none).
+Measures the memory of an idle reader, by transport (polling has none).
 
-Starts a server for each transport, connects readers to it that then do
-nothing, and prints how much the server's memory grew for each of them::
+Starts a server for each transport, connects idle readers to it, and prints how
+much the server's memory grew for each reader::
 
     python benchmarks/idle.py
     python benchmarks/idle.py --readers 2000 stream websocket
     python benchmarks/idle.py --edge twisted
 
-The sockets' own buffers are the kernel's, and not counted.
+The buffers of the sockets are the kernel's, and are not counted.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What is sent to begin to read, and what shows that it was understood.
+# What a reader sends to begin, and how the server's answer to it is known.
 _KEY = base64.b64encode(bytes(16)).decode("ascii")
 _HEAD = "GET /channels/idle?transport={} HTTP/1.1\r\nHost: localhost\r\n{}\r\n"
 _UPGRADE = (
@@ -49,18 +49,18 @@ BEGINNINGS = {
 
 def raiseLimit(files: int) -> None:
     """
-    Let this process, and those that it starts, have so many open files.
+    Allow this process and its children so many open files.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < files:
         if hard != resource.RLIM_INFINITY and hard < files:
-            raise SystemExit(f"{files} open files are needed, and {hard} allowed: 'ulimit -Hn'")
+            raise SystemExit(f"{files} open files are needed, {hard} are allowed: see 'ulimit -Hn'")
         resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
 
 
 def freePort() -> int:
     """
-    A port of loopback that nobody uses at this moment.
+    Find a port of loopback that is free at this moment.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -102,7 +102,7 @@ class Server:
 
     def memory(self) -> int:
         """
-        The bytes of memory that the server has.
+        Return the resident memory of the server, in bytes.
         """
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
@@ -110,7 +110,7 @@ class Server:
 
     def stop(self) -> None:
         """
-        Stop it.
+        Kill the server, and remove its files.
         """
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
@@ -120,7 +120,8 @@ class Server:
 
 def connect(port: int, count: int, beginning: bytes, expected: bytes) -> list[socket.socket]:
     """
-    Connect readers, a hundred at a time, and wait until each is one.
+    Connect readers, a hundred at a time, and wait for the server's first bytes
+    to each.
     """
     readers: list[socket.socket] = []
     while len(readers) < count:
@@ -136,7 +137,7 @@ def connect(port: int, count: int, beginning: bytes, expected: bytes) -> list[so
 
 def wait(some: list[socket.socket], expected: bytes) -> None:
     """
-    Wait until something has come to each of some sockets.
+    Wait until each of the sockets has received the expected bytes.
     """
     with selectors.DefaultSelector() as selector:
         heard = dict.fromkeys(some, b"")
@@ -156,13 +157,13 @@ def wait(some: list[socket.socket], expected: bytes) -> None:
 
 def measure(transport: str, count: int, edge: str) -> float:
     """
-    The bytes of memory that one idle reader costs.
+    Return the memory that one idle reader costs, in bytes.
     """
     beginning, expected = BEGINNINGS[transport]
     server = Server(edge)
     try:
         port = server.tcp if transport == "tcp" else server.http
-        # What is made once is made before.
+        # The first readers grow what the server makes only once.
         warm = connect(port, 100, beginning.encode("ascii"), expected)
         before = server.memory()
         readers = connect(port, count, beginning.encode("ascii"), expected)
@@ -179,9 +180,12 @@ def main() -> None:
     Measure what the command line asks for, and print a table.
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
-    parser.add_argument("--readers", type=int, default=10000, help="how many; default 10000")
+    parser.add_argument("--readers", type=int, default=10000, help="idle readers; default: 10000")
     parser.add_argument(
-        "--edge", choices=("lean", "twisted"), default="lean", help="which; default lean"
+        "--edge",
+        choices=("lean", "twisted"),
+        default="lean",
+        help="the edge that serves them; default: lean",
     )
     parser.add_argument("transports", nargs="*", metavar="transport", help=", ".join(BEGINNINGS))
     options = parser.parse_args()

@@ -1,5 +1,5 @@
 """
-What was measured, and where: kept as JSON.
+The results of all runs, with date, machine and versions, kept as JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.targets import Key
 
 def processor() -> str:
     """
-    The processor, by its maker's name.
+    Return the name of the processor, as its maker calls it.
     """
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -31,9 +31,10 @@ def processor() -> str:
 
 class Results:
     """
-    What was measured.
+    The results of all runs.
 
-    @ivar about: Where and when it was, and the versions of all.
+    @ivar about: The date, the machine, the versions of the peers, and which
+        of them are missing or failed.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class Results:
 
     def add(self, key: Key, number: int, result: Result) -> None:
         """
-        Remember what was counted.
+        Add the counts of one run.
 
         @param number: The round.
         """
@@ -59,13 +60,13 @@ class Results:
     @property
     def rounds(self) -> Mapping[Key, Mapping[int, Result]]:
         """
-        By case, peer and transport, and then by round.
+        The results by case, peer and transport, and then by round.
         """
         return self._rounds
 
     def save(self, path: Path) -> None:
         """
-        Write all to a file.
+        Write the results to a file.
         """
         runs = [
             {"case": key[0], "peer": key[1], "transport": key[2], "round": number, **result}
@@ -77,9 +78,9 @@ class Results:
     @classmethod
     def load(cls, path: Path) -> Results:
         """
-        Read what was written.
+        Read the results that L{save} wrote.
 
-        @raise ValueError: If it is something else.
+        @raise ValueError: If the file holds something else.
         """
         self = cls()
         try:
@@ -92,5 +93,5 @@ class Results:
                     raise ValueError(f"the case {key[0]!r} is not known")
                 self.add(key, number, run)
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-            raise ValueError(f"{path} does not hold what was measured: {error!r}") from None
+            raise ValueError(f"{path} does not hold results of the benchmarks: {error!r}") from None
         return self

@@ -1,5 +1,5 @@
 """
-One run: a server is started, the load generator works on it, it is stopped.
+One run: start a server, let the load generator work on it, stop it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from attrs import frozen
 
 from benchmarks.cases import Case
 from benchmarks.figures import Result
+from benchmarks.scripts import Publishing, Reading, script
 from benchmarks.servers import Broken, Peer, Server
-from benchmarks.wires import Publishing, Wire, script
 
-# What stands for a transport where nobody reads.
-NOBODY: Final = "-"
+# Stands for the transport in cases without readers.
+NO_TRANSPORT: Final = "-"
 
 _SERVER_CORE: Final = 0
 _LOAD_CORE: Final = 1
@@ -29,7 +29,7 @@ _PATIENCE: Final = 120.0
 @frozen
 class Run:
     """
-    What is measured once.
+    One measurement.
     """
 
     round: int
@@ -40,7 +40,7 @@ class Run:
     @property
     def key(self) -> tuple[str, str, str]:
         """
-        What runs of other rounds have in common with it.
+        What it has in common with the same run of other rounds.
         """
         return (self.case.name, self.peer.name, self.transport)
 
@@ -49,25 +49,25 @@ def plan(
     peers: Sequence[Peer], cases: Sequence[Case], transports: Sequence[str], rounds: int
 ) -> Iterator[Run]:
     """
-    All runs, in order: in each round, peers that are compared with each other
-    come one right after the other.
+    Yield all runs in order.  In each round, the peers that are compared with
+    each other follow right after one another.
     """
     for number in range(rounds):
         for case in cases:
-            for transport in [NOBODY] if case.readers == 0 else transports:
+            for transport in [NO_TRANSPORT] if case.readers == 0 else transports:
                 for peer in peers:
-                    if (transport == NOBODY or transport in peer.wires) and case.fits(
+                    if (transport == NO_TRANSPORT or transport in peer.readings) and case.fits(
                         peer, transport
                     ):
                         yield Run(number, case, transport, peer)
 
 
 def _arguments(
-    run: Run, server: Server, wire: Wire, publishing: Publishing, seconds: float
+    run: Run, server: Server, reading: Reading, publishing: Publishing, seconds: float
 ) -> dict[str, str]:
     place, case = server.place, run.case
     return {
-        "port": str(place.second if wire.second else place.port),
+        "port": str(place.second if reading.second else place.port),
         "publish-port": str(place.second if publishing.second else place.port),
         "pids": "+".join(map(str, server.pids)),
         "core": str(_LOAD_CORE % (os.cpu_count() or 1)),
@@ -102,20 +102,20 @@ def measure(run: Run, program: Path, options: Mapping[str, str], seconds: float)
 
     @param program: The load generator.
 
-    @param options: What the command line asks of the server.
+    @param options: The options that the command line has for the server.
 
-    @param seconds: How long it is measured.
+    @param seconds: How long to measure.
 
-    @return: What the load generator counted.
+    @return: The counts and times of the load generator.
 
     @raise Broken: If the server or the load generator does not work.
     """
-    wire = run.peer.wires.get(run.transport) or next(iter(run.peer.wires.values()))
+    reading = run.peer.readings.get(run.transport) or next(iter(run.peer.readings.values()))
     publishing = run.peer.publishings[run.case.publishing]
     with Server(run.peer, _SERVER_CORE, options) as server:
         written = server.place.folder / "script"
-        written.write_text(script(wire, publishing, run.case.layout))
-        arguments = _arguments(run, server, wire, publishing, seconds)
+        written.write_text(script(reading, publishing, run.case.layout))
+        arguments = _arguments(run, server, reading, publishing, seconds)
         try:
             return _load(program, arguments, written)
         except subprocess.TimeoutExpired:

@@ -1,5 +1,5 @@
 """
-Servers under test, each in processes of its own on a core of its own.
+Servers under test, each in its own processes, and all on a core of their own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 
 from attrs import frozen
 
-from benchmarks.wires import Publishing, Wire
+from benchmarks.scripts import Publishing, Reading
 
 BENCHMARKS: Final = Path(__file__).resolve().parent
 ROOT: Final = BENCHMARKS.parent
@@ -37,22 +37,22 @@ class Missing(Exception):
 
 class Broken(Exception):
     """
-    A server does not do what it should; the text says what it said.
+    A server does not work; the text holds its last words.
     """
 
 
 @frozen
 class Place:
     """
-    Where a server may work.
+    The folder and ports of one server.
 
     @ivar folder: A folder of its own, empty when it starts.
 
-    @ivar port: Where readers connect, and publishers unless told otherwise.
+    @ivar port: The port for readers, and for publishers by default.
 
     @ivar second: Another port.
 
-    @ivar options: What the command line asks of this server.
+    @ivar options: The options that the command line has for this server.
     """
 
     folder: Path
@@ -66,16 +66,16 @@ class Peer:
     """
     A server that can be measured.
 
-    @ivar wires: How it can be read from, by the name of the transport.
+    @ivar readings: The ways to read from it, by the name of the transport.
 
-    @ivar publishings: How it can be published to: C{"http"} always, perhaps
-        C{"websocket"}.
+    @ivar publishings: The ways to publish to it: C{"http"} always, and
+        C{"websocket"} where it has that.
 
-    @ivar prepare: Builds what it needs and tells its version.
+    @ivar prepare: Builds what it needs and returns its version.
 
         @raise Missing: If something must be installed first.
 
-    @ivar command: The command that serves, and does not go to the background.
+    @ivar command: The command that serves in the foreground.
 
     @ivar hasPatterns: Whether readers may ask for a pattern, as comet's.
 
@@ -83,7 +83,7 @@ class Peer:
     """
 
     name: str
-    wires: Mapping[str, Wire]
+    readings: Mapping[str, Reading]
     publishings: Mapping[str, Publishing]
     prepare: Callable[[], str]
     command: Callable[[Place], Sequence[str]]
@@ -93,10 +93,9 @@ class Peer:
 
 def raiseLimit() -> int:
     """
-    Let this process, and those that it starts, have as many open files as the
-    system allows.
+    Allow this process and its children as many open files as the system does.
 
-    @return: How many those are.
+    @return: The number of open files allowed.
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -105,7 +104,7 @@ def raiseLimit() -> int:
 
 def freePorts(count: int) -> list[int]:
     """
-    Ports of loopback that nobody uses at this moment.
+    Find ports of loopback that are free at this moment.
     """
     probes = [socket.socket() for _ in range(count)]
     for probe in probes:
@@ -118,7 +117,7 @@ def freePorts(count: int) -> list[int]:
 
 def descendants(pid: int) -> list[int]:
     """
-    A process and all that it has started.
+    List a process, its children, their children, and so on.
     """
     found = [pid]
     for each in found:
@@ -129,7 +128,7 @@ def descendants(pid: int) -> list[int]:
 
 class Server:
     """
-    A server that runs, as a context.
+    A running server, as a context manager.
     """
 
     def __init__(self, peer: Peer, core: int, options: Mapping[str, str]) -> None:
@@ -160,7 +159,7 @@ class Server:
         return self
 
     def _settle(self) -> None:
-        # Between fork and exec: whatever the server starts inherits it.
+        # Between fork and exec, so that all children of the server inherit it.
         os.sched_setaffinity(0, {self._core})
 
     def _wait(self) -> None:
@@ -176,26 +175,26 @@ class Server:
                             f"{self._peer.name} does not start: {self.lastWords()}"
                         ) from None
                     time.sleep(0.02)
-        # Some listen before they have started those who work.
+        # Some servers listen before they have started their workers.
         before: list[int] = []
         while before != (before := self.pids) or time.monotonic() < deadline - _PATIENCE + 0.2:
             time.sleep(0.1)
 
     def _ports(self) -> set[int]:
-        isSecond = {wire.second for wire in self._peer.wires.values()}
+        isSecond = {reading.second for reading in self._peer.readings.values()}
         isSecond |= {publishing.second for publishing in self._peer.publishings.values()}
         return {self.place.second if each else self.place.port for each in isSecond}
 
     @property
     def pids(self) -> list[int]:
         """
-        The processes that it consists of.
+        The ids of its processes.
         """
         return descendants(self._process.pid)
 
     def lastWords(self) -> str:
         """
-        The end of what it has written.
+        The last line that it has written.
         """
         lines = (self._folder / "log").read_text(errors="replace").splitlines()
         return next((line[:500] for line in reversed(lines) if line), "it wrote nothing")
@@ -206,7 +205,7 @@ class Server:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # The session is this server's alone.
+        # The process group holds this server alone.
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:

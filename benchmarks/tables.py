@@ -1,5 +1,5 @@
 """
-What was measured, as tables for people.
+Tables of the figures, for a terminal and for the book.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from benchmarks.cases import CASES
 from benchmarks.figures import FIGURES, Result, Spread, faults, spreadOf
 from benchmarks.targets import REFERENCE, US, Rounds, Verdict, verdicts
 
-# What is told of each case, beside the figure that it is about.
+# The figures that a table shows, by the kind of its case.
 _SHOWN: Final[Mapping[str, Sequence[str]]] = {
     "closed": ("cpu", "rate", "p50", "p99", "down", "up"),
     "paced": ("p50", "p99", "cpu"),
@@ -30,7 +30,7 @@ def _shown(case: str) -> Sequence[str]:
 
 def number(value: float) -> str:
     """
-    A number with three digits that mean something.
+    Write a number with three significant digits.
     """
     if value >= 1000:
         return f"{value:,.0f}"
@@ -43,7 +43,7 @@ def number(value: float) -> str:
 
 def cell(spread: Spread | None) -> str:
     """
-    A median, and in brackets how far the rounds are apart.
+    Write a median, and in brackets the least and the most of the rounds.
     """
     if spread is None:
         return "-"
@@ -62,8 +62,8 @@ Table = tuple[str, Sequence[str], Sequence[Sequence[str]]]
 
 def caseTables(rounds: Rounds) -> Iterator[Table]:
     """
-    For each case that was measured its title, the headings, and a line for
-    each peer and transport.
+    Yield a table for each case that was measured, with a line for each peer and
+    transport.
     """
     for case in CASES.values():
         keys = [key for key in rounds if key[0] == case.name]
@@ -87,7 +87,7 @@ def _line(key: tuple[str, str, str], results: Sequence[Result], shown: Sequence[
 
 def verdictTable(rounds: Rounds) -> Table:
     """
-    What comet must reach, and whether it does.
+    Make the table of the targets that comet must reach, and whether it does.
     """
     lines = [
         [CASES[one.target.case].title, one.target.transport, *_verdict(one)]
@@ -107,7 +107,8 @@ def _verdict(one: Verdict) -> list[str]:
 
 def circumstances(about: Mapping[str, Any]) -> str:
     """
-    When and where it was measured, and what, in a sentence or two.
+    Say in two sentences when, on which machine and with which versions the
+    runs were.
     """
     versions = "; ".join(f"{name} {version}" for name, version in about["versions"].items())
     return (
@@ -118,7 +119,7 @@ def circumstances(about: Mapping[str, Any]) -> str:
 
 def asText(table: Table) -> str:
     """
-    A table for a terminal.
+    Write a table for a terminal.
     """
     title, headings, lines = table
     rows = [list(headings), *map(list, lines)]
@@ -130,7 +131,7 @@ def asText(table: Table) -> str:
 
 def asRST(table: Table) -> str:
     """
-    A table for the book.
+    Write a table for the book.
     """
     title, headings, lines = table
     text = [f".. list-table:: {title}", "   :header-rows: 1", "   :class: figures", ""]

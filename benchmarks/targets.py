@@ -1,5 +1,5 @@
 """
-What comet must reach, and whether it does.
+The targets that comet must reach, and the verdict on each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.figures import Result, Spread, ratio, spreadOf
 US: Final = "comet"
 REFERENCE: Final = "nchan"
 
-# What was measured in one round: by case, peer and transport.
+# A run: its case, peer and transport; and the results by run and round.
 Key = tuple[str, str, str]
 Rounds = Mapping[Key, Mapping[int, Result]]
 
@@ -29,7 +29,8 @@ class Target:
     @ivar isRatio: Whether the figure is divided by the reference's, on the
         same transport and in the same round.
 
-    @ivar isMost: Whether it may be no more, and not no less.
+    @ivar isMost: Whether the bound is the most that the figure may be, and not
+        the least.
     """
 
     case: str
@@ -76,7 +77,7 @@ TARGETS: Final[Sequence[Target]] = (
 @frozen
 class Verdict:
     """
-    A target, and what was measured.
+    A target, and the measured figure.
     """
 
     target: Target
@@ -92,7 +93,7 @@ class Verdict:
 
 def verdicts(rounds: Rounds) -> Iterator[Verdict]:
     """
-    What became of each target for which there are measurements.
+    Yield a verdict on each target that was measured.
     """
     for target in TARGETS:
         ours = rounds.get((target.case, US, target.transport), {})

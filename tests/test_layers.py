@@ -69,7 +69,9 @@ def part(module: str) -> str:
     return module.partition(".")[2].partition(".")[0]
 
 
-def imported(source: str, module: str, known: frozenset[str]) -> Iterator[str]:
+def imported(
+    source: str, module: str, known: frozenset[str], package: str = "comet"
+) -> Iterator[str]:
     """
     What of the package a module imports, at its top, within a function, or for
     the type checker only.
@@ -81,13 +83,13 @@ def imported(source: str, module: str, known: frozenset[str]) -> Iterator[str]:
     """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names if name.name.split(".")[0] == "comet")
+            yield from (name.name for name in node.names if name.name.split(".")[0] == package)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 above = module.split(".")[: -node.level]
                 base = ".".join([*above, base] if base else above)
-            if base.split(".")[0] == "comet":
+            if base.split(".")[0] == package:
                 for name in node.names:
                     within = f"{base}.{name.name}"
                     yield within if within in known else base

@@ -1,8 +1,5 @@
-/*
- * Growing buffers, the clock, and the end.
- */
 #define _GNU_SOURCE
-#include "load.h"
+#include "bytes.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,11 +1,7 @@
-/*
- * Is what arrives what was published?  Every message of a channel has the
- * next number; each reader must get each of them once, in order, undamaged.
- */
-#define _GNU_SOURCE
-#include "load.h"
+#include "check.h"
 
-#include <stdarg.h>
+#include "faults.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,17 +9,15 @@
 struct tally tally;
 int64_t outstanding;
 bool isTimed = true;
-uint64_t arrival;
-char firstFault[256];
 struct histogram latency;
 
-/* "~", the channel in 6 digits, the number in 10, and what is always there. */
+/* A mark: "~", the channel in 6 digits, the number in 10, and a constant text. */
 enum { DIGITS = 17 };
 static const char FILL[] =
     "The quick brown fox jumps over the lazy dog 0123456789 and back again in time for tea ABCDEFGHIJ";
 
 struct skipped {
-    const struct connection *of;
+    const struct inbox *of;
     uint32_t channel;
     uint64_t number;
     bool isThere;
@@ -31,16 +25,12 @@ struct skipped {
 static struct skipped *skipped;
 static size_t skippedCount, skippedCapacity;
 
-void fault(const char *format, ...) {
-    if (firstFault[0])
-        return;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(firstFault, sizeof firstFault, format, arguments);
-    va_end(arguments);
-    for (char *at = firstFault; *at; at++)
-        if (*at < ' ' || *at == '"' || *at == '\\' || *at == 127)
-            *at = '?';
+void openInbox(struct inbox *of, uint32_t number, const struct group *group) {
+    of->number = number;
+    of->group = group;
+    of->expected = need(calloc(group->span, sizeof *of->expected));
+    for (uint32_t i = 0; i < group->span; i++)
+        script.channel[(group->first + i) % script.channels].readers++;
 }
 
 void writeMark(char *out, uint32_t channel, uint64_t number) {
@@ -51,7 +41,7 @@ void writeMark(char *out, uint32_t channel, uint64_t number) {
     memcpy(out + DIGITS, FILL, MARK_SIZE - DIGITS);
 }
 
-/* Up to size digits; or UINT64_MAX if one is none. */
+/* Return the number that so many digits write, or UINT64_MAX if one is no digit. */
 static uint64_t readDigits(const char *from, size_t size) {
     uint64_t value = 0;
     for (size_t i = 0; i < size; i++) {
@@ -62,8 +52,9 @@ static uint64_t readDigits(const char *from, size_t size) {
     return value;
 }
 
-/* It may come late; until it does it stays outstanding. */
-static void skip(const struct connection *of, uint32_t channel, uint64_t number) {
+/* Remember a number that was left out.  It may come late; until then it counts as
+ * outstanding. */
+static void skip(const struct inbox *of, uint32_t channel, uint64_t number) {
     if (skippedCount >= 100000)
         return;
     if (skippedCount == skippedCapacity) {
@@ -73,8 +64,8 @@ static void skip(const struct connection *of, uint32_t channel, uint64_t number)
     skipped[skippedCount++] = (struct skipped){of, channel, number, false};
 }
 
-/* A number below the one that was expected: it comes late, or again. */
-static void late(const struct connection *of, uint32_t channel, uint64_t number) {
+/* Count a number below the expected one: it comes late, or again. */
+static void late(const struct inbox *of, uint32_t channel, uint64_t number) {
     for (size_t i = 0; i < skippedCount; i++) {
         struct skipped *each = &skipped[i];
         if (each->of == of && each->channel == channel && each->number == number
@@ -92,7 +83,7 @@ static void late(const struct connection *of, uint32_t channel, uint64_t number)
           (unsigned long long)number, channel);
 }
 
-static void arrived(struct connection *of, const char *mark) {
+static void arrived(struct inbox *of, const char *mark, uint64_t arrival) {
     if (memcmp(mark + DIGITS, FILL, MARK_SIZE - DIGITS)) {
         tally.damaged++;
         fault("reader %u: a message is damaged: %.60s", of->number, mark);
@@ -134,7 +125,7 @@ static void arrived(struct connection *of, const char *mark) {
         record(&latency, arrival > sent ? arrival - sent : 0);
 }
 
-void scan(struct connection *of, const char *data, size_t size) {
+void scan(struct inbox *of, const char *data, size_t size, uint64_t arrival) {
     if (of->carried) {
         size_t rest = MARK_SIZE - of->carried;
         if (rest > size)
@@ -144,7 +135,7 @@ void scan(struct connection *of, const char *data, size_t size) {
         if (of->carried < MARK_SIZE)
             return;
         of->carried = 0;
-        arrived(of, of->carry);
+        arrived(of, of->carry, arrival);
         data += rest;
         size -= rest;
     }
@@ -158,46 +149,8 @@ void scan(struct connection *of, const char *data, size_t size) {
             of->carried = (uint8_t)size;
             return;
         }
-        arrived(of, mark);
+        arrived(of, mark, arrival);
         data = mark + MARK_SIZE;
         size -= MARK_SIZE;
     }
-}
-
-/* Buckets of 1/32 of a power of two: exact to 3 %. */
-static unsigned bucketOf(uint64_t value) {
-    if (value < 32)
-        return (unsigned)value;
-    unsigned power = 63 - (unsigned)__builtin_clzll(value);
-    return (power - 4) * 32 + (unsigned)((value >> (power - 5)) & 31);
-}
-
-static uint64_t middleOf(unsigned bucket) {
-    if (bucket < 64)
-        return bucket;
-    unsigned power = bucket / 32 + 4;
-    uint64_t low = (32ull + bucket % 32) << (power - 5);
-    return low + (1ull << (power - 5)) / 2;
-}
-
-void record(struct histogram *in, uint64_t nanoseconds) {
-    in->count++;
-    in->sum += nanoseconds;
-    if (nanoseconds > in->most)
-        in->most = nanoseconds;
-    in->bucket[bucketOf(nanoseconds)]++;
-}
-
-uint64_t quantile(const struct histogram *of, double part) {
-    uint64_t wanted = (uint64_t)((double)of->count * part), seen = 0;
-    for (unsigned i = 0; i < 64 * 32; i++) {
-        seen += of->bucket[i];
-        if (seen > wanted)
-            return middleOf(i);
-    }
-    return of->most;
-}
-
-void forget(struct histogram *what) {
-    memset(what, 0, sizeof *what);
 }

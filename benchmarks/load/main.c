@@ -1,13 +1,22 @@
 /*
- * load SCRIPT name=value ...
+ * The load generator: one thread, one epoll, many readers and one publisher.
  *
- * Connects the readers, publishes to them in one of several ways, and writes
- * what it saw as one line of JSON.  Exits with 0 if every message reached
- * each of its readers once and in order, with 1 if not, with 2 if it could
- * not work at all.
+ *   load SCRIPT name=value ...
+ *
+ * Connects the readers, publishes to them in one of several ways, and prints
+ * its counts and times as one line of JSON.  Exits with 0 if every message
+ * reached each of its readers once and in order, with 1 if not, with 2 if it
+ * could not work at all.
+ *
+ * The parts, lower first; a part includes only parts that stand above it here:
+ * bytes, faults, histogram, script, check, sockets, conversation, connections,
+ * measure, publishing, main.
  */
 #define _GNU_SOURCE
-#include "load.h"
+#include "connections.h"
+#include "faults.h"
+#include "measure.h"
+#include "publishing.h"
 
 #include <inttypes.h>
 #include <sched.h>
@@ -39,9 +48,7 @@ static const struct {
     {"patience", NULL, &options.patience},
 };
 
-static uint32_t nextChannel, usedChannels;
-static uint64_t unanswered, published, askedAt, lastProgress, progress;
-static struct histogram answerTime;
+static uint64_t lastProgress, progress;
 static double stormSeconds;
 static uint64_t stormStart;
 
@@ -54,7 +61,7 @@ static void readOptions(int count, char **words) {
         while (which < known && strcmp(names[which].name, words[i]))
             which++;
         if (!value || which == known)
-            fail("%s is no option; name=value is needed", words[i]);
+            fail("%s is no option: options are written name=value", words[i]);
         if (names[which].text)
             *names[which].text = value;
         else
@@ -66,77 +73,9 @@ static bool is(const char *mode) {
     return !strcmp(options.mode, mode);
 }
 
-/* ---- publishing --------------------------------------------------------- */
-
-static uint32_t newMessage(char *mark, uint64_t time) {
-    uint32_t index = nextChannel;
-    nextChannel = (nextChannel + 1) % usedChannels;
-    struct channel *channel = &script.channel[index];
-    channel->sentAt[channel->published % RING] = time;
-    writeMark(mark, index, channel->published++);
-    outstanding += channel->readers;
-    published++;
-    return index;
-}
-
-static void publishBatch(struct connection *publisher, int size, uint64_t time) {
-    static struct bytes lines, out;
-    char mark[MARK_SIZE];
-    clear(&lines);
-    clear(&out);
-    for (int i = 0; i < size; i++) {
-        uint32_t channel = newMessage(mark, time);
-        if (i)
-            append(&lines, script.between.data, script.between.size);
-        expand(&lines, &script.line, publisher, channel, mark, NULL);
-    }
-    expand(&out, &script.batch, publisher, 0, mark, &lines);
-    unanswered++;
-    say(publisher, out.data, out.size);
-}
-
-static void publish(int size, uint64_t time) {
-    static struct bytes out, one;
-    struct connection *publisher = &connections[connectionCount];
-    char mark[MARK_SIZE];
-    askedAt = time;
-    if (size > 1 && script.batch.size) {
-        publishBatch(publisher, size, time);
-        return;
-    }
-    clear(&out);
-    for (int i = 0; i < size; i++) {
-        uint32_t channel = newMessage(mark, time);
-        unanswered++;
-        if (publisher->speech->framing != WS) {
-            expand(&out, &script.publish, publisher, channel, mark, NULL);
-            continue;
-        }
-        clear(&one);
-        expand(&one, &script.publish, publisher, channel, mark, NULL);
-        sayText(publisher, &one);
-    }
-    if (out.size)
-        say(publisher, out.data, out.size);
-}
-
-void answered(struct connection *of) {
-    static struct bytes out;
-    if (of->isPublisher) {
-        if (!unanswered)
-            return;
-        unanswered--;
-        record(&answerTime, now() - askedAt);
-    } else if (script.next.size) {
-        clear(&out);
-        expand(&out, &script.next, of, 0, "", NULL);
-        say(of, out.data, out.size);
-    }
-}
-
 /* ---- waiting -------------------------------------------------------------- */
 
-/* Whether nothing has happened for so long that nothing will. */
+/* Whether nothing has happened for so long that waiting is useless. */
 static bool isStuck(void) {
     uint64_t seen = tally.deliveries + answerTime.count + readyCount + startedCount;
     uint64_t time = now();
@@ -151,7 +90,7 @@ static void connectAll(uint32_t upTo) {
     lastProgress = 0;
     while (readyCount < upTo) {
         while (startedCount < upTo && startedCount - readyCount < (uint32_t)options.wave)
-            startConnection(&connections[startedCount]);
+            startReader();
         turn(100);
         if (isStuck() || errors.connect || errors.reset || errors.closed)
             fail("%u of %u readers are connected, and no more: %s", readyCount, upTo, firstFault);
@@ -159,12 +98,11 @@ static void connectAll(uint32_t upTo) {
 }
 
 static void connectPublisher(void) {
-    struct connection *publisher = &connections[connectionCount];
     lastProgress = 0;
-    startConnection(publisher);
+    startPublisher();
     while (!publisher->ready) {
         turn(100);
-        if (isStuck() || publisher->fd < 0)
+        if (isStuck() || publisher->socket.fd < 0)
             fail("the publisher does not get through: %s", firstFault);
     }
 }
@@ -175,18 +113,18 @@ static void drain(void) {
         turn(100);
 }
 
-/* As fast as they can, but no more than the server's queue holds: one that
- * finds it full is dropped by the system and comes again a second later, and
- * that second would be all that is measured. */
+/* Start late readers as fast as possible, but no more at once than the server's
+ * queue holds.  The kernel drops a connection that finds the queue full and
+ * tries again a second later; then that second would be all that is measured. */
 static void storm(void) {
     if (!stormStart)
         stormStart = now();
     for (int i = 0; i < 32 && startedCount < connectionCount
          && startedCount - readyCount < (uint32_t)options.queue; i++)
-        startConnection(&connections[startedCount]);
+        startReader();
 }
 
-/* A storm breaks out when a quarter of the time is over. */
+/* Publish at the given rate.  A storm begins when a quarter of the time is over. */
 static void runPaced(uint64_t end) {
     uint64_t interval = (uint64_t)(1e9 / options.rate), due = now(), begin = due;
     lastProgress = 0;
@@ -204,6 +142,7 @@ static void runPaced(uint64_t end) {
     }
 }
 
+/* Publish the next batch when all of the last one has arrived and is answered. */
 static void runClosed(uint64_t end) {
     lastProgress = 0;
     while (now() < end && !isStuck()) {
@@ -221,11 +160,10 @@ static void run(double seconds) {
         runClosed(end);
     drain();
     if (is("storm") && readyCount >= connectionCount) {
-        /* Those who came late hear of it. */
+        /* The readers that came late must hear a message, too. */
         waitUntilQuiet();
-        nextChannel = script.channels - 1;
         isTimed = false;
-        publish(1, now());
+        publishTo(script.channels - 1, now());
         drain();
     }
 }
@@ -234,7 +172,7 @@ static void run(double seconds) {
 
 static void reset(void) {
     published = tally.deliveries = 0;
-    bytesDown = bytesUp = publishDown = publishUp = 0;
+    traffic = (struct traffic){0};
     forget(&latency);
     forget(&answerTime);
 }
@@ -266,10 +204,10 @@ static int report(uint64_t cpu, uint64_t ownCpu, double seconds, double memoryEa
     number("latencyMostNs", (double)latency.most);
     number("answerP50Ns", (double)quantile(&answerTime, 0.5));
     number("answerP99Ns", (double)quantile(&answerTime, 0.99));
-    number("bytesDown", (double)bytesDown);
-    number("bytesUp", (double)bytesUp);
-    number("publishDown", (double)publishDown);
-    number("publishUp", (double)publishUp);
+    number("bytesDown", (double)traffic.down);
+    number("bytesUp", (double)traffic.up);
+    number("publishDown", (double)traffic.publishDown);
+    number("publishUp", (double)traffic.publishUp);
     number("memoryEach", memoryEach);
     number("connectSeconds", connectSeconds);
     number("stormSeconds", stormSeconds);
@@ -316,22 +254,23 @@ int main(int count, char **words) {
     readOptions(count - 2, words + 2);
     readScript(words[1]);
     prepare();
-    uint32_t readers = (uint32_t)options.readers, late = (uint32_t)options.late;
-    openConnections(options.address, (int)options.port,
-                    (int)(options.publishPort > 0 ? options.publishPort : options.port), readers,
-                    late);
+    uint32_t early = (uint32_t)options.readers, late = (uint32_t)options.late;
+    openConversations(publisherAnswered);
+    setUpConnections(options.address, (int)options.port,
+                     (int)(options.publishPort > 0 ? options.publishPort : options.port), early,
+                     late);
     connectPublisher();
-    usedChannels = script.channels - (late ? 1 : 0);
+    useChannels(script.channels - (late ? 1 : 0));
     double memoryEach = 0, connectSeconds = 0;
-    uint32_t first = readers > 200 ? 100 : 0;
+    uint32_t first = early > 200 ? 100 : 0;
     connectAll(first);
     waitUntilQuiet();
     uint64_t memoryBefore = memory(), begin = now();
-    connectAll(readers);
+    connectAll(early);
     connectSeconds = (double)(now() - begin) / 1e9;
     waitUntilQuiet();
-    if (readers > first)
-        memoryEach = ((double)memory() - (double)memoryBefore) / (readers - first);
+    if (early > first)
+        memoryEach = ((double)memory() - (double)memoryBefore) / (early - first);
     if (!is("storm"))
         run(options.warmup);
     reset();
@@ -341,6 +280,6 @@ int main(int count, char **words) {
     double seconds = (double)(now() - begin) / 1e9;
     int result = report(cpuTime() - cpu, ownCpuTime() - ownCpu, seconds, memoryEach,
                         connectSeconds);
-    closeAll();
+    resetAll();
     return result;
 }

@@ -1,14 +1,17 @@
-/*
- * What the server's processes have cost so far.
- */
 #define _GNU_SOURCE
-#include "load.h"
+#include "measure.h"
+
+#include "bytes.h"
+#include "faults.h"
+#include "sockets.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { MAX_PIDS = 16 };
 
 static int pids[MAX_PIDS];
 static int pidCount;
@@ -23,7 +26,6 @@ void watch(const char *list) {
     }
 }
 
-/* Nanoseconds of all threads, those that have ended included. */
 uint64_t cpuTime(void) {
     uint64_t sum = 0;
     for (int i = 0; i < pidCount; i++) {
@@ -39,7 +41,6 @@ uint64_t cpuTime(void) {
     return sum;
 }
 
-/* Bytes; of what several processes share, each has its part. */
 uint64_t memory(void) {
     uint64_t sum = 0;
     for (int i = 0; i < pidCount; i++) {
@@ -57,7 +58,6 @@ uint64_t memory(void) {
     return sum;
 }
 
-/* Until the server has done what it had to do: at most three seconds. */
 void waitUntilQuiet(void) {
     uint64_t last = cpuTime();
     for (int quiet = 0, turns = 0; quiet < 3 && turns < 60; turns++) {

@@ -1,15 +1,7 @@
-/*
- * The script: lines of words with a tab between them, in which \t \n \r \\
- * and \xHH are written so.  What is sent may hold
- *
- *   %N  the names of the reader's group     %C  the name of a channel
- *   %M  the message                         %B  a batch of lines
- *   %R  the reader's number                 %L  the length of the HTTP body
- *   %0 to %3  what was taken from an answer  %%  a percent sign
- */
 #define _GNU_SOURCE
-#include "load.h"
+#include "script.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +35,7 @@ static char *unescape(char *in, size_t *size) {
 static struct bytes copy(const struct bytes *word) {
     struct bytes own = {0};
     append(&own, word->data, word->size);
-    append(&own, "", 1); /* so that it may be printed and searched */
+    append(&own, "", 1); /* a NUL behind it, to print and search it as a string */
     own.size--;
     return own;
 }
@@ -77,7 +69,7 @@ static void readStep(struct speech *speech, struct bytes *words, int count) {
     step->verb = (enum verb)verb;
     if (step->verb == TAKE) {
         if (count < 5)
-            fail("a take needs a slot, and what is before and behind it");
+            fail("a take needs a slot, and the texts before and behind the value");
         step->slot = (int)number(&words[2]) % SLOTS;
         step->text = copy(&words[3]);
         step->until = copy(&words[4]);
@@ -162,13 +154,13 @@ void readScript(const char *path) {
     fclose(file);
     for (uint32_t i = 0; i < script.groups; i++)
         if (script.group[i].first >= script.channels || script.group[i].span > script.channels)
-            fail("group %u reads channels that there are not", i);
+            fail("group %u reads channels that do not exist", i);
     if (!script.channels || !script.groups)
         fail("a script needs a channel and a group");
 }
 
 static void expandInto(struct bytes *out, const char *from, size_t size,
-                       const struct connection *of, uint32_t channel, const char *message,
+                       const struct speaker *of, uint32_t channel, const char *message,
                        const struct bytes *batch, size_t length) {
     const char *const end = from + size;
     while (from < end) {
@@ -209,7 +201,7 @@ static void expandInto(struct bytes *out, const char *from, size_t size,
     }
 }
 
-void expand(struct bytes *out, const struct bytes *template, const struct connection *of,
+void expand(struct bytes *out, const struct bytes *template, const struct speaker *of,
             uint32_t channel, const char *message, const struct bytes *batch) {
     const char *body = memmem(template->data, template->size, "\r\n\r\n", 4);
     if (!body || !memmem(template->data, template->size, "%L", 2)) {

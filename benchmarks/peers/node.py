@@ -1,5 +1,5 @@
 """
-What the peers that run on node have in common.
+The common part of the peers that run on node.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.building import installNode
+from benchmarks.scripts import Publishing, Reading, post
 from benchmarks.servers import BENCHMARKS, Peer, Place
-from benchmarks.wires import Publishing, Wire, post
 
 _FOLDER: Final = BENCHMARKS / "peers"
 
@@ -37,17 +37,19 @@ def _command(name: str) -> Callable[[Place], Sequence[str]]:
     return command
 
 
-def nodePeer(name: str, package: str, wires: Mapping[str, Wire], hasPatterns: bool = False) -> Peer:
+def nodePeer(
+    name: str, package: str, readings: Mapping[str, Reading], hasPatterns: bool = False
+) -> Peer:
     """
-    A peer whose C{server.js} is in a folder of its name, and that is published
-    to by C{POST /pub/NAME}.
+    Make a peer whose C{server.js} is in a folder of its name, and which takes
+    messages by C{POST /pub/NAME}.
 
     @param package: Its name at npm.
     """
     publishing = Publishing(post("/pub/%C", "%M"))
     return Peer(
         name,
-        wires,
+        readings,
         {"http": publishing},
         _prepare(package),
         _command(name),

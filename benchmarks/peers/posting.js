@@ -1,4 +1,4 @@
-// POST /pub/NAME publishes its body; everything else is not found.
+// POST /pub/NAME publishes its body; any other request gets a 404.
 "use strict";
 
 exports.posting = (publish) => (request, response) => {
@@ -17,7 +17,7 @@ exports.posting = (publish) => (request, response) => {
   });
 };
 
-// Who reads which channel.
+// The readers of each channel.
 exports.Channels = class {
   #readers = new Map();
 

@@ -1,6 +1,6 @@
 """
-What the peers that run on asyncio have in common: C{POST /pub/NAME}, and who
-reads what.
+The common part of the peers that are written in Python: C{POST /pub/NAME} for
+asyncio, and the readers of each channel.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _ANSWER = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
 
 class Posting(asyncio.Protocol):
     """
-    HTTP, as much as publishing needs of it.
+    As much of HTTP as publishing needs.
     """
 
     def __init__(self, publish: Callable[[str, str], None]) -> None:
@@ -23,13 +23,13 @@ class Posting(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         """
-        Remember where to answer.
+        Keep the transport for the answers.
         """
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         """
-        Publish what has come as a whole.
+        Publish the bodies of the requests that are complete.
         """
         self._held += data
         while (end := self._held.find(b"\r\n\r\n")) >= 0:
@@ -46,19 +46,19 @@ class Posting(asyncio.Protocol):
 
 class Channels(dict[str, set[Any]]):
     """
-    Who reads which channel.
+    The readers of each channel.
     """
 
     def join(self, names: Iterable[str], reader: Any) -> None:
         """
-        Let a reader read channels.
+        Add a reader to channels.
         """
         for name in names:
             self.setdefault(name, set()).add(reader)
 
     def leave(self, names: Iterable[str], reader: Any) -> None:
         """
-        Undo that.
+        Remove a reader from channels.
         """
         for name in names:
             self[name].discard(reader)

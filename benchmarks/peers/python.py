@@ -1,5 +1,5 @@
 """
-What the peers that run on Python have in common.
+The common part of the peers that run on Python.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+from benchmarks.scripts import Publishing, Reading, post
 from benchmarks.servers import BENCHMARKS, Missing, Peer, Place
-from benchmarks.wires import Publishing, Wire, post
 
 _FOLDER: Final = BENCHMARKS / "peers"
 
@@ -40,23 +40,23 @@ def _command(name: str) -> Callable[[Place], Sequence[str]]:
 def pythonPeer(
     name: str,
     packages: Sequence[str],
-    wires: Mapping[str, Wire],
+    readings: Mapping[str, Reading],
     second: bool = False,
     hasSeveral: bool = True,
 ) -> Peer:
     """
-    A peer whose C{server.py} is in a folder of its name, and that is published
-    to by C{POST /pub/NAME}.
+    Make a peer whose C{server.py} is in a folder of its name, and which takes
+    messages by C{POST /pub/NAME}.
 
-    @param packages: What it needs of PyPI, itself first.
+    @param packages: The packages of PyPI that it needs, itself first.
 
-    @param second: Whether it is published to on the second port.
+    @param second: Whether it takes messages on the second port.
 
     @param hasSeveral: Whether a reader may ask for several channels.
     """
     return Peer(
         name,
-        wires,
+        readings,
         {"http": Publishing(post("/pub/%C", "%M"), second=second)},
         _prepare(packages),
         _command(name),

@@ -12,7 +12,7 @@ from twisted.web.server import Request
 
 class Publisher(Resource):
     """
-    Publishes what is posted.
+    The resource to which publishers post.
     """
 
     isLeaf = True
@@ -23,7 +23,7 @@ class Publisher(Resource):
 
     def render_POST(self, request: Request) -> bytes:
         """
-        Publish a body.
+        Publish the body of the request.
         """
         name = request.path.decode("utf-8").removeprefix("/pub/")
         assert request.content is not None

@@ -1,5 +1,5 @@
 """
-What the load generator might have counted.
+Results such as the load generator prints.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from benchmarks.figures import FAULTS
 
 def counted(**values: float) -> dict[str, float]:
     """
-    A result of two seconds in which 1,000 readers got 1,000 deliveries, with
-    other values where they are given.
+    Make the result of two seconds in which 1,000 readers got 1,000 deliveries.
+
+    @param values: Values that differ from that.
     """
     usual = {
         "readers": 1000,

@@ -1,6 +1,5 @@
 """
-A server that can be told to do wrong, to see whether the load generator
-notices.
+A server that makes faults on purpose, to test that the load generator notices.
 """
 
 from __future__ import annotations
@@ -9,15 +8,15 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 
-from benchmarks.wires import Publishing, Wire, get, post, upgrade
+from benchmarks.scripts import Publishing, Reading, get, post, upgrade
 
-# What becomes of a message: what one reader gets instead of it.  It is given
-# the number of the message, the message, and the one before it.
+# Returns what the first reader gets instead of a message.  Its arguments are the
+# number of the message, the message, and the one before it.
 Fault = Callable[[int, bytes, bytes], Sequence[bytes]]
 
-WIRES = {
-    "websocket": Wire("ws", [("send", upgrade("/websocket/%N")), ("await", "\r\n\r\n")]),
-    "sse": Wire("http", [("send", get("/sse/%N")), ("await", "\r\n\r\n")]),
+READINGS = {
+    "websocket": Reading("ws", [("send", upgrade("/websocket/%N")), ("await", "\r\n\r\n")]),
+    "sse": Reading("http", [("send", get("/sse/%N")), ("await", "\r\n\r\n")]),
 }
 PUBLISHING = Publishing(post("/pub/%C", "%M"))
 
@@ -35,7 +34,7 @@ def faultless(number: int, message: bytes, last: bytes) -> Sequence[bytes]:
 
 def frame(message: bytes) -> bytes:
     """
-    A message as a frame, or several, of a WebSocket.
+    Encode a message as a WebSocket frame.
     """
     assert len(message) < 126
     return bytes([0x81, len(message)]) + message
@@ -43,7 +42,7 @@ def frame(message: bytes) -> bytes:
 
 def chunk(message: bytes) -> bytes:
     """
-    A message as an event in two chunks, the border in its middle.
+    Encode a message as an event in two chunks with the border in its middle.
     """
     event = b"data: " + message + b"\n\n"
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (event[:40], event[40:]))
@@ -51,9 +50,9 @@ def chunk(message: bytes) -> bytes:
 
 class FaultyServer:
     """
-    Runs in a thread of its own until it is stopped.
+    A server in a thread of its own, which runs until L{stop}.
 
-    @ivar port: Where it listens.
+    @ivar port: The port on which it listens.
     """
 
     def __init__(self, fault: Fault = faultless) -> None:
@@ -108,7 +107,7 @@ class FaultyServer:
 
     def stop(self) -> None:
         """
-        End the thread.
+        Close the connections, and end the thread.
         """
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -1,5 +1,5 @@
 """
-The command that compares the buses.
+Tests of the command that compares the buses.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class TableTests(SynchronousTestCase):
     def test_ratios(self) -> None:
         """
         Each bus is compared with the one in memory round by round, and the
-        median of that is told; so a round in which all were slow tells nothing.
+        table has the median of the ratios.  A round in which all were slow does
+        not change it.
         """
         found = {}
         for work in WORK:
@@ -41,9 +42,10 @@ class CommandTests(SynchronousTestCase):
     C{python -m benchmarks.buses}.
     """
 
-    def test_runs(self) -> None:
+    def test_measuresEveryBus(self) -> None:
         """
-        It measures every bus, tells how far it is, and prints a line for each.
+        The command measures every bus, says how far it is, and prints a line
+        for each bus.
         """
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.buses", "--rounds", "1", "--seconds", "0.05"],

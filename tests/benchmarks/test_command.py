@@ -1,5 +1,5 @@
 """
-The command, with what was counted before, and its tables and chart.
+Tests of C{python -m benchmarks}, its tables and its chart.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class CommandTests(SynchronousTestCase):
 
     def call(self, *words: str) -> tuple[int, str]:
         """
-        Call it.
+        Call the command.
 
         @return: The exit status, and what it has printed.
         """
@@ -38,7 +38,7 @@ class CommandTests(SynchronousTestCase):
 
     def saved(self, lost: int = 0) -> Path:
         """
-        A file of what two servers did in two rounds.
+        Save the results of two servers in two rounds.
         """
         results = Results()
         for round in range(2):
@@ -50,8 +50,8 @@ class CommandTests(SynchronousTestCase):
 
     def test_tables(self) -> None:
         """
-        What was counted is shown by case, with the ratio, its target, and
-        whether that holds.
+        The figures of a file are shown by case, with the ratio, its target, and
+        whether the target is reached.
         """
         status, text = self.call("--input", str(self.saved()))
         self.assertEqual(status, 0)
@@ -63,7 +63,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_faults(self) -> None:
         """
-        Where a message was lost the table says so, and the command fails.
+        If a message was lost, the table says so, and the command fails.
         """
         status, text = self.call("--input", str(self.saved(lost=2)))
         self.assertEqual(status, 1)
@@ -71,8 +71,8 @@ class CommandTests(SynchronousTestCase):
 
     def test_files(self) -> None:
         """
-        The tables are written for the book and the chart is drawn: both can be
-        read by those who read such files.
+        The command writes tables that are valid reStructuredText, and a chart
+        that is valid SVG.
         """
         rst, svg = Path(self.mktemp()), Path(self.mktemp())
         self.call("--input", str(self.saved()), "--rst", str(rst), "--chart", str(svg))
@@ -85,17 +85,17 @@ class CommandTests(SynchronousTestCase):
 
     def test_missing(self) -> None:
         """
-        A server that is not installed is left out, and what is to be installed
-        is told.
+        A server that is not installed is left out, and the command says what to
+        install.
         """
         self.patch(self.peers(), "_MODULE", Path("/there/is/none"))
         status, text = self.call("--peers", "nchan", "--cases", "closed1k")
         self.assertEqual(status, 0)
-        self.assertIn("nchan is left out, for it needs: apt install", text)
+        self.assertIn("nchan is left out: it needs apt install", text)
 
     def peers(self) -> object:
         """
-        The module that looks for Nchan.
+        Return the module that looks for Nchan.
         """
         import benchmarks.peers.nchan
 
@@ -103,8 +103,8 @@ class CommandTests(SynchronousTestCase):
 
     def test_measures(self) -> None:
         """
-        It measures what it is asked for, tells how far it is, and keeps what
-        was counted.
+        The command measures the given peers, cases and transports, says how far
+        it is, and saves the results.
         """
         output = Path(self.mktemp())
         words = ["--peers", "floor", "--cases", "closed1k", "--transports", "websocket"]
@@ -119,7 +119,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        What is not known is refused, with what is.
+        An unknown peer is refused, and the error lists the known ones.
         """
         output = StringIO()
         with redirect_stderr(output):
@@ -133,9 +133,9 @@ class ResultsTests(SynchronousTestCase):
     L{Results}.
     """
 
-    def test_again(self) -> None:
+    def test_savedAndLoaded(self) -> None:
         """
-        What was saved is loaded as it was.
+        Saved results are equal to the originals when they are loaded.
         """
         results = Results()
         results.add(("burst", "comet", "tcp"), 3, counted(lost=1))
@@ -145,9 +145,9 @@ class ResultsTests(SynchronousTestCase):
         self.assertEqual(loaded.rounds, results.rounds)
         self.assertEqual(loaded.about, results.about)
 
-    def test_other(self) -> None:
+    def test_refusesOtherFiles(self) -> None:
         """
-        Another file is refused.
+        A file that holds no results is refused.
         """
         path = Path(self.mktemp())
         for text in ("", "[]", "{}", '{"about": {}, "runs": [{"case": "burst"}]}'):
@@ -157,19 +157,19 @@ class ResultsTests(SynchronousTestCase):
 
 class WordingTests(SynchronousTestCase):
     """
-    How figures are written.
+    The format of figures in tables and charts.
     """
 
     def test_number(self) -> None:
         """
-        Three digits mean something; zero is zero.
+        A number has three significant digits, and zero two decimals.
         """
         written = [number(value) for value in (0, 0.0412, 0.45, 4.567, 45.67, 456.7, 45670.0)]
         self.assertEqual(written, ["0.00", "0.041", "0.45", "4.57", "45.7", "457", "45,670"])
 
     def test_cell(self) -> None:
         """
-        The spread stands behind the median, if there is one.
+        The spread stands behind the median, unless all rounds were equal.
         """
         self.assertEqual(cell(Spread(2.0, 1.0, 3.0)), "2.00 (1.00 to 3.00)")
         self.assertEqual(cell(Spread(2.0, 2.0, 2.0)), "2.00")
@@ -177,7 +177,7 @@ class WordingTests(SynchronousTestCase):
 
     def test_noChart(self) -> None:
         """
-        A chart of nothing is one, and empty.
+        A chart without measurements is valid SVG without bars.
         """
         root = ElementTree.fromstring(drawChart({}))
         self.assertEqual(root.findall("{http://www.w3.org/2000/svg}rect"), [])

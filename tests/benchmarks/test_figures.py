@@ -1,5 +1,5 @@
 """
-Figures, their spread, and what is concluded from them.
+Tests of figures, spreads, and verdicts.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from tests.benchmarks.counted import counted
 
 class FigureTests(SynchronousTestCase):
     """
-    What is computed from what was counted.
+    L{FIGURES}, L{faults}, L{spread} and L{ratio}.
     """
 
     def test_units(self) -> None:
         """
-        Each figure has the unit that it says.
+        Each figure is in the unit that it names.
         """
         result = counted(cpuNs=8e6, deliveries=2000, latencyP50Ns=1.5e6, memoryEach=2048.0)
         values = {name: FIGURES[name].of(result) for name in ("cpu", "rate", "p50", "memory")}
@@ -26,8 +26,8 @@ class FigureTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """
-        Where nothing was delivered there is nothing a delivery, and where
-        somebody reads nothing is said of publishing alone.
+        Figures for each delivery are L{None} without deliveries.  Figures of
+        publishing alone are L{None} with readers.
         """
         result = counted(deliveries=0)
         for name in ("cpu", "p50", "down", "connects", "publishes"):
@@ -35,7 +35,7 @@ class FigureTests(SynchronousTestCase):
 
     def test_publishing(self) -> None:
         """
-        Where nobody reads, publishing is what is measured.
+        Figures of publishing are computed from a run without readers.
         """
         result = counted(readers=0, deliveries=0, messages=14000)
         values = {name: FIGURES[name].of(result) for name in ("publishes", "answer")}
@@ -43,13 +43,14 @@ class FigureTests(SynchronousTestCase):
 
     def test_faults(self) -> None:
         """
-        Only what went wrong is named.
+        Only the faults that happened are named.
         """
         self.assertEqual(faults(counted(lost=3, resets=1)), {"lost": 3, "resets": 1})
 
     def test_spread(self) -> None:
         """
-        The median, and the least and the most; nothing of nothing.
+        A spread is the median, the least and the most of the values that are
+        not L{None}; it is L{None} if there are none.
         """
         self.assertEqual(spread([5.0, None, 1.0, 2.0]), Spread(2.0, 1.0, 5.0))
         self.assertIsNone(spread([None]))
@@ -58,8 +59,8 @@ class FigureTests(SynchronousTestCase):
 
     def test_ratio(self) -> None:
         """
-        Rounds are compared one by one: one in which the machine was slow for
-        both does no harm.
+        Rounds are compared one by one, so a round that was slow for both does
+        not change the ratio.
         """
         ours = [counted(cpuNs=each) for each in (2e6, 20e6, 3e6)]
         theirs = [counted(cpuNs=each) for each in (4e6, 40e6, 4e6)]
@@ -73,8 +74,8 @@ class VerdictTests(SynchronousTestCase):
 
     def test_ratio(self) -> None:
         """
-        A bound on a ratio is held against the reference on the same transport,
-        over the rounds that both have.
+        A ratio is taken to the reference on the same transport, over the rounds
+        that both have.
         """
         rounds = {
             ("closed1k", "comet", "sse"): {0: counted(cpuNs=4e6), 1: counted(cpuNs=9e6)},
@@ -88,7 +89,7 @@ class VerdictTests(SynchronousTestCase):
 
     def test_absolute(self) -> None:
         """
-        A bound on a figure may be the least that it may be.
+        A bound may be the least that a figure may be, and without a ratio.
         """
         rounds = {
             ("publish", "comet", "-"): {0: counted(readers=0, deliveries=0, messages=13000)},
@@ -98,7 +99,7 @@ class VerdictTests(SynchronousTestCase):
 
     def test_bound(self) -> None:
         """
-        The bound itself is within it.
+        A figure that equals its bound holds.
         """
         most = Target("closed1k", "sse", "cpu", 0.9)
         least = Target("publish", "-", "publishes", 7000, isRatio=False, isMost=False)
@@ -108,7 +109,7 @@ class VerdictTests(SynchronousTestCase):
 
     def test_targets(self) -> None:
         """
-        There is one target for each figure of each case and transport.
+        There is at most one target for each figure of each case and transport.
         """
         keys = [(each.case, each.transport, each.figure) for each in TARGETS]
         self.assertEqual(len(keys), len({*keys}))

@@ -26,14 +26,14 @@ class IdleTests(TestCase):
 
     def run_(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """
-        Run it.
+        Run the command.
         """
         command = [sys.executable, str(SCRIPT), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
     def figures(self, *arguments: str) -> dict[str, float]:
         """
-        What it prints: kilobytes, by transport.
+        Run the command, and return the kilobytes that it prints, by transport.
         """
         result = self.run_(*arguments)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
@@ -42,27 +42,27 @@ class IdleTests(TestCase):
 
     def test_lean(self) -> None:
         """
-        What the lean edge serves costs at most 2 KB for each reader.
+        An idle reader costs at most 2 KB on the lean edge.
         """
         figures = self.figures("--readers", "2000", *LEAN)
         self.assertEqual(tuple(figures), LEAN)
         for name, figure in figures.items():
             self.assertLessEqual(figure, 2.0, name)
 
-    def test_table(self) -> None:
+    def test_twisted(self) -> None:
         """
-        It prints a line for each transport, with what is at most what the
-        design allows for one reader.
+        An idle reader costs at most 15 KB on Twisted's edge, where few readers
+        share the fixed costs.
         """
         figures = self.figures("--edge", "twisted", "--readers", "500", *TWISTED)
         self.assertEqual(tuple(figures), TWISTED)
         for name, figure in figures.items():
-            # Of few readers, each has its share of what all have in common.
+            # Each of these few readers has a large share of the fixed costs.
             self.assertLess(figure, 15.0, name)
 
     def test_unknown(self) -> None:
         """
-        A transport that is none is refused, with those that are.
+        An unknown transport is refused, and the error lists the known ones.
         """
         result = self.run_("carrier-pigeon")
         self.assertEqual(result.returncode, 2)

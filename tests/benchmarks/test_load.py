@@ -1,5 +1,5 @@
 """
-The load generator notices what goes wrong.
+Tests of the load generator: it notices each kind of fault.
 """
 
 from __future__ import annotations
@@ -15,70 +15,70 @@ from twisted.trial.unittest import TestCase
 
 from benchmarks.building import buildLoad
 from benchmarks.figures import faults
+from benchmarks.scripts import Layout, script
 from benchmarks.servers import BENCHMARKS
-from benchmarks.wires import Layout, script
-from tests.benchmarks.faulty import PUBLISHING, WIRES, Fault, FaultyServer, faultless
+from tests.benchmarks.faulty import PUBLISHING, READINGS, Fault, FaultyServer, faultless
 
 
 def lose(number: int, message: bytes, last: bytes) -> Sequence[bytes]:
     """
-    The third message is lost.
+    Lose the third message.
     """
     return [] if number == 2 else [message]
 
 
 def repeat(number: int, message: bytes, last: bytes) -> Sequence[bytes]:
     """
-    The third message comes twice.
+    Send the third message twice.
     """
     return [message, message] if number == 2 else [message]
 
 
 def swap(number: int, message: bytes, last: bytes) -> Sequence[bytes]:
     """
-    The third message comes behind the fourth.
+    Send the third message behind the fourth.
     """
     return {2: [], 3: [message, last]}.get(number, [message])
 
 
 def damage(number: int, message: bytes, last: bytes) -> Sequence[bytes]:
     """
-    One character of the third message is another.
+    Change one character of the third message.
     """
     return [message[:50] + b"#" + message[51:]] if number == 2 else [message]
 
 
 def stray(number: int, message: bytes, last: bytes) -> Sequence[bytes]:
     """
-    Beside the third message comes one of a channel that is not read.
+    Send a message of an unread channel behind the third message.
     """
     return [message, b"~000001" + message[7:]] if number == 2 else [message]
 
 
 def invent(number: int, message: bytes, last: bytes) -> Sequence[bytes]:
     """
-    Beside the third message comes one that nobody published.
+    Send a message that was never published behind the third message.
     """
     return [message, message[:7] + b"0000009999" + message[17:]] if number == 2 else [message]
 
 
 class LoadTests(TestCase):
     """
-    The load generator against a server that does wrong on purpose.
+    The load generator against a server that makes faults on purpose.
     """
 
     timeout = 60
 
     def load(self, fault: Fault, transport: str, **options: str) -> tuple[int, dict[str, Any]]:
         """
-        Let it work on a server.
+        Run the load generator on a server with a fault.
 
-        @return: How it ended, and what it counted.
+        @return: Its exit status, and its counts.
         """
         server = FaultyServer(fault)
         self.addCleanup(server.stop)
         written = Path(self.mktemp())
-        written.write_text(script(WIRES[transport], PUBLISHING, Layout()))
+        written.write_text(script(READINGS[transport], PUBLISHING, Layout()))
         given = {
             "port": str(server.port),
             "pids": str(os.getpid()),
@@ -103,18 +103,18 @@ class LoadTests(TestCase):
 
     def check(self, fault: Fault, expected: dict[str, int]) -> None:
         """
-        A fault is counted for what it is, as frames and as chunks, and the
-        load generator says what it was.
+        Check that a fault is counted by its kind, in frames and in chunks, and
+        that the load generator names the reader.
         """
-        for transport in WIRES:
+        for transport in READINGS:
             status, counted = self.load(fault, transport)
             self.assertEqual((faults(counted), status), (expected, 1), transport)
             self.assertIn("reader 0", counted["firstFault"])
 
     def test_faultless(self) -> None:
         """
-        Where nothing goes wrong nothing is found: each message is counted for
-        each reader, with the bytes that it took.
+        Without faults the load generator counts none.  It counts each message
+        for each reader, and the bytes that it took.
         """
         for transport, each in (("websocket", 102), ("sse", 100 + 8 + 12)):
             status, counted = self.load(faultless, transport)
@@ -126,42 +126,42 @@ class LoadTests(TestCase):
 
     def test_lost(self) -> None:
         """
-        A message that does not come is lost.
+        A message that does not arrive counts as lost.
         """
         self.check(lose, {"lost": 1})
 
     def test_repeated(self) -> None:
         """
-        A message that comes twice is repeated.
+        A message that arrives twice counts as repeated.
         """
         self.check(repeat, {"repeated": 1})
 
     def test_disordered(self) -> None:
         """
-        A message that comes behind the one that follows it is out of order,
-        and not lost.
+        A message that arrives behind its successor counts as out of order, and
+        not as lost.
         """
         self.check(swap, {"disordered": 1})
 
     def test_damaged(self) -> None:
         """
-        A message of which one character is another is damaged, and what was
-        published instead of it is lost.
+        A message with a changed character counts as damaged, and the published
+        one as lost.
         """
         self.check(damage, {"lost": 1, "damaged": 1})
 
     def test_unexpected(self) -> None:
         """
-        A message of a channel that the reader does not read, or that nobody
-        has published, is unexpected.
+        A message of a channel that the reader does not read, or one that was
+        never published, counts as unexpected.
         """
         self.check(stray, {"unexpected": 1})
         self.check(invent, {"unexpected": 1})
 
     def test_closedLoopEnds(self) -> None:
         """
-        A closed loop that waits for what was lost ends when it has waited long
-        enough.
+        A closed loop that waits for a lost message ends when the patience is
+        over.
         """
         status, counted = self.load(lose, "websocket", mode="closed", seconds="30")
         self.assertEqual((faults(counted), status), ({"lost": 1}, 1))
@@ -169,7 +169,7 @@ class LoadTests(TestCase):
 
     def test_warnings(self) -> None:
         """
-        A strict compiler has nothing to say of what is written in C.
+        A strict compiler has no warning about the programs in C.
         """
         command = ["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
         for sources in (sorted(BENCHMARKS.glob("load/*.c")), [BENCHMARKS / "floor.c"]):
@@ -177,11 +177,12 @@ class LoadTests(TestCase):
             told = subprocess.run([*command, *made], capture_output=True, text=True, check=False)
             self.assertEqual((told.returncode, told.stderr), (0, ""))
 
-    def test_cpu(self) -> None:
+    def test_countsProcessorTime(self) -> None:
         """
-        The time that the server's processor needs is counted.
+        The processor time of the server is counted.
         """
         _, counted = self.load(faultless, "websocket")
         self.assertGreater(counted["cpuNs"], 0)
-        # It runs in this process, for a fifth of a second and what is around it.
+        # The server is in this process, and runs for a fifth of a second and a
+        # little more.
         self.assertLess(counted["cpuNs"], 2e9)

@@ -1,5 +1,5 @@
 """
-Runs of the benchmark against servers that are always at hand.
+Tests of the benchmark's runs, with servers that need nothing installed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from benchmarks.building import buildLoad
 from benchmarks.cases import CASES, Case
 from benchmarks.commands import NAMES, TRANSPORTS, findPeer
 from benchmarks.figures import FIGURES, faults
-from benchmarks.runs import NOBODY, Run, measure, plan
+from benchmarks.runs import NO_TRANSPORT, Run, measure, plan
 from benchmarks.servers import Broken, Peer
 
 
@@ -28,7 +28,7 @@ class MeasureTests(TestCase):
         self, peer: str, transport: str, case: str, readers: int = 30
     ) -> Mapping[str, float]:
         """
-        Measure, and see that nothing went wrong.
+        Measure, and check that there are no faults.
         """
         small = CASES[case].withReaders(readers)
         run = Run(0, small, transport, findPeer(peer))
@@ -39,20 +39,20 @@ class MeasureTests(TestCase):
 
     def test_transports(self) -> None:
         """
-        Comet loses nothing on any of its transports, and each of them is known
-        to the command.
+        Comet loses nothing on any of its transports, and the command knows each
+        of them.
         """
-        self.assertEqual([*findPeer("comet").wires], [*TRANSPORTS])
+        self.assertEqual([*findPeer("comet").readings], [*TRANSPORTS])
         for transport in TRANSPORTS:
             result = self.measured("comet", transport, "closed1k")
             self.assertEqual(result["deliveries"], 30 * result["messages"])
             self.assertGreater(result["deliveries"], 0)
-            # A message has 100 bytes, and something is around it.
+            # A message has 100 bytes, and an envelope around it.
             self.assertGreater(FIGURES["down"].of(result) or 0, 100)
 
     def test_bursts(self) -> None:
         """
-        Bursts reach those who poll as they reach those who stream.
+        Bursts reach polling readers and streaming readers alike.
         """
         for transport in ("stream", "longpoll"):
             result = self.measured("comet", transport, "burst")
@@ -61,14 +61,15 @@ class MeasureTests(TestCase):
 
     def test_patterns(self) -> None:
         """
-        A reader of a pattern gets what is published to each channel of it.
+        A reader of a pattern gets the messages of each channel that it matches.
         """
         result = self.measured("comet", "websocket", "patterns")
         self.assertAlmostEqual(result["deliveries"] / result["messages"], 3.0, delta=0.5)
 
     def test_storm(self) -> None:
         """
-        Those that connect at once are let in, and hear what is published then.
+        Readers that connect all at once are accepted, and get the message that
+        is published then.
         """
         result = self.measured("comet", "sse", "storm")
         self.assertGreater(FIGURES["connects"].of(result) or 0, 0)
@@ -76,25 +77,25 @@ class MeasureTests(TestCase):
 
     def test_publishing(self) -> None:
         """
-        Publishing is measured where nobody reads.
+        Publishing is measured without readers.
         """
         for case in ("publish", "publish-batch", "publish-ws"):
-            result = self.measured("comet", NOBODY, case)
+            result = self.measured("comet", NO_TRANSPORT, case)
             self.assertEqual(result["deliveries"], 0)
             self.assertGreater(FIGURES["publishes"].of(result) or 0, 0)
 
     def test_floor(self) -> None:
         """
-        The server that is the floor delivers, too.
+        The floor delivers every message to every reader.
         """
-        for transport in findPeer("floor").wires:
+        for transport in findPeer("floor").readings:
             for case in ("closed1k", "burst"):
                 result = self.measured("floor", transport, case)
                 self.assertEqual(result["deliveries"], 30 * result["messages"])
 
     def test_broken(self) -> None:
         """
-        What a server says that does not start is told.
+        The error about a server that does not start holds its last words.
         """
         broken = evolve(findPeer("floor"), command=lambda place: ["sh", "-c", "echo no, sorry"])
         run = Run(0, CASES["closed1k"], "websocket", broken)
@@ -104,7 +105,7 @@ class MeasureTests(TestCase):
 
 class PlanTests(SynchronousTestCase):
     """
-    L{plan}, and what the peers say of themselves.
+    L{plan}, and the attributes of the peers.
     """
 
     def setUp(self) -> None:
@@ -115,13 +116,13 @@ class PlanTests(SynchronousTestCase):
 
     def planned(self, peers: Sequence[Peer], *cases: Case, rounds: int = 1) -> list[Run]:
         """
-        Plan with every transport.
+        Plan runs on every transport.
         """
         return list(plan(peers, cases, TRANSPORTS, rounds))
 
     def test_interleaved(self) -> None:
         """
-        Those that are compared come one right after the other, in each round.
+        In each round the peers that are compared follow right after each other.
         """
         runs = self.planned(self.peers[:2], CASES["closed1k"], rounds=2)
         order = [(run.round, run.transport, run.peer.name) for run in runs]
@@ -139,16 +140,17 @@ class PlanTests(SynchronousTestCase):
 
     def test_fits(self) -> None:
         """
-        A peer is not asked for what it does not have.
+        A peer has no runs of cases that it cannot serve.
         """
         runs = self.planned(self.peers, CASES["patterns"], CASES["publish-batch"])
         self.assertEqual({run.peer.name for run in runs}, {"comet", "faye"})
         told = self.planned(self.peers, CASES["storm"])
         self.assertNotIn("longpoll", {run.transport for run in told})
 
-    def test_once(self) -> None:
+    def test_noReaders(self) -> None:
         """
-        Where nobody reads there is one run a peer, and not one a transport.
+        A case without readers has one run for each peer, and not one for each
+        transport.
         """
         runs = self.planned(self.peers[:2], CASES["publish"])
         self.assertEqual(
@@ -157,10 +159,10 @@ class PlanTests(SynchronousTestCase):
 
     def test_peers(self) -> None:
         """
-        Every peer has the name under which it is found, transports that the
-        command knows, and is published to by HTTP.
+        Every peer has the name under which it is found, takes messages by HTTP,
+        and has only transports that the command knows.
         """
         for name, peer in zip(NAMES, self.peers, strict=True):
             self.assertEqual(peer.name, name)
-            self.assertLessEqual(peer.wires.keys(), {*TRANSPORTS})
+            self.assertLessEqual(peer.readings.keys(), {*TRANSPORTS})
             self.assertIn("http", peer.publishings)

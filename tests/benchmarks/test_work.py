@@ -1,5 +1,14 @@
 """
-How much work a delivery is, counted and not timed: who makes one dearer is told.
+The work of a delivery, counted and not timed.
+
+One process holds the lean edge and the clients, on real sockets.  A profile
+hook counts each call of a Python function (not of a C function) that the server
+makes: for a message to each reader, for a poll that comes back, for a new
+connection.  Encodings are counted by the names of the functions that encode.
+System calls are counted at the receiver: each C{send} of a small message is one
+TCP segment with data.  Objects and allocated blocks are counted by the garbage
+collector and the allocator.  A change that makes any of these dearer fails here,
+however fast the machine is.
 """
 
 from __future__ import annotations
@@ -19,25 +28,26 @@ from tests.lean.case import LeanTestCase, Peer, read
 READERS = 200
 ENDLESS = ("stream", "sse", "websocket", "tcp")
 
-# How many of Python's functions are called at most to answer a long poll, and to
-# take it up.
+# The most calls of Python functions for each poll: to answer it, and to hold it
+# again when it comes back.
 POLL_CALLS: Final = 1.0
 ASK_CALLS: Final = 34.0
 
-# And to accept a reader that comes, until it is live.
+# The most calls of Python functions for each new reader, from C{accept} until it
+# is live.
 CONNECT_CALLS: Final = {"stream": 70.0, "sse": 70.0, "websocket": 84.0, "tcp": 66.0}
 
-# What there is in Linux's C{struct tcp_info} before C{tcpi_data_segs_in}.
+# The bytes of Linux's C{struct tcp_info} before C{tcpi_data_segs_in}.
 _BEFORE_SEGMENTS: Final = 152
 
 
 class Work:
     """
-    What was done.
+    The calls of Python functions during some work.
 
-    @ivar calls: How many functions of Python's were called.
+    @ivar calls: The number of calls.
 
-    @ivar names: How often each of them.
+    @ivar names: The number of calls of each function, by its name.
     """
 
     def __init__(self) -> None:
@@ -47,13 +57,14 @@ class Work:
     @property
     def encodings(self) -> int:
         """
-        How often a message was encoded.
+        The number of times that a message was encoded.
         """
         return self.names["encodeEnvelope"] + self.names["encodeEvent"]
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> None:
         """
-        Something was called, or has returned.
+        Count a call.  This is the profile hook, which also hears of returns and
+        of C functions.
         """
         if event == "call":
             self.calls += 1
@@ -61,7 +72,7 @@ class Work:
 
     def of(self, call: Callable[[], None]) -> Work:
         """
-        Count what something does.
+        Count the calls that a function makes, itself included.
         """
         before = sys.getprofile()
         sys.setprofile(self)
@@ -74,8 +85,8 @@ class Work:
 
 def segments(peers: Sequence[Peer]) -> int:
     """
-    In how many segments of TCP with data all that came to some clients has
-    come: each call that sends a little begins one.
+    Return the number of TCP segments with data that the clients have received:
+    each system call that sends a small message makes one.
     """
     size = _BEFORE_SEGMENTS + 4
     infos = [each.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size) for each in peers]
@@ -89,18 +100,18 @@ class WorkTests(LeanTestCase):
 
     def readers(self, transport: str, count: int = READERS) -> list[Peer]:
         """
-        So many readers that have begun, and are live.
+        Connect readers, and wait until they are live and have one message.
         """
         peers = [self.reader(transport) for _ in range(count)]
         self.reactor.settle()
-        # What is made once is made now.
+        # The first message makes what later ones reuse.
         self.publish(0)
         self.assertHeard(peers, 0)
         return peers
 
     def polls(self) -> list[Peer]:
         """
-        Long polls that have come back after an answer, and wait.
+        Connect long polls that have come back after an answer, and are held.
         """
         peers = self.readers("longpoll")
         again = self.again()
@@ -113,20 +124,20 @@ class WorkTests(LeanTestCase):
 
     def again(self) -> bytes:
         """
-        What polls say that have everything.
+        Return the request of a poll that has every message.
         """
         return read("longpoll", more=f"&since={self.hub.end}")
 
     def deliver(self, number: int) -> Work:
         """
-        Publish one message, and count what it takes to write it.
+        Publish one message, and count the calls that deliver it.
         """
         self.hub.publish("c", number)
         return Work().of(lambda: self.reactor.advance(0))
 
     def leave(self, peers: Sequence[Peer]) -> None:
         """
-        Let some leave.
+        Disconnect clients, and wait until the server has noticed.
         """
         for peer in peers:
             peer.cut()
@@ -134,15 +145,15 @@ class WorkTests(LeanTestCase):
 
     def assertHeard(self, peers: list[Peer], number: int) -> None:
         """
-        All have it.
+        Check that each client has all messages up to this one.
         """
         for peer in peers:
             peer.upTo(number)
 
     def test_streams(self) -> None:
         """
-        To write a message to a stream is one call of the system, and less than
-        half a call of a function of Python's; it is encoded once.
+        A message to a stream takes one system call for each reader, and less
+        than half a call of a Python function.  It is encoded once for all.
         """
         for transport in ENDLESS:
             peers = self.readers(transport)
@@ -154,9 +165,10 @@ class WorkTests(LeanTestCase):
             self.assertEqual(segments(peers) - before, READERS, transport)
             self.leave(peers)
 
-    def test_streamsDoubled(self) -> None:
+    def test_streamCallsDoNotGrowWithReaders(self) -> None:
         """
-        Twice as many readers take not one call more.
+        Twice as many readers of a stream take no more calls of Python
+        functions.
         """
         for transport in ENDLESS:
             peers = self.readers(transport, 50)
@@ -169,8 +181,8 @@ class WorkTests(LeanTestCase):
 
     def test_polls(self) -> None:
         """
-        To answer a long poll is one call of the system, and some of Python's;
-        the answer is made once for all.
+        An answer to a long poll takes one system call, and fewer calls of
+        Python functions than C{POLL_CALLS}.  The answer is made once for all.
         """
         peers = self.polls()
         before = segments(peers)
@@ -181,10 +193,10 @@ class WorkTests(LeanTestCase):
         self.assertHeard(peers, 1)
         self.assertEqual(segments(peers) - before, READERS)
 
-    def test_askAgain(self) -> None:
+    def test_pollsComeBack(self) -> None:
         """
-        To take up a long poll that comes back is some calls too; and asks the
-        log for nothing.
+        To hold a long poll that comes back takes fewer calls of Python
+        functions than C{ASK_CALLS}, and does not read the log.
         """
         peers = self.polls()
         self.publish(1)
@@ -201,8 +213,9 @@ class WorkTests(LeanTestCase):
 
     def test_connect(self) -> None:
         """
-        To accept one more reader that asks what others have asked is some
-        calls, and the log is asked for nothing.
+        To accept a reader that sends the same request as earlier ones takes
+        fewer calls of Python functions than C{CONNECT_CALLS}, and does not read
+        the log.
         """
         for transport, most in CONNECT_CALLS.items():
             peers = self.readers(transport, 2)
@@ -217,9 +230,10 @@ class WorkTests(LeanTestCase):
             self.assertHeard(peers + new, 1)
             self.leave(peers + new)
 
-    def test_memory(self) -> None:
+    def test_messagesLeaveNoObjects(self) -> None:
         """
-        A message that was written leaves nothing behind with its readers.
+        Ten messages leave fewer objects behind than there are readers: a reader
+        keeps nothing of a message that was written to it.
         """
         for transport in ENDLESS:
             peers = self.readers(transport)
@@ -235,9 +249,10 @@ class WorkTests(LeanTestCase):
             self.assertLess(grown, READERS, transport)
             self.leave(peers)
 
-    def test_allocated(self) -> None:
+    def test_messagesLeaveNoBlocks(self) -> None:
         """
-        Nor is more allocated for each than the sum of what is counted.
+        One message leaves less than half an allocated block for each reader,
+        also when the garbage collector does not run.
         """
         for transport in ENDLESS:
             peers = self.readers(transport)
@@ -255,11 +270,10 @@ class WorkTests(LeanTestCase):
             self.assertHeard(peers, 2)
             self.leave(peers)
 
-    def test_shapes(self) -> None:
+    def test_encodesOnceForEachShape(self) -> None:
         """
-        A message is encoded once for each shape that is in use, however many
-        readers have it; so are several in one turn, which are written in one
-        go.
+        Five messages of one turn are encoded once each for each shape in use,
+        independent of the number of readers.
         """
         peers = [self.reader(transport) for transport in ENDLESS for _ in range(20)]
         for number in range(1, 6):

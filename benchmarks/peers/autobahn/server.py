@@ -1,5 +1,6 @@
 """
-A server with Autobahn on Twisted, which prepares a message once for all::
+A server with Autobahn on Twisted, which prepares a message once for all
+readers::
 
     python server.py PORT PUBLISHING_PORT
 """
@@ -28,26 +29,26 @@ class Reader(WebSocketServerProtocol):
 
     def onConnect(self, request: ConnectionRequest) -> None:
         """
-        It has asked.
+        Note the names that the request asks for.
         """
         self.names = tuple(request.path[1:].split(","))
 
     def onOpen(self) -> None:
         """
-        It is there.
+        Join the channels.
         """
         channels.join(self.names, self)
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         """
-        It has gone.
+        Leave the channels.
         """
         channels.leave(self.names, self)
 
 
 def publish(name: str, data: str) -> None:
     """
-    Send to all who read a channel.
+    Send a message to all readers of a channel.
     """
     prepared = factory.prepareMessage(data.encode("utf-8"))
     for reader in tuple(channels.get(name, ())):

@@ -10,31 +10,31 @@ from importlib.metadata import version
 from typing import Final
 
 import comet
+from benchmarks.scripts import Publishing, Reading, asJSON, get, post, upgrade
 from benchmarks.servers import Peer, Place
-from benchmarks.wires import Publishing, Wire, asJSON, get, post, upgrade
 
 _URL: Final = "/channels/%N?transport="
 _CODE: Final = "from twisted.scripts.twistd import run; run()"
 
-# A poll says where it begins: the first is answered at once with a cursor.
+# The first poll is answered at once, with the cursor from which the next begins.
 _POLL: Final = (("send", get(_URL + "poll")), ("end",))
 
-_WIRES: Final = {
-    "websocket": Wire("ws", [("send", upgrade(_URL + "websocket")), ("await", '{"cursor"')]),
-    "sse": Wire("http", [("send", get(_URL + "sse")), ("await", "id: ")]),
-    "stream": Wire("http", [("send", get(_URL + "stream")), ("await", '{"cursor"')]),
-    "longpoll": Wire(
+_READINGS: Final = {
+    "websocket": Reading("ws", [("send", upgrade(_URL + "websocket")), ("await", '{"cursor"')]),
+    "sse": Reading("http", [("send", get(_URL + "sse")), ("await", "id: ")]),
+    "stream": Reading("http", [("send", get(_URL + "stream")), ("await", '{"cursor"')]),
+    "longpoll": Reading(
         "http", _POLL, get(_URL + "longpoll", 'If-None-Match: "%0"'), cursors=["ETag"]
     ),
-    "tcp": Wire(
+    "tcp": Reading(
         "raw",
         [("send", '{"subscribe":[%N]}\n'), ("await", '"ok"')],
         names=asJSON,
         second=True,
     ),
-    "multipart": Wire("http", [("send", get(_URL + "multipart")), ("await", '{"cursor"')]),
-    "iframe": Wire("http", [("send", get(_URL + "iframe")), ("await", "postMessage(")]),
-    "jsonp": Wire("http", _POLL, get(_URL + "jsonp&callback=cb&since=%0"), cursors=["ETag"]),
+    "multipart": Reading("http", [("send", get(_URL + "multipart")), ("await", '{"cursor"')]),
+    "iframe": Reading("http", [("send", get(_URL + "iframe")), ("await", "postMessage(")]),
+    "jsonp": Reading("http", _POLL, get(_URL + "jsonp&callback=cb&since=%0"), cursors=["ETag"]),
 }
 _PUBLISHINGS: Final = {
     "http": Publishing(
@@ -61,7 +61,8 @@ def _command(place: Place) -> Sequence[str]:
     key.write_text("benchmarks-" * 4)
     command = [sys.executable, "-c", _CODE, "-n", "--pidfile=", "comet"]
     command += ["--open", "bench/**", "--publish-key", str(key)]
-    # All that arrive at once wait in the system's queue, as in every peer.
+    # The kernel's queue holds all connections that arrive at once, as it does
+    # for every peer.
     command += ["--listen", f"tcp:{place.port}:interface=127.0.0.1"]
     command += ["--tcp", f"tcp:{place.second}:interface=127.0.0.1"]
     if "edge" in place.options:
@@ -69,4 +70,4 @@ def _command(place: Place) -> Sequence[str]:
     return command
 
 
-PEER: Final = Peer("comet", _WIRES, _PUBLISHINGS, _prepare, _command, hasPatterns=True)
+PEER: Final = Peer("comet", _READINGS, _PUBLISHINGS, _prepare, _command, hasPatterns=True)

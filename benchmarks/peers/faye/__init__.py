@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from benchmarks.peers.node import nodePeer
-from benchmarks.wires import Wire, post, upgrade
+from benchmarks.scripts import Reading, post, upgrade
 
 
 def _names(names: Sequence[str]) -> str:
@@ -33,7 +33,7 @@ PEER: Final = nodePeer(
     "faye",
     "faye",
     {
-        "websocket": Wire(
+        "websocket": Reading(
             "ws",
             [
                 ("send", upgrade("/bayeux")),
@@ -46,7 +46,7 @@ PEER: Final = nodePeer(
             ],
             names=_names,
         ),
-        "longpoll": Wire(
+        "longpoll": Reading(
             "http",
             [
                 ("send", _say(_HANDSHAKE)),

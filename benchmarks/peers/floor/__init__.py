@@ -1,5 +1,5 @@
 """
-The floor: a server in C that does the least that can be done.
+The floor: a server in C that does the least that a server can do.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from benchmarks.building import buildFloor
+from benchmarks.scripts import Publishing, Reading, get, post, upgrade
 from benchmarks.servers import Peer, Place
-from benchmarks.wires import Publishing, Wire, get, post, upgrade
 
-_WIRES: Final = {
-    "websocket": Wire("ws", [("send", upgrade("/websocket/%N")), ("await", "\r\n\r\n")]),
-    "longpoll": Wire("http", [], get("/longpoll/%N", 'If-None-Match: "%0"'), cursors=["ETag"]),
+_READINGS: Final = {
+    "websocket": Reading("ws", [("send", upgrade("/websocket/%N")), ("await", "\r\n\r\n")]),
+    "longpoll": Reading("http", [], get("/longpoll/%N", 'If-None-Match: "%0"'), cursors=["ETag"]),
 }
 
 
@@ -30,7 +30,7 @@ def _command(place: Place) -> Sequence[str]:
 
 PEER: Final = Peer(
     "floor",
-    _WIRES,
+    _READINGS,
     {"http": Publishing(post("/pub/%C", "%M"))},
     _prepare,
     _command,

@@ -12,26 +12,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmarks.scripts import Publishing, Reading, get, post, upgrade
 from benchmarks.servers import Missing, Peer, Place
-from benchmarks.wires import Publishing, Wire, get, post, upgrade
 
 _CONFIGURATION: Final = Path(__file__).with_name("nginx.conf")
 _MODULE: Final = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 _PACKAGES: Final = "apt install nginx-light libnginx-mod-nchan"
 
 _HEAD: Final = ("await", "\r\n\r\n")
-_WIRES: Final = {
-    "websocket": Wire("ws", [("send", upgrade("/websocket/%N")), _HEAD]),
-    "sse": Wire("http", [("send", get("/sse/%N", "Accept: text/event-stream")), _HEAD]),
-    "stream": Wire("http", [("send", get("/stream/%N", "TE: chunked")), _HEAD]),
-    "longpoll": Wire(
+_READINGS: Final = {
+    "websocket": Reading("ws", [("send", upgrade("/websocket/%N")), _HEAD]),
+    "sse": Reading("http", [("send", get("/sse/%N", "Accept: text/event-stream")), _HEAD]),
+    "stream": Reading("http", [("send", get("/stream/%N", "TE: chunked")), _HEAD]),
+    "longpoll": Reading(
         "http",
         [],
         get("/longpoll/%N", "If-Modified-Since: %0", "If-None-Match: %1"),
         cursors=["Last-Modified", "Etag"],
     ),
-    "tcp": Wire("http", [("send", get("/raw/%N")), _HEAD]),
-    "multipart": Wire("http", [("send", get("/multipart/%N", "Accept: multipart/mixed")), _HEAD]),
+    "tcp": Reading("http", [("send", get("/raw/%N")), _HEAD]),
+    "multipart": Reading(
+        "http", [("send", get("/multipart/%N", "Accept: multipart/mixed")), _HEAD]
+    ),
 }
 _PUBLISHINGS: Final = {
     "http": Publishing(post("/pub/%C", "%M")),
@@ -58,4 +60,4 @@ def _command(place: Place) -> Sequence[str]:
     return ["nginx", "-p", str(place.folder), "-c", "nginx.conf", "-e", "error.log"]
 
 
-PEER: Final = Peer("nchan", _WIRES, _PUBLISHINGS, _prepare, _command)
+PEER: Final = Peer("nchan", _READINGS, _PUBLISHINGS, _prepare, _command)

@@ -19,7 +19,7 @@ channels = Channels()
 
 def publish(name: str, data: str) -> None:
     """
-    Send to all who read a channel.
+    Send a message to all readers of a channel.
     """
     payload = data.encode("utf-8")
     for transport in tuple(channels.get(name, ())):
@@ -37,13 +37,13 @@ class Reader(WSListener):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """
-        It is there.
+        Join the channels.
         """
         channels.join(self.names, transport)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """
-        It has gone.
+        Leave the channels.
         """
         channels.leave(self.names, transport)
 

@@ -1,5 +1,5 @@
 """
-python-socketio on uvicorn, with the wire of Socket.IO.
+python-socketio on uvicorn, read as Socket.IO is.
 """
 
 from __future__ import annotations
@@ -7,10 +7,11 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.peers.python import pythonPeer
-from benchmarks.peers.socketio import WIRES
+from benchmarks.peers.socketio import READINGS
 
-# Its polls are so slow that a burst outlasts the time in which Engine.IO wants
-# its pings answered, which the load generator does on WebSockets alone.
-_WIRES: Final = {"websocket": WIRES["websocket"]}
+# Without long polling: it is so slow that a burst outlasts the time in which
+# Engine.IO wants its pings answered, and the load generator answers pings on
+# WebSockets only.
+_READINGS: Final = {"websocket": READINGS["websocket"]}
 
-PEER: Final = pythonPeer("pysocketio", ["python-socketio", "uvicorn"], _WIRES)
+PEER: Final = pythonPeer("pysocketio", ["python-socketio", "uvicorn"], _READINGS)

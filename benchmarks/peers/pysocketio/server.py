@@ -19,7 +19,7 @@ server = socketio.AsyncServer(async_mode="asgi")
 @server.event
 async def join(sid: str, names: list[str]) -> None:
     """
-    Let a reader read channels.
+    Add a reader to channels.
     """
     for name in names:
         await server.enter_room(sid, name)
@@ -31,7 +31,7 @@ async def publish(
     send: Callable[[dict[str, Any]], Awaitable[None]],
 ) -> None:
     """
-    C{POST /pub/NAME}.
+    Serve C{POST /pub/NAME}.
     """
     if scope["type"] != "http":
         return

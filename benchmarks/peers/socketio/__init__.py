@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.peers.node import nodePeer
-from benchmarks.wires import Wire, asJSON, get, post, upgrade
+from benchmarks.scripts import Reading, asJSON, get, post, upgrade
 
 _URL: Final = "/socket.io/?EIO=4&transport="
 _POLL: Final = get(f"{_URL}polling&sid=%0")
@@ -18,10 +18,10 @@ def _say(text: str) -> str:
     return post(f"{_URL}polling&sid=%0", text, "text/plain;charset=UTF-8")
 
 
-# Engine.IO's "0" opens, Socket.IO's "40" connects, "420" asks, "430" answers;
-# Engine.IO's "2" is to be answered by "3".
-WIRES: Final = {
-    "websocket": Wire(
+# Engine.IO's "0" opens, Socket.IO's "40" connects, "420" asks, "430" answers.
+# The client answers Engine.IO's "2", a ping, with "3".
+READINGS: Final = {
+    "websocket": Reading(
         "ws",
         [
             ("send", upgrade(f"{_URL}websocket")),
@@ -34,7 +34,7 @@ WIRES: Final = {
         replies=[("2", "3")],
         names=asJSON,
     ),
-    "longpoll": Wire(
+    "longpoll": Reading(
         "http",
         [
             ("send", get(f"{_URL}polling")),
@@ -54,4 +54,4 @@ WIRES: Final = {
     ),
 }
 
-PEER: Final = nodePeer("socketio", "socket.io", WIRES)
+PEER: Final = nodePeer("socketio", "socket.io", READINGS)

@@ -1,6 +1,6 @@
 """
-A server with C{twisted.web}, as one writes it: an event is written to each
-request, a poll is finished::
+A server with C{twisted.web}, written in the plain way: publishing writes an
+event to each stream, and finishes each poll::
 
     python server.py PORT
 """
@@ -23,18 +23,18 @@ polls = Channels()
 
 class Log:
     """
-    What a poll may have missed: the last messages of a channel.
+    The last messages of a channel, from which a poll gets what it has missed.
     """
 
     def __init__(self) -> None:
-        self.head = 0
+        self.end = 0
         self.messages: deque[str] = deque(maxlen=1000)
 
     def after(self, position: int) -> str:
         """
-        All messages behind a position, a line each.
+        Return the messages after a position, a line each.
         """
-        count = min(self.head - position, len(self.messages))
+        count = min(self.end - position, len(self.messages))
         return "\n".join(list(self.messages)[len(self.messages) - count :]) if count > 0 else ""
 
 
@@ -43,7 +43,7 @@ logs: dict[str, Log] = {}
 
 def nameOf(request: Request) -> str:
     """
-    The channel that a request asks for.
+    Return the channel that a request asks for.
     """
     return request.path.decode("utf-8").split("/", 2)[2]
 
@@ -57,7 +57,7 @@ class Events(Resource):
 
     def render_GET(self, request: Request) -> int:
         """
-        Begin a stream.
+        Start a stream.
         """
         names = nameOf(request).split(",")
         request.setHeader(b"Content-Type", b"text/event-stream")
@@ -76,14 +76,14 @@ class Poll(Resource):
 
     def render_GET(self, request: Request) -> bytes | int:
         """
-        Answer with what is there, or wait.
+        Answer with the messages after the cursor, or hold the poll.
         """
         name = nameOf(request)
         log = logs.setdefault(name, Log())
         tag = (request.getHeader("if-none-match") or "").strip('"')
-        text = log.after(int(tag) if tag else log.head)
+        text = log.after(int(tag) if tag else log.end)
         if text:
-            request.setHeader("ETag", f'"{log.head}"')
+            request.setHeader("ETag", f'"{log.end}"')
             return text.encode("utf-8")
         polls.join([name], request)
         request.notifyFinish().addBoth(lambda _: polls.leave([name], request))
@@ -92,17 +92,17 @@ class Poll(Resource):
 
 def publish(name: str, data: str) -> None:
     """
-    Send to all who read a channel.
+    Send a message to all readers of a channel.
     """
     log = logs.setdefault(name, Log())
     log.messages.append(data)
-    log.head += 1
+    log.end += 1
     event = f"data: {data}\n\n".encode()
     for request in tuple(streams.get(name, ())):
         request.write(event)
     text = data.encode("utf-8")
     for request in tuple(polls.get(name, ())):
-        request.setHeader("ETag", f'"{log.head}"')
+        request.setHeader("ETag", f'"{log.end}"')
         request.setHeader("Content-Length", str(len(text)))
         request.write(text)
         request.finish()

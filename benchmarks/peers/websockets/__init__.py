@@ -7,11 +7,11 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.peers.python import pythonPeer
-from benchmarks.wires import Wire, upgrade
+from benchmarks.scripts import Reading, upgrade
 
 PEER: Final = pythonPeer(
     "websockets",
     ["websockets"],
-    {"websocket": Wire("ws", [("send", upgrade("/%N")), ("await", "\r\n\r\n")])},
+    {"websocket": Reading("ws", [("send", upgrade("/%N")), ("await", "\r\n\r\n")])},
     second=True,
 )

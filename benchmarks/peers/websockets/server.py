@@ -18,7 +18,7 @@ channels = Channels()
 
 def publish(name: str, data: str) -> None:
     """
-    Send to all who read a channel.
+    Send a message to all readers of a channel.
     """
     broadcast(channels.get(name, ()), data)
 

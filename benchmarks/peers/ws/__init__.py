@@ -7,8 +7,8 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.peers.node import nodePeer
-from benchmarks.wires import Wire, upgrade
+from benchmarks.scripts import Reading, upgrade
 
 PEER: Final = nodePeer(
-    "ws", "ws", {"websocket": Wire("ws", [("send", upgrade("/%N")), ("await", "\r\n\r\n")])}
+    "ws", "ws", {"websocket": Reading("ws", [("send", upgrade("/%N")), ("await", "\r\n\r\n")])}
 )

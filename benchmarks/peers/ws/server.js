@@ -1,4 +1,4 @@
-// ws, as its README shows how to broadcast.
+// ws, which broadcasts as its README shows.
 "use strict";
 
 const http = require("node:http");

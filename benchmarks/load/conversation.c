@@ -1,30 +1,71 @@
-/*
- * What the server says: HTTP/1.1, WebSocket frames, or plain bytes; and what
- * a connection says to that until it is ready.
- */
 #define _GNU_SOURCE
-#include "load.h"
+#include "conversation.h"
+
+#include "faults.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+uint32_t readyCount;
+
+static uint64_t arrival; /* the time of what is being read */
+static void (*whenPublisherAnswered)(void);
+
+/* RFC 6455, section 5.3: a client masks its frames. */
+void sayText(struct connection *of, const struct bytes *text) {
+    static struct bytes plain, frame;
+    static const char key[4] = {0x37, (char)0xfa, 0x21, 0x3d};
+    clear(&plain);
+    clear(&frame);
+    expand(&plain, text, &of->speaker, 0, "", NULL);
+    unsigned char head[4] = {0x81, 0x80, 0, 0};
+    if (plain.size > 65535)
+        fail("a message of %zu bytes is too long", plain.size);
+    if (plain.size < 126) {
+        head[1] = (unsigned char)(0x80 | plain.size);
+        append(&frame, head, 2);
+    } else {
+        head[1] = 0x80 | 126;
+        head[2] = (unsigned char)(plain.size >> 8);
+        head[3] = (unsigned char)plain.size;
+        append(&frame, head, 4);
+    }
+    append(&frame, key, 4);
+    for (size_t i = 0; i < plain.size; i++)
+        plain.data[i] ^= key[i & 3];
+    append(&frame, plain.data, plain.size);
+    say(&of->socket, frame.data, frame.size);
+}
+
 static void body(struct connection *of, const char *data, size_t size) {
     if (!of->ready)
         append(&of->heard, data, size);
-    if (!of->isPublisher)
-        scan(of, data, size);
+    if (!of->socket.isPublisher)
+        scan(&of->inbox, data, size, arrival);
 }
 
-/* An answer of HTTP, or a message of a publisher's WebSocket, is complete. */
+/* Ask for what comes next, as a poll does that was answered. */
+static void askNext(struct connection *of) {
+    static struct bytes out;
+    clear(&out);
+    expand(&out, &script.next, &of->speaker, 0, "", NULL);
+    say(&of->socket, out.data, out.size);
+}
+
+/* Note that an answer of HTTP, or a message of a WebSocket, is complete. */
 static void ended(struct connection *of) {
     of->phase = of->speech->framing == HTTP ? PHASE_HEAD : of->phase;
     of->answers++;
-    if (of->ready)
-        answered(of);
+    if (!of->ready)
+        return;
+    if (of->socket.isPublisher)
+        whenPublisherAnswered();
+    else if (script.next.size)
+        askNext(of);
 }
 
-/* The value of a header, or NULL. */
+/* Find the value of a header; NULL if it is not there. */
 static const char *header(const char *head, size_t size, const char *name, size_t *length) {
     size_t nameSize = strlen(name);
     const char *const end = head + size;
@@ -46,10 +87,10 @@ static const char *header(const char *head, size_t size, const char *name, size_
 }
 
 static void take(struct connection *of, int slot, const char *value, size_t size) {
-    if (!of->slot[slot] || strlen(of->slot[slot]) < size)
-        of->slot[slot] = need(realloc(of->slot[slot], size + 16));
-    memcpy(of->slot[slot], value, size);
-    of->slot[slot][size] = 0;
+    if (!of->speaker.slot[slot] || strlen(of->speaker.slot[slot]) < size)
+        of->speaker.slot[slot] = need(realloc(of->speaker.slot[slot], size + 16));
+    memcpy(of->speaker.slot[slot], value, size);
+    of->speaker.slot[slot][size] = 0;
 }
 
 static void readHead(struct connection *of, const char *head, size_t size) {
@@ -59,14 +100,14 @@ static void readHead(struct connection *of, const char *head, size_t size) {
     if (!of->ready)
         append(&of->heard, head, size);
     if (of->status < 100 || of->status > 304 || (of->status > 204 && of->status < 304)) {
-        fault("connection %u was answered: %.100s", of->number, head);
-        lose(of, &errors.status);
+        fault("connection %u was answered: %.100s", of->speaker.number, head);
+        lose(&of->socket, &errors.status);
         return;
     }
-    for (int i = 0; i < SLOTS && !of->isPublisher; i++)
+    for (int i = 0; i < SLOTS && !of->socket.isPublisher; i++)
         if (script.cursor[i].size
             && (value = header(head, size, script.cursor[i].data, &length))) {
-            /* An entity tag without its quotes: some repeat it in a query. */
+            /* Without the quotes of an entity tag: a server may want it in a query. */
             bool isQuoted = length > 1 && value[0] == '"' && value[length - 1] == '"';
             take(of, i, value + isQuoted, length - 2 * isQuoted);
         }
@@ -87,8 +128,8 @@ static void readHead(struct connection *of, const char *head, size_t size) {
     }
 }
 
-/* All up to a delimiter, from what is held and what has come; NULL if it is
- * not there yet. */
+/* Take all up to a delimiter from what is held and what has come; NULL if the
+ * delimiter is not there yet. */
 static const char *upTo(struct connection *of, const char *delimiter, size_t width,
                         const char **data, size_t *size, size_t *length) {
     if (!of->held.size) {
@@ -107,8 +148,8 @@ static const char *upTo(struct connection *of, const char *delimiter, size_t wid
     if (!end) {
         *size = 0;
         if (of->held.size > 65536) {
-            fault("connection %u: a head that does not end", of->number);
-            lose(of, &errors.protocol);
+            fault("connection %u: a head that does not end", of->speaker.number);
+            lose(&of->socket, &errors.protocol);
         }
         return NULL;
     }
@@ -119,7 +160,8 @@ static const char *upTo(struct connection *of, const char *delimiter, size_t wid
     return of->held.data;
 }
 
-/* RFC 6455, section 5.2: the head of a frame, if all of it is there. */
+/* RFC 6455, section 5.2: read the head of a frame; false if a part of it is
+ * missing yet. */
 static bool frame(struct connection *of, const char **data, size_t *size) {
     size_t wanted = 2;
     for (;;) {
@@ -132,8 +174,8 @@ static bool frame(struct connection *of, const char **data, size_t *size) {
         unsigned char second = (unsigned char)of->held.data[1];
         size_t whole = second == 126 ? 4 : second == 127 ? 10 : 2;
         if (second & 128) {
-            fault("connection %u: the server masks its frames", of->number);
-            lose(of, &errors.protocol);
+            fault("connection %u: the server masks its frames", of->speaker.number);
+            lose(&of->socket, &errors.protocol);
             return false;
         }
         if (whole == wanted)
@@ -157,14 +199,14 @@ static void frameEnded(struct connection *of) {
     uint8_t kind = of->opcode & 15;
     of->phase = PHASE_FRAME;
     if (kind == 8) {
-        fault("connection %u: the server closes the WebSocket", of->number);
-        lose(of, &errors.closed);
+        fault("connection %u: the server closes the WebSocket", of->speaker.number);
+        lose(&of->socket, &errors.closed);
     } else if (kind == 9) {
         /* RFC 6455, section 5.5.3, with a mask of zeros. */
         char pong[6] = {(char)0x8a, (char)0x80, 0, 0, 0, 0};
         pong[1] = (char)(0x80 | of->beginSize);
-        say(of, pong, 6);
-        say(of, of->begin, of->beginSize);
+        say(&of->socket, pong, 6);
+        say(&of->socket, of->begin, of->beginSize);
     } else if (kind < 3 && of->opcode & 128) {
         for (int i = 0; i < of->speech->replies; i++) {
             const struct bytes *prefix = &of->speech->reply[i].prefix;
@@ -173,7 +215,7 @@ static void frameEnded(struct connection *of) {
                 return;
             }
         }
-        if (of->isPublisher && of->ready && script.ack.size
+        if (of->socket.isPublisher && of->ready && script.ack.size
             && !memmem(of->begin, of->beginSize, script.ack.data, script.ack.size)) {
             fault("the publisher was answered: %.*s", of->beginSize, of->begin);
             errors.status++;
@@ -193,15 +235,15 @@ static void payload(struct connection *of, const char *data, size_t size) {
         body(of, data, size);
 }
 
-/* A chunk's size, RFC 9112, section 7.1. */
+/* RFC 9112, section 7.1: read the size of a chunk. */
 static void chunk(struct connection *of, const char *line) {
     char *end;
     of->left = strtoull(line, &end, 16);
     if (end == line) {
-        fault("connection %u: %.20s is no size of a chunk", of->number, line);
-        lose(of, &errors.protocol);
+        fault("connection %u: %.20s is no size of a chunk", of->speaker.number, line);
+        lose(&of->socket, &errors.protocol);
     }
-    /* The line's end that follows the data is read as data. */
+    /* The line end behind the data is read as part of it. */
     of->phase = of->left ? PHASE_DATA : PHASE_TRAILER;
     of->left += of->left ? 2 : 0;
 }
@@ -234,7 +276,7 @@ static void spend(struct connection *of, const char **data, size_t *size) {
     }
 }
 
-/* One piece of what has come: a head, a part of a body, a frame. */
+/* Read one piece of what has come: a head, a part of a body, a frame. */
 static void piece(struct connection *of, const char **data, size_t *size) {
     const char *found;
     size_t length;
@@ -271,14 +313,6 @@ static void piece(struct connection *of, const char **data, size_t *size) {
     }
 }
 
-void heard(struct connection *of, const char *data, size_t size) {
-    while (size && of->fd >= 0) {
-        piece(of, &data, &size);
-        if (!of->ready && of->fd >= 0)
-            step(of);
-    }
-}
-
 static bool takeStep(struct connection *of, const struct step *step) {
     const char *begin = memmem(of->heard.data, of->heard.size, step->text.data, step->text.size);
     if (!begin)
@@ -292,8 +326,8 @@ static bool takeStep(struct connection *of, const struct step *step) {
     return true;
 }
 
-/* Go as far in the script as what was heard allows. */
-void step(struct connection *of) {
+/* Take the steps of the script that what the server said allows. */
+static void step(struct connection *of) {
     static struct bytes out;
     while (of->step < of->speech->steps) {
         const struct step *step = &of->speech->step[of->step];
@@ -301,12 +335,12 @@ void step(struct connection *of) {
             of->answers = 0;
             clear(&of->heard);
             clear(&out);
-            expand(&out, &step->text, of, 0, "", NULL);
+            expand(&out, &step->text, &of->speaker, 0, "", NULL);
             of->step++;
             if (step->verb == TEXT)
                 sayText(of, &step->text);
             else
-                say(of, out.data, out.size);
+                say(&of->socket, out.data, out.size);
             continue;
         }
         if (step->verb == AWAIT
@@ -320,13 +354,41 @@ void step(struct connection *of) {
     }
     of->ready = true;
     release(&of->heard);
-    if (of->isPublisher)
+    if (of->socket.isPublisher)
         return;
     readyCount++;
-    /* An endless answer is still under way: when it ends, the next is asked. */
-    if (script.next.size && of->phase == PHASE_HEAD) {
-        clear(&out);
-        expand(&out, &script.next, of, 0, "", NULL);
-        say(of, out.data, out.size);
+    /* If an endless answer is still under way, its end asks. */
+    if (script.next.size && of->phase == PHASE_HEAD)
+        askNext(of);
+}
+
+static void received(struct socket *socket, const char *data, size_t size) {
+    struct connection *of = (struct connection *)socket;
+    arrival = now();
+    while (size && of->socket.fd >= 0) {
+        piece(of, &data, &size);
+        if (!of->ready && of->socket.fd >= 0)
+            step(of);
     }
+}
+
+static void connected(struct socket *socket) {
+    step((struct connection *)socket);
+}
+
+void openConversations(void (*publisherAnswered)(void)) {
+    openSockets(connected, received);
+    whenPublisherAnswered = publisherAnswered;
+}
+
+void setUpConversation(struct connection *of, uint32_t number, bool isPublisher, uint32_t group) {
+    memset(of, 0, sizeof *of);
+    of->socket.fd = -1;
+    of->socket.number = of->speaker.number = number;
+    of->socket.isPublisher = isPublisher;
+    of->speaker.group = &script.group[group];
+    of->speech = isPublisher ? &script.publisher : &script.reader;
+    of->phase = of->speech->framing == RAW ? PHASE_RAW : PHASE_HEAD;
+    if (!isPublisher)
+        openInbox(&of->inbox, number, of->speaker.group);
 }

@@ -1,8 +1,9 @@
 """
-What the load generator says, as the lines of text that it reads.
+The scripts by which the load generator speaks a server's protocol.
 
-A L{Wire} is a way to read, a L{Publishing} a way to publish, and a L{Layout}
-who reads what.  What is sent may hold C{%N} (the names that a reader reads),
+A L{Reading} is a way to read, a L{Publishing} a way to publish, and a L{Layout}
+says which reader reads which channels.  Texts to send may hold C{%N} (the names
+that a reader reads),
 C{%C} (the channel of a message), C{%M} (the message), C{%B} (a batch of
 lines), C{%R} (the number of the reader), C{%L} (the length of the body) and
 C{%0} to C{%3} (what was taken from an answer).
@@ -24,14 +25,14 @@ _KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 
 def get(target: str, *headers: str) -> str:
     """
-    The head of a C{GET} request.
+    Write a C{GET} request.
     """
     return "\r\n".join((f"GET {target} HTTP/1.1", "Host: 127.0.0.1", *headers, "", ""))
 
 
 def post(target: str, body: str, contentType: str = "text/plain") -> str:
     """
-    A C{POST} request with its body.
+    Write a C{POST} request with its body.
     """
     return "\r\n".join(
         (
@@ -47,7 +48,7 @@ def post(target: str, body: str, contentType: str = "text/plain") -> str:
 
 def upgrade(target: str, *headers: str) -> str:
     """
-    The request that begins a WebSocket.
+    Write the request that opens a WebSocket.
     """
     return get(
         target,
@@ -61,39 +62,39 @@ def upgrade(target: str, *headers: str) -> str:
 
 def withCommas(names: Sequence[str]) -> str:
     """
-    Names as they stand in a path.
+    Join names as a path has them.
     """
     return ",".join(names)
 
 
 def asJSON(names: Sequence[str]) -> str:
     """
-    Names as they stand in an array of JSON, without its brackets.
+    Join names as a JSON array has them, without its brackets.
     """
     return json.dumps(list(names))[1:-1]
 
 
 @frozen
-class Wire:
+class Reading:
     """
     A way to read.
 
     @ivar framing: C{"ws"}, C{"http"}, or C{"raw"} for plain bytes.
 
-    @ivar steps: What is said and awaited until the server has the reader:
-        C{("send", bytes)}, C{("text", WebSocket message)}, C{("await", what is
-        to be heard)}, C{("end",)} of an answer, C{("take", slot, before,
-        behind)}.
+    @ivar steps: What the client sends and awaits until it reads:
+        C{("send", bytes)}, C{("text", WebSocket message)}, C{("await", bytes
+        from the server)}, C{("end",)} of an answer, C{("take", slot, text
+        before, text behind)}.
 
-    @ivar next: What is asked when an answer has ended, of polls.
+    @ivar next: The next request of a poll, sent when an answer has ended.
 
-    @ivar cursors: The headers of an answer whose values C{%0} to C{%3} are.
+    @ivar cursors: The headers of an answer that fill C{%0} to C{%3}.
 
-    @ivar replies: How messages begin that must be replied to, and the replies.
+    @ivar replies: Messages that need a reply: how each begins, and the reply.
 
-    @ivar names: Writes the names that a reader reads.
+    @ivar names: Joins the names that a reader reads.
 
-    @ivar second: Whether it is served on the second port.
+    @ivar second: Whether the server listens for it on the second port.
     """
 
     framing: str
@@ -110,12 +111,12 @@ class Publishing:
     """
     A way to publish.
 
-    @ivar publish: What publishes one message.
+    @ivar publish: The request that publishes one message.
 
-    @ivar batch: What publishes several, as C{line}s with C{between} between
-        them; without it several requests are sent at once.
+    @ivar batch: The request that publishes several, as C{line}s with
+        C{between} between them; without it several requests are sent at once.
 
-    @ivar ack: What is in an answer, where that is a WebSocket message.
+    @ivar ack: What each answer contains, where answers are WebSocket messages.
     """
 
     publish: str
@@ -131,13 +132,13 @@ class Publishing:
 @frozen
 class Layout:
     """
-    Who reads what.
+    Which reader reads which channels.
 
-    @ivar channels: How many channels there are.
+    @ivar channels: The number of channels.
 
-    @ivar span: How many of them a reader reads.
+    @ivar span: The number of channels that one reader reads.
 
-    @ivar isPattern: Whether readers ask for them by one pattern.
+    @ivar isPattern: Whether readers name their channels by one pattern.
     """
 
     channels: int = 1
@@ -146,14 +147,14 @@ class Layout:
 
     def name(self, index: int) -> str:
         """
-        The name of a channel.
+        Return the name of a channel.
         """
         return f"bench/{index // FAMILY}/{index}"
 
     def groups(self) -> Iterator[tuple[int, list[str]]]:
         """
-        The first channel of each kind of reader, and the names that it asks
-        for.
+        Yield, for each kind of reader, its first channel and the names that it
+        asks for.
         """
         if self.isPattern:
             for family in range(self.channels // FAMILY):
@@ -169,18 +170,18 @@ def _line(*words: str) -> str:
     return "\t".join("".join(escapes.get(c, c) for c in word) for word in words) + "\n"
 
 
-def script(wire: Wire, publishing: Publishing, layout: Layout) -> str:
+def script(reading: Reading, publishing: Publishing, layout: Layout) -> str:
     """
-    The script of one run.
+    Write the script of one run.
     """
     lines: list[Sequence[str]] = [
-        ("framing", wire.framing),
+        ("framing", reading.framing),
         ("publisher", publishing.framing),
     ]
-    lines += [("step", *step) for step in wire.steps]
-    lines += [("reply", *reply) for reply in wire.replies]
-    lines += [("cursor", str(slot), header) for slot, header in enumerate(wire.cursors)]
-    lines += [("next", wire.next)] if wire.next else []
+    lines += [("step", *step) for step in reading.steps]
+    lines += [("reply", *reply) for reply in reading.replies]
+    lines += [("cursor", str(slot), header) for slot, header in enumerate(reading.cursors)]
+    lines += [("next", reading.next)] if reading.next else []
     lines += [("pstep", *step) for step in publishing.steps]
     lines += [
         (word, value)
@@ -189,7 +190,7 @@ def script(wire: Wire, publishing: Publishing, layout: Layout) -> str:
     ]
     lines += [("channel", layout.name(index)) for index in range(layout.channels)]
     lines += [
-        ("group", str(first), str(layout.span), wire.names(names))
+        ("group", str(first), str(layout.span), reading.names(names))
         for first, names in layout.groups()
     ]
     return "".join(_line(*words) for words in lines)
