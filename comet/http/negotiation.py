@@ -1,28 +1,69 @@
 """
-By which transport a request to read is to be answered.
+The transports over HTTP, and which of them a request to read asks for.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from enum import Enum, auto
 from typing import Final
+
+from attrs import frozen
 
 from comet.errors import BadRequest
 from comet.http.request import RequestHead, elements, tokens
 
-TRANSPORTS: Final = (
-    *("poll", "longpoll", "jsonp"),
-    *("stream", "multipart", "sse", "iframe"),
-    "websocket",
-)
 
-# What Accept may name, the most welcome first; a poll body is JSON.
-_MEDIA_TYPES: Final = (
-    ("sse", "text/event-stream"),
-    ("stream", "application/x-ndjson"),
-    ("multipart", "multipart/x-mixed-replace"),
-    ("multipart", "multipart/mixed"),
-    ("longpoll", "application/json"),
+class Answered(Enum):
+    """
+    How often a transport answers a request to read.
+    """
+
+    ONCE = auto()
+    ENDLESSLY = auto()
+    TWO_WAY = auto()
+
+
+@frozen
+class TransportKind:
+    """
+    One way to bring messages to a client over HTTP.
+
+    @ivar name: What the parameter C{transport} calls it, and the statistics.
+
+    @ivar answered: How often it answers.
+
+    @ivar mediaTypes: What C{Accept} may name to ask for it.
+    """
+
+    name: str
+    answered: Answered
+    mediaTypes: tuple[str, ...] = ()
+
+
+# Of the transports that Accept names with the same quality the first is taken.
+TRANSPORTS: Final[Mapping[str, TransportKind]] = {
+    transport.name: transport
+    for transport in (
+        TransportKind("sse", Answered.ENDLESSLY, ("text/event-stream",)),
+        TransportKind("stream", Answered.ENDLESSLY, ("application/x-ndjson",)),
+        TransportKind(
+            "multipart", Answered.ENDLESSLY, ("multipart/x-mixed-replace", "multipart/mixed")
+        ),
+        TransportKind("iframe", Answered.ENDLESSLY),
+        # A poll body is JSON.
+        TransportKind("longpoll", Answered.ONCE, ("application/json",)),
+        TransportKind("poll", Answered.ONCE),
+        TransportKind("jsonp", Answered.ONCE),
+        TransportKind("websocket", Answered.TWO_WAY),
+    )
+}
+
+_MEDIA_TYPES: Final = tuple(
+    (transport.name, mediaType)
+    for transport in TRANSPORTS.values()
+    for mediaType in transport.mediaTypes
 )
 
 # RFC 9110 12.4.2

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from enum import IntEnum
 from typing import Final
 
 from attrs import frozen
@@ -112,14 +113,42 @@ def parseReadRequest(
     )
 
 
+class StartSource(IntEnum):
+    """
+    The parts of a request that may say where it begins to read.  The first of
+    them, in this order, that is there and not empty decides.
+
+    @cvar LAST_EVENT_ID: The header C{Last-Event-ID}.  It overrules also what
+        the request says for single names, since an C{EventSource} that
+        reconnects repeats the URL that it first began with.
+
+    @cvar SINCE: The parameter C{since}.
+
+    @cvar ENTITY_TAGS: The header C{If-None-Match}; without it reading begins
+        now.
+    """
+
+    LAST_EVENT_ID = 1
+    SINCE = 2
+    ENTITY_TAGS = 3
+
+
+def startSource(head: RequestHead) -> StartSource:
+    """
+    Tell which part of a request decides where it begins to read.
+
+    A cursor that is added to the head counts if its source is not greater.
+    """
+    if head.header("Last-Event-ID"):
+        return StartSource.LAST_EVENT_ID
+    return StartSource.SINCE if head.parameters.get("since") else StartSource.ENTITY_TAGS
+
+
 def readSince(head: RequestHead, names: Sequence[str], epoch: str) -> StartPositions:
     """
-    Where a request to read begins: what C{Last-Event-ID} says, else the
-    parameter C{since}, else the lowest cursor of this epoch in
-    C{If-None-Match}; and for single names C{since.} and the name.
-
-    C{Last-Event-ID} overrules also what is for single names, since an
-    C{EventSource} that comes back repeats the URL that it first began with.
+    Read where a request begins: by L{startSource}, and for single names by the
+    parameter C{since.} and the name.  Of several cursors in C{If-None-Match}
+    the lowest of this epoch counts.
 
     @param names: The names that are asked for; parameters for others are
         ignored.
@@ -130,10 +159,10 @@ def readSince(head: RequestHead, names: Sequence[str], epoch: str) -> StartPosit
     @raise BadCursor: If a parameter cannot be read.  C{Last-Event-ID} is
         L{Unreadable} then: no C{EventSource} would come back from an error.
     """
-    last = head.header("Last-Event-ID")
-    if last:
+    source = startSource(head)
+    if source is StartSource.LAST_EVENT_ID:
         try:
-            return StartPositions(parseStartPosition(last))
+            return StartPositions(parseStartPosition(head.header("Last-Event-ID") or ""))
         except BadCursor:
             return StartPositions(Unreadable())
     byName = {
@@ -141,9 +170,8 @@ def readSince(head: RequestHead, names: Sequence[str], epoch: str) -> StartPosit
         for name in names
         if (text := head.parameters.get(f"since.{name}"))
     }
-    default = head.parameters.get("since")
-    if default:
-        return StartPositions(parseStartPosition(default), byName)
+    if source is StartSource.SINCE:
+        return StartPositions(parseStartPosition(head.parameters["since"]), byName)
     return StartPositions(_lowestCursor(entityTags(head), epoch), byName)
 
 

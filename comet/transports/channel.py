@@ -5,7 +5,7 @@ One URL a channel: publishing to it, reading it by any transport, forgetting.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from comet.errors import BadChannel, CometError
 from comet.framing.publications import readBatch, readBody
@@ -45,6 +45,14 @@ class Transport(Protocol):
         """
 
 
+# The resources of L{comet.http.negotiation.TRANSPORTS}.
+RESOURCES: Final = (
+    *(PollResource, LongPollResource, JSONPResource),
+    *(StreamResource, MultipartResource, EventSourceResource, IFrameResource),
+    WebSocketResource,
+)
+
+
 class ChannelResource(HubResource):
     """
     What C{/channels/} is: the names follow in the path.
@@ -57,14 +65,7 @@ class ChannelResource(HubResource):
     def __init__(self, hub: Hub) -> None:
         super().__init__(hub)
         self.transports: dict[str, Transport] = {
-            "poll": PollResource(hub),
-            "longpoll": LongPollResource(hub),
-            "stream": StreamResource(hub),
-            "sse": EventSourceResource(hub),
-            "multipart": MultipartResource(hub),
-            "iframe": IFrameResource(hub),
-            "jsonp": JSONPResource(hub),
-            "websocket": WebSocketResource(hub),
+            resource.transport: resource(hub) for resource in RESOURCES
         }
 
     def answer_GET(self, exchange: Exchange) -> None:

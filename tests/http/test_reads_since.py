@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadCursor
-from comet.http.reads import entityTags, readSince
+from comet.http.reads import StartSource, entityTags, readSince, startSource
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, StartPositions, Unreadable
 from tests.http.heads import Values, makeHead
@@ -67,6 +67,24 @@ class SinceTests(SynchronousTestCase):
             self.assertEqual(self.since(b"since=" + text), StartPositions(beginning))
             self.assertEqual(self.since(headers={"Last-Event-ID": text}), StartPositions(beginning))
             self.assertEqual(self.since(headers={"If-None-Match": text}), StartPositions(Now()))
+
+    def test_source(self) -> None:
+        """
+        The source that decides is the first that is not empty.
+        """
+        headers = {"Last-Event-ID": b"x", "If-None-Match": b'"x"'}
+        query = b"since=x&since.news=x"
+        for source, empty in (
+            (StartSource.LAST_EVENT_ID, None),
+            (StartSource.SINCE, "Last-Event-ID"),
+            (StartSource.ENTITY_TAGS, "since"),
+        ):
+            if empty == "since":
+                query = b"since=&since.news=x"
+            elif empty is not None:
+                headers[empty] = b""
+            self.assertIs(startSource(makeHead(query, headers)), source)
+        self.assertIs(startSource(makeHead()), StartSource.ENTITY_TAGS)
 
     def test_precedence(self) -> None:
         """

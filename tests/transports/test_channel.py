@@ -12,6 +12,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from comet.errors import Unknown
+from comet.http.negotiation import TRANSPORTS
+from comet.transports.channel import RESOURCES, ChannelResource
 from tests.transports.case import (
     AUTH,
     COMMON,
@@ -38,6 +40,20 @@ def noting(order: list[str], name: str, write: Callable[[bytes], None]) -> Calla
         write(data)
 
     return note
+
+
+class ResourcesTests(HubTestCase):
+    """
+    The resources that a channel is read by.
+    """
+
+    def test_hasEveryTransport(self) -> None:
+        """
+        There is one resource for each transport that a request can ask for.
+        """
+        resources = ChannelResource(self.hub).transports
+        self.assertEqual(sorted(resources), sorted(TRANSPORTS))
+        self.assertEqual(len(RESOURCES), len(TRANSPORTS))
 
 
 class PublishTests(HubTestCase):
