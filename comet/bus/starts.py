@@ -1,6 +1,7 @@
 """
-What the buses that keep a log themselves decide alike: what is to be done with
-a publication that has a key, and where names begin.
+Where the names of a reader begin: the rules of
+L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}, for every bus that
+can look at its log at one moment.
 """
 
 from __future__ import annotations
@@ -22,54 +23,57 @@ from comet.model.positions import (
 C = TypeVar("C")
 
 
-class Survey(Protocol[C]):
+class Snapshot(Protocol[C]):
     """
-    What a bus holds, at one moment.
+    The log of a bus at one moment.  C{C} is what the bus has for a channel.
     """
 
     @property
     def end(self) -> Cursor:
         """
-        The position of its newest message.
+        The cursor of the newest message.
         """
 
     def reach(
         self, names: Sequence[str], after: int
     ) -> tuple[Mapping[str, Mapping[str, C]], Mapping[str, int]]:
         """
-        The channels with news after a position.
+        Find the channels with messages after a position.
 
-        @return: By name, those that it reaches, by theirs; and the floors of
-            those names that have one above the position.
+        @param names: Channels or patterns.
+
+        @return: For each name, the channels that it reaches, by their names;
+            and the floors of those names whose floor is above the position.
+            Other floors may be there, too.
         """
 
-    def beforeOldest(self, channels: Iterable[C]) -> int:
+    def oldest(self, channel: C) -> int | None:
         """
-        One before the oldest message that is held in some channels; the head
-        if there is none.
+        The position of the oldest message that is held of a channel, or
+        L{None} if none is held.
         """
 
     def beforeLast(self, channel: C, count: int) -> int | None:
         """
-        The position that the last few messages of a channel come after;
-        L{None} if it holds none.
+        The position just before the last C{count} messages of a channel, or of
+        as many as are held; L{None} if none is held.
         """
 
 
-def resolve(names: Mapping[str, StartPosition], survey: Survey[C]) -> ResolvedStarts:
+def resolve(names: Mapping[str, StartPosition], snapshot: Snapshot[C]) -> ResolvedStarts:
     """
-    Find where names begin: see
+    Find where each of some names begins: see
     L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}.
     """
-    end = survey.end
+    end = snapshot.end
     found = resolveAtEnd(names, end)
     if found is not None:
         return found
     positions = {name: _known(startPosition, end) for name, startPosition in names.items()}
     sought = [name for name, startPosition in names.items() if not isinstance(startPosition, Now)]
     after = min((positions[name] or 0 for name in sought), default=0)
-    reached, floors = survey.reach(sought, after)
-    # By how many are wanted of each: shared by all names that want so many.
+    reached, floors = snapshot.reach(sought, after)
+    # One table for each count: the names that want as many messages share it.
     byCount: dict[int, dict[str, int]] = {}
     starts = {}
     for name, startPosition in names.items():
@@ -80,20 +84,20 @@ def resolve(names: Mapping[str, StartPosition], survey: Survey[C]) -> ResolvedSt
             starts[name] = ResolvedStart(position, floor, isGap=floor > position)
         elif isinstance(startPosition, Last):
             table = byCount.setdefault(startPosition.count, {})
-            start = _beforeLast(startPosition.count, channels, survey, table)
-            starts[name] = ResolvedStart(start, floor, isRelative=True, skips=table)
+            start = _beforeLast(startPosition.count, channels, snapshot, table)
+            starts[name] = ResolvedStart(start, floor, isRelative=True, skipUpTo=table)
         else:
             isGap = isinstance(startPosition, (At, Unreadable))
-            starts[name] = ResolvedStart(survey.beforeOldest(channels.values()), floor, isGap, True)
+            start = beforeOldest(map(snapshot.oldest, channels.values()), end)
+            starts[name] = ResolvedStart(start, floor, isGap, isRelative=True)
     return ResolvedStarts(end, starts)
 
 
 def resolveAtEnd(names: Mapping[str, StartPosition], end: Cursor) -> ResolvedStarts | None:
     """
-    Where names begin that all begin at the head, as those of most readers do:
-    nothing that they want can be lost.
+    Fast path: every name starts at the log's end, so no gap is possible.
 
-    @return: L{None} if one of them begins elsewhere.
+    @return: L{None} if one of the names starts elsewhere.
     """
     for startPosition in names.values():
         if type(startPosition) is not Now and not (
@@ -103,36 +107,43 @@ def resolveAtEnd(names: Mapping[str, StartPosition], end: Cursor) -> ResolvedSta
     return ResolvedStarts(end, dict.fromkeys(names, ResolvedStart(end.position)))
 
 
+def beforeOldest(oldest: Iterable[int | None], end: Cursor) -> int:
+    """
+    The position just before the oldest message of some channels.
+
+    @param oldest: The position of the oldest message that is held of each
+        channel, or L{None} if none is held.
+
+    @return: The end of the log if none of the channels holds a message.
+    """
+    return min((position for position in oldest if position), default=end.position + 1) - 1
+
+
 def _beforeLast(
-    count: int, channels: Mapping[str, C], survey: Survey[C], table: dict[str, int]
+    count: int, channels: Mapping[str, C], snapshot: Snapshot[C], table: dict[str, int]
 ) -> int:
     """
-    The position that the last few messages of each of some channels come after.
+    The lowest position that lies just before the last C{count} messages of one
+    of some channels.
 
-    @param table: What is known already, by channel; what is found is added.
+    @param table: The positions that are known already, by channel; those that
+        are found are added.
     """
-    start = survey.end.position
+    start = snapshot.end.position
     for name, channel in channels.items():
         position = table.get(name)
         if position is None:
-            position = survey.beforeLast(channel, count)
+            position = snapshot.beforeLast(channel, count)
         if position is not None:
             table[name] = position
             start = min(start, position)
     return start
 
 
-def isKnown(cursor: Cursor, end: Cursor) -> bool:
-    """
-    Whether a cursor is one of this life of the log.
-    """
-    return cursor.epoch == end.epoch and cursor.position <= end.position
-
-
 def _known(startPosition: StartPosition, end: Cursor) -> int | None:
     """
-    The position of a beginning that is known.
+    The position of a start that is a cursor of this log.
     """
-    if isinstance(startPosition, At) and isKnown(startPosition.cursor, end):
+    if isinstance(startPosition, At) and startPosition.cursor.isKnownAt(end):
         return startPosition.cursor.position
     return None

@@ -28,6 +28,13 @@ class Cursor(NamedTuple):
     epoch: str
     position: int
 
+    def isKnownAt(self, end: Cursor) -> bool:
+        """
+        Tell whether a log whose newest message has the cursor C{end} can have
+        given this cursor: in the same epoch, and not beyond its end.
+        """
+        return self.epoch == end.epoch and self.position <= end.position
+
     def __str__(self) -> str:
         return f"{self.epoch}-{self.position}"
 

@@ -142,9 +142,3 @@ class ChannelLog:
         if not count:
             return self.end
         return self._messages[-count].position - 1
-
-    def beforeOldest(self) -> int:
-        """
-        The position that everything held comes after; L{end} if nothing is.
-        """
-        return self.beforeLast(len(self))

@@ -120,7 +120,7 @@ class ResolvedStart:
     @ivar isRelative: Whether the position was found by what is held, and is
         not one that was given: it lies just before the oldest message to come.
 
-    @ivar skips: For single channels, a later position up to which nothing is
+    @ivar skipUpTo: For single channels, a later position up to which nothing is
         wanted of them: where the last few of each channel were asked for.  It
         may hold channels that are not of this name.
     """
@@ -129,7 +129,7 @@ class ResolvedStart:
     floor: int = 0
     isGap: bool = False
     isRelative: bool = False
-    skips: Mapping[str, int] = field(factory=dict)
+    skipUpTo: Mapping[str, int] = field(factory=dict)
 
 
 @frozen

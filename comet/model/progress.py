@@ -167,7 +167,7 @@ class Progress:
         """
         if not self.names and len(resolved.starts) == 1:
             ((name, start),) = resolved.starts.items()
-            if not start.skips and start.floor <= start.position and not start.isGap:
+            if not start.skipUpTo and start.floor <= start.position and not start.isGap:
                 # So it is with most.
                 self.begin((name,), Cursor(resolved.end.epoch, start.position))
                 return ()
@@ -196,7 +196,7 @@ class Progress:
         if told > self._replaying.get(name, self.cursor.position):
             self._reportedFloors = _put(self._reportedFloors, name, told)
         # Shared, as it was given: there may be many channels.
-        skips = start.skips if any(p > start.position for p in start.skips.values()) else {}
+        skips = start.skipUpTo if any(p > start.position for p in start.skipUpTo.values()) else {}
         if start.position > self.cursor.position and not skips:
             # Wanted from a place ahead of the others.
             skips = {"": start.position}

@@ -12,7 +12,7 @@ from tests.bus.keyed import KeyContract
 from tests.bus.listening import ListeningContract
 from tests.bus.publishing import PublishingContract
 from tests.bus.reading import ReadingContract
-from tests.bus.resolving import LocatingContract
+from tests.bus.resolving import ResolvingContract
 
 
 class BusContract(
@@ -20,7 +20,7 @@ class BusContract(
     KeyContract,
     ReadingContract,
     GapContract,
-    LocatingContract,
+    ResolvingContract,
     ListeningContract,
 ):
     """

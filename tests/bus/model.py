@@ -214,11 +214,11 @@ class BusModel:
             position = startPosition.cursor.position
             return ResolvedStart(position, floor, isGap=floor > position)
         if isinstance(startPosition, Last):
-            skips: dict[str, int] = {}
+            skipUpTo: dict[str, int] = {}
             for channel in {message.channel for message in self.held(name)}:
-                skips[channel] = self.held(channel)[-startPosition.count :][0].position - 1
-            start = min(skips.values(), default=len(self.all))
-            return ResolvedStart(start, floor, isRelative=True, skips=skips)
+                skipUpTo[channel] = self.held(channel)[-startPosition.count :][0].position - 1
+            start = min(skipUpTo.values(), default=len(self.all))
+            return ResolvedStart(start, floor, isRelative=True, skipUpTo=skipUpTo)
         isGap = isinstance(startPosition, (At, Unreadable))
         return ResolvedStart(self.beforeOldest(name), floor, isGap, isRelative=True)
 

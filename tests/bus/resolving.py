@@ -9,7 +9,7 @@ from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unread
 from tests.bus.case import OTHER_EPOCH, BusCase
 
 
-class LocatingContract(BusCase):
+class ResolvingContract(BusCase):
     """
     L{comet.interfaces.IMessageBus.resolve}.
     """
@@ -94,7 +94,7 @@ class LocatingContract(BusCase):
             start = await self.start(bus, "a", Last(count))
             self.assertStart(start, oldest - 1)
             self.assertTrue(start.isRelative)
-            self.assertLess(start.skips.get("a", 0), oldest)
+            self.assertLess(start.skipUpTo.get("a", 0), oldest)
 
     async def test_lastOfPattern(self) -> None:
         """
@@ -117,7 +117,7 @@ class LocatingContract(BusCase):
             found = {
                 each.position
                 for each in reading.messages
-                if each.position > start.skips.get(each.channel, 0)
+                if each.position > start.skipUpTo.get(each.channel, 0)
             }
             self.assertEqual(found, wanted, str(count))
 
@@ -128,7 +128,7 @@ class LocatingContract(BusCase):
         bus = await self.makeBus()
         await self.put(bus, "x/a x/b x/a")
         start = await self.start(bus, "x/*", Last(1))
-        self.assertTrue(all(p < bus.end.position for p in start.skips.values()))
+        self.assertTrue(all(p < bus.end.position for p in start.skipUpTo.values()))
 
     async def test_lost(self) -> None:
         """

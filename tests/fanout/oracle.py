@@ -68,7 +68,7 @@ class Held:
         self.startPosition = startPosition
         self.epoch = resolved.end.epoch
         self.begin: int | None = start.position
-        self.skips = dict(start.skips)
+        self.skips = dict(start.skipUpTo)
         self.isGap = start.isGap
         self.isRelative = start.isRelative
         self.told = max(start.floor, start.position)

@@ -27,12 +27,12 @@ def start(
     floor: int = 0,
     isGap: bool = False,
     isRelative: bool = False,
-    skips: Mapping[str, int] | None = None,
+    skipUpTo: Mapping[str, int] | None = None,
 ) -> ResolvedStart:
     """
     A place.
     """
-    return ResolvedStart(position, floor, isGap, isRelative, skips or {})
+    return ResolvedStart(position, floor, isGap, isRelative, skipUpTo or {})
 
 
 class Log:

@@ -37,6 +37,19 @@ class CursorTests(SynchronousTestCase):
         """
         self.assertLess(Cursor("a", 9), Cursor("a", 10))
 
+    def test_isKnownAtWithinItsLog(self) -> None:
+        """
+        A log knows the cursors of its epoch up to its end.
+        """
+        end = Cursor("a", 3)
+        for cursor, isKnown in (
+            (Cursor("a", 0), True),
+            (end, True),
+            (Cursor("a", 4), False),
+            (Cursor("b", 3), False),
+        ):
+            self.assertIs(cursor.isKnownAt(end), isKnown, str(cursor))
+
     def test_refused(self) -> None:
         """
         What is not written so is none, and the error says what is.

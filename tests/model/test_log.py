@@ -52,7 +52,7 @@ class ChannelLogTests(SynchronousTestCase):
         log = ChannelLog(WIDE, 7)
         self.assertEqual((len(log), log.floor, log.end, log.oldest), (0, 7, 7, None))
         self.assertEqual((log.payloadBytes, log.size), (0, 0))
-        self.assertEqual((log.beforeLast(3), log.beforeOldest()), (7, 7))
+        self.assertEqual((log.beforeLast(3), log.beforeLast(9)), (7, 7))
         self.assertEqual(list(log.after(0, 10)), [])
 
     def test_append(self) -> None:
@@ -159,7 +159,6 @@ class ChannelLogTests(SynchronousTestCase):
         """
         log = filled(2, 4, 8)
         self.assertEqual([log.beforeLast(count) for count in (1, 2, 3, 4)], [7, 3, 1, 1])
-        self.assertEqual(log.beforeOldest(), 1)
 
 
 Model: TypeAlias = "list[Message]"
@@ -248,7 +247,6 @@ class ModelTests(SynchronousTestCase):
         self.assertEqual(found, [position for position in expected if position > after][:count])
         last = expected[-count:]
         self.assertEqual(log.beforeLast(count), last[0] - 1 if last else end)
-        self.assertEqual(log.beforeOldest(), expected[0] - 1 if expected else end)
         if expected:
             self.assertLess(log.floor, expected[0])
         else:

@@ -66,7 +66,8 @@ class BeginningTests(SynchronousTestCase):
         out; a channel that is new since is not.
         """
         log = Log("c/x", "c/y", "c/x", "c/x", "c/y")
-        progress = begin(log.resolved(c_all=start(1, isRelative=True, skips={"c/x": 3, "c/y": 1})))
+        lastFew = start(1, isRelative=True, skipUpTo={"c/x": 3, "c/y": 1})
+        progress = begin(log.resolved(c_all=lastFew))
         log.channels.append("c/new")
         self.assertEqual(positions(log.step(progress)), [2, 4, 5, 6])
         log.channels.append("c/x")
@@ -249,7 +250,8 @@ class RemovingTests(SynchronousTestCase):
         A removed name has not brought what it left out.
         """
         log = Log("c/x", "c/y", "c/x", "c/x")
-        progress = begin(log.resolved(c_all=start(1, isRelative=True, skips={"c/x": 3, "c/y": 1})))
+        lastFew = start(1, isRelative=True, skipUpTo={"c/x": 3, "c/y": 1})
+        progress = begin(log.resolved(c_all=lastFew))
         self.assertEqual(positions(log.step(progress)), [2, 4])
         progress.add(log.resolved(c_x=start(0)))
         progress.remove(["c/*"])

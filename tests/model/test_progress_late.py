@@ -85,7 +85,8 @@ class LateTests(SynchronousTestCase):
         they were, and never less.
         """
         log = Log("c/x", "c/y", "c/x", "c/y", "c/x")
-        progress = begin(log.resolved(c_all=start(2, isRelative=True, skips={"c/x": 3, "c/y": 2})))
+        lastFew = start(2, isRelative=True, skipUpTo={"c/x": 3, "c/y": 2})
+        progress = begin(log.resolved(c_all=lastFew))
         self.assertEqual(positions(log.step(progress)), [4, 5])
         progress.settle()
         progress.add(log.resolved(c_x=start(0)))
@@ -116,7 +117,7 @@ class LateTests(SynchronousTestCase):
         """
         A name wants what is of it and comes after its place.
         """
-        self.progress.add(self.log.resolved(b=start(0), c_all=start(6, skips={"c/x": 8})))
+        self.progress.add(self.log.resolved(b=start(0), c_all=start(6, skipUpTo={"c/x": 8})))
         for channel, position, wanted in (
             ("a", 6, False),
             ("a", 7, True),

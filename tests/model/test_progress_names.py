@@ -125,7 +125,7 @@ class ComingAndGoingTests(SynchronousTestCase):
         progress = begin(log.resolved(d=start(4)))
         progress.add(log.resolved(all=start(0)))
         log.channels += ["c/x", "c/x"]
-        progress.add(log.resolved(c_x=start(4, skips={"c/x": 5, "c/y": 9})))
+        progress.add(log.resolved(c_x=start(4, skipUpTo={"c/x": 5, "c/y": 9})))
         progress.stand(6)
         progress.remove(["c/x"])
         log.channels.append("c/x")
@@ -146,8 +146,8 @@ class ComingAndGoingTests(SynchronousTestCase):
         table = {"c/x": 2, "c/y": 3}
         progress = begin(
             log.resolved(
-                c_x=start(2, isRelative=True, skips=table),
-                c_y=start(3, isRelative=True, skips=table),
+                c_x=start(2, isRelative=True, skipUpTo=table),
+                c_y=start(3, isRelative=True, skipUpTo=table),
             )
         )
         self.assertEqual(positions(log.step(progress)), [3, 4])

@@ -17,8 +17,8 @@ from zope.interface import implementer
 
 from comet.bus.idempotency import KeyMemory
 from comet.bus.listeners import Listeners
-from comet.bus.memory.log import Record, beforeOldest, merged
-from comet.bus.starts import isKnown, resolve
+from comet.bus.memory.log import Record, merged
+from comet.bus.starts import beforeOldest, resolve
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.channels import PatternTable, isPattern, matches
 from comet.model.cursors import Cursor, newEpoch
@@ -320,7 +320,7 @@ class MemoryBus:
         self, names: Sequence[str], after: int
     ) -> tuple[Mapping[str, Mapping[str, Record]], Mapping[str, int]]:
         """
-        See L{Survey.reach}.
+        See L{Snapshot.reach}.
         """
         reached = self._reached(names, after)
         byName: dict[str, dict[str, Record]] = {name: {} for name in names}
@@ -329,15 +329,15 @@ class MemoryBus:
                 byName[name][record.channel] = record
         return byName, self._floors(names, after, reached)
 
-    def beforeOldest(self, channels: Iterable[Record]) -> int:
+    def oldest(self, channel: Record) -> int | None:
         """
-        See L{Survey.beforeOldest}.
+        See L{Snapshot.oldest}.
         """
-        return beforeOldest(channels, self.end)
+        return channel.oldestPosition
 
     def beforeLast(self, channel: Record, count: int) -> int | None:
         """
-        See L{Survey.beforeLast}.
+        See L{Snapshot.beforeLast}.
         """
         return channel.beforeLast(count) if len(channel) else None
 
@@ -347,12 +347,12 @@ class MemoryBus:
         """
         See L{IMessageBus.read}.
         """
-        if isKnown(after, self.end):
+        if after.isKnownAt(self.end):
             reached = self._reached(names, after.position)
             gaps = self._floors(names, after.position, reached)
         else:
             reached = self._reached(names, 0)
-            oldest = beforeOldest([record for record, _ in reached], self.end)
+            oldest = beforeOldest((record.oldestPosition for record, _ in reached), self.end)
             after = Cursor(self.end.epoch, oldest)
             gaps = {**dict.fromkeys(names, 0), **self._floors(names, 0, reached)}
         end = self.end.position if upTo is None else min(upTo, self.end.position)

@@ -6,11 +6,10 @@ together.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
-from comet.model.cursors import Cursor
 from comet.model.log import ChannelLog, Retention
 from comet.model.messages import Message
 from comet.timers import NOT_SET
@@ -60,19 +59,19 @@ class Record(ChannelLog):
         self._timedOut(self)
 
     @property
+    def oldestPosition(self) -> int | None:
+        """
+        The position of the oldest message that is held, or L{None} if none is.
+        """
+        oldest = self.oldest
+        return None if oldest is None else oldest.position
+
+    @property
     def idleAt(self) -> float:
         """
         When it is idle for so long, without messages, that it is forgotten.
         """
         return self.stored + max(REMEMBERED, self.retention.seconds)
-
-
-def beforeOldest(records: Iterable[Record], end: Cursor) -> int:
-    """
-    One before the oldest message that is held in some records.
-    """
-    held = (record.beforeOldest() for record in records if len(record))
-    return min(held, default=end.position)
 
 
 def merged(records: Sequence[Record], after: int) -> Iterator[Message]:

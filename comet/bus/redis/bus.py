@@ -17,10 +17,15 @@ from comet.bus.idempotency import keyReused
 from comet.bus.listeners import Listeners
 from comet.bus.redis.capabilities import Capabilities, recheck
 from comet.bus.redis.notifications import Notifications
-from comet.bus.redis.protocol import LinkFull, LinkLost, RedisProtocol, RedisRefused
+from comet.bus.redis.protocol import (
+    RedisConnectionLost,
+    RedisProtocol,
+    RedisRefused,
+    TooManyCommands,
+)
 from comet.bus.redis.queries import Changed, Queries
-from comet.bus.redis.reconnect import ReconnectingLink
-from comet.bus.redis.replies import BadReply, NoLog, Refused, Stored
+from comet.bus.redis.reconnect import ReconnectingConnection
+from comet.bus.redis.replies import BadReply, KeyConflict, NoLog, Stored
 from comet.bus.redis.store import Store
 from comet.bus.redis.subscriptions import Subscriptions
 from comet.bus.redis.topics import Topics
@@ -89,7 +94,7 @@ class RedisBus:
         topics = Topics(f"{self._store.topicPrefix}m:")
         self._notifications = Notifications(self._store.topicPrefix, topics, self._listeners)
         self._subscriptions = Subscriptions(topics, f"{self._store.topicPrefix}head")
-        self._link = ReconnectingLink(reactor, url, self, self._begin)
+        self._link = ReconnectingConnection(reactor, url, self, self._begin)
         self._connection: RedisProtocol | None = None
         self._server: Capabilities | None = None
         self._waiting: list[Deferred[None]] = []
@@ -149,7 +154,7 @@ class RedisBus:
 
     def lost(self, connection: RedisProtocol, reason: str) -> None:
         """
-        See L{IHearing.lost<comet.bus.redis.protocol.IHearing.lost>}.
+        See L{IPushListener.lost<comet.bus.redis.protocol.IPushListener.lost>}.
         """
         if connection is self._connection:
             self._connection = None
@@ -161,7 +166,7 @@ class RedisBus:
 
     def pushed(self, topic: bytes, data: bytes) -> None:
         """
-        See L{IHearing.pushed<comet.bus.redis.protocol.IHearing.pushed>}.
+        See L{IPushListener.pushed<comet.bus.redis.protocol.IPushListener.pushed>}.
         """
         if self._connection is not None:
             try:
@@ -171,7 +176,7 @@ class RedisBus:
 
     def paused(self) -> None:
         """
-        See L{IHearing.paused<comet.bus.redis.protocol.IHearing.paused>}.
+        See L{IPushListener.paused<comet.bus.redis.protocol.IPushListener.paused>}.
         """
         if self._connection is not None:
             self._notifications.flush()
@@ -231,7 +236,7 @@ class RedisBus:
             connection.abort("this Redis has become a replica")
         elif failure.check(BadReply):
             connection.abort(failure.getErrorMessage())
-        elif not failure.check(RedisRefused, LinkLost, LinkFull):
+        elif not failure.check(RedisRefused, RedisConnectionLost, TooManyCommands):
             self._log.failure("while old messages were let go", failure)
 
     def _beatDone(self, result: None, connection: RedisProtocol) -> None:
@@ -281,9 +286,9 @@ class RedisBus:
     ) -> Sequence[Published]:
         try:
             stored = await self._storeIn(connection, publications)
-        except (LinkFull, NoLog):
+        except (TooManyCommands, NoLog):
             raise Unavailable("Redis has too much to do; nothing was stored") from None
-        except LinkLost as error:
+        except RedisConnectionLost as error:
             raise Unknown(f"the link to Redis broke before it answered ({error})") from None
         except BadReply as error:
             connection.abort(str(error))
@@ -295,7 +300,7 @@ class RedisBus:
                 raise Unavailable(f"Redis refused it; nothing was stored ({error})") from None
             self._log.error("Redis failed to store: {error}", error=str(error))
             raise Unknown("Redis failed while it stored the message") from None
-        if isinstance(stored, Refused):
+        if isinstance(stored, KeyConflict):
             raise keyReused(publications[stored.index].key)
         if max(each.cursor for each in stored.answers) > self.end:
             # What is between us does not hand on what is published.
@@ -307,7 +312,7 @@ class RedisBus:
 
     async def _storeIn(
         self, connection: RedisProtocol, publications: Sequence[Publication]
-    ) -> Stored | Refused:
+    ) -> Stored | KeyConflict:
         try:
             return await self._store.publish(connection, publications)
         except NoLog:
@@ -340,10 +345,10 @@ class RedisBus:
             connection = await self._whenReady(until)
             try:
                 return await question(connection)
-            except (LinkLost, Changed):
+            except (RedisConnectionLost, Changed):
                 if self._reactor.seconds() >= until:
                     raise Unavailable("Redis did not answer; try again") from None
-            except LinkFull:
+            except TooManyCommands:
                 raise Unavailable("too much waits for Redis; try again") from None
             except BadReply as error:
                 self._log.error("Redis cannot be understood: {error}", error=str(error))

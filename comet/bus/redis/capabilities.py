@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from twisted.internet.defer import FirstError, gatherResults
 from twisted.python.failure import Failure
 
-from comet.bus.redis.protocol import LinkLost, RedisProtocol, RedisRefused
+from comet.bus.redis.protocol import RedisConnectionLost, RedisProtocol, RedisRefused
 from comet.bus.redis.scripts import ALL
 from comet.errors import CometError
 
@@ -84,7 +84,7 @@ async def greet(
             raise CannotUse(f"Redis has no database {db} ({error})") from None
         raise
     if not isinstance(hello, dict):
-        raise LinkLost("that is not Redis: its greeting is of another form")
+        raise RedisConnectionLost("that is not Redis: its greeting is of another form")
     return hello
 
 
@@ -94,7 +94,7 @@ def checkGreeting(hello: dict[bytes, Any]) -> None:
 
     @raise CannotUse: If it is of a kind that cannot be used.
 
-    @raise LinkLost: If it is not the one that it should be, for now.
+    @raise RedisConnectionLost: If it is not the one that it should be, for now.
     """
     text = _text(hello.get(b"version"))
     numbers = text.split(".")
@@ -112,7 +112,7 @@ def checkGreeting(hello: dict[bytes, Any]) -> None:
             "this is a sentinel: redis+sentinel://host:port/service asks it where Redis is"
         )
     if _text(hello.get(b"role")) != "master":
-        raise LinkLost("this Redis is a replica: nothing can be stored in it")
+        raise RedisConnectionLost("this Redis is a replica: nothing can be stored in it")
 
 
 async def inspect(connection: RedisProtocol, isNamed: bool) -> Capabilities:

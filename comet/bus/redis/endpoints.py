@@ -16,7 +16,7 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from comet.bus.redis.capabilities import CannotUse, greet
-from comet.bus.redis.protocol import LinkLost, RedisProtocol, RedisRefused
+from comet.bus.redis.protocol import RedisConnectionLost, RedisProtocol, RedisRefused
 from comet.bus.redis.urls import RedisURL
 
 
@@ -37,7 +37,7 @@ class ConnectionFactory(Factory):
         return self._make()
 
 
-class _Silent:
+class _NoPushes:
     """
     Hears nothing: for a sentinel that is asked once.
     """
@@ -89,18 +89,18 @@ class SentinelEndpoint:
         for host, port in list(self._hosts):
             try:
                 master = await self._ask(host, port)
-            except (ConnectError, OSError, LinkLost, RedisRefused, CannotUse) as error:
+            except (ConnectError, OSError, RedisConnectionLost, RedisRefused, CannotUse) as error:
                 reasons.append(f"{host}:{port}: {error}")
                 # The one that answered last is asked first.
                 self._hosts.remove((host, port))
                 self._hosts.append((host, port))
             else:
                 return await self._endpoint(*master).connect(protocolFactory)
-        raise LinkLost("no sentinel knows the master: " + "; ".join(reasons))
+        raise RedisConnectionLost("no sentinel knows the master: " + "; ".join(reasons))
 
     async def _ask(self, host: str, port: int) -> tuple[str, int]:
         url = self._url
-        factory = ConnectionFactory(lambda: RedisProtocol(self._reactor, _Silent(), url.timeout))
+        factory = ConnectionFactory(lambda: RedisProtocol(self._reactor, _NoPushes(), url.timeout))
         connection: Any = await self._endpoint(host, port).connect(factory)
         try:
             await greet(connection, url.sentinelUsername, url.sentinelPassword)
@@ -108,7 +108,7 @@ class SentinelEndpoint:
         finally:
             connection.abort("all was asked")
         if not isinstance(found, list) or len(found) != 2:
-            raise LinkLost(f"it knows no service {url.service!r}")
+            raise RedisConnectionLost(f"it knows no service {url.service!r}")
         return found[0].decode(), int(found[1])
 
 

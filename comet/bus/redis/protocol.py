@@ -38,19 +38,19 @@ class RedisRefused(Exception):
         self.code = text.partition(" ")[0]
 
 
-class LinkLost(Exception):
+class RedisConnectionLost(Exception):
     """
     The connection broke before the answer: it may have been done, or not.
     """
 
 
-class LinkFull(Exception):
+class TooManyCommands(Exception):
     """
     Too much is on its way to Redis already: it was not sent.
     """
 
 
-class IHearing(Shape):
+class IPushListener(Shape):
     """
     Who hears what is pushed, and is told when the connection ends.
     """
@@ -97,7 +97,7 @@ class RedisProtocol(Protocol):
     closed.
     """
 
-    def __init__(self, clock: IReactorTime, hearing: IHearing, timeout: float) -> None:
+    def __init__(self, clock: IReactorTime, hearing: IPushListener, timeout: float) -> None:
         """
         @param timeout: After how many seconds an answer is too late.
         """
@@ -120,7 +120,7 @@ class RedisProtocol(Protocol):
         Send a command.
 
         @return: Fires with the reply.  Fails with L{RedisRefused}, with
-            L{LinkLost}, or with L{LinkFull}.
+            L{RedisConnectionLost}, or with L{TooManyCommands}.
         """
         return self._send(words, 0)
 
@@ -136,9 +136,9 @@ class RedisProtocol(Protocol):
 
     def _send(self, words: Any, confirmations: int) -> Deferred[Any]:
         if not self.isUsable:
-            return fail(LinkLost("the link to Redis is closed"))
+            return fail(RedisConnectionLost("the link to Redis is closed"))
         if len(self._waiting) >= MOST_COMMANDS or self._bytes >= MOST_BYTES:
-            return fail(LinkFull("too much waits for Redis"))
+            return fail(TooManyCommands("too much waits for Redis"))
         data = pack_command(words)
         answer: Deferred[Any] = Deferred()
         now = self._clock.seconds()
@@ -242,4 +242,4 @@ class RedisProtocol(Protocol):
         waiting, self._waiting = self._waiting, deque()
         self._hearing.lost(self, text)
         for each in waiting:
-            each.answer.errback(LinkLost(text))
+            each.answer.errback(RedisConnectionLost(text))

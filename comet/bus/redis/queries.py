@@ -12,8 +12,9 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from comet.bus.redis.protocol import RedisProtocol
-from comet.bus.redis.replies import Extract, Known, NoLog, Overdue, Survey
+from comet.bus.redis.replies import ChannelState, FoundChannels, NoLog, Overdue, ReadReply
 from comet.bus.redis.store import MOST_CHANNELS, Store
+from comet.bus.starts import beforeOldest, resolve
 from comet.model.channels import PatternTable, isPattern
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
@@ -22,10 +23,8 @@ from comet.model.positions import (
     Last,
     Now,
     ReadResult,
-    ResolvedStart,
     ResolvedStarts,
     StartPosition,
-    Unreadable,
 )
 
 # How often it lets go of what is overdue before it answers all the same.
@@ -42,6 +41,56 @@ class Changed(Exception):
     """
     A new life of the log began between two steps: ask again.
     """
+
+
+class _Snapshot:
+    """
+    What was found of some names, as L{resolve} looks at it.  A channel is its
+    name.
+    """
+
+    def __init__(
+        self,
+        found: FoundChannels,
+        byName: Mapping[str, Sequence[str]],
+        byCount: Mapping[int, Mapping[str, int]],
+    ) -> None:
+        """
+        @param byName: The channels that each name reaches.
+
+        @param byCount: By count and channel, the position just before the last
+            so many messages; without the channels that hold none.
+        """
+        self.end = found.end
+        self._found = found
+        self._byName = byName
+        self._byCount = byCount
+
+    def reach(
+        self, names: Sequence[str], after: int
+    ) -> tuple[Mapping[str, Mapping[str, str]], Mapping[str, int]]:
+        """
+        See L{Snapshot.reach<comet.bus.starts.Snapshot.reach>}.
+        """
+        channels = self._found.channels
+        reached = {name: {each: each for each in self._byName[name]} for name in names}
+        floors = {}
+        for name in names:
+            own = 0 if name in channels else self._found.floor
+            floors[name] = max([own, *(channels[each].floor for each in reached[name])])
+        return reached, floors
+
+    def oldest(self, channel: str) -> int | None:
+        """
+        See L{Snapshot.oldest<comet.bus.starts.Snapshot.oldest>}.
+        """
+        return self._found.channels[channel].oldest or None
+
+    def beforeLast(self, channel: str, count: int) -> int | None:
+        """
+        See L{Snapshot.beforeLast<comet.bus.starts.Snapshot.beforeLast>}.
+        """
+        return self._byCount[count].get(channel)
 
 
 class Queries:
@@ -77,25 +126,27 @@ class Queries:
         except NoLog:
             raise Changed from None
 
-    async def _find(self, connection: RedisProtocol, after: Cursor, names: Sequence[str]) -> Survey:
+    async def _find(
+        self, connection: RedisProtocol, after: Cursor, names: Sequence[str]
+    ) -> FoundChannels:
         """
         Find all channels of some names: those that are named, and those with
         news that are matched.
         """
         store = self._store
         page = first = await self._patiently(
-            connection, lambda isForced: store.survey(connection, isForced, after, names)
+            connection, lambda isForced: store.find(connection, isForced, after, names)
         )
         channels = dict(first.channels)
         patterns = [name for name in names if isPattern(name)]
         while patterns and page.following is not None:
-            page = await store.survey(
+            page = await store.find(
                 connection, True, after, patterns, page.following, first.end.position
             )
             if page.end.epoch != first.end.epoch:
                 raise Changed
             channels.update(page.channels)
-        return Survey(first.end, max(first.floor, page.floor), first.isLost, None, channels)
+        return FoundChannels(first.end, max(first.floor, page.floor), first.isLost, None, channels)
 
     # -- Reading
 
@@ -118,7 +169,8 @@ class Queries:
         end = found.end
         isLost = found.isLost
         if isLost:
-            after = Cursor(end.epoch, _beforeOldest(found.channels.values(), end))
+            oldest = (each.oldest for each in found.channels.values())
+            after = Cursor(end.epoch, beforeOldest(oldest, end))
         last = end.position if upTo is None else min(upTo, end.position)
         reached = _reached(names, found.channels)
         extracts = []
@@ -168,7 +220,7 @@ class Queries:
             found.more,
         )
 
-    # -- Locating
+    # -- Where names begin
 
     async def resolve(
         self, connection: RedisProtocol, names: Mapping[str, StartPosition]
@@ -180,32 +232,12 @@ class Queries:
             name for name, startPosition in names.items() if not isinstance(startPosition, Now)
         ]
         found = await self._find(connection, _lowest(names[name] for name in sought), sought)
-        end = found.end
-        reached = _reached(sought, found.channels)
         byName: dict[str, list[str]] = {name: [] for name in sought}
-        for channel, reaching in reached.items():
+        for channel, reaching in _reached(sought, found.channels).items():
             for name in reaching:
                 byName[name].append(channel)
-        byCount = await self._starts(connection, end, names, byName, found.channels)
-        starts = {}
-        for name, startPosition in names.items():
-            known = [found.channels[channel] for channel in byName.get(name, ())]
-            own = 0 if name in found.channels else found.floor
-            floor = max([own, *(each.floor for each in known)])
-            if isinstance(startPosition, Now):
-                starts[name] = ResolvedStart(end.position)
-            elif isinstance(startPosition, Last):
-                table = byCount[startPosition.count]
-                held = [table[channel] for channel in byName[name] if channel in table]
-                start = min([end.position, *held])
-                starts[name] = ResolvedStart(start, floor, isRelative=True, skips=table)
-            elif isinstance(startPosition, At) and _isKnown(startPosition.cursor, end):
-                position = startPosition.cursor.position
-                starts[name] = ResolvedStart(position, floor, isGap=floor > position)
-            else:
-                isGap = isinstance(startPosition, (At, Unreadable))
-                starts[name] = ResolvedStart(_beforeOldest(known, end), floor, isGap, True)
-        return ResolvedStarts(end, starts)
+        byCount = await self._starts(connection, found.end, names, byName, found.channels)
+        return resolve(names, _Snapshot(found, byName, byCount))
 
     async def _starts(
         self,
@@ -213,7 +245,7 @@ class Queries:
         end: Cursor,
         names: Mapping[str, StartPosition],
         byName: Mapping[str, Sequence[str]],
-        channels: Mapping[str, Known],
+        channels: Mapping[str, ChannelState],
     ) -> dict[int, dict[str, int]]:
         """
         Where the last few messages begin: by how many are wanted, and by
@@ -235,10 +267,6 @@ class Queries:
         return starts
 
 
-def _isKnown(cursor: Cursor, end: Cursor) -> bool:
-    return cursor.epoch == end.epoch and cursor.position <= end.position
-
-
 def _lowest(startPositions: Iterable[StartPosition]) -> Cursor:
     """
     After which cursor there may be anything that matters for some beginnings.
@@ -252,13 +280,6 @@ def _lowest(startPositions: Iterable[StartPosition]) -> Cursor:
             return Cursor("", 0)
         lowest = cursor if lowest is None else min(lowest, cursor)
     return Cursor("", 0) if lowest is None else lowest
-
-
-def _beforeOldest(known: Iterable[Known], end: Cursor) -> int:
-    """
-    One before the oldest message that is held in some channels.
-    """
-    return min([end.position, *(each.oldest - 1 for each in known if each.oldest)])
 
 
 def _reached(names: Iterable[str], channels: Iterable[str]) -> dict[str, list[str]]:
@@ -279,7 +300,7 @@ def _parts(items: Iterable[str], size: int) -> Iterable[list[str]]:
 
 
 def _merged(
-    extracts: Sequence[Extract],
+    extracts: Sequence[ReadReply],
     after: Cursor,
     end: int,
     limit: int,

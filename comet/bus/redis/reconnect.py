@@ -23,7 +23,7 @@ from comet.bus.redis.capabilities import (
     refusal,
 )
 from comet.bus.redis.endpoints import ConnectionFactory, endpointOf, reasonOf
-from comet.bus.redis.protocol import IHearing, LinkLost, RedisProtocol, RedisRefused
+from comet.bus.redis.protocol import IPushListener, RedisConnectionLost, RedisProtocol, RedisRefused
 from comet.bus.redis.urls import RedisURL
 from comet.errors import CometError
 
@@ -31,8 +31,11 @@ from comet.errors import CometError
 FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 3.0
 
+# What goes wrong when Redis is away, or is not ready: it is tried again.
+_EXPECTED: Final = (CometError, ConnectError, RedisConnectionLost, OSError, RedisRefused)
 
-class ReconnectingLink:
+
+class ReconnectingConnection:
     """
     Connects, and connects again with growing pauses.
 
@@ -46,7 +49,7 @@ class ReconnectingLink:
         self,
         reactor: Any,
         url: RedisURL,
-        hearing: IHearing,
+        hearing: IPushListener,
         ready: Callable[[RedisProtocol, Capabilities], Deferred[None]],
     ) -> None:
         """
@@ -167,7 +170,7 @@ class ReconnectingLink:
             self._isGivenUp = True
             started.errback(failure)
             return
-        if not isinstance(error, (CometError, ConnectError, LinkLost, OSError, RedisRefused)):
+        if not isinstance(error, _EXPECTED):
             self._log.failure("while the link to Redis was made", failure)
         self.troubled(f"Redis cannot be used at {self._url}: {reasonOf(error)}; trying again")
         if self._connection is None:

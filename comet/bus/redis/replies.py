@@ -35,7 +35,7 @@ class Overdue(Exception):
     """
 
 
-class Known(NamedTuple):
+class ChannelState(NamedTuple):
     """
     What is known of a channel.
 
@@ -52,9 +52,9 @@ class Known(NamedTuple):
 
 
 @frozen
-class Survey:
+class FoundChannels:
     """
-    What the script C{survey} tells.
+    What the script C{find} tells.
 
     @ivar end: The head of the log.
 
@@ -71,11 +71,11 @@ class Survey:
     floor: int
     isLost: bool
     following: int | None
-    channels: dict[str, Known]
+    channels: dict[str, ChannelState]
 
 
 @frozen
-class Extract:
+class ReadReply:
     """
     What the script C{read} tells.
 
@@ -219,16 +219,16 @@ def readMore(reply: Any) -> bool:
     return bool(_fields(reply, 2)[1] == 1)
 
 
-def readSurvey(reply: Any) -> Survey:
+def readFoundChannels(reply: Any) -> FoundChannels:
     """
-    Read what C{survey} answers.
+    Read what C{find} answers.
     """
     _, epoch, end, floor, isLost, following, *rest = _fields(reply, 6)
     channels = {
-        _word(name): Known(_number(newest), _number(own), _number(oldest))
+        _word(name): ChannelState(_number(newest), _number(own), _number(oldest))
         for name, newest, own, oldest in _rows(rest, 4)
     }
-    return Survey(
+    return FoundChannels(
         Cursor(_epoch(epoch), _number(end)),
         _number(floor),
         isLost == 1,
@@ -250,7 +250,7 @@ def readTails(reply: Any, channels: Sequence[str]) -> tuple[str, dict[str, int]]
     return _epoch(epoch), {channel: position for channel, position in found if position >= 0}
 
 
-def readExtract(reply: Any, channels: Sequence[str]) -> Extract:
+def readReadReply(reply: Any, channels: Sequence[str]) -> ReadReply:
     """
     Read what C{read} answers.
 
@@ -268,7 +268,7 @@ def readExtract(reply: Any, channels: Sequence[str]) -> Extract:
         if not 0 <= _number(index) < len(channels):
             raise BadReply(f"there is no channel {index}")
         messages.append(readBody(channels[index], epoch, _number(position), body))
-    return Extract(
+    return ReadReply(
         Cursor(epoch, _number(after)),
         isLost == 1,
         _number(reached),
@@ -281,7 +281,7 @@ def readExtract(reply: Any, channels: Sequence[str]) -> Extract:
 
 
 @frozen
-class Refused:
+class KeyConflict:
     """
     A key was used for another message before.
 
@@ -305,14 +305,14 @@ class Stored:
     more: bool
 
 
-def readStored(reply: Any, publications: Sequence[Publication]) -> Stored | Refused:
+def readStored(reply: Any, publications: Sequence[Publication]) -> Stored | KeyConflict:
     """
     Read what C{publish} answers.
     """
     if isinstance(reply, list) and len(reply) == 2 and reply[0] == b"KEY":
         index = _number(reply[1])
         if 0 <= index < len(publications):
-            return Refused(index)
+            return KeyConflict(index)
     _, word, more, *answers = _fields(reply, 3)
     epoch = _epoch(word)
     if len(answers) != len(publications):

@@ -13,15 +13,15 @@ from comet.bus.redis.capabilities import CannotUse, Capabilities
 from comet.bus.redis.protocol import RedisProtocol, RedisRefused
 from comet.bus.redis.replies import (
     BadReply,
-    Extract,
-    Refused,
+    FoundChannels,
+    KeyConflict,
+    ReadReply,
     Stored,
-    Survey,
     readCursor,
-    readExtract,
+    readFoundChannels,
     readMore,
+    readReadReply,
     readStored,
-    readSurvey,
     readTails,
     writeBody,
 )
@@ -42,8 +42,8 @@ class Store:
     The log as it lies in Redis.
 
     All that it asks fails with L{RedisRefused<comet.bus.redis.protocol.RedisRefused>},
-    L{LinkLost<comet.bus.redis.protocol.LinkLost>} or
-    L{LinkFull<comet.bus.redis.protocol.LinkFull>}; and with L{BadReply}.
+    L{RedisConnectionLost<comet.bus.redis.protocol.RedisConnectionLost>} or
+    L{TooManyCommands<comet.bus.redis.protocol.TooManyCommands>}; and with L{BadReply}.
 
     @ivar topicPrefix: What the topics begin with: those of two databases in one
         Redis are the same, so its number is in it.
@@ -100,7 +100,7 @@ class Store:
 
     async def publish(
         self, connection: RedisProtocol, publications: Sequence[Publication]
-    ) -> Stored | Refused:
+    ) -> Stored | KeyConflict:
         """
         Store all of these, or none.
 
@@ -136,7 +136,7 @@ class Store:
             await self._run(connection, scripts.SWEEP, self._totalBytes, MOST_DROPPED, milliseconds)
         )
 
-    async def survey(
+    async def find(
         self,
         connection: RedisProtocol,
         isForced: bool,
@@ -144,7 +144,7 @@ class Store:
         names: Iterable[str],
         following: int | None = None,
         upTo: int | None = None,
-    ) -> Survey:
+    ) -> FoundChannels:
         """
         Ask what there is of some names with news after a cursor.
 
@@ -156,10 +156,10 @@ class Store:
         """
         channels = [name for name in names if not isPattern(name)]
         patterns = [word for name in names if isPattern(name) for word in luaPattern(name)]
-        return readSurvey(
+        return readFoundChannels(
             await self._run(
                 connection,
-                scripts.SURVEY,
+                scripts.FIND,
                 int(isForced),
                 after.epoch,
                 after.position,
@@ -193,7 +193,7 @@ class Store:
         limit: int,
         maxBytes: int,
         upTo: int | None,
-    ) -> Extract:
+    ) -> ReadReply:
         """
         Read the log of some channels.
 
@@ -210,7 +210,7 @@ class Store:
             "" if upTo is None else upTo,
             *channels,
         )
-        return readExtract(reply, channels)
+        return readReadReply(reply, channels)
 
 
 def _digest(publication: Publication) -> str:

@@ -47,7 +47,7 @@ class Topics:
         """
         @param topicPrefix: What the topics of messages begin with.
         """
-        self._voice = topicPrefix
+        self._topicPrefix = topicPrefix
         self._names: PatternTable[set[IBusListener]] = PatternTable()
         self._carried: dict[Topic, int] = {}
 
@@ -62,10 +62,10 @@ class Topics:
         The topic that carries a name.
         """
         if not isPattern(name):
-            return Topic(False, f"{self._voice}{name}".encode())
+            return Topic(False, f"{self._topicPrefix}{name}".encode())
         # A star of Redis also matches what is between segments, and nothing.
         segments = ["*" if each in ("*", "**") else escape(each) for each in name.split("/")]
-        return Topic(True, f"{escape(self._voice)}{'/'.join(segments)}".encode())
+        return Topic(True, f"{escape(self._topicPrefix)}{'/'.join(segments)}".encode())
 
     def add(self, listener: IBusListener, names: Iterable[str]) -> list[Topic]:
         """

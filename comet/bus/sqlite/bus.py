@@ -23,10 +23,10 @@ from zope.interface import implementer
 from comet.bus.listeners import Listeners
 from comet.bus.sqlite.errors import explain, notRead
 from comet.bus.sqlite.lockfile import Connect
-from comet.bus.sqlite.queue import Call, Job, Queue
+from comet.bus.sqlite.queue import PublishRequest, WriteQueue, WriteTask
 from comet.bus.sqlite.reader import LogReader
 from comet.bus.sqlite.store import Outcome, Store, Stored
-from comet.bus.sqlite.thread import RunningReactor, Worker
+from comet.bus.sqlite.thread import RunningReactor, WorkerThread
 from comet.bus.starts import resolveAtEnd
 from comet.errors import Unavailable
 from comet.interfaces import IBusListener, IMessageBus
@@ -49,10 +49,10 @@ class SQLiteBus:
     Its epoch stays, and its positions have no holes, as long as nobody takes
     the file away or puts another one in its place.
 
-    @cvar workerType: What the two threads are.
+    @cvar threadType: What the two threads are.
     """
 
-    workerType: type[Worker] = Worker
+    threadType: type[WorkerThread] = WorkerThread
 
     _log = Logger()
 
@@ -92,11 +92,11 @@ class SQLiteBus:
         self._reactor = reactor
         self._wallClock = wallClock
         self._listeners = Listeners()
-        self._queue = Queue()
+        self._queue = WriteQueue()
         self._store = Store(path, retention, totalBytes, connect)
-        self._writer = self.workerType(reactor, "comet-sqlite-writer")
+        self._writer = self.threadType(reactor, "comet-sqlite-writer")
         self._logReader = LogReader(path, retention, connect)
-        self._reader = self.workerType(reactor, "comet-sqlite-reader")
+        self._reader = self.threadType(reactor, "comet-sqlite-reader")
         self._pastEpochs: set[str] = set()
         # What is asked of it is done only while it is open.
         self._isOpen = False
@@ -212,7 +212,7 @@ class SQLiteBus:
             return succeed([])
         if self._queue.isFull:
             return fail(Unavailable("nothing was stored: too many messages wait for the disk"))
-        call = Call(publications)
+        call = PublishRequest(publications)
         self._add(call)
         return call.answered
 
@@ -233,11 +233,11 @@ class SQLiteBus:
         return self._write(job).addCallback(forgotten)
 
     def _write(self, do: Callable[[], Any]) -> Deferred[Any]:
-        job = Job(do)
+        job = WriteTask(do)
         self._add(job)
         return job.done
 
-    def _add(self, item: Call | Job) -> None:
+    def _add(self, item: PublishRequest | WriteTask) -> None:
         """
         Let something be written, together with what else there is of this
         turn.
@@ -254,7 +254,7 @@ class SQLiteBus:
             self._isDone()
             return
         next_ = self._queue.take()
-        if isinstance(next_, Job):
+        if isinstance(next_, WriteTask):
             self._writer.do(next_.do).addBoth(self._jobDone, next_)
         else:
             calls = [call.publications for call in next_]
@@ -262,14 +262,14 @@ class SQLiteBus:
             written.addCallbacks(self._stored, _bothFail, (next_,), errbackArgs=(next_,))
             written.addErrback(self._failed)
 
-    def _jobDone(self, result: Any, job: Job) -> None:
+    def _jobDone(self, result: Any, job: WriteTask) -> None:
         job.done.callback(result)
         self._writeNext()
 
     def _failed(self, failure: Failure) -> None:
         self._log.failure("while messages were stored", failure)
 
-    def _stored(self, stored: Stored, calls: Sequence[Call]) -> None:
+    def _stored(self, stored: Stored, calls: Sequence[PublishRequest]) -> None:
         # The disk has something to do while others are told.
         self._writeNext()
         if stored.fault is not None:
@@ -418,7 +418,7 @@ def _notOpen() -> Unavailable:
     return Unavailable("the server does not keep messages yet, or not any more")
 
 
-def _answer(calls: Sequence[Call], outcomes: Sequence[Outcome]) -> None:
+def _answer(calls: Sequence[PublishRequest], outcomes: Sequence[Outcome]) -> None:
     for call, outcome in zip(calls, outcomes, strict=True):
         if isinstance(outcome, Exception):
             call.answered.errback(Failure(outcome))
@@ -426,7 +426,7 @@ def _answer(calls: Sequence[Call], outcomes: Sequence[Outcome]) -> None:
             call.answered.callback(outcome)
 
 
-def _bothFail(failure: Failure, calls: Sequence[Call]) -> Failure:
+def _bothFail(failure: Failure, calls: Sequence[PublishRequest]) -> Failure:
     for call in calls:
         call.answered.errback(failure)
     return failure

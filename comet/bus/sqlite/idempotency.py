@@ -9,7 +9,7 @@ from array import array
 from typing import Final, TypeAlias
 
 from comet.bus.idempotency import KEY_SECONDS, KeyedBatches, scopeDigest
-from comet.bus.sqlite.rows import Log
+from comet.bus.sqlite.rows import LogRow
 from comet.model.messages import KeyScope, Publication, Published
 
 # How many are known at most; then the oldest are forgotten early.  They take
@@ -24,7 +24,7 @@ class KeyTable(KeyedBatches):
     The keys that are known, while a transaction is under way.
     """
 
-    def __init__(self, connection: sqlite3.Connection, log: Log, now: float) -> None:
+    def __init__(self, connection: sqlite3.Connection, log: LogRow, now: float) -> None:
         """
         @param now: In seconds since 1970.
         """

@@ -1,5 +1,5 @@
 """
-A small file beside the database: it keeps a second server off, and vouches that
+A small file beside the database: it keeps a second server off, and isLatest that
 the database is the one that was last written here.
 
 A database that was put back from a copy, or lost what was still in its
@@ -24,7 +24,7 @@ Connect: TypeAlias = Callable[..., sqlite3.Connection]
 SUFFIX: Final = "-guard"
 
 
-class Taken(Exception):
+class DatabaseInUse(Exception):
     """
     Another server has the database.
     """
@@ -47,7 +47,7 @@ class LockFile:
         """
         Keep others off, until L{release}, or the end of the process.
 
-        @raise Taken: If another one does.
+        @raise DatabaseInUse: If another one does.
 
         @raise sqlite3.Error: If the file cannot be had.
         """
@@ -62,11 +62,11 @@ class LockFile:
         except sqlite3.Error as error:
             connection.close()
             if "is locked" in str(error):
-                raise Taken from None
+                raise DatabaseInUse from None
             raise
         self._connection = connection
 
-    def vouches(self, life: str, hasWriteAheadLog: bool) -> bool:
+    def isLatest(self, life: str, hasWriteAheadLog: bool) -> bool:
         """
         Whether a database is the one that was last written here, and all of
         it.
@@ -80,7 +80,7 @@ class LockFile:
         found = self._execute("SELECT isClean FROM lives WHERE life = ?", life).fetchone()
         return found is not None and (bool(found[0]) or hasWriteAheadLog)
 
-    def promise(self) -> str:
+    def addLife(self) -> str:
         """
         Make up the name of a new life, and vouch for it besides the old one.
         """
@@ -88,7 +88,7 @@ class LockFile:
         self._execute("INSERT INTO lives VALUES (?, 1)", life)
         return life
 
-    def settle(self, life: str) -> None:
+    def setLife(self, life: str) -> None:
         """
         The database has this life: vouch for no other.
         """
@@ -116,5 +116,5 @@ class LockFile:
         self._execute("COMMIT")
 
     def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
-        assert self._connection is not None, "the guard was not taken"
+        assert self._connection is not None, "the lock file is not held"
         return self._connection.execute(statement, values)

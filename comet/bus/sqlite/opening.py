@@ -13,7 +13,7 @@ from typing import Final
 from attrs import frozen
 
 from comet.bus.sqlite.errors import cannotStart, explain
-from comet.bus.sqlite.lockfile import SUFFIX, Connect, LockFile, Taken
+from comet.bus.sqlite.lockfile import SUFFIX, Connect, DatabaseInUse, LockFile
 from comet.bus.sqlite.schema import APPLICATION_ID, FOREIGN, WrongDatabase, upgrade
 from comet.model.cursors import Cursor, newEpoch
 
@@ -25,7 +25,7 @@ CHECKED_BYTES: Final = 1 << 30
 
 
 @frozen
-class Opened:
+class OpenDatabase:
     """
     A database that is open.
 
@@ -35,7 +35,7 @@ class Opened:
 
     @ivar connection: Writes it.
 
-    @ivar guard: Keeps others off.
+    @ivar lockFile: Keeps others off.
 
     @ivar end: The newest message.
 
@@ -47,7 +47,7 @@ class Opened:
     path: str
     identity: tuple[int, int]
     connection: sqlite3.Connection
-    guard: LockFile
+    lockFile: LockFile
     end: Cursor
     life: str
     renewed: str
@@ -62,33 +62,33 @@ class Opened:
                 isBusy, _, _ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             life = None if isBusy else self.life
         finally:
-            self.guard.release(life)
+            self.lockFile.release(life)
 
 
-def openDatabase(path: str, connect: Connect = sqlite3.connect) -> Opened:
+def openDatabase(path: str, connect: Connect = sqlite3.connect) -> OpenDatabase:
     """
     Open a database, or make it.
 
     @raise CometError: If that cannot be, with what a person can do.
     """
     path = os.path.realpath(path)
-    guard = LockFile(path, connect)
+    lockFile = LockFile(path, connect)
     try:
         _checkPath(path)
-        _take(path, guard)
-        return _openGuarded(path, guard, connect)
+        _take(path, lockFile)
+        return _openGuarded(path, lockFile, connect)
     except WrongDatabase as error:
-        guard.release(None)
+        lockFile.release(None)
         raise cannotStart(path, error.what, error.advice) from None
     except (sqlite3.Error, OSError) as error:
-        guard.release(None)
+        lockFile.release(None)
         raise cannotStart(path, *explain(error)) from error
 
 
-def _take(path: str, guard: LockFile) -> None:
+def _take(path: str, lockFile: LockFile) -> None:
     try:
-        guard.take()
-    except Taken:
+        lockFile.take()
+    except DatabaseInUse:
         raise cannotStart(
             path, "another server keeps its messages there", "end that one, or name another file"
         ) from None
@@ -132,7 +132,7 @@ def _checkHeader(header: bytes) -> None:
         raise WrongDatabase(*FOREIGN)
 
 
-def _openGuarded(path: str, guard: LockFile, connect: Connect) -> Opened:
+def _openGuarded(path: str, lockFile: LockFile, connect: Connect) -> OpenDatabase:
     hasWriteAheadLog = os.path.exists(path + "-wal")
     connection = connect(path, timeout=LOCKED_SECONDS, isolation_level=None)
     try:
@@ -140,21 +140,21 @@ def _openGuarded(path: str, guard: LockFile, connect: Connect) -> Opened:
         upgrade(connection)
         _prepare(connection)
         _check(path, connection)
-        renewed = _whyRenew(connection, guard, hasWriteAheadLog)
-        life = guard.promise()
+        renewed = _whyRenew(connection, lockFile, hasWriteAheadLog)
+        life = lockFile.addLife()
         connection.execute("BEGIN IMMEDIATE")
         if renewed:
             _renew(connection)
         connection.execute("UPDATE log SET life = ?", (life,))
         connection.execute("COMMIT")
-        guard.settle(life)
+        lockFile.setLife(life)
         end = Cursor(*connection.execute("SELECT epoch, head FROM log").fetchone())
         status = os.stat(path)
     except BaseException:
         connection.close()
         raise
     identity = (status.st_dev, status.st_ino)
-    return Opened(path, identity, connection, guard, end, life, renewed)
+    return OpenDatabase(path, identity, connection, lockFile, end, life, renewed)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -179,7 +179,7 @@ def _check(path: str, connection: sqlite3.Connection) -> None:
             raise sqlite3.DatabaseError(f"database disk image is malformed: {found}")
 
 
-def _whyRenew(connection: sqlite3.Connection, guard: LockFile, hasWriteAheadLog: bool) -> str:
+def _whyRenew(connection: sqlite3.Connection, lockFile: LockFile, hasWriteAheadLog: bool) -> str:
     """
     Why the head cannot be proved to be the highest position that anybody was
     answered with; empty if it can.
@@ -193,7 +193,7 @@ def _whyRenew(connection: sqlite3.Connection, guard: LockFile, hasWriteAheadLog:
     life, isSound = found
     if not isSound:
         return "the head of the log is behind its messages"
-    if not guard.vouches(life, hasWriteAheadLog):
+    if not lockFile.isLatest(life, hasWriteAheadLog):
         return "the database is not the one that was last written here, or not all of it"
     return ""
 

@@ -23,7 +23,7 @@ MOST_WAITING: Final = 128 * 1024 * 1024
 _OVERHEAD: Final = 1024
 
 
-class Call:
+class PublishRequest:
     """
     What one publisher asked for at once.
 
@@ -47,7 +47,7 @@ class Call:
         )
 
 
-class Job:
+class WriteTask:
     """
     Something else that is to be written.
 
@@ -63,7 +63,7 @@ class Job:
         self.done: Deferred[Any] = Deferred()
 
 
-class Queue:
+class WriteQueue:
     """
     Calls and jobs, first come first served; calls that follow one another are
     served together.
@@ -72,7 +72,7 @@ class Queue:
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Call | Job] = deque()
+        self._waiting: deque[PublishRequest | WriteTask] = deque()
         self.size = 0
 
     def __len__(self) -> int:
@@ -88,27 +88,27 @@ class Queue:
         """
         return self.size > MOST_WAITING
 
-    def add(self, item: Call | Job) -> None:
+    def add(self, item: PublishRequest | WriteTask) -> None:
         """
         Let it wait.
         """
         self._waiting.append(item)
-        if isinstance(item, Call):
+        if isinstance(item, PublishRequest):
             self.size += item.size
 
-    def take(self) -> list[Call] | Job:
+    def take(self) -> list[PublishRequest] | WriteTask:
         """
         What is to be done next.  Something has to wait.
         """
         first = self._waiting[0]
-        if isinstance(first, Job):
+        if isinstance(first, WriteTask):
             self._waiting.popleft()
             return first
-        together: list[Call] = []
+        together: list[PublishRequest] = []
         messages = size = 0
         while self._waiting:
             call = self._waiting[0]
-            if isinstance(call, Job):
+            if isinstance(call, WriteTask):
                 break
             messages += call.messages
             size += call.size

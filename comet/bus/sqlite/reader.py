@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 from comet.bus.sqlite.lockfile import Connect
-from comet.bus.starts import isKnown, resolve
+from comet.bus.starts import beforeOldest, resolve
 from comet.model.channels import PatternTable, isPattern
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
@@ -209,20 +209,13 @@ class _Snapshot:
                     floors[name] = max(floors.get(name, 0), channel.floor)
         return floors
 
-    def beforeOldest(self, channels: Iterable[_Channel]) -> int:
-        """
-        One before the oldest message that is held in some channels.
-        """
-        held = (channel.oldest - 1 for channel in channels if channel.held)
-        return min(held, default=self.end.position)
-
     # -- Where names begin
 
     def reach(
         self, names: Sequence[str], after: int
     ) -> tuple[Mapping[str, Mapping[str, _Channel]], Mapping[str, int]]:
         """
-        See L{Survey.reach<comet.bus.starts.Survey.reach>}.
+        See L{Snapshot.reach<comet.bus.starts.Snapshot.reach>}.
         """
         reached, known = self._reached(names, after)
         byName: dict[str, dict[str, _Channel]] = {name: {} for name in names}
@@ -231,9 +224,15 @@ class _Snapshot:
                 byName[name][channel.name] = channel
         return byName, self._floors(names, after, reached, known)
 
+    def oldest(self, channel: _Channel) -> int | None:
+        """
+        See L{Snapshot.oldest<comet.bus.starts.Snapshot.oldest>}.
+        """
+        return channel.oldest if channel.held else None
+
     def beforeLast(self, channel: _Channel, count: int) -> int | None:
         """
-        See L{Survey.beforeLast<comet.bus.starts.Survey.beforeLast>}.
+        See L{Snapshot.beforeLast<comet.bus.starts.Snapshot.beforeLast>}.
         """
         if not channel.held:
             return None
@@ -255,13 +254,13 @@ class _Snapshot:
         """
         See L{comet.interfaces.IMessageBus.read}.
         """
-        isOurs = isKnown(after, self.end)
+        isOurs = after.isKnownAt(self.end)
         start = after.position if isOurs else 0
         reached, known = self._reached(names, start)
         gaps = self._floors(names, start, reached, known)
         channels = [channel for channel, _ in reached.values()]
         if not isOurs:
-            after = Cursor(self.end.epoch, self.beforeOldest(channels))
+            after = Cursor(self.end.epoch, beforeOldest(map(self.oldest, channels), self.end))
             gaps = {**dict.fromkeys(names, 0), **gaps}
         end = self.end.position if upTo is None else min(upTo, self.end.position)
         messages: list[Message] = []

@@ -25,7 +25,7 @@ CHANNEL_OVERHEAD: Final = 512
 _COLUMNS: Final = "id, name, head, floor, oldest, since, held, bytes, stored, due"
 
 
-class Log:
+class LogRow:
     """
     The log as a whole.
 
@@ -70,7 +70,7 @@ class Log:
         )
 
 
-class Row:
+class ChannelRow:
     """
     One channel.  Beside the columns (see L{comet.bus.sqlite.schema}):
 
@@ -183,7 +183,7 @@ class Row:
         )
 
 
-class Rows:
+class ChannelRows:
     """
     Those rows that a transaction has to do with, each once.
     """
@@ -193,10 +193,10 @@ class Rows:
     ) -> None:
         self._connection = connection
         self._retention = retention
-        self._byNumber: dict[int, Row] = {}
-        self._byName: dict[str, Row] = {}
+        self._byNumber: dict[int, ChannelRow] = {}
+        self._byName: dict[str, ChannelRow] = {}
 
-    def named(self, name: str) -> Row | None:
+    def named(self, name: str) -> ChannelRow | None:
         """
         The row of a channel, if it has one.
         """
@@ -206,45 +206,47 @@ class Rows:
             row = found[0] if found else None
         return row
 
-    def numbered(self, number: int) -> Row:
+    def numbered(self, number: int) -> ChannelRow:
         """
         The row that has this number.
         """
         row = self._byNumber.get(number)
         return self._select("WHERE id = ?", number)[0] if row is None else row
 
-    def stalest(self) -> Row:
+    def stalest(self) -> ChannelRow:
         """
         The row whose newest message is the oldest.  What was appended to any
         has to be written back before.
         """
         return self._select("ORDER BY head LIMIT 1")[0]
 
-    def due(self, now: float, limit: int) -> Sequence[Row]:
+    def due(self, now: float, limit: int) -> Sequence[ChannelRow]:
         """
-        Rows of which something may have to be dropped.
+        ChannelRows of which something may have to be dropped.
         """
         return self._select("WHERE due <= ? ORDER BY due LIMIT ?", now, limit)
 
-    def after(self, number: int, limit: int) -> Sequence[Row]:
+    def after(self, number: int, limit: int) -> Sequence[ChannelRow]:
         """
         The rows with the next greater numbers.
         """
         return self._select("WHERE id > ? ORDER BY id LIMIT ?", number, limit)
 
-    def _select(self, which: str, *values: object) -> list[Row]:
+    def _select(self, which: str, *values: object) -> list[ChannelRow]:
         found = self._connection.execute(f"SELECT {_COLUMNS} FROM channels {which}", values)
         rows = []
         for each in found.fetchall():
             row = self._byNumber.get(each[0])
-            rows.append(self._keep(Row(each, self._retention(each[1]))) if row is None else row)
+            if row is None:
+                row = self._keep(ChannelRow(each, self._retention(each[1])))
+            rows.append(row)
         return rows
 
-    def _keep(self, row: Row) -> Row:
+    def _keep(self, row: ChannelRow) -> ChannelRow:
         self._byNumber[row.id] = self._byName[row.name] = row
         return row
 
-    def add(self, name: str, floor: int) -> Row:
+    def add(self, name: str, floor: int) -> ChannelRow:
         """
         Make a row for a channel that has none.
         """
@@ -256,9 +258,9 @@ class Rows:
         number = made.lastrowid
         assert number is not None
         values = (number, name, floor, floor, 0, 0.0, 0, 0, 0.0, 0.0)
-        return self._keep(Row(values, self._retention(name)))
+        return self._keep(ChannelRow(values, self._retention(name)))
 
-    def remove(self, row: Row) -> None:
+    def remove(self, row: ChannelRow) -> None:
         """
         Forget a channel, which holds nothing.
         """

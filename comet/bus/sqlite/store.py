@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from comet.bus.sqlite.errors import isFault, isFull, notStored, reasonOf
 from comet.bus.sqlite.lockfile import Connect
-from comet.bus.sqlite.opening import Opened, openDatabase
+from comet.bus.sqlite.opening import OpenDatabase, openDatabase
 from comet.bus.sqlite.transaction import Transaction
 from comet.errors import CometError, Unavailable, Unknown
 from comet.model.cursors import Cursor, newEpoch
@@ -93,7 +93,7 @@ class Store:
         self._retention = retention
         self._totalBytes = totalBytes
         self._connect = connect
-        self._opened: Opened | None = None
+        self._opened: OpenDatabase | None = None
         self._swept = 0
 
     @property
@@ -140,11 +140,11 @@ class Store:
         @raise Unavailable: If that could not be written.
         """
         epoch = newEpoch()
-        with self._changing(now) as work:
+        with self._changing(now) as transaction:
             for table in ("messages", "channels", "keys"):
                 self._connection.execute(f"DELETE FROM {table}")
             self._connection.execute("UPDATE log SET epoch = ?", (epoch,))
-            work.log.empty()
+            transaction.log.empty()
         self.end = Cursor(epoch, 0)
         return self.end
 
@@ -190,15 +190,15 @@ class Store:
 
     def _publish(self, calls: Sequence[Sequence[Publication]], now: float) -> Stored:
         outcomes: list[Outcome] = []
-        with self._writing(now) as work:
-            isInterrupted = work.log.end != self.end.position
+        with self._writing(now) as transaction:
+            isInterrupted = transaction.log.end != self.end.position
             for call in calls:
                 try:
-                    outcomes.append(work.publish(call))
+                    outcomes.append(transaction.publish(call))
                 except CometError as error:
                     outcomes.append(error)
-        self.end = Cursor(work.log.epoch, work.log.end)
-        return Stored(outcomes, work.stored, self.end, isInterrupted)
+        self.end = Cursor(transaction.log.epoch, transaction.log.end)
+        return Stored(outcomes, transaction.stored, self.end, isInterrupted)
 
     def forget(self, channel: str, upTo: int | None, now: float) -> int | None:
         """
@@ -210,8 +210,8 @@ class Store:
 
         @raise Unavailable: If that could not be written.
         """
-        with self._changing(now) as work:
-            return work.forget(channel, upTo)
+        with self._changing(now) as transaction:
+            return transaction.forget(channel, upTo)
 
     def sweep(self, now: float) -> bool:
         """
@@ -221,8 +221,8 @@ class Store:
 
         @raise Unavailable: If that could not be written.
         """
-        with self._changing(now) as work:
-            more, swept = work.sweep(self._swept)
+        with self._changing(now) as transaction:
+            more, swept = transaction.sweep(self._swept)
         self._swept = swept
         return more
 
@@ -247,8 +247,8 @@ class Store:
         @raise Unavailable: If it could not be written.
         """
         try:
-            with self._writing(now) as work:
-                yield work
+            with self._writing(now) as transaction:
+                yield transaction
         except NotStored as error:
             if not isFault(error.cause):
                 raise error.cause from None
@@ -268,9 +268,9 @@ class Store:
         try:
             self._checkFile()
             self._connection.execute("BEGIN IMMEDIATE")
-            work = Transaction(self._connection, self._retention, self._totalBytes, now)
-            yield work
-            work.save()
+            transaction = Transaction(self._connection, self._retention, self._totalBytes, now)
+            yield transaction
+            transaction.save()
         except Exception as error:
             self._rollBack()
             raise NotStored(error) from error
@@ -278,7 +278,7 @@ class Store:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._rollBack()
-            self._settle(error, work.log.end)
+            self._settle(error, transaction.log.end)
 
     def _rollBack(self) -> None:
         try:

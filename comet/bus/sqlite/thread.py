@@ -47,7 +47,7 @@ class _Pool(ThreadPool):
     threadFactory = _Thread
 
 
-class Worker:
+class WorkerThread:
     """
     One thread, to be used from that of the reactor.
     """

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from comet.bus.sqlite.idempotency import KeyTable
-from comet.bus.sqlite.rows import CHANNEL_OVERHEAD, Log, Row, Rows
+from comet.bus.sqlite.rows import CHANNEL_OVERHEAD, ChannelRow, ChannelRows, LogRow
 from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD, Message, Publication, Published
 
@@ -51,12 +51,12 @@ class Transaction:
         self._totalBytes = totalBytes
         self._now = now
         self._budget = DROPS
-        self.log = Log(connection)
-        self._rows = Rows(connection, retention)
+        self.log = LogRow(connection)
+        self._rows = ChannelRows(connection, retention)
         self._keys = KeyTable(connection, self.log, now)
         self.stored: list[Message] = []
         # The channels that the messages are of.
-        self._touched: dict[Row, None] = {}
+        self._touched: dict[ChannelRow, None] = {}
         self._inserts: list[tuple[object, ...]] = []
 
     # -- Storing
@@ -100,7 +100,7 @@ class Transaction:
             positions[row.name] = message.position
         return Published(self.log.epoch, positions)
 
-    def _addRow(self, channel: str) -> Row:
+    def _addRow(self, channel: str) -> ChannelRow:
         row = self._rows.add(channel, self.log.floor)
         self.log.channels += 1
         self.log.size += row.size
@@ -125,12 +125,12 @@ class Transaction:
 
     # -- Dropping
 
-    def _trim(self, row: Row) -> None:
+    def _trim(self, row: ChannelRow) -> None:
         if row.holdsTooMuch:
             self._dropWhile(row, lambda position, time: row.holdsTooMuch)
             row.isBehind = row.holdsTooMuch
 
-    def _dropWhile(self, row: Row, isUnwanted: _IsUnwanted) -> None:
+    def _dropWhile(self, row: ChannelRow, isUnwanted: _IsUnwanted) -> None:
         """
         Drop the oldest messages of a channel as long as they are unwanted.
         """
@@ -151,7 +151,7 @@ class Transaction:
                 "DELETE FROM messages WHERE channel = ? AND position <= ?", (row.id, row.floor)
             )
 
-    def _drop(self, row: Row, position: int, payloadBytes: int, eventLength: int) -> None:
+    def _drop(self, row: ChannelRow, position: int, payloadBytes: int, eventLength: int) -> None:
         row.drop(position, payloadBytes)
         self.log.size -= payloadBytes + 4 * eventLength + MESSAGE_OVERHEAD
         self._budget -= 1
@@ -160,7 +160,7 @@ class Transaction:
         """
         Drop the oldest messages of all until the total is within its bound.
 
-        Rows of idle channels go last, unless there are so many that they would
+        ChannelRows of idle channels go last, unless there are so many that they would
         take the room of the messages.
         """
         if self.log.size <= self._totalBytes:
@@ -171,7 +171,7 @@ class Transaction:
             (self._budget,),
         )
         oldest = found.fetchone()
-        dropped: dict[Row, None] = {}
+        dropped: dict[ChannelRow, None] = {}
         last = 0
         while self.log.size > self._totalBytes and self.log.channels and self._budget:
             isCrowded = self.log.channels * CHANNEL_OVERHEAD * 4 > self._totalBytes
@@ -194,7 +194,7 @@ class Transaction:
         for row in dropped:
             self._findOldest(row)
 
-    def _findOldest(self, row: Row) -> None:
+    def _findOldest(self, row: ChannelRow) -> None:
         found = self._connection.execute(
             "SELECT position, time FROM messages WHERE channel = ? ORDER BY position LIMIT 1",
             (row.id,),
@@ -202,7 +202,7 @@ class Transaction:
         if found is not None:
             row.oldest, row.since = found
 
-    def _forgetRow(self, row: Row) -> None:
+    def _forgetRow(self, row: ChannelRow) -> None:
         """
         Forget a channel as a whole.  Everything up to its newest message is
         then unknown for every channel without a row.
@@ -249,7 +249,7 @@ class Transaction:
         more = self._keys.forget(SWEPT) or self.log.size > self._totalBytes
         return more or not self._budget or SWEPT in (len(due), len(unseen)), number
 
-    def _refresh(self, row: Row) -> None:
+    def _refresh(self, row: ChannelRow) -> None:
         """
         Drop what is to be dropped of a channel by now, and find out when
         something is the next time.

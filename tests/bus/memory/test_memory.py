@@ -258,16 +258,16 @@ class WorkTests(MemoryTestCase):
         self.assertEqual(sorted(matched.channels), ["a/x", "a/y", "b/x"])
         self.assertEqual(list(starts), list(startPositions))
         for names in (("a/*", "b/*", "**", "c/**"), ("*/x", "a/x")):
-            tables = {id(starts[name].skips) for name in names}
+            tables = {id(starts[name].skipUpTo) for name in names}
             self.assertEqual(len(tables), 1)
-        self.assertIsNot(starts["a/*"].skips, starts["*/x"].skips)
-        self.assertEqual(starts["a/*"].skips, {"a/x": 4, "a/y": 2, "b/x": 3})
-        self.assertEqual(starts["*/x"].skips, {"a/x": 0, "b/x": 1})
+        self.assertIsNot(starts["a/*"].skipUpTo, starts["*/x"].skipUpTo)
+        self.assertEqual(starts["a/*"].skipUpTo, {"a/x": 4, "a/y": 2, "b/x": 3})
+        self.assertEqual(starts["*/x"].skipUpTo, {"a/x": 0, "b/x": 1})
         for name, startPosition in startPositions.items():
             alone, start = self.start(bus, name, startPosition), starts[name]
-            self.assertEqual(evolve(start, skips={}), evolve(alone, skips={}))
-            for channel, position in alone.skips.items():
-                self.assertEqual(start.skips[channel], position)
+            self.assertEqual(evolve(start, skipUpTo={}), evolve(alone, skipUpTo={}))
+            for channel, position in alone.skipUpTo.items():
+                self.assertEqual(start.skipUpTo[channel], position)
 
     def test_onlyNews(self) -> None:
         """

@@ -48,8 +48,8 @@ def same(name: str, start: ResolvedStart) -> ResolvedStart:
     The place of a name, without what makes no difference in it.
     """
     floor = start.floor if start.floor > start.position else 0
-    skips = {channel: p for channel, p in start.skips.items() if matches(name, channel)}
-    return evolve(start, floor=floor, skips=skips)
+    skipUpTo = {channel: p for channel, p in start.skipUpTo.items() if matches(name, channel)}
+    return evolve(start, floor=floor, skipUpTo=skipUpTo)
 
 
 class BusMachine(RuleBasedStateMachine):

@@ -16,7 +16,7 @@ from twisted.internet.task import Clock
 from comet.bus.redis.capabilities import Capabilities
 from comet.bus.redis.protocol import RedisRefused
 from comet.bus.redis.queries import Queries
-from comet.bus.redis.replies import Refused
+from comet.bus.redis.replies import KeyConflict
 from comet.bus.redis.store import Store
 from comet.bus.redis.urls import RedisURL
 from comet.interfaces import IBusListener
@@ -146,7 +146,7 @@ class DirectBus:
         """
         self._catchUp()
         stored = self._wait(self._store.publish(self.connection, publications))
-        assert not isinstance(stored, Refused)
+        assert not isinstance(stored, KeyConflict)
         messages = [
             Message(channel, answer.epoch, position, 0.0, b"")
             for answer in stored.answers

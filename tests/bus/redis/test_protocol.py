@@ -14,7 +14,12 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.redis import protocol
-from comet.bus.redis.protocol import LinkFull, LinkLost, RedisProtocol, RedisRefused
+from comet.bus.redis.protocol import (
+    RedisConnectionLost,
+    RedisProtocol,
+    RedisRefused,
+    TooManyCommands,
+)
 
 
 class Hearing:
@@ -141,9 +146,9 @@ class ProtocolTests(SynchronousTestCase):
         self.clock.advance(1.1)
         self.assertTrue(self.transport.disconnected)
         self.assertFalse(self.connection.isUsable)
-        self.failureResultOf(self.connection.command("PING"), LinkLost)
+        self.failureResultOf(self.connection.command("PING"), RedisConnectionLost)
         self.connection.connectionLost()
-        self.failureResultOf(asked, LinkLost)
+        self.failureResultOf(asked, RedisConnectionLost)
         self.assertEqual(self.hearing.heard, ["lost: no answer for 5 seconds"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -167,10 +172,10 @@ class ProtocolTests(SynchronousTestCase):
         self.patch(protocol, "MOST_BYTES", 1000)
         for _ in range(3):
             self.connection.command("PING")
-        self.failureResultOf(self.connection.command("PING"), LinkFull)
+        self.failureResultOf(self.connection.command("PING"), TooManyCommands)
         self.receive(b"+PONG\r\n" * 3)
         self.connection.command("SET", "a", b"x" * 2000)
-        self.failureResultOf(self.connection.command("PING"), LinkFull)
+        self.failureResultOf(self.connection.command("PING"), TooManyCommands)
         self.receive(b"+OK\r\n")
         self.connection.command("PING")
 

@@ -29,9 +29,9 @@ REPLY = st.recursive(ITEM, lambda inner: st.lists(inner, max_size=14), max_leave
 READERS: list[Callable[[Any], Any]] = [
     replies.readCursor,
     replies.readMore,
-    replies.readSurvey,
+    replies.readFoundChannels,
     lambda reply: replies.readTails(reply, ["a", "b"]),
-    lambda reply: replies.readExtract(reply, ["a", "b"]),
+    lambda reply: replies.readReadReply(reply, ["a", "b"]),
     lambda reply: replies.readStored(reply, [Publication(("a", "b"), b"1")]),
 ]
 

@@ -17,7 +17,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from comet.bus.sqlite.bus import SQLiteBus
-from comet.bus.sqlite.thread import Worker
+from comet.bus.sqlite.thread import WorkerThread
 from comet.model.log import Retention
 from comet.model.positions import ReadResult, ResolvedStarts
 from tests.bus.sqlite.case import carefree
@@ -38,7 +38,7 @@ class Here:
         callable(*args, **kwargs)
 
 
-class InlineWorker(Worker):
+class InlineThread(WorkerThread):
     """
     Does everything at once.
     """
@@ -67,7 +67,7 @@ class InlineBus(SQLiteBus):
     @ivar folder: Where its file is, until the bus is stopped.
     """
 
-    workerType = InlineWorker
+    threadType = InlineThread
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ from zope.interface import implementer
 from comet.bus.sqlite.bus import SQLiteBus
 from comet.bus.sqlite.reader import LogReader
 from comet.bus.sqlite.store import Stored
-from comet.bus.sqlite.thread import Worker
+from comet.bus.sqlite.thread import WorkerThread
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.positions import ResolvedStarts, StartPosition
@@ -45,7 +45,7 @@ class Turns:
         self._clock.callLater(0, callable, *args, **kwargs)
 
 
-class SteppingWorker(Worker):
+class SteppingThread(WorkerThread):
     """
     A thread that does one thing, and lets one answer arrive, when it is told
     to.
@@ -119,7 +119,7 @@ class SteppingBus(SQLiteBus):
     @ivar onLocated: Is called with every answer to L{resolve}.
     """
 
-    workerType = SteppingWorker
+    threadType = SteppingThread
 
     def __init__(
         self, clock: Clock, retention: Callable[[str], Retention], totalBytes: int
@@ -131,8 +131,8 @@ class SteppingBus(SQLiteBus):
         wall = clock.seconds
         super().__init__(path, clock, Turns(clock), retention, totalBytes, wall, carefree)
         self.truth = LogReader(path, retention, carefree)
-        assert isinstance(self._writer, SteppingWorker)
-        assert isinstance(self._reader, SteppingWorker)
+        assert isinstance(self._writer, SteppingThread)
+        assert isinstance(self._reader, SteppingThread)
         self.lanes = (self._writer, self._reader)
         for lane in self.lanes:
             lane.did = self._did

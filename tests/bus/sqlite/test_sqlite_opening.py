@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from comet.bus.sqlite.lockfile import SUFFIX, LockFile, Taken
+from comet.bus.sqlite.lockfile import SUFFIX, DatabaseInUse, LockFile
 from comet.bus.sqlite.store import Store
 from comet.errors import CometError
 from comet.model.cursors import Cursor
@@ -330,29 +330,29 @@ class GuardTests(StoreTestCase):
         """
         first, second = LockFile(self.path, carefree), LockFile(self.path, carefree)
         first.take()
-        self.assertRaises(Taken, second.take)
-        first.settle(first.promise())
-        self.assertRaises(Taken, second.take)
+        self.assertRaises(DatabaseInUse, second.take)
+        first.setLife(first.addLife())
+        self.assertRaises(DatabaseInUse, second.take)
         first.release(None)
         second.take()
         second.release(None)
 
     def test_vouches(self) -> None:
         """
-        It vouches for the life that was settled: all of it, if it was closed
+        It isLatest for the life that was settled: all of it, if it was closed
         in order or its write-ahead log is there.
         """
         guard = LockFile(self.path, carefree)
         guard.take()
-        old = guard.promise()
-        guard.settle(old)
-        self.assertEqual([guard.vouches(old, each) for each in (True, False)], [True, False])
-        new = guard.promise()
-        self.assertTrue(guard.vouches(old, True) and guard.vouches(new, True))
-        guard.settle(new)
-        self.assertFalse(guard.vouches(old, True))
+        old = guard.addLife()
+        guard.setLife(old)
+        self.assertEqual([guard.isLatest(old, each) for each in (True, False)], [True, False])
+        new = guard.addLife()
+        self.assertTrue(guard.isLatest(old, True) and guard.isLatest(new, True))
+        guard.setLife(new)
+        self.assertFalse(guard.isLatest(old, True))
         guard.release(new)
         guard.take()
-        self.assertTrue(guard.vouches(new, False))
-        self.assertFalse(guard.vouches("another", True))
+        self.assertTrue(guard.isLatest(new, False))
+        self.assertFalse(guard.isLatest("another", True))
         guard.release(None)

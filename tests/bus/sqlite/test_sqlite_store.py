@@ -8,7 +8,7 @@ import sqlite3
 from contextlib import closing
 
 from comet.bus.sqlite.idempotency import KeyTable
-from comet.bus.sqlite.rows import Log
+from comet.bus.sqlite.rows import LogRow
 from comet.bus.sqlite.transaction import DROPS, SWEPT
 from comet.errors import KeyReused, Unavailable
 from comet.model.cursors import Cursor
@@ -201,7 +201,7 @@ class SliceTests(StoreTestCase):
         self.publish(store, *batch)
         store.close()
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
-            log = Log(connection)
+            log = LogRow(connection)
             self.assertEqual(log.keys, 500)
             keys = KeyTable(connection, log, self.now)
             self.assertTrue(keys.forget(100, most=350))

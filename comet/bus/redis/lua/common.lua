@@ -17,7 +17,7 @@
 local STATE = KEYS[1]
 local PREFIX = string.sub(STATE, 1, -#'state' - 1)
 -- What the channels of PUBLISH begin with.
-local VOICE = ARGV[1]
+local TOPIC_PREFIX = ARGV[1]
 
 -- What a message and a channel cost beside their bytes, as measured on Redis
 -- 7.0: most of it is the 4 KiB that a stream takes for its newest messages.
@@ -58,7 +58,7 @@ end
 
 -- Tell all nodes that the head has moved.
 local function announce(life, before)
-  redis.call('PUBLISH', VOICE .. 'head',
+  redis.call('PUBLISH', TOPIC_PREFIX .. 'head',
     life.epoch .. ' ' .. text(before) .. ' ' .. text(life.head))
 end
 

@@ -83,7 +83,7 @@ local function store(name, messages, seconds, bytes, body)
     end
   end
   keep(name, kept)
-  redis.call('PUBLISH', VOICE .. 'm:' .. name, life.epoch .. ' ' .. position .. '\n' .. body)
+  redis.call('PUBLISH', TOPIC_PREFIX .. 'm:' .. name, life.epoch .. ' ' .. position .. '\n' .. body)
 end
 
 local before, stored = life.head, 0
