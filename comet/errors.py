@@ -1,6 +1,6 @@
 """
-What can go wrong, as one tree.  Each leaf knows its own wire form: the code
-that every transport tells, and the status that HTTP tells::
+The errors that clients are told, as one tree.  Each leaf knows its own wire
+form: the code that every transport sends, and the HTTP status::
 
     CometError
      +-- BadChannel        badChannel        400
@@ -19,28 +19,28 @@ that every transport tells, and the status that HTTP tells::
      +-- Unavailable       unavailable       503
      +-- Unknown           unknown           504
 
-Programs read the code; the detail is for people, says which value was wrong
-and what is allowed, and is parsed by nobody.
+Programs read the code.  The detail is for people: it says which value was wrong
+and what is allowed, and programs must not parse it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 
 class CometError(Exception):
     """
-    Something that was asked for and cannot be had.
+    The reason why a request or command was refused or failed.
 
     @cvar code: The word that names the error on every transport.
 
-    @cvar status: The HTTP status of an answer that tells it.
+    @cvar status: The status of an HTTP response that carries the error.
 
-    @ivar detail: What was wrong with which value, and what is allowed.
+    @ivar detail: Which value was wrong, and what is allowed.
 
-    @ivar retryAfter: In how many seconds it is worth asking again, or L{None}
-        where asking again changes nothing.
+    @ivar retryAfter: After how many seconds the client should try again, or
+        L{None} if trying again changes nothing.
     """
 
     code: ClassVar[str] = "internal"
@@ -70,7 +70,7 @@ class BadChannel(CometError):
 
 class BadCursor(CometError):
     """
-    A place to begin at that cannot be read.
+    A start position that cannot be read.
     """
 
     code = "badCursor"
@@ -79,7 +79,7 @@ class BadCursor(CometError):
 
 class BadMessage(CometError):
     """
-    Something to publish, or a line or frame, that is not of the form agreed.
+    A body to publish, a line, or a frame that does not have the agreed form.
     """
 
     code = "badMessage"
@@ -88,7 +88,7 @@ class BadMessage(CometError):
 
 class BadRequest(CometError):
     """
-    A request or command that asks for what does not exist, or for too much.
+    A request or command that asks for something unknown, or for too much.
     """
 
     code = "badRequest"
@@ -97,7 +97,7 @@ class BadRequest(CometError):
 
 class Unauthorized(CometError):
     """
-    A credential is missing, or the one that came is not good.
+    The credential is missing or not valid.
     """
 
     code = "unauthorized"
@@ -106,7 +106,8 @@ class Unauthorized(CometError):
 
 class Forbidden(CometError):
     """
-    Whoever asks may not do this, whatever the credential.
+    The client does not have the right.  Another request with the same
+    credential is refused, too.
     """
 
     code = "forbidden"
@@ -115,7 +116,7 @@ class Forbidden(CometError):
 
 class NotFound(CometError):
     """
-    There is nothing at this path.
+    No resource is at this path.
     """
 
     code = "notFound"
@@ -124,9 +125,9 @@ class NotFound(CometError):
 
 class MethodNotAllowed(CometError):
     """
-    What is at this path does not understand this method.
+    The resource at this path does not support this method.
 
-    @ivar allowed: The methods that it does understand.
+    @ivar allowed: The methods that it supports.
     """
 
     code = "methodNotAllowed"
@@ -139,7 +140,7 @@ class MethodNotAllowed(CometError):
 
 class TooLarge(CometError):
     """
-    A message, a line or a body has more bytes than the limit.
+    A message, a line or a body with more bytes than the limit.
     """
 
     code = "tooLarge"
@@ -148,8 +149,8 @@ class TooLarge(CometError):
 
 class WrongHost(CometError):
     """
-    The request names a host that this server is not known by: it may come
-    from a page that had a name of its own point here (DNS rebinding).
+    The request names a host that is not one of this server's.  It may come
+    from a page whose own host name was pointed at this server (DNS rebinding).
     """
 
     code = "wrongHost"
@@ -158,7 +159,7 @@ class WrongHost(CometError):
 
 class KeyReused(CometError):
     """
-    An idempotency key came again, with another message.
+    An idempotency key that was used before, for another message.
     """
 
     code = "keyReused"
@@ -167,7 +168,7 @@ class KeyReused(CometError):
 
 class TooMany(CometError):
     """
-    There are as many of these as there may be, for now.
+    A limit on how many there may be at a time is reached.
     """
 
     code = "tooMany"
@@ -179,7 +180,7 @@ class TooMany(CometError):
 
 class Internal(CometError):
     """
-    A fault of the server's own.  Nothing of its cause is told.
+    A fault of the server.  The client is not told its cause.
     """
 
     code = "internal"
@@ -191,7 +192,7 @@ class Internal(CometError):
 
 class Unavailable(CometError):
     """
-    Not now; a message to be published was not stored.
+    The server cannot do this now.  A message to be published was not stored.
     """
 
     code = "unavailable"
@@ -203,9 +204,23 @@ class Unavailable(CometError):
 
 class Unknown(CometError):
     """
-    A message may have been stored, or not: the link to the store broke before
-    the answer.  Publishing again is safe with the same idempotency key.
+    The connection to the store broke before it confirmed a message, which may
+    be stored or not.  Publishing it again is safe with its idempotency key.
     """
 
     code = "unknown"
     status = 504
+
+
+def publicError(cause: BaseException | None, logCause: Callable[[], object]) -> CometError:
+    """
+    Choose the error that a client is told when its request failed: the cause
+    if that is a L{CometError}, otherwise L{Internal}.
+
+    @param logCause: Called where the error is L{Internal}, since it tells the
+        client nothing of its cause.
+    """
+    if isinstance(cause, CometError):
+        return cause
+    logCause()
+    return Internal()

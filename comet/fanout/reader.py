@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.errors import CometError, Internal
+from comet.errors import CometError, Internal, publicError
 from comet.fanout.states import TRANSITIONS, Input, State, step
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
@@ -452,10 +452,9 @@ class Reader:
         """
         error: CometError = Internal()
         if failure is not None:
-            if isinstance(failure.value, CometError):
-                error = failure.value
-            else:
-                self._log.failure("a reader failed", failure=failure)
+            error = publicError(
+                failure.value, lambda: self._log.failure("a reader failed", failure=failure)
+            )
         code = "unavailable" if error.isTemporary else "internal"
         retry = 2.0 if error.retryAfter is None else error.retryAfter
         self.close(Close(code, error.detail, retry))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.errors import CometError, Internal
+from comet.errors import CometError, publicError
 from comet.fanout.polls import PollReader
 from comet.fanout.states import State
 from comet.http.polls import respondEmpty
@@ -408,10 +408,9 @@ class HTTPConnection(Connection):
         """
         What the client asked for cannot be had.
         """
-        error = failure.value
-        if not isinstance(error, CometError):
-            self._log.failure("a request failed", failure=failure)
-            error = Internal()
+        error = publicError(
+            failure.value, lambda: self._log.failure("a request failed", failure=failure)
+        )
         self._respondLate(problem, error)
 
     def _respondLate(self, makeAnswer: Callable[[T], Response], result: T) -> None:

@@ -17,9 +17,9 @@ from twisted.web.server import Request
 from comet.errors import (
     CometError,
     Forbidden,
-    Internal,
     NotFound,
     TooLarge,
+    publicError,
 )
 from comet.http.origins import CORS
 from comet.http.reads import ReadRequest, parseReadRequest, readAccount
@@ -336,11 +336,9 @@ class Exchange:
         """
         Answer with what went wrong.
         """
-        error = failure.value
-        if not isinstance(error, CometError):
-            _log.failure("a request failed", failure=failure)
-            error = Internal()
-        self.refuse(error)
+        self.refuse(
+            publicError(failure.value, lambda: _log.failure("a request failed", failure=failure))
+        )
 
 
 def notFound(exchange: Exchange) -> NotFound:

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.errors import CometError, Internal
+from comet.errors import CometError, Internal, publicError
 from comet.fanout.states import State
 from comet.fanout.streams import StreamReader
 from comet.framing.commands import (
@@ -124,10 +124,9 @@ class Session:
         self._say(encodeOK(id, fields))
 
     def _failed(self, failure: Failure, id: Id) -> None:
-        error = failure.value
-        if not isinstance(error, CometError):
-            self._log.failure("a command failed", failure=failure)
-            error = Internal()
+        error = publicError(
+            failure.value, lambda: self._log.failure("a command failed", failure=failure)
+        )
         self._say(encodeError(id, error))
 
     def _commandDone(self, result: object) -> None:
