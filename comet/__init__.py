@@ -6,6 +6,16 @@ A channel is a bounded log, and a reader is a position in it.  A cursor, which
 names such a position, holds on every transport and after every reconnect: a
 client may change any of them between two messages, and lose and repeat nothing.
 
+An application imports from here, and a name loads its module when it is first
+used::
+
+    from comet import CometResource, Hub, MemoryBus
+
+The names in C{__all__} are the public API.  An application may subclass the
+resources, L{Access}, L{CometService} and L{CometSite}, and implement
+L{IAccess}, L{IReceiver}, L{IMessageBus}, L{IBusMaker} and L{Shape}.  All else in
+the modules below is internal: it may change in any release.
+
 The map, lower parts first.  A part imports no part that stands below it on this
 page.  The parts marked B{P} are pure: they import no Twisted, and the tests
 reach every branch of them.
@@ -29,4 +39,199 @@ reach every branch of them.
   - L{comet.tap}: the command line of C{twistd comet}
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from comet.access.rights import Access
+    from comet.bus.memory.bus import MemoryBus
+    from comet.bus.redis.bus import RedisBus
+    from comet.bus.sqlite.bus import SQLiteBus
+    from comet.errors import (
+        BadChannel,
+        BadCursor,
+        BadMessage,
+        BadRequest,
+        CometError,
+        Forbidden,
+        Internal,
+        KeyReused,
+        MethodNotAllowed,
+        NotFound,
+        TooLarge,
+        TooMany,
+        Unauthorized,
+        Unavailable,
+        Unknown,
+        WrongHost,
+    )
+    from comet.fanout.application import Subscription
+    from comet.framing import Shape
+    from comet.framing.envelope import rawText
+    from comet.framing.ndjson import NDJSONShape
+    from comet.framing.publications import Limits
+    from comet.http.origins import Origins
+    from comet.http.reads import ReadRequest
+    from comet.hub import Hub, Settings
+    from comet.interfaces import IAccess, IBusListener, IBusMaker, IMessageBus, IReceiver
+    from comet.model.channels import matches
+    from comet.model.clients import ANONYMOUS, Client
+    from comet.model.cursors import Cursor
+    from comet.model.log import Retention
+    from comet.model.messages import Close, Message, Publication, Published
+    from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
+    from comet.server.service import CometService
+    from comet.transports.channel import ChannelResource, PublishResource
+    from comet.transports.exchange import Exchange
+    from comet.transports.iframe import IFrameResource
+    from comet.transports.jsonp import JSONPResource
+    from comet.transports.longpoll import LongPollResource
+    from comet.transports.multipart import MultipartResource
+    from comet.transports.poll import PollResource
+    from comet.transports.polling import PollingResource
+    from comet.transports.resource import HubResource
+    from comet.transports.sse import EventSourceResource
+    from comet.transports.stream import StreamResource
+    from comet.transports.streaming import StreamingResource
+    from comet.transports.tcp import CometFactory
+    from comet.transports.websocket import SocketResource, WebSocketResource
+    from comet.web.resources import CometResource
+    from comet.web.site import CometSite
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "ANONYMOUS",
+    "Access",
+    "BadChannel",
+    "BadCursor",
+    "BadMessage",
+    "BadRequest",
+    "ChannelResource",
+    "Client",
+    "Close",
+    "CometError",
+    "CometFactory",
+    "CometResource",
+    "CometService",
+    "CometSite",
+    "Cursor",
+    "EventSourceResource",
+    "Exchange",
+    "Forbidden",
+    "Hub",
+    "HubResource",
+    "IAccess",
+    "IBusListener",
+    "IBusMaker",
+    "IFrameResource",
+    "IMessageBus",
+    "IReceiver",
+    "Internal",
+    "JSONPResource",
+    "KeyReused",
+    "Limits",
+    "LongPollResource",
+    "MemoryBus",
+    "Message",
+    "MethodNotAllowed",
+    "MultipartResource",
+    "NDJSONShape",
+    "NotFound",
+    "Origins",
+    "PollResource",
+    "PollingResource",
+    "Publication",
+    "PublishResource",
+    "Published",
+    "ReadRequest",
+    "ReadResult",
+    "RedisBus",
+    "ResolvedStarts",
+    "Retention",
+    "SQLiteBus",
+    "Settings",
+    "Shape",
+    "SocketResource",
+    "StartPosition",
+    "StreamResource",
+    "StreamingResource",
+    "Subscription",
+    "TooLarge",
+    "TooMany",
+    "Unauthorized",
+    "Unavailable",
+    "Unknown",
+    "WebSocketResource",
+    "WrongHost",
+    "matches",
+    "rawText",
+]
+
+# The module of each of these names, for __getattr__.
+_NAMES = {
+    "comet.access.rights": "Access",
+    "comet.bus.memory.bus": "MemoryBus",
+    "comet.bus.redis.bus": "RedisBus",
+    "comet.bus.sqlite.bus": "SQLiteBus",
+    "comet.errors": (
+        "BadChannel BadCursor BadMessage BadRequest CometError Forbidden Internal "
+        "KeyReused MethodNotAllowed NotFound TooLarge TooMany Unauthorized Unavailable "
+        "Unknown WrongHost"
+    ),
+    "comet.fanout.application": "Subscription",
+    "comet.framing": "Shape",
+    "comet.framing.envelope": "rawText",
+    "comet.framing.ndjson": "NDJSONShape",
+    "comet.framing.publications": "Limits",
+    "comet.http.origins": "Origins",
+    "comet.http.reads": "ReadRequest",
+    "comet.hub": "Hub Settings",
+    "comet.interfaces": "IAccess IBusListener IBusMaker IMessageBus IReceiver",
+    "comet.model.channels": "matches",
+    "comet.model.clients": "ANONYMOUS Client",
+    "comet.model.cursors": "Cursor",
+    "comet.model.log": "Retention",
+    "comet.model.messages": "Close Message Publication Published",
+    "comet.model.positions": "ReadResult ResolvedStarts StartPosition",
+    "comet.server.service": "CometService",
+    "comet.transports.channel": "ChannelResource PublishResource",
+    "comet.transports.exchange": "Exchange",
+    "comet.transports.iframe": "IFrameResource",
+    "comet.transports.jsonp": "JSONPResource",
+    "comet.transports.longpoll": "LongPollResource",
+    "comet.transports.multipart": "MultipartResource",
+    "comet.transports.poll": "PollResource",
+    "comet.transports.polling": "PollingResource",
+    "comet.transports.resource": "HubResource",
+    "comet.transports.sse": "EventSourceResource",
+    "comet.transports.stream": "StreamResource",
+    "comet.transports.streaming": "StreamingResource",
+    "comet.transports.tcp": "CometFactory",
+    "comet.transports.websocket": "SocketResource WebSocketResource",
+    "comet.web.resources": "CometResource",
+    "comet.web.site": "CometSite",
+}
+_MODULE_OF = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+
+# Hidden from type checkers: with it they would accept any name.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """
+        Load a public name when it is first used (PEP 562), so that what needs
+        no transport loads none, and importing comet loads no Twisted.
+        """
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
+        return value
+
+    def __dir__() -> list[str]:
+        """
+        Return the names of the module, also those that are not loaded yet.
+        """
+        return sorted({*globals(), *__all__})

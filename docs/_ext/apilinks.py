@@ -1,6 +1,6 @@
 """
-The role C{api}: a link to what pydoctor says about something of comet's, which
-has to exist.
+The role C{api}: a link to the page that pydoctor makes for a name of comet's.
+The name has to exist.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from docutils.parsers.rst.states import Inliner
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
+import comet
+
 # Where pydoctor writes, below the first page of the book.
 FOLDER = "api"
 
@@ -23,9 +25,10 @@ _log = logging.getLogger(__name__)
 
 def pageOf(name: str) -> str:
     """
-    The page, and perhaps the place in it, of a dotted name.
+    Find the page, and perhaps the place in it, of a dotted name.  A public name
+    is documented as one of C{comet}'s, wherever it is defined.
 
-    @raise LookupError: If there is nothing by this name.
+    @raise LookupError: If nothing has this name.
     """
     parts = name.split(".")
     for split in range(len(parts), 0, -1):
@@ -33,17 +36,18 @@ def pageOf(name: str) -> str:
             found: Any = importlib.import_module(".".join(parts[:split]))
         except ImportError:
             continue
-        for index, part in enumerate(parts[split:], split):
-            owner = found
-            found = getattr(found, part, None)
-            if found is None:
-                if not _declares(owner, part):
-                    break
-                return f"{'.'.join(parts[:index])}.html#{part}"
-            if not (inspect.isclass(found) or inspect.ismodule(found)) and not _isInterface(found):
-                return f"{'.'.join(parts[:index])}.html#{part}"
+        page = ".".join(parts[:split])
+        for part in parts[split:]:
+            owner, found = found, getattr(found, part, None)
+            if found is None and not _declares(owner, part):
+                break
+            if part in comet.__all__ and found is getattr(comet, part):
+                page = comet.__name__
+            if not (inspect.isclass(found) or inspect.ismodule(found) or _isInterface(found)):
+                return f"{page}.html#{part}"
+            page = f"{page}.{part}"
         else:
-            return f"{name}.html"
+            return f"{page}.html"
     raise LookupError(name)
 
 
@@ -65,7 +69,7 @@ def api(
     content: Sequence[str] = (),
 ) -> tuple[list[nodes.Node], list[nodes.system_message]]:
     """
-    Make the link.  A tilde before the name hides all of it but the last part.
+    Make the link.  A tilde before the name hides all but its last part.
     """
     name = text.removeprefix("~")
     shown = name.rpartition(".")[2] if text.startswith("~") else name
@@ -85,7 +89,7 @@ def api(
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """
-    Make the role known.
+    Add the role to Sphinx.
     """
     app.add_role("api", api)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,5 @@
 """
-An application of WSGI and push on one port: C{python beside.py [ENDPOINT]}.
+A WSGI application and push on one port: C{python beside.py [ENDPOINT]}.
 """
 
 from __future__ import annotations
@@ -15,18 +15,15 @@ from twisted.internet.threads import blockingCallFromThread
 from twisted.web.resource import IResource, Resource
 from twisted.web.wsgi import WSGIResource
 
-from comet.bus.memory.bus import MemoryBus
-from comet.hub import Hub
-from comet.server.service import CometService
-from comet.web.resources import CometResource
-from comet.web.site import CometSite
+from comet import CometResource, CometService, CometSite, Hub, MemoryBus
 
 
 def makeApplication(reactor: Any, publish: Callable[..., Any]) -> Flask:
     """
-    The application, as it would be anywhere else; but it publishes.
+    Make the application: an ordinary one that also publishes.
 
-    @param publish: The hub's, which belongs to the reactor's thread.
+    @param publish: The hub's method.  It may be called in the reactor's thread
+        only.
     """
     app = Flask(__name__)
 
@@ -36,7 +33,7 @@ def makeApplication(reactor: Any, publish: Callable[..., Any]) -> Flask:
 
     @app.post("/orders")
     def order() -> tuple[dict[str, str], int]:
-        # This is a thread of the pool.
+        # WSGI runs this in a thread of the reactor's pool.
         data = {"item": request.form["item"]}
         cursor = blockingCallFromThread(reactor, publish, "orders", data)
         return {"cursor": str(cursor)}, 201
@@ -46,7 +43,7 @@ def makeApplication(reactor: Any, publish: Callable[..., Any]) -> Flask:
 
 class Beside(Resource):
     """
-    What is not comet's is the application's.
+    Serve push below C{/push/}, and the application everywhere else.
     """
 
     def __init__(self, application: IResource, push: IResource) -> None:
@@ -56,7 +53,7 @@ class Beside(Resource):
 
     def getChild(self, path: bytes, request: Any) -> Any:
         """
-        Give the path back: the application begins at the root.
+        Put the segment back: the application is mounted at the root.
         """
         request.postpath.insert(0, request.prepath.pop())
         return self.application

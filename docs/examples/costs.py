@@ -1,9 +1,9 @@
 """
-What a message costs on each transport, in requests and bytes, as a browser's
-connection carries them: C{python costs.py PORT TCPPORT}, with a server that
-runs with C{--demo} and C{--tcp} on this machine.
+Measure what a message costs on each transport, in requests and in bytes, with
+the headers that a browser sends: C{python costs.py PORT TCPPORT}.  The server
+runs on this machine, with C{--demo} and C{--tcp}.
 
-Counted is what goes through the socket, without what TCP and IP add.
+The bytes are those that pass through the socket; TCP and IP add theirs.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import NamedTuple
 CHANNEL = "chat/costs"
 COUNT = 20
 
-# What a current browser sends with each request that a page makes; a site of
-# one's own adds its cookies.
+# The headers that a current browser sends with each request of a page.  A site
+# adds its cookies.
 BROWSER = (
     "Host: push.example.com\r\n"
     "Connection: keep-alive\r\n"
@@ -48,15 +48,15 @@ UPGRADE = (
 
 class Cost(NamedTuple):
     """
-    What was counted.
+    What the messages of one transport cost.
 
-    @ivar opening: Bytes both ways before the first message.
+    @ivar opening: The bytes both ways before the first message.
 
-    @ivar requests: How many for the messages.
+    @ivar requests: The number of requests for all messages.
 
-    @ivar up: Bytes to the server for the messages.
+    @ivar up: The bytes to the server for all messages.
 
-    @ivar down: Bytes from the server for the messages.
+    @ivar down: The bytes from the server for all messages.
     """
 
     opening: int
@@ -67,7 +67,7 @@ class Cost(NamedTuple):
 
 class Counted:
     """
-    A connection that counts.
+    A connection that counts its bytes.
     """
 
     def __init__(self, port: int) -> None:
@@ -77,34 +77,34 @@ class Counted:
 
     def send(self, text: str) -> None:
         """
-        Send it.
+        Send some text.
         """
         self.up += len(text)
         self.socket.sendall(text.encode("ascii"))
 
     def get(self, query: str, headers: str = BROWSER) -> None:
         """
-        Send a request.
+        Send a GET request.
         """
         self.send(f"GET /channels/{CHANNEL}?{query} HTTP/1.1\r\n{headers}\r\n")
 
     def until(self, pattern: str) -> bytes:
         """
-        Read until what came ends like this.
+        Read until the received bytes end with a pattern.
         """
-        came = b""
-        while not re.search(pattern.encode() + rb"\Z", came, re.DOTALL):
+        received = b""
+        while not re.search(pattern.encode() + rb"\Z", received, re.DOTALL):
             data = self.socket.recv(65536)
             if not data:
-                raise EOFError(repr(came))
-            came += data
+                raise EOFError(repr(received))
+            received += data
             self.down += len(data)
-        return came
+        return received
 
 
 class Publisher:
     """
-    Publishes one message after the other.
+    Publishes messages over one connection.
     """
 
     def __init__(self, port: int) -> None:
@@ -113,7 +113,7 @@ class Publisher:
 
     def publish(self, number: int) -> None:
         """
-        Publish 20 bytes of text.
+        Publish 20 bytes of text, and keep the cursor.
         """
         body = f"message number {number:05}".encode()
         self._http.request("POST", f"/channels/{CHANNEL}", body, {"Content-Type": "text/plain"})
@@ -124,9 +124,9 @@ def streaming(
     port: int, publisher: Publisher, query: str, end: str, headers: str = BROWSER
 ) -> Cost:
     """
-    One request, and then messages.
+    Measure a transport that opens once and then sends messages.
 
-    @param end: What ends each thing that comes.
+    @param end: What ends each piece that the server sends.
     """
     connection = Counted(port)
     connection.get(query, headers)
@@ -140,7 +140,7 @@ def streaming(
 
 def raw(port: int, publisher: Publisher) -> Cost:
     """
-    Raw TCP.
+    Measure raw TCP.
     """
     connection = Counted(port)
     connection.send(f'{{"id":1,"subscribe":["{CHANNEL}"]}}\n')
@@ -152,9 +152,9 @@ def raw(port: int, publisher: Publisher) -> Cost:
     return Cost(opening, 0, connection.up, connection.down)
 
 
-def asking(port: int, publisher: Publisher, query: str, isHeld: bool, end: str) -> Cost:
+def polling(port: int, publisher: Publisher, query: str, isHeld: bool, end: str) -> Cost:
     """
-    A request for each message, on one connection.
+    Measure a transport that makes a request for each message, on one connection.
     """
     connection = Counted(port)
     for number in range(COUNT):
@@ -168,9 +168,9 @@ def asking(port: int, publisher: Publisher, query: str, isHeld: bool, end: str) 
     return Cost(0, COUNT, connection.up, connection.down)
 
 
-def inVain(port: int, publisher: Publisher) -> Cost:
+def pollingInVain(port: int, publisher: Publisher) -> Cost:
     """
-    Requests that find nothing.
+    Measure polls that find no message.
     """
     connection = Counted(port)
     tag = f'If-None-Match: "{publisher.cursor}"\r\n'
@@ -182,16 +182,16 @@ def inVain(port: int, publisher: Publisher) -> Cost:
 
 def main(port: int, tcpPort: int) -> None:
     """
-    Measure, and print a table.
+    Measure every transport, and print a table.
     """
     publisher = Publisher(port)
     publisher.publish(0)
     upgrade = BROWSER.replace("Connection: keep-alive\r\n", "") + UPGRADE
     rows = {
-        "poll, with a message": asking(port, publisher, "transport=poll", False, "]}"),
-        "poll, in vain": inVain(port, publisher),
-        "longpoll": asking(port, publisher, "transport=longpoll", True, "]}"),
-        "jsonp": asking(port, publisher, "callback=cb", True, r"\);"),
+        "poll, with a message": polling(port, publisher, "transport=poll", False, "]}"),
+        "poll, in vain": pollingInVain(port, publisher),
+        "longpoll": polling(port, publisher, "transport=longpoll", True, "]}"),
+        "jsonp": polling(port, publisher, "callback=cb", True, r"\);"),
         "stream": streaming(port, publisher, "transport=stream", "\r\n"),
         "multipart": streaming(port, publisher, "transport=multipart", "\r\n"),
         "sse": streaming(port, publisher, "transport=sse", "\r\n"),

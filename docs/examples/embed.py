@@ -1,5 +1,5 @@
 """
-Push below a path of a site that is there already: C{python embed.py [ENDPOINT]}.
+Add push to an existing site, below a path: C{python embed.py [ENDPOINT]}.
 """
 
 from __future__ import annotations
@@ -14,15 +14,12 @@ from twisted.internet.task import LoopingCall, react
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from comet.bus.memory.bus import MemoryBus
-from comet.hub import Hub
-from comet.server.service import CometService
-from comet.web.resources import CometResource
+from comet import CometResource, CometService, Hub, MemoryBus
 
 
 class Hello(Resource):
     """
-    What the site had before.
+    What the site served before.
     """
 
     def render_GET(self, request: Request) -> bytes:
@@ -34,13 +31,13 @@ class Hello(Resource):
 
 def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Deferred[None]:
     """
-    Serve the site, and tell the time.
+    Serve the site, and publish the time every second.
     """
     root = Resource()
     root.putChild(b"hello", Hello())
 
-    # This is all that is new: a hub, its URLs, and a service that starts its
-    # bus, and sends everyone away in time when the process ends.
+    # All that is new: a hub, its URLs, and a service that starts the bus, and
+    # tells the clients to come back when the process ends.
     hub = Hub(MemoryBus(reactor), reactor)
     root.putChild(b"push", CometResource(hub))
     service = CometService(hub, [], drain=5.0)

@@ -1,5 +1,5 @@
 """
-A site with push below C{/push/}, on which a clock ticks.
+A site with push below C{/push/}, which publishes the time every second.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ from twisted.internet.task import LoopingCall, react
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from comet.bus.memory.bus import MemoryBus
-from comet.hub import Hub
-from comet.web.resources import CometResource
+from comet import CometResource, Hub, MemoryBus
 
 
 def main(reactor: Any, port: str = "8080") -> Deferred[Any]:
     """
-    Serve it on a port of this machine.
+    Serve the site on a port of this machine.
     """
     hub = Hub(MemoryBus(reactor), reactor)
     root = Resource()

@@ -1,5 +1,5 @@
 """
-A small web site whose page shows messages as they are published:
+A small web site with a page that shows messages as they are published:
 C{python live.py [ENDPOINT]}.
 """
 
@@ -14,19 +14,14 @@ from twisted.internet.task import react
 from twisted.web.resource import Resource
 from twisted.web.static import File
 
-from comet.access.rights import Access
-from comet.bus.memory.bus import MemoryBus
-from comet.hub import Hub
-from comet.server.service import CometService
-from comet.web.resources import CometResource
-from comet.web.site import CometSite
+from comet import Access, CometResource, CometService, CometSite, Hub, MemoryBus
 
 HERE = Path(__file__).parent
 
 
 def makeService(reactor: Any, description: str) -> CometService:
     """
-    Put it together: the hub, the pages over it, and where they are served.
+    Make the hub, the site over it, and the service that serves the site.
     """
     # For now anyone may publish to this one channel.
     hub = Hub(MemoryBus(reactor), reactor, access=Access(openPatterns=["news"]))

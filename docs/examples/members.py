@@ -1,6 +1,6 @@
 """
-An application with sessions of its own, which decide who may read and publish
-what: C{python members.py [ENDPOINT]}.
+An application whose own sessions decide what a client may read and publish:
+C{python members.py [ENDPOINT]}.
 """
 
 from __future__ import annotations
@@ -11,33 +11,39 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from comet.access.rights import Access
-from comet.bus.memory.bus import MemoryBus
-from comet.errors import CometError, Forbidden, Unauthorized
-from comet.hub import Hub
-from comet.model.channels import matches
-from comet.model.clients import ANONYMOUS, Client
-from comet.server.service import CometService
-from comet.transports.channel import ChannelResource, PublishResource
-from comet.transports.exchange import Exchange
-from comet.transports.sse import EventSourceResource
-from comet.transports.websocket import SocketResource
-from comet.web.resources import CometResource
-from comet.web.site import CometSite
+from comet import (
+    ANONYMOUS,
+    Access,
+    ChannelResource,
+    Client,
+    CometError,
+    CometResource,
+    CometService,
+    CometSite,
+    EventSourceResource,
+    Exchange,
+    Forbidden,
+    Hub,
+    MemoryBus,
+    PublishResource,
+    SocketResource,
+    Unauthorized,
+    matches,
+)
 
-# Who is logged in, by the value of the cookie.
+# The names of the members that are logged in, by the value of their cookie.
 SESSIONS = {"4d1c7a": "ada", "9be02f": "bob"}
 
 
 class MemberAccess(Access):
     """
-    Anyone may read all rooms; who is logged in may publish to them, and read
-    an inbox of their own.
+    Any client may read all rooms.  A member who is logged in may also publish
+    to them, and read one inbox.
     """
 
     def checkSubscribe(self, client: Client, name: str) -> None:
         """
-        May they read this channel or pattern?
+        Refuse a name that is neither a room nor the member's own inbox.
         """
         isOwn = client.name != "" and name == f"inbox/{client.name}"
         if not isOwn and not matches("rooms/*", name):
@@ -45,7 +51,7 @@ class MemberAccess(Access):
 
     def checkPublish(self, client: Client, channel: str) -> None:
         """
-        May they publish to this channel?
+        Let a member publish to rooms, and the publish key to every channel.
         """
         if client.mayPublishAll or not (client.name and matches("rooms/*", channel)):
             super().checkPublish(client, channel)
@@ -54,21 +60,22 @@ class MemberAccess(Access):
 def _refused(client: Client) -> CometError:
     if client == ANONYMOUS:
         return Unauthorized("log in first")
-    return Forbidden("this is somebody else's")
+    return Forbidden("this belongs to another member")
 
 
 class BySession:
     """
-    Takes who asks from the cookie, for any of comet's resources.
+    Finds the client by the session's cookie, for any of comet's resources.
     """
 
     def client(self, exchange: Exchange) -> Client:
         """
-        Who asks; without a session, whoever C{Authorization} says.
+        Return the member whose session it is, or without a session the client
+        of the C{Authorization} header.
         """
         session = exchange.request.getCookie(b"session")
-        # With a callback an answer is a script (JSONP), which any page may run,
-        # and the browser sends cookies with it: so they do not count.
+        # With a callback the response is a script (JSONP).  A page of any site
+        # may load it, and the browser sends the cookies along: ignore them.
         if session is None or "callback" in exchange.head.parameters:
             return exchange.client
         name = SESSIONS.get(session.decode("latin-1"))
@@ -97,28 +104,28 @@ class MemberSocket(BySession, SocketResource):
 
 class Inbox(BySession, EventSourceResource):
     """
-    /push/inbox: the channel is not in the path, since it is who asks.
+    /push/inbox: the channel is not in the path, since it is the member's own.
     """
 
     hasPath = False
 
     def names(self, exchange: Exchange) -> tuple[str, ...]:
         """
-        The inbox of whoever asks.
+        Return the inbox of the member who makes the request.
         """
         return (f"inbox/{self.client(exchange).name}",)
 
 
 def makeHub(reactor: Any) -> Hub:
     """
-    A hub that asks L{MemberAccess}.
+    Make a hub that asks L{MemberAccess}.
     """
     return Hub(MemoryBus(reactor), reactor, access=MemberAccess())
 
 
 def makeResource(hub: Hub) -> CometResource:
     """
-    Everything of comet's, each part in the members' version.
+    Make comet's URLs, each with the members' resource.
     """
     push = CometResource(hub)
     push.putChild(b"channels", MemberChannels(hub))

@@ -1,6 +1,6 @@
 """
-A transport of one's own: what was published and nothing else, as lines of
-text.  C{python plain.py [ENDPOINT]}.
+A transport of your own, which sends the published data as lines of plain text:
+C{python plain.py [ENDPOINT]}.
 """
 
 from __future__ import annotations
@@ -13,57 +13,60 @@ from attrs import frozen
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
-from comet.access.rights import Access
-from comet.bus.memory.bus import MemoryBus
-from comet.framing import Shape
-from comet.framing.envelope import rawText
-from comet.framing.ndjson import NDJSONShape
-from comet.http.reads import ReadRequest
-from comet.hub import Hub
-from comet.model.cursors import Cursor
-from comet.model.messages import Close, Message
-from comet.server.service import CometService
-from comet.transports.exchange import Exchange
-from comet.transports.streaming import StreamingResource
-from comet.web.resources import CometResource
-from comet.web.site import CometSite
+from comet import (
+    Access,
+    Close,
+    CometResource,
+    CometService,
+    CometSite,
+    Cursor,
+    Exchange,
+    Hub,
+    MemoryBus,
+    Message,
+    NDJSONShape,
+    ReadRequest,
+    Shape,
+    StreamingResource,
+    rawText,
+)
 
 
 @frozen
 class PlainShape(NDJSONShape):
     """
-    The text of a message, and the end of a line.  Of the rest only what a
-    person wants to know is said, after a hash.
+    A line for each message.  Lines for people, about gaps and the end, begin
+    with a hash.
     """
 
     def message(self, message: Message, replay: bool = False) -> bytes:
         """
-        One line of text.
+        Encode a message as one line of text.
         """
         return rawText(message).replace("\n", " ").encode() + b"\n"
 
     def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
         """
-        An empty line shows that the connection lives.
+        Encode a heartbeat as an empty line.
         """
         return b"\n"
 
     def gap(self, cursor: Cursor, names: Sequence[str], resume: Cursor | None = None) -> bytes:
         """
-        Something was lost.
+        Name the channels that have lost messages.
         """
         return f"# lost: {', '.join(names)}\n".encode()
 
     def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
         """
-        The end.
+        Say why the stream ends.
         """
         return f"# {close.message}\n".encode()
 
 
 class PlainResource(StreamingResource):
     """
-    Answers with text that never ends.
+    Streams plain text.
     """
 
     transport = "plain"
@@ -71,7 +74,7 @@ class PlainResource(StreamingResource):
 
     def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:
         """
-        How messages look to whoever asked.
+        Return the shape that encodes the messages of this response.
         """
         return PlainShape(chunked=chunked)
 

@@ -1,5 +1,5 @@
 """
-Publish with nothing but Python's own library:
+Publish with Python's standard library alone:
 C{python publish_http.py HOST PORT KEYFILE}.
 """
 
@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-# Answers that say: not stored, or nobody knows.
+# The status of responses after which it is right to try again: the message was
+# not stored, or the server does not know.
 RETRY = (429, 503, 504)
 
 
 def publish(host: str, port: int, key: str, channel: str, data: Any) -> str:
     """
-    Publish something.  Trying again is safe, because all tries have the same
+    Publish a message.  It is safe to try again, because all tries have the same
     idempotency key.
 
-    @return: Its cursor.
+    @return: The cursor of the message.
     """
     body = json.dumps(data)
     headers = {

@@ -15,11 +15,11 @@ import requests
 
 def publishAll(url: str, key: str, messages: Iterable[dict[str, Any]]) -> list[str]:
     """
-    Publish many messages with one request: all of them, or none.
+    Publish many messages with one request.  The server stores all or none.
 
-    @param url: Of the server, with the path it is mounted at.
+    @param url: The URL of the server, with the path at which comet is mounted.
 
-    @return: Their cursors.
+    @return: The cursors of the messages.
     """
     response = requests.post(
         f"{url}/publish",

@@ -16,9 +16,9 @@ from twisted.web.http_headers import Headers
 
 async def publish(url: str, key: str, data: Any) -> str:
     """
-    Publish something to the channel at a URL.
+    Publish a message to the channel at a URL.
 
-    @return: Its cursor.
+    @return: The cursor of the message.
     """
     headers = Headers({"Authorization": [f"Bearer {key}"]})
     response = await treq.post(url, json=data, headers=headers, timeout=10)
@@ -35,7 +35,7 @@ async def _publish(url: str, keyFile: str) -> None:
 
 def main(reactor: Any, url: str, keyFile: str) -> Deferred[None]:
     """
-    Publish, and stop.
+    Publish one message, and stop.
     """
     return Deferred.fromCoroutine(_publish(url, keyFile))
 

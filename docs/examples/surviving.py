@@ -1,5 +1,5 @@
 """
-The same site with headlines that it keeps: C{python surviving.py [ENDPOINT]}.
+A site whose headlines survive a restart: C{python surviving.py [ENDPOINT]}.
 """
 
 from __future__ import annotations
@@ -15,18 +15,14 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 from twisted.web.static import File
 
-from comet.bus.memory.bus import MemoryBus
-from comet.hub import Hub
-from comet.server.service import CometService
-from comet.web.resources import CometResource
-from comet.web.site import CometSite
+from comet import CometResource, CometService, CometSite, Hub, MemoryBus
 
 HERE = Path(__file__).parent
 
 
 class Headlines(Resource):
     """
-    What the application knows, in a file: the bus is not where it is kept.
+    The headlines, in a file.  The application's state does not belong in the bus.
     """
 
     isLeaf = True
@@ -39,7 +35,7 @@ class Headlines(Resource):
 
     def render_GET(self, request: Request) -> bytes:
         """
-        All headlines, and the cursor of somebody who has them.
+        Answer with all headlines, and the cursor from which to read later ones.
         """
         request.setHeader(b"Content-Type", b"application/json")
         request.setHeader(b"Cache-Control", b"no-store")
@@ -48,7 +44,7 @@ class Headlines(Resource):
 
     def render_POST(self, request: Request) -> int:
         """
-        One more: kept first, and then told.
+        Add a headline: save it first, and publish it then.
         """
         content: Any = request.content
         self.headlines.append(content.read().decode())
@@ -64,9 +60,9 @@ class Headlines(Resource):
 
 def makeService(reactor: Any, description: str, path: Path) -> CometService:
     """
-    Put it together.
+    Make the hub, the site over it, and the service that serves the site.
     """
-    # Nobody but the application publishes.
+    # Only the application publishes.
     hub = Hub(MemoryBus(reactor), reactor)
     root = Resource()
     root.putChild(b"", File(str(HERE / "surviving.html")))

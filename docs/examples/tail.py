@@ -1,5 +1,5 @@
 """
-Read from a program over raw TCP, and go on where it was after every break:
+Read over raw TCP from a program, and resume after each lost connection:
 C{python tail.py HOST PORT NAME...}.
 """
 
@@ -12,13 +12,14 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-# Longer than the server's heartbeat: who hears nothing for so long is alone.
+# Longer than the server's heartbeat: after so long a silence the connection is
+# dead.
 SILENCE = 60.0
 
 
 def envelopes(host: str, port: int, names: Sequence[str], since: str) -> Iterator[dict[str, Any]]:
     """
-    What one connection brings, the answer to the command first.
+    Yield what one connection brings, the answer to the command first.
     """
     with socket.create_connection((host, port), SILENCE) as connection:
         command = {"id": 1, "subscribe": list(names), "since": since}
@@ -32,7 +33,7 @@ def envelopes(host: str, port: int, names: Sequence[str], since: str) -> Iterato
 
 def follow(host: str, port: int, names: Sequence[str], since: str) -> Iterator[dict[str, Any]]:
     """
-    Messages and gaps, for ever.
+    Yield messages and gaps, for ever.
     """
     while True:
         pause = 2.0
@@ -45,7 +46,7 @@ def follow(host: str, port: int, names: Sequence[str], since: str) -> Iterator[d
                     pause = retry
                 if "gap" in envelope or "data" in envelope:
                     yield envelope
-                # Only now is it sure to have been used.
+                # The caller has used the message only now.
                 if not envelope.get("replay"):
                     since = envelope["cursor"]
         except OSError as error:
