@@ -14,8 +14,8 @@ from twisted.trial.unittest import TestCase
 
 from tests.cluster.nodes import Cluster, Front, HAProxy
 from tests.edge.clients import Client
+from tests.edge.connections import Site
 from tests.edge.speakers import CLIENTS
-from tests.edge.wires import Site
 
 # Clusters that many tests share, by their proxies.
 _shared: dict[type[Front], Cluster] = {}

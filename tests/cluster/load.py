@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Final
 
 from tests.edge.clients import pathOf
+from tests.edge.connections import Site, ask
 from tests.edge.envelopes import readCursor
-from tests.edge.wires import Site, ask
 from tests.faults.book import Book, Finding
 from tests.faults.breakable import READERS
 from tests.faults.checker import Rules, check

@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.edge.connections import Ended, Silence, Site, ask
 from tests.edge.server import ROOT, STARTING, CometProcess, freePorts
-from tests.edge.wires import Ended, Silence, Site, ask
 from tests.proxies.programs import findProgram
 from tests.redisserver import RedisServer
 

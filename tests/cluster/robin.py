@@ -9,10 +9,10 @@ import json
 from tests.cluster.case import ClusterTestCase
 from tests.cluster.nodes import NODE, NODES
 from tests.edge.clients import pathOf
+from tests.edge.connections import HttpConnection, TcpConnection, ask
 from tests.edge.envelopes import Standing
 from tests.edge.publisher import Published, headersOf, publish, publishBatch
 from tests.edge.speakers import SPEAKERS, TcpClient, WebSocketClient
-from tests.edge.wires import HttpConnection, Wire, ask
 
 
 class RobinTestCase(ClusterTestCase):
@@ -25,8 +25,8 @@ class RobinTestCase(ClusterTestCase):
         The requests of one connection go to all nodes: a poll goes on at
         another where it was left, whoever published meanwhile.
         """
-        connection = HttpConnection(Wire(self.site.port), self.site.host)
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(self.site.port), self.site.host)
+        self.addCleanup(connection.tcp.close)
         published = publish(self.site, "turn", 0)
         nodes, tag = set(), str(published.cursor)
         for number in range(1, 3 * NODES):
@@ -99,8 +99,8 @@ class RobinTestCase(ClusterTestCase):
         client = self.makeClient(SPEAKERS["websocket"])
         client.open(["batch/*"])
         client.next()
-        connection = HttpConnection(Wire(self.site.port), self.site.host)
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(self.site.port), self.site.host)
+        self.addCleanup(connection.tcp.close)
         lines = [(f"batch/{number % 7}", number) for number in range(300)]
         published = publishBatch(connection, self.site, lines)
         heard = client.messages(300)

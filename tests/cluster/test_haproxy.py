@@ -11,10 +11,10 @@ import time
 from tests.cluster import robin
 from tests.cluster.nodes import HAProxy
 from tests.edge.clients import SseClient
+from tests.edge.connections import HttpConnection, Site, TcpConnection
 from tests.edge.envelopes import Standing
 from tests.edge.publisher import headersOf, readPublished
 from tests.edge.server import CometProcess
-from tests.edge.wires import HttpConnection, Site, Wire
 
 # How many messages are timed.
 TIMED = 200
@@ -35,8 +35,8 @@ class HAProxyTests(robin.RobinTestCase):
         client = self.makeClient(SseClient, reading)
         client.open(["timed"])
         self.assertIsInstance(client.next(), Standing)
-        connection = HttpConnection(Wire(publishing.port))
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(publishing.port))
+        self.addCleanup(connection.tcp.close)
         times = []
         for number in range(TIMED):
             began = time.perf_counter()

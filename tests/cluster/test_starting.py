@@ -14,8 +14,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import TestCase
 
+from tests.edge.connections import HttpConnection, Silence, TcpConnection
 from tests.edge.server import STARTING, freePorts, twistd
-from tests.edge.wires import HttpConnection, Silence, Wire
 from tests.redisserver import RedisServer
 
 
@@ -65,8 +65,8 @@ class StartingTests(TestCase):
         """
         Who comes before Redis does waits, and is answered when it is there.
         """
-        connection = HttpConnection(Wire(self.port))
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(self.port))
+        self.addCleanup(connection.tcp.close)
         connection.send("GET", "/health")
         self.assertRaises(Silence, connection.answer, 0.3)
         self.assertNotIn("comet serves", self.log.read_text())

@@ -19,14 +19,14 @@ from twisted.trial.unittest import TestCase
 
 from tests.cluster.case import HISTORY
 from tests.cluster.load import Load
+from tests.edge.capacity import until
 from tests.edge.clients import Client
+from tests.edge.connections import Ended, Silence, Site, ask
 from tests.edge.envelopes import Standing
-from tests.edge.places import until
 from tests.edge.publisher import publish
 from tests.edge.server import STARTING, CometProcess, activated, twistd
 from tests.edge.speakers import CLIENTS
 from tests.edge.tls import authority
-from tests.edge.wires import Ended, Silence, Site, ask
 from tests.redisserver import RedisServer
 
 WORKERS = 3

@@ -10,9 +10,9 @@ from typing import Any
 
 from tests.docs.running import EXAMPLES, ExampleTestCase, Running, load
 from tests.edge.clients import Refused, SseClient
+from tests.edge.connections import HttpConnection, Response, Site, TcpConnection, ask
 from tests.edge.envelopes import Gap, Standing
 from tests.edge.speakers import WebSocketClient
-from tests.edge.wires import Answer, HttpConnection, Site, Wire, ask
 
 
 class BelowClient(SseClient):
@@ -41,7 +41,7 @@ class TutorialTests(ExampleTestCase):
     C{live.py} and C{surviving.py}, with what their pages do in a browser.
     """
 
-    def post(self, running: Running, path: str, body: str) -> Answer:
+    def post(self, running: Running, path: str, body: str) -> Response:
         """
         What C{curl -d} does.
         """
@@ -162,7 +162,7 @@ class EmbeddingTests(ExampleTestCase):
         site = running.site
         for text in (b"one", b"two\nlines"):
             ask(site, "POST", "/channels/news", {"Content-Type": "text/plain"}, text)
-        connection = HttpConnection(Wire(site.port))
+        connection = HttpConnection(TcpConnection(site.port))
         connection.send("GET", "/plain/news?since=earliest")
         self.assertEqual(connection.head().headers["content-type"], "text/plain; charset=utf-8")
         text = b""
@@ -223,7 +223,7 @@ class MembersTests(ExampleTestCase):
         module = load(EXAMPLES / "members.py")
         self.assertEqual(set(module.SESSIONS.values()), {"ada", "bob"})
         running = self.serve("members.py")
-        connection = HttpConnection(Wire(running.site.port))
+        connection = HttpConnection(TcpConnection(running.site.port))
         connection.send("GET", "/inbox", {"Cookie": "session=4d1c7a"})
         head = connection.head()
         self.assertEqual(head.headers["content-type"], "text/event-stream")

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 
 from tests.edge.clients import EndlessClient
+from tests.edge.connections import Response, ResponseHead, Site, Violation
 from tests.edge.envelopes import eventOf, readJson, readPollBody
 from tests.edge.polling import LongpollClient
-from tests.edge.wires import Answer, Head, Site, Violation
 
 CALLBACK = "app.on$message"
 
@@ -43,7 +43,7 @@ class MultipartClient(EndlessClient):
         self._pending, self._isFirst, self._isOver = b"\r\n", True, False
         super()._open(since, byName, parameters)
 
-    def _checkHead(self, head: Head, contentType: str) -> None:
+    def _checkHead(self, head: ResponseHead, contentType: str) -> None:
         given = head.headers.get("content-type", "")
         found = re.fullmatch(r"multipart/x-mixed-replace; ?boundary=([\w.'+-]{1,70})", given)
         if found is None:
@@ -119,7 +119,7 @@ class IframeClient(EndlessClient):
         self._pending, self._head = b"", b""
         super()._open(since, byName, parameters)
 
-    def _checkHead(self, head: Head, contentType: str) -> None:
+    def _checkHead(self, head: ResponseHead, contentType: str) -> None:
         super()._checkHead(head, contentType)
         policy = head.headers.get("content-security-policy", "")
         directives = dict(each.strip().split(" ", 1) for each in policy.split(";"))
@@ -178,12 +178,12 @@ class JsonpClient(LongpollClient):
         target = super()._target(since, byName, {"callback": CALLBACK, **parameters})
         return target.replace(f"transport={self.name}&", "") if self.variant % 2 else target
 
-    def _unchanged(self, answer: Answer) -> None:
+    def _unchanged(self, answer: Response) -> None:
         raise Violation("a script that was not modified does not run")
 
-    def _changed(self, answer: Answer) -> None:
+    def _changed(self, answer: Response) -> None:
         kind = "application/javascript; charset=utf-8"
-        self._checkHead(Head(answer.status, answer.headers), kind)
+        self._checkHead(ResponseHead(answer.status, answer.headers), kind)
         if answer.headers.get("content-disposition") != "attachment; filename=f.txt":
             raise Violation(f"not to be opened: {answer.headers.get('content-disposition')!r}")
         before, after = f"/**/{CALLBACK}(".encode(), b");"

@@ -14,13 +14,13 @@ from typing import Any
 from twisted.trial.unittest import SkipTest, TestCase
 
 from tests.edge.clients import Client
+from tests.edge.connections import Site
 from tests.edge.envelopes import Message
 from tests.edge.publisher import Published, publish
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS
 from tests.edge.tls import Authority, authority
 from tests.edge.ways import WAYS, Way
-from tests.edge.wires import Site
 
 # Servers that many tests share, by their options.
 _shared: dict[tuple[str, ...], CometProcess] = {}

@@ -14,6 +14,16 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from urllib.parse import quote
 
+from tests.edge.connections import (
+    PATIENCE,
+    Ended,
+    HttpConnection,
+    Response,
+    ResponseHead,
+    Site,
+    TcpConnection,
+    Violation,
+)
 from tests.edge.envelopes import (
     Close,
     Event,
@@ -29,7 +39,6 @@ from tests.edge.envelopes import (
     readJson,
     readNames,
 )
-from tests.edge.wires import PATIENCE, Answer, Ended, Head, HttpConnection, Site, Violation, Wire
 
 
 class Refused(Exception):
@@ -90,7 +99,7 @@ class Client:
         self.follower = Follower(None)
         self.names: tuple[str, ...] = ()
         self.unreadable = ""
-        self._wire: Wire | None = None
+        self._tcp: TcpConnection | None = None
         self._begun = False
 
     @property
@@ -101,12 +110,12 @@ class Client:
         return f"{self.name}{self.variant}"
 
     @property
-    def wire(self) -> Wire:
+    def tcp(self) -> TcpConnection:
         """
         The connection that is open.
         """
-        assert self._wire is not None
-        return self._wire
+        assert self._tcp is not None
+        return self._tcp
 
     @property
     def cursor(self) -> str | None:
@@ -143,9 +152,9 @@ class Client:
     def _isLoose(self, byName: Mapping[str, str] | None, parameters: Mapping[str, str]) -> bool:
         return False
 
-    def _connect(self, port: int, tls: ssl.SSLContext | None = None) -> Wire:
-        self._wire = Wire(port, tls or self.site.tls, self._receiveBuffer, self._appetite)
-        return self._wire
+    def _connect(self, port: int, tls: ssl.SSLContext | None = None) -> TcpConnection:
+        self._tcp = TcpConnection(port, tls or self.site.tls, self._receiveBuffer, self._appetite)
+        return self._tcp
 
     def _open(
         self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
@@ -216,17 +225,17 @@ class Client:
         """
         Leave without a word.
         """
-        if self._wire is not None:
-            self._wire.cut()
-            self._wire = None
+        if self._tcp is not None:
+            self._tcp.cut()
+            self._tcp = None
 
     def close(self) -> None:
         """
         Leave in the ordinary way.
         """
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = None
+        if self._tcp is not None:
+            self._tcp.close()
+            self._tcp = None
 
 
 class HttpClient(Client):
@@ -248,7 +257,7 @@ class HttpClient(Client):
         query.update({f"since.{name}": value for name, value in byName.items()})
         return pathOf(self.names) + queryOf(query)
 
-    def _checkHead(self, head: Head, contentType: str) -> None:
+    def _checkHead(self, head: ResponseHead, contentType: str) -> None:
         expected = {
             "cache-control": "no-store, no-transform",
             "vary": "Origin, Accept",
@@ -262,7 +271,7 @@ class HttpClient(Client):
             if head.headers.get(name) != value:
                 raise Violation(f"{self.name}: {name} is {head.headers.get(name)!r}, not {value!r}")
 
-    def _refuse(self, answer: Answer) -> None:
+    def _refuse(self, answer: Response) -> None:
         code = problemOf(answer.status, answer.headers, answer.body)
         raise Refused(answer.status, code, answer.headers)
 
@@ -303,7 +312,7 @@ class EndlessClient(HttpClient):
             pieces = []
             while piece := self.http.piece():
                 pieces.append(piece)
-            self._refuse(Answer(head.status, head.headers, b"".join(pieces)))
+            self._refuse(Response(head.status, head.headers, b"".join(pieces)))
         self._checkHead(head, self.contentType)
 
     def _receive(self, timeout: float) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from tests.edge.wires import Silence, Site, Wire, ask
+from tests.edge.connections import Silence, Site, TcpConnection, ask
 
 CHANNEL = "lab/costs"
 
@@ -60,7 +60,7 @@ class Counting:
     """
 
     def __init__(self, port: int) -> None:
-        self.wire = Wire(port)
+        self.tcp = TcpConnection(port)
         self.up = self.down = 0
 
     def send(self, data: str) -> None:
@@ -68,7 +68,7 @@ class Counting:
         Send all of it.
         """
         self.up += len(data)
-        self.wire.send(data.encode("ascii"))
+        self.tcp.send(data.encode("ascii"))
 
     def get(self, transport: str, since: str = "", more: str = "") -> None:
         """
@@ -84,7 +84,7 @@ class Counting:
         data = b""
         while True:
             try:
-                piece = self.wire.receive(10.0 if not data else 0.05)
+                piece = self.tcp.receive(10.0 if not data else 0.05)
             except Silence:
                 break
             if not piece:
@@ -148,7 +148,7 @@ def measurePolls(site: Site, transport: str) -> Cost:
             connection.get(transport, since)
             publish(site, number)
         since = json.loads(connection.answer())["cursor"]
-    connection.wire.close()
+    connection.tcp.close()
     return _cost(1, connection, once)
 
 
@@ -163,7 +163,7 @@ def measureEndless(port: int, site: Site, begin: Callable[[Counting], None]) -> 
     for number in range(COUNT):
         publish(site, number)
         assert f"{number:0{SIZE}}".encode("ascii") in connection.receive()
-    connection.wire.close()
+    connection.tcp.close()
     return _cost(0, connection, once)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from attrs import frozen
 
-from tests.edge.wires import Violation
+from tests.edge.connections import Violation
 
 CODES: Final = frozenset(
     "draining expired revoked forbidden lagging tooMany unavailable internal".split()

@@ -8,20 +8,22 @@ from typing import Any
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import pathOf, queryOf
+from tests.edge.connections import Ended, Site
 from tests.edge.envelopes import (
     eventOf,
     readJson,
 )
-from tests.edge.h2client import Http2Stream, Http2Wire
-from tests.edge.wires import Ended, Site
+from tests.edge.h2client import Http2Connection, Http2Stream
 
 
-def ask(wire: Http2Wire, names: list[str], transport: str, **parameters: str) -> Http2Stream:
+def ask(
+    connection: Http2Connection, names: list[str], transport: str, **parameters: str
+) -> Http2Stream:
     """
     Ask to read.
     """
     query = {"transport": transport, **parameters}
-    return wire.send("GET", pathOf(names) + queryOf(query))
+    return connection.send("GET", pathOf(names) + queryOf(query))
 
 
 def linesOf(stream: Http2Stream, count: int, timeout: float = 10) -> list[Any]:
@@ -42,10 +44,10 @@ class Http2TestCase(EdgeTestCase):
     A test with a server that speaks HTTP/2, and connections to it.
     """
 
-    def connect(self, site: Site, window: int = 0, receiveBuffer: int = 0) -> Http2Wire:
+    def connect(self, site: Site, window: int = 0, receiveBuffer: int = 0) -> Http2Connection:
         """
         Make a connection that is closed when the test is over.
         """
-        wire = Http2Wire.to(site, window, receiveBuffer)
-        self.addCleanup(wire.close)
-        return wire
+        connection = Http2Connection.to(site, window, receiveBuffer)
+        self.addCleanup(connection.close)
+        return connection

@@ -29,8 +29,17 @@ from h2.settings import SettingCodes
 
 from tests.edge.browsing import IframeClient, JsonpClient, MultipartClient
 from tests.edge.clients import Client, HttpClient, SseClient, StreamClient
+from tests.edge.connections import (
+    PATIENCE,
+    Ended,
+    HttpConnection,
+    Response,
+    ResponseHead,
+    Site,
+    TcpConnection,
+    Violation,
+)
 from tests.edge.polling import LongpollClient, PollClient
-from tests.edge.wires import PATIENCE, Answer, Ended, Head, HttpConnection, Site, Violation, Wire
 
 # How much a connection takes in all: the streams are to be held back one by
 # one.
@@ -73,13 +82,13 @@ class Pipe(Protocol):
         """
 
 
-def chosen(wire: Wire, site: Site) -> str:
+def chosen(tcp: TcpConnection, site: Site) -> str:
     """
     See that TLS has chosen HTTP/2.
 
     @return: The host that requests name.
     """
-    plain: Any = wire.socket
+    plain: Any = tcp.socket
     if plain.selected_alpn_protocol() != "h2":
         raise Violation(f"TLS has chosen {plain.selected_alpn_protocol()!r}")
     return site.host or f"127.0.0.1:{site.port}"
@@ -90,7 +99,7 @@ class Http2Stream:
     One request, and its answer.
 
     @ivar isOpenHanded: Whether what comes makes room for more at once;
-        otherwise it is made by L{Http2Wire.allow}.
+        otherwise it is made by L{Http2Connection.allow}.
 
     @ivar received: How many bytes of the body have come.
 
@@ -99,15 +108,15 @@ class Http2Stream:
     @ivar code: What the server has reset it with.
     """
 
-    def __init__(self, wire: Http2Wire, ident: int) -> None:
-        self.wire = wire
+    def __init__(self, connection: Http2Connection, ident: int) -> None:
+        self.connection = connection
         self.ident = ident
         self.isOpenHanded = True
         self.received = 0
         self.isContinued = False
         self.isEnded = False
         self.code: int | None = None
-        self._head: Head | None = None
+        self._head: ResponseHead | None = None
         self._pieces: deque[bytes] = deque()
 
     def happened(self, event: Event) -> None:
@@ -126,13 +135,13 @@ class Http2Stream:
             if data:
                 self._pieces.append(data)
             if self.isOpenHanded:
-                self.wire.allow(self, event.flow_controlled_length or 0)
+                self.connection.allow(self, event.flow_controlled_length or 0)
         elif isinstance(event, StreamEnded):
             self.isEnded = True
         elif isinstance(event, StreamReset):
             self.code = int(event.error_code or 0)
 
-    def head(self, timeout: float = PATIENCE) -> Head:
+    def head(self, timeout: float = PATIENCE) -> ResponseHead:
         """
         Wait for the head of the answer.
         """
@@ -152,7 +161,7 @@ class Http2Stream:
             self._await(deadline)
         return self._pieces.popleft()
 
-    def answer(self, timeout: float = PATIENCE) -> Answer:
+    def answer(self, timeout: float = PATIENCE) -> Response:
         """
         Wait for the whole answer.
         """
@@ -165,15 +174,15 @@ class Http2Stream:
         length = head.headers.get("content-length")
         if body and length is not None and int(length) != len(body):
             raise Violation(f"{len(body)} bytes instead of {length}")
-        return Answer(head.status, head.headers, body)
+        return Response(head.status, head.headers, body)
 
     def _await(self, deadline: float) -> None:
         if self.code is not None:
             raise Ended(f"reset with {self.code}")
-        self.wire.pump(deadline - time.monotonic())
+        self.connection.pump(deadline - time.monotonic())
 
 
-def headOf(fields: Any) -> Head:
+def headOf(fields: Any) -> ResponseHead:
     """
     The head of an answer; that of HTTP/1 has no place in it.
     """
@@ -186,10 +195,10 @@ def headOf(fields: Any) -> Head:
             raise Violation(f"{name} in HTTP/2")
         else:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Head(status, headers)
+    return ResponseHead(status, headers)
 
 
-class Http2Wire:
+class Http2Connection:
     """
     A connection.
 
@@ -200,14 +209,14 @@ class Http2Wire:
     @ivar frames: The numbers of the streams whose data came, in order.
     """
 
-    def __init__(self, wire: Pipe, host: str, window: int = 0) -> None:
+    def __init__(self, pipe: Pipe, host: str, window: int = 0) -> None:
         """
         @param host: What requests name, unless they name something else.
 
         @param window: How much each stream takes before it is L{allow}ed more;
             0 for the ordinary.
         """
-        self.wire = wire
+        self.pipe = pipe
         self._host = host
         self.streams: dict[int, Http2Stream] = {}
         self.isEnded = False
@@ -221,25 +230,25 @@ class Http2Wire:
         self.flush()
 
     @classmethod
-    def to(cls, site: Site, window: int = 0, receiveBuffer: int = 0) -> Http2Wire:
+    def to(cls, site: Site, window: int = 0, receiveBuffer: int = 0) -> Http2Connection:
         """
         Connect to a server.
         """
         assert site.tls is not None
-        wire = Wire(site.port, negotiating(site.tls), receiveBuffer)
-        return cls(wire, chosen(wire, site), window)
+        tcp = TcpConnection(site.port, negotiating(site.tls), receiveBuffer)
+        return cls(tcp, chosen(tcp, site), window)
 
     def close(self) -> None:
         """
         Leave.
         """
-        self.wire.close()
+        self.pipe.close()
 
     def flush(self) -> None:
         """
         Send the frames that were made.
         """
-        self.wire.send(self.h2.data_to_send())
+        self.pipe.send(self.h2.data_to_send())
 
     def send(
         self,
@@ -316,7 +325,7 @@ class Http2Wire:
         """
         if self.isEnded:
             raise Ended(f"closed with {self.goodbye}")
-        data = self.wire.receive(timeout)
+        data = self.pipe.receive(timeout)
         if not data:
             self.isEnded = True
             return
@@ -351,14 +360,14 @@ class Http2Wire:
             self.pump(deadline - time.monotonic())
 
 
-class Http2Connection(HttpConnection):
+class Http2Requests(HttpConnection):
     """
     What HTTP/2 has for those who ask one thing after the other.
     """
 
-    def __init__(self, wire: Wire, host: str) -> None:
-        super().__init__(wire, host)
-        self._http2 = Http2Wire(wire, host)
+    def __init__(self, tcp: TcpConnection, host: str) -> None:
+        super().__init__(tcp, host)
+        self._http2 = Http2Connection(tcp, host)
         self._asked: deque[Http2Stream] = deque()
         self._current: Http2Stream | None = None
 
@@ -374,7 +383,7 @@ class Http2Connection(HttpConnection):
         """
         self._asked.append(self._http2.send(method, target, headers, body))
 
-    def head(self, timeout: float = PATIENCE) -> Head:
+    def head(self, timeout: float = PATIENCE) -> ResponseHead:
         """
         See L{HttpConnection.head}.
         """
@@ -397,8 +406,8 @@ def overHttp2(kind: type[HttpClient]) -> type[HttpClient]:
 
     def speak(self: HttpClient) -> HttpConnection:
         assert self.site.tls is not None
-        wire = self._connect(self.site.port, negotiating(self.site.tls))
-        return Http2Connection(wire, chosen(wire, self.site))
+        tcp = self._connect(self.site.port, negotiating(self.site.tls))
+        return Http2Requests(tcp, chosen(tcp, self.site))
 
     return type(f"{kind.__name__}OverHttp2", (kind,), {"_speak": speak})
 

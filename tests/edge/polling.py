@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from tests.edge.clients import HttpClient
+from tests.edge.connections import Ended, Response, ResponseHead, Site, Violation
 from tests.edge.envelopes import Standing, readPollBody
-from tests.edge.wires import Answer, Ended, Head, Site, Violation
 
 # How long a client that polls waits after it heard nothing, in seconds.
 PACE: Final = 0.004
@@ -69,7 +69,7 @@ class PollClient(HttpClient):
         else:
             self._refuse(answer)
 
-    def _unchanged(self, answer: Answer) -> None:
+    def _unchanged(self, answer: Response) -> None:
         tag = f'"{self.cursor}"'
         if not self._byTag or answer.headers.get("etag") != tag or answer.body:
             raise Violation(f"304 for {tag}: {answer}")
@@ -77,8 +77,8 @@ class PollClient(HttpClient):
         self._idle = True
         self._heard(Standing(self.follower.standing))
 
-    def _changed(self, answer: Answer) -> None:
-        self._checkHead(Head(answer.status, answer.headers), "application/json")
+    def _changed(self, answer: Response) -> None:
+        self._checkHead(ResponseHead(answer.status, answer.headers), "application/json")
         body = readPollBody(answer.body)
         if answer.headers.get("etag") != f'"{body.cursor}"':
             raise Violation(f"{answer.headers.get('etag')} is the ETag of {body.cursor}")
@@ -95,7 +95,7 @@ class PollClient(HttpClient):
         """
         Leave without a word; every second time with a question open.
         """
-        if self.variant % 2 and not self._asked and self._wire is not None:
+        if self.variant % 2 and not self._asked and self._tcp is not None:
             try:
                 self.ask()
             except Ended:

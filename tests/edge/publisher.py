@@ -11,9 +11,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tests.edge.clients import pathOf
+from tests.edge.connections import (
+    PATIENCE,
+    HttpConnection,
+    Response,
+    Site,
+    TcpConnection,
+    Violation,
+    ask,
+)
 from tests.edge.envelopes import Cursor, readCursor, readJson
 from tests.edge.speakers import TcpClient, WebSocketClient
-from tests.edge.wires import PATIENCE, Answer, HttpConnection, Site, Violation, Wire, ask
 
 
 class Published(NamedTuple):
@@ -37,7 +45,7 @@ def headersOf(site: Site, headers: Mapping[str, str] | None = None) -> dict[str,
     }
 
 
-def readPublished(answer: Answer, channels: Sequence[str]) -> dict[str, Cursor]:
+def readPublished(answer: Response, channels: Sequence[str]) -> dict[str, Cursor]:
     """
     Read the answer to a publication by URL.
     """
@@ -135,7 +143,7 @@ class Publisher(threading.Thread):
         """
         Publish until it is stopped; keep the first error.
         """
-        http = HttpConnection(Wire(self._site.port, self._site.tls))
+        http = HttpConnection(TcpConnection(self._site.port, self._site.tls))
         websocket = WebSocketClient(self._site)
         tcp = TcpClient(self._site)
         try:
@@ -150,7 +158,7 @@ class Publisher(threading.Thread):
         except BaseException as error:
             self._error = error
         finally:
-            http.wire.close()
+            http.tcp.close()
             websocket.close()
             tcp.close()
 

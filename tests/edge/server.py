@@ -18,8 +18,8 @@ from pathlib import Path
 
 from attrs import evolve
 
+from tests.edge.connections import Ended, Silence, Site, ask
 from tests.edge.tls import Authority
-from tests.edge.wires import Ended, Silence, Site, ask
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidStatus
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Response
+from websockets.http11 import Response as Handshake
 from websockets.typing import Origin, Subprotocol
 from websockets.uri import parse_uri
 
@@ -28,6 +28,7 @@ from tests.edge.clients import (
     pathOf,
     queryOf,
 )
+from tests.edge.connections import PATIENCE, Ended, Silence, Site, TcpConnection, Violation
 from tests.edge.envelopes import (
     CODES,
     Gap,
@@ -39,7 +40,6 @@ from tests.edge.envelopes import (
     readNames,
 )
 from tests.edge.polling import LongpollClient, PollClient
-from tests.edge.wires import PATIENCE, Ended, Silence, Site, Violation, Wire
 
 ERRORS = CODES | frozenset(
     "badChannel badCursor badMessage badRequest unauthorized notFound methodNotAllowed "
@@ -68,7 +68,7 @@ class Speaker(Client):
         self._subscribing: set[Any] = set()
         self._answers: list[dict[str, Any]] = []
 
-    def _connect(self, port: int, tls: ssl.SSLContext | None = None) -> Wire:
+    def _connect(self, port: int, tls: ssl.SSLContext | None = None) -> TcpConnection:
         self._answers.clear()
         self._subscribing.clear()
         return super()._connect(port, tls)
@@ -202,13 +202,13 @@ class WebSocketClient(Speaker):
     def _shakeHands(self) -> None:
         deadline = time.monotonic() + PATIENCE
         while True:
-            data = self.wire.receive(deadline - time.monotonic())
+            data = self.tcp.receive(deadline - time.monotonic())
             if data:
                 self._protocol.receive_data(data)
             else:
                 self._protocol.receive_eof()
             found = self._protocol.events_received()
-            if found and isinstance(found[0], Response):
+            if found and isinstance(found[0], Handshake):
                 self._checkHandshake()
                 # Its first frames may have come together with the handshake.
                 self._take(found[1:])
@@ -231,7 +231,7 @@ class WebSocketClient(Speaker):
         if not self.variant % 2 and self.subprotocol != "comet.v1":
             raise Violation(f"the subprotocol is {self.subprotocol!r}")
 
-    def _refused(self, response: Response) -> None:
+    def _refused(self, response: Handshake) -> None:
         headers = {name.lower(): value for name, value in response.headers.raw_items()}
         body = bytes(response.body or b"")
         raise Refused(response.status_code, problemOf(response.status_code, headers, body), headers)
@@ -246,10 +246,10 @@ class WebSocketClient(Speaker):
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
             if data:
-                self.wire.send(data)
+                self.tcp.send(data)
 
     def _receive(self, timeout: float) -> None:
-        data = self.wire.receive(timeout)
+        data = self.tcp.receive(timeout)
         if not data:
             if self._pieces:
                 raise Violation("the connection ends in a message")
@@ -317,10 +317,10 @@ class TcpClient(Speaker):
         """
         Send one line, whatever it is.
         """
-        self.wire.send(text.encode() + self.terminator)
+        self.tcp.send(text.encode() + self.terminator)
 
     def _receive(self, timeout: float) -> None:
-        data = self.wire.receive(timeout)
+        data = self.tcp.receive(timeout)
         if not data:
             if self._pending:
                 raise Violation(f"the connection ends in a line: {self._pending[:100]!r}")

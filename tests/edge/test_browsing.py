@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Refused
+from tests.edge.connections import PATIENCE, TcpConnection, ask
 from tests.edge.publisher import publish
 from tests.edge.server import freePorts
-from tests.edge.wires import PATIENCE, Wire, ask
 
 FRIEND = "https://friend.example"
 REQUEST = b"<policy-file-request/>\0"
@@ -57,12 +57,12 @@ class FrameTests(EdgeTestCase):
         """
         for query, ancestor in (("", "'self'"), (f"&origin={FRIEND}", FRIEND)):
             target = f"/channels/news?transport=iframe{query}"
-            wire = Wire(self.site.port)
-            self.addCleanup(wire.close)
-            wire.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            tcp = TcpConnection(self.site.port)
+            self.addCleanup(tcp.close)
+            tcp.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             buffer = b""
             while b"</script>" not in buffer:
-                buffer += wire.receive(PATIENCE)
+                buffer += tcp.receive(PATIENCE)
             head, _, page = buffer.partition(b"\r\n\r\n")
             policy = head.partition(b"frame-ancestors ")[2].split(b"\r\n")[0].decode()
             self.assertIn(ancestor, policy.split())
@@ -116,13 +116,13 @@ class FlashTests(EdgeTestCase):
 
         @return: The ports, by the domains.
         """
-        wire = Wire(port)
-        self.addCleanup(wire.close)
+        tcp = TcpConnection(port)
+        self.addCleanup(tcp.close)
         for piece in pieces:
-            wire.send(piece)
+            tcp.send(piece)
             time.sleep(0.02)
         buffer = b""
-        while data := wire.receive(PATIENCE):
+        while data := tcp.receive(PATIENCE):
             buffer += data
         self.assertEqual(buffer[-1:], b"\0")
         root = ElementTree.fromstring(buffer[:-1])
@@ -153,7 +153,7 @@ class FlashTests(EdgeTestCase):
         """
         (port,) = freePorts(1)
         self.startServer("--flash-policy", f"tcp:{port}:interface=127.0.0.1")
-        wire = Wire(port)
-        self.addCleanup(wire.close)
-        wire.send(b"GET / HTTP/1.1\r\n\r\n")
-        self.assertEqual(wire.receive(PATIENCE), b"")
+        tcp = TcpConnection(port)
+        self.addCleanup(tcp.close)
+        tcp.send(b"GET / HTTP/1.1\r\n\r\n")
+        self.assertEqual(tcp.receive(PATIENCE), b"")

@@ -1,6 +1,6 @@
 """
 What every transport promises, in every way that it can be used; where a reader
-begins, and its heartbeats, are in L{tests.edge.test_beginning}.
+begins, and its heartbeats, are in L{tests.edge.test_starts}.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.edge.awkward import asText, awkwardLines
+from tests.edge.capacity import isFull, take, until
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client
+from tests.edge.connections import HttpConnection, TcpConnection, ask
 from tests.edge.envelopes import Close, Gap, Message, Standing
-from tests.edge.places import isFull, take, until
 from tests.edge.publisher import Published, publish, publishBatch, publishLines
 from tests.edge.tls import authority
 from tests.edge.ways import WAYS
-from tests.edge.wires import HttpConnection, Wire, ask
 
 
 class AwkwardTests(EdgeTestCase):
@@ -32,8 +32,8 @@ class AwkwardTests(EdgeTestCase):
         and 50 live.
         """
         name = self.channel("c")
-        connection = HttpConnection(Wire(self.site.port))
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(self.site.port))
+        self.addCleanup(connection.tcp.close)
         lines = awkwardLines(name, 200)
         start = publish(self.site, name, "start").cursor
         held = publishLines(connection, self.site, lines[:150])
@@ -122,8 +122,8 @@ class SlowTests(EdgeTestCase):
         for client in clients:
             client.open([name])
             self.assertIsInstance(client.next(), Standing)
-        connection = HttpConnection(Wire(self.site.port))
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(self.site.port))
+        self.addCleanup(connection.tcp.close)
         published: list[Published] = []
         for first in range(0, 100, 20):
             lines = [(name, [n, "x" * 60_000]) for n in range(first, first + 20)]

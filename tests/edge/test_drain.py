@@ -9,11 +9,11 @@ import time
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client, Refused
+from tests.edge.connections import Ended, HttpConnection, Silence, TcpConnection
 from tests.edge.envelopes import Close, Standing
 from tests.edge.publisher import publish
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS
-from tests.edge.wires import Ended, HttpConnection, Silence, Wire
 
 DRAIN = 2.0
 HELD = ("longpoll", "jsonp", "stream", "multipart", "sse", "iframe", "websocket", "tcp")
@@ -95,8 +95,8 @@ class DrainTests(EdgeTestCase):
         """
         server = self.startServer("--drain", str(int(DRAIN)))
         self.readers(server)
-        connection = HttpConnection(Wire(server.port))
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(server.port))
+        self.addCleanup(connection.tcp.close)
         connection.send("GET", "/health")
         self.assertEqual(connection.answer().status, 200)
         first = self.client("stream", server.site)
@@ -131,8 +131,8 @@ class DrainTests(EdgeTestCase):
         Where nobody reads, it does not wait, also with idle connections open.
         """
         server = self.startServer("--drain", "10")
-        connection = HttpConnection(Wire(server.port))
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(server.port))
+        self.addCleanup(connection.tcp.close)
         connection.send("GET", "/health")
         connection.answer()
         began = time.monotonic()

@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 
 from tests.edge.case import EdgeTestCase
+from tests.edge.connections import Ended, Silence, TcpConnection
 from tests.edge.oddities import oddities
-from tests.edge.wires import Ended, Silence, Wire
 
 # What differs from one server, or from one moment, to the next.
 _DATE = re.compile(rb"\r\nDate: [^\r]*")
@@ -29,19 +29,19 @@ def conversation(port: int, *pieces: bytes) -> bytes:
     All that is answered until the server closes the connection, or says
     nothing more.
     """
-    wire = Wire(port)
+    tcp = TcpConnection(port)
     said = b""
     try:
         for piece in pieces:
-            wire.send(piece)
-        while received := wire.receive(2.0):
+            tcp.send(piece)
+        while received := tcp.receive(2.0):
             said += received
     except (ConnectionError, Ended):
         said += b"<reset>"
     except Silence:
         said += b"<silence>"
     finally:
-        wire.close()
+        tcp.close()
     return plain(said)
 
 
@@ -71,16 +71,16 @@ class SameTests(EdgeTestCase):
         port = self.server.port
         whole = conversation(port, _REQUEST + _LAST)
         self.assertEqual(whole.count(b"HTTP/1.1 200 OK"), 2)
-        wires = []
+        waiting = []
         for place in range(1, len(_REQUEST)):
-            wire = Wire(port)
-            self.addCleanup(wire.close)
-            wire.send(_REQUEST[:place])
-            wires.append((wire, _REQUEST[place:] + _LAST))
-        for wire, rest in wires:
-            wire.send(rest)
+            tcp = TcpConnection(port)
+            self.addCleanup(tcp.close)
+            tcp.send(_REQUEST[:place])
+            waiting.append((tcp, _REQUEST[place:] + _LAST))
+        for tcp, rest in waiting:
+            tcp.send(rest)
             said = b""
-            while received := wire.receive(5.0):
+            while received := tcp.receive(5.0):
                 said += received
             self.assertEqual(plain(said), whole, rest)
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client, Refused
+from tests.edge.connections import HttpConnection, Response, TcpConnection, ask
 from tests.edge.envelopes import problemOf
 from tests.edge.publisher import publish
-from tests.edge.wires import Answer, HttpConnection, Wire, ask
 
 ORIGIN = "http://evil.example"
 
@@ -21,7 +21,7 @@ class ErrorCase(EdgeTestCase):
     What the tests of errors have in common.
     """
 
-    def assertProblem(self, answer: Answer, status: int, codes: str, label: object = "") -> None:
+    def assertProblem(self, answer: Response, status: int, codes: str, label: object = "") -> None:
         """
         An answer is a problem of this status, and has one of these codes.
         """
@@ -29,18 +29,18 @@ class ErrorCase(EdgeTestCase):
         code = problemOf(answer.status, answer.headers, answer.body)
         self.assertIn(code, codes.split(), f"{label}: {answer}")
 
-    def raw(self, data: bytes, method: str = "GET") -> Answer:
+    def raw(self, data: bytes, method: str = "GET") -> Response:
         """
         Send bytes, and read an answer to them.
         """
-        wire = Wire(self.site.port)
+        tcp = TcpConnection(self.site.port)
         try:
-            wire.send(data)
-            connection = HttpConnection(wire)
+            tcp.send(data)
+            connection = HttpConnection(tcp)
             connection.expect(method)
             return connection.answer()
         finally:
-            wire.close()
+            tcp.close()
 
 
 class NameErrorTests(ErrorCase):
@@ -300,14 +300,14 @@ class RequestErrorTests(ErrorCase):
         Bytes are answered with an error of the client's, or the connection is
         closed.
         """
-        wire = Wire(self.site.port)
+        tcp = TcpConnection(self.site.port)
         try:
-            wire.send(data)
-            first = wire.receive(5)
+            tcp.send(data)
+            first = tcp.receive(5)
             if first:
                 self.assertRegex(first, rb"^HTTP/1\.[01] 4[0-9][0-9] ")
         finally:
-            wire.close()
+            tcp.close()
 
 
 class OptionTests(ErrorCase):
@@ -324,7 +324,7 @@ class OptionTests(ErrorCase):
         "2",
     )
 
-    def get(self, path: str, headers: Mapping[str, str]) -> Answer:
+    def get(self, path: str, headers: Mapping[str, str]) -> Response:
         """
         Ask once.
         """

@@ -12,8 +12,8 @@ import struct
 import time
 
 from tests.edge.case import EdgeTestCase
+from tests.edge.connections import Ended, HttpConnection, TcpConnection, Violation, ask
 from tests.edge.speakers import SPEAKERS, CommandFailed, Speaker, WebSocketClient
-from tests.edge.wires import Ended, HttpConnection, Violation, Wire, ask
 
 NOT_OBJECTS = (
     "not json",
@@ -159,18 +159,18 @@ class CommandErrorTests(EdgeTestCase):
         A line that does not end is not kept: at its end, or before, the server
         says that it is too large, and goes on, or leaves.
         """
-        wire = Wire(self.site.tcpPort)
-        self.addCleanup(wire.close)
+        tcp = TcpConnection(self.site.tcpPort)
+        self.addCleanup(tcp.close)
         before = self.server.resident()
         buffer = b""
         try:
             for _ in range(40):
-                wire.send(b"x" * 1000000)
-            wire.send(b'\n{"ping":1}\n')
+                tcp.send(b"x" * 1000000)
+            tcp.send(b'\n{"ping":1}\n')
         except Ended:
             pass
         deadline = time.monotonic() + 5
-        while b"pong" not in buffer and (data := wire.receive(deadline - time.monotonic())):
+        while b"pong" not in buffer and (data := tcp.receive(deadline - time.monotonic())):
             buffer += data
         self.assertLess(self.server.resident() - before, 20_000_000)
         self.assertTrue(not buffer or b"tooLarge" in buffer, buffer[:200])
@@ -196,7 +196,7 @@ class CommandErrorTests(EdgeTestCase):
         """
         speaker = self.speaker("tcp")
         for line in (b"\xff\xfe", b'{"ping":"\xed\xa0\x80"}', b'{"ping":"\xc0\x80"}'):
-            speaker.wire.send(line + b"\n")
+            speaker.tcp.send(line + b"\n")
             self.assertEqual(speaker.answer()["error"]["code"], "badMessage", line)
         self.assertTrue(speaker.isOpen())
 
@@ -259,8 +259,8 @@ class FrameTests(EdgeTestCase):
         """
         Ask for a WebSocket; an empty header is left out.
         """
-        connection = HttpConnection(Wire(self.site.port))
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(self.site.port))
+        self.addCleanup(connection.tcp.close)
         headers = {
             "Connection": "Upgrade",
             "Upgrade": "websocket",
@@ -272,13 +272,13 @@ class FrameTests(EdgeTestCase):
         connection.send("GET", "/socket", headers)
         return connection, connection.head().status
 
-    def closeCode(self, wire: Wire) -> int | None:
+    def closeCode(self, tcp: TcpConnection) -> int | None:
         """
         Read up to a close frame, and give its code; L{None} where the
         connection ends without one.
         """
         buffer, deadline = b"", time.monotonic() + 5
-        while data := wire.receive(deadline - time.monotonic()):
+        while data := tcp.receive(deadline - time.monotonic()):
             buffer += data
             while len(buffer) >= 2 and len(buffer) >= 2 + buffer[1]:
                 if buffer[1] >= 126:
@@ -296,12 +296,12 @@ class FrameTests(EdgeTestCase):
             connection, status = self.shakeHands()
             self.assertEqual(status, 101)
             try:
-                connection.wire.send(data)
+                connection.tcp.send(data)
             except Exception:
                 pass
-            found = self.closeCode(connection.wire)
+            found = self.closeCode(connection.tcp)
             self.assertIn(found, (code, ALSO.get(label, code)), label)
-            connection.wire.close()
+            connection.tcp.close()
         self.assertEqual(ask(self.site, "GET", "/health").status, 200)
 
     def test_binary(self) -> None:
@@ -309,8 +309,8 @@ class FrameTests(EdgeTestCase):
         A binary message is not a command: an error, or the end with 1003.
         """
         connection, _ = self.shakeHands()
-        connection.wire.send(frame(2, PING))
-        first = connection.wire.receive(5)
+        connection.tcp.send(frame(2, PING))
+        first = connection.tcp.receive(5)
         self.assertTrue(b"badMessage" in first or first[2:4] == struct.pack(">H", 1003), first)
 
     def test_handshakes(self) -> None:
@@ -334,12 +334,12 @@ class FrameTests(EdgeTestCase):
         is answered.
         """
         connection, _ = self.shakeHands()
-        connection.wire.send(frame(1, PING[:4], fin=False) + frame(9, b"hey"))
-        connection.wire.send(frame(0, PING[4:]))
+        connection.tcp.send(frame(1, PING[:4], fin=False) + frame(9, b"hey"))
+        connection.tcp.send(frame(0, PING[4:]))
         expected = b"\x8a\x03hey" + b'\x81\x18{"id":1,"ok":{"pong":1}}'
         buffer, deadline = b"", time.monotonic() + 5
         while len(buffer) < len(expected):
-            data = connection.wire.receive(deadline - time.monotonic())
+            data = connection.tcp.receive(deadline - time.monotonic())
             self.assertTrue(data, buffer)
             buffer += data
         self.assertEqual(buffer, expected)
@@ -352,6 +352,6 @@ class FrameTests(EdgeTestCase):
         self.addCleanup(client.close)
         client.open([])
         self.assertTrue(client.isOpen())
-        client.wire.send(frame(8, struct.pack(">H", 1000)))
-        self.assertEqual(self.closeCode(client.wire), 1000)
-        self.assertEqual(client.wire.receive(5), b"")
+        client.tcp.send(frame(8, struct.pack(">H", 1000)))
+        self.assertEqual(self.closeCode(client.tcp), 1000)
+        self.assertEqual(client.tcp.receive(5), b"")

@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from tests.edge.connections import Response, ask
 from tests.edge.publisher import headersOf
 from tests.edge.test_errors import ErrorCase
-from tests.edge.wires import Answer, ask
 
 BAD_JSON: tuple[bytes, ...] = (
     b"",
@@ -65,7 +65,7 @@ class PublishingErrorTests(ErrorCase):
     One message, by the URL of its channel.
     """
 
-    def post(self, body: bytes, path: str = "", **headers: str) -> Answer:
+    def post(self, body: bytes, path: str = "", **headers: str) -> Response:
         """
         Publish, with the key.
         """
@@ -169,7 +169,7 @@ class BatchErrorTests(ErrorCase):
         """
         return {"channel": self.channel("c"), "data": 1, **fields}
 
-    def batch(self, *lines: object, contentType: str = "application/x-ndjson") -> Answer:
+    def batch(self, *lines: object, contentType: str = "application/x-ndjson") -> Response:
         """
         Publish a batch; bytes are lines as they are.
         """

@@ -7,24 +7,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tests.edge.case import EdgeTestCase
+from tests.edge.connections import TcpConnection
 from tests.edge.framings import broken, framings
 from tests.edge.test_edges import conversation, plain
-from tests.edge.wires import Wire
 
 
 def saidBeforeTheEnd(port: int, said: bytes) -> bytes:
     """
     All that is answered to a client that then says that it sends no more.
     """
-    wire = Wire(port)
+    tcp = TcpConnection(port)
     heard = b""
     try:
-        wire.send(said)
-        wire.halfClose()
-        while received := wire.receive(5.0):
+        tcp.send(said)
+        tcp.halfClose()
+        while received := tcp.receive(5.0):
             heard += received
     finally:
-        wire.close()
+        tcp.close()
     return plain(heard)
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client
+from tests.edge.connections import Response, ask
 from tests.edge.envelopes import Gap, Message, Standing, readPollBody
 from tests.edge.publisher import Published, publish
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS, Reading, WebSocketClient
-from tests.edge.wires import Answer, ask
 
 
 class GapCase(EdgeTestCase):
@@ -195,14 +195,14 @@ class ConditionalTests(EdgeTestCase):
     The headers that say where a reader stands.
     """
 
-    def poll(self, name: str, query: str = "", **headers: str) -> Answer:
+    def poll(self, name: str, query: str = "", **headers: str) -> Response:
         """
         Ask once.
         """
         given = {key.replace("_", "-"): value for key, value in headers.items()}
         return ask(self.site, "GET", f"/channels/{name}?transport=poll{query}", given)
 
-    def messagesOf(self, answer: Answer) -> list[Any]:
+    def messagesOf(self, answer: Response) -> list[Any]:
         """
         The data of the messages of a poll body.
         """

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client
+from tests.edge.connections import PATIENCE, Site, Violation, ask
 from tests.edge.envelopes import Message, Standing
 from tests.edge.h2client import OVER_HTTP2
 from tests.edge.publisher import Published, Publisher
 from tests.edge.speakers import CLIENTS
-from tests.edge.wires import PATIENCE, Site, Violation, ask
 
 HISTORY = ("--history-messages", "100000", "--history-bytes", "100000000")
 CHANNELS = ("open/h/a", "open/h/b", "open/h/deep/c")

@@ -8,6 +8,7 @@ import json
 import signal
 import time
 
+from tests.edge.connections import HttpConnection, Silence, Site, TcpConnection
 from tests.edge.envelopes import (
     Close,
     Message,
@@ -18,7 +19,6 @@ from tests.edge.envelopes import (
 from tests.edge.h2case import Http2TestCase, ask, linesOf
 from tests.edge.h2client import OVER_HTTP2
 from tests.edge.publisher import Publisher, headersOf, publish, readPublished
-from tests.edge.wires import HttpConnection, Silence, Site, Wire
 
 
 class ReadingTests(Http2TestCase):
@@ -67,22 +67,22 @@ class ReadingTests(Http2TestCase):
         A WebSocket cannot begin here, and says so; the connection goes on.
         """
         site = self.startTls().site
-        wire = self.connect(site)
+        connection = self.connect(site)
         version = {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AQIDBAUGBwgJCgsMDQ4PEA=="}
         for target in ("/socket", "/channels/news?transport=websocket"):
             for headers in ({}, version):
-                answer = wire.send("GET", target, headers).answer()
+                answer = connection.send("GET", target, headers).answer()
                 code = problemOf(answer.status, answer.headers, answer.body)
                 self.assertEqual((answer.status, code), (400, "badRequest"))
-        self.assertEqual(wire.send("GET", "/health").answer().status, 200)
+        self.assertEqual(connection.send("GET", "/health").answer().status, 200)
 
     def test_choice(self) -> None:
         """
         A client that does not know HTTP/2 is served without.
         """
         site = self.startTls().site
-        connection = HttpConnection(Wire(site.port, site.tls))
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(site.port, site.tls))
+        self.addCleanup(connection.tcp.close)
         connection.send("GET", "/health")
         self.assertEqual(connection.answer().status, 200)
         self.assertEqual(self.connect(site).send("GET", "/health").answer().status, 200)
@@ -99,25 +99,25 @@ class PublishingTests(Http2TestCase):
         errors are answered as over HTTP/1.1.
         """
         site = self.startTls().site
-        wire = self.connect(site)
+        connection = self.connect(site)
         headers = headersOf(site)
-        answer = wire.send("POST", "/channels/a,b", headers, b'{"n":1}').answer()
+        answer = connection.send("POST", "/channels/a,b", headers, b'{"n":1}').answer()
         cursor = max(readPublished(answer, ["a", "b"]).values())
         lines = b"".join(b'{"channel":"a","data":%d}\n' % n for n in range(500))
         batch = {**headers, "Content-Type": "application/x-ndjson"}
-        answer = wire.send("POST", "/publish", batch, lines).answer()
+        answer = connection.send("POST", "/publish", batch, lines).answer()
         self.assertEqual(answer.status, 201)
         self.assertEqual(len(json.loads(answer.body)["cursors"]), 500)
         tag = f'"{json.loads(answer.body)["cursor"]}"'
-        answer = wire.send("HEAD", "/channels/a").answer()
+        answer = connection.send("HEAD", "/channels/a").answer()
         self.assertEqual((answer.status, answer.headers["etag"], answer.body), (200, tag, b""))
         same = {"If-None-Match": tag}
-        answer = wire.send("GET", "/channels/a?transport=poll", same).answer()
+        answer = connection.send("GET", "/channels/a?transport=poll", same).answer()
         self.assertEqual((answer.status, answer.headers["etag"], answer.body), (304, tag, b""))
-        answer = wire.send("OPTIONS", "/channels/a", {"Origin": "https://x.example"}).answer()
+        answer = connection.send("OPTIONS", "/channels/a", {"Origin": "https://x.example"}).answer()
         self.assertEqual((answer.status, answer.body), (204, b""))
-        self.assertEqual(wire.send("DELETE", "/channels/b", headers).answer().status, 204)
-        answer = wire.send("GET", f"/channels/b?transport=poll&since={cursor}").answer()
+        self.assertEqual(connection.send("DELETE", "/channels/b", headers).answer().status, 204)
+        answer = connection.send("GET", f"/channels/b?transport=poll&since={cursor}").answer()
         self.assertEqual(len(readPollBody(answer.body).events), 1)
 
     def test_errors(self) -> None:
@@ -125,7 +125,7 @@ class PublishingTests(Http2TestCase):
         Errors are told on their streams, and the connection goes on.
         """
         site = self.startTls().site
-        wire = self.connect(site)
+        connection = self.connect(site)
         headers = headersOf(site)
         wrong = {"Host": "evil.example"}
         foreign = {**headers, "Origin": "https://evil.example"}
@@ -141,10 +141,10 @@ class PublishingTests(Http2TestCase):
             ((413, "tooLarge"), "POST", "/channels/a", headers, b'"%b"' % (b"x" * 100_000)),
             ((421, "wrongHost"), "GET", "/channels/a", wrong, None),
         ):
-            answer = wire.send(method, target, given, body).answer()
+            answer = connection.send(method, target, given, body).answer()
             code = problemOf(answer.status, answer.headers, answer.body)
             self.assertEqual((answer.status, code), expected)
-        self.assertEqual(wire.send("GET", "/health").answer().status, 200)
+        self.assertEqual(connection.send("GET", "/health").answer().status, 200)
 
     def test_bodies(self) -> None:
         """
@@ -153,30 +153,30 @@ class PublishingTests(Http2TestCase):
         connection goes on.
         """
         site = self.startTls().site
-        wire = self.connect(site)
+        connection = self.connect(site)
         headers = headersOf(site)
-        stream = wire.send("POST", "/channels/a", headers, b'["', isWhole=False)
+        stream = connection.send("POST", "/channels/a", headers, b'["', isWhole=False)
         for _ in range(60):
-            wire.sendBody(stream, b"x" * 1000, isWhole=False)
-        wire.sendBody(stream, b'"]')
+            connection.sendBody(stream, b"x" * 1000, isWhole=False)
+        connection.sendBody(stream, b'"]')
         readPublished(stream.answer(), ["a"])
         asking = {**headers, "Expect": "100-continue"}
-        stream = wire.send("POST", "/channels/a", asking, isWhole=False)
+        stream = connection.send("POST", "/channels/a", asking, isWhole=False)
         while not stream.isContinued:
-            wire.pump(5)
-        wire.sendBody(stream, b"7")
+            connection.pump(5)
+        connection.sendBody(stream, b"7")
         readPublished(stream.answer(), ["a"])
         for more in ({}, {"Expect": "100-continue"}):
             given = {**headers, **more, "Content-Length": str(10**9)}
-            stream = wire.send("POST", "/channels/a", given, isWhole=False)
+            stream = connection.send("POST", "/channels/a", given, isWhole=False)
             answer = stream.answer()
             self.assertFalse(stream.isContinued)
             code = problemOf(answer.status, answer.headers, answer.body)
             self.assertEqual((answer.status, code), (413, "tooLarge"))
-        stream = wire.send("POST", "/publish", headers, isWhole=False)
-        wire.sendBody(stream, bytes(5_000_000))
+        stream = connection.send("POST", "/publish", headers, isWhole=False)
+        connection.sendBody(stream, bytes(5_000_000))
         self.assertEqual(stream.answer().status, 413)
-        self.assertEqual(wire.send("GET", "/health").answer().status, 200)
+        self.assertEqual(connection.send("GET", "/health").answer().status, 200)
 
     def test_manyBodies(self) -> None:
         """
@@ -184,15 +184,15 @@ class PublishingTests(Http2TestCase):
         are refused, and may be sent again.
         """
         server = self.startTls()
-        wire = self.connect(server.site)
+        connection = self.connect(server.site)
         before = server.resident()
         headers = headersOf(server.site)
-        streams = [wire.send("POST", "/publish", headers, isWhole=False) for _ in range(20)]
+        streams = [connection.send("POST", "/publish", headers, isWhole=False) for _ in range(20)]
         for stream in streams:
-            wire.sendBody(stream, bytes(3_000_000), isWhole=False)
+            connection.sendBody(stream, bytes(3_000_000), isWhole=False)
         self.assertIn(7, {stream.code for stream in streams})
         self.assertLess(server.resident() - before, 40_000_000)
-        self.assertEqual(wire.send("GET", "/health").answer().status, 200)
+        self.assertEqual(connection.send("GET", "/health").answer().status, 200)
 
 
 class StreamsTests(Http2TestCase):
@@ -206,8 +206,8 @@ class StreamsTests(Http2TestCase):
         those of other channels wait on.
         """
         site = self.startTls().site
-        wire = self.connect(site)
-        held = [ask(wire, [f"c/{n % 2}"], "longpoll", wait="60") for n in range(20)]
+        connection = self.connect(site)
+        held = [ask(connection, [f"c/{n % 2}"], "longpoll", wait="60") for n in range(20)]
         self.assertRaises(Silence, held[0].head, 0.3)
         for channel in (0, 1):
             one = publish(site, f"c/{channel}", {"n": channel})
@@ -215,7 +215,7 @@ class StreamsTests(Http2TestCase):
                 events = readPollBody(stream.answer().body).events
                 heard = [event for event in events if isinstance(event, Message)]
                 self.assertHeard(heard, [one])
-        self.assertEqual(wire.send("GET", "/health").answer().status, 200)
+        self.assertEqual(connection.send("GET", "/health").answer().status, 200)
 
     def test_reset(self) -> None:
         """
@@ -224,16 +224,16 @@ class StreamsTests(Http2TestCase):
         """
         server = self.startTls("--max-connections", "3")
         site = server.site
-        wire = self.connect(site)
-        stays = ask(wire, ["news"], "stream")
+        connection = self.connect(site)
+        stays = ask(connection, ["news"], "stream")
         linesOf(stays, 1)
         for transport in ("stream", "sse", "longpoll", "multipart", "iframe", "jsonp") * 5:
             extra = {"callback": "f"} if transport == "jsonp" else {}
-            pair = [ask(wire, ["news"], transport, wait="60", **extra) for _ in range(2)]
-            full = ask(wire, ["news"], "stream").answer()
+            pair = [ask(connection, ["news"], transport, wait="60", **extra) for _ in range(2)]
+            full = ask(connection, ["news"], "stream").answer()
             self.assertEqual(full.status, 429)
             for stream in pair:
-                wire.reset(stream)
+                connection.reset(stream)
         published = [publish(site, "news", {"n": n}) for n in range(3)]
         heard = [event for event in linesOf(stays, 3) if isinstance(event, Message)]
         self.assertHeard(heard, published)
@@ -246,36 +246,36 @@ class StreamsTests(Http2TestCase):
         server = self.startTls("--max-connections", "5")
         site = server.site
         for way in ("cut", "close", "goodbye") * 3:
-            wire = self.connect(site)
-            streams = [ask(wire, ["news"], "sse") for _ in range(3)]
-            streams += [ask(wire, ["news"], "longpoll", wait="60") for _ in range(2)]
+            connection = self.connect(site)
+            streams = [ask(connection, ["news"], "sse") for _ in range(3)]
+            streams += [ask(connection, ["news"], "longpoll", wait="60") for _ in range(2)]
             for stream in streams[:3]:
                 # The last may not have been seen to leave.
                 self.assertEqual(stream.head().status, 200)
                 self.assertNotIn(b"$close", stream.piece())
             if way == "goodbye":
-                wire.h2.close_connection()
-                wire.flush()
-                wire.untilEnd()
+                connection.h2.close_connection()
+                connection.flush()
+                connection.untilEnd()
             else:
-                (wire.wire.cut if way == "cut" else wire.wire.close)()
+                (connection.pipe.cut if way == "cut" else connection.pipe.close)()
             self.untilFree(site)
-        wire = self.connect(site)
-        self.assertEqual(wire.send("GET", "/health").answer().status, 200)
+        connection = self.connect(site)
+        self.assertEqual(connection.send("GET", "/health").answer().status, 200)
 
     def untilFree(self, site: Site) -> None:
         """
         Wait until nobody reads.
         """
-        wire = self.connect(site)
+        connection = self.connect(site)
         deadline = time.monotonic() + 5
         while True:
-            streams = [ask(wire, ["x"], "stream") for _ in range(5)]
+            streams = [ask(connection, ["x"], "stream") for _ in range(5)]
             found = [stream.head().status for stream in streams]
             for stream in streams:
-                wire.reset(stream) if not stream.isEnded else None
+                connection.reset(stream) if not stream.isEnded else None
             if found == [200] * 5:
-                wire.wire.close()
+                connection.pipe.close()
                 time.sleep(0.1)
                 return
             self.assertLess(time.monotonic(), deadline)
@@ -286,8 +286,8 @@ class StreamsTests(Http2TestCase):
         Each stream has heartbeats of its own.
         """
         server = self.startTls("--heartbeat", "1")
-        wire = self.connect(server.site)
-        streams = [ask(wire, ["news"], "stream") for _ in range(3)]
+        connection = self.connect(server.site)
+        streams = [ask(connection, ["news"], "stream") for _ in range(3)]
         for stream in streams:
             for event in linesOf(stream, 3):
                 self.assertIsInstance(event, Standing)
@@ -298,11 +298,11 @@ class StreamsTests(Http2TestCase):
         connection, which has nothing wrong.
         """
         server = self.startTls("--drain", "8")
-        wire = self.connect(server.site)
+        connection = self.connect(server.site)
         idle = self.connect(server.site)
         self.assertEqual(idle.send("GET", "/health").answer().status, 200)
-        streams = [ask(wire, ["news"], "stream") for _ in range(10)]
-        polls = [ask(wire, ["news"], "longpoll", wait="60") for _ in range(10)]
+        streams = [ask(connection, ["news"], "stream") for _ in range(10)]
+        polls = [ask(connection, ["news"], "longpoll", wait="60") for _ in range(10)]
         for stream in streams:
             linesOf(stream, 1)
         publish(server.site, "other", 1)
@@ -316,7 +316,7 @@ class StreamsTests(Http2TestCase):
             found = readPollBody(stream.answer().body).events[-1]
             assert isinstance(found, Close)
             self.assertEqual(found.code, "draining")
-        for each in (wire, idle):
+        for each in (connection, idle):
             each.untilEnd()
             self.assertEqual(each.goodbye, 0)
             each.close()
@@ -327,9 +327,9 @@ class StreamsTests(Http2TestCase):
         A client that takes nothing cannot keep the server from ending.
         """
         server = self.startTls("--drain", "1")
-        wire = self.connect(server.site, window=1)
+        connection = self.connect(server.site, window=1)
         for _ in range(5):
-            ask(wire, ["news"], "stream").isOpenHanded = False
+            ask(connection, ["news"], "stream").isOpenHanded = False
         publish(server.site, "news", "x" * 60000)
         server.terminate()
         self.assertIn(server.wait(8), (0, -signal.SIGTERM))

@@ -8,6 +8,7 @@ import json
 import time
 from typing import Any
 
+from tests.edge.connections import Silence, Site
 from tests.edge.envelopes import (
     Gap,
     Message,
@@ -16,7 +17,6 @@ from tests.edge.envelopes import (
 )
 from tests.edge.h2case import Http2TestCase, ask, linesOf
 from tests.edge.publisher import headersOf, publish
-from tests.edge.wires import Silence, Site
 
 
 class SlowTests(Http2TestCase):
@@ -30,11 +30,11 @@ class SlowTests(Http2TestCase):
         """
         Publish so many messages of 60 KB, over one connection.
         """
-        wire, headers = self.connect(site), headersOf(site)
+        connection, headers = self.connect(site), headersOf(site)
         for n in range(count):
             body = json.dumps({"n": n, "filler": "x" * 60_000}).encode()
             self.assertEqual(
-                wire.send("POST", "/channels/news", headers, body).answer().status, 201
+                connection.send("POST", "/channels/news", headers, body).answer().status, 201
             )
 
     def test_slow(self) -> None:
@@ -45,10 +45,10 @@ class SlowTests(Http2TestCase):
         history = ("--history-messages", "3000", "--history-bytes", "100000000")
         server = self.startTls(*history)
         site = server.site
-        wire = self.connect(site)
-        slow = ask(wire, ["news"], "stream")
+        connection = self.connect(site)
+        slow = ask(connection, ["news"], "stream")
         slow.isOpenHanded = False
-        others = [ask(wire, ["news"], "stream") for _ in range(5)]
+        others = [ask(connection, ["news"], "stream") for _ in range(5)]
         for stream in others:
             linesOf(stream, 1)
         known = [publish(site, "news", {"n": n, "filler": "x" * 9900}) for n in range(400)]
@@ -59,8 +59,8 @@ class SlowTests(Http2TestCase):
         before = server.processor()
         time.sleep(1)
         self.assertLess(server.processor() - before, 0.3)
-        wire.allow(slow, 10_000_000)
-        wire.flush()
+        connection.allow(slow, 10_000_000)
+        connection.flush()
         first, *rest = linesOf(slow, 401)
         self.assertIsInstance(first, Standing)
         self.assertHeard(rest, known)
@@ -73,15 +73,15 @@ class SlowTests(Http2TestCase):
         """
         server = self.startTls("--history-messages", "10")
         site = server.site
-        wire = self.connect(site)
-        slow = ask(wire, ["news"], "stream")
+        connection = self.connect(site)
+        slow = ask(connection, ["news"], "stream")
         slow.isOpenHanded = False
         slow.head()
         before = server.resident()
         self.flood(site, 300)
         self.assertLess(server.resident() - before, 20_000_000)
-        wire.allow(slow, 10_000_000)
-        wire.flush()
+        connection.allow(slow, 10_000_000)
+        connection.flush()
         events: list[Any] = []
         while not events or getattr(events[-1], "data", {}).get("n") != 299:
             events += linesOf(slow, 1)
@@ -96,8 +96,8 @@ class SlowTests(Http2TestCase):
         and larger again.
         """
         site = self.startTls().site
-        wire = self.connect(site)
-        streams = [ask(wire, ["news"], "stream") for _ in range(3)]
+        connection = self.connect(site)
+        streams = [ask(connection, ["news"], "stream") for _ in range(3)]
         for stream in streams:
             stream.isOpenHanded = False
             linesOf(stream, 1)
@@ -105,9 +105,9 @@ class SlowTests(Http2TestCase):
         for stream in streams:
             self.assertHeard(linesOf(stream, 2), known)
         for size in (10, 1_000_000):
-            wire.h2.update_settings({4: size})
-            wire.flush()
-            self.assertEqual(wire.send("GET", "/health").head().status, 200)
+            connection.h2.update_settings({4: size})
+            connection.flush()
+            self.assertEqual(connection.send("GET", "/health").head().status, 200)
             if size == 10:
                 known = [publish(site, "news", {"n": n, "filler": "x" * 9900}) for n in range(20)]
                 self.assertRaises(Silence, streams[0].piece, 0.3)
@@ -123,16 +123,16 @@ class SlowTests(Http2TestCase):
         site = server.site
         for _ in range(16):
             last = publish(site, "news", "x" * 60_000)
-        wire = self.connect(site, window=1)
+        connection = self.connect(site, window=1)
         before = server.resident()
-        streams = [ask(wire, ["news"], "poll", since="earliest") for _ in range(90)]
+        streams = [ask(connection, ["news"], "poll", since="earliest") for _ in range(90)]
         for stream in streams:
             stream.isOpenHanded = False
         self.assertRaises(Silence, streams[-1].head, 1)
         self.assertLess(server.resident() - before, 20_000_000)
         for stream in streams:
-            wire.allow(stream, 2_000_000)
-        wire.flush()
+            connection.allow(stream, 2_000_000)
+        connection.flush()
         for stream in streams:
             body = readPollBody(stream.answer().body)
             self.assertEqual((body.cursor, len(body.events)), (last.cursor, 17))
@@ -144,10 +144,10 @@ class SlowTests(Http2TestCase):
         """
         server = self.startTls("--history-messages", "10")
         site = server.site
-        wires = [self.connect(site, 2**31 - 1, 8192) for _ in range(5)]
-        for wire in wires:
+        connections = [self.connect(site, 2**31 - 1, 8192) for _ in range(5)]
+        for connection in connections:
             for _ in range(10):
-                ask(wire, ["news"], "stream")
+                ask(connection, ["news"], "stream")
         self.flood(site, 20)
         before = server.resident()
         self.flood(site, 300)

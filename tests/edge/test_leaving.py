@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.edge.capacity import begin, isFull, take, until
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client, Refused, SseClient
+from tests.edge.connections import Ended, HttpConnection, TcpConnection, ask
 from tests.edge.envelopes import Message, readPollBody
-from tests.edge.places import begin, isFull, take, until
 from tests.edge.publisher import headersOf, publish
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS
-from tests.edge.wires import Ended, HttpConnection, Wire, ask
 
 HELD = ("longpoll", "jsonp", "stream", "multipart", "sse", "iframe", "websocket", "tcp")
 
@@ -28,7 +28,7 @@ def leaveAfterMore(client: Client) -> None:
             more = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" * 500
         else:
             more = b"x" * 20000
-        client.wire.send(more)
+        client.tcp.send(more)
     except Ended:
         pass
     client.close()
@@ -37,7 +37,7 @@ def leaveAfterMore(client: Client) -> None:
 WAYS: dict[str, Callable[[Client], None]] = {
     "close": Client.close,
     "reset": Client.cut,
-    "half-close": lambda client: client.wire.halfClose(),
+    "half-close": lambda client: client.tcp.halfClose(),
     "more": leaveAfterMore,
 }
 
@@ -171,8 +171,8 @@ class PipelineTests(EdgeTestCase):
         whole.
         """
         name = self.channel("c")
-        connection = HttpConnection(Wire(self.site.port))
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(self.site.port))
+        self.addCleanup(connection.tcp.close)
         connection.send("GET", f"/channels/{name}?wait=20&since=earliest")
         connection.send("GET", "/health")
         connection.send("GET", f"/channels/{name}?transport=poll&since=earliest")
@@ -191,8 +191,8 @@ class PipelineTests(EdgeTestCase):
         """
         name = self.channel("c")
         held = self.publish(name, 3)
-        connection = HttpConnection(Wire(self.site.port))
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(self.site.port))
+        self.addCleanup(connection.tcp.close)
         for start in range(0, 1000, 50):
             for number in range(start, start + 50):
                 since = held[number % 3].cursor

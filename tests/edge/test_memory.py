@@ -10,11 +10,11 @@ from typing import Any
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client
+from tests.edge.connections import Ended, HttpConnection, Site, TcpConnection, Violation
 from tests.edge.envelopes import Gap, Message
 from tests.edge.publisher import publishBatch
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS
-from tests.edge.wires import Ended, HttpConnection, Site, Violation, Wire
 
 ENDLESS = ("stream", "multipart", "sse", "iframe", "websocket", "tcp")
 HELD = 100
@@ -75,8 +75,8 @@ class Deaf:
     """
 
     def __init__(self, site: Site, target: str, times: int) -> None:
-        self.wire = Wire(site.port, receiveBuffer=8192)
-        connection = HttpConnection(self.wire)
+        self.tcp = TcpConnection(site.port, receiveBuffer=8192)
+        connection = HttpConnection(self.tcp)
         for _ in range(times):
             connection.send("GET", target)
 
@@ -94,7 +94,7 @@ class MemoryTests(EdgeTestCase):
 
         @return: The most memory that the server had, in bytes.
         """
-        connection = HttpConnection(Wire(server.port))
+        connection = HttpConnection(TcpConnection(server.port))
         filler = "x" * (SIZE - 60)
         most = 0
         try:
@@ -108,7 +108,7 @@ class MemoryTests(EdgeTestCase):
                 # The readers share this machine, and this process.
                 time.sleep(pause)
         finally:
-            connection.wire.close()
+            connection.tcp.close()
         return most
 
     def test_deaf(self) -> None:
@@ -123,9 +123,9 @@ class MemoryTests(EdgeTestCase):
         sleepers = {kind: self.sleepers(kind, site) for kind in ENDLESS}
         for _ in range(5):
             deaf = Deaf(site, f"/channels/{NAME}?wait=300", 30)
-            self.addCleanup(deaf.wire.close)
+            self.addCleanup(deaf.tcp.close)
             deaf = Deaf(site, f"/channels/{NAME}?transport=poll&since=earliest", 30)
-            self.addCleanup(deaf.wire.close)
+            self.addCleanup(deaf.tcp.close)
         followers = [self.follower(kind, site) for kind in CLIENTS]
         before = server.resident()
         most = max(self.flood(server, 1, COUNT, 0.05), server.resident())

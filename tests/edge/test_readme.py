@@ -22,10 +22,10 @@ from twisted.python.failure import Failure
 from comet.configuration import OPTIONS, Option
 from comet.tap import Options
 from tests.edge.case import EdgeTestCase
+from tests.edge.connections import PATIENCE
 from tests.edge.costs import SIZE, measure
 from tests.edge.server import ROOT, CometProcess, freePorts
 from tests.edge.speakers import CLIENTS
-from tests.edge.wires import PATIENCE
 
 TEXT = (ROOT / "README.md").read_text("utf-8")
 EXAMPLE = ROOT / "docs" / "examples" / "embedded.py"

@@ -15,10 +15,10 @@ from contextlib import closing
 from tests.edge import test_handovers
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Refused, pathOf
+from tests.edge.connections import PATIENCE, Ended, Silence, Site, Violation, ask
 from tests.edge.envelopes import Message, Standing
 from tests.edge.publisher import Published, headersOf, publish, readPublished
 from tests.edge.speakers import CLIENTS
-from tests.edge.wires import PATIENCE, Ended, Silence, Site, Violation, ask
 
 BUS = ("--bus", "sqlite:comet.db")
 CHANNELS = ("open/k/a", "open/k/b", "open/k/c")

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import TestCase
 
+from tests.edge.connections import Site, ask
 from tests.edge.server import ROOT, STARTING, freePorts, twistd
-from tests.edge.wires import Site, ask
 
 # A bus that fails when it has started for a moment.
 PLUGIN = """

@@ -9,8 +9,8 @@ import json
 from typing import Any
 
 from tests.edge.case import EdgeTestCase
+from tests.edge.connections import TcpConnection
 from tests.edge.publisher import publish
-from tests.edge.wires import Wire
 
 HEAD = "GET /channels/{} HTTP/1.1\r\nHost: localhost\r\nX-Long:   some space  \r\n\r\n"
 
@@ -20,26 +20,26 @@ class TrafficTests(EdgeTestCase):
     C{$stats}, read by raw TCP.
     """
 
-    def read(self, wire: Wire, until: bytes) -> bytes:
+    def read(self, tcp: TcpConnection, until: bytes) -> bytes:
         """
         Read up to something.
         """
         data = b""
         while until not in data:
-            data += wire.receive(10)
+            data += tcp.receive(10)
         return data
 
     def figures(self, name: str, channel: str = "$stats") -> dict[str, int]:
         """
         What the server tells of a transport, from a moment after now.
         """
-        wire = Wire(self.own.site.tcpPort)
-        self.addCleanup(wire.close)
-        wire.send(b'{"subscribe":["%s"]}\n' % channel.encode())
-        data = self.read(wire, b'"transports"')
+        tcp = TcpConnection(self.own.site.tcpPort)
+        self.addCleanup(tcp.close)
+        tcp.send(b'{"subscribe":["%s"]}\n' % channel.encode())
+        data = self.read(tcp, b'"transports"')
         while not data.endswith(b"\n"):
-            data += wire.receive(10)
-        wire.close()
+            data += tcp.receive(10)
+        tcp.close()
         line: Any = json.loads(data.strip().splitlines()[-1])
         found: dict[str, int] = line["data"]["transports"].get(name, {})
         return found
@@ -55,13 +55,13 @@ class TrafficTests(EdgeTestCase):
         """
         A poll: its head as it came, and the head and the body of its answer.
         """
-        wire = Wire(self.own.port)
-        self.addCleanup(wire.close)
+        tcp = TcpConnection(self.own.port)
+        self.addCleanup(tcp.close)
         request = HEAD.format("a?transport=poll").encode()
-        wire.send(request * 2)
-        data = self.read(wire, b"]}")
+        tcp.send(request * 2)
+        data = self.read(tcp, b"]}")
         while data.count(b"]}") < 2:
-            data += wire.receive(10)
+            data += tcp.receive(10)
         figures = self.figures("poll")
         self.assertEqual(figures["requests"], 2)
         self.assertEqual(figures["headIn"], 2 * len(request))
@@ -75,13 +75,13 @@ class TrafficTests(EdgeTestCase):
         A stream: the head of its answer, and all that follows, while it is
         open and after it is closed.
         """
-        wire = Wire(self.own.port)
-        self.addCleanup(wire.close)
+        tcp = TcpConnection(self.own.port)
+        self.addCleanup(tcp.close)
         request = HEAD.format("a?transport=stream").encode()
-        wire.send(request)
-        data = self.read(wire, b"}\n\r\n")
+        tcp.send(request)
+        data = self.read(tcp, b"}\n\r\n")
         publish(self.own.site, "a", "x" * 1000)
-        data += self.read(wire, b"x}\n\r\n"[1:])
+        data += self.read(tcp, b"x}\n\r\n"[1:])
         head, _, body = data.partition(b"\r\n\r\n")
         expected = {
             "requests": 1,
@@ -91,7 +91,7 @@ class TrafficTests(EdgeTestCase):
             "dataOut": len(body),
         }
         self.assertEqual(self.figures("stream"), {"open": 1, **expected})
-        wire.close()
+        tcp.close()
         figures = self.figures("stream")
         if figures["open"]:
             figures = self.figures("stream")
@@ -110,9 +110,9 @@ class TrafficTests(EdgeTestCase):
         What names an account is counted there, too, and there alone apart.
         """
         for path in ("a?transport=poll&account=me", "a?transport=poll"):
-            wire = Wire(self.own.port)
-            self.addCleanup(wire.close)
-            wire.send(HEAD.format(path).encode())
-            self.read(wire, b"]}")
+            tcp = TcpConnection(self.own.port)
+            self.addCleanup(tcp.close)
+            tcp.send(HEAD.format(path).encode())
+            self.read(tcp, b"]}")
         self.assertEqual(self.figures("poll")["requests"], 2)
         self.assertEqual(self.figures("poll", "$stats/me")["requests"], 1)

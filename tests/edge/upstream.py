@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.test import test_http
 
 from comet.web.site import CometSite
-from tests.edge.behind import OURS, ClientEnd, LeanChannel, LeanServer
+from tests.edge.leanchannel import OURS, ClientEnd, LeanChannel, LeanServer
 from tests.edge.standins import BoundedChannel, Module, PlainChannel, makeChannel, makeSite
 from tests.lean.handreactor import HandReactor
 

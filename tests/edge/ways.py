@@ -11,9 +11,16 @@ from typing import Final
 from attrs import frozen
 
 from tests.edge.clients import Client, HttpClient
+from tests.edge.connections import (
+    PATIENCE,
+    HttpConnection,
+    Response,
+    Site,
+    TcpConnection,
+    Violation,
+)
 from tests.edge.h2client import OVER_HTTP2
 from tests.edge.speakers import CLIENTS
-from tests.edge.wires import PATIENCE, Answer, HttpConnection, Site, Violation, Wire
 
 
 class SingleConnection(HttpConnection):
@@ -22,7 +29,7 @@ class SingleConnection(HttpConnection):
     for those who do not want them to.
     """
 
-    def __init__(self, connect: Callable[[], Wire], host: str) -> None:
+    def __init__(self, connect: Callable[[], TcpConnection], host: str) -> None:
         super().__init__(connect(), host)
         self._connectAgain = connect
         self._isUsed = False
@@ -38,20 +45,20 @@ class SingleConnection(HttpConnection):
         See L{HttpConnection.send}.
         """
         if self._isUsed:
-            self.wire.close()
-            self.wire = self._connectAgain()
+            self.tcp.close()
+            self.tcp = self._connectAgain()
         self._isUsed = True
         given = dict(headers or {})
         if self.version == "1.1":
             given["Connection"] = "close"
         super().send(method, target, given, body)
 
-    def answer(self, timeout: float = PATIENCE) -> Answer:
+    def answer(self, timeout: float = PATIENCE) -> Response:
         """
         See L{HttpConnection.answer}; the server closes behind it.
         """
         answer = super().answer(timeout)
-        if self.wire.receive(PATIENCE):
+        if self.tcp.receive(PATIENCE):
             raise Violation("bytes after the last answer")
         return answer
 

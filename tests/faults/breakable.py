@@ -12,10 +12,10 @@ from typing import Any, Final
 from websockets.exceptions import InvalidState
 
 from tests.edge.clients import Client
+from tests.edge.connections import Ended, HttpConnection, TcpConnection
 from tests.edge.envelopes import Event
 from tests.edge.polling import PollClient
 from tests.edge.speakers import CLIENTS, Speaker
-from tests.edge.wires import Ended, HttpConnection, Wire
 
 # For how long nothing may come that was asked for, in seconds, before a client
 # gives up.
@@ -25,19 +25,19 @@ PATIENCE: Final = 4.0
 _PACE: Final = 0.2
 
 
-class Line(Wire):
+class Line(TcpConnection):
     """
     A connected socket that tells its end at once: whatever is incomplete then
     is nobody's fault.
     """
 
-    def __init__(self, wire: Wire) -> None:
-        self.appetite = wire.appetite
-        self.socket = wire.socket
+    def __init__(self, tcp: TcpConnection) -> None:
+        self.appetite = tcp.appetite
+        self.socket = tcp.socket
 
     def receive(self, timeout: float) -> bytes:
         """
-        See L{Wire.receive}.
+        See L{TcpConnection.receive}.
 
         @raise Ended: If the connection is over.
         """
@@ -48,7 +48,7 @@ class Line(Wire):
 
     def send(self, data: bytes) -> None:
         """
-        See L{Wire.send}.
+        See L{TcpConnection.send}.
         """
         try:
             super().send(data)
@@ -60,7 +60,7 @@ def connect(port: int) -> HttpConnection:
     """
     A connection that speaks HTTP.
     """
-    return HttpConnection(Line(Wire(port)))
+    return HttpConnection(Line(TcpConnection(port)))
 
 
 class Breakable(Client):
@@ -68,9 +68,9 @@ class Breakable(Client):
     A reader whose connection may break.
     """
 
-    def _connect(self, port: int, tls: ssl.SSLContext | None = None) -> Wire:
-        self._wire = Line(super()._connect(port, tls))
-        return self._wire
+    def _connect(self, port: int, tls: ssl.SSLContext | None = None) -> TcpConnection:
+        self._tcp = Line(super()._connect(port, tls))
+        return self._tcp
 
 
 class _Paced(Breakable, PollClient):

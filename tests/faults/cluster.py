@@ -13,8 +13,8 @@ from typing import Final
 
 from attrs import frozen
 
+from tests.edge.connections import Site
 from tests.edge.server import SIGNS
-from tests.edge.wires import Site
 from tests.faults.book import Book
 from tests.faults.machines import Node, RedisProcess, freeze
 from tests.faults.plan import Fault

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.edge.connections import Ended, Silence, Violation, ask
 from tests.edge.server import CometProcess
-from tests.edge.wires import Ended, Silence, Violation, ask
 from tests.faults.proxy import Link, Proxies
 
 # How long a process may take to be ready when all is calm, in seconds.

@@ -15,10 +15,10 @@ from typing import Any, Final
 from attrs import frozen
 
 from tests.edge.clients import Refused, pathOf
+from tests.edge.connections import Ended, HttpConnection, Response, Silence, Site, Violation
 from tests.edge.envelopes import Cursor, problemOf, readCursor, readJson
 from tests.edge.publisher import readPublished
 from tests.edge.speakers import CommandFailed, Speaker
-from tests.edge.wires import Answer, Ended, HttpConnection, Silence, Site, Violation
 from tests.faults.book import Book
 from tests.faults.breakable import READERS, connect
 from tests.faults.readers import CHANNELS
@@ -74,7 +74,7 @@ class Connections:
         self._http: HttpConnection | None = None
         self._speakers: dict[str, Speaker] = {}
 
-    def post(self, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def post(self, target: str, headers: Mapping[str, str], body: bytes) -> Response:
         """
         Make a request over a connection that stays.
         """
@@ -103,7 +103,7 @@ class Connections:
         Drop all of them: one of them is of no use any more.
         """
         if self._http is not None:
-            self._http.wire.close()
+            self._http.tcp.close()
             self._http = None
         for speaker in self._speakers.values():
             speaker.close()
@@ -279,7 +279,7 @@ class Publisher(threading.Thread):
             {one.channels[0]: cursor} for one, cursor in zip(publications, cursors, strict=True)
         ]
 
-    def _ask(self, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _ask(self, target: str, headers: Mapping[str, str], body: bytes) -> Response:
         answer = self._connections.post(target, headers, body)
         if answer.status >= 400:
             raise NotPublished(problemOf(answer.status, answer.headers, answer.body))

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from tests.edge.clients import Client, Refused
+from tests.edge.connections import Ended, Silence, Site, Violation
 from tests.edge.envelopes import Close, Cursor, Event, Message, Standing
-from tests.edge.wires import Ended, Silence, Site, Violation
 from tests.faults.book import Book, isNamed
 from tests.faults.breakable import PATIENCE, READERS, Widening
 from tests.faults.checker import OPENED, Entry, Life, Replayed

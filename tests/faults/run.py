@@ -14,8 +14,8 @@ from typing import Final
 from attrs import frozen
 
 from tests.edge.clients import pathOf, queryOf
+from tests.edge.connections import Ended, Silence, Site, Violation, ask
 from tests.edge.envelopes import Cursor, Message, readCursor, readPollBody
-from tests.edge.wires import Ended, Silence, Site, Violation, ask
 from tests.faults.book import Book, Finding
 from tests.faults.breakable import READERS
 from tests.faults.checker import Rules, check

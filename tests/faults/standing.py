@@ -10,8 +10,8 @@ from typing import Final
 
 from attrs import frozen
 
+from tests.edge.connections import Violation
 from tests.edge.envelopes import Close, Cursor, Event, Gap, Message, Standing
-from tests.edge.wires import Violation
 
 # What is adopted as the cursor: the ids of events, whatever they are of; that
 # of a whole body; or that of every envelope that is not replayed.

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.edge.connections import Violation
 from tests.edge.envelopes import Cursor, Gap, Message, Standing
-from tests.edge.wires import Violation
 from tests.faults.standing import Place, Rewound, Told
 
 

@@ -14,11 +14,11 @@ from typing import ClassVar
 from twisted.trial.unittest import TestCase
 
 from tests.edge.clients import Client, Refused
+from tests.edge.connections import HttpConnection, Response, TcpConnection, ask
 from tests.edge.envelopes import Standing, problemOf, readJson
 from tests.edge.publisher import headersOf, publish, publishBatch
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS, SPEAKERS, TcpClient, WebSocketClient
-from tests.edge.wires import Answer, HttpConnection, Wire, ask
 from tests.proxies.programs import HOST, Proxy
 
 # At once is within so many seconds.
@@ -82,7 +82,7 @@ class ProxyTestCase(TestCase):
         """
         return [kind for name, kind in CLIENTS.items() if name != "tcp" or self.withTcp]
 
-    def ask(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Answer:
+    def ask(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Response:
         """
         Ask through the proxy; underscores in names stand for hyphens.
         """
@@ -153,10 +153,10 @@ class ProxyTestCase(TestCase):
         again = {"Idempotency-Key": "k1"}
         first = publish(self.site, "news", 1, again)
         self.assertEqual(publish(self.site, "news", 1, again), first)
-        connection = HttpConnection(Wire(self.site.port, self.site.tls), HOST)
+        connection = HttpConnection(TcpConnection(self.site.port, self.site.tls), HOST)
         lines = [("news", "x" * 60000), *(("other", n) for n in range(500))]
         self.assertEqual(len(publishBatch(connection, self.site, lines)), 501)
-        connection.wire.close()
+        connection.tcp.close()
         # Of nearly 4 MiB, which is all that is taken.
         body = b'{"channel":"news","data":"%s"}\n' % (b"x" * 65000)
         headers = headersOf(self.site, {"Content-Type": "application/x-ndjson"})
@@ -190,8 +190,8 @@ class ProxyTestCase(TestCase):
             for more in ({}, lies):
                 self.assertOrigin(origin, isAllowed, more)
         # The page that a frame posts to is by default one of the public URL.
-        connection = HttpConnection(Wire(self.site.port, self.site.tls), HOST)
-        self.addCleanup(connection.wire.close)
+        connection = HttpConnection(TcpConnection(self.site.port, self.site.tls), HOST)
+        self.addCleanup(connection.tcp.close)
         connection.send("GET", "/channels/open/a?transport=iframe")
         self.assertEqual(connection.head().status, 200)
         page = b""
@@ -223,9 +223,9 @@ class ProxyTestCase(TestCase):
         A host that is not the server's is refused: by the proxy, or by the
         server, which is given the name.
         """
-        wire = Wire(self.site.port, self.site.tls)
-        self.addCleanup(wire.close)
-        connection = HttpConnection(wire, "evil.example")
+        tcp = TcpConnection(self.site.port, self.site.tls)
+        self.addCleanup(tcp.close)
+        connection = HttpConnection(tcp, "evil.example")
         connection.send("GET", "/channels/open/a?transport=poll")
         answer = connection.answer()
         self.assertNotIn(b'"messages"', answer.body)
@@ -241,10 +241,10 @@ class ProxyTestCase(TestCase):
         clients = [self.client(kind) for kind in self.kinds() * 2 if kind.endless]
         for client in clients:
             client.open(["silent"])
-        polling = HttpConnection(Wire(self.site.port, self.site.tls), HOST)
+        polling = HttpConnection(TcpConnection(self.site.port, self.site.tls), HOST)
         polling.send("GET", "/channels/silent?transport=longpoll&wait=100")
         self.awaitEstablished(lambda count: count > len(clients))
-        polling.wire.close()
+        polling.tcp.close()
         for number, client in enumerate(clients):
             client.cut() if number * 2 < len(clients) else client.close()
         self.awaitEstablished(lambda count: count <= before + 1)

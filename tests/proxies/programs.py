@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.edge.connections import Ended, Silence, Site, ask
 from tests.edge.server import ROOT, CometProcess, freePorts
 from tests.edge.tls import makeCertificate
-from tests.edge.wires import Ended, Silence, Site, ask
 
 CONFIGURATIONS: Final = ROOT / "docs" / "examples" / "proxies"
 

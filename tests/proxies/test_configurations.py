@@ -21,8 +21,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from comet.configuration import Configuration, readFile
 from comet.framing.publications import Limits
 from comet.http.reads import MOST_WAIT
+from tests.edge.connections import Ended, Silence, Site, ask
 from tests.edge.server import ROOT, STARTING, activated, twistd
-from tests.edge.wires import Ended, Silence, Site, ask
 from tests.proxies.programs import CONFIGURATIONS
 
 

@@ -19,7 +19,7 @@ from comet.transports.exchange import Exchange
 from comet.transports.sse import EventSourceResource
 from comet.transports.streaming import RequestSink
 from comet.web.resources import CometResource
-from tests.edge.h2client import Http2Wire
+from tests.edge.h2client import Http2Connection
 from tests.framing.readers import EventReader, LinesReader
 from tests.transports.case import HubTestCase, readHead
 from tests.transports.wire import Wire
@@ -198,7 +198,7 @@ class TwistedTests(HubTestCase):
     Twisted's own HTTP/2, as a site has it that is not comet's.
     """
 
-    def open(self) -> tuple[Http2Wire, Any]:
+    def open(self) -> tuple[Http2Connection, Any]:
         """
         Connect to a plain site.
         """
@@ -209,7 +209,7 @@ class TwistedTests(HubTestCase):
         wire = Wire(Made(connection))
         wire.transport.registerProducer(connection, True)
         self.wires.append(wire)
-        return Http2Wire(MemoryPipe(wire), "localhost"), connection
+        return Http2Connection(MemoryPipe(wire), "localhost"), connection
 
     def test_twisted(self) -> None:
         """

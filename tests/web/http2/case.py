@@ -9,8 +9,8 @@ from typing import Any
 from twisted.internet.interfaces import ISSLTransport
 from zope.interface import classImplements
 
-from tests.edge.h2client import Http2Stream, Http2Wire
-from tests.edge.wires import Silence
+from tests.edge.connections import Silence
+from tests.edge.h2client import Http2Connection, Http2Stream
 from tests.framing.readers import LinesReader
 from tests.transports.case import HubTestCase
 from tests.transports.wire import MemoryTransport, Wire
@@ -70,7 +70,7 @@ class Http2TestCase(HubTestCase):
     A hub, and connections of HTTP/2 to it in memory.
     """
 
-    def open(self, window: int = 0) -> tuple[Http2Wire, Wire]:
+    def open(self, window: int = 0) -> tuple[Http2Connection, Wire]:
         """
         Connect.
 
@@ -79,7 +79,7 @@ class Http2TestCase(HubTestCase):
         wire = Wire(self.site, SecureTransport())
         self.wires.append(wire)
         wire.transport.protocol.handshakeCompleted()
-        return Http2Wire(MemoryPipe(wire), "localhost", window), wire
+        return Http2Connection(MemoryPipe(wire), "localhost", window), wire
 
     def read(self, stream: Http2Stream) -> list[Any]:
         """

@@ -15,8 +15,8 @@ from comet.model.messages import Published
 from comet.web.http2.connections import LAST_WORDS, MAX_RESETS, MAX_UNSENT_FRAMES, RESETS_PER_SECOND
 from comet.web.http2.streams import HIGH_WATER_MARK
 from comet.web.site import IDLE_TIMEOUT
+from tests.edge.connections import Ended, Silence
 from tests.edge.envelopes import readPollBody
-from tests.edge.wires import Ended, Silence
 from tests.web.http2.case import Http2TestCase
 
 POLL = "/channels/news?transport=poll&since=earliest"

@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from comet.web.http2.streams import HIGH_WATER_MARK
-from tests.edge.wires import Ended
+from tests.edge.connections import Ended
 from tests.web.http2.case import Http2TestCase
 
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 
 from tests.edge.clients import Client, Refused
+from tests.edge.connections import PATIENCE, Ended, Silence
 from tests.edge.envelopes import Close
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS
-from tests.edge.wires import PATIENCE, Ended, Silence
 
 
 def begin(client: Client) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client
+from tests.edge.connections import TcpConnection, Violation, ask
 from tests.edge.envelopes import Cursor, Message, Standing, eventOf, readJson, readPollBody
 from tests.edge.publisher import Published, publish
 from tests.edge.speakers import CLIENTS, SPEAKERS, CommandFailed, Reading, Speaker
-from tests.edge.wires import Violation, Wire, ask
 
 
 def standing(client: Client) -> Cursor:
@@ -362,20 +362,20 @@ class FormTests(EdgeTestCase):
         published comes at once.
         """
         name = self.channel("c")
-        wire = Wire(self.site.port)
-        self.addCleanup(wire.close)
+        tcp = TcpConnection(self.site.port)
+        self.addCleanup(tcp.close)
         target = f"/channels/{name}?transport=stream"
-        wire.send(f"GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
+        tcp.send(f"GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
         buffer = b""
         while not buffer.endswith(b"}\n"):
-            data = wire.receive(5)
+            data = tcp.receive(5)
             self.assertTrue(data, buffer)
             buffer += data
         head, _, body = buffer.partition(b"\r\n\r\n")
         self.assertNotIn(b"transfer-encoding", head.lower())
         self.assertIsInstance(eventOf(readJson(body[:-1])), Standing)
         self.publish(name, 1)
-        line = wire.receive(5)
+        line = tcp.receive(5)
         self.assertTrue(line.endswith(b'"data":{"n":1}}\n'), line)
 
 

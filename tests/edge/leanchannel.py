@@ -77,11 +77,11 @@ class LeanServer:
         assert tree is not None
         listening = self.reactor.listenTCP(0, self, 50, "127.0.0.1")
         edge = Edge(self.reactor, tree.hub, self, listening.socket.family, tree)
-        self._port = LeanPort(listening, edge, self._makeWire)
+        self._port = LeanPort(listening, edge, self._accept)
         self.number: int = listening.getHost().port
 
-    def _makeWire(self, edge: Edge, socket: Any, fd: int) -> None:
-        self.connections[socket.getpeername()[1]].wire = HTTPConnection(edge, socket, fd)
+    def _accept(self, edge: Edge, socket: Any, fd: int) -> None:
+        self.connections[socket.getpeername()[1]].lean = HTTPConnection(edge, socket, fd)
 
     def stop(self) -> None:
         """
@@ -135,7 +135,7 @@ class Connection:
 
     @ivar channel: The channel that it is handed over to.
 
-    @ivar wire: The lean edge's part in it, once it is accepted.
+    @ivar lean: The lean edge's part in it, once it is accepted.
 
     @ivar said: What the client has said, and the kernel has taken.
 
@@ -153,7 +153,7 @@ class Connection:
             then, and the lean edge answers with a body of a known length.
         """
         self.channel = channel
-        self.wire: Any = None
+        self.lean: Any = None
         self.said = bytearray()
         self.carrier: Any = None
         self.heard = bytearray()
@@ -198,7 +198,7 @@ class Connection:
             return True
         if server is None:
             # The lean edge waits for the rest of a request.
-            return self.wire is not None and self.wire.buffer == self._forChannel
+            return self.lean is not None and self.lean.buffer == self._forChannel
         isReading = server in self._reactor.readers
         if isinstance(self._end, ClientEnd):
             self._end.producerState = "producing" if isReading else "paused"
@@ -248,7 +248,7 @@ class Connection:
         self._peer.socket.close()
         server = self.carrier
         if server is None:
-            self._reactor.until(lambda: self.wire is not None and self.wire.fd < 0)
+            self._reactor.until(lambda: self.lean is not None and self.lean.fd < 0)
         else:
             self._reactor.until(lambda: not server.connected or server not in self._reactor.readers)
 

@@ -82,7 +82,7 @@ class Site:
         return evolve(self, port=self.securePort, tls=self.authority)
 
 
-class Wire:
+class TcpConnection:
     """
     A connected socket.
 
@@ -161,7 +161,7 @@ class Wire:
 
 
 @frozen
-class Head:
+class ResponseHead:
     """
     The head of an answer.
 
@@ -174,7 +174,7 @@ class Head:
 
 
 @frozen
-class Answer:
+class Response:
     """
     A whole answer.
     """
@@ -184,7 +184,7 @@ class Answer:
     body: bytes
 
 
-def readHead(raw: bytes) -> Head:
+def readHead(raw: bytes) -> ResponseHead:
     """
     Read the head of an answer, without the empty line at its end.
     """
@@ -203,7 +203,7 @@ def readHead(raw: bytes) -> Head:
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     if "content-length" in headers and "transfer-encoding" in headers:
         raise Violation("both Content-Length and Transfer-Encoding")
-    return Head(int(status[1]), headers)
+    return ResponseHead(int(status[1]), headers)
 
 
 class Body:
@@ -303,14 +303,14 @@ class HttpConnection:
 
     version: ClassVar[str] = "1.1"
 
-    def __init__(self, wire: Wire, host: str = "") -> None:
-        self.wire = wire
-        self._host = host or f"127.0.0.1:{wire.socket.getpeername()[1]}"
+    def __init__(self, tcp: TcpConnection, host: str = "") -> None:
+        self.tcp = tcp
+        self._host = host or f"127.0.0.1:{tcp.socket.getpeername()[1]}"
         self._buffer = bytearray()
         self._methods: deque[str] = deque()
         self._body: Body | None = None
         # An answer of which a part has come when the patience was over.
-        self._head: Head | None = None
+        self._head: ResponseHead | None = None
         self._pieces: list[bytes] = []
 
     def send(
@@ -329,15 +329,15 @@ class HttpConnection:
             given["Content-Length"] = str(len(body))
         lines += [f"{name}: {value}" for name, value in given.items()]
         self.expect(method)
-        self.wire.send("\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b""))
+        self.tcp.send("\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b""))
 
     def expect(self, method: str) -> None:
         """
-        A request of this method was sent on the wire itself.
+        Note that a request of this method was sent on the socket itself.
         """
         self._methods.append(method)
 
-    def head(self, timeout: float = PATIENCE) -> Head:
+    def head(self, timeout: float = PATIENCE) -> ResponseHead:
         """
         Wait for the head of the next answer.
 
@@ -349,7 +349,7 @@ class HttpConnection:
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
             if len(self._buffer) > 65536:
                 raise Violation("a head of more than 64 KiB")
-            data = self.wire.receive(deadline - time.monotonic())
+            data = self.tcp.receive(deadline - time.monotonic())
             if not data:
                 if self._buffer:
                     raise Violation(f"an answer ends in its head: {bytes(self._buffer)!r}")
@@ -362,7 +362,7 @@ class HttpConnection:
         self._body = self._bodyOf(self._methods.popleft(), head)
         return head
 
-    def _bodyOf(self, method: str, head: Head) -> Body:
+    def _bodyOf(self, method: str, head: ResponseHead) -> Body:
         if method == "HEAD" or head.status in (204, 304) or head.status < 200:
             return Body(0, False)
         coding = head.headers.get("transfer-encoding")
@@ -388,13 +388,13 @@ class HttpConnection:
                 raise Violation(f"bytes after the end: {bytes(self._buffer[:60])!r}")
             if found or self._body.done:
                 return found
-            data = self.wire.receive(deadline - time.monotonic())
+            data = self.tcp.receive(deadline - time.monotonic())
             if not data:
                 self._body.ended()
                 return b""
             self._buffer += data
 
-    def answer(self, timeout: float = PATIENCE) -> Answer:
+    def answer(self, timeout: float = PATIENCE) -> Response:
         """
         Wait for the whole of the next answer.
         """
@@ -403,7 +403,7 @@ class HttpConnection:
             self._head = self.head(timeout)
         while piece := self.piece(deadline - time.monotonic()):
             self._pieces.append(piece)
-        answer = Answer(self._head.status, self._head.headers, b"".join(self._pieces))
+        answer = Response(self._head.status, self._head.headers, b"".join(self._pieces))
         self._head = None
         self._pieces.clear()
         return answer
@@ -416,14 +416,14 @@ def ask(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
     timeout: float = PATIENCE,
-) -> Answer:
+) -> Response:
     """
     Make one request over a connection of its own.
     """
-    wire = Wire(site.port, site.tls)
+    tcp = TcpConnection(site.port, site.tls)
     try:
-        connection = HttpConnection(wire, site.host)
+        connection = HttpConnection(tcp, site.host)
         connection.send(method, target, headers, body)
         return connection.answer(timeout)
     finally:
-        wire.close()
+        tcp.close()
