@@ -58,6 +58,7 @@ def detach(request: Request, protocol: IProtocol) -> None:
 
     @param request: One that L{isDetachable}.
     """
+    # Any: a method of it is shadowed below.
     channel: Any = request.channel
     transport = channel.transport
     channel.setTimeout(None)
@@ -150,6 +151,7 @@ class HeldRequest:
         """
         self._hurry = hurry
         self._left = MAX_HELD_INPUT
+        # Any: a method of it is shadowed for as long as the hold lasts.
         channel: Any = request.channel
         # Twisted gives to this what comes after a request, also what came
         # together with it.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from io import SEEK_END
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -149,7 +149,7 @@ class Exchange:
         """
         Count what has come of the request.
         """
-        request: Any = self.request
+        request = self.request
         traffic.requests += 1
         # What was not counted when it came is as long as it would be if it
         # were written in the ordinary way.
@@ -158,6 +158,7 @@ class Exchange:
             first = len(request.method) + len(request.uri) + len(request.clientproto) + 6
             headBytes = first + sum(len(n) + len(v) + 4 for n, v in self.rawHeaders())
         traffic.headIn += headBytes
+        assert request.content is not None, "Twisted sets it before a request is rendered"
         traffic.dataIn += request.content.seek(0, SEEK_END)
         request.content.seek(0)
 
@@ -253,7 +254,8 @@ class Exchange:
         @raise TooLarge: If it was larger than anything that is taken.
         """
         most = self.hub.settings.limits.maxBatchBytes
-        content: Any = self.request.content
+        content = self.request.content
+        assert content is not None, "Twisted sets it before a request is rendered"
         if getattr(self.request, "isTooLarge", False) or content.seek(0, SEEK_END) > most:
             most = getattr(self.request, "most", most)
             raise TooLarge(f"the body has more than {most} bytes, which is all that is taken")
@@ -328,7 +330,12 @@ class Exchange:
         """
         The answer cannot be made: let the client not wait for it.
         """
-        _log.failure("an answer failed", failure=failure)
+        _log.failure(
+            "the response to {peer} for {path} cannot be sent",
+            failure=failure,
+            peer=self.request.getClientAddress(),
+            path=self.request.path,
+        )
         if not self.isGone:
             self.request.loseConnection()
 
@@ -336,8 +343,14 @@ class Exchange:
         """
         Answer with what went wrong.
         """
-        self.refuse(
-            publicError(failure.value, lambda: _log.failure("a request failed", failure=failure))
+        self.refuse(publicError(failure.value, lambda: self._logFailure(failure)))
+
+    def _logFailure(self, failure: Failure) -> None:
+        _log.failure(
+            "a request of {peer} for {path} failed",
+            failure=failure,
+            peer=self.request.getClientAddress(),
+            path=self.request.path,
         )
 
 

@@ -73,7 +73,11 @@ class HubResource(Resource):
         except CometError as error:
             self.refuse(exchange, error)
         except Exception:
-            _log.failure("a request for {path} failed", path=request.path)
+            _log.failure(
+                "a request of {peer} for {path} failed",
+                peer=request.getClientAddress(),
+                path=request.path,
+            )
             self.refuse(exchange, Internal())
         return NOT_DONE_YET
 

@@ -124,9 +124,15 @@ class Session:
         self._say(encodeOK(id, fields))
 
     def _failed(self, failure: Failure, id: Id) -> None:
-        error = publicError(
-            failure.value, lambda: self._log.failure("a command failed", failure=failure)
-        )
+        def log() -> None:
+            self._log.failure(
+                "command {id!r} of client {client!r} failed",
+                failure=failure,
+                id=id,
+                client=self._client.name,
+            )
+
+        error = publicError(failure.value, log)
         self._say(encodeError(id, error))
 
     def _commandDone(self, result: object) -> None:

@@ -103,9 +103,9 @@ class BoundedRequest(Request):
         response = encodeResponse(
             (1, 1), answer.status, answer.headers, answer.body, False, datetimeToString()
         )
-        channel: Any = self.channel
-        channel.transport.write(response)
-        channel.loseConnection()
+        transport: Any = self.channel.transport
+        transport.write(response)
+        self.channel.loseConnection()
 
     def _most(self) -> int:
         """

@@ -24,7 +24,7 @@ from h2.events import (
 from h2.exceptions import ProtocolError, StreamClosedError
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IPushProducer, ISSLTransport
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol as BaseProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -94,16 +94,17 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._isDraining = False
         self._resets = MAX_RESETS
         self._resetAt = site.reactor.seconds()
-        self._aborting: Any = None
+        self._aborting: IDelayedCall | None = None
         self._left: list[Deferred[None]] = []
 
     # -- Its life
 
-    def callLater(self, seconds: float, call: Callable[[], None]) -> Any:
+    def callLater(self, seconds: float, call: Callable[[], None]) -> IDelayedCall:
         """
         Have something called by the reactor of the site.
         """
-        return self.site.reactor.callLater(seconds, call)
+        delayed: IDelayedCall = self.site.reactor.callLater(seconds, call)
+        return delayed
 
     def connectionMade(self) -> None:
         """
@@ -300,7 +301,12 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             failure = Failure()
             if self.reset(stream, ErrorCodes.INTERNAL_ERROR):
                 # It was not the client who closed everything.
-                self._log.failure("an answer cannot be sent over HTTP/2", failure)
+                self._log.failure(
+                    "the response on stream {stream} to {peer} cannot be sent over HTTP/2",
+                    failure,
+                    stream=stream.ident,
+                    peer=self.transport.getPeer(),
+                )
         self._push()
 
     def wake(self, stream: HTTP2Stream) -> None:

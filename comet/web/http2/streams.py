@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from h2.errors import ErrorCodes
+from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
+from twisted.web.server import Request
 
 # How many bytes a stream keeps before whoever writes to it has to wait.
 HIGH_WATER_MARK: Final = 65536
@@ -80,9 +82,9 @@ class HTTP2Stream:
         self.unsent = 0
         self._carrier = carrier
         self._method, self._path = b"", b"*"
-        self._request: Any = None
+        self._request: Request | None = None
         self._queue: deque[bytes] = deque()
-        self._producer: Any = None
+        self._producer: IPushProducer | None = None
         self._isPull = False
         self._isPaused = False
         self._whenGone: Callable[[], None] | None = None
@@ -124,16 +126,18 @@ class HTTP2Stream:
         """
         Some of the body came.
         """
-        if not self.isFinished:
+        request = self._request
+        if request is not None and not self.isFinished:
             self.taken += len(data)
-            self._request.handleContentChunk(data)
+            request.handleContentChunk(data)
 
     def serve(self) -> None:
         """
         Answer the request.
         """
-        if not self.isFinished:
-            self._request.requestReceived(self._method, self._path, b"HTTP/2")
+        request = self._request
+        if request is not None and not self.isFinished:
+            request.requestReceived(self._method, self._path, b"HTTP/2")
 
     def getPeer(self) -> Any:
         """
