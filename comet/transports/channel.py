@@ -1,5 +1,6 @@
 """
-One URL a channel: publishing to it, reading it by any transport, forgetting.
+The resources below C{/channels/} and at C{/publish}: publish to a channel, read
+it by any transport, delete what it holds.
 """
 
 from __future__ import annotations
@@ -29,19 +30,22 @@ from comet.transports.websocket import WebSocketResource
 
 class Transport(Protocol):
     """
-    A resource that can answer a request to read.
+    A resource that can answer a request to read.  L{ChannelResource} gives it
+    the requests whose client asked for its transport.
     """
 
     def begin(self, exchange: Exchange, readRequest: ReadRequest, client: Client) -> None:
         """
-        Begin to answer what was asked for.
+        Answer a request to read.
 
-        @raise CometError: If it may not be had.
+        @raise CometError: If the client may not read, or the request asks for
+            what this transport does not have.
         """
 
     def refuse(self, exchange: Exchange, error: CometError) -> None:
         """
-        Answer with an error.
+        Answer with an error, in the form that clients of this transport
+        understand.
         """
 
 
@@ -55,7 +59,10 @@ RESOURCES: Final = (
 
 class ChannelResource(HubResource):
     """
-    What C{/channels/} is: the names follow in the path.
+    The resource at C{/channels/}: channels and patterns follow in the path.
+
+    A subclass may put resources of its own into C{transports}, and override
+    what L{HubResource} says.
 
     @ivar transports: The resource for each transport, by its name.
     """
@@ -70,7 +77,7 @@ class ChannelResource(HubResource):
 
     def answer_GET(self, exchange: Exchange) -> None:
         """
-        Read, by the transport that is asked for.
+        Let the resource of the transport that the client asked for answer.
         """
         readRequest = exchange.parseReadRequest(self.names(exchange))
         transport = self.transports[readRequest.transport]
@@ -81,14 +88,16 @@ class ChannelResource(HubResource):
 
     def answer_HEAD(self, exchange: Exchange) -> None:
         """
-        Tell the cursor of now.
+        Tell the cursor of the log end, in the header C{ETag}.
         """
         self.hub.check(self.client(exchange), self.names(exchange))
         exchange.respond(Response(200, (entityTag(self.hub.end), *JSON), b""))
 
     def answer_POST(self, exchange: Exchange) -> None:
         """
-        Publish the body.
+        Publish the body as one message to each channel in the path.  The
+        response says the cursor; it is sent when the bus has stored the
+        message.
         """
         head = exchange.head
         exchange.countAs("publish")
@@ -111,7 +120,7 @@ class ChannelResource(HubResource):
 
     def answer_DELETE(self, exchange: Exchange) -> None:
         """
-        Forget what is held.
+        Delete what the channels in the path hold.
         """
         names, client = self.names(exchange), self.client(exchange)
         checkNoPatterns(names)
@@ -121,9 +130,9 @@ class ChannelResource(HubResource):
 
 def checkNoPatterns(names: Sequence[str]) -> None:
     """
-    Refuse patterns where channels are meant.
+    Refuse patterns where only channels are allowed.
 
-    @raise BadChannel: If there is one.
+    @raise BadChannel: If one of the names is a pattern.
     """
     for name in names:
         if isPattern(name):
@@ -132,7 +141,8 @@ def checkNoPatterns(names: Sequence[str]) -> None:
 
 class PublishResource(HubResource):
     """
-    What C{/publish} is: many messages in one request, all or none.
+    The resource at C{/publish}: many messages in one request, of which the bus
+    stores all or none.
     """
 
     methods = ("POST",)

@@ -1,10 +1,11 @@
 """
-To take a connection from under Twisted's HTTP: for good, when an answer never
-ends, or for a while, to see what its client does.
+Take a connection from under Twisted's HTTP: for good, when a response never
+ends, or for the time of a hold, to notice what its client does.
 
-C{twisted.web} keeps a request, its headers and a parser for every connection,
-for as long as the answer takes; and it stops reading when the client sends
-more than a little in the meantime, so that it does not notice when it leaves.
+For as long as a response is not finished, C{twisted.web} keeps a request, its
+headers and a parser for the connection.  It also stops reading when the client
+sends more than a little in the meantime, so it would not notice that the client
+leaves.
 """
 
 from __future__ import annotations
@@ -22,17 +23,18 @@ from zope.interface import implementer
 from comet.timers import NOT_SET, TimerWheel
 from comet.transports.sinks import IConnectedSink, tune
 
-# How much a client may send while its request is on hold.  Twisted stops
+# Bytes that a client may send while its request is on hold.  Twisted stops
 # reading a little later.
 MAX_HELD_INPUT: Final = 0x4000
 
-# For how many seconds a client may leave an answer unread.
+# Seconds that a client may leave a response unread.
 UNSENT_TIMEOUT: Final = 60.0
 
 
 def isDetachable(request: Request) -> bool:
     """
-    Whether the connection of a request is its alone, as it is with HTTP/1.
+    Return whether a request has a connection to itself, as in HTTP/1.  A stream
+    of HTTP/2 has not.
     """
     channel = request.channel
     return isinstance(channel, HTTPChannel) and channel.transport is not None
@@ -40,7 +42,7 @@ def isDetachable(request: Request) -> bool:
 
 def setProtocol(transport: Any, protocol: IProtocol) -> None:
     """
-    Let another protocol be given what a transport receives.
+    Give what a transport receives to another protocol.
     """
     if isinstance(transport, ProtocolWrapper):
         transport.wrappedProtocol = protocol
@@ -53,30 +55,32 @@ def setProtocol(transport: Any, protocol: IProtocol) -> None:
 
 def detach(request: Request, protocol: IProtocol) -> None:
     """
-    Let a protocol have the connection of a request, for good.  The request is
-    not to be touched any more, and Twisted forgets it.
+    Give the connection of a request to a protocol, for good.  The caller must
+    not touch the request any more, and Twisted forgets it.
 
-    @param request: One that L{isDetachable}.
+    @param request: A request that L{isDetachable}.
     """
     # Any: a method of it is shadowed below.
     channel: Any = request.channel
     transport = channel.transport
     channel.setTimeout(None)
     tune(transport)
-    # Twisted does it when a request is finished, which this one never will be.
+    # Twisted logs a request when it is finished, which this one never will be.
     if channel.factory is not None:
         channel.factory.log(request)
-    # It may have been made to read only a little at once.
+    # The site may have limited how much is read at once.
     vars(transport).pop("bufferSize", None)
-    # The channel left itself there to be told when the buffer is full.
+    # The channel has registered itself as producer, to be told when the buffer
+    # is full.
     transport.unregisterProducer()
-    # It may have stopped reading.
+    # The channel may have stopped reading.
     transport.resumeProducing()
     setProtocol(transport, protocol)
-    # Twisted is still busy with what came together with the request.  It would
-    # keep the rest, and stop reading if that is much.
+    # Twisted is still parsing what arrived together with the request.  It would
+    # keep the rest, and stop reading if the rest is large.
     channel.rawDataReceived = protocol.dataReceived
-    # They hold one another, and would wait for the garbage collector.
+    # Channel and request refer to each other, and would wait for the garbage
+    # collector.
     channel.requests = []
     channel.transport = None
     request.notifications = []
@@ -87,8 +91,8 @@ def detach(request: Request, protocol: IProtocol) -> None:
 @implementer(IProtocol)
 class DetachedStream:
     """
-    The protocol of a connection whose answer never ends: whatever the client
-    still sends is thrown away, until it leaves.
+    The protocol of a connection whose response never ends.  It discards what
+    the client still sends, until the client leaves.
     """
 
     __slots__ = ("_sink",)
@@ -98,7 +102,7 @@ class DetachedStream:
 
     def attach(self, sink: IConnectedSink) -> None:
         """
-        Say which sink is to be told when the connection is lost.
+        Name the sink to tell when the connection is lost.
         """
         self._sink = sink
 
@@ -129,38 +133,39 @@ class DetachedStream:
 
     def logPrefix(self) -> str:
         """
-        What the reactor calls it in the log.
+        See
+        L{ILoggingContext.logPrefix<twisted.internet.interfaces.ILoggingContext>}.
         """
         return "comet"
 
 
 class HeldRequest:
     """
-    Counts what else a client sends while its request is on hold.
+    Counts what a client sends while its request is on hold.
 
-    A client that sends more than Twisted would read is not waiting for the
-    answer any more, and while nothing is read nobody notices if it leaves: so
-    the hold ends.
+    Twisted stops reading from a client that sends too much, and where nothing
+    is read, it is not seen that the client leaves.  A client that sends so much
+    does not wait for the response any more, so the hold ends.
     """
 
     __slots__ = ("_channel", "_hurry", "_left")
 
     def __init__(self, request: Request, hurry: Callable[[], None]) -> None:
         """
-        @param hurry: Called when the client sends too much; ends the hold.
+        @param hurry: Called when the client has sent too much; ends the hold.
         """
         self._hurry = hurry
         self._left = MAX_HELD_INPUT
         # Any: a method of it is shadowed for as long as the hold lasts.
         channel: Any = request.channel
-        # Twisted gives to this what comes after a request, also what came
-        # together with it.
+        # Twisted calls this with what follows the request, also with what
+        # arrived together with it.
         channel.rawDataReceived = self.received
         self._channel = channel
 
     def release(self) -> None:
         """
-        The hold is over.
+        The hold is over: give the channel its own method back.
         """
         channel, self._channel = self._channel, None
         if channel is not None:
@@ -168,7 +173,7 @@ class HeldRequest:
 
     def received(self, data: bytes) -> None:
         """
-        The client has sent something.
+        The client sent something after its request.
         """
         HTTPChannel.rawDataReceived(self._channel, data)
         self._left -= len(data)
@@ -179,9 +184,10 @@ class HeldRequest:
 @implementer(IPushProducer)
 class UnsentResponse:
     """
-    What a client did not take of its response.  The next request on the
-    connection, which may be there already, waits until it has: or a client
-    that asks and does not read would fill the memory with answers.
+    The rest of a response, which the client has not taken yet.  The next
+    request on the connection, which may have arrived already, waits until it
+    has.  Without this, a client that asks and does not read would fill the
+    memory with responses.
     """
 
     def __init__(self, request: Request, wheel: TimerWheel) -> None:
@@ -192,15 +198,16 @@ class UnsentResponse:
 
     def timedOut(self) -> None:
         """
-        The client takes nothing.  Twisted has no time-out while it answers,
-        and to close in peace would wait until all is taken.
+        The client has taken nothing for L{UNSENT_TIMEOUT} seconds: cut the
+        connection.  Twisted has no timeout while a response is under way, and
+        C{loseConnection} would wait until the client has taken all of it.
         """
         transport: Any = self._request.channel.transport
         transport.abortConnection()
 
     def write(self, rest: bytes) -> None:
         """
-        Write it.
+        Write the rest, and finish the request once the client has taken it.
         """
         transport: Any = self._request.channel.transport
         self._request.registerProducer(self, True)
@@ -212,19 +219,19 @@ class UnsentResponse:
 
     def pauseProducing(self) -> None:
         """
-        It is more than the transport likes to keep.
+        The rest is above the transport's high-water mark.
         """
         self._isPaused = True
 
     def resumeProducing(self) -> None:
         """
-        The client has taken it.
+        The client has taken the rest.
         """
         self._finish()
 
     def stopProducing(self) -> None:
         """
-        The client left, as the request will say.
+        The connection is lost, as the request will say.
         """
         self._wheel.clear(self)
 

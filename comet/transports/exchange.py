@@ -1,5 +1,5 @@
 """
-One request of HTTP and its answer, between Twisted and the hub.
+One HTTP request and its response, between Twisted and the hub.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ T = TypeVar("T")
 
 VERSIONS: Final = {b"HTTP/1.0": (1, 0), b"HTTP/1.1": (1, 1), b"HTTP/2": (2, 0)}
 
-# What whoever frames an answer sets; Twisted has set some of it already.
+# Headers that the code which frames a response sets itself.  Twisted has set
+# some of them already.
 _FRAMING: Final = frozenset(
     {
         b"server",
@@ -49,7 +50,7 @@ _FRAMING: Final = frozenset(
     }
 )
 
-# What requests count for that belong to no transport.
+# The transport under which requests are counted that belong to none.
 OTHER: Final = "other"
 
 _log = Logger()
@@ -57,13 +58,13 @@ _log = Logger()
 
 def makeRequestHead(request: Request) -> RequestHead:
     """
-    What of a request of Twisted's is its head, below the resource that it was
-    routed to.
+    Make a request head of Twisted's request.  Its segments begin below the
+    resource that Twisted has routed the request to.
     """
     path, _, query = request.uri.partition(b"?")
     return RequestHead(
         method=request.method,
-        # As they came: Twisted's own have lost what was escaped.
+        # As the client sent them: in Twisted's own list escapes are decoded.
         segments=tuple(path.split(b"/")[1 + len(request.prepath or ()) :]),
         query=query,
         version=VERSIONS.get(request.clientproto, (1, 0)),
@@ -74,7 +75,8 @@ def makeRequestHead(request: Request) -> RequestHead:
 
 def setHeaders(request: Request, headers: Headers) -> None:
     """
-    Let Twisted send these headers, instead of any of the same names.
+    Set headers of the response.  They replace all headers of the same names,
+    and Twisted's C{Server}.
     """
     for name in {b"Server", *(name for name, _ in headers)}:
         request.responseHeaders.removeHeader(name)
@@ -84,8 +86,8 @@ def setHeaders(request: Request, headers: Headers) -> None:
 
 def responseHeadSize(request: Request) -> int:
     """
-    How many bytes the head of an answer has that Twisted has sent, as it would
-    be in HTTP/1.
+    Return how many bytes the head of a response would have in HTTP/1, for a
+    response whose head Twisted has sent.
     """
     sent = request.responseHeaders.getAllRawHeaders()
     lines = sum(len(name) + len(value) + 4 for name, values in sent for value in values)
@@ -100,15 +102,17 @@ class Exchange:
 
     @ivar request: Twisted's request.
 
-    @ivar head: Its head.
+    @ivar head: The request head.
 
-    @ivar cors: What the page that sent it may see.
+    @ivar cors: What the page that sent the request may see; known after
+        L{check}.
 
-    @ivar accountName: Under which name it is counted besides its transport's.
+    @ivar accountName: The name under which the request is counted besides its
+        transport's, or L{None}.
 
-    @ivar isGone: Whether the client left.
+    @ivar isGone: Whether the client has left.
 
-    @ivar whenGone: Called when the client leaves.
+    @ivar whenGone: Called without arguments when the client leaves.
     """
 
     __slots__ = ("_traffic", "accountName", "cors", "head", "hub", "isGone", "request", "whenGone")
@@ -131,9 +135,10 @@ class Exchange:
 
     def countAs(self, transport: str) -> Traffic:
         """
-        Count the request for a transport.  Called once.
+        Count the request for a transport, and count the response there, too.
+        To be called once, for a response that ends.
 
-        @return: Where to count what is sent, if the answer ends.
+        @return: Where the response is counted.
         """
         self._traffic = traffic = self.trafficFor(transport)
         self.countRequest(traffic)
@@ -141,18 +146,18 @@ class Exchange:
 
     def trafficFor(self, transport: str) -> Traffic:
         """
-        Where what passes for this request is counted.
+        Return where the traffic of this request is counted for a transport.
         """
         return self.hub.metrics.of(transport, self.accountName)
 
     def countRequest(self, traffic: Traffic) -> None:
         """
-        Count what has come of the request.
+        Count the bytes that the client has sent for this request.
         """
         request = self.request
         traffic.requests += 1
-        # What was not counted when it came is as long as it would be if it
-        # were written in the ordinary way.
+        # Where the site did not count the head, take the length that it would
+        # have in HTTP/1.
         headBytes = getattr(request, "headBytes", None)
         if headBytes is None:
             first = len(request.method) + len(request.uri) + len(request.clientproto) + 6
@@ -164,7 +169,7 @@ class Exchange:
 
     def countResponse(self, head: int, data: int) -> None:
         """
-        Count what was sent of the answer.
+        Count the bytes of the response.
         """
         traffic = self.countAs(OTHER) if self._traffic is None else self._traffic
         traffic.headOut += head
@@ -172,7 +177,8 @@ class Exchange:
 
     def check(self) -> None:
         """
-        Check what is the same for every request.
+        Check what no request may get wrong: header values, host, origin,
+        account.
 
         @raise CometError: If the request cannot be answered.
         """
@@ -185,16 +191,16 @@ class Exchange:
 
     def rawHeaders(self) -> list[tuple[bytes, bytes]]:
         """
-        All headers of the request, as they came.
+        Return all headers of the request, as the client sent them.
         """
         headers = self.request.requestHeaders.getAllRawHeaders()
         return [(name, value) for name, values in headers for value in values]
 
     def checkOrigin(self) -> None:
         """
-        Refuse what a page of another origin asks for.
+        Refuse a request from a page whose origin is not allowed.
 
-        @raise Forbidden: If its origin is not allowed.
+        @raise Forbidden: If the origin is not allowed.
         """
         if not self.cors.isAllowed:
             origin = self.head.header("Origin") or ""
@@ -206,7 +212,7 @@ class Exchange:
     @property
     def client(self) -> Client:
         """
-        Who asks.
+        The client that the credential in C{Authorization} names.
 
         @raise Unauthorized: If the credential is bad.
         """
@@ -217,25 +223,33 @@ class Exchange:
         """
         The channels and patterns in the path.
 
-        @raise BadChannel: If there is none, or one cannot be one.
+        @raise BadChannel: If there is none, or one is malformed.
         """
         return parsePath(self.head.segments, self.hub.settings.limits.maxChannels)
 
     def parseReadRequest(self, names: Sequence[str], transport: str | None = None) -> ReadRequest:
         """
-        What a request to read asks for.
+        Parse a request to read.
+
+        @param names: The channels and patterns.
+
+        @param transport: The transport that answers, or L{None} to choose it by
+            the request.
+
+        @raise CometError: If the request is malformed.
         """
         return parseReadRequest(self.head, names, self.hub.end.epoch, transport)
 
     def ownHeaders(self, besides: Headers) -> Headers:
         """
-        The headers that this answer alone has: for the page that asked, and
-        those that the application has set on Twisted's request.
+        Return the headers that only this response has: CORS for the page that
+        asked, and the headers and cookies that the application has set on
+        Twisted's request.
 
-        @param besides: The headers that the answer has in any case; of those
-            that the application has set, none of the same names is taken.
+        @param besides: The headers that the response has in any case.  A header
+            of the same name that the application has set is left out.
 
-        @raise ValueError: If the application has set what cannot be a header.
+        @raise ValueError: If the application has set an impossible header.
         """
         cors = self.hub.origins.headers(self.cors)
         taken = _FRAMING | {name.lower() for name, _ in (*besides, *cors)}
@@ -243,15 +257,15 @@ class Exchange:
         own = [(name, v) for name, values in given if name.lower() not in taken for v in values]
         cookies = [(b"Set-Cookie", cookie) for cookie in self.request.cookies]
         for header in (*own, *cookies):
-            # Now, and not when a poll is to be answered with it.
+            # Checked now: a held poll would fail only when it is answered.
             checkHeader(*header)
         return (*cors, *own, *cookies)
 
     def body(self) -> bytes:
         """
-        The body of the request.
+        Return the body of the request.
 
-        @raise TooLarge: If it was larger than anything that is taken.
+        @raise TooLarge: If the body was larger than the server takes.
         """
         most = self.hub.settings.limits.maxBatchBytes
         content = self.request.content
@@ -265,7 +279,7 @@ class Exchange:
 
     def respond(self, answer: Response) -> None:
         """
-        Answer, if the client is still there.
+        Send a response, unless the client has left.
         """
         if self.isGone:
             return
@@ -283,7 +297,8 @@ class Exchange:
         request.setResponseCode(answer.status)
         own = [h for h in self.hub.origins.headers(self.cors) if h not in answer.headers]
         setHeaders(request, (*answer.headers, *own))
-        # RFC 9110 8.6: on HEAD it would be the length of what GET is answered.
+        # RFC 9110 8.6: in a response to HEAD, Content-Length would be the
+        # length that the response to GET has, which is unknown here.
         isUnknown = request.method == b"HEAD" and not answer.body
         if answer.status not in (204, 304) and not isUnknown:
             request.setHeader(b"Content-Length", b"%d" % len(answer.body))
@@ -293,17 +308,19 @@ class Exchange:
 
     def send(self, response: bytes, bodyBytes: int, status: int = 200) -> None:
         """
-        Send all the bytes of a response of HTTP/1.
+        Send a response of HTTP/1 that is encoded already.
 
-        @param bodyBytes: How many of them are the body.
+        @param response: The head and the body.
+
+        @param bodyBytes: How many bytes of the response are its body.
         """
         request = self.request
         if request.method == b"HEAD":
             response, bodyBytes = response[: len(response) - bodyBytes], 0
-            # RFC 9110 8.6: it would be the length of what GET is answered.
+            # RFC 9110 8.6: it would be the length that the response to GET has.
             response = response.replace(b"\r\nContent-Length: 0\r\n", b"\r\n", 1)
         self.countResponse(len(response) - bodyBytes, bodyBytes)
-        # Twisted is to believe that it has written the response itself.
+        # Twisted has to believe that it has written the response itself.
         request.startedWriting = 1
         request.setResponseCode(status)
         request.sentLength = bodyBytes
@@ -315,20 +332,25 @@ class Exchange:
 
     def refuse(self, error: CometError) -> None:
         """
-        Answer with an error.
+        Respond with an error.
         """
         self.respond(problem(error))
 
     def respondWhen(self, asked: Deferred[T], makeAnswer: Callable[[T], Response]) -> None:
         """
-        Answer when something is done.
+        Respond when a result is there, or say why there is none.
+
+        @param asked: Fires with the result.
+
+        @param makeAnswer: Called with the result; returns the response.
         """
         asked.addCallback(makeAnswer).addCallbacks(self.respond, self.requestFailed)
         asked.addErrback(self.responseFailed)
 
     def responseFailed(self, failure: Failure) -> None:
         """
-        The answer cannot be made: let the client not wait for it.
+        A response cannot be made or sent: log it, and close the connection, or
+        the client would wait for the response.
         """
         _log.failure(
             "the response to {peer} for {path} cannot be sent",
@@ -341,7 +363,8 @@ class Exchange:
 
     def requestFailed(self, failure: Failure) -> None:
         """
-        Answer with what went wrong.
+        Respond with what went wrong.  An exception that is not comet's is
+        logged, and told to the client as an internal error.
         """
         self.refuse(publicError(failure.value, lambda: self._logFailure(failure)))
 
@@ -356,7 +379,7 @@ class Exchange:
 
 def notFound(exchange: Exchange) -> NotFound:
     """
-    The error of a request for what is not there.
+    Return the error for a request whose path leads nowhere.
     """
     path = exchange.request.path[:64].decode("utf-8", "replace")
     return NotFound(f"there is nothing at {path!r}: channels are below /channels/")

@@ -1,6 +1,6 @@
 """
-Flash's policy file, which a player asks for before it lets a movie open a
-socket: on the port itself, or on one that serves nothing else.
+The policy file of Flash.  A player asks for it before it lets a movie open a
+socket: on the same port, or on a port that serves nothing else.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from comet.framing.policy import REQUEST, encodePolicy
 from comet.hub import Hub
 from comet.timers import NOT_SET
 
-# For how many seconds a client may take to ask and to be answered.
+# Seconds that a client may take to ask, and to take the response.
 POLICY_TIMEOUT: Final = 20.0
 
 
 def makeFlashPolicy(hub: Hub, transport: Any, ports: Iterable[int]) -> bytes:
     """
-    The policy file of a server: it allows what the server allows to pages, the
-    pages that come from the address at which it was asked among them.
+    Make the policy file of a server.  It admits the pages that the server
+    admits, among them those from the address at which the player asked.
 
-    @param transport: The connection on which it is asked for.
+    @param transport: The connection on which the player asked.
 
     @param ports: The ports to which movies may connect.
     """
@@ -36,10 +36,10 @@ def makeFlashPolicy(hub: Hub, transport: Any, ports: Iterable[int]) -> bytes:
 
 class FlashPolicyProtocol(Protocol):
     """
-    One client, which is answered once.
+    Answers one client once, and closes the connection.
     """
 
-    # Whatever the endpoint makes: more than the interface of a transport says.
+    # Any: endpoints make more than ITransport says.
     transport: Any
 
     def __init__(self, hub: Hub, ports: Sequence[int]) -> None:
@@ -50,22 +50,23 @@ class FlashPolicyProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """
-        A client came.
+        Start the timeout.
         """
         self.hub.fanout.wheel.set(self, POLICY_TIMEOUT)
 
     def timedOut(self) -> None:
         """
-        The client did not ask, or does not take the answer.
+        The client did not ask in time, or does not take the response.
         """
         self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
         """
-        The client said something.
+        Compare what the client sends with the one request that there is.  Cut
+        the connection at the first byte that differs.
         """
         if not self._left:
-            # It was answered.
+            # The client has its response.
             return
         said = data[: len(self._left)]
         if not self._left.startswith(said):
@@ -78,16 +79,16 @@ class FlashPolicyProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The client left.
+        Stop the timeout.
         """
         self.hub.fanout.wheel.clear(self)
 
 
 class FlashPolicyFactory(ServerFactory):
     """
-    Serves the policy file, and nothing else.
+    Serves the policy file on a port of its own.
 
-    @ivar ports: The ports to which it lets movies connect.
+    @ivar ports: The ports to which movies may connect.
     """
 
     noisy = False
@@ -98,7 +99,7 @@ class FlashPolicyFactory(ServerFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> FlashPolicyProtocol:
         """
-        A client came.
+        Make the protocol of one client.
         """
         protocol = FlashPolicyProtocol(self.hub, self.ports)
         protocol.factory = self

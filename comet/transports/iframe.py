@@ -1,6 +1,6 @@
 """
-The forever frame: a page that never ends, for an C{iframe}, whose scripts hand
-each message to the page that it is in.
+The forever frame: a page that never ends, for an C{iframe}.  Each message is a
+script in it that hands the message to the parent page.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class IFrameResource(StreamingResource):
     """
     Answers with C{text/html} that never ends.
 
-    The parameter C{callback} names a function of the page that the frame is
-    in, which a browser lets be called only where both are of one origin.
-    Without it, messages are posted to that page, if it is of the origin that
-    the parameter C{origin} names, or of this server's own.
+    The parameter C{callback} names a function of the parent page, which a
+    browser lets the frame call only if both pages are of one origin.  Without
+    it, messages are posted to the parent page, if that is of the origin that
+    the parameter C{origin} names, or by default of this server's own.
     """
 
     transport = "iframe"
@@ -43,24 +43,26 @@ class IFrameResource(StreamingResource):
         policy = "default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'self'"
         _, origin = self.target(exchange)
         if origin is not None:
-            # CSP3 2.3.1 has no form for the address of IPv6; a scheme has one.
+            # CSP3 2.3.1 has no form for an IPv6 address, but it has one for a
+            # scheme.
             policy += f" {origin.partition('//')[0] if '[' in origin else origin}"
         return (
             *super().headers(exchange),
             (b"Content-Security-Policy", policy.encode("ascii")),
-            # In a window instead of a frame, the parent of the page is itself,
-            # and a callback could reach whoever has opened it.
+            # In a window, unlike in a frame, the parent of the page is the page
+            # itself, and a callback could reach the page that opened the
+            # window.
             (b"Cross-Origin-Opener-Policy", b"same-origin"),
         )
 
     def target(self, exchange: Exchange) -> tuple[str | None, str | None]:
         """
-        To whom messages are handed.
+        Find out how messages are handed to the parent page.
 
-        @return: A function of the parent and L{None}, or L{None} and the
-            origin that the parent has to be of.
+        @return: The name of a function of the parent page and L{None}, or
+            L{None} and the origin that the parent page must have.
 
-        @raise BadRequest: If what is asked for is none of these.
+        @raise BadRequest: If the callback or the origin is malformed.
 
         @raise Forbidden: If the pages of that origin are not allowed.
         """
@@ -71,11 +73,11 @@ class IFrameResource(StreamingResource):
 
     def origin(self, exchange: Exchange) -> str:
         """
-        The origin to which messages are posted; C{*} for any.
+        Return the origin to which messages are posted, or C{*} for any.
 
-        @raise BadRequest: If what is asked for is no origin.
+        @raise BadRequest: If the parameter is no origin.
 
-        @raise Forbidden: If its pages are not allowed.
+        @raise Forbidden: If the pages of that origin are not allowed.
         """
         origins, head = self.hub.origins, exchange.head
         host, asked = head.header("Host"), head.parameters.get("origin")
@@ -84,7 +86,8 @@ class IFrameResource(StreamingResource):
             if own is None:
                 raise BadRequest("there is neither a header Host nor a parameter origin")
             return own
-        # Nothing can be posted to the origin 'null', which is nobody's own.
+        # Pages of the opaque origin 'null' cannot be named as a target of
+        # postMessage.
         origin = asked if asked == "*" else readOrigin(asked)
         if origin is None:
             raise BadRequest(

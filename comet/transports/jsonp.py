@@ -1,6 +1,6 @@
 """
-JSONP: long-polling through a C{script} element, for pages that have nothing
-better.
+JSONP: long polling through a C{script} element, for pages that can use no other
+transport.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from comet.transports.exchange import Exchange
 from comet.transports.longpoll import LongPollResource
 from comet.transports.polling import HeldPoll
 
-# Nothing but a script, whatever somebody takes it for: a navigation to it, or
-# a plugin, would get a file to save.
+# Headers that make the response useless as anything but a script: a browser
+# that navigates to it, or a plugin, gets a file to save.
 SCRIPT: Final[Headers] = (
     (b"Content-Type", b"application/javascript; charset=utf-8"),
     (b"Content-Disposition", b"attachment; filename=f.txt"),
@@ -32,18 +32,19 @@ class JSONPResource(LongPollResource):
     Answers as a long poll does, with a script that calls the function that the
     parameter C{callback} names.
 
-    The answer is always 200, since a script that was not modified would not
-    run again.  Errors are those of any other transport, with their status: the
-    page cannot see that, but its C{script} element fires C{error} instead of
-    C{load}, and a function that is to be called with poll bodies is called
-    with nothing else.
+    The status of a poll body is always 200, since a browser does not run a
+    script again that was not modified.  Errors have the status that they have
+    on any other transport.  The page cannot see the status, but its C{script}
+    element fires C{error} instead of C{load}; the function is called with poll
+    bodies only.
     """
 
     transport = "jsonp"
 
     def waiter(self, exchange: Exchange, readRequest: ReadRequest) -> HeldPoll:
         """
-        See L{OnceResource.waiter<comet.transports.polling.PollingResource.waiter>}.
+        See
+        L{PollingResource.waiter<comet.transports.polling.PollingResource.waiter>}.
         """
         self.checkSite(exchange)
         callback = checkCallback(exchange.head.parameters.get("callback", ""))
@@ -51,10 +52,11 @@ class JSONPResource(LongPollResource):
 
     def checkSite(self, exchange: Exchange) -> None:
         """
-        Refuse the pages of other sites, unless all may read.  A request for a
-        script tells no origin that could be looked up.
+        Refuse the pages of other sites, unless all origins are allowed.  A
+        browser sends no C{Origin} with a request for a script, so single
+        origins cannot be allowed.
 
-        @raise Forbidden: If it is from one.
+        @raise Forbidden: If the page is of another site.
         """
         site = exchange.head.header("Sec-Fetch-Site") or ""
         if "cross-site" in site and not self.hub.origins.allowsAll:
@@ -66,8 +68,8 @@ class JSONPResource(LongPollResource):
 
 class HeldCall(HeldPoll):
     """
-    A request whose answer is a call.  The answer is that of all who wait for
-    the same; only the function is its own.
+    A held poll whose response is a call.  Its poll body is shared with all
+    polls for the same names; only the name of the function is its own.
     """
 
     def __init__(self, exchange: Exchange, readRequest: ReadRequest, callback: str) -> None:
@@ -80,7 +82,7 @@ class HeldCall(HeldPoll):
 
     def send(self, response: Response) -> None:
         """
-        Send the answer as an argument.
+        Send the poll body as the argument of a call.
         """
         tags = tuple(header for header in response.headers if header[0] == b"ETag")
         body = encodeCall(self._callback, response.body)

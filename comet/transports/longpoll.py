@@ -1,5 +1,5 @@
 """
-Long-polling: a request that is held until there is a message.
+Long polling: a request is held until there is a message.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from comet.transports.polling import PollingResource
 
 class LongPollResource(PollingResource):
     """
-    Answers when there is something after a cursor, or the time is over.
+    Answers when there is a message after the client's cursor, or the hold is
+    over.
     """
 
     transport = "longpoll"
 
     def wait(self, readRequest: ReadRequest) -> float:
         """
-        As long as the request says.
+        Return how long the client lets the server hold the request, in seconds.
         """
         return readRequest.wait

@@ -1,5 +1,5 @@
 """
-HTTP streaming in parts, each of which takes the place of the one before.
+HTTP streaming in parts, each of which replaces the one before.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-AJAX polling: a request that is answered at once.
+AJAX polling: a request is answered at once.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from comet.transports.polling import PollingResource
 
 class PollResource(PollingResource):
     """
-    Answers at once with what there is after a cursor.
+    Answers at once with the messages after the client's cursor, or with none.
     """
 
     transport = "poll"
 
     def wait(self, readRequest: ReadRequest) -> float:
         """
-        Not at all.
+        Return 0: a poll is never held.
         """
         return 0.0

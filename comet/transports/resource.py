@@ -1,6 +1,6 @@
 """
-What all resources of comet have in common: each request passes the same checks,
-and each error is told in the same form.
+What all resources of comet share: each request passes the same checks, and each
+error is reported in the same form.
 """
 
 from __future__ import annotations
@@ -22,15 +22,27 @@ _log = Logger()
 
 class HubResource(Resource):
     """
-    A resource over a hub.  It is a leaf: what follows in the path is its own.
+    A resource over a hub.  It is a leaf: it answers for the rest of the path.
 
-    Subclass it, or one of its subclasses, and override C{names} or C{client}
-    to take the channels or the rights from elsewhere than the request's path
-    and header: from a session, for instance.
+    A request is answered by C{answer_GET}, C{answer_POST} and so on, called
+    with an L{Exchange} after the request has passed L{Exchange.check}.  They
+    are not called C{render_GET}, because Twisted's C{render_GET} takes a
+    request, returns the body and has to answer errors itself.  A method here
+    responds through the exchange, now or later, returns nothing, and may raise
+    any L{CometError}.
 
-    @cvar methods: The methods that are understood, besides C{OPTIONS}.
+    Subclass it, or one of its subclasses, and override:
 
-    @cvar hasPath: Whether anything may follow in the path.
+      - C{client}, to identify the client by something other than the header
+        C{Authorization}, such as a session.  It is called once a request, or
+        again where a method needs it;
+      - C{names}, to take channels and patterns from elsewhere than the path;
+      - C{answer_GET} and so on, together with C{methods}, to answer yourself.
+
+    @cvar methods: The methods that have a C{answer_} method.  C{OPTIONS} is
+        answered for all.
+
+    @cvar hasPath: Whether the path may have segments below the resource.
     """
 
     isLeaf = True
@@ -43,27 +55,31 @@ class HubResource(Resource):
 
     def names(self, exchange: Exchange) -> tuple[str, ...]:
         """
-        The channels and patterns that a request is for.
+        Return the channels and patterns that a request is for.  Override it to
+        take them from elsewhere than the path.
 
-        @raise CometError: If it cannot be for any.
+        @raise CometError: If the request can be for none.
         """
         return exchange.names
 
     def client(self, exchange: Exchange) -> Client:
         """
-        Who asks.
+        Return the client that sent a request.  Override it to identify clients
+        by something other than C{Authorization}.
 
-        @raise CometError: If that is nobody.
+        @raise CometError: If the client cannot be identified.
         """
         return exchange.client
 
     def render(self, request: Request) -> Any:
         """
-        Answer a request, or refuse it.
+        Answer a request, or refuse it.  Twisted calls it.
+
+        @return: C{NOT_DONE_YET}: the exchange finishes the request.
         """
         if getattr(request, "_encoder", None) is not None:
-            # Somebody has wrapped this in a resource that compresses, and so
-            # would hold back what is written.
+            # The application has wrapped this resource in one that compresses,
+            # which would hold back what is written.
             request._encoder = None
             request.responseHeaders.removeHeader(b"Content-Encoding")
         exchange = Exchange(self.hub, request)
@@ -83,7 +99,10 @@ class HubResource(Resource):
 
     def dispatch(self, exchange: Exchange) -> None:
         """
-        Answer a request that was checked, by its method.
+        Answer a request that has passed the checks: call C{answer_} of its
+        method.
+
+        @raise MethodNotAllowed: If the method is not among C{methods}.
         """
         if exchange.head.segments and not self.hasPath:
             raise notFound(exchange)
@@ -106,6 +125,7 @@ class HubResource(Resource):
 
     def refuse(self, exchange: Exchange, error: CometError) -> None:
         """
-        Answer with an error.
+        Respond with an error.  Override it where a transport reports errors in
+        a form of its own.
         """
         exchange.refuse(error)

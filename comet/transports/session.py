@@ -1,6 +1,6 @@
 """
-A client that may say something: commands are carried out, and answered between
-the messages.
+The commands of one client on a transport that carries both directions.  They
+are carried out, and their answers are written between the messages.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from comet.model.cursors import Cursor
 
 C = TypeVar("C")
 
-# How many commands of one client are carried out at the same time, before no
-# more is read from it.
+# Commands of one client that are carried out at the same time, before no more
+# is read from it.
 MAX_PENDING_COMMANDS: Final = 64
 
 
@@ -42,10 +42,11 @@ class Session:
     """
     Carries out the commands of one client.
 
-    A client that does not take its answers, or says too much at once, is not
-    read from until it has, or they are done; nothing of what it said is lost.
+    The session stops reading from a client that does not take its answers, or
+    that has too many commands under way, and goes on later.  No command is lost
+    by that.
 
-    @ivar reader: Who reads for it.
+    @ivar reader: The reader of this client.
     """
 
     _log = Logger()
@@ -65,7 +66,8 @@ class Session:
         self, hub: Hub, client: Client, reader: StreamReader, shape: EnvelopeShape, transport: Any
     ) -> None:
         """
-        @param transport: What the commands come from, to be paused.
+        @param transport: A push producer: the source of the commands, which the
+            session pauses and resumes.
         """
         self._hub = hub
         self._client = client
@@ -74,15 +76,17 @@ class Session:
         self._transport = transport
         self._pending = 0
         self._isPaused = False
-        # Names change one command after the other.
+        # Commands that change the reader's names run one after the other.
         self._names = DeferredLock()
 
     def commandReceived(self, raw: bytes) -> None:
         """
-        The client said something.
+        Carry out a command.
+
+        @param raw: The command as JSON.
         """
         if self.reader.state is State.CLOSED:
-            # Nobody would hear the answer.
+            # The client will not get the answer.
             return
         try:
             command = readCommand(raw, self._hub.settings.limits, self._client.name)
@@ -106,13 +110,17 @@ class Session:
     def refuse(self, id: Id, error: CometError) -> None:
         """
         Answer with an error.
+
+        @param id: The id of the command, or L{None} if it could not be read.
         """
         self._say(encodeError(id, error))
         self._throttle()
 
     def sendPong(self, frame: bytes) -> None:
         """
-        Write what answers a ping of the transport's own, framed already.
+        Write the answer to a ping of the transport itself.
+
+        @param frame: The answer, framed already.
         """
         self.reader.sayFramed(frame)
         self._throttle()
@@ -141,7 +149,8 @@ class Session:
 
     def _throttle(self) -> None:
         """
-        Read from the client only while it takes what it is answered.
+        Pause or resume the client's input: it is read only while the client
+        takes its answers and has few commands under way.
         """
         if self.reader.state is State.CLOSED:
             return
@@ -155,8 +164,8 @@ class Session:
 
     def readerClosed(self) -> None:
         """
-        The client is sent away: what it still says is nobody's any more, but
-        has to be read to see it leave.
+        The reader is closed.  What the client still sends is discarded, but
+        must be read, or it would not be seen that the client leaves.
         """
         if self._isPaused:
             self._isPaused = False
@@ -178,7 +187,7 @@ class Session:
 
     def _whenOpen(self, carryOut: Callable[[C], Any], command: C) -> Deferred[Any]:
         """
-        Carry out a command once it is known what the reader reads.
+        Carry out a command once the reader is open, when its names are known.
         """
         return self.reader.whenOpen().addCallback(lambda _: carryOut(command))
 
@@ -204,9 +213,9 @@ class Session:
 
 def encodeSubscribed(id: Id, standing: Cursor, gap: Sequence[str] = ()) -> bytes:
     """
-    The answer to a L{Subscribe} that was carried out.
+    Encode the answer to a L{Subscribe} that was carried out.
 
-    @param standing: Where its reader stands.
+    @param standing: The cursor at which the reader stands.
 
     @param gap: The names that begin with a gap.
     """

@@ -1,10 +1,11 @@
 """
-Where the bytes for one client go: straight to the socket, where that can be.
+Sinks of Twisted's transports.  Where possible they write straight to the
+socket.
 
-C{transport.write} keeps what it is given, has the reactor watch the socket,
-and sends in the next turn, which costs three times the sending.  Here it is
-sent at once when nothing waits before it, and C{write} is given only what the
-socket did not take.
+C{transport.write} keeps the data, has the reactor watch the socket, and sends
+in the next turn, which costs three times as much as sending.  A direct sink
+sends at once when no other data waits, and gives C{write} only what the socket
+did not take.
 """
 
 from __future__ import annotations
@@ -19,19 +20,20 @@ from zope.interface import Attribute, implementer
 from comet.interfaces import ISink, ISinkOwner
 from comet.metrics import Traffic
 
-# Ours alone may be sent to directly: never a subclass, which may do more with
-# what is written, nor whatever else has a socket.  A TLS transport hands
-# through the attributes of the plain one below it, and plaintext would leak.
+# Only Twisted's own plain TCP connection, with these attributes, may be sent to
+# directly.  A subclass may do more with what is written. A TLS transport has the
+# attributes of the plain one below it, so plaintext would leak.
 _ATTRIBUTES: Final = ("TLS", "_tempDataBuffer", "dataBuffer", "socket")
 
 
 def tune(transport: Any) -> None:
     """
-    Let a connection that stays send each message at once, and notice a client
-    that is gone without a word also where there is nothing to say to it.
+    Prepare a connection for a long stay: send each message at once, and find
+    out by keepalive that a client has vanished, also when there is nothing to
+    send to it.
     """
     if ITCPTransport.providedBy(transport):
-        # A socket of the file system calls itself TCP, and knows neither.
+        # A Unix socket provides ITCPTransport, too, but has neither option.
         with suppress(OSError):
             transport.setTcpKeepAlive(True)
             transport.setTcpNoDelay(True)
@@ -39,7 +41,7 @@ def tune(transport: Any) -> None:
 
 class IConnectedSink(ISink):
     """
-    A sink that is told by a protocol when its connection is lost.
+    A sink of a connection whose protocol tells it when the connection is lost.
     """
 
     traffic: Traffic = Attribute("""Where what is sent is counted.""")
@@ -52,14 +54,14 @@ class IConnectedSink(ISink):
 
 def makeSink(transport: Any, traffic: Traffic | None = None) -> IConnectedSink:
     """
-    The best sink for a transport.
+    Make the best sink for a transport.
 
-    @param transport: A connected stream transport; nothing produces for it.
+    @param transport: A connected stream transport without a producer.
 
     @param traffic: Where to count what is sent.
     """
     if IConnectedSink.providedBy(transport):
-        # It is both.
+        # A connection of the lean edge is transport and sink in one.
         made: IConnectedSink = transport
         made.traffic.open += 1
         return made
@@ -68,10 +70,10 @@ def makeSink(transport: Any, traffic: Traffic | None = None) -> IConnectedSink:
 
 def sendNow(transport: Any, data: bytes) -> bytes:
     """
-    Send to a transport that somebody else produces for, at once if that can
-    be.
+    Send to a transport that has a producer already, if that is possible at
+    once.
 
-    @return: What was not sent: nothing, if all was.
+    @return: The data that was not sent; empty if all was.
     """
     if _isPlain(transport) and not transport.dataBuffer and not transport._tempDataBuffer:
         return data[_send(transport, data) :]
@@ -90,21 +92,25 @@ def _send(transport: Any, data: bytes) -> int:
     """
     Send to the socket of a plain transport.
 
-    @return: How many bytes it took.
+    @return: How many bytes the socket took.
     """
     if not transport.connected or transport.disconnecting:
         return 0
     try:
         sent: int = transport.socket.send(data)
     except OSError:
-        # Full, or broken: in both cases the reactor will find out.
+        # Full or broken: the reactor finds out which.
         return 0
     return sent
 
 
 class TransportSink:
     """
-    What both kinds of sinks have in common.
+    What all sinks share.
+
+    @ivar transport: Where the data goes.
+
+    @ivar traffic: Where it is counted.
     """
 
     __slots__ = ("_isBehind", "_owner", "traffic", "transport")
@@ -138,7 +144,8 @@ class TransportSink:
 
     def connectionLost(self) -> None:
         """
-        The protocol on the transport says that the connection is lost.
+        The connection is lost: count it, and tell the owner.  The protocol on
+        the transport calls this once.
         """
         self.traffic.open -= 1
         owner, self._owner = self._owner, None
@@ -178,8 +185,9 @@ class DirectSink(TransportSink):
         self.transport.write(data)
         if not self._isBehind and not self.transport.disconnected:
             self._isBehind = True
-            # A pull producer is asked for more whenever everything is sent,
-            # however little it was; but once at the beginning, too.
+            # A pull producer is asked for more whenever all data is sent,
+            # however little it was; a push producer only after the high-water
+            # mark.  But a pull producer is also asked once when it registers.
             self._isRegistering = True
             self.transport.registerProducer(self, False)
             self._isRegistering = False
@@ -187,7 +195,7 @@ class DirectSink(TransportSink):
 
     def resumeProducing(self) -> None:
         """
-        Everything is sent.
+        The transport has sent all data.
         """
         if not self._isRegistering:
             self._unregister()
@@ -208,21 +216,22 @@ class DirectSink(TransportSink):
 @implementer(IPushProducer)
 class PushProducerSink(TransportSink):
     """
-    A sink that is behind from the moment at which the transport's buffer is full
-    until it is empty.  A subclass registers it as the transport's producer.
+    A sink that is behind from the moment at which the transport is above its
+    high-water mark until all data is sent.  A subclass registers it as the
+    transport's producer.
     """
 
     __slots__ = ()
 
     def pauseProducing(self) -> None:
         """
-        The buffer is full.
+        The transport is above its high-water mark.
         """
         self._isBehind = True
 
     def resumeProducing(self) -> None:
         """
-        The buffer is empty.
+        The transport has sent all data.
         """
         if self._isBehind:
             self._isBehind = False

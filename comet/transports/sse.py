@@ -1,5 +1,5 @@
 """
-Server-Sent Events, as WHATWG HTML 9.2 has them.
+Server-Sent Events, WHATWG HTML 9.2.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from comet.model.messages import Close
 from comet.transports.exchange import Exchange
 from comet.transports.streaming import StreamingResource
 
-# What an error that passes is called where a reader is told of it.
+# Temporary errors, and the codes with which a reader is told of them.
 _CLOSES = {"tooMany": "tooMany", "unavailable": "unavailable"}
 
 
 def shapeOf(readRequest: ReadRequest, chunked: bool) -> SSEShape:
     """
-    How events look to whoever asked.
+    Choose the shape of the events.
 
     @param chunked: Whether the body is in chunks.
     """
@@ -44,8 +44,9 @@ class EventSourceResource(StreamingResource):
 
     def refuse(self, exchange: Exchange, error: CometError) -> None:
         """
-        Tell what passes in a response that is not an error: WHATWG HTML 9.2.3
-        has an C{EventSource} come back only from those.
+        Report temporary errors in a successful response, as the last words of a
+        stream: WHATWG HTML 9.2.3 has an C{EventSource} reconnect only after
+        such a response.  Other errors are final, and reported as usual.
         """
         if error.code not in _CLOSES:
             super().refuse(exchange, error)

@@ -1,5 +1,5 @@
 """
-HTTP streaming: one response, an envelope a line, in chunks.
+HTTP streaming: one response in chunks, an envelope a line.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """
-What all endless answers of HTTP share.  A transport is a subclass that says
-its name, its type of content and its shape.
+What the transports with an HTTP response that never ends share.  Each is a
+subclass that states its name, its content type and its shape.
 """
 
 from __future__ import annotations
@@ -26,12 +26,16 @@ class StreamingResource(HubResource):
     """
     Answers a request to read with a response that never ends.
 
-    Once its head is out, the request and its HTTP are dropped, and only the
-    connection is kept.
+    Once the response head is out, Twisted's request and channel are dropped,
+    and only the connection is kept.
 
-    @cvar transport: The name of the transport.
+    A subclass sets C{transport} and C{contentType}, overrides C{shape}, and may
+    override C{headers}; both are called once for each request, before the head
+    is sent.
 
-    @cvar contentType: What the response says that it is.
+    @cvar transport: The name of the transport, under which it is counted.
+
+    @cvar contentType: The value of the header C{Content-Type}.
     """
 
     transport: str
@@ -39,17 +43,18 @@ class StreamingResource(HubResource):
 
     def shape(self, exchange: Exchange, readRequest: ReadRequest, chunked: bool) -> Shape:
         """
-        How messages look to whoever asked.
+        Return the shape in which this client gets messages.
 
         @param chunked: Whether the body is in chunks.
 
-        @raise CometError: If what was asked for cannot be had.
+        @raise CometError: If the request asks for what this transport does not
+            have.
         """
         raise NotImplementedError
 
     def headers(self, exchange: Exchange) -> Headers:
         """
-        The headers of the response that say what it is.
+        Return the headers of the response that are particular to the transport.
         """
         return ((b"Content-Type", self.contentType),)
 
@@ -62,12 +67,15 @@ class StreamingResource(HubResource):
 
     def begin(self, exchange: Exchange, readRequest: ReadRequest, client: Client) -> None:
         """
-        Begin to answer what was asked for.
+        Begin the response to a request that is parsed.
+
+        @raise CometError: If the client may not read, or the request asks for
+            what this transport does not have.
         """
         request, version = exchange.request, exchange.head.version
         take = isDetachable(request)
-        # RFC 9112 6.1: a client of HTTP/1.0 does not understand chunks; the
-        # frames of HTTP/2 take their place.
+        # RFC 9112 6.1: a client of HTTP/1.0 does not know chunks.  HTTP/2 has
+        # frames instead.
         chunked = take and version == (1, 1)
         shape = self.shape(exchange, readRequest, chunked)
         headers = (*self.headers(exchange), *ENDLESS)
@@ -110,10 +118,10 @@ class RequestSink(PushProducerSink):
         self._isOver = False
         self._isLost = False
         request.setResponseCode(200)
-        # Twisted sends those of the application itself.
+        # Twisted sends the application's headers itself.
         setHeaders(request, (*headers, *exchange.hub.origins.headers(exchange.cors)))
         # Comet's own channel calls back when the client has all of the
-        # response, Twisted's when it was written.
+        # response; Twisted's when it was written.
         whenGone = getattr(request.channel, "whenGone", None)
         if whenGone is None:
             request.notifyFinish().addBoth(lambda _: self.connectionLost())

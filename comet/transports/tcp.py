@@ -1,6 +1,6 @@
 """
-Raw TCP, for plugins and programs: commands and envelopes, one JSON object a
-line.
+Raw TCP, for plugins and programs: commands and envelopes, each a JSON object on
+a line of its own.
 """
 
 from __future__ import annotations
@@ -28,26 +28,26 @@ from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink, tune
 from comet.transports.throttle import InputThrottle
 
-# For how many seconds a client may be silent before its first line.
+# Seconds that a client may be silent before its first line.
 FIRST_LINE: Final = 60.0
 
 
 @implementer(ISinkOwner)
 class CometProtocol(Protocol):
     """
-    One client.
+    The protocol of one client.
 
-    The first line's terminator, LF or NUL (as Flash's C{XMLSocket} has it), is
-    used both ways from then on.
+    The client ends its first line with LF, or with NUL as Flash's C{XMLSocket}
+    does.  From then on both sides use that terminator.
     """
 
-    # Whatever the endpoint makes: more than the interface of a transport says.
+    # Any: endpoints make more than ITransport says.
     transport: Any
     _throttle: InputThrottle
 
     def __init__(self, hub: Hub, identify: Callable[[Any], Client]) -> None:
         """
-        @param identify: Tells who a transport is from, as
+        @param identify: Returns the client of a transport, as
             L{CometFactory.client} does.
         """
         self.hub = hub
@@ -60,7 +60,7 @@ class CometProtocol(Protocol):
 
     def connectionMade(self) -> None:
         """
-        A client came.
+        Count the client, and wait for its first line.
         """
         self._traffic.requests += 1
         self._throttle = InputThrottle(self.hub.clock, self.transport, self._taken)
@@ -71,10 +71,10 @@ class CometProtocol(Protocol):
         self, sink: IConnectedSink, client: Client, reader: StreamReader, shape: LineShape
     ) -> None:
         """
-        Deal with what is received after the first line, for a reader that has
-        begun.  To be called in the place of C{makeConnection}.
+        Take over after the first line, from an edge that has begun the reader
+        itself.  Called instead of C{makeConnection}.
 
-        @param sink: Where the reader writes to, which is the transport, too.
+        @param sink: The reader's sink, which is the transport, too.
         """
         self.transport = self._sink = sink
         self._decoder.terminator = shape.terminator
@@ -84,27 +84,28 @@ class CometProtocol(Protocol):
     @property
     def reader(self) -> StreamReader | None:
         """
-        Who reads, from the first line to the end of the connection.
+        The reader, from the first line to the end of the connection; else
+        L{None}.
         """
         return None if self._session is None else self._session.reader
 
     def timedOut(self) -> None:
         """
-        The client has not said anything, or does not take the last that was
-        said to it.
+        The client has sent no line in time, or has not taken the last words to
+        it.
         """
         self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
         """
-        The client said something.
+        Count the data, and give it to the throttle.
         """
         self._traffic.dataIn += len(data)
         self._throttle.dataReceived(data)
 
     def _taken(self, data: bytes) -> None:
         """
-        Deal with some of what the client said.
+        Carry out the lines in a piece of the client's input.
         """
         for line in self._decoder.feed(data):
             if self._sink is None:
@@ -120,7 +121,7 @@ class CometProtocol(Protocol):
 
     def _begin(self, line: Line) -> None:
         """
-        The first line has come: it is known how to talk.
+        Begin a session: the first line tells which terminator the client uses.
         """
         self.hub.fanout.wheel.clear(self)
         terminator = self._decoder.terminator or b"\n"
@@ -148,7 +149,8 @@ class CometProtocol(Protocol):
 
     def _answerPolicy(self, sink: IConnectedSink) -> None:
         """
-        It is a Flash player that asks whether a movie may connect here.
+        Answer a Flash player that asks whether a movie may connect to this
+        port.
         """
         port = getattr(self.transport.getHost(), "port", None)
         sink.write(makeFlashPolicy(self.hub, self.transport, () if port is None else (port,)))
@@ -170,7 +172,7 @@ class CometProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The client left.
+        Stop the timeout, and tell the sink.
         """
         self.hub.fanout.wheel.clear(self)
         self._throttle.stop()
@@ -180,7 +182,9 @@ class CometProtocol(Protocol):
 
 class CometFactory(ServerFactory):
     """
-    Serves raw TCP over a hub: listen with it on any stream endpoint.
+    Serves raw TCP over a hub.  Listen with it on any stream endpoint.
+
+    Subclass it and override C{client} to identify clients.
     """
 
     noisy = False
@@ -190,16 +194,17 @@ class CometFactory(ServerFactory):
 
     def client(self, transport: ITransport) -> Client:
         """
-        Who a connection is from.  Override it to tell by its address, or by
-        the certificate that it came with.
+        Return the client of a connection.  Override it to identify clients by
+        their address, or by their TLS certificate.  Called once a connection,
+        when its first line has come.
 
-        @raise CometError: If that is nobody.
+        @raise CometError: If the client cannot be identified.
         """
         return ANONYMOUS
 
     def buildProtocol(self, addr: IAddress | None) -> CometProtocol:
         """
-        A client came.
+        Make the protocol of one client.
         """
         protocol = CometProtocol(self.hub, self.client)
         protocol.factory = self

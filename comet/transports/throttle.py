@@ -1,8 +1,8 @@
 """
-What a client says, a little at a time.
+Throttle a client's input: deal with a little of it in each turn of the reactor.
 
-A client may say thousands of small things in what is read at once, and to
-answer all of them in one turn of the reactor would let everybody else wait.
+A client may send thousands of small commands at once, and to answer all of them
+in one turn would make all other clients wait.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from twisted.internet.interfaces import IReactorTime
 
-# How many bytes are dealt with in one turn.  A command has ten, in most cases;
-# the smallest that has to be answered has two.
+# Bytes of input that are dealt with in one turn.  Most commands have ten or
+# more; the smallest that has to be answered has two.
 BYTES_PER_TURN: Final = 2048
 
 
 class InputThrottle:
     """
-    Gives on what is received in pieces that are small enough for one turn, and
-    lets the transport read no more until all of it was given.
+    Delivers a client's input in pieces that are small enough for one turn, and
+    pauses the transport until all of them are delivered.
     """
 
     __slots__ = (
@@ -37,7 +37,7 @@ class InputThrottle:
         self, clock: IReactorTime, transport: Any, deliver: Callable[[bytes], object]
     ) -> None:
         """
-        @param transport: A push producer: what it produces is received here.
+        @param transport: A push producer: the source of the input.
 
         @param deliver: Called with each piece, in order.
         """
@@ -51,7 +51,7 @@ class InputThrottle:
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Take what came.
+        Deliver some input, or keep it for a later turn.
         """
         if self._buffered or self._isStopped or len(data) > BYTES_PER_TURN:
             self._buffered += data
@@ -61,28 +61,29 @@ class InputThrottle:
 
     def pauseProducing(self) -> None:
         """
-        Give no more for now.
+        Deliver nothing for now, and pause the transport.
         """
         self._isStopped = True
         self._pause()
 
     def resumeProducing(self) -> None:
         """
-        Go on with what is left, and with what comes.
+        Deliver what was kept, and what will be received.
         """
         self._isStopped = False
         self._deliverPiece()
 
     def stop(self) -> None:
         """
-        The connection is lost: forget what is left.
+        The connection is lost: discard what was kept.
         """
         self._buffered = b""
         self._isStopped = True
 
     def _deliverPiece(self) -> None:
         """
-        Give a piece, unless one was given in this turn or it is held.
+        Deliver one piece, unless this turn has had one or delivery is paused.
+        Then pause or resume the transport.
         """
         if self._buffered and not self._isScheduled and not self._isStopped:
             piece, self._buffered = self._buffered[:BYTES_PER_TURN], self._buffered[BYTES_PER_TURN:]

@@ -1,9 +1,9 @@
 """
-WebSocket, as RFC 6455 has it: an envelope a message, commands upwards.
+WebSocket, RFC 6455: each envelope is a message, and commands come upwards.
 
-This is the one module that uses Autobahn, for the frames that clients send.
-What goes to them is written by the reader, past Autobahn; and so is the answer
-to the handshake: Autobahn begins where a WebSocket is open.
+This is the only module that uses Autobahn, for the frames that clients send.
+What goes to the clients is written by the reader, past Autobahn.  The response
+to the handshake is comet's, too: Autobahn begins with an open WebSocket.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink
 from comet.transports.throttle import InputThrottle
 
-# In how many frames a message may come: empty ones would take memory without
-# counting as size.
+# Frames of one message.  Empty ones would take memory without adding to the size
+# of the message.
 MAX_FRAMES: Final = 1024
 
-# RFC 6455 7.4.1, and 1013 and 1012 of the IANA's registry.
+# RFC 6455 7.4.1, and 1012 and 1013 from IANA's registry.
 _STATUSES: Final = {"internal": 1011, "unavailable": 1013, "tooMany": 1013, "draining": 1001}
 _POLICY: Final = 1008
 
-# RFC 6455 5.5: bytes.
+# Bytes; RFC 6455 5.5.
 MAX_CONTROL_BYTES: Final = 125
 
 # RFC 6455 5.5.3
 _PONG: Final = 0x8A
 
-# What Autobahn makes for the handshake, and never needs again.
+# Attributes that Autobahn makes for the handshake, and does not need later.
 _HANDSHAKE: Final = (
     "_transport_details",
     "is_open",
 )
 
 
-# Where Autobahn stands when it has answered a handshake.
+# The state in which Autobahn is after a handshake.
 _OPEN: Final = {
     "current_frame": None,
     "inside_message": False,
@@ -67,28 +67,29 @@ _OPEN: Final = {
 }
 
 
-# Counted for each connection otherwise, and read by nobody.
+# Autobahn counts traffic for each connection; nothing reads these counts, so
+# all share them.
 _TRAFFIC: Final = TrafficStats()
 
 
 class _Quiet:
     """
-    A log for Autobahn, which tells of every step of every connection, and of
-    each client's faults as if they were ours.
+    A log for Autobahn, which reports every step of every connection, and each
+    error of a client as an error of the server.
     """
 
     _log = Logger(namespace="comet.transports.websocket")
 
     def debug(self, format: str, **kwargs: object) -> None:
         """
-        Keep nothing.
+        Drop what Autobahn reports.
         """
 
     trace = info = warn = debug
 
     def error(self, format: str, **kwargs: object) -> None:
         """
-        Keep what is a fault of ours.
+        Log an error of the server.
         """
         self._log.error(format, **kwargs)
 
@@ -102,7 +103,7 @@ class WebSocketReader(StreamReader):
 
     __slots__ = ("protocol",)
 
-    # A slot of the class, narrower than what it inherits.
+    # A slot of the base class, with a narrower type.
     shape: WebSocketShape
 
     def __init__(
@@ -114,7 +115,7 @@ class WebSocketReader(StreamReader):
         protocol: Any,
     ) -> None:
         """
-        @param protocol: The owner of the sink, that does the closing handshake
+        @param protocol: The owner of the sink.  It does the closing handshake
             when its C{sendCloseFrame} is called with a status and a reason.
         """
         super().__init__(fanout, shape, sink, opening, protocol)
@@ -125,7 +126,8 @@ class WebSocketReader(StreamReader):
         See L{StreamReader.finish}.
         """
         code = _STATUSES.get(close.code, _POLICY)
-        # RFC 6455 5.5: at most 125 bytes, with the status; whole characters.
+        # RFC 6455 5.5: at most 125 bytes, the status included; no part of a
+        # character.
         reason = close.message.encode("utf-8")[: MAX_CONTROL_BYTES - 2].decode("utf-8", "ignore")
         self.protocol.sendCloseFrame(code, reason.encode("utf-8"))
 
@@ -133,7 +135,7 @@ class WebSocketReader(StreamReader):
 @implementer(ISinkOwner)
 class CometWebSocketProtocol(WebSocketServerProtocol):
     """
-    The frames of one client.
+    Reads the frames of one client.
     """
 
     log = _Quiet()
@@ -149,23 +151,23 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
     def connectionMade(self) -> None:
         """
-        The handshake was answered.
+        The handshake is over: drop what only the handshake needs.
         """
         self._connectionMade()
         kept = {name: value for name, value in vars(self).items() if name not in _HANDSHAKE}
-        # A copy, since what has been large would stay so.  Nothing is ever put
-        # into the queue, which is for writes in parts.
+        # A new dict, since one that has been large stays large.  The send queue
+        # is for writes in parts, which comet never makes.
         self.__dict__ = {**kept, **_OPEN, "send_queue": (), "trafficStats": _TRAFFIC}
 
     def makeReader(
         self, hub: Hub, client: Client, readRequest: ReadRequest, isBare: bool, answer: bytes
     ) -> WebSocketReader:
         """
-        Answer the handshake, and make who reads.
+        Answer the handshake, and make the reader.
 
-        @param isBare: Whether it begins without names.
+        @param isBare: Whether the reader begins without names.
 
-        @param answer: The answer.
+        @param answer: The response to the handshake.
         """
         sink = makeSink(self.transport, self.traffic)
         self.traffic.countOpening(len(answer))
@@ -180,9 +182,9 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self, hub: Hub, client: Client, reader: WebSocketReader, sink: IConnectedSink
     ) -> None:
         """
-        Deal with what is received for a reader.
+        Carry out what the client sends from now on, for a reader.
 
-        @param sink: Where the reader writes to.
+        @param sink: The reader's sink.
         """
         self._sink, self._reader = sink, reader
         self._throttle = throttle = InputThrottle(hub.clock, self.transport, super().dataReceived)
@@ -190,7 +192,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Some bytes came.
+        Count the data, and give it to the throttle.
         """
         self.traffic.dataIn += len(data)
         if self._throttle is None:
@@ -200,14 +202,14 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """
-        Write what is Autobahn's own: the end.
+        Write what Autobahn sends itself: the close frame.
         """
         self.traffic.dataOut += len(data)
         super().sendData(data, sync, chopsize)
 
     def onMessageFrameBegin(self, length: int) -> None:
         """
-        A frame of a message begins.
+        Count the frames of a message, and fail the connection at too many.
         """
         self._frames += 1
         if self._frames > MAX_FRAMES and not self.failedByMe:
@@ -217,7 +219,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """
-        A command came.
+        Carry out a command.
         """
         self._frames = 0
         if self._session is None:
@@ -229,18 +231,19 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
     def onPing(self, payload: bytes) -> None:
         """
-        Answer in the order of everything else, so that a client that does not
-        take the answers is not read from.
+        Answer a ping in its order among all other answers.  So a client that
+        does not take the answers is not read from.
         """
         if self._session is not None:
             self._session.sendPong(bytes((_PONG, len(payload))) + payload)
 
     def onFrameData(self, payload: bytes) -> bool | None:
         """
-        Some of a frame came.
+        Take a part of a frame.
         """
         frame = self.current_frame
-        # Autobahn has failed the connection already, and would keep all of it.
+        # Autobahn has failed the connection because of this frame, and would
+        # still keep all of it.
         if frame.opcode > 7 and frame.length > MAX_CONTROL_BYTES:
             return None
         kept: bool | None = super().onFrameData(payload)
@@ -248,12 +251,12 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
     def unregisterProducer(self) -> None:
         """
-        Do nothing: what is registered is the sink's.
+        Do nothing: the producer on the transport is the sink.
         """
 
     def _closeConnection(self, abort: bool = False) -> None:
-        # RFC 6455 7.1.1: cleanly, so that the close frame arrives.  Should the
-        # client not take it, the reader sees to the end.
+        # RFC 6455 7.1.1: close cleanly, so that the close frame arrives.  If the
+        # client does not take it, the reader cuts the connection.
         if self._sink is not None:
             self._sink.finish()
 
@@ -261,8 +264,8 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
     ) -> None:
         """
-        Begin, or answer, the closing handshake: RFC 6455 5.5.1 allows no
-        message after it.
+        Begin the closing handshake, or answer it.  RFC 6455 5.5.1 allows no
+        message after the close frame, so the reader leaves first.
         """
         reader, session = self._reader, self._session
         if reader is not None:
@@ -288,10 +291,11 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The client left.
+        Stop the throttle, and tell the sink.
         """
         super().connectionLost(reason)
-        # They hold one another, and would wait for the garbage collector.
+        # Autobahn's bound method refers to the protocol, which would wait for
+        # the garbage collector.
         self.is_closed = None
         throttle, self._throttle = self._throttle, None
         if throttle is not None:
@@ -303,7 +307,8 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
 def makeFactory(hub: Hub) -> WebSocketServerFactory:
     """
-    Autobahn's factory, with everything set that is unsafe by default.
+    Make Autobahn's factory, with safe values for all options that are unsafe by
+    default.
     """
     clock: IReactorTime = hub.clock
     factory = WebSocketServerFactory(server=None, reactor=clock)
@@ -318,10 +323,11 @@ def makeFactory(hub: Hub) -> WebSocketServerFactory:
         maxFramePayloadSize=most,
         maxMessagePayloadSize=most,
         autoFragmentSize=0,
-        # Say what was wrong, before the connection is closed.
+        # Tell the client what was wrong before the connection is closed.
         failByDrop=False,
         echoCloseCodeReason=False,
-        # Its timers are the global reactor's; ours are on the wheel.
+        # Autobahn's timers would be on the global reactor; comet's are on the
+        # timer wheel.
         openHandshakeTimeout=0,
         closeHandshakeTimeout=0,
         tcpNoDelay=True,
@@ -329,7 +335,7 @@ def makeFactory(hub: Hub) -> WebSocketServerFactory:
         autoPingInterval=0,
         autoPingTimeout=0,
         serveFlashSocketPolicy=False,
-        # The origin is judged on Twisted's request, and not passed on.
+        # The exchange checks the origin of the request.
         allowedOrigins=["*"],
         allowNullOrigin=True,
         maxConnections=0,
@@ -340,11 +346,11 @@ def makeFactory(hub: Hub) -> WebSocketServerFactory:
 
 def makeProtocolClass(factory: WebSocketServerFactory) -> type[CometWebSocketProtocol]:
     """
-    A class that has the options of a factory: Autobahn copies each option to
-    each connection that has it not.
+    Make a protocol class that has the options of a factory as class attributes.
+    Without it Autobahn would copy each option to each connection.
     """
     options = {name: getattr(factory, name) for name in CometWebSocketProtocol.CONFIG_ATTRS}
-    # A function in a class would be a method.
+    # A plain function would become a method.
     accept = staticmethod(options.pop("perMessageCompressionAccept"))
     members = {**options, "perMessageCompressionAccept": accept, "CONFIG_ATTRS": ()}
     return type("ConfiguredProtocol", (CometWebSocketProtocol,), members)
@@ -352,9 +358,10 @@ def makeProtocolClass(factory: WebSocketServerFactory) -> type[CometWebSocketPro
 
 class WebSocketResource(HubResource):
     """
-    Upgrades to a WebSocket.
+    Upgrades to a WebSocket that reads the names in the path.
 
-    @cvar isBare: Whether it begins without names, and the path has none.
+    @cvar isBare: Whether the reader begins without names, and the path has
+        none.
     """
 
     transport = "websocket"
@@ -367,7 +374,7 @@ class WebSocketResource(HubResource):
 
     def makeProtocol(self) -> CometWebSocketProtocol:
         """
-        Make what reads the frames of one client.
+        Make the protocol of one client.
         """
         protocol = self._protocol()
         protocol.factory = self._factory
@@ -383,7 +390,10 @@ class WebSocketResource(HubResource):
 
     def begin(self, exchange: Exchange, readRequest: ReadRequest, client: Client) -> None:
         """
-        Upgrade, to what was asked for.
+        Upgrade for a request that is parsed.
+
+        @raise CometError: If the client may not read, or its origin is not
+            allowed.
         """
         checkHeaderValues(exchange.rawHeaders(), resplit=True)
         exchange.checkOrigin()

@@ -1,9 +1,9 @@
 """
-What is served as it lies in the package: the lab page, the chat, and the client
-for browsers.
+The pages of the package, and the client for browsers: files in C{static},
+served as they are.
 
-All of it is read once, when the first tree of resources is made.  A request only
-looks up what was read: no path of a request ever becomes a path of a file.
+All files are read once, when the first tree of resources is made.  A request
+only looks up what was read: no path of a request ever becomes a path of a file.
 """
 
 from __future__ import annotations
@@ -29,26 +29,27 @@ from comet.transports.resource import HubResource
 
 _HTML: Final = b"text/html; charset=utf-8"
 
-# What files are, by how their names end; the first that fits counts.  Files of
-# any other name are not served.
+# Content types by the ends of file names; the first that fits counts.  Files
+# with other names are not served.
 TYPES: Final[tuple[tuple[str, bytes], ...]] = (
     (".html", _HTML),
     (".css", b"text/css; charset=utf-8"),
     (".js", b"text/javascript; charset=utf-8"),
-    # There is no type for it, and by its name it would be a film.
+    # TypeScript has no content type of its own, and by its name this would be a
+    # video.
     (".d.ts", b"text/plain; charset=utf-8"),
     (".svg", b"image/svg+xml"),
 )
 
-# It may be kept, but not used before it was asked for whether it has changed:
-# then an updated server is seen at once, and pages fit their scripts.
+# A browser may keep a file, but has to ask before each use whether it has
+# changed.  So an updated server is seen at once, and pages fit their scripts.
 _KEPT: Final[Headers] = (
     (b"Cache-Control", b"no-cache"),
     (b"X-Content-Type-Options", b"nosniff"),
 )
 
-# Nothing inline, nothing of others.  JSONP is a script of this server's, and the
-# forever frame a page of it, which has a policy of its own.
+# Nothing inline, nothing from other servers.  JSONP is a script from this
+# server; the forever frame is a page of it with a policy of its own.
 _POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -72,34 +73,35 @@ _PAGE: Final[Headers] = (
 
 _OWN: Final[Headers] = ((b"Cross-Origin-Resource-Policy", b"same-origin"),)
 
-# The client may be used by the pages of every site.
+# The pages of every site may use the client.
 _ANYBODYS: Final[Headers] = (
     (b"Access-Control-Allow-Origin", b"*"),
     (b"Access-Control-Expose-Headers", b"ETag"),
     (b"Cross-Origin-Resource-Policy", b"cross-origin"),
 )
 
-# What of the client's folder is served; the rest is for those who install it.
+# The files of the client's folder that are served.  The others are for those
+# who install the client.
 CLIENT: Final = frozenset({b"comet.js", b"comet.d.ts", b"comet.classic.js"})
 
 _STATIC: Final = Path(__file__).resolve().parents[1] / "static"
 _INDEX: Final = b"index.html"
 
-# A channel that pages publish to only where the server was told to let them.
+# A channel to which the pages publish only where the server allows it.
 _LAB: Final = "lab/page"
 
 
 @frozen
 class File:
     """
-    What is served as it is.
+    A file as it is served.
 
     @ivar body: Its bytes.
 
-    @ivar tag: Names these bytes, and no others.
+    @ivar tag: Its entity tag, which no other bytes have.
 
-    @ivar headers: The headers of every answer that has it, or says that it has
-        not changed.
+    @ivar headers: The headers of each response with the file, or with the
+        status 304.
     """
 
     body: bytes
@@ -109,11 +111,13 @@ class File:
 
 def makeFile(name: str, body: bytes) -> File | None:
     """
-    Make a file of these bytes.
+    Make a file.
 
-    @param name: The name, whose end says what it is.
+    @param name: Its name, whose end determines the content type.
 
-    @return: The file, or L{None} where no file of such a name is served.
+    @param body: Its bytes.
+
+    @return: The file, or L{None} if no file with such a name is served.
     """
     contentType = next((kind for end, kind in TYPES if name.endswith(end)), None)
     if contentType is None:
@@ -132,8 +136,7 @@ def makeFile(name: str, body: bytes) -> File | None:
 @cache
 def readFolder(folder: str) -> Mapping[bytes, File]:
     """
-    Read the files of a folder of C{static}, those of folders within it left
-    out.
+    Read the files of a folder in C{static}, without those of the folders in it.
 
     @return: The files by their names.
     """
@@ -147,7 +150,7 @@ def readFolder(folder: str) -> Mapping[bytes, File]:
 
 def allowAnyOrigin(file: File) -> File:
     """
-    Let the pages of every site use a file.
+    Return a file that the pages of every site may use.
     """
     headers = tuple(header for header in file.headers if header not in _OWN)
     return evolve(file, headers=(*headers, *_ANYBODYS))
@@ -155,8 +158,8 @@ def allowAnyOrigin(file: File) -> File:
 
 class FilesResource(HubResource):
     """
-    Serves some files, each by what follows in the path; C{b""} names the one
-    that is served where nothing follows.
+    Serves some files, each below the resource by its name.  The file named
+    C{b""} is served at the resource itself.
     """
 
     methods = ("GET", "HEAD")
@@ -167,21 +170,22 @@ class FilesResource(HubResource):
 
     def answer_GET(self, exchange: Exchange) -> None:
         """
-        Send the file, unless the client has it.
+        Send the file, or 304 if the client has it.
         """
         segments = exchange.head.segments
         name = unquote_to_bytes(segments[0]) if segments else b""
-        # A slash at the end would lead what the page names elsewhere.
+        # With a slash at the end, the relative links of the page would lead
+        # elsewhere.
         if len(segments) > 1 or segments == (b"",) or name not in self.files:
             raise notFound(exchange)
         file = self.files[name]
         if _ANYBODYS[0] in file.headers:
-            # It says so itself, and the same to everybody.
+            # The file has its own CORS headers, the same for all.
             exchange.cors = CORS(None, False, True)
         tags = entityTags(exchange.head)
-        # RFC 9110 13.1.2: the comparison is weak, and * is whatever there is.
+        # RFC 9110 13.1.2: the comparison is weak, and * matches any file.
         if file.tag in tags or "*" in tags:
-            # RFC 9110 15.4.5: of what describes the body it needs nothing.
+            # RFC 9110 15.4.5: 304 needs no headers that describe the body.
             headers = tuple(h for h in file.headers if h[0] != b"Content-Type")
             exchange.respond(Response(304, headers, b""))
         else:
@@ -192,12 +196,12 @@ class FilesResource(HubResource):
 
 class LabResource(FilesResource):
     """
-    What the lab page consists of; and, at C{state}, whether it may publish.
+    Serves the lab page; and at C{state}, whether its visitors may publish.
     """
 
     def answer_GET(self, exchange: Exchange) -> None:
         """
-        Send a file, or tell the state.
+        Send a file, or the state.
         """
         if exchange.head.segments != (b"state",):
             super().answer_GET(exchange)

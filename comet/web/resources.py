@@ -1,5 +1,5 @@
 """
-The whole tree of URLs over a hub.
+The tree of URLs over a hub.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from comet.web.pages import putPages
 
 class NotFoundResource(HubResource):
     """
-    What there is where nothing is.
+    The resource where there is none: it answers with 404.
     """
 
     def dispatch(self, exchange: Exchange) -> None:
         """
-        Say so.
+        Raise the error for a path that leads nowhere.
         """
         raise notFound(exchange)
 
 
 class HealthResource(HubResource):
     """
-    Tells whether clients should be sent here: 200 if so, else 503.
+    Tells a load balancer whether to send clients here: 200 if so, else 503.
     """
 
     methods = ("GET", "HEAD")
@@ -40,7 +40,7 @@ class HealthResource(HubResource):
 
     def answer_GET(self, exchange: Exchange) -> None:
         """
-        Tell.
+        Tell whether the hub is ready.
         """
         status, word = (200, b"true") if self.hub.isReady else (503, b"false")
         headers = ((b"Content-Type", b"application/json"), *COMMON)
@@ -51,13 +51,16 @@ class HealthResource(HubResource):
 
 class CometResource(Resource):
     """
-    Everything that is served over a hub, for the root of a site or any path
-    below it.
+    All resources over a hub, for the root of a site or any path below it.
 
-    To change one part, subclass it and put it in its place::
+    To change a part, subclass its resource and put that in its place.  What to
+    override is described by L{HubResource
+    <comet.transports.resource.HubResource>}::
 
         comet = CometResource(hub)
         comet.putChild(b"channels", MyChannelResource(hub))
+
+    C{twisted.web} calls C{getChild} only for paths at which nothing was put.
     """
 
     def __init__(self, hub: Hub) -> None:
@@ -72,12 +75,12 @@ class CometResource(Resource):
 
     def getChild(self, path: bytes, request: Request) -> Any:
         """
-        What there is at a path that nothing was put at.
+        Return the resource for a path at which nothing was put.
         """
         return self._notFound
 
     def render(self, request: Request) -> Any:
         """
-        What there is at the resource itself.
+        Answer a request for the resource itself.
         """
         return self._notFound.render(request)

@@ -1,6 +1,6 @@
 """
-How HTTP is served by C{twistd comet}: Twisted's, with bounds on what it takes
-in; and HTTP/2, where C{h2} is installed and TLS has chosen it.
+HTTP as C{twistd comet} serves it: Twisted's, with bounds on what it takes in;
+and HTTP/2, where C{h2} is installed and TLS has negotiated it.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ except ImportError:
 else:
     HAS_HTTP2 = True
 
-# After how many seconds a connection without a request is closed.
+# Seconds after which a connection without a request is closed.
 IDLE_TIMEOUT: Final = 60.0
 
-# How many bytes of requests are read at once.
+# Bytes of requests that are read at once.
 READ_SIZE: Final = 8192
 
-# How many times as large as all that is taken a body may be before its
-# connection is cut.  Up to there it is thrown away as it comes, so that the
-# client gets to read why.
+# A body may be this many times as large as the server takes before its
+# connection is cut.  Up to there it is discarded as it arrives, so that the
+# client gets to read the error.
 DISCARD_FACTOR: Final = 16
 
 
-# RFC 9112 3.2.2: the form that clients use who speak to a proxy.
+# RFC 9112 3.2.2: the absolute form, which clients send to a proxy.
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -49,15 +49,14 @@ class BoundedRequest(Request):
     """
     A request whose body takes a bounded amount of memory, and no files.
 
-    @ivar headBytes: How many bytes its head has, where that is known.
+    @ivar headBytes: How many bytes the head has, or L{None} if that is unknown.
 
     @ivar most: How many bytes the body may have.
 
-    @ivar isTooLarge: Whether the body had more bytes than are taken; it is
-        empty then.
+    @ivar isTooLarge: Whether the body was larger than that; then it is empty.
     """
 
-    # Also those that Twisted's annotations do not know.
+    # Any: Twisted's annotations do not know all of these.
     channel: Any
     content: Any
     _body: Any
@@ -70,9 +69,11 @@ class BoundedRequest(Request):
 
     def gotLength(self, length: int | None) -> None:
         """
-        The head has come.
+        The head has arrived.  Refuse a body that is declared much too large.
+
+        @param length: The declared length in bytes, or L{None}.
         """
-        # Twisted has counted its lines, without their ends.
+        # Twisted has counted the lines of the head without their ends.
         lines = getattr(self.channel, "_receivedHeaderCount", None)
         if lines is not None:
             self.headBytes = self.channel._receivedHeaderSize + 2 * (lines + 2)
@@ -80,13 +81,14 @@ class BoundedRequest(Request):
         most = self._most()
         if length is not None and length > most:
             self.isTooLarge = True
-            # RFC 9110 10.1.1: who asks first is told before the body comes.
+            # RFC 9110 10.1.1: a client that expects 100 is refused before it
+            # sends the body.
             if length > most * DISCARD_FACTOR or self.requestHeaders.hasHeader(b"Expect"):
                 self._refuse(most)
 
     def _refuse(self, most: int) -> None:
         """
-        Answer before the body has come, which then never will.
+        Send an error before the body has arrived, and receive no more of it.
         """
         answer = problem(
             TooLarge(f"the body has more than {most} bytes, which is all that is taken")
@@ -94,7 +96,7 @@ class BoundedRequest(Request):
         self._isRefused = True
         self.requestHeaders.removeHeader(b"Expect")
         if not isinstance(self.channel, HTTPChannel):
-            # RFC 9113 8.1: an answer may be complete before its request is.
+            # RFC 9113 8.1: a response may be complete before its request is.
             self.setResponseCode(answer.status)
             setHeaders(self, answer.headers)
             self.write(answer.body)
@@ -109,8 +111,8 @@ class BoundedRequest(Request):
 
     def _most(self) -> int:
         """
-        How many bytes the body may have: those of one message where it can be
-        no more, since nobody has been asked yet who sends it.
+        Return how many bytes the body may have.  Where it can only be one
+        message, that is less: the client is not identified yet.
         """
         site = self.channel.site
         most: int = getattr(site, "maxBody", 0)
@@ -122,7 +124,7 @@ class BoundedRequest(Request):
 
     def handleContentChunk(self, data: bytes) -> None:
         """
-        Some of the body has come.
+        Keep a part of the body, or discard it if the body is too large.
         """
         self._received += len(data)
         most = self._most()
@@ -137,23 +139,23 @@ class BoundedRequest(Request):
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """
-        All of the request has come.
+        All of the request has arrived: have it answered.
         """
         if self._isRefused:
             return
         found = _ABSOLUTE.fullmatch(path)
         if found is not None:
-            # RFC 9112 3.2.2: then the header Host does not count.
+            # RFC 9112 3.2.2: the absolute form overrides the header Host.
             self.requestHeaders.setRawHeaders(b"Host", [found[1]])
             path = b"/" + found[2].removeprefix(b"/")
-        # A body is ours to read, whatever type it says that it is: Twisted
-        # would take a form apart, and hang up where it cannot.
+        # Hide the body from Twisted: it would parse a form, and close the
+        # connection if it cannot.  Here the resources read the body.
         self._body, self.content = self.content, BytesIO()
         super().requestReceived(command, path, version)
 
     def process(self) -> None:
         """
-        Answer it.
+        Give the body back, and have the resource answer.
         """
         self.content = self._body
         self.content.seek(0)
@@ -163,31 +165,34 @@ class BoundedRequest(Request):
 @implementer(IHandshakeListener)
 class CometChannel(HTTPChannel):
     """
-    A connection of HTTP/1, until TLS has chosen HTTP/2.
+    A connection of HTTP/1, until TLS has negotiated HTTP/2.
     """
 
-    # Whatever the endpoint makes: more than the interface of a transport says.
+    # Any: endpoints make more than ITransport says.
     transport: Any
     site: Any
 
     def connectionMade(self) -> None:
         """
-        A client came.
+        Limit how much is read at once.
         """
         super().connectionMade()
         if isinstance(self.transport, TCPConnection):
-            # What is read at once is dealt with at once: a thousand requests
-            # that lie in it would let everybody else wait.
+            # All that is read at once is answered in one turn: with Twisted's
+            # size a thousand requests would fit, and make all other clients
+            # wait.
             self.transport.bufferSize = READ_SIZE
 
     def handshakeCompleted(self) -> None:
         """
-        It is known what the client speaks.
+        TLS has negotiated a protocol.  If it is HTTP/2, another protocol takes
+        the transport.
         """
         transport = self.transport
         if transport.negotiatedProtocol == b"h2":
             self.setTimeout(None)
-            # The channel left itself there to be told when the buffer is full.
+            # The channel has registered itself as producer, to be told when the
+            # buffer is full.
             transport.unregisterProducer()
             connection = self.site.makeConnection()
             setProtocol(transport, connection)
@@ -196,12 +201,12 @@ class CometChannel(HTTPChannel):
 
 class CometSite(Site):
     """
-    Serves a tree of resources.
+    Serves a tree of resources over HTTP/1.1 and HTTP/2.
 
-    @ivar maxBody: How many bytes the body of a request has at most.
+    @ivar maxBody: How many bytes the body of a request may have.
 
-    @ivar maxMessage: How many it has where it is published to a channel, or
-        L{None}.
+    @ivar maxMessage: How many bytes it may have where it is published to a
+        channel, or L{None} for no other limit.
     """
 
     noisy = False
@@ -218,13 +223,13 @@ class CometSite(Site):
 
     def acceptableProtocols(self) -> list[bytes]:
         """
-        What TLS may choose from, best first.
+        Return the protocols that TLS may negotiate, best first.
         """
         return [b"h2", b"http/1.1"] if HAS_HTTP2 else [b"http/1.1"]
 
     def makeConnection(self) -> HTTP2Connection:
         """
-        Make a connection of HTTP/2.
+        Make the protocol of a connection of HTTP/2.
         """
         connection = HTTP2Connection(self)
         self._connections.add(connection)
@@ -232,22 +237,21 @@ class CometSite(Site):
 
     def connectionClosed(self, connection: HTTP2Connection) -> None:
         """
-        A connection of HTTP/2 is closed.
+        A connection of HTTP/2 is closed: forget it.
         """
         self._connections.discard(connection)
 
     def drain(self) -> Deferred[Any]:
         """
-        Close the connections of HTTP/2, each when everything that was asked
-        on it is answered.
+        Close each connection of HTTP/2 once all requests on it are answered.
 
-        @return: Fires when they are closed.
+        @return: Fires when all are closed.
         """
         drained = [connection.drain() for connection in list(self._connections)]
         return gatherResults(drained, consumeErrors=True)
 
     def log(self, request: Any) -> None:
         """
-        Keep no log of requests: there may be thousands in a second, and their
-        addresses may hold what is nobody's business.
+        Write no access log: there may be thousands of requests a second, and
+        their URLs may hold private names.
         """

@@ -36,39 +36,40 @@ from comet.transports.sinks import tune
 from comet.web.http2.lengths import FrameLengths
 from comet.web.http2.streams import HTTP2Stream
 
-# How many bytes of whole answers may wait for the client before no other
+# Bytes of finished responses that may wait for the client before no other
 # request is begun.
 MAX_UNSENT: Final = 1048576
 
-# How many bytes of anything but bodies may wait for a client that does not
+# Bytes of frames other than bodies that may wait for a client that does not
 # read, before its connection is cut.
 MAX_UNSENT_FRAMES: Final = 262144
 
-# How many bodies of the largest size may be kept while they come.
+# Bodies of the largest size that may be kept while they arrive.
 MAX_BODIES: Final = 4
 
-# How many streams a client may reset at once, and in each second: to ask and to
-# take it back costs it nothing.
+# Streams that a client may reset in a burst, and in each second after that: a
+# client can ask and reset at no cost to itself.
 MAX_RESETS: Final = 500.0
 RESETS_PER_SECOND: Final = 50.0
 
-# For how many seconds the last words to a client may wait to be taken.
+# Seconds that the last frames to a client may wait to be taken.
 LAST_WORDS: Final = 15.0
 
 
 @implementer(IPushProducer)
 class HTTP2Connection(BaseProtocol, TimeoutMixin):
     """
-    One client.
+    The protocol of one client.
 
-    @ivar site: What answers.
+    @ivar site: The L{CometSite<comet.web.site.CometSite>}, which makes the
+        requests.
 
-    @ivar streams: Those that are open, by their numbers.
+    @ivar streams: The open streams, by their numbers.
 
-    @ivar isSecure: Whether nobody else reads it.
+    @ivar isSecure: Whether the connection is encrypted.
     """
 
-    # Whatever the endpoint makes: more than the interface of a transport says.
+    # Any: endpoints make more than ITransport says.
     transport: Any
 
     _log = Logger()
@@ -82,9 +83,9 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self.isSecure = False
         self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
         self._lengths = FrameLengths()
-        # Those that have something to send, in the order in which they may.
+        # Streams that have something to send, in the order of their turns.
         self._ready: dict[HTTP2Stream, None] = {}
-        # Those that are not begun yet.
+        # Complete requests that are not begun yet.
         self._parked: deque[HTTP2Stream] = deque()
         self._owed = 0
         self._late = 0
@@ -101,14 +102,14 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def callLater(self, seconds: float, call: Callable[[], None]) -> IDelayedCall:
         """
-        Have something called by the reactor of the site.
+        Schedule a call on the site's reactor.
         """
         delayed: IDelayedCall = self.site.reactor.callLater(seconds, call)
         return delayed
 
     def connectionMade(self) -> None:
         """
-        A client came.
+        Send the server's preface and settings.
         """
         transport = self.transport
         self.isSecure = bool(ISSLTransport.providedBy(transport))
@@ -120,20 +121,20 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def timeoutConnection(self) -> None:
         """
-        For a while nothing came, and nothing could be sent.
+        For the time of the timeout nothing arrived, and nothing could be sent.
         """
         served = [each for each in self.streams.values() if each.isComplete and not each.isFinished]
         if len(served) > len(self._parked):
-            # It is the server's turn.
+            # The client waits for the server.
             self.setTimeout(self.site.timeOut)
         else:
             self._close(ErrorCodes.NO_ERROR)
 
     def drain(self) -> Deferred[None]:
         """
-        Close the connection when everything that was asked is answered.
+        Close the connection once all requests on it are answered.
 
-        @return: Fires when it is closed.
+        @return: Fires when the connection is closed.
         """
         left: Deferred[None] = Deferred()
         self._left.append(left)
@@ -143,9 +144,10 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def _close(self, code: ErrorCodes | None) -> None:
         """
-        Close the connection, with everything on it.
+        Close the connection, and give up all streams.
 
-        @param code: What the client is told, unless it was told already.
+        @param code: The code for the client, or L{None} if h2 has told it
+            already.
         """
         if self._isOver:
             return
@@ -155,7 +157,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._isOver = True
         self.setTimeout(None)
         self._aborting = self.callLater(LAST_WORDS, self._abort)
-        # Or it would wait for more.
+        # A registered producer would keep loseConnection waiting.
         self.transport.unregisterProducer()
         self.transport.loseConnection()
         self._abandon(Failure(ConnectionDone()))
@@ -173,7 +175,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The client left.
+        Give up all streams, and tell the callers of L{drain}.
         """
         self._isOver = True
         self.setTimeout(None)
@@ -190,7 +192,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        The client sent something.
+        Have h2 read the frames, and deal with what they say.
         """
         if self._isOver:
             return
@@ -200,12 +202,12 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         try:
             events = self._h2.receive_data(data)
         except ProtocolError:
-            # It has made its own last words.
+            # h2 has made the last frame itself.
             self._close(None)
             return
         self.resetTimeout()
-        # Of what has come, some may say that a stream is over: nothing is sent
-        # before all of it is understood.
+        # A later event may reset a stream: nothing is sent before all events
+        # are dealt with.
         self._isBusy = True
         try:
             for event in events:
@@ -228,11 +230,11 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         elif isinstance(event, WindowUpdated):
             self._opened(event.stream_id or 0)
         elif isinstance(event, RemoteSettingsChanged):
-            # RFC 9113 6.9.2: it may have opened all windows.
+            # RFC 9113 6.9.2: new settings may open the windows of all streams.
             self._opened(0)
         elif isinstance(event, ConnectionTerminated):
-            # RFC 9113 6.8 lets it wait for its answers; nothing can be sent
-            # any more once h2 has seen this.
+            # RFC 9113 6.8 lets the client wait for its responses, but h2 sends
+            # nothing more after this event.
             self._close(None)
 
     def _begin(self, event: RequestReceived) -> None:
@@ -252,7 +254,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             most = self.site.maxBody
             kept = sum(each.taken for each in self.streams.values() if each.taken <= most)
             if kept > most * MAX_BODIES:
-                # RFC 9113 8.7: nothing was done, and it may be asked again.
+                # RFC 9113 8.7: the request was not processed, and may be
+                # repeated.
                 self.reset(stream, ErrorCodes.REFUSED_STREAM)
         size = event.flow_controlled_length or 0
         self._h2.acknowledge_received_data(size, event.stream_id or 0)
@@ -278,7 +281,10 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def _opened(self, ident: int) -> None:
         """
-        The window of a stream is larger, or with 0 that of all.
+        A window was opened.
+
+        @param ident: The number of the stream, or 0 for the connection's own
+            window.
         """
         for stream in [self.streams.get(ident)] if ident else self.streams.values():
             if stream is not None and stream.unsent:
@@ -288,19 +294,21 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def sendHead(self, stream: HTTP2Stream, head: Sequence[tuple[bytes, bytes]]) -> None:
         """
-        Send the head of an answer.
+        Send the head of a response.
         """
         if stream.ident not in self.streams:
             return
         try:
             self._h2.send_headers(stream.ident, head)
         except StreamClosedError:
-            # The client has reset it, which is about to be understood.
+            # The client has reset the stream; the event is still to be dealt
+            # with.
             return
         except ProtocolError:
             failure = Failure()
             if self.reset(stream, ErrorCodes.INTERNAL_ERROR):
-                # It was not the client who closed everything.
+                # The response is at fault, and not a client that has reset the
+                # stream.
                 self._log.failure(
                     "the response on stream {stream} to {peer} cannot be sent over HTTP/2",
                     failure,
@@ -311,7 +319,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def wake(self, stream: HTTP2Stream) -> None:
         """
-        Send what waits in a stream, as far as the client takes it.
+        Send what waits in a stream, as far as the client's window allows.
         """
         if stream.ident in self.streams:
             self._ready[stream] = None
@@ -319,7 +327,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def finished(self, stream: HTTP2Stream) -> None:
         """
-        All of the answer was written.
+        All of a response was written to its stream.
         """
         self._owed += stream.unsent
         self.wake(stream)
@@ -328,7 +336,9 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         """
         Give up a stream.
 
-        @return: Whether the client had not given it up before.
+        @param code: The code for the client.
+
+        @return: False if the client had given it up before.
         """
         if stream.ident not in self.streams:
             return False
@@ -344,6 +354,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
     def _forget(self, stream: HTTP2Stream, reason: Failure | None) -> None:
         """
         A stream is over.
+
+        @param reason: Why, or L{None} if the response was sent.
         """
         del self.streams[stream.ident]
         self._ready.pop(stream, None)
@@ -355,7 +367,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def _flush(self) -> None:
         """
-        Send what can be sent, and begin what can be begun.
+        Send what the windows and the transport allow, and begin requests that
+        wait.
         """
         if self._isBusy or self._isOver:
             return
@@ -375,7 +388,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def _sendOne(self) -> None:
         """
-        Send one frame of the stream whose turn it is.
+        Send one frame of the stream that is next.
         """
         stream = next(iter(self._ready))
         del self._ready[stream]
@@ -383,7 +396,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         if stream.unsent:
             size = min(h2.local_flow_control_window(ident), h2.max_outbound_frame_size)
             if size <= 0:
-                # The client will open the window, and so make it ready.
+                # The stream is ready again when the client opens the window.
                 return
             data = stream.take(size)
             if stream.isFinished:
@@ -402,16 +415,16 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def _sent(self, stream: HTTP2Stream) -> None:
         """
-        All of an answer is sent.
+        All of a response is sent.
         """
         if not stream.isComplete:
-            # RFC 9113 8.1: the rest of the request is not wanted.
+            # RFC 9113 8.1: the rest of the request is not needed.
             self._h2.reset_stream(stream.ident, ErrorCodes.NO_ERROR)
         self._forget(stream, None)
 
     def _push(self) -> None:
         """
-        Write the frames that were made.
+        Write the frames that h2 has made.
         """
         data = self._h2.data_to_send()
         if not data or self._isOver:
@@ -425,13 +438,13 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def pauseProducing(self) -> None:
         """
-        The client does not read.
+        The transport is above its high-water mark.
         """
         self._isFull = True
 
     def resumeProducing(self) -> None:
         """
-        The client has taken everything.
+        The transport has sent all data.
         """
         self._isFull = False
         self._late = 0

@@ -1,27 +1,27 @@
 """
-How long the frames of HTTP/2 say that they are.
+The lengths that frames of HTTP/2 declare.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-# RFC 9113 3.4: so many bytes come before the first frame.
+# RFC 9113 3.4: bytes of the preface, before the first frame.
 _PREFACE: Final = 24
 
-# RFC 9113 4.1: of the head of a frame, so many bytes are its length, which does
-# not count the head, and so many follow.
+# RFC 9113 4.1: the head of a frame has three bytes of length, and six others.
+# The length does not count the head.
 _LENGTH: Final = 3
 _REST: Final = 6
 
-# RFC 9113 4.2: how long a frame may be if nothing else was agreed on.
+# RFC 9113 4.2: the largest frame, unless the settings say otherwise.
 MOST_FRAME: Final = 16384
 
 
 class FrameLengths:
     """
-    Watches how long frames say that they are: h2 keeps all of a frame, up to
-    16 MiB, before it finds that it is too long.
+    Checks the lengths of frames as they arrive. h2 would keep all of a frame,
+    up to 16 MiB, before it finds that it is too long.
     """
 
     __slots__ = ("_head", "_skip")
@@ -32,7 +32,9 @@ class FrameLengths:
 
     def check(self, data: bytes) -> bool:
         """
-        Whether no frame is too long of which the head ends in these bytes.
+        Check the frames whose heads end in this data.
+
+        @return: False if one of them is too long.
         """
         place = self._skip
         while place < len(data):

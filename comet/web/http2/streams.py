@@ -1,5 +1,5 @@
 """
-One request over HTTP/2, and its answer.
+One request over HTTP/2, and its response.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
-# How many bytes a stream keeps before whoever writes to it has to wait.
+# Bytes that a stream keeps before its producer is paused.
 HIGH_WATER_MARK: Final = 65536
 
 
 class StreamCarrier(Protocol):
     """
-    The connection that a stream is on.
+    What a stream needs of its connection.
 
-    @ivar site: What answers.
+    @ivar site: The site, which makes the requests.
 
-    @ivar transport: What the connection is over.
+    @ivar transport: The transport of the connection.
 
-    @ivar isSecure: Whether nobody else reads it.
+    @ivar isSecure: Whether the connection is encrypted.
     """
 
     site: Any
@@ -34,43 +34,44 @@ class StreamCarrier(Protocol):
 
     def sendHead(self, stream: HTTP2Stream, head: Sequence[tuple[bytes, bytes]]) -> None:
         """
-        Send the head of an answer.
+        Send the head of a response.
         """
 
     def wake(self, stream: HTTP2Stream) -> None:
         """
-        Send what waits in a stream, as far as the client takes it.
+        Send what waits in a stream, as far as the client's window allows.
         """
 
     def finished(self, stream: HTTP2Stream) -> None:
         """
-        All of the answer was written.
+        All of the response was written to the stream.
         """
 
     def reset(self, stream: HTTP2Stream, code: ErrorCodes) -> object:
         """
-        Give up a stream.
+        Give up a stream, and tell the client the code.
         """
 
 
 class HTTP2Stream:
     """
-    One request and its answer: the channel of a
+    One request and its response: the channel of a
     L{Request<twisted.web.http.Request>}.
 
-    @ivar ident: Its number.
+    @ivar ident: The number of the stream.
 
-    @ivar isComplete: Whether all of the request has come.
+    @ivar isComplete: Whether all of the request has arrived.
 
-    @ivar isFinished: Whether all of the answer was written, or nothing more
-        of it ever will be.
+    @ivar isFinished: Whether all of the response was written, or no more of it
+        ever will be.
 
-    @ivar taken: How many bytes of the request's body have come.
+    @ivar taken: How many bytes of the request's body have arrived.
 
-    @ivar unsent: How many bytes of the answer wait.
+    @ivar unsent: How many bytes of the response's body wait.
     """
 
-    # Requests may ask for it; what the connection is over is not theirs.
+    # Code that asks a request for its transport must not get that of the
+    # connection.
     transport = None
 
     def __init__(self, carrier: StreamCarrier, ident: int) -> None:
@@ -93,9 +94,9 @@ class HTTP2Stream:
 
     def begun(self, headers: Iterable[tuple[bytes, bytes]], isEmpty: bool) -> None:
         """
-        The head of the request came.
+        The head of the request has arrived.
 
-        @param isEmpty: Whether that is all of it.
+        @param isEmpty: Whether the request has no body.
         """
         self._request = request = self.site.requestFactory(self)
         own = {name: value for name, value in headers if name.startswith(b":")}
@@ -105,17 +106,17 @@ class HTTP2Stream:
             if not name.startswith(b":"):
                 request.requestHeaders.addRawHeader(name, value)
         if b":authority" in own:
-            # RFC 9113 8.3.1: then the header Host does not count.
+            # RFC 9113 8.3.1: the authority overrides the header Host.
             request.requestHeaders.setRawHeaders(b"Host", [own[b":authority"]])
         request.parseCookies()
         length = request.requestHeaders.getRawHeaders(b"Content-Length")
-        # RFC 9113 8.1.1: whether it is true is seen where the frames are read.
+        # RFC 9113 8.1.1: h2 checks that the length is true.
         request.gotLength(int(length[0]) if length else 0 if isEmpty else None)
 
     @property
     def isExpecting(self) -> bool:
         """
-        Whether the client sends the body only when it is told to.
+        Whether the client waits for status 100 before it sends the body.
         """
         if self._request is None:
             return False
@@ -124,7 +125,7 @@ class HTTP2Stream:
 
     def received(self, data: bytes) -> None:
         """
-        Some of the body came.
+        A part of the body has arrived.
         """
         request = self._request
         if request is not None and not self.isFinished:
@@ -133,7 +134,7 @@ class HTTP2Stream:
 
     def serve(self) -> None:
         """
-        Answer the request.
+        All of the request has arrived: have it answered.
         """
         request = self._request
         if request is not None and not self.isFinished:
@@ -141,19 +142,19 @@ class HTTP2Stream:
 
     def getPeer(self) -> Any:
         """
-        The client's address.
+        Return the client's address.
         """
         return self._carrier.transport.getPeer()
 
     def getHost(self) -> Any:
         """
-        The server's address.
+        Return the server's address.
         """
         return self._carrier.transport.getHost()
 
     def isSecure(self) -> bool:
         """
-        Whether nobody else reads it.
+        Return whether the connection is encrypted.
         """
         return self._carrier.isSecure
 
@@ -161,7 +162,7 @@ class HTTP2Stream:
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
         """
-        Write the head of the answer.
+        Write the head of the response.
         """
         # Some versions of Twisted give a list.
         given: Sequence[tuple[bytes, bytes]] = (
@@ -173,7 +174,7 @@ class HTTP2Stream:
 
     def write(self, data: bytes) -> None:
         """
-        Write some of the body.
+        Write a part of the body.
         """
         if data and not self.isFinished:
             self._queue.append(data)
@@ -183,13 +184,15 @@ class HTTP2Stream:
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """
-        Write some of the body, in parts.
+        Write a part of the body that is in pieces.
         """
         self.write(b"".join(data))
 
     def take(self, size: int) -> bytes:
         """
-        Take up to so many bytes of what waits.
+        Take the next bytes to send.
+
+        @param size: How many at most.
         """
         data = self._queue.popleft()
         if len(data) > size:
@@ -200,7 +203,7 @@ class HTTP2Stream:
 
     def requestDone(self, request: object) -> None:
         """
-        All of the answer was written.
+        Twisted has written all of the response.
         """
         self.isFinished = True
         self._request = None
@@ -208,7 +211,7 @@ class HTTP2Stream:
 
     def abortConnection(self) -> None:
         """
-        Give up the stream, and what waits.
+        Give up the stream, and what waits in it.
         """
         self._carrier.reset(self, ErrorCodes.CANCEL)
 
@@ -216,7 +219,8 @@ class HTTP2Stream:
 
     def whenGone(self, call: Callable[[], None]) -> None:
         """
-        Have something called when all of the answer went out, or never will.
+        Name a function to call when all of the response was sent, or never will
+        be.  It replaces the one that was named before.
         """
         self._whenGone = call
 
@@ -224,7 +228,7 @@ class HTTP2Stream:
         """
         The stream is over.
 
-        @param reason: Why; L{None} if all of the answer went out.
+        @param reason: Why, or L{None} if all of the response was sent.
         """
         self.isFinished = True
         self._queue.clear()
@@ -237,12 +241,12 @@ class HTTP2Stream:
         if call is not None:
             call()
 
-    # -- Whoever writes
+    # -- The producer
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
-        Tell whoever writes when to wait, or, if it is not streaming, when to
-        write.
+        See L{IConsumer.registerProducer
+        <twisted.internet.interfaces.IConsumer.registerProducer>}.
         """
         self._producer, self._isPull, self._isPaused = producer, not streaming, False
         if self._isPull:
@@ -252,7 +256,8 @@ class HTTP2Stream:
 
     def unregisterProducer(self) -> None:
         """
-        Tell it no more.
+        See L{IConsumer.unregisterProducer
+        <twisted.internet.interfaces.IConsumer.unregisterProducer>}.
         """
         self._producer = None
 
@@ -265,7 +270,7 @@ class HTTP2Stream:
 
     def drained(self) -> None:
         """
-        Nothing waits any more.
+        All that waited is sent: let the producer go on.
         """
         if self._producer is not None and self._isPaused:
             self._isPaused = False
