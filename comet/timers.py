@@ -1,10 +1,5 @@
 """
-Time for many: one timer that serves any number of things that wait.
-
-A server with 100,000 readers has 100,000 heartbeats to think of.  A
-C{callLater} for each would be kept sorted by the reactor and walked again and
-again; here they lie in buckets, one for each moment, and only the next bucket
-has a timer.
+One timer for every heartbeat, hold and expiry.
 """
 
 from __future__ import annotations
@@ -21,127 +16,145 @@ NOT_SET = -1
 
 class Timed(Protocol):
     """
-    Something that waits: for at most one moment at a time.
+    An object that a L{TimerWheel} calls when its time has come.  It waits for
+    one time at most.
 
-    @ivar moment: Belongs to the wheel; begins as L{NOT_SET}.
+    @ivar timerSlot: The number of the slot that it waits in.  Only the wheel
+        sets it, after it began as L{NOT_SET}.
     """
 
-    moment: int
+    timerSlot: int
 
     def timedOut(self) -> None:
         """
-        The moment has come.  It may be set again from within this call.
+        The time has come.  The object may be set again from within this call.
         """
 
 
 class TimerWheel:
     """
-    Calls L{Timed.timedOut} of each thing when its time has come, never early,
+    Calls L{Timed.timedOut} of each item when its time has come: never early,
     and late by at most the resolution.
+
+    A server with 100,000 readers has 100,000 heartbeats.  With a C{callLater}
+    for each, the reactor would keep 100,000 delayed calls sorted, and every
+    cancelled one would cost time again.  So the wheel divides time into slots
+    of one resolution each.  An item lies in the slot in which its time ends,
+    in a dictionary, so that it is put in and taken out in constant time; a
+    heap has only the slots in use, of which there are few; and the clock has
+    one delayed call, for the first slot that is not empty.
+
+    While slots are being emptied, items may be set, cleared and set again by
+    the calls.  What is set then never comes into a slot that is due, so that
+    an item that sets itself again and again does not stop the reactor.
     """
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime, resolution: float = 0.1) -> None:
         """
-        @param resolution: The distance between two moments, in seconds.
+        @param resolution: How long a slot is, in seconds.
         """
         self._clock = clock
         self._resolution = resolution
-        self._buckets: dict[int, dict[Timed, None]] = {}
-        self._moments: list[int] = []
+        self._slots: dict[int, dict[Timed, None]] = {}
+        self._numbers: list[int] = []
         self._waiting = 0
         self._call: IDelayedCall | None = None
-        self._callMoment = 0
-        # While buckets are being emptied: up to this moment.
+        self._callSlot = 0
+        # While slots are being emptied, the last of them is this.
         self._isTurning = False
         self._now = 0
 
     def __len__(self) -> int:
         """
-        How many things wait.
+        How many items wait.
         """
         return self._waiting
 
     def set(self, item: Timed, delay: float) -> None:
         """
-        Let C{item} wait for C{delay} seconds from now, whatever it waited for.
+        Let an item wait for C{delay} seconds from now, and no longer for what
+        it was set to before.
         """
-        if item.moment != NOT_SET:
+        if item.timerSlot != NOT_SET:
             self.clear(item)
-        moment = math.ceil((self._clock.seconds() + max(delay, 0.0)) / self._resolution)
+        number = math.ceil((self._clock.seconds() + max(delay, 0.0)) / self._resolution)
         if self._isTurning:
-            # Never into a bucket that is being emptied.
-            moment = max(moment, self._now + 1)
-        bucket = self._buckets.get(moment)
-        if bucket is None:
-            bucket = self._buckets[moment] = {}
-            heapq.heappush(self._moments, moment)
-        bucket[item] = None
-        item.moment = moment
+            # Never into a slot that is being emptied.
+            number = max(number, self._now + 1)
+        slot = self._slots.get(number)
+        if slot is None:
+            slot = self._slots[number] = {}
+            heapq.heappush(self._numbers, number)
+        slot[item] = None
+        item.timerSlot = number
         self._waiting += 1
-        if not self._isTurning and (self._call is None or moment < self._callMoment):
+        if not self._isTurning and (self._call is None or number < self._callSlot):
             self._schedule()
 
     def setBy(self, item: Timed, due: float) -> None:
         """
-        Let C{item} wait until a time, in seconds of the reactor's clock, if it
-        does not wait for an earlier one: to set anew what is called in any
-        case, and can see then what is due, costs more than to call it early.
+        Let an item wait no longer than until a time.  If it is set to an
+        earlier time, it stays there: an item that looks at what is due when it
+        is called is cheaper to call early than to set anew.
+
+        @param due: The time, in seconds of the reactor's clock.
         """
-        moment = item.moment
-        if moment == NOT_SET or moment * self._resolution > due + self._resolution:
+        number = item.timerSlot
+        if number == NOT_SET or number * self._resolution > due + self._resolution:
             self.set(item, due - self._clock.seconds())
 
     def clear(self, item: Timed) -> None:
         """
-        Let C{item} wait no more.  Does nothing if it does not wait.
+        Let an item wait no more.  Does nothing if it does not wait.
         """
-        if item.moment == NOT_SET:
+        if item.timerSlot == NOT_SET:
             return
-        del self._buckets[item.moment][item]
-        item.moment = NOT_SET
+        del self._slots[item.timerSlot][item]
+        item.timerSlot = NOT_SET
         self._waiting -= 1
         if not self._waiting and not self._isTurning:
             self._schedule()
 
     def _schedule(self) -> None:
         """
-        Set the timer for the next bucket.
+        Set the delayed call for the first slot that is not empty.
         """
         if self._call is not None:
             self._call.cancel()
             self._call = None
-        while self._moments and not self._buckets[self._moments[0]]:
-            del self._buckets[heapq.heappop(self._moments)]
-        if self._moments:
-            self._callMoment = self._moments[0]
-            delay = self._callMoment * self._resolution - self._clock.seconds()
+        while self._numbers and not self._slots[self._numbers[0]]:
+            del self._slots[heapq.heappop(self._numbers)]
+        if self._numbers:
+            self._callSlot = self._numbers[0]
+            delay = self._callSlot * self._resolution - self._clock.seconds()
             self._call = self._clock.callLater(max(delay, 0.0), self._turned)
 
     def _turned(self) -> None:
         """
-        Call everything whose moment has come.
+        Call every item whose time has come.
         """
         self._call = None
-        # The timer may come a hair before its moment, which is a rounded product.
+        # The call may come a hair before its slot begins: that time is a
+        # rounded product.
         now = math.floor(self._clock.seconds() / self._resolution)
-        self._now = max(now, self._callMoment)
+        self._now = max(now, self._callSlot)
         self._isTurning = True
         try:
-            while self._moments and self._moments[0] <= self._now:
-                self._empty(self._buckets[self._moments[0]])
-                del self._buckets[heapq.heappop(self._moments)]
+            while self._numbers and self._numbers[0] <= self._now:
+                self._empty(self._slots[self._numbers[0]])
+                del self._slots[heapq.heappop(self._numbers)]
         finally:
             self._isTurning = False
             self._schedule()
 
-    def _empty(self, bucket: dict[Timed, None]) -> None:
-        while bucket:
-            item, _ = bucket.popitem()
-            item.moment = NOT_SET
+    def _empty(self, slot: dict[Timed, None]) -> None:
+        while slot:
+            item, _ = slot.popitem()
+            item.timerSlot = NOT_SET
             self._waiting -= 1
             try:
                 item.timedOut()
             except Exception:
-                self._log.failure("{item} failed when its time had come", item=item)
+                self._log.failure("timedOut of {item} failed", item=item)

@@ -1,5 +1,5 @@
 """
-Tests for L{comet.timers}.
+Tests of L{comet.timers}.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.timers import NOT_SET, TimerWheel
 
-# 2026, as a reactor tells it: so large that a tenth of a second is not exact.
+# A time in 2026, in seconds: so large that a tenth of a second is not exact.
 TODAY = 1767225600.123
 
 
-class Thing:
+class Item:
     """
-    Something that waits, and notes when its time had come.
+    An item that notes when it is called.
     """
 
     def __init__(self, clock: Clock, then: Callable[[], object] = lambda: None) -> None:
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
         self.times: list[float] = []
         self.then = then
         self._clock = clock
@@ -40,7 +40,7 @@ class Thing:
 
 class WheelTests(SynchronousTestCase):
     """
-    L{TimerWheel}, by examples: its resolution is half a second.
+    L{TimerWheel} with a resolution of half a second.
     """
 
     def setUp(self) -> None:
@@ -50,86 +50,87 @@ class WheelTests(SynchronousTestCase):
         self.clock = Clock()
         self.wheel = TimerWheel(self.clock, 0.5)
 
-    def thing(self, then: Callable[[], object] = lambda: None) -> Thing:
+    def item(self, then: Callable[[], object] = lambda: None) -> Item:
         """
-        Something that does this when its time has come.
+        Make an item that calls a function when it is called.
         """
-        return Thing(self.clock, then)
+        return Item(self.clock, then)
 
     def assertIdle(self) -> None:
         """
-        Assert that nothing waits, and that nothing is left on the clock.
+        Assert that no item waits, and that the clock has no delayed call.
         """
         self.assertEqual(len(self.wheel), 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_timedOut(self) -> None:
+    def test_callsOnceInTime(self) -> None:
         """
-        A thing is called once, not early, and late by at most the resolution.
+        An item is called once, not early, and late by at most the resolution.
         """
-        thing = self.thing()
-        self.wheel.set(thing, 1.7)
+        item = self.item()
+        self.wheel.set(item, 1.7)
         self.assertEqual(len(self.wheel), 1)
         self.clock.pump([0.1] * 16)
-        self.assertEqual(thing.times, [])
+        self.assertEqual(item.times, [])
         self.clock.pump([0.1] * 30)
-        self.assertEqual(len(thing.times), 1)
-        self.assertTrue(1.7 <= thing.times[0] <= 2.2 + 1e-6, thing.times)
-        self.assertEqual(thing.moment, NOT_SET)
+        self.assertEqual(len(item.times), 1)
+        self.assertTrue(1.7 <= item.times[0] <= 2.2 + 1e-6, item.times)
+        self.assertEqual(item.timerSlot, NOT_SET)
         self.assertIdle()
 
-    def test_oneTimer(self) -> None:
+    def test_oneDelayedCallForAll(self) -> None:
         """
-        However many wait, the clock has one timer.
+        The clock has one delayed call for any number of items.
         """
         for tenth in range(100):
-            self.wheel.set(self.thing(), tenth / 10)
+            self.wheel.set(self.item(), tenth / 10)
         self.assertEqual(len(self.wheel), 100)
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         self.clock.advance(10)
         self.assertIdle()
 
-    def test_clear(self) -> None:
+    def test_doesNotCallCleared(self) -> None:
         """
-        What is cleared is not called; the others are.
+        A cleared item is not called, and the others are.
         """
-        first, second = self.thing(), self.thing()
+        first, second = self.item(), self.item()
         self.wheel.set(first, 1)
         self.wheel.set(second, 1)
         self.wheel.clear(first)
-        self.assertEqual((len(self.wheel), first.moment), (1, NOT_SET))
+        self.assertEqual((len(self.wheel), first.timerSlot), (1, NOT_SET))
         self.clock.advance(1)
         self.assertEqual((first.times, second.times), ([], [1.0]))
         self.assertIdle()
 
-    def test_clearLast(self) -> None:
+    def test_clearingLastCancelsCall(self) -> None:
         """
-        With the last that waits, the timer goes; and comes again.
+        When the last item is cleared, the delayed call is cancelled.  The next
+        item that is set has one again.
         """
-        thing = self.thing()
-        self.wheel.set(thing, 1)
-        self.wheel.clear(thing)
+        item = self.item()
+        self.wheel.set(item, 1)
+        self.wheel.clear(item)
         self.assertIdle()
-        self.wheel.set(thing, 2)
+        self.wheel.set(item, 2)
         self.clock.advance(2)
-        self.assertEqual(thing.times, [2.0])
+        self.assertEqual(item.times, [2.0])
         self.assertIdle()
 
-    def test_clearTwice(self) -> None:
+    def test_clearUnset(self) -> None:
         """
-        To clear what does not wait does nothing.
+        Clearing an item that does not wait does nothing.
         """
-        thing, other = self.thing(), self.thing()
+        item, other = self.item(), self.item()
         self.wheel.set(other, 1)
-        self.wheel.clear(thing)
+        self.wheel.clear(item)
         self.assertEqual(len(self.wheel), 1)
 
-    def test_setAgain(self) -> None:
+    def test_setReplacesTime(self) -> None:
         """
-        What is set again waits for the new moment only, be it later or
+        An item that is set again waits for the new time only, later or
         earlier.
         """
-        later, earlier = self.thing(), self.thing()
+        later, earlier = self.item(), self.item()
         self.wheel.set(later, 1)
         self.wheel.set(later, 3)
         self.wheel.set(earlier, 3)
@@ -139,58 +140,58 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual((later.times, earlier.times), ([3.0], [1.0]))
         self.assertIdle()
 
-    def test_setBy(self) -> None:
+    def test_setByKeepsEarlierTime(self) -> None:
         """
-        What is to come until a time comes then, if it does not come earlier in
-        any case; what would come later does not.
+        C{setBy} sets an item that is not set or set to a later time, and
+        leaves one that is set to an earlier time.
         """
-        unset, early, late = self.thing(), self.thing(), self.thing()
+        unset, early, late = self.item(), self.item(), self.item()
         self.wheel.set(early, 1)
         self.wheel.set(late, 3)
         self.clock.advance(0.5)
-        for thing in (unset, early, late):
-            self.wheel.setBy(thing, 2.0)
+        for item in (unset, early, late):
+            self.wheel.setBy(item, 2.0)
         self.assertEqual(len(self.wheel), 3)
         self.clock.pump([0.5] * 8)
         self.assertEqual((unset.times, early.times, late.times), ([2.0], [1.0], [2.0]))
         self.assertIdle()
 
-    def test_setByPast(self) -> None:
+    def test_setByPastCallsAtOnce(self) -> None:
         """
-        If that time is over, it comes at once.
+        C{setBy} with a time in the past has the item called at once.
         """
-        thing = self.thing()
+        item = self.item()
         self.clock.advance(5)
-        self.wheel.setBy(thing, 1.0)
+        self.wheel.setBy(item, 1.0)
         self.clock.advance(0)
-        self.assertEqual(thing.times, [5.0])
+        self.assertEqual(item.times, [5.0])
 
-    def test_pastDelay(self) -> None:
+    def test_negativeDelayCallsAtOnce(self) -> None:
         """
-        What should have been long ago comes at once, not before it was asked
-        for.
+        An item with a negative delay is called in the next turn of the
+        reactor, not within C{set}.
         """
-        thing = self.thing()
-        self.wheel.set(thing, -100)
-        self.assertEqual(thing.times, [])
+        item = self.item()
+        self.wheel.set(item, -100)
+        self.assertEqual(item.times, [])
         self.clock.advance(0)
-        self.assertEqual(thing.times, [0.0])
+        self.assertEqual(item.times, [0.0])
 
-    def test_setWithin(self) -> None:
+    def test_setsItselfWithinCall(self) -> None:
         """
-        A thing may be set again from within its call, for now too: then it
-        comes after the resolution, not in a circle.
+        An item that sets itself to now, from within its call, is called again
+        after the resolution, not for ever in the same turn.
         """
-        thing = self.thing(lambda: self.wheel.set(thing, 0))
-        self.wheel.set(thing, 1)
+        item = self.item(lambda: self.wheel.set(item, 0))
+        self.wheel.set(item, 1)
         self.clock.pump([0.5] * 4)
-        self.assertEqual(thing.times, [1.0, 1.5, 2.0])
+        self.assertEqual(item.times, [1.0, 1.5, 2.0])
         self.assertEqual(len(self.wheel), 1)
 
-    def test_setWithinWhenLate(self) -> None:
+    def test_setsItselfWhenClockJumped(self) -> None:
         """
-        When the clock has jumped over several moments, what is set from within
-        a call harms none of those that are due.
+        When the clock has jumped over several slots, an item that sets itself
+        again does not keep the items that are due from being called.
         """
         times = []
 
@@ -199,8 +200,8 @@ class WheelTests(SynchronousTestCase):
             if len(times) == 1:
                 self.wheel.set(first, 1)
 
-        first = self.thing(again)
-        others = [self.thing() for _ in range(4)]
+        first = self.item(again)
+        others = [self.item() for _ in range(4)]
         self.wheel.set(first, 1)
         for delay, other in zip((1.5, 2, 2.5, 4), others, strict=True):
             self.wheel.set(other, delay)
@@ -211,115 +212,114 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(times, [3.0, 4.0])
         self.assertIdle()
 
-    def test_setOtherWithin(self) -> None:
+    def test_setsOtherWithinCall(self) -> None:
         """
-        A thing may set another from within its call, to a moment that is past
-        too.
+        An item may set another one from within its call, also to a time that
+        is past.
         """
-        other = self.thing()
-        thing = self.thing(lambda: self.wheel.set(other, -5))
-        self.wheel.set(thing, 1)
+        other = self.item()
+        item = self.item(lambda: self.wheel.set(other, -5))
+        self.wheel.set(item, 1)
         self.wheel.set(other, 30)
         self.clock.advance(1)
         self.clock.advance(0.5)
         self.assertEqual(other.times, [1.5])
         self.assertIdle()
 
-    def test_clearWithin(self) -> None:
+    def test_clearsOthersWithinCall(self) -> None:
         """
-        A thing may clear others from within its call: one that is due at the
-        same moment, one at another that has passed, and one to come.  Those
-        are not called.
+        An item may clear others from within its call, which are not called
+        then: one in the same slot, one in another slot that is due, and one in
+        a slot to come.
         """
-        things: list[Thing] = []
+        items: list[Item] = []
 
         def clear() -> None:
-            for each in things:
+            for each in items:
                 self.wheel.clear(each)
 
-        things = [self.thing(clear) for _ in range(4)]
-        for delay, thing in zip((1, 1, 2, 9), things, strict=True):
-            self.wheel.set(thing, delay)
+        items = [self.item(clear) for _ in range(4)]
+        for delay, item in zip((1, 1, 2, 9), items, strict=True):
+            self.wheel.set(item, delay)
         self.clock.advance(2)
-        self.assertEqual([len(thing.times) for thing in things[2:]], [0, 0])
-        self.assertEqual(len(things[0].times) + len(things[1].times), 1)
+        self.assertEqual([len(item.times) for item in items[2:]], [0, 0])
+        self.assertEqual(len(items[0].times) + len(items[1].times), 1)
         self.assertIdle()
 
-    def test_clearAndSetWithin(self) -> None:
+    def test_clearsAndSetsWithinCall(self) -> None:
         """
-        When the last that waits is cleared from within a call, what is set
-        after it in the same call waits.
+        An item that is the last to wait, and is cleared and set again from
+        within a call, waits.
         """
-        last = self.thing()
+        last = self.item()
 
         def then() -> None:
             self.wheel.clear(last)
             self.wheel.set(last, 1)
 
-        thing = self.thing(then)
-        self.wheel.set(thing, 1)
+        item = self.item(then)
+        self.wheel.set(item, 1)
         self.wheel.set(last, 1.5)
         self.clock.pump([1, 0.5, 0.5])
         self.assertEqual(last.times, [2.0])
         self.assertIdle()
 
-    def test_failure(self) -> None:
+    def test_logsFailureAndGoesOn(self) -> None:
         """
-        One that raises is logged, and does not keep the others from being
-        called.
+        An exception of one item is logged, and the other items are called.
         """
 
         def fail() -> None:
             raise ZeroDivisionError
 
-        things = [self.thing(), self.thing(fail), self.thing(), self.thing(fail), self.thing()]
-        for thing in things:
-            self.wheel.set(thing, 1)
-        self.wheel.set(things[4], 1.5)
+        items = [self.item(), self.item(fail), self.item(), self.item(fail), self.item()]
+        for item in items:
+            self.wheel.set(item, 1)
+        self.wheel.set(items[4], 1.5)
         self.clock.advance(2)
-        self.assertEqual([len(thing.times) for thing in things], [1] * 5)
+        self.assertEqual([len(item.times) for item in items], [1] * 5)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
         self.assertIdle()
 
-    def test_interrupted(self) -> None:
+    def test_keepsDueWhenInterrupted(self) -> None:
         """
-        When the process is told to end from within a call, those that were due
-        are not lost: they come in the next turn.
+        When a call raises C{KeyboardInterrupt}, the other items that are due
+        are called in the next turn.
         """
 
         def end() -> None:
             raise KeyboardInterrupt
 
-        things = [self.thing(end), self.thing()]
-        self.wheel.set(things[0], 1)
-        self.wheel.set(things[1], 1.5)
+        items = [self.item(end), self.item()]
+        self.wheel.set(items[0], 1)
+        self.wheel.set(items[1], 1.5)
         self.assertRaises(KeyboardInterrupt, self.clock.advance, 2)
         self.clock.advance(0)
-        self.assertEqual(things[1].times, [2.0])
+        self.assertEqual(items[1].times, [2.0])
         self.assertIdle()
 
-    def test_clockSetBack(self) -> None:
+    def test_survivesClockSetBack(self) -> None:
         """
-        When the clock is set back, what is set afterwards does not wait for
-        the time that was.
+        When the clock is set back, an item that is set afterwards is called
+        by the new time.
         """
-        thing = self.thing()
-        self.wheel.set(thing, 3600)
+        item = self.item()
+        self.wheel.set(item, 3600)
         self.clock.advance(3600)
         self.clock.rightNow = 10.0
-        self.wheel.set(thing, 1)
+        self.wheel.set(item, 1)
         self.clock.advance(1)
-        self.assertEqual(thing.times, [3600.0, 11.0])
+        self.assertEqual(item.times, [3600.0, 11.0])
 
-    def test_manyAtOnce(self) -> None:
+    def test_costIsLinear(self) -> None:
         """
-        What it costs to call everything of one moment grows no faster than
-        how many they are.
+        The cost of calling all items of one slot is proportional to their
+        number.
         """
 
         def cost(count: int) -> float:
             for _ in range(count):
-                self.wheel.set(self.thing(), 1)
+                self.wheel.set(self.item(), 1)
             start = perf_counter()
             self.clock.advance(1)
             return perf_counter() - start
@@ -330,47 +330,48 @@ class WheelTests(SynchronousTestCase):
 
 class RoundingTests(SynchronousTestCase):
     """
-    L{TimerWheel} with the clock of today, and moments that are not exact in binary.
+    L{TimerWheel} with times that are not exact in binary.
     """
 
-    def test_today(self) -> None:
+    def test_callsInTimeToday(self) -> None:
         """
-        However the quotients are rounded, a thing is called in time, and the
-        timer does not go in a circle.
+        With the clock of today an item is called in time, by one delayed call
+        that is not set again and again.
         """
         clock = Clock()
         clock.rightNow = TODAY
         wheel = TimerWheel(clock)
         for hundredth in range(1, 300):
-            thing = Thing(clock)
+            item = Item(clock)
             asked = clock.seconds() + hundredth / 100
-            wheel.set(thing, hundredth / 100)
+            wheel.set(item, hundredth / 100)
             [call] = clock.getDelayedCalls()
             clock.advance(call.getTime() - clock.seconds())
             clock.advance(1e-6)
-            self.assertEqual(len(thing.times), 1, f"{hundredth} hundredths")
-            self.assertTrue(-1e-6 <= thing.times[0] - asked <= 0.1 + 1e-6, thing.times[0] - asked)
+            self.assertEqual(len(item.times), 1, f"{hundredth} hundredths")
+            self.assertTrue(-1e-6 <= item.times[0] - asked <= 0.1 + 1e-6, item.times[0] - asked)
             self.assertEqual(clock.getDelayedCalls(), [])
 
-    def test_exactly(self) -> None:
+    def test_callsAtRoundedTime(self) -> None:
         """
-        At the very moment of the timer, as it is rounded, the thing is called.
+        The item is called when the clock shows exactly the rounded time of the
+        delayed call.
         """
         clock = Clock()
         for start in (0.228, 0.886361705805554, 33.72834390560039, TODAY):
             for hundredth in range(1, 1000):
                 wheel = TimerWheel(clock)
                 clock.rightNow = start
-                thing = Thing(clock)
-                wheel.set(thing, hundredth / 100)
+                item = Item(clock)
+                wheel.set(item, hundredth / 100)
                 [call] = clock.getDelayedCalls()
                 assert isinstance(call, DelayedCall)
-                # Advancing would go in a circle, where this fails.
+                # Clock.advance would loop for ever if this failed.
                 turn = call.func
                 clock.rightNow = call.getTime()
                 call.cancel()
                 turn()
-                self.assertEqual(len(thing.times), 1, f"{hundredth} hundredths after {start}")
+                self.assertEqual(len(item.times), 1, f"{hundredth} hundredths after {start}")
 
 
 steps = st.lists(
@@ -385,29 +386,32 @@ steps = st.lists(
 
 class ModelTests(SynchronousTestCase):
     """
-    L{TimerWheel} against a table of when each thing is due.
+    L{TimerWheel} compared with a table of when each item is due.
     """
 
     @settings(deadline=None, max_examples=300)
     @given(steps, st.lists(st.none() | st.integers(0, 20), min_size=5, max_size=5))
-    def test_model(self, steps: list[tuple[str, int, int]], again: list[int | None]) -> None:
+    def test_behavesAsTable(
+        self, steps: list[tuple[str, int, int]], again: list[int | None]
+    ) -> None:
         """
-        Whatever is set and cleared, and whatever sets itself again, nothing is
-        called early, everything that is late by the resolution was called, and
-        there is a timer exactly while something waits.
+        After any series of C{set}, C{clear} and time, with items that set
+        themselves again: no item is called early, every item that is due since
+        the resolution was called, and the clock has a delayed call exactly
+        while an item waits.
 
         All times are in eighths of a second; the resolution is four of them.
         """
         clock = Clock()
         wheel = TimerWheel(clock, 0.5)
         due: dict[int, float] = {}
-        things = [self.thing(clock, wheel, due, index, again[index]) for index in range(5)]
+        items = [self.item(clock, wheel, due, index, again[index]) for index in range(5)]
         for kind, index, eighths in steps:
             if kind == "set":
-                wheel.set(things[index], eighths / 8)
+                wheel.set(items[index], eighths / 8)
                 due[index] = clock.seconds() + max(eighths, 0) / 8
             elif kind == "clear":
-                wheel.clear(things[index])
+                wheel.clear(items[index])
                 due.pop(index, None)
             else:
                 clock.advance(eighths / 8)
@@ -418,18 +422,19 @@ class ModelTests(SynchronousTestCase):
             self.assertEqual(len(clock.getDelayedCalls()), 1 if due else 0)
         self.assertEqual(self.flushLoggedErrors(), [])
 
-    def thing(
+    def item(
         self, clock: Clock, wheel: TimerWheel, due: dict[int, float], index: int, again: int | None
-    ) -> Thing:
+    ) -> Item:
         """
-        A thing that must not be called before it is due, and sets itself again.
+        Make an item that fails if it is called before it is due, and sets
+        itself again.
         """
 
         def then() -> None:
             self.assertGreaterEqual(clock.seconds(), due.pop(index))
             if again is not None:
-                wheel.set(thing, again / 8)
+                wheel.set(item, again / 8)
                 due[index] = clock.seconds() + again / 8
 
-        thing = Thing(clock, then)
-        return thing
+        item = Item(clock, then)
+        return item

@@ -46,7 +46,7 @@ class QueryCoalescer:
         """
         @param seconds: The time of now, in seconds from any moment.
         """
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
         self._wheel = wheel
         self._seconds = seconds
         self._waiting: dict[Hashable, list[Deferred[Any]]] = {}
@@ -114,7 +114,7 @@ class QueryCoalescer:
         self._size += size
         while len(self._kept) > MOST_KEPT or self._size > MOST_BYTES:
             self._drop(next(iter(self._kept)))
-        if self.moment == NOT_SET:
+        if self.timerSlot == NOT_SET:
             self._wheel.set(self, LINGER)
 
     def _drop(self, key: Hashable) -> None:

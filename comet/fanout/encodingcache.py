@@ -31,7 +31,7 @@ class EncodingCache:
         self._pieces: dict[Shape, dict[int, bytes]] = {}
         self._epoch = ""
         self._begun: tuple[Shape, Cursor, bytes, bytes] | None = None
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
         self.bytes = 0
 
     def opened(self, shape: Shape, cursor: Cursor, opening: bytes) -> bytes:
@@ -67,7 +67,7 @@ class EncodingCache:
             found.append(piece)
         if self.bytes > self._mostBytes:
             self.clear()
-        elif self.moment == NOT_SET:
+        elif self.timerSlot == NOT_SET:
             self._wheel.set(self, KEPT_SECONDS)
         return found
 

@@ -53,8 +53,8 @@ class Group:
         "isRetired",
         "key",
         "members",
-        "moment",
         "names",
+        "timerSlot",
         "wroteAt",
     )
 
@@ -67,7 +67,7 @@ class Group:
         self.flushed = fanout.cursor
         self.wroteAt = 0.0
         self.failure: Failure | None = None
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
         self.isRetired = False
         # Live readers that stand at the fan-out's own cursor; and of these,
         # those that can be written to all at once, with their sockets.

@@ -20,11 +20,11 @@ class Probe:
     proxy that waits for more.
     """
 
-    __slots__ = ("_reader", "moment")
+    __slots__ = ("_reader", "timerSlot")
 
     def __init__(self, reader: StreamReader) -> None:
         self._reader = reader
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
         reader.fanout.wheel.set(self, PROBE)
 
     def timedOut(self) -> None:

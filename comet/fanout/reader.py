@@ -60,16 +60,16 @@ class Reader:
         "_waiting",
         "fanout",
         "group",
-        "moment",
         "progress",
         "state",
+        "timerSlot",
     )
 
     def __init__(self, fanout: Fanout) -> None:
         self.fanout = fanout
         self.progress = Progress(fanout.bus.end)
         self.state = State.OPENING
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
         self.group: Group | None = None
         self._isPumping = False
         self._pumpAgain = False
@@ -144,7 +144,7 @@ class Reader:
 
     def timedOut(self) -> None:
         """
-        The moment that was set on the wheel has come.
+        The time that was set on the wheel has come.
         """
         raise NotImplementedError
 

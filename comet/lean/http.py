@@ -98,17 +98,17 @@ class HTTPConnection(Connection):
         "direct",
         "due",
         "isBusy",
-        "moment",
         "plan",
         "reader",
         "tags",
+        "timerSlot",
     )
 
     def __init__(self, edge: Edge, socket: socket, fd: int) -> None:
         super().__init__(edge, socket, fd)
         self.buffer = b""
         self.appetite = READ
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
         self._need = 0
         # While something is needed: what has come of it beside the buffer.
         self._body: bytearray | None = None
@@ -129,7 +129,7 @@ class HTTPConnection(Connection):
         most cases, and goes on it again when that time is over.
         """
         self.due = self.edge.seconds() + seconds
-        if self.moment == NOT_SET:
+        if self.timerSlot == NOT_SET:
             self.edge.hub.fanout.wheel.set(self, seconds)
 
     def stays(self) -> None:

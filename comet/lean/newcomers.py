@@ -25,12 +25,12 @@ class Newcomers:
     L{Connection.stays}.
     """
 
-    __slots__ = ("_edge", "_wires", "moment")
+    __slots__ = ("_edge", "_wires", "timerSlot")
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
         self._wires: list[Connection] = []
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
 
     def add(self, connection: Connection) -> None:
         """

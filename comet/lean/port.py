@@ -50,7 +50,7 @@ class LeanPort:
         @param makeWire: Makes of a socket that was accepted, and its
             descriptor, one of the connections of the edge.
         """
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
         self._port = port
         self._edge = edge
         self._makeWire = makeWire

@@ -194,7 +194,7 @@ class UnsentResponse:
         self._request = request
         self._wheel = wheel
         self._isPaused = False
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
 
     def timedOut(self) -> None:
         """

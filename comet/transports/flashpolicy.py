@@ -44,7 +44,7 @@ class FlashPolicyProtocol(Protocol):
 
     def __init__(self, hub: Hub, ports: Sequence[int]) -> None:
         self.hub = hub
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
         self._ports = ports
         self._left = REQUEST
 

@@ -52,7 +52,7 @@ class CometProtocol(Protocol):
         """
         self.hub = hub
         self._identify = identify
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
         self._decoder = LineDecoder(hub.settings.limits.maxCommandBytes)
         self._sink: IConnectedSink | None = None
         self._session: Session | None = None

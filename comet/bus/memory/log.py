@@ -33,7 +33,7 @@ class Record(ChannelLog):
     @ivar stored: When the newest message was stored, in seconds since 1970.
     """
 
-    __slots__ = ("_timedOut", "channel", "moment", "stored")
+    __slots__ = ("_timedOut", "channel", "stored", "timerSlot")
 
     def __init__(
         self,
@@ -49,12 +49,12 @@ class Record(ChannelLog):
         super().__init__(retention, floor)
         self._timedOut = timedOut
         self.channel = channel
-        self.moment = NOT_SET
+        self.timerSlot = NOT_SET
         self.stored = 0.0
 
     def timedOut(self) -> None:
         """
-        The moment that was set on the wheel has come.
+        The time that was set on the wheel has come.
         """
         self._timedOut(self)
 
