@@ -15,7 +15,7 @@ function publish(string $url, string $key, mixed $data): string
     ]]);
     $body = file_get_contents($url, false, $context);
     if ($body === false) {
-        throw new RuntimeException("nobody answers at $url");
+        throw new RuntimeException("no server answers at $url");
     }
     $answer = json_decode($body, true, 512, JSON_THROW_ON_ERROR);
     if (!isset($answer['cursor'])) {
