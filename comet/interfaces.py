@@ -1,10 +1,10 @@
 """
-The promises between the parts of the house, in words.
+What the parts of comet promise one another.
 
-A L{bus<IMessageBus>} keeps the log; a L{listener<IBusListener>} hears what is
-stored in it; a L{receiver<IReceiver>} is how an application reads; a
-L{sink<ISink>} takes the bytes for one client; L{access<IAccess>} says who may
-do what.  All of them are called from the reactor's thread only.
+A L{bus<IMessageBus>} keeps the log.  A L{listener<IBusListener>} hears what the
+bus stores.  A L{receiver<IReceiver>} is how an application reads.  A
+L{sink<ISink>} takes the bytes for one client.  L{Access<IAccess>} decides what
+a client may do.  All methods are called from the reactor's thread only.
 """
 
 from __future__ import annotations
@@ -30,150 +30,172 @@ if TYPE_CHECKING:
 
 class IBusListener(Interface):
     """
-    Hears what is stored.  None of its methods may raise, and all return at
-    once; they may call the bus.
+    Hears what a bus stores.
+
+    No method may raise, and none may block.  Each may call the bus: what the
+    bus tells because of such a call is heard only after the present call has
+    returned.
     """
 
     def messagesStored(messages: Sequence[Message]) -> None:
         """
-        These were stored, in this order, after all that was heard before.  At
-        least those of the names that are listened to are heard, each once,
-        and perhaps others.
+        The bus has stored these messages, in this order, after every message
+        that this listener heard before.
+
+        The messages of the names that are listened to are all heard, each once.
+        Messages of other names may be among them.
         """
 
     def endMoved(end: Cursor) -> None:
         """
-        Everything up to this cursor, in the names that are listened to, has
-        been heard.
+        The listener has heard everything up to this cursor in the names that it
+        listens to.
         """
 
     def interrupted() -> None:
         """
-        From now on everything is heard again, but something before may have
-        been missed, or a new epoch has begun: read again from where each
-        reader stands.
+        The listener may have missed messages, or a new epoch has begun.
+
+        From now on it hears everything again.  What it missed has to be read
+        from the log, from the position of each reader.
         """
 
 
 class IMessageBus(Interface):
     """
-    Keeps a bounded log of messages for each channel, under positions that are
-    common to all channels.
+    Keeps a bounded log of messages for each channel.  Positions are common to
+    all channels.
 
-    No method blocks the reactor.  What is given back is not changed later by
-    either side.
+    No method blocks the reactor.  Neither the bus nor its caller changes an
+    argument or a result later.
 
-    Of one bus these hold together, also where it works elsewhere and answers
-    later:
+    The bus keeps these promises also if it works elsewhere and answers later:
 
-      - L{end} is of an answer's epoch before that answer fires.
-      - What is read after a message was heard reaches that message at least,
-        and what is read after C{listen} has fired reaches all that was stored
-        before.
-      - C{endMoved} may tell of a head that is older than L{end}; it never
+      - L{end} is in the epoch of an answer before that answer fires.
+      - A read that begins after a message was heard reaches that message.  A
+        read that begins after C{listen} has fired reaches everything that was
+        stored before.
+      - C{endMoved} may tell of a log end that is older than L{end}.  It never
         goes back within an epoch.
     """
 
     isAvailable: bool = Attribute(
-        """Whether a message can be stored, as far as is known without trying."""
+        """Whether a message can be stored, as far as the bus knows without trying."""
     )
 
     end: Cursor = Attribute(
         """
-        The position of the newest message that is known to be stored, in the
-        epoch of now.
+        The cursor of the newest message that is known to be stored, in the
+        present epoch.
         """
     )
 
     def start() -> Deferred[None]:
         """
-        Make ready.  Called once, before anything else.
+        Make the bus ready.  Called once, before every other method.
 
-        @return: Fires when the bus can be used; fails with
-            L{CometError<comet.errors.CometError>} when it never will, with
-            what a person can do about it.
+        @return: Fires when the bus can be used.  Fails with
+            L{CometError<comet.errors.CometError>} if it never will be; the
+            error says what the operator can do about it.
         """
 
     def stop() -> Deferred[None]:
         """
-        Let go of everything.  Called once, after everything else.
+        Release all resources.  Called once, after every other method.
         """
 
     def publish(publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
         """
-        Store all of these messages, in order, or none.
+        Store all of these publications, in order, or none of them.
 
-        For five minutes, a key that comes again from the same publisher to the
-        same channels stores nothing and is answered as it was at first; while
-        the first is under way, the second waits for it.
+        A key is known for five minutes.  If it comes again from the same
+        publisher to the same channels, nothing is stored, and the answer is the
+        one of the first time.  While the first publication is under way, the
+        second waits for it.
 
-        @return: Fires with an answer for each publication once all are stored,
-            and the listeners of this bus have heard what they hear of them.
-            Fails with L{Unavailable<comet.errors.Unavailable>} if nothing was
-            stored; with L{Unknown<comet.errors.Unknown>} if that cannot be
-            known; with L{KeyReused<comet.errors.KeyReused>} if a key comes
-            with another message than before, and nothing was stored.
+        @return: Fires with an answer for each publication, once all are stored
+            and the listeners of this bus have heard of them.  Fails with
+            L{Unavailable<comet.errors.Unavailable>} if nothing was stored; with
+            L{Unknown<comet.errors.Unknown>} if the bus cannot know whether it
+            was; with L{KeyReused<comet.errors.KeyReused>} if a key came before
+            with another message, and then nothing was stored.
         """
 
     def forget(channel: str) -> Deferred[None]:
         """
-        Drop what is held of a channel: its floor rises to its newest message.
+        Drop all messages that are held of a channel.  Its floor rises to its
+        newest message.
+
+        @return: Fires when the messages are dropped.  Fails with
+            L{Unavailable<comet.errors.Unavailable>}.
         """
 
     def resolve(names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
-        Find where each of some names (channels or patterns) begins, all at one
-        moment.
+        Find where each of some names begins, all at the same moment.
 
-        A cursor of another epoch, or beyond the head, or unreadable, begins
-        before the oldest message that is held of its name, with a gap; C{now},
-        C{earliest} and the last few have none.
+        C{now}, C{earliest} and the last few messages begin without a gap.  A
+        cursor that is of another epoch, or beyond the log end, or unreadable,
+        begins before the oldest message that is held of its name, with a gap.
+
+        @param names: The start position of each channel or pattern.
+
+        @return: Fails with L{Unavailable<comet.errors.Unavailable>}.
         """
 
     def read(
         names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
     ) -> Deferred[ReadResult]:
         """
-        Read the log of some names (channels or patterns).
+        Read the log of some names, in the order of positions.
 
-        @param limit: How many messages at most, at least 1.
+        @param names: Channels or patterns.  A message that several of them
+            match is read once.
 
-        @param maxBytes: After how many bytes of payload to end early; one
-            message is read in any case.
+        @param after: The cursor after which to begin.
 
-        @param upTo: The last position to read, or L{None} for the head.
+        @param limit: How many messages to read at most; at least 1.
+
+        @param maxBytes: After how many bytes of payload to stop.  One message
+            is read even if it has more.
+
+        @param upTo: The last position to read, or L{None} for the log end.
+
+        @return: Fails with L{Unavailable<comet.errors.Unavailable>}.
         """
 
     def listen(listener: IBusListener, names: Iterable[str]) -> Deferred[None]:
         """
-        Let a listener hear some names (channels or patterns), besides those
-        that it hears.
+        Let a listener hear some names (channels or patterns), in addition to
+        those that it hears already.
 
-        @return: Fires once it is effective: every message that is stored from
-            then on will be heard.  Fails with
-            L{Unavailable<comet.errors.Unavailable>}.
+        @return: Fires once the bus listens: the listener will hear every
+            message that is stored from then on.  Fails with
+            L{Unavailable<comet.errors.Unavailable>}; then the listener does not
+            hear these names.
         """
 
     def unlisten(listener: IBusListener, names: Iterable[str]) -> None:
         """
-        End what L{listen} began for these names.
+        Stop telling a listener of these names.  Names that it does not listen
+        to are ignored.
         """
 
 
 class IBusMaker(Interface):
     """
-    Makes buses of one kind: a plugin of Twisted's, in C{twisted.plugins}, adds
-    it to what C{--bus} understands.  Such a plugin provides
-    L{IPlugin<twisted.plugin.IPlugin>}, too.
+    Makes buses of one kind.  A Twisted plugin in C{twisted.plugins} that
+    provides this interface, and L{IPlugin<twisted.plugin.IPlugin>}, adds its
+    scheme to those that C{--bus} accepts.
     """
 
-    scheme: str = Attribute("""What the URLs of such buses begin with, before the colon.""")
+    scheme: str = Attribute("""The scheme of the URLs of such buses, without the colon.""")
 
     isShared: bool = Attribute(
         """
-        Whether several processes may use what one URL names, and each hears
-        what is published through the others.  Where a maker does not say, they
-        may not.
+        Whether several processes may share the bus that one URL names, so that
+        each hears what the others publish.  A maker without this attribute
+        makes buses that may not be shared.
         """
     )
 
@@ -181,7 +203,7 @@ class IBusMaker(Interface):
         """
         Make a bus, without connecting to anything.
 
-        @raise ConfigurationError: If the URL is not one.
+        @raise ConfigurationError: If the URL is not valid.
         """
 
 
@@ -189,127 +211,143 @@ class ISink(Interface):
     """
     Takes the bytes for one client, in order.
 
-    It is I{ready}, or I{behind} while bytes that were written wait in memory
-    because the client does not take them.
+    A sink is I{ready}, or I{behind} while written bytes wait in memory because
+    the client does not take them.
     """
 
     def attach(owner: ISinkOwner) -> None:
         """
-        Say who is to be told.  Called once, before anything is written.
+        Set the owner, which the sink tells of its changes.  Called once, before
+        the first write.
         """
 
     def write(data: bytes) -> bool:
         """
         Take all of the data.
 
-        @return: Whether the sink is ready; if not, the owner is told when it
-            is ready again.  Never calls the owner before it has returned.
+        @return: Whether the sink is ready.  If it is not, it tells its owner
+            when it is ready again.  It never calls the owner before this method
+            has returned.
         """
 
     def finish() -> None:
         """
-        Close the connection once all that was written is sent.
+        Close the connection once all written bytes are sent.
         """
 
     def abort() -> None:
         """
-        Close the connection now, whatever is unsent.
+        Close the connection now, and discard unsent bytes.
         """
 
 
 class IDirectSink(ISink):
     """
-    A sink over a socket of which it keeps nothing back: while it is ready,
-    others may send to the socket.
+    A sink over a socket that holds no bytes back: while it is ready, other code
+    may send to the socket directly.
     """
 
     direct: socket | None = Attribute(
         """
-        The socket, which does not block; L{None} if what is sent has to be
-        counted for this client alone.
+        The non-blocking socket, or L{None} if the bytes that are sent have to
+        be counted for this client alone.
         """
     )
 
     def sent(count: int) -> None:
         """
-        Somebody else has sent so many bytes, or given them to L{keep}: to this
-        client and to others that are counted in the same place.
+        Count bytes that other code has sent to the socket, or has given to
+        L{keep}.
+
+        @param count: The bytes sent to this client and to others that are
+            counted in the same place.
         """
 
     def keep(rest: bytes) -> None:
         """
-        The socket did not take this; the sink is behind from now on.
+        Keep bytes that the socket did not take.  The sink is behind from now
+        on.
         """
 
 
 class ISinkOwner(Interface):
     """
-    Whoever writes to a sink.
+    Writes to a sink, and is told of its changes.
     """
 
     def sinkReady() -> None:
         """
-        The sink was behind, and is ready.
+        The sink was behind, and is ready again.
         """
 
     def sinkLost() -> None:
         """
-        The client is gone.  Said once, and nothing after it.
+        The client is gone.  Called once; the sink calls nothing after it.
         """
 
 
 class IReceiver(Interface):
     """
-    How an application reads: given to L{Hub.subscribe<comet.hub.Hub.subscribe>}.
+    Reads messages for an application: see
+    L{Hub.subscribe<comet.hub.Hub.subscribe>}.
 
-    What it raises is logged, and loses nothing.  It may publish, pause, change
-    its names and unsubscribe from within any of these calls.
+    An exception from any method is logged, and no message is lost because of
+    it.  From within any method, the receiver may publish, pause, change its
+    names and unsubscribe.
     """
 
     def messageReceived(message: Message, replay: bool) -> None:
         """
-        A message of one of the names, each once, in the order of positions.
+        A message of one of the names has arrived.  Each comes once, in the
+        order of positions.
 
-        @param replay: Whether it is older than where the reader stood: brought
-            to a name that begins behind the others, and not to be taken as
-            progress of the reader.
+        @param replay: Whether the message is older than the reader's position:
+            it is for a name that began behind the others.  The receiver must
+            not take its cursor as its own progress.
         """
 
     def gapFound(cursor: Cursor, names: Sequence[str]) -> None:
         """
-        These names lost messages after this cursor; what is held follows.
+        These names lost messages after this cursor.  The messages that are
+        still held follow.
         """
 
     def subscriptionClosed(close: Close) -> None:
         """
-        The server ended the subscription.  Nothing comes after this.
+        The server has ended the subscription.  No other call follows.
         """
 
 
 class IAccess(Interface):
     """
-    Who may do what.  Each method returns, or raises
+    Decides what a client may do.
+
+    Each check returns if the client has the right, and raises
     L{Unauthorized<comet.errors.Unauthorized>} or
-    L{Forbidden<comet.errors.Forbidden>}.
+    L{Forbidden<comet.errors.Forbidden>} if not.
     """
 
     def identify(authorization: str | None) -> Client:
         """
-        Tell who asks, by the value of the header C{Authorization}; without
-        one it is somebody anonymous, with a bad one nobody.
+        Find out which client asks.
+
+        @param authorization: The value of the C{Authorization} header.  Without
+            one, the client is anonymous.
+
+        @raise Unauthorized: If the value is not valid.
         """
 
     def checkSubscribe(client: Client, name: str) -> None:
         """
-        May they read this channel or pattern?
+        Check that the client may read a channel or pattern.
         """
 
     def checkPublish(client: Client, channel: str) -> None:
         """
-        May they publish to this channel?
+        Check that the client may publish to a channel.
         """
 
     def checkDelete(client: Client, channel: str) -> None:
         """
-        May they make this channel forget its messages?
+        Check that the client may delete the messages of a channel.
         """

@@ -53,9 +53,9 @@ BAD = {
     "tcp": (("nothing", "an endpoint such as"), ("", "a text that is not empty")),
     "flash-policy": (("nothing", "an endpoint such as"), ("", "a text that is not empty")),
     "bus": (
-        ("memory", "what begins with memory:"),
-        ("nothing:x", "what begins with memory:"),
-        ("memory:x", "'memory:' takes no more"),
+        ("memory", "its URL begins with memory:"),
+        ("nothing:x", "its URL begins with memory:"),
+        ("memory:x", "nothing may follow 'memory:'"),
         ("", "a text that is not empty"),
     ),
     "history-messages": (("-1", "from 0 to"), ("many", "from 0 to"), ("", "from 0 to")),

@@ -1,14 +1,14 @@
 """
-Where messages are stored and handed on: one package for each kind of bus.
+Where messages are stored, and whence listeners are told of them.
 
-L{comet.interfaces.IMessageBus} says what each of them promises.  Nothing above
-this package knows which of them it has.
+L{comet.interfaces.IMessageBus} says what each bus promises.  No part above this
+package knows which bus it uses.
 
-  - L{idempotency}: the keys of publications, remembered
-  - L{listeners}: who hears what is stored
-  - L{starts}: where names begin, for the buses that keep the log themselves
+  - L{idempotency}: idempotency keys: what may be stored, and what was answered
+  - L{listeners}: the listeners of a bus, and the order in which they hear
+  - L{starts}: resolves start positions, for every bus
   - L{memory}: the bus of one process
-  - L{sqlite}: the bus of one machine
+  - L{sqlite}: the bus of one machine, in a file
   - L{redis}: the bus of several nodes
-  - L{registry}: which bus a URL names
+  - L{registry}: makes the bus that a URL names
 """

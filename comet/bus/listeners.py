@@ -1,5 +1,5 @@
 """
-Who hears what is stored, for the buses that tell it in the same process.
+The listeners of a bus, and the order in which they hear.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from comet.model.messages import Message
 
 class _News(NamedTuple):
     """
-    @ivar stored: Messages; a cursor where the head has moved to; L{None} for
-        an interruption.
+    @ivar stored: Messages; or the cursor to which the log end has moved; or
+        L{None} for an interruption.
 
     @ivar heard: Fires when all listeners have heard of it.
     """
@@ -30,10 +30,11 @@ class _News(NamedTuple):
 
 class Listeners:
     """
-    The listeners of a bus.  Each hears everything, whatever its names.
+    The listeners of a bus.  Each hears everything that is stored, also of names
+    that it does not listen to.
 
-    What is told from within a listener's call waits until all listeners have
-    heard what was told before: so all hear all in the same order.
+    What a listener causes from within a call waits until all listeners have
+    heard what came before.  So all listeners hear everything in the same order.
     """
 
     _log = Logger()
@@ -51,7 +52,8 @@ class Listeners:
 
     def add(self, listener: IBusListener, names: Iterable[str]) -> None:
         """
-        Let a listener hear some names, besides those that it hears.
+        Let a listener hear some names, in addition to those that it hears
+        already.
         """
         added = set(names)
         if added:
@@ -59,7 +61,8 @@ class Listeners:
 
     def remove(self, listener: IBusListener, names: Iterable[str]) -> None:
         """
-        End it for these names; those that it does not hear change nothing.
+        Stop telling a listener of these names.  Names that it does not listen
+        to are ignored.
         """
         held = self._names.get(listener)
         if held is not None:
@@ -69,28 +72,28 @@ class Listeners:
 
     def clear(self) -> None:
         """
-        Let nobody hear anything any more.
+        Forget all listeners.
         """
         self._names.clear()
 
     def messagesStored(self, messages: Sequence[Message]) -> Deferred[None]:
         """
-        Let everyone hear these messages.
+        Tell all listeners that these messages were stored.
 
-        @return: Fires when they have: before this returns, unless it is called
-            by a listener that is hearing something.
+        @return: Fires when all have heard: before this method returns, unless a
+            listener that is hearing something is the caller.
         """
         return self._tell(messages)
 
     def endMoved(self, end: Cursor) -> None:
         """
-        Let everyone know that they have heard everything up to here.
+        Tell all listeners that they have heard everything up to this cursor.
         """
         self._tell(end)
 
     def interrupted(self) -> None:
         """
-        Let everyone know that something may have been missed.
+        Tell all listeners that they may have missed messages.
         """
         self._tell(None)
 
@@ -113,7 +116,7 @@ class Listeners:
     def _tellAll(self, stored: Sequence[Message] | Cursor | None) -> None:
         for listener in list(self._names):
             if listener not in self._names:
-                # Another one has just let it go.
+                # Another listener has just removed it.
                 continue
             try:
                 if stored is None:
@@ -123,4 +126,4 @@ class Listeners:
                 else:
                     listener.messagesStored(stored)
             except Exception:
-                self._log.failure("{listener} failed to hear", listener=listener)
+                self._log.failure("bus listener {listener} failed to hear", listener=listener)

@@ -1,5 +1,5 @@
 """
-Which bus a URL names.
+Makes the bus that a URL names.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from comet.interfaces import IBusMaker, IMessageBus
 @implementer(IBusMaker)
 class _MemoryMaker:
     """
-    Makes the bus of one process.
+    Makes the bus of one process, C{memory:}.
     """
 
     scheme = "memory"
@@ -32,7 +32,7 @@ class _MemoryMaker:
         See L{IBusMaker.makeBus}.
         """
         if url != "memory:":
-            raise ConfigurationError(f"{url[:64]!r} is not a bus: 'memory:' takes no more")
+            raise ConfigurationError(f"{url[:64]!r} is not a bus: nothing may follow 'memory:'")
         total = configuration["history-total-bytes"]
         return MemoryBus(reactor, configuration.retention, total)
 
@@ -40,7 +40,7 @@ class _MemoryMaker:
 @implementer(IBusMaker)
 class _SQLiteMaker:
     """
-    Makes the bus of one machine.
+    Makes the bus of one machine, such as C{sqlite:comet.db}.
     """
 
     scheme = "sqlite"
@@ -70,7 +70,7 @@ class _SQLiteMaker:
 @implementer(IBusMaker)
 class _RedisMaker:
     """
-    Makes the bus of several nodes.
+    Makes the bus of several nodes, such as C{redis://localhost}.
     """
 
     isShared = True
@@ -84,7 +84,7 @@ class _RedisMaker:
         """
         parsed = parseURL(url)
         try:
-            # It is not installed with comet, but with an extra.
+            # hiredis is not installed with comet, but with an extra.
             from comet.bus.redis.bus import RedisBus
         except ImportError as error:
             if error.name is None or error.name.split(".")[0] != "hiredis":
@@ -102,9 +102,10 @@ _OWN: Final = (_MemoryMaker(), _SQLiteMaker(), *map(_RedisMaker, REDIS_SCHEMES))
 
 def findMaker(url: str) -> IBusMaker:
     """
-    Find who makes the bus that a URL names: one of ours, or of a plugin.
+    Find the maker of the bus that a URL names, among comet's own and those of
+    plugins.
 
-    @raise ConfigurationError: If there is none.
+    @raise ConfigurationError: If no maker has the scheme of the URL.
     """
     scheme, colon, _ = url.partition(":")
     makers: dict[str, IBusMaker] = {}
@@ -112,5 +113,5 @@ def findMaker(url: str) -> IBusMaker:
         makers[maker.scheme] = maker
     if not colon or scheme not in makers:
         known = ", ".join(sorted(f"{each}:" for each in makers))
-        raise ConfigurationError(f"{url[:64]!r} is not a bus: what begins with {known} is")
+        raise ConfigurationError(f"{url[:64]!r} is not a bus: its URL begins with {known}")
     return makers[scheme]

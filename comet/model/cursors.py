@@ -1,5 +1,5 @@
 """
-Cursors: an epoch of the log, and a position in it.
+Cursors: an epoch and a position in it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ _CURSOR = re.compile(r"([A-Za-z0-9]{1,32})-(0|[1-9][0-9]{0,18})", re.ASCII)
 
 class Cursor(NamedTuple):
     """
-    A place in the log of the whole bus: everything up to and including this
-    position, in the channels that were asked for, has arrived.
+    A point in the log of the whole bus.  A reader with this cursor has received
+    everything up to and including the position, in the names that it reads.
 
-    @ivar epoch: The life of the log that the position belongs to: a word of 1
-        to 32 ASCII letters and digits.
+    @ivar epoch: The epoch of the position: a word of 1 to 32 ASCII letters and
+        digits.
 
-    @ivar position: 0 is before the first message; otherwise the position of a
-        message that may be long gone.
+    @ivar position: 0 is before the first message.  Every other value is the
+        position of a message, which may no longer be held.
     """
 
     epoch: str
@@ -41,7 +41,7 @@ class Cursor(NamedTuple):
 
 def parseCursor(text: str) -> Cursor:
     """
-    Read a cursor as it is written on the wire.
+    Read a cursor from its text on the wire.
 
     @raise BadCursor: If C{text} is not a cursor.
     """
@@ -56,8 +56,8 @@ def parseCursor(text: str) -> Cursor:
 
 def newEpoch() -> str:
     """
-    Make up the name of a new life of the log.
+    Make up the name of a new epoch.
     """
-    # 32^6: two of the lives that a reader can remember are never called alike
-    # but by one chance in a thousand million.
+    # 32^6 names: the chance that two epochs which one reader can remember are
+    # called alike is one in a thousand million.
     return "".join(secrets.choice("abcdefghijkmnpqrstuvwxyz23456789") for _ in range(6))

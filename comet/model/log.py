@@ -1,5 +1,5 @@
 """
-One channel's log: bounded by count, bytes and age together, with a floor.
+The log of one channel: bounded by count, bytes and age together, with a floor.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from comet.model.messages import Message
 
 _position = attrgetter("position")
 
-# Takes the place of a message that was dropped, until the list is cut.
+# Takes the place of a dropped message until the list is cut.
 _DROPPED = Message("", "", 0, 0.0, b"")
 
 
 @frozen
 class Retention:
     """
-    How much of a channel is held; the narrowest of the three counts.
+    How much of a channel is held.  The limit that is reached first counts.
 
     @ivar messages: How many messages.
 
-    @ivar seconds: For how many seconds.
+    @ivar seconds: For how long, in seconds.
 
     @ivar bytes: How many bytes of payload.
     """
@@ -39,12 +39,13 @@ class ChannelLog:
     """
     The messages of one channel, oldest first.
 
-    @ivar floor: The position of the newest message that is no longer held, or
-        a position before the first, below which nothing is known.
+    @ivar floor: The position of the newest message that is no longer held; or,
+        before the first message, the position below which nothing is known.
 
-    @ivar payloadBytes: The bytes of payload that are held.
+    @ivar payloadBytes: How many bytes of payload are held.
 
-    @ivar size: What is held counts for this many bytes in all.
+    @ivar size: How many bytes the held messages count for, their overhead
+        included.
     """
 
     __slots__ = ("_first", "_messages", "floor", "payloadBytes", "retention", "size")
@@ -54,8 +55,9 @@ class ChannelLog:
         self.floor = floor
         self.payloadBytes = 0
         self.size = 0
-        # Dropping from the front only moves C{_first}; the list is cut when
-        # half of it is dropped, so a drop costs the same however much is held.
+        # Dropping from the front only moves C{_first}.  The list is cut when
+        # half of it is dropped, so the cost of a drop does not grow with the
+        # log.
         self._messages: list[Message] = []
         self._first = 0
 
@@ -81,9 +83,10 @@ class ChannelLog:
 
     def append(self, message: Message) -> None:
         """
-        Add the newest message, and drop what is then too many or too much.
+        Add the newest message, and drop the oldest ones while there are too
+        many messages or too many bytes.
 
-        @param message: Its position is greater than L{end}.
+        @param message: Its position must be greater than L{end}.
         """
         self._messages.append(message)
         self.payloadBytes += len(message.payload)
@@ -107,16 +110,16 @@ class ChannelLog:
 
     def expire(self, now: float) -> None:
         """
-        Drop what is too old.
+        Drop the messages that are too old.
 
-        @param now: In seconds since 1970.
+        @param now: The time, in seconds since 1970.
         """
         while (oldest := self.oldest) is not None and oldest.time + self.retention.seconds <= now:
             self.dropOldest()
 
     def clear(self) -> None:
         """
-        Drop everything: the floor rises to the head.
+        Drop all messages.  The floor rises to the newest.
         """
         self.floor = self.end
         self._messages.clear()
@@ -126,17 +129,17 @@ class ChannelLog:
 
     def after(self, position: int, limit: int) -> Sequence[Message]:
         """
-        The oldest messages after a position.
+        Return the oldest messages after a position.
 
-        @param limit: How many at most.
+        @param limit: How many messages at most.
         """
         start = bisect_right(self._messages, position, lo=self._first, key=_position)
         return self._messages[start : start + limit]
 
     def beforeLast(self, count: int) -> int:
         """
-        The position that the last C{count} messages come after: as many as are
-        held, if there are fewer.
+        The position just before the last C{count} messages, or before all of
+        them if fewer are held.
         """
         count = min(count, len(self))
         if not count:

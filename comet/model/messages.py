@@ -1,5 +1,6 @@
 """
-Messages as they are published and stored, and why a reader is sent away.
+Messages, as they are published and as they are stored; and the reason with
+which a reader is closed.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from attrs import frozen
 
 from comet.model.cursors import Cursor
 
-# What one message costs beside its own bytes, as measured on CPython 3.11:
-# the object, its slots, its event and its place in a log.
+# What one message costs in memory beside its own bytes, as measured on CPython
+# 3.11: the object, its slots, its event and its place in a log.
 MESSAGE_OVERHEAD: Final = 208
 
 # The publisher, the channels in the order of their names, and the key.
@@ -22,23 +23,23 @@ KeyScope: TypeAlias = tuple[str, tuple[str, ...], str]
 
 class Message:
     """
-    What was published to one channel, as the log holds it.
+    A message of one channel, as the log holds it.
 
     @ivar channel: The name of the channel.
 
-    @ivar epoch: The life of the log that it was stored in.
+    @ivar epoch: The epoch in which it was stored.
 
-    @ivar position: Its place in that log: at least 1, greater than that of
-        every message stored before it in any channel.
+    @ivar position: Its position: at least 1, and greater than that of every
+        message stored before it in any channel.
 
     @ivar time: When it was stored, in seconds since 1970.
 
-    @ivar event: The name of the event that it is, or L{None}.
+    @ivar event: The name of its event, or L{None}.
 
-    @ivar encoding: C{"base64"} where the data stand for bytes, else L{None}.
+    @ivar encoding: C{"base64"} if the data stand for bytes, else L{None}.
 
     @ivar payload: The data as JSON in UTF-8, without a space between tokens,
-        in the form that is safe in every wire shape (see
+        escaped so that every wire format can carry it (see
         L{comet.framing.strictjson.encode}).
     """
 
@@ -65,14 +66,14 @@ class Message:
     @property
     def cursor(self) -> Cursor:
         """
-        The cursor of a reader that this message was the last to reach.
+        The cursor of a reader that has just received this message.
         """
         return Cursor(self.epoch, self.position)
 
     @property
     def size(self) -> int:
         """
-        How many bytes it counts for in the limits of what is held in all.
+        How many bytes the message counts for in the limit of what a bus holds.
         """
         event = 0 if self.event is None else 4 * len(self.event)
         return len(self.payload) + event + MESSAGE_OVERHEAD
@@ -84,9 +85,9 @@ class Message:
 @frozen
 class Publication:
     """
-    Something to be stored: one message for each of its channels.
+    A payload to be stored: one message for each of its channels.
 
-    @ivar channels: The channels, at least one, none twice.
+    @ivar channels: The channels; at least one, each once.
 
     @ivar payload: The data, as in L{Message.payload}.
 
@@ -94,8 +95,8 @@ class Publication:
 
     @ivar encoding: As in L{Message.encoding}.
 
-    @ivar publisher: Who publishes: the same key of another publisher is
-        another key.
+    @ivar publisher: The name of the publisher.  Equal keys of two publishers
+        are two keys.
 
     @ivar key: The idempotency key, 1 to 128 printable ASCII characters, or
         L{None}.
@@ -111,8 +112,8 @@ class Publication:
     @property
     def keyScope(self) -> KeyScope | None:
         """
-        What two publications share if their idempotency keys are the same key,
-        or L{None} without a key.  The order of the channels does not matter.
+        What makes two idempotency keys the same key: the publisher, the
+        channels in any order, and the key itself.  L{None} without a key.
         """
         if self.key is None:
             return None
@@ -126,7 +127,7 @@ class Publication:
         """
         digest = blake2b(digest_size=16)
         for part in (self.event, self.encoding):
-            # Neither is ever empty, so that empty may stand for none.
+            # Neither is ever empty, so an empty text stands for none.
             raw = b"" if part is None else part.encode("utf-8")
             digest.update(len(raw).to_bytes(8, "big") + raw)
         digest.update(self.payload)
@@ -136,9 +137,9 @@ class Publication:
 @frozen
 class Published:
     """
-    The answer to a publication that is stored.
+    The answer to a publication that was stored.
 
-    @ivar epoch: The life of the log that it is stored in.
+    @ivar epoch: The epoch in which it was stored.
 
     @ivar positions: The position of the message in each channel, in the order
         of the publication's channels.
@@ -172,13 +173,13 @@ CLOSE_CODES: Final = frozenset(
 @frozen
 class Close:
     """
-    Why a reader is sent away, and whether it should come back.
+    Why the server closes a reader, and when the client may come back.
 
     @ivar code: One of L{CLOSE_CODES}.
 
-    @ivar message: The reason, for people.
+    @ivar message: The reason in words, which no program should parse.
 
-    @ivar retry: In how many seconds to come back, or L{None} for never.
+    @ivar retry: After how many seconds to come back, or L{None} for never.
     """
 
     code: str

@@ -1,5 +1,6 @@
 """
-Where a reader asks to begin, where the bus found that to be, and what it read.
+Start positions, the resolved starts that a bus finds for them, and what a bus
+reads from there.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ _LAST = re.compile(r"-([1-9][0-9]{0,8})", re.ASCII)
 @frozen
 class Now:
     """
-    Begin after the newest message there is.
+    Start after the newest message.
     """
 
 
 @frozen
 class Earliest:
     """
-    Begin before the oldest message that is held.
+    Start before the oldest message that is held.
     """
 
 
 @frozen
 class Last:
     """
-    Begin before the last messages of each channel.
+    Start before the last few messages of each channel.
 
-    @ivar count: How many of each, at least 1.
+    @ivar count: How many messages of each channel; at least 1.
     """
 
     count: int
@@ -45,7 +46,7 @@ class Last:
 @frozen
 class At:
     """
-    Begin after everything that a cursor stands for.
+    Start after a cursor.
     """
 
     cursor: Cursor
@@ -54,8 +55,8 @@ class At:
 @frozen
 class Unreadable:
     """
-    A cursor was given once, and cannot be read any more: begin as if its epoch
-    were gone, which is a gap.
+    Start from a cursor that can no longer be read.  It is treated like a cursor
+    of a lost epoch: the reader is told of a gap.
     """
 
 
@@ -64,8 +65,8 @@ StartPosition: TypeAlias = Now | Earliest | Last | At | Unreadable
 
 def parseStartPosition(text: str) -> StartPosition:
     """
-    Read a place to begin at: a cursor, C{now}, C{earliest}, C{-N}, or nothing,
-    which is C{now}.
+    Read a start position: a cursor, C{now}, C{earliest}, C{-N}, or the empty
+    text, which means C{now}.
 
     @raise BadCursor: If C{text} is none of them.
     """
@@ -85,12 +86,12 @@ def parseStartPosition(text: str) -> StartPosition:
 @frozen
 class StartPositions:
     """
-    Where a reader of several names begins.
+    The start positions of a reader of several names.
 
-    @ivar default: Where each name begins that has no place of its own.
+    @ivar default: The start position of each name that has none of its own.
 
-    @ivar byName: The places of single names, by the name as it was asked
-        for.
+    @ivar byName: The start positions of single names, by the name as it was
+        asked for.
     """
 
     default: StartPosition = Now()
@@ -98,7 +99,7 @@ class StartPositions:
 
     def of(self, name: str) -> StartPosition:
         """
-        Where one name begins.
+        Return the start position of one name.
         """
         return self.byName.get(name, self.default)
 
@@ -106,23 +107,25 @@ class StartPositions:
 @frozen
 class ResolvedStart:
     """
-    Where one name begins.
+    The place in the log where one name starts.
 
-    @ivar position: Everything up to here is not wanted, or has arrived.
+    @ivar position: The reader does not want messages up to here, or has
+        received them.
 
-    @ivar floor: The floor of the name: for a channel, the position of the
-        newest message that it no longer holds; for a pattern, the highest of
-        the bus's own floor and of the channels that it matches.  It may be 0
-        where it is not above the position.
+    @ivar floor: The floor of the name.  For a channel, it is the position of
+        the newest message that is no longer held.  For a pattern, it is the
+        highest of the bus's own floor and the floors of the matching channels.
+        It may be 0 if it is not above the position.
 
-    @ivar isGap: Whether messages that were wanted are no longer held.
+    @ivar isGap: Whether messages that the reader wanted are no longer held.
 
-    @ivar isRelative: Whether the position was found by what is held, and is
-        not one that was given: it lies just before the oldest message to come.
+    @ivar isRelative: Whether the position was derived from what is held, and
+        not given by the client.  Then it lies just before the oldest message to
+        come.
 
-    @ivar skipUpTo: For single channels, a later position up to which nothing is
-        wanted of them: where the last few of each channel were asked for.  It
-        may hold channels that are not of this name.
+    @ivar skipUpTo: For single channels, a later position up to which the reader
+        wants nothing: used where the last few messages of each channel were
+        asked for.  It may have channels that the name does not match.
     """
 
     position: int
@@ -137,9 +140,9 @@ class ResolvedStarts:
     """
     The answer of L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}.
 
-    @ivar end: The position of the newest message of the bus.
+    @ivar end: The log end.
 
-    @ivar starts: A place for each name that was asked for.
+    @ivar starts: The resolved start of each name that was asked for.
     """
 
     end: Cursor
@@ -151,20 +154,22 @@ class ReadResult:
     """
     The answer of L{IMessageBus.read<comet.interfaces.IMessageBus.read>}.
 
-    @ivar after: Where the reading began: the cursor that was given, or, where
-        its epoch is gone, one before the oldest message that is held of the
-        names.
+    @ivar after: The cursor after which the reading began.  It is the given
+        cursor; or, if the epoch of that is lost, a cursor just before the
+        oldest message that is held of the names.
 
-    @ivar messages: In the order of their positions, each once.
+    @ivar messages: The messages in the order of positions, each once.
 
-    @ivar reached: Everything of the names up to and including this cursor is
-        among the messages, or in the gaps.
+    @ivar reached: The cursor up to which the result is complete: each message
+        of the names up to and including it is in C{messages} or lost in
+        C{gaps}.
 
     @ivar gaps: The names that lost messages after C{after}, with their floors.
-        All names, where the epoch of the cursor is gone; then 0 for one that
-        has none.
+        If the epoch of the given cursor is lost, all names are here, with 0 for
+        a name without a floor.
 
-    @ivar more: Whether there is more after C{reached} at this moment.
+    @ivar more: Whether there were more messages after C{reached} at that
+        moment.
     """
 
     after: Cursor

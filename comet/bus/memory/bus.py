@@ -1,5 +1,5 @@
 """
-The bus of one process: logs in memory, gone with it.
+The bus of one process.  Its log is in memory, and is lost with the process.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from comet.model.messages import Message, Publication, Published
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 from comet.timers import TimerWheel
 
-# What the record of a channel costs beside its messages, measured on CPython
+# What a channel costs in memory beside its messages, as measured on CPython
 # 3.11: the log, its list, its name and its place in the table.
 CHANNEL_OVERHEAD: Final = 512
 
 
-# Records, and by which of the names that were asked for each is reached.
+# Logs of channels, each with those of the asked names that match the channel.
 _Reached: TypeAlias = Sequence[tuple[Record, Sequence[str]]]
 
 
 @implementer(IMessageBus)
 class MemoryBus:
     """
-    Keeps everything in this process.
+    Keeps its log in memory.
 
-    A new bus is a new epoch.  The positions of its messages have no holes.
+    A new bus begins a new epoch.  Its positions have no holes.
     """
 
     isAvailable = True
@@ -54,15 +54,15 @@ class MemoryBus:
         wallClock: Callable[[], float] = time.time,
     ) -> None:
         """
-        @param clock: Tells when messages are too old.
+        @param clock: Schedules the expiry of messages.
 
-        @param retention: How much to hold of a channel, by its name.
+        @param retention: Returns how much to hold of a channel, given its name.
 
-        @param totalBytes: How much to hold in all; then the oldest messages
-            go first.  What a message and a channel cost beside their bytes is
-            counted.
+        @param totalBytes: How many bytes to hold in all, the overhead of
+            messages and channels included.  Above that, the oldest messages are
+            dropped first.
 
-        @param wallClock: The seconds since 1970.
+        @param wallClock: Returns the time, in seconds since 1970.
         """
         self._clock = clock
         self._wallClock = wallClock
@@ -74,12 +74,13 @@ class MemoryBus:
         self._reset()
 
     def _reset(self) -> None:
-        # By the position of their newest message, lowest first.  A plain
-        # dictionary would be slow to find its first item, once many that were
-        # before it are gone.
+        # In the order of their newest messages, oldest first.  A plain
+        # dictionary would be slow to find its first item, once many before it
+        # are gone.
         self._records: OrderedDict[str, Record] = OrderedDict()
-        # The oldest position of each record with messages, or an older one:
-        # what is out of date is put right when it comes up.
+        # A heap with the oldest position of each record with messages.  An
+        # entry may be out of date, and too old: it is corrected when it comes
+        # up.
         self._oldest: list[tuple[int, str]] = []
         self._size = 0
         self._floor = 0
@@ -88,7 +89,7 @@ class MemoryBus:
     @property
     def size(self) -> int:
         """
-        How much is held in all, in bytes as they are counted.
+        How many bytes the held messages and channels count for.
         """
         return self._size
 
@@ -109,7 +110,7 @@ class MemoryBus:
 
     def renew(self) -> None:
         """
-        Forget everything, and begin a new epoch.
+        Drop all messages and keys, and begin a new epoch.
         """
         for record in self._records.values():
             self._wheel.clear(record)
@@ -135,7 +136,7 @@ class MemoryBus:
         if stored:
             heard = self._listeners.messagesStored(stored)
             if not heard.called:
-                # A listener publishes from within what it is told.
+                # A listener publishes from within a call of its own.
                 return heard.addCallback(lambda _: answers)
         return succeed(answers)
 
@@ -163,7 +164,7 @@ class MemoryBus:
 
     def _touch(self, channel: str) -> Record:
         """
-        The record of a channel that is about to get the newest message.
+        Return the record of a channel that is about to get the newest message.
         """
         record = self._records.get(channel)
         if record is None:
@@ -190,17 +191,18 @@ class MemoryBus:
             return
         heapq.heappush(self._oldest, (oldest.position, record.channel))
         if len(self._oldest) > 2 * len(self._records) + 64:
-            # More than half of it is out of date.
+            # More than half of the entries are out of date.
             held = [(record, record.oldest) for record in self._records.values()]
             self._oldest = [(first.position, r.channel) for r, first in held if first is not None]
             heapq.heapify(self._oldest)
 
     def _evict(self) -> None:
         """
-        Drop the oldest messages of all until the total is within its bound.
+        Drop the oldest messages of all channels until the total is within its
+        limit.
 
-        Records that are idle go last, unless there are so many that they would
-        take the room of the messages.
+        Records without messages go last, unless there are so many that they
+        would take the room of the messages.
         """
         while self._size > self._totalBytes and self._records:
             isCrowded = len(self._records) * CHANNEL_OVERHEAD * 4 > self._totalBytes
@@ -212,7 +214,7 @@ class MemoryBus:
             record = self._records.get(channel)
             oldest = None if record is None else record.oldest
             if record is None or oldest is None:
-                # It was dropped otherwise.
+                # The record was forgotten, or its messages dropped.
                 continue
             if oldest.position == position:
                 self._size -= oldest.size
@@ -221,8 +223,8 @@ class MemoryBus:
 
     def _forgetRecord(self, record: Record) -> None:
         """
-        Forget a channel as a whole.  Everything up to its newest message is
-        then unknown for every channel without a record.
+        Forget a channel, with its floor.  The floor of all channels without a
+        record rises to its newest message.
         """
         self._wheel.clear(record)
         self._floor = max(self._floor, record.end)
@@ -230,7 +232,7 @@ class MemoryBus:
         del self._records[record.channel]
 
     def _setTimer(self, record: Record) -> None:
-        # A message that is dropped early only makes the timer come too early.
+        # If a message is dropped early, the timer only comes too early.
         oldest = record.oldest
         due = record.idleAt if oldest is None else oldest.time + record.retention.seconds
         self._wheel.set(record, due - self._wallClock())
@@ -262,8 +264,8 @@ class MemoryBus:
 
     def _reached(self, names: Iterable[str], after: int) -> _Reached:
         """
-        The records of these names with news after a position, each once, and
-        which of the names reach it.
+        Find the records that some names match and that have messages after a
+        position, each once, with the names that match it.
         """
         patterns: PatternTable[str] = PatternTable()
         found: dict[str, list[str]] = {}
@@ -275,7 +277,7 @@ class MemoryBus:
         if len(patterns):
             # Only channels with a message after the position can matter, and
             # the records are in the order of their newest messages.  They are
-            # walked once, however many patterns there are.
+            # walked once, regardless of the number of patterns.
             alone = next(iter(patterns)) if len(patterns) == 1 else None
             for channel in reversed(self._records):
                 if self._records[channel].end <= after:
@@ -297,9 +299,10 @@ class MemoryBus:
 
     def _floors(self, names: Iterable[str], after: int, reached: _Reached) -> dict[str, int]:
         """
-        The floors of those names that have one above a position.
+        Return the floors of those names whose floor is above a position.
 
-        @param reached: What L{_reached} gave for these names and position.
+        @param reached: What L{_reached} returned for the same names and
+            position.
         """
         floors = {}
         if self._floor > after:

@@ -1,6 +1,6 @@
 """
-The log of one channel as the memory bus keeps it, and several of them read
-together.
+The log of one channel, as the memory bus keeps it; and the merged logs of
+several channels.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from comet.model.log import ChannelLog, Retention
 from comet.model.messages import Message
 from comet.timers import NOT_SET
 
-# For how long at least the floor of a channel without messages is remembered,
-# in seconds.  To forget it raises the floor of all channels without a record.
+# For how long at least the floor of a channel without messages is kept, in
+# seconds.  To forget it raises the floor of all channels without a record.
 REMEMBERED: Final = 86400.0
 
-# How many messages of one of several channels are merged at once.
+# How many messages of each channel are merged at once.
 _PAGE: Final = 32
 
 _position = attrgetter("position")
@@ -26,7 +26,7 @@ _position = attrgetter("position")
 
 class Record(ChannelLog):
     """
-    A channel's log, with what the bus keeps beside it.
+    The log of a channel, with what the memory bus keeps beside it.
 
     @ivar channel: The name of the channel.
 
@@ -43,8 +43,9 @@ class Record(ChannelLog):
         floor: int,
     ) -> None:
         """
-        @param timedOut: Called when something in it is too old, or it is idle
-            for so long that it is forgotten.
+        @param timedOut: Called when a message may be too old, or when the
+            record has been without messages for so long that it may be
+            forgotten.
         """
         super().__init__(retention, floor)
         self._timedOut = timedOut
@@ -54,7 +55,7 @@ class Record(ChannelLog):
 
     def timedOut(self) -> None:
         """
-        The time that was set on the wheel has come.
+        Called by the timer wheel at L{idleAt}, or when a message expires.
         """
         self._timedOut(self)
 
@@ -69,14 +70,15 @@ class Record(ChannelLog):
     @property
     def idleAt(self) -> float:
         """
-        When it is idle for so long, without messages, that it is forgotten.
+        The time, in seconds since 1970, at which a record without messages is
+        forgotten.
         """
         return self.stored + max(REMEMBERED, self.retention.seconds)
 
 
 def merged(records: Sequence[Record], after: int) -> Iterator[Message]:
     """
-    What some records hold after a position, in the order of positions.
+    The messages after a position of some records, in the order of positions.
     """
     if len(records) == 1:
         return _paged(records[0], after)
