@@ -1,5 +1,5 @@
 """
-The bus that keeps its log in a file: an SQLite database, for one machine.
+The bus of one machine: its log is in a file, an SQLite database.
 
 L{Store<comet.bus.sqlite.store.Store>} writes and
 L{LogReader<comet.bus.sqlite.reader.LogReader>} reads.  Both wait for the disk,
@@ -7,12 +7,12 @@ know nothing of Twisted, and are used from one thread each.
 L{SQLiteBus<comet.bus.sqlite.bus.SQLiteBus>} puts them on such threads, so that
 the reactor never waits.
 
-  - L{errors}: which errors of SQLite say that the file cannot be used
-  - L{schema}: the tables
+  - L{errors}: what the errors of SQLite mean to operators and clients
+  - L{schema}: the tables, and their upgrade from older versions
   - L{rows}: rows of these tables as objects
-  - L{lockfile}: one server a file
-  - L{opening}: a file is opened, checked and repaired
-  - L{idempotency}: the keys of publications, in a table
+  - L{lockfile}: keeps other servers away from the file
+  - L{opening}: opens and checks the file, and decides whether the epoch goes on
+  - L{idempotency}: idempotency keys in a table
   - L{transaction}: what one transaction changes
   - L{store}: writes the log
   - L{reader}: reads the log

@@ -1,9 +1,9 @@
 """
-The bus of one machine: its log is in a file, and still there after a restart.
+The bus of one machine.  Its log is in a file, and survives a restart.
 
-One thread writes, another one reads; the reactor waits for neither.  What is
-published in one turn of the reactor, or while a transaction is being committed,
-is committed together: however long the disk takes, a burst takes it once.
+One thread writes and another reads, so the reactor waits for neither.  What is
+published in one turn of the reactor, or while a commit is under way, is
+committed together: a burst waits for the disk once.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ from comet.model.log import Retention
 from comet.model.messages import Publication, Published
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 
-# How often it is looked for what is too old, or whether the disk works again,
-# in seconds; and how long others have their turn while there is more to drop.
+# How often the bus drops old messages, or tries whether the disk works again,
+# in seconds; and how long it pauses for other writers while there is more to
+# drop.
 SWEEP_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 0.02
 
@@ -44,12 +45,12 @@ PAUSE_SECONDS: Final = 0.02
 @implementer(IMessageBus)
 class SQLiteBus:
     """
-    Keeps everything in one file.
+    Keeps its log in one file.
 
-    Its epoch stays, and its positions have no holes, as long as nobody takes
-    the file away or puts another one in its place.
+    Its epoch goes on after a restart, and its positions have no holes, as long
+    as the file is not removed or replaced.
 
-    @cvar threadType: What the two threads are.
+    @cvar threadType: The class of the two threads.
     """
 
     threadType: type[WorkerThread] = WorkerThread
@@ -67,21 +68,21 @@ class SQLiteBus:
         connect: Connect = sqlite3.connect,
     ) -> None:
         """
-        @param path: The file.  It is made if it is not there; its folder has to
-            be.
+        @param path: The path of the file.  The file is made if it does not
+            exist; its folder must exist.
 
-        @param clock: Tells when to look for what is too old.
+        @param clock: Schedules the dropping of old messages.
 
-        @param reactor: Where the answers of threads arrive; L{None} for the
-            reactor that will run.
+        @param reactor: The reactor in whose thread results arrive, or L{None}
+            for the reactor that runs once the bus is started.
 
-        @param retention: How much to hold of a channel, by its name.  Called
-            from any thread.
+        @param retention: Returns how much to hold of a channel, given its name.
+            Called from any thread.
 
-        @param totalBytes: How much to hold in all; then the oldest messages
-            go first.
+        @param totalBytes: How many bytes to hold in all.  Above that, the
+            oldest messages are dropped first.
 
-        @param wallClock: The seconds since 1970.
+        @param wallClock: Returns the time, in seconds since 1970.
 
         @param connect: Opens a database, as C{sqlite3.connect} does.
         """
@@ -98,7 +99,7 @@ class SQLiteBus:
         self._logReader = LogReader(path, retention, connect)
         self._reader = self.threadType(reactor, "comet-sqlite-reader")
         self._pastEpochs: set[str] = set()
-        # What is asked of it is done only while it is open.
+        # Reading and writing are refused unless the file is open.
         self._isOpen = False
         self._isRunning = False
         self._isWriting = False
@@ -116,7 +117,8 @@ class SQLiteBus:
         """
         self._started = Deferred()
         self._underWay += 1
-        # When the reactor runs, the process is the user that it will be.
+        # When the reactor runs, the process has dropped its privileges: the
+        # file must be made by the user that will write it.
         self._reactor.callFromThread(self._start)
         return self._started
 
@@ -149,7 +151,7 @@ class SQLiteBus:
 
     def stop(self) -> Deferred[None]:
         """
-        See L{IMessageBus.stop}.  What is under way is finished.
+        See L{IMessageBus.stop}.  Work that is under way is finished first.
         """
         self._isOpen = self.isAvailable = False
         if self._sweeping is not None:
@@ -162,7 +164,7 @@ class SQLiteBus:
 
     def _isDone(self) -> None:
         """
-        Something that was under way is not any more.
+        Count one piece of work less that is under way.
         """
         self._underWay -= 1
         self._stopIfIdle()
@@ -182,7 +184,7 @@ class SQLiteBus:
         closed.chainDeferred(stopped)
 
     def _notClosed(self, failure: Failure) -> None:
-        self._log.failure("the database was not closed in order", failure)
+        self._log.failure("failed to close the database {path}", failure, path=self._store.path)
 
     def _end(self) -> None:
         self._isRunning = False
@@ -191,7 +193,7 @@ class SQLiteBus:
 
     def renew(self) -> Deferred[None]:
         """
-        Forget everything, and begin a new epoch.
+        Drop all messages and keys, and begin a new epoch.
         """
 
         def renewed(end: Cursor) -> None:
@@ -218,8 +220,8 @@ class SQLiteBus:
 
     def forget(self, channel: str) -> Deferred[None]:
         """
-        See L{IMessageBus.forget}.  While it is under way, some of the messages
-        are held and some are not.
+        See L{IMessageBus.forget}.  The messages are dropped in several
+        transactions, so a reader may see some of them gone before the others.
         """
         if not self._isOpen:
             return fail(_notOpen())
@@ -239,7 +241,7 @@ class SQLiteBus:
 
     def _add(self, item: PublishRequest | WriteTask) -> None:
         """
-        Let something be written, together with what else there is of this
+        Queue something to be written, together with everything else of this
         turn.
         """
         self._queue.add(item)
@@ -267,10 +269,12 @@ class SQLiteBus:
         self._writeNext()
 
     def _failed(self, failure: Failure) -> None:
-        self._log.failure("while messages were stored", failure)
+        self._log.failure(
+            "failed to answer the publishers of {path}", failure, path=self._store.path
+        )
 
     def _stored(self, stored: Stored, calls: Sequence[PublishRequest]) -> None:
-        # The disk has something to do while others are told.
+        # Keep the disk busy while listeners and publishers are told.
         self._writeNext()
         if stored.fault is not None:
             self._isFaulty(stored.fault)
@@ -287,7 +291,7 @@ class SQLiteBus:
     def _isFaultless(self) -> None:
         if not self.isAvailable and self._isOpen:
             self.isAvailable = True
-            self._log.info("messages can be stored again")
+            self._log.info("messages can be stored again in {path}", path=self._store.path)
 
     def _isFaulty(self, fault: BaseException) -> None:
         if self.isAvailable:
@@ -300,7 +304,7 @@ class SQLiteBus:
                 advice=advice,
             )
 
-    # -- What goes with time
+    # -- Expiry
 
     def _sweepAfter(self, delay: float) -> None:
         if self._isOpen:
@@ -323,7 +327,9 @@ class SQLiteBus:
         if isinstance(error, Unavailable):
             self._isFaulty(error.__cause__ or error)
         else:
-            self._log.failure("while messages were dropped", failure)
+            self._log.failure(
+                "failed to drop old messages of {path}", failure, path=self._store.path
+            )
         self._sweepAfter(SWEEP_SECONDS)
 
     # -- Reading
@@ -334,7 +340,7 @@ class SQLiteBus:
         """
         here = resolveAtEnd(names, self.end) if self._isOpen else None
         if here is not None:
-            # It needs nothing of the disk.
+            # This needs no disk.
             return succeed(here)
         located = self._read(self._logReader.resolve, dict(names), self._wallClock())
         return located.addCallback(self._resolved)
@@ -389,8 +395,7 @@ class SQLiteBus:
 
     def _note(self, cursor: Cursor) -> None:
         """
-        Something is known of the log: the newest is the head, and in the
-        newest epoch.
+        Note a cursor of the log: keep the newest, in the newest epoch.
         """
         if cursor.epoch == self.end.epoch:
             self.end = max(cursor, self.end)
@@ -415,7 +420,7 @@ class SQLiteBus:
 
 
 def _notOpen() -> Unavailable:
-    return Unavailable("the server does not keep messages yet, or not any more")
+    return Unavailable("the bus is not open: it has not started yet, or has stopped")
 
 
 def _answer(calls: Sequence[PublishRequest], outcomes: Sequence[Outcome]) -> None:

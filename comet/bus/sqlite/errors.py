@@ -1,5 +1,5 @@
 """
-What goes wrong with a database, in words for people.
+What the errors of SQLite mean: for the operator, with advice, and for clients.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Final
 
 from comet.errors import CometError, Unavailable
 
-# By a part of what SQLite says: what it means, and what a person can do.  The
-# texts have been the same for longer than Python has told the codes.
+# A part of what SQLite says, what it means, and what the operator can do.  The
+# texts have been stable for longer than Python has offered the error codes.
 _MEANINGS: Final = (
     ("is full", "the disk is full", "make room"),
     ("is locked", "another program has locked the database", "end that program"),
@@ -41,8 +41,7 @@ _MEANINGS: Final = (
 
 def explain(error: BaseException) -> tuple[str, str]:
     """
-    Say what an error means, and what a person can do about it: for who runs
-    the server.
+    Return what an error means, and what the operator can do about it.
     """
     said = str(error)
     if isinstance(error, OSError) and error.strerror:
@@ -59,7 +58,7 @@ def _find(said: str) -> tuple[str, str] | None:
 
 def reasonOf(error: BaseException) -> str:
     """
-    Say what an error means: for clients, who need not know more.
+    Return what an error means, for a client, without details of the server.
     """
     meaning, _ = _find(str(error)) or ("the database failed", "")
     return meaning
@@ -67,14 +66,15 @@ def reasonOf(error: BaseException) -> str:
 
 def isFull(error: Exception) -> bool:
     """
-    Whether there was no room to write.
+    Whether the error means that there was no room to write.
     """
     return "is full" in str(error)
 
 
 def isFault(error: BaseException | None) -> bool:
     """
-    Whether the database or its disk is at fault, not what was to be stored.
+    Whether the database or its disk is at fault, rather than the values to be
+    stored.
     """
     isOfValue = isinstance(
         error, (sqlite3.DataError, sqlite3.InterfaceError, sqlite3.ProgrammingError)
@@ -84,20 +84,20 @@ def isFault(error: BaseException | None) -> bool:
 
 def cannotStart(path: str, what: str, advice: str) -> CometError:
     """
-    The error that keeps a server from starting.
+    Make the error that keeps the server from starting.
     """
     return CometError(f"the messages cannot be kept in {path}: {what}; {advice}")
 
 
 def notStored(error: BaseException) -> Unavailable:
     """
-    The error for a publisher whose messages were certainly not stored.
+    Make the error for a publisher of whose messages certainly none was stored.
     """
     return Unavailable(f"nothing was stored: {reasonOf(error)}; try again later")
 
 
 def notRead(error: BaseException) -> Unavailable:
     """
-    The error for who wanted to read.
+    Make the error for a caller whose read failed.
     """
     return Unavailable(f"the log cannot be read: {reasonOf(error)}; try again later")

@@ -1,5 +1,5 @@
 """
-The idempotency keys, as a table.
+Idempotency keys in a table.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from comet.bus.idempotency import KEY_SECONDS, KeyedBatches, scopeDigest
 from comet.bus.sqlite.rows import LogRow
 from comet.model.messages import KeyScope, Publication, Published
 
-# How many are known at most; then the oldest are forgotten early.  They take
-# some hundred bytes of disk each.
+# How many keys are known at most; then the oldest are forgotten early.  Each
+# takes some hundred bytes of disk.
 MOST_KEYS: Final = 1000000
 
 _Known: TypeAlias = tuple[bytes, Published]
@@ -21,17 +21,17 @@ _Known: TypeAlias = tuple[bytes, Published]
 
 class KeyTable(KeyedBatches):
     """
-    The keys that are known, while a transaction is under way.
+    The known keys, during one transaction.
     """
 
     def __init__(self, connection: sqlite3.Connection, log: LogRow, now: float) -> None:
         """
-        @param now: In seconds since 1970.
+        @param now: The time, in seconds since 1970.
         """
         self._connection = connection
         self._log = log
         self._now = now
-        # Those of this transaction, by scope.
+        # The keys of this transaction, by digest.
         self._new: dict[bytes, tuple[_Known, bytes]] = {}
 
     def find(self, scope: KeyScope, publication: Publication) -> _Known | None:
@@ -50,7 +50,7 @@ class KeyTable(KeyedBatches):
             return None
         content, packed = found
         positions = zip(sorted(publication.channels), array("q", packed), strict=True)
-        # A message was stored in one channel after the other.
+        # The answer has the order of positions, as if it had just been stored.
         inOrder = dict(sorted(positions, key=lambda each: each[1]))
         return content, Published(self._log.epoch, inOrder)
 
@@ -66,7 +66,7 @@ class KeyTable(KeyedBatches):
 
     def save(self) -> None:
         """
-        Write those of this transaction.
+        Write the keys of this transaction.
         """
         if not self._new:
             return
@@ -74,7 +74,7 @@ class KeyTable(KeyedBatches):
         rows = [
             (scope, content, packed, until) for scope, ((content, _), packed) in self._new.items()
         ]
-        # One that is too old may still be there.
+        # A row of the same key may still be there, if it is too old.
         before = self._connection.total_changes
         self._connection.executemany("DELETE FROM keys WHERE scope = ?", [row[:1] for row in rows])
         self._log.keys -= self._connection.total_changes - before
@@ -84,11 +84,11 @@ class KeyTable(KeyedBatches):
 
     def forget(self, limit: int, most: int = MOST_KEYS) -> bool:
         """
-        Forget those that are too old, or too many.
+        Forget keys that are too old, or too many.
 
-        @param limit: How many at once.
+        @param limit: How many keys to forget at most.
 
-        @return: Whether there are more to forget.
+        @return: Whether more keys may have to be forgotten.
         """
         tooMany = max(self._log.keys - most, 0)
         oldest = self._connection.execute(

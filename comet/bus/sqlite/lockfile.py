@@ -1,14 +1,15 @@
 """
-A small file beside the database: it keeps a second server off, and isLatest that
-the database is the one that was last written here.
+A small file beside the database.  It keeps a second server away, and knows
+whether the database is the one that was last written here.
 
-A database that was put back from a copy, or lost what was still in its
-write-ahead log, is in order, and yet has forgotten messages that somebody was
-answered about.  Only something outside can tell: each start gives the database
-a new random name, its I{life}, and notes it here.
+A database may have been restored from a copy, or may have lost its write-ahead
+log.  Such a database is in order, and yet has lost messages that publishers
+were told are stored.  Only a second file can tell: each start gives the
+database a new random name, its I{life}, and notes it in the lock file.
 
-The file is an SQLite database, too, which locks alike on every system: a lock
-of the system's goes with the process that had it, however it ended.
+The lock file is an SQLite database, too, because SQLite locks in the same way
+on every system.  The system releases such a lock when its process ends, in any
+way.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-# Opens a database: takes what sqlite3.connect does.
+# Opens a database, with the arguments of sqlite3.connect.
 Connect: TypeAlias = Callable[..., sqlite3.Connection]
 
 SUFFIX: Final = "-guard"
@@ -26,18 +27,18 @@ SUFFIX: Final = "-guard"
 
 class DatabaseInUse(Exception):
     """
-    Another server has the database.
+    Another server has locked the database.
     """
 
 
 class LockFile:
     """
-    The file beside a database.  All is done from one thread.
+    The lock file beside a database.  It is used from one thread.
     """
 
     def __init__(self, path: str, connect: Connect = sqlite3.connect) -> None:
         """
-        @param path: That of the database.
+        @param path: The path of the database.
         """
         self._path = path + SUFFIX
         self._connect = connect
@@ -45,15 +46,16 @@ class LockFile:
 
     def take(self) -> None:
         """
-        Keep others off, until L{release}, or the end of the process.
+        Lock the database against other servers, until L{release} or the end of
+        the process.
 
-        @raise DatabaseInUse: If another one does.
+        @raise DatabaseInUse: If another server has locked it.
 
-        @raise sqlite3.Error: If the file cannot be had.
+        @raise sqlite3.Error: If the lock file cannot be opened or written.
         """
         connection = self._connect(self._path, timeout=0.0, isolation_level=None)
         try:
-            # From the first transaction on the lock is kept when it ends.
+            # In this mode SQLite keeps the lock after the first transaction.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("BEGIN EXCLUSIVE")
@@ -68,21 +70,22 @@ class LockFile:
 
     def isLatest(self, life: str, hasWriteAheadLog: bool) -> bool:
         """
-        Whether a database is the one that was last written here, and all of
-        it.
+        Whether a database is the one that was last written here, with all of
+        its content.
 
-        @param life: What the database calls its life.
+        @param life: The life that the database has noted.
 
-        @param hasWriteAheadLog: Whether its write-ahead log was there before
-            it was opened: who stops in order leaves none, who crashes leaves
-            it.
+        @param hasWriteAheadLog: Whether the database had a write-ahead log
+            before it was opened.  A server that stops in order leaves none; a
+            server that crashes leaves one.
         """
         found = self._execute("SELECT isClean FROM lives WHERE life = ?", life).fetchone()
         return found is not None and (bool(found[0]) or hasWriteAheadLog)
 
     def addLife(self) -> str:
         """
-        Make up the name of a new life, and vouch for it besides the old one.
+        Make up a new life.  From now on the old and the new life both count as
+        the latest.
         """
         life = secrets.token_hex(8)
         self._execute("INSERT INTO lives VALUES (?, 1)", life)
@@ -90,13 +93,14 @@ class LockFile:
 
     def setLife(self, life: str) -> None:
         """
-        The database has this life: vouch for no other.
+        Note that the database has this life.  No other counts as the latest any
+        more.
         """
         self._replace(life, isClean=False)
 
     def release(self, life: str | None) -> None:
         """
-        Keep nobody off any more.
+        Unlock the database.
 
         @param life: The life of a database that was closed in order, with
             nothing left in its write-ahead log; L{None} if it was not.

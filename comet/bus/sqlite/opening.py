@@ -1,6 +1,6 @@
 """
-Opening a database: whether it is ours, in order, and the one that was last
-written here.
+Opens and checks a database: whether it is comet's, undamaged, and the one that
+was last written here.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from comet.bus.sqlite.lockfile import SUFFIX, Connect, DatabaseInUse, LockFile
 from comet.bus.sqlite.schema import APPLICATION_ID, FOREIGN, WrongDatabase, upgrade
 from comet.model.cursors import Cursor, newEpoch
 
-# For how many seconds to wait for another program that has the database locked.
+# How many seconds to wait while another program has locked the database.
 LOCKED_SECONDS: Final = 2.0
 
-# Up to how many bytes a database is looked through when it is opened.
+# Up to how many bytes a database is checked for damage when it is opened.
 CHECKED_BYTES: Final = 1 << 30
 
 
 @frozen
 class OpenDatabase:
     """
-    A database that is open.
+    An open database.
 
-    @ivar path: The path of the file, without links.
+    @ivar path: The path of the file, with symbolic links resolved.
 
-    @ivar identity: The device and the number of the file.
+    @ivar identity: The device number and inode number of the file.
 
-    @ivar connection: Writes it.
+    @ivar connection: The connection that writes.
 
-    @ivar lockFile: Keeps others off.
+    @ivar lockFile: Keeps other servers away.
 
-    @ivar end: The newest message.
+    @ivar end: The cursor of the newest message.
 
-    @ivar life: What the database calls its life.
+    @ivar life: The life of the database: see L{comet.bus.sqlite.lockfile}.
 
     @ivar renewed: Why the log begins a new epoch; empty if it does not.
     """
@@ -54,7 +54,8 @@ class OpenDatabase:
 
     def close(self) -> None:
         """
-        Leave one file in order, and let go of it.
+        Move the write-ahead log into the database, close it, and release the
+        lock.
         """
         life: str | None = None
         try:
@@ -67,9 +68,10 @@ class OpenDatabase:
 
 def openDatabase(path: str, connect: Connect = sqlite3.connect) -> OpenDatabase:
     """
-    Open a database, or make it.
+    Open a database, or make it if there is none.
 
-    @raise CometError: If that cannot be, with what a person can do.
+    @raise CometError: If it cannot be opened.  The error says what the operator
+        can do.
     """
     path = os.path.realpath(path)
     lockFile = LockFile(path, connect)
@@ -101,7 +103,7 @@ def _take(path: str, lockFile: LockFile) -> None:
 
 def _checkPath(path: str) -> None:
     """
-    Find what SQLite would not tell apart.
+    Check for faults that SQLite reports in the same words as others.
     """
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
@@ -114,8 +116,9 @@ def _checkPath(path: str) -> None:
             f"the folder {folder} cannot be written to",
             "let the server's user make files in it, or name another file",
         )
-    # Nothing is made beside what is not ours.  A journal may have to be rolled
-    # back first.
+    # SQLite makes files beside a database when it opens it.  Look at the header
+    # first, so that none is made beside a file that is not comet's.  If there
+    # is a journal, the header may be wrong until SQLite has rolled it back.
     if os.path.exists(path) and not os.path.exists(path + "-journal"):
         with open(path, "rb") as file:
             _checkHeader(file.read(100))
@@ -123,7 +126,8 @@ def _checkPath(path: str) -> None:
 
 def _checkHeader(header: bytes) -> None:
     """
-    Check the first bytes of a file, as SQLite's file format has them.
+    Check the first bytes of a file: see "The Database Header" in SQLite's file
+    format.
     """
     if header and not header.startswith(b"SQLite format 3\0"):
         raise sqlite3.DatabaseError("file is not a database")
@@ -136,7 +140,7 @@ def _openGuarded(path: str, lockFile: LockFile, connect: Connect) -> OpenDatabas
     hasWriteAheadLog = os.path.exists(path + "-wal")
     connection = connect(path, timeout=LOCKED_SECONDS, isolation_level=None)
     try:
-        # It touches the file, which may not be a database at all.
+        # This is the first access to the file, which may be no database.
         upgrade(connection)
         _prepare(connection)
         _check(path, connection)
@@ -164,14 +168,14 @@ def _prepare(connection: sqlite3.Connection) -> None:
             f"the file cannot have a write-ahead log (its journal is {mode!r})",
             "name a file on a disk of this machine",
         )
-    # Each commit is on the disk before anybody is answered.
+    # Each commit must be on the disk before a publisher is answered.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
 
 
 def _check(path: str, connection: sqlite3.Connection) -> None:
     """
-    Look for damage, where that does not take long.
+    Look for damage, unless the database is so large that it would take long.
     """
     if os.path.getsize(path) <= CHECKED_BYTES:
         [found] = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -181,8 +185,8 @@ def _check(path: str, connection: sqlite3.Connection) -> None:
 
 def _whyRenew(connection: sqlite3.Connection, lockFile: LockFile, hasWriteAheadLog: bool) -> str:
     """
-    Why the head cannot be proved to be the highest position that anybody was
-    answered with; empty if it can.
+    Return why the log end cannot be proved to be the highest position that a
+    publisher was told; empty if it can.
     """
     found = connection.execute(
         "SELECT life, epoch <> '' AND head >= ifnull((SELECT max(position) FROM messages), 0) "
@@ -192,7 +196,7 @@ def _whyRenew(connection: sqlite3.Connection, lockFile: LockFile, hasWriteAheadL
         return "the database is new"
     life, isSound = found
     if not isSound:
-        return "the head of the log is behind its messages"
+        return "the end of the log is behind its messages"
     if not lockFile.isLatest(life, hasWriteAheadLog):
         return "the database is not the one that was last written here, or not all of it"
     return ""
@@ -200,10 +204,10 @@ def _whyRenew(connection: sqlite3.Connection, lockFile: LockFile, hasWriteAheadL
 
 def _renew(connection: sqlite3.Connection) -> None:
     """
-    Begin a new epoch with what is held.
+    Begin a new epoch with the messages that are held.
     """
     connection.execute("INSERT OR IGNORE INTO log VALUES (1, '', '', 0, 0, 0, 0, 0, 0)")
-    # An answer of the epoch before would stand for something else.
+    # The answers in it are positions of the old epoch.
     connection.execute("DELETE FROM keys")
     connection.execute(
         "UPDATE log SET epoch = ?, keys = 0, head = max("

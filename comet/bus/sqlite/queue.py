@@ -1,5 +1,5 @@
 """
-What waits to be written, in the order in which it was asked for.
+What waits for the thread that writes, in the order in which it was asked for.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from twisted.internet.defer import Deferred
 
 from comet.model.messages import Publication, Published
 
-# How much is committed at once: in messages, and in bytes of payload.
+# How much is committed together at most: messages, and bytes of payload.
 MOST_TOGETHER: Final = 4096
 MOST_BYTES_TOGETHER: Final = 16 * 1024 * 1024
 
-# How many bytes wait for a disk that is slow, before publishers are refused.
+# How many bytes may wait for a slow disk before publishers are refused.
 MOST_WAITING: Final = 128 * 1024 * 1024
 
-# What a message costs while it waits, beside its bytes.
+# What a message costs in memory while it waits, beside its bytes.
 _OVERHEAD: Final = 1024
 
 
 class PublishRequest:
     """
-    What one publisher asked for at once.
+    One call of L{IMessageBus.publish<comet.interfaces.IMessageBus.publish>}.
 
-    @ivar publications: All of these, or none.
+    @ivar publications: All of these are stored, or none.
 
-    @ivar answered: Fires with an answer for each.
+    @ivar answered: Fires with an answer for each publication.
 
-    @ivar messages: How many messages that are.
+    @ivar messages: How many messages the publications make.
 
-    @ivar size: How many bytes.
+    @ivar size: How many bytes the messages take while they wait.
     """
 
     __slots__ = ("answered", "messages", "publications", "size")
@@ -49,11 +49,11 @@ class PublishRequest:
 
 class WriteTask:
     """
-    Something else that is to be written.
+    A write other than publishing.
 
-    @ivar do: Does it, in the thread that writes.
+    @ivar do: Does the write; called in the thread that writes.
 
-    @ivar done: Fires with what it returns, or fails with what it raises.
+    @ivar done: Fires with the result of C{do}, or fails with its exception.
     """
 
     __slots__ = ("do", "done")
@@ -65,8 +65,8 @@ class WriteTask:
 
 class WriteQueue:
     """
-    Calls and jobs, first come first served; calls that follow one another are
-    served together.
+    Publish requests and write tasks, first come first served.  Publish requests
+    that follow one another are taken together.
 
     @ivar size: How many bytes wait.
     """
@@ -77,20 +77,20 @@ class WriteQueue:
 
     def __len__(self) -> int:
         """
-        How many wait.
+        How many requests and tasks wait.
         """
         return len(self._waiting)
 
     @property
     def isFull(self) -> bool:
         """
-        Whether nothing more should be taken.
+        Whether publishers have to be refused.
         """
         return self.size > MOST_WAITING
 
     def add(self, item: PublishRequest | WriteTask) -> None:
         """
-        Let it wait.
+        Add a request or task at the end.
         """
         self._waiting.append(item)
         if isinstance(item, PublishRequest):
@@ -98,7 +98,8 @@ class WriteQueue:
 
     def take(self) -> list[PublishRequest] | WriteTask:
         """
-        What is to be done next.  Something has to wait.
+        Remove what is to be done next: a task, or all requests that are to be
+        committed together.  The queue must not be empty.
         """
         first = self._waiting[0]
         if isinstance(first, WriteTask):

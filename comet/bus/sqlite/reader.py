@@ -1,9 +1,9 @@
 """
-Reading the log, beside whoever writes it.
+Reads the log, while another thread may write it.
 
-Each answer is of one moment: what is committed while it is made is not in it.
-Messages that are too old are not in it either, though they may not have been
-dropped yet.
+Each answer is of one moment: messages that are committed during a read are not
+in it.  Messages that are too old are not in it either, even if they have not
+been dropped yet.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from comet.model.log import Retention
 from comet.model.messages import Message
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 
-# Up to how many channels each is read by itself, and the results merged; of
-# more than that all messages are walked instead.
+# Up to this number of channels, each is read by itself and the results are
+# merged.  For more channels, all messages of the log are walked.
 MERGED: Final = 128
 
 _COLUMNS: Final = "id, name, head, floor, oldest, since, held"
@@ -31,10 +31,10 @@ _COLUMNS: Final = "id, name, head, floor, oldest, since, held"
 
 class _Channel(NamedTuple):
     """
-    A channel at the moment of an answer, without what is too old.
+    A channel at one moment, without messages that are too old.
 
-    @ivar oldest: The position of the oldest message that is held; means
-        nothing where none is.
+    @ivar oldest: The position of the oldest message that is held.  It has no
+        meaning if none is held.
     """
 
     id: int
@@ -45,13 +45,13 @@ class _Channel(NamedTuple):
     held: int
 
 
-# Channels by name, with which of the names that were asked for reach each.
+# Channels by name, each with those of the asked names that match it.
 _Reached = Mapping[str, tuple[_Channel, Sequence[str]]]
 
 
 class LogReader:
     """
-    Reads a database that is there.  All is done from one thread.
+    Reads a database that exists already.  It is used from one thread.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class LogReader:
         connect: Connect = sqlite3.connect,
     ) -> None:
         """
-        @param retention: How much to hold of a channel, by its name.
+        @param retention: Returns how much to hold of a channel, given its name.
         """
         self._path = path
         self._retention = retention
@@ -70,7 +70,7 @@ class LogReader:
 
     def close(self) -> None:
         """
-        Let go of the file, until something is read again.
+        Close the connection.  The next read opens another.
         """
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -80,7 +80,7 @@ class LogReader:
         """
         See L{comet.interfaces.IMessageBus.resolve}.
 
-        @param now: In seconds since 1970.
+        @param now: The time, in seconds since 1970.
 
         @raise sqlite3.Error: If the database cannot be read.
         """
@@ -99,7 +99,7 @@ class LogReader:
         """
         See L{comet.interfaces.IMessageBus.read}.
 
-        @param now: In seconds since 1970.
+        @param now: The time, in seconds since 1970.
 
         @raise sqlite3.Error: If the database cannot be read.
         """
@@ -117,14 +117,14 @@ class LogReader:
             yield _Snapshot(self._connection, self._retention, now)
             self._connection.execute("ROLLBACK")
         except BaseException:
-            # Perhaps a new connection can read.
+            # A new connection may be able to read.
             self.close()
             raise
 
 
 class _Snapshot:
     """
-    The log at one moment.
+    The log at one moment, inside a transaction.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class _Snapshot:
 
     def _expired(self, channel: _Channel, seconds: float) -> _Channel:
         """
-        A channel without the messages that are too old.
+        Return a channel without the messages that are too old.
         """
         found = self._connection.execute(
             "SELECT position, time FROM messages WHERE channel = ? ORDER BY position",
@@ -170,10 +170,11 @@ class _Snapshot:
 
     def _reached(self, names: Sequence[str], after: int) -> tuple[_Reached, set[str]]:
         """
-        The channels of these names with news after a position.
+        Find the channels that some names match and that have messages after a
+        position.
 
-        @return: With them, which of the names are of channels that are
-            remembered.
+        @return: The channels; and those of the names that are channels with a
+            row.
         """
         patterns: PatternTable[str] = PatternTable()
         found: dict[str, tuple[_Channel, list[str]]] = {}
@@ -198,7 +199,7 @@ class _Snapshot:
         self, names: Sequence[str], after: int, reached: _Reached, known: set[str]
     ) -> dict[str, int]:
         """
-        The floors of those names that have one above a position.
+        Return the floors of those names whose floor is above a position.
         """
         floors = {}
         if self._floor > after:
@@ -276,7 +277,7 @@ class _Snapshot:
 
     def _messages(self, channels: Sequence[_Channel], after: int, end: int) -> Iterator[Message]:
         """
-        What some channels hold between two positions, in the order of
+        The messages of some channels between two positions, in the order of
         positions.
         """
         byNumber = {channel.id: channel for channel in channels if channel.end > after}
@@ -292,8 +293,8 @@ class _Snapshot:
         self, byNumber: Mapping[int, _Channel], after: int, end: int
     ) -> Iterator[tuple[int, int]]:
         """
-        The positions of what some channels hold, and the number of each one's
-        channel.
+        The positions of these messages in order, each with the row number of
+        its channel.
         """
         if after >= end or not byNumber:
             return iter(())

@@ -1,8 +1,8 @@
 """
-The log's own row and those of its channels, while a transaction is under way.
+The row of the log and the rows of its channels, during one transaction.
 
-They are read once, changed in memory, and written back once, however many
-messages the transaction stores.
+A row is read once, changed in memory, and written back once, regardless of the
+number of messages that the transaction stores.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from typing import Final
 from comet.model.log import Retention
 from comet.model.messages import Message
 
-# For how long at least the floor of a channel without messages is remembered,
-# in seconds.
+# For how long at least the floor of a channel without messages is kept, in
+# seconds.
 REMEMBERED: Final = 86400.0
 
-# What a channel counts for in the limits of what is held in all, beside its
-# name: as in memory, so that one option means one thing.
+# How many bytes a channel counts for in the limit of what the bus holds, beside
+# its name.  It is the same as in the memory bus, so that the option means the
+# same.
 CHANNEL_OVERHEAD: Final = 512
 
 _COLUMNS: Final = "id, name, head, floor, oldest, since, held, bytes, stored, due"
@@ -29,13 +30,13 @@ class LogRow:
     """
     The log as a whole.
 
-    @ivar epoch: The name of its life, as cursors have it.
+    @ivar epoch: Its epoch.
 
     @ivar end: The position of its newest message.
 
-    @ivar floor: That of all channels without a row.
+    @ivar floor: The floor of all channels without a row.
 
-    @ivar size: For how many bytes what is held counts.
+    @ivar size: How many bytes the held messages and channels count for.
 
     @ivar channels: How many channels have a row.
 
@@ -46,7 +47,7 @@ class LogRow:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """
-        Read it.
+        Read the row.
         """
         (self.epoch, self.end, self.floor, self.size, self.channels, self.keys) = (
             connection.execute(
@@ -56,13 +57,13 @@ class LogRow:
 
     def empty(self) -> None:
         """
-        Count nothing any more, as if nothing had ever been stored.
+        Set all counts to those of a log in which nothing was ever stored.
         """
         self.end = self.floor = self.size = self.channels = self.keys = 0
 
     def save(self, connection: sqlite3.Connection) -> None:
         """
-        Write it back.
+        Write the row back.
         """
         connection.execute(
             "UPDATE log SET head = ?, floor = ?, size = ?, channels = ?, keys = ?",
@@ -72,14 +73,15 @@ class LogRow:
 
 class ChannelRow:
     """
-    One channel.  Beside the columns (see L{comet.bus.sqlite.schema}):
+    One channel.  Its attributes are the columns (see
+    L{comet.bus.sqlite.schema}), and:
 
-    @ivar retention: How much of it is to be held.
+    @ivar retention: How much of the channel is to be held.
 
-    @ivar isChanged: Whether it has to be written back.
+    @ivar isChanged: Whether the row has to be written back.
 
-    @ivar isBehind: Whether it holds more than it should, because there was no
-        time to drop all of that.
+    @ivar isBehind: Whether the channel holds more than it should, because the
+        transaction has dropped as many messages as it may.
     """
 
     __slots__ = (
@@ -122,27 +124,29 @@ class ChannelRow:
     @property
     def size(self) -> int:
         """
-        What the row counts for, without its messages.
+        How many bytes the row counts for, without its messages.
         """
         return CHANNEL_OVERHEAD + len(self.name.encode())
 
     @property
     def holdsTooMuch(self) -> bool:
         """
-        Whether there are too many messages, or too many bytes.
+        Whether there are more messages, or more bytes, than the retention
+        allows.
         """
         return self.held > self.retention.messages or self.bytes > self.retention.bytes
 
     @property
     def idleAt(self) -> float:
         """
-        When it is without messages for so long that it is forgotten.
+        The time, in seconds since 1970, at which a row without messages is
+        forgotten.
         """
         return self.stored + max(REMEMBERED, self.retention.seconds)
 
     def append(self, message: Message) -> None:
         """
-        Count the newest message.
+        Count a new message, which is the newest.
         """
         if not self.held:
             self.oldest, self.since = message.position, message.time
@@ -154,8 +158,8 @@ class ChannelRow:
 
     def drop(self, position: int, payloadBytes: int) -> None:
         """
-        Count the oldest message no more; which is the oldest then has to be
-        found out.
+        Count the oldest message no more.  The caller has to find out which
+        message is the oldest then.
         """
         self.held -= 1
         self.bytes -= payloadBytes
@@ -164,7 +168,7 @@ class ChannelRow:
 
     def values(self) -> tuple[object, ...]:
         """
-        What is written back, the number of the row last.
+        Return the columns to be written back, with the number of the row last.
         """
         if self.isBehind:
             self.due = 0.0
@@ -185,7 +189,7 @@ class ChannelRow:
 
 class ChannelRows:
     """
-    Those rows that a transaction has to do with, each once.
+    The rows that a transaction has read or made, each once.
     """
 
     def __init__(
@@ -198,7 +202,7 @@ class ChannelRows:
 
     def named(self, name: str) -> ChannelRow | None:
         """
-        The row of a channel, if it has one.
+        Return the row of a channel, or L{None} if it has none.
         """
         row = self._byName.get(name)
         if row is None:
@@ -208,27 +212,27 @@ class ChannelRows:
 
     def numbered(self, number: int) -> ChannelRow:
         """
-        The row that has this number.
+        Return the row with a number; it must exist.
         """
         row = self._byNumber.get(number)
         return self._select("WHERE id = ?", number)[0] if row is None else row
 
     def stalest(self) -> ChannelRow:
         """
-        The row whose newest message is the oldest.  What was appended to any
-        has to be written back before.
+        Return the row with the oldest newest message.  Rows with new messages
+        must have been saved before.
         """
         return self._select("ORDER BY head LIMIT 1")[0]
 
     def due(self, now: float, limit: int) -> Sequence[ChannelRow]:
         """
-        ChannelRows of which something may have to be dropped.
+        Return rows whose messages may have to be dropped by now.
         """
         return self._select("WHERE due <= ? ORDER BY due LIMIT ?", now, limit)
 
     def after(self, number: int, limit: int) -> Sequence[ChannelRow]:
         """
-        The rows with the next greater numbers.
+        Return the rows with the next greater numbers.
         """
         return self._select("WHERE id > ? ORDER BY id LIMIT ?", number, limit)
 
@@ -248,7 +252,7 @@ class ChannelRows:
 
     def add(self, name: str, floor: int) -> ChannelRow:
         """
-        Make a row for a channel that has none.
+        Make the row of a channel that has none.
         """
         made = self._connection.execute(
             "INSERT INTO channels (name, head, floor, oldest, since, held, bytes, stored, due) "
@@ -262,14 +266,14 @@ class ChannelRows:
 
     def remove(self, row: ChannelRow) -> None:
         """
-        Forget a channel, which holds nothing.
+        Remove the row of a channel without messages.
         """
         self._connection.execute("DELETE FROM channels WHERE id = ?", (row.id,))
         del self._byNumber[row.id], self._byName[row.name]
 
     def save(self) -> None:
         """
-        Write back what was changed.
+        Write the changed rows back.
         """
         changed = [row for row in self._byNumber.values() if row.isChanged]
         for row in changed:

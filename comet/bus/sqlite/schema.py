@@ -1,10 +1,10 @@
 """
-The tables, and how those of older versions become those of now.
+The tables of the database, and their upgrade from older versions.
 
-A log is one row of C{log}: its epoch, the position of its newest message, its
-own floor, and what is held in all.  C{channels} has a row for each channel that
-is remembered, with or without messages; C{messages} has exactly what is held,
-and C{keys} the idempotency keys.
+The table C{log} has one row: the epoch, the position of the newest message
+(C{head}), the bus's own floor, and the counts of what is held.  C{channels} has
+a row for each known channel, with or without messages.  C{messages} has exactly
+the messages that are held, and C{keys} the idempotency keys.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-# "CoMt": tells a database of comet from any other.
+# "CoMt": marks a database of comet.
 APPLICATION_ID: Final = 0x436F4D74
 
 FOREIGN: Final = ("the file is a database of something else than comet", "name another file")
 
-# What makes of each version the next, beginning with an empty database.
+# The statements that make each version from the one before, beginning with an
+# empty database.
 UPGRADES: Final[Sequence[Sequence[str]]] = (
     (
         """
@@ -34,9 +35,9 @@ UPGRADES: Final[Sequence[Sequence[str]]] = (
             probes INTEGER NOT NULL
         )
         """,
-        # "oldest" and "since" are the position and the time of the oldest
-        # message that is held, "stored" is the time of the newest ever; at
-        # "due" something may have to be dropped.
+        # "oldest" and "since" are the position and time of the oldest message
+        # that is held.  "stored" is the time of the newest message ever stored.
+        # At "due", messages may have to be dropped.
         """
         CREATE TABLE channels (
             id INTEGER PRIMARY KEY,
@@ -63,7 +64,7 @@ UPGRADES: Final[Sequence[Sequence[str]]] = (
             payload BLOB NOT NULL
         )
         """,
-        # The position is in it, too: it is the table's own key.
+        # SQLite adds the position to this index: it is the table's own key.
         "CREATE INDEX messagesByChannel ON messages (channel)",
         """
         CREATE TABLE keys (
@@ -80,11 +81,11 @@ UPGRADES: Final[Sequence[Sequence[str]]] = (
 
 class WrongDatabase(Exception):
     """
-    A database that must not be touched.
+    A database that comet must not touch.
 
-    @ivar what: What it is.
+    @ivar what: What is wrong with it.
 
-    @ivar advice: What a person can do.
+    @ivar advice: What the operator can do.
     """
 
     def __init__(self, what: str, advice: str) -> None:
@@ -95,10 +96,10 @@ class WrongDatabase(Exception):
 
 def upgrade(connection: sqlite3.Connection, upgrades: Sequence[Sequence[str]] = UPGRADES) -> None:
     """
-    Make the tables, or bring them to the newest version: each version in a
-    transaction, so that a crash in between leaves one of them.
+    Make the tables, or upgrade them to the newest version.  Each version is
+    made in a transaction of its own, so that a crash leaves a complete version.
 
-    @raise WrongDatabase: If it is of something else, or of a newer version.
+    @raise WrongDatabase: If the database is not comet's, or of a newer version.
     """
     [version] = connection.execute("PRAGMA user_version").fetchone()
     [application] = connection.execute("PRAGMA application_id").fetchone()

@@ -1,9 +1,9 @@
 """
-The database, as whoever writes it sees it: what is published, one transaction
-for many publishers, and what goes with time.
+Writes the database: one transaction for many publishers, and the dropping of
+old messages.
 
-Each method is one transaction: all of it is on the disk when it returns, or
-nothing is stored.  They wait for the disk.
+Each method is one transaction: when it returns, all of it is on the disk, or
+nothing is stored.  Every method waits for the disk.
 """
 
 from __future__ import annotations
@@ -23,22 +23,24 @@ from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
 from comet.model.messages import Message, Publication, Published
 
-# An answer for each publication of a call, or why nothing of it was stored.
+# The answers to the publications of a request, or the reason why none was
+# stored.
 Outcome: TypeAlias = Sequence[Published] | Exception
 
 
 class Stored(NamedTuple):
     """
-    What became of some calls that were handed over together.
+    What became of some requests that were written together.
 
-    @ivar outcomes: One for each call.
+    @ivar outcomes: The outcome of each request.
 
-    @ivar messages: What is to be heard, in the order of positions.
+    @ivar messages: The messages that listeners have to hear, in the order of
+        positions.
 
-    @ivar end: The newest message.
+    @ivar end: The cursor of the newest message.
 
-    @ivar isInterrupted: Whether messages may be stored, before these, of which
-        it was not known.
+    @ivar isInterrupted: Whether the log had messages before these that this
+        object did not know of.
 
     @ivar fault: Why the database could not be written, or L{None}.
     """
@@ -52,9 +54,9 @@ class Stored(NamedTuple):
 
 class NotStored(Exception):
     """
-    Nothing was stored, for certain.
+    Certainly nothing was stored.
 
-    @ivar cause: Why.
+    @ivar cause: The reason.
     """
 
     def __init__(self, cause: Exception) -> None:
@@ -64,11 +66,10 @@ class NotStored(Exception):
 
 class Store:
     """
-    A database that is written from here and from nowhere else.
+    Writes a database, to which no other writer may write.  It is used from one
+    thread.
 
-    All is done from one thread.
-
-    @ivar end: The newest message that is known to be stored.
+    @ivar end: The cursor of the newest message that is known to be stored.
     """
 
     def __init__(
@@ -79,12 +80,12 @@ class Store:
         connect: Connect = sqlite3.connect,
     ) -> None:
         """
-        @param path: Where the database is, or will be made.
+        @param path: The path of the database.  It is made if it does not exist.
 
-        @param retention: How much to hold of a channel, by its name.
+        @param retention: Returns how much to hold of a channel, given its name.
 
-        @param totalBytes: How much to hold in all; then the oldest messages
-            go first.
+        @param totalBytes: How many bytes to hold in all.  Above that, the
+            oldest messages are dropped first.
 
         @param connect: Opens a database.
         """
@@ -99,7 +100,7 @@ class Store:
     @property
     def path(self) -> str:
         """
-        The whole path of the database, once it is open.
+        The path of the database; with symbolic links resolved once it is open.
         """
         return self._path if self._opened is None else self._opened.path
 
@@ -108,15 +109,16 @@ class Store:
         assert self._opened is not None, "the store is not open"
         return self._opened.connection
 
-    # -- Its life
+    # -- Opening and closing
 
     def open(self) -> str:
         """
-        Open the database, or make it.
+        Open the database, or make it if there is none.
 
         @return: Why the log begins a new epoch; empty if it does not.
 
-        @raise CometError: If that cannot be, with what a person can do.
+        @raise CometError: If it cannot be opened.  The error says what the
+            operator can do.
         """
         self._opened = openDatabase(self._path, self._connect)
         self.end = self._opened.end
@@ -124,8 +126,7 @@ class Store:
 
     def close(self) -> None:
         """
-        Leave one file in order, and let go of it.  Does nothing if it is not
-        open.
+        Close the database, if it is open.
         """
         opened, self._opened = self._opened, None
         if opened is not None:
@@ -133,11 +134,11 @@ class Store:
 
     def renew(self, now: float) -> Cursor:
         """
-        Forget everything, and begin a new epoch.
+        Drop all messages and keys, and begin a new epoch.
 
-        @return: The head of the log that begins.
+        @return: The end of the new log.
 
-        @raise Unavailable: If that could not be written.
+        @raise Unavailable: If the database could not be written.
         """
         epoch = newEpoch()
         with self._changing(now) as transaction:
@@ -152,17 +153,20 @@ class Store:
 
     def publish(self, calls: Sequence[Sequence[Publication]], now: float) -> Stored:
         """
-        Store what several publishers asked for, each all or nothing, in one
-        transaction.  Raises nothing of what can go wrong with a database.
+        Store the publications of several requests in one transaction.  Each
+        request is stored as a whole, or not at all.
 
-        @param now: In seconds since 1970.
+        Errors of the database are not raised: they are the outcomes of the
+        requests.
+
+        @param now: The time, in seconds since 1970.
         """
         try:
             return self._publish(calls, now)
         except NotStored as error:
             cause = error.cause
             if len(calls) > 1 and (isFull(cause) or not isFault(cause)):
-                # One of them may have asked for what cannot be.
+                # One of the requests may be the one that cannot be stored.
                 return self._publishEach(calls, now)
             outcome = notStored(cause) if isFault(cause) else cause
             return self._failed(calls, outcome, cause)
@@ -177,7 +181,7 @@ class Store:
 
     def _publishEach(self, calls: Sequence[Sequence[Publication]], now: float) -> Stored:
         """
-        Store what each publisher asked for by itself.
+        Store each request in a transaction of its own.
         """
         several = [self.publish([call], now) for call in calls]
         return Stored(
@@ -202,24 +206,25 @@ class Store:
 
     def forget(self, channel: str, upTo: int | None, now: float) -> int | None:
         """
-        Drop some of what is held of a channel.
+        Drop some of the messages that are held of a channel.
 
-        @param upTo: The last position to drop, or L{None} for all there is.
+        @param upTo: The last position to drop, or L{None} for the newest
+            message.
 
-        @return: The last position to drop next time; or L{None} if all is done.
+        @return: The C{upTo} of the next call, or L{None} if all is done.
 
-        @raise Unavailable: If that could not be written.
+        @raise Unavailable: If the database could not be written.
         """
         with self._changing(now) as transaction:
             return transaction.forget(channel, upTo)
 
     def sweep(self, now: float) -> bool:
         """
-        Drop some of what is too old or too much.
+        Drop some of the messages that are too old or too many.
 
-        @return: Whether there is more.
+        @return: Whether there is more to drop.
 
-        @raise Unavailable: If that could not be written.
+        @raise Unavailable: If the database could not be written.
         """
         with self._changing(now) as transaction:
             more, swept = transaction.sweep(self._swept)
@@ -228,7 +233,7 @@ class Store:
 
     def probe(self) -> None:
         """
-        Find out whether the database can be written, after it could not be.
+        Try whether the database can be written again.
 
         @raise Unavailable: If it cannot.
         """
@@ -242,7 +247,8 @@ class Store:
     @contextmanager
     def _changing(self, now: float) -> Iterator[Transaction]:
         """
-        A transaction that stores no messages: to do it again does no harm.
+        Run a transaction that stores no messages, and may be repeated without
+        harm.
 
         @raise Unavailable: If it could not be written.
         """
@@ -259,11 +265,11 @@ class Store:
     @contextmanager
     def _writing(self, now: float) -> Iterator[Transaction]:
         """
-        A transaction, which is committed in the end.
+        Run a transaction, and commit it.
 
         @raise NotStored: If nothing was stored.
 
-        @raise Unknown: If that cannot be known.
+        @raise Unknown: If the outcome cannot be known.
         """
         try:
             self._checkFile()
@@ -285,27 +291,30 @@ class Store:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except sqlite3.Error:
-            # Then nothing was begun, or the next transaction finds it so.
+            # Either nothing was begun, or the next transaction reports the
+            # error.
             pass
 
     def _settle(self, error: sqlite3.Error, end: int) -> None:
         """
-        Find out what became of a commit that failed; return if it is stored.
+        Find out what became of a commit that failed.  Return if it is stored.
 
-        @raise NotStored: If it is not.
+        @raise NotStored: If it is not stored.
 
-        @raise Unknown: If that cannot be known.
+        @raise Unknown: If the outcome cannot be known.
         """
         try:
             [found] = self._connection.execute("SELECT head FROM log").fetchone()
             if found == end and end != self.end.position:
                 return
-            # What was written, but not for certain, would be found after a
-            # crash; another commit in the same place ends that.
+            # A commit that was written, but not completely, may reappear after
+            # a crash.  Another commit in its place in the write-ahead log
+            # prevents that.
             self._overwrite()
         except sqlite3.Error as second:
             if isFull(error) and isFull(second):
-                # The last part, that makes a commit, had no room.
+                # There was no room for the last part, which makes the commit
+                # valid.
                 raise NotStored(error) from error
             raise Unknown(
                 f"it is not known whether this is stored: {reasonOf(error)}; publish it again "
@@ -315,14 +324,15 @@ class Store:
 
     def _overwrite(self) -> None:
         """
-        Commit something that nobody reads.
+        Commit a change that means nothing.
         """
         self._checkFile()
         self._connection.execute("UPDATE log SET probes = probes + 1")
 
     def _checkFile(self) -> None:
         """
-        What is stored in a file without a name would be lost.
+        Check that the file still has its name: what is stored in a removed file
+        would be lost.
         """
         assert self._opened is not None, "the store is not open"
         try:

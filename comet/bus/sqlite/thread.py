@@ -1,5 +1,6 @@
 """
-A thread that does one thing after the other.
+A thread that runs one call after the other, and hands the results to the
+reactor.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ T = TypeVar("T")
 @implementer(IReactorFromThreads)
 class RunningReactor:
     """
-    The reactor that runs when it is needed, whichever that will be.
+    Stands for the reactor that will run, for a caller that must not import it
+    yet.
     """
 
     def callFromThread(self, callable: Callable[..., Any], *args: object, **kwargs: object) -> None:
@@ -35,8 +37,8 @@ class RunningReactor:
 
 class _Thread(threading.Thread):
     """
-    A thread that does not keep a process alive which forgets to stop it: what
-    it has not committed then is not stored, and nobody was answered.
+    A daemon thread: a process that forgets to stop it can still end.  What it
+    has not committed then is not stored, and no publisher was told that it is.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -49,34 +51,36 @@ class _Pool(ThreadPool):
 
 class WorkerThread:
     """
-    One thread, to be used from that of the reactor.
+    One thread.  Every method is called from the reactor's thread.
     """
 
     def __init__(self, reactor: IReactorFromThreads, name: str) -> None:
         """
-        @param reactor: Where answers are to arrive.
+        @param reactor: The reactor in whose thread results arrive.
 
-        @param name: What the thread is called.
+        @param name: The name of the thread.
         """
         self._reactor = reactor
         self._pool = _Pool(1, 1, name)
 
     def start(self) -> None:
         """
-        Let it begin.  Called once.
+        Start the thread.  Called once.
         """
         self._pool.start()
 
     def do(self, job: Callable[..., T], *arguments: Any) -> Deferred[T]:
         """
-        Do something, after all that it was given before.
+        Call a function in the thread, after everything that was given to it
+        before.
 
-        @return: Fires with what the job returns, or fails with what it raises.
+        @return: Fires with the result of the function, or fails with its
+            exception.
         """
         return deferToThreadPool(self._reactor, self._pool, job, *arguments)
 
     def stop(self) -> None:
         """
-        End the thread, which has nothing left to do.
+        End the thread, which must have nothing left to do.
         """
         self._pool.stop()

@@ -1,9 +1,9 @@
 """
-What one transaction writes: messages, and what has to go because of them, or of
-time.
+What one transaction writes: new messages, and the dropping of those that are
+too many or too old.
 
-No transaction drops more than so many messages: what is left to drop is due,
-and the next one goes on.
+A transaction drops a limited number of messages.  What is left to drop stays
+due, and a later transaction goes on.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from comet.bus.sqlite.rows import CHANNEL_OVERHEAD, ChannelRow, ChannelRows, Log
 from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD, Message, Publication, Published
 
-# How many messages a transaction drops at most, besides two for each that it
-# stores.
+# How many messages a transaction drops at most, in addition to two for each
+# that it stores.
 DROPS: Final = 1000
 
-# How many channels, and how many keys, are looked at in one sweep.
+# How many channels, and how many keys, one sweep looks at.
 SWEPT: Final = 200
 
-# Whether to drop a message, by its position and time.
+# Tells whether to drop a message, given its position and time.
 _IsUnwanted = Callable[[int, float], bool]
 
 
 class Transaction:
     """
-    One transaction, which was begun and will be committed by somebody else.
+    One transaction.  The caller has begun it, and commits it.
 
-    @ivar log: The log, as the transaction changes it.
+    @ivar log: The row of the log, as the transaction changes it.
 
-    @ivar stored: The messages that it stores.
+    @ivar stored: The messages that the transaction stores.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Transaction:
         now: float,
     ) -> None:
         """
-        @param now: In seconds since 1970.
+        @param now: The time, in seconds since 1970.
         """
         self._connection = connection
         self._totalBytes = totalBytes
@@ -55,7 +55,7 @@ class Transaction:
         self._rows = ChannelRows(connection, retention)
         self._keys = KeyTable(connection, self.log, now)
         self.stored: list[Message] = []
-        # The channels that the messages are of.
+        # The channels of these messages.
         self._touched: dict[ChannelRow, None] = {}
         self._inserts: list[tuple[object, ...]] = []
 
@@ -63,7 +63,7 @@ class Transaction:
 
     def publish(self, publications: Sequence[Publication]) -> list[Published]:
         """
-        Store all of these, or none.
+        Store all of these publications, or none.
 
         @raise KeyReused: See L{comet.interfaces.IMessageBus.publish}.
         """
@@ -108,7 +108,7 @@ class Transaction:
 
     def save(self) -> None:
         """
-        Write everything, and drop what is then too much.
+        Write all changes, and drop what is then too much.
         """
         self._connection.executemany(
             "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)", self._inserts
@@ -117,7 +117,7 @@ class Transaction:
         for row in self._touched:
             self._trim(row)
         self._keys.save()
-        # Which is the stalest row is asked of the database.
+        # C{_evict} asks the database which row is the stalest.
         self._rows.save()
         self._evict()
         self._rows.save()
@@ -132,7 +132,7 @@ class Transaction:
 
     def _dropWhile(self, row: ChannelRow, isUnwanted: _IsUnwanted) -> None:
         """
-        Drop the oldest messages of a channel as long as they are unwanted.
+        Drop the oldest messages of a channel while they are unwanted.
         """
         floor = row.floor
         found = self._connection.execute(
@@ -158,9 +158,10 @@ class Transaction:
 
     def _evict(self) -> None:
         """
-        Drop the oldest messages of all until the total is within its bound.
+        Drop the oldest messages of all channels until the total is within its
+        limit.
 
-        ChannelRows of idle channels go last, unless there are so many that they would
+        Rows without messages go last, unless there are so many that they would
         take the room of the messages.
         """
         if self.log.size <= self._totalBytes:
@@ -182,7 +183,7 @@ class Transaction:
                 self._budget -= 1
                 continue
             if oldest is None:
-                # The budget is spent on other things.
+                # The budget did not allow to read any message.
                 break
             last, number, payloadBytes, eventLength = oldest
             row = self._rows.numbered(number)
@@ -204,8 +205,8 @@ class Transaction:
 
     def _forgetRow(self, row: ChannelRow) -> None:
         """
-        Forget a channel as a whole.  Everything up to its newest message is
-        then unknown for every channel without a row.
+        Forget a channel, with its floor.  The floor of all channels without a
+        row rises to its newest message.
         """
         self.log.floor = max(self.log.floor, row.end)
         self.log.size -= row.size
@@ -214,11 +215,13 @@ class Transaction:
 
     def forget(self, channel: str, upTo: int | None) -> int | None:
         """
-        Drop what is held of a channel.
+        Drop messages that are held of a channel, as many as the transaction
+        may.
 
-        @param upTo: The last position to drop, or L{None} for all there is.
+        @param upTo: The last position to drop, or L{None} for the newest
+            message.
 
-        @return: The last position to drop next time; or L{None} if all is done.
+        @return: The C{upTo} of the next call, or L{None} if all is done.
         """
         row = self._rows.named(channel)
         if row is None:
@@ -229,13 +232,14 @@ class Transaction:
 
     def sweep(self, number: int) -> tuple[bool, int]:
         """
-        Drop what is too old, and forget channels that are idle and keys.
+        Drop messages that are too old, and forget idle channels and old keys.
 
-        @param number: Up to which number the rows were looked at since the
-            server was started: then they were held by other rules, perhaps.
+        @param number: The number up to which rows were refreshed since the
+            server started.  Later rows may still follow the retention of an
+            earlier start.
 
-        @return: Whether there is more to do, and up to which number rows were
-            looked at now.
+        @return: Whether there is more to do, and the number up to which rows
+            are refreshed now.
         """
         due = self._rows.due(self._now, SWEPT)
         for row in due:
@@ -251,8 +255,8 @@ class Transaction:
 
     def _refresh(self, row: ChannelRow) -> None:
         """
-        Drop what is to be dropped of a channel by now, and find out when
-        something is the next time.
+        Drop what a channel should not hold by now, and find the time at which
+        it is due next.
         """
         due = row.due
         if row.held and row.since + row.retention.seconds <= self._now:
