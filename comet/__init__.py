@@ -76,11 +76,11 @@ if TYPE_CHECKING:
     from comet.http.reads import ReadRequest
     from comet.hub import Hub, Settings
     from comet.interfaces import IAccess, IBusListener, IBusMaker, IMessageBus, IReceiver
-    from comet.model.channels import matches
     from comet.model.clients import ANONYMOUS, Client
     from comet.model.cursors import Cursor
     from comet.model.log import Retention
     from comet.model.messages import Close, Message, Publication, Published
+    from comet.model.patterns import matches
     from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
     from comet.server.service import CometService
     from comet.transports.channel import ChannelResource, PublishResource
@@ -190,11 +190,11 @@ _NAMES = {
     "comet.http.reads": "ReadRequest",
     "comet.hub": "Hub Settings",
     "comet.interfaces": "IAccess IBusListener IBusMaker IMessageBus IReceiver",
-    "comet.model.channels": "matches",
     "comet.model.clients": "ANONYMOUS Client",
     "comet.model.cursors": "Cursor",
     "comet.model.log": "Retention",
     "comet.model.messages": "Close Message Publication Published",
+    "comet.model.patterns": "matches",
     "comet.model.positions": "ReadResult ResolvedStarts StartPosition",
     "comet.server.service": "CometService",
     "comet.transports.channel": "ChannelResource PublishResource",

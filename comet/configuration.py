@@ -17,8 +17,9 @@ from typing import Any, Final
 from attrs import frozen
 
 from comet.errors import BadChannel
-from comet.model.channels import matches, parseName
+from comet.model.channels import parseName
 from comet.model.log import Retention
+from comet.model.patterns import matches
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -1,12 +1,12 @@
 """
-What each technique costs: requests, and the bytes of heads and of data, both
-ways, counted where they pass.
+What each transport costs: requests, and the bytes of heads and of data in both
+directions.
 
-What TCP, IP and TLS add is not counted.  A I{head} is the head of a request or
-response of HTTP, or both sides of the handshake of a WebSocket; everything
-else is I{data}: bodies with their chunks, frames, lines.  Of HTTP/2 the heads
-are counted as they would be in HTTP/1.1, since their compression is out of
-sight.
+What TCP, IP and TLS add is not counted.  A I{head} is the head of an HTTP
+request or response, or either side of a WebSocket handshake.  Everything else
+is I{data}: bodies with their chunks, frames, lines.  Heads of HTTP/2 are counted
+with the size that they would have in HTTP/1.1, since their compressed size is
+not known here.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-# How many accounts there are at most: then idle ones are closed.
-MOST_ACCOUNTS: Final = 1000
+# At this number of accounts an idle one is closed before another is opened.
+MAX_ACCOUNTS: Final = 1000
 
-# After how many seconds without a request an account is idle: longer than any
-# request is held.
+# After this many seconds without a request an account is idle: longer than any
+# poll is held.
 IDLE: Final = 600.0
 
 COUNTED: Final = ("open", "requests", "headIn", "dataIn", "headOut", "dataOut")
@@ -28,16 +28,16 @@ COUNTED: Final = ("open", "requests", "headIn", "dataIn", "headOut", "dataOut")
 
 class Traffic:
     """
-    What has passed on all connections of one transport.
+    The counts of one transport.
 
-    @ivar open: How many connections there are at this moment that stay: none
-        where each answer ends.
+    @ivar open: How many streams and two-way connections are open now.  A poll
+        is not counted here.
 
-    @ivar requests: How many requests of HTTP, or connections of raw TCP.
+    @ivar requests: How many HTTP requests, or raw TCP connections.
 
-    @ivar headIn: Bytes of heads that came.
+    @ivar headIn: Bytes of heads that were received.
 
-    @ivar dataIn: Bytes of data that came.
+    @ivar dataIn: Bytes of data that were received.
 
     @ivar headOut: Bytes of heads that were sent.
 
@@ -67,46 +67,49 @@ class Traffic:
 
     def add(self, other: Traffic) -> None:
         """
-        Count what has passed elsewhere, too.
+        Add the counts of another transport or account.
         """
         for name in COUNTED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def asDict(self) -> dict[str, int]:
         """
-        The counts, by their names.
+        Return the counts by their names.
         """
         return {name: getattr(self, name) for name in COUNTED}
 
 
 class Metrics:
     """
-    What has passed on each transport: all in all, and by the accounts that
-    clients have named to see what they cost.
+    The counts of every transport: in all, and by account.  A request is counted
+    for the account that it names, if any, so that a client can see what its
+    own requests cost.
     """
 
     def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
         """
-        @param seconds: The time of now, in seconds from any moment.
+        @param seconds: Returns the present time, in seconds since an arbitrary
+            start.
         """
         self._seconds = seconds
         self._traffic: dict[str, Traffic] = {}
-        # The one that was asked for last at the end.
+        # The most recently used account is the last.
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
 
     @property
     def accounts(self) -> list[str]:
         """
-        The names of the accounts.
+        The names of the accounts that are open.
         """
         return list(self._accounts)
 
     def of(self, transport: str, account: str | None = None) -> Traffic:
         """
-        Where to count what passes on a transport.
+        Get the counts of a transport, to add to them.
 
-        @param account: The name of an account.  Where there are too many that
-            are in use, it is counted for the transport alone.
+        @param account: The name of an account, which is opened if it is not.
+            If there are L{MAX_ACCOUNTS} and none of them is idle, the counts
+            are the transport's own.
         """
         if account is not None:
             found = self._account(account)
@@ -118,7 +121,7 @@ class Metrics:
         now = self._seconds()
         account = self._accounts.get(name)
         if account is None:
-            if len(self._accounts) >= MOST_ACCOUNTS and not self._close(now):
+            if len(self._accounts) >= MAX_ACCOUNTS and not self._close(now):
                 return None
             account = self._accounts[name] = _Account()
         account.usedAt = now
@@ -127,13 +130,14 @@ class Metrics:
 
     def _close(self, now: float) -> bool:
         """
-        Make room: what an idle account has had is kept as its transports'.
+        Close one idle account.  Its counts are added to those of its
+        transports.
 
-        @return: Whether there was one.
+        @return: Whether there was an idle one.
         """
         for name, account in self._accounts.items():
             if account.usedAt + IDLE > now:
-                # Those that follow were asked for later.
+                # All that follow were used later.
                 return False
             if not any(traffic.open for traffic in account.traffic.values()):
                 for transport, traffic in account.traffic.items():
@@ -144,9 +148,10 @@ class Metrics:
 
     def sums(self, account: str | None = None) -> dict[str, dict[str, int]]:
         """
-        What has passed so far, by the names of the transports.
+        Add up the counts by the names of the transports.
 
-        @param account: The name of an account; without one, everything.
+        @param account: The name of an account, or L{None} for all that was
+            counted, for accounts and without.
         """
         sums: dict[str, Traffic] = {}
         if account is None:
@@ -162,9 +167,9 @@ class Metrics:
 
 class _Account:
     """
-    @ivar traffic: What has passed, by transport.
+    @ivar traffic: The counts by the names of the transports.
 
-    @ivar usedAt: When it was last asked for.
+    @ivar usedAt: When it was last used.
     """
 
     __slots__ = ("traffic", "usedAt")

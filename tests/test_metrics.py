@@ -6,17 +6,17 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.metrics import IDLE, MOST_ACCOUNTS, Metrics
+from comet.metrics import IDLE, MAX_ACCOUNTS, Metrics
 
 
-class LedgerTests(SynchronousTestCase):
+class MetricsTests(SynchronousTestCase):
     """
-    What has passed on each transport.
+    The counts of each transport.
     """
 
-    def test_past(self) -> None:
+    def test_countsByTransport(self) -> None:
         """
-        What is over at once is counted for its transport, and only there.
+        What is counted for one transport is not counted for another.
         """
         metrics = Metrics()
         metrics.of("poll").requests += 2
@@ -28,10 +28,10 @@ class LedgerTests(SynchronousTestCase):
         self.assertEqual(sums["poll"], expected)
         self.assertEqual(sums["publish"]["dataIn"], 5)
 
-    def test_open(self) -> None:
+    def test_openGoesUpAndDown(self) -> None:
         """
-        How many connections there are goes up and down; what has passed on
-        them stays.
+        The number of open connections goes down when one is closed, and the
+        bytes that were sent on it stay.
         """
         metrics = Metrics()
         traffic = metrics.of("sse")
@@ -56,19 +56,20 @@ class LedgerTests(SynchronousTestCase):
 
 class AccountTests(SynchronousTestCase):
     """
-    What was counted under a name, too.
+    The counts of accounts.
     """
 
     def setUp(self) -> None:
         """
-        A ledger whose time stands.
+        Make metrics whose clock stands still.
         """
         self.now = 0.0
         self.metrics = Metrics(lambda: self.now)
 
-    def test_apart(self) -> None:
+    def test_countsForAccountAndInAll(self) -> None:
         """
-        What an account has cost is told apart, and is among what all have.
+        What is counted for an account is told apart, and is among the sums of
+        all.
         """
         self.metrics.of("sse", "me").dataOut += 5
         self.metrics.of("sse").dataOut += 2
@@ -79,21 +80,22 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(self.metrics.sums("nobody"), {})
         self.assertEqual(self.metrics.accounts, ["me", "you"])
 
-    def test_bound(self) -> None:
+    def test_closesIdleAccounts(self) -> None:
         """
-        There are so many accounts and no more.  One that is idle makes room,
-        and what it has cost stays among what all have; one in use does not.
+        When there are L{MAX_ACCOUNTS}, a new account is opened only if an idle
+        one can be closed, whose counts stay among the sums of all.  An account
+        with an open connection is not closed.
         """
         self.metrics.of("sse", "open").open += 1
         self.metrics.of("poll", "idle").requests += 3
-        for number in range(MOST_ACCOUNTS - 2):
+        for number in range(MAX_ACCOUNTS - 2):
             self.metrics.of("poll", f"a{number}").requests += 1
         self.metrics.of("poll", "late").requests += 1
         self.assertNotIn("late", self.metrics.accounts)
         self.now += IDLE
         self.metrics.of("poll", "late").requests += 1
-        self.assertEqual(len(self.metrics.accounts), MOST_ACCOUNTS)
+        self.assertEqual(len(self.metrics.accounts), MAX_ACCOUNTS)
         self.assertIn("late", self.metrics.accounts)
         self.assertIn("open", self.metrics.accounts)
         self.assertNotIn("idle", self.metrics.accounts)
-        self.assertEqual(self.metrics.sums()["poll"]["requests"], 3 + MOST_ACCOUNTS - 2 + 2)
+        self.assertEqual(self.metrics.sums()["poll"]["requests"], 3 + MAX_ACCOUNTS - 2 + 2)

@@ -1,6 +1,6 @@
 """
-Who may do what.
+The rights of clients.
 
-  - L{keys}: the file of the publish key, read and made
+  - L{keys}: the file of the publish key
   - L{rights}: which client may read, publish and delete
 """

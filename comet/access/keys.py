@@ -1,5 +1,5 @@
 """
-The publish key: the file that holds it, and how one is made.
+The file of the publish key: read it, or make one.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ def loadPublishKey(path: str | None, default: str = "comet.key") -> tuple[str, s
     """
     Get the publish key.
 
-    @param path: The file that holds it, or L{None} for the default one, which
-        is made where there is none.
+    @param path: The file that holds the key, or L{None} for the default file,
+        which is made if it does not exist.
 
     @return: The key, and the path of its file.
 
     @raise OSError: If the file cannot be read or made.
 
-    @raise ValueError: If what it holds is not a key.
+    @raise ValueError: If the file does not hold a key.
     """
     if path is not None:
         return readPublishKey(path), path
@@ -39,21 +39,21 @@ def loadPublishKey(path: str | None, default: str = "comet.key") -> tuple[str, s
 
 def readPublishKey(path: str) -> str:
     """
-    Read the publish key from its file.  The end of a line after it does not
-    count.
+    Read the publish key from its file.  One line end after it is ignored.
 
     @raise OSError: If the file cannot be read.
 
-    @raise ValueError: If what it holds is not a key.
+    @raise ValueError: If the file does not hold a key.
     """
     with open(path, "rb") as file:
-        # The end of the line may have two bytes.
+        # A line end may have two bytes; the last byte shows that the file is
+        # too long.
         content = file.read(MAX_KEY_LENGTH + 3)
     key = content.removesuffix(b"\n").removesuffix(b"\r").decode("latin-1")
     if not MIN_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH:
         fault = f"it has {len(key)} characters" if len(key) < MIN_KEY_LENGTH else "it is longer"
     elif not KEY.fullmatch(key):
-        fault = "it holds something else"
+        fault = "it has other characters"
     else:
         return key
     raise ValueError(
@@ -67,9 +67,9 @@ def makePublishKey(path: str) -> str:
     Make a publish key of 256 random bits, in a file that only its owner may
     read.
 
-    @raise FileExistsError: If the file is there already; it is left alone.
+    @raise FileExistsError: If the file exists; it is not changed.
 
-    @raise OSError: If it cannot be made.
+    @raise OSError: If the file cannot be made.
     """
     key = secrets.token_urlsafe(32)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,5 +1,6 @@
 """
-Who may do what: the publish key, and the channels that are open without it.
+Which client may read, publish and delete: by the publish key, or because a
+channel is open.
 """
 
 from __future__ import annotations
@@ -14,30 +15,32 @@ from zope.interface import implementer
 from comet.access.keys import KEY
 from comet.errors import BadChannel, Forbidden, Unauthorized
 from comet.interfaces import IAccess
-from comet.model.channels import MOST_PARSED, isReserved, matchesAny, parseName
+from comet.model.channels import NAME_CACHE_SIZE, isReserved, parseName
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
+from comet.model.patterns import matchesAny
 
-# RFC 9110 11.4: the name of the scheme is in any case.
+# RFC 9110 11.4: the scheme's name is case-insensitive.
 _BEARER = re.compile(r"bearer +(.*)", re.IGNORECASE | re.DOTALL)
 
 
 @implementer(IAccess)
 class Access:
     """
-    Anyone may read.  Who holds the publish key may publish anywhere, and
-    anyone to the channels that are open; but only the server itself to those
-    that are its own.
+    Every client may read every channel.  A client with the publish key may
+    publish to every channel, and any client to the channels that are open.
+    Only the server itself publishes to reserved channels.
     """
 
     def __init__(self, publishKey: str | None = None, openPatterns: Sequence[str] = ()) -> None:
         """
         @param publishKey: The key, of printable ASCII characters without
-            spaces; without one there is nobody who holds it.
+            spaces.  Without one no client may publish to channels that are not
+            open.
 
-        @param openPatterns: The channels, or patterns of them, to which anyone
+        @param openPatterns: The channels and patterns to which every client
             may publish.
 
-        @raise ValueError: If the key or a pattern cannot be one.
+        @raise ValueError: If the key or a pattern is not valid.
         """
         if publishKey is not None and not KEY.fullmatch(publishKey):
             raise ValueError("the publish key is not of printable ASCII characters without spaces")
@@ -45,20 +48,20 @@ class Access:
             try:
                 parseName(pattern)
             except BadChannel as error:
-                raise ValueError(f"what is open is no channel or pattern: {error.detail}") from None
+                raise ValueError(f"a channel to open is not valid: {error.detail}") from None
         self._publishKey = None if publishKey is None else publishKey.encode("ascii")
-        # By the name of the channel: it is asked for each message.
-        self._isOpen = lru_cache(MOST_PARSED)(partial(matchesAny, tuple(openPatterns)))
+        # Remembered by channel, since every message asks for it.
+        self._isOpen = lru_cache(NAME_CACHE_SIZE)(partial(matchesAny, tuple(openPatterns)))
 
     def identify(self, authorization: str | None) -> Client:
         """
-        Tell who asks, by the value of the header C{Authorization}.
+        Identify the client by the header C{Authorization}.
 
-        @param authorization: The value, or L{None} where the header is absent,
+        @param authorization: The header's value, or L{None} if it is absent,
             which means L{ANONYMOUS}.
 
-        @raise Unauthorized: If it is anything but the publish key: who shows a
-            bad credential is not anonymous.
+        @raise Unauthorized: If the value is not the publish key.  A client
+            with a bad credential is refused rather than taken as anonymous.
         """
         if authorization is None:
             return ANONYMOUS
@@ -74,16 +77,17 @@ class Access:
 
     def checkSubscribe(self, client: Client, name: str) -> None:
         """
-        Anyone may read every channel and pattern.
+        Allow every client to read every channel and pattern.
         """
 
     def checkPublish(self, client: Client, channel: str) -> None:
         """
-        Refuse to publish to a channel without the right.
+        Check that a client may publish to a channel.
 
-        @raise Forbidden: If nobody may.
+        @raise Forbidden: If the channel is reserved, or the client was
+            identified and does not have the right.
 
-        @raise Unauthorized: If the publish key is needed.
+        @raise Unauthorized: If an anonymous client needs the publish key.
         """
         if isReserved(channel):
             raise _reserved(channel)
@@ -92,34 +96,35 @@ class Access:
         raise _keyNeeded(
             client,
             f"to publish to {channel[:64]!r}, send the publish key as 'Authorization: Bearer' and "
-            "the key; or the server opens the channel to anyone with --open",
+            "the key; or start the server with --open, which opens the channel to every client",
         )
 
     def checkDelete(self, client: Client, channel: str) -> None:
         """
-        Refuse to delete what is held of a channel without the right.
+        Check that a client may delete the messages that a channel holds.
 
-        @raise Forbidden: If nobody may.
+        @raise Forbidden: If the channel is reserved, or the client was
+            identified and does not have the right.
 
-        @raise Unauthorized: If the publish key is needed.
+        @raise Unauthorized: If an anonymous client needs the publish key.
         """
         if isReserved(channel):
             raise _reserved(channel)
         if not client.mayPublishAll:
             raise _keyNeeded(
                 client,
-                f"to delete what is held of {channel[:64]!r}, send the publish key as "
+                f"to delete the messages of {channel[:64]!r}, send the publish key as "
                 "'Authorization: Bearer' and the key",
             )
 
 
 def _reserved(channel: str) -> Forbidden:
     return Forbidden(
-        f"{channel[:64]!r} is the server's own, as is every channel with a segment that "
+        f"{channel[:64]!r} is reserved for the server, as is every channel with a segment that "
         "begins with '$'"
     )
 
 
 def _keyNeeded(client: Client, detail: str) -> Unauthorized | Forbidden:
-    # RFC 9110 15.5.4: who has shown a good credential need not show it again.
+    # RFC 9110 15.5.4: a client with a good credential is not asked for it again.
     return Unauthorized(detail) if client == ANONYMOUS else Forbidden(detail)

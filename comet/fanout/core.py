@@ -24,9 +24,9 @@ from comet.fanout.failures import firstError
 from comet.fanout.groups import Group
 from comet.fanout.listening import Listening
 from comet.interfaces import IBusListener, IMessageBus
-from comet.model.channels import PatternTable
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
+from comet.model.patterns import PatternTable
 from comet.model.positions import At, ReadResult, ResolvedStarts, StartPosition
 from comet.model.progress import Wanted
 from comet.timers import TimerWheel

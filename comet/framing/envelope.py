@@ -16,7 +16,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from comet.framing import strictjson
-from comet.model.channels import MOST_PARSED
+from comet.model.channels import NAME_CACHE_SIZE
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 
@@ -51,7 +51,7 @@ def encodeEnvelope(message: Message, time: bool = False, replay: bool = False) -
 
 
 # The same few names come with message after message.
-_encodeName: Final = lru_cache(MOST_PARSED)(strictjson.encode)
+_encodeName: Final = lru_cache(NAME_CACHE_SIZE)(strictjson.encode)
 
 
 def encodeStanding(cursor: Cursor) -> bytes:

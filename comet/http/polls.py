@@ -15,7 +15,7 @@ from comet.framing.pollbody import encodePollBody
 from comet.http.responses import (
     COMMON,
     JSON,
-    MOST_TEMPLATES,
+    TEMPLATE_CACHE_SIZE,
     Headers,
     Response,
     ResponseTemplate,
@@ -164,7 +164,7 @@ class HTTP1PollShape:
         return _template(self, 304).fill(b"", str(cursor).encode("ascii"))
 
 
-@lru_cache(MOST_TEMPLATES)
+@lru_cache(TEMPLATE_CACHE_SIZE)
 def _template(shape: HTTP1PollShape, status: int) -> ResponseTemplate:
     headers = JSON if status == 200 else COMMON
     return ResponseTemplate.complete(

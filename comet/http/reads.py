@@ -31,10 +31,10 @@ from comet.model.positions import (
 # Seconds.  The default is below the half minute after which the most impatient
 # proxies give up on a silent answer.
 DEFAULT_WAIT: Final = 25.0
-MOST_WAIT: Final = 300.0
+MAX_WAIT: Final = 300.0
 
 # Messages in one poll body.
-MOST_LIMIT: Final = 1000
+MAX_LIMIT: Final = 1000
 
 # RFC 9110 8.8.3: an entity tag is quoted, and knows no escapes.  Some proxies
 # that compress write -gzip after the quotes, some inside; people forget quotes.
@@ -181,16 +181,16 @@ def readWait(head: RequestHead) -> float:
     says, else the preference C{wait}, else L{DEFAULT_WAIT}.
 
     @raise BadRequest: If the parameter is not a number from 0 to
-        L{MOST_WAIT}.  A preference that is not good is no more than ignored,
+        L{MAX_WAIT}.  A preference that is not good is no more than ignored,
         and one that is too high is cut.
     """
     text = head.parameters.get("wait")
     if text is not None:
         wait = float(text) if _DECIMAL.fullmatch(text) else -1.0
-        if not 0 <= wait <= MOST_WAIT:
+        if not 0 <= wait <= MAX_WAIT:
             raise BadRequest(
                 f"wait is {text[:64]!r}, where a number of seconds from 0 to "
-                f"{MOST_WAIT:.0f} is allowed"
+                f"{MAX_WAIT:.0f} is allowed"
             )
         return wait
     for preference in elements(head.header("Prefer") or ""):
@@ -198,22 +198,22 @@ def readWait(head: RequestHead) -> float:
         if name.strip().lower() == "wait":
             # RFC 7240 2: of several the first counts; its value may be quoted.
             seconds = value.strip().strip('"')
-            return min(float(seconds), MOST_WAIT) if _WHOLE.fullmatch(seconds) else DEFAULT_WAIT
+            return min(float(seconds), MAX_WAIT) if _WHOLE.fullmatch(seconds) else DEFAULT_WAIT
     return DEFAULT_WAIT
 
 
 def readLimit(head: RequestHead) -> int:
     """
     How many messages an answer may have: the parameter C{limit}, at most
-    L{MOST_LIMIT}, which is also the default.
+    L{MAX_LIMIT}, which is also the default.
 
     @raise BadRequest: If it is not a whole number of at least 1.
     """
     text = head.parameters.get("limit")
     if text is None:
-        return MOST_LIMIT
+        return MAX_LIMIT
     # A float, because thousands of digits are too many for an int.
-    limit = min(float(text), MOST_LIMIT) if _WHOLE.fullmatch(text) else 0
+    limit = min(float(text), MAX_LIMIT) if _WHOLE.fullmatch(text) else 0
     if limit < 1:
         raise BadRequest(f"limit is {text[:64]!r}, where a whole number of at least 1 is allowed")
     return int(limit)

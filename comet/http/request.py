@@ -14,7 +14,7 @@ from attrs import frozen
 
 from comet.errors import BadRequest
 
-MOST_PARAMETERS: Final = 256
+MAX_PARAMETERS: Final = 256
 
 # Headers that are no lists: with two of them nobody could say which is meant.
 SINGLETONS: Final = frozenset(
@@ -86,12 +86,12 @@ class RequestHead:
         percent-decoded once, and a plus is a space; a percent sign that begins
         no escape stands for itself.
 
-        @raise BadRequest: If there are more than L{MOST_PARAMETERS}, or one is
+        @raise BadRequest: If there are more than L{MAX_PARAMETERS}, or one is
             not UTF-8.
         """
         pieces = [piece for piece in self.query.split(b"&") if piece]
-        if len(pieces) > MOST_PARAMETERS:
-            raise BadRequest(f"{len(pieces)} parameters, where {MOST_PARAMETERS} are allowed")
+        if len(pieces) > MAX_PARAMETERS:
+            raise BadRequest(f"{len(pieces)} parameters, where {MAX_PARAMETERS} are allowed")
         found: dict[str, str] = {}
         for piece in pieces:
             key, _, value = piece.partition(b"=")

@@ -20,7 +20,7 @@ from typing import Final
 from attrs import frozen
 
 from comet.errors import CometError, MethodNotAllowed
-from comet.model.channels import MOST_PARSED
+from comet.model.channels import NAME_CACHE_SIZE
 from comet.model.messages import Published
 
 Headers = tuple[tuple[bytes, bytes], ...]
@@ -52,7 +52,7 @@ _UNSAFE = re.compile(rb"[\x00\r\n]")
 _BODILESS: Final = frozenset({204, 304})
 
 # How many templates are remembered, of each kind.
-MOST_TEMPLATES: Final = 256
+TEMPLATE_CACHE_SIZE: Final = 256
 
 # Stands for what a template is filled with.  No header may hold it.
 _HOLE: Final = b"\0"
@@ -145,7 +145,7 @@ def publishedResponse(result: Published) -> Response:
     return Response(201, JSON, body.encode("ascii"))
 
 
-@lru_cache(MOST_PARSED)
+@lru_cache(NAME_CACHE_SIZE)
 def _encodeName(name: str) -> str:
     return _JSON.encode(name)
 
@@ -301,7 +301,7 @@ class ResponseTemplate:
         )
 
 
-@lru_cache(MOST_TEMPLATES)
+@lru_cache(TEMPLATE_CACHE_SIZE)
 def completeTemplate(status: int, headers: Headers) -> ResponseTemplate:
     """
     The template, made once, for complete HTTP/1.1 responses on connections
@@ -310,7 +310,7 @@ def completeTemplate(status: int, headers: Headers) -> ResponseTemplate:
     return ResponseTemplate.complete((1, 1), status, headers, True)
 
 
-@lru_cache(MOST_TEMPLATES)
+@lru_cache(TEMPLATE_CACHE_SIZE)
 def streamTemplate(headers: Headers) -> ResponseTemplate:
     """
     The template, made once, for the heads of chunked HTTP/1.1 responses that

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from comet.fanout.reader import Opener, openReader
 from comet.http.reads import ReadRequest, readAccount
-from comet.http.request import MOST_PARAMETERS, RequestHead
+from comet.http.request import MAX_PARAMETERS, RequestHead
 from comet.http.responses import Headers
 from comet.lean.parser import MEANT
 from comet.metrics import Traffic
@@ -200,7 +200,7 @@ class Plan:
         too many.
         """
         head = self.head
-        return "since" not in head.parameters and head.query.count(b"&") < MOST_PARAMETERS - 2
+        return "since" not in head.parameters and head.query.count(b"&") < MAX_PARAMETERS - 2
 
     @property
     def isPublishing(self) -> bool:

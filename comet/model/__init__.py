@@ -1,8 +1,9 @@
 """
 The log and its readers as values and rules.
 
-  - L{channels}: names of channels, and patterns
-  - L{clients}: who asks
+  - L{channels}: the names of channels, patterns and events
+  - L{patterns}: which channels a pattern reaches
+  - L{clients}: clients, as far as rights depend on them
   - L{cursors}: epochs and positions
   - L{messages}: messages, as published and as stored
   - L{positions}: where a reader begins, and what it read

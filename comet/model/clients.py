@@ -1,5 +1,5 @@
 """
-Somebody who asks for something.
+Clients, as far as rights depend on them.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from attrs import frozen
 @frozen
 class Client:
     """
-    Somebody who asks for something.
+    The client that a request or command comes from.
 
-    @ivar name: Who it is.  The same idempotency key of another name is
-        another key.
+    @ivar name: Identifies the client.  The same idempotency key of a client
+        with another name is another key.
 
     @ivar mayPublishAll: Whether the client may publish to every channel, and
-        delete what is held of it.
+        delete the messages that it holds.
     """
 
     name: str

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from comet.model.channels import matches
 from comet.model.messages import Message
+from comet.model.patterns import matches
 
 # Of how many intervals that were brought by names that are gone a late name is
 # spared the repetition.

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 from comet.bus.memory.bus import CHANNEL_OVERHEAD
 from comet.bus.memory.log import REMEMBERED
-from comet.model.channels import isPattern, matches
+from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message
+from comet.model.patterns import matches
 from comet.model.positions import (
     At,
     Last,

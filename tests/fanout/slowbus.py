@@ -13,9 +13,9 @@ from zope.interface import implementer
 
 from comet.bus.memory.bus import MemoryBus
 from comet.interfaces import IBusListener, IMessageBus
-from comet.model.channels import matches
 from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
+from comet.model.patterns import matches
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 
 

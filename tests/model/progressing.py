@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from comet.model.channels import matches
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
+from comet.model.patterns import matches
 from comet.model.positions import ReadResult, ResolvedStart, ResolvedStarts
 from comet.model.progress import Progress, Step, Wanted
 

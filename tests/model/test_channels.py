@@ -1,6 +1,5 @@
 """
-Tests of L{comet.model.channels}: what is a name, and what is not.  What patterns
-reach is in L{tests.model.test_channels_patterns}.
+Tests of L{comet.model.channels}.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ CONTROLS = [chr(code) for code in (*range(0x20), *range(0x7F, 0xA0))]
 
 class Refusals(SynchronousTestCase):
     """
-    What the tests here need to look at errors.
+    Checks of the errors that refuse a text.
     """
 
     def assertRefused(
@@ -48,8 +47,8 @@ class Refusals(SynchronousTestCase):
         reason: str,
     ) -> None:
         """
-        C{parse(text)} raises an error whose detail begins with the value, cut
-        to 64 characters, and gives the reason.
+        Assert that C{parse(text)} raises an error whose detail begins with the
+        text, cut to 64 characters, and gives the reason.
         """
         detail = self.assertRaises(error, parse, text).detail
         self.assertIn(reason, detail)
@@ -61,9 +60,9 @@ class NameTests(Refusals):
     L{parseName} and L{parseChannel}.
     """
 
-    def test_channels(self) -> None:
+    def test_acceptsChannels(self) -> None:
         """
-        The name of a channel is one or more segments, of nearly any character.
+        The name of a channel is one or more segments of nearly any characters.
         """
         for text in (
             "news",
@@ -79,45 +78,44 @@ class NameTests(Refusals):
             self.assertEqual(parseName(text), text)
             self.assertFalse(isPattern(text))
 
-    def test_patterns(self) -> None:
+    def test_acceptsPatterns(self) -> None:
         """
-        A star is a whole segment anywhere, two are only the last; neither is
-        the name of one channel, and the error says that it is a pattern.
+        A pattern has C{*} as any segment, or C{**} as the last.  It is not the
+        name of one channel, and the error says that it is a pattern.
         """
         for text in ("*", "**", "a/*", "*/a", "*/*/b", "news/**", "$presence/**"):
             self.assertEqual(parseName(text), text)
             self.assertTrue(isPattern(text))
             self.assertRefused(BadChannel, parseChannel, text, "is a pattern")
 
-    def test_starsElsewhere(self) -> None:
+    def test_refusesStarsElsewhere(self) -> None:
         """
-        A star within a segment, and two stars that are not the last segment,
-        are neither a channel nor a pattern.
+        A star within a segment, and C{**} before the last segment, are refused.
         """
         for text in ("a*", "*a", "chat/a*b", "***", "a/***", "a**"):
             self.assertRefused(BadChannel, parseName, text, "only as a whole segment")
         for text in ("**/a", "a/**/b", "**/**"):
             self.assertRefused(BadChannel, parseName, text, "only as the last segment")
 
-    def test_segments(self) -> None:
+    def test_refusesEmptyAndDotSegments(self) -> None:
         """
-        No segment is empty or one of those that paths have a use for.
+        No segment is empty, C{.} or C{..}.
         """
         for text in ("", "/", "/a", "a/", "a//b"):
             self.assertRefused(BadChannel, parseChannel, text, "a segment is empty")
         for text in (".", "..", "a/..", "../a", "a/./b"):
             self.assertRefused(BadChannel, parseChannel, text, "a segment is '.")
 
-    def test_characters(self) -> None:
+    def test_refusesCharacters(self) -> None:
         """
-        No control character, nothing that has a meaning in URLs or in lists of
-        names, and no half of a surrogate pair.
+        A control character, a character with a meaning in URLs or in lists of
+        names, and a lone surrogate are refused.
         """
         for character in [*CONTROLS, ",", "?", "#", "\ud800", "\udfff"]:
             text = f"a/b{character}c"
             self.assertRefused(BadChannel, parseChannel, text, f"{character!r} is not allowed")
 
-    def test_length(self) -> None:
+    def test_boundsLength(self) -> None:
         """
         A name has at most 255 bytes of UTF-8.
         """
@@ -126,10 +124,9 @@ class NameTests(Refusals):
         for text in ("a" * 256, "é" * 128, "*/" * 127 + "**", "/" * 1_000_000):
             self.assertRefused(BadChannel, parseName, text, "longer than 255 bytes")
 
-    def test_reserved(self) -> None:
+    def test_isReserved(self) -> None:
         """
-        A name is the server's own if any of its segments begins with a dollar
-        sign.
+        A name is reserved if one of its segments begins with a dollar sign.
         """
         for text in ("$stats", "$presence/chat/a", "a/$b"):
             self.assertTrue(isReserved(text))
@@ -139,16 +136,16 @@ class NameTests(Refusals):
 
 class PathTests(Refusals):
     """
-    L{parsePath}.
+    L{parsePath} with at most three names.
     """
 
     def path(self, text: str) -> tuple[str, ...]:
         """
-        Parse the part of a path below the place where channels are.
+        Parse the part of a path that follows C{/channels/}.
         """
         return parsePath(text.encode("latin-1").split(b"/"), 3)
 
-    def test_names(self) -> None:
+    def test_splitsThenDecodes(self) -> None:
         """
         Names are split at slashes and commas, and only then percent-decoded.
         """
@@ -162,39 +159,39 @@ class PathTests(Refusals):
         ):
             self.assertEqual(self.path(text), names)
 
-    def test_raw(self) -> None:
+    def test_acceptsRawUTF8(self) -> None:
         """
-        UTF-8 that somebody did not percent-encode is taken as it is.
+        UTF-8 that the client did not percent-encode is taken as it is.
         """
         self.assertEqual(parsePath(["é".encode(), b"b"], 1), ("é/b",))
 
-    def test_duplicates(self) -> None:
+    def test_dropsDuplicates(self) -> None:
         """
-        A name that is written twice, in any way, counts once, where it came
+        A name that is there twice, in any spelling, is kept where it came
         first.
         """
         self.assertEqual(self.path("b,a,%62,c,a,b"), ("b", "a", "c"))
 
-    def test_tooMany(self) -> None:
+    def test_refusesTooMany(self) -> None:
         """
-        More names than allowed are a bad request, and the detail says how many
-        are.
+        A path with more names than allowed is a bad request, and the detail
+        says how many are allowed.
         """
         error = self.assertRaises(BadRequest, self.path, "a,b,c,d")
         self.assertIn("at most 3 are allowed", error.detail)
 
-    def test_separators(self) -> None:
+    def test_refusesEncodedSeparators(self) -> None:
         """
-        An encoded slash or comma is not hidden from the splitting.
+        A percent-encoded slash or comma is refused.
         """
         for text in ("a%2Fb", "a%2fb", "a%2Cb", "a%2cb", "a,b%2Fc"):
             error = self.assertRaises(BadChannel, self.path, text)
             self.assertIn("'%2F' and '%2C' are not allowed", error.detail)
 
-    def test_malformed(self) -> None:
+    def test_refusesMalformedEscapes(self) -> None:
         """
-        A percent sign without two hexadecimal digits, and bytes that are not
-        UTF-8, are no name.
+        A percent sign without two hexadecimal digits is refused, and so are
+        bytes that are not UTF-8.
         """
         for text in ("%", "a%", "%4", "%zz", "%+1", "% 41", "a,%", "%%41"):
             error = self.assertRaises(BadChannel, self.path, text)
@@ -203,9 +200,9 @@ class PathTests(Refusals):
             error = self.assertRaises(BadChannel, self.path, text)
             self.assertIn("it is not UTF-8", error.detail)
 
-    def test_notNames(self) -> None:
+    def test_refusesInvalidNames(self) -> None:
         """
-        What comes out of the decoding obeys the rules for names.
+        A name that is not valid after decoding is refused.
         """
         for text in ("", "a,", ",a", "a//b", "%2E%2e/a", "a%00", "%3F", "%23", "a%2Ab"):
             self.assertRaises(BadChannel, self.path, text)
@@ -214,7 +211,7 @@ class PathTests(Refusals):
     @given(st.lists(NAMES, min_size=1, max_size=4, unique=True), st.sampled_from(["/", "/*"]))
     def test_roundTrip(self, names: list[str], safe: str) -> None:
         """
-        Names that a client percent-encoded arrive as they were.
+        Names that a client percent-encoded are read as they were.
         """
         path = ",".join(quote(name, safe=safe) for name in names)
         self.assertEqual(parsePath(path.encode().split(b"/"), 4), tuple(names))
@@ -223,7 +220,8 @@ class PathTests(Refusals):
     @given(st.lists(st.binary(max_size=12), max_size=4))
     def test_anyBytes(self, segments: list[bytes]) -> None:
         """
-        Any path is names, at most so many, or one of two errors.
+        Any path gives valid names, at most as many as allowed, or one of two
+        errors.
         """
         try:
             names = parsePath(segments, 2)
@@ -238,22 +236,22 @@ class EventTests(Refusals):
     L{parseEvent}.
     """
 
-    def test_names(self) -> None:
+    def test_acceptsEvents(self) -> None:
         """
-        The name of an event is 1 to 64 of nearly any characters.
+        The name of an event is 1 to 64 characters of nearly any kind.
         """
         for text in ("a", "é" * 64, "two words", "message", "a$", "Open", "<b>,*"):
             self.assertEqual(parseEvent(text), text)
 
-    def test_refused(self) -> None:
+    def test_refusesEvents(self) -> None:
         """
-        Too long or empty, with control characters, the server's own, and those
-        that an EventSource has itself, are not names.
+        A text that is too long or empty, has control characters, is reserved,
+        or is an event that an EventSource has itself, is refused.
         """
         for text in ("", "a" * 65):
             self.assertRefused(BadMessage, parseEvent, text, "1 to 64 are allowed")
         for character in [*CONTROLS, "\ud800"]:
             self.assertRefused(BadMessage, parseEvent, f"a{character}", "control characters")
-        self.assertRefused(BadMessage, parseEvent, "$gap", "the server's own")
+        self.assertRefused(BadMessage, parseEvent, "$gap", "reserved for the server")
         for text in ("open", "error"):
             self.assertRefused(BadMessage, parseEvent, text, "EventSource")

@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from comet.configuration import Configuration, readFile
 from comet.framing.publications import Limits
-from comet.http.reads import MOST_WAIT
+from comet.http.reads import MAX_WAIT
 from tests.edge.connections import Ended, Silence, Site, ask
 from tests.edge.server import ROOT, STARTING, activated, twistd
 from tests.proxies.programs import CONFIGURATIONS
@@ -46,7 +46,7 @@ class NumbersTests(SynchronousTestCase):
         """
         found = re.findall(pattern, (CONFIGURATIONS / name).read_text())
         self.assertEqual(len(found), count, found)
-        longest = max(MOST_WAIT, Configuration({})["heartbeat"])
+        longest = max(MAX_WAIT, Configuration({})["heartbeat"])
         self.assertGreater(min(map(int, found)), longest)
 
     def test_times(self) -> None:

@@ -20,10 +20,11 @@ from comet.bus.listeners import Listeners
 from comet.bus.memory.log import Record, merged
 from comet.bus.starts import beforeOldest, resolve
 from comet.interfaces import IBusListener, IMessageBus
-from comet.model.channels import PatternTable, isPattern, matches
+from comet.model.channels import isPattern
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
 from comet.model.messages import Message, Publication, Published
+from comet.model.patterns import PatternTable, matches
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 from comet.timers import TimerWheel
 

@@ -15,9 +15,10 @@ from comet.bus.redis.protocol import RedisProtocol
 from comet.bus.redis.replies import ChannelState, FoundChannels, NoLog, Overdue, ReadReply
 from comet.bus.redis.store import MOST_CHANNELS, Store
 from comet.bus.starts import beforeOldest, resolve
-from comet.model.channels import PatternTable, isPattern
+from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
+from comet.model.patterns import PatternTable
 from comet.model.positions import (
     At,
     Last,

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from comet.interfaces import IBusListener
-from comet.model.channels import PatternTable, isPattern
+from comet.model.channels import isPattern
+from comet.model.patterns import PatternTable
 
 # What means something to Redis in a pattern of PSUBSCRIBE.
 _SPECIAL: Final = re.compile(r"([\\*?\[\]^])")

@@ -16,10 +16,11 @@ from typing import Final, NamedTuple
 
 from comet.bus.sqlite.lockfile import Connect
 from comet.bus.starts import beforeOldest, resolve
-from comet.model.channels import PatternTable, isPattern
+from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message
+from comet.model.patterns import PatternTable
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 
 # Up to this number of channels, each is read by itself and the results are

@@ -13,9 +13,9 @@ from twisted.trial.unittest import TestCase
 
 from comet.bus.memory.bus import MemoryBus
 from comet.interfaces import IMessageBus
-from comet.model.channels import PatternTable, matches
 from comet.model.log import Retention
 from comet.model.messages import Publication
+from comet.model.patterns import PatternTable, matches
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
 from tests.bus.case import EPOCH_SECONDS, HOUR, Listener
 from tests.bus.contract import BusContract

@@ -23,10 +23,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory.bus import MemoryBus
 from comet.bus.memory.log import REMEMBERED
-from comet.model.channels import matches
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication
+from comet.model.patterns import matches
 from comet.model.positions import At, Earliest, Last, Now, ResolvedStart, StartPosition, Unreadable
 from tests.bus.case import OTHER_EPOCH, Listener, positionsOf
 from tests.bus.model import BusModel

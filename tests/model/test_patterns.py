@@ -1,5 +1,5 @@
 """
-Tests of L{comet.model.channels}: what patterns reach.
+Tests of L{comet.model.patterns}.
 """
 
 from __future__ import annotations
@@ -12,17 +12,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadChannel
-from comet.model.channels import (
-    MAX_PATTERN_SEGMENTS,
-    PatternTable,
-    covers,
-    matches,
-    parseChannel,
-    parseName,
-)
+from comet.model.channels import MAX_PATTERN_SEGMENTS, parseChannel, parseName
+from comet.model.patterns import PatternTable, covers, matches
 
 LITERALS = ("a", "b", "$s")
-# The channels have a segment more than the patterns can spell of either kind.
+# One segment of either kind is only in channels, never spelled by a pattern.
 SEGMENTS = (*LITERALS, "c", "$t")
 
 CHANNELS = st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=5).map("/".join)
@@ -34,7 +28,7 @@ NAMES = st.tuples(
 
 def reference(pattern: str, channel: str) -> bool:
     """
-    Whether a name reaches a channel, by a regular expression.
+    Decide whether a name reaches a channel, by a regular expression.
     """
     free = "[^/$][^/]*"
     wild = {"*": free, "**": f"{free}(?:/{free})*"}
@@ -47,9 +41,10 @@ class MatchTests(SynchronousTestCase):
     L{matches} and L{covers}.
     """
 
-    def test_examples(self) -> None:
+    def test_matches(self) -> None:
         """
-        A star is one segment, two are one or more, a plain name is itself.
+        C{*} stands for one segment and C{**} for one or more; a channel
+        matches itself.
         """
         for pattern, channel, expected in (
             ("news", "news", True),
@@ -64,10 +59,10 @@ class MatchTests(SynchronousTestCase):
         ):
             self.assertIs(matches(pattern, channel), expected, (pattern, channel))
 
-    def test_reserved(self) -> None:
+    def test_matchesReserved(self) -> None:
         """
-        The server's own channels are reached only by what spells their
-        reserved segments.
+        A reserved channel is reached only by a name that spells its reserved
+        segments.
         """
         for pattern, channel, expected in (
             ("*", "$stats", False),
@@ -80,10 +75,10 @@ class MatchTests(SynchronousTestCase):
         ):
             self.assertIs(matches(pattern, channel), expected, (pattern, channel))
 
-    def test_mostSegments(self) -> None:
+    def test_boundsSegmentsOfPatterns(self) -> None:
         """
-        A pattern has so many segments at most, and says how many; a channel
-        may have more.
+        A pattern with more than L{MAX_PATTERN_SEGMENTS} is refused, and the
+        error says how many are allowed; a channel may have more.
         """
         most = MAX_PATTERN_SEGMENTS
         for last in ("*", "**", "a"):
@@ -98,27 +93,28 @@ class MatchTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(NAMES, CHANNELS)
-    def test_reference(self, name: str, channel: str) -> None:
+    def test_matchesAsExpression(self, name: str, channel: str) -> None:
         """
-        Matching is what a regular expression made of the pattern says.
+        L{matches} agrees with a regular expression made of the pattern.
         """
         self.assertIs(matches(name, channel), reference(name, channel))
 
     @settings(deadline=None)
     @given(NAMES, NAMES, CHANNELS)
-    def test_sound(self, pattern: str, name: str, channel: str) -> None:
+    def test_coversImpliesMatches(self, pattern: str, name: str, channel: str) -> None:
         """
-        What covers a name reaches whatever the name reaches.
+        A pattern that covers a name reaches every channel that the name
+        reaches.
         """
         if covers(pattern, name) and matches(name, channel):
             self.assertTrue(matches(pattern, channel))
         self.assertTrue(covers(name, name))
         self.assertIs(covers(pattern, channel), matches(pattern, channel))
 
-    def test_complete(self) -> None:
+    def test_coversExactly(self) -> None:
         """
-        Over all names of up to three segments: one covers another exactly if
-        it reaches all the channels that the other reaches.
+        Of all names of up to three segments, one covers another exactly if it
+        reaches all channels that the other reaches.
         """
         channels = [
             "/".join(parts) for size in range(1, 5) for parts in product(SEGMENTS, repeat=size)
@@ -143,10 +139,10 @@ class TableTests(SynchronousTestCase):
     L{PatternTable}.
     """
 
-    def test_values(self) -> None:
+    def test_holdsValues(self) -> None:
         """
-        A table gives back the value of each name, the newest one, and tells
-        what is in it.
+        A table has the newest value of each name, and tells which names it
+        has.
         """
         table: PatternTable[int] = PatternTable()
         for value, name in enumerate(("a", "a/*", "**", "a")):
@@ -157,9 +153,9 @@ class TableTests(SynchronousTestCase):
         self.assertTrue("**" in table)
         self.assertFalse("a/**" in table)
 
-    def test_matching(self) -> None:
+    def test_findsMatching(self) -> None:
         """
-        The values of all the names that reach a channel are found, each once.
+        The values of all names that reach a channel are found, each once.
         """
         table: PatternTable[str] = PatternTable()
         self.assertEqual(table.matching("a/b"), [])
@@ -170,9 +166,10 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(sorted(table.matching("$a/b")), ["$a/**"])
         self.assertEqual(table.matching("$a"), [])
 
-    def test_removeUnknown(self) -> None:
+    def test_refusesToRemoveUnknown(self) -> None:
         """
-        What is not in the table cannot be removed, and trying changes nothing.
+        Removing a name that the table does not have raises, and changes
+        nothing.
         """
         table: PatternTable[int] = PatternTable()
         table.add("a/**", 1)
@@ -180,9 +177,9 @@ class TableTests(SynchronousTestCase):
             self.assertRaises(KeyError, table.remove, name)
         self.assertEqual(table.matching("a/b"), [1])
 
-    def test_ownList(self) -> None:
+    def test_findsNewList(self) -> None:
         """
-        What was found can be walked while the table changes.
+        The list of values can be walked while the table changes.
         """
         table: PatternTable[str] = PatternTable()
         for name in ("a", "*", "**"):
@@ -193,8 +190,7 @@ class TableTests(SynchronousTestCase):
 
     def test_prunes(self) -> None:
         """
-        Removing a pattern takes away all that was there for it alone, and
-        nothing else.
+        Removing a pattern removes the nodes that only it needs, and no other.
         """
         table: PatternTable[str] = PatternTable()
         for name in ("a/b/*", "a/b/*/d/**", "a/*"):
@@ -214,10 +210,10 @@ class TableTests(SynchronousTestCase):
         st.lists(st.tuples(st.booleans(), NAMES), max_size=30),
         st.lists(CHANNELS, min_size=1, max_size=5),
     )
-    def test_agrees(self, changes: list[tuple[bool, str]], channels: list[str]) -> None:
+    def test_agreesWithMatches(self, changes: list[tuple[bool, str]], channels: list[str]) -> None:
         """
-        After any adding and removing the table finds what L{matches} finds,
-        and an emptied table holds nothing.
+        After any series of adding and removing, the table finds what
+        L{matches} finds, and an emptied table has no nodes.
         """
         table: PatternTable[str] = PatternTable()
         names: set[str] = set()
@@ -238,7 +234,7 @@ class TableTests(SynchronousTestCase):
 
     def nodes(self, table: PatternTable[str]) -> list[str]:
         """
-        All places in the trie of a table, by the segments that lead there.
+        All nodes in the trie of a table, by the segments that lead there.
         """
         found: list[str] = []
         below = [("", table._root)]
