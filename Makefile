@@ -17,7 +17,7 @@ TRIALFLAGS ?= --reporter=bwverbose
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-MODULES := tests/js/node_modules/.package-lock.json
+MODULES := client/node_modules/.package-lock.json
 
 .DEFAULT_GOAL := run
 .NOTPARALLEL:
@@ -66,12 +66,12 @@ packaging: $(VENV)/test.stamp
 	$(BIN)/python -m tests.packaging.check
 
 client: $(MODULES)
-	node tests/js/build.mjs
+	node client/build.mjs
 
-# Nothing in them has to be run to be installed.
-$(MODULES): tests/js/package-lock.json
-	echo "== installing what the tests in browsers need"
-	npm ci --prefix tests/js --ignore-scripts --no-audit --no-fund --loglevel=error
+# No package has to run a script to be installed.
+$(MODULES): client/package-lock.json
+	echo "== installing what builds and tests the client"
+	npm ci --prefix client --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 $(VENV)/run.stamp: setup.cfg
@@ -88,6 +88,6 @@ $(VENV)/test.stamp: $(VENV)/run.stamp
 
 clean:
 	rm -rf $(VENV) build dist comet_push.egg-info _trial_temp* .coverage .coverage.* htmlcov
-	rm -rf docs/_build benchmarks/build tests/js/node_modules
+	rm -rf docs/_build benchmarks/build client/node_modules
 	rm -rf .hypothesis .mypy_cache .ruff_cache .tox twisted/plugins/dropin.cache
 	find comet tests twisted -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,7 +6,7 @@ import { Comet } from "../../comet/static/client/src/comet.js";
 const EVENTS = ["open", "close", "gap", "transport", "error"];
 let open = [];
 
-/** A client that notes what it is told. */
+/** A client that records its events and messages. */
 const make = (options) => {
   const comet = new Comet("http://a.example/push", options);
   comet.heard = [];
@@ -33,7 +33,7 @@ afterEach(() => {
   world.end();
 });
 
-test("nothing is sent before there is something to read", async () => {
+test("a client without subscriptions sends nothing", async () => {
   const comet = make();
   await settle();
   assert.deepEqual([sockets.length, requests.length], [0, 0]);
@@ -42,7 +42,7 @@ test("nothing is sent before there is something to read", async () => {
   assert.equal(comet.url, "http://a.example/push/");
 });
 
-test("all names go over one connection, each with its place", async () => {
+test("one connection reads all names, each from its own position", async () => {
   const comet = make({ parameters: { account: "x" }, token: "t t" });
   const ready = [comet.read("a"), comet.read("b/*", "-5")];
   await settle();
@@ -70,7 +70,7 @@ test("all names go over one connection, each with its place", async () => {
   assert.deepEqual(comet.heard, [8]);
 });
 
-test("what is asked for cannot be nonsense", () => {
+test("subscribe and the options refuse invalid values", () => {
   const comet = make();
   for (const bad of [
     ["a,b", () => {}],
@@ -82,7 +82,7 @@ test("what is asked for cannot be nonsense", () => {
   assert.throws(() => make({ transports: [] }), TypeError);
 });
 
-test("the waits grow, with full jitter, up to a bound", async () => {
+test("the delays before a retry grow, with full jitter, up to a bound", async () => {
   const comet = make({ transports: ["websocket"], backoff: [1, 8] });
   comet.read("a");
   await settle();
@@ -99,7 +99,7 @@ test("the waits grow, with full jitter, up to a bound", async () => {
   await pass(2.01);
   const count = sockets.length;
   sockets.at(-1).begin("e-1");
-  // What has lasted begins at the beginning again.
+  // After a connection that lasted, the delays begin again with the shortest.
   await pass(6);
   sockets.at(-1).fail();
   assert.equal(told(comet, "close")[0].retry, 0.25);
@@ -110,7 +110,7 @@ test("the waits grow, with full jitter, up to a bound", async () => {
   assert.deepEqual(sockets.at(-1).sent[0].since, { a: "e-1" });
 });
 
-test("it comes back at once when there is a network, or somebody who looks", async () => {
+test("the client reconnects at once when the network is back or the page is visible", async () => {
   const comet = make({ transports: ["websocket"] });
   comet.read("a");
   await settle();
@@ -130,7 +130,7 @@ test("it comes back at once when there is a network, or somebody who looks", asy
   assert.equal(sockets.length, count);
 });
 
-test("when the server closes, it says when to come back", async () => {
+test("the client comes back when the server's close says", async () => {
   const comet = make();
   comet.read("a");
   await settle();
@@ -152,7 +152,7 @@ test("when the server closes, it says when to come back", async () => {
   await assert.rejects(comet.publish("a", 1), { code: "closed" });
 });
 
-test("silence for longer than two heartbeats is a loss", async () => {
+test("after two heartbeats of silence the connection is lost", async () => {
   const comet = make({ transports: ["websocket"], heartbeat: 10 });
   comet.read("a");
   await settle();
@@ -167,7 +167,7 @@ test("silence for longer than two heartbeats is a loss", async () => {
   assert.ok(sockets[0].isClosed);
 });
 
-test("what does not open in time is given up", async () => {
+test("a connection that does not open in time is given up", async () => {
   const comet = make({ transports: ["websocket", "longpoll"], timeout: 3 });
   comet.read("a");
   await settle();
@@ -178,7 +178,7 @@ test("what does not open in time is given up", async () => {
   assert.equal(requests[0].query.transport, "longpoll");
 });
 
-test("a gap is told, with its names", async () => {
+test("a gap event carries the names", async () => {
   const comet = make();
   comet.read("a");
   await settle();
@@ -187,7 +187,7 @@ test("a gap is told, with its names", async () => {
   assert.deepEqual(told(comet, "gap").map(({ names }) => names), [["a"], ["a"]]);
 });
 
-test("a handler that throws breaks nothing", async () => {
+test("a handler that throws does not stop the others", async () => {
   const comet = make();
   comet.subscribe("a", () => {
     throw new Error("mine");
@@ -201,7 +201,7 @@ test("a handler that throws breaks nothing", async () => {
   assert.deepEqual(reported.map((error) => error.message), ["mine", "mine"]);
 });
 
-test("what cannot be read ends the connection, and is told", async () => {
+test("an unreadable envelope ends the connection with an error event", async () => {
   const comet = make({ transports: ["websocket"] });
   comet.read("a");
   await settle();
@@ -213,7 +213,7 @@ test("what cannot be read ends the connection, and is told", async () => {
   assert.equal(sockets.length, 2);
 });
 
-test("of names that are refused together, those that may be read are", async () => {
+test("names that are refused together are asked for again one by one", async () => {
   const comet = make();
   const [good, bad] = [comet.read("a"), comet.read("b")];
   await settle();
@@ -232,7 +232,7 @@ test("of names that are refused together, those that may be read are", async () 
   assert.equal(socket.sent.filter(({ subscribe }) => subscribe).length, 3);
 });
 
-test("a name that is refused leaves the others alone", async () => {
+test("a refused name leaves the others subscribed", async () => {
   const comet = make({ transports: ["longpoll"] });
   comet.read("a");
   await settle();
@@ -249,7 +249,7 @@ test("a name that is refused leaves the others alone", async () => {
   assert.deepEqual([comet.heard, requests.length, requests[3].names], [[5], 4, "a"]);
 });
 
-test("an answer that it may not read is told, and it does not hurry back", async () => {
+test("a refused request is an error event, and the client waits as long as possible", async () => {
   const comet = make({ transports: ["longpoll"], backoff: [1, 30] });
   comet.read("a");
   await settle();
@@ -269,7 +269,7 @@ test("an answer that it may not read is told, and it does not hurry back", async
   assert.equal(requests.length, 3);
 });
 
-test("while polling works, the next transport is tried; else the server is away", async () => {
+test("a transport is given up only if polling works; else the server is away", async () => {
   const comet = make({ transports: ["websocket", "longpoll", "poll"], interval: 100 });
   comet.read("a");
   await settle();
@@ -279,14 +279,14 @@ test("while polling works, the next transport is tried; else the server is away"
   requests[0].fail();
   await settle();
   await pass(1.1);
-  // All of it was away: it is the best again.
+  // The server was away: the client tries the best transport again.
   assert.equal(sockets.length, 2);
   sockets[1].fail();
   await settle();
   requests[1].answer(200, { cursor: "e-4", messages: [] });
   await settle();
   assert.equal(comet.transport, "poll");
-  // A second chance, and then the next.
+  // The transport fails a second time, and the client takes the next.
   assert.equal(sockets.length, 3);
   sockets[2].fail();
   await settle();
@@ -300,7 +300,7 @@ test("while polling works, the next transport is tried; else the server is away"
   assert.deepEqual([requests[3].query.wait, requests[3].query.since], ["25", "e-5"]);
 });
 
-test("a better transport is tried beside the one that works", async () => {
+test("the client tries a better transport beside the one that works", async () => {
   const comet = make({ transports: ["websocket", "longpoll"], upgrade: 60 });
   const answer = async () => {
     requests.at(-1).answer(200, { cursor: "e-4", messages: [] });
@@ -330,7 +330,7 @@ test("a better transport is tried beside the one that works", async () => {
   assert.deepEqual(told(comet, "close"), []);
 });
 
-test("other names are another request, and the old one goes on until that is answered", async () => {
+test("new names open a new request, and the old one goes on until it is answered", async () => {
   const comet = make({ transports: ["longpoll"] });
   comet.read("a");
   await settle();
@@ -355,7 +355,7 @@ test("other names are another request, and the old one goes on until that is ans
   assert.equal(comet.readyState, Comet.CONNECTING);
 });
 
-test("an iterator gives what comes, and ends with the client", async () => {
+test("an iterator yields messages, and ends with the client", async () => {
   const comet = make();
   const iterator = comet.messages("a");
   await settle();
@@ -369,7 +369,7 @@ test("an iterator gives what comes, and ends with the client", async () => {
   assert.deepEqual(await last, { value: undefined, done: true });
 });
 
-test("an iterator that is left subscribes no more", async () => {
+test("an iterator that is left unsubscribes", async () => {
   const comet = make();
   const iterator = comet.messages("a");
   await settle();
@@ -380,7 +380,7 @@ test("an iterator that is left subscribes no more", async () => {
   assert.ok(sockets[0].isClosed);
 });
 
-test("a page that goes takes its connection along; one that comes back opens it again", async () => {
+test("a hidden page closes its connection, and a restored one opens it again", async () => {
   const comet = make();
   comet.read("a");
   await settle();

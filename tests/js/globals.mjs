@@ -1,5 +1,5 @@
 /**
- * What a browser has and Node.js has not, as far as the client needs it.
+ * Stand-ins for the parts of a browser that the client needs and Node.js lacks.
  */
 
 import { webcrypto } from "node:crypto";
@@ -13,7 +13,7 @@ globalThis.crypto ??= webcrypto;
 globalThis.addEventListener = target.addEventListener.bind(target);
 globalThis.dispatchEvent = target.dispatchEvent.bind(target);
 
-/** What was reported instead of thrown. */
+/** The errors that were reported with reportError. */
 export const reported = [];
 globalThis.reportError = (error) => reported.push(error);
 
@@ -21,11 +21,11 @@ const real = { setTimeout, clearTimeout, setInterval, clearInterval };
 const now = Date.now;
 const chance = Math.random;
 
-/** Time that passes when a test lets it, and chance that is what a test says. */
+/** Time that a test advances, and random numbers that a test chooses. */
 export const world = {
   chance: 1,
 
-  /** From now on there is no other. */
+  /** Replace the real timers, clock and random numbers. */
   begin() {
     this.chance = 1;
     this.time = 1e12;
@@ -45,7 +45,7 @@ export const world = {
     Math.random = () => this.chance;
   },
 
-  /** Let so many seconds pass, and what follows from that happen. */
+  /** Let so many seconds pass, and run all that becomes due. */
   async pass(seconds) {
     const end = this.time + seconds * 1000;
     const due = () =>
@@ -61,7 +61,7 @@ export const world = {
     await settle();
   },
 
-  /** All is as it was. */
+  /** Restore the real timers, clock and random numbers. */
   end() {
     Object.assign(globalThis, real);
     Date.now = now;
@@ -69,7 +69,7 @@ export const world = {
   },
 };
 
-/** Let everything happen that waits for nothing but its turn. */
+/** Run everything that waits only for its turn. */
 export const settle = async () => {
   for (let turn = 0; turn < 10; turn++) await new Promise((done) => setImmediate(done));
 };
@@ -95,7 +95,7 @@ export class FakeWebSocket {
     this.isClosed = true;
   }
 
-  // -- What the server does
+  // -- The server's side
 
   open() {
     this.onopen();
@@ -112,7 +112,7 @@ export class FakeWebSocket {
     this.say({ id, ...reply });
   }
 
-  /** Let it be open, and stand here. */
+  /** Open it, and answer its subscription with this cursor. */
   begin(cursor, more) {
     this.open();
     this.answer("subscribe", { ok: { cursor, ...more } });
@@ -128,7 +128,7 @@ define("WebSocket", FakeWebSocket);
 /** The requests that were made, the newest last. */
 export const requests = [];
 
-/** A request whose answer is the test's. */
+/** A request that the test answers. */
 const fetched = (url, options = {}) =>
   new Promise((done, fail) => {
     const { pathname, searchParams } = new URL(url);
@@ -145,7 +145,7 @@ const fetched = (url, options = {}) =>
 
 define("fetch", fetched);
 
-/** Locks as the Web Locks API has them, of one page that stands for many. */
+/** The Web Locks API, within one page that stands for many. */
 class FakeLocks {
   #queues = new Map();
 
@@ -172,7 +172,7 @@ class FakeLocks {
 
 define("navigator", { locks: new FakeLocks() });
 
-/** A channel between pages, as fast as it can be. */
+/** A channel between pages, without delay. */
 class FakeBroadcastChannel {
   static all = new Set();
 
@@ -219,6 +219,6 @@ class FakeEventSource {
 
 define("EventSource", FakeEventSource);
 
-/** What a page remembers. */
+/** The page's local storage. */
 export const storage = {};
 define("localStorage", storage);

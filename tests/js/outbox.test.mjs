@@ -16,7 +16,7 @@ afterEach(() => {
   world.end();
 });
 
-test("who reads nothing publishes by requests, one after the other", async () => {
+test("a client without subscriptions publishes by one request after the other", async () => {
   comet = new Comet("http://a.example/", { token: "t", parameters: { account: "x" } });
   const published = [comet.publish("a", { b: 1 }), comet.publish("c", "d", { event: "é" })];
   await settle();
@@ -38,7 +38,7 @@ test("who reads nothing publishes by requests, one after the other", async () =>
   ]);
 });
 
-test("what was lost or may have been stored is sent again with its key; else it is refused", async () => {
+test("a publication is sent again with its key if it may be lost, and refused otherwise", async () => {
   comet = new Comet("http://a.example/");
   const published = comet.publish("a", 1);
   await settle();
@@ -62,7 +62,7 @@ test("what was lost or may have been stored is sent again with its key; else it 
   await assert.rejects(refused, { code: "tooLarge", message: "much", name: "CometError" });
 });
 
-test("it is not sent again when the server no longer knows its key", async () => {
+test("a publication is not sent again when the server has forgotten its key", async () => {
   comet = new Comet("http://a.example/");
   const refused = assert.rejects(comet.publish("a", 1), { code: "lost" });
   await settle();
@@ -77,7 +77,7 @@ test("it is not sent again when the server no longer knows its key", async () =>
   assert.equal(requests.length, count);
 });
 
-test("without a connection it waits, and no more than so many", async () => {
+test("publications wait for a connection, up to the size of the queue", async () => {
   comet = new Comet("http://a.example/", { queue: 2, transports: ["websocket"] });
   comet.subscribe("a", () => {});
   const published = [comet.publish("a", 1), comet.publish("a", 2)];
@@ -91,7 +91,7 @@ test("without a connection it waits, and no more than so many", async () => {
   assert.deepEqual(sent().map(({ publish, data }) => [publish, data]), [["a", 1], ["a", 2]]);
   socket.say({ id: sent()[0].id, ok: { cursor: "e-1" } });
   assert.equal(await published[0], "e-1");
-  // What was not answered is sent once more over the next one.
+  // The unanswered publication is sent again over the next connection.
   socket.fail();
   await pass(1.1);
   sockets[1].begin("e-1");
@@ -102,7 +102,7 @@ test("without a connection it waits, and no more than so many", async () => {
   await assert.rejects(published[1], { code: "forbidden" });
 });
 
-test("over a WebSocket, too, what may pass is tried again", async () => {
+test("a publication over a WebSocket is tried again after a passing error", async () => {
   comet = new Comet("http://a.example/");
   comet.subscribe("a", () => {});
   const published = comet.publish("a", 1);
@@ -119,7 +119,7 @@ test("over a WebSocket, too, what may pass is tried again", async () => {
   assert.equal(await published, "e-1");
 });
 
-test("what waits is refused when it is closed", async () => {
+test("waiting publications are refused when the client closes", async () => {
   comet = new Comet("http://a.example/", { transports: ["websocket"] });
   comet.subscribe("a", () => {});
   const published = comet.publish("a", 1);

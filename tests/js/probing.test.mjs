@@ -22,7 +22,7 @@ afterEach(() => {
   world.end();
 });
 
-test("a stream is used once the second of two chunks has come by itself", async () => {
+test("a stream is used once the second of two chunks has arrived on its own", async () => {
   await start();
   const [source] = sources;
   assert.deepEqual(source.query, {
@@ -41,7 +41,7 @@ test("a stream is used once the second of two chunks has come by itself", async 
   assert.ok(!source.isClosed);
 });
 
-test("a stream whose chunks come together is given up", async () => {
+test("a stream whose chunks arrive together is given up", async () => {
   await start();
   const [source] = sources;
   source.say({ cursor: "e-1" });
@@ -54,14 +54,14 @@ test("a stream whose chunks come together is given up", async () => {
   assert.equal(requests[0].query.since, undefined);
 });
 
-test("a stream on which nothing comes is given up", async () => {
+test("a silent stream is given up", async () => {
   await start({ timeout: 2 });
   await pass(2.1);
   assert.ok(sources[0].isClosed);
   assert.equal(requests[0].query.transport, "longpoll");
 });
 
-test("where names change on a stream that is known, it is not tried out again", async () => {
+test("a stream that has passed the probe is not probed again for other names", async () => {
   await start();
   sources[0].say({ cursor: "e-1" });
   await pass(0.5);
@@ -79,7 +79,7 @@ test("where names change on a stream that is known, it is not tried out again", 
   assert.ok(sources[0].isClosed);
 });
 
-test("an event whose id is behind its cursor says that not all have caught up", async () => {
+test("an event whose id is behind its cursor says that some names still catch up", async () => {
   await start({ transports: ["sse"] });
   sources[0].say({ cursor: "e-1" });
   await pass(0.5);
@@ -94,7 +94,7 @@ test("an event whose id is behind its cursor says that not all have caught up", 
   assert.equal(sources[2].query["since.b"], "e-0");
 });
 
-test("what has worked is remembered, and for how long", async () => {
+test("the transport that worked is remembered for a limited time", async () => {
   await start({ upgrade: 60 });
   sources[0].onerror({});
   await settle();
@@ -113,7 +113,7 @@ test("what has worked is remembered, and for how long", async () => {
   assert.equal(sources.length, 2);
 });
 
-test("what is remembered may be anything", async () => {
+test("invalid remembered values are ignored", async () => {
   for (const value of ["", "null", "telepathy 5", "longpoll", "longpoll x", "{}"]) {
     storage["comet http://a.example/"] = value;
     await start();

@@ -1,5 +1,5 @@
 /**
- * A program that uses all of the client, and some mistakes that have to be found.
+ * A program that uses all of the client, and makes mistakes that the types refuse.
  */
 
 import Default, { Comet, CometError } from "../../comet/static/client/comet.js";
@@ -74,5 +74,5 @@ new Comet("/", { transports: ["telepathy"] });
 comet.subscribe("news");
 // @ts-expect-error Functions cannot be published.
 comet.publish("news", () => 1);
-// @ts-expect-error It is not for others to change.
+// @ts-expect-error Only the client may change it.
 comet.transport = "sse";

@@ -3,7 +3,7 @@ import test from "node:test";
 import { world } from "./globals.mjs";
 import { Standing } from "../../comet/static/client/src/standing.js";
 
-/** A client that notes what it is given. */
+/** A client that records its messages. */
 class Reader {
   standing = new Standing();
   held = new Map();
@@ -15,7 +15,7 @@ class Reader {
     return it;
   }
 
-  /** Another connection, which is for all the names. */
+  /** Open another connection for all names. */
   connect(cursor, more) {
     const asked = this.standing.places(this.standing.names);
     this.held = new Map();
@@ -31,7 +31,7 @@ class Reader {
     this.take({ channel, cursor: `e-${position}`, data: position, ...more });
   }
 
-  /** What would be asked for next. */
+  /** The query with which the next connection would begin. */
   get places() {
     return this.standing.places(this.standing.names);
   }
@@ -41,7 +41,7 @@ class Reader {
   }
 }
 
-test("a message that comes twice is heard once", () => {
+test("a message that arrives twice is delivered once", () => {
   const reader = new Reader();
   reader.read("a");
   assert.deepEqual(reader.connect("e-5"), { a: "now" });
@@ -52,7 +52,7 @@ test("a message that comes twice is heard once", () => {
   assert.deepEqual(reader.drain(), ["a:9"]);
 });
 
-test("a bare cursor moves where it stands", () => {
+test("a bare cursor moves the position", () => {
   const reader = new Reader();
   reader.read("a");
   reader.connect("e-5");
@@ -62,7 +62,7 @@ test("a bare cursor moves where it stands", () => {
   assert.deepEqual(reader.drain(), []);
 });
 
-test("who breaks off a replay comes back with the place of each name", () => {
+test("a client that is cut in a replay resumes each name at its own position", () => {
   const reader = new Reader();
   reader.read("a");
   reader.read("b", "e-2");
@@ -79,7 +79,7 @@ test("who breaks off a replay comes back with the place of each name", () => {
   assert.deepEqual(reader.drain(), ["b:4", "b:6", "a:11"]);
 });
 
-test("a replay is for the names that are behind, and says so of all of them", () => {
+test("a replay goes to the names that are behind, and moves all of them", () => {
   const reader = new Reader();
   reader.read("a/*", "e-3");
   reader.read("a/b", "e-6");
@@ -92,7 +92,7 @@ test("a replay is for the names that are behind, and says so of all of them", ()
   assert.deepEqual(reader.drain(), ["a/*:5", "a/*:7", "a/b:7"]);
 });
 
-test("a handler that several names reach is called once", () => {
+test("a handler that several names reach is called once for a message", () => {
   const reader = new Reader();
   const handler = ({ data }) => reader.heard.push(data);
   for (const name of ["a/*", "a/b"]) reader.standing.add(name, "now").handlers.add(handler);
@@ -101,13 +101,13 @@ test("a handler that several names reach is called once", () => {
   assert.deepEqual(reader.drain(), [2]);
 });
 
-test("where a jump forward shows that others have messages to be replayed, they are", () => {
+test("a name that begins behind a jump forward still gets its messages, as a replay", () => {
   const reader = new Reader();
   reader.read("a");
   reader.connect("e-5");
   reader.message("a", 6);
   reader.read("b");
-  // The server stands where b begins.
+  // The server begins at the position of b.
   assert.deepEqual(reader.connect("e-20"), { a: "e-6", b: "now" });
   assert.deepEqual(reader.places, { a: "e-6", b: "e-20" });
   reader.message("a", 7, { replay: true });
@@ -115,7 +115,7 @@ test("where a jump forward shows that others have messages to be replayed, they 
   assert.deepEqual(reader.drain(), ["a:6", "a:7", "b:21"]);
 });
 
-test("another connection that stands further back repeats nothing", () => {
+test("a connection that begins further back repeats no message", () => {
   const reader = new Reader();
   reader.read("a");
   reader.connect("e-5");
@@ -130,7 +130,7 @@ test("another connection that stands further back repeats nothing", () => {
   assert.deepEqual(reader.drain(), ["a:6", "a:7", "a:8", "b:9"]);
 });
 
-test("a name that the connection does not bring yet keeps its place", () => {
+test("a name that the connection does not carry yet keeps its position", () => {
   const reader = new Reader();
   reader.read("a");
   reader.connect("e-5");
@@ -142,7 +142,7 @@ test("a name that the connection does not bring yet keeps its place", () => {
   assert.deepEqual(reader.drain(), ["a:6"]);
 });
 
-test("what the server found out is known when it is told, or would have been", async (context) => {
+test("a resolved start is adopted when the server reports it, or could have", async (context) => {
   world.begin();
   context.after(() => world.end());
   const reader = new Reader();
@@ -156,12 +156,12 @@ test("what the server found out is known when it is told, or would have been", a
   reader.connect("e-9");
   await world.pass(3);
   assert.deepEqual(reader.places, { a: "e-9", b: "e-4", c: "e-9" });
-  // Even then, what comes late is heard.
+  // A late message is delivered even then.
   reader.message("c", 2, { replay: true });
   assert.deepEqual(reader.drain(), ["b:4", "c:2"]);
 });
 
-test("a new epoch makes all that was known void", () => {
+test("a new epoch discards all positions", () => {
   const reader = new Reader();
   reader.read("a");
   reader.read("b", "f-2");
@@ -175,7 +175,7 @@ test("a new epoch makes all that was known void", () => {
   assert.deepEqual(reader.places, { a: "f-3", b: "f-3" });
 });
 
-test("a body moves all names; one that ends in a replay only those that are behind", () => {
+test("a body moves all names, and one that ends in a replay only those that are behind", () => {
   const reader = new Reader();
   const late = reader.read("b", "e-2");
   reader.read("a");
@@ -191,7 +191,7 @@ test("a body moves all names; one that ends in a replay only those that are behi
   assert.deepEqual(reader.drain(), ["b:4", "b:6", "b:8", "a:11"]);
 });
 
-test("what is replayed for one name is not for another that begins now", () => {
+test("a replay for one name does not reach another name that begins now", () => {
   const reader = new Reader();
   reader.read("a/b");
   reader.read("a/*", "e-2");
@@ -201,7 +201,7 @@ test("what is replayed for one name is not for another that begins now", () => {
   assert.deepEqual(reader.drain(), ["a/*:4"]);
 });
 
-test("where a name begins on an open connection, all others stand there, too", () => {
+test("a name that begins on an open connection moves all others to its position", () => {
   const reader = new Reader();
   reader.read("a");
   reader.connect("e-5");
@@ -210,7 +210,7 @@ test("where a name begins on an open connection, all others stand there, too", (
   assert.deepEqual(reader.places, { a: "e-9", b: "e-9" });
 });
 
-test("isBehind tells whether something was missed before a cursor", () => {
+test("isBehind says whether messages before a cursor were missed", () => {
   const reader = new Reader();
   assert.ok(reader.standing.isBehind("e-0"));
   reader.read("a");
@@ -221,13 +221,13 @@ test("isBehind tells whether something was missed before a cursor", () => {
   );
 });
 
-/** Numbers that seem random, and are the same every time. */
+/** A seeded generator of random numbers. */
 const random = (seed) => () => {
   seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
   return seed / 2 ** 32;
 };
 
-/** Envelopes as the server writes them for names that begin at these positions. */
+/** The envelopes that the server writes for names that begin at these positions. */
 function* stream(log, places) {
   const names = Object.keys(places);
   const cursor = Math.max(...Object.values(places));
@@ -239,7 +239,7 @@ function* stream(log, places) {
   yield { cursor: `e-${log.length}` };
 }
 
-test("whatever breaks off where, each message is heard once and in order", () => {
+test("wherever connections are cut, each message is delivered once and in order", () => {
   for (let seed = 1; seed <= 2000; seed++) {
     const next = random(seed);
     const pick = (count) => Math.floor(next() * count);
@@ -263,7 +263,7 @@ test("whatever breaks off where, each message is heard once and in order", () =>
       const names = new Map(reader.standing.names);
       const asked = Object.entries(reader.standing.places(names));
       const places = Object.fromEntries(asked.map(([each, at]) => [each, +at.split("-")[1]]));
-      // While that is on its way, the connection before may still bring something.
+      // Until the new connection is open, the old one may still bring messages.
       if (pick(2)) take(old, pick(old.length + 1));
       reader.held = new Map();
       old = [...stream(log, places)].map((value, index) => [value, index ? undefined : names]);

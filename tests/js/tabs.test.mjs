@@ -19,7 +19,7 @@ const open = (options) => {
 const message = (position, more) =>
   ({ channel: "a", cursor: `e-${position}`, data: position, ...more });
 
-/** Two tabs that read the same; the first one leads. */
+/** Two tabs that read the same names.  The first leads. */
 const pair = async () => {
   const leader = open();
   leader.read("a");
@@ -43,7 +43,7 @@ afterEach(async () => {
   await settle();
 });
 
-test("one leads, and the others hear what it hears", async () => {
+test("one tab leads, and the others get its messages", async () => {
   const [leader, guest] = await pair();
   assert.equal(sockets.length, 1);
   assert.deepEqual([leader.transport, guest.transport], ["websocket", "shared"]);
@@ -56,13 +56,13 @@ test("one leads, and the others hear what it hears", async () => {
   assert.equal(requests.length, 1);
 });
 
-test("each hears what it has subscribed to", async () => {
+test("each tab gets the messages of its own subscriptions", async () => {
   const [leader, guest] = await pair();
   guest.read("b", "-3");
   await settle();
   const { id, subscribe } = sockets[0].sent.at(-1);
   assert.deepEqual(subscribe, ["b"]);
-  // What it missed it asks for itself, once the one that leads holds the name.
+  // The tab asks for what it missed, once the leading tab has subscribed to the name.
   assert.equal(requests.length, 1);
   sockets[0].say({ id, ok: { cursor: "e-5" } });
   await settle();
@@ -83,7 +83,7 @@ test("each hears what it has subscribed to", async () => {
   assert.deepEqual(sockets[0].sent.at(-1).unsubscribe, ["b"]);
 });
 
-test("a tab that joins hears nothing twice of what came while it caught up", async () => {
+test("a joining tab gets no message twice that arrived while it caught up", async () => {
   const [, guest] = await pair();
   const third = open();
   third.read("a", "earliest");
@@ -96,7 +96,7 @@ test("a tab that joins hears nothing twice of what came while it caught up", asy
   assert.deepEqual([third.heard, guest.heard], [[1, 2, 3], [2, 3]]);
 });
 
-test("names that are wanted while a tab catches up are asked for, too", async () => {
+test("names subscribed to while a tab catches up are asked for, too", async () => {
   const [, guest] = await pair();
   guest.read("b");
   await settle();
@@ -115,9 +115,9 @@ test("names that are wanted while a tab catches up are asked for, too", async ()
   assert.deepEqual(guest.heard, [6]);
 });
 
-test("what does not follow on what a tab has is asked for", async () => {
+test("a tab asks for messages that it has missed between two", async () => {
   const [, guest] = await pair();
-  // The one that leads comes back further on, and is replayed what lies between.
+  // The leading tab resumes further on, and gets a replay of what lies between.
   sockets[0].fail();
   const again = tabs[0];
   again.read("c");
@@ -136,7 +136,7 @@ test("what does not follow on what a tab has is asked for", async () => {
   assert.deepEqual([again.heard, guest.heard], [[4, 8], [4, 8]]);
 });
 
-test("a gap is told in all tabs", async () => {
+test("all tabs get the gap event", async () => {
   const [leader, guest] = await pair();
   sockets[0].say({ cursor: "e-5", gap: ["a"] });
   await settle();
@@ -145,7 +145,7 @@ test("a gap is told in all tabs", async () => {
   assert.deepEqual([leader.gaps, guest.gaps], [[["a"]], [["a"]]]);
 });
 
-test("when the one that leads goes, another takes over where it stands", async () => {
+test("when the leading tab goes, another takes over at its position", async () => {
   const [leader, guest] = await pair();
   const third = open();
   third.read("b");
@@ -177,7 +177,7 @@ test("when the one that leads goes, another takes over where it stands", async (
   assert.deepEqual([guest.transport, third.transport], ["websocket", "shared"]);
 });
 
-test("what only a tab wanted that is gone is read no longer", async () => {
+test("names that only a closed tab wanted are unsubscribed", async () => {
   const [, guest] = await pair();
   guest.read("b");
   await settle();
@@ -187,7 +187,7 @@ test("what only a tab wanted that is gone is read no longer", async () => {
   assert.deepEqual(sockets[0].sent.at(-1).unsubscribe, ["b"]);
 });
 
-test("tabs that may not read the same do not share", async () => {
+test("tabs with different rights do not share", async () => {
   const [one, other] = [open({ token: "x" }), open({ token: "y" })];
   one.read("a");
   other.read("a");

@@ -1,6 +1,6 @@
 """
-The client for browsers: its parts under C{node --test}, its types, and whether
-what is served is made of its source.
+The client for browsers: its parts under C{node --test}, its types, and its built
+files.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from twisted.trial.unittest import SynchronousTestCase
 import comet
 
 HERE = Path(__file__).resolve().parent
+BUILD = HERE.parents[1] / "client"
 CLIENT = Path(comet.__file__).resolve().parent / "static" / "client"
 
-# Bytes of comet.js after gzip -9.
+# The most bytes that comet.js may have after gzip -9.
 MOST = 6 * 1024
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
     """
-    Run a program here, to its end.
+    Run a program in this folder, to its end.
     """
     return subprocess.run(
         command,
@@ -38,46 +39,47 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 class ClientTests(SynchronousTestCase):
     """
-    What can be known of the client without a browser.
+    The client, as far as it can be tested without a browser.
     """
 
-    def test_parts(self) -> None:
+    def test_passesItsNodeTests(self) -> None:
         """
-        All tests of its parts hold.
+        The tests of the client's parts pass under C{node --test}.
         """
         done = run("node", "--test", "--test-reporter=tap")
         self.assertEqual(done.returncode, 0, done.stdout)
         (count,) = re.findall(r"^# pass (\d+)$", done.stdout, re.MULTILINE)
         self.assertGreaterEqual(int(count), 50)
 
-    def test_types(self) -> None:
+    def test_typesHold(self) -> None:
         """
-        The types hold within its source, and those that are told to others
-        hold for a program that uses all of it; what is wrong in a program is
-        found.
+        The source has no error of types.  The published types accept a program
+        that uses all of the client, and refuse the mistakes in it.
         """
         for project in ("tsconfig.json", "tsconfig.sample.json"):
-            done = run("node", "node_modules/typescript/bin/tsc", "-p", project)
+            compiler = str(BUILD / "node_modules" / "typescript" / "bin" / "tsc")
+            done = run("node", compiler, "-p", project)
             self.assertEqual(done.returncode, 0, done.stdout)
 
-    def test_upToDate(self) -> None:
+    def test_builtFilesMatchTheSource(self) -> None:
         """
-        What is served is what the source makes.
+        The files that are served are what the build makes of the source.
         """
-        done = run("node", "build.mjs", "--check")
+        done = run("node", str(BUILD / "build.mjs"), "--check")
         self.assertEqual(done.returncode, 0, done.stdout)
 
-    def test_size(self) -> None:
+    def test_isSmall(self) -> None:
         """
-        The client is small, and tells how small.
+        The compressed client is not larger than its limit.
         """
         size = len(gzip.compress((CLIENT / "comet.js").read_bytes(), 9))
         print(f"comet.js: {size} bytes after gzip -9, of at most {MOST}")
         self.assertLessEqual(size, MOST)
 
-    def test_package(self) -> None:
+    def test_packageHasServersVersion(self) -> None:
         """
-        What npm installs has the version of the server, and depends on nothing.
+        The npm package has the server's version and no dependencies, and all of
+        its files exist.
         """
         package = json.loads((CLIENT / "package.json").read_text("utf-8"))
         self.assertEqual(package["version"], comet.__version__)

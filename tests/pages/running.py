@@ -1,6 +1,6 @@
 """
 Runs the scripts that look at the pages, with C{node} and what is installed in
-C{tests/js}.
+C{client}.
 """
 
 from __future__ import annotations

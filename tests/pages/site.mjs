@@ -9,7 +9,7 @@ import { createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const { default: puppeteer } = await import(
-  createRequire(new URL("../js/package.json", import.meta.url)).resolve("puppeteer-core")
+  createRequire(new URL("../../client/package.json", import.meta.url)).resolve("puppeteer-core")
 );
 
 /** Milliseconds that anything may take, and all of it. */

@@ -1,9 +1,9 @@
 /**
  * Makes comet.js and comet.classic.js from comet/static/client/src.
  *
- * Both are the same source: bundled, without comments, and with short names for
- * what no page sees.  With --check nothing is written: it fails if they are not
- * what the source makes.
+ * Both have the same source, which is bundled, stripped of comments, and given
+ * short names for the properties that no page sees.  With --check it writes
+ * nothing, and fails if the files are not what the source makes.
  */
 
 import { readFile, writeFile } from "node:fs/promises";
@@ -13,12 +13,13 @@ import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 import { minify } from "terser";
 
-const CLIENT = fileURLToPath(new URL("../../comet/static/client/", import.meta.url));
+const CLIENT = fileURLToPath(new URL("../comet/static/client/", import.meta.url));
 
-// Bytes after gzip -9: what a page has to load.
+// The most bytes that comet.js may have after gzip -9.
 export const MOST = 6144;
 
-// What one part of it knows another by, and no page, browser, server or other tab does.
+// Properties by which only the parts of the client know each other.  A page, the
+// browser, the server and other tabs see other names.
 const INNER = [
   ...["asked", "authorization", "begin", "changed", "check", "command", "drop", "fail", "failed"],
   ...["forward", "guests", "handlers", "heardAt", "held", "isBehind", "isFinal", "isOpen", "isSent"],
@@ -31,7 +32,7 @@ const COMMON = {
   entryPoints: [join(CLIENT, "src", "comet.js")],
   bundle: true,
   minify: true,
-  // What all browsers of the last four years run.
+  // All browsers of the last four years run it.
   target: "es2022",
   charset: "utf8",
   mangleProps: new RegExp(`^(${INNER.join("|")})$`),
@@ -44,17 +45,17 @@ const SHAPES = {
     format: "iife",
     globalName: "CometModule",
     footer: { js: "var Comet=CometModule.Comet,CometError=CometModule.CometError;" },
-    // There is no import.meta in a classic script.
+    // A classic script has no import.meta.
     define: { "import.meta.url": "document.currentScript.src" },
   },
 };
 
-/** What the files are to hold, by their names. */
+/** Make the content of each file, by its name. */
 export const makeFiles = async () => {
   const files = new Map();
   for (const [name, shape] of Object.entries(SHAPES)) {
     const { outputFiles } = await build({ ...COMMON, ...shape });
-    // It finds a few hundred bytes that the other does not.
+    // It saves a few hundred bytes that esbuild leaves.
     const { code } = await minify(outputFiles[0].text, {
       module: shape.format === "esm",
       ecma: 2022,
@@ -65,7 +66,7 @@ export const makeFiles = async () => {
   return files;
 };
 
-/** How many bytes a page has to load. */
+/** The number of bytes that a page has to load. */
 export const sizeOf = (content) => gzipSync(content, { level: 9 }).length;
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
@@ -74,7 +75,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const path = join(CLIENT, name);
     if (!isCheck) await writeFile(path, content);
     else if (!content.equals(await readFile(path))) {
-      console.error(`${name} is not what its source makes: node tests/js/build.mjs`);
+      console.error(`${name} is not what its source makes: node client/build.mjs`);
       process.exitCode = 1;
     }
     console.log(`${name}: ${sizeOf(content)} bytes after gzip -9, of ${MOST}`);
