@@ -1,8 +1,8 @@
 """
-How a WebSocket begins, as RFC 6455 4.2 has it.
+The handshake of a WebSocket, on the server's side (RFC 6455 4.2).
 
-The handshake is judged and answered here, on what was parsed already: whoever
-splits a head a second time may see other headers in it than those that were
+The handshake is checked and answered from the parsed L{RequestHead}.  A library
+that parsed the bytes a second time could see other headers than those that were
 checked.
 """
 
@@ -23,38 +23,39 @@ SUBPROTOCOL: Final = "comet.v1"
 # RFC 6455 1.3
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-# RFC 6455 4.2.1: 16 bytes in base64, whatever the bits beyond them are.
+# RFC 6455 4.2.1: 16 bytes in base64.  The unused bits at the end may be any.
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 
-_ANSWER: Final = (
+_RESPONSE: Final = (
     b"HTTP/1.1 101 Switching Protocols\r\n"
     b"Upgrade: websocket\r\n"
     b"Connection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: %b\r\n"
 )
 
-# Up to where the answer depends on the key: 20 bytes in base64.
-ANSWER_SIZE: Final = len(_ANSWER % bytes(28))
+# The size of the part of the response that depends on the key, with 20 bytes in
+# base64.
+ACCEPT_SIZE: Final = len(_RESPONSE % bytes(28))
 
 
 def otherVersion() -> Response:
     """
-    The answer to a handshake of a version that is not spoken.
+    Make the response to a handshake of another version of the protocol.
     """
-    refused = problem(BadRequest("the version of the WebSocket protocol is 13"))
-    # RFC 6455 4.2.2: the version that is spoken is told.
-    spoken = (b"Sec-WebSocket-Version", b"13")
-    return Response(refused.status, (spoken, *refused.headers), refused.body)
+    refused = problem(BadRequest("the version of the WebSocket protocol must be 13"))
+    # RFC 6455 4.2.2: the response names the version of the server.
+    own = (b"Sec-WebSocket-Version", b"13")
+    return Response(refused.status, (own, *refused.headers), refused.body)
 
 
 def answerHandshake(head: RequestHead) -> bytes | None:
     """
-    Answer the handshake that a request is.
+    Answer a handshake.
 
-    @return: All that is to be sent; L{None} if the request is of another
+    @return: All bytes of the response, or L{None} if the request is of another
         version of the protocol.
 
-    @raise BadRequest: If it is no handshake.
+    @raise BadRequest: If the request is not a handshake.
     """
     if not isWebSocketUpgrade(head):
         raise notUpgrade()
@@ -69,23 +70,23 @@ def answerHandshake(head: RequestHead) -> bytes | None:
 
 def acceptKey(key: str) -> bytes:
     """
-    The beginning of the answer to a handshake, of L{ANSWER_SIZE}, which is all
-    of it that depends on the key.
+    Make the start of the response to a handshake: L{ACCEPT_SIZE} bytes, of
+    which the last depend on the key.
 
-    @raise BadRequest: If it is not a key.
+    @raise BadRequest: If the key is not valid.
     """
     if _KEY.fullmatch(key) is None:
         raise BadRequest(f"Sec-WebSocket-Key {key[:64]!r} is not 16 bytes in base64")
     # RFC 6455 4.2.2
     digest = sha1(key.encode("ascii") + _GUID, usedforsecurity=False).digest()
-    return _ANSWER % b2a_base64(digest, newline=False)
+    return _RESPONSE % b2a_base64(digest, newline=False)
 
 
 def notUpgrade() -> BadRequest:
     """
-    The error of a request that is no handshake.
+    Make the error for a request that is not a handshake.
     """
     return BadRequest(
-        "a WebSocket begins with a GET of HTTP/1.1 with 'Upgrade: websocket' and "
+        "a WebSocket starts with a GET of HTTP/1.1 that has 'Upgrade: websocket' and "
         "'Connection: Upgrade'"
     )

@@ -17,7 +17,13 @@ from comet.http.request import RequestHead, elements, tokens
 
 class Answered(Enum):
     """
-    How often a transport answers a request to read.
+    How a transport answers a request to read.
+
+    @cvar ONCE: With one complete response, a poll body.
+
+    @cvar ENDLESSLY: With one response that never ends.
+
+    @cvar TWO_WAY: With frames, while the client sends frames, too.
     """
 
     ONCE = auto()
@@ -28,13 +34,13 @@ class Answered(Enum):
 @frozen
 class TransportKind:
     """
-    One way to bring messages to a client over HTTP.
+    One of the transports over HTTP.
 
-    @ivar name: What the parameter C{transport} calls it, and the statistics.
+    @ivar name: Its name in the parameter C{transport} and in the statistics.
 
-    @ivar answered: How often it answers.
+    @ivar answered: How it answers.
 
-    @ivar mediaTypes: What C{Accept} may name to ask for it.
+    @ivar mediaTypes: The types in C{Accept} that ask for it.
     """
 
     name: str
@@ -42,7 +48,8 @@ class TransportKind:
     mediaTypes: tuple[str, ...] = ()
 
 
-# Of the transports that Accept names with the same quality the first is taken.
+# If Accept gives several transports the same quality, the first one here is
+# chosen.
 TRANSPORTS: Final[Mapping[str, TransportKind]] = {
     transport.name: transport
     for transport in (
@@ -72,8 +79,8 @@ _QUALITY = re.compile(r"0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?")
 
 def isWebSocketUpgrade(head: RequestHead) -> bool:
     """
-    Whether a request has what makes it a handshake for a WebSocket, apart from
-    the WebSocket's own headers.
+    Whether a request asks for an upgrade to WebSocket.  The headers
+    C{Sec-WebSocket-*} are not looked at.
     """
     # RFC 6455 4.2.1
     return (
@@ -85,23 +92,25 @@ def isWebSocketUpgrade(head: RequestHead) -> bool:
 
 def chooseTransport(head: RequestHead) -> str:
     """
-    Which transport a request to read asks for: what the parameter
-    C{transport} says, a WebSocket where that is what to upgrade to, JSONP
-    where there is a C{callback}, or what C{Accept} likes best of those that it
-    names.  A wildcard stands for a long poll, since a client that did not ask
-    for an endless answer would wait for its end; only C{text/*}, which
-    excludes JSON, can mean C{sse}.
+    Choose the transport that a request to read asks for.  The first of these
+    decides: the parameter C{transport}; an upgrade to WebSocket; a parameter
+    C{callback}, for JSONP; the type with the highest quality that C{Accept}
+    names.
 
-    @raise BadRequest: If the parameter names no transport.
+    A wildcard in C{Accept} means a long poll, since a client that does not ask
+    for an endless response would wait for its end.  Only C{text/*}, which
+    excludes JSON, means C{sse}.
+
+    @raise BadRequest: If the parameter C{transport} is not a transport.
     """
     named = head.parameters.get("transport")
     if named is not None:
         if named not in TRANSPORTS:
             allowed = ", ".join(TRANSPORTS)
-            raise BadRequest(f"{named[:64]!r} is not a transport: one of {allowed} is")
+            raise BadRequest(f"{named[:64]!r} is not a transport; these are: {allowed}")
         return named
-    # An upgrade that lacks its other half is not one, but is told so better by
-    # who answers handshakes than by a long poll.
+    # Also without the header Connection, which an upgrade needs: an error of
+    # the handshake tells the client more than a long poll does.
     if _namesWebSocket(head):
         return "websocket"
     if "callback" in head.parameters:
@@ -110,15 +119,15 @@ def chooseTransport(head: RequestHead) -> str:
 
 
 def _namesWebSocket(head: RequestHead) -> bool:
-    # RFC 9110 7.8: Upgrade is ignored in HTTP/1.0; RFC 9113 8.2.2: and is not
-    # in HTTP/2.
+    # RFC 9110 7.8: a server ignores Upgrade in HTTP/1.0.  RFC 9113 8.2.2:
+    # HTTP/2 does not have it.
     return (1, 1) <= head.version < (2, 0) and "websocket" in tokens(head.header("Upgrade"))
 
 
 def _mediaRanges(accept: str) -> dict[str, float]:
     """
-    The qualities by media range.  Parameters other than C{q} are ignored, and
-    so is an element whose C{q} is not a quality.
+    Read the header C{Accept}: the qualities by media range.  Parameters other
+    than C{q} are ignored, and so is an element with an invalid C{q}.
     """
     ranges: dict[str, float] = {}
     for element in elements(accept):
@@ -136,11 +145,11 @@ def _mediaRanges(accept: str) -> dict[str, float]:
 
 def _mostAccepted(accept: str) -> str:
     ranges = _mediaRanges(accept)
-    # The first of equals.
+    # Of those with the same quality the first.
     transport, mediaType = max(_MEDIA_TYPES, key=lambda each: ranges.get(each[1], 0.0))
     if ranges.get(mediaType, 0.0) > 0:
         return transport
-    # RFC 9110 12.5.1: the most specific range that fits a type decides on it.
+    # RFC 9110 12.5.1: the most specific range that matches a type decides.
     text = ranges.get("text/event-stream", ranges.get("text/*", 0.0))
     anything = ranges.get("*/*", 0.0)
     json = ranges.get("application/json", ranges.get("application/*", anything))

@@ -1,5 +1,5 @@
 """
-The origins of web pages, and the names by which this server is known.
+The origins of web pages, what CORS lets them do, and the hosts of this server.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import Final
 from attrs import frozen
 
 from comet.errors import BadRequest, WrongHost
-
-Headers = tuple[tuple[bytes, bytes], ...]
+from comet.http.responses import Headers
 
 MAX_PORT: Final = 65535
 
@@ -28,14 +27,15 @@ _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 @frozen
 class CORS:
     """
-    What an origin may do.
+    What a page of an origin may do.
 
-    @ivar allowOrigin: What C{Access-Control-Allow-Origin} is to say, or
-        L{None} where there is nothing to say.
+    @ivar allowOrigin: The value of C{Access-Control-Allow-Origin}, or L{None}
+        to leave the header out.
 
     @ivar credentials: Whether the page may send credentials.
 
-    @ivar isAllowed: Whether the page may do what a page of this server may.
+    @ivar isAllowed: Whether the page may do all that a page of this server
+        may.
     """
 
     allowOrigin: str | None
@@ -45,24 +45,23 @@ class CORS:
 
 class Origins:
     """
-    Which web pages may talk to this server, and by which names it is known.
+    Which web pages may use this server, and which hosts are its own.
 
-    The pages of other origins may read only what is told to everyone by a
-    C{*}, and the pages of this server are those of the host that the request
-    names: so a host that is not this server's must be refused first, with
-    L{checkHost}.
+    A page belongs to this server if its origin has the host that the request
+    names.  So the caller must first refuse hosts that are not this server's,
+    with L{checkHost}.
     """
 
     def __init__(self, allowed: Sequence[str] = (), publicURLs: Sequence[str] = ()) -> None:
         """
         @param allowed: The origins that are allowed besides the server's own:
-            C{scheme://host}, perhaps with a port; C{*} for all but C{null};
-            C{null}.
+            C{scheme://host}, perhaps with a port; C{null}; or C{*} for all
+            but C{null}.
 
-        @param publicURLs: The URLs of C{http} or C{https} under which the
-            world sees this server.
+        @param publicURLs: The URLs of C{http} or C{https} at which clients
+            reach this server.
 
-        @raise ValueError: If one of them cannot be read.
+        @raise ValueError: If an origin or a URL is not valid.
         """
         public = [_parsePublic(url) for url in publicURLs]
         self._public = {origin for origin, _ in public}
@@ -72,15 +71,15 @@ class Origins:
     @property
     def allowsAll(self) -> bool:
         """
-        Whether all pages are allowed that have an origin of their own.
+        Whether the pages of all origins but C{null} are allowed.
         """
         return "*" in self._listed
 
     @property
     def hosts(self) -> frozenset[str]:
         """
-        The hosts of all pages that are allowed, the names of this server's
-        own among them; or C{*} alone.
+        The hosts of all pages that are allowed, with this server's own; or
+        C{*} alone.
         """
         if self.allowsAll:
             return frozenset({"*"})
@@ -89,55 +88,55 @@ class Origins:
 
     def own(self, host: str | None, isSecure: bool) -> str | None:
         """
-        The origin of the pages of this server.
+        Find the origin of this server's own pages.
 
         @param host: The value of the header C{Host}, which L{checkHost} let
             pass.
 
         @param isSecure: Whether the request came through TLS that ends here.
-            If it did not, TLS may have ended before: where only that fits a
-            public URL, the origin is its.
+            Otherwise TLS may have ended at a proxy: if only the other scheme
+            is that of a public URL, the origin has the other scheme.
 
-        @return: The origin, or L{None} if there is no host to tell it by.
+        @return: The origin, or L{None} if there is no host.
         """
         own, other = _ownOrigin(host, isSecure), _ownOrigin(host, not isSecure)
         return other if other in self._public and own not in self._public else own
 
     def checkHost(self, host: str | None, version: tuple[int, int]) -> None:
         """
-        Refuse a request for another host.  A page can have its own name point
-        to this server, and a browser then takes both for one origin; but the
-        page cannot make it send an address or a name of ours.
+        Refuse a request for another host.  An attacker can let the host name
+        of a page point to this server, so that a browser takes both for one
+        origin (DNS rebinding); but then the browser sends that host name.
 
-        @param host: The value of the header C{Host}, or what HTTP/2 has in
-            its place.
+        @param host: The value of the header C{Host}, or of C{:authority} in
+            HTTP/2.
 
-        @param version: The version of HTTP.
+        @param version: The HTTP version.
 
-        @raise WrongHost: If this server is not known by that name.
+        @raise WrongHost: If the host is not one of this server's.
 
-        @raise BadRequest: If there is none, in a version where there must be.
+        @raise BadRequest: If there is no host, though the version demands it.
         """
         if host is None:
             # RFC 9112 3.2
             if version >= (1, 1):
-                raise BadRequest("there is no header Host; HTTP/1.1 demands one")
+                raise BadRequest("the header Host is missing; HTTP/1.1 demands it")
             return
         found = _HOST.fullmatch(host)
         name = None if found is None else _normalHost(found[1])
         if name is not None and (name in self._hosts or name.startswith("[") or _isIPv4(name)):
             return
         raise WrongHost(
-            f"{host[:64]!r} is not a host of this server: an IP address, 'localhost', and "
-            "the hosts that are named to it with --public-url are"
+            f"{host[:64]!r} is not a host of this server; an IP address, 'localhost', and "
+            "the hosts of --public-url are"
         )
 
     def verdict(self, origin: str | None, host: str | None, isSecure: bool) -> CORS:
         """
-        Tell what the page that a request comes from may do.
+        Decide what the page that sent a request may do.
 
-        @param origin: The value of the header C{Origin}.  Without one the
-            request comes from no page of another origin, and may do all.
+        @param origin: The value of the header C{Origin}.  Without it the
+            request is not from a page of another origin, and may do all.
 
         @param host: The value of the header C{Host}, which L{checkHost} let
             pass.
@@ -147,8 +146,8 @@ class Origins:
         if origin is None:
             return CORS(None, False, True)
         if origin == "null":
-            # Every page in a sandbox has this origin, so it is nobody's own,
-            # and gets no credentials even where it is listed.
+            # Every page in a sandbox has this origin, so it gets no
+            # credentials, even if it is listed.
             isListed = origin in self._listed
             return CORS(origin if isListed else None, False, isListed)
         normal = readOrigin(origin)
@@ -160,14 +159,14 @@ class Origins:
 
     def headers(self, cors: CORS) -> Headers:
         """
-        The headers of CORS for an answer.
+        Make the headers of CORS for a response.
         """
         allow = _allow(cors)
         return (*allow, (b"Access-Control-Expose-Headers", b"ETag, Retry-After")) if allow else ()
 
     def preflight(self, cors: CORS) -> Headers:
         """
-        The headers of CORS for the answer to a preflight request.
+        Make the headers of CORS for the response to a preflight request.
         """
         allow = _allow(cors)
         if not allow:
@@ -180,15 +179,17 @@ class Origins:
                 b"Authorization, Comet-Event, Content-Type, Idempotency-Key, If-None-Match, "
                 b"Last-Event-ID, Prefer",
             ),
-            # Seconds: a day, the most that any browser heeds.
+            # Seconds: one day, which is the most that any browser accepts.
             (b"Access-Control-Max-Age", b"86400"),
         )
 
 
 def _normalHost(host: str) -> str | None:
     """
-    A host in the form in which hosts are compared, or L{None} where it is in
-    brackets and no IPv6 address.
+    Bring a host into the form in which hosts are compared.
+
+    @return: The host, or L{None} if it is in brackets without being an IPv6
+        address.
     """
     if not host.startswith("["):
         return host.lower()
@@ -208,8 +209,9 @@ def _isIPv4(host: str) -> bool:
 
 def _normalOrigin(scheme: str, host: str, port: str | None) -> tuple[str, str] | None:
     """
-    An origin in the form in which origins are compared, and its host; or
-    L{None} where it is none.
+    Bring an origin into the form in which origins are compared.
+
+    @return: The origin and its host, or L{None} if it is not valid.
     """
     name = _normalHost(host)
     if name is None or int(port or 0) > MAX_PORT:
@@ -222,8 +224,10 @@ def _normalOrigin(scheme: str, host: str, port: str | None) -> tuple[str, str] |
 
 def readOrigin(text: str) -> str | None:
     """
-    An origin in the form in which origins are compared: C{scheme://host},
-    perhaps with a port, in lower case; L{None} where it is none.
+    Read an origin.
+
+    @return: The form in which origins are compared, C{scheme://host} and
+        perhaps a port, in lower case; L{None} if it is not valid.
     """
     found = _ORIGIN.fullmatch(text)
     normal = None if found is None else _normalOrigin(*found.groups())

@@ -1,9 +1,9 @@
 """
-What an HTTP request asks for, as values: the transport, where to begin, how
-long to wait, and how much to answer with.
+What a request to read asks for, as values: the transport, the start positions,
+how long the server may hold the response, how many messages it may have.
 
-Everything here depends on nothing but the head of the request, so that each
-way of carrying HTTP that can make a L{RequestHead} is understood alike.
+All of it depends only on the L{RequestHead}, so that every edge reads requests
+in the same way.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from comet.model.positions import (
     parseStartPosition,
 )
 
-# Seconds.  The default is below the half minute after which the most impatient
-# proxies give up on a silent answer.
+# Seconds.  The default is below the half minute after which the least patient
+# proxies time out.
 DEFAULT_WAIT: Final = 25.0
 MAX_WAIT: Final = 300.0
 
 # Messages in one poll body.
 MAX_LIMIT: Final = 1000
 
-# RFC 9110 8.8.3: an entity tag is quoted, and knows no escapes.  Some proxies
-# that compress write -gzip after the quotes, some inside; people forget quotes.
+# RFC 9110 8.8.3: an entity tag is quoted, without escapes.  Some compressing
+# proxies add -gzip after the quotes, others inside; some clients omit quotes.
 _ENTITY_TAG = re.compile(r'(?:W/)?(?:"([^"]*)"(?:-gzip)?|([^\s,"]+))')
 _WHOLE = re.compile(r"[0-9]+")
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?")
@@ -53,22 +53,22 @@ class ReadRequest:
 
     @ivar names: The channels and patterns.
 
-    @ivar since: Where each of them begins.
+    @ivar since: Where each of them starts.
 
-    @ivar wait: For how many seconds an answer may be held.
+    @ivar wait: How many seconds the server may hold the response.
 
-    @ivar limit: How many messages an answer may have.
+    @ivar limit: How many messages the response may have.
 
-    @ivar time: Whether envelopes are to tell the time.
+    @ivar time: Whether envelopes have the time of the message.
 
-    @ivar envelope: Whether events are to carry envelopes.
+    @ivar envelope: Whether Server-Sent Events carry envelopes.
 
-    @ivar unnamed: Whether events are to have no names.
+    @ivar unnamed: Whether Server-Sent Events have no names.
 
-    @ivar probe: Whether the client wants to see if a proxy holds back what it
-        is sent: then where it stands is told again soon after the beginning.
+    @ivar probe: Whether the client wants to find out if a proxy buffers the
+        response: then the server sends the cursor again soon after the start.
 
-    @ivar tags: What the client has already, as L{entityTags} gives it.
+    @ivar tags: The tags in C{If-None-Match}, as L{entityTags} gives them.
     """
 
     transport: str
@@ -87,17 +87,18 @@ def parseReadRequest(
     head: RequestHead, names: Sequence[str], epoch: str, transport: str | None = None
 ) -> ReadRequest:
     """
-    Read all that a request to read asks for.
+    Read everything that a request to read asks for.
 
-    @param names: The channels and patterns that its path names.
+    @param names: The channels and patterns in the path.
 
     @param epoch: The epoch of the bus.
 
-    @param transport: The transport, where it is not the request that chooses.
+    @param transport: The transport, if the URL decides it rather than the
+        request.
 
-    @raise BadRequest: If a parameter or a header cannot be read.
+    @raise BadRequest: If a parameter or a header is not valid.
 
-    @raise BadCursor: If it is a place to begin at that cannot be read.
+    @raise BadCursor: If a start position is not valid.
     """
     return ReadRequest(
         transport=chooseTransport(head) if transport is None else transport,
@@ -115,17 +116,17 @@ def parseReadRequest(
 
 class StartSource(IntEnum):
     """
-    The parts of a request that may say where it begins to read.  The first of
-    them, in this order, that is there and not empty decides.
+    The parts of a request that may have its start position.  The first one, in
+    this order, that is there and not empty decides.
 
-    @cvar LAST_EVENT_ID: The header C{Last-Event-ID}.  It overrules also what
-        the request says for single names, since an C{EventSource} that
-        reconnects repeats the URL that it first began with.
+    @cvar LAST_EVENT_ID: The header C{Last-Event-ID}.  It overrules also the
+        parameters for single names, since an C{EventSource} that reconnects
+        repeats the URL with which it first connected.
 
     @cvar SINCE: The parameter C{since}.
 
-    @cvar ENTITY_TAGS: The header C{If-None-Match}; without it reading begins
-        now.
+    @cvar ENTITY_TAGS: The header C{If-None-Match}.  Without it the start
+        position is now.
     """
 
     LAST_EVENT_ID = 1
@@ -135,9 +136,10 @@ class StartSource(IntEnum):
 
 def startSource(head: RequestHead) -> StartSource:
     """
-    Tell which part of a request decides where it begins to read.
+    Find the part of a request that decides its start position.
 
-    A cursor that is added to the head counts if its source is not greater.
+    A cursor that was cut out of the request, or is added to it, decides if its
+    source is not greater than this one.
     """
     if head.header("Last-Event-ID"):
         return StartSource.LAST_EVENT_ID
@@ -146,18 +148,19 @@ def startSource(head: RequestHead) -> StartSource:
 
 def readSince(head: RequestHead, names: Sequence[str], epoch: str) -> StartPositions:
     """
-    Read where a request begins: by L{startSource}, and for single names by the
-    parameter C{since.} and the name.  Of several cursors in C{If-None-Match}
-    the lowest of this epoch counts.
+    Read the start positions of a request: by L{startSource}, and for single
+    names by parameters C{since.} and the name.  Of several cursors in
+    C{If-None-Match} the lowest of this epoch decides.
 
-    @param names: The names that are asked for; parameters for others are
-        ignored.
+    @param names: The channels and patterns in the path.  Parameters for other
+        names are ignored.
 
-    @param epoch: The epoch of the bus.  Cursors of others count in
-        C{If-None-Match} only where there is none of this one.
+    @param epoch: The epoch of the bus.  A cursor of another epoch in
+        C{If-None-Match} decides only if there is none of this epoch.
 
-    @raise BadCursor: If a parameter cannot be read.  C{Last-Event-ID} is
-        L{Unreadable} then: no C{EventSource} would come back from an error.
+    @raise BadCursor: If a parameter is not valid.  An invalid C{Last-Event-ID}
+        is L{Unreadable} instead, since an C{EventSource} does not reconnect
+        after an error.
     """
     source = startSource(head)
     if source is StartSource.LAST_EVENT_ID:
@@ -177,26 +180,24 @@ def readSince(head: RequestHead, names: Sequence[str], epoch: str) -> StartPosit
 
 def readWait(head: RequestHead) -> float:
     """
-    For how many seconds an answer may be held: what the parameter C{wait}
-    says, else the preference C{wait}, else L{DEFAULT_WAIT}.
+    Read how many seconds the server may hold the response: the parameter
+    C{wait}, else C{wait} in the header C{Prefer}, else L{DEFAULT_WAIT}.
 
-    @raise BadRequest: If the parameter is not a number from 0 to
-        L{MAX_WAIT}.  A preference that is not good is no more than ignored,
-        and one that is too high is cut.
+    @raise BadRequest: If the parameter is not a number from 0 to L{MAX_WAIT}.
+        An invalid preference is ignored, and one that is too high is reduced.
     """
     text = head.parameters.get("wait")
     if text is not None:
         wait = float(text) if _DECIMAL.fullmatch(text) else -1.0
         if not 0 <= wait <= MAX_WAIT:
             raise BadRequest(
-                f"wait is {text[:64]!r}, where a number of seconds from 0 to "
-                f"{MAX_WAIT:.0f} is allowed"
+                f"wait is {text[:64]!r}; a number of seconds from 0 to {MAX_WAIT:.0f} is allowed"
             )
         return wait
     for preference in elements(head.header("Prefer") or ""):
         name, _, value = preference.partition(";")[0].partition("=")
         if name.strip().lower() == "wait":
-            # RFC 7240 2: of several the first counts; its value may be quoted.
+            # RFC 7240 2: the first of several counts; its value may be quoted.
             seconds = value.strip().strip('"')
             return min(float(seconds), MAX_WAIT) if _WHOLE.fullmatch(seconds) else DEFAULT_WAIT
     return DEFAULT_WAIT
@@ -204,60 +205,61 @@ def readWait(head: RequestHead) -> float:
 
 def readLimit(head: RequestHead) -> int:
     """
-    How many messages an answer may have: the parameter C{limit}, at most
-    L{MAX_LIMIT}, which is also the default.
+    Read how many messages the response may have: the parameter C{limit}, at
+    most L{MAX_LIMIT}, which is also the default.
 
     @raise BadRequest: If it is not a whole number of at least 1.
     """
     text = head.parameters.get("limit")
     if text is None:
         return MAX_LIMIT
-    # A float, because thousands of digits are too many for an int.
+    # A float, since Python refuses to make an int of thousands of digits.
     limit = min(float(text), MAX_LIMIT) if _WHOLE.fullmatch(text) else 0
     if limit < 1:
-        raise BadRequest(f"limit is {text[:64]!r}, where a whole number of at least 1 is allowed")
+        raise BadRequest(f"limit is {text[:64]!r}; a whole number of at least 1 is allowed")
     return int(limit)
 
 
 def readFlag(head: RequestHead, name: str) -> bool:
     """
-    Whether a parameter that means yes or no is there and means yes.
+    Read a parameter that means yes or no.  Without it the answer is no.
 
-    @raise BadRequest: If it is neither.
+    @raise BadRequest: If it means neither.
     """
     text = head.parameters.get(name, "")
     if text in ("1", "true"):
         return True
     if text in ("", "0", "false"):
         return False
-    raise BadRequest(f"{name} is {text[:64]!r}, where '1', 'true', '0' and 'false' are allowed")
+    raise BadRequest(f"{name} is {text[:64]!r}; '1', 'true', '0' and 'false' are allowed")
 
 
 def readAccount(head: RequestHead) -> str | None:
     """
-    Under which name besides its transport's a request is to be counted, if
-    under any: the parameter C{account}.
+    Read the account that a request is counted for: the parameter C{account}.
 
-    @raise BadRequest: If it is not a name of 1 to 64 ASCII letters, digits,
+    @return: The account, or L{None} if the request does not name one.
+
+    @raise BadRequest: If the name is not 1 to 64 ASCII letters, digits,
         hyphens and underscores.
     """
     if b"account=" not in head.query:
-        # So it is with nearly all.
+        # The fast path of nearly all requests: the query is not parsed.
         return None
     name = head.parameters.get("account")
     if name is not None and not _ACCOUNT.fullmatch(name):
         raise BadRequest(
-            f"account is {name[:64]!r}, where 1 to 64 ASCII letters, digits, hyphens and "
-            "underscores are allowed"
+            f"account is {name[:64]!r}; 1 to 64 ASCII letters, digits, hyphens and underscores "
+            "are allowed"
         )
     return name
 
 
 def entityTags(head: RequestHead) -> frozenset[str]:
     """
-    What C{If-None-Match} names, each without the mark of a weak tag, quotes,
-    and the ending that a compressing proxy adds; C{*} where it is there
-    without quotes, which stands for whatever there is.
+    Read the entity tags in C{If-None-Match}: each without C{W/}, quotes, and the
+    suffix of a compressing proxy.  A C{*} without quotes, which stands for any
+    tag, is kept as C{*}.
     """
     tags = set()
     for quoted, bare in _ENTITY_TAG.findall(head.header("If-None-Match") or ""):
@@ -272,7 +274,7 @@ def _lowestCursor(tags: Iterable[str], epoch: str) -> StartPosition:
         try:
             cursors.append(parseCursor(tag))
         except BadCursor:
-            # A tag of somebody else's, such as a cache in between.
+            # Not a tag of this server: one of a cache between, for instance.
             continue
     if not cursors:
         return Now()

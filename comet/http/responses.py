@@ -1,8 +1,9 @@
 """
-The heads and bodies of HTTP answers, as bytes.
+HTTP responses, as values and as the bytes of HTTP/1.
 
-An L{Response} is for whoever frames it; L{encodeResponse} and L{encodeHead} are
-for those who write to the connection themselves, once for many readers.
+A L{Response} is framed later, by HTTP/1 or HTTP/2.  L{encodeResponse},
+L{encodeHead} and L{ResponseTemplate} make the bytes for an edge that writes
+to the socket itself, once for many readers.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from comet.model.messages import Published
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
-# Made once: to make one takes longer than to use it.
+# Made once, since making an encoder takes longer than using it.
 _JSON: Final = json.JSONEncoder(separators=(",", ":"))
 
-# What every answer to a GET has.  No proxy may keep it, or change it: to
-# compress is to hold back.
+# The headers of every response to a GET.  No proxy may store or change it: a
+# proxy that compresses holds messages back.
 COMMON: Final[Headers] = (
     (b"Cache-Control", b"no-store, no-transform"),
     (b"Vary", b"Origin, Accept"),
@@ -38,10 +39,10 @@ COMMON: Final[Headers] = (
 
 JSON: Final[Headers] = ((b"Content-Type", b"application/json"), *COMMON)
 
-# What every answer has that does not end.  nginx buffers otherwise.
+# The headers of every endless response.  Without the last one nginx buffers.
 ENDLESS: Final[Headers] = (*COMMON, (b"X-Accel-Buffering", b"no"))
 
-# The names of RFC 9110, where older versions of Python have those before it.
+# Reason phrases of RFC 9110; older versions of Python have older ones.
 _REASONS: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 # RFC 9110 5.6.2 and 5.5
@@ -54,22 +55,22 @@ _BODILESS: Final = frozenset({204, 304})
 # How many templates are remembered, of each kind.
 TEMPLATE_CACHE_SIZE: Final = 256
 
-# Stands for what a template is filled with.  No header may hold it.
+# Stands for the holes of a template.  No header may have this byte.
 _HOLE: Final = b"\0"
 
-# The headers that are written when a response is framed.
+# Headers that are added when a response is framed.
 _FRAMING: Final = frozenset({b"connection", b"content-length", b"date", b"transfer-encoding"})
 
 
 @frozen
 class Response:
     """
-    An answer that is complete.
+    A complete response.
 
     @ivar status: The HTTP status.
 
-    @ivar headers: Names and values, without those that frame the answer or
-        give its date.
+    @ivar headers: Names and values, without the headers of framing and the
+        date.
 
     @ivar body: The body.
     """
@@ -81,7 +82,7 @@ class Response:
 
 def dateOfNow() -> bytes:
     """
-    The date of now, as HTTP writes it.
+    Return the present time in the format of the header C{Date}.
     """
     return _dateOf(int(time.time()))
 
@@ -93,7 +94,7 @@ def _dateOf(second: int) -> bytes:
 
 def reason(status: int) -> str:
     """
-    The reason phrase of an HTTP status; empty where it has none.
+    Return the reason phrase of an HTTP status, empty if it has none.
     """
     if status in _REASONS:
         return _REASONS[status]
@@ -105,7 +106,7 @@ def reason(status: int) -> str:
 
 def problem(error: CometError) -> Response:
     """
-    The answer that tells an error.
+    Make the response for an error, a problem of RFC 9457.
     """
     headers = [(b"Content-Type", b"application/problem+json"), *COMMON]
     if error.retryAfter is not None:
@@ -120,7 +121,7 @@ def problem(error: CometError) -> Response:
     body = _encodeJSON(
         {
             "type": "about:blank",
-            # RFC 9457 4.2.1: the title of about:blank is the status's.
+            # RFC 9457 4.2.1: with about:blank the title is the reason phrase.
             "title": reason(error.status),
             "status": error.status,
             "detail": error.detail,
@@ -132,9 +133,9 @@ def problem(error: CometError) -> Response:
 
 def publishedResponse(result: Published) -> Response:
     """
-    The answer to a message that is stored in each of its channels.
+    Make the response for a message that was stored in its channels.
     """
-    # Put together, since nothing in a cursor needs an escape.
+    # Without a JSON encoder, since nothing in a cursor needs an escape.
     channels = ",".join(
         [
             f'{_encodeName(channel)}:"{result.epoch}-{position}"'
@@ -152,12 +153,12 @@ def _encodeName(name: str) -> str:
 
 def batchResponse(results: Sequence[Published]) -> Response:
     """
-    The answer to a batch that is stored.
+    Make the response for a batch that was stored.
 
-    @param results: What became of each line, in their order; at least one.
+    @param results: The result of each line, in their order; at least one.
     """
     cursors = [result.cursor for result in results]
-    # Only cursors of one epoch are ordered.
+    # Only cursors of the same epoch can be compared.
     highest = max(cursor for cursor in cursors if cursor.epoch == cursors[-1].epoch)
     body = _encodeJSON({"cursor": str(highest), "cursors": [str(cursor) for cursor in cursors]})
     return Response(201, JSON, body)
@@ -176,15 +177,15 @@ def encodeResponse(
 
     @param version: The HTTP version of the request.
 
-    @param headers: Names and values, without those that frame the response
-        or give its date.
+    @param headers: Names and values, without the headers of framing and the
+        date.
 
     @param persistent: Whether the connection stays open.
 
-    @param date: When the response is made, as L{dateOfNow} gives it.
+    @param date: The present time, as L{dateOfNow} returns it.
 
-    @raise ValueError: If a header could end its line or is not for the caller
-        to give, or there is a body where the status allows none.
+    @raise ValueError: If a header has a line break or is a header of framing,
+        or there is a body though the status allows none.
     """
     if body and status in _BODILESS:
         raise ValueError(f"a response of status {status} has no body")
@@ -206,18 +207,18 @@ def encodeHead(
 
     @param version: The HTTP version of the request.
 
-    @param headers: Names and values, without those that frame the response
-        or give its date.
+    @param headers: Names and values, without the headers of framing and the
+        date.
 
     @param chunked: Whether the body comes in chunks; otherwise it ends with
         the connection.
 
     @param persistent: Whether the connection stays open after the last chunk.
 
-    @param date: When the response is made, as L{dateOfNow} gives it.
+    @param date: The present time, as L{dateOfNow} returns it.
 
-    @raise ValueError: If a header could end its line or is not for the caller
-        to give, or the client cannot understand chunks.
+    @raise ValueError: If a header has a line break or is a header of framing,
+        or the client does not understand chunks.
     """
     checkHeader(b"Date", date)
     framing = _frameStream(version, chunked, persistent)
@@ -227,9 +228,9 @@ def encodeHead(
 class ResponseTemplate:
     """
     A response head of HTTP/1, checked and encoded once, with holes for what
-    differs from response to response: the date; the entity tag, if the
-    template is made with one; the length of the body, unless the status or
-    the framing allows none.
+    differs from response to response: the date, always; the entity tag, if
+    the template is made with one; the length of the body, if the response can
+    have a body of known length.
     """
 
     __slots__ = ("_beforeDate", "_beforeLength", "_beforeTag", "_end", "_hasLength")
@@ -244,10 +245,10 @@ class ResponseTemplate:
         """
         Use L{complete} or L{stream} to make one.
 
-        @raise ValueError: If a header could end its line or is not for the
-            caller to give.
+        @raise ValueError: If a header has a line break or is a header of
+            framing.
         """
-        # A header that holds NUL is refused, so that only holes do.
+        # Headers with this byte are refused, so that every one is a hole.
         tag = [(b"ETag", b'"%b"' % _HOLE)] if isTagged else []
         head = _encodeHead(status, _HOLE, [*tag, *_check(headers)], framing)
         self._beforeDate, *between, self._end = head.split(_HOLE)
@@ -265,10 +266,11 @@ class ResponseTemplate:
         isTagged: bool = False,
     ) -> ResponseTemplate:
         """
-        A template for responses that L{encodeResponse} could make.
+        Make a template for complete responses, as L{encodeResponse} makes
+        them.
 
-        @param isTagged: Whether the first of the headers is to be an entity
-            tag, which L{fill} is given.
+        @param isTagged: Whether the first header is an entity tag, which
+            L{fill} is given.
         """
         framing = _frameComplete(version, status, _HOLE, persistent)
         return cls(status, headers, framing, isTagged)
@@ -278,16 +280,16 @@ class ResponseTemplate:
         cls, version: tuple[int, int], headers: Iterable[tuple[bytes, bytes]], chunked: bool
     ) -> ResponseTemplate:
         """
-        A template for the head of a response that never ends.  L{fill} is
+        Make a template for the heads of responses that never end.  L{fill} is
         given no body for it.
 
-        @raise ValueError: If the client cannot understand chunks.
+        @raise ValueError: If the client does not understand chunks.
         """
         return cls(200, headers, _frameStream(version, chunked, False))
 
     def fill(self, body: bytes = b"", tag: bytes = b"") -> bytes:
         """
-        Make a response with the date of now.
+        Make a response with the present time as its date.
 
         @param body: The body; empty if the template has no length.
 
@@ -304,8 +306,8 @@ class ResponseTemplate:
 @lru_cache(TEMPLATE_CACHE_SIZE)
 def completeTemplate(status: int, headers: Headers) -> ResponseTemplate:
     """
-    The template, made once, for complete HTTP/1.1 responses on connections
-    that stay open.
+    Get the template for complete HTTP/1.1 responses on connections that stay
+    open.  It is made once for each status and headers.
     """
     return ResponseTemplate.complete((1, 1), status, headers, True)
 
@@ -313,20 +315,21 @@ def completeTemplate(status: int, headers: Headers) -> ResponseTemplate:
 @lru_cache(TEMPLATE_CACHE_SIZE)
 def streamTemplate(headers: Headers) -> ResponseTemplate:
     """
-    The template, made once, for the heads of chunked HTTP/1.1 responses that
-    never end.
+    Get the template for the heads of chunked HTTP/1.1 responses that never
+    end.  It is made once for each headers.
     """
     return ResponseTemplate.stream((1, 1), headers, True)
 
 
 def checkHeader(name: bytes, value: bytes) -> None:
     """
-    Check a header that is to be sent.
+    Check a header before it is sent.
 
-    @raise ValueError: If it could end its line, or is none.
+    @raise ValueError: If the name is not a token, or the value has a line
+        break or NUL.
     """
     if not _TOKEN.fullmatch(name) or _UNSAFE.search(value):
-        raise ValueError(f"{name!r} with {value!r} cannot be a header")
+        raise ValueError(f"{name!r} with the value {value!r} is not a valid header")
 
 
 def _encodeJSON(value: object) -> bytes:
@@ -335,16 +338,16 @@ def _encodeJSON(value: object) -> bytes:
 
 def _check(headers: Iterable[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, bytes]]:
     """
-    Check headers that a caller gives.
+    Check the headers that a caller gives.
 
-    @raise ValueError: If one could end its line, frames the response, or is
-        the date.
+    @raise ValueError: If one is not valid, or is a header of framing or the
+        date.
     """
     given = list(headers)
     for name, value in given:
         checkHeader(name, value)
         if name.lower() in _FRAMING:
-            raise ValueError(f"{name!r} is not among the headers that may be given")
+            raise ValueError(f"{name!r} is added when the response is framed; leave it out")
     return given
 
 
@@ -352,13 +355,13 @@ def _frameComplete(
     version: tuple[int, int], status: int, length: bytes, persistent: bool
 ) -> Sequence[tuple[bytes, bytes]]:
     framing = []
-    # RFC 9110 8.6 and 15.4.5: without a body there is no length to tell.
+    # RFC 9110 8.6 and 15.4.5: without a body there is no length.
     if status not in _BODILESS:
         framing.append((b"Content-Length", length))
     if not persistent:
         framing.append((b"Connection", b"close"))
     elif version < (1, 1):
-        # RFC 9112 9.3: without it the client would not believe it.
+        # RFC 9112 9.3: otherwise a client of HTTP/1.0 expects the end.
         framing.append((b"Connection", b"keep-alive"))
     return framing
 
@@ -386,7 +389,7 @@ def _encodeHead(
     """
     Encode a response head from headers that were checked.
     """
-    # RFC 9112 2.3: the version is that of the server, whatever the client's.
+    # RFC 9112 2.3: the version is the server's, not the client's.
     lines = [b"HTTP/1.1 %d %s" % (status, reason(status).encode("ascii"))]
     # RFC 9110 6.6.1
     for name, value in ((b"Date", date), *headers, *framing):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
-from comet.http.handshake import ANSWER_SIZE, acceptKey, answerHandshake
+from comet.http.handshake import ACCEPT_SIZE, acceptKey, answerHandshake
 from comet.http.request import RequestHead
 from comet.interfaces import ISinkOwner
 from comet.lean.plans import ParsedHeaders, ParsedRequest, Plan
@@ -183,5 +183,5 @@ def _answer(plan: Plan, known: ParsedHeaders) -> bytes | None:
     head = plan.head
     answer = answerHandshake(RequestHead(head.method, (), b"", head.version, headers, False))
     if answer is not None:
-        plan.answerEnd = answer[ANSWER_SIZE:]
+        plan.answerEnd = answer[ACCEPT_SIZE:]
     return answer
