@@ -24,8 +24,8 @@ def makeHead(
     """
     Make the head of a request.
 
-    @param headers: One value or several by the name of the header; C{more} are
-        headers too.
+    @param headers: The value or the values of each header.  C{more} are
+        headers, too.
     """
     byName = {
         name.lower().encode("ascii"): [values] if isinstance(values, bytes) else list(values)

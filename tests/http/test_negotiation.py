@@ -1,5 +1,5 @@
 """
-Which transport an HTTP request is understood to ask for.
+Tests of L{comet.http.negotiation}.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from tests.http.heads import makeHead
 
 class ParameterTests(SynchronousTestCase):
     """
-    The transport that is named.
+    The parameter C{transport}.
     """
 
-    def test_named(self) -> None:
+    def test_parameterComesFirst(self) -> None:
         """
-        The parameter comes before everything else.
+        The parameter decides, also if headers ask for other transports.
         """
         for transport in TRANSPORTS:
             head = makeHead(
@@ -29,9 +29,9 @@ class ParameterTests(SynchronousTestCase):
             )
             self.assertEqual(chooseTransport(head), transport)
 
-    def test_unknown(self) -> None:
+    def test_refusesUnknown(self) -> None:
         """
-        A name that is not known is refused, and those that are are told.
+        An unknown transport is refused, and the error names the known ones.
         """
         for name in (b"", b"SSE", b"carrier-pigeon"):
             error = self.assertRaises(BadRequest, chooseTransport, makeHead(b"transport=" + name))
@@ -42,13 +42,13 @@ class ParameterTests(SynchronousTestCase):
 
 class UpgradeTests(SynchronousTestCase):
     """
-    Requests to become a WebSocket.
+    Upgrades to WebSocket.
     """
 
-    def test_upgrade(self) -> None:
+    def test_choosesWebSocket(self) -> None:
         """
-        A WebSocket may be one of several protocols, in any case, and comes
-        before what is accepted.
+        C{Upgrade} asks for a WebSocket, also as one of several protocols and
+        in any case, and comes before C{Accept}.
         """
         for upgrade in (b"websocket", b"WebSocket", b"h2c, websocket", [b"h2c", b"websocket"]):
             for connection in (b"Upgrade", b"keep-alive, upgrade"):
@@ -56,28 +56,29 @@ class UpgradeTests(SynchronousTestCase):
                 self.assertTrue(isWebSocketUpgrade(head))
                 self.assertEqual(chooseTransport(head), "websocket")
 
-    def test_otherProtocol(self) -> None:
+    def test_ignoresOtherProtocols(self) -> None:
         """
-        What only looks like it is another protocol.
+        An upgrade to another protocol, also one with a similar name, is
+        ignored.
         """
         for upgrade in (b"", b"h2c", b"websockets", b"websocket/13", b'"websocket"'):
             head = makeHead(Upgrade=upgrade, Connection=b"Upgrade")
             self.assertFalse(isWebSocketUpgrade(head))
             self.assertEqual(chooseTransport(head), "longpoll")
 
-    def test_version(self) -> None:
+    def test_upgradesOnlyHTTP11(self) -> None:
         """
-        Only in HTTP/1.1 is there an upgrade.
+        C{Upgrade} is ignored in HTTP/1.0 and HTTP/2.
         """
         for version in ((1, 0), (2, 0)):
             head = makeHead(Upgrade=b"websocket", Connection=b"Upgrade", version=version)
             self.assertFalse(isWebSocketUpgrade(head))
             self.assertEqual(chooseTransport(head), "longpoll")
 
-    def test_incomplete(self) -> None:
+    def test_incompleteIsNoUpgrade(self) -> None:
         """
-        Without the header C{Connection}, or with another method, it is no
-        handshake, though a WebSocket is asked for.
+        Without the header C{Connection}, or with another method, a request is
+        not a valid upgrade, though it asks for a WebSocket.
         """
         for head in (
             makeHead(Upgrade=b"websocket"),
@@ -90,20 +91,21 @@ class UpgradeTests(SynchronousTestCase):
 
 class CallbackTests(SynchronousTestCase):
     """
-    Requests of a C{script} element.
+    The parameter C{callback}.
     """
 
-    def test_callback(self) -> None:
+    def test_choosesJSONP(self) -> None:
         """
-        A callback comes before what is accepted, also one that is none.
+        The parameter asks for JSONP, also if it is empty, and comes before
+        C{Accept}.
         """
         for query in (b"callback=cb", b"callback=", b"a=b&callback"):
             head = makeHead(query, Accept=b"text/event-stream")
             self.assertEqual(chooseTransport(head), "jsonp")
 
-    def test_other(self) -> None:
+    def test_callbackComesLast(self) -> None:
         """
-        It does not come before what is named, or a WebSocket.
+        The parameter C{transport} and an upgrade come before C{callback}.
         """
         for transport in ("iframe", "longpoll"):
             query = b"callback=cb&transport=" + transport.encode("ascii")
@@ -115,26 +117,26 @@ class CallbackTests(SynchronousTestCase):
 
 class AcceptTests(SynchronousTestCase):
     """
-    The transport that is best accepted.
+    The header C{Accept}.
     """
 
     def check(self, transport: str, *accepts: bytes) -> None:
         """
-        Each of these asks for a transport.
+        Assert that each of these values asks for a transport.
         """
         for accept in accepts:
             self.assertEqual(chooseTransport(makeHead(Accept=accept)), transport, accept)
 
-    def test_absent(self) -> None:
+    def test_defaultsToLongPoll(self) -> None:
         """
-        Where nothing is said, it is a long poll.
+        Without C{Accept}, or with an empty one, the request is a long poll.
         """
         self.assertEqual(chooseTransport(makeHead()), "longpoll")
         self.check("longpoll", b"", b",", b";")
 
-    def test_named(self) -> None:
+    def test_choosesByMediaType(self) -> None:
         """
-        The type of a body names its transport, in any case and with any
+        A media type asks for its transport, in any case and with any
         parameters.
         """
         self.check("sse", b"text/event-stream", b"Text/Event-Stream; charset=utf-8")
@@ -142,9 +144,10 @@ class AcceptTests(SynchronousTestCase):
         self.check("multipart", b"multipart/x-mixed-replace", b"Multipart/Mixed; q=0.1")
         self.check("longpoll", b"application/json", b"text/html, application/xml;q=0.9, */*;q=0.8")
 
-    def test_quality(self) -> None:
+    def test_highestQualityWins(self) -> None:
         """
-        The highest quality wins, and none means never.
+        The type with the highest quality decides, and quality 0 excludes a
+        type.
         """
         self.check(
             "stream",
@@ -159,35 +162,36 @@ class AcceptTests(SynchronousTestCase):
             b"application/json, text/event-stream;q=0.9",
         )
 
-    def test_equal(self) -> None:
+    def test_firstOfEqualQualityWins(self) -> None:
         """
-        Of equals, events come first, then the stream, then parts.
+        Of types with the same quality, C{sse} comes first, then C{stream}, then
+        C{multipart}.
         """
         self.check("sse", b"application/json, application/x-ndjson, text/event-stream")
         self.check("stream", b"application/json, multipart/mixed, application/x-ndjson")
         self.check("multipart", b"application/json, multipart/x-mixed-replace")
 
-    def test_specific(self) -> None:
+    def test_typeComesBeforeWildcard(self) -> None:
         """
-        What is named comes before what a wildcard allows.
+        A type that is named comes before one that a wildcard allows.
         """
         self.check("sse", b"text/event-stream, */*", b"*/*, text/event-stream;q=0.1")
         self.check("stream", b"text/*, */*, application/x-ndjson;q=0.1")
 
-    def test_wildcard(self) -> None:
+    def test_wildcardMeansLongPoll(self) -> None:
         """
-        A wildcard that allows JSON is a long poll; where it allows less of
-        that than of text, it is events.
+        A wildcard means a long poll, or C{sse} if it gives JSON a lower quality
+        than text.
         """
         self.check("longpoll", b"*/*", b"application/*", b"image/*", b"text/*;q=0.5, */*")
         self.check("longpoll", b"multipart/*", b"multipart/form-data")
         self.check("longpoll", b"text/*, application/*", b"text/event-stream;q=0, */*")
         self.check("sse", b"text/*", b"text/*, */*;q=0.1", b"text/html, text/*;q=0.5, image/*")
 
-    def test_malformed(self) -> None:
+    def test_ignoresMalformed(self) -> None:
         """
-        An element whose quality is none is ignored, and what is within quotes
-        is no element.
+        An element with an invalid quality is ignored, and a comma within quotes
+        does not separate elements.
         """
         self.check(
             "stream",
@@ -198,10 +202,10 @@ class AcceptTests(SynchronousTestCase):
         )
         self.check("longpoll", b'a/b;c=",text/event-stream', b'a/b;c=",text/event-stream\\')
 
-    def test_twice(self) -> None:
+    def test_readsAllValues(self) -> None:
         """
-        Of a type that is named twice the higher quality counts, and a header
-        may come twice.
+        The higher quality counts if a type is there twice, and the header may
+        be there twice.
         """
         self.check("sse", b"text/event-stream, text/event-stream;q=0")
         head = makeHead(Accept=[b"text/html", b"application/x-ndjson"])

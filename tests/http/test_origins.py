@@ -1,5 +1,5 @@
 """
-Which web pages may talk to the server, and by which names it is known.
+Tests of L{comet.http.origins}.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ REFUSED = CORS(None, False, False)
 
 def accepts(origins: Origins, host: str | None, version: tuple[int, int] = (1, 1)) -> bool:
     """
-    Whether the server is known by this host.
+    Whether L{Origins.checkHost} lets a host pass.
     """
     try:
         origins.checkHost(host, version)
@@ -28,10 +28,10 @@ def accepts(origins: Origins, host: str | None, version: tuple[int, int] = (1, 1
 
 class ConstructionTests(SynchronousTestCase):
     """
-    What may be configured.
+    The origins and URLs that may be configured.
     """
 
-    def test_allowed(self) -> None:
+    def test_acceptsOrigins(self) -> None:
         """
         An origin is a scheme, a host, and perhaps a port.
         """
@@ -47,9 +47,9 @@ class ConstructionTests(SynchronousTestCase):
             verdict = Origins([origin]).verdict(origin, "b.example", False)
             self.assertTrue(verdict.isAllowed, origin)
 
-    def test_badAllowed(self) -> None:
+    def test_refusesOtherThanOrigins(self) -> None:
         """
-        What is no origin is refused, and shown.
+        A text that is not an origin is refused, and the error shows it.
         """
         for origin in (
             "",
@@ -71,16 +71,16 @@ class ConstructionTests(SynchronousTestCase):
             self.assertIn(repr(origin), str(error))
             self.assertIn("scheme://host", str(error))
 
-    def test_publicURL(self) -> None:
+    def test_acceptsPublicURLs(self) -> None:
         """
-        A public URL is one of HTTP, perhaps with a path.
+        A public URL has the scheme C{http} or C{https}, and perhaps a path.
         """
         for url in ("http://a.example", "https://a.example/", "HTTPS://A.example:8443/b/c"):
             self.assertTrue(accepts(Origins(publicURLs=[url]), "a.example"), url)
 
-    def test_badPublicURL(self) -> None:
+    def test_refusesOtherURLs(self) -> None:
         """
-        What is no such URL is refused, and shown.
+        Any other URL is refused, and the error shows it.
         """
         for url in (
             "",
@@ -102,13 +102,13 @@ class ConstructionTests(SynchronousTestCase):
 
 class HostTests(SynchronousTestCase):
     """
-    The hosts by which the server is known.
+    L{Origins.checkHost}.
     """
 
-    def test_local(self) -> None:
+    def test_acceptsAddresses(self) -> None:
         """
-        An address is always known, and so is the machine itself: no page can
-        have a name that is one of them.
+        IP addresses and C{localhost} are always accepted: an attacker cannot
+        point these to the server.
         """
         for host in (
             "127.0.0.1",
@@ -121,10 +121,10 @@ class HostTests(SynchronousTestCase):
         ):
             self.assertTrue(accepts(Origins(), host), host)
 
-    def test_public(self) -> None:
+    def test_acceptsPublicHosts(self) -> None:
         """
-        The hosts of the public URLs are known with every port, and no others
-        are, however alike.
+        The hosts of the public URLs are accepted with any port, and similar
+        hosts are not.
         """
         origins = Origins(["https://page.example"], ["https://Push.example:8443/comet"])
         for host in ("push.example", "push.example:80", "PUSH.EXAMPLE:8443"):
@@ -132,9 +132,10 @@ class HostTests(SynchronousTestCase):
         for host in ("page.example", "a.push.example", "example", "push.example.evil.example"):
             self.assertFalse(accepts(origins, host), host)
 
-    def test_unknown(self) -> None:
+    def test_refusesUnknownHosts(self) -> None:
         """
-        Everything else is refused, and the option named that would help.
+        Any other host is refused, and the error names the option that would
+        help.
         """
         for host in (
             "",
@@ -162,7 +163,7 @@ class HostTests(SynchronousTestCase):
             self.assertIn(repr(host), error.detail)
             self.assertIn("--public-url", error.detail)
 
-    def test_missing(self) -> None:
+    def test_demandsHost(self) -> None:
         """
         Only a client of HTTP/1.0 may leave the host out.
         """
@@ -175,19 +176,21 @@ class HostTests(SynchronousTestCase):
 
 class VerdictTests(SynchronousTestCase):
     """
-    What the page of an origin may do.
+    L{Origins.verdict}.
     """
 
-    def test_none(self) -> None:
+    def test_allowsWithoutOrigin(self) -> None:
         """
-        What comes from no page may do everything, and needs no headers.
+        A request without the header C{Origin} may do everything, and its
+        response needs no headers of CORS.
         """
         cors = Origins().verdict(None, "a.example", False)
         self.assertEqual(cors, CORS(None, False, True))
 
-    def test_own(self) -> None:
+    def test_allowsOwnOrigin(self) -> None:
         """
-        The server's own pages may, whether the port is written or not.
+        A page of this server may do everything, with and without the port in
+        its origin.
         """
         for origin, host, isSecure in (
             ("http://a.example", "a.example", False),
@@ -199,7 +202,7 @@ class VerdictTests(SynchronousTestCase):
             cors = Origins().verdict(origin, host, isSecure)
             self.assertEqual(cors, CORS(origin, True, True), origin)
 
-    def test_other(self) -> None:
+    def test_refusesOtherOrigins(self) -> None:
         """
         Another scheme, host or port is another origin.
         """
@@ -222,38 +225,37 @@ class VerdictTests(SynchronousTestCase):
         ):
             self.assertEqual(Origins().verdict(origin, "a.example", False), REFUSED, origin)
 
-    def test_noHost(self) -> None:
+    def test_refusesWithoutHost(self) -> None:
         """
-        Where no host is named there is no own origin but that of the public
-        URLs.
+        Without a host only the origins of the public URLs are the server's own.
         """
         origins = Origins(publicURLs=[PAGE])
         self.assertEqual(origins.verdict("http://none", None, False), REFUSED)
         self.assertEqual(origins.verdict("http://", "", False), REFUSED)
         self.assertEqual(origins.verdict(PAGE, None, False), CORS(PAGE, True, True))
 
-    def test_public(self) -> None:
+    def test_allowsPublicURLBehindTLS(self) -> None:
         """
-        The pages of a public URL are the server's own, though something before
-        it took the TLS away.
+        A page of a public URL may do everything, also if TLS ended at a proxy.
         """
         origins = Origins(publicURLs=["https://a.example:443/comet"])
         cors = origins.verdict("https://a.example", "a.example", False)
         self.assertEqual(cors, CORS("https://a.example", True, True))
         self.assertEqual(origins.verdict("https://a.example:8443", "localhost", True), REFUSED)
 
-    def test_listed(self) -> None:
+    def test_allowsListed(self) -> None:
         """
-        An origin that is listed may, and is told so in its own words.
+        A page of a listed origin may do everything, and its origin is echoed
+        as the browser sent it.
         """
         origins = Origins(["HTTPS://Page.example:443"])
         cors = origins.verdict(PAGE, "a.example", False)
         self.assertEqual(cors, CORS(PAGE, True, True))
         self.assertEqual(origins.verdict("http://page.example", "a.example", False), REFUSED)
 
-    def test_any(self) -> None:
+    def test_allowsAllWithoutCredentials(self) -> None:
         """
-        Where all are allowed, those that are not named are so without
+        With C{*} a page of an origin that is not listed is allowed without
         credentials.
         """
         origins = Origins(["*", PAGE])
@@ -264,9 +266,9 @@ class VerdictTests(SynchronousTestCase):
         own = origins.verdict("http://a.example", "a.example", False)
         self.assertEqual(own, CORS("http://a.example", True, True))
 
-    def test_null(self) -> None:
+    def test_nullOnlyIfListed(self) -> None:
         """
-        The origin of all that have none is allowed only by its name, and never
+        The origin C{null} is allowed only if it is listed itself, and never
         with credentials.
         """
         self.assertEqual(Origins(["*"]).verdict("null", "a.example", False), REFUSED)
@@ -275,9 +277,10 @@ class VerdictTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.text() | st.text("htps:/.[]0189a@ ").map("http://a.example{}".format), st.text())
-    def test_anyText(self, origin: str, host: str) -> None:
+    def test_echoesOnlySafeText(self, origin: str, host: str) -> None:
         """
-        Whatever comes, a verdict is given, and what is echoed can be a header.
+        Any text as an origin gets a verdict, and an origin that is echoed has
+        no line break.
         """
         origins = Origins([PAGE])
         cors = origins.verdict(origin, "a.example", False)
@@ -289,10 +292,10 @@ class VerdictTests(SynchronousTestCase):
 
 class OwnTests(SynchronousTestCase):
     """
-    What the server knows of itself and of those that it allows.
+    L{Origins.own}, L{Origins.hosts}, L{Origins.allowsAll} and L{readOrigin}.
     """
 
-    def test_readOrigin(self) -> None:
+    def test_normalizesOrigin(self) -> None:
         """
         An origin is read into the form in which origins are compared.
         """
@@ -307,9 +310,9 @@ class OwnTests(SynchronousTestCase):
         ):
             self.assertEqual(readOrigin(text), origin)
 
-    def test_own(self) -> None:
+    def test_ownOriginHasHost(self) -> None:
         """
-        The server's own origin is that of the host that is named.
+        The server's own origin has the host of the request.
         """
         for host, isSecure, origin in (
             ("A.example", False, "http://a.example"),
@@ -320,9 +323,10 @@ class OwnTests(SynchronousTestCase):
         ):
             self.assertEqual(Origins().own(host, isSecure), origin)
 
-    def test_ownBehindTLS(self) -> None:
+    def test_ownOriginBehindTLS(self) -> None:
         """
-        Where only the other scheme is that of a public URL, it is meant.
+        If only the other scheme is that of a public URL, the own origin has the
+        other scheme.
         """
         origins = Origins([PAGE], ["https://a.example", "http://b.example", "https://b.example"])
         for host, isSecure, origin in (
@@ -336,17 +340,17 @@ class OwnTests(SynchronousTestCase):
         ):
             self.assertEqual(origins.own(host, isSecure), origin)
 
-    def test_allowsAll(self) -> None:
+    def test_allowsAllOnlyWithStar(self) -> None:
         """
-        All are allowed only where that is said.
+        All origins are allowed only if C{*} is listed.
         """
         self.assertTrue(Origins([PAGE, "*"]).allowsAll)
         self.assertFalse(Origins([PAGE, "null"], [PAGE]).allowsAll)
 
-    def test_hosts(self) -> None:
+    def test_hostsOfAllowedPages(self) -> None:
         """
-        The hosts are the server's own and those of all origins that are
-        allowed, or any.
+        The hosts are the server's own and those of all allowed origins, or
+        C{*}.
         """
         self.assertEqual(Origins().hosts, {"localhost"})
         origins = Origins([PAGE + ":8443", "http://[::1]", "null"], ["https://A.example/b"])
@@ -356,18 +360,19 @@ class OwnTests(SynchronousTestCase):
 
 class HeaderTests(SynchronousTestCase):
     """
-    What a browser is told.
+    L{Origins.headers} and L{Origins.preflight}.
     """
 
     def setUp(self) -> None:
         """
-        The verdicts there are.
+        Make origins with the defaults.
         """
         self.origins = Origins()
 
-    def test_headers(self) -> None:
+    def test_headersOfResponse(self) -> None:
         """
-        An answer tells who may read it, and its headers.
+        A response has the origin that may read it, and the headers that the
+        page may read.
         """
         expose = (b"Access-Control-Expose-Headers", b"ETag, Retry-After")
         self.assertEqual(
@@ -383,17 +388,18 @@ class HeaderTests(SynchronousTestCase):
             ((b"Access-Control-Allow-Origin", b"*"), expose),
         )
 
-    def test_nothing(self) -> None:
+    def test_noHeadersWithoutAllowOrigin(self) -> None:
         """
-        Whoever is not allowed, or needs no leave, is told nothing.
+        A page that is not allowed, or needs no permission, gets no headers.
         """
         for cors in (REFUSED, CORS(None, False, True)):
             self.assertEqual(self.origins.headers(cors), ())
             self.assertEqual(self.origins.preflight(cors), ())
 
-    def test_preflight(self) -> None:
+    def test_headersOfPreflight(self) -> None:
         """
-        A preflight request is told everything that may be sent, for a day.
+        The response to a preflight request has all methods and headers that
+        are allowed, for one day.
         """
         headers = dict(self.origins.preflight(CORS(PAGE, True, True)))
         self.assertEqual(

@@ -1,5 +1,5 @@
 """
-Where an HTTP request is understood to begin.
+Tests of L{comet.http.reads}: the start positions of a request.
 """
 
 from __future__ import annotations
@@ -25,21 +25,20 @@ CURSORS = st.builds(
 
 class SinceTests(SynchronousTestCase):
     """
-    Where a request begins.
+    L{readSince} and L{startSource}.
     """
 
     def since(
         self, query: bytes = b"", headers: Mapping[str, Values] | None = None
     ) -> StartPositions:
         """
-        Where a request for two channels begins.
+        Read the start positions of a request for two channels.
         """
         return readSince(makeHead(query, headers), ("news", "a/b+c"), "now1")
 
-    def test_default(self) -> None:
+    def test_defaultsToNow(self) -> None:
         """
-        A request that says nothing begins now; so does one that says it with
-        nothing.
+        A request whose sources are absent or empty starts now.
         """
         self.assertEqual(self.since(), StartPositions(Now()))
         self.assertEqual(
@@ -48,9 +47,9 @@ class SinceTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(CURSORS)
-    def test_anywhere(self, cursor: Cursor) -> None:
+    def test_readsCursorOfEverySource(self, cursor: Cursor) -> None:
         """
-        A cursor is read wherever it may be.
+        A cursor is read from each of the three sources.
         """
         text = str(cursor).encode("ascii")
         expected = StartPositions(At(cursor))
@@ -58,9 +57,9 @@ class SinceTests(SynchronousTestCase):
         self.assertEqual(self.since(headers={"Last-Event-ID": text}), expected)
         self.assertEqual(self.since(headers={"If-None-Match": b'"%b"' % text}), expected)
 
-    def test_words(self) -> None:
+    def test_readsWords(self) -> None:
         """
-        The words for a place to begin at are read in the parameter and in
+        The words for start positions are read from the parameter and from
         C{Last-Event-ID}, and mean nothing in C{If-None-Match}.
         """
         for text, beginning in ((b"now", Now()), (b"earliest", Earliest()), (b"-3", Last(3))):
@@ -68,9 +67,9 @@ class SinceTests(SynchronousTestCase):
             self.assertEqual(self.since(headers={"Last-Event-ID": text}), StartPositions(beginning))
             self.assertEqual(self.since(headers={"If-None-Match": text}), StartPositions(Now()))
 
-    def test_source(self) -> None:
+    def test_firstSourceDecides(self) -> None:
         """
-        The source that decides is the first that is not empty.
+        The first source that is not empty decides.
         """
         headers = {"Last-Event-ID": b"x", "If-None-Match": b'"x"'}
         query = b"since=x&since.news=x"
@@ -86,10 +85,10 @@ class SinceTests(SynchronousTestCase):
             self.assertIs(startSource(makeHead(query, headers)), source)
         self.assertIs(startSource(makeHead()), StartSource.ENTITY_TAGS)
 
-    def test_precedence(self) -> None:
+    def test_readsFirstSource(self) -> None:
         """
-        C{Last-Event-ID} comes before the parameter, and that before
-        C{If-None-Match}, which comes in where the others are empty.
+        The start position is that of C{Last-Event-ID}, or of the parameter if
+        the former is empty, or of C{If-None-Match} if both are.
         """
         headers = {"Last-Event-ID": b"now1-3", "If-None-Match": b'"now1-1"'}
         self.assertEqual(self.since(b"since=now1-2", headers).default, At(Cursor("now1", 3)))
@@ -97,10 +96,10 @@ class SinceTests(SynchronousTestCase):
         self.assertEqual(self.since(b"since=now1-2", headers).default, At(Cursor("now1", 2)))
         self.assertEqual(self.since(b"since=", headers).default, At(Cursor("now1", 1)))
 
-    def test_unreadable(self) -> None:
+    def test_unreadableOrBadCursor(self) -> None:
         """
-        A C{Last-Event-ID} that cannot be read is a gap; a parameter that
-        cannot be is an error.
+        An invalid C{Last-Event-ID} is an unreadable start position; an invalid
+        parameter is an error.
         """
         for text in (b"x", b"now1-01", b"-0", b"\xff", b"now1-1, now1-2"):
             self.assertEqual(
@@ -109,10 +108,10 @@ class SinceTests(SynchronousTestCase):
         for query in (b"since=x", b"since.news=x", b"since=now1-1&since.news=-0"):
             self.assertRaises(BadCursor, self.since, query)
 
-    def test_particular(self) -> None:
+    def test_readsSingleNames(self) -> None:
         """
-        A name may have a place of its own beside the general one; a place of
-        another name is ignored, whatever it is.
+        A name may have its own start position beside the common one.  A
+        parameter for another name is ignored, valid or not.
         """
         query = b"since=earliest&since.news=now1-2&since.a%2Fb%2Bc=-1&since.other=x"
         expected: dict[str, StartPosition] = {"news": At(Cursor("now1", 2)), "a/b+c": Last(1)}
@@ -122,19 +121,19 @@ class SinceTests(SynchronousTestCase):
             since, StartPositions(At(Cursor("now1", 9)), {"news": At(Cursor("now1", 2))})
         )
 
-    def test_reconnect(self) -> None:
+    def test_lastEventIDOverrulesSingleNames(self) -> None:
         """
-        C{Last-Event-ID} overrules what the repeated URL says of single names,
-        even where it could not be read.
+        C{Last-Event-ID} overrules the parameters for single names in the
+        repeated URL, even if these are not valid.
         """
         for query in (b"since.news=now1-2", b"since=x&since.news=x"):
             since = self.since(query, {"Last-Event-ID": b"now1-7"})
             self.assertEqual(since, StartPositions(At(Cursor("now1", 7))))
 
-    def test_lowest(self) -> None:
+    def test_lowestEntityTagDecides(self) -> None:
         """
-        Of several cursors in C{If-None-Match} the lowest of this epoch counts,
-        by its number; those of other epochs count where there is none.
+        Of several cursors in C{If-None-Match} the one of this epoch with the
+        lowest position decides, or one of another epoch if there is none.
         """
         tags = [b'"now1-10", "old1-1"', b'W/"now1-9-gzip"']
         self.assertEqual(self.since(headers={"If-None-Match": tags}).default, At(Cursor("now1", 9)))
@@ -144,18 +143,19 @@ class SinceTests(SynchronousTestCase):
 
 class EntityTagTests(SynchronousTestCase):
     """
-    The tags in C{If-None-Match}.
+    L{entityTags}.
     """
 
     def tags(self, *values: bytes) -> frozenset[str]:
         """
-        The tags of a request.
+        Read the tags of a request.
         """
         return entityTags(makeHead(headers={"If-None-Match": list(values)}))
 
-    def test_forms(self) -> None:
+    def test_normalizes(self) -> None:
         """
-        Every form in which a tag comes back is the same tag.
+        Every form in which a client or a proxy may send a tag gives the same
+        tag.
         """
         for form in (
             b'"k3-7"',
@@ -169,29 +169,29 @@ class EntityTagTests(SynchronousTestCase):
         ):
             self.assertEqual(self.tags(form), {"k3-7"}, form)
 
-    def test_several(self) -> None:
+    def test_readsLists(self) -> None:
         """
-        The tags of all headers are one list, and a comma or a backslash within
-        quotes is part of a tag.
+        All headers are one list, and a comma or a backslash within quotes is
+        part of a tag.
         """
         self.assertEqual(self.tags(b'"a,b\\", "c"', b"d"), {"a,b\\", "c", "d"})
 
-    def test_any(self) -> None:
+    def test_readsStar(self) -> None:
         """
-        The star is there only where it was not a tag in quotes.
+        The star is read without quotes, and dropped with quotes.
         """
         self.assertEqual(self.tags(b"*"), {"*"})
         self.assertEqual(self.tags(b'"*"'), frozenset())
 
-    def test_none(self) -> None:
+    def test_readsNone(self) -> None:
         """
-        There may be no tags.
+        A header may have no tags.
         """
         for values in ((), (b"",), (b'""',), (b",,",)):
             self.assertEqual(self.tags(*values), frozenset())
 
-    def test_unbalanced(self) -> None:
+    def test_readsUnbalancedQuotes(self) -> None:
         """
-        A quote without its other half hides no other tag.
+        A quote without its other half does not hide another tag.
         """
         self.assertEqual(self.tags(b'"a", "b'), {"a", "b"})

@@ -1,5 +1,5 @@
 """
-The heads and bodies of HTTP answers.
+Tests of L{comet.http.responses}.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DATE = b"Sun, 06 Nov 1994 08:49:37 GMT"
 
 def leaves(tree: type[errors.CometError]) -> Iterator[type[errors.CometError]]:
     """
-    The errors that are derived from one.
+    Every subclass of an error, and every subclass of these.
     """
     for error in tree.__subclasses__():
         yield error
@@ -44,12 +44,13 @@ def leaves(tree: type[errors.CometError]) -> Iterator[type[errors.CometError]]:
 
 class CommonTests(SynchronousTestCase):
     """
-    The headers that all answers have.
+    The headers that all responses have.
     """
 
-    def test_common(self) -> None:
+    def test_forbidsCachesAndSniffing(self) -> None:
         """
-        No answer is kept, changed or guessed at.
+        No response is stored or changed by a proxy, and no browser guesses its
+        type.
         """
         self.assertEqual(
             dict(COMMON),
@@ -60,43 +61,43 @@ class CommonTests(SynchronousTestCase):
             },
         )
 
-    def test_endless(self) -> None:
+    def test_forbidsBuffering(self) -> None:
         """
-        What does not end is not buffered either.
+        An endless response is not buffered by nginx, either.
         """
         self.assertEqual(ENDLESS, (*COMMON, (b"X-Accel-Buffering", b"no")))
 
 
 class ReasonTests(SynchronousTestCase):
     """
-    Reason phrases.
+    L{reason}.
     """
 
-    def test_names(self) -> None:
+    def test_phrasesOfRFC9110(self) -> None:
         """
-        The phrases are those of RFC 9110, in every version of Python.
+        The phrases are those of RFC 9110 in every version of Python.
         """
         self.assertEqual(reason(200), "OK")
         self.assertEqual(reason(413), "Content Too Large")
         self.assertEqual(reason(421), "Misdirected Request")
         self.assertEqual(reason(422), "Unprocessable Content")
 
-    def test_unknown(self) -> None:
+    def test_emptyIfUnknown(self) -> None:
         """
-        A status without a name has an empty phrase.
+        A status without a phrase has an empty one.
         """
         self.assertEqual(reason(299), "")
 
 
 class ProblemTests(SynchronousTestCase):
     """
-    Errors as answers.
+    L{problem}: responses for errors.
     """
 
-    def test_body(self) -> None:
+    def test_bodyIsProblem(self) -> None:
         """
-        The body is a problem of no type of its own, so its title is that of
-        the status.
+        The body is a problem of the type C{about:blank}, with the reason phrase
+        as its title.
         """
         answer = problem(errors.BadChannel("'a*' is not \u2028 <a> \ud800 channel"))
         self.assertEqual(answer.status, 400)
@@ -112,9 +113,9 @@ class ProblemTests(SynchronousTestCase):
         )
         self.assertEqual(answer.headers, ((b"Content-Type", b"application/problem+json"), *COMMON))
 
-    def test_every(self) -> None:
+    def test_respondsToEveryError(self) -> None:
         """
-        Every error has an answer with its status and code, and a title.
+        Every error has a response with its status and code, and a title.
         """
         for kind in leaves(errors.CometError):
             if kind is errors.MethodNotAllowed:
@@ -125,10 +126,9 @@ class ProblemTests(SynchronousTestCase):
             self.assertEqual((body["status"], body["code"]), (kind.status, kind.code))
             self.assertTrue(body["title"])
 
-    def test_retryAfter(self) -> None:
+    def test_retryAfterInWholeSeconds(self) -> None:
         """
-        When to come back is told in whole seconds, never too early, and at
-        least one.
+        C{Retry-After} is in whole seconds, rounded up, and at least one.
         """
         for retryAfter, told in ((0.0, b"1"), (0.2, b"1"), (1.0, b"1"), (2.1, b"3"), (60, b"60")):
             for kind in (errors.TooMany, errors.Unavailable):
@@ -136,17 +136,17 @@ class ProblemTests(SynchronousTestCase):
                 self.assertEqual(headers[b"Retry-After"], told)
         self.assertNotIn(b"Retry-After", dict(problem(errors.Unknown("detail")).headers))
 
-    def test_allow(self) -> None:
+    def test_allowHasMethods(self) -> None:
         """
-        Where the method is not allowed, those that are are told.
+        The response for a method that is not allowed names the allowed ones.
         """
         answer = problem(errors.MethodNotAllowed("detail", ["GET", "HEAD"]))
         self.assertEqual(answer.status, 405)
         self.assertEqual(dict(answer.headers)[b"Allow"], b"GET, HEAD")
 
-    def test_authenticate(self) -> None:
+    def test_authenticateIfUnauthorized(self) -> None:
         """
-        Where a credential is needed, and only there, its kind is told.
+        C{WWW-Authenticate} is there if a credential is needed, and only then.
         """
         headers = dict(problem(errors.Unauthorized("detail")).headers)
         self.assertEqual(headers[b"WWW-Authenticate"], b"Bearer")
@@ -155,12 +155,12 @@ class ProblemTests(SynchronousTestCase):
 
 class PublishedTests(SynchronousTestCase):
     """
-    The answers to publishers.
+    The responses to publishers.
     """
 
-    def test_one(self) -> None:
+    def test_tellsCursorOfEachChannel(self) -> None:
         """
-        Every channel has its cursor, and the highest stands for all.
+        The body has the cursor of each channel, and the highest of them.
         """
         answer = publishedResponse(Published("k3f9a2", {"news": 1042, "a/é": 1041}))
         self.assertEqual(answer.status, 201)
@@ -170,20 +170,20 @@ class PublishedTests(SynchronousTestCase):
         )
         self.assertEqual(answer.headers, ((b"Content-Type", b"application/json"), *COMMON))
 
-    def test_batch(self) -> None:
+    def test_tellsCursorOfEachLine(self) -> None:
         """
-        Every line has its cursor, in their order, and the highest by number
-        stands for all.
+        The body has the cursor of each line, in their order, and the one with
+        the highest position.
         """
         results = [Published("k3", {"a": position}) for position in (9, 10, 8)]
         answer = batchResponse(results)
         self.assertEqual(answer.status, 201)
         self.assertEqual(answer.body, b'{"cursor":"k3-10","cursors":["k3-9","k3-10","k3-8"]}')
 
-    def test_epochs(self) -> None:
+    def test_highestIsOfLastEpoch(self) -> None:
         """
-        Where an epoch ended within a batch, the highest is one of the last
-        line's.
+        If an epoch ended within a batch, the highest cursor is one of the last
+        line's epoch.
         """
         answer = batchResponse([Published("z", {"a": 900}), Published("a", {"a": 1})])
         self.assertEqual(json.loads(answer.body)["cursor"], "a-1")
@@ -191,13 +191,13 @@ class PublishedTests(SynchronousTestCase):
 
 class ResponseTests(SynchronousTestCase):
     """
-    Whole responses of HTTP/1.
+    L{encodeResponse}.
     """
 
-    def test_whole(self) -> None:
+    def test_encodesWhole(self) -> None:
         """
-        A response has its status, its date, the headers that were given, and
-        the length of its body.
+        A response has its status, the date, the given headers, and the length
+        of its body.
         """
         self.assertEqual(
             encodeResponse((1, 1), 200, [(b"ETag", b'"k3-7"')], b"{}", True, DATE),
@@ -209,9 +209,9 @@ class ResponseTests(SynchronousTestCase):
             b"{}",
         )
 
-    def test_noBody(self) -> None:
+    def test_refusesBodyOfBodiless(self) -> None:
         """
-        Where there can be no body there is no length, and a body is refused.
+        A status without a body has no length, and a body is refused.
         """
         for status in (204, 304):
             response = encodeResponse((1, 1), status, [], b"", True, DATE)
@@ -219,10 +219,11 @@ class ResponseTests(SynchronousTestCase):
             self.assertTrue(response.endswith(b"\r\n\r\n"))
             self.assertRaises(ValueError, encodeResponse, (1, 1), status, [], b"x", True, DATE)
 
-    def test_persistent(self) -> None:
+    def test_tellsIfConnectionStays(self) -> None:
         """
-        Of the connection is told what is not the rule in the client's version;
-        the version of the response is the server's.
+        The header C{Connection} is there if the connection does not do what is
+        usual in the client's version.  The version of the response is the
+        server's.
         """
         for version, persistent, told in (
             ((1, 1), True, None),
@@ -240,10 +241,10 @@ class ResponseTests(SynchronousTestCase):
         st.lists(st.tuples(st.from_regex(rb"\AX-[A-Za-z0-9]{1,8}\Z"), st.binary())),
         st.binary(),
     )
-    def test_inverse(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    def test_canBeReadAgain(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """
-        What a response was made of is read from it, or it could not be made:
-        no value ends its line.
+        The headers and the body can be read from a response, unless a value
+        with a line break was refused.
         """
         try:
             response = encodeResponse((1, 1), 200, headers, body, True, DATE)
@@ -258,12 +259,12 @@ class ResponseTests(SynchronousTestCase):
 
 class HeadTests(SynchronousTestCase):
     """
-    The heads of responses that do not end.
+    L{encodeHead}.
     """
 
-    def test_chunked(self) -> None:
+    def test_tellsChunks(self) -> None:
         """
-        The chunks are told of, and no length is.
+        The head of a chunked response names the chunks, and no length.
         """
         self.assertEqual(
             encodeHead((1, 1), 200, [(b"Content-Type", b"text/event-stream")], True, True, DATE),
@@ -274,27 +275,26 @@ class HeadTests(SynchronousTestCase):
             b"\r\n",
         )
 
-    def test_closing(self) -> None:
+    def test_tellsEnd(self) -> None:
         """
-        What is not chunked ends with the connection, whatever was wanted, and
-        what is chunked may.
+        A response without chunks always ends with the connection, and a
+        chunked one may.
         """
         for chunked, persistent in ((False, False), (False, True), (True, False)):
             head = encodeHead((1, 1), 200, [], chunked, persistent, DATE)
             self.assertEqual(head.count(b"Connection: close\r\n"), 1)
             self.assertEqual(b"Transfer-Encoding: chunked\r\n" in head, chunked)
 
-    def test_old(self) -> None:
+    def test_refusesChunksForHTTP10(self) -> None:
         """
-        A client of HTTP/1.0 never gets chunks.
+        Chunks are refused for a client of HTTP/1.0.
         """
         self.assertRaises(ValueError, encodeHead, (1, 0), 200, [], True, True, DATE)
         self.assertNotIn(b"chunked", encodeHead((1, 0), 200, [], False, False, DATE))
 
-    def test_split(self) -> None:
+    def test_refusesLineBreaks(self) -> None:
         """
-        No header can end its line or begin another, the date no more than the
-        others.
+        A header with a line break is refused, and so is the date.
         """
         for name, value in (
             (b"X-A", b"a\r\nX-B: b"),
@@ -312,9 +312,9 @@ class HeadTests(SynchronousTestCase):
             )
         self.assertRaises(ValueError, encodeHead, (1, 1), 200, [], True, True, b"now\r\nX-A: b")
 
-    def test_framing(self) -> None:
+    def test_refusesFraming(self) -> None:
         """
-        What frames the response, and its date, cannot be given twice.
+        A header of framing and the date are refused among the given headers.
         """
         for name in (b"Connection", b"Content-length", b"DATE", b"Transfer-Encoding"):
             self.assertRaises(ValueError, encodeHead, (1, 1), 200, [(name, b"1")], True, True, DATE)
