@@ -10,24 +10,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-import comet
-
-PACKAGE = Path(comet.__file__).resolve().parent
-
-# A line of the map in the docstring of L{comet}: the name of a part, and its mark.
-_PART = re.compile(r"^  - L\{comet\.(\w+)\}( B\{P\})?: \S", re.MULTILINE)
+from tests.layers import LAYERS, PACKAGE, PURE, pureFiles
 
 # A line of the map in the docstring of a package below it: the name of a module.
 _MODULE = re.compile(r"^  - L\{(\w+)\}: \S", re.MULTILINE)
-
-# The parts, lower first, and those that import no Twisted.
-LAYERS = [found[1] for found in _PART.finditer(comet.__doc__ or "")]
-PURE = frozenset(found[1] for found in _PART.finditer(comet.__doc__ or "") if found[2])
 
 RANK = {name: rank for rank, name in enumerate(LAYERS)}
 
@@ -198,6 +190,26 @@ class LayerTests(SynchronousTestCase):
         # Raises CycleError, which names the circle.
         order = list(TopologicalSorter(imports).static_order())
         self.assertLessEqual(imports.keys(), set(order))
+
+
+class PureFilesTests(SynchronousTestCase):
+    """
+    L{pureFiles}, of which coverage demands that the tests reach every branch.
+    """
+
+    def test_matchesPureModulesOnly(self) -> None:
+        """
+        The patterns match every module of a pure part, and no other module.
+        """
+        matched = {
+            part(module)
+            for module, path in modules().items()
+            for pattern in pureFiles()
+            if fnmatch(path.relative_to(PACKAGE.parent).as_posix(), pattern)
+        }
+        self.assertIn("errors", matched)
+        self.assertEqual(matched, PURE)
+        self.assertEqual(len(pureFiles()), len(PURE))
 
 
 class LoadTests(SynchronousTestCase):
