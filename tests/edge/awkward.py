@@ -1,5 +1,5 @@
 """
-Messages that a shape might take for something of its own.
+Messages that a wire format could take for syntax of its own.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ _BREAK: Final = re.compile("\r\n|\r|\n")
 
 def awkwardLines(channel: str, count: int) -> list[dict[str, Any]]:
     """
-    So many lines that publish such messages, again and again all of them.
+    Return so many lines that publish such messages, all of them in turn.
     """
     lines: list[dict[str, Any]] = [{"data": each} for each in (*_STRINGS, *_VALUES)]
     lines += [{"data": base64.b64encode(each).decode(), "encoding": "base64"} for each in _BINARY]
@@ -92,8 +92,9 @@ def awkwardLines(channel: str, count: int) -> list[dict[str, Any]]:
 
 def asText(data: Any) -> Any:
     """
-    What C{sse} makes of a value, read as JSON where that can be: it does not
-    tell a string from other values, nor one end of a line from another.
+    Return a value as an C{sse} reader hears it, parsed as JSON where possible:
+    C{sse} does not tell a string from other values, nor one line break from
+    another.
     """
     text = _BREAK.sub("\n", data) if isinstance(data, str) else json.dumps(data)
     try:

@@ -1,6 +1,6 @@
 """
-The clients that read as browsers without C{EventSource} do: parts, a page that
-never ends, and scripts.
+The clients that read as browsers without C{EventSource} do: multipart, the
+forever frame, and JSONP.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TAGS = re.compile(
 
 class MultipartClient(EndlessClient):
     """
-    HTTP streaming in parts.
+    HTTP streaming as C{multipart/x-mixed-replace}.
     """
 
     name = "multipart"
@@ -39,7 +39,7 @@ class MultipartClient(EndlessClient):
     def _open(
         self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> None:
-        # The line break before the first delimiter is nowhere.
+        # The first delimiter has no line break before it (RFC 2046, 5.1.1).
         self._pending, self._isFirst, self._isOver = b"\r\n", True, False
         super()._open(since, byName, parameters)
 
@@ -75,7 +75,7 @@ class MultipartClient(EndlessClient):
         found = _PART.fullmatch(part)
         if found is None:
             raise Violation(f"not a part: {part[:100]!r}")
-        # Where a browser would look for it.
+        # A browser ends a part wherever it finds the boundary.
         if self._delimiter[4:] in found[1]:
             raise Violation(f"the boundary is in a part: {part!r}")
         self._heard(eventOf(readJson(found[1])))
@@ -87,7 +87,8 @@ class MultipartClient(EndlessClient):
 
 class IframeClient(EndlessClient):
     """
-    The forever frame.  With an odd C{variant} it is called, else posted to.
+    The forever frame.  With an odd C{variant} its scripts call a function,
+    otherwise they post messages.
     """
 
     name = "iframe"
@@ -127,10 +128,10 @@ class IframeClient(EndlessClient):
         if {key: directives.get(key) for key in expected} != expected:
             raise Violation(f"iframe: Content-Security-Policy is {policy!r}")
         if "frame-ancestors" not in directives:
-            raise Violation(f"any page may have it in a frame: {policy!r}")
+            raise Violation(f"any page may put it into a frame: {policy!r}")
 
     def _feed(self, piece: bytes) -> None:
-        # HTML ends a script with this, and without regard to what is in it.
+        # HTML ends a script at the first of these, also within a string.
         *scripts, self._pending = (self._pending + piece).split(b"</script>")
         for script in scripts:
             before, found, call = script.partition(b"<script>")
@@ -166,8 +167,8 @@ class IframeClient(EndlessClient):
 
 class JsonpClient(LongpollClient):
     """
-    Long-polling through a C{script} element.  With an odd C{variant} the
-    transport is known by its callback.
+    Long-polling through a C{script} element.  With an odd C{variant} the request
+    names its callback only, from which the server knows the transport.
     """
 
     name = "jsonp"

@@ -1,6 +1,6 @@
 """
-The places that a server has for readers: taking one, and seeing whether there
-is one.
+The capacity of a server for readers: taking one of its places, and asking
+whether one is free.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from tests.edge.speakers import CLIENTS
 
 def begin(client: Client) -> None:
     """
-    Take a place: read until the server has said that there is one.  A long
-    poll takes its place when the server has read the request, which an answer
-    to the one before does not show; so it only asks.
+    Take a place: read until the server has shown that the client has one.
+
+    A long poll takes its place when the server reads the request.  No response
+    shows that, so a long poll is only sent.
     """
     if not client.endless:
         client.open(["held"], "now", wait="60")
@@ -32,8 +33,8 @@ def begin(client: Client) -> None:
 
 def take(client: Client) -> None:
     """
-    Take a place as soon as there is one: that of the last reader may not be
-    free yet.
+    Take a place as soon as one is free: the server may not yet have noticed that
+    the last reader has left.
     """
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -53,7 +54,7 @@ def take(client: Client) -> None:
 
 def isFull(server: CometProcess) -> bool:
     """
-    Whether there is no place for one more reader.
+    Whether the server refuses one more reader.
     """
     client = CLIENTS["stream"](server.site)
     try:
@@ -69,7 +70,7 @@ def isFull(server: CometProcess) -> bool:
 
 def until(condition: Callable[[], bool], what: str) -> None:
     """
-    Ask again and again until it holds.
+    Wait until a condition holds.
     """
     deadline = time.monotonic() + PATIENCE
     while not condition():

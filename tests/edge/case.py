@@ -1,5 +1,5 @@
 """
-What all test cases of this suite have in common.
+The base class of the tests with a server process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.edge.speakers import CLIENTS
 from tests.edge.tls import Authority, authority
 from tests.edge.ways import WAYS, Way
 
-# Servers that many tests share, by their options.
+# The servers that tests share, by their options.
 _shared: dict[tuple[str, ...], CometProcess] = {}
 
 
@@ -37,7 +37,7 @@ atexit.register(_removeShared)
 
 class EdgeTestCase(TestCase):
     """
-    A test with a server.
+    A test with a server process.
 
     @cvar options: The options of the server that the tests of this class
         share.
@@ -53,7 +53,7 @@ class EdgeTestCase(TestCase):
 
     def _telling(self, method: Callable[[], None]) -> Callable[[], None]:
         """
-        Make a test tell the log of its servers where it fails.
+        Make a failing test print the log of its servers.
         """
 
         @functools.wraps(method)
@@ -96,7 +96,7 @@ class EdgeTestCase(TestCase):
     @property
     def server(self) -> CometProcess:
         """
-        The server that the tests with the same options share.
+        The server that all tests with the same options share.
         """
         options = tuple(self.options)
         process = _shared.get(options)
@@ -109,13 +109,13 @@ class EdgeTestCase(TestCase):
     @property
     def site(self) -> Site:
         """
-        Where the shared server is.
+        The address of the shared server.
         """
         return self.server.site
 
     def channel(self, name: str, of: str = "") -> str:
         """
-        A channel of this test alone.
+        Return the name of a channel that no other test uses.
         """
         return f"open/{type(self).__name__}.{self._testMethodName}{of}/{name}"
 
@@ -135,8 +135,8 @@ class EdgeTestCase(TestCase):
 
     def each(self, *without: str) -> Iterator[Client]:
         """
-        A client of each transport, in each way that it can be used: their
-        C{name} and C{variant} together are theirs alone.
+        Yield a client for each way to use each transport.  No two of them have
+        both C{name} and C{variant} in common.
         """
         for way in WAYS:
             if way.name not in without:
@@ -144,7 +144,7 @@ class EdgeTestCase(TestCase):
 
     def take(self, way: Way, site: Site | None = None, **settings: int) -> Client:
         """
-        Make a client of one way that is closed when the test is over.
+        Make a client that uses one way, and is closed when the test is over.
         """
         client = way.client(site or self.site, **settings)
         self.addCleanup(client.close)
@@ -152,7 +152,7 @@ class EdgeTestCase(TestCase):
 
     def assertHeard(self, heard: Sequence[Message], published: Sequence[Published]) -> None:
         """
-        Exactly these messages were heard, in this order.
+        Check that the client heard exactly these messages, in this order.
         """
         expected: list[Any] = [tuple(one) for one in published]
         self.assertEqual([(one.channel, one.cursor, one.data) for one in heard], expected)

@@ -1,6 +1,6 @@
 """
-What all clients have in common, and those that read one HTTP response.  Those
-that poll are in L{tests.edge.polling}, those that also speak in
+The base class of all clients, and the clients that read one HTTP response.
+Clients that poll are in L{tests.edge.polling}, clients that give commands in
 L{tests.edge.speakers}.
 """
 
@@ -43,9 +43,9 @@ from tests.edge.envelopes import (
 
 class Refused(Exception):
     """
-    The server did not open: it answered with an error.
+    The server answered with an error instead of opening.
 
-    @ivar code: The word that names the error.
+    @ivar code: The code of the error.
     """
 
     def __init__(self, status: int, code: str, headers: Mapping[str, str]) -> None:
@@ -57,14 +57,14 @@ class Refused(Exception):
 
 def pathOf(names: Sequence[str]) -> str:
     """
-    The path under which these names are read.
+    Return the path of a channel or pattern, or of several.
     """
     return "/channels/" + ",".join(quote(name, safe="/*$") for name in names)
 
 
 def queryOf(parameters: Mapping[str, str]) -> str:
     """
-    A query, with its question mark, or nothing.
+    Write a query with its question mark, or an empty string.
     """
     pairs = [f"{quote(key, safe='$*/')}={quote(value)}" for key, value in parameters.items()]
     return "?" + "&".join(pairs) if pairs else ""
@@ -76,13 +76,13 @@ class Client:
 
     @cvar name: The transport.
 
-    @cvar endless: Whether one answer goes on and on.
+    @cvar endless: Whether one response carries many messages.
 
-    @ivar unreadable: What to give as C{Last-Event-ID} where nothing better is
-        known, or nothing.
+    @ivar unreadable: A C{Last-Event-ID} that is no cursor, to be sent while
+        there is none; or an empty string.
 
-    @ivar variant: Of several ways to do the same, for instance to give the
-        cursor, which one is taken: any integer.
+    @ivar variant: An integer that chooses among equal ways to do something, for
+        instance to send the cursor.
     """
 
     name: ClassVar[str] = ""
@@ -105,14 +105,14 @@ class Client:
     @property
     def label(self) -> str:
         """
-        What is no other client's that a test has made of all ways.
+        A name that no other client of L{EdgeTestCase.each} has.
         """
         return f"{self.name}{self.variant}"
 
     @property
     def tcp(self) -> TcpConnection:
         """
-        The connection that is open.
+        The open connection.
         """
         assert self._tcp is not None
         return self._tcp
@@ -120,8 +120,8 @@ class Client:
     @property
     def cursor(self) -> str | None:
         """
-        The cursor to come back with: of what L{next} gave, not of what has
-        arrived.
+        The cursor with which to resume: that of the last event that L{next}
+        returned, not of the last one received.
         """
         return None if self.follower.standing is None else str(self.follower.standing)
 
@@ -135,11 +135,11 @@ class Client:
         """
         Begin to read.
 
-        @param since: Where to begin.
+        @param since: The start position.
 
-        @param byName: Where single names begin.
+        @param byName: The start positions of single names.
 
-        @param parameters: More for the query.
+        @param parameters: More parameters of the query.
 
         @raise Refused: If the server answers with an error.
         """
@@ -187,8 +187,7 @@ class Client:
 
     def messages(self, count: int, timeout: float = PATIENCE) -> list[Message]:
         """
-        Wait for so many messages; nothing but standing cursors may come in
-        between.
+        Wait for so many messages; only L{Standing} events may come in between.
         """
         found: list[Message] = []
         deadline = time.monotonic() + timeout
@@ -202,8 +201,7 @@ class Client:
 
     def untilClose(self, timeout: float = PATIENCE) -> Close:
         """
-        Wait until the server sends this reader away; whatever comes before is
-        dropped.
+        Wait until the server sends a close; drop the events before it.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -213,7 +211,8 @@ class Client:
 
     def untilEnd(self, timeout: float = PATIENCE) -> None:
         """
-        Wait until the server closes, which it must without another event.
+        Wait until the server closes the connection; it must not send another
+        event.
         """
         try:
             event = self.next(timeout)
@@ -223,7 +222,7 @@ class Client:
 
     def cut(self) -> None:
         """
-        Leave without a word.
+        Cut the connection with a reset.
         """
         if self._tcp is not None:
             self._tcp.cut()
@@ -231,7 +230,7 @@ class Client:
 
     def close(self) -> None:
         """
-        Leave in the ordinary way.
+        Close the connection in the ordinary way.
         """
         if self._tcp is not None:
             self._tcp.close()
@@ -264,7 +263,7 @@ class HttpClient(Client):
             "x-content-type-options": "nosniff",
             "content-type": contentType,
         }
-        # nginx obeys it, and does not pass it on.
+        # nginx obeys this header, and does not pass it on.
         if self.endless and "content-length" not in head.headers and not self.site.host:
             expected["x-accel-buffering"] = "no"
         for name, value in expected.items():
@@ -278,12 +277,12 @@ class HttpClient(Client):
 
 class EndlessClient(HttpClient):
     """
-    A reader of one response that goes on.
+    A reader of one endless response.
 
-    @cvar contentType: What it has to say that it is.
+    @cvar contentType: The C{Content-Type} that the response must have.
 
-    @cvar accept: What a client may ask for instead of the transport, or
-        nothing.
+    @cvar accept: The C{Accept} header that can stand for the transport's name,
+        or an empty string.
     """
 
     contentType: ClassVar[str] = ""
@@ -294,8 +293,8 @@ class EndlessClient(HttpClient):
     ) -> None:
         headers = {"Last-Event-ID": self.unreadable} if self.unreadable else {}
         standing = Follower(since).standing
-        # Names of their own beginnings are for the first time, the header for
-        # every other.
+        # Start positions by name hold for the first request only; when the
+        # client resumes, the header has the cursor.
         if self.variant % 2 and since and standing is not None and not byName:
             headers["Last-Event-ID"] = since
             since = None
@@ -362,7 +361,7 @@ class SseClient(EndlessClient):
     """
     Server-Sent Events.
 
-    @ivar retries: The values of C{retry} that came, in milliseconds.
+    @ivar retries: The values of C{retry} that were received, in milliseconds.
     """
 
     name = "sse"
@@ -418,8 +417,8 @@ class SseClient(EndlessClient):
     def _enveloped(self, ident: str, data: str) -> Event:
         event = eventOf(readJson(data))
         found = readCursor(ident)
-        # Before the end of a replay the reader stands further than an
-        # EventSource may come back with.
+        # During a replay the id is the cursor with which an EventSource must
+        # resume, which is lower than the cursor in the envelope.
         behind = isinstance(event, Standing) and event.cursor is not None and found < event.cursor
         if found != event.cursor and not behind:
             raise Violation(f"id {ident} of {event}")
@@ -428,7 +427,7 @@ class SseClient(EndlessClient):
     def _message(self, event: str, ident: str, data: str) -> Event:
         several = len(self.names) > 1 or "*" in self.names[0]
         if several and not event:
-            raise Violation("a message of one of several channels says not which")
+            raise Violation("a message of one of several channels does not name its channel")
         try:
             value = json.loads(data)
         except ValueError:

@@ -1,6 +1,6 @@
 """
-Sockets and HTTP/1.1 as a strict client sees them: whatever a server may not
-send raises L{Violation}.
+TCP connections and HTTP/1.1 for strict clients: they raise L{Violation} on all
+that a server may not send.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 
 from attrs import evolve, frozen
 
-# How long anything at all may take, in seconds, before a test gives up.
+# How long a test waits for the server by default, in seconds.
 PATIENCE: Final = 10.0
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9]) [\t -~]*")
@@ -32,20 +32,20 @@ class Violation(AssertionError):
 
 class Silence(Exception):
     """
-    Nothing came in the time there was.
+    The server sent nothing in the given time.
     """
 
 
 class Ended(Exception):
     """
-    The server has closed the connection, and everything it sent was read.
+    The server has closed the connection, and the client has read all of it.
     """
 
 
 @frozen
 class Site:
     """
-    Where a server is to be found.
+    The address of a server.
 
     @ivar port: The port of HTTP, on 127.0.0.1.
 
@@ -53,14 +53,14 @@ class Site:
 
     @ivar key: The publish key.
 
-    @ivar tls: How to speak TLS, or L{None} where both ports are plain.
+    @ivar tls: The client's TLS context, or L{None} if both ports are plain.
 
-    @ivar host: The host that requests name, where there is a proxy in front
-        of the server; otherwise they name the address.
+    @ivar host: The host of requests, if a proxy is in front of the server; by
+        default requests name the address.
 
-    @ivar securePort: The port of HTTP over TLS, besides; 0 if there is none.
+    @ivar securePort: The additional port of HTTP over TLS; 0 if there is none.
 
-    @ivar authority: How to speak TLS there.
+    @ivar authority: The client's TLS context for that port.
     """
 
     port: int
@@ -74,7 +74,7 @@ class Site:
     @property
     def secured(self) -> Site:
         """
-        The same over TLS.
+        The address of the port of HTTP over TLS.
         """
         if self.tls is not None:
             return self
@@ -84,10 +84,10 @@ class Site:
 
 class TcpConnection:
     """
-    A connected socket.
+    A TCP connection, perhaps with TLS.
 
-    @ivar appetite: How many bytes are taken from the socket at once; a small
-        one leaves chunks and frames cut in two.
+    @ivar appetite: The most bytes that are received at once; a small number
+        cuts chunks and frames in two.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class TcpConnection:
         plain = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
             if receiveBuffer:
-                # Before the connection is made: afterwards the window stays.
+                # Before connecting: afterwards the TCP window does not change.
                 plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receiveBuffer)
             plain.settimeout(PATIENCE)
             plain.connect(("127.0.0.1", port))
@@ -127,8 +127,7 @@ class TcpConnection:
 
     def receive(self, timeout: float) -> bytes:
         """
-        Receive what there is, at least one byte; nothing where the server has
-        closed.
+        Receive at least one byte; return none if the server has closed.
 
         @raise Silence: If nothing comes in C{timeout} seconds.
         """
@@ -142,20 +141,20 @@ class TcpConnection:
 
     def cut(self) -> None:
         """
-        Leave without a word: the server sees a reset.
+        Cut the connection with a reset.
         """
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
     def close(self) -> None:
         """
-        Leave in the ordinary way.
+        Close in the ordinary way.
         """
         self.socket.close()
 
     def halfClose(self) -> None:
         """
-        Say that nothing more will be sent.
+        Close the sending half of the connection.
         """
         self.socket.shutdown(socket.SHUT_WR)
 
@@ -163,10 +162,10 @@ class TcpConnection:
 @frozen
 class ResponseHead:
     """
-    The head of an answer.
+    The head of a response.
 
-    @ivar headers: By names in lower case; the values of a header that came
-        several times are joined with C{", "}.
+    @ivar headers: The headers by their names in lower case; the values of a
+        header that came several times are joined with C{", "}.
     """
 
     status: int
@@ -176,7 +175,7 @@ class ResponseHead:
 @frozen
 class Response:
     """
-    A whole answer.
+    A whole response.
     """
 
     status: int
@@ -186,7 +185,7 @@ class Response:
 
 def readHead(raw: bytes) -> ResponseHead:
     """
-    Read the head of an answer, without the empty line at its end.
+    Read the head of a response, without the empty line at its end.
     """
     first, *lines = raw.split(b"\r\n")
     status = _STATUS.fullmatch(first)
@@ -208,18 +207,18 @@ def readHead(raw: bytes) -> ResponseHead:
 
 class Body:
     """
-    A body as it arrives.
+    The body of a response, decoded as it arrives.
 
-    @ivar done: Whether all of it is there.
+    @ivar done: Whether the body is complete.
     """
 
     def __init__(self, length: int | None, chunked: bool) -> None:
         """
-        @param length: How many bytes it has; L{None} where the end of the
-            connection ends it, or where it is chunked.
+        @param length: The length in bytes; L{None} if the body is chunked, or
+            ends with the connection.
         """
         self._chunked = chunked
-        # Bytes to come of the body, or of the chunk; None: a size line.
+        # The bytes left of the body or of the chunk; None before a size line.
         self._left = None if chunked else length
         self._endless = length is None and not chunked
         self._last = False
@@ -227,7 +226,7 @@ class Body:
 
     def take(self, buffer: bytearray) -> bytes:
         """
-        Take from the front of C{buffer} what is the body's, and decode it.
+        Take the bytes of the body from the front of C{buffer}, and decode them.
         """
         if self._endless:
             piece = bytes(buffer)
@@ -257,7 +256,7 @@ class Body:
 
     def _takeBreak(self, buffer: bytearray) -> bool:
         """
-        The CR LF after the bytes of a chunk, or after the last size.
+        Take the CR LF behind the bytes of a chunk, or behind the last size.
         """
         if not b"\r\n".startswith(buffer[:2]):
             raise Violation(f"a chunk is not followed by CR LF: {bytes(buffer[:20])!r}")
@@ -286,7 +285,7 @@ class Body:
 
     def ended(self) -> None:
         """
-        The connection is over.
+        Note that the connection has ended.
         """
         if self._endless:
             self.done = True
@@ -298,7 +297,7 @@ class HttpConnection:
     """
     One connection that speaks HTTP/1.1, request after request.
 
-    @cvar version: The version of HTTP that it says that it speaks.
+    @cvar version: The version of HTTP in the requests.
     """
 
     version: ClassVar[str] = "1.1"
@@ -309,7 +308,7 @@ class HttpConnection:
         self._buffer = bytearray()
         self._methods: deque[str] = deque()
         self._body: Body | None = None
-        # An answer of which a part has come when the patience was over.
+        # The head of a response whose body was not complete within the timeout.
         self._head: ResponseHead | None = None
         self._pieces: list[bytes] = []
 
@@ -321,7 +320,7 @@ class HttpConnection:
         body: bytes | None = None,
     ) -> None:
         """
-        Send a request; the answers come in the order of the requests.
+        Send a request; the responses come in the order of the requests.
         """
         lines = [f"{method} {target} HTTP/{self.version}"]
         given = {"Host": self._host, **(headers or {})}
@@ -339,7 +338,7 @@ class HttpConnection:
 
     def head(self, timeout: float = PATIENCE) -> ResponseHead:
         """
-        Wait for the head of the next answer.
+        Wait for the head of the next response.
 
         @raise Ended: If the server closed before it.
         """
@@ -352,7 +351,7 @@ class HttpConnection:
             data = self.tcp.receive(deadline - time.monotonic())
             if not data:
                 if self._buffer:
-                    raise Violation(f"an answer ends in its head: {bytes(self._buffer)!r}")
+                    raise Violation(f"the connection ended in a head: {bytes(self._buffer)!r}")
                 raise Ended("closed before an answer")
             self._buffer += data
         if self.version == "1.1" and not self._buffer.startswith(b"HTTP/1.1 "):
@@ -378,7 +377,7 @@ class HttpConnection:
 
     def piece(self, timeout: float = PATIENCE) -> bytes:
         """
-        Wait for more of the body; nothing at its end.
+        Wait for more of the body; return no bytes at its end.
         """
         assert self._body is not None
         deadline = time.monotonic() + timeout
@@ -396,7 +395,7 @@ class HttpConnection:
 
     def answer(self, timeout: float = PATIENCE) -> Response:
         """
-        Wait for the whole of the next answer.
+        Wait for the whole next response.
         """
         deadline = time.monotonic() + timeout
         if self._head is None:
@@ -418,7 +417,7 @@ def ask(
     timeout: float = PATIENCE,
 ) -> Response:
     """
-    Make one request over a connection of its own.
+    Send one request over a connection of its own, and wait for the response.
     """
     tcp = TcpConnection(site.port, site.tls)
     try:

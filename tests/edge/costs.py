@@ -1,8 +1,8 @@
 """
-What a message costs on the wire, by transport: how many requests, and how many
-bytes each way, with all headers.  What TCP and IP add is not counted.
+Measures what a message costs on the wire, by transport: the number of requests,
+and the bytes each way, with all headers but without those of TCP and IP.
 
-For a server that was started with C{--demo} and C{--tcp}, by their ports::
+It needs a server that was started with C{--demo} and C{--tcp}, and its ports::
 
     python -m tests.edge.costs 8080 8081
 """
@@ -21,8 +21,8 @@ from tests.edge.connections import Silence, Site, TcpConnection, ask
 
 CHANNEL = "lab/costs"
 
-# So many messages are published, one after the other, each a string of so many
-# bytes; what is told is the mean.
+# The number of messages, published one after the other, and the bytes of each.
+# The costs are their mean.
 COUNT = 10
 SIZE = 100
 
@@ -36,16 +36,16 @@ _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 @frozen
 class Cost:
     """
-    What is sent and received.
+    The costs of one transport.
 
-    @ivar requests: How many requests a message takes.
+    @ivar requests: The requests for a message.
 
-    @ivar up: How many bytes the client sends for a message.
+    @ivar up: The bytes that the client sends for a message.
 
-    @ivar down: How many bytes it receives.
+    @ivar down: The bytes that it receives for a message.
 
-    @ivar once: How many bytes it sends and receives to begin; for polls, each
-        time that there is nothing.
+    @ivar once: The bytes that it sends and receives to begin; for polls, each
+        time that there is no message.
     """
 
     requests: int
@@ -56,7 +56,7 @@ class Cost:
 
 class Counting:
     """
-    A connection that counts.
+    A connection that counts its bytes.
     """
 
     def __init__(self, port: int) -> None:
@@ -72,14 +72,14 @@ class Counting:
 
     def get(self, transport: str, since: str = "", more: str = "") -> None:
         """
-        Send a request, with no more headers than it needs.
+        Send a request with only the headers that it needs.
         """
         query = f"transport={transport}" + (f"&since={since}" if since else "")
         self.send(f"GET /channels/{CHANNEL}?{query} HTTP/1.1\r\nHost: localhost\r\n{more}\r\n")
 
     def receive(self) -> bytes:
         """
-        Receive whatever comes, until for a moment nothing does.
+        Receive until a moment of silence.
         """
         data = b""
         while True:
@@ -106,7 +106,7 @@ class Counting:
 
     def counted(self) -> tuple[int, int]:
         """
-        What was sent and received since this was asked last.
+        Return the bytes sent and received since the last call.
         """
         counts = (self.up, self.down)
         self.up = self.down = 0
@@ -123,14 +123,14 @@ def publish(site: Site, number: int) -> None:
 
 def current(site: Site) -> str:
     """
-    The cursor of now.
+    Return the cursor of the log's end.
     """
     return ask(site, "HEAD", f"/channels/{CHANNEL}").headers["etag"].strip('"')
 
 
 def measurePolls(site: Site, transport: str) -> Cost:
     """
-    Measure polls, of either kind.
+    Measure polling or long-polling.
     """
     since = current(site)
     connection = Counting(site.port)
@@ -154,7 +154,7 @@ def measurePolls(site: Site, transport: str) -> Cost:
 
 def measureEndless(port: int, site: Site, begin: Callable[[Counting], None]) -> Cost:
     """
-    Measure a transport on which messages come one after the other.
+    Measure a transport on which one response carries all messages.
     """
     connection = Counting(port)
     begin(connection)
@@ -174,7 +174,7 @@ def _cost(requests: int, connection: Counting, once: tuple[int, int]) -> Cost:
 
 def measure(site: Site) -> dict[str, Cost]:
     """
-    Measure all.
+    Measure all transports.
     """
 
     def endless(port: int, begin: Callable[[Counting], None]) -> Cost:

@@ -1,6 +1,6 @@
 """
-What a reader hears, read strictly: envelopes, poll bodies, event streams, and
-the order in which they may come.
+Strict parsers of what a reader hears: envelopes, poll bodies and event streams;
+and a check of the order in which events may come.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ORDER: Final = ("channel", "cursor", "time", "event", "encoding", "replay", "da
 
 class Cursor(NamedTuple):
     """
-    A place in the log, read only to check what the server promises of it.
+    A cursor, taken apart to check what the server promises of its parts.
     """
 
     epoch: str
@@ -49,8 +49,8 @@ def readCursor(value: object) -> Cursor:
 @frozen
 class Message:
     """
-    A message.  Where an C{sse} reader is not told the channel, it is the one
-    name that was asked for.
+    A message.  Where an C{sse} event does not name the channel, it is the one
+    channel that the client has asked for.
     """
 
     channel: str
@@ -65,8 +65,8 @@ class Message:
 @frozen
 class Standing:
     """
-    Where the reader stands, and nothing else: the beginning, a heartbeat, the
-    end of a replay, the end of a poll.
+    A cursor without a message: at the start, in a heartbeat, at the end of a
+    replay, at the end of a poll.
     """
 
     cursor: Cursor
@@ -77,8 +77,8 @@ class Gap:
     """
     Names that lost messages.
 
-    @ivar cursor: Where the reader stands; L{None} in a poll body, which has
-        one cursor, for its end.
+    @ivar cursor: The cursor of the reader; L{None} in a poll body, which has
+        one cursor only, at its end.
     """
 
     cursor: Cursor | None
@@ -88,7 +88,7 @@ class Gap:
 @frozen
 class Close:
     """
-    The server sends the reader away.
+    The close by which the server dismisses the reader.
     """
 
     cursor: Cursor | None
@@ -113,7 +113,7 @@ def _constant(name: str) -> None:
 
 def readJson(raw: bytes | str) -> Any:
     """
-    Read JSON, strictly, and without a space between its tokens.
+    Read strict JSON that has no spaces between its tokens.
     """
     try:
         text = raw if isinstance(raw, str) else raw.decode("utf-8")
@@ -157,7 +157,7 @@ def readNames(value: object) -> tuple[str, ...]:
 
 def eventOf(value: object) -> Event:
     """
-    Understand an envelope.
+    Read an envelope.
     """
     if not isinstance(value, dict):
         raise Violation(f"an envelope is an object: {value!r}")
@@ -197,7 +197,7 @@ def _messageOf(value: dict[str, Any]) -> Message:
 
 class PollBody(NamedTuple):
     """
-    The body of a poll, as events in the order in which they hold.
+    The body of a poll, as events in their order.
     """
 
     cursor: Cursor
@@ -231,9 +231,9 @@ class Block(NamedTuple):
     """
     One event of an event stream.
 
-    @ivar data: L{None} where there was no C{data} field.
+    @ivar data: The data; L{None} if there was no C{data} field.
 
-    @ivar ident: The last event ID that holds from here on.
+    @ivar ident: The last event ID from here on.
     """
 
     event: str
@@ -245,7 +245,8 @@ class Block(NamedTuple):
 class EventStream:
     """
     The parser of U{WHATWG HTML<https://html.spec.whatwg.org/>}, section
-    "Interpreting an event stream", but strict: what it says to ignore raises.
+    "Interpreting an event stream", but strict: it raises L{Violation} where the
+    standard says to ignore something.
     """
 
     def __init__(self) -> None:
@@ -256,7 +257,7 @@ class EventStream:
 
     def feed(self, data: bytes) -> list[Block]:
         """
-        Take bytes, and give the events that they complete.
+        Take bytes, and return the events that they complete.
         """
         text = self._pending + self._decoder.decode(data)
         # A CR at the end may be the first half of a CR LF.
@@ -302,15 +303,15 @@ class EventStream:
 
 class Follower:
     """
-    What a reader knows of where it stands, and the order that it checks.
+    The cursor of a reader, and a check of the order of its events.
 
-    @ivar standing: The cursor that a client would come back with.
+    @ivar standing: The cursor with which the client would resume.
     """
 
     def __init__(self, since: str | None, loose: bool = False) -> None:
         """
-        @param loose: Whether positions may go back without being marked, as
-            in a plain C{sse} replay.
+        @param loose: Whether positions may go back without a mark, as in a
+            plain C{sse} replay.
         """
         found = _CURSOR.fullmatch(since or "")
         self.standing: Cursor | None = readCursor(since) if found else None
@@ -319,7 +320,7 @@ class Follower:
 
     def take(self, event: Event) -> None:
         """
-        Check that this may come now, and adopt its cursor.
+        Check that an event may come now, and adopt its cursor.
         """
         if isinstance(event, Message):
             self._message(event)

@@ -1,6 +1,6 @@
 """
-Requests that say in an odd way where they end, or that end in the middle: of
-which both edges have to make the same.
+Requests that mark their end in an odd way, or break off in the middle.  Both
+edges must treat them alike.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LAST: Final = f"GET /health HTTP/1.1\r\n{_H}Connection: close\r\n\r\n"
 _ASK: Final = f"GET {_POLL} HTTP/1.1\r\n{_H}\r\n"
 _CHUNKED: Final = "Transfer-Encoding: chunked\r\n"
 
-# Headers that say how long a body is, and what follows them.
+# Headers about the length of a body, and the bytes behind them.
 _LENGTHS: Final = (
     ("Content-Length:2\r\n", "hi"),
     ("Content-Length:   2   \r\n", "hi"),
@@ -140,8 +140,8 @@ _WHOLE: Final = (
 
 def framings() -> Iterator[bytes]:
     """
-    All of them; each is followed by an ordinary request that ends the
-    connection, so that it is seen where the next one begins.
+    Yield all of them.  Behind each is an ordinary request that ends the
+    connection and shows where the server took the next request to begin.
     """
     requests = [f"POST {_OPEN} HTTP/1.1\r\n{_H}{headers}\r\n{body}" for headers, body in _LENGTHS]
     for each in (*requests, *_WHOLE):
@@ -150,7 +150,7 @@ def framings() -> Iterator[bytes]:
 
 def broken() -> Iterator[bytes]:
     """
-    Requests after which nothing more is sent, complete or not.
+    Yield requests, complete or not, behind which the client sends nothing.
     """
     post = f"POST {_OPEN} HTTP/1.1\r\n{_H}Content-Length: 5\r\n\r\n"
     for each in (

@@ -1,5 +1,5 @@
 """
-What the tests of HTTP/2 over sockets have in common.
+The base class of the tests of HTTP/2 over sockets.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def ask(
     connection: Http2Connection, names: list[str], transport: str, **parameters: str
 ) -> Http2Stream:
     """
-    Ask to read.
+    Send a request to read.
     """
     query = {"transport": transport, **parameters}
     return connection.send("GET", pathOf(names) + queryOf(query))
@@ -28,7 +28,7 @@ def ask(
 
 def linesOf(stream: Http2Stream, count: int, timeout: float = 10) -> list[Any]:
     """
-    So many envelopes of a C{stream}, and no half one.
+    Read so many envelopes of a C{stream}; a part of a line must not be left.
     """
     text = b""
     while text.count(b"\n") < count or not text.endswith(b"\n"):

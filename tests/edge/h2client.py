@@ -1,6 +1,6 @@
 """
-HTTP/2 over TLS as a strict client sees it, with the frames of C{h2}: many
-streams on one connection, each read at a pace of its own.
+A strict client of HTTP/2 over TLS, with the frames of C{h2}: many streams on one
+connection, each read at its own pace.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ from tests.edge.connections import (
 )
 from tests.edge.polling import LongpollClient, PollClient
 
-# How much a connection takes in all: the streams are to be held back one by
-# one.
+# The flow control window of the connection: so large that only the windows of
+# the streams hold the server back.
 WHOLE: Final = 2**30
 
 
 @functools.cache
 def negotiating(tls: ssl.SSLContext) -> ssl.SSLContext:
     """
-    A context that trusts whom another trusts, and speaks nothing but HTTP/2.
+    Make a context with the same trust as another one, which offers HTTP/2 only.
     """
     context = ssl.create_default_context(cadata=b"".join(tls.get_ca_certs(binary_form=True)))
     context.set_alpn_protocols(["h2"])
@@ -58,7 +58,7 @@ def negotiating(tls: ssl.SSLContext) -> ssl.SSLContext:
 
 class Pipe(Protocol):
     """
-    What a connection is over.
+    The byte stream below a connection.
     """
 
     def send(self, data: bytes) -> None:
@@ -68,25 +68,25 @@ class Pipe(Protocol):
 
     def receive(self, timeout: float) -> bytes:
         """
-        Wait for something; nothing where the server has closed.
+        Wait for bytes; return none if the server has closed.
         """
 
     def cut(self) -> None:
         """
-        Leave without a word.
+        Cut the connection with a reset.
         """
 
     def close(self) -> None:
         """
-        Leave.
+        Close in the ordinary way.
         """
 
 
 def chosen(tcp: TcpConnection, site: Site) -> str:
     """
-    See that TLS has chosen HTTP/2.
+    Check that TLS has chosen HTTP/2.
 
-    @return: The host that requests name.
+    @return: The host for requests.
     """
     plain: Any = tcp.socket
     if plain.selected_alpn_protocol() != "h2":
@@ -96,16 +96,16 @@ def chosen(tcp: TcpConnection, site: Site) -> str:
 
 class Http2Stream:
     """
-    One request, and its answer.
+    One stream: a request and its response.
 
-    @ivar isOpenHanded: Whether what comes makes room for more at once;
-        otherwise it is made by L{Http2Connection.allow}.
+    @ivar isOpenHanded: Whether received data opens the window again at once;
+        otherwise only L{Http2Connection.allow} does.
 
-    @ivar received: How many bytes of the body have come.
+    @ivar received: The bytes of the body received so far.
 
-    @ivar isContinued: Whether the server said that it wants the body.
+    @ivar isContinued: Whether the server asked for the body (100).
 
-    @ivar code: What the server has reset it with.
+    @ivar code: The error code with which the server has reset the stream.
     """
 
     def __init__(self, connection: Http2Connection, ident: int) -> None:
@@ -121,7 +121,7 @@ class Http2Stream:
 
     def happened(self, event: Event) -> None:
         """
-        Take what concerns it.
+        Take an event of this stream.
         """
         if isinstance(event, InformationalResponseReceived):
             self.isContinued = True
@@ -143,7 +143,7 @@ class Http2Stream:
 
     def head(self, timeout: float = PATIENCE) -> ResponseHead:
         """
-        Wait for the head of the answer.
+        Wait for the head of the response.
         """
         deadline = time.monotonic() + timeout
         while self._head is None:
@@ -152,7 +152,7 @@ class Http2Stream:
 
     def piece(self, timeout: float = PATIENCE) -> bytes:
         """
-        Wait for more of the body; nothing at its end.
+        Wait for more of the body; return no bytes at its end.
         """
         deadline = time.monotonic() + timeout
         while not self._pieces:
@@ -163,7 +163,7 @@ class Http2Stream:
 
     def answer(self, timeout: float = PATIENCE) -> Response:
         """
-        Wait for the whole answer.
+        Wait for the whole response.
         """
         deadline = time.monotonic() + timeout
         head = self.head(timeout)
@@ -184,7 +184,8 @@ class Http2Stream:
 
 def headOf(fields: Any) -> ResponseHead:
     """
-    The head of an answer; that of HTTP/1 has no place in it.
+    Read the head of a response; headers of HTTP/1 connections are a
+    L{Violation}.
     """
     status, headers = 0, dict[str, str]()
     for rawName, rawValue in fields:
@@ -204,17 +205,17 @@ class Http2Connection:
 
     @ivar isEnded: Whether the server has closed it.
 
-    @ivar goodbye: What the server gave as the reason, if it did.
+    @ivar goodbye: The error code of the server's GOAWAY, if there was one.
 
-    @ivar frames: The numbers of the streams whose data came, in order.
+    @ivar frames: The stream of each DATA frame, in the order of arrival.
     """
 
     def __init__(self, pipe: Pipe, host: str, window: int = 0) -> None:
         """
-        @param host: What requests name, unless they name something else.
+        @param host: The host of requests that do not name another.
 
-        @param window: How much each stream takes before it is L{allow}ed more;
-            0 for the ordinary.
+        @param window: The initial window of each stream, in bytes, which
+            L{allow} opens further; 0 for the protocol's default.
         """
         self.pipe = pipe
         self._host = host
@@ -240,13 +241,13 @@ class Http2Connection:
 
     def close(self) -> None:
         """
-        Leave.
+        Close in the ordinary way.
         """
         self.pipe.close()
 
     def flush(self) -> None:
         """
-        Send the frames that were made.
+        Send the pending frames.
         """
         self.pipe.send(self.h2.data_to_send())
 
@@ -261,7 +262,7 @@ class Http2Connection:
         """
         Send a request.
 
-        @param isWhole: Whether nothing else is to follow.
+        @param isWhole: Whether this is the whole request.
         """
         given = {name.lower(): value for name, value in (headers or {}).items()}
         if body is not None and isWhole:
@@ -283,8 +284,8 @@ class Http2Connection:
 
     def sendBody(self, stream: Http2Stream, body: bytes, isWhole: bool = True) -> None:
         """
-        Send some of the body, as fast as the server takes it, unless it has
-        answered.
+        Send a part of the body, as fast as the server takes it; stop if it
+        answers.
         """
         while body and not stream.isEnded and stream.code is None:
             size = self.h2.local_flow_control_window(stream.ident)
@@ -299,27 +300,27 @@ class Http2Connection:
 
     def allow(self, stream: Http2Stream, size: int) -> None:
         """
-        Let a stream send more, if it still may.
+        Open the window of a stream further, if the stream is open.
         """
         try:
             if size:
                 self.h2.increment_flow_control_window(size, stream.ident)
         except ProtocolError:
-            # Its end has come as well, or that of the connection.
+            # The stream or the connection has ended meanwhile.
             pass
 
     def reset(self, stream: Http2Stream) -> None:
         """
-        Give up one stream.
+        Reset one stream.
         """
         self.h2.reset_stream(stream.ident, ErrorCodes.CANCEL)
         self.flush()
 
     def pump(self, timeout: float) -> None:
         """
-        Take what there is.
+        Receive once, and handle the events.
 
-        @raise Silence: If nothing comes in so many seconds.
+        @raise Silence: If nothing comes in C{timeout} seconds.
 
         @raise Ended: If the server has closed.
         """
@@ -338,7 +339,7 @@ class Http2Connection:
         try:
             self.flush()
         except Ended:
-            # Whatever was to be answered: what came before can be read.
+            # The events were handled, so their data can still be read.
             pass
 
     def _happened(self, event: Event) -> None:
@@ -353,7 +354,7 @@ class Http2Connection:
 
     def untilEnd(self, timeout: float = PATIENCE) -> None:
         """
-        Wait until the server closes.
+        Wait until the server closes the connection.
         """
         deadline = time.monotonic() + timeout
         while not self.isEnded:
@@ -362,7 +363,7 @@ class Http2Connection:
 
 class Http2Requests(HttpConnection):
     """
-    What HTTP/2 has for those who ask one thing after the other.
+    A connection of HTTP/2 for clients that send one request after the other.
     """
 
     def __init__(self, tcp: TcpConnection, host: str) -> None:
@@ -401,7 +402,7 @@ class Http2Requests(HttpConnection):
 
 def overHttp2(kind: type[HttpClient]) -> type[HttpClient]:
     """
-    The client of a transport, over HTTP/2.
+    Make the class of a transport's client over HTTP/2.
     """
 
     def speak(self: HttpClient) -> HttpConnection:
@@ -412,7 +413,7 @@ def overHttp2(kind: type[HttpClient]) -> type[HttpClient]:
     return type(f"{kind.__name__}OverHttp2", (kind,), {"_speak": speak})
 
 
-# By the names of their transports.
+# The clients over HTTP/2, by their transports.
 OVER_HTTP2: Final[dict[str, type[Client]]] = {
     kind.name: overHttp2(kind)
     for kind in (

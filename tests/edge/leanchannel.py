@@ -1,6 +1,6 @@
 """
-Comet's channel behind a lean edge: a test of Twisted's takes it for a channel
-that it feeds by hand, and there is a real connection in between.
+A stand-in for an HTTP channel, with a lean edge and a real connection between it
+and comet's channel.  Twisted's tests feed it by hand, as they feed a channel.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from tests.edge.standins import PlainChannel, makeChannel, makeSite
 from tests.lean.case import Peer, read
 from tests.lean.handreactor import HandReactor
 
-# What a lean edge answers itself.
+# A request that the lean edge answers itself.
 OURS: Final = read("poll")
 
-# How many bytes are cut into single ones at most: each takes some system calls.
+# The most bytes that are sent one by one, since each takes some system calls.
 MOST_CUT: Final = 4096
 
 
 class _CountingServer(tcp.Server):
     """
-    Counts what its socket took.
+    A server connection that counts the bytes that its socket has taken.
     """
 
     sent = 0
 
     def writeSomeData(self, data: Any) -> Any:
         """
-        Send as much as the socket takes.
+        Write to the socket, and count the bytes that it took.
         """
         result = super().writeSomeData(data)
         if isinstance(result, int):
@@ -48,7 +48,7 @@ class _CountingServer(tcp.Server):
 class _CountingReactor(HandReactor):
     def adoptStreamConnection(self, fileDescriptor: int, family: int, factory: Any) -> Any:
         """
-        Go on with a connection.
+        Make a counting server connection of a file descriptor.
         """
         return _CountingServer._fromConnectedSocket(fileDescriptor, family, factory, self)
 
@@ -61,9 +61,9 @@ class LeanServer:
 
     @ivar number: The number of the port.
 
-    @ivar site: Whose channels are behind it.
+    @ivar site: The site that makes the channels behind it.
 
-    @ivar connections: Its clients, by their ports.
+    @ivar connections: The connections of its clients, by the client's port.
     """
 
     def __init__(self, kind: type[PlainChannel]) -> None:
@@ -92,7 +92,7 @@ class LeanServer:
         self._port.stopListening()
         self._port.connectionLost(Failure(ConnectionDone()))
 
-    # -- As the factory that is given what the lean edge hands over
+    # -- The factory to which the lean edge hands over connections
 
     def doStart(self) -> None:
         """
@@ -106,15 +106,15 @@ class LeanServer:
 
     def buildProtocol(self, address: Any) -> Any:
         """
-        What the connection of a client is handed over to.
+        Return the connection of the client with this address.
         """
         return self.connections[address.port]
 
 
 class ClientEnd(StringTransport):
     """
-    What a test looks at to see what came to the client: whenever it does, the
-    server goes on first.
+    The transport in which a test reads what came to the client.  Before each
+    look at it the server does all the work that is pending.
 
     @ivar connection: The connection, once there is one.
     """
@@ -135,22 +135,22 @@ class Connection:
 
     @ivar channel: The channel that it is handed over to.
 
-    @ivar lean: The lean edge's part in it, once it is accepted.
+    @ivar lean: The lean edge's connection, once it is accepted.
 
-    @ivar said: What the client has said, and the kernel has taken.
+    @ivar said: The bytes that the client has sent, and the kernel has taken.
 
-    @ivar carrier: What Twisted has of it, once it was handed over.
+    @ivar carrier: Twisted's connection, once the lean edge has handed it over.
 
-    @ivar heard: What has come to the channel.
+    @ivar heard: The bytes that have come to the channel.
     """
 
     def __init__(self, server: LeanServer, channel: Any, end: Any, first: bytes) -> None:
         """
-        @param end: Is told what comes to the client, as a transport is told
-            what is written.
+        @param end: The transport to which all is written that comes to the
+            client.
 
-        @param first: What the client asks for, in one go with what it says
-            then, and the lean edge answers with a body of a known length.
+        @param first: A request that the lean edge answers with a body of a
+            known length.  The client sends it together with its first bytes.
         """
         self.channel = channel
         self.lean: Any = None
@@ -161,8 +161,8 @@ class Connection:
         self._reactor = server.reactor
         self._first = first
         self._unsent = first
-        # Where the answers of the channel begin, in what comes to the client,
-        # and how much of it the test has been told.
+        # Of the bytes that come to the client: where the answers of the channel
+        # begin, and how many were written to the test's transport.
         self._begin = self._told = 0
         self._isPumping = self._isOver = False
         self._peer = Peer(server.reactor, server.number)
@@ -172,7 +172,7 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """
-        Say something, and let it be dealt with.
+        Send bytes as the client, and let the server deal with them.
         """
         if not self._isOver:
             self._unsent += data
@@ -180,7 +180,7 @@ class Connection:
 
     def pump(self) -> None:
         """
-        Let the server go on until it has read and answered all that it will.
+        Run the server until it has read and answered all that it will.
         """
         if self._isPumping or self._isOver or not (self.said or self._unsent):
             return
@@ -220,7 +220,7 @@ class Connection:
             except BlockingIOError:
                 return
             except ConnectionError:
-                # Nobody listens any more.
+                # The server has closed.
                 self._unsent = b""
                 return
             self.said += self._unsent[:count]
@@ -241,7 +241,7 @@ class Connection:
 
     def leave(self) -> None:
         """
-        The client closes the connection.
+        Close the connection as the client.
         """
         self.pump()
         self._isOver = True
@@ -254,14 +254,14 @@ class Connection:
 
     def discard(self) -> None:
         """
-        Leave nothing open.
+        Close both sides of the connection.
         """
         self._isOver = True
         self._peer.socket.close()
         if self.carrier is not None:
             self.carrier.abortConnection()
 
-    # -- As the protocol in front of the channel
+    # -- The protocol in front of the channel
 
     def makeConnection(self, transport: Any) -> None:
         """
@@ -283,12 +283,12 @@ class Connection:
         """
         self.channel.connectionLost(reason)
 
-    # -- What came of it
+    # -- The result
 
     def lost(self) -> str:
         """
-        What became of what the client has said: an empty string if it came to
-        the channel as it was said, for as long as the channel read.
+        Return an empty string if the client's bytes came to the channel as they
+        were sent, for as long as the channel read; otherwise the difference.
         """
         if self.heard == self._forChannel[: len(self.heard)]:
             return ""
@@ -297,7 +297,7 @@ class Connection:
 
 def _sizeOfFirst(came: bytes) -> int:
     """
-    How many bytes the first of the answers has, or 0 if it is not there.
+    Return the size of the first answer, or 0 if it is not complete.
     """
     head, end, body = came.partition(b"\r\n\r\n")
     found = re.search(rb"(?i)\r\ncontent-length: ([0-9]+)", head)
@@ -308,15 +308,16 @@ def _sizeOfFirst(came: bytes) -> int:
 
 class LeanChannel:
     """
-    What a test takes for a channel: what it is fed goes to a lean edge, and
-    everything else about it is that of the channel behind.
+    The stand-in for a channel: the bytes that it is fed go to a lean edge, and
+    all other attributes are those of the channel behind.
     """
 
     def __init__(self, server: LeanServer, first: bytes = b"", isCut: bool = False) -> None:
         """
         @param first: As in L{Connection}.
 
-        @param isCut: Whether bytes go one by one, where there are not too many.
+        @param isCut: Whether bytes are sent one by one, up to L{MOST_CUT} at a
+            time.
         """
         vars(self).update(
             channel=makeChannel(server.site),
@@ -339,14 +340,14 @@ class LeanChannel:
         """
         Connect to the lean edge.
 
-        @param transport: Is told what comes from there.
+        @param transport: The transport to which its answers are written.
         """
         connection = Connection(self._server, self.channel, transport, self._first)
         vars(self).update(connection=connection, transport=transport)
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Say something to the lean edge.
+        Send bytes to the lean edge.
         """
         size = 1 if self._isCut and len(data) <= MOST_CUT else max(len(data), 1)
         for start in range(0, len(data), size):

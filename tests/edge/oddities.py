@@ -1,6 +1,6 @@
 """
-Requests that are odd in some way, of which every server makes something, and of
-which both edges have to make the same.
+Requests that are odd, but to which every server has some answer.  Both edges must
+give the same.
 """
 
 from __future__ import annotations
@@ -134,8 +134,8 @@ _POLL: Final = "/channels/a?transport=poll"
 
 def oddities() -> Iterator[bytes]:
     """
-    All of them; each is followed by an ordinary request that ends the
-    connection, so that it is seen where the next one begins.
+    Yield all of them.  Behind each is an ordinary request that ends the
+    connection and shows where the server took the next request to begin.
     """
     last = f"GET /health HTTP/1.1\r\n{_HOST}Connection: close\r\n\r\n"
     requests = [f"{line.format(_POLL)}\r\n{_HOST}\r\n" for line in _LINES]

@@ -1,5 +1,5 @@
 """
-The clients that ask again and again.
+The clients that poll.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tests.edge.clients import HttpClient
 from tests.edge.connections import Ended, Response, ResponseHead, Site, Violation
 from tests.edge.envelopes import Standing, readPollBody
 
-# How long a client that polls waits after it heard nothing, in seconds.
+# How long a polling client pauses after an empty response, in seconds.
 PACE: Final = 0.004
 
 
@@ -44,7 +44,7 @@ class PollClient(HttpClient):
 
     def ask(self) -> None:
         """
-        Send a request, from where this reader stands.
+        Send a request with the reader's cursor.
         """
         since, headers = self.cursor or self._since, {}
         self._byTag = bool(self.variant % 2) and self.cursor is not None
@@ -93,7 +93,8 @@ class PollClient(HttpClient):
 
     def cut(self) -> None:
         """
-        Leave without a word; every second time with a question open.
+        Cut the connection with a reset, every second time while a request is
+        unanswered.
         """
         if self.variant % 2 and not self._asked and self._tcp is not None:
             try:

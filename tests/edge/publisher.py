@@ -1,5 +1,5 @@
 """
-What publishes: one message at a time, or throughout, in a thread.
+Publishing: single messages, batches, and a thread that publishes throughout.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.edge.speakers import TcpClient, WebSocketClient
 
 class Published(NamedTuple):
     """
-    A message as its publisher knows it.
+    A message, as its publisher knows it.
     """
 
     channel: str
@@ -36,7 +36,7 @@ class Published(NamedTuple):
 
 def headersOf(site: Site, headers: Mapping[str, str] | None = None) -> dict[str, str]:
     """
-    The headers of a publication in JSON by who has the key.
+    Return the headers of a publication in JSON, with the publish key.
     """
     return {
         "Authorization": f"Bearer {site.key}",
@@ -77,7 +77,7 @@ def publishLines(
     """
     Publish several messages with one request.
 
-    @param lines: As they are sent.
+    @param lines: The lines, as they are sent.
     """
     body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
     headers = headersOf(site, {"Content-Type": "application/x-ndjson"})
@@ -101,25 +101,26 @@ def publishBatch(
     connection: HttpConnection, site: Site, lines: Sequence[tuple[str, Any]]
 ) -> list[Published]:
     """
-    Publish several messages, each a channel and its data, with one request.
+    Publish several messages, each with its channel and data, by one request.
     """
     return publishLines(connection, site, [{"channel": name, "data": data} for name, data in lines])
 
 
 class Publisher(threading.Thread):
     """
-    Publishes until it is stopped, in every way there is, one after another.
+    A thread that publishes until it is stopped, in every way there is, one
+    message or batch after the other.
 
-    @ivar published: What was published, in the order of the answers.
+    @ivar published: The published messages, in the order of the answers.
     """
 
     def __init__(
         self, site: Site, channels: Sequence[str], pause: float = 0.004, seed: int = 1
     ) -> None:
         """
-        @param channels: Where to; open to all.
+        @param channels: The channels, which must be open to all publishers.
 
-        @param pause: How long it rests between two publications, in seconds.
+        @param pause: The pause between two publications, in seconds.
         """
         super().__init__(daemon=True)
         self._site = site
@@ -141,7 +142,7 @@ class Publisher(threading.Thread):
 
     def run(self) -> None:
         """
-        Publish until it is stopped; keep the first error.
+        Publish until L{stop}; keep the first error.
         """
         http = HttpConnection(TcpConnection(self._site.port, self._site.tls))
         websocket = WebSocketClient(self._site)
@@ -192,7 +193,7 @@ class Publisher(threading.Thread):
 
     def stop(self) -> list[Published]:
         """
-        Stop, and give what was published, in the order of the positions.
+        Stop, and return the published messages in the order of their positions.
         """
         self._enough.set()
         self.join(PATIENCE)

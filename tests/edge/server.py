@@ -1,5 +1,5 @@
 """
-The server as a process of its own: C{twistd -n comet} on free ports.
+A server process: C{twistd -n comet} on free ports.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ ROOT = Path(__file__).resolve().parents[2]
 STARTING = 20.0
 STOPPING = 20.0
 
-# What a log says when something went wrong that nobody expected.
+# What the log contains after an unexpected error.
 SIGNS = ("Traceback (most recent call last)", "Unhandled Error", "Unhandled error in Deferred")
 
 
 def freePorts(count: int) -> list[int]:
     """
-    Ports of 127.0.0.1 on which nobody listens.
+    Find free ports of 127.0.0.1.
     """
     sockets = [socket.socket() for _ in range(count)]
     try:
@@ -47,7 +47,7 @@ def freePorts(count: int) -> list[int]:
 
 def twistd() -> list[str]:
     """
-    How C{twistd} is run with this interpreter.
+    Return the command that runs C{twistd} with this interpreter.
     """
     beside = Path(sys.executable).with_name("twistd")
     if beside.exists():
@@ -55,7 +55,7 @@ def twistd() -> list[str]:
     return [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
 
 
-# The socket has to be number 3, and its process the one that is told.
+# systemd passes the socket as descriptor 3, and the id of its process.
 _ACTIVATE = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -66,16 +66,17 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 def activated(descriptor: int, command: Sequence[str]) -> list[str]:
     """
-    How a program is run on a listening socket, as systemd runs it.
+    Return the command that runs a program with a listening socket, as systemd
+    does.
 
-    @param descriptor: The socket's number, which the process has to be given.
+    @param descriptor: The number of the socket, which the process must inherit.
     """
     return [sys.executable, "-c", _ACTIVATE, str(descriptor), *command]
 
 
 class CometProcess:
     """
-    One server, with a working directory of its own.
+    One server process with a working directory of its own.
 
     @ivar directory: The working directory.
     """
@@ -89,17 +90,16 @@ class CometProcess:
         secure: Authority | None = None,
     ) -> None:
         """
-        @param options: What follows C{comet} on the command line, beside the
-            endpoints.
+        @param options: The options behind C{comet} on the command line, without
+            the endpoints.
 
-        @param listen: The endpoint of HTTP, and of raw TCP, with C{{port}} in
-            it.
+        @param listen: The endpoint for HTTP and raw TCP, with C{{port}} in it.
 
-        @param tls: How to speak TLS with these endpoints.
+        @param tls: The clients' TLS context, if these endpoints speak TLS.
 
-        @param directory: A directory to work in that is not removed.
+        @param directory: A working directory that is not removed.
 
-        @param secure: With which certificate HTTP is to be had over TLS, too.
+        @param secure: The certificate for one more endpoint, of HTTP over TLS.
         """
         self.port, self.tcpPort, self.securePort = freePorts(3)
         self._owned = directory is None
@@ -168,7 +168,7 @@ class CometProcess:
     @property
     def site(self) -> Site:
         """
-        Where it is, with the key that it made.
+        The address of the server, and the publish key that it made.
         """
         path = self.directory / "comet.key"
         return self._site(path.read_text().strip())
@@ -176,29 +176,29 @@ class CometProcess:
     @property
     def keyMode(self) -> int:
         """
-        The permissions of the file with the key.
+        Return the permissions of the file with the key.
         """
         return (self.directory / "comet.key").stat().st_mode & 0o777
 
     @property
     def isRunning(self) -> bool:
         """
-        Whether the process is there.
+        Whether the process runs.
         """
         return self._process.poll() is None
 
     def processor(self) -> float:
         """
-        For how many seconds it has run on a processor.
+        Return the processor time that it has used, in seconds.
         """
         stat = Path(f"/proc/{self._process.pid}/stat").read_text()
-        # After the name of the program, which may have anything in it.
+        # Behind the name of the program, which may contain spaces and brackets.
         fields = stat.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident(self, field: str = "VmRSS") -> int:
         """
-        How much memory it has, in bytes; with C{VmHWM}, had at most.
+        Return its resident memory in bytes; with C{VmHWM}, the most so far.
         """
         for line in Path(f"/proc/{self._process.pid}/status").read_text().splitlines():
             if line.startswith(field + ":"):
@@ -207,7 +207,7 @@ class CometProcess:
 
     def terminate(self) -> None:
         """
-        Ask it to stop, and do not wait.
+        Send SIGTERM, and do not wait.
         """
         self._process.send_signal(signal.SIGTERM)
 
@@ -215,7 +215,7 @@ class CometProcess:
         """
         Wait until it has stopped.
 
-        @return: The exit code, or the signal, negative.
+        @return: The exit code; negative, the signal.
         """
         try:
             self.exitCode = self._process.wait(timeout)
@@ -226,7 +226,7 @@ class CometProcess:
 
     def stop(self) -> int:
         """
-        Ask it to stop, and wait.
+        Send SIGTERM, and wait until it has stopped.
         """
         if self.isRunning:
             self.terminate()
@@ -234,7 +234,7 @@ class CometProcess:
 
     def kill(self) -> None:
         """
-        End it at once.
+        Send SIGKILL, and wait.
         """
         if self.isRunning:
             self._process.kill()
@@ -242,14 +242,14 @@ class CometProcess:
 
     def restart(self) -> None:
         """
-        End it, and start it again on the same ports in the same directory.
+        Kill it, and start it again on the same ports in the same directory.
         """
         self.kill()
         self._start()
 
     def remove(self) -> None:
         """
-        End it if need be, and remove its directory.
+        Kill it if it runs, and remove its directory.
         """
         self.kill()
         if self._owned:
@@ -257,19 +257,19 @@ class CometProcess:
 
     def log(self) -> str:
         """
-        All that it wrote.
+        Return its log.
         """
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def tail(self, lines: int = 40) -> str:
         """
-        The last of what it wrote.
+        Return the last lines of its log.
         """
         return "\n".join(["--- log of the server ---", *self.log().splitlines()[-lines:]])
 
     def assertNoTracebacks(self) -> None:
         """
-        Nothing went wrong in it since this was last asked.
+        Check that the log has no unexpected error since the last call.
         """
         text = self.log()
         fresh, self._read = text[self._read :], len(text)

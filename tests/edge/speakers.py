@@ -1,6 +1,6 @@
 """
-The clients that also speak: WebSocket, by the state machine of C{websockets},
-and raw TCP.
+The clients that give commands: WebSocket, on the state machine of
+C{websockets}, and raw TCP.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class CommandFailed(Exception):
 
 class Speaker(Client):
     """
-    A reader that gives commands.
+    A reader that can give commands.
     """
 
     def __init__(self, site: Site, **settings: int) -> None:
@@ -75,14 +75,14 @@ class Speaker(Client):
 
     def say(self, text: str) -> None:
         """
-        Send one line or text message, whatever it is.
+        Send one line or text message.
         """
         raise NotImplementedError
 
     def command(self, timeout: float = PATIENCE, **fields: Any) -> dict[str, Any]:
         """
-        Give a command and wait for its answer; events that come before it are
-        kept for L{next}.
+        Send a command, and wait for its answer.  Events before it are kept for
+        L{next}.
 
         @return: The value of C{ok}.
 
@@ -94,7 +94,7 @@ class Speaker(Client):
         self.say(json.dumps({"id": ident, **fields}))
         answer = self.answer(timeout)
         if answer["id"] != ident:
-            raise Violation(f"an answer to something else than {ident}: {answer}")
+            raise Violation(f"an answer with another id than {ident}: {answer}")
         if "error" in answer:
             raise CommandFailed(answer["error"]["code"], answer["error"]["message"])
         found: dict[str, Any] = answer["ok"]
@@ -111,7 +111,7 @@ class Speaker(Client):
 
     def errorOf(self, text: str) -> str:
         """
-        Say something wrong, and wait for the code of the error.
+        Send a wrong command, and wait for the code of the error.
         """
         self.say(text)
         answer = self.answer()
@@ -122,7 +122,7 @@ class Speaker(Client):
 
     def isOpen(self) -> bool:
         """
-        Whether the server still answers.
+        Whether the server answers on this connection.
         """
         return self.command(ping=[1, "x"]) == {"pong": [1, "x"]}
 
@@ -159,9 +159,9 @@ class Speaker(Client):
 
 class WebSocketClient(Speaker):
     """
-    WebSocket: with names, their URL; without, C{/socket}.
+    WebSocket: at the URL of its names, or at C{/socket} without names.
 
-    @ivar subprotocol: What was agreed on.
+    @ivar subprotocol: The negotiated subprotocol.
 
     @ivar closeCode: The code of the server's close frame, or L{None}.
     """
@@ -210,7 +210,7 @@ class WebSocketClient(Speaker):
             found = self._protocol.events_received()
             if found and isinstance(found[0], Handshake):
                 self._checkHandshake()
-                # Its first frames may have come together with the handshake.
+                # The first frames may have come together with the handshake.
                 self._take(found[1:])
                 return
             error = self._protocol.handshake_exc
@@ -238,7 +238,7 @@ class WebSocketClient(Speaker):
 
     def say(self, text: str) -> None:
         """
-        Send one text message, whatever it is.
+        Send one text message.
         """
         self._protocol.send_text(text.encode())
         self._flush()
@@ -262,7 +262,7 @@ class WebSocketClient(Speaker):
         try:
             self._flush()
         except Ended:
-            # Whatever was to be answered: the server has left.
+            # The server has left, so it needs no answer.
             pass
 
     def _take(self, events: list[Any]) -> None:
@@ -309,13 +309,13 @@ class TcpClient(Speaker):
         except CommandFailed as error:
             raise Refused(0, error.code, {}) from error
         except Ended:
-            # Where it said why, that is what there is to hear.
+            # If the server sent its reason first, L{next} returns that.
             if not self._events:
                 raise
 
     def say(self, text: str) -> None:
         """
-        Send one line, whatever it is.
+        Send one line.
         """
         self.tcp.send(text.encode() + self.terminator)
 
@@ -351,7 +351,7 @@ SPEAKERS: dict[str, type[Speaker]] = {kind.name: kind for kind in (WebSocketClie
 
 class Reading:
     """
-    Keeps what a reader hears, until there is nothing more to hear.
+    Drains a client.
     """
 
     quiet: ClassVar[float] = 0.3
@@ -359,8 +359,8 @@ class Reading:
     @classmethod
     def rest(cls, client: Client) -> list[Any]:
         """
-        What else comes, without standing cursors, until a moment of silence:
-        only for what must not come.
+        Return all events until a moment of silence, without L{Standing}.  Only
+        for events that must not come: the silence may be too short.
         """
         found = []
         deadline = time.monotonic() + cls.quiet

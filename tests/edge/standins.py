@@ -1,6 +1,6 @@
 """
-What stands in Twisted's own tests where Twisted's channel does: comet's channel
-as comet's site makes it.
+Stand-ins for C{twisted.web.http} in Twisted's own tests: they make comet's
+channels, as comet's site makes them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _MOST_BODY: Final = 1 << 20
 
 class _Answering:
     """
-    Gives a request its body, as L{BoundedRequest} does where it renders a
+    A request that reads its body as L{BoundedRequest} does before it renders a
     resource, and adds no header.
     """
 
@@ -34,7 +34,7 @@ class _Answering:
 
     def process(self) -> None:
         """
-        Answer it.
+        Rewind the body, and answer as the test's request does.
         """
         self.content = self._body
         self.content.seek(0)
@@ -44,7 +44,7 @@ class _Answering:
 
 class _Silent(http.Request):
     """
-    Is never answered, as Twisted's own class is not.
+    A request that is never answered, as Twisted's own class is not.
     """
 
     def process(self) -> None:
@@ -62,8 +62,8 @@ def _boundedKind(kind: type) -> type:
 
 def _bounded(factory: Callable[..., Any]) -> Callable[..., Any]:
     """
-    A factory of requests that answer as those of another one do, but take in
-    what comes as comet's do.
+    Make a factory of requests that answer as those of another factory, but read
+    their bodies as comet's do.
     """
 
     def make(*args: Any) -> Any:
@@ -78,18 +78,19 @@ def _bounded(factory: Callable[..., Any]) -> Callable[..., Any]:
 
 class PlainChannel(CometChannel):
     """
-    Comet's channel, with whatever requests a test wants.
+    Comet's channel with the requests of a test.
     """
 
     @property
     def _channel(self) -> PlainChannel:
-        # Where Twisted puts one channel in front of another, tests ask for it.
+        # Twisted puts one channel in front of another, and tests ask for the
+        # one behind.
         return self
 
 
 class BoundedChannel(PlainChannel):
     """
-    One whose requests are comet's, too, whatever a test has them answer.
+    Comet's channel with comet's requests, which answer as a test says.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -98,7 +99,7 @@ class BoundedChannel(PlainChannel):
 
 def makeSite(reactor: Any, kind: type[PlainChannel]) -> CometSite:
     """
-    Make a site whose channels are of this kind.
+    Make a site with channels of this class.
     """
     bus = MemoryBus(reactor, lambda channel: Retention(), wallClock=reactor.seconds)
     hub = Hub(bus, reactor, Settings(), Access("k" * 16, ["open/**"]))
@@ -109,7 +110,7 @@ def makeSite(reactor: Any, kind: type[PlainChannel]) -> CometSite:
 
 def makeChannel(site: CometSite) -> Any:
     """
-    Make a channel of a site, which answers nothing if it is not told to.
+    Make a channel of a site, which answers no request by default.
     """
     channel: Any = site.buildProtocol(None)
     channel.requestFactory = http.Request
@@ -118,14 +119,14 @@ def makeChannel(site: CometSite) -> Any:
 
 class Module:
     """
-    C{twisted.web.http}, but for what makes channels.
+    C{twisted.web.http}, except for the names that make channels.
     """
 
     def __init__(self, site: CometSite, make: Callable[[], Any]) -> None:
         """
-        @param site: The site whose channels there are in the end.
+        @param site: The site that makes the channels.
 
-        @param make: Makes what a test takes for a channel.
+        @param make: Makes the object that a test uses as a channel.
         """
         self.HTTPChannel = _Class(site.protocol, make)
         self.HTTPFactory = functools.partial(_Factory, site, make)
@@ -136,8 +137,7 @@ class Module:
 
 class _StandIn:
     """
-    What has the attributes of something else, and gives it those that it is
-    given.
+    An object that reads and writes the attributes of another one.
     """
 
     def __init__(self, of: Any, make: Callable[[], Any]) -> None:

@@ -1,5 +1,5 @@
 """
-What pages may and may not do with frames and scripts, and what Flash is told.
+Tests of what pages may do with frames and scripts, and of Flash's policy file.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ REQUEST = b"<policy-file-request/>\0"
 
 class FrameTests(EdgeTestCase):
     """
-    Forever frames and JSONP, on a server that allows one other origin.
+    The forever frame and JSONP, on a server that allows one other origin.
     """
 
     options = ("--allow-origin", FRIEND)
 
     def assertRefused(self, kind: str, status: int, code: str, **parameters: str) -> None:
         """
-        A reader is refused.
+        Check that a reader is refused with this status and code.
         """
         client = self.client(kind)
         error = self.assertRaises(Refused, client.open, ["news"], None, None, **parameters)
@@ -34,7 +34,7 @@ class FrameTests(EdgeTestCase):
 
     def test_origin(self) -> None:
         """
-        A frame posts to no page that is not allowed.
+        A frame that would post to a page of a foreign origin is refused.
         """
         for origin in ("https://enemy.example", "http://friend.example", "*"):
             self.assertRefused("iframe", 403, "forbidden", origin=origin)
@@ -43,7 +43,7 @@ class FrameTests(EdgeTestCase):
 
     def test_callback(self) -> None:
         """
-        What is no name of a function is not called.
+        A callback that is not the name of a function is refused.
         """
         for callback in ("", "alert(1)", "a.", "1a", "%3C/script%3E", "a" * 129, "%C3%A4"):
             for transport in ("iframe", "jsonp"):
@@ -53,7 +53,7 @@ class FrameTests(EdgeTestCase):
 
     def test_frame(self) -> None:
         """
-        The page may be in a frame of the page that it posts to.
+        The frame's page allows itself in frames of the page to which it posts.
         """
         for query, ancestor in (("", "'self'"), (f"&origin={FRIEND}", FRIEND)):
             target = f"/channels/news?transport=iframe{query}"
@@ -71,7 +71,7 @@ class FrameTests(EdgeTestCase):
 
     def test_crossSite(self) -> None:
         """
-        JSONP is not for the pages of other sites.
+        A JSONP request of a page of another site is refused.
         """
         for site, status in (("cross-site", 403), ("same-site", 200), ("same-origin", 200)):
             path = "/channels/a?callback=cb&wait=0"
@@ -80,7 +80,8 @@ class FrameTests(EdgeTestCase):
 
     def test_prototype(self) -> None:
         """
-        A key that would set the prototype of an object in a script sets none.
+        A C{__proto__} key in a message does not set the prototype of an object
+        in a script.
         """
         publish(self.site, self.channel("keys"), {"__proto__": {"isAdmin": True}})
         answer = ask(
@@ -98,7 +99,7 @@ class AllTests(EdgeTestCase):
 
     def test_crossSite(self) -> None:
         """
-        JSONP is for the pages of all sites.
+        A JSONP request of a page of any site is served.
         """
         path = "/channels/a?callback=cb&wait=0"
         answer = ask(self.site, "GET", path, {"Sec-Fetch-Site": "cross-site"})
@@ -112,7 +113,7 @@ class FlashTests(EdgeTestCase):
 
     def policy(self, port: int, *pieces: bytes) -> dict[str, str]:
         """
-        Ask for it, and read to the end.
+        Request the policy file, and read to the end.
 
         @return: The ports, by the domains.
         """
@@ -131,8 +132,8 @@ class FlashTests(EdgeTestCase):
 
     def test_policy(self) -> None:
         """
-        It is served by the port of raw TCP and by one of its own, lets connect
-        to the first, and only for pages that are allowed.
+        The policy file is served by the port of raw TCP and by one of its own.
+        It allows connections to the former from pages of allowed origins only.
         """
         (port,) = freePorts(1)
         endpoint = f"tcp:{port}:interface=127.0.0.1"
@@ -149,7 +150,7 @@ class FlashTests(EdgeTestCase):
 
     def test_other(self) -> None:
         """
-        The port of its own serves nothing else.
+        The port of the policy file serves nothing else.
         """
         (port,) = freePorts(1)
         self.startServer("--flash-policy", f"tcp:{port}:interface=127.0.0.1")

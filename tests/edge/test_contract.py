@@ -1,6 +1,6 @@
 """
-What every transport promises, in every way that it can be used; where a reader
-begins, and its heartbeats, are in L{tests.edge.test_starts}.
+Tests of what every transport promises, in every way to use it.  Start positions
+and heartbeats are tested in L{tests.edge.test_starts}.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from tests.edge.ways import WAYS
 
 class AwkwardTests(EdgeTestCase):
     """
-    What is published arrives as it was, whatever it is.
+    Awkward messages arrive unchanged.
     """
 
     def test_awkward(self) -> None:
         """
-        Two hundred messages with all that might end a line, an event, a chunk,
-        a part, a script, a page or a frame arrive in order, 150 of them held
-        and 50 live.
+        Two hundred messages that contain the ends of lines, events, chunks,
+        parts, scripts, pages and frames arrive in order, 150 of them held and
+        50 live.
         """
         name = self.channel("c")
         connection = HttpConnection(TcpConnection(self.site.port))
@@ -61,14 +61,15 @@ class AwkwardTests(EdgeTestCase):
         inEnvelopes: bool,
     ) -> None:
         """
-        A reader heard just this.
+        Check that a reader heard exactly these lines.
         """
         for message, one, line in zip(heard, published, lines, strict=True):
             found = (message.cursor, message.data, message.event, message.encoding)
             event, encoding = line.get("event"), line.get("encoding")
             expected = (one.cursor, one.data, event, encoding)
             if client.name == "sse":
-                # An event says what it is, or else its channel.
+                # The type of an event is the message's event name, or else its
+                # channel.
                 event = event or line["channel"]
                 expected = (one.cursor, one.data, message.event, encoding)
                 if not inEnvelopes:
@@ -79,15 +80,15 @@ class AwkwardTests(EdgeTestCase):
 
 class GapTests(EdgeTestCase):
     """
-    Readers that come back too late.
+    Readers that resume too late.
     """
 
     options: Sequence[str] = ("--open", "open/**", "--history-messages", "5")
 
     def test_gap(self) -> None:
         """
-        A reader below the floor of one of its names is told so where it is,
-        before what is held, and once.
+        A reader below the floor of one of its names gets one gap, before the
+        held messages.
         """
         for client in self.each():
             a, b = (self.channel(end, of=client.label) for end in "ab")
@@ -112,8 +113,8 @@ class SlowTests(EdgeTestCase):
 
     def test_behind(self) -> None:
         """
-        One that takes nothing of 6 MB falls behind; when it reads, it gets
-        everything, once and in order, and then what is live.
+        A reader that takes nothing of 6 MB falls behind.  When it reads, it gets
+        every message once and in order, and then the live ones.
         """
         clients = [
             self.take(way, receiveBuffer=8192, appetite=2**20) for way in WAYS if way.kind.endless
@@ -137,12 +138,12 @@ class SlowTests(EdgeTestCase):
 
 class EndTests(EdgeTestCase):
     """
-    How a reader ends.
+    The end of a reader.
     """
 
-    def test_forgotten(self) -> None:
+    def test_cutReaderIsForgotten(self) -> None:
         """
-        One that disappears is forgotten, and its place is free.
+        A reader whose connection is cut is forgotten, and its place is free.
         """
         server = self.startServer("--max-connections", "1", secure=authority())
         for way in WAYS:
@@ -153,10 +154,10 @@ class EndTests(EdgeTestCase):
                 client.cut()
                 until(lambda: not isFull(server), f"free after {way}")
 
-    def test_closed(self) -> None:
+    def test_serverGoesDown(self) -> None:
         """
-        When the server goes down each is told why, and when to come back, and
-        then its connection or its stream is ended.
+        When the server goes down, each reader is told why and when to come
+        back, and then its connection or stream is closed.
         """
         server = self.startServer("--drain", "3", secure=authority())
         clients = [self.take(way, server.site) for way in WAYS if way.name != "poll"]
@@ -166,7 +167,7 @@ class EndTests(EdgeTestCase):
                 self.assertIsInstance(client.next(), Standing)
             else:
                 client.open(["news"], wait="60")
-        # All have been begun when this is answered.
+        # The server answers this after it has read the requests before it.
         self.assertEqual(ask(server.site, "GET", "/health").status, 200)
         time.sleep(0.2)
         server.terminate()
@@ -183,7 +184,7 @@ class EndTests(EdgeTestCase):
 
 class TwistedAwkwardTests(AwkwardTests):
     """
-    The same, where plain TCP is served by Twisted, too.
+    Awkward messages arrive unchanged, on Twisted's edge alone.
     """
 
     options = (*AwkwardTests.options, "--edge", "twisted")
@@ -191,7 +192,7 @@ class TwistedAwkwardTests(AwkwardTests):
 
 class TwistedGapTests(GapTests):
     """
-    The same, where plain TCP is served by Twisted, too.
+    Readers that resume too late, on Twisted's edge alone.
     """
 
     options = (*GapTests.options, "--edge", "twisted")
@@ -199,7 +200,7 @@ class TwistedGapTests(GapTests):
 
 class TwistedSlowTests(SlowTests):
     """
-    The same, where plain TCP is served by Twisted, too.
+    Readers that do not read for a while, on Twisted's edge alone.
     """
 
     options = (*SlowTests.options, "--edge", "twisted")

@@ -1,5 +1,6 @@
 """
-A server that is asked to stop says so, lets its readers go, and ends well.
+Tests of the drain: a server that gets SIGTERM dismisses its readers, and ends in
+time.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ HELD = ("longpoll", "jsonp", "stream", "multipart", "sse", "iframe", "websocket"
 
 class DrainTests(EdgeTestCase):
     """
-    SIGTERM.
+    A server that gets SIGTERM.
     """
 
     def readers(self, server: CometProcess) -> list[Client]:
         """
-        Four readers of each kind, which have begun.
+        Open four readers of each transport, and wait until they read.
         """
         head = publish(server.site, "news", {"n": 0}).cursor
         clients = []
@@ -46,22 +47,24 @@ class DrainTests(EdgeTestCase):
 
     def hold(self, client: Client) -> None:
         """
-        Take the end of the last answer, ask again, and see that it is held.
+        Wait for the end of the last response, poll again, and check that the
+        poll is held.
         """
         self.assertIsInstance(client.next(), Standing)
         self.assertRaises(Silence, client.next, 0.2)
 
     def assertEndedWell(self, server: CometProcess) -> None:
         """
-        It ends within its time, as C{twistd} does, and without a traceback.
+        Check that the server ends in time, with the exit status of C{twistd},
+        and without a traceback.
         """
         self.assertIn(server.wait(DRAIN + 8), (0, -signal.SIGTERM))
         server.assertNoTracebacks()
 
     def test_told(self) -> None:
         """
-        Readers of each transport are told C{draining} and when to come back:
-        each at a moment of its own, within the time there is.
+        Readers of each transport get a close C{draining} with a retry, spread
+        over the time of the drain.
         """
         server = self.startServer("--drain", str(int(DRAIN)))
         clients = self.readers(server)
@@ -80,7 +83,7 @@ class DrainTests(EdgeTestCase):
 
     def closeOf(self, client: Client, began: float) -> Close:
         """
-        What a reader is told; the connection ends behind it.
+        Return the close that a reader gets; the connection must end behind it.
         """
         left = began + DRAIN + 3 - time.monotonic()
         close = client.untilClose(left)
@@ -90,7 +93,7 @@ class DrainTests(EdgeTestCase):
 
     def test_health(self) -> None:
         """
-        While it drains, C{/health} says 503, where it can be reached; no new
+        During the drain C{/health} answers 503, if it can be reached, and no new
         reader is held.
         """
         server = self.startServer("--drain", str(int(DRAIN)))
@@ -114,7 +117,7 @@ class DrainTests(EdgeTestCase):
 
     def assertNotHeld(self, kind: str, server: CometProcess) -> None:
         """
-        A new reader does not get through, or is told why it has to go.
+        Check that a new reader cannot connect, or gets a close.
         """
         client = self.client(kind, server.site)
         try:
@@ -128,7 +131,7 @@ class DrainTests(EdgeTestCase):
 
     def test_idle(self) -> None:
         """
-        Where nobody reads, it does not wait, also with idle connections open.
+        A server without readers ends at once, also with idle connections open.
         """
         server = self.startServer("--drain", "10")
         connection = HttpConnection(TcpConnection(server.port))
@@ -141,8 +144,8 @@ class DrainTests(EdgeTestCase):
 
     def test_deaf(self) -> None:
         """
-        Readers that do not read, or do not close, cannot keep it from ending
-        in time.
+        Readers that do not read, or do not close, cannot keep the server from
+        ending in time.
         """
         server = self.startServer("--drain", "1")
         for kind in ("stream", "multipart", "sse", "iframe", "websocket", "tcp"):

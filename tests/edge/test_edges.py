@@ -1,5 +1,6 @@
 """
-Two edges, one behaviour: what the lean edge answers, and what it hands over.
+Tests that the two edges give the same answers, also where the lean edge hands a
+connection over.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from tests.edge.case import EdgeTestCase
 from tests.edge.connections import Ended, Silence, TcpConnection
 from tests.edge.oddities import oddities
 
-# What differs from one server, or from one moment, to the next.
+# The header that differs from one moment to the next.
 _DATE = re.compile(rb"\r\nDate: [^\r]*")
 _CURSOR = re.compile(rb"[a-z2-9]{6}-[0-9]+")
 _REQUEST = b"GET /channels/open/x?transport=poll HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"
@@ -19,15 +20,15 @@ _LAST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 def plain(said: bytes) -> bytes:
     """
-    What was said, without what differs.
+    Return the bytes of answers without what may differ.
     """
     return _CURSOR.sub(b"<cursor>", _DATE.sub(b"", said))
 
 
 def conversation(port: int, *pieces: bytes) -> bytes:
     """
-    All that is answered until the server closes the connection, or says
-    nothing more.
+    Send bytes, and return all answers until the server closes the connection or
+    is silent.
     """
     tcp = TcpConnection(port)
     said = b""
@@ -47,13 +48,13 @@ def conversation(port: int, *pieces: bytes) -> bytes:
 
 class SameTests(EdgeTestCase):
     """
-    The same bytes to both.
+    The same bytes, sent to both edges.
     """
 
     def test_oddities(self) -> None:
         """
-        Whatever is odd about a request, the answer is the same on both edges,
-        and so is that to the next one.
+        Both edges give the same answer to each odd request, and to the request
+        behind it.
         """
         lean = self.startServer("--open", "open/**")
         twisted = self.startServer("--open", "open/**", "--edge", "twisted")
@@ -66,7 +67,8 @@ class SameTests(EdgeTestCase):
 
     def test_split(self) -> None:
         """
-        Wherever the network cuts a request, the answer is the same.
+        Both edges give the same answer to a request that the network cuts at any
+        byte.
         """
         port = self.server.port
         whole = conversation(port, _REQUEST + _LAST)
@@ -86,8 +88,8 @@ class SameTests(EdgeTestCase):
 
     def test_handedOverLater(self) -> None:
         """
-        A connection on which some requests were answered is handed over with
-        the next one that is for others, and nothing is lost.
+        The lean edge answers some requests on a connection, and hands it over
+        with the first request that is not for it.  No byte is lost.
         """
         pieces = [
             _REQUEST * 3,

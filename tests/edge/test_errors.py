@@ -1,6 +1,6 @@
 """
-Requests that cannot be served: each is told by its status and its code, and
-leaves no trace in the log.
+Tests of requests that cannot be served: each is answered with a status and a
+code, and is not logged.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ ORIGIN = "http://evil.example"
 
 class ErrorCase(EdgeTestCase):
     """
-    What the tests of errors have in common.
+    The base class of the tests of errors.
     """
 
     def assertProblem(self, answer: Response, status: int, codes: str, label: object = "") -> None:
         """
-        An answer is a problem of this status, and has one of these codes.
+        Check that a response is a problem with this status and one of these
+        codes.
         """
         self.assertEqual(answer.status, status, f"{label}: {answer}")
         code = problemOf(answer.status, answer.headers, answer.body)
@@ -31,7 +32,7 @@ class ErrorCase(EdgeTestCase):
 
     def raw(self, data: bytes, method: str = "GET") -> Response:
         """
-        Send bytes, and read an answer to them.
+        Send bytes, and read a response.
         """
         tcp = TcpConnection(self.site.port)
         try:
@@ -45,7 +46,7 @@ class ErrorCase(EdgeTestCase):
 
 class NameErrorTests(ErrorCase):
     """
-    What is no channel, and no place to begin at.
+    Wrong names and wrong start positions.
     """
 
     names = (
@@ -78,7 +79,7 @@ class NameErrorTests(ErrorCase):
 
     def test_names(self) -> None:
         """
-        What is not a name is C{badChannel}, to read from and to publish to.
+        To read or publish with a name that is not well formed is C{badChannel}.
         """
         headers = {"Authorization": f"Bearer {self.site.key}"}
         for name in self.names:
@@ -88,7 +89,7 @@ class NameErrorTests(ErrorCase):
 
     def test_everyTransport(self) -> None:
         """
-        So it is whatever the transport.
+        A name that is not well formed is C{badChannel} on every transport.
         """
         for client in self.each():
             error = self.assertRaises(Refused, self.begin, client, ["fine", "a//b"])
@@ -96,14 +97,14 @@ class NameErrorTests(ErrorCase):
 
     def begin(self, client: Client, names: list[str]) -> None:
         """
-        Read until there is a first answer.
+        Open a client, and wait for its first event.
         """
         client.open(names)
         client.next()
 
     def test_patterns(self) -> None:
         """
-        Nobody publishes to a pattern, not even with the key.
+        To publish to a pattern is refused, also with the key.
         """
         headers = {"Authorization": f"Bearer {self.site.key}"}
         for name in ("chat/*", "**", "*", "a,chat/*"):
@@ -112,7 +113,7 @@ class NameErrorTests(ErrorCase):
 
     def test_serversOwn(self) -> None:
         """
-        Nobody publishes to the server's own channels.
+        To publish to the server's own channels is refused.
         """
         headers = {"Authorization": f"Bearer {self.site.key}"}
         for name in ("$stats", "$presence/a", "a/$b", "%24stats"):
@@ -121,8 +122,8 @@ class NameErrorTests(ErrorCase):
 
     def test_tooMany(self) -> None:
         """
-        More names than a reader may have are C{badRequest}; as many as it may
-        have are not.
+        A request with more names than a reader may have is C{badRequest}; with
+        the allowed number it is served.
         """
         names = [f"c{number}" for number in range(101)]
         for query in ("?transport=poll", "?transport=sse", "?transport=stream", ""):
@@ -133,7 +134,7 @@ class NameErrorTests(ErrorCase):
 
     def test_cursors(self) -> None:
         """
-        A place to begin at that cannot be read is C{badCursor}.
+        A start position that is not well formed is C{badCursor}.
         """
         for since in ("rubbish", "-0", "-", "--1", "-1.5", "x-", "-x", "a-01", "a-1-2", "a%20-1"):
             for transport in ("poll", "longpoll", "stream", "sse", "multipart", "iframe", "jsonp"):
@@ -145,12 +146,12 @@ class NameErrorTests(ErrorCase):
 
 class RequestErrorTests(ErrorCase):
     """
-    What else is wrong with a request.
+    Other errors of a request.
     """
 
     def test_transport(self) -> None:
         """
-        There are only so many transports.
+        An unknown transport is refused.
         """
         for transport in ("carrier-pigeon", "SSE", "%00"):
             answer = ask(self.site, "GET", f"/channels/a?transport={transport}")
@@ -158,8 +159,8 @@ class RequestErrorTests(ErrorCase):
 
     def test_methods(self) -> None:
         """
-        A method that a path does not understand is refused with those that it
-        does; a path that there is not, is not found.
+        A method that a path does not have is refused, and C{Allow} lists the
+        methods that it has; an unknown path is not found.
         """
         for method, path in (
             ("PATCH", "/channels/a"),
@@ -176,7 +177,7 @@ class RequestErrorTests(ErrorCase):
 
     def test_parameters(self) -> None:
         """
-        A wait, or a limit, that is not a number is C{badRequest}.
+        A C{wait} or a C{limit} that is not a number is C{badRequest}.
         """
         for query in ("wait=x", "wait=-1", "limit=x", "limit=-1", "wait=nan", "wait=1e999"):
             answer = ask(self.site, "GET", f"/channels/a?{query}")
@@ -191,8 +192,8 @@ class RequestErrorTests(ErrorCase):
 
     def test_host(self) -> None:
         """
-        Only the hosts that this server is known by are served; the detail
-        names the option that makes others known.
+        A request for a host that the server does not know is refused; the
+        detail names the option that adds hosts.
         """
         port = self.site.port
         evil = ("evil.example", "127.0.0.1.evil.example", "localhost.evil.example:80")
@@ -208,7 +209,7 @@ class RequestErrorTests(ErrorCase):
 
     def test_badHost(self) -> None:
         """
-        A request without a host, or with two, is refused.
+        A request without C{Host}, or with two, is refused.
         """
         for lines in (b"", b"Host: localhost\r\nHost: evil.example\r\n"):
             data = b"GET /channels/a?transport=poll HTTP/1.1\r\n" + lines + b"\r\n"
@@ -216,8 +217,7 @@ class RequestErrorTests(ErrorCase):
 
     def test_controlCharacters(self) -> None:
         """
-        A control character in the value of a header is C{badRequest}, whatever
-        the header.
+        A control character in the value of any header is C{badRequest}.
         """
         for name in (b"X-Anything", b"Comet-Event", b"Last-Event-ID", b"If-None-Match"):
             for byte in (b"\x01", b"\x1f", b"\x7f", b"\x0b"):
@@ -232,8 +232,8 @@ class RequestErrorTests(ErrorCase):
 
     def test_origin(self) -> None:
         """
-        What changes something is refused from an origin that is not allowed,
-        also with the key; what is read, is read without CORS.
+        A request that changes something is refused from a foreign origin, also
+        with the key.  A request that reads is served without CORS headers.
         """
         site, good = self.site, f"http://127.0.0.1:{self.site.port}"
         headers = {"Authorization": f"Bearer {site.key}"}
@@ -256,7 +256,7 @@ class RequestErrorTests(ErrorCase):
 
     def test_originOfWebSockets(self) -> None:
         """
-        A WebSocket is refused to an origin that is not allowed.
+        A WebSocket of a foreign origin is refused.
         """
         for names in ([], ["a"]):
             client = self.client("websocket")
@@ -267,7 +267,8 @@ class RequestErrorTests(ErrorCase):
 
     def test_preflight(self) -> None:
         """
-        A preflight is answered 204; only an allowed origin is named in it.
+        A preflight is answered with 204, which names the origin only if it is
+        allowed.
         """
         good = f"http://127.0.0.1:{self.site.port}"
         for origin in (good, ORIGIN):
@@ -279,7 +280,8 @@ class RequestErrorTests(ErrorCase):
 
     def test_broken(self) -> None:
         """
-        What is not HTTP is answered with 400, or not at all.
+        Bytes that are not HTTP are answered with 400, or the connection is
+        closed.
         """
         for data in (
             b"\0\1\2\3\r\n\r\n",
@@ -297,8 +299,8 @@ class RequestErrorTests(ErrorCase):
 
     def assertRefused(self, data: bytes) -> None:
         """
-        Bytes are answered with an error of the client's, or the connection is
-        closed.
+        Check that bytes are answered with a status from 400 to 499, or that the
+        connection is closed.
         """
         tcp = TcpConnection(self.site.port)
         try:
@@ -312,7 +314,7 @@ class RequestErrorTests(ErrorCase):
 
 class OptionTests(ErrorCase):
     """
-    What the options change.
+    Options that change which requests are served.
     """
 
     options = (
@@ -326,13 +328,13 @@ class OptionTests(ErrorCase):
 
     def get(self, path: str, headers: Mapping[str, str]) -> Response:
         """
-        Ask once.
+        Send one C{GET} request.
         """
         return ask(self.site, "GET", path, headers)
 
     def test_publicUrl(self) -> None:
         """
-        The host of a public URL is served.
+        Requests for the host of C{--public-url} are served.
         """
         path = "/channels/a?transport=poll"
         self.assertEqual(self.get(path, {"Host": "push.example.com"}).status, 200)
@@ -340,7 +342,8 @@ class OptionTests(ErrorCase):
 
     def test_allowOrigin(self) -> None:
         """
-        An allowed origin may read, and learns C{ETag} and C{Retry-After}.
+        A page of an allowed origin may read, and may see C{ETag} and
+        C{Retry-After}.
         """
         answer = self.get("/channels/a?transport=poll", {"Origin": "https://app.example.com"})
         self.assertEqual(answer.headers["access-control-allow-origin"], "https://app.example.com")
@@ -349,6 +352,6 @@ class OptionTests(ErrorCase):
 
     def test_maxChannels(self) -> None:
         """
-        A reader has no more names than it may.
+        C{--max-channels} bounds the names of a reader.
         """
         self.assertProblem(self.get("/channels/a,b,c", {}), 400, "badRequest")

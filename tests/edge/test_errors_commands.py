@@ -1,6 +1,6 @@
 """
-Wrong commands, which leave the connection open, and broken frames and lines,
-which do not.
+Tests of wrong commands, which leave the connection open, and of broken frames and
+lines, which do not.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ NOT_OBJECTS = (
 
 class CommandErrorTests(EdgeTestCase):
     """
-    Commands that cannot be obeyed, over WebSocket and raw TCP.
+    Wrong commands, over WebSocket and raw TCP.
     """
 
     def speaker(self, kind: str, variant: int = 0) -> Speaker:
         """
-        A client that gives commands.
+        Make a client that gives commands.
         """
         speaker = SPEAKERS[kind](self.site, variant=variant)
         self.addCleanup(speaker.close)
@@ -53,7 +53,7 @@ class CommandErrorTests(EdgeTestCase):
 
     def bad(self) -> list[tuple[str, str]]:
         """
-        Commands, and the codes that one of is answered to each.
+        List wrong commands, each with the codes that it may be answered with.
         """
         name = json.dumps(self.channel("c"))
         many = json.dumps([f"c{number}" for number in range(101)])
@@ -96,7 +96,8 @@ class CommandErrorTests(EdgeTestCase):
 
     def test_commands(self) -> None:
         """
-        Each is answered with its code, and the connection goes on.
+        Each wrong command is answered with its code, and the connection stays
+        open.
         """
         for kind in SPEAKERS:
             for variant in (0, 1):
@@ -108,7 +109,8 @@ class CommandErrorTests(EdgeTestCase):
 
     def test_notObjects(self) -> None:
         """
-        What is not a JSON object is C{badMessage}, and the connection goes on.
+        A message that is not a JSON object is C{badMessage}, and the connection
+        stays open.
         """
         for kind in SPEAKERS:
             speaker = self.speaker(kind)
@@ -120,8 +122,8 @@ class CommandErrorTests(EdgeTestCase):
 
     def test_id(self) -> None:
         """
-        The C{id} comes back as it was, also with an error, and none where
-        there was none.
+        An answer has the C{id} of its command unchanged, also an error; without
+        an C{id} in the command it has none.
         """
         for kind in SPEAKERS:
             speaker = self.speaker(kind)
@@ -134,7 +136,8 @@ class CommandErrorTests(EdgeTestCase):
 
     def test_keyReused(self) -> None:
         """
-        A key used again gets the first answer; with other data it is an error.
+        A repeated idempotency key gets the first answer; with other data it is
+        an error.
         """
         for kind in SPEAKERS:
             speaker, name = self.speaker(kind), self.channel("c", of=kind)
@@ -145,7 +148,8 @@ class CommandErrorTests(EdgeTestCase):
 
     def test_tooLarge(self) -> None:
         """
-        A message that is too large is told, and the connection goes on.
+        A message that is too large is C{tooLarge}, and the connection stays
+        open.
         """
         for kind in SPEAKERS:
             speaker, name = self.speaker(kind), self.channel("c", of=kind)
@@ -156,8 +160,8 @@ class CommandErrorTests(EdgeTestCase):
 
     def test_endlessLine(self) -> None:
         """
-        A line that does not end is not kept: at its end, or before, the server
-        says that it is too large, and goes on, or leaves.
+        The server does not keep a line that does not end.  At its end or before,
+        the server answers C{tooLarge} and goes on, or closes.
         """
         tcp = TcpConnection(self.site.tcpPort)
         self.addCleanup(tcp.close)
@@ -177,8 +181,8 @@ class CommandErrorTests(EdgeTestCase):
 
     def test_onUrl(self) -> None:
         """
-        Commands are answered also where the names were given by URL, and as
-        many as there are.
+        Commands are answered on a WebSocket whose names are in the URL, each of
+        them once.
         """
         for variant in (0, 1):
             speaker = WebSocketClient(self.site, variant=variant)
@@ -192,7 +196,7 @@ class CommandErrorTests(EdgeTestCase):
 
     def test_badUtf8(self) -> None:
         """
-        A line that is not UTF-8 is C{badMessage}, and the connection goes on.
+        A line that is not UTF-8 is C{badMessage}, and the connection stays open.
         """
         speaker = self.speaker("tcp")
         for line in (b"\xff\xfe", b'{"ping":"\xed\xa0\x80"}', b'{"ping":"\xc0\x80"}'):
@@ -203,7 +207,7 @@ class CommandErrorTests(EdgeTestCase):
 
 def frame(opcode: int, data: bytes, *, fin: bool = True, rsv: int = 0, mask: bool = True) -> bytes:
     """
-    One frame, right or wrong (RFC 6455, section 5.2).
+    Write one frame, right or wrong (RFC 6455, section 5.2).
     """
     first = (0x80 if fin else 0) | rsv << 4 | opcode
     bit = 0x80 if mask else 0
@@ -238,9 +242,9 @@ BAD_FRAMES: tuple[tuple[str, bytes, int], ...] = (
     ("topmost bit", struct.pack(">BBQ", 0x81, 0xFF, 2**63) + b"key!", 1002),
     ("endless", frame(1, b"x" * 60000, fin=False) + frame(0, b"x" * 60000, fin=False) * 60, 1009),
 )
-# What some of them may be answered with as well: a length that is too large and
-# wrong is both; a close may be lost where the client still sends; a close that
-# is broken may be taken for the end.
+# Other close codes that are right, too.  A length may be both too large and
+# wrong; the close may be lost while the client sends; a broken close may count as
+# the end of the connection.
 ALSO: dict[str, int | None] = {
     "topmost bit": 1009,
     "endless": None,
@@ -252,12 +256,12 @@ ALSO: dict[str, int | None] = {
 
 class FrameTests(EdgeTestCase):
     """
-    What RFC 6455 forbids.
+    Frames and handshakes that RFC 6455 forbids.
     """
 
     def shakeHands(self, **changes: str) -> tuple[HttpConnection, int]:
         """
-        Ask for a WebSocket; an empty header is left out.
+        Request a WebSocket, without the headers that are empty here.
         """
         connection = HttpConnection(TcpConnection(self.site.port))
         self.addCleanup(connection.tcp.close)
@@ -274,8 +278,8 @@ class FrameTests(EdgeTestCase):
 
     def closeCode(self, tcp: TcpConnection) -> int | None:
         """
-        Read up to a close frame, and give its code; L{None} where the
-        connection ends without one.
+        Read up to a close frame, and return its code; L{None} if the connection
+        ends without one.
         """
         buffer, deadline = b"", time.monotonic() + 5
         while data := tcp.receive(deadline - time.monotonic()):
@@ -290,7 +294,8 @@ class FrameTests(EdgeTestCase):
 
     def test_frames(self) -> None:
         """
-        A broken frame ends the connection with the fitting code.
+        A broken frame closes the connection with the code that RFC 6455 has for
+        it.
         """
         for label, data, code in BAD_FRAMES:
             connection, status = self.shakeHands()
@@ -306,7 +311,8 @@ class FrameTests(EdgeTestCase):
 
     def test_binary(self) -> None:
         """
-        A binary message is not a command: an error, or the end with 1003.
+        A binary message is answered with an error, or closes the connection with
+        1003.
         """
         connection, _ = self.shakeHands()
         connection.tcp.send(frame(2, PING))
@@ -315,7 +321,7 @@ class FrameTests(EdgeTestCase):
 
     def test_handshakes(self) -> None:
         """
-        What is not the handshake of RFC 6455 is not answered with 101.
+        A request that is not a handshake of RFC 6455 is not answered with 101.
         """
         for changes in (
             {"Sec_WebSocket_Key": ""},
@@ -328,10 +334,10 @@ class FrameTests(EdgeTestCase):
             status = self.shakeHands(**changes)[1]
             self.assertIn(status, (400, 404, 405, 426), changes)
 
-    def test_pieces(self) -> None:
+    def test_fragments(self) -> None:
         """
-        A command in pieces, with a ping between them, is a command; the ping
-        is answered.
+        A command in two fragments with a ping between them is answered, and so
+        is the ping.
         """
         connection, _ = self.shakeHands()
         connection.tcp.send(frame(1, PING[:4], fin=False) + frame(9, b"hey"))
@@ -346,7 +352,7 @@ class FrameTests(EdgeTestCase):
 
     def test_close(self) -> None:
         """
-        A close is answered with a close, and then the end.
+        The server answers a close with a close, and then closes the connection.
         """
         client = WebSocketClient(self.site)
         self.addCleanup(client.close)

@@ -1,5 +1,5 @@
 """
-What cannot be published, and who may not.
+Tests of publications that are refused.
 """
 
 from __future__ import annotations
@@ -62,19 +62,19 @@ GOOD_JSON: tuple[bytes, ...] = (
 
 class PublishingErrorTests(ErrorCase):
     """
-    One message, by the URL of its channel.
+    Publications of one message, to the URL of its channel.
     """
 
     def post(self, body: bytes, path: str = "", **headers: str) -> Response:
         """
-        Publish, with the key.
+        Publish with the key.
         """
         given = headersOf(self.site, {key.replace("_", "-"): v for key, v in headers.items()})
         return ask(self.site, "POST", path or f"/channels/{self.channel('c')}", given, body)
 
     def test_json(self) -> None:
         """
-        What is not strict JSON within the limits is C{badMessage}.
+        A body that is not strict JSON within the limits is C{badMessage}.
         """
         for body in BAD_JSON:
             self.assertProblem(self.post(body), 400, "badMessage", body[:40])
@@ -83,7 +83,7 @@ class PublishingErrorTests(ErrorCase):
 
     def test_text(self) -> None:
         """
-        Text that is not UTF-8 is C{badMessage}.
+        A text that is not UTF-8 is C{badMessage}.
         """
         for contentType in ("text/plain", "application/x-www-form-urlencoded"):
             answer = self.post(b"a\xffb", Content_Type=contentType)
@@ -94,8 +94,8 @@ class PublishingErrorTests(ErrorCase):
 
     def test_tooLarge(self) -> None:
         """
-        A message may have so many bytes, and not one more; a body that is
-        announced too large is not waited for.
+        A message of the largest size is accepted, and one byte more is
+        C{tooLarge}.
         """
         self.assertEqual(self.post(b"x" * 65536, Content_Type="text/plain").status, 201)
         for size in (65537, 1000000):
@@ -105,7 +105,8 @@ class PublishingErrorTests(ErrorCase):
 
     def test_announced(self) -> None:
         """
-        A body that is announced far too large is refused before it has come.
+        A body whose announced length is far too large is refused before it has
+        come.
         """
         answer = self.raw(
             b"POST /channels/open/x HTTP/1.1\r\nHost: localhost\r\n"
@@ -116,8 +117,8 @@ class PublishingErrorTests(ErrorCase):
 
     def test_key(self) -> None:
         """
-        Without the key, or with another, nothing is published; a wrong one is
-        an error also where everyone may publish.
+        A publication without the key, or with another key, is refused.  A wrong
+        key is an error also where all publishers are allowed.
         """
         site, closed, opened = self.site, "/channels/closed", f"/channels/{self.channel('c')}"
         self.assertIn(ask(site, "POST", closed, {}, b"x").status, (401, 403))
@@ -136,8 +137,9 @@ class PublishingErrorTests(ErrorCase):
 
     def test_idempotencyKey(self) -> None:
         """
-        A key used again publishes nothing more and gets the first answer; with
-        another body, or in another form than keys have, it is an error.
+        A repeated idempotency key publishes no second message, and gets the
+        first answer.  With another body, or if it is not well formed, it is an
+        error.
         """
         first = self.post(b"1", Idempotency_Key="k 1")
         again = self.post(b"1", Idempotency_Key="k 1")
@@ -151,7 +153,7 @@ class PublishingErrorTests(ErrorCase):
 
     def test_event(self) -> None:
         """
-        Not every word is the name of an event.
+        An event name that is not well formed is refused.
         """
         for event in ("open", "error", "$gap", "e" * 65):
             answer = self.post(b"1", Comet_Event=event)
@@ -160,18 +162,18 @@ class PublishingErrorTests(ErrorCase):
 
 class BatchErrorTests(ErrorCase):
     """
-    Many messages with one request: all or none.
+    Batches: either all messages are published, or none.
     """
 
     def good(self, **fields: object) -> dict[str, object]:
         """
-        A line that could be published.
+        Make a line that can be published.
         """
         return {"channel": self.channel("c"), "data": 1, **fields}
 
     def batch(self, *lines: object, contentType: str = "application/x-ndjson") -> Response:
         """
-        Publish a batch; bytes are lines as they are.
+        Publish a batch; lines that are bytes are sent as they are.
         """
         body = b"".join(
             (line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n"
@@ -182,7 +184,8 @@ class BatchErrorTests(ErrorCase):
 
     def bad(self) -> Iterator[tuple[object, int, str]]:
         """
-        Lines that cannot be published, and what they are answered with.
+        Yield lines that cannot be published, each with the status and code of
+        the error.
         """
         name = json.dumps(self.channel("c")).encode()
         for body in BAD_JSON:
@@ -207,7 +210,7 @@ class BatchErrorTests(ErrorCase):
 
     def test_lines(self) -> None:
         """
-        One bad line among good ones, and nothing is published.
+        If one line of a batch is bad, no line is published.
         """
         path = f"/channels/{self.channel('c')}"
         self.assertEqual(self.batch(self.good()).status, 201)
@@ -219,8 +222,8 @@ class BatchErrorTests(ErrorCase):
 
     def test_keys(self) -> None:
         """
-        A key used twice with different data is C{keyReused}, with the same
-        data the same message.
+        A key that is twice in a batch with different data is C{keyReused}; with
+        the same data it publishes one message.
         """
         answer = self.batch(self.good(key="b1"), self.good(key="b1", data=2))
         self.assertProblem(answer, 422, "keyReused")
@@ -231,8 +234,8 @@ class BatchErrorTests(ErrorCase):
 
     def test_form(self) -> None:
         """
-        Another content type, or too many lines, are C{badRequest}; too many
-        bytes are C{tooLarge}.
+        A batch of another content type, or with too many lines, is
+        C{badRequest}; with too many bytes it is C{tooLarge}.
         """
         for contentType in ("application/json", "text/plain", "application/x-ndjsonx"):
             answer = self.batch(self.good(), contentType=contentType)
@@ -244,7 +247,8 @@ class BatchErrorTests(ErrorCase):
 
     def test_mayNot(self) -> None:
         """
-        Without the key, a batch may hold only what its publisher may publish.
+        A batch without the key is refused if one of its channels is not open to
+        all publishers.
         """
         for name, status in ((self.channel("c"), {201}), ("closed", {401, 403})):
             body = json.dumps({"channel": name, "data": 1}).encode()

@@ -1,5 +1,5 @@
 """
-Where requests end, and what becomes of the next one: both edges say the same.
+Tests that both edges agree where a request ends and the next one begins.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.edge.test_edges import conversation, plain
 
 def saidBeforeTheEnd(port: int, said: bytes) -> bytes:
     """
-    All that is answered to a client that then says that it sends no more.
+    Send bytes, close the sending half, and return all answers.
     """
     tcp = TcpConnection(port)
     heard = b""
@@ -30,12 +30,12 @@ def saidBeforeTheEnd(port: int, said: bytes) -> bytes:
 
 class SameTests(EdgeTestCase):
     """
-    The same bytes to both.
+    The same bytes, sent to both edges.
     """
 
     def assertSame(self, talk: Callable[[int, bytes], bytes], said: Iterable[bytes]) -> None:
         """
-        Both edges answer alike.
+        Check that both edges give the same answers.
         """
         lean = self.startServer("--open", "open/**")
         twisted = self.startServer("--open", "open/**", "--edge", "twisted")
@@ -44,14 +44,14 @@ class SameTests(EdgeTestCase):
 
     def test_framings(self) -> None:
         """
-        However a request says where it ends, the answer is the same, and so is
-        that to the next one.
+        Both edges give the same answers to requests that mark their end in odd
+        ways, and to the requests behind them.
         """
         self.assertSame(conversation, framings())
 
     def test_halfClosed(self) -> None:
         """
-        A client that says that it sends no more is given the same, whether it
-        has asked for something or broken off.
+        Both edges give the same answers to a client that closes its sending
+        half, behind a whole request and in the middle of one.
         """
         self.assertSame(saidBeforeTheEnd, broken())

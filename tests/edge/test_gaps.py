@@ -1,5 +1,5 @@
 """
-What was lost is told, first and once; and what a conditional request answers.
+Tests of gaps, and of the headers that carry a cursor.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from tests.edge.speakers import CLIENTS, Reading, WebSocketClient
 
 class GapCase(EdgeTestCase):
     """
-    What the tests of gaps have in common.
+    The base class of the tests of gaps.
     """
 
     def assertGapThen(
         self, client: Client, names: list[str], held: list[Published], epoch: str
     ) -> None:
         """
-        The first that the reader hears is a gap of these names, then come
-        these messages, and no other gap.
+        Check that the reader hears first a gap of these names, then these
+        messages, and no other gap.
         """
         gap = client.next()
         assert isinstance(gap, Gap), f"{client.name} begins with {gap}"
@@ -41,15 +41,15 @@ class GapCase(EdgeTestCase):
 
 class GapTests(GapCase):
     """
-    Readers that come back too late.
+    Readers that resume too late.
     """
 
     options = ("--open", "open/**", "--history-messages", "5")
 
-    def test_fallen(self) -> None:
+    def test_belowFloor(self) -> None:
         """
-        Who comes back below the floor of a channel is told first, and exactly
-        once, then hears what is held, then what is live.
+        A reader that resumes below the floor of a channel gets exactly one gap
+        first, then the held messages, then the live ones.
         """
         for kind in CLIENTS:
             for variant in (0, 1):
@@ -61,9 +61,9 @@ class GapTests(GapCase):
                 fresh = self.publish(name, 1, 9)
                 self.assertHeard(client.messages(1), fresh)
 
-    def test_whose(self) -> None:
+    def test_onlyNamesThatLost(self) -> None:
         """
-        Only the names that lost something are told, as they were asked for.
+        A gap lists only the names that lost messages, as the reader wrote them.
         """
         for kind in CLIENTS:
             a, b = (self.channel(end, of=kind) for end in "ab")
@@ -77,10 +77,10 @@ class GapTests(GapCase):
             client.open([pattern, b], str(start.cursor))
             self.assertGapThen(client, [pattern], all[3:], start.cursor.epoch)
 
-    def test_none(self) -> None:
+    def test_noGap(self) -> None:
         """
-        Who stands exactly at the floor has lost nothing; nor has who begins
-        with C{earliest}, C{now} or C{-N}.
+        A reader exactly at the floor gets no gap, and neither does one that
+        begins with C{earliest}, C{now} or C{-N}.
         """
         for kind in CLIENTS:
             name = self.channel("c", of=kind)
@@ -97,8 +97,8 @@ class GapTests(GapCase):
 
     def test_forgotten(self) -> None:
         """
-        C{DELETE} forgets what is held, which is a gap for who stands before
-        it, and none for who stands at its end; it needs the key.
+        C{DELETE} drops the held messages and needs the key.  It is a gap for a
+        reader before them, and none for a reader at the log's end.
         """
         for kind in CLIENTS:
             name = self.channel("c", of=kind)
@@ -118,7 +118,7 @@ class GapTests(GapCase):
 
     def test_late(self) -> None:
         """
-        In the answer to C{subscribe}, C{ok} carries the gap of a late name.
+        The C{ok} of a C{subscribe} carries the gap of the late name.
         """
         name, other = self.channel("c"), self.channel("d")
         all = self.publish(name, 8)
@@ -134,7 +134,8 @@ class GapTests(GapCase):
 
     def test_beyond(self) -> None:
         """
-        A position beyond the head belongs to another epoch: a gap.
+        A position beyond the log's end belongs to another epoch: the reader gets
+        a gap.
         """
         for kind in CLIENTS:
             name = self.channel("c", of=kind)
@@ -147,19 +148,19 @@ class GapTests(GapCase):
 
 class EpochTests(GapCase):
     """
-    A server that begins anew.
+    A server whose log begins anew.
     """
 
     def fill(self, server: CometProcess, name: str, count: int) -> list[Published]:
         """
-        Publish to a server of this test alone.
+        Publish to a server that only this test uses.
         """
         return [publish(server.site, name, {"n": n}) for n in range(count)]
 
     def test_restart(self) -> None:
         """
-        After a restart every cursor is of another epoch: a gap, once, then all
-        that is held, with cursors of the new epoch.
+        After a restart every cursor is of another epoch: the reader gets one
+        gap, then all held messages with cursors of the new epoch.
         """
         server = self.startServer()
         old = self.fill(server, "news", 3)
@@ -176,10 +177,10 @@ class EpochTests(GapCase):
                 self.assertGapThen(client, ["news"], held, held[0].cursor.epoch)
                 client.cut()
 
-    def test_empty(self) -> None:
+    def test_restartWithoutMessages(self) -> None:
         """
-        So it is where nothing is held yet, also for a long poll, which does
-        not wait.
+        After a restart, while no message is held, the reader gets the gap at
+        once, also by a long poll.
         """
         server = self.startServer()
         for kind in CLIENTS:
@@ -192,19 +193,19 @@ class EpochTests(GapCase):
 
 class ConditionalTests(EdgeTestCase):
     """
-    The headers that say where a reader stands.
+    The headers that carry a cursor.
     """
 
     def poll(self, name: str, query: str = "", **headers: str) -> Response:
         """
-        Ask once.
+        Send one poll.
         """
         given = {key.replace("_", "-"): value for key, value in headers.items()}
         return ask(self.site, "GET", f"/channels/{name}?transport=poll{query}", given)
 
     def messagesOf(self, answer: Response) -> list[Any]:
         """
-        The data of the messages of a poll body.
+        Return the data of the messages of a poll body.
         """
         self.assertEqual(answer.status, 200)
         events = readPollBody(answer.body).events
@@ -213,29 +214,30 @@ class ConditionalTests(EdgeTestCase):
 
     def test_notModified(self) -> None:
         """
-        At the current cursor the answer is 304, without a body, with the same
-        tag; also where the tag is weak, marked by a compressing proxy, or one
-        of several.
+        A poll with the current cursor is answered with 304, without a body and
+        with the same tag; also if the tag is weak, marked by a compressing
+        proxy, or one of several.
         """
         name = self.channel("c")
-        head = str(self.publish(name, 2)[-1].cursor)
+        end = str(self.publish(name, 2)[-1].cursor)
         for tag in (
-            f'"{head}"',
-            f'W/"{head}"',
-            f'"{head}-gzip"',
-            f'W/"{head}-gzip"',
-            f'"rubbish", "{head}"',
-            f'"gone-99999", "{head}"',
+            f'"{end}"',
+            f'W/"{end}"',
+            f'"{end}-gzip"',
+            f'W/"{end}-gzip"',
+            f'"rubbish", "{end}"',
+            f'"gone-99999", "{end}"',
         ):
             answer = self.poll(name, If_None_Match=tag)
             self.assertEqual((answer.status, answer.body), (304, b""), tag)
-            self.assertIn(head, answer.headers["etag"])
-        answer = ask(self.site, "GET", f"/channels/{name}?wait=0", {"If-None-Match": f'"{head}"'})
+            self.assertIn(end, answer.headers["etag"])
+        answer = ask(self.site, "GET", f"/channels/{name}?wait=0", {"If-None-Match": f'"{end}"'})
         self.assertEqual(answer.status, 304)
 
     def test_lowest(self) -> None:
         """
-        Of several cursors the lowest counts; what is none is ignored.
+        Of several tags the lowest cursor counts; tags that are no cursors are
+        ignored.
         """
         name = self.channel("c")
         one, two, three = (str(each.cursor) for each in self.publish(name, 3))
@@ -246,9 +248,9 @@ class ConditionalTests(EdgeTestCase):
         ):
             self.assertEqual(self.messagesOf(self.poll(name, If_None_Match=tags)), expected, tags)
 
-    def test_order(self) -> None:
+    def test_precedence(self) -> None:
         """
-        C{Last-Event-ID} goes before C{since}, and C{since} before
+        C{Last-Event-ID} has precedence over C{since}, and C{since} over
         C{If-None-Match}.
         """
         name = self.channel("c")
@@ -261,8 +263,8 @@ class ConditionalTests(EdgeTestCase):
 
     def test_unreadable(self) -> None:
         """
-        A C{Last-Event-ID} that cannot be read is a gap, after which all that
-        is held comes.
+        A C{Last-Event-ID} that is no cursor is a gap, after which all held
+        messages come.
         """
         name = self.channel("c")
         self.publish(name, 2)
@@ -278,22 +280,22 @@ class ConditionalTests(EdgeTestCase):
 
     def test_head(self) -> None:
         """
-        C{HEAD} tells the current cursor in C{ETag}.
+        C{HEAD} is answered with the current cursor in C{ETag}.
         """
         name = self.channel("c")
-        head = self.publish(name, 1)[0].cursor
+        end = self.publish(name, 1)[0].cursor
         answer = ask(self.site, "HEAD", f"/channels/{name}")
         self.assertEqual((answer.status, answer.body), (200, b""))
-        self.assertEqual(answer.headers["etag"], f'"{head}"')
+        self.assertEqual(answer.headers["etag"], f'"{end}"')
 
     def test_wait(self) -> None:
         """
-        A long poll ends after C{wait} seconds, which C{Prefer} can say too,
-        with the cursor and no messages.
+        A long poll ends after C{wait} seconds, or the seconds of C{Prefer}, with
+        the cursor and no messages.
         """
         name = self.channel("c")
-        head = self.publish(name, 1)[0].cursor
+        end = self.publish(name, 1)[0].cursor
         for query, headers in (("?wait=1", {}), ("", {"Prefer": "wait=1"})):
             answer = ask(self.site, "GET", f"/channels/{name}{query}", headers, timeout=5)
             self.assertEqual(answer.status, 200)
-            self.assertEqual(readPollBody(answer.body).events, [Standing(head)])
+            self.assertEqual(readPollBody(answer.body).events, [Standing(end)])

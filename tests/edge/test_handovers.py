@@ -1,6 +1,6 @@
 """
-One cursor for every transport: a reader that goes from any to any, in the
-middle of what is being published, loses and repeats nothing.
+Tests that one cursor holds on every transport: a reader that changes from any
+transport to any other while messages are published loses and repeats none.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ CHANNELS = ("open/h/a", "open/h/b", "open/h/deep/c")
 
 def circuit(kinds: Sequence[str], chance: random.Random) -> list[str]:
     """
-    A walk that goes once from each kind to each kind, itself included
-    (Hierholzer's algorithm).
+    Return a random walk that goes once from each transport to each transport,
+    itself included (Hierholzer's algorithm).
     """
     left = {kind: chance.sample(list(kinds), len(kinds)) for kind in kinds}
     walk: list[str] = []
@@ -40,9 +40,9 @@ def circuit(kinds: Sequence[str], chance: random.Random) -> list[str]:
 
 class Walker(threading.Thread):
     """
-    A reader that changes its transport again and again.
+    A reader that walks from one transport to the next, in a thread.
 
-    @ivar heard: What it heard, in order.
+    @ivar heard: The messages that it heard, in order.
     """
 
     def __init__(
@@ -55,7 +55,8 @@ class Walker(threading.Thread):
         kinds: Mapping[str, type[Client]],
     ) -> None:
         """
-        @param leg: How many messages to read before the next change.
+        @param leg: Returns the number of messages to read before the next
+            change.
         """
         super().__init__(daemon=True)
         self.site = site
@@ -71,7 +72,7 @@ class Walker(threading.Thread):
 
     def run(self) -> None:
         """
-        Walk all of the circuit.
+        Walk the whole circuit.
         """
         try:
             for before, kind in zip(["", *self.walk], self.walk, strict=False):
@@ -83,8 +84,8 @@ class Walker(threading.Thread):
 
     def read(self, kind: str, count: int, until: str = "") -> None:
         """
-        Read so many messages, or until a cursor, over one connection, then cut
-        it.
+        Read so many messages, or up to a cursor, over one connection, then cut
+        the connection.
         """
         appetite = self.chance.choice((16, 150, 3000, 100000))
         client = self.kinds[kind](self.site, variant=self.chance.randrange(6), appetite=appetite)
@@ -109,14 +110,14 @@ class Walker(threading.Thread):
 
 def few(chance: random.Random) -> int:
     """
-    A leg of a few dozens of messages, sometimes of none.
+    Return the length of a leg: a few dozen messages, sometimes none.
     """
     return chance.choice((0, 1, 2, 12, 24, 36))
 
 
 def fewer(chance: random.Random) -> int:
     """
-    A leg of a few messages, sometimes of none.
+    Return the length of a short leg: a few messages, sometimes none.
     """
     return chance.choice((0, 1, 2, 5))
 
@@ -137,8 +138,8 @@ class WalkingTestCase(EdgeTestCase):
         kinds: Mapping[str, type[Client]] = CLIENTS,
     ) -> None:
         """
-        Let one reader for each list of names walk through all pairs, and see
-        what they heard.
+        Let one reader for each list of names walk through all pairs, and check
+        what the readers heard.
         """
         start = ask(site, "GET", "/channels/open/h/a?transport=poll")
         since = start.headers["etag"].strip('"')
@@ -161,8 +162,8 @@ class WalkingTestCase(EdgeTestCase):
 
     def finish(self, walker: Walker, published: Sequence[Published]) -> None:
         """
-        Let a reader hear the rest; then it has heard each message of its
-        names once, in order.
+        Let a reader read the rest; then check that it has heard each message of
+        its names once, in order.
         """
         exact = {name for name in walker.names if "*" not in name}
         prefixes = [name[:-1] for name in walker.names if name.endswith("/*")]
@@ -183,21 +184,21 @@ class WalkingTestCase(EdgeTestCase):
 
 class HandoverTests(WalkingTestCase):
     """
-    All pairs of transports, 81, while messages are being published.
+    All 81 pairs of transports, while messages are published.
     """
 
     def test_channels(self) -> None:
         """
-        Readers of one channel, and of several, go from any transport to any
-        other and miss and repeat nothing.
+        Readers of one channel and of several change from any transport to any
+        other, and lose and repeat no message.
         """
         lists = (["open/h/a"], ["open/h/a", "open/h/b"], ["open/h/b", "open/h/deep/c"])
         self.walkAll(self.site, *lists, seed=1)
 
     def test_patterns(self) -> None:
         """
-        So do readers of patterns, also where two of their names match the
-        same channel.
+        Readers of patterns change from any transport to any other, and lose and
+        repeat no message, also where two of their names match one channel.
         """
         lists = (["open/h/*"], ["open/h/**", "open/h/a"], ["open/*/b", "open/h/b"])
         self.walkAll(self.site, *lists, seed=2)
@@ -205,7 +206,7 @@ class HandoverTests(WalkingTestCase):
 
 class TwistedHandoverTests(HandoverTests):
     """
-    The same, where plain TCP is served by Twisted, too.
+    All pairs of transports on Twisted's edge, while messages are published.
     """
 
     options = (*HandoverTests.options, "--edge", "twisted")
@@ -213,13 +214,13 @@ class TwistedHandoverTests(HandoverTests):
 
 class Http2HandoverTests(WalkingTestCase):
     """
-    All pairs of transports over TLS, 256: those of requests also over HTTP/2.
+    All 256 pairs of transports over TLS, those of HTTP also over HTTP/2.
     """
 
     def test_channels(self) -> None:
         """
-        A reader of several channels, and one of a pattern, go from any to any
-        and miss and repeat nothing.
+        A reader of several channels and one of a pattern change from any
+        transport to any other, and lose and repeat no message.
         """
         kinds = {**CLIENTS, **{f"{name} over HTTP/2": kind for name, kind in OVER_HTTP2.items()}}
         lists = (["open/h/a", "open/h/b"], ["open/h/**"])

@@ -1,5 +1,5 @@
 """
-All that is asked by requests, over HTTP/2.
+Tests of all requests over HTTP/2.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from tests.edge.publisher import Publisher, headersOf, publish, readPublished
 
 class ReadingTests(Http2TestCase):
     """
-    Each way to read but WebSocket and raw TCP.
+    Readers on all transports except WebSocket and raw TCP.
     """
 
     def test_transports(self) -> None:
         """
-        Each brings what is held, and what is live, small and large; a cursor
-        goes from one to the next.
+        Each transport delivers held and live messages, small and large; the
+        cursor of one transport is the start of the next.
         """
         site = self.startTls().site
         held = [publish(site, "news", {"n": n, "filler": "x" * 60000}) for n in range(10)]
@@ -45,7 +45,8 @@ class ReadingTests(Http2TestCase):
 
     def test_publishing(self) -> None:
         """
-        So it is while messages are published in every way.
+        Each transport delivers all messages that are published meanwhile, in
+        every way to publish.
         """
         site = self.startTls().site
         start = publish(site, "open/a", 0)
@@ -64,7 +65,8 @@ class ReadingTests(Http2TestCase):
 
     def test_webSocket(self) -> None:
         """
-        A WebSocket cannot begin here, and says so; the connection goes on.
+        A request for a WebSocket is refused with a reason, and the connection
+        goes on.
         """
         site = self.startTls().site
         connection = self.connect(site)
@@ -76,9 +78,9 @@ class ReadingTests(Http2TestCase):
                 self.assertEqual((answer.status, code), (400, "badRequest"))
         self.assertEqual(connection.send("GET", "/health").answer().status, 200)
 
-    def test_choice(self) -> None:
+    def test_clientWithoutHTTP2(self) -> None:
         """
-        A client that does not know HTTP/2 is served without.
+        A client that does not offer HTTP/2 is served over HTTP/1.1.
         """
         site = self.startTls().site
         connection = HttpConnection(TcpConnection(site.port, site.tls))
@@ -90,13 +92,13 @@ class ReadingTests(Http2TestCase):
 
 class PublishingTests(Http2TestCase):
     """
-    What is published, and asked, by single requests.
+    Publications and other single requests.
     """
 
     def test_answers(self) -> None:
         """
-        Publishing one and many, C{HEAD}, C{304}, C{OPTIONS}, C{DELETE} and
-        errors are answered as over HTTP/1.1.
+        Publications of one message and of many, C{HEAD}, C{304}, C{OPTIONS},
+        C{DELETE} and errors are answered as over HTTP/1.1.
         """
         site = self.startTls().site
         connection = self.connect(site)
@@ -122,7 +124,7 @@ class PublishingTests(Http2TestCase):
 
     def test_errors(self) -> None:
         """
-        Errors are told on their streams, and the connection goes on.
+        An error is answered on its stream, and the connection goes on.
         """
         site = self.startTls().site
         connection = self.connect(site)
@@ -148,9 +150,9 @@ class PublishingTests(Http2TestCase):
 
     def test_bodies(self) -> None:
         """
-        A body may come in pieces, without a length, and when it is asked for;
-        one that is too large is answered before or after it has come, and the
-        connection goes on.
+        A body may come in pieces, without a length, or after a 100.  A body that
+        is too large is refused before or after it has come, and the connection
+        goes on.
         """
         site = self.startTls().site
         connection = self.connect(site)
@@ -180,8 +182,8 @@ class PublishingTests(Http2TestCase):
 
     def test_manyBodies(self) -> None:
         """
-        Bodies that never end take a bounded amount of memory together: some
-        are refused, and may be sent again.
+        Bodies that never end take a bounded amount of memory together: the
+        server refuses some, which the client may send again.
         """
         server = self.startTls()
         connection = self.connect(server.site)
@@ -202,8 +204,8 @@ class StreamsTests(Http2TestCase):
 
     def test_manyPolls(self) -> None:
         """
-        Twenty polls are held at once on one connection, each is answered, and
-        those of other channels wait on.
+        Twenty polls are held at once on one connection.  A message answers those
+        of its channel; those of other channels stay held.
         """
         site = self.startTls().site
         connection = self.connect(site)
@@ -219,8 +221,8 @@ class StreamsTests(Http2TestCase):
 
     def test_reset(self) -> None:
         """
-        A stream that its client gives up is forgotten, held or endless, and
-        the others go on.
+        A stream that its client resets is forgotten, be it a held poll or an
+        endless response, and the others go on.
         """
         server = self.startTls("--max-connections", "3")
         site = server.site
@@ -240,7 +242,7 @@ class StreamsTests(Http2TestCase):
 
     def test_leaving(self) -> None:
         """
-        When a connection is lost, or its client says goodbye, all its readers
+        When a connection is lost, or its client sends GOAWAY, all its readers
         are forgotten.
         """
         server = self.startTls("--max-connections", "5")
@@ -250,7 +252,7 @@ class StreamsTests(Http2TestCase):
             streams = [ask(connection, ["news"], "sse") for _ in range(3)]
             streams += [ask(connection, ["news"], "longpoll", wait="60") for _ in range(2)]
             for stream in streams[:3]:
-                # The last may not have been seen to leave.
+                # The server may not have noticed that the last one left.
                 self.assertEqual(stream.head().status, 200)
                 self.assertNotIn(b"$close", stream.piece())
             if way == "goodbye":
@@ -265,7 +267,7 @@ class StreamsTests(Http2TestCase):
 
     def untilFree(self, site: Site) -> None:
         """
-        Wait until nobody reads.
+        Wait until the server has no reader.
         """
         connection = self.connect(site)
         deadline = time.monotonic() + 5
@@ -283,7 +285,7 @@ class StreamsTests(Http2TestCase):
 
     def test_heartbeats(self) -> None:
         """
-        Each stream has heartbeats of its own.
+        Each stream gets heartbeats of its own.
         """
         server = self.startTls("--heartbeat", "1")
         connection = self.connect(server.site)
@@ -294,8 +296,8 @@ class StreamsTests(Http2TestCase):
 
     def test_drain(self) -> None:
         """
-        When the server goes down each stream is told and ended, and then the
-        connection, which has nothing wrong.
+        When the server goes down, each stream gets a close and ends; then the
+        connection is closed without an error.
         """
         server = self.startTls("--drain", "8")
         connection = self.connect(server.site)
@@ -324,7 +326,7 @@ class StreamsTests(Http2TestCase):
 
     def test_drainDeaf(self) -> None:
         """
-        A client that takes nothing cannot keep the server from ending.
+        A client that reads nothing cannot keep the server from ending.
         """
         server = self.startTls("--drain", "1")
         connection = self.connect(server.site, window=1)

@@ -1,5 +1,5 @@
 """
-Clients that do not take what is sent to them over HTTP/2.
+Tests of clients that do not read, over HTTP/2.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from tests.edge.publisher import headersOf, publish
 
 class SlowTests(Http2TestCase):
     """
-    A stream whose client does not open its window.
+    Streams whose client does not open their windows.
     """
 
     timeout = 180
 
     def flood(self, site: Site, count: int) -> None:
         """
-        Publish so many messages of 60 KB, over one connection.
+        Publish so many messages of 60 KB each, over one connection.
         """
         connection, headers = self.connect(site), headersOf(site)
         for n in range(count):
@@ -39,8 +39,9 @@ class SlowTests(Http2TestCase):
 
     def test_slow(self) -> None:
         """
-        It falls behind alone, keeps the server neither busy nor fat, and when
-        its window opens it gets everything, once, in order.
+        A stream with a closed window falls behind alone, and costs the server
+        neither processor time nor memory.  When its window opens, it gets every
+        message once, in order.
         """
         history = ("--history-messages", "3000", "--history-bytes", "100000000")
         server = self.startTls(*history)
@@ -69,7 +70,8 @@ class SlowTests(Http2TestCase):
 
     def test_lost(self) -> None:
         """
-        Where what it did not take is no longer held it is told so.
+        A stream that has not taken messages before they fell off the log gets a
+        gap.
         """
         server = self.startTls("--history-messages", "10")
         site = server.site
@@ -92,8 +94,8 @@ class SlowTests(Http2TestCase):
 
     def test_smaller(self) -> None:
         """
-        A client may make all windows smaller than what it was sent already,
-        and larger again.
+        A client may make all windows smaller than what the server has sent
+        already, and larger again.
         """
         site = self.startTls().site
         connection = self.connect(site)
@@ -116,8 +118,8 @@ class SlowTests(Http2TestCase):
 
     def test_answers(self) -> None:
         """
-        Whole answers that nobody takes are not made without end, and all come
-        when they are taken.
+        The server makes a bounded number of responses that the client does not
+        take.  When the client takes them, all come.
         """
         server = self.startTls()
         site = server.site
@@ -139,8 +141,8 @@ class SlowTests(Http2TestCase):
 
     def test_deaf(self) -> None:
         """
-        A client that does not even read its socket makes the server keep no
-        more than a little, however much it says that it would take.
+        The server keeps little for a client that does not read its socket,
+        however large the windows are that the client has announced.
         """
         server = self.startTls("--history-messages", "10")
         site = server.site

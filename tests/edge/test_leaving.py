@@ -1,6 +1,6 @@
 """
-Readers that leave, in every way there is, are forgotten; and what those hear
-for whom there is no place.
+Tests of readers that leave, of readers for which there is no place, and of
+pipelined requests.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ HELD = ("longpoll", "jsonp", "stream", "multipart", "sse", "iframe", "websocket"
 
 def leaveAfterMore(client: Client) -> None:
     """
-    Send 20 KB that nobody asked for, and leave.
+    Send 20 KB of stray bytes, and leave.
     """
     try:
         if not client.endless:
@@ -49,8 +49,8 @@ class LeavingTests(EdgeTestCase):
 
     def test_leaving(self) -> None:
         """
-        However a reader leaves, its place becomes free, and the other hears
-        what is published.
+        When a reader leaves, in any way, its place becomes free, and the other
+        reader hears the next message.
         """
         server = self.startServer("--max-connections", "2")
         for stays in HELD:
@@ -69,7 +69,8 @@ class LeavingTests(EdgeTestCase):
         leave: Callable[[Client], None],
     ) -> None:
         """
-        Fill both places, and see that one becomes free.
+        Fill both places, let one reader leave, and wait until its place is
+        free.
         """
         what = f"{kind}, {label}, beside {stays}"
         staying = self.client(stays, server.site)
@@ -89,8 +90,8 @@ class LeavingTests(EdgeTestCase):
 
     def test_manyLeave(self) -> None:
         """
-        After a thousand readers came and left there is place for as many as
-        at first.
+        After a thousand readers came and left, there are as many places as at
+        first.
         """
         server = self.startServer("--max-connections", "3")
         for number in range(200):
@@ -99,7 +100,7 @@ class LeavingTests(EdgeTestCase):
                 try:
                     begin(client)
                 except Refused as error:
-                    # The server may not have heard yet that the last one left.
+                    # The server may not have noticed yet that the last one left.
                     self.assertEqual(error.code, "tooMany")
                 (client.cut if number % 2 else client.close)()
         clients = [self.client(kind, server.site) for kind in ("sse", "tcp", "websocket")]
@@ -110,14 +111,14 @@ class LeavingTests(EdgeTestCase):
 
 class FullTests(EdgeTestCase):
     """
-    What is said where there is no place.
+    A server without a free place.
     """
 
     def test_refused(self) -> None:
         """
-        A reader too many is told C{tooMany}, by the means of its transport:
-        429 with C{Retry-After}; over C{sse}, from which an EventSource would
-        never come back, 200 with C{retry} and C{$close}.
+        A reader too many gets C{tooMany}: 429 with C{Retry-After}; over C{sse},
+        where an EventSource would not retry after that, 200 with C{retry} and
+        C{$close}.
         """
         server = self.startServer("--max-connections", "1")
         take(self.client("stream", server.site))
@@ -140,15 +141,15 @@ class FullTests(EdgeTestCase):
 
     def hear(self, client: Client) -> None:
         """
-        Begin, and hear something.
+        Open a client, and wait for an event.
         """
         client.open(["held"])
         client.next()
 
     def hearTcp(self, server: CometProcess) -> str:
         """
-        Begin over raw TCP, and give the code of the error or of the close
-        that it is refused with.
+        Subscribe over raw TCP, and return the code of the error or of the close
+        that refuses it.
         """
         client = self.client("tcp", server.site)
         try:
@@ -162,13 +163,13 @@ class FullTests(EdgeTestCase):
 
 class PipelineTests(EdgeTestCase):
     """
-    Requests that come while one is held.
+    Requests that come while a poll is held.
     """
 
-    def test_order(self) -> None:
+    def test_requestBehindHeldPoll(self) -> None:
         """
-        A request behind one that is held is answered after it, and both
-        whole.
+        A request behind a held poll is answered after it, and both responses
+        are complete.
         """
         name = self.channel("c")
         connection = HttpConnection(TcpConnection(self.site.port))
@@ -187,7 +188,7 @@ class PipelineTests(EdgeTestCase):
     def test_many(self) -> None:
         """
         A thousand requests on one connection are answered in their order, also
-        where each is sent before the answer to the one before.
+        if each is sent before the one before it is answered.
         """
         name = self.channel("c")
         held = self.publish(name, 3)

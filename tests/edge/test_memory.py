@@ -1,5 +1,6 @@
 """
-Readers that do not read cost the server no memory, and the others nothing.
+Tests that readers that do not read cost the server no memory, and do not disturb
+other readers.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ NAME = "flood"
 
 class Follow(threading.Thread):
     """
-    A reader that reads all it can.
+    A reader that reads all that comes, in a thread.
 
-    @ivar count: How many messages came.
+    @ivar count: The number of messages that it got.
 
-    @ivar gaps: How often it was told that it lost some.
+    @ivar gaps: The number of gaps that it got.
     """
 
     def __init__(self, client: Client) -> None:
@@ -42,7 +43,7 @@ class Follow(threading.Thread):
 
     def run(self) -> None:
         """
-        Read until the last message; numbers may be missing only behind a gap.
+        Read up to the last message.  Numbers may be missing only behind a gap.
         """
         try:
             last = 0
@@ -71,7 +72,7 @@ class Follow(threading.Thread):
 
 class Deaf:
     """
-    A reader by requests that never reads an answer.
+    A client that sends requests, and never reads a response.
     """
 
     def __init__(self, site: Site, target: str, times: int) -> None:
@@ -83,14 +84,14 @@ class Deaf:
 
 class MemoryTests(EdgeTestCase):
     """
-    100 MB past forty readers that never read.
+    100 MB published to forty readers that do not read.
     """
 
     timeout = 180
 
     def flood(self, server: CometProcess, first: int, last: int, pause: float = 0.0) -> int:
         """
-        Publish messages of these numbers.
+        Publish the messages with these numbers.
 
         @return: The most memory that the server had, in bytes.
         """
@@ -105,7 +106,7 @@ class MemoryTests(EdgeTestCase):
                 ]
                 publishBatch(connection, server.site, lines)
                 most = max(most, server.resident())
-                # The readers share this machine, and this process.
+                # The readers share this machine and this process.
                 time.sleep(pause)
         finally:
             connection.tcp.close()
@@ -113,10 +114,9 @@ class MemoryTests(EdgeTestCase):
 
     def test_deaf(self) -> None:
         """
-        Forty readers that never read make the server grow by less than 60 MB;
-        other readers get everything in order, or are told of a gap; those of
-        the forty that wake up are told of theirs, and then get what is held,
-        in order.
+        Forty readers that do not read make the server grow by less than 60 MB.
+        Other readers get every message in order, or a gap.  When some of the
+        forty read again, they get a gap, and then the held messages in order.
         """
         server = self.startServer("--history-messages", str(HELD), "--history-bytes", "100000000")
         site = server.site
@@ -143,7 +143,7 @@ class MemoryTests(EdgeTestCase):
 
     def sleepers(self, kind: str, site: Site) -> list[Client]:
         """
-        Five readers that begin, and then do not read.
+        Open five readers, which then do not read.
         """
         clients = [self.client(kind, site, receiveBuffer=8192) for _ in range(5)]
         for client in clients:
@@ -152,7 +152,7 @@ class MemoryTests(EdgeTestCase):
 
     def follower(self, kind: str, site: Site) -> Follow:
         """
-        A reader that reads, in a thread.
+        Start a reader that reads, in a thread.
         """
         client = self.client(kind, site)
         client.open([NAME], "earliest")
@@ -162,7 +162,8 @@ class MemoryTests(EdgeTestCase):
 
     def wakes(self, client: Client, server: CometProcess) -> None:
         """
-        Let a reader read again, after all has been published.
+        Let a reader read again, after all messages were published, and check
+        what it gets.
         """
         follow = Follow(client)
         follow.run()

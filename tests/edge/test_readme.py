@@ -1,5 +1,5 @@
 """
-What C{README.md} says is so: its commands, its tables, and its examples.
+Tests of C{README.md}: its commands, its tables, and its examples.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ EPOCH = "k3f9a2"
 
 def blocks(language: str) -> list[str]:
     """
-    What the blocks of code in a language hold.
+    Return the blocks of code in a language.
     """
     return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
 def commands() -> Iterator[tuple[str, str]]:
     """
-    What is typed, in its order, and what is said to come of it.
+    Yield the commands in their order, each with the output that the text shows.
     """
     for block in blocks("console"):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
@@ -53,7 +53,9 @@ def commands() -> Iterator[tuple[str, str]]:
 
 def rows(first: str) -> list[list[str]]:
     """
-    The cells of a table, by how its head begins, without the head.
+    Return the cells of a table without its head.
+
+    @param first: The beginning of the head.
     """
     table = TEXT[TEXT.index(first) :].partition("\n\n")[0]
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()[2:]]
@@ -61,7 +63,7 @@ def rows(first: str) -> list[list[str]]:
 
 def shownDefault(option: Option) -> str:
     """
-    A default, as the table shows it.
+    Write a default as the table does.
     """
     value = option.default
     if isinstance(value, tuple):
@@ -75,8 +77,8 @@ def shownDefault(option: Option) -> str:
 
 def output(command: str, directory: Path, wanted: str) -> str:
     """
-    Type a command, and read what comes of it: to its end, or, where it has
-    none, as much as is wanted.
+    Run a command, and return its output: all of it, or as much as is wanted if
+    the command does not end.
     """
     process = subprocess.Popen(
         ["sh", "-c", command],
@@ -104,13 +106,13 @@ def output(command: str, directory: Path, wanted: str) -> str:
 
 class CommandTests(EdgeTestCase):
     """
-    What is typed.
+    The commands.
     """
 
     def test_commands(self) -> None:
         """
-        Typed one after the other, with a server that was just started, the
-        commands do what is said.
+        The commands, run one after the other with a fresh server, print what the
+        text shows.
         """
         server = self.startServer("--demo")
         epoch = ""
@@ -129,7 +131,7 @@ class CommandTests(EdgeTestCase):
 
     def test_starting(self) -> None:
         """
-        The servers that are started exist, with the options they are given.
+        The commands that start servers are accepted, with all their options.
         """
         servers = [command for command, _ in commands() if "curl " not in command]
         self.assertEqual(len(servers), 2)
@@ -141,7 +143,7 @@ class CommandTests(EdgeTestCase):
 
     def test_browser(self) -> None:
         """
-        The WebSocket of the example brings what was published.
+        The WebSocket of the example delivers the published message.
         """
         (script,) = blocks("js")
         url = re.search(
@@ -162,7 +164,7 @@ class CommandTests(EdgeTestCase):
 
     def test_file(self) -> None:
         """
-        The example of a file with options is one.
+        The example of a configuration file can be read.
         """
         (content,) = blocks("toml")
         path = Path(self.mktemp())
@@ -175,18 +177,18 @@ class CommandTests(EdgeTestCase):
 
 class EmbeddedTests(EdgeTestCase):
     """
-    The application.
+    The application that embeds comet.
     """
 
-    def test_same(self) -> None:
+    def test_showsTheFile(self) -> None:
         """
-        The text has the whole file, and nothing else.
+        The text shows exactly the file of the example.
         """
         self.assertEqual(blocks("python"), [EXAMPLE.read_text("utf-8")])
 
     def test_imported(self) -> None:
         """
-        It ticks below C{/push/}, on whatever reactor.
+        The application publishes its ticks below C{/push/}, on any reactor.
         """
         spec = importlib.util.spec_from_file_location("embedded", EXAMPLE)
         assert spec is not None and spec.loader is not None
@@ -209,7 +211,7 @@ class EmbeddedTests(EdgeTestCase):
 
     def test_run(self) -> None:
         """
-        Run on its own, it sends to whoever listens as is said.
+        The application, run on its own, delivers what the text shows.
         """
         (port,) = freePorts(1)
         process = subprocess.Popen(
@@ -233,12 +235,12 @@ class EmbeddedTests(EdgeTestCase):
 
 class TableTests(EdgeTestCase):
     """
-    What the tables say.
+    The tables.
     """
 
     def test_costs(self) -> None:
         """
-        The numbers of the techniques are those that are measured.
+        The costs in the table of techniques are those that are measured.
         """
         server: CometProcess = self.startServer("--demo")
         costs = measure(server.site)
@@ -253,7 +255,8 @@ class TableTests(EdgeTestCase):
 
     def test_options(self) -> None:
         """
-        The options are all there are, in their order, with their defaults.
+        The table of options has all of them, in their order, with their
+        defaults.
         """
         told = [(cells[0], cells[1]) for cells in rows("| option | default")]
         stated = [(f"`--{option.name}", shownDefault(option)) for option in OPTIONS]

@@ -1,6 +1,6 @@
 """
-A server with C{--bus sqlite:} that is killed while it is published to, again
-and again.
+Tests of a server with C{--bus sqlite:} that is killed again and again while
+clients publish.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from tests.edge.speakers import CLIENTS
 BUS = ("--bus", "sqlite:comet.db")
 CHANNELS = ("open/k/a", "open/k/b", "open/k/c")
 
-# What befalls whoever talks to a server that is killed.
+# The errors of a client whose server is killed.
 GONE = (ConnectionError, Ended, Silence, Refused)
 
 
 class Insistent(threading.Thread):
     """
-    Publishes one message after the other, each until it is answered, with the
-    same key.
+    A publisher that repeats each message with the same idempotency key until it
+    is answered, in a thread.
 
-    @ivar answered: What was answered, with the key.
+    @ivar answered: The answered messages, by their keys.
     """
 
     def __init__(self, site: Site, channel: str) -> None:
@@ -45,7 +45,7 @@ class Insistent(threading.Thread):
 
     def run(self) -> None:
         """
-        Publish until it is over.
+        Publish until the test is over.
         """
         try:
             number = 0
@@ -73,9 +73,9 @@ class Insistent(threading.Thread):
 
     def attempt(self, key: str, number: int) -> Published | None:
         """
-        Publish it once.
+        Publish a message once.
 
-        @return: L{None} if it has to be done again.
+        @return: L{None} if the attempt failed.
         """
         headers = headersOf(self.site, {"Idempotency-Key": key})
         body = json.dumps(number).encode()
@@ -87,9 +87,9 @@ class Insistent(threading.Thread):
 
 class Faithful(threading.Thread):
     """
-    Reads some channels, and comes back with its cursor whenever it is cut off.
+    A reader that resumes with its cursor whenever it is cut off, in a thread.
 
-    @ivar heard: What it heard.
+    @ivar heard: The messages that it heard.
     """
 
     def __init__(self, kind: str, site: Site, since: str) -> None:
@@ -103,7 +103,7 @@ class Faithful(threading.Thread):
 
     def run(self) -> None:
         """
-        Read until it is over.
+        Read until the test is over.
         """
         try:
             while not self.isOver():
@@ -132,10 +132,9 @@ class KilledTests(EdgeTestCase):
 
     def test_killed(self) -> None:
         """
-        However often it is killed in the middle of what it does: every message
-        that was answered is there, once, in order; a reader that comes back
-        with its cursor has no gap; and a key that is repeated gets its first
-        answer.
+        After any number of kills every answered message is in the log once, in
+        order; a reader that resumes with its cursor gets no gap; and a repeated
+        key gets its first answer.
         """
         server = self.startServer(*BUS, "--history-messages", "100000")
         start = publish(server.site, "open/k/start", 0).cursor
@@ -170,7 +169,7 @@ class KilledTests(EdgeTestCase):
 
     def isAt(self, readers: list[Faithful], last: int) -> bool:
         """
-        Whether all readers have heard everything.
+        Whether all readers have heard all messages.
         """
         return all(each.heard and each.heard[-1].cursor.position >= last for each in readers)
 
@@ -186,8 +185,8 @@ class KilledTests(EdgeTestCase):
 
     def test_stopped(self) -> None:
         """
-        Stopped in order it leaves one file, with everything in it; and it can
-        be started again.
+        A server that is stopped in order leaves one file with all messages, and
+        can be started again.
         """
         server = self.startServer(*BUS)
         published = [publish(server.site, "open/k/a", number) for number in range(5)]
@@ -205,7 +204,7 @@ class KilledTests(EdgeTestCase):
 
 class HandoverTests(test_handovers.HandoverTests):
     """
-    Readers that change their transport, over a file.
+    Readers that change their transport, with messages in a file.
     """
 
     options = ("--open", "open/**", *BUS, *test_handovers.HISTORY)

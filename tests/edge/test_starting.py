@@ -1,5 +1,5 @@
 """
-C{twistd comet} as whoever types it sees it: what it says, what keeps it from
+Tests of C{twistd comet} on the command line: what it prints, what keeps it from
 starting, and how it ends.
 """
 
@@ -20,7 +20,7 @@ from twisted.trial.unittest import TestCase
 from tests.edge.connections import Site, ask
 from tests.edge.server import ROOT, STARTING, freePorts, twistd
 
-# A bus that fails when it has started for a moment.
+# A plugin with a bus that fails a moment after it began to start.
 PLUGIN = """
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
@@ -56,14 +56,14 @@ maker = Maker()
 
 class StartingTestCase(TestCase):
     """
-    Tests that type the command.
+    A test that runs the command.
     """
 
     timeout = 120
 
     def setUp(self) -> None:
         """
-        Go to an empty working directory.
+        Make an empty working directory.
         """
         self.folder = Path(tempfile.mkdtemp(prefix="comet-starting-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
@@ -74,15 +74,16 @@ class StartingTestCase(TestCase):
         self, *words: str, before: tuple[str, ...] = ("-n",), files: int = 0, path: str = ""
     ) -> subprocess.Popen[str]:
         """
-        Run it.
+        Start the command.
 
-        @param words: What follows C{comet}.
+        @param words: The words behind C{comet}.
 
-        @param before: What stands before it.
+        @param before: The words before C{comet}.
 
-        @param files: How many files it may open, if not as many as the tests.
+        @param files: The limit of open files, if it differs from that of the
+            tests.
 
-        @param path: Where it finds more modules.
+        @param path: A directory of more modules.
         """
 
         def limit() -> None:
@@ -111,9 +112,9 @@ class StartingTestCase(TestCase):
         self, *words: str, before: tuple[str, ...] = ("-n",), path: str = ""
     ) -> tuple[int, str]:
         """
-        Run it to its end.
+        Run the command to its end.
 
-        @return: The exit status, and what it said.
+        @return: The exit status, and the output.
         """
         process = self.start(*words, before=before, path=path)
         said, _ = process.communicate(timeout=STARTING)
@@ -121,7 +122,7 @@ class StartingTestCase(TestCase):
 
     def readUntil(self, process: subprocess.Popen[str], part: str) -> str:
         """
-        Read what it says until a line has a part.
+        Read the output up to a line that contains C{part}.
         """
         assert process.stdout is not None
         said = ""
@@ -133,9 +134,9 @@ class StartingTestCase(TestCase):
 
     def stop(self, process: subprocess.Popen[str], number: int = signal.SIGTERM) -> str:
         """
-        Ask it to stop, and see that it ends well.
+        Send a signal, and check that the process ends well.
 
-        @return: What it said at the end.
+        @return: The output at its end.
         """
         process.send_signal(number)
         said, _ = process.communicate(timeout=STARTING)
@@ -145,7 +146,7 @@ class StartingTestCase(TestCase):
 
     def awaitTidy(self) -> None:
         """
-        A daemon is gone after a while, without a traceback.
+        Wait until a daemon has ended, and check that it logged no traceback.
         """
         deadline = time.monotonic() + STARTING
         while (self.folder / "twistd.pid").exists():
@@ -156,13 +157,13 @@ class StartingTestCase(TestCase):
 
 class StartTests(StartingTestCase):
     """
-    It starts.
+    A server that starts.
     """
 
     def test_announced(self) -> None:
         """
-        It says where it listens, with the number that a free port has; what it
-        says to type works.
+        The server prints where it listens, with the number of a free port, and
+        the commands that it prints work.
         """
         process = self.start("--listen", "tcp:0:interface=127.0.0.1")
         said = self.readUntil(process, "listen: ")
@@ -177,9 +178,9 @@ class StartTests(StartingTestCase):
 
     def test_interrupted(self) -> None:
         """
-        Ctrl-C ends it as well as SIGTERM does.
+        Ctrl-C ends the server as SIGTERM does.
         """
-        # A shell starts what is in its background deaf to it, and that is inherited.
+        # A shell makes its background jobs ignore SIGINT, and children inherit that.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.addCleanup(signal.signal, signal.SIGINT, before)
         process = self.start(*self.listen)
@@ -188,13 +189,13 @@ class StartTests(StartingTestCase):
 
     def test_daemon(self) -> None:
         """
-        As a daemon it starts, and ends, and cleans up.
+        As a daemon the server starts, ends, and cleans up.
         """
         status, _ = self.run_(*self.listen, before=())
         self.assertEqual(status, 0)
         pid = int((self.folder / "twistd.pid").read_text())
         try:
-            # Only when it answers does it also take a signal well.
+            # Before it answers it does not handle signals yet.
             self.assertEqual(ask(Site(self.port, 0), "GET", "/health").status, 200)
         finally:
             os.kill(pid, signal.SIGTERM)
@@ -202,7 +203,7 @@ class StartTests(StartingTestCase):
 
     def test_fewFiles(self) -> None:
         """
-        It warns of a small number of files that may be open.
+        The server warns of a low limit of open files.
         """
         process = self.start(*self.listen, files=256)
         self.readUntil(process, "at most 256 files may be open")
@@ -210,7 +211,8 @@ class StartTests(StartingTestCase):
 
     def test_reactor(self) -> None:
         """
-        The reactor that was asked for is used; of the select reactor it warns.
+        The server uses the reactor of C{--reactor}, and warns of the select
+        reactor.
         """
         process = self.start(*self.listen, before=("-n", "--reactor=poll"))
         said = self.readUntil(process, "listen: ")
@@ -222,7 +224,7 @@ class StartTests(StartingTestCase):
 
     def test_unix(self) -> None:
         """
-        It serves HTTP and raw TCP on sockets of the file system.
+        The server serves HTTP and raw TCP on UNIX sockets.
         """
         process = self.start("--listen", "unix:http", "--tcp", "unix:raw")
         said = self.readUntil(process, "the key")
@@ -246,20 +248,20 @@ class StartTests(StartingTestCase):
 
 class CannotStartTests(StartingTestCase):
     """
-    It does not start.
+    A server that cannot start.
     """
 
     def occupy(self) -> None:
         """
-        Let somebody else have the port.
+        Occupy the port.
         """
         listener = socket.create_server(("127.0.0.1", self.port))
         self.addCleanup(listener.close)
 
     def test_inUse(self) -> None:
         """
-        Where the port is in use it says so, without a traceback, exits with 1,
-        and leaves no file that says that it runs.
+        If the port is in use, the server says so without a traceback, exits with
+        1, and leaves no PID file.
         """
         self.occupy()
         status, said = self.run_(*self.listen)
@@ -282,7 +284,8 @@ class CannotStartTests(StartingTestCase):
 
     def test_daemon(self) -> None:
         """
-        So it is with a daemon, which does not keep the shell waiting.
+        If the port is in use, a daemon says so and exits with 1, before the shell
+        has its prompt back.
         """
         self.occupy()
         status, said = self.run_(*self.listen, before=())
@@ -290,9 +293,9 @@ class CannotStartTests(StartingTestCase):
         self.assertIn("Address already in use", said)
         self.awaitTidy()
 
-    def test_key(self) -> None:
+    def test_noKey(self) -> None:
         """
-        Where no key can be made it says so, and exits with 1.
+        If no publish key can be made, the server says so and exits with 1.
         """
         (self.folder / "comet.key").symlink_to("/nowhere/comet.key")
         status, said = self.run_(*self.listen)
@@ -303,7 +306,7 @@ class CannotStartTests(StartingTestCase):
 
     def test_notWritable(self) -> None:
         """
-        So it does in a directory in which nothing can be made.
+        In a directory that is not writable the server says so and exits with 1.
         """
         self.folder = Path("/proc/self")
         status, said = self.run_(*self.listen, before=("-n", "--pidfile="))
@@ -311,19 +314,20 @@ class CannotStartTests(StartingTestCase):
         self.assertIn("comet: the publish key: 'comet.key': ", said)
         self.assertNotIn("Traceback", said)
 
-    def test_option(self) -> None:
+    def test_badOption(self) -> None:
         """
-        A value that is not allowed is told, and it does not run.
+        For a wrong value of an option the server prints an error, and does not
+        start.
         """
-        # With which status is Twisted's to say, and its older versions say 0.
+        # Twisted chooses the exit status, which is 0 in older versions.
         _, said = self.run_("--heartbeat", "never")
         self.assertIn("'never' is not allowed for heartbeat: a number of seconds from", said)
         self.assertNotIn("Traceback", said)
 
-    def test_later(self) -> None:
+    def test_busFailsLater(self) -> None:
         """
-        A bus that fails when it has started for a while ends the process: with
-        1, the reason, and everything tidied up.
+        A bus that fails while it starts ends the process with 1 and the reason,
+        and with everything cleaned up.
         """
         plugins = self.folder / "more" / "twisted" / "plugins"
         plugins.mkdir(parents=True)

@@ -1,6 +1,7 @@
 """
-Where a reader begins: now, at a cursor, at the oldest, before the last few;
-and names that join later.
+Tests of start positions: now, a cursor, the oldest message, the last few
+messages; of names that are subscribed later; of the form of messages; and of
+heartbeats.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tests.edge.speakers import CLIENTS, SPEAKERS, CommandFailed, Reading, Speak
 
 def standing(client: Client) -> Cursor:
     """
-    Wait for the first event, which says where the reader stands.
+    Wait for the first event, and return its cursor.
     """
     event = client.next()
     if not isinstance(event, Standing):
@@ -25,32 +26,32 @@ def standing(client: Client) -> Cursor:
     return event.cursor
 
 
-class BeginningTests(EdgeTestCase):
+class StartTests(EdgeTestCase):
     """
-    Each transport, in two variants, begins where it is told to.
+    The start positions, on each transport in each way to use it.
     """
 
     def test_now(self) -> None:
         """
-        Without a place to begin at, and with C{now}, a reader stands after the
-        newest message, and hears what is published from then on.
+        Without a start position, and with C{now}, a reader begins after the
+        newest message, and hears the messages published from then on.
         """
         for number, client in enumerate(self.each()):
             name = self.channel(f"c{number}")
-            head = self.publish(name, 2)[-1].cursor
+            end = self.publish(name, 2)[-1].cursor
             since = "now" if number % 2 else None
             if client.name in ("longpoll", "jsonp"):
                 client.open([name], since, wait="0")
             else:
                 client.open([name], since)
-            self.assertEqual(standing(client), head, client.name)
+            self.assertEqual(standing(client), end, client.name)
             fresh = self.publish(name, 3, 3)
             self.assertHeard(client.messages(3), fresh)
 
     def test_cursor(self) -> None:
         """
-        With a cursor, a reader first hears the held messages after it, then
-        the live ones.
+        With a cursor, a reader hears first the held messages after it, then the
+        live ones.
         """
         for client in self.each():
             name = self.channel("c", of=client.label)
@@ -62,8 +63,8 @@ class BeginningTests(EdgeTestCase):
 
     def test_severalNames(self) -> None:
         """
-        Messages of several channels come in the order of their positions, also
-        where a message is reached by two of the names.
+        Messages of several channels come in the order of their positions, and
+        once each, also where two of the names match a message.
         """
         for client in self.each():
             a, b = (self.channel(end, of=client.label) for end in "ab")
@@ -76,8 +77,8 @@ class BeginningTests(EdgeTestCase):
 
     def test_earliest(self) -> None:
         """
-        With C{earliest}, a reader begins with the oldest message held, and
-        there is no gap.
+        With C{earliest}, a reader begins with the oldest held message, without
+        a gap.
         """
         for client in self.each():
             a, b = (self.channel(end, of=client.label) for end in "ab")
@@ -89,8 +90,8 @@ class BeginningTests(EdgeTestCase):
 
     def test_last(self) -> None:
         """
-        With C{-N}, a reader of one name begins with the last N messages; with
-        fewer than N held, with all of them.
+        With C{-N}, a reader of one name begins with the last N messages, or
+        with all if fewer are held.
         """
         for client in self.each():
             name = self.channel("c", of=client.label)
@@ -105,9 +106,9 @@ class BeginningTests(EdgeTestCase):
 
     def test_lastOfSeveral(self) -> None:
         """
-        With C{-N} and several names, the last N of each come, in order; the
-        reader stands before the oldest of them, so that what lies between may
-        come too.
+        With C{-N} and several names, a reader gets the last N messages of each,
+        in order.  It begins before the oldest of them, so messages between them
+        may come, too.
         """
         for client in self.each():
             a, b = (self.channel(end, of=client.label) for end in "ab")
@@ -121,16 +122,16 @@ class BeginningTests(EdgeTestCase):
             self.assertLessEqual(set(cursors), {one.cursor for one in held[2:]})
             self.assertEqual([one for one in heard if one.replay], [])
 
-    def test_each(self) -> None:
+    def test_startOfOneName(self) -> None:
         """
-        C{since.<name>} holds for that name: what it brings up to where the
-        other names begin is marked as a replay, its end is told, and nothing
-        comes twice.
+        C{since.<name>} is the start position of that name.  Its messages before
+        the start position of the other names are marked as a replay, the end of
+        the replay is told, and no message comes twice.
         """
         for client in self.each():
             a, b = (self.channel(end, of=client.label) for end in "ab")
             held = [self.publish((a, b)[n % 2], 1, n)[0] for n in range(10)]
-            # a from after n = 6, b from after n = 1.
+            # a begins after n = 6, b after n = 1.
             since, byName = str(held[6].cursor), {b: str(held[1].cursor)}
             if client.name == "sse":
                 client.open([a, b], since, byName, envelope="1")
@@ -146,10 +147,10 @@ class BeginningTests(EdgeTestCase):
             if client.name == "sse":
                 self.assertEqual(client.cursor, str(fresh[0].cursor))
 
-    def test_eachCaughtUp(self) -> None:
+    def test_endOfReplay(self) -> None:
         """
-        After the last replayed envelope a bare cursor says that all names have
-        caught up.
+        After the last replayed envelope, an envelope with a cursor only says
+        that all names have caught up.
         """
         for kind in ("stream", "multipart", "iframe", "websocket", "tcp"):
             a, b = (self.channel(end, of=kind) for end in "ab")
@@ -163,12 +164,12 @@ class BeginningTests(EdgeTestCase):
 
 class LateTests(EdgeTestCase):
     """
-    Names that join, and leave, on an open connection.
+    Names that are subscribed and unsubscribed on an open connection.
     """
 
     def speaker(self, kind: str) -> Speaker:
         """
-        A client that gives commands.
+        Make a client that gives commands.
         """
         speaker = SPEAKERS[kind](self.site)
         self.addCleanup(speaker.close)
@@ -176,7 +177,8 @@ class LateTests(EdgeTestCase):
 
     def late(self, speaker: Speaker, held: list[Published], a: str, b: str) -> None:
         """
-        Let a name join that begins behind the one that is held.
+        Read one name, then subscribe another from an older cursor, and check
+        the replay and the live messages.
         """
         speaker.command(subscribe=[a])
         standing(speaker)
@@ -196,8 +198,8 @@ class LateTests(EdgeTestCase):
 
     def test_replay(self) -> None:
         """
-        A late name's older messages are replayed, then its live ones come in
-        order with the others'.
+        The older messages of a late name are replayed; then its live messages
+        come in order with those of the other names.
         """
         for kind in SPEAKERS:
             a, b = (self.channel(end, of=kind) for end in "ab")
@@ -207,8 +209,9 @@ class LateTests(EdgeTestCase):
 
     def test_notAgain(self) -> None:
         """
-        A late pattern does not bring again what a held name has brought; a
-        name already held is answered, and brings nothing again.
+        A late pattern does not bring messages that another name has delivered.
+        To subscribe a name twice is answered with C{ok}, and delivers no message
+        again.
         """
         for kind in SPEAKERS:
             a, b = (self.channel(end, of=kind) for end in "ab")
@@ -224,9 +227,9 @@ class LateTests(EdgeTestCase):
             fresh = self.publish(a, 1, 9)
             self.assertHeard(speaker.messages(1), fresh)
 
-    def test_sinceOfEach(self) -> None:
+    def test_sinceAsObject(self) -> None:
         """
-        C{since} of a command may be an object, name to value.
+        C{since} of a command may be an object of start positions by name.
         """
         for kind in SPEAKERS:
             a, b = (self.channel(end, of=kind) for end in "ab")
@@ -241,7 +244,8 @@ class LateTests(EdgeTestCase):
 
     def test_unsubscribe(self) -> None:
         """
-        Exactly the names written leave; what a pattern still matches goes on.
+        Exactly the given names are unsubscribed; channels that a remaining
+        pattern matches go on.
         """
         for kind in SPEAKERS:
             a, b = (self.channel(end, of=kind) for end in "ab")
@@ -259,7 +263,7 @@ class LateTests(EdgeTestCase):
 
     def test_allOrNone(self) -> None:
         """
-        Where one of the names cannot be had, none is.
+        If one of the names is refused, none is subscribed.
         """
         for kind in SPEAKERS:
             a = self.channel("a", of=kind)
@@ -274,12 +278,12 @@ class LateTests(EdgeTestCase):
 
 class FormTests(EdgeTestCase):
     """
-    What a message looks like to its readers, beside its place.
+    The form of a message: time, event, data, and its limits.
     """
 
     def test_time(self) -> None:
         """
-        The time of a message is told to who asks for it.
+        A reader that asks for C{time} gets the time of each message.
         """
         name = self.channel("c")
         publish(self.site, name, 1)
@@ -291,8 +295,8 @@ class FormTests(EdgeTestCase):
 
     def test_event(self) -> None:
         """
-        A message's event name is told; to an C{sse} reader as the type of the
-        event.
+        A reader gets the event name of a message; an C{sse} reader gets it as
+        the type of the event.
         """
         name = self.channel("c")
         publish(self.site, name, "x", {"Comet-Event": "greeting"})
@@ -303,7 +307,7 @@ class FormTests(EdgeTestCase):
 
     def test_data(self) -> None:
         """
-        Any JSON value arrives as it was, on every transport.
+        Every JSON value arrives unchanged on every transport.
         """
         name = self.channel("c")
         values: list[Any] = [
@@ -329,7 +333,7 @@ class FormTests(EdgeTestCase):
 
     def test_bytes(self) -> None:
         """
-        Bytes are carried as base64, and say so.
+        Bytes arrive as base64, marked by C{encoding}.
         """
         name = self.channel("c")
         headers = {"Authorization": f"Bearer {self.site.key}", "Content-Type": "image/png"}
@@ -343,7 +347,8 @@ class FormTests(EdgeTestCase):
 
     def test_limit(self) -> None:
         """
-        C{limit} cuts a poll body, which says so; the next goes on.
+        C{limit} cuts a poll body, which says that there is more; the next poll
+        goes on from there.
         """
         name = self.channel("c")
         held = self.publish(name, 5)
@@ -358,8 +363,8 @@ class FormTests(EdgeTestCase):
 
     def test_http10(self) -> None:
         """
-        To an HTTP/1.0 client an endless answer is not chunked, and what is
-        published comes at once.
+        An endless response to an HTTP/1.0 client is not chunked, and messages
+        come at once.
         """
         name = self.channel("c")
         tcp = TcpConnection(self.site.port)
@@ -381,24 +386,24 @@ class FormTests(EdgeTestCase):
 
 class HeartbeatTests(EdgeTestCase):
     """
-    What a reader hears when nothing is published for it.
+    Heartbeats.
     """
 
     options = ("--heartbeat", "1")
 
     def test_heartbeat(self) -> None:
         """
-        After a second of silence each reader of an endless transport is told
-        where it stands: at the cursor of now, also where the messages since
-        were of other channels.
+        After a second of silence each reader of an endless transport gets the
+        cursor of the log's end, also if the last messages were of other
+        channels.
         """
         clients = [client for client in self.each() if client.endless]
         for client in clients:
             client.open([self.channel("c")])
             standing(client)
-        head = self.publish(self.channel("other"), 1)[0].cursor
+        end = self.publish(self.channel("other"), 1)[0].cursor
         for client in clients:
             cursor = standing(client)
-            if cursor < head:
+            if cursor < end:
                 cursor = standing(client)
-            self.assertEqual(cursor, head, client.name)
+            self.assertEqual(cursor, end, client.name)

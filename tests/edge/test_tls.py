@@ -1,5 +1,5 @@
 """
-All transports over TLS.
+Tests of all transports over TLS.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ class TlsTests(EdgeTestCase):
 
     def test_transports(self) -> None:
         """
-        Each transport brings what is held, and what is live, small and large;
-        a cursor goes from one to the next.
+        Each transport delivers held and live messages, small and large; the
+        cursor of one transport is the start of the next.
         """
         server = self.startTls()
         site = server.site
@@ -33,7 +33,8 @@ class TlsTests(EdgeTestCase):
 
     def test_publishing(self) -> None:
         """
-        So it is while messages are published in every way, over TLS too.
+        Each transport delivers all messages that are published meanwhile over
+        TLS, in every way to publish.
         """
         server = self.startTls()
         start = publish(server.site, "open/a", 0)
@@ -51,7 +52,7 @@ class TlsTests(EdgeTestCase):
 
     def test_commands(self) -> None:
         """
-        Commands are answered.
+        Commands over WebSocket and raw TCP are answered.
         """
         server = self.startTls()
         for kind in SPEAKERS:

@@ -1,6 +1,6 @@
 """
-What the server counts is what passes: compared byte for byte with what a
-client sends and receives.
+Tests of the server's traffic figures, compared byte for byte with what a client
+sends and receives.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class TrafficTests(EdgeTestCase):
 
     def read(self, tcp: TcpConnection, until: bytes) -> bytes:
         """
-        Read up to something.
+        Read up to some bytes.
         """
         data = b""
         while until not in data:
@@ -31,7 +31,7 @@ class TrafficTests(EdgeTestCase):
 
     def figures(self, name: str, channel: str = "$stats") -> dict[str, int]:
         """
-        What the server tells of a transport, from a moment after now.
+        Return the server's figures of a transport, from the next report on.
         """
         tcp = TcpConnection(self.own.site.tcpPort)
         self.addCleanup(tcp.close)
@@ -46,14 +46,15 @@ class TrafficTests(EdgeTestCase):
 
     def setUp(self) -> None:
         """
-        A server of this test alone.
+        Start a server that only this test uses.
         """
         super().setUp()
         self.own = self.startServer()
 
-    def test_once(self) -> None:
+    def test_poll(self) -> None:
         """
-        A poll: its head as it came, and the head and the body of its answer.
+        A poll counts the head of its request, and the head and the body of its
+        response.
         """
         tcp = TcpConnection(self.own.port)
         self.addCleanup(tcp.close)
@@ -72,8 +73,8 @@ class TrafficTests(EdgeTestCase):
 
     def test_stream(self) -> None:
         """
-        A stream: the head of its answer, and all that follows, while it is
-        open and after it is closed.
+        A stream counts the head of its response and all that follows, while it
+        is open and after it is closed.
         """
         tcp = TcpConnection(self.own.port)
         self.addCleanup(tcp.close)
@@ -99,7 +100,7 @@ class TrafficTests(EdgeTestCase):
 
     def test_publish(self) -> None:
         """
-        Publishing: the body that came.
+        A publication counts the body of its request.
         """
         publish(self.own.site, "a", "hello")
         figures = self.figures("publish")
@@ -107,7 +108,8 @@ class TrafficTests(EdgeTestCase):
 
     def test_account(self) -> None:
         """
-        What names an account is counted there, too, and there alone apart.
+        Requests that name an account count in its figures, too, and other
+        requests do not.
         """
         for path in ("a?transport=poll&account=me", "a?transport=poll"):
             tcp = TcpConnection(self.own.port)

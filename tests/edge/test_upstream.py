@@ -1,5 +1,5 @@
 """
-Twisted's own tests of its HTTP channel, on both edges.
+Twisted's own tests of its HTTP channel, run on both edges.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from twisted.trial.unittest import SynchronousTestCase, TestSuite
 
 from tests.edge.upstream import EDGES, upstreamClasses, upstreamTests
 
-# They have to be found by their names, too.
+# trial must also find the classes by their names.
 _CASES = {case.__name__: case for edge in EDGES for case in upstreamClasses(edge, __name__)}
 globals().update(_CASES)
 
 
 class UpstreamTests(SynchronousTestCase):
     """
-    That they are run at all.
+    The tests reach comet's channel at all.
     """
 
     def test_met(self) -> None:
         """
-        Requests, their bodies and their order are tried on each edge.
+        Tests of requests, of their bodies and of their order run on each edge.
         """
         for edge in EDGES:
             for name in ("Parsing", "HTTP1_1", "PipeliningBody", "Expect100ContinueServer"):
@@ -31,7 +31,8 @@ class UpstreamTests(SynchronousTestCase):
 
 def testSuite() -> TestSuite:
     """
-    All tests, as trial asks for them: of Twisted's those that are not left out.
+    Return all tests of the module, as trial asks for them, with those of
+    Twisted's tests that are not left out.
     """
     upstream = (test for case in _CASES.values() for test in upstreamTests(case))
     return TestSuite([TestLoader().loadClass(UpstreamTests), *upstream])

@@ -1,5 +1,5 @@
 """
-Certificates.
+Certificates for the tests.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from cryptography.x509.oid import NameOID
 
 def makeCertificate(directory: Path) -> tuple[Path, Path]:
     """
-    Make a key and a certificate of C{localhost} and C{push.example.com}, signed
-    by itself.
+    Make a key and a self-signed certificate for C{localhost} and
+    C{push.example.com}.
 
     @return: The paths of both, in PEM.
     """
@@ -60,9 +60,9 @@ def makeCertificate(directory: Path) -> tuple[Path, Path]:
 
 class Authority:
     """
-    A certificate for this machine, and those who trust it.
+    A certificate for this machine, and clients that trust it.
 
-    @ivar context: How clients speak TLS with whoever has it.
+    @ivar context: The TLS context of such a client.
     """
 
     def __init__(self) -> None:
@@ -74,13 +74,13 @@ class Authority:
     @property
     def endpoint(self) -> str:
         """
-        An endpoint that has it, with C{{port}} in it.
+        The string of an endpoint with this certificate, with C{{port}} in it.
         """
         return f"ssl:{{port}}:interface=127.0.0.1:{self._files}"
 
     def remove(self) -> None:
         """
-        Remove its files.
+        Remove the files.
         """
         shutil.rmtree(self._directory, ignore_errors=True)
 
@@ -88,7 +88,7 @@ class Authority:
 @functools.cache
 def authority() -> Authority:
     """
-    The one that all tests share.
+    Return the certificate that all tests share.
     """
     made = Authority()
     atexit.register(made.remove)

@@ -1,8 +1,8 @@
 """
-Twisted's own tests of its HTTP channel, run against comet's: which of them are
-left out, and why, and how the others are made to meet comet's channel.
+Twisted's own tests of its HTTP channel, run against comet's: which tests are left
+out and why, and how the others are made to use comet's channel.
 
-What is not named here is run, also what a later Twisted may bring.
+All other tests run, also those that a later Twisted may add.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from tests.edge.leanchannel import OURS, ClientEnd, LeanChannel, LeanServer
 from tests.edge.standins import BoundedChannel, Module, PlainChannel, makeChannel, makeSite
 from tests.lean.handreactor import HandReactor
 
-# Whole classes, or single tests.  A test that is inherited is named as it is
-# in the class that it comes from.
+# Whole classes, or single tests, each with the reason.  An inherited test is named
+# by the class that defines it.
 _ALONE: Final = "a request or a decoder on its own, to which no channel is connected"
 _CLIENT: Final = "a client"
 _NOT_HTTP: Final = "functions that no channel has a part in"
@@ -41,7 +41,7 @@ LEFT_OUT: Final[Mapping[str, str]] = {
     "HTTP0_9Tests.test_noPipelining": "Twisted skips it",
 }
 
-# Those of classes that are left out that speak to a channel all the same.
+# Tests that speak to a channel although their class is left out.
 TAKEN: Final[frozenset[str]] = frozenset(
     {
         "RequestTests.test_finishCleansConnection",
@@ -49,7 +49,7 @@ TAKEN: Final[frozenset[str]] = frozenset(
     }
 )
 
-# What is left out beside that where the channel is behind a lean edge.
+# Tests that are left out only where the channel is behind a lean edge.
 _CALLED: Final = "calls the channel where a client would have to say something"
 _PRODUCER: Final = "calls the channel as a transport does, and looks what it has registered there"
 _SLOW: Final = "needs a client that does not let the connection be closed"
@@ -75,8 +75,8 @@ LEFT_OUT_BEHIND: Final[Mapping[str, str]] = {
     "HTTP1_0Tests.test_transportNotAbortedWithZeroAbortTimeout": _SLOW,
 }
 
-# Twisted's requests take forms apart, and keep bodies in files; comet's do
-# neither.  These tests are run with requests of Twisted's on comet's channel.
+# Twisted's requests parse forms and keep bodies in files; comet's do neither.
+# These tests run with Twisted's requests on comet's channel.
 WITH_TWISTEDS_REQUESTS: Final[frozenset[str]] = frozenset(
     {
         "ChunkingTests.test_multipartFormData",
@@ -91,7 +91,7 @@ WITH_TWISTEDS_REQUESTS: Final[frozenset[str]] = frozenset(
 
 def isNamed(names: Container[str], case: type, test: str) -> bool:
     """
-    Whether a test, or a class that it is in, is one of these.
+    Whether the names contain a test, or a class that it is in.
     """
     return any(
         kind.__name__ in names or f"{kind.__name__}.{test}" in names for kind in case.__mro__
@@ -100,21 +100,21 @@ def isNamed(names: Container[str], case: type, test: str) -> bool:
 
 class UpstreamTestCase(SynchronousTestCase):
     """
-    A test of Twisted's that meets comet's channel on one of the edges: what it
-    takes for C{twisted.web.http} makes that.
+    A test of Twisted's with comet's channel on one of the edges: its name
+    C{http} is bound to L{Module} instead of C{twisted.web.http}.
 
-    @cvar leftOut: What is not run there.
+    @cvar leftOut: The classes and tests that are left out on this edge.
     """
 
     leftOut: Container[str] = LEFT_OUT
 
     def setUp(self) -> None:
         """
-        Put comet in Twisted's place.
+        Put comet's channel in the place of Twisted's.
         """
         if self.isLeftOut(self._testMethodName):
-            # Only where somebody asks for a whole class by its name.
-            self.fail("this is one of those that are left out")
+            # This happens only if trial runs a whole class by its name.
+            self.fail("this test is left out")
         isTwisteds = isNamed(WITH_TWISTEDS_REQUESTS, type(self), self._testMethodName)
         kind = PlainChannel if isTwisteds else BoundedChannel
         self.patch(test_http, "http", Module(*self.place(kind)))
@@ -123,21 +123,21 @@ class UpstreamTestCase(SynchronousTestCase):
     @classmethod
     def isLeftOut(cls, test: str) -> bool:
         """
-        Whether a test is not to be run.
+        Whether a test is left out.
         """
         return isNamed(cls.leftOut, cls, test) and not isNamed(TAKEN, cls, test)
 
     def place(self, kind: type[PlainChannel]) -> tuple[CometSite, Callable[[], Any]]:
         """
-        Make a site, and what makes its channels as a test wants them.
+        Make a site, and a function that makes its channels.
 
-        @param kind: The class that they are of.
+        @param kind: The class of the channels.
         """
         raise NotImplementedError
 
     def atOnce(self) -> None:
         """
-        Say all at once where a test would say it byte by byte.
+        Feed all bytes at once where a test feeds them one by one.
         """
         self.patch(test_http, "iterbytes", lambda data: [data])
 
@@ -157,7 +157,7 @@ class Ordinary(UpstreamTestCase):
 
 class OrdinaryAtOnce(Ordinary):
     """
-    The same, and what is said is said at once.
+    The channel of comet's site, on a transport in memory, fed all bytes at once.
     """
 
     def setUp(self) -> None:
@@ -170,11 +170,11 @@ class OrdinaryAtOnce(Ordinary):
 
 class Lean(UpstreamTestCase):
     """
-    The same channel behind a lean edge, on loopback.
+    The channel of comet's site behind a lean edge, on loopback.
 
-    @cvar first: What the client asks of the lean edge before.
+    @cvar first: A request to the lean edge that the client sends first.
 
-    @cvar isCut: Whether whatever is said comes byte by byte.
+    @cvar isCut: Whether the client sends byte by byte.
     """
 
     leftOut: Container[str] = LEFT_OUT.keys() | LEFT_OUT_BEHIND.keys()
@@ -193,7 +193,7 @@ class Lean(UpstreamTestCase):
 
     def assertNothingLost(self, server: LeanServer) -> None:
         """
-        What was said came to the channel, byte for byte.
+        Check that the client's bytes came to the channel unchanged.
         """
         for connection in server.connections.values():
             self.assertEqual(connection.lost(), "")
@@ -201,7 +201,7 @@ class Lean(UpstreamTestCase):
 
 class LeanCut(Lean):
     """
-    The same, and whatever is said comes byte by byte.
+    The channel behind a lean edge, with a client that sends byte by byte.
     """
 
     isCut = True
@@ -209,7 +209,7 @@ class LeanCut(Lean):
 
 class LeanAtOnce(Lean):
     """
-    The same, and what is said is said at once.
+    The channel behind a lean edge, with a client that sends all bytes at once.
     """
 
     def setUp(self) -> None:
@@ -222,7 +222,8 @@ class LeanAtOnce(Lean):
 
 class LeanAfterOurs(LeanAtOnce):
     """
-    The same, in one go with a request that the lean edge answers.
+    The channel behind a lean edge, with bytes that come together with a request
+    that the lean edge answers.
     """
 
     first = OURS
@@ -233,9 +234,9 @@ EDGES: Final = (Ordinary, OrdinaryAtOnce, Lean, LeanCut, LeanAtOnce, LeanAfterOu
 
 def upstreamClasses(edge: type[UpstreamTestCase], module: str) -> Iterator[type[UpstreamTestCase]]:
     """
-    The classes of Twisted's tests, on one edge.
+    Yield the classes of Twisted's tests, on one edge.
 
-    @param module: The name of the module that they are to be found in.
+    @param module: The name of the module in which they can be found.
     """
     for case in list(vars(test_http).values()):
         if (
@@ -248,7 +249,7 @@ def upstreamClasses(edge: type[UpstreamTestCase], module: str) -> Iterator[type[
 
 def upstreamTests(case: type[UpstreamTestCase]) -> Iterator[TestCase]:
     """
-    The tests of such a class that are not left out.
+    Yield the tests of a class that are not left out.
     """
     for name in sorted(dir(case)):
         if name.startswith("test") and not case.isLeftOut(name):

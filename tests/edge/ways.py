@@ -1,6 +1,6 @@
 """
-All ways in which a transport can be used: the versions of HTTP, connections
-that stay and those that do not, the terminators of raw TCP.
+All ways to use a transport: the versions of HTTP, with persistent connections
+and without, the terminators of raw TCP.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from tests.edge.speakers import CLIENTS
 
 class SingleConnection(HttpConnection):
     """
-    HTTP with a connection for each request, as it was before they stayed, or
-    for those who do not want them to.
+    HTTP with a connection for each request.
     """
 
     def __init__(self, connect: Callable[[], TcpConnection], host: str) -> None:
@@ -55,7 +54,7 @@ class SingleConnection(HttpConnection):
 
     def answer(self, timeout: float = PATIENCE) -> Response:
         """
-        See L{HttpConnection.answer}; the server closes behind it.
+        See L{HttpConnection.answer}.  The server must close behind the response.
         """
         answer = super().answer(timeout)
         if self.tcp.receive(PATIENCE):
@@ -73,7 +72,7 @@ class OldConnection(SingleConnection):
 
 def over(connection: type[SingleConnection], kind: type[Client]) -> type[Client]:
     """
-    The client of a transport that makes other connections.
+    Make the class of a transport's client with another class of connections.
     """
 
     def speak(self: HttpClient) -> HttpConnection:
@@ -87,11 +86,11 @@ class Way:
     """
     One way to use a transport.
 
-    @ivar kind: What its clients are.
+    @ivar kind: The class of its clients.
 
-    @ivar variant: Their variant.
+    @ivar variant: The variant of its clients.
 
-    @ivar isSecure: Whether they need TLS.
+    @ivar isSecure: Whether its clients need TLS.
     """
 
     kind: type[Client]
@@ -107,7 +106,7 @@ class Way:
 
     def client(self, site: Site, **settings: int) -> Client:
         """
-        Make one.
+        Make a client.
         """
         return self.kind(site.secured if self.isSecure else site, variant=self.variant, **settings)
 
@@ -117,7 +116,7 @@ class Way:
 
 def waysOf(name: str, kind: type[Client]) -> list[Way]:
     """
-    All ways to use one transport.
+    List all ways to use one transport.
     """
     ways = [Way(kind, 0), Way(kind, 1)]
     if issubclass(kind, HttpClient):
