@@ -1,5 +1,5 @@
 """
-The bus whose log lies in a Redis.
+The bus whose log is in Redis.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from comet.model.log import Retention
 from comet.model.messages import Publication, Published
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 
-# For how many seconds whoever reads waits for Redis to come back.
+# For how many seconds a read waits for Redis to come back.
 PATIENCE: Final = 5.0
 
 # How many questions about the log are asked at once; others wait.
 MOST_ASKED: Final = 32
 
-# How often a node lets go of what is too old, if no other does, in seconds; and
-# after how many times it makes sure that all is as it was.
+# How often a node drops old messages, if no other node does, in seconds; and
+# after how many beats it checks that the log is still the same.
 BEAT: Final = 1.0
 BEATS_A_CHECK: Final = 3
 
 # How many steps one beat takes at most.
 _MOST_STEPS: Final = 100
 
-# What Redis says when it has not begun to do something.
+# The codes with which Redis refuses a command before it has begun.
 _NOTHING_DONE: Final = frozenset(
     "BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF NOAUTH NOPERM NOREPLICAS NOSCRIPT OOM READONLY "
     "WRONGPASS".split()
@@ -63,9 +63,9 @@ T = TypeVar("T")
 @implementer(IMessageBus)
 class RedisBus:
     """
-    Keeps everything in Redis, for all nodes that are given the same URL.
+    Keeps its log in Redis, for all nodes with the same URL.
 
-    A new epoch begins when Redis cannot prove that it has all that it had.
+    A new epoch begins when Redis cannot prove that it still has all messages.
     """
 
     _log = Logger()
@@ -78,13 +78,13 @@ class RedisBus:
         totalBytes: int = 268435456,
     ) -> None:
         """
-        @param reactor: Connects, and tells the time.
+        @param reactor: Connects, and schedules calls.
 
-        @param retention: How much to hold of a channel, by its name: the same
-            on all nodes.
+        @param retention: Returns how much to hold of a channel, given its name.
+            It must be the same on all nodes.
 
-        @param totalBytes: How much to hold in all, the same on all nodes; then
-            the oldest messages go first.
+        @param totalBytes: How many bytes to hold in all; the same on all nodes.
+            Above that, the oldest messages are dropped first.
         """
         self._reactor = reactor
         self._url = url
@@ -94,9 +94,9 @@ class RedisBus:
         topics = Topics(f"{self._store.topicPrefix}m:")
         self._notifications = Notifications(self._store.topicPrefix, topics, self._listeners)
         self._subscriptions = Subscriptions(topics, f"{self._store.topicPrefix}head")
-        self._link = ReconnectingConnection(reactor, url, self, self._begin)
+        self._reconnecting = ReconnectingConnection(reactor, url, self, self._begin)
         self._connection: RedisProtocol | None = None
-        self._server: Capabilities | None = None
+        self._capabilities: Capabilities | None = None
         self._waiting: list[Deferred[None]] = []
         self._asking = DeferredSemaphore(MOST_ASKED)
         self._beat: IDelayedCall | None = None
@@ -118,13 +118,13 @@ class RedisBus:
         """
         return self._notifications.end
 
-    # -- The link
+    # -- The connection
 
     def start(self) -> Deferred[None]:
         """
         See L{IMessageBus.start}.
         """
-        return self._link.start()
+        return self._reconnecting.start()
 
     def stop(self) -> Deferred[None]:
         """
@@ -134,18 +134,18 @@ class RedisBus:
         self._listeners.clear()
         self._endBeat()
         self._tellWaiting()
-        return self._link.stop()
+        return self._reconnecting.stop()
 
-    def _begin(self, connection: RedisProtocol, server: Capabilities) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._makeReady(connection, server))
+    def _begin(self, connection: RedisProtocol, capabilities: Capabilities) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._makeReady(connection, capabilities))
 
-    async def _makeReady(self, connection: RedisProtocol, server: Capabilities) -> None:
-        # First it hears, then it learns where the log stands: so nothing is
+    async def _makeReady(self, connection: RedisProtocol, capabilities: Capabilities) -> None:
+        # Subscribe first, and ask for the end of the log then: so no message is
         # missed in between.
         topics = await self._subscriptions.begin(connection)
         isFirst = not self.end.epoch
-        end = await self._store.attach(connection, server, self.end)
-        self._server = server
+        end = await self._store.attach(connection, capabilities, self.end)
+        self._capabilities = capabilities
         self._connection = connection
         self._subscriptions.began(connection, topics)
         self._notifications.began(end, isFirst)
@@ -161,8 +161,10 @@ class RedisBus:
             self._subscriptions.lost()
             self._endBeat()
             if not self._isStopped:
-                self._link.troubled(f"the link to Redis at {self._url} is lost: {reason}")
-        self._link.lost(connection)
+                self._reconnecting.troubled(
+                    "the connection to Redis at {url} is lost: {reason}", reason
+                )
+        self._reconnecting.lost(connection)
 
     def pushed(self, topic: bytes, data: bytes) -> None:
         """
@@ -188,7 +190,10 @@ class RedisBus:
 
     async def _whenReady(self, until: float) -> RedisProtocol:
         """
-        Wait for a connection.
+        Wait for a usable connection.
+
+        @param until: The time at which to give up, in the seconds of the
+            reactor.
 
         @raise Unavailable: If there is none by then.
         """
@@ -204,7 +209,7 @@ class RedisBus:
             waiting.addTimeout(left, self._reactor, lambda result, timeout: None)
             await waiting
 
-    # -- What is done in the background
+    # -- Expiry and checks
 
     def _endBeat(self) -> None:
         beat, self._beat = self._beat, None
@@ -223,7 +228,8 @@ class RedisBus:
         self._beats += 1
         if self._beats % BEATS_A_CHECK == 0:
             await self._check(connection)
-        # Less than a beat, so that somebody does it at each.
+        # The lease is a bit shorter than a beat, so that one node sweeps at
+        # each beat.
         more = await self._store.sweep(connection, int(BEAT * 900))
         for _ in range(_MOST_STEPS):
             if not more:
@@ -237,7 +243,9 @@ class RedisBus:
         elif failure.check(BadReply):
             connection.abort(failure.getErrorMessage())
         elif not failure.check(RedisRefused, RedisConnectionLost, TooManyCommands):
-            self._log.failure("while old messages were let go", failure)
+            self._log.failure(
+                "failed to drop old messages in Redis at {url}", failure, url=str(self._url)
+            )
 
     def _beatDone(self, result: None, connection: RedisProtocol) -> None:
         if connection is self._connection and self._beat is None and not self._isStopped:
@@ -245,15 +253,16 @@ class RedisBus:
 
     async def _check(self, connection: RedisProtocol) -> None:
         """
-        Make sure that the log is what it was, and begin one if there is none.
+        Check that the log is the one that this node knows, and begin one if
+        there is none.
         """
-        assert self._server is not None
-        self._server = await recheck(connection, self._server)
-        await self._store.attach(connection, self._server, self.end)
+        assert self._capabilities is not None
+        self._capabilities = await recheck(connection, self._capabilities)
+        await self._store.attach(connection, self._capabilities, self.end)
 
     async def _sweep(self, connection: RedisProtocol) -> None:
         """
-        Let go of something, once for all who wait for it.
+        Drop some old messages, once for all callers that wait for it.
         """
         if self._sweeping is not None:
             waiting: Deferred[None] = Deferred()
@@ -289,23 +298,26 @@ class RedisBus:
         except (TooManyCommands, NoLog):
             raise Unavailable("Redis has too much to do; nothing was stored") from None
         except RedisConnectionLost as error:
-            raise Unknown(f"the link to Redis broke before it answered ({error})") from None
+            raise Unknown(f"the connection to Redis broke before it answered ({error})") from None
         except BadReply as error:
             connection.abort(str(error))
-            raise Unknown("Redis answered what cannot be understood") from None
+            raise Unknown("Redis sent an answer that is not valid") from None
         except RedisRefused as error:
             if error.code == "READONLY":
                 connection.abort("this Redis has become a replica")
             if error.code in _NOTHING_DONE:
                 raise Unavailable(f"Redis refused it; nothing was stored ({error})") from None
-            self._log.error("Redis failed to store: {error}", error=str(error))
+            self._log.error(
+                "Redis at {url} failed to store: {error}", url=str(self._url), error=str(error)
+            )
             raise Unknown("Redis failed while it stored the message") from None
         if isinstance(stored, KeyConflict):
             raise keyReused(publications[stored.index].key)
         if max(each.cursor for each in stored.answers) > self.end:
-            # What is between us does not hand on what is published.
-            connection.abort("what was stored was not told")
-            raise Unknown("Redis has not told of the message that it has stored")
+            # The message was pushed before the answer was sent, and must have
+            # arrived: a proxy in between does not pass pushes on.
+            connection.abort("a stored message was not pushed")
+            raise Unknown("Redis has not pushed the message that it has stored")
         if stored.more:
             Deferred.fromCoroutine(self._sweep(connection)).addErrback(self._beatFailed, connection)
         return stored.answers
@@ -316,7 +328,7 @@ class RedisBus:
         try:
             return await self._store.publish(connection, publications)
         except NoLog:
-            # Somebody has emptied Redis: a new life begins.
+            # Redis was emptied: begin a new epoch.
             await self._check(connection)
         return await self._store.publish(connection, publications)
 
@@ -330,7 +342,7 @@ class RedisBus:
 
     def _ask(self, question: Callable[[RedisProtocol], Awaitable[T]]) -> Deferred[T]:
         """
-        Ask Redis, and ask again on the next connection when one is lost.
+        Ask Redis.  After a lost connection, ask again on the next one.
         """
         until = self._reactor.seconds() + PATIENCE
         asked: Deferred[T] = self._asking.run(
@@ -349,9 +361,13 @@ class RedisBus:
                 if self._reactor.seconds() >= until:
                     raise Unavailable("Redis did not answer; try again") from None
             except TooManyCommands:
-                raise Unavailable("too much waits for Redis; try again") from None
+                raise Unavailable("too many commands wait for Redis; try again") from None
             except BadReply as error:
-                self._log.error("Redis cannot be understood: {error}", error=str(error))
+                self._log.error(
+                    "Redis at {url} sent an answer that is not valid: {error}",
+                    url=str(self._url),
+                    error=str(error),
+                )
                 connection.abort(str(error))
             except RedisRefused as error:
                 if error.code != "READONLY":

@@ -1,6 +1,6 @@
 """
-What Redis tells of itself when a link begins: whether it can be used, and what
-it promises to keep.
+Finds out, when a connection begins, whether comet can use a Redis, and what
+that promises to keep.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from comet.bus.redis.protocol import RedisConnectionLost, RedisProtocol, RedisRe
 from comet.bus.redis.scripts import ALL
 from comet.errors import CometError
 
-# The oldest version of Redis with all that the scripts need.
+# The oldest version of Redis that can run the scripts.
 OLDEST: Final = (7, 0)
 
-# What it is set to if everything is on the disk before it is answered.
+# The settings of a Redis that has everything on the disk before it answers.
 _DURABLE: Final = {
     "appendonly": "yes",
     "appendfsync": "always",
@@ -26,29 +26,29 @@ _DURABLE: Final = {
 }
 _SETTINGS: Final = (*_DURABLE, "maxmemory-policy")
 
-# What Redis says to whom it does not let in.
+# The codes with which Redis denies access.
 _DENIALS: Final = frozenset({"NOAUTH", "WRONGPASS", "NOPERM"})
 
 
 class CannotUse(CometError):
     """
-    Redis cannot be used, and will not be before somebody changes something.
+    Redis cannot be used until the operator changes something.
     """
 
 
 @frozen
 class Capabilities:
     """
-    A Redis that can be used.
+    What a Redis that can be used promises.
 
-    @ivar run: The name of its run: another after each start.
+    @ivar run: The ID of its run, which is new after each start.
 
-    @ivar isDurable: Whether it has on disk whatever it has answered.
+    @ivar isDurable: Whether everything that it has answered is on its disk.
 
-    @ivar hasProof: Whether it has begun with all that it had on disk, and is
-        no replica that took the place of another.
+    @ivar hasProof: Whether it has started with everything that it had on its
+        disk, and is not a replica that took the place of another.
 
-    @ivar policy: What it does when it is full, or empty if that is not known.
+    @ivar policy: Its maxmemory-policy, or empty if that is not known.
     """
 
     run: str
@@ -61,11 +61,11 @@ async def greet(
     connection: RedisProtocol, username: str, password: str | None, db: int = 0
 ) -> dict[bytes, Any]:
     """
-    Log in, and speak RESP3 from then on.
+    Log in, and switch to RESP3.
 
-    @return: What C{HELLO} answers.
+    @return: The reply to C{HELLO}.
 
-    @raise CannotUse: If it does not let us in, or is too old.
+    @raise CannotUse: If Redis denies access, or is too old.
     """
     login = [] if password is None else ["AUTH", username or "default", password]
     try:
@@ -75,7 +75,7 @@ async def greet(
     except RedisRefused as error:
         if error.code in _DENIALS:
             raise CannotUse(
-                f"Redis does not let us in ({error}); the URL of the bus carries the user and the "
+                f"Redis denies access ({error}); the URL of the bus has to carry the user and the "
                 "password: redis://user:password@host"
             ) from None
         if "unknown command" in str(error) or error.code == "NOPROTO":
@@ -84,17 +84,17 @@ async def greet(
             raise CannotUse(f"Redis has no database {db} ({error})") from None
         raise
     if not isinstance(hello, dict):
-        raise RedisConnectionLost("that is not Redis: its greeting is of another form")
+        raise RedisConnectionLost("this is not Redis: its greeting has another form")
     return hello
 
 
 def checkGreeting(hello: dict[bytes, Any]) -> None:
     """
-    Check what Redis greets with.
+    Check the reply to C{HELLO}.
 
-    @raise CannotUse: If it is of a kind that cannot be used.
+    @raise CannotUse: If this kind or version of Redis cannot be used.
 
-    @raise RedisConnectionLost: If it is not the one that it should be, for now.
+    @raise RedisConnectionLost: If it cannot be used for now: it is a replica.
     """
     text = _text(hello.get(b"version"))
     numbers = text.split(".")
@@ -117,18 +117,18 @@ def checkGreeting(hello: dict[bytes, Any]) -> None:
 
 async def inspect(connection: RedisProtocol, isNamed: bool) -> Capabilities:
     """
-    Ask what it promises, and give it the scripts.
+    Ask a Redis what it promises, and load the scripts into it.
 
-    @param isNamed: Whether the address is that of one Redis, and not of
-        whichever has been chosen last.
+    @param isNamed: Whether the URL names one Redis, rather than the one that
+        the sentinels have chosen last.
 
-    @raise CannotUse: If it does not let us do what is needed.
+    @raise CannotUse: If the user may not do what is needed.
     """
-    # All is sent before anything is answered.
+    # Send all commands before awaiting a reply: one round trip.
     info = connection.command("INFO", "server", "replication", "persistence")
     config = connection.command("CONFIG", "GET", *_SETTINGS)
     loaded = [connection.command("SCRIPT", "LOAD", each.source) for each in ALL]
-    # Not everybody may ask for that.
+    # The user may not be allowed to read the configuration.
     config.addErrback(_nothing)
     try:
         found, config, *_ = await gatherResults([info, config, *loaded], consumeErrors=True)
@@ -144,7 +144,9 @@ async def inspect(connection: RedisProtocol, isNamed: bool) -> Capabilities:
         isNamed
         and isDurable
         and facts.get("role") == "master"
-        # A replica that was promoted has the past of the master before it.
+        # A replica that was promoted has the replication ID of its former
+        # master as its second one.  It may have lost messages that the master
+        # had.
         and set(facts.get("master_replid2", "?")) == {"0"}
     )
     return Capabilities(
@@ -152,23 +154,23 @@ async def inspect(connection: RedisProtocol, isNamed: bool) -> Capabilities:
     )
 
 
-async def recheck(connection: RedisProtocol, server: Capabilities) -> Capabilities:
+async def recheck(connection: RedisProtocol, capabilities: Capabilities) -> Capabilities:
     """
-    Ask again for what may be changed while it runs.
+    Ask again for the settings that may change while Redis runs.
     """
     try:
         settings = _settings(await connection.command("CONFIG", "GET", *_SETTINGS))
     except RedisRefused:
         settings = {}
-    return evolve(server, isDurable=_isDurable(settings))
+    return evolve(capabilities, isDurable=_isDurable(settings))
 
 
 def refusal(error: RedisRefused) -> Exception:
     """
-    What a refusal during the beginning means.
+    Return the error that a refusal means while a connection is made ready.
     """
     if error.code in _DENIALS or "user executing the script" in str(error):
-        return CannotUse(f"Redis does not let this user do what is needed ({error})")
+        return CannotUse(f"Redis does not allow this user to do what is needed ({error})")
     return error
 
 
@@ -179,7 +181,7 @@ def _nothing(failure: Failure) -> dict[bytes, bytes]:
 
 def _settings(config: object) -> dict[str, str]:
     """
-    Read the answer to C{CONFIG GET}.
+    Read the reply to C{CONFIG GET}.
     """
     if not isinstance(config, dict):
         return {}
@@ -188,14 +190,14 @@ def _settings(config: object) -> dict[str, str]:
 
 def _isDurable(settings: dict[str, str]) -> bool:
     """
-    Whether everything is on the disk before it is answered.
+    Whether Redis has everything on the disk before it answers.
     """
     return {name: settings.get(name) for name in _DURABLE} == _DURABLE
 
 
 def _facts(info: str) -> dict[str, str]:
     """
-    Read the answer to C{INFO}.
+    Read the reply to C{INFO}.
     """
     pairs = (line.partition(":") for line in info.splitlines())
     return {name: value for name, colon, value in pairs if colon}

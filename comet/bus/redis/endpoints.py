@@ -1,12 +1,12 @@
 """
-How to connect to the Redis that a URL names.
+Connects to the Redis that a URL names, also by way of sentinels.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint
@@ -22,7 +22,7 @@ from comet.bus.redis.urls import RedisURL
 
 class ConnectionFactory(Factory):
     """
-    Makes connections.
+    Makes the protocol of a connection.
     """
 
     noisy = False
@@ -39,29 +39,29 @@ class ConnectionFactory(Factory):
 
 class _NoPushes:
     """
-    Hears nothing: for a sentinel that is asked once.
+    Ignores pushes: for a connection to a sentinel, which is asked once.
     """
 
     def pushed(self, topic: bytes, data: bytes) -> None:
         """
-        Nothing is pushed.
+        Do nothing: a sentinel pushes nothing here.
         """
 
     def paused(self) -> None:
         """
-        Nothing waits.
+        Do nothing.
         """
 
     def lost(self, connection: RedisProtocol, reason: str) -> None:
         """
-        Whoever asks is told otherwise.
+        Do nothing: the failed command tells the caller.
         """
 
 
 @implementer(IStreamClientEndpoint)
 class SentinelEndpoint:
     """
-    Connects to whichever Redis the sentinels call the master.
+    Connects to the Redis that the sentinels call the master.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class SentinelEndpoint:
                 master = await self._ask(host, port)
             except (ConnectError, OSError, RedisConnectionLost, RedisRefused, CannotUse) as error:
                 reasons.append(f"{host}:{port}: {error}")
-                # The one that answered last is asked first.
+                # Ask the sentinels that answered before those that failed.
                 self._hosts.remove((host, port))
                 self._hosts.append((host, port))
             else:
@@ -101,20 +101,20 @@ class SentinelEndpoint:
     async def _ask(self, host: str, port: int) -> tuple[str, int]:
         url = self._url
         factory = ConnectionFactory(lambda: RedisProtocol(self._reactor, _NoPushes(), url.timeout))
-        connection: Any = await self._endpoint(host, port).connect(factory)
+        connection = cast(RedisProtocol, await self._endpoint(host, port).connect(factory))
         try:
             await greet(connection, url.sentinelUsername, url.sentinelPassword)
             found = await connection.command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", url.service)
         finally:
-            connection.abort("all was asked")
+            connection.abort("the sentinel has answered")
         if not isinstance(found, list) or len(found) != 2:
-            raise RedisConnectionLost(f"it knows no service {url.service!r}")
+            raise RedisConnectionLost(f"the sentinel knows no service {url.service!r}")
         return found[0].decode(), int(found[1])
 
 
 def endpointOf(url: RedisURL, reactor: Any) -> IStreamClientEndpoint:
     """
-    How to connect to the Redis of a URL.
+    Make an endpoint that connects to the Redis of a URL.
 
     @raise CannotUse: If TLS cannot be used.
     """
@@ -126,7 +126,7 @@ def endpointOf(url: RedisURL, reactor: Any) -> IStreamClientEndpoint:
 
     endpoint: Callable[[str, int], IStreamClientEndpoint] = plain
     if url.isTLS:
-        # It needs more than is installed with comet.
+        # TLS needs an extra that may not be installed.
         from comet.bus.redis.tls import securely
 
         endpoint = securely(url, plain)
@@ -137,10 +137,10 @@ def endpointOf(url: RedisURL, reactor: Any) -> IStreamClientEndpoint:
 
 def reasonOf(error: BaseException | None) -> str:
     """
-    Why there is no connection, in a few words.
+    Return why a connection failed, in a few words.
     """
     cause: object = getattr(error, "osError", None)
     if isinstance(cause, int) and cause > 0:
-        # What the system says is clearer than Twisted's text around it.
+        # The text of the system is clearer than Twisted's text around it.
         return os.strerror(cause)
     return str(error) or type(error).__name__

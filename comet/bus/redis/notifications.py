@@ -1,12 +1,12 @@
 """
-What a node hears from Redis, put in order: messages, moves of the head, and
-new lives of the log.
+Tells listeners what Redis pushes to this node, in order: messages, moves of the
+log end, and new epochs.
 """
 
 from __future__ import annotations
 
 from comet.bus.listeners import Listeners
-from comet.bus.redis.replies import readHead, readPushed
+from comet.bus.redis.replies import readEndMoved, readPushed
 from comet.bus.redis.topics import Topics
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
@@ -14,29 +14,34 @@ from comet.model.messages import Message
 
 class Notifications:
     """
-    Tells the listeners what is pushed: each message once, in the order of
+    Tells the listeners of what is pushed: each message once, in the order of
     positions.
 
-    @ivar end: The newest position that was heard of, in the epoch of now.
+    @ivar end: The newest position that was pushed, in the present epoch.
     """
 
     def __init__(self, topicPrefix: str, topics: Topics, listeners: Listeners) -> None:
         """
-        @param topicPrefix: What topics begin with.
+        @param topicPrefix: The beginning of all topics.
         """
         self.end = Cursor("", 0)
         self._endTopic = f"{topicPrefix}head".encode()
         self._messages = f"{topicPrefix}m:".encode()
         self._topics = topics
         self._listeners = listeners
-        # The head as the scripts have told it, and the newest message.
+        # The log end as the scripts have pushed it, and the newest position
+        # that was seen in any push.
         self._told = self._newest = self.end
         self._fresh: list[Message] = []
         self._isMissing = False
 
     def began(self, end: Cursor, isFirst: bool) -> None:
         """
-        A connection is ready, after which everything is heard.
+        A connection has become ready.  Everything that is stored from now on is
+        pushed to it.
+
+        @param isFirst: Whether it is the first connection; no message was
+            missed before it.
         """
         self._fresh.clear()
         self._isMissing = False
@@ -46,16 +51,16 @@ class Notifications:
 
     def pushed(self, topic: bytes, data: bytes) -> None:
         """
-        Take what is pushed.
+        Take a push.
 
-        @raise BadReply: If it is not what our scripts publish.
+        @raise BadReply: If it is not one of comet's scripts'.
         """
         if topic == self._endTopic:
-            self._endMoved(*readHead(data))
+            self._endMoved(*readEndMoved(data))
         elif topic.startswith(self._messages):
             channel = topic[len(self._messages) :].decode("utf-8", "replace")
             message = readPushed(channel, data)
-            # It comes once for each topic that carries it.
+            # A message is pushed once for each topic that carries it.
             if message.epoch == self._told.epoch and message.position > self._newest.position:
                 self._newest = message.cursor
                 if self._topics.isWanted(channel):
@@ -68,15 +73,14 @@ class Notifications:
             self._listeners.interrupted()
             return
         if before != self._told.position:
-            # Somebody writes here who is none of us; or something was lost
-            # where nothing can be.
+            # A foreign writer, or a lost push: treat both as missed messages.
             self._isMissing = True
         self._told = end
         self._newest = max(self._newest, end)
 
     def flush(self) -> None:
         """
-        Tell what has come.
+        Tell the listeners what was pushed since the last flush.
         """
         if self._newest == self.end:
             return

@@ -1,25 +1,25 @@
 """
-One connection to Redis, in RESP3: replies come in the order of the commands,
-and what is pushed comes between them, where Redis made it.
+One connection to Redis, in RESP3.  Replies arrive in the order of the commands,
+and pushes between them, in the order in which Redis made them.
 
-So there is no race between what is heard and what is answered: who has an
-answer has heard everything that was published before it.
+So pushes and replies cannot race: a caller with a reply has received everything
+that was published before it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from typing import Protocol as Shape
 
 from hiredis import ProtocolError, PushNotification, Reader, ReplyError, pack_command
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-# How many bytes may be on their way to Redis, and how many commands, until
-# nothing more is taken.
+# How many bytes and how many commands may be unanswered before further commands
+# are refused.
 MOST_BYTES: Final = 16 * 1024 * 1024
 MOST_COMMANDS: Final = 10000
 
@@ -28,9 +28,9 @@ _CONFIRMATIONS: Final = frozenset({b"subscribe", b"unsubscribe", b"psubscribe", 
 
 class RedisRefused(Exception):
     """
-    Redis has answered that it does not do it, and has not done it.
+    Redis refused a command, and has not executed it.
 
-    @ivar code: The first word of what it said.
+    @ivar code: The first word of the error.
     """
 
     def __init__(self, text: str) -> None:
@@ -40,47 +40,53 @@ class RedisRefused(Exception):
 
 class RedisConnectionLost(Exception):
     """
-    The connection broke before the answer: it may have been done, or not.
+    The connection was lost before the reply.  The command may have been
+    executed.
     """
 
 
 class TooManyCommands(Exception):
     """
-    Too much is on its way to Redis already: it was not sent.
+    Too many commands wait for replies.  The command was not sent.
     """
 
 
 class IPushListener(Shape):
     """
-    Who hears what is pushed, and is told when the connection ends.
+    Takes the pushes of a connection, and is told when it is closed.
     """
 
     def pushed(self, topic: bytes, data: bytes) -> None:
         """
-        Something was published.
+        A message was published to a topic of Redis.
         """
 
     def paused(self) -> None:
         """
-        What was pushed before is all there is before an answer, or for now.
+        No other push comes before the next reply, or for now: what was pushed
+        can be handled.
         """
 
     def lost(self, connection: RedisProtocol, reason: str) -> None:
         """
         The connection is closed.
+
+        @param reason: The reason in words.
         """
 
 
 class _Waiting(NamedTuple):
     """
-    @ivar answer: Who waits.
+    A command whose reply is outstanding.
+
+    @ivar answer: Fires with the reply.
 
     @ivar size: How many bytes the command has.
 
-    @ivar sent: When it was sent.
+    @ivar sent: When it was sent, in the seconds of the clock.
 
-    @ivar confirmations: How many names are to be confirmed instead of one
-        reply; 0 for a reply.
+    @ivar confirmations: How many topics are confirmed, each by a push, in place
+        of one reply; 0 for a command with a reply.
     """
 
     answer: Deferred[Any]
@@ -91,18 +97,20 @@ class _Waiting(NamedTuple):
 
 class RedisProtocol(Protocol):
     """
-    Sends commands, and gives each its answer.
+    Sends commands, and matches replies to them.
 
-    A connection that says nothing for too long, while an answer is due, is
-    closed.
+    A connection that is silent for too long while a reply is due is closed.
     """
 
-    def __init__(self, clock: IReactorTime, hearing: IPushListener, timeout: float) -> None:
+    def __init__(self, clock: IReactorTime, pushListener: IPushListener, timeout: float) -> None:
         """
-        @param timeout: After how many seconds an answer is too late.
+        @param pushListener: Takes the pushes.
+
+        @param timeout: After how many seconds without a reply the connection is
+            closed.
         """
         self._clock = clock
-        self._hearing = hearing
+        self._pushListener = pushListener
         self._timeout = timeout
         self._reader = Reader(notEnoughData=Ellipsis)
         self._waiting: deque[_Waiting] = deque()
@@ -113,7 +121,7 @@ class RedisProtocol(Protocol):
         self._reason = ""
         self.isUsable = False
 
-    # -- Saying
+    # -- Commands
 
     def command(self, *words: bytes | str | int) -> Deferred[Any]:
         """
@@ -126,19 +134,19 @@ class RedisProtocol(Protocol):
 
     def subscribe(self, verb: str, topics: list[bytes]) -> Deferred[Any]:
         """
-        Send a command that is confirmed for each topic.
+        Send a command that Redis confirms for each topic.
 
-        @param topics: At least one, none twice.
+        @param topics: At least one, each once.
 
-        @return: Fires when all are confirmed.
+        @return: Fires when all topics are confirmed.  Fails as L{command} does.
         """
         return self._send((verb, *topics), len(topics))
 
     def _send(self, words: Any, confirmations: int) -> Deferred[Any]:
         if not self.isUsable:
-            return fail(RedisConnectionLost("the link to Redis is closed"))
+            return fail(RedisConnectionLost("the connection to Redis is closed"))
         if len(self._waiting) >= MOST_COMMANDS or self._bytes >= MOST_BYTES:
-            return fail(TooManyCommands("too much waits for Redis"))
+            return fail(TooManyCommands("too many commands wait for Redis"))
         data = pack_command(words)
         answer: Deferred[Any] = Deferred()
         now = self._clock.seconds()
@@ -152,7 +160,7 @@ class RedisProtocol(Protocol):
 
     def _look(self) -> None:
         """
-        Is an answer too late?
+        Close the connection if a reply is too late.
         """
         self._watch = None
         if not self._waiting or not self.isUsable:
@@ -166,28 +174,32 @@ class RedisProtocol(Protocol):
 
     def abort(self, reason: str) -> None:
         """
-        Give the connection up.
+        Close the connection without sending what waits.
+
+        @param reason: The reason in words, for L{IPushListener.lost} and for
+            the callers whose commands fail.
         """
         if self.isUsable:
             self.isUsable = False
             self._reason = reason
-            transport: Any = self.transport
-            transport.abortConnection()
+            # TCP, UNIX and TLS transports all have it.
+            cast(ITCPTransport, self.transport).abortConnection()
 
-    # -- Hearing
+    # -- Replies and pushes
 
     def connectionMade(self) -> None:
         """
-        Commands can be sent from now on.
+        See L{Protocol.connectionMade<twisted.internet.protocol.BaseProtocol>}.
         """
         self.isUsable = True
-        # A socket of the file system has none of these; TLS hands them through.
+        # A UNIX socket has neither method.  TLS passes them to the socket below
+        # it.
         for name in ("setTcpNoDelay", "setTcpKeepAlive"):
             getattr(self.transport, name, bool)(True)
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Take what Redis has sent.
+        Parse replies and pushes.
         """
         self._heardAt = self._clock.seconds()
         self._reader.feed(data)
@@ -195,32 +207,32 @@ class RedisProtocol(Protocol):
             try:
                 item = self._reader.gets()
             except ProtocolError as error:
-                self.abort(f"that is not Redis: {error}")
+                self.abort(f"this is not Redis: {error}")
                 return
             if item is Ellipsis:
                 break
             if isinstance(item, PushNotification):
                 self._pushReceived(item)
             else:
-                self._hearing.paused()
+                self._pushListener.paused()
                 self._replyReceived(item)
         if self.isUsable:
-            self._hearing.paused()
+            self._pushListener.paused()
 
     def _pushReceived(self, item: list[Any]) -> None:
         kind = item[0] if item and isinstance(item[0], bytes) else b""
         told = item[1:] if kind == b"message" else item[2:] if kind == b"pmessage" else []
         if len(told) == 2 and all(isinstance(each, bytes) for each in told):
-            self._hearing.pushed(told[0], told[1])
+            self._pushListener.pushed(told[0], told[1])
         elif kind in _CONFIRMATIONS and self._waiting and self._waiting[0].confirmations:
             self._unconfirmed += 1
             if self._unconfirmed == self._waiting[0].confirmations:
-                self._hearing.paused()
+                self._pushListener.paused()
                 self._replyReceived(None)
 
     def _replyReceived(self, reply: Any) -> None:
         if not self._waiting:
-            self.abort("an answer came that nobody asked for")
+            self.abort("a reply came without a command")
             return
         waiting = self._waiting.popleft()
         self._unconfirmed = 0
@@ -232,7 +244,7 @@ class RedisProtocol(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        Tell everyone who waits.
+        Fail all commands without a reply, and tell the push listener.
         """
         self.isUsable = False
         if self._watch is not None:
@@ -240,6 +252,6 @@ class RedisProtocol(Protocol):
             self._watch = None
         text = self._reason or reason.getErrorMessage()
         waiting, self._waiting = self._waiting, deque()
-        self._hearing.lost(self, text)
+        self._pushListener.lost(self, text)
         for each in waiting:
             each.answer.errback(RedisConnectionLost(text))

@@ -1,8 +1,10 @@
 """
-Where names begin, and what they hold, asked in steps that are short for Redis.
+Answers C{read} and C{resolve} in several steps, each of which is short for
+Redis.
 
-Channels are read in one step.  For patterns the channels are found first, a
-page at a time, by their newest messages: only those with news are looked at.
+Channels are read in one step.  For patterns, the channels are found first, a
+page at a time, by their newest messages: only channels with messages after the
+cursor are looked at.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from comet.bus.redis.protocol import RedisProtocol
-from comet.bus.redis.replies import ChannelState, FoundChannels, NoLog, Overdue, ReadReply
+from comet.bus.redis.replies import ChannelState, FoundChannels, LogPage, NoLog, Overdue
 from comet.bus.redis.store import MOST_CHANNELS, Store
 from comet.bus.starts import beforeOldest, resolve
 from comet.model.channels import isPattern
@@ -28,11 +30,11 @@ from comet.model.positions import (
     StartPosition,
 )
 
-# How often it lets go of what is overdue before it answers all the same.
+# How often to drop overdue messages before asking regardless of them.
 _MOST_ROUNDS: Final = 20
 
-# How many channels are asked at once for their last few messages, of which each
-# holds perhaps a megabyte.
+# How many channels are asked at once for their last few messages.  Each may
+# hold a megabyte.
 _MOST_TAILS: Final = 32
 
 T = TypeVar("T")
@@ -40,14 +42,14 @@ T = TypeVar("T")
 
 class Changed(Exception):
     """
-    A new life of the log began between two steps: ask again.
+    A new epoch began between two steps: the query has to begin again.
     """
 
 
 class _Snapshot:
     """
-    What was found of some names, as L{resolve} looks at it.  A channel is its
-    name.
+    What was found of some names, for L{resolve}.  A channel stands for itself,
+    by its name.
     """
 
     def __init__(
@@ -57,10 +59,10 @@ class _Snapshot:
         byCount: Mapping[int, Mapping[str, int]],
     ) -> None:
         """
-        @param byName: The channels that each name reaches.
+        @param byName: The channels that each name matches.
 
         @param byCount: By count and channel, the position just before the last
-            so many messages; without the channels that hold none.
+            so many messages.  Channels without messages are not in it.
         """
         self.end = found.end
         self._found = found
@@ -96,7 +98,7 @@ class _Snapshot:
 
 class Queries:
     """
-    Asks for more than one step can answer.
+    Answers the questions that take several steps.
     """
 
     def __init__(
@@ -106,9 +108,9 @@ class Queries:
         sweep: Callable[[RedisProtocol], Awaitable[object]],
     ) -> None:
         """
-        @param begin: Begins a log where there is none.
+        @param begin: Begins a log if there is none.
 
-        @param sweep: Lets go of something that is overdue.
+        @param sweep: Drops some of the overdue messages.
         """
         self._store = store
         self._begin = begin
@@ -131,8 +133,8 @@ class Queries:
         self, connection: RedisProtocol, after: Cursor, names: Sequence[str]
     ) -> FoundChannels:
         """
-        Find all channels of some names: those that are named, and those with
-        news that are matched.
+        Find the channels of some names: all that are named, and those with
+        messages after the cursor that a pattern matches.
         """
         store = self._store
         page = first = await self._patiently(
@@ -175,7 +177,7 @@ class Queries:
         last = end.position if upTo is None else min(upTo, end.position)
         reached = _reached(names, found.channels)
         extracts = []
-        for part in _parts(reached, MOST_CHANNELS):
+        for part in _batches(reached, MOST_CHANNELS):
             extract = await self._store.read(connection, True, part, after, limit, maxBytes, last)
             if extract.isLost or extract.after.epoch != end.epoch:
                 raise Changed
@@ -249,8 +251,8 @@ class Queries:
         channels: Mapping[str, ChannelState],
     ) -> dict[int, dict[str, int]]:
         """
-        Where the last few messages begin: by how many are wanted, and by
-        channel, where it holds any.
+        Find the positions just before the last few messages, by count and
+        channel.  Channels without messages are left out.
         """
         starts: dict[int, dict[str, int]] = {}
         for name, startPosition in names.items():
@@ -258,7 +260,7 @@ class Queries:
                 continue
             table = starts.setdefault(startPosition.count, {})
             held = (each for each in byName[name] if channels[each].oldest and each not in table)
-            for part in _parts(held, _MOST_TAILS):
+            for part in _batches(held, _MOST_TAILS):
                 epoch, found = await self._store.tails(
                     connection, end.position, dict.fromkeys(part, startPosition.count)
                 )
@@ -270,7 +272,8 @@ class Queries:
 
 def _lowest(startPositions: Iterable[StartPosition]) -> Cursor:
     """
-    After which cursor there may be anything that matters for some beginnings.
+    Return a cursor such that nothing before it matters for some start
+    positions.
     """
     lowest: Cursor | None = None
     for startPosition in startPositions:
@@ -285,7 +288,8 @@ def _lowest(startPositions: Iterable[StartPosition]) -> Cursor:
 
 def _reached(names: Iterable[str], channels: Iterable[str]) -> dict[str, list[str]]:
     """
-    By which of the names each channel is reached that is by any.
+    Return those of the names that match each channel.  Channels without a match
+    are left out.
     """
     table: PatternTable[str] = PatternTable()
     for name in names:
@@ -294,14 +298,14 @@ def _reached(names: Iterable[str], channels: Iterable[str]) -> dict[str, list[st
     return {channel: reaching for channel, reaching in reached.items() if reaching}
 
 
-def _parts(items: Iterable[str], size: int) -> Iterable[list[str]]:
+def _batches(items: Iterable[str], size: int) -> Iterable[list[str]]:
     rest = iter(items)
     while part := list(islice(rest, size)):
         yield part
 
 
 def _merged(
-    extracts: Sequence[ReadReply],
+    extracts: Sequence[LogPage],
     after: Cursor,
     end: int,
     limit: int,
@@ -309,9 +313,9 @@ def _merged(
     gaps: Mapping[str, int],
 ) -> ReadResult:
     """
-    Make one reading of several that began at the same position.
+    Merge pages that begin at the same position into one result.
     """
-    # Where one of them has ended early, nothing is known of what is after it.
+    # After the end of an incomplete page, its messages are not known.
     stop = min([end, *(each.reached for each in extracts if each.more)])
     all_ = (message for extract in extracts for message in extract.messages)
     messages: list[Message] = []

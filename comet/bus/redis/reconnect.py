@@ -1,12 +1,12 @@
 """
-A connection to Redis that comes back, however it was lost.
+Keeps a connection to Redis, and connects again after a loss.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from random import uniform
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectError
@@ -27,20 +27,20 @@ from comet.bus.redis.protocol import IPushListener, RedisConnectionLost, RedisPr
 from comet.bus.redis.urls import RedisURL
 from comet.errors import CometError
 
-# How long it waits before it tries again, in seconds: at first, and at most.
+# How long to wait before the next attempt, in seconds: at first, and at most.
 FIRST_DELAY: Final = 0.1
 LONGEST_DELAY: Final = 3.0
 
-# What goes wrong when Redis is away, or is not ready: it is tried again.
+# The errors of a Redis that is away, or not ready yet.
 _EXPECTED: Final = (CometError, ConnectError, RedisConnectionLost, OSError, RedisRefused)
 
 
 class ReconnectingConnection:
     """
-    Connects, and connects again with growing pauses.
+    Connects, and connects again after growing delays.
 
-    Twisted's C{ClientService} would do, were it not for connections that end
-    while they are made ready.
+    Twisted's C{ClientService} cannot be used: it does not handle a connection
+    that is lost while it is made ready.
     """
 
     _log = Logger()
@@ -49,19 +49,19 @@ class ReconnectingConnection:
         self,
         reactor: Any,
         url: RedisURL,
-        hearing: IPushListener,
+        pushListener: IPushListener,
         ready: Callable[[RedisProtocol, Capabilities], Deferred[None]],
     ) -> None:
         """
-        @param hearing: Who hears what is pushed; it passes on to L{lost} what
-            it is told.
+        @param pushListener: Takes the pushes.  It has to pass each call of C{lost}
+            on to L{lost}.
 
-        @param ready: Makes a connection ready that was inspected; it is closed
-            when that fails.
+        @param ready: Makes a new connection ready.  If it fails, the connection
+            is closed.
         """
         self._reactor = reactor
         self._url = url
-        self._factory = ConnectionFactory(lambda: RedisProtocol(reactor, hearing, url.timeout))
+        self._factory = ConnectionFactory(lambda: RedisProtocol(reactor, pushListener, url.timeout))
         self._ready = ready
         self._endpoint: IStreamClientEndpoint | None = None
         self._connection: RedisProtocol | None = None
@@ -71,16 +71,15 @@ class ReconnectingConnection:
         self._isGivenUp = False
         self._started: Deferred[None] | None = None
         self._stopped: Deferred[None] | None = None
-        self._trouble = ""
+        self._trouble: tuple[str, str] | None = None
         self._warned = ""
 
     def start(self) -> Deferred[None]:
         """
         Connect.
 
-        @return: Fires when there is a connection that is ready.  Fails with
-            L{CometError} if there will be none before somebody changes
-            something.
+        @return: Fires when a connection is ready.  Fails with L{CometError} if
+            there cannot be one until the operator changes something.
         """
         try:
             self._endpoint = endpointOf(self._url, self._reactor)
@@ -92,7 +91,7 @@ class ReconnectingConnection:
 
     def stop(self) -> Deferred[None]:
         """
-        Let go of the connection, and make no other.
+        Close the connection, and make no other.
 
         @return: Fires when it is closed.
         """
@@ -104,7 +103,7 @@ class ReconnectingConnection:
         if started is not None:
             started.cancel()
         if self._connection is not None:
-            # Nothing that is left to be said would help anybody.
+            # Commands that wait to be sent are of no use any more.
             self._connection.abort("the bus was stopped")
         elif self._attempt is not None:
             self._attempt.cancel()
@@ -118,17 +117,18 @@ class ReconnectingConnection:
 
     def _connect(self) -> None:
         self._retry = None
-        # It may be over at once.
+        # The attempt may fail before this method returns.
         self._attempt = attempt = Deferred.fromCoroutine(self._make())
         attempt.addCallbacks(self._made, self._notMade)
 
     async def _make(self) -> None:
         url = self._url
         assert self._endpoint is not None
-        connection: Any = await self._endpoint.connect(self._factory)
+        connection = cast(RedisProtocol, await self._endpoint.connect(self._factory))
         self._connection = connection
         try:
-            # Also when Redis accepts us, and then never says enough.
+            # The time limit also ends an attempt in which Redis accepts the
+            # connection and then does not answer.
             await Deferred.fromCoroutine(self._prepare(connection)).addTimeout(
                 4 * url.timeout, self._reactor
             )
@@ -139,24 +139,24 @@ class ReconnectingConnection:
     async def _prepare(self, connection: RedisProtocol) -> None:
         url = self._url
         checkGreeting(await greet(connection, url.username, url.password, url.db))
-        server = await inspect(connection, isNamed=not url.service)
-        self._warn(server)
+        capabilities = await inspect(connection, isNamed=not url.service)
+        self._warn(capabilities)
         try:
-            await self._ready(connection, server)
+            await self._ready(connection, capabilities)
         except RedisRefused as error:
             raise refusal(error) from None
 
     def _made(self, result: None) -> None:
         self._attempt = None
         self._failures = 0
-        if self._trouble:
-            self._trouble = ""
-            self._log.info("Redis is back: {url}", url=str(self._url))
+        if self._trouble is not None:
+            self._trouble = None
+            self._log.info("connected to Redis at {url} again", url=str(self._url))
         started, self._started = self._started, None
         if started is not None:
             started.callback(None)
         if self._connection is None:
-            # It was lost as soon as it was ready.
+            # The connection was lost as soon as it was ready.
             self._connectLater()
 
     def _notMade(self, failure: Failure) -> None:
@@ -171,14 +171,14 @@ class ReconnectingConnection:
             started.errback(failure)
             return
         if not isinstance(error, _EXPECTED):
-            self._log.failure("while the link to Redis was made", failure)
-        self.troubled(f"Redis cannot be used at {self._url}: {reasonOf(error)}; trying again")
+            self._log.failure("failed to connect to Redis at {url}", failure, url=str(self._url))
+        self.troubled("Redis cannot be used at {url}: {reason}; trying again", reasonOf(error))
         if self._connection is None:
             self._connectLater()
 
     def lost(self, connection: RedisProtocol) -> None:
         """
-        A connection is closed.
+        Take the news that a connection is closed, and connect again.
         """
         if connection is self._connection:
             self._connection = None
@@ -189,27 +189,30 @@ class ReconnectingConnection:
 
     def _connectLater(self) -> None:
         """
-        Try again soon, but not all nodes at the same moment.
+        Schedule the next attempt, after a random delay: so not all nodes
+        connect at the same moment.
         """
         if self._retry is None and self._stopped is None and not self._isGivenUp:
             pause = min(LONGEST_DELAY, FIRST_DELAY * 1.5 ** min(self._failures, 20))
             self._failures += 1
             self._retry = self._reactor.callLater(pause * uniform(0.5, 1.0), self._connect)
 
-    def troubled(self, text: str) -> None:
+    def troubled(self, format: str, reason: str) -> None:
         """
-        Log what is wrong, if it is not what was wrong before.
-        """
-        if text != self._trouble and self._stopped is None:
-            self._trouble = text
-            self._log.warn("{text}", text=text)
+        Log a fault, unless it is the one that was logged last.
 
-    def _warn(self, server: Capabilities) -> None:
-        if server.policy not in ("", "noeviction", self._warned):
+        @param format: The log line, with the fields C{url} and C{reason}.
+        """
+        if (format, reason) != self._trouble and self._stopped is None:
+            self._trouble = (format, reason)
+            self._log.warn(format, url=str(self._url), reason=reason)
+
+    def _warn(self, capabilities: Capabilities) -> None:
+        if capabilities.policy not in ("", "noeviction", self._warned):
             self._log.warn(
-                "Redis at {url} has maxmemory-policy {policy}: when it is full it drops keys of "
-                "ours, and messages with them, and nobody is told; set noeviction",
+                "Redis at {url} has maxmemory-policy {policy}: when it is full, it drops messages, "
+                "and tells no node; set it to noeviction",
                 url=str(self._url),
-                policy=server.policy,
+                policy=capabilities.policy,
             )
-        self._warned = server.policy
+        self._warned = capabilities.policy

@@ -1,6 +1,5 @@
 """
-What the scripts answer, and what they tell: every part of it is checked before
-it is believed.
+Reads what the scripts answer and push, and checks every part of it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _EPOCH: Final = re.compile(rb"[A-Za-z0-9]{1,32}")
 
 class BadReply(Exception):
     """
-    Redis has said what no script of ours says.
+    Redis sent what no script of comet's sends.
     """
 
 
@@ -31,13 +30,13 @@ class NoLog(Exception):
 
 class Overdue(Exception):
     """
-    Something has to be let go before this can be answered.
+    Overdue messages have to be dropped before this can be answered.
     """
 
 
 class ChannelState(NamedTuple):
     """
-    What is known of a channel.
+    One channel of the log.
 
     @ivar end: The position of its newest message, held or not.
 
@@ -54,17 +53,18 @@ class ChannelState(NamedTuple):
 @frozen
 class FoundChannels:
     """
-    What the script C{find} tells.
+    The answer of the script C{find}.
 
-    @ivar end: The head of the log.
+    @ivar end: The end of the log.
 
     @ivar floor: The bus's own floor.
 
-    @ivar isLost: Whether the position that was asked for is of another life.
+    @ivar isLost: Whether the log does not know the cursor that was asked for.
 
-    @ivar following: The position to go on after, or L{None} at the end.
+    @ivar following: The position after which the next page begins, or L{None}
+        if there is none.
 
-    @ivar channels: What was found.
+    @ivar channels: The channels that were found, by name.
     """
 
     end: Cursor
@@ -75,26 +75,27 @@ class FoundChannels:
 
 
 @frozen
-class ReadReply:
+class LogPage:
     """
-    What the script C{read} tells.
+    The answer of the script C{read}.
 
-    @ivar after: Where the reading began.
+    @ivar after: The cursor after which the reading began.
 
-    @ivar isLost: Whether that is not where it was asked to begin.
+    @ivar isLost: Whether the log did not know the cursor that was asked for, so
+        that the reading began at another one.
 
-    @ivar reached: Up to where everything is told.
+    @ivar reached: The position up to which the page is complete.
 
-    @ivar more: Whether there is more.
+    @ivar more: Whether there are more messages.
 
     @ivar floor: The bus's own floor.
 
-    @ivar floors: The floors of channels, where they are above C{after}; of all
-        channels with a record, where that is lost.
+    @ivar floors: The floors of those channels whose floor is above C{after}; if
+        C{isLost}, the floors of all channels with a record.
 
     @ivar missing: The channels without a record.
 
-    @ivar messages: What was read.
+    @ivar messages: The messages, in the order of positions.
     """
 
     after: Cursor
@@ -109,11 +110,11 @@ class ReadReply:
 
 def _fields(reply: Any, count: int) -> list[Any]:
     """
-    The parts of a reply, of which there are so many at least.
+    Return the parts of an answer, which has at least C{count} of them.
 
-    @raise NoLog: If it says that there is none.
+    @raise NoLog: If the script answered that there is no log.
 
-    @raise Overdue: If it says so.
+    @raise Overdue: If the script answered that messages are overdue.
     """
     if not isinstance(reply, list) or not reply:
         raise BadReply(f"a script answered {reply!r:.100}")
@@ -128,7 +129,7 @@ def _fields(reply: Any, count: int) -> list[Any]:
 
 def _rows(items: list[Any], width: int) -> Iterator[Sequence[Any]]:
     """
-    Items that belong together, so many at a time.
+    Group items that belong together, C{width} at a time.
     """
     if len(items) % width:
         raise BadReply(f"{len(items)} items are not in rows of {width}")
@@ -158,8 +159,8 @@ def _epoch(value: Any) -> str:
 
 def readBody(channel: str, epoch: str, position: int, body: Any) -> Message:
     """
-    Read a message as it is stored: the time, the event, the encoding and the
-    payload, a line each.
+    Read a stored message: the time, the event, the encoding and the payload, a
+    line each.
     """
     parts = body.split(b"\n", 3) if isinstance(body, bytes) else ()
     if len(parts) != 4:
@@ -174,7 +175,7 @@ def readBody(channel: str, epoch: str, position: int, body: Any) -> Message:
 
 def writeBody(publication: Publication) -> bytes:
     """
-    Write what is stored of a publication, after the time.
+    Write what is stored of a publication; the script adds the time before it.
     """
     event, encoding = publication.event or "", publication.encoding or ""
     return b"%b\n%b\n%b" % (event.encode(), encoding.encode(), publication.payload)
@@ -182,8 +183,8 @@ def writeBody(publication: Publication) -> bytes:
 
 def readPushed(channel: str, data: bytes) -> Message:
     """
-    Read a message as it is pushed: the epoch, the position, and the body in
-    the next line.
+    Read a pushed message: the epoch and the position, and the body from the
+    next line on.
     """
     first, _, body = data.partition(b"\n")
     epoch, _, position = first.partition(b" ")
@@ -192,21 +193,21 @@ def readPushed(channel: str, data: bytes) -> Message:
     return readBody(channel, _epoch(epoch), int(position), body)
 
 
-def readHead(data: bytes) -> tuple[Cursor, int]:
+def readEndMoved(data: bytes) -> tuple[Cursor, int]:
     """
-    Read a move of the head.
+    Read the push that tells where the log end has moved.
 
-    @return: Where it is, and the position from where it came.
+    @return: The end of the log, and the position from which it moved.
     """
     parts = data.split(b" ")
     if len(parts) != 3 or not all(each.isdigit() and len(each) < 20 for each in parts[1:]):
-        raise BadReply(f"{data!r:.100} is not a move of the head")
+        raise BadReply(f"{data!r:.100} is not a move of the log end")
     return Cursor(_epoch(parts[0]), int(parts[2])), int(parts[1])
 
 
 def readCursor(reply: Any) -> Cursor:
     """
-    Read where a log stands.
+    Read the answer of C{attach}: the end of the log.
     """
     _, epoch, position, *_ = _fields(reply, 3)
     return Cursor(_epoch(epoch), _number(position))
@@ -214,14 +215,14 @@ def readCursor(reply: Any) -> Cursor:
 
 def readMore(reply: Any) -> bool:
     """
-    Read whether there is more to do.
+    Read the answer of C{sweep}: whether there is more to drop.
     """
     return bool(_fields(reply, 2)[1] == 1)
 
 
 def readFoundChannels(reply: Any) -> FoundChannels:
     """
-    Read what C{find} answers.
+    Read the answer of C{find}.
     """
     _, epoch, end, floor, isLost, following, *rest = _fields(reply, 6)
     channels = {
@@ -239,9 +240,9 @@ def readFoundChannels(reply: Any) -> FoundChannels:
 
 def readTails(reply: Any, channels: Sequence[str]) -> tuple[str, dict[str, int]]:
     """
-    Read what C{tails} answers.
+    Read the answer of C{tails}.
 
-    @return: The epoch; and the positions of the channels that hold anything.
+    @return: The epoch; and the positions of the channels that hold a message.
     """
     _, epoch, *positions = _fields(reply, 2)
     if len(positions) != len(channels):
@@ -250,11 +251,11 @@ def readTails(reply: Any, channels: Sequence[str]) -> tuple[str, dict[str, int]]
     return _epoch(epoch), {channel: position for channel, position in found if position >= 0}
 
 
-def readReadReply(reply: Any, channels: Sequence[str]) -> ReadReply:
+def readLogPage(reply: Any, channels: Sequence[str]) -> LogPage:
     """
-    Read what C{read} answers.
+    Read the answer of C{read}.
 
-    @param channels: What was asked for.
+    @param channels: The channels that were asked for, in the same order.
     """
     _, word, _, floor, after, isLost, reached, more, floored, missing, *rest = _fields(reply, 10)
     epoch = _epoch(word)
@@ -268,7 +269,7 @@ def readReadReply(reply: Any, channels: Sequence[str]) -> ReadReply:
         if not 0 <= _number(index) < len(channels):
             raise BadReply(f"there is no channel {index}")
         messages.append(readBody(channels[index], epoch, _number(position), body))
-    return ReadReply(
+    return LogPage(
         Cursor(epoch, _number(after)),
         isLost == 1,
         _number(reached),
@@ -283,9 +284,9 @@ def readReadReply(reply: Any, channels: Sequence[str]) -> ReadReply:
 @frozen
 class KeyConflict:
     """
-    A key was used for another message before.
+    A key came before with another message.
 
-    @ivar index: Which of the publications has it.
+    @ivar index: The index of the publication with the key.
     """
 
     index: int
@@ -294,11 +295,11 @@ class KeyConflict:
 @frozen
 class Stored:
     """
-    What the script C{publish} answers.
+    The answer of the script C{publish}, if everything is stored.
 
-    @ivar answers: An answer for each publication.
+    @ivar answers: The answer to each publication.
 
-    @ivar more: Whether there is more to let go.
+    @ivar more: Whether there is more to drop.
     """
 
     answers: list[Published]
@@ -307,7 +308,7 @@ class Stored:
 
 def readStored(reply: Any, publications: Sequence[Publication]) -> Stored | KeyConflict:
     """
-    Read what C{publish} answers.
+    Read the answer of C{publish}.
     """
     if isinstance(reply, list) and len(reply) == 2 and reply[0] == b"KEY":
         index = _number(reply[1])
@@ -329,7 +330,8 @@ def readStored(reply: Any, publications: Sequence[Publication]) -> Stored | KeyC
 def _positions(channels: Sequence[str], answer: Any) -> dict[str, int]:
     if isinstance(answer, int):
         return dict(zip(channels, range(answer, answer + len(channels)), strict=True))
-    # As it was first asked for, perhaps in another order.
+    # This is the answer of the first publication with the same key, perhaps
+    # with the channels in another order.
     first, *names = _word(answer).split("\n")
     if not first.isdigit() or len(first) > 19 or sorted(names) != sorted(channels):
         raise BadReply(f"{answer!r:.100} is not an answer to {channels!r:.100}")

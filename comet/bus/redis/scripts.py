@@ -1,6 +1,5 @@
 """
-The scripts that Redis runs for us: each is one step, before and after which
-nothing else happens.
+The Lua scripts.  Redis runs each as one step: no other command runs meanwhile.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from attrs import frozen
 @frozen
 class Script:
     """
-    A script.
+    A script, as it is sent to Redis.
 
-    @ivar name: What it is called here.
+    @ivar name: Its name in comet.
 
-    @ivar source: Its text.
+    @ivar source: Its source text.
 
-    @ivar digest: What Redis calls it.
+    @ivar digest: The digest by which Redis knows it.
     """
 
     name: str
@@ -33,12 +32,13 @@ def _load(name: str, flags: str) -> Script:
     folder = files("comet.bus.redis") / "lua"
     parts = [(folder / f"{each}.lua").read_text("utf-8") for each in ("common", name)]
     source = "\n".join([f"#!lua{flags}", *parts])
-    # What Redis looks for is the digest of the text.
+    # Redis looks a script up by the SHA-1 digest of its source.
     return Script(name, source, sha1(source.encode()).hexdigest())
 
 
-# Redis refuses what may store when it is full; what lets go is allowed always,
-# and what only reads is allowed also while Redis cannot write.
+# A full Redis refuses scripts that may store.  Scripts that free memory are
+# always allowed.  Scripts that only read are also allowed while Redis cannot
+# write.
 _FREES: Final = " flags=allow-oom"
 _READS: Final = " flags=no-writes"
 

@@ -1,5 +1,5 @@
 """
-The scripts as functions: each is one question to Redis, and one answer.
+The scripts as functions: each asks Redis one question, and reads the answer.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from comet.bus.redis.replies import (
     BadReply,
     FoundChannels,
     KeyConflict,
-    ReadReply,
+    LogPage,
     Stored,
     readCursor,
     readFoundChannels,
+    readLogPage,
     readMore,
-    readReadReply,
     readStored,
     readTails,
     writeBody,
@@ -31,22 +31,23 @@ from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
 from comet.model.messages import Publication
 
-# How many channels one script looks at, at most, and how many messages it lets
-# go.  Redis does nothing else while it runs a script: this is some milliseconds.
+# How many channels one script looks at, and how many messages it drops, at
+# most.  Redis does nothing else meanwhile: this takes some milliseconds.
 MOST_CHANNELS: Final = 1000
 MOST_DROPPED: Final = 500
 
 
 class Store:
     """
-    The log as it lies in Redis.
+    The log in Redis.
 
-    All that it asks fails with L{RedisRefused<comet.bus.redis.protocol.RedisRefused>},
-    L{RedisConnectionLost<comet.bus.redis.protocol.RedisConnectionLost>} or
-    L{TooManyCommands<comet.bus.redis.protocol.TooManyCommands>}; and with L{BadReply}.
+    Each method fails with
+    L{RedisRefused<comet.bus.redis.protocol.RedisRefused>},
+    L{RedisConnectionLost<comet.bus.redis.protocol.RedisConnectionLost>},
+    L{TooManyCommands<comet.bus.redis.protocol.TooManyCommands>} or L{BadReply}.
 
-    @ivar topicPrefix: What the topics begin with: those of two databases in one
-        Redis are the same, so its number is in it.
+    @ivar topicPrefix: The beginning of all topics.  The databases of one Redis
+        share its topics, so the number of the database is part of it.
     """
 
     def __init__(
@@ -66,18 +67,19 @@ class Store:
         except RedisRefused as error:
             if error.code != "NOSCRIPT":
                 raise
-        # Somebody has let Redis forget its scripts; it has not run.
+        # The scripts were removed from the cache of Redis.  This one has not
+        # run.
         return await connection.command("EVAL", script.source, *arguments)
 
     async def attach(
-        self, connection: RedisProtocol, server: Capabilities, known: Cursor
+        self, connection: RedisProtocol, capabilities: Capabilities, known: Cursor
     ) -> Cursor:
         """
-        Join, or see whether all is as it was.
+        Join the log, or check that it is the one that this node knows.
 
-        @param known: The highest head that this node was ever told.
+        @param known: The newest end of the log that this node was ever told.
 
-        @return: The head.
+        @return: The end of the log.
 
         @raise CannotUse: If another version of comet has written there.
         """
@@ -85,16 +87,16 @@ class Store:
             connection,
             scripts.ATTACH,
             newEpoch(),
-            server.run,
-            int(server.hasProof),
-            int(server.isDurable),
+            capabilities.run,
+            int(capabilities.hasProof),
+            int(capabilities.isDurable),
             known.epoch,
             known.position,
         )
         if isinstance(reply, list) and reply[:1] == [b"FORM"]:
             raise CannotUse(
-                f"what lies in Redis under {self._state!r} was written by another version of "
-                "comet; give this one a prefix of its own: ?prefix="
+                f"the log in Redis under {self._state!r} was written by another version of comet; "
+                "give this one a prefix of its own: ?prefix="
             )
         return readCursor(reply)
 
@@ -102,7 +104,7 @@ class Store:
         self, connection: RedisProtocol, publications: Sequence[Publication]
     ) -> Stored | KeyConflict:
         """
-        Store all of these, or none.
+        Store all of these publications, or none.
 
         @raise NoLog: If there is no log to store them in.
         """
@@ -117,7 +119,7 @@ class Store:
 
     async def forget(self, connection: RedisProtocol, channel: str) -> None:
         """
-        Drop what is held of a channel.
+        Drop all messages that are held of a channel.
         """
         reply = await self._run(connection, scripts.FORGET, channel)
         if reply != [b"OK"]:
@@ -125,12 +127,12 @@ class Store:
 
     async def sweep(self, connection: RedisProtocol, milliseconds: int = 0) -> bool:
         """
-        Let go a little of what is too old, or too much.
+        Drop some of the messages that are too old or too many.
 
-        @param milliseconds: Do nothing if another node has begun to within
-            this time; 0 to do it in any case.
+        @param milliseconds: Do nothing if another node has swept within this
+            time; 0 to sweep in any case.
 
-        @return: Whether there is more.
+        @return: Whether there is more to drop.
         """
         return readMore(
             await self._run(connection, scripts.SWEEP, self._totalBytes, MOST_DROPPED, milliseconds)
@@ -146,13 +148,16 @@ class Store:
         upTo: int | None = None,
     ) -> FoundChannels:
         """
-        Ask what there is of some names with news after a cursor.
+        Find the channels that some names match and that have messages after a
+        cursor.
 
-        @param isForced: Whether to answer though something is overdue.
+        @param isForced: Whether to answer even if messages are overdue to be
+            dropped.
 
-        @param following: Where to go on, or L{None} to begin.
+        @param following: The position after which to go on, or L{None} to
+            begin.
 
-        @param upTo: The head when it began.
+        @param upTo: The end of the log when the first page was found.
         """
         channels = [name for name in names if not isPattern(name)]
         patterns = [word for name in names if isPattern(name) for word in luaPattern(name)]
@@ -176,9 +181,15 @@ class Store:
         self, connection: RedisProtocol, upTo: int, counts: Mapping[str, int]
     ) -> tuple[str, dict[str, int]]:
         """
-        Ask where the last few messages of some channels begin.
+        Ask for the positions just before the last few messages of some
+        channels.
 
-        @return: The epoch, and the positions of those that hold any.
+        @param upTo: The end of the log.
+
+        @param counts: How many messages of each channel.
+
+        @return: The epoch, and the positions of the channels that hold any
+            message.
         """
         words = [word for pair in counts.items() for word in pair]
         reply = await self._run(connection, scripts.TAILS, upTo, *words)
@@ -193,11 +204,14 @@ class Store:
         limit: int,
         maxBytes: int,
         upTo: int | None,
-    ) -> ReadReply:
+    ) -> LogPage:
         """
-        Read the log of some channels.
+        Read the log of some channels, in the order of positions.
 
-        @param channels: At most L{MOST_CHANNELS}, none twice.
+        @param isForced: Whether to answer even if messages are overdue to be
+            dropped.
+
+        @param channels: At most L{MOST_CHANNELS}, each once.
         """
         reply = await self._run(
             connection,
@@ -210,12 +224,12 @@ class Store:
             "" if upTo is None else upTo,
             *channels,
         )
-        return readReadReply(reply, channels)
+        return readLogPage(reply, channels)
 
 
 def _digest(publication: Publication) -> str:
     """
-    What a key and its scope are called in Redis; empty for no key.
+    The digest under which Redis knows a key; empty without a key.
     """
     scope = publication.keyScope
     return "" if scope is None else scopeDigest(scope, 20).hex()
@@ -223,16 +237,16 @@ def _digest(publication: Publication) -> str:
 
 def luaPattern(name: str) -> tuple[str, int]:
     """
-    Write a pattern as Lua's, for bytes of UTF-8.
+    Translate a pattern into one of Lua's, for bytes of UTF-8.
 
-    @return: The pattern; and 1 where what it captures stands for any number of
-        segments, none of which may be reserved.
+    @return: The pattern; and 1 if its capture stands for any number of
+        segments, none of which may be reserved, else 0.
     """
     segments = name.split("/")
     isDeep = segments[-1] == "**"
     if isDeep:
         segments.pop()
-    # A star is no reserved segment, and an escaped byte is only itself.
+    # A star does not match a reserved segment.  An escaped byte matches itself.
     written = ["[^/$][^/]*" if each == "*" else _escaped(each) for each in segments]
     written += ["(.+)"] if isDeep else []
     return f"^{'/'.join(written)}$", int(isDeep)

@@ -1,5 +1,6 @@
 """
-What Redis was asked to push on a connection, kept in step with what is wanted.
+Keeps the topics to which a connection is subscribed in step with what the
+listeners need.
 """
 
 from __future__ import annotations
@@ -12,32 +13,34 @@ from comet.bus.redis.protocol import RedisProtocol
 from comet.bus.redis.topics import Topic, Topics
 from comet.interfaces import IBusListener
 
-# How many topics one command names.
+# How many topics one command names at most.
 _MOST_NAMED = 500
 
 
 class Subscriptions:
     """
-    Subscribes to topics, each once, whoever wants it.
+    Subscribes to topics, each once, regardless of the number of listeners.
     """
 
     def __init__(self, topics: Topics, end: str) -> None:
         """
-        @param topics: What is wanted.
+        @param topics: The topics that listeners need.
 
-        @param end: The topic of the moves of the head, which is always heard.
+        @param end: The topic of the moves of the log end, to which every
+            connection is subscribed.
         """
         self._topics = topics
         self._end = Topic(False, end.encode())
         self._effective: set[Topic] = set()
-        # Which call has asked for a topic that is not confirmed.
+        # The call of L{confirm} that has subscribed to a topic which Redis has
+        # not confirmed yet.
         self._asked: dict[Topic, object] = {}
 
     async def begin(self, connection: RedisProtocol) -> Sequence[Topic]:
         """
-        Subscribe to everything, on a new connection.
+        Subscribe a new connection to everything that is needed.
 
-        @return: What was subscribed to.
+        @return: The topics it is subscribed to.
         """
         topics = [self._end, *self._topics]
         await self._subscribe(connection, topics)
@@ -45,23 +48,23 @@ class Subscriptions:
 
     def began(self, connection: RedisProtocol, topics: Sequence[Topic]) -> None:
         """
-        The connection is in use from now on.
+        Use a connection from now on.
 
-        @param topics: What L{begin} subscribed to.
+        @param topics: The topics that L{begin} returned.
         """
         self._effective = {topic for topic in topics if topic in self._topics}
         self._unsubscribe(connection, set(topics) - self._effective - {self._end})
 
     def lost(self) -> None:
         """
-        The connection is gone.
+        Forget the connection, which is lost.
         """
         self._effective.clear()
         self._asked.clear()
 
     def add(self, listener: IBusListener, names: Iterable[str]) -> None:
         """
-        Let a listener wait for names; L{confirm} makes it effective.
+        Note that a listener needs names.  L{confirm} subscribes to them.
         """
         self._topics.add(listener, names)
 
@@ -69,9 +72,9 @@ class Subscriptions:
         self, connection: RedisProtocol | None, listener: IBusListener, names: Iterable[str]
     ) -> None:
         """
-        End it for these names.
+        Note that a listener needs these names no more, and unsubscribe.
 
-        @param connection: The one that is in use, if there is one.
+        @param connection: The connection in use, or L{None} if there is none.
         """
         ended = self._topics.remove(listener, names)
         known = [each for each in ended if each in self._effective or each in self._asked]
@@ -83,8 +86,8 @@ class Subscriptions:
 
     async def confirm(self, connection: RedisProtocol, names: Iterable[str]) -> None:
         """
-        See that those of some names that are still wanted are heard on a
-        connection.
+        Subscribe to those of some names that are still needed, and return once
+        all are confirmed.
         """
         needed = {self._topics.topicOf(name) for name in names}
         while True:
@@ -95,8 +98,9 @@ class Subscriptions:
                 return
             new = [each for each in missing if each not in self._asked]
             if not new:
-                # Somebody has asked; whatever is answered after this, is
-                # answered after that.
+                # Another call has subscribed to these topics.  Redis answers in
+                # order: a reply to a later command comes after the
+                # confirmation.
                 await connection.command("PING")
                 continue
             token = object()
@@ -113,7 +117,8 @@ class Subscriptions:
     async def _subscribe(self, connection: RedisProtocol, topics: Iterable[Topic]) -> None:
         answers = _send(connection, "SUBSCRIBE", "PSUBSCRIBE", topics)
         for answer in answers:
-            # The others are not left without anybody who hears of their end.
+            # If one of the answers fails, the others are not awaited: without
+            # this, their failures would be logged.
             answer.addErrback(lambda failure: failure)
         try:
             for answer in answers:
@@ -124,7 +129,8 @@ class Subscriptions:
 
     def _unsubscribe(self, connection: RedisProtocol, topics: Iterable[Topic]) -> None:
         for answer in _send(connection, "UNSUBSCRIBE", "PUNSUBSCRIBE", topics):
-            # If it fails there is nothing more to be heard anyway.
+            # If this fails, the connection is lost, and the subscription with
+            # it.
             answer.addErrback(lambda failure: None)
 
 

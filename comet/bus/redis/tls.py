@@ -1,5 +1,5 @@
 """
-TLS to Redis, which needs what the extra C{tls} installs.
+TLS to Redis.  It needs the extra C{tls}.
 """
 
 from __future__ import annotations
@@ -18,9 +18,12 @@ def securely(
     url: RedisURL, plain: Callable[[str, int], IStreamClientEndpoint]
 ) -> Callable[[str, int], IStreamClientEndpoint]:
     """
-    Make endpoints encrypt, and check that the other side is who it should be.
+    Wrap endpoints so that they encrypt, and verify the certificate of the other
+    side.
 
     @param plain: Makes an endpoint for a host and port.
+
+    @return: Makes an encrypting endpoint for a host and port.
 
     @raise CannotUse: If a certificate cannot be read, or TLS is not installed.
     """
@@ -55,7 +58,7 @@ def securely(
 
 def _certificates(path: str) -> list[bytes]:
     """
-    The certificates of a file of PEM.
+    Return the certificates of a PEM file.
 
     @raise ValueError: If there is none.
     """

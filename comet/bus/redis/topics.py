@@ -1,6 +1,5 @@
 """
-Which names are heard, and what Redis is asked for that: the fewest topics that
-carry them all.
+The names that listeners need, and the fewest topics of Redis that carry them.
 """
 
 from __future__ import annotations
@@ -13,19 +12,19 @@ from comet.interfaces import IBusListener
 from comet.model.channels import isPattern
 from comet.model.patterns import PatternTable
 
-# What means something to Redis in a pattern of PSUBSCRIBE.
+# The characters with a meaning in a pattern of PSUBSCRIBE.
 _SPECIAL: Final = re.compile(r"([\\*?\[\]^])")
 _STARS: Final = re.compile(r"\*+")
 
 
 class Topic(NamedTuple):
     """
-    What Redis is asked to push.
+    A topic to which a connection can be subscribed.
 
-    @ivar isGlob: Whether it is a pattern, as Redis understands it, which may
-        match more than what is wanted.
+    @ivar isGlob: Whether it is a pattern of Redis.  Such a pattern may match
+        more channels than the name that it carries.
 
-    @ivar text: The channel of Redis, or the pattern.
+    @ivar text: The channel or pattern of Redis.
     """
 
     isGlob: bool
@@ -34,19 +33,19 @@ class Topic(NamedTuple):
 
 def escape(text: str) -> str:
     """
-    Write a text as a pattern of Redis that only matches it.
+    Write a text as a pattern of Redis that matches only this text.
     """
     return _SPECIAL.sub(r"\\\1", text)
 
 
 class Topics:
     """
-    The names that listeners wait for, and the topics that carry them.
+    The names that listeners need, and the topics that carry them.
     """
 
     def __init__(self, topicPrefix: str) -> None:
         """
-        @param topicPrefix: What the topics of messages begin with.
+        @param topicPrefix: The beginning of the topics of messages.
         """
         self._topicPrefix = topicPrefix
         self._names: PatternTable[set[IBusListener]] = PatternTable()
@@ -60,19 +59,19 @@ class Topics:
 
     def topicOf(self, name: str) -> Topic:
         """
-        The topic that carries a name.
+        Return the topic that carries a name.
         """
         if not isPattern(name):
             return Topic(False, f"{self._topicPrefix}{name}".encode())
-        # A star of Redis also matches what is between segments, and nothing.
+        # A star of Redis also matches slashes, and the empty text.
         segments = ["*" if each in ("*", "**") else escape(each) for each in name.split("/")]
         return Topic(True, f"{escape(self._topicPrefix)}{'/'.join(segments)}".encode())
 
     def add(self, listener: IBusListener, names: Iterable[str]) -> list[Topic]:
         """
-        Let a listener wait for names.
+        Note that a listener needs names.
 
-        @return: The topics that are needed from now on, and were not before.
+        @return: The topics that were not needed before.
         """
         new = []
         for name in names:
@@ -89,7 +88,8 @@ class Topics:
 
     def remove(self, listener: IBusListener, names: Iterable[str]) -> list[Topic]:
         """
-        End it for these names; those that it does not wait for change nothing.
+        Note that a listener needs these names no more.  Names that it does not
+        need are ignored.
 
         @return: The topics that are not needed any more.
         """
@@ -110,6 +110,6 @@ class Topics:
 
     def isWanted(self, channel: str) -> bool:
         """
-        Whether anybody waits for the messages of a channel.
+        Whether a listener needs the messages of a channel.
         """
         return bool(self._names.matching(channel))

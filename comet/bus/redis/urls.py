@@ -1,14 +1,14 @@
 """
-What the URL of a Redis says::
+Reads the URL of a Redis::
 
     redis://[user:password@]host[:port][/db]
     redis+unix://[user:password@]/path/of/socket[?db=0]
     redis+sentinel://[user:password@]host[:port],host[:port]/service[/db]
 
-C{rediss:} and C{rediss+sentinel:} are the same over TLS.  After C{?}, with
-C{&} between: C{prefix}, C{timeout}, C{db}, C{username}, C{password},
-C{sentinel_username}, C{sentinel_password}, and with TLS C{ssl_ca_certs},
-C{ssl_certfile}, C{ssl_keyfile}.
+C{rediss:} and C{rediss+sentinel:} are the same over TLS.  These parameters may
+follow a C{?}, with a C{&} between two: C{prefix}, C{timeout}, C{db},
+C{username}, C{password}, C{sentinel_username}, C{sentinel_password}, and with
+TLS C{ssl_ca_certs}, C{ssl_certfile}, C{ssl_keyfile}.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ SCHEMES: Final = ("redis", "rediss", "redis+unix", "redis+sentinel", "rediss+sen
 REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
 
-# What all keys begin with.  What is within the braces decides, in a cluster or
-# behind a proxy that shards, where a key lies: so all lie together.
+# The beginning of all keys.  A cluster, or a proxy that shards, chooses the
+# node of a key by the text within the braces: so all keys are on one node.
 PREFIX: Final = "{comet}:"
 
 _FORM: Final = {
@@ -47,37 +47,39 @@ _PREFIX: Final = re.compile(
 @frozen
 class RedisURL:
     """
-    Where Redis is, and how to speak to it.
+    The address of a Redis, and how to log in.
 
     @ivar scheme: One of L{SCHEMES}.
 
-    @ivar hosts: Host and port: of Redis, or of the sentinels; none with a
-        socket.
+    @ivar hosts: The hosts and ports of Redis or of the sentinels; empty for a
+        UNIX socket.
 
-    @ivar path: The path of the socket, or empty.
+    @ivar path: The path of the UNIX socket, or empty.
 
-    @ivar service: What the sentinels call it, or empty.
+    @ivar service: The name by which the sentinels know this Redis, or empty.
 
     @ivar db: The number of the database.
 
-    @ivar username: Who we are, or empty.
+    @ivar username: The user to log in as, or empty.
 
-    @ivar password: Our password, or L{None}.
+    @ivar password: The password, or L{None}.
 
-    @ivar sentinelUsername: Who we are to the sentinels, or empty.
+    @ivar sentinelUsername: The user to log in as at the sentinels, or empty.
 
-    @ivar sentinelPassword: Our password to the sentinels, or L{None}.
+    @ivar sentinelPassword: The password at the sentinels, or L{None}.
 
-    @ivar prefix: What all keys begin with.
+    @ivar prefix: The beginning of all keys.
 
-    @ivar timeout: After how many seconds without an answer a link is given up.
+    @ivar timeout: After how many seconds without a reply a connection is
+        closed.
 
-    @ivar authorities: A file with the certificates to trust, or empty for
+    @ivar authorities: A PEM file with the certificates to trust, or empty for
         those of the system.
 
-    @ivar certificate: A file with our certificate, or empty.
+    @ivar certificate: A PEM file with the certificate of this client, or empty.
 
-    @ivar privateKey: A file with its key, or empty if it is in the same.
+    @ivar privateKey: A PEM file with its private key, or empty if the key is in
+        the same file.
     """
 
     scheme: str
@@ -98,13 +100,13 @@ class RedisURL:
     @property
     def isTLS(self) -> bool:
         """
-        Whether all is encrypted.
+        Whether the connection is encrypted.
         """
         return self.scheme.startswith("rediss")
 
     def __str__(self) -> str:
         """
-        For the log: no password is in it.
+        Write the address for the log, without passwords.
         """
         if self.path:
             return f"{self.scheme}://{self.path}"
@@ -118,13 +120,14 @@ def parseURL(url: str) -> RedisURL:
     """
     Read the URL of a Redis.
 
-    @raise ConfigurationError: If it is not one.  No password is in the text.
+    @raise ConfigurationError: If it is not valid.  The text of the error has no
+        password in it.
     """
     scheme, _, rest = url.partition(":")
     if scheme not in SCHEMES or not rest.startswith("//"):
-        raise _wrong(scheme, f"what begins with {rest[:2]!r} after the colon")
+        raise _wrong(scheme, f"{rest[:2]!r} after the colon of the scheme, not '//'")
     if "#" in rest:
-        raise _wrong(scheme, "a '#', which is written %23")
+        raise _wrong(scheme, "a '#', which has to be written %23")
     rest, _, query = rest[2:].partition("?")
     values = _parseQuery(scheme, query)
     login, at, rest = rest.rpartition("@")
@@ -144,9 +147,9 @@ def parseURL(url: str) -> RedisURL:
     if scheme.endswith("+sentinel"):
         service, _, path = path.partition("/")
         if not service:
-            raise _wrong(scheme, "no service, as the sentinels call it, after the hosts")
+            raise _wrong(scheme, "no name of a service after the hosts")
     elif len(hosts) > 1:
-        raise _wrong(scheme, f"{len(hosts)} hosts; several are sentinels: redis+sentinel://")
+        raise _wrong(scheme, f"{len(hosts)} hosts, which only redis+sentinel:// may have")
     if path:
         values.setdefault("db", path)
     return _make(scheme, values, hosts=hosts, service=unquote(service))
@@ -167,7 +170,7 @@ def _parseQuery(scheme: str, query: str) -> dict[str, str]:
         if name not in known:
             allowed = ", ".join(sorted(known))
             raise ConfigurationError(
-                f"{name[:64]!r} is not a parameter of a {scheme}: URL: {allowed} are"
+                f"{name[:64]!r} is not a parameter of a {scheme}: URL; allowed are {allowed}"
             )
         values[name] = value
     return values
@@ -177,7 +180,7 @@ def _parseAddress(scheme: str, text: str, port: int) -> tuple[str, int]:
     found = _ADDRESS.fullmatch(text)
     number = int(found[3] or port) if found is not None else 0
     if found is None or not 0 < number < 65536:
-        raise _wrong(scheme, f"{text[:64]!r}, which is no host and port")
+        raise _wrong(scheme, f"{text[:64]!r}, which is not a host and port")
     return (found[1] or unquote(found[2]), number)
 
 
@@ -193,13 +196,15 @@ def _make(
         raise _wrong(scheme, f"{db[:64]!r} as a database; 0 to 65535 are allowed")
     if len(prefix) > 64 or _PREFIX.fullmatch(prefix) is None:
         raise _wrong(
-            scheme, f"{prefix[:64]!r} as a prefix: at most 64 characters, no space in them"
+            scheme,
+            f"{prefix[:64]!r} as a prefix; at most 64 characters without a space are allowed",
         )
     if timeout and not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", timeout):
-        raise _wrong(scheme, f"{timeout[:64]!r} as a timeout; a number of seconds is")
+        raise _wrong(scheme, f"{timeout[:64]!r} as a timeout; 0.1 to 60 seconds are allowed")
     if timeout and not 0.1 <= float(timeout) <= 60:
         raise _wrong(scheme, f"{timeout!r} as a timeout; 0.1 to 60 seconds are allowed")
-    # Without braces of its own, all of the prefix decides.
+    # A prefix without braces is put into braces, so that all of it chooses the
+    # node.
     if prefix and "{" not in prefix:
         prefix = f"{{{prefix}}}:"
     return RedisURL(

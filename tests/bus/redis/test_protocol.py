@@ -194,7 +194,7 @@ class ProtocolTests(SynchronousTestCase):
         self.receive(b"HTTP/1.1 200 OK\r\n")
         self.assertTrue(self.transport.disconnected)
         self.connection.connectionLost()
-        self.assertIn("that is not Redis", str(self.failureResultOf(asked).value))
+        self.assertIn("this is not Redis", str(self.failureResultOf(asked).value))
 
     @settings(deadline=None)
     @given(st.lists(st.binary(max_size=30) | st.sampled_from([b">1\r\n", b">0\r\n", b"*-1\r\n"])))

@@ -316,7 +316,7 @@ class StartTests(RefusalCase):
         self.addCleanup(bus.stop)
         bus.start().addErrback(lambda failure: None)
         await until(lambda: lines)
-        self.assertIn("that is not Redis", lines[0])
+        self.assertIn("this is not Redis", lines[0])
 
     async def test_noTLS(self) -> None:
         """

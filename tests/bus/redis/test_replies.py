@@ -31,7 +31,7 @@ READERS: list[Callable[[Any], Any]] = [
     replies.readMore,
     replies.readFoundChannels,
     lambda reply: replies.readTails(reply, ["a", "b"]),
-    lambda reply: replies.readReadReply(reply, ["a", "b"]),
+    lambda reply: replies.readLogPage(reply, ["a", "b"]),
     lambda reply: replies.readStored(reply, [Publication(("a", "b"), b"1")]),
 ]
 
@@ -59,7 +59,7 @@ class ReplyTests(SynchronousTestCase):
         """
         So is whatever is pushed.
         """
-        for reader in (lambda raw: replies.readPushed("a", raw), replies.readHead):
+        for reader in (lambda raw: replies.readPushed("a", raw), replies.readEndMoved):
             try:
                 reader(data)
             except BadReply:

@@ -107,8 +107,8 @@ class URLTests(SynchronousTestCase):
         for url, *parts in (
             ("redis:", "redis://[user:password@]host[:port][/db]"),
             ("redis:localhost", "redis://"),
-            ("redis://", "'', which is no host and port"),
-            ("redis://me:secret@", "which is no host and port"),
+            ("redis://", "'', which is not a host and port"),
+            ("redis://me:secret@", "which is not a host and port"),
             ("redis://h:99999", "'h:99999'"),
             ("redis://h:secret@g:x", "'g:x'"),
             ("redis://h/one", "'one' as a database", "0 to 65535"),
@@ -125,8 +125,8 @@ class URLTests(SynchronousTestCase):
             ("redis://h#1", "'#'"),
             ("redis+unix://host", "no path"),
             ("redis+unix://h/path", "no path"),
-            ("redis+sentinel://h", "no service"),
-            ("redis+sentinel://h/", "no service"),
+            ("redis+sentinel://h", "no name of a service"),
+            ("redis+sentinel://h/", "no name of a service"),
         ):
             self.assertRefused(url, *parts)
 

@@ -1,11 +1,13 @@
--- Let a node join, and from time to time see whether all is as it was.
+-- Let a node join the log, and check from time to time that the log is still
+-- the same.
 --
--- ARGV: the voice; an epoch to begin if one must begin; the run of this Redis;
--- whether this run has proved that it lost nothing of the run before; whether
--- it loses nothing from now on; the epoch and the position that the node knows.
+-- ARGV: the topic prefix; the epoch to begin if one must begin; the run of this
+-- Redis; whether this run is proved to have lost nothing of the run before;
+-- whether it loses nothing from now on; the epoch and position that the node
+-- knows.
 --
--- Returns the epoch and the head; or 'FORM' and a number, if another version
--- of comet has written here.
+-- Returns the epoch and the head; or 'FORM' and a number, if another version of
+-- comet has written here.
 
 local form = redis.call('HGET', STATE, 'form')
 if form and form ~= '1' then
@@ -17,7 +19,7 @@ if not life then
   life = begin(ARGV[2])
 else
   local stays = run == ARGV[3] or (durable == '1' and ARGV[4] == '1')
-  -- What was told once is not there any more.
+  -- Messages that a node was told of are not there any more.
   if life.epoch == ARGV[6] and life.head < tonumber(ARGV[7]) then
     stays = false
   end

@@ -1,30 +1,33 @@
 -- What the scripts share: the keys, the state of the log, and how messages are
--- let go.  Before it stand the flags of the script, after it the script.
+-- dropped.  The flags of a script stand before this file, and the script itself
+-- after it.
 --
 --   state      hash: form, epoch, head, floor, size, time, run, durable
 --   heads      sorted set: the position of the newest message of each channel
 --   floors     sorted set: the floor of each channel that has one
 --   oldest     sorted set: the position of the oldest message that is held, of
 --              each channel that holds any
---   due        sorted set: when something of a channel will be too old, or
---              sooner; of every channel
+--   due        sorted set: the time at which a message of a channel is too old,
+--              or an earlier time; of every channel
 --   c:CHANNEL  hash: what is held of a channel, and how much may be
 --   s:CHANNEL  stream: its messages, by position
 --   k:DIGEST   string: what was published under an idempotency key
 --
+-- The "head" is the end of the log: the position of its newest message.
 -- Positions are exact up to 2^53: a million messages a second for 285 years.
 
 local STATE = KEYS[1]
 local PREFIX = string.sub(STATE, 1, -#'state' - 1)
--- What the channels of PUBLISH begin with.
+-- The beginning of the topics of PUBLISH.
 local TOPIC_PREFIX = ARGV[1]
 
 -- What a message and a channel cost beside their bytes, as measured on Redis
--- 7.0: most of it is the 4 KiB that a stream takes for its newest messages.
+-- 7.0.  Most of it is the 4 KiB that a stream takes for its newest messages.
 local MESSAGE_OVERHEAD = 32
 local CHANNEL_OVERHEAD = 4800
 
--- For how long at least the floor of a channel without messages is remembered.
+-- For how long at least the floor of a channel without messages is kept, in
+-- seconds.
 local REMEMBERED = 86400
 
 local function text(number)
@@ -36,7 +39,7 @@ local function clock()
   return tonumber(time[1]) + tonumber(time[2]) / 1000000
 end
 
--- The state of the log; nil if there is none.  Time never goes back.
+-- The state of the log, or nil if there is none.  Its time never goes back.
 local function load()
   local found = redis.call('HMGET', STATE, 'epoch', 'head', 'floor', 'size', 'time')
   if not found[1] then
@@ -62,7 +65,7 @@ local function announce(life, before)
     life.epoch .. ' ' .. text(before) .. ' ' .. text(life.head))
 end
 
--- Begin a log where there is none, or where somebody has removed its epoch.
+-- Begin a log where there is none, or where the epoch was removed.
 local function begin(epoch)
   local found = redis.call('HMGET', STATE, 'head', 'floor', 'size')
   local newest = redis.call('ZREVRANGE', PREFIX .. 'heads', 0, 0, 'WITHSCORES')
@@ -70,7 +73,8 @@ local function begin(epoch)
   local life = {
     epoch = epoch,
     head = head,
-    -- If the state was lost alone, nothing is known for certain of what was.
+    -- If only the state was lost, nothing is known for certain of older
+    -- messages.
     floor = tonumber(found[2]) or head,
     size = tonumber(found[3]) or 0,
     now = clock(),
@@ -82,7 +86,9 @@ local function begin(epoch)
   return life
 end
 
--- A body is the time, the event, the encoding and the payload, a line each.
+-- A body has the time, the event, the encoding and the payload, a line each.
+-- Returns the time, the bytes of payload, and the bytes that the message counts
+-- for.
 local function measure(body)
   local stored, start = string.match(body, '^([^\n]*)\n[^\n]*\n[^\n]*\n()')
   return tonumber(stored), #body - start + 1, #body + MESSAGE_OVERHEAD
@@ -94,7 +100,7 @@ end
 
 local FIELDS = {'count', 'bytes', 'size', 'time', 'messages', 'seconds', 'limit'}
 
--- What is held of a channel; nil if there is no record of it.
+-- The record of what is held of a channel, or nil if there is none.
 local function record(name)
   local found = redis.call('HMGET', PREFIX .. 'c:' .. name, unpack(FIELDS))
   if not found[1] then
@@ -114,7 +120,7 @@ local function keep(name, kept)
     'seconds', string.format('%.6f', kept.seconds), 'limit', text(kept.limit))
 end
 
--- Let everything go that a channel holds.
+-- Drop all messages of a channel.
 local function clear(life, name, kept)
   local head = redis.call('ZSCORE', PREFIX .. 'heads', name)
   life.size = math.max(0, life.size - kept.size)
@@ -124,9 +130,10 @@ local function clear(life, name, kept)
   redis.call('ZADD', PREFIX .. 'floors', head, name)
 end
 
--- Let the oldest messages of a channel go while they are too many, too much or
--- too old; the first few in any case.  The record is changed, and not kept.
--- Returns how many went, and when the oldest that is left was stored.
+-- Drop the oldest messages of a channel: the first few in any case, then those
+-- that are too many, too large or too old, but no more than most.  The record
+-- is changed, but not saved.  Returns how many were dropped, and when the
+-- oldest of the rest was stored.
 local function shed(life, name, kept, few, most)
   local stream = PREFIX .. 's:' .. name
   local gone, floor, from = 0, nil, '-'
@@ -155,13 +162,13 @@ local function shed(life, name, kept, few, most)
       from = '(' .. entry[1]
     end
   end
-  -- All of it went; or it was gone already, whatever the record says.
+  -- All messages were dropped, or were gone already, regardless of the record.
   clear(life, name, kept)
   return gone, nil
 end
 
--- Forget a channel as a whole: everything up to its newest message is then
--- unknown for every channel without a record.
+-- Forget a channel, with its floor.  The floor of all channels without a record
+-- rises to its newest message.
 local function forgetRecord(life, name)
   local head = tonumber(redis.call('ZSCORE', PREFIX .. 'heads', name)) or 0
   local size = tonumber(redis.call('HGET', PREFIX .. 'c:' .. name, 'size')) or 0
@@ -173,9 +180,9 @@ local function forgetRecord(life, name)
   end
 end
 
--- Let the oldest messages of all go until the total is within its bound, and
--- records without messages last, unless they would take the room of messages.
--- Returns whether there is more to do.
+-- Drop the oldest messages of all channels until the total is within its limit.
+-- Records without messages go last, unless they would take the room of
+-- messages.  Returns whether there is more to drop.
 local function evict(life, total, most)
   local heads, oldest = PREFIX .. 'heads', PREFIX .. 'oldest'
   while life.size > total and redis.call('ZCARD', heads) > 0 do
@@ -202,7 +209,7 @@ local function evict(life, total, most)
   return false
 end
 
--- Whether something should have been let go for half a second: reading waits
+-- Whether a message should have been dropped half a second ago.  Reading waits
 -- until it is.
 local function isOverdue(life)
   return #redis.call('ZRANGEBYSCORE', PREFIX .. 'due', '-inf',

@@ -1,18 +1,20 @@
--- Tell what there is of some channels, and of those that some patterns match.
+-- Find the channels that some names match, and tell what is held of them.
 --
--- ARGV: the voice; 1 to answer also when something is overdue; the epoch and
--- position to look after; the position to go on after, or '' at first; up to
--- which position, or '' for the head; how many channels at most to look at; how
--- many names; the names of channels; and the patterns, as Lua's, two a pattern:
--- what it is, and 1 where what it captures is any number of segments.
+-- ARGV: the topic prefix; 1 to answer even if messages are overdue to be
+-- dropped; the epoch and position of a cursor; the position after which to go
+-- on, or '' to begin; the last position, or '' for the head; how many channels
+-- to look at, at most; how many names are channels; these channels; and the
+-- patterns, translated for Lua, with two items each: the pattern, and 1 if its
+-- capture stands for any number of segments.
 --
--- Only channels whose newest message is after the position are looked at.
+-- For patterns, only channels whose newest message is after the cursor are
+-- looked at.
 --
--- Returns 'NONE' if there is no log, 'OVERDUE' if something has to go first.
--- Otherwise 'OK', the epoch, the head, the floor of the bus, whether the
--- position is lost, where to go on after (or -1); and for each channel with a
--- record its name, its newest position, its floor and its oldest position (or
--- 0).
+-- Returns 'NONE' if there is no log, 'OVERDUE' if messages have to be dropped
+-- first.  Otherwise 'OK', the epoch, the head, the floor of the bus, whether
+-- the log does not know the cursor, the position after which to go on (or -1);
+-- and for each channel with a record its name, its newest position, its floor
+-- and its oldest position (or 0).
 
 local life = load()
 if not life then

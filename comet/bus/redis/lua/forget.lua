@@ -1,6 +1,6 @@
--- Drop what is held of a channel.
+-- Drop all messages of a channel.
 --
--- ARGV: the voice; the channel.
+-- ARGV: the topic prefix; the channel.
 
 local life = load()
 local kept = life and record(ARGV[2])

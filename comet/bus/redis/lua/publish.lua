@@ -1,17 +1,18 @@
 -- Store all of some publications, or none, and tell all nodes.
 --
--- ARGV: the voice; the bytes to hold in all; how many publications; and of each
--- the digest of its key or '', its fingerprint, its text (event, encoding and
--- payload, a line each), how many channels; and of each of these its name, and
--- how many messages, seconds and bytes of it are held.
+-- ARGV: the topic prefix; the bytes to hold in all; how many publications; and
+-- for each the digest of its key or '', its fingerprint, its text (event,
+-- encoding and payload, a line each), how many channels; and for each channel
+-- its name, and how many messages, seconds and bytes of it may be held.
 --
--- Returns 'NONE' if there is no log; 'KEY' and which one, from 0, if a key was
--- used for something else.  Otherwise 'OK', the epoch, whether there is more to
--- let go; and for each publication its first position, or what the key
--- remembers: the first position, and the channels in that order, a line each.
+-- Returns 'NONE' if there is no log; or 'KEY' and the index of a publication,
+-- from 0, if its key was used for another message.  Otherwise 'OK', the epoch,
+-- whether there is more to drop; and for each publication its first position,
+-- or what is remembered of its key: the first position, and the channels in
+-- their order, a line each.
 
 local KEY_SECONDS = 300
--- How many messages a new one may displace at once in its own channel.
+-- How many messages of a channel one new message may displace at once.
 local MOST_SHED = 200
 
 local life = load()
@@ -20,7 +21,7 @@ if not life then
 end
 local total = tonumber(ARGV[2])
 
--- Nothing is written before all keys are seen.
+-- Check all keys before anything is written.
 local plan, at, seen = {}, 4, {}
 for index = 1, tonumber(ARGV[3]) do
   local one = {digest = ARGV[at], print = ARGV[at + 1], text = ARGV[at + 2], first = at + 4,
@@ -45,12 +46,12 @@ for index = 1, tonumber(ARGV[3]) do
   plan[index] = one
 end
 
--- The stream of a channel gets a message.
+-- Add a message to the stream of a channel.
 local function add(stream, position, body)
   local added = redis.pcall('XADD', stream, position .. '-0', '', body)
   if type(added) == 'table' and added.err then
-    -- There is something under this name that the records know nothing of,
-    -- left from a life whose records were lost.
+    -- The records do not know this stream: it is left from a log whose records
+    -- were lost.
     redis.call('DEL', stream)
     redis.call('XADD', stream, position .. '-0', '', body)
   end
@@ -92,7 +93,7 @@ local reply = {'OK', life.epoch, 0}
 for index, one in ipairs(plan) do
   local answer = one.known
   if one.before and not answer then
-    -- The same key stands earlier among these very publications.
+    -- The same key stands earlier among these publications.
     answer = one.before.known
   end
   if not answer then

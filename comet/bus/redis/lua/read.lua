@@ -1,16 +1,17 @@
 -- Read the log of some channels, in the order of positions.
 --
--- ARGV: the voice; 1 to answer also when something is overdue; the epoch and
--- position to read after; how many messages at most; after how many bytes of
--- payload to end early; the last position to read, or '' for the head; and the
--- channels.
+-- ARGV: the topic prefix; 1 to answer even if messages are overdue to be
+-- dropped; the epoch and position of the cursor to read after; how many
+-- messages at most; after how many bytes of payload to stop; the last position
+-- to read, or '' for the head; and the channels.
 --
--- Returns 'NONE' if there is no log, 'OVERDUE' if something has to go first.
--- Otherwise 'OK', the epoch, the head, the floor of the bus, the position that
--- was read after, whether that was lost, the position that was reached, whether
--- there is more, how many channels have a floor to tell, how many have no
--- record; the names and floors of the former, the names of the latter; and for
--- each message which channel it is of (from 0), its position and its body.
+-- Returns 'NONE' if there is no log, 'OVERDUE' if messages have to be dropped
+-- first.  Otherwise 'OK', the epoch, the head, the floor of the bus, the
+-- position that was read after, whether the log does not know the cursor, the
+-- position that was reached, whether there is more, how many floors follow, how
+-- many names of channels without a record follow; these floors, each after the
+-- name of its channel; these names; and for each message the index of its
+-- channel (from 0), its position and its body.
 
 local life = load()
 if not life then
@@ -55,8 +56,8 @@ if ARGV[7] ~= '' then
 end
 local limit, maxBytes = tonumber(ARGV[5]), tonumber(ARGV[6])
 
--- A heap of the channels, the one with the lowest next message on top.  Of a
--- channel that was not looked into yet, that is only where it can begin.
+-- A heap of channels: the one with the lowest next message is on top.  While a
+-- channel has not been read, this is the lowest position that is possible.
 local heap = {}
 
 local function sink(at)

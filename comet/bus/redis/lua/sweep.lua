@@ -1,10 +1,10 @@
--- Let go what is too old, or too much in all, a little at a time.
+-- Drop messages that are too old or too many, a limited number at a time.
 --
--- ARGV: the voice; the bytes to hold in all; how many messages may go; and for
--- how many milliseconds nobody else does it in the background, or 0 to do it
--- whoever else does.
+-- ARGV: the topic prefix; the bytes to hold in all; how many messages to drop
+-- at most; and for how many milliseconds no other node shall sweep in the
+-- background, or 0 to sweep in any case.
 --
--- Returns whether there is more to do.
+-- Returns whether there is more to drop.
 
 local life = load()
 if not life then
@@ -40,7 +40,7 @@ for _, name in ipairs(found) do
       forgetRecord(life, name)
     else
       keep(name, kept)
-      -- If it was too much for now, what is left is still due.
+      -- If not everything could be dropped now, the rest is still due.
       redis.call('ZADD', due, string.format('%.6f', stored and stored + kept.seconds or idle), name)
     end
   end

@@ -1,10 +1,10 @@
--- Tell where the last few messages of some channels begin.
+-- Find the positions just before the last few messages of some channels.
 --
--- ARGV: the voice; the position up to which there is anything; and of each
--- channel its name, and how many are wanted.
+-- ARGV: the topic prefix; the last position to look at; and for each channel
+-- its name, and how many messages are wanted.
 --
--- Returns 'OK', the epoch, and for each channel the position that these come
--- after, or -1 if none is held.
+-- Returns 'OK', the epoch, and for each channel the position, or -1 if no
+-- message is held.
 
 local life = load()
 if not life then
