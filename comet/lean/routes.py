@@ -30,11 +30,14 @@ _PLACES: Final[dict[bytes, tuple[bytes, type]]] = {
     SOCKET: (b"socket", SocketResource),
 }
 _TRANSPORTS: Final[dict[bytes, type]] = {
-    b"poll": PollResource,
-    b"longpoll": LongPollResource,
-    b"stream": StreamResource,
-    b"sse": EventSourceResource,
-    b"websocket": WebSocketResource,
+    resource.transport.encode("ascii"): resource
+    for resource in (
+        PollResource,
+        LongPollResource,
+        StreamResource,
+        EventSourceResource,
+        WebSocketResource,
+    )
 }
 
 

@@ -1,5 +1,5 @@
 """
-What polling and long-polling share: a request that is answered once.
+What polling and long polling share: a request that is answered once.
 """
 
 from __future__ import annotations
@@ -24,27 +24,34 @@ class PollingResource(HubResource):
     """
     Answers a request to read once.
 
-    @cvar transport: The name of the transport.
+    A subclass sets C{transport} and overrides C{wait}; it may override
+    C{waiter}, which makes the response.  Both are called once for each request.
+
+    @cvar transport: The name of the transport, under which it is counted.
     """
 
     transport: str
 
     def answer_GET(self, exchange: Exchange) -> None:
         """
-        Answer, now or within the time that it may wait.
+        Answer at once, or when the hold ends.
         """
         readRequest = exchange.parseReadRequest(self.names(exchange), self.transport)
         self.begin(exchange, readRequest, self.client(exchange))
 
     def wait(self, readRequest: ReadRequest) -> float:
         """
-        For how many seconds a request may wait for a message.
+        Return for how many seconds a request may be held when there is no
+        message.
         """
         raise NotImplementedError
 
     def begin(self, exchange: Exchange, readRequest: ReadRequest, client: Client) -> None:
         """
-        Answer what was asked for.
+        Answer a request that is parsed, now or later.
+
+        @raise CometError: If the client may not read, or the request asks for
+            what this transport does not have.
         """
         exchange.countAs(self.transport)
         waiter, wait = self.waiter(exchange, readRequest), self.wait(readRequest)
@@ -56,30 +63,35 @@ class PollingResource(HubResource):
 
     def waiter(self, exchange: Exchange, readRequest: ReadRequest) -> HeldPoll:
         """
-        Whoever is to be given the answer, with the shape that it is to have.
+        Make the waiter of a poll, which knows the shape of the response and
+        sends it.
 
-        @raise CometError: If what was asked for cannot be had.
+        @raise CometError: If the request asks for what this transport does not
+            have.
         """
         shape = PollResponseShape(readRequest.limit, readRequest.time)
         if not isDetachable(exchange.request):
             return HeldPoll(exchange, readRequest, shape)
-        raw = HTTP1PollShape(
+        encoded = HTTP1PollShape(
             shape,
             exchange.head.version,
             bool(exchange.request.channel.persistent),
             exchange.ownHeaders((entityTag(exchange.hub.end), *JSON)),
         )
-        return _Raw(exchange, readRequest, raw)
+        return HTTP1HeldPoll(exchange, readRequest, encoded)
 
 
 class HeldPoll:
     """
     A request that waits for the outcome of its poll.
+
+    @ivar shape: Makes the response of an outcome.
     """
 
     __slots__ = ("_exchange", "_hold", "_isAnswered", "_reader", "_tags", "shape")
 
-    # Twisted's own transport has bytes of its own that wait.
+    # The fan-out may not send to the socket: Twisted's transport buffers bytes
+    # of its own.
     direct: socket | None = None
     keepsTime: bool = False
 
@@ -98,7 +110,7 @@ class HeldPoll:
 
     def opened(self, reader: PollReader[Any]) -> None:
         """
-        The poll has begun; it may be answered already.
+        The poll has begun.  It may be answered already.
         """
         request = self._exchange.request
         if self._isAnswered:
@@ -115,7 +127,7 @@ class HeldPoll:
 
     def _forget(self) -> bool:
         """
-        @return: Whether there is still somebody to answer.
+        @return: Whether the client is still there.
         """
         self._isAnswered = True
         self._reader = None
@@ -144,22 +156,22 @@ class HeldPoll:
 
     def send(self, response: Any) -> None:
         """
-        Send what the shape made.
+        Send what the shape has made.
         """
         self._exchange.respond(response)
 
 
-class _Raw(HeldPoll):
+class HTTP1HeldPoll(HeldPoll):
     """
-    A request whose response is sent as it is.
+    A held poll on a connection of HTTP/1, whose response is encoded already.
     """
 
     __slots__ = ()
 
     def send(self, response: bytes) -> None:
         """
-        Send all the bytes of a response.
+        Send a response, head and body.
         """
         bodyBytes = len(response) - response.index(b"\r\n\r\n") - 4
-        # Every poll body has some bytes, and 304 has no body.
+        # A poll body is never empty, and only 304 has no body.
         self._exchange.send(response, bodyBytes, 200 if bodyBytes else 304)
