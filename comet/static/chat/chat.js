@@ -1,13 +1,13 @@
 /**
- * A chat of several rooms, each a channel.  What matters of comet is in `join`, in
- * the form's `submit`, and in what is said of the connection.
+ * A chat of several rooms, each a channel.  The calls of comet are in `join`, in the
+ * form's `submit`, and in the handlers of the connection's events.
  */
 
 import { Comet } from "../comet.js";
 
 const ROOMS = ["lobby", "kitchen", "garden"];
 
-/** How many messages of before somebody sees who comes in. */
+/** How many earlier messages a visitor sees. */
 const HISTORY = 50;
 
 const comet = new Comet(new URL("../", import.meta.url), { parameters: { time: 1 } });
@@ -29,7 +29,7 @@ function join(name) {
   rooms.set(name, room);
   showLink(name);
 
-  // The last messages first, then each that comes, also after an interruption.
+  // The last messages first, and then each new one, also after an interruption.
   const heard = ({ data, time }) => add(name, makeLine(data, time));
   comet.subscribe(`chat/${name}`, heard, { since: `-${HISTORY}` }).catch(refused);
 }
@@ -55,7 +55,7 @@ function showLink(name) {
 
 // -- Messages
 
-/** Whatever people send, it is only ever text: `textContent`, never `innerHTML`. */
+/** What people send is only ever text: `textContent`, never `innerHTML`. */
 function makeLine(data, time) {
   const line = document.createElement("li");
   const parts = { time: clock.format(time * 1000), b: data?.name ?? "?", span: data?.text ?? data };
@@ -91,7 +91,7 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   const { name, text } = form.elements;
   localStorage.setItem("chat-name", name.value);
-  // Without a connection it waits, and is sent once.
+  // Without a connection the message waits, and is stored once.
   comet.publish(`chat/${current}`, { name: name.value, text: text.value }).catch(refused);
   text.value = "";
   text.focus();
@@ -102,7 +102,7 @@ form.addEventListener("submit", (event) => {
 function refused(error) {
   status.textContent =
     error.code === "unauthorized"
-      ? "Nobody may publish here: start the server with twistd -n comet --demo"
+      ? "You may not publish here: start the server with twistd -n comet --demo"
       : error.message;
 }
 
@@ -112,7 +112,7 @@ comet.addEventListener("close", ({ retry }) => {
   status.textContent = retry === null ? "Disconnected." : "Disconnected; coming back …";
 });
 
-// The server no longer has what came meanwhile: it was away, or we were for long.
+// The server has dropped messages meanwhile: it restarted, or this page was away for long.
 comet.addEventListener("gap", ({ names }) => {
   for (const name of names) {
     add(name.slice("chat/".length), makeNote("Something may be missing here."));

@@ -1,6 +1,6 @@
 /**
- * The browser's client of comet: one connection for all subscriptions, by
- * whatever technique gets through, without losing or repeating a message.
+ * The browser's client of comet: one connection for all subscriptions, by any
+ * technique that gets through, without losing or repeating a message.
  *
  *     import { Comet } from "/comet.js";
  *
@@ -19,23 +19,23 @@ export type Transport =
   | "iframe"
   | "poll";
 
-/** What JSON can say. */
+/** A JSON value. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
 /** A message, as the server sends it. */
 export interface Message<T = any> {
   /** The channel that it was published to. */
   channel: string;
-  /** Its place in the log: good for `since`. */
+  /** Its position in the log, for use as `since`. */
   cursor: string;
   data: T;
-  /** The name of the event that it is, where its publisher gave one. */
+  /** The name of the event, if its publisher gave one. */
   event?: string;
-  /** How `data` is written where bytes were published. */
+  /** How `data` is encoded if bytes were published. */
   encoding?: "base64";
   /** Seconds since 1970, with the parameter `time: 1`. */
   time?: number;
-  /** Present where the message is older than the place of other names. */
+  /** Present if the message is older than the position of other names. */
   replay?: true;
 }
 
@@ -48,32 +48,32 @@ export type Since = string;
 export type Handler<T = any> = (message: Message<T>) => void;
 
 export interface CometOptions {
-  /** What to try, in this order.  Default: all of them, as `Transport` lists them. */
+  /** The transports to try, in this order.  Default: all, as `Transport` lists them. */
   transports?: Transport[];
-  /** Sent as `Authorization: Bearer` where that can be, else as `?token=`. */
+  /** Sent as `Authorization: Bearer` if the request can carry headers, else as `?token=`. */
   token?: string;
   /**
-   * Whether the tabs of this site share one connection.  They do where there are
-   * Web Locks, which is where there is TLS, and on localhost.  Default: false.
+   * Whether the tabs of this site share one connection.  That needs Web Locks, which
+   * browsers have with TLS, and on localhost.  Default: false.
    */
   shared?: boolean;
   /** Added to the query of every request, for instance `{ account: "lab-1" }`. */
   parameters?: Record<string, string | number>;
   /**
-   * Seconds of silence after which the server tells that it is there, as its
-   * option `--heartbeat` has it: what is silent for twice as long is taken for
-   * lost.  It is also for how long a long poll is held.  Default: 25.
+   * Seconds of silence after which the server sends a heartbeat, as in its option
+   * `--heartbeat`.  A connection that is silent for twice as long is lost.  A long
+   * poll is held for as long, too.  Default: 25.
    */
   heartbeat?: number;
-  /** Seconds that a transport has to open, or to show that nothing holds it back.  Default: 5. */
+  /** Seconds in which a transport has to open, and to show that no proxy buffers it.  Default: 5. */
   timeout?: number;
   /** Seconds between two requests of `poll`.  Default: 3. */
   interval?: number;
-  /** Seconds: how long the first wait may be before coming back, and how long any.  Default: [1, 30]. */
+  /** Seconds: the most for the first delay before reconnecting, and for any delay.  Default: [1, 30]. */
   backoff?: [first: number, most: number];
   /** Seconds after which a better transport is tried again.  Default: 300. */
   upgrade?: number;
-  /** How many publications may wait to be sent.  Default: 100. */
+  /** The most publications that wait to be sent.  Default: 100. */
   queue?: number;
 }
 
@@ -82,7 +82,7 @@ export interface SubscribeOptions {
 }
 
 export interface PublishOptions {
-  /** The name of the event that it is. */
+  /** The name of the event. */
   event?: string;
   /** `"base64"`: the data is the base64 of bytes. */
   encoding?: "base64";
@@ -90,7 +90,7 @@ export interface PublishOptions {
   key?: string;
 }
 
-/** Something that was refused, or could not be done. */
+/** A request that was refused, or could not be carried out. */
 export class CometError extends Error {
   /** One of the server's codes; or `"lost"`, `"closed"`, `"full"`. */
   readonly code: string;
@@ -116,14 +116,14 @@ export interface CometGapEvent extends Event {
   readonly names: string[];
 }
 
-/** Another transport is used from now on. */
+/** The client now uses another transport. */
 export interface CometTransportEvent extends Event {
   readonly transport: Transport | "shared";
 }
 
 /**
- * Something was refused: a name, or the connection as a whole; or what came
- * cannot be read, which ends the connection.
+ * The server has refused a name, or the connection as a whole; or it has sent what
+ * the client cannot read, which ends the connection.
  */
 export interface CometErrorEvent extends Event {
   readonly code: string;
@@ -144,42 +144,42 @@ export class Comet extends EventTarget {
   static readonly CLOSED: 2;
 
   /**
-   * Nothing is sent before the first subscription or publication.
+   * The client sends nothing before the first subscription or publication.
    *
-   * @param url Where the server is: the root of its site, or where it is
-   *   mounted, such as `"/push/"`.  Default: where this script came from.
+   * @param url The URL of the server: the root of its site, or the path at which it
+   *   is mounted, such as `"/push/"`.  Default: the URL of this script.
    */
   constructor(url?: string | URL | null, options?: CometOptions);
 
-  /** Where the server is, with a slash at the end. */
+  /** The URL of the server, with a slash at the end. */
   readonly url: string;
-  /** `CONNECTING` (also where there is nothing to read), `OPEN` or `CLOSED`. */
+  /** `CONNECTING` (also without subscriptions), `OPEN` or `CLOSED`. */
   readonly readyState: 0 | 1 | 2;
-  /** The transport in use; `"shared"` where another tab has the connection. */
+  /** The transport in use; `"shared"` if another tab has the connection. */
   readonly transport: Transport | "shared" | null;
-  /** Everything up to here has arrived; `null` before the first connection. */
+  /** All messages up to here have arrived; `null` before the first connection. */
   readonly cursor: string | null;
 
   /**
    * Read a channel, or a pattern such as `"chat/*"` or `"news/**"`.
    *
-   * A name that is read already changes nothing: its further handlers hear
-   * what comes from now on, whatever their `since`.
+   * If the name is subscribed already, its position stays, and `since` has no effect:
+   * the handler gets the messages that arrive from now on.
    *
-   * @returns Fulfilled once all that is published from then on will arrive;
-   *   rejected with a `CometError` if the server refuses the name.  It need not
-   *   be waited for.
-   * @throws TypeError If it is not the name of a channel or a pattern, or not a
-   *   place to begin at.
+   * @returns Fulfilled once all messages that are published from then on will
+   *   arrive; rejected with a `CometError` if the server refuses the name.  A page
+   *   need not wait for it.
+   * @throws TypeError If it is not the name of a channel or a pattern, or `since` is
+   *   not a start position.
    */
   subscribe<T = any>(name: string, handler: Handler<T>, options?: SubscribeOptions): Promise<void>;
 
-  /** Let one handler of a name, or all of them, hear nothing more. */
+  /** Remove one handler of a name, or all of them. */
   unsubscribe(name: string, handler?: Handler): void;
 
   /**
-   * Publish what JSON can say.  Without a connection it waits, and it is sent
-   * again, with its key, until the answer is known.
+   * Publish a JSON value.  Without a connection it waits.  It is sent again, with its
+   * key, until the server has answered.
    *
    * @returns The cursor of the message, once it is stored.
    *   Rejected with a `CometError`.
@@ -187,12 +187,12 @@ export class Comet extends EventTarget {
   publish(channel: string, data: Json, options?: PublishOptions): Promise<string>;
 
   /**
-   * The messages of a channel or pattern, one after the other.  It is read
-   * from this call on until the loop is left, or `close()`.
+   * Iterate over the messages of a channel or pattern, from this call on, until the
+   * loop is left or `close()` is called.
    */
   messages<T = any>(name: string, options?: SubscribeOptions): AsyncIterableIterator<Message<T>>;
 
-  /** Be done, for good. */
+  /** Close the client for good. */
   close(): void;
 
   addEventListener<K extends keyof CometEventMap>(

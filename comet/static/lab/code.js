@@ -2,7 +2,7 @@
  * The pieces of code: for this server and this visit, and ready to be copied.
  */
 
-/** Fill in what stands for the channel and for where the server is. */
+/** Fill in the channel and the URL of this server. */
 export function fillIn(base, channel) {
   const origin = base.href.replace(/\/$/, "");
   for (const code of document.querySelectorAll("pre code")) {
@@ -14,7 +14,7 @@ export function fillIn(base, channel) {
   }
 }
 
-/** Give each piece a button. */
+/** Give each piece of code a button to copy it. */
 export function makeCopyable() {
   for (const pre of document.querySelectorAll("pre")) {
     const around = document.createElement("div");
@@ -38,7 +38,7 @@ async function copy(pre) {
     await navigator.clipboard.writeText(pre.textContent);
     return true;
   } catch {
-    // Not allowed, or a page without encryption has no clipboard.
+    // The user forbids it, or the page has no clipboard, since it has no TLS.
     getSelection().selectAllChildren(pre);
     return false;
   }

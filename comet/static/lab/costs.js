@@ -1,11 +1,11 @@
 /**
- * What the techniques have cost: a small chart of each that grows, all to one
- * scale, and the table at the end.
+ * The costs of the techniques: a growing chart of each, all to one scale, and the
+ * table at the end.
  */
 
 import { milliseconds, number, ratio } from "./format.js";
 
-/** Points of a chart; when there are twice as many, every other one goes. */
+/** The points of a chart; at twice as many, every other point is dropped. */
 const POINTS = 100;
 
 export class Costs {
@@ -50,7 +50,7 @@ export class Costs {
         return `M0 40L${points.join("L")}V40Z`;
       };
       const chart = row.article.querySelector(".spark");
-      // The lower one covers the higher one as far as it goes.
+      // The lower area is drawn over the higher one.
       chart.querySelector(".data").setAttribute("d", area(({ head, data }) => head + data));
       chart.querySelector(".head").setAttribute("d", area(({ head }) => head));
     }

@@ -1,15 +1,15 @@
 /**
- * What a technique has received: how much of all that there was, whether anything
- * came twice, and how long it took.
+ * What a technique has received: how many of all messages, whether any arrived
+ * twice, and how long they took.
  */
 
 /** How many delays are remembered. */
 const DELAYS = 200;
 
-/** How many messages are remembered that this page has published. */
+/** How many of this page's own publications are remembered. */
 const SENT = 2000;
 
-/** Everything that was published to the channel, as far as anybody here has seen it. */
+/** All messages of the channel that any technique on this page has received. */
 export class Total {
   count = 0;
   #last = null;
@@ -26,7 +26,7 @@ export class Total {
     return this.#sent.get(n);
   }
 
-  /** Somebody has received a message. */
+  /** A technique has received a message. */
   seen(cursor) {
     if (isAfter(cursor, this.#last)) {
       this.#last = cursor;
@@ -41,7 +41,7 @@ export class Count {
   #last = null;
   #delays = [];
 
-  /** A message came.  @return Whether it is a new one. */
+  /** Count a message.  @return Whether it is new. */
   heard(cursor) {
     if (!isAfter(cursor, this.#last)) {
       this.repeated += 1;
@@ -52,13 +52,13 @@ export class Count {
     return true;
   }
 
-  /** It took so long, in milliseconds. */
+  /** Note how long a message took, in milliseconds. */
   took(delay) {
     this.#delays.push(delay);
     if (this.#delays.length > DELAYS) this.#delays.shift();
   }
 
-  /** The delay that half of the messages stayed below, or `null`. */
+  /** The median delay, or `null`. */
   get median() {
     const sorted = [...this.#delays].sort((a, b) => a - b);
     return sorted.length ? sorted[Math.floor(sorted.length / 2)] : null;

@@ -2,8 +2,8 @@
  * The moving picture of one connection: the server on the upper line, the browser
  * on the lower, and time running from right to left.
  *
- * What happened stays where it was drawn; only the whole is moved.  Whoever wants
- * less motion gets a new picture every second instead of a running one.
+ * An event stays where it was drawn, and the whole picture moves.  A reader who
+ * prefers less motion gets a new picture every second instead.
  */
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -11,11 +11,11 @@ const HEIGHT = 44;
 const SERVER = 7;
 const BROWSER = 37;
 
-/** Pixels of a second, and how close two messages are drawn at least. */
+/** Pixels for a second, and the least distance between two messages. */
 const SPEED = 40;
 const CLOSEST = 4;
 
-/** Pixels between a request and its answer at least, so that both are seen. */
+/** The least distance between a request and its response, so that both are seen. */
 const APART = 6;
 
 /** Milliseconds between two pictures. */
@@ -44,7 +44,7 @@ requestAnimationFrame(draw);
 
 export class Lane {
   #moving = element("g", {});
-  /** What is still growing: at most one bar of each kind. */
+  /** The bars that still grow: at most one of each kind. */
   #growing = new Map();
   #width = 0;
   #lastDot = -Infinity;
@@ -74,10 +74,10 @@ export class Lane {
     this.#dot(count ? "message" : "nothing", count);
   }
 
-  /** Something comes down a connection that stays open. */
+  /** A message comes down a connection that stays open. */
   chunk(isMessage) {
     const x = this.#x();
-    // More than can be seen is not drawn.
+    // Draw no more messages than can be seen.
     if (x - this.#lastDot < CLOSEST) return;
     this.#lastDot = x;
     this.#put("path", { class: isMessage ? "chunk" : "chunk empty", d: `M0 ${SERVER}V${BROWSER}` });
@@ -85,8 +85,8 @@ export class Lane {
   }
 
   /**
-   * Something begins that lasts: `hold`, a request that waits; `open`, an answer
-   * that does not end; `both`, a socket; `cut`, no network.
+   * Begin a bar: `hold`, a request that waits; `open`, a response that does not end;
+   * `both`, a socket; `cut`, no network.
    */
   begin(kind) {
     if (this.#growing.has(kind)) return;
@@ -96,7 +96,7 @@ export class Lane {
     this.#growing.set(kind, bar);
   }
 
-  /** It ends. */
+  /** End a bar. */
   end(kind) {
     const bar = this.#growing.get(kind);
     if (!bar) return;
@@ -104,7 +104,7 @@ export class Lane {
     this.#growing.delete(kind);
   }
 
-  /** Everything that lasts ends. */
+  /** End all bars. */
   endAll() {
     for (const kind of [...this.#growing.keys()]) this.end(kind);
   }

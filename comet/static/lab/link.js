@@ -1,19 +1,19 @@
 /**
- * The connection of one technique: it runs it again and again, from the cursor
- * that it reached, until its network is cut.
+ * The link of one technique: it runs the technique again and again, each time from
+ * the cursor that it has reached, until the link is cut.
  */
 
-/** Milliseconds: how long it waits before it comes back, at first and at most. */
+/** Milliseconds: the first and the longest delay before it reconnects. */
 const RETRY = [500, 8000];
 
 export class Link {
   /** One of waiting, asking, held, pausing, open, lost, cut, asleep. */
   state = "waiting";
-  /** When that began, as `performance.now()` has it. */
+  /** When that state began, by `performance.now()`. */
   since = performance.now();
-  /** Everything up to here has arrived. */
+  /** All messages up to here have arrived. */
   cursor;
-  /** Whether it must not keep a connection for long. */
+  /** Whether it may not keep a connection for long. */
   isCrowded = false;
 
   #controller = null;
@@ -82,7 +82,7 @@ export class Link {
     this.#told.changed();
   }
 
-  /** What a technique gets to see: once it is cut, it says nothing more. */
+  /** The methods for a technique.  Once the link is cut, they do nothing. */
   #attempt(signal) {
     const link = this;
     const unlessCut =

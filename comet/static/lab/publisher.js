@@ -7,7 +7,7 @@ import { pace } from "./format.js";
 /** Messages a second, by where the slider stands. */
 const RATES = [0, 0.2, 0.5, 1, 2, 5, 10, 20];
 
-/** Seconds without anybody touching the page after which the stream stops. */
+/** Seconds without any input on the page after which the stream stops. */
 const PATIENCE = 600;
 
 export class Publisher {
@@ -51,7 +51,7 @@ export class Publisher {
     if (rate) this.#waitFor(1000 / rate);
   }
 
-  /** Not quite regularly, or it would keep step with what asks regularly. */
+  /** Publish at slightly irregular times, or messages would keep step with the polls. */
   #waitFor(milliseconds) {
     this.#timer = setTimeout(
       () => {
@@ -66,7 +66,7 @@ export class Publisher {
     if (performance.now() - this.#touchedAt > PATIENCE * 1000) {
       this.#rate.value = 0;
       this.#setPace();
-      this.#status.textContent = "The stream has stopped: nobody has touched the page for a while.";
+      this.#status.textContent = "The stream has stopped: the page has had no input for a while.";
     } else if (!document.hidden) {
       this.#publish(`no. ${this.#sent + 1}`);
     }

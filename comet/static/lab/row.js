@@ -1,5 +1,5 @@
 /**
- * What is seen of one technique: its picture, its messages, its figures.
+ * The display of one technique: its picture, its messages, its figures.
  */
 
 import { Count } from "./count.js";
@@ -63,7 +63,7 @@ export class Row {
       open: `open for ${seconds} s`,
       lost: "lost; comes back",
       cut: "cut off",
-      asleep: "asleep, as nobody looks",
+      asleep: "asleep in the background",
       closed: "runs with --demo",
       full: "too many visitors",
     }[state];

@@ -1,10 +1,10 @@
 /**
  * The connections that a browser keeps to one host: six with HTTP/1.1, for all of
- * its tabs together.  Whatever holds one for long takes a seat first; there are
- * five, so that what is answered at once always finds the sixth.
+ * its tabs together.  A technique that holds a connection for long takes a seat
+ * first.  There are five seats, so the sixth is free for short requests.
  *
- * Web Locks count the seats of all tabs.  Where there are none, on a page that is
- * neither encrypted nor of this machine, each tab counts its own.
+ * Web Locks count the seats of all tabs.  A page without TLS that is not of this
+ * machine has no Web Locks: then each tab counts its own seats.
  */
 
 export const SEATS = 5;
@@ -12,7 +12,7 @@ export const SEATS = 5;
 export class Seats {
   /** The names of the seats that this tab has. */
   taken = new Set();
-  /** Whether there are as many as anybody likes. */
+  /** Whether the number of seats is unlimited. */
   isUnlimited;
 
   constructor() {

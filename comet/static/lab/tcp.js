@@ -1,9 +1,9 @@
 /**
- * The reader over raw TCP that the server runs for this page: what it does is told
- * on a channel.
+ * The reader over raw TCP that the server runs for this page, which the server
+ * reports on a channel.
  */
 
-/** Seconds between two words to the server that the page is still there. */
+/** Seconds between two publications by which the page says that it is still there. */
 const SIGN_OF_LIFE = 10;
 
 export class TCPLink {
@@ -17,9 +17,9 @@ export class TCPLink {
   #lane;
   #control;
   #told;
-  /** Fulfilled once nothing is missed of what is told. */
+  /** Fulfilled once the page gets all reports. */
   #ready;
-  /** What an earlier reader has cost, and this one. */
+  /** The costs of earlier readers, and of this one. */
   #before = { requests: 0, head: 0, data: 0 };
   #now = { requests: 0, head: 0, data: 0 };
 

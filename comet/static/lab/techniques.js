@@ -1,10 +1,10 @@
 /**
- * Every technique by which a page can be reached, each in the fewest lines that
- * do it.  `comet.js` does more; these show what there is underneath.
+ * Every technique that brings messages to a page, each in the fewest lines that do
+ * it.  `comet.js` does more; these show what lies beneath it.
  *
  * Each is an async function that reads one channel until its link is cut.  It
- * returns or throws when the connection is lost; whoever called it waits, and calls
- * it again: the link still knows the cursor.
+ * returns or throws when the connection is lost.  Its caller waits and calls it
+ * again, and the link still has the cursor.
  *
  * A link has:
  *   url(transport, more)   the channel's URL, with the cursor to go on from
@@ -17,7 +17,7 @@
  *   pause(milliseconds)    wait, unless it is cut
  */
 
-/** Seconds between two questions of what asks again and again. */
+/** Seconds between two polls. */
 export const INTERVAL = 2;
 
 /** Seconds that a long poll may be held. */
@@ -56,7 +56,7 @@ function hand(link, { cursor, gap, messages }) {
 
 let calls = 0;
 
-/** Where few connections are left, it does not wait for a message. */
+/** If few connections are left, it does not wait for a message. */
 export async function jsonp(link) {
   for (;;) {
     const wait = link.isCrowded ? 0 : WAIT;
@@ -72,8 +72,8 @@ function callScript(link, wait) {
     const script = document.createElement("script");
     const name = `cometLab${++calls}`;
     const done = (settle) => (value) => {
-      // An answer that was given up for lost may still come: a script cannot be
-      // taken back.
+      // A response that was taken for lost may still arrive: a script cannot be
+      // aborted.
       window[name] = () => delete window[name];
       script.remove();
       settle(value);
@@ -94,8 +94,8 @@ export async function stream(link) {
 }
 
 export async function multipart(link) {
-  // A part is a header, an empty line, an envelope, and the boundary: of these
-  // only the envelope begins like an object.
+  // A part is a header, an empty line, an envelope, and the boundary.  Only the
+  // envelope begins with a brace.
   await readLines(link, "multipart", (line) => {
     if (line.startsWith("{")) link.heard(JSON.parse(line));
   });
@@ -125,7 +125,7 @@ export async function sse(link) {
   source.addEventListener("$gap", (event) => {
     link.heard(JSON.parse(event.data));
   });
-  // Left to itself it would come back, with the last id that it saw.
+  // By itself it would reconnect, with the last id that it saw.
   await lost(link, (end) => source.addEventListener("error", end));
   source.close();
 }
@@ -144,7 +144,7 @@ export async function iframe(link) {
   frame.title = "The forever frame";
   frame.src = link.url("iframe", { callback: name });
   document.body.append(frame);
-  // Its page has loaded when it has ended, which is to say: never.
+  // A frame that never ends has never loaded: a load means that it has ended.
   await lost(link, (end) => frame.addEventListener("load", end));
   frame.remove();
   delete window[name];

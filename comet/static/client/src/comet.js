@@ -1,6 +1,6 @@
 /**
- * The client: what is subscribed to, which transport reads it, and when to come
- * back.  What each part promises is in ../comet.d.ts.
+ * The client: its subscriptions, the transport that reads them, and the delays
+ * before it reconnects.  The public promises are in ../comet.d.ts.
  */
 
 import { parseCursor } from "./envelopes.js";
@@ -21,13 +21,13 @@ export { CometError };
  * @typedef {import("./standing.js").Names} Names
  */
 
-// Where this script came from.
+// The URL of this script.
 const HERE = import.meta.url;
 
 /** @type {import("../comet.d.ts").Transport[]} */
 const ALL = ["websocket", "sse", "stream", "longpoll", "jsonp", "iframe", "poll"];
 
-// Milliseconds: what lasted for longer has not failed in a row.
+// Milliseconds: a connection that lasted longer ends a row of failures.
 const LASTING = 5000;
 
 export class Comet extends EventTarget {
@@ -39,32 +39,32 @@ export class Comet extends EventTarget {
   /** @type {string?} */
   transport = null;
 
-  // What the links see, too; the build gives it names that no page takes for its own.
+  // The links use these properties, too; the build gives them names that no page uses.
 
   /** @type {Options} */
   settings;
   standing = new Standing();
-  /** For all requests that may have some.  @type {Record<string, string>} */
+  /** The headers of all requests that can carry headers.  @type {Record<string, string>} */
   authorization = {};
   #control = new AbortController();
-  /** Aborted when nothing is to be done any more. */
+  /** Aborted by `close()`. */
   over = this.#control.signal;
 
   #outbox;
   /** @type {Tabs | undefined} */
   #tabs;
-  /** What is read by.  @type {Link | undefined} */
+  /** The link that reads.  @type {Link | undefined} */
   #link;
-  /** What may take its place, once it is known to work.  @type {Link | undefined} */
+  /** A link that takes its place once it is known to work.  @type {Link | undefined} */
   #trial;
-  /** Which transport to come back with: a place in the order. */
+  /** The index of the transport with which to reconnect. */
   #index;
-  /** Where to go on trying, once polling works.  @type {number | undefined} */
+  /** The index of the next transport to try, once polling works.  @type {number | undefined} */
   #from;
   #failures = 0;
-  /** Until it comes back.  @type {any} */
+  /** The timer until the client reconnects.  @type {any} */
   #timer = 0;
-  /** Until better transports are tried again.  @type {any} */
+  /** The timer until better transports are tried again.  @type {any} */
   #upgrade;
   #isChanging = false;
 
@@ -95,7 +95,7 @@ export class Comet extends EventTarget {
     this.#outbox = new Outbox(this);
     for (const type of ["online", "pageshow", "visibilitychange"])
       addEventListener(type, this.#wake, this.#control);
-    // Firefox warns of what is still open when a page goes.
+    // Firefox logs a warning for a connection that is open when its page goes.
     addEventListener("pagehide", () => this.drop(), this.#control);
   }
 
@@ -113,7 +113,7 @@ export class Comet extends EventTarget {
     if (!isName(name) || !isPlace || typeof handler != "function")
       throw new TypeError(`bad subscription: ${name}`);
     let it = this.standing.names.get(name);
-    // One without a handler is read for other tabs.
+    // A name without a handler is read for other tabs.
     if (!it?.handlers.size) it = this.standing.add(name, since);
     it.handlers.add(handler);
     this.changed();
@@ -185,9 +185,9 @@ export class Comet extends EventTarget {
     this.dispatchEvent(Object.assign(new Event(type), fields));
   }
 
-  // -- What is read
+  // -- Subscriptions
 
-  /** Something is to be done about names or publications; there may be more in a moment. */
+  /** Names or publications have changed.  Act soon, since more changes may follow at once. */
   changed = () => {
     if (this.#isChanging) return;
     this.#isChanging = true;
@@ -209,7 +209,7 @@ export class Comet extends EventTarget {
       this.drop();
       this.#tabs?.want();
     } else if (this.settings.shared) {
-      // Once; and where there is no TLS there are no locks.
+      // Only once.  Without TLS the browser has no locks.
       this.settings.shared = false;
       if (navigator.locks) this.#tabs = new Tabs(this);
       this.changed();
@@ -220,15 +220,15 @@ export class Comet extends EventTarget {
     if (this.#link || !names.size) this.#outbox.send(this.#link);
   }
 
-  /** Whether this tab reads what another one hears. */
+  /** Whether this tab gets its messages from the leading tab. */
   get #isGuest() {
     return this.#tabs && !this.#tabs.guests;
   }
 
-  // -- How it is read
+  // -- Transports
 
   /**
-   * A whole URL; with the token, where the request has no headers.
+   * Make a whole URL, with the token if the request cannot carry headers.
    *
    * @param {string} path
    * @param {object} [fields]
@@ -241,7 +241,7 @@ export class Comet extends EventTarget {
   }
 
   /**
-   * Begin anew at once: too much has piled up.
+   * Reconnect at once: the link's response has become too long.
    *
    * @param {Link} link
    */
@@ -250,7 +250,7 @@ export class Comet extends EventTarget {
   }
 
   /**
-   * Try a transport, beside what is open.
+   * Try a transport beside the open one.
    *
    * @param {number} index
    */
@@ -289,7 +289,7 @@ export class Comet extends EventTarget {
   }
 
   /**
-   * Names cannot be read, and so are not any more; or only not now.
+   * Drop names that the server refuses, unless it refuses them only for now.
    *
    * @param {Link} link
    * @param {Failure} failure
@@ -330,7 +330,7 @@ export class Comet extends EventTarget {
   }
 
   /**
-   * Try the better ones again.
+   * Try better transports again, later.
    *
    * @param {number} milliseconds
    */
@@ -352,13 +352,13 @@ export class Comet extends EventTarget {
     const open = this.#link;
     const net = transports.indexOf("poll");
     if (link == this.#trial) this.#trial = undefined;
-    // What is open can go on without the names that were to be added.
+    // The open connection goes on without the names that were to be added.
     if (isFinal && open && open != link && index == this.#index)
       return this.refused(link, failure, without(link.asked, open.held));
     if (isFinal || code == "badMessage") this.#emit("error", { code, message });
     if (retry === null) return this.close(failure);
     if (open && open != link && index != this.#index) {
-      // It was only to be better.
+      // The client only tried a better transport: the present one still works.
       if (index + 1 < this.#index) return this.#start(index + 1);
       this.#remembered(open.transport);
       this.#later(upgrade * 1000);
@@ -371,8 +371,8 @@ export class Comet extends EventTarget {
     } else if (this.#isGuest || isFinal || retry != null || index == net || !transports[1])
       this.#wait(failure);
     else if (net >= 0) {
-      // Is it this transport, or all?  If polling works it does, until another is found; this
-      // one is given a second chance.
+      // Does this transport fail, or the server?  Try polling.  If it works, poll until another
+      // transport works, and give this one a second chance.
       this.#from = index;
       this.#start(net);
     } else if (transports[index + 1]) this.#start(index + 1);
@@ -383,7 +383,7 @@ export class Comet extends EventTarget {
   }
 
   /**
-   * Come back later.
+   * Reconnect later.
    *
    * @param {Failure} failure
    * @returns {number} in how many seconds
@@ -401,12 +401,12 @@ export class Comet extends EventTarget {
     this.#outbox.lost();
   }
 
-  /** What hears what other tabs tell. */
+  /** The link that takes the messages of other tabs. */
   get listening() {
     return this.#trial ?? this.#link;
   }
 
-  /** Let nothing be open, and nothing be tried. */
+  /** Close all links and cancel all timers. */
   drop() {
     clearTimeout(this.#timer);
     clearTimeout(this.#upgrade);
@@ -417,7 +417,7 @@ export class Comet extends EventTarget {
     this.#lost();
   }
 
-  /** There may be a network again, or somebody who looks. */
+  /** The network may be back, or the page visible again: reconnect now. */
   #wake = () => {
     if (self.document?.hidden) return;
     if (this.#timer) this.#start(this.#index);
@@ -426,8 +426,8 @@ export class Comet extends EventTarget {
   };
 
   /**
-   * What has worked for this site, and when it was last found that nothing
-   * better does.
+   * The transport that works for this site, and when the client last found that
+   * no better one does.
    *
    * @param {string} [transport]
    */
@@ -437,7 +437,7 @@ export class Comet extends EventTarget {
       if (transport) localStorage[key] = `${transport} ${Date.now()}`;
       return String(localStorage[key]).split(" ");
     } catch {
-      // There is none, or the page may not use it.
+      // There is no local storage, or the page may not use it.
       return ["", Date.now()];
     }
   }

@@ -1,6 +1,6 @@
 /**
- * What the server says: envelopes and poll bodies, checked before anything
- * believes them.
+ * What the server sends: envelopes and poll bodies, checked before the client
+ * uses them.
  */
 
 /**
@@ -22,7 +22,7 @@
 const CURSOR = /^([^\W_]{1,32})-(\d{1,19})$/;
 
 /**
- * The epoch and the position of a cursor; nothing where it is none.
+ * Split a cursor into epoch and position.  Both are missing if it is no cursor.
  *
  * @param {unknown} cursor
  * @returns {[epoch?: string, position?: number]}
@@ -39,9 +39,9 @@ export const parseCursor = (cursor) => {
 export const isText = (value) => typeof value == "string";
 
 /**
- * Read what came.
+ * Parse and check what the server sent.
  *
- * @param {any} raw JSON, or what it stands for
+ * @param {any} raw JSON, or the value that was parsed from it
  * @returns {Envelope}
  * @throws {Error} If it is neither an envelope nor a poll body.
  */

@@ -1,9 +1,9 @@
 /**
- * One way in which it is read, from the first request until it fails or is
+ * A link: one use of a transport, from its first request until it fails or is
  * stopped.
  *
- * It is *open* once it is known to work; what it heard until then is only kept,
- * so that it may be tried beside another one that is open.
+ * A link is *open* once it is known to work.  It keeps back what it receives before,
+ * so that the client can try it beside another open link.
  */
 
 import { isText, read } from "./envelopes.js";
@@ -16,26 +16,26 @@ import { pathOf } from "./names.js";
  * @typedef {import("./standing.js").Standing} Standing
  * @typedef {Required<import("../comet.d.ts").CometOptions>} Options
  *
- * @typedef {import("./comet.js").Comet} Owner whoever has the link
+ * @typedef {import("./comet.js").Comet} Owner the client that has the link
  */
 
-// Milliseconds.  The server writes two chunks 500 apart.  Something holds them back where they
-// come together, or the second does not come.
+// Milliseconds.  The server writes two chunks, 500 apart.  If they arrive together, or the second
+// does not arrive, a proxy buffers the response.
 const TOGETHER = 250;
 const FOLLOWS = 2500;
 
 export class Link {
-  /** What was asked for with the last request.  @type {Names} */
+  /** The names that the last request asked for.  @type {Names} */
   asked = new Map();
-  /** What it brings.  @type {Names} */
+  /** The names whose messages this link brings.  @type {Names} */
   held = new Map();
   isOpen = false;
-  /** When it was opened, and when something was heard last, in milliseconds. */
+  /** When it opened, and when it last received anything, in milliseconds. */
   openedAt = 0;
   heardAt = 0;
-  /** Asks for other names without another request.  @type {(() => void) | undefined} */
+  /** Changes the names without another request.  @type {(() => void) | undefined} */
   update;
-  /** Takes a message of another tab.  @type {((told: any) => void) | undefined} */
+  /** Takes what another tab posts.  @type {((told: any) => void) | undefined} */
   told;
   /**
    * Sends a command.
@@ -59,7 +59,7 @@ export class Link {
    * @param {Owner} owner
    * @param {string} transport
    * @param {number} index its place in the order of transports
-   * @param {boolean} isProbing whether to find out if something holds back what comes
+   * @param {boolean} isProbing whether to find out if a proxy buffers
    */
   constructor(owner, transport, index, isProbing) {
     this.owner = owner;
@@ -85,7 +85,7 @@ export class Link {
     this.#end?.();
   }
 
-  /** Nothing more is to come.  @param {any} why a failure; an event or nothing, if not known */
+  /** The link has failed.  @param {any} why a failure; else the cause is unknown */
   failed = ({ code, message = "", retry, isFinal } = /** @type {any} */ ({})) => {
     if (this.signal.aborted) return;
     this.stop();
@@ -93,13 +93,13 @@ export class Link {
     this.owner.failed(this, { code, message, retry, isFinal });
   };
 
-  /** Fail, if it should have been heard of. */
+  /** Fail if it has been silent for too long. */
   check = () => {
     if (Date.now() - this.heardAt > 2000 * this.owner.settings.heartbeat) this.failed({ code: "silent" });
   };
 
   /**
-   * Where to read, from where all names stand now.
+   * Make the URL at which to read, with the present positions of all names.
    *
    * @param {string} transport
    * @param {object} [fields]
@@ -119,11 +119,11 @@ export class Link {
   }
 
   /**
-   * Something came.
+   * Take what the server sent.
    *
    * @param {any} raw
-   * @param {string} [id] of an event: behind the cursor, where some names are late
-   * @param {Names} [begun] the names that begin with it; with the first, all
+   * @param {string} [id] of an event: it is behind the cursor while some names still catch up
+   * @param {Names} [begun] the names that begin with it: all of them, at first
    */
   heard(raw, id, begun) {
     if (this.signal.aborted) return;

@@ -4,7 +4,7 @@
 
 import { isText } from "./envelopes.js";
 
-// No segment is "." or "..", or has a control character or a sign that has a meaning.
+// No segment is "." or "..", or holds a control character or one with a meaning.
 const NAME =
   /^(?!(.*\/)?\.\.?(\/|$))((\*|[^\0-\x1f\x7f-\x9f,*?#/]+)\/)*(\*\*?|[^\0-\x1f\x7f-\x9f,*?#/]+)$/;
 
@@ -18,8 +18,8 @@ const NAME =
 export const isName = (name) => isText(name) && NAME.test(name);
 
 /**
- * Whether a channel is of this name.  Segments that begin with `$` have to be
- * spelled.
+ * Whether a name reaches a channel.  A pattern has to spell segments that begin
+ * with `$`.
  *
  * @param {string} name
  * @param {string} channel
@@ -37,7 +37,7 @@ export const matches = (name, channel) => {
 };
 
 /**
- * Several names as one segment of a path.
+ * Write several names as one segment of a path.
  *
  * @param {Iterable<string>} names
  */

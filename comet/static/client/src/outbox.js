@@ -1,6 +1,6 @@
 /**
- * What is to be published: it waits until it can be sent, and is sent until
- * the answer is known, always with the same key.
+ * Publications: each waits until it can be sent, and is sent again, with the same
+ * key, until the server has answered.
  */
 
 import { CometError, jitter, random, request, sleep, TEMPORARY } from "./requests.js";
@@ -19,13 +19,13 @@ import { CometError, jitter, random, request, sleep, TEMPORARY } from "./request
  * @property {number} tries
  */
 
-// Milliseconds: less than the five minutes for which the server knows a key again.
+// Milliseconds: less than the five minutes for which the server remembers a key.
 const KEY_LIVES = 270000;
 
 export class Outbox {
   /** @type {Item[]} */
   #items = [];
-  /** What is on its way by HTTP, one at a time, so that they keep their order.  @type {Item?} */
+  /** The publication under way by HTTP: one at a time, to keep their order.  @type {Item?} */
   #posting = null;
   #owner;
 
@@ -52,7 +52,7 @@ export class Outbox {
     });
   }
 
-  /** A link was lost: what it has not answered is sent again. */
+  /** A link was lost: send its unanswered publications again. */
   lost() {
     for (const item of this.#items) item.isSent = item == this.#posting;
   }
@@ -63,9 +63,9 @@ export class Outbox {
   }
 
   /**
-   * Send what can be sent.
+   * Send all publications that can be sent.
    *
-   * @param {Link} [link] if it takes commands, these are sent with it
+   * @param {Link} [link] if it takes commands, the publications are sent over it
    */
   send(link) {
     for (const item of this.#items) {

@@ -1,11 +1,11 @@
 /**
- * Requests that are answered once, and what they may fail with.
+ * Requests with a single response, and their failures.
  */
 
 import { isText } from "./envelopes.js";
 
 /**
- * Why something failed.
+ * Why a request, a command or a link failed.
  *
  * @typedef {object} Failure
  * @property {string} code
@@ -14,9 +14,9 @@ import { isText } from "./envelopes.js";
  * @property {boolean} [isFinal] whether trying again would not help
  */
 
-/** Something that was refused, or could not be done. */
+/** A request or command that was refused, or could not be carried out. */
 export class CometError extends Error {
-  /** @param {any} failure or what else was thrown: what has no code was lost on the way */
+  /** @param {any} failure or any other error: one without a code was lost on the way */
   constructor({ code, message, retry, isFinal }) {
     super(message || code);
     this.name = "CometError";
@@ -26,24 +26,24 @@ export class CometError extends Error {
   }
 }
 
-/** Codes after which the same may succeed. */
+/** Codes after which the same request may succeed. */
 export const TEMPORARY = /^(unavailable|unknown|tooMany|internal|lost)$/;
 
 /** @param {number} seconds */
 export const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
 /**
- * A word that nobody guesses, of letters and digits.
+ * Make a word of letters and digits that cannot be guessed.
  */
 export const random = () =>
-  // crypto.randomUUID is only there where there is TLS.
+  // Without TLS there is no crypto.randomUUID.
   [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join("");
 
 /**
- * A random moment, the later the more often it has failed: exponential back-off
- * with full jitter.
+ * Choose a random delay that grows with the failures: exponential backoff with full
+ * jitter.
  *
- * @param {[number, number]} bounds seconds: of the first, and of any
+ * @param {[number, number]} bounds seconds: the most for the first delay, and for any
  * @param {number} failures
  */
 export const jitter = ([first, most], failures) =>
@@ -52,8 +52,8 @@ export const jitter = ([first, most], failures) =>
 /**
  * @param {string} url
  * @param {RequestInit} options
- * @returns {Promise<Response>} one that is fine
- * @throws {CometError} Whatever else was answered.
+ * @returns {Promise<Response>} a response of success
+ * @throws {CometError} If the response is of another kind.
  */
 export const request = async (url, options) => {
   const response = await fetch(url, { cache: "no-store", ...options });

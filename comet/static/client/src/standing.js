@@ -1,22 +1,22 @@
 /**
- * Where a client stands, and so what it has yet to hear.
+ * The position of a client, and so the messages that it still needs.
  *
- * Up to one cursor everything has arrived, in all names but those that have a
- * place of their own: they began elsewhere, and are being replayed, or it is
- * not known yet where they begin.  Whatever the connection, by this nothing is
- * lost and nothing heard twice.
+ * Up to one cursor all messages have arrived, of all names but those with a
+ * position of their own: these began elsewhere and are being replayed, or the
+ * client does not know yet where they begin.  So no message is lost or delivered
+ * twice, on any connection.
  */
 
 import { isText, parseCursor } from "./envelopes.js";
 import { matches } from "./names.js";
 
 /**
- * A name that is read.
+ * A subscribed name.
  *
  * @typedef {object} Entry
- * @property {string | number | null} at where it stands: null with all the
- *   others; the position of its own; or what the server has yet to find out,
- *   such as "now"
+ * @property {string | number | null} at its position: null for that of all the
+ *   others; a position of its own; or a start position that the server has yet to
+ *   resolve, such as "now"
  * @property {number} [since] when it began on its connection, in milliseconds
  * @property {Set<(message: any) => void>} handlers
  * @property {Promise<void>} ready
@@ -27,12 +27,12 @@ import { matches } from "./names.js";
  * @typedef {import("./envelopes.js").Envelope} Envelope
  */
 
-// Milliseconds.  The server tells at once that it has replayed what a name missed, and nothing
-// where it missed nothing: by then that is known.
+// Milliseconds.  The server says at once that it has replayed what a name missed, and says nothing
+// if it missed nothing.  After this time the client takes silence for the latter.
 const SETTLED = 2000;
 
 /**
- * What is in one of them, and not, or not the same, in the other.
+ * Return the names of one map that are missing or different in the other.
  *
  * @param {Names} one
  * @param {Names} other
@@ -42,7 +42,7 @@ export const without = (one, other) =>
   new Map([...one].filter(([name, it]) => other.get(name) != it));
 
 /**
- * Whether they are not the same.
+ * Whether two maps of names differ.
  *
  * @param {Names} one
  * @param {Names} other
@@ -50,18 +50,18 @@ export const without = (one, other) =>
 export const isOther = (one, other) => without(one, other).size + without(other, one).size > 0;
 
 export class Standing {
-  /** All names that are read.  @type {Names} */
+  /** All subscribed names.  @type {Names} */
   names = new Map();
   #epoch = "";
   #position = 0;
 
-  /** The cursor, once there is one. */
+  /** The cursor, once the server has sent one. */
   get cursor() {
     return this.#epoch ? `${this.#epoch}-${this.#position}` : null;
   }
 
   /**
-   * Read one more name.  One that is there is replaced.
+   * Add a name, or replace it.
    *
    * @param {string} name
    * @param {string} since
@@ -71,14 +71,14 @@ export class Standing {
     const at = epoch && epoch == this.#epoch ? position : since;
     const it = /** @type {Entry} */ ({ at, handlers: new Set() });
     it.ready = new Promise((done, fail) => Object.assign(it, { done, fail }));
-    // Nobody has to wait for it.
+    // A page need not wait for it, and then a rejection is not an error.
     it.ready.catch(() => {});
     this.names.set(name, it);
     return it;
   }
 
   /**
-   * Whether something was missed before this cursor.
+   * Whether messages before this cursor were missed.
    *
    * @param {string} cursor
    */
@@ -88,7 +88,7 @@ export class Standing {
   }
 
   /**
-   * Where the server is to begin with these names.
+   * Make the start positions of these names.
    *
    * @param {Names} names
    */
@@ -103,10 +103,10 @@ export class Standing {
   }
 
   /**
-   * @param {Names} held what the connection brings
+   * @param {Names} held the names that the connection brings
    * @param {Envelope} value
    * @param {(handler: (message: any) => void, message: Envelope) => void} call
-   * @param {Names} [begun] those that begin at the cursor, or before
+   * @param {Names} [begun] the names that begin at the cursor, or before
    */
   take(held, value, call, begun) {
     const { cursor, channel, gap, close, messages } = value;
@@ -114,7 +114,7 @@ export class Standing {
     if (epoch != this.#epoch) this.#begin(epoch);
     if (begun) {
       if (!held.size) {
-        // The first of a connection: all others are where they were.
+        // The first of a connection: all other names keep their positions.
         for (const it of this.names.values()) it.at ??= this.#position;
         this.#position = position;
       }
@@ -131,7 +131,7 @@ export class Standing {
   }
 
   /**
-   * Another log: what was known of the last one is void.
+   * A new log has begun: discard the positions in the old one.
    *
    * @param {string} epoch
    */
@@ -146,8 +146,8 @@ export class Standing {
   }
 
   /**
-   * All that are held have everything up to here.  Only a body may end before
-   * the cursor: in the middle of a replay, and no name is behind that.
+   * All held names have all messages up to here.  Only a body can end before the
+   * cursor: in the middle of a replay, and no name is behind that.
    *
    * @param {Names} held
    * @param {number} position
@@ -173,11 +173,11 @@ export class Standing {
     const handlers = new Set();
     for (const [name, it] of held) {
       const at = it.at ?? this.#position;
-      // What begins now is never behind.
+      // A name that begins now is never behind.
       if (isText(at) ? replay && at == "now" : at >= position) continue;
       const isIts = matches(name, channel);
       if (isIts) it.handlers.forEach((handler) => handlers.add(handler));
-      // A replay is in order: to those that are behind it brings nothing older any more.
+      // A replay is in order: it brings no older message to the names that are behind.
       if (replay && it.at !== null && (isIts || !isText(at))) it.at = position;
     }
     if (!replay && position > this.#position) this.#reached(held, position);

@@ -1,10 +1,10 @@
 /**
- * Many tabs of a site that share one connection: one leads, and reads for all;
- * the others hear from it what it hears.
+ * Several tabs of a site that share one connection: one tab leads and reads for
+ * all, and posts what it receives to the others.
  *
- * A tab that does not lead stands in each name for itself: it takes what it
- * hears only where that follows on what it has, and polls for what is missing.
- * So nothing is lost or repeated when another tab takes over.
+ * A tab that does not lead keeps its own positions.  It takes a message only if it
+ * has all messages before it, and polls for what is missing.  So no message is lost
+ * or repeated when another tab takes over.
  */
 
 import { isText } from "./envelopes.js";
@@ -18,7 +18,7 @@ import { poll } from "./transports.js";
  */
 
 export class Tabs {
-  /** By tab, the names that it wants; null where this tab does not lead.  @type {Map<string, string[]>?} */
+  /** The names that each tab wants; null if this tab does not lead.  @type {Map<string, string[]>?} */
   guests = null;
   #me = random();
   #bus;
@@ -29,7 +29,7 @@ export class Tabs {
   /** @param {import("./link.js").Owner} owner */
   constructor(owner) {
     const { url, settings, over: signal, changed } = owner;
-    // Only those that may read the same.
+    // Only tabs with the same rights share.
     const name = `comet ${url} ${JSON.stringify([settings.token, settings.parameters])}`;
     const bus = (this.#bus = new BroadcastChannel(name));
     const over = new Promise((done) => signal.addEventListener("abort", done));
@@ -37,7 +37,7 @@ export class Tabs {
     this.#names = owner.standing.names;
     const hold = (/** @type {string} */ name, /** @type {() => any} */ held) =>
       navigator.locks.request(name, { signal }, held).catch(() => {});
-    // Each tab holds a lock as long as it is there; who can have it knows that the tab is gone.
+    // Each tab holds a lock while it exists.  If another gets that lock, the tab is gone.
     this.#ready = new Promise((done) => hold(name + this.#me, () => (done(0), over)));
     hold(name, () => {
       this.guests = new Map();
@@ -64,7 +64,7 @@ export class Tabs {
     };
   }
 
-  /** Tell the others what this tab, which leads, can let them hear. */
+  /** Tell the others which names this tab, which leads, reads for them. */
   #tell() {
     const names = [...this.#names];
     const has = names.filter(([, it]) => !isText(it.at)).map(([name]) => name);
@@ -72,11 +72,11 @@ export class Tabs {
   }
 
   /**
-   * Let the others hear what this tab has taken.
+   * Post to the others what this tab has received.
    *
    * @param {Envelope} heard
-   * @param {string?} after the cursor before it; what does not follow on that
-   *   can only be heard by who has no need to
+   * @param {string?} after the cursor before it: a tab that is not up to that
+   *   cursor has missed messages
    * @param {unknown} begun whether names have begun with it
    */
   forward(heard, after, begun) {
@@ -85,7 +85,7 @@ export class Tabs {
     if (begun || heard.messages) this.#tell();
   }
 
-  /** Ask the tab that leads for names.  */
+  /** Ask the leading tab for names. */
   want() {
     if (!this.guests) this.#bus.postMessage({ me: this.#me, wants: [...this.#names.keys()] });
   }
@@ -97,11 +97,11 @@ export class Tabs {
    */
   transport = (link) => {
     let isHeld = false;
-    /** Whether there is more to ask for. */
+    /** Whether there is more to poll for. */
     let isDue = false;
     /** @type {import("./standing.js").Names} */
     let wanted = new Map();
-    /** What is heard meanwhile.  @type {any[]?} */
+    /** What the leading tab posts meanwhile.  @type {any[]?} */
     let waiting = null;
     const catchUp = async () => {
       /** @type {any[]} */
@@ -117,7 +117,7 @@ export class Tabs {
     };
     const take = (/** @type {any} */ told) => {
       if (waiting) waiting.push(told);
-      // This, too, is among what is missing.
+      // This message is among the missing ones, too.
       else if (this.#owner.standing.isBehind(told.after)) catchUp().catch(link.failed);
       else link.heard(told.heard);
     };

@@ -1,7 +1,7 @@
 /**
- * The techniques.  Each is a function that begins to read for a link, and
- * perhaps returns how to end that; it gives the link what it hears, and tells
- * it when nothing more is to come.
+ * The transports.  Each is a function that begins to read for a link, and may return
+ * a function that ends that.  It gives the link what the server sends, and tells it
+ * when the connection is lost.
  */
 
 import { request, random, sleep } from "./requests.js";
@@ -13,11 +13,11 @@ import { without } from "./standing.js";
  * @typedef {{ ok?: any, error?: import("./requests.js").Failure }} Reply
  */
 
-// How many characters a forever frame or an XHR, which keep what they have read, may read.
+// How many characters a forever frame or a stream, which keep all they have read, may read.
 const MOST_READ = 1e6;
 
 /**
- * One request of a transport that polls.
+ * Make one poll.
  *
  * @callback Poll
  * @param {Link} link
@@ -57,8 +57,8 @@ const polling = (transport, ask) => (link) => {
     for (let wait = 0; !link.signal.aborted; ) {
       const body = await ask(link, transport, wait);
       link.heard(body);
-      // The first is not held, since it finds out where all names begin: what comes between two
-      // requests is then not lost.
+      // The first poll is not held, since it resolves where all names begin: messages between two
+      // polls are not lost.
       if (transport != "poll") wait = link.owner.settings.heartbeat;
       else if (!body.more) await sleep(link.owner.settings.interval);
     }
@@ -88,7 +88,7 @@ export const TRANSPORTS = {
       });
       command(json, ({ ok, error }) => {
         if (ok) link.heard(ok, "", names);
-        // It is all or none: ask for each.
+        // The server takes all names or none: ask for each.
         else if (names.size > 1) names.forEach((it, name) => subscribe(new Map([[name, it]])));
         else link.owner.refused(link, /** @type {any} */ (error), names);
       });
@@ -104,7 +104,7 @@ export const TRANSPORTS = {
     };
     socket.onopen = link.update;
     socket.onmessage = ({ data }) => {
-      // An answer begins with its id, or with its error.
+      // A reply begins with its id, or with its error.
       if (/^{"c/.test(data)) link.heard(data);
       else {
         const reply = JSON.parse(data);
@@ -164,7 +164,7 @@ export const TRANSPORTS = {
     const heard = (/** @type {MessageEvent} */ { source, data }) => {
       if (source != frame.contentWindow) return;
       link.heard(data);
-      // What a small message takes in a page.
+      // The memory that a small message takes in a page.
       if ((read += 500) > MOST_READ) link.owner.renew(link);
     };
     addEventListener("message", heard, link);
