@@ -42,7 +42,7 @@ class EncodingCache:
         begun = self._begun
         if begun is not None and begun[:3] == (shape, cursor, opening):
             return begun[3]
-        data = opening + shape.prelude + shape.frame([shape.standing(cursor)])
+        data = opening + shape.prelude + shape.frame([shape.cursor(cursor)])
         self._begun = (shape, cursor, opening, data)
         return data
 

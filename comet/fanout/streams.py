@@ -133,7 +133,7 @@ class StreamReader(Reader):
         cursor = self.standing
         shape, resume = self.shape, self._resume
         if gap or resume is not None:
-            piece = shape.gap(cursor, gap, resume) if gap else shape.standing(cursor, resume)
+            piece = shape.gap(cursor, gap, resume) if gap else shape.cursor(cursor, resume)
             data = opening + shape.prelude + shape.frame([piece])
         else:
             data = self.fanout.encodings.opened(shape, cursor, opening)
@@ -152,7 +152,7 @@ class StreamReader(Reader):
         else:
             pieces.extend(self.fanout.encodings.pieces(self.shape, step.messages))
         if step.isCaughtUp:
-            pieces.append(self.shape.standing(step.cursor))
+            pieces.append(self.shape.cursor(step.cursor))
         return self.write(self.shape.frame(pieces)) if pieces else True
 
     def prepare(self, messages: Sequence[Message], end: Cursor) -> list[tuple[bytes, int]]:
@@ -242,7 +242,7 @@ class StreamReader(Reader):
         # Where a client does not adopt what is replayed, a bare cursor says that
         # the replay is over.
         if self.progress.names and (self.shape.adoptsReplay or not self.progress.isReplaying):
-            self.say(self.shape.standing(self.standing, self._resume))
+            self.say(self.shape.cursor(self.standing, self._resume))
 
     def sayClose(self, close: Close) -> None:
         """

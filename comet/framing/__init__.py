@@ -1,9 +1,10 @@
 """
-Messages as bytes: one module for each wire shape.
+Wire formats: messages as bytes, and what clients send as values.  One module for
+each format.
 
-Nothing here imports Twisted or keeps anything.  A L{Shape} is all that makes
-the bytes of one reader differ from those of another; readers of the same names
-in equal shapes share every byte that is written to them.
+Nothing here imports Twisted or keeps state.  A L{Shape} has everything that
+makes the bytes of one reader differ from those of another.  Readers of the same
+names in equal shapes are written the same bytes.
 
   - L{strictjson}: JSON, strictly and safely for every format
   - L{envelope}: a message as JSON with its cursor
@@ -32,65 +33,68 @@ from comet.model.messages import Close, Message
 
 class Shape(Protocol):
     """
-    How an endless stream of messages looks on one wire.
+    The wire format of an endless stream of messages, with its options.
 
-    Shapes are values: they do not change, they hash, and two are equal only
-    if all their bytes are.  What the methods return are I{pieces}; only
-    L{frame} makes of one or more pieces what may be written.
+    A shape is a value: it does not change, it can be hashed, and two shapes
+    are equal only if all their bytes are.  The methods for messages, cursors,
+    gaps and the end return I{pieces}.  L{frame} makes of one or more pieces
+    the bytes that may be written.
     """
 
     @property
     def prelude(self) -> bytes:
         """
-        Written once, before anything else: what makes a client begin to read.
-        It is not framed, and may be empty.
+        The bytes that are written once, before everything else, so that the
+        client starts to read.  They are not given to L{frame}, and may be
+        empty.
         """
 
     @property
     def coda(self) -> bytes:
         """
-        Written once, after everything else: what ends the stream.  It is not
-        framed, and may be empty.
+        The bytes that are written once, after everything else, to end the
+        stream.  They are not given to L{frame}, and may be empty.
         """
 
     @property
     def adoptsReplay(self) -> bool:
         """
-        Whether a client comes back with the cursor of whatever came last, also
-        of what was replayed, as an C{EventSource} does.
+        Whether a client reconnects with the cursor of the last piece, also of
+        a replayed message, as an C{EventSource} does.
         """
 
     def message(self, message: Message, replay: bool = False) -> bytes:
         """
-        One message.
+        Make the piece of one message.
 
-        @param replay: Whether it is brought to a name that begins behind the
-            others.
+        @param replay: Whether the message is replayed to a name that started
+            behind the others.
         """
 
-    def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
+    def cursor(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
         """
-        Where the reader stands: at the beginning, and as a heartbeat.
+        Make the piece that has only the cursor of the reader: the first one
+        of a stream, and every heartbeat.
 
-        @param resume: The cursor to come back with, where the client adopts
-            what is replayed and is in the middle of it.
+        @param resume: The cursor with which the client has to reconnect, if it
+            adopts the cursors of replayed messages and a replay is under way.
         """
 
     def gap(self, cursor: Cursor, names: Sequence[str], resume: Cursor | None = None) -> bytes:
         """
-        These names lost messages after this cursor.
+        Make the piece of a gap: these names lost messages after the cursor.
 
-        @param resume: As in L{standing}.
+        @param resume: As in L{cursor}.
         """
 
     def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
         """
-        The reader is sent away.
+        Make the piece that tells why the reader is closed.
 
-        @param resume: As in L{standing}.
+        @param resume: As in L{cursor}.
         """
 
     def frame(self, pieces: Sequence[bytes]) -> bytes:
         """
-        Make of at least one piece the bytes of one write.
+        Make the bytes of one write from one or more pieces.
         """

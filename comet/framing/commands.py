@@ -1,10 +1,9 @@
 """
-What a client may say on a transport that carries both ways, and how it is
-answered.
+The commands that a client sends on a two-way transport, and their answers.
 
 A command is a JSON object with exactly one of the keys C{subscribe},
-C{unsubscribe}, C{publish} and C{ping}, perhaps an C{id}, which the answer
-echoes, and what the command needs besides.  Other keys are ignored.
+C{unsubscribe}, C{publish} and C{ping}; perhaps an C{id}, which the answer
+repeats; and the other keys that the command needs.  Unknown keys are ignored.
 """
 
 from __future__ import annotations
@@ -23,24 +22,24 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.positions import Now, StartPosition, StartPositions, parseStartPosition
 
-# What a client calls its command by, to know the answer; None where it does
-# not want to know.
+# Names a command, so that the client can tell which command an answer is for;
+# None if the client does not need to.
 Id = str | int | None
 
-# What an answer repeats was bounded when it was read.
+# The depth of the values in an answer was checked when the command was read.
 _ANSWER_DEPTH: Final = sys.maxsize
-_MOST_ID: Final = 128
+_MAX_ID: Final = 128
 _ID_RANGE: Final = range(-(2**63), 2**64)
 
 
 class CommandError(Exception):
     """
-    A command that cannot be read.  The connection stays.
+    A command that is not valid.  The connection stays open.
 
-    @ivar id: What the command is called by, or L{None} where it has no name or
-        the name cannot be read.
+    @ivar id: The id of the command, or L{None} if it has none or an invalid
+        one.
 
-    @ivar error: What is wrong with it.
+    @ivar error: The error that the client is told.
     """
 
     def __init__(self, id: Id, error: CometError) -> None:
@@ -52,13 +51,13 @@ class CommandError(Exception):
 @frozen
 class Subscribe:
     """
-    Read these names too.
+    Read these names, too.
 
-    @ivar id: What the answer is called by, or L{None}.
+    @ivar id: The id of the command, or L{None}.
 
     @ivar names: Channels and patterns, at least one, none twice.
 
-    @ivar since: Where each of them begins.
+    @ivar since: Where each of them starts.
     """
 
     id: Id
@@ -69,9 +68,9 @@ class Subscribe:
 @frozen
 class Unsubscribe:
     """
-    Read these names no longer.
+    Stop reading these names.
 
-    @ivar id: What the answer is called by, or L{None}.
+    @ivar id: The id of the command, or L{None}.
 
     @ivar names: Channels and patterns, at least one, none twice.
     """
@@ -85,7 +84,7 @@ class Publish:
     """
     Publish one message to one channel.
 
-    @ivar id: What the answer is called by, or L{None}.
+    @ivar id: The id of the command, or L{None}.
 
     @ivar publication: The message.
     """
@@ -97,11 +96,11 @@ class Publish:
 @frozen
 class Ping:
     """
-    Say something back.
+    Send a value back.
 
-    @ivar id: What the answer is called by, or L{None}.
+    @ivar id: The id of the command, or L{None}.
 
-    @ivar value: What to say: anything that JSON can say.
+    @ivar value: The value, anything that JSON has.
     """
 
     id: Id
@@ -115,20 +114,20 @@ def readCommand(raw: bytes, limits: Limits, publisher: str = "") -> Command:
     """
     Read one command.
 
-    @param raw: One message of the client, without a terminator.  Whoever
-        received it has bounded its size.
+    @param raw: One frame or line of the client, without a terminator.  The
+        transport has checked its size.
 
-    @param publisher: Who is speaking, as in L{Publication.publisher}.
+    @param publisher: The name of the client, as in L{Publication.publisher}.
 
-    @raise CommandError: If it is not a command; nothing else is raised.
+    @raise CommandError: If it is not a valid command; nothing else is raised.
     """
     id: Id = None
     try:
-        # The object of the command is one level around the data, and one is
-        # to spare for what a ping brings.
+        # The command itself is one level around the data; one more is allowed
+        # for the value of a ping.
         fields = decode(raw, limits.maxDepth + 2)
         if not isinstance(fields, dict):
-            raise BadMessage(f"{shown(fields)} is not a command, which is an object")
+            raise BadMessage(f"{shown(fields)} is not a command: it is not an object")
         if "id" in fields:
             id = _readID(fields["id"])
         return _READERS[_commandKey(fields)](id, fields, limits, publisher)
@@ -138,13 +137,12 @@ def readCommand(raw: bytes, limits: Limits, publisher: str = "") -> Command:
 
 def encodeOK(id: Id, fields: Mapping[str, Any]) -> bytes:
     """
-    The answer to a command that was carried out, as one line of JSON without
-    its terminator.
+    Encode the answer to a command that was carried out, as one line of JSON
+    without its terminator.
 
-    @param fields: What the answer tells.  A L{Cursor} among the values is
-        written as clients know it.
+    @param fields: The values in the answer.  A L{Cursor} is written as text.
 
-    @raise BadMessage: If JSON cannot say one of the values.
+    @raise BadMessage: If JSON does not have one of the values.
     """
     ok = {
         name: str(value) if isinstance(value, Cursor) else value for name, value in fields.items()
@@ -154,10 +152,10 @@ def encodeOK(id: Id, fields: Mapping[str, Any]) -> bytes:
 
 def encodeError(id: Id, error: CometError) -> bytes:
     """
-    The answer to a command that was not carried out, as one line of JSON
-    without its terminator.
+    Encode the answer to a command that failed, as one line of JSON without its
+    terminator.
     """
-    # A detail may quote what is not text, such as the name of a file.
+    # The detail may have lone surrogates, as in the name of a file.
     message = error.detail.encode("utf-8", "backslashreplace").decode("utf-8")
     return _encodeAnswer(id, {"error": {"code": error.code, "message": message}})
 
@@ -167,53 +165,57 @@ def _encodeAnswer(id: Id, answer: Mapping[str, Any]) -> bytes:
 
 
 def _readID(value: Any) -> Id:
-    if isinstance(value, str) and len(value) <= _MOST_ID:
+    if isinstance(value, str) and len(value) <= _MAX_ID:
         return value
-    # A bool is an int to Python, and not to JSON.
+    # In Python, but not in JSON, a bool is an int.
     if isinstance(value, int) and not isinstance(value, bool) and value in _ID_RANGE:
         return value
     raise BadRequest(
-        f"{shown(value)} is not an id: a string of at most {_MOST_ID} characters, or an "
-        "integer from -2^63 to 2^64-1"
+        f"{shown(value)} is not an id; a string of at most {_MAX_ID} characters, or an "
+        "integer from -2^63 to 2^64-1, is"
     )
 
 
 def _commandKey(fields: Mapping[str, Any]) -> str:
     keys = [key for key in _READERS if key in fields]
     if len(keys) != 1:
-        found = " and ".join(map(repr, keys)) if keys else f"none in {shown(list(fields))}"
-        raise BadRequest(f"a command has exactly one of {', '.join(_READERS)}: {found}")
+        found = (
+            " and ".join(map(repr, keys)) if keys else f"none of them, but {shown(list(fields))}"
+        )
+        raise BadRequest(
+            f"a command must have exactly one of {', '.join(_READERS)}; this has {found}"
+        )
     return keys[0]
 
 
 def _readNames(value: Any, limits: Limits) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise BadRequest(f"{shown(value)} is not a list of names")
-    # A name is parsed once however often it comes, and none if there are too many.
+    # Each name is parsed once, and none is if there are too many.
     names: dict[str, None] = {}
     for item in value:
         if not isinstance(item, str):
-            raise BadChannel(f"{shown(item)} is not a channel or a pattern, which is a string")
+            raise BadChannel(f"{shown(item)} is not a channel or a pattern: it is not a string")
         names[item] = None
     if not 1 <= len(names) <= limits.maxChannels:
-        raise BadRequest(f"{len(names)} names; 1 to {limits.maxChannels} are allowed")
+        raise BadRequest(f"{len(names)} names are given; 1 to {limits.maxChannels} are allowed")
     return tuple(map(parseName, names))
 
 
-def _readBeginning(value: Any) -> StartPosition:
+def _readStart(value: Any) -> StartPosition:
     if not isinstance(value, str):
         raise BadCursor(
-            f"{shown(value)} is not a place to begin at, which is a string: a cursor, 'now', "
-            "'earliest', or '-N' with N >= 1"
+            f"{shown(value)} is not a start position; a cursor, 'now', 'earliest', or '-N' with "
+            "N >= 1 is, each a string"
         )
     return parseStartPosition(value)
 
 
 def _readSince(value: Any, names: tuple[str, ...]) -> StartPositions:
     if not isinstance(value, dict):
-        return StartPositions(_readBeginning(value))
-    places = {name: _readBeginning(value[name]) for name in names if name in value}
-    return StartPositions(Now(), places)
+        return StartPositions(_readStart(value))
+    starts = {name: _readStart(value[name]) for name in names if name in value}
+    return StartPositions(Now(), starts)
 
 
 def _readSubscribe(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:

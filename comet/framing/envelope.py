@@ -1,9 +1,9 @@
 """
-The envelope: the one JSON object that a message, a gap or the end is on every
-transport that carries JSON, and the shape of those that carry nothing else.
+The envelope: the JSON object of a message, a cursor, a gap or the end, alike on
+every transport that carries JSON.
 
-The payload of a message is JSON already, and safe; here it is only put in its
-place.
+The payload of a message is JSON already, safe for every wire format, and is
+copied as it is.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _JSON: Final = json.JSONDecoder()
 
 def encodeEnvelope(message: Message, time: bool = False, replay: bool = False) -> bytes:
     """
-    The envelope of one message.
+    Encode the envelope of one message.
 
-    @param time: Whether it says when the message was stored, in seconds since
-        1970, to the millisecond.
+    @param time: Whether the envelope has the time at which the message was
+        stored, in seconds since 1970, to the millisecond.
 
-    @param replay: Whether it says that the message is replayed, so that its
-        cursor is not to be adopted.
+    @param replay: Whether the envelope says that the message is replayed, so
+        that the client does not adopt its cursor.
     """
     parts = [
         b'{"channel":',
@@ -50,45 +50,44 @@ def encodeEnvelope(message: Message, time: bool = False, replay: bool = False) -
     return b"".join(parts)
 
 
-# The same few names come with message after message.
+# Remembered, since message after message has the same few names.
 _encodeName: Final = lru_cache(NAME_CACHE_SIZE)(strictjson.encode)
 
 
-def encodeStanding(cursor: Cursor) -> bytes:
+def encodeCursor(cursor: Cursor) -> bytes:
     """
-    The envelope that only says where the reader stands.
+    Encode the envelope that has only the cursor of the reader.
     """
     return strictjson.encode({"cursor": str(cursor)})
 
 
 def encodeGap(cursor: Cursor, names: Sequence[str]) -> bytes:
     """
-    The envelope that says that these names lost messages after the cursor.
+    Encode the envelope of a gap: these names lost messages after the cursor.
 
-    @param names: Channels and patterns, as they were asked for.
+    @param names: The channels and patterns, as the client asked for them.
     """
     return strictjson.encode({"cursor": str(cursor), "gap": list(names)})
 
 
 def encodeClose(cursor: Cursor, close: Close) -> bytes:
     """
-    The envelope that says why the reader, who stands at the cursor, is sent
-    away.
+    Encode the envelope that tells a reader at this cursor why it is closed.
     """
     return strictjson.encode({"cursor": str(cursor), "close": closeValue(close)})
 
 
 def closeValue(close: Close) -> dict[str, Any]:
     """
-    The value of C{close} in an envelope or in a poll body.
+    Make the value of C{close} in an envelope or in a poll body.
     """
     return {"code": close.code, "message": close.message, "retry": close.retry}
 
 
 def rawText(message: Message) -> str:
     """
-    The data of a message as text: a string as it is, without the quotes and
-    escapes of JSON; anything else as its JSON.
+    Get the data of a message as text: a string without the quotes and escapes
+    of JSON, any other value as JSON.
     """
     text = message.payload.decode("utf-8")
     if not text.startswith('"'):
@@ -102,9 +101,8 @@ def rawText(message: Message) -> str:
 @frozen(cache_hash=True)
 class EnvelopeShape:
     """
-    What the shapes share in which each piece is an envelope: on its own they
-    would be written one after the other.  A subclass says in L{piece} what is
-    around each.
+    The base of the shapes in which each piece is an envelope.  A subclass
+    overrides L{piece} to put its format around an envelope.
 
     @ivar time: As in L{encodeEnvelope}.
     """
@@ -114,56 +112,56 @@ class EnvelopeShape:
     @property
     def prelude(self) -> bytes:
         """
-        Nothing: such a stream begins with its first envelope.
+        Nothing: the stream begins with its first envelope.
         """
         return b""
 
     @property
     def coda(self) -> bytes:
         """
-        Nothing, where the wire has no end of its own.
+        Nothing, unless the format has an end of its own.
         """
         return b""
 
     @property
     def adoptsReplay(self) -> bool:
         """
-        No: an envelope says whether its cursor is to be adopted.
+        No: an envelope says whether the client adopts its cursor.
         """
         return False
 
     def piece(self, envelope: bytes) -> bytes:
         """
-        Put around one envelope what tells it from the next.
+        Put one envelope into the format, so that it is separate from the next.
         """
         return envelope
 
     def message(self, message: Message, replay: bool = False) -> bytes:
         """
-        The envelope of a message.
+        Make the piece of a message.
         """
         return self.piece(encodeEnvelope(message, self.time, replay))
 
-    def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
+    def cursor(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
         """
-        An envelope of only the cursor.
+        Make the piece that has only the cursor.
         """
-        return self.piece(encodeStanding(cursor))
+        return self.piece(encodeCursor(cursor))
 
     def gap(self, cursor: Cursor, names: Sequence[str], resume: Cursor | None = None) -> bytes:
         """
-        The envelope of a gap.
+        Make the piece of a gap.
         """
         return self.piece(encodeGap(cursor, names))
 
     def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
         """
-        The envelope of the end.
+        Make the piece that tells why the reader is closed.
         """
         return self.piece(encodeClose(cursor, close))
 
     def frame(self, pieces: Sequence[bytes]) -> bytes:
         """
-        The pieces one after the other.
+        Join the pieces.
         """
         return b"".join(pieces)

@@ -1,5 +1,6 @@
 """
-The forever frame: a page that never ends, C{text/html}, a script a message.
+The format of the forever frame: a page that never ends, C{text/html}, one script
+a message.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from comet.framing.chunked import endBody, frameBody
 from comet.framing.envelope import EnvelopeShape
 from comet.framing.jsonp import encodeExpression
 
-# How many bytes come before the first script.  Browsers hold back the first
-# bytes of a page, to guess from them what they are: Internet Explorer 256, and
-# those made of WebKit, Blink and Gecko 1,024, if nothing has told them the
-# encoding.  Old ones on phones are said to hold back up to 4 KiB.
+# How many bytes come before the first script.  Browsers buffer the first bytes of
+# a page, to guess its type and encoding: Internet Explorer 256 bytes; WebKit,
+# Blink and Gecko 1,024 bytes if the encoding is not given.  Old browsers on
+# phones are said to buffer up to 4 KiB.
 PRELUDE_BYTES: Final = 4096
 
 _HEAD: Final = (
@@ -29,22 +30,22 @@ _HEAD: Final = (
 @frozen(kw_only=True)
 class IFrameShape(EnvelopeShape):
     """
-    One script a message, which hands the envelope to the page that the frame
-    is in.
+    One script a message.  The script gives the envelope to the page that the
+    frame is in.
 
-    No byte of a message can end the script or the page: in an envelope there
-    is no C{<}, with which the end of a script begins, and a comment that would
-    hide that end; nor anything that ends a string of JavaScript but not one of
-    JSON.
+    No byte of a message can end the script or the page.  An envelope has no
+    C{<}, with which the end tag of a script starts, and also a comment that
+    would hide that end tag.  It has no character that ends a string in
+    JavaScript but not in JSON.
 
-    @ivar callback: The function of that page to call, as
-        L{checkCallback<comet.framing.jsonp.checkCallback>} let it pass, or
-        L{None} to post messages.
+    @ivar callback: The function of that page to call, which
+        L{checkCallback<comet.framing.jsonp.checkCallback>} let pass, or L{None}
+        to post messages.
 
-    @ivar origin: The origin to which messages are posted; not looked at where
-        there is a callback.
+    @ivar origin: The origin of the page to which messages are posted; ignored
+        if there is a callback.
 
-    @ivar chunked: Whether the body is in the chunked coding.
+    @ivar chunked: Whether the body has the chunked coding of HTTP/1.1.
     """
 
     callback: str | None = None
@@ -53,27 +54,26 @@ class IFrameShape(EnvelopeShape):
 
     def __attrs_post_init__(self) -> None:
         if self.callback is None and self.origin is None:
-            raise ValueError("neither a function to call nor an origin to post to")
+            raise ValueError("callback and origin are both None; one of them is needed")
 
     @property
     def prelude(self) -> bytes:
         """
-        The head of the page, with spaces until browsers begin to read, ready
-        to be written.
+        The head of the page, with spaces up to L{PRELUDE_BYTES}, so that
+        browsers start to read.
         """
         return frameBody([_HEAD.ljust(PRELUDE_BYTES - 1), b"\n"], self.chunked)
 
     @property
     def coda(self) -> bytes:
         """
-        The last chunk, where there are chunks.  The page ends as well without
-        the tags that end it.
+        The last chunk, if the body is chunked.  The page needs no end tags.
         """
         return endBody(self.chunked)
 
     def piece(self, envelope: bytes) -> bytes:
         """
-        A script.
+        Make a script.
         """
         value = encodeExpression(envelope)
         if self.callback is not None:
@@ -84,6 +84,6 @@ class IFrameShape(EnvelopeShape):
 
     def frame(self, pieces: Sequence[bytes]) -> bytes:
         """
-        All scripts, in one chunk.
+        Join the scripts, in one chunk.
         """
         return frameBody(pieces, self.chunked)

@@ -1,6 +1,6 @@
 """
-JSONP: the answer to a poll as a script that calls a function of the page; and
-what JSON has to be like where it stands in a script.
+JSONP: the response to a poll as a script that calls a function of the page.  And
+JSON as an expression within any script.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from typing import Final
 
 from comet.errors import BadRequest
 
-# Flash takes bytes that a page chooses for a movie, if it may choose enough.
+# A Flash player would run a movie whose bytes a page chose as the callback, if
+# it could choose enough of them.
 MAX_CALLBACK: Final = 128
 
 _CALLBACK: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z_$][A-Za-z0-9_$]*)*")
@@ -18,17 +19,17 @@ _CALLBACK: Final = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*(?:\.[A-Za-z_$][A-Za-z0-
 
 def checkCallback(text: str) -> str:
     """
-    Check the name of the function that a script is to call.
+    Check the name of the function that a script calls.
 
     @return: The name.
 
     @raise BadRequest: If it is not a dotted name of ASCII letters, digits,
-        C{_} and C{$}, or longer than L{MAX_CALLBACK} characters.
+        C{_} and C{$}, or is longer than L{MAX_CALLBACK} characters.
     """
-    # The length first: what is longer is not even looked at.
+    # The length first, so that the cost is bounded.
     if len(text) > MAX_CALLBACK or not _CALLBACK.fullmatch(text):
         raise BadRequest(
-            f"{text[:64]!r} is not a callback: names of ASCII letters, digits, '_' and '$' that "
+            f"{text[:64]!r} is not a callback; names of ASCII letters, digits, '_' and '$', which "
             f"do not begin with a digit, joined by dots, are, up to {MAX_CALLBACK} characters"
         )
     return text
@@ -36,16 +37,18 @@ def checkCallback(text: str) -> str:
 
 def encodeExpression(json: bytes) -> bytes:
     """
-    JSON as an expression of JavaScript that has the same value.
+    Turn JSON into an expression of JavaScript with the same value.
 
-    @param json: JSON as L{strictjson.encode} writes it.  It is an expression
-        already, since U+2028 and U+2029 are escaped, and C{<} is, which alone
-        could end the script or hide it in a comment; and one without line
-        breaks, so that C{-->} can begin none either.  But for one key: it
-        would not be a key, but set the object's prototype.
+    JSON from L{strictjson.encode} is nearly such an expression.  U+2028 and
+    U+2029, which ended a line in older versions of JavaScript, are escaped.
+    So is C{<}, which could start the end tag of the script or a comment.  It
+    has no line breaks, so that C{-->} cannot start a comment either.  Only the
+    key C{__proto__} differs: it would set the prototype of the object.
+
+    @param json: JSON as L{strictjson.encode} writes it.
     """
-    # ECMA-262 13.2.5.5 and B.3.1: not where the key is computed.  A quote in
-    # a string is escaped, so that this can only be a key.
+    # ECMA-262 13.2.5.5 and B.3.1: a computed key is an ordinary one.  A quote
+    # within a string is escaped, so the search finds only keys.
     for before in (b"{", b","):
         json = json.replace(before + b'"__proto__":', before + b'["__proto__"]:')
     return json
@@ -53,12 +56,12 @@ def encodeExpression(json: bytes) -> bytes:
 
 def encodeCall(callback: str, json: bytes) -> bytes:
     """
-    The script that calls a function.
+    Make the script that calls a function.
 
-    @param callback: The name of the function, as L{checkCallback} let it pass.
+    @param callback: The name of the function, which L{checkCallback} let pass.
 
-    @param json: What it is called with, as in L{encodeExpression}.
+    @param json: The argument, as in L{encodeExpression}.
     """
-    # The comment is so that what a page can choose is not the beginning of a
-    # file of any other kind, such as a movie of Flash.
+    # With the comment the first bytes are not those of another kind of file,
+    # such as a Flash movie, which the page could choose otherwise.
     return b"/**/%b(%b);" % (callback.encode("ascii"), encodeExpression(json))

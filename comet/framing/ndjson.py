@@ -1,6 +1,5 @@
 """
-HTTP streaming: a body that does not end, C{application/x-ndjson}, an envelope
-a line.
+The format of HTTP streaming: C{application/x-ndjson}, one envelope a line.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from comet.framing.envelope import EnvelopeShape
 @frozen(cache_hash=True)
 class NDJSONShape(EnvelopeShape):
     """
-    One envelope a line.  A JSON text without spaces between its tokens has no
-    line break in it.
+    One envelope a line.  An envelope has no line break, since it is JSON
+    without white space between tokens.
 
-    @ivar chunked: Whether the body is in the chunked coding.
+    @ivar chunked: Whether the body has the chunked coding of HTTP/1.1.
     """
 
     chunked: bool = True
@@ -27,18 +26,18 @@ class NDJSONShape(EnvelopeShape):
     @property
     def coda(self) -> bytes:
         """
-        The last chunk, where there are chunks.
+        The last chunk, if the body is chunked.
         """
         return endBody(self.chunked)
 
     def piece(self, envelope: bytes) -> bytes:
         """
-        A line.
+        Make a line.
         """
         return envelope + b"\n"
 
     def frame(self, pieces: Sequence[bytes]) -> bytes:
         """
-        All lines, in one chunk.
+        Join the lines, in one chunk.
         """
         return frameBody(pieces, self.chunked)

@@ -1,5 +1,5 @@
 """
-Flash's policy file: which pages' movies may open sockets to which ports.
+Flash's policy file: which Flash movies may connect to which ports.
 """
 
 from __future__ import annotations
@@ -8,19 +8,19 @@ from collections.abc import Iterable
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-# What a Flash player sends to a port before it opens a socket to it for a
+# A Flash player sends this to ask for the policy file, before it connects for a
 # movie.
 REQUEST: Final = b"<policy-file-request/>\0"
 
 
 def encodePolicy(domains: Iterable[str], ports: Iterable[int]) -> bytes:
     """
-    The policy file, with the U+0000 that ends it on the wire.
+    Encode the policy file, with the U+0000 that ends it on the wire.
 
-    @param domains: The hosts of the pages, C{*} for all.
+    @param domains: The hosts from which movies may come, C{*} for all.
 
-    @param ports: The ports to which they may connect; without any, nobody may
-        connect.
+    @param ports: The ports to which movies may connect.  Without a port no
+        host is allowed.
     """
     toPorts = ",".join(map(str, sorted(set(ports))))
     allowed = sorted(set(domains)) if toPorts else []

@@ -1,5 +1,5 @@
 """
-The poll body: the whole answer to a client that asks again and again.
+The poll body: the JSON of one response to a poll.
 """
 
 from __future__ import annotations
@@ -20,19 +20,20 @@ def encodePollBody(
     close: Close | None = None,
 ) -> bytes:
     """
-    The body of one answer, as JSON.
+    Encode the body of one response.
 
-    @param cursor: Where the reader stands after all that is in it.
+    @param cursor: The cursor of the reader after this response.
 
-    @param envelopes: The envelopes of its messages, in order.
+    @param envelopes: The envelopes of the messages, in order.
 
-    @param gap: The names that lost messages before the first of them.  One
-        that was found to have lost more meanwhile may come twice, and is told
+    @param gap: The names that lost messages before the first of these.  A name
+        may be there twice, if it lost more in the meantime; it is written
         once.
 
-    @param more: Whether it was cut, so that asking again brings more at once.
+    @param more: Whether the next poll gets more messages at once, since this
+        response was cut.
 
-    @param close: Why the reader is sent away, or L{None}.
+    @param close: Why the reader is closed, or L{None}.
     """
     # Nothing in a cursor needs an escape.
     parts = [b'{"cursor":"', str(cursor).encode("ascii"), b'","messages":[']

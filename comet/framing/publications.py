@@ -1,9 +1,9 @@
 """
-From what a publisher says, in the body of a request, a line of a batch, a
-command or a Python value, to the L{Publication} that is stored.
+Reads what a publisher sends, in the body of a request, a line of a batch, a
+command or as a Python value, into the L{Publication} that is stored.
 
-Everything is checked here, for size, form and count, but who may publish to
-which channel: that is asked of the publication afterwards.
+Size, form and count are checked here.  Rights are not: the hub checks them for
+the publication afterwards.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BASE64: Final = "base64"
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _MEDIA_TYPE = re.compile(rf"[ \t]*({_TOKEN}/{_TOKEN})[ \t]*(?:;.*)?")
 _KEY = re.compile(r"[\x20-\x7e]{1,128}")
-# RFC 8259 2: what may stand around a JSON value.
+# RFC 8259 2: the white space that may surround a JSON value.
 _WHITE_SPACE: Final = b" \t\r\n"
 
 _brief = Repr()
@@ -40,18 +40,18 @@ _brief.maxlevel = 2
 @frozen
 class Limits:
     """
-    How much one publisher may say at once.
+    Limits of one request or command of a publisher.
 
-    @ivar maxMessage: The size of one message, in bytes, as L{measure} counts
+    @ivar maxMessage: The size of one message in bytes, as L{measure} counts
         them.
 
-    @ivar maxDepth: How many arrays and objects of a message's data may be in
-        one another.
+    @ivar maxDepth: How many levels of arrays and objects the data of a message
+        may have.
 
     @ivar maxBatch: How many lines a batch may have.
 
-    @ivar maxChannels: How many channels one publication may go to, and how
-        many names one command may name.
+    @ivar maxChannels: How many channels a publication may have, and how many
+        names a command.
     """
 
     maxMessage: int = 65536
@@ -62,37 +62,36 @@ class Limits:
     @property
     def maxBatchBytes(self) -> int:
         """
-        The size of a whole batch, in bytes.
+        The size of a whole batch in bytes.
         """
         return 64 * self.maxMessage
 
     @property
     def maxCommandBytes(self) -> int:
         """
-        The size of a command, or of a line of a batch: a message of which each
-        byte is escaped, and something for the rest of it.
+        The size of a command, or of a line of a batch, in bytes: room for a
+        message in which every byte is escaped, and for the fields around it.
         """
         return 6 * self.maxMessage + 4096
 
 
 def shown(value: Any) -> str:
     """
-    A value as the detail of an error shows it: at most 64 characters, however
-    large the value is.
+    Shorten a value for the detail of an error, to at most 64 characters.
     """
     return (repr(value[:64]) if isinstance(value, str) else _brief.repr(value))[:64]
 
 
 def checkKey(key: Any) -> str:
     """
-    Make sure of an idempotency key.
+    Check an idempotency key.
 
-    @raise BadRequest: If C{key} is not a string of 1 to 128 printable ASCII
+    @raise BadRequest: If the key is not a string of 1 to 128 printable ASCII
         characters.
     """
     if not isinstance(key, str) or _KEY.fullmatch(key) is None:
         raise BadRequest(
-            f"{shown(key)} is not an idempotency key: 1 to 128 printable ASCII characters"
+            f"{shown(key)} is not an idempotency key; 1 to 128 printable ASCII characters are"
         )
     return key
 
@@ -109,13 +108,13 @@ def readBody(
     """
     Read the body of a request that publishes one message.
 
-    The media type says what the body is, its parameters say nothing:
-    C{application/json}, and every type that ends in C{+json}, is a JSON value;
-    C{text/*}, a form, and a body without a type is text in UTF-8; everything
-    else, also what is not a media type, is bytes.
+    The media type decides how the body is read; its parameters are ignored.
+    C{application/json} and types that end with C{+json} are a JSON value.
+    C{text/*}, a form, and a body without a type are text in UTF-8.  Any other
+    body is bytes, also if the type is not valid.
 
-    @param channels: The names as they were asked for, decoded; one that comes
-        twice counts once.
+    @param channels: The decoded names in the path; one that is there twice
+        counts once.
 
     @param contentType: The value of C{Content-Type}, or L{None}.
 
@@ -123,16 +122,15 @@ def readBody(
 
     @param key: The idempotency key, not yet checked.
 
-    @raise TooLarge: If the body, or the JSON that it holds, has more bytes than
-        the limit.
+    @raise TooLarge: If the body, or its JSON, has more bytes than the limit.
 
     @raise BadChannel: If one of the names is not the name of a channel.
 
     @raise BadRequest: If there is no channel, if there are too many, or if the
-        key is not one.
+        key is not valid.
 
     @raise BadMessage: If the body is not what its type says, or the name of the
-        event is not one.
+        event is not valid.
     """
     _checkSize(len(body), limits)
     kind = _mediaType(contentType)
@@ -150,31 +148,33 @@ def readBatch(
     contentType: str | None, body: bytes, limits: Limits, publisher: str = ""
 ) -> list[Publication]:
     """
-    Read a body of one message a line.  Either every line is good, or none is
-    returned.
+    Read a batch: a body with one message a line.  If one line is not valid, the
+    whole batch is refused.
 
     Blank lines are skipped.  They count as lines, except at the end, so that
-    the cost of a body is known before any of it is read.  A key may come twice
-    only with the same message to the same channel.
+    the cost of a batch is known before its lines are read.  A key may be there
+    twice only with the same message to the same channel.
 
-    @return: What each line says, in order.
+    If a line causes an error, the detail has the number of the line, counted
+    from 1.
+
+    @return: The publication of each line, in order.
 
     @raise BadRequest: If the type is not C{application/x-ndjson}, if there is
-        no line, or if there are too many.
+        no line, or if there are too many; or as in L{readObject}.
 
     @raise TooLarge: If the body, or the message of a line, has more bytes than
         the limit.
 
-    @raise KeyReused: If a key comes twice, with different messages.
+    @raise KeyReused: If a key is there twice, with different messages.
 
-    @raise BadChannel: As in L{readObject}; with every error that a line causes,
-        the detail names the line, counted from 1.
+    @raise BadChannel: As in L{readObject}.
 
     @raise BadMessage: As in L{readObject}, or if a line is not a JSON object.
     """
     if _mediaType(contentType) != _BATCH_TYPE:
         given = "no content type" if contentType is None else shown(contentType)
-        raise BadRequest(f"{given}: a batch is {_BATCH_TYPE}, a message a line")
+        raise BadRequest(f"{given}: the type of a batch is {_BATCH_TYPE}, one message a line")
     if len(body) > limits.maxBatchBytes:
         raise TooLarge(
             f"the batch has {len(body)} bytes; at most {limits.maxBatchBytes} are allowed"
@@ -191,27 +191,27 @@ def readBatch(
 def readObject(fields: Mapping[str, Any], limits: Limits, publisher: str = "") -> Publication:
     """
     Read a message from an object with the keys C{channel} and C{data}, and
-    perhaps C{event}, C{encoding} and C{key}.  Other keys are ignored.  A
-    C{null} is a value like any other, not the absence of one.
+    perhaps C{event}, C{encoding} and C{key}.  Other keys are ignored.  C{null}
+    is a value, not the absence of one.
 
     @raise BadMessage: If C{channel} or C{data} is missing, or the data, the
-        event or the encoding is not of the form agreed.
+        event or the encoding is not valid.
 
     @raise BadChannel: If C{channel} is not the name of one channel.
 
-    @raise BadRequest: If the key is not one.
+    @raise BadRequest: If the key is not valid.
 
-    @raise TooLarge: If the data have more bytes than the limit.
+    @raise TooLarge: If the data has more bytes than the limit.
     """
     for name in ("channel", "data"):
         if name not in fields:
             raise BadMessage(f"{name!r} is missing; a message needs 'channel' and 'data'")
     channel = fields["channel"]
     if not isinstance(channel, str):
-        raise BadChannel(f"{shown(channel)} is not the name of a channel, which is a string")
+        raise BadChannel(f"{shown(channel)} is not the name of a channel: it is not a string")
     event = fields.get("event")
     if "event" in fields and not isinstance(event, str):
-        raise BadMessage(f"{shown(event)} is not the name of an event, which is a string")
+        raise BadMessage(f"{shown(event)} is not the name of an event: it is not a string")
     key = checkKey(fields["key"]) if "key" in fields else None
     value = fields["data"]
     if "encoding" in fields:
@@ -228,20 +228,19 @@ def fromValue(
     publisher: str = "",
 ) -> Publication:
     """
-    Make a publication of a Python value.
+    Make a publication from a Python value.
 
-    @param channels: The names, or the one name.
+    @param channels: The names, or one name.
 
-    @param value: Bytes, which are carried as base64, or anything that JSON can
-        say.
+    @param value: Bytes, which are sent as base64, or a value that JSON has.
 
     @raise BadChannel: If one of the names is not the name of a channel.
 
     @raise BadRequest: If there is no channel, if there are too many, or if the
-        key is not one.
+        key is not valid.
 
-    @raise BadMessage: If JSON cannot say C{value}, or the name of the event is
-        not one.
+    @raise BadMessage: If JSON does not have the value, or the name of the event
+        is not valid.
 
     @raise TooLarge: If L{measure} counts more bytes than the limit.
     """
@@ -257,8 +256,8 @@ def fromValue(
         encoding = _BASE64
     else:
         payload = encode(value, limits.maxDepth)
-    # The payload is never smaller than what is measured, so that most messages
-    # need no measuring.
+    # The payload is never smaller than its measure, so that most messages need
+    # not be measured.
     if len(payload) > limits.maxMessage:
         _checkSize(measure(value, payload), limits)
     return Publication(names, payload, event, encoding, publisher, key)
@@ -266,10 +265,10 @@ def fromValue(
 
 def measure(value: Any, payload: bytes) -> int:
     """
-    The size of a message's data, in bytes: of a string its UTF-8, of bytes
-    their number, of any other value its JSON without a space between tokens.
-    That C{<}, U+2028 and U+2029 are written as escapes does not count, since
-    the publisher did not choose it.
+    Measure the data of a message, in bytes: a string by its UTF-8, bytes by
+    their number, any other value by its JSON without white space between
+    tokens.  C{<}, U+2028 and U+2029 count as one character each, although
+    they are written as escapes, since the publisher did not choose that.
 
     @param payload: The value as L{Publication.payload}.
     """
@@ -285,7 +284,8 @@ def measure(value: Any, payload: bytes) -> int:
 
 def _mediaType(contentType: str | None) -> str:
     """
-    The media type in lower case; empty for none, C{"?"} for what is not one.
+    Get the media type in lower case: empty if there is none, C{"?"} if it is
+    not valid.
     """
     if contentType is None or not contentType.strip(" \t"):
         return ""
@@ -304,7 +304,7 @@ def _checkSize(size: int, limits: Limits) -> None:
 
 
 def _checkChannels(channels: Sequence[str], limits: Limits) -> tuple[str, ...]:
-    # A name is parsed once however often it comes, and none if there are too many.
+    # Each name is parsed once, and none is if there are too many.
     names = dict.fromkeys(channels)
     if not 1 <= len(names) <= limits.maxChannels:
         raise BadRequest(f"{len(names)} channels were named; 1 to {limits.maxChannels} are allowed")
@@ -325,13 +325,13 @@ def _decodeBase64(encoding: Any, data: Any) -> bytes:
     if encoding != _BASE64:
         raise BadMessage(f"{shown(encoding)} is not an encoding; the only one is 'base64'")
     if not isinstance(data, str):
-        raise BadMessage(f"{shown(data)} is not base64, which is a string")
+        raise BadMessage(f"{shown(data)} is not base64: it is not a string")
     try:
         decoded = b64decode(data, validate=True)
     except ValueError:
         decoded = b""
-    # RFC 4648 3.3, 3.5: no characters outside of the alphabet, and the bits
-    # that pad are zero; so that the same bytes are always the same text.
+    # RFC 4648 3.3, 3.5: no characters outside of the alphabet, and padding bits
+    # are zero, so that the same bytes always have the same text.
     if b64encode(decoded).decode("ascii") != data:
         raise BadMessage(
             f"{shown(data)} is not base64: A-Z, a-z, 0-9, '+' and '/', padded with '='"
@@ -358,16 +358,16 @@ def _readLines(lines: Sequence[bytes], limits: Limits, publisher: str) -> list[P
         if known != mark:
             raise KeyReused(
                 f"line {number}: the key {shown(publication.key)} is that of line {first}, "
-                "which has another message; use a key of its own for each"
+                "which has another message; use a different key for each message"
             )
     return publications
 
 
 def _readLine(line: bytes, limits: Limits, publisher: str) -> Publication:
     if len(line) > limits.maxCommandBytes:
-        # Nothing in it is looked at: that alone would take too long.
-        raise TooLarge(f"{len(line)} bytes in a line, where {limits.maxCommandBytes} are allowed")
-    # The object around the data is one level more.
+        # The line is not decoded, which alone would take too long.
+        raise TooLarge(f"the line has {len(line)} bytes; {limits.maxCommandBytes} are allowed")
+    # The object around the data is one more level.
     fields = decode(line, limits.maxDepth + 1)
     if not isinstance(fields, dict):
         raise BadMessage(f"{shown(fields)} is not an object with 'channel' and 'data'")

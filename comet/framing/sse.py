@@ -1,5 +1,6 @@
 """
-Server-Sent Events: C{text/event-stream}, as an C{EventSource} reads it.
+The format of Server-Sent Events: C{text/event-stream}, as an C{EventSource}
+reads it.
 """
 
 from __future__ import annotations
@@ -15,33 +16,35 @@ from comet.framing.chunked import endBody, frameBody
 from comet.framing.envelope import (
     closeValue,
     encodeClose,
+    encodeCursor,
     encodeEnvelope,
     encodeGap,
-    encodeStanding,
     rawText,
 )
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 
-# WHATWG HTML 9.2.5: each of these ends a line, and nothing else does.
+# WHATWG HTML 9.2.5: these end a line, and no others.
 _LINE_END: Final = re.compile("\r\n|\r|\n")
 
 
 def encodeEvent(cursor: Cursor, data: str | None, event: str | None = None) -> bytes:
     """
-    One event, with the blank line that ends it.
+    Encode one event, with the blank line that ends it.
 
-    @param cursor: The event's id: what an C{EventSource} comes back with.
+    @param cursor: The id of the event, with which an C{EventSource}
+        reconnects.
 
-    @param data: Its data, or L{None} for an event that only sets the id, and
-        that no listener hears.  Each CR, LF and CRLF begins a new line, so
-        that no line of the data can be read as another field.
+    @param data: The data of the event, or L{None} for an event that only sets
+        the id and that the page does not see.  Each CR, LF and CRLF starts a
+        new C{data} field, so that no line of the data can be read as another
+        field.
 
-    @param event: The name of the event, without a control character, or
-        L{None} for the name that all have that have none.
+    @param event: The name of the event, without control characters, or L{None}
+        for an event without a name.
     """
-    # WHATWG HTML 9.2.6: one space behind the colon is not of the value, so it
-    # is always there, and a second is safe.
+    # WHATWG HTML 9.2.6: one space after the colon does not belong to the value.
+    # It is always written, so that a space at the start of the value is kept.
     lines = [f"id: {cursor}\n"]
     if event is not None:
         lines.append(f"event: {event}\n")
@@ -53,10 +56,10 @@ def encodeEvent(cursor: Cursor, data: str | None, event: str | None = None) -> b
 
 def encodeRetry(seconds: float) -> bytes:
     """
-    The line that says when to come back.  It is of the event that follows, or
-    stands alone before a blank line.
+    Encode the field C{retry}, which says when to reconnect.  It belongs to the
+    event that follows, or stands alone before a blank line.
     """
-    # WHATWG HTML 9.2.6: only ASCII digits; the unit is the millisecond.
+    # WHATWG HTML 9.2.6: ASCII digits only, in milliseconds.
     return b"retry: %d\n" % max(0, round(seconds * 1000))
 
 
@@ -65,23 +68,21 @@ class SSEShape:
     """
     One event a message.
 
-    @ivar time: As in L{encodeEnvelope}; it only shows where C{envelope} is
-        true.
+    @ivar time: As in L{encodeEnvelope}; it matters only if C{envelope} is true.
 
-    @ivar chunked: Whether the body is in the chunked coding.
+    @ivar chunked: Whether the body has the chunked coding of HTTP/1.1.
 
-    @ivar channelEvents: Whether a message that is no event of its own has its
-        channel as the name of its event.
+    @ivar channelEvents: Whether the event of a message without an event name is
+        named after its channel.
 
-    @ivar envelope: Whether the data are envelopes, instead of what was
-        published; then a heartbeat has data, too.
+    @ivar envelope: Whether the data of an event is an envelope, rather than the
+        data that was published.  Then heartbeats have data, too.
 
-    @ivar unnamed: Whether events have no names, gaps and the end included: an
-        C{EventSource} only hears the names that it was told to listen for, and
-        those of messages may be any.
+    @ivar unnamed: Whether no event has a name, gaps and the end included.  An
+        C{EventSource} dispatches only the names that the page listens for,
+        and messages may have any names.
 
-    @ivar retry: How long an C{EventSource} waits before it comes back, in
-        milliseconds.
+    @ivar retry: After how many milliseconds an C{EventSource} reconnects.
     """
 
     time: bool = False
@@ -94,28 +95,28 @@ class SSEShape:
     @property
     def prelude(self) -> bytes:
         """
-        How long to wait before coming back; ready to be written.
+        The field C{retry}.
         """
         return frameBody([encodeRetry(self.retry / 1000), b"\n"], self.chunked)
 
     @property
     def coda(self) -> bytes:
         """
-        The last chunk, where there are chunks.
+        The last chunk, if the body is chunked.
         """
         return endBody(self.chunked)
 
     @property
     def adoptsReplay(self) -> bool:
         """
-        Yes: an C{EventSource} comes back with the id of the last event,
-        whatever it was.
+        Yes: an C{EventSource} reconnects with the id of the last event of any
+        kind.
         """
         return True
 
     def message(self, message: Message, replay: bool = False) -> bytes:
         """
-        An event with what was published, or with the envelope.
+        Make an event with the data of a message, or with its envelope.
         """
         event = message.event
         if event is None and self.channelEvents:
@@ -126,24 +127,24 @@ class SSEShape:
             data = rawText(message)
         return self._event(message.cursor, data, event)
 
-    def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
+    def cursor(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
         """
-        An event of only the id, or with the envelope.
+        Make an event with only the id, or with the envelope.
         """
-        data = encodeStanding(cursor).decode("utf-8") if self.envelope else None
+        data = encodeCursor(cursor).decode("utf-8") if self.envelope else None
         return encodeEvent(resume or cursor, data)
 
     def gap(self, cursor: Cursor, names: Sequence[str], resume: Cursor | None = None) -> bytes:
         """
-        The event C{$gap}, with the names or with the envelope.
+        Make the event C{$gap}, with the names or with the envelope.
         """
         data = encodeGap(cursor, names) if self.envelope else strictjson.encode(list(names))
         return self._event(resume or cursor, data.decode("utf-8"), "$gap")
 
     def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
         """
-        The event C{$close}, with the reason or with the envelope, and when to
-        come back, unless that is never.
+        Make the event C{$close}, with the reason or with the envelope, and the
+        field C{retry} if the client should reconnect.
         """
         value = closeValue(close)
         data = encodeClose(cursor, close) if self.envelope else strictjson.encode(value)
@@ -155,6 +156,6 @@ class SSEShape:
 
     def frame(self, pieces: Sequence[bytes]) -> bytes:
         """
-        All events, in one chunk.
+        Join the events, in one chunk.
         """
         return frameBody(pieces, self.chunked)

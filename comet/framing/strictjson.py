@@ -1,11 +1,10 @@
 """
-JSON as it is accepted and as it is written: everything that is JSON for one
-reader is the same JSON for every other.
+Strict JSON: only values that every program reads alike are accepted and written.
 
-Python's own reader takes more than there is (C{NaN}, C{1e400}, half of a
-surrogate pair), and recurses for as long as somebody sends C{[}; its writer
-turns keys into strings and infinity into what is not JSON.  Here each of these
-is refused, on the way in and on the way out.
+Python's decoder accepts more than JSON has (C{NaN}, C{1e400}, a lone
+surrogate), and recurses for as many C{[} as a client sends.  Its encoder turns
+other keys into strings, and infinity into text that is not JSON.  L{decode} and
+L{encode} refuse each of these.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ MAX_DEPTH: Final = 64
 MIN_INTEGER: Final = -(2**63)
 MAX_INTEGER: Final = 2**64 - 1
 
-# The longest integers that are allowed have this many characters.
+# The longest allowed integers have this many characters.
 _INTEGER_CHARACTERS: Final = 20
 
-# The closing quote is optional so that no text makes the search begin again:
-# its cost is linear also where strings never end.
+# The closing quote is optional, so that no text makes the search start again:
+# its cost is linear, also if a string does not end.
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -37,15 +36,16 @@ _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 def decode(raw: bytes, maxDepth: int) -> Any:
     """
-    Read a JSON text.
+    Decode a JSON text.
 
     @param raw: The text in UTF-8, without a byte order mark.
 
-    @param maxDepth: How many levels of arrays and objects there may be: a
-        number is none, C{[]} is one, C{[{}]} two.
+    @param maxDepth: How many levels of arrays and objects the text may have: a
+        number has none, C{[]} has one, C{[{}]} two.
 
-    @raise BadMessage: If it is not JSON, or deeper, or holds a number that is
-        not finite, an integer outside -2**63 to 2**64-1, or a lone surrogate.
+    @raise BadMessage: If the text is not JSON, has more levels, or has a number
+        that is not finite, an integer outside -2**63 to 2**64-1, or a lone
+        surrogate.
     """
     try:
         text = raw.decode("utf-8")
@@ -53,7 +53,8 @@ def decode(raw: bytes, maxDepth: int) -> Any:
         raise BadMessage(
             f"{raw[:64]!r} is not JSON in UTF-8: {error.reason} at byte {error.start}"
         ) from None
-    # RFC 8259 8.1: no byte order mark is added, and a reader need not take it.
+    # RFC 8259 8.1: a writer must not add a byte order mark, and a reader need
+    # not accept one.
     if text.startswith("\ufeff"):
         raise BadMessage(f"{raw[:64]!r} begins with a byte order mark, which is not allowed")
     _checkDepth(raw, maxDepth)
@@ -72,22 +73,24 @@ def decode(raw: bytes, maxDepth: int) -> Any:
 
 def encode(value: Any, maxDepth: int = MAX_DEPTH) -> bytes:
     """
-    Write a value as JSON in UTF-8, without a space between tokens, its keys in
-    the order that they have, so that the bytes are safe in every wire shape:
-    C{<}, U+2028 and U+2029 are written as escapes, and there is no line break.
+    Encode a value as JSON in UTF-8, without white space between tokens and with
+    the keys in their order.
 
-    @param value: Anything of L{None}, L{bool}, L{int}, L{float}, L{str},
-        L{list} or L{tuple}, and L{dict}.
+    The bytes are safe in every wire format: C{<}, U+2028 and U+2029 are written
+    as escapes, and there is no line break.
+
+    @param value: L{None}, a L{bool}, L{int}, L{float}, L{str}, L{list},
+        L{tuple} or L{dict}, with such values in it.
 
     @param maxDepth: As in L{decode}.
 
-    @raise BadMessage: If C{value} is what L{decode} would not accept, a key is
-        not a string, or JSON has nothing of its type.
+    @raise BadMessage: If L{decode} would not accept the value, a key is not a
+        string, or JSON does not have the type.
     """
     if not isinstance(value, str):
         _checkValue(value, maxDepth)
     written = _write(value, maxDepth)
-    # In JSON all three can only be within a string, where an escape may be.
+    # In JSON all three can only be within a string, where escapes are allowed.
     return (
         written.replace(b"<", b"\\u003c")
         .replace(b"\xe2\x80\xa8", b"\\u2028")
@@ -100,7 +103,7 @@ def _write(value: Any, maxDepth: int) -> bytes:
         return _ENCODER.encode(value).encode("utf-8")
     except UnicodeEncodeError as error:
         raise BadMessage(
-            f"a string holds {error.object[error.start]!r}, which is half of a surrogate pair"
+            f"a string has {error.object[error.start]!r}, which is half of a surrogate pair"
         ) from None
     except RecursionError:
         raise _tooDeep(maxDepth) from None
@@ -108,9 +111,9 @@ def _write(value: Any, maxDepth: int) -> bytes:
 
 def _checkDepth(raw: bytes, maxDepth: int) -> None:
     """
-    Find how deep a text is before anything recurses into it.  What is wrong
-    with the text in another way may make the depth too small, but only behind
-    the place where a reader stops.
+    Refuse a text with too many levels, before the decoder recurses into it.  If
+    the text is not JSON, the count may be too small, but only after the place
+    at which the decoder stops.
     """
     if raw.count(b"[") + raw.count(b"{") <= maxDepth:
         return
@@ -120,8 +123,8 @@ def _checkDepth(raw: bytes, maxDepth: int) -> None:
 
 
 def _checkValue(value: Any, maxDepth: int) -> None:
-    # Depth first: a value that holds itself is found out at once, however
-    # often it does.
+    # Depth first, so that a value that contains itself, even many times, is
+    # refused after C{maxDepth} steps.
     levels = [iter((value,))]
     while levels:
         for item in levels[-1]:
@@ -149,22 +152,22 @@ def _valuesOf(item: list[Any] | tuple[Any, ...] | dict[Any, Any]) -> Iterable[An
 
 def _checkScalar(value: object) -> None:
     if isinstance(value, int):
-        # A long integer is not shown: to write it takes longer than to have it.
+        # A long integer is not shown, since formatting it would take long.
         if not MIN_INTEGER <= value <= MAX_INTEGER:
             raise BadMessage(
-                f"an integer of {value.bit_length()} bits is not within -2**63 to 2**64-1"
+                f"an integer of {value.bit_length()} bits is outside -2**63 to 2**64-1"
             )
     elif isinstance(value, float):
         if not math.isfinite(value):
             _refuseConstant(repr(value))
     elif value is not None:
-        raise BadMessage(f"JSON has nothing for a {type(value).__name__}")
+        raise BadMessage(f"JSON does not have the type {type(value).__name__}")
 
 
 def _parseInteger(text: str) -> int:
     value = int(text) if len(text) <= _INTEGER_CHARACTERS else MAX_INTEGER + 1
     if not MIN_INTEGER <= value <= MAX_INTEGER:
-        raise BadMessage(f"{text[:64]} is not within -2**63 to 2**64-1, as integers have to be")
+        raise BadMessage(f"the integer {text[:64]} is outside -2**63 to 2**64-1")
     return value
 
 
@@ -176,11 +179,11 @@ def _parseFloat(text: str) -> float:
 
 
 def _refuseConstant(text: str) -> NoReturn:
-    raise BadMessage(f"{text[:64]} is not a finite number, as numbers have to be")
+    raise BadMessage(f"{text[:64]} is not a finite number; only these are allowed")
 
 
 def _tooDeep(maxDepth: int) -> BadMessage:
-    return BadMessage(f"arrays and objects are within each other more than {maxDepth} levels deep")
+    return BadMessage(f"arrays and objects are nested more than {maxDepth} levels deep")
 
 
 _DECODER: Final = json.JSONDecoder(

@@ -1,8 +1,8 @@
 """
-Raw TCP: one JSON object a line, up and down.
+The format of raw TCP: one JSON object a line, in both directions.
 
-A line ends with LF, as programs write it, or with U+0000, as Flash's
-C{XMLSocket} does.  The client's first line decides.
+Lines end with LF, as programs write them, or with U+0000, as Flash's
+C{XMLSocket} writes them.  The client's first line decides.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _TERMINATORS: Final = re.compile(rb"[\n\0]")
 @frozen(cache_hash=True)
 class LineShape(EnvelopeShape):
     """
-    One envelope a line.  The JSON of an envelope has neither terminator in it.
+    One envelope a line.  An envelope contains neither of the terminators.
 
-    @ivar terminator: What ends a line: LF or U+0000.
+    @ivar terminator: LF or U+0000.
     """
 
     terminator: bytes = b"\n"
@@ -30,7 +30,7 @@ class LineShape(EnvelopeShape):
 
     def piece(self, envelope: bytes) -> bytes:
         """
-        A line.
+        Make a line.
         """
         return envelope + self.terminator
 
@@ -38,9 +38,9 @@ class LineShape(EnvelopeShape):
 @frozen(cache_hash=True)
 class Overlong:
     """
-    In the place of a line that was too long to be kept.
+    Stands for a line that was too long to be kept.
 
-    @ivar length: How many bytes it had before its LF or U+0000.
+    @ivar length: How many bytes the line had before its terminator.
     """
 
     length: int
@@ -51,32 +51,32 @@ Line = bytes | Overlong
 
 class LineDecoder:
     """
-    Lines out of a stream that comes in any pieces.  What it holds is at most
-    one line of the greatest length.
+    Splits a stream, which arrives in any pieces, into lines.  It holds at most
+    one line of the maximum length.
 
-    @ivar terminator: What ends a line: LF or U+0000, whichever came first, or
-        L{None} before the end of the first line.
+    @ivar terminator: LF or U+0000, the one that came first; L{None} before the
+        end of the first line.
     """
 
     __slots__ = ("_held", "_length", "_maxLength", "terminator")
 
     def __init__(self, maxLength: int) -> None:
         """
-        @param maxLength: The most bytes that a line may have, without its
+        @param maxLength: How many bytes a line may have, without its
             terminator.
         """
         self.terminator: bytes | None = None
         self._maxLength = maxLength
         self._held = bytearray()
-        # How long the line is so far, also where it is no longer held.
+        # The length of the line so far, also of the part that is not held.
         self._length = 0
 
     def feed(self, data: bytes) -> list[Line]:
         """
-        Take the next bytes of the stream.
+        Add the next bytes of the stream.
 
-        @return: The lines that end in them, in order, without their
-            terminators, and without a CR before an LF.  Empty lines are left
+        @return: The lines that end within these bytes, in order, without
+            terminators and without a CR before an LF.  Empty lines are left
             out.
         """
         lines: list[Line] = []
@@ -100,7 +100,7 @@ class LineDecoder:
 
     def _hold(self, data: bytes) -> None:
         self._length += len(data)
-        # One byte more than a line may have: it may be the CR before the LF.
+        # One byte more than a line may have: the CR before the LF.
         room = self._maxLength + 1 - len(self._held)
         self._held += data[:room]
 

@@ -1,5 +1,5 @@
 """
-WebSocket: the frames that a server sends, an envelope a text message.
+The format of WebSocket: one envelope a text message, in frames of a server.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from comet.framing.envelope import EnvelopeShape
 
 def textFrame(payload: bytes) -> bytes:
     """
-    A whole text message as one frame, not masked, as a server sends it.
+    Make a frame with a whole text message, not masked, as a server sends it.
 
     @param payload: Text in UTF-8.
     """
     length = len(payload)
-    # RFC 6455 5.2: FIN and the opcode of text; then the length in 7 bits, or
-    # 126 and 16 bits, or 127 and 64 bits, whichever is the shortest.
+    # RFC 6455 5.2: FIN and the opcode of text; then the length in the shortest
+    # form of 7 bits, 126 and 16 bits, or 127 and 64 bits.
     if length < 126:
         head = bytes((0x81, length))
     elif length < 0x10000:
@@ -35,6 +35,6 @@ class WebSocketShape(EnvelopeShape):
 
     def piece(self, envelope: bytes) -> bytes:
         """
-        A frame.
+        Make a frame.
         """
         return textFrame(envelope)

@@ -45,7 +45,7 @@ class PlainShape(NDJSONShape):
         """
         return rawText(message).replace("\n", " ").encode() + b"\n"
 
-    def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
+    def cursor(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
         """
         Encode a heartbeat as an empty line.
         """

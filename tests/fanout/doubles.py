@@ -107,7 +107,7 @@ class LineShape:
     def _id(self, cursor: Cursor, resume: Cursor | None) -> Cursor:
         return resume if self.adoptsReplay and resume is not None else cursor
 
-    def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
+    def cursor(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
         """
         A line for where the reader stands.
         """

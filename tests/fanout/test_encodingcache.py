@@ -35,7 +35,7 @@ class CountingShape:
         self.made.append(message.position)
         return bytes([message.position % 256]) * self.size
 
-    def standing(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
+    def cursor(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
         """
         Nothing.
         """

@@ -15,9 +15,9 @@ from comet.framing import Shape
 from comet.framing.envelope import (
     EnvelopeShape,
     encodeClose,
+    encodeCursor,
     encodeEnvelope,
     encodeGap,
-    encodeStanding,
     rawText,
 )
 from comet.model.messages import Close, Message
@@ -65,7 +65,7 @@ class EnvelopeTests(SynchronousTestCase):
         """
         Where the reader stands is an envelope of only the cursor.
         """
-        self.assertEqual(encodeStanding(CURSOR), b'{"cursor":"k3f9a2-1042"}')
+        self.assertEqual(encodeCursor(CURSOR), b'{"cursor":"k3f9a2-1042"}')
 
     def test_gap(self) -> None:
         """
@@ -180,13 +180,13 @@ class ShapeTests(SynchronousTestCase):
         close = Close("internal", "oh", 1.0)
         pieces = [
             shape.message(message, True),
-            shape.standing(CURSOR),
+            shape.cursor(CURSOR),
             shape.gap(CURSOR, ["a"]),
             shape.close(CURSOR, close),
         ]
         expected = [
             encodeEnvelope(message, True, True),
-            encodeStanding(CURSOR),
+            encodeCursor(CURSOR),
             encodeGap(CURSOR, ["a"]),
             encodeClose(CURSOR, close),
         ]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing import Shape
-from comet.framing.envelope import encodeClose, encodeEnvelope, encodeGap, encodeStanding
+from comet.framing.envelope import encodeClose, encodeCursor, encodeEnvelope, encodeGap
 from comet.framing.iframe import IFrameShape
 from comet.model.messages import Close, Message
 from tests.framing.browsers import HOSTILE, PageReader
@@ -66,7 +66,7 @@ class LiteralTests(SynchronousTestCase):
         Or one that posts it to the parent, if that is of the right origin.
         """
         self.assertEqual(
-            self.posting.standing(CURSOR),
+            self.posting.cursor(CURSOR),
             b'<script>parent.postMessage({"cursor":"k3f9a2-1042"},"https://page.example");'
             b"</script>\n",
         )
@@ -76,7 +76,7 @@ class LiteralTests(SynchronousTestCase):
         An origin cannot end its string or the script.
         """
         shape = IFrameShape(origin='"</script>', chunked=False)
-        self.assertIn(rb',"\"\u003c/script>");</script>', shape.standing(CURSOR))
+        self.assertIn(rb',"\"\u003c/script>");</script>', shape.cursor(CURSOR))
 
     def test_prelude(self) -> None:
         """
@@ -144,7 +144,7 @@ class PageTests(SynchronousTestCase):
         shape = IFrameShape(callback=callback, origin=PAGE)
         pieces = [shape.message(message, replay=True) for message in messages]
         written = [
-            shape.frame([shape.standing(CURSOR)]),
+            shape.frame([shape.cursor(CURSOR)]),
             shape.frame([*pieces, shape.gap(CURSOR, names)]),
             shape.frame([shape.close(CURSOR, close)]),
         ]
@@ -154,7 +154,7 @@ class PageTests(SynchronousTestCase):
         page.feed(chunks.body[:4096])
         readAll(page, chunks.body[4096:], sizes)
         expected = [
-            encodeStanding(CURSOR),
+            encodeCursor(CURSOR),
             *(encodeEnvelope(message, replay=True) for message in messages),
             encodeGap(CURSOR, names),
             encodeClose(CURSOR, close),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing import Shape
-from comet.framing.envelope import encodeClose, encodeEnvelope, encodeGap, encodeStanding
+from comet.framing.envelope import encodeClose, encodeCursor, encodeEnvelope, encodeGap
 from comet.framing.multipart import BOUNDARY, MultipartShape
 from comet.model.messages import Close, Message
 from tests.framing.browsers import HOSTILE, Part, PartsReader
@@ -55,7 +55,7 @@ class LiteralTests(SynchronousTestCase):
         """
         self.assertEqual(self.shape.prelude, b"--_comet-next-part\r\n")
         self.assertEqual(
-            self.shape.standing(CURSOR),
+            self.shape.cursor(CURSOR),
             b'Content-Type: application/json\r\n\r\n{"cursor":"k3f9a2-1042"}\r\n'
             b"--_comet-next-part\r\n",
         )
@@ -126,7 +126,7 @@ class StreamTests(SynchronousTestCase):
         shape = MultipartShape()
         pieces = [shape.message(message, replay=True) for message in messages]
         written = [
-            shape.frame([shape.standing(CURSOR)]),
+            shape.frame([shape.cursor(CURSOR)]),
             shape.frame([*pieces, shape.gap(CURSOR, names)]),
             shape.frame([shape.close(CURSOR, close)]),
         ]
@@ -134,7 +134,7 @@ class StreamTests(SynchronousTestCase):
         readAll(chunks, shape.prelude + b"".join(written) + shape.coda, sizes)
         readAll(parts, chunks.body, sizes)
         expected = [
-            encodeStanding(CURSOR),
+            encodeCursor(CURSOR),
             *(encodeEnvelope(message, replay=True) for message in messages),
             encodeGap(CURSOR, names),
             encodeClose(CURSOR, close),

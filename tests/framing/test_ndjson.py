@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing import Shape
-from comet.framing.envelope import encodeClose, encodeEnvelope, encodeGap, encodeStanding
+from comet.framing.envelope import encodeClose, encodeCursor, encodeEnvelope, encodeGap
 from comet.framing.ndjson import NDJSONShape
 from comet.model.messages import Close, Message
 from tests.framing.readers import (
@@ -44,7 +44,7 @@ class NDJSONTests(SynchronousTestCase):
         An envelope is a line, and the lines of one write are one chunk.
         """
         shape: Shape = NDJSONShape()
-        piece = shape.standing(CURSOR)
+        piece = shape.cursor(CURSOR)
         self.assertEqual(piece, b'{"cursor":"k3f9a2-1042"}\n')
         self.assertEqual(shape.frame([piece, piece]), b"32\r\n" + piece * 2 + b"\r\n")
         self.assertEqual((shape.prelude, shape.coda), (b"", b"0\r\n\r\n"))
@@ -77,7 +77,7 @@ class NDJSONTests(SynchronousTestCase):
         shape = NDJSONShape()
         pieces = [shape.message(message, replay=True) for message in messages]
         written = [
-            shape.frame([shape.standing(CURSOR)]),
+            shape.frame([shape.cursor(CURSOR)]),
             shape.frame([*pieces, shape.gap(CURSOR, names)]),
             shape.frame([shape.close(CURSOR, close)]),
         ]
@@ -85,7 +85,7 @@ class NDJSONTests(SynchronousTestCase):
         readAll(chunks, shape.prelude + b"".join(written) + shape.coda, sizes)
         readAll(lines, chunks.body, sizes)
         expected = [
-            encodeStanding(CURSOR),
+            encodeCursor(CURSOR),
             *(encodeEnvelope(message, replay=True) for message in messages),
             encodeGap(CURSOR, names),
             encodeClose(CURSOR, close),

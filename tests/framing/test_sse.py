@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing import Shape
-from comet.framing.envelope import encodeClose, encodeEnvelope, encodeGap, encodeStanding, rawText
+from comet.framing.envelope import encodeClose, encodeCursor, encodeEnvelope, encodeGap, rawText
 from comet.framing.sse import SSEShape
 from comet.model.messages import Close, Message
 from tests.framing.readers import (
@@ -59,7 +59,7 @@ class LiteralTests(SynchronousTestCase):
         """
         Where the reader stands is only an id, which no listener hears.
         """
-        self.assertEqual(self.shape.standing(CURSOR), b"id: k3f9a2-1042\n\n")
+        self.assertEqual(self.shape.cursor(CURSOR), b"id: k3f9a2-1042\n\n")
 
     def test_string(self) -> None:
         """
@@ -184,7 +184,7 @@ class StreamTests(SynchronousTestCase):
         and when to come back.
         """
         shape = SSEShape(channelEvents=True)
-        pieces = [shape.standing(CURSOR), shape.gap(CURSOR, names)]
+        pieces = [shape.cursor(CURSOR), shape.gap(CURSOR, names)]
         pieces += [shape.message(message, replay=True) for message in messages]
         heard = self.read(shape, [*pieces, shape.close(CURSOR, close)], sizes)
         first, *middle, last = heard.events
@@ -212,14 +212,14 @@ class StreamTests(SynchronousTestCase):
         """
         shape = SSEShape(envelope=True)
         pieces = [
-            shape.standing(CURSOR),
+            shape.cursor(CURSOR),
             shape.gap(CURSOR, names),
             shape.message(message, replay=True),
             shape.close(CURSOR, close),
         ]
         heard = self.read(shape, pieces, sizes)
         expected = [
-            ("message", encodeStanding(CURSOR)),
+            ("message", encodeCursor(CURSOR)),
             ("$gap", encodeGap(CURSOR, names)),
             (message.event or "message", encodeEnvelope(message, replay=True)),
             ("$close", encodeClose(CURSOR, close)),

@@ -261,7 +261,7 @@ class EncodeTests(SynchronousTestCase):
         What JSON has no type for is not written as something else.
         """
         for value in (b"a", {1}, object(), 1j, range(2)):
-            self.assertRefused(value, f"nothing for a {type(value).__name__}")
+            self.assertRefused(value, f"not have the type {type(value).__name__}")
         for key in (1, None, True, 1.5, (), b"a", 10**5_000):
             self.assertRefused({key: 1}, f"a key that is a {type(key).__name__}")
 

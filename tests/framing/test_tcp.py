@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing import Shape
-from comet.framing.envelope import encodeEnvelope, encodeStanding
+from comet.framing.envelope import encodeCursor, encodeEnvelope
 from comet.framing.tcp import Line, LineDecoder, LineShape, Overlong
 from comet.model.messages import Message
 from tests.framing.readers import CURSOR, CUTS, MESSAGES, LinesReader, cut, readAll
@@ -29,7 +29,7 @@ class ShapeTests(SynchronousTestCase):
         """
         for shape, terminator in ((LineShape(), b"\n"), (LineShape(b"\0"), b"\0")):
             line = b'{"cursor":"k3f9a2-1042"}' + terminator
-            self.assertEqual(shape.standing(CURSOR), line)
+            self.assertEqual(shape.cursor(CURSOR), line)
             self.assertEqual(shape.frame([line, line]), line * 2)
         self.assertNotEqual(LineShape(), LineShape(b"\0"))
         self.assertEqual((shape.prelude, shape.coda, shape.adoptsReplay), (b"", b"", False))
@@ -42,10 +42,10 @@ class ShapeTests(SynchronousTestCase):
         stream is cut.
         """
         shape: Shape = LineShape(terminator, time=True)
-        stream = shape.frame([shape.standing(CURSOR), *map(shape.message, messages)])
+        stream = shape.frame([shape.cursor(CURSOR), *map(shape.message, messages)])
         reader = LinesReader(terminator)
         readAll(reader, stream, sizes)
-        envelopes = [encodeStanding(CURSOR)]
+        envelopes = [encodeCursor(CURSOR)]
         envelopes += [encodeEnvelope(message, time=True) for message in messages]
         self.assertEqual(reader.values, [json.loads(envelope) for envelope in envelopes])
         self.assertEqual(reader.rest, b"")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing import Shape
-from comet.framing.envelope import encodeEnvelope, encodeStanding
+from comet.framing.envelope import encodeCursor, encodeEnvelope
 from comet.framing.websocket import WebSocketShape, textFrame
 from comet.model.messages import Message
 from tests.framing.readers import CURSOR, CUTS, MESSAGES, TEXTS, FrameReader, makeMessage, readAll
@@ -67,7 +67,7 @@ class ShapeTests(SynchronousTestCase):
         Each envelope is a message of its own; several are written together.
         """
         shape: Shape = WebSocketShape()
-        piece = shape.standing(CURSOR)
+        piece = shape.cursor(CURSOR)
         self.assertEqual(piece, b'\x81\x18{"cursor":"k3f9a2-1042"}')
         self.assertEqual(shape.frame([piece, piece]), piece * 2)
         self.assertEqual((shape.prelude, shape.coda, shape.adoptsReplay), (b"", b"", False))
@@ -80,10 +80,10 @@ class ShapeTests(SynchronousTestCase):
         A client gets every envelope back, however the stream is cut.
         """
         shape = WebSocketShape(time=True)
-        pieces = [shape.standing(CURSOR), *map(shape.message, messages)]
+        pieces = [shape.cursor(CURSOR), *map(shape.message, messages)]
         reader = FrameReader()
         readAll(reader, shape.frame(pieces), sizes)
-        envelopes = [encodeStanding(CURSOR)]
+        envelopes = [encodeCursor(CURSOR)]
         envelopes += [encodeEnvelope(message, time=True) for message in messages]
         self.assertEqual(reader.texts, [envelope.decode() for envelope in envelopes])
         self.assertEqual(reader.rest, b"")
