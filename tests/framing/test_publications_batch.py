@@ -316,7 +316,7 @@ class LongLineTests(SynchronousTestCase):
         for line in (b"{" * (most + 1), b" " * most + b"{", b'"' + b"\\" * most):
             with self.assertRaises(TooLarge) as caught:
                 readBatch(NDJSON, batch({"channel": "a", "data": 1}) + line + b"\n", limits)
-            self.assertIn(f"{len(line)} bytes in a line", caught.exception.detail)
+            self.assertIn(f"the line has {len(line)} bytes", caught.exception.detail)
             self.assertIn(f"{most} are allowed", caught.exception.detail)
         start = b'{"channel":"a","data":1'
         whole = start + b" " * (most - len(start) - 1) + b"}"
