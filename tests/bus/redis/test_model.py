@@ -23,7 +23,7 @@ from comet.model.log import Retention
 from comet.model.messages import Message, Publication
 from comet.model.positions import At, Earliest, Last, StartPosition
 from tests.bus.case import OTHER_EPOCH, positionsOf
-from tests.bus.memory.test_memory_model import BusMachine, result
+from tests.bus.memory.test_model import BusMachine, result
 from tests.bus.model import BusModel
 from tests.bus.redis.case import RedisCase, sharedServer
 from tests.bus.redis.direct import DirectBus

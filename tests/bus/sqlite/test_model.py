@@ -14,7 +14,7 @@ from comet.bus.memory.bus import CHANNEL_OVERHEAD
 from comet.bus.memory.log import REMEMBERED
 from comet.bus.sqlite import rows
 from comet.model.log import Retention
-from tests.bus.memory.test_memory_model import BusMachine
+from tests.bus.memory.test_model import BusMachine
 from tests.bus.sqlite.inline import InlineBus
 
 

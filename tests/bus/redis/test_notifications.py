@@ -1,0 +1,84 @@
+"""
+Tests for L{comet.bus.redis.notifications}.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.bus.listeners import Listeners
+from comet.bus.redis.notifications import Notifications
+from comet.bus.redis.topics import Topics
+from comet.model.cursors import Cursor
+from tests.bus.case import Listener
+
+
+class NotificationsTests(SynchronousTestCase):
+    """
+    L{Notifications}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Listen to a channel and a pattern.
+        """
+        self.listener = Listener()
+        listeners = Listeners()
+        topics = Topics("v:m:")
+        listeners.add(self.listener, ["a", "b/*"])
+        topics.add(self.listener, ["a", "b/*"])
+        self.notifications = Notifications("v:", topics, listeners)
+        self.notifications.began(Cursor("e", 5), isFirst=True)
+
+    def say(self, *said: tuple[str, str]) -> None:
+        """
+        Push some things: C{"end"} or a channel, and what is said.
+        """
+        for topic, text in said:
+            name = "v:head" if topic == "end" else f"v:m:{topic}"
+            body = text if topic == "end" else f"{text}\n1.5\n\n\n1"
+            self.notifications.pushed(name.encode(), body.encode())
+        self.notifications.flush()
+
+    def test_twice(self) -> None:
+        """
+        What comes for two topics is heard once; what nobody wants, not at all.
+        """
+        self.say(("a", "e 6"), ("a", "e 6"), ("b/c", "e 7"), ("b/c/d", "e 8"), ("end", "e 5 9"))
+        self.assertEqual(self.listener.heard, [6, 7])
+        self.assertEqual(self.notifications.end, Cursor("e", 9))
+
+    def test_half(self) -> None:
+        """
+        Messages are heard also if the head is still on its way.
+        """
+        self.say(("a", "e 6"))
+        self.assertEqual((self.listener.heard, self.notifications.end), ([6], Cursor("e", 6)))
+        self.say(("a", "e 7"), ("end", "e 5 7"))
+        self.assertEqual((self.listener.heard, self.notifications.end), ([6, 7], Cursor("e", 7)))
+        self.assertEqual(self.listener.interruptions, [])
+
+    def test_missed(self) -> None:
+        """
+        If the head comes from where it never was, something was missed.
+        """
+        self.say(("a", "e 8"), ("end", "e 7 8"))
+        self.assertEqual((self.listener.heard, self.listener.interruptions), ([], [0]))
+        self.assertEqual(self.notifications.end, Cursor("e", 8))
+
+    def test_epoch(self) -> None:
+        """
+        A new epoch interrupts; what is left of another one is not heard.
+        """
+        self.say(("a", "e 6"), ("end", "f 0 0"), ("a", "f 1"), ("a", "e 7"), ("end", "f 0 1"))
+        self.assertEqual((self.listener.heard, self.listener.interruptions), ([6, 1], [1]))
+        self.assertEqual(self.notifications.end, Cursor("f", 1))
+
+    def test_again(self) -> None:
+        """
+        A new connection interrupts, and begins where the log stands.
+        """
+        self.say(("a", "e 6"))
+        self.notifications.began(Cursor("e", 9), isFirst=False)
+        self.say(("a", "e 9"), ("a", "e 10"), ("end", "e 9 10"))
+        self.assertEqual((self.listener.heard, self.listener.interruptions), ([6, 10], [1]))
