@@ -1,9 +1,9 @@
 """
-How the server is set up: the options of the command line, and a file of TOML
+The configuration of the server: the options of the command line, and a TOML file
 with the same names.
 
-L{OPTIONS} is the one list of what can be set.  Nothing here opens or makes
-anything.
+L{OPTIONS} is the one list of options.  Except for L{readFile}, this module opens
+no files and no sockets.
 """
 
 from __future__ import annotations
@@ -35,27 +35,28 @@ _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{0,20})?([eE][0-9]{1,3})?")
 
 class ConfigurationError(ValueError):
     """
-    A value that is not allowed; the text says which, and what is.
+    A value that is not allowed.  The text says which value, and what is allowed.
     """
 
 
 @frozen
 class Option:
     """
-    Something that can be set.
+    An option of the server.
 
-    @ivar name: Its name, as on the command line.
+    @ivar name: The name on the command line and in the file.
 
-    @ivar default: What it is when it is not set.
+    @ivar default: The value if the option is not set.
 
-    @ivar read: Reads a value, a text from the command line or whatever TOML
-        has; raises L{ValueError} with what is allowed.
+    @ivar read: Reads a value, which is a text from the command line or any
+        value of TOML.  Raises L{ValueError} with what is allowed.
 
-    @ivar help: What it does; empty where C{twistd} has it from elsewhere.
+    @ivar help: The help of C{twistd comet --help}; empty if it is the docstring
+        of a method of the command line's options.
 
-    @ivar isRepeatable: Whether it may be given several times.
+    @ivar isRepeatable: Whether the option may be given several times.
 
-    @ivar isFlag: Whether it takes no value on the command line.
+    @ivar isFlag: Whether the option has no value on the command line.
     """
 
     name: str
@@ -68,7 +69,7 @@ class Option:
 
 def whole(least: int, most: int) -> Callable[[Any], int]:
     """
-    Make a reader of whole numbers within bounds.
+    Make a function that reads whole numbers within bounds.
     """
 
     def read(value: Any) -> int:
@@ -83,7 +84,7 @@ def whole(least: int, most: int) -> Callable[[Any], int]:
 
 def seconds(least: float, most: float) -> Callable[[Any], float]:
     """
-    Make a reader of numbers of seconds within bounds.
+    Make a function that reads numbers of seconds within bounds.
     """
 
     def read(value: Any) -> float:
@@ -92,7 +93,7 @@ def seconds(least: float, most: float) -> Callable[[Any], float]:
             number = value
         elif isinstance(value, str) and _NUMBER.fullmatch(value):
             number = float(value)
-        # TOML's nan is within no bounds.
+        # TOML has nan, which is not within any bounds.
         if number is None or not least <= number <= most:
             raise ValueError(f"a number of seconds from {least:g} to {most:g} is")
         return float(number)
@@ -102,7 +103,7 @@ def seconds(least: float, most: float) -> Callable[[Any], float]:
 
 def text(value: Any) -> str:
     """
-    Read a text that is not empty.
+    Read a non-empty text.
     """
     if not isinstance(value, str) or not value:
         raise ValueError("a text that is not empty is")
@@ -111,7 +112,7 @@ def text(value: Any) -> str:
 
 def flag(value: Any) -> bool:
     """
-    Read what is true or false.
+    Read a flag, which is true or false.
     """
     if not isinstance(value, bool):
         raise ValueError("true and false are")
@@ -130,7 +131,7 @@ def name(value: Any) -> str:
 
 def oneOf(*words: str) -> Callable[[Any], str]:
     """
-    Make a reader of one of some words.
+    Make a function that reads one of these words.
     """
 
     def read(value: Any) -> str:
@@ -143,7 +144,7 @@ def oneOf(*words: str) -> Callable[[Any], str]:
 
 def optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """
-    Make a reader of what may also be L{None}.
+    Make a function that reads values that may also be L{None}.
     """
     return lambda value: None if value is None else read(value)
 
@@ -265,15 +266,16 @@ DEMO: Final = ("lab/**", "chat/**")
 
 class Configuration:
     """
-    All that is set: by the command line, else by a file, else by default.
+    The value of every option: from the command line, else from the file, else
+    the default.
     """
 
     def __init__(self, given: Mapping[str, Any], file: Mapping[str, Any] | None = None) -> None:
         """
-        @param given: What the command line says, by the names of options;
-            those that it does not mention are absent.
+        @param given: The values on the command line, by the names of the
+            options, without those that are not given.
 
-        @param file: What the file says, as TOML is read.
+        @param file: The content of the file, as TOML is read.
 
         @raise ConfigurationError: If a value is not allowed.
         """
@@ -282,7 +284,7 @@ class Configuration:
         unknown = [key for key in file if key not in _BY_NAME]
         if unknown:
             raise ConfigurationError(
-                f"{_shown(unknown[0])} cannot be set in the file: {', '.join(_BY_NAME)} can, and "
+                f"{_shown(unknown[0])} cannot be set in the file; {', '.join(_BY_NAME)} can, and "
                 'tables such as [channels."chat/**"]'
             )
         self._values = {
@@ -290,28 +292,30 @@ class Configuration:
             for option in OPTIONS
         }
         if not self["listen"] and self["tcp"] is None:
-            raise ConfigurationError("neither listen nor tcp names an endpoint: one of them has to")
+            raise ConfigurationError(
+                "neither listen nor tcp has an endpoint; one of them is needed"
+            )
         self._retention = Retention(*(self[key] for key in RETENTION))
         self._retentions = _readChannels(channels, self._retention)
 
     def __getitem__(self, name: str) -> Any:
         """
-        What is set, by the name of the option.
+        Get the value of an option by its name.
         """
         return self._values[name]
 
     @property
     def openPatterns(self) -> tuple[str, ...]:
         """
-        The channels to which anyone may publish.
+        The channels and patterns to which every client may publish.
         """
         patterns: tuple[str, ...] = self["open"]
         return (*patterns, *DEMO) if self["demo"] else patterns
 
     def retention(self, channel: str) -> Retention:
         """
-        How much to hold of a channel: as the first pattern in the file says
-        that matches it.
+        Get the retention of a channel: that of the first pattern in the file
+        that matches it, else the default.
         """
         for pattern, retention in self._retentions.items():
             if matches(pattern, channel):
@@ -321,9 +325,9 @@ class Configuration:
 
 def readFile(path: str) -> dict[str, Any]:
     """
-    Read a file of TOML.
+    Read a TOML file.
 
-    @raise ConfigurationError: If it cannot be read.
+    @raise ConfigurationError: If the file cannot be read, or is not TOML.
     """
     try:
         with open(path, "rb") as file:
@@ -336,15 +340,15 @@ def readFile(path: str) -> dict[str, Any]:
 
 def _read(option: Option, value: Any, where: str = "") -> Any:
     """
-    Read what an option is set to.
+    Read the value of an option.
 
-    @param where: What it is set for, to be told with what is not allowed.
+    @param where: The place of the value, for the text of an error.
     """
     if value is None:
         return option.default
     if not option.isRepeatable:
         return _readOne(option, value, where)
-    # One in a file may stand without a list.
+    # In the file a single value may be without a list.
     several = value if isinstance(value, (list, tuple)) else [value]
     return tuple(_readOne(option, each, where) for each in several)
 

@@ -1,5 +1,5 @@
 """
-What can be set, by the command line's names and in a file.
+Tests of L{comet.configuration}.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ DEFAULTS: dict[str, Any] = {
     "demo": False,
 }
 
-# Of each number, its least and most, and what is a little less and more.
+# The least and the greatest value of each option that is a number.
 WHOLE = {
     "history-messages": (0, 1 << 30),
     "history-bytes": (0, 1 << 50),
@@ -71,12 +71,13 @@ SEVERAL = ("listen", "public-url", "open", "allow-origin")
 
 class CaseWithRefusals(SynchronousTestCase):
     """
-    Tests of what is refused.
+    A check of values that are refused.
     """
 
     def assertRefused(self, file: dict[str, Any], *parts: str) -> None:
         """
-        What a file says is refused, and the text has all of these parts.
+        Assert that a file is refused, and that the text of the error has all of
+        these parts.
         """
         error = self.assertRaises(ConfigurationError, Configuration, {}, file)
         for part in parts:
@@ -86,36 +87,35 @@ class CaseWithRefusals(SynchronousTestCase):
 
 class DefaultTests(SynchronousTestCase):
     """
-    What holds where nothing is said.
+    The values without a command line and a file.
     """
 
-    def test_all(self) -> None:
+    def test_hasDocumentedDefaults(self) -> None:
         """
-        Every option has the default that the documents state, and there are
-        no others.
+        Every option has the documented default, and there are no other options.
         """
         configuration = Configuration({})
         self.assertEqual({o.name: configuration[o.name] for o in OPTIONS}, DEFAULTS)
 
-    def test_defaultsAreGood(self) -> None:
+    def test_defaultsAreAllowed(self) -> None:
         """
-        Each default may also be said.
+        Each default is allowed as a value in the file.
         """
         said = {name: value for name, value in DEFAULTS.items() if value is not None}
         configuration = Configuration({}, said)
         self.assertEqual({o.name: configuration[o.name] for o in OPTIONS}, DEFAULTS)
 
-    def test_statedInHelp(self) -> None:
+    def test_helpStatesDefault(self) -> None:
         """
-        The help of each number states its default.
+        The help of each option that is a number states its default.
         """
         for option in OPTIONS:
             if type(option.default) in (int, float):
                 self.assertIn(f"Default: {option.default:.0f}", option.help, option.name)
 
-    def test_retention(self) -> None:
+    def test_retentionOfOptions(self) -> None:
         """
-        Every channel is held as the three options say.
+        The retention of a channel is that of the three options.
         """
         given = {"history-messages": "5", "history-seconds": "1.5", "history-bytes": "70"}
         self.assertEqual(Configuration(given).retention("news"), Retention(5, 1.5, 70))
@@ -124,13 +124,13 @@ class DefaultTests(SynchronousTestCase):
 
 class NumberTests(CaseWithRefusals):
     """
-    Whole numbers, and seconds.
+    Options that are whole numbers or seconds.
     """
 
     def test_wholeBounds(self) -> None:
         """
-        A whole number within its bounds is taken, as a text and as a number;
-        one beyond them is refused, with the bounds.
+        A whole number within the bounds is read, from a text and from a number.
+        One outside is refused, and the error has the bounds.
         """
         for name, (least, most) in WHOLE.items():
             for good in (least, most):
@@ -140,10 +140,10 @@ class NumberTests(CaseWithRefusals):
                 allowed = f"a whole number from {least} to {most} is"
                 self.assertRefused({name: bad}, str(bad), name, allowed)
 
-    def test_notWhole(self) -> None:
+    def test_refusesOtherThanWhole(self) -> None:
         """
-        What is not a whole number is refused, also what Python would read as
-        one.
+        A value that is not a whole number is refused, also if Python would
+        read it as one.
         """
         texts = ("", "x", "1.5", "-1", "+1", "1_0", " 1", "\u0663", "1" * 5000)
         others: tuple[Any, ...] = (1.5, True, [1], {})
@@ -151,16 +151,16 @@ class NumberTests(CaseWithRefusals):
             for name in WHOLE:
                 self.assertRefused({name: bad}, f"is not allowed for {name}: a whole number")
 
-    def test_leadingZeros(self) -> None:
+    def test_ignoresLeadingZeros(self) -> None:
         """
-        Zeros in front of a number do not count.
+        Leading zeros of a number are ignored.
         """
         self.assertEqual(Configuration({"max-depth": "0" * 17 + "12"})["max-depth"], 12)
 
     def test_secondsBounds(self) -> None:
         """
-        Seconds within their bounds are taken, as a text and as a number; those
-        beyond them are refused, with the bounds.
+        Seconds within the bounds are read, from a text and from a number.
+        Seconds outside are refused, and the error has the bounds.
         """
         for name, (least, most) in SECONDS.items():
             for good in (least, most):
@@ -172,17 +172,17 @@ class NumberTests(CaseWithRefusals):
 
     def test_secondsForms(self) -> None:
         """
-        Seconds may have a fraction and an exponent, and are always floats.
+        Seconds may have a fraction and an exponent, and are read as floats.
         """
         for form, number in (("5", 5.0), ("5.", 5.0), ("0.25", 0.25), ("1e3", 1000.0)):
             value = Configuration({"heartbeat": form})["heartbeat"]
             self.assertEqual((value, type(value)), (number, float))
         self.assertIs(type(Configuration({}, {"drain": 5})["drain"]), float)
 
-    def test_notSeconds(self) -> None:
+    def test_refusesOtherThanSeconds(self) -> None:
         """
-        What is not a number of seconds is refused, also what Python would read
-        as one, and numbers of any size.
+        A value that is not a number of seconds is refused, also if Python would
+        read it as one, and also if it is a very large number.
         """
         texts = ("", "x", "nan", "inf", "-1", "1_0", " 1", "1e999", "\u0663")
         others: tuple[Any, ...] = (float("nan"), float("inf"), 10**400, True, [1.0], {})
@@ -192,9 +192,9 @@ class NumberTests(CaseWithRefusals):
 
     @settings(deadline=None)
     @given(integers(), integers(-5, 5), integers(6, 50))
-    def test_wholeReads(self, number: int, least: int, most: int) -> None:
+    def test_readsWholeWithinBounds(self, number: int, least: int, most: int) -> None:
         """
-        A number is read exactly if it is within the bounds.
+        An integer is read exactly if it is within the bounds.
         """
         read = whole(least, most)
         if least <= number <= most:
@@ -204,10 +204,10 @@ class NumberTests(CaseWithRefusals):
 
     @settings(deadline=None)
     @given(floats())
-    def test_secondsReads(self, number: float) -> None:
+    def test_readsSecondsWithinBounds(self, number: float) -> None:
         """
-        A number is read exactly if it is within the bounds, as itself and as
-        Python writes it.
+        A float is read exactly if it is within the bounds; otherwise it is
+        refused, also as a text.
         """
         read = seconds(0.0, 1e5)
         if 0.0 <= number <= 1e5:
@@ -219,12 +219,13 @@ class NumberTests(CaseWithRefusals):
 
 class TextTests(CaseWithRefusals):
     """
-    Texts, names of channels, and what may be given several times.
+    Options that are texts or flags, names of channels, or lists.
     """
 
-    def test_texts(self) -> None:
+    def test_readsTexts(self) -> None:
         """
-        A text is taken as it is; an empty one, and what is none, are refused.
+        A text is read as it is.  An empty one is refused, and so is a value
+        that is not a text.
         """
         for name in TEXTS:
             self.assertEqual(Configuration({name: "a:b"})[name], "a:b")
@@ -232,10 +233,10 @@ class TextTests(CaseWithRefusals):
             for bad in others:
                 self.assertRefused({name: bad}, f"is not allowed for {name}: a text that is not")
 
-    def test_several(self) -> None:
+    def test_readsLists(self) -> None:
         """
-        What may be given several times is a list, in a file perhaps a single
-        one; each is looked at, and the wrong one is told.
+        An option that may be given several times is a list, or a single value
+        in a file.  Each value is checked, and the error shows the bad one.
         """
         for name in SEVERAL:
             self.assertEqual(Configuration({name: ["a", "b"]})[name], ("a", "b"))
@@ -244,9 +245,9 @@ class TextTests(CaseWithRefusals):
             self.assertRefused({name: ["a", ""]}, f"'' is not allowed for {name}: ")
             self.assertRefused({name: {"a": 1}}, f"is not allowed for {name}: ")
 
-    def test_open(self) -> None:
+    def test_readsOpenPatterns(self) -> None:
         """
-        What is open is a channel or a pattern.
+        C{open} has channels and patterns.
         """
         good = ["news", "chat/*", "a/**"]
         self.assertEqual(Configuration({}, {"open": good}).openPatterns, tuple(good))
@@ -255,10 +256,10 @@ class TextTests(CaseWithRefusals):
                 {"open": [bad]}, repr(bad[:64]), "for open", "a channel or a pattern"
             )
 
-    def test_demo(self) -> None:
+    def test_demoOpensPatterns(self) -> None:
         """
-        C{demo} opens two patterns besides those that are open, and is true or
-        false.
+        C{demo} is true or false, and opens two patterns besides those of
+        C{open}.
         """
         self.assertEqual(Configuration({}).openPatterns, ())
         given = {"demo": True, "open": ["a"]}
@@ -268,16 +269,16 @@ class TextTests(CaseWithRefusals):
         for bad in others:
             self.assertRefused({"demo": bad}, "is not allowed for demo: true and false are")
 
-    def test_nothingToServe(self) -> None:
+    def test_needsEndpoint(self) -> None:
         """
-        There is an endpoint for HTTP or for raw TCP.
+        A configuration without an endpoint for HTTP or for raw TCP is refused.
         """
         self.assertRefused({"listen": []}, "neither listen nor tcp")
         self.assertEqual(Configuration({}, {"listen": [], "tcp": "tcp:1"})["listen"], ())
 
-    def test_longValue(self) -> None:
+    def test_shortensValuesInErrors(self) -> None:
         """
-        Of a value that is very long, or very large, not all is told.
+        The text of an error has only the start of a long value.
         """
         values: tuple[Any, ...] = ("x" * 5000, ["x" * 5000] * 5000, 10**4000)
         for bad in values:
@@ -286,12 +287,12 @@ class TextTests(CaseWithRefusals):
 
 class FileTests(CaseWithRefusals):
     """
-    The file.
+    The file: L{readFile}, and its values.
     """
 
     def write(self, content: str | bytes) -> str:
         """
-        Make a file.
+        Write a file.
 
         @return: Its path.
         """
@@ -301,14 +302,14 @@ class FileTests(CaseWithRefusals):
 
     def read(self, content: str, **given: str) -> Configuration:
         """
-        Read a file and the command line.
+        Read a file, with options on the command line.
         """
         named = {name.replace("_", "-"): value for name, value in given.items()}
         return Configuration(named, readFile(self.write(content)))
 
-    def test_sameNames(self) -> None:
+    def test_readsOptions(self) -> None:
         """
-        The file has the names of the command line.
+        The options have the same names in the file as on the command line.
         """
         configuration = self.read(
             'listen = ["tcp:1", "tcp:2"]\nheartbeat = 5\ndemo = true\nmax-depth = 3\n'
@@ -319,25 +320,25 @@ class FileTests(CaseWithRefusals):
         self.assertEqual(configuration["max-depth"], 3)
         self.assertEqual(configuration["drain"], 10.0)
 
-    def test_optionsWin(self) -> None:
+    def test_commandLineWins(self) -> None:
         """
-        What the command line says counts, whatever the file says.
+        A value on the command line comes before that in the file.
         """
         configuration = self.read("heartbeat = 5\nmax-depth = 3\n", heartbeat="7")
         self.assertEqual((configuration["heartbeat"], configuration["max-depth"]), (7.0, 3))
 
-    def test_unknownKey(self) -> None:
+    def test_refusesUnknownName(self) -> None:
         """
-        A name that there is not is refused, with those that there are.
+        An unknown name is refused, and the error has the known ones.
         """
         self.assertRefused({"hearbeat": 5}, "'hearbeat'", "heartbeat", "[channels.")
         self.assertRefused({"config": "x"}, "'config' cannot be set in the file")
         self.assertRefused({"x" * 5000: 5}, "'" + "x" * 64 + "'")
 
-    def test_channels(self) -> None:
+    def test_retentionOfFirstPattern(self) -> None:
         """
-        How much is held of a channel is told by the first pattern of the file
-        that matches it; what that does not say is as for all.
+        The retention of a channel is that of the first pattern in the file that
+        matches it, with the default for each value that the table leaves out.
         """
         configuration = self.read(
             "history-bytes = 77\n"
@@ -350,9 +351,10 @@ class FileTests(CaseWithRefusals):
         self.assertEqual(configuration.retention("news"), Retention(1000, 3600.0, 77))
         self.assertEqual(configuration.retention("other"), Retention(1000, 3600.0, 77))
 
-    def test_badChannels(self) -> None:
+    def test_refusesBadChannels(self) -> None:
         """
-        What is wrong in a table of channels is told with its pattern.
+        A bad value in the tables of channels is refused, and the error has the
+        pattern.
         """
         others: tuple[Any, ...] = (5, "news", [{"news": {}}])
         for channels in others:
@@ -364,18 +366,18 @@ class FileTests(CaseWithRefusals):
         negative = {"channels": {"news": {"history-messages": -1}}}
         self.assertRefused(negative, "-1 is not allowed for history-messages of 'news'", "from 0")
 
-    def test_noFile(self) -> None:
+    def test_fileCannotBeRead(self) -> None:
         """
-        A file that cannot be read is told with its path and the reason.
+        The error about a file that cannot be read has the path and the reason.
         """
         for path, reason in ((self.mktemp(), "No such file"), (".", "directory")):
             error = self.assertRaises(ConfigurationError, readFile, path)
             self.assertIn(repr(path), str(error))
             self.assertIn(reason, str(error))
 
-    def test_notTOML(self) -> None:
+    def test_fileIsNotTOML(self) -> None:
         """
-        A file that is not TOML is told with the place where it is not.
+        The error about a file that is not TOML has the path and the place.
         """
         path = self.write("heartbeat = 5\nmax-depth 5\n")
         error = self.assertRaises(ConfigurationError, readFile, path)
@@ -396,9 +398,9 @@ class FileTests(CaseWithRefusals):
             | dictionaries(texts(), integers() | dictionaries(texts(), integers())),
         )
     )
-    def test_anything(self, file: dict[str, Any]) -> None:
+    def test_readsOrRefusesAnything(self, file: dict[str, Any]) -> None:
         """
-        Whatever a file says is taken, or refused in words.
+        Any content of a file is read, or refused with a text.
         """
         try:
             configuration = Configuration({}, file)
