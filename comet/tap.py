@@ -26,7 +26,7 @@ from comet.access.rights import Access
 from comet.bus.registry import findMaker
 from comet.configuration import OPTIONS, Configuration, ConfigurationError, readFile
 from comet.http.origins import Origins
-from comet.server.banner import announcement, openFiles, warnings
+from comet.server.banner import banner, openFiles, warnings
 from comet.server.listening import CannotStart
 from comet.server.server import Server, calmCollector
 from comet.server.service import CometService
@@ -235,7 +235,7 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
     keyFile = os.path.abspath(keyFile)
 
     def running(ports: Sequence[IListeningPort]) -> None:
-        for line in announcement(ports, configuration, keyFile):
+        for line in banner(ports, configuration, keyFile):
             _log.info("{line}", line=line)
         for line in warnings(used, openFiles()):
             _log.warn("{line}", line=line)

@@ -1,6 +1,6 @@
 """
-What the server says when it has started: where it is, how to use it, and what
-would keep it from serving many.
+The banner that the server logs when it has started: its URLs, how to publish and
+to read, and warnings of limits that keep it from serving many clients.
 """
 
 from __future__ import annotations
@@ -14,28 +14,29 @@ from twisted.internet.interfaces import IListeningPort
 
 from comet.configuration import Configuration
 
-# Below this limit of open files a server of this kind is soon full.
+# With fewer open files a push server is soon full: each client is one.
 FEW_FILES: Final = 4096
 
 
-def announcement(
+def banner(
     ports: Sequence[IListeningPort], configuration: Configuration, keyFile: str
 ) -> list[str]:
     """
-    What to tell when the server listens: where, with which key, and how to
-    publish and to listen.
+    Return the lines to log when the server listens: its addresses, the file of
+    the key, and the commands that publish and read.
 
-    @param ports: Those of C{listen}, in its order, and then those of C{tcp}
-        and C{flash-policy}, if there are any.
+    @param ports: The ports of C{listen}, in its order, and then those of
+        C{tcp} and C{flash-policy} if they are given.
 
-    @param keyFile: The path of the publish key.
+    @param keyFile: The path of the file that holds the publish key.
     """
     lines = []
     urls = []
     left = iter(ports)
     for description in configuration["listen"]:
         address = _address(next(left))
-        # Behind the PROXY protocol nobody gets through without it.
+        # A URL would be of no use: the endpoint refuses a client that does not
+        # speak the PROXY protocol.
         if address is None or description.startswith("haproxy:"):
             lines.append(f"comet serves HTTP on {description}")
         else:
@@ -61,8 +62,8 @@ def announcement(
 
 def _address(port: IListeningPort) -> str | None:
     """
-    The host and port by which a port is reached from this machine, or L{None}
-    where it has none.
+    Return the host and number by which a client on this machine reaches a port,
+    or L{None} for a UNIX socket.
     """
     host: object = port.getHost()
     if not isinstance(host, (IPv4Address, IPv6Address)):
@@ -73,8 +74,8 @@ def _address(port: IListeningPort) -> str | None:
 
 def openFiles() -> tuple[int, int] | None:
     """
-    How many files this process may open, and how many it could be allowed to;
-    L{None} where the system does not say.  A negative number is no limit.
+    Return how many files this process may open, and to how many it could raise
+    that; or L{None} if the system does not say.  A negative number is no limit.
     """
     try:
         import resource
@@ -85,9 +86,9 @@ def openFiles() -> tuple[int, int] | None:
 
 def warnings(reactor: object, files: tuple[int, int] | None) -> list[str]:
     """
-    What to tell of whatever keeps the server from serving many clients.
+    Return a line for each limit that keeps the server from serving many clients.
 
-    @param files: What L{openFiles} found.
+    @param files: The result of L{openFiles}.
     """
     lines = []
     if type(reactor).__name__ == "SelectReactor":

@@ -1,6 +1,6 @@
 """
-What the server tells of itself, on the channel C{$stats}, and of what one account
-has cost, on C{$stats/} and its name; both while somebody reads it.
+The statistics of the server, which it publishes to the channel C{$stats}, and to
+C{$stats/NAME} for the account of this name, while the channel has a reader.
 """
 
 from __future__ import annotations
@@ -11,59 +11,62 @@ from typing import Any, Final
 from twisted.application.internet import TimerService
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from comet.hub import Hub
 
 CHANNEL: Final = "$stats"
 
-# How often, in seconds.
+# The time between two publications, in seconds.
 INTERVAL: Final = 1.0
 
 
 class StatisticsService(TimerService):
     """
-    Publishes every second what has passed on each transport, if there is
-    anybody to read it::
+    Publishes every second what has passed on each transport, if the channel has
+    a reader::
 
         {"node": "8c21e0f7", "transports": {"sse": {"open": 2, "requests": 2, "headIn": 140,
          "dataIn": 0, "headOut": 582, "dataOut": 4711}, ...}}
 
-    Of several nodes that share a bus each tells its own figures, while it has
-    a reader of its own; all readers get all that is told.
+    If several nodes share a bus, each publishes its own figures, while it has a
+    reader itself.  All readers get the figures of all these nodes.
 
-    @ivar node: A random word that tells this node from others, also from what
-        it was before its last start.
+    @ivar node: A random word that names this node, from its start to its end.
     """
 
-    _stats_log = Logger()
+    _log = Logger()
 
     def __init__(self, hub: Hub, clock: IReactorTime) -> None:
-        super().__init__(INTERVAL, self.tell)
+        super().__init__(INTERVAL, self.publish)
         self.clock = clock
         self.hub = hub
         self.node = secrets.token_hex(4)
 
-    def tell(self) -> None:
+    def publish(self) -> None:
         """
-        Publish the figures of now, if somebody reads them.
+        Publish the present figures to the channels that have a reader.
         """
         if self.hub.isDraining:
             return
-        self._tell(CHANNEL, None)
+        self._publish(CHANNEL, None)
         for account in self.hub.metrics.accounts:
-            self._tell(f"{CHANNEL}/{account}", account)
+            self._publish(f"{CHANNEL}/{account}", account)
 
-    def _tell(self, channel: str, account: str | None) -> None:
+    def _publish(self, channel: str, account: str | None) -> None:
         if self.hub.fanout.isRead(channel):
-            told = self.hub.publish(channel, self.figures(account))
-            told.addErrback(
-                lambda failure: self._stats_log.failure("no statistics", failure=failure)
-            )
+            published = self.hub.publish(channel, self.figures(account))
+            published.addErrback(self._logFailure, channel)
+
+    def _logFailure(self, failure: Failure, channel: str) -> None:
+        self._log.failure(
+            "the statistics could not be published to {channel}", failure, channel=channel
+        )
 
     def figures(self, account: str | None = None) -> dict[str, Any]:
         """
-        The figures of now.
+        Return the present figures.
 
-        @param account: The name of an account; without one, those of all.
+        @param account: The name of an account, or L{None} for all traffic.
         """
         return {"node": self.node, "transports": self.hub.metrics.sums(account)}

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from comet.configuration import Configuration
-from comet.server.banner import FEW_FILES, announcement, openFiles, warnings
+from comet.server.banner import FEW_FILES, banner, openFiles, warnings
 
 
 @implementer(IListeningPort)
@@ -52,12 +52,12 @@ def announce(*hosts: IAddress, key: str = "/d/comet.key", **settings: Any) -> li
     @param settings: Their names have underscores for hyphens.
     """
     given = {name.replace("_", "-"): value for name, value in settings.items()}
-    return announcement([Port(host) for host in hosts], Configuration(given), key)
+    return banner([Port(host) for host in hosts], Configuration(given), key)
 
 
 class AnnouncementTests(SynchronousTestCase):
     """
-    L{announcement}.
+    L{banner}.
     """
 
     def test_lines(self) -> None:

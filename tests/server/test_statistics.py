@@ -87,11 +87,11 @@ class NodeTests(SynchronousTestCase):
         """
         first = self.read(self.hubs[0])
         for service in self.services:
-            service.tell()
+            service.publish()
             self.clock.advance(0)
         second = self.read(self.hubs[1])
         for service in self.services:
-            service.tell()
+            service.publish()
             self.clock.advance(0)
         nodes = [service.node for service in self.services]
         told = [[json.loads(one.payload)["node"] for one in each.heard] for each in (first, second)]
@@ -103,7 +103,7 @@ class NodeTests(SynchronousTestCase):
         """
         reader = self.read(self.hubs[0])
         self.hubs[1].drain(1)
-        self.services[1].tell()
-        self.services[0].tell()
+        self.services[1].publish()
+        self.services[0].publish()
         self.clock.advance(0)
         self.assertEqual(len(reader.heard), 1)

@@ -1,6 +1,6 @@
 """
-What runs beside the server with C{--demo}, for its lab page.
+The readers over raw TCP that the server runs with C{--demo}, for its lab page.
 
-  - L{readers}: readers over raw TCP, for pages that cannot open a socket
-  - L{visits}: who looks at the page
+  - L{readers}: one reader, and its reports to the page
+  - L{visits}: the visits of the page, each with its reader
 """

@@ -1,5 +1,5 @@
 """
-The readers over raw TCP of the visits of the lab page.
+A reader over raw TCP, for a visit of the lab page.
 """
 
 from __future__ import annotations
@@ -10,47 +10,56 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from attrs import frozen
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IProtocol,
+    IReactorTime,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from comet.model.messages import Message
 
-# How many seconds lie between two reports of a reader at least, and how long it
-# waits before it comes back.
+# The shortest time between two reports of a reader, and the delay before it
+# reconnects, in seconds.
 PAUSE: Final = 0.05
 RETRY: Final = 1.0
 
-# How many messages wait to be reported at most, how many bytes the data of one may
-# have to be repeated, and how many a report has besides its messages.
+# How many messages wait to be reported.
 MOST_WAITING: Final = 1000
+
+# How many bytes of JSON the data of a message may have to be part of a report.
 MOST_DATA: Final = 256
+
+# How many bytes a report has besides its messages.
 ROOM: Final = 256
 
-# For how many messages it is kept when they were stored.
+# Of how many messages a visit remembers the time at which they were stored.
 MOST_TIMES: Final = 1000
 
 
 @frozen
-class Beside:
+class ReaderContext:
     """
-    What a reader needs of the server that it runs beside.
+    What the server gives its readers.
 
-    @ivar endpoint: Where raw TCP is served.
+    @ivar endpoint: Connects to the server over raw TCP.
 
-    @ivar maxMessage: How many bytes a message has at most.
+    @ivar maxMessage: The most bytes of a message.
 
-    @ivar wallClock: Seconds since 1970.
+    @ivar wallClock: Returns the seconds since 1970.
 
-    @ivar tell: Tells a visit something, by its name.
+    @ivar report: Publishes a report to the visit of a name.
     """
 
     endpoint: IStreamClientEndpoint
     maxMessage: int
     clock: IReactorTime
     wallClock: Callable[[], float]
-    tell: Callable[[str, dict[str, Any]], None]
+    report: Callable[[str, dict[str, Any]], None]
 
 
 class LineReader(LineOnlyReceiver):
@@ -59,19 +68,19 @@ class LineReader(LineOnlyReceiver):
     """
 
     delimiter = b"\n"
-    # More than the interface of a transport says.
+    # It is a TCP transport, which has more than ITransport says.
     transport: Any
 
     def __init__(self, visit: Visit, most: int) -> None:
         """
-        @param most: How many bytes a line may have.
+        @param most: The most bytes of a line.
         """
         self.MAX_LENGTH = most
         self.visit = visit
 
-    def say(self, command: dict[str, Any]) -> None:
+    def sendCommand(self, command: dict[str, Any]) -> None:
         """
-        Say something to the server.
+        Send a command to the server.
         """
         line = json.dumps(command, separators=(",", ":")).encode("ascii")
         self.visit.traffic["dataIn"] += len(line) + 1
@@ -79,20 +88,20 @@ class LineReader(LineOnlyReceiver):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Count what comes.
+        Count the bytes.
         """
         self.visit.traffic["dataOut"] += len(data)
         super().dataReceived(data)
 
     def lineReceived(self, line: bytes) -> None:
         """
-        The server said something.
+        The server sent an envelope or a reply.
         """
-        self.visit.heard(json.loads(line))
+        self.visit.envelopeReceived(json.loads(line))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
-        The connection is gone.
+        The connection is lost.
         """
         self.visit.disconnected(self)
 
@@ -101,48 +110,52 @@ class Visit:
     """
     A visit of the lab page, and its reader.
 
-    @ivar traffic: What the reader has cost.
+    @ivar state: C{opening}, C{open} or C{cut}.
 
-    @ivar heardAt: When the page was last heard of.
+    @ivar traffic: What the reader has cost, as the server's metrics count it.
+
+    @ivar heardAt: When the page last published, by the reactor's clock.
     """
 
-    def __init__(self, name: str, cursor: str | None, beside: Beside) -> None:
+    _connecting: Deferred[IProtocol] | None = None
+    _retrying: IDelayedCall | None = None
+    _reporting: IDelayedCall | None = None
+
+    def __init__(self, name: str, cursor: str | None, context: ReaderContext) -> None:
         """
-        @param cursor: Where the reader begins, or L{None} for now.
+        @param cursor: The cursor at which the reader begins, or L{None} for
+            the log's end.
         """
         self.name = name
         self.state = "cut"
-        self.heardAt = beside.clock.seconds()
-        self._beside = beside
+        self.heardAt = context.clock.seconds()
+        self._context = context
         self.traffic = dict.fromkeys(
             ("open", "requests", "headIn", "dataIn", "headOut", "dataOut"), 0
         )
-        # When the messages were stored that have not come yet, by their cursors.
+        # When the messages that the reader has yet to get were stored, by cursor.
         self._storedAt: OrderedDict[str, float] = OrderedDict()
         self._cursor = cursor
         self._messages: list[dict[str, Any]] = []
         self._hasGap = False
         self._connection: LineReader | None = None
-        self._connecting: Any = None
-        self._retrying: Any = None
-        self._reporting: Any = None
 
     def open(self) -> None:
         """
-        Connect, unless it is connected or about to be.
+        Connect, unless the reader is connected or connecting.
         """
         if self._connection is None and self._connecting is None:
             self._stopRetrying()
             self._changeState("opening")
-            most = self._beside.maxMessage * 8
+            most = self._context.maxMessage * 8
             factory = Factory.forProtocol(lambda: LineReader(self, most))
             factory.noisy = False
-            self._connecting = self._beside.endpoint.connect(factory)
+            self._connecting = self._context.endpoint.connect(factory)
             self._connecting.addCallbacks(self._connected, self._notConnected)
 
-    def stored(self, message: Message) -> None:
+    def messageStored(self, message: Message) -> None:
         """
-        A message was stored that the reader will get.
+        The bus has stored a message that the reader will get.
         """
         self._storedAt[str(message.cursor)] = message.time
         while len(self._storedAt) > MOST_TIMES:
@@ -150,7 +163,7 @@ class Visit:
 
     def cut(self) -> None:
         """
-        Cut the connection, and stay away.
+        Cut the connection, and do not reconnect.
         """
         self._stopRetrying()
         self._changeState("cut")
@@ -163,14 +176,15 @@ class Visit:
 
     def end(self) -> None:
         """
-        The page is gone.
+        End the visit: the page is gone.
         """
         self.cut()
         if self._reporting is not None:
             self._reporting.cancel()
             self._reporting = None
 
-    def _connected(self, connection: Any) -> None:
+    def _connected(self, connection: IProtocol) -> None:
+        assert isinstance(connection, LineReader)
         self._connecting = None
         self._connection = connection
         self.traffic["open"] = 1
@@ -178,7 +192,7 @@ class Visit:
         command: dict[str, Any] = {"id": 1, "subscribe": [f"lab/{self.name}"]}
         if self._cursor is not None:
             command["since"] = self._cursor
-        connection.say(command)
+        connection.sendCommand(command)
 
     def _notConnected(self, failure: Failure) -> None:
         self._connecting = None
@@ -187,7 +201,7 @@ class Visit:
 
     def disconnected(self, connection: LineReader) -> None:
         """
-        The server has left.
+        A connection was lost.
         """
         if connection is self._connection:
             self._connection = None
@@ -196,7 +210,7 @@ class Visit:
             self._retry()
 
     def _retry(self) -> None:
-        self._retrying = self._beside.clock.callLater(RETRY, self._retryNow)
+        self._retrying = self._context.clock.callLater(RETRY, self._retryNow)
 
     def _retryNow(self) -> None:
         self._retrying = None
@@ -207,9 +221,9 @@ class Visit:
             self._retrying.cancel()
             self._retrying = None
 
-    def heard(self, value: Any) -> None:
+    def envelopeReceived(self, value: dict[str, Any]) -> None:
         """
-        The server said something to the reader.
+        The server sent an envelope, or the reply to a command.
         """
         if "ok" in value:
             self._changeState("open")
@@ -230,7 +244,7 @@ class Visit:
         self._messages.append(
             {
                 "cursor": cursor,
-                "delay": None if storedAt is None else self._beside.wallClock() - storedAt,
+                "delay": None if storedAt is None else self._context.wallClock() - storedAt,
                 "data": data if isShort else None,
             }
         )
@@ -243,10 +257,10 @@ class Visit:
 
     def reportSoon(self) -> None:
         """
-        Tell the page how it stands, with what else happens at once.
+        Report to the page after a short pause, together with what happens in it.
         """
         if self._reporting is None:
-            self._reporting = self._beside.clock.callLater(PAUSE, self._report)
+            self._reporting = self._context.clock.callLater(PAUSE, self._report)
 
     def _report(self) -> None:
         self._reporting = None
@@ -254,7 +268,7 @@ class Visit:
         if self._messages:
             self.reportSoon()
         hasGap, self._hasGap = self._hasGap, False
-        self._beside.tell(
+        self._context.report(
             self.name,
             {
                 "state": self.state,
@@ -266,9 +280,9 @@ class Visit:
 
     def _takeMessages(self) -> list[dict[str, Any]]:
         """
-        As many messages as one report can carry.
+        Take as many messages as one report can carry.
         """
-        room = self._beside.maxMessage - ROOM
+        room = self._context.maxMessage - ROOM
         taken = 0
         for message in self._messages:
             room -= len(json.dumps(message))

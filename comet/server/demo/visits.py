@@ -1,20 +1,19 @@
 """
-What runs beside the server for its lab page: readers over raw TCP, since no
-browser has any.
+The visits of the lab page.  The server runs a reader over raw TCP for each, since
+no browser can open a TCP connection.
 
-A visit of the page asks for its own reader by publishing the cursor to begin
-with to C{lab/VISIT/tcp}, and again every few seconds; anything else cuts the
-reader's connection.  The reader reads the channel C{lab/VISIT} through a real socket, and
-the server tells what becomes of it on the channel C{$lab/tcp/VISIT}::
+A visit asks for its reader by publishing a cursor to C{lab/VISIT/tcp}, and again
+every few seconds.  The reader begins at the cursor.  Any other data cuts the
+reader's connection.  The reader reads the channel C{lab/VISIT} through a real
+socket, and the server reports on it to the channel C{$lab/tcp/VISIT}::
 
     {"state": "open", "traffic": {"open": 1, "requests": 1, "headIn": 0,
      "dataIn": 41, "headOut": 0, "dataOut": 230}, "gap": false,
      "messages": [{"cursor": "k3f9a2-17", "delay": 0.0004, "data": ...}]}
 
-C{traffic} is counted as the server counts it: I{in} is what the reader sends.
-C{delay} is in seconds, from when the message was stored to when the reader had
-it.  C{state} is C{opening}, C{open}, C{cut}, or C{full} where there are too many
-visits.
+C{traffic} counts as the server counts: I{in} is what the reader sends.  C{delay} is
+the time in seconds from the storing of a message to its arrival.  C{state} is
+C{opening}, C{open}, C{cut}, or C{full} if there are too many visits.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from typing import Any, Final
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.errors import BadCursor
@@ -35,13 +35,13 @@ from comet.hub import Hub
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor, parseCursor
 from comet.model.messages import Close, Message
-from comet.server.demo.readers import Beside, Visit
+from comet.server.demo.readers import ReaderContext, Visit
 
-# How many visits have a reader at once.
+# How many visits may have a reader at once.
 MOST_VISITS: Final = 64
 
-# After how many seconds without a word from the page its reader goes, and how
-# often that is looked at.
+# After how many seconds without a publication of the page a visit ends, and how
+# often the server looks for such visits, in seconds.
 PATIENCE: Final = 30.0
 INTERVAL: Final = 5.0
 
@@ -52,7 +52,7 @@ _log = Logger()
 
 def readCursor(payload: bytes) -> str | None:
     """
-    The cursor that a page has written, or L{None} where it is none.
+    Read the cursor that a page has published, or return L{None} if it is none.
     """
     try:
         return str(parseCursor(json.loads(payload)))
@@ -63,7 +63,7 @@ def readCursor(payload: bytes) -> str | None:
 @implementer(IReceiver)
 class Demo:
     """
-    Runs the readers, from L{start} until the hub sends it away.
+    Runs the readers, from L{start} until the hub drains.
     """
 
     def __init__(
@@ -73,61 +73,61 @@ class Demo:
         wallClock: Callable[[], float] = time.time,
     ) -> None:
         """
-        @param endpoint: Where the hub is served over raw TCP.
+        @param endpoint: Connects to the hub over raw TCP.
 
-        @param wallClock: Seconds since 1970, as the bus has them.
+        @param wallClock: Returns the seconds since 1970.
         """
         self.hub = hub
         self.visits: dict[str, Visit] = {}
-        self._beside = Beside(
-            endpoint, hub.settings.limits.maxMessage, hub.clock, wallClock, self.tell
+        self._context = ReaderContext(
+            endpoint, hub.settings.limits.maxMessage, hub.clock, wallClock, self.report
         )
         self._looking = LoopingCall(self._look)
         self._looking.clock = hub.clock
 
     def start(self) -> None:
         """
-        Begin to listen to what pages want.
+        Begin to take the publications of pages.
         """
         self._looking.start(INTERVAL, now=False)
         subscribed = self.hub.subscribe(["lab/*", "lab/*/tcp"], "now", self)
-        subscribed.addErrback(lambda failure: _log.failure("no readers over TCP", failure))
+        subscribed.addErrback(_logNotStarted)
 
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
-        A page wants something, or somebody has published what it reads.
+        A page asks for its reader, or the message is one that a reader will get.
         """
         found = _CONTROL.fullmatch(message.channel)
         if found is not None:
-            self._asked(found[1], readCursor(message.payload))
+            self._askedFor(found[1], readCursor(message.payload))
             return
         visit = self.visits.get(message.channel.partition("/")[2])
         if visit is not None:
-            visit.stored(message)
+            visit.messageStored(message)
 
-    def _asked(self, name: str, cursor: str | None) -> None:
+    def _askedFor(self, name: str, cursor: str | None) -> None:
         visit = self.visits.get(name)
         if visit is None:
             if len(self.visits) >= MOST_VISITS:
-                self.tell(name, {"state": "full"})
+                self.report(name, {"state": "full"})
                 return
-            visit = self.visits[name] = Visit(name, cursor, self._beside)
+            visit = self.visits[name] = Visit(name, cursor, self._context)
         visit.heardAt = self.hub.clock.seconds()
         if cursor is not None:
             visit.open()
         else:
             visit.cut()
-        # Also where nothing changed: the page may have come back.
+        # Report although nothing changed: the page may have been reloaded.
         visit.reportSoon()
 
     def gapFound(self, cursor: Cursor, names: Sequence[str]) -> None:
         """
-        Something was not heard: the pages will say it again.
+        Some publications were lost.  The pages publish again every few seconds.
         """
 
     def subscriptionClosed(self, close: Close) -> None:
         """
-        The server is going down.
+        The server stops: end all visits.
         """
         self._looking.stop()
         for visit in self.visits.values():
@@ -141,11 +141,18 @@ class Demo:
                 visit.end()
                 del self.visits[visit.name]
 
-    def tell(self, name: str, report: dict[str, Any]) -> None:
+    def report(self, name: str, report: dict[str, Any]) -> None:
         """
-        Tell a visit something, if it listens.
+        Publish a report to a visit, if it reads its channel.
         """
         channel = f"$lab/tcp/{name}"
         if self.hub.fanout.isRead(channel) and not self.hub.isDraining:
-            told = self.hub.publish(channel, report)
-            told.addErrback(lambda failure: _log.failure("no report of a reader", failure))
+            self.hub.publish(channel, report).addErrback(_logNotReported, channel)
+
+
+def _logNotStarted(failure: Failure) -> None:
+    _log.failure("the lab page has no readers over TCP", failure)
+
+
+def _logNotReported(failure: Failure, channel: str) -> None:
+    _log.failure("the report of a reader to {channel} failed", failure, channel=channel)
