@@ -24,7 +24,7 @@ _MODULE = re.compile(r"^  - L\{(\w+)\}: \S", re.MULTILINE)
 RANK = {name: rank for rank, name in enumerate(LAYERS)}
 
 # Parts whose modules still name each other for the type checker.
-CIRCULAR = frozenset({"fanout", "lean"})
+CIRCULAR = frozenset({"fanout"})
 
 # Imports each module named in its arguments, and tells of the first after
 # which something is loaded whose name begins with the first argument.

@@ -1,27 +1,24 @@
 """
-The lean edge: clients of plain TCP, many and cheap, on Linux.
+The lean edge: plain TCP for many clients at little cost, on Linux.
 
-All of them are in an C{epoll} of their own, behind one descriptor of the
-reactor's.  What they ask for most is answered here, through the same requests,
-hub, fan-out and framing as on the ordinary edge; everything else is handed
-over to Twisted, with what was read so far, and so is answered as if there were
-no lean edge.
+All clients of a port are in an C{epoll} of their own, behind one descriptor of
+the reactor's.  The requests that come most are answered here, through the same
+request parsing, hub, fan-out and framing as on Twisted's edge.  A connection
+with any other request is handed over to Twisted's edge, with all input that is
+not answered, so that its client sees no difference.
 
-  - L{parser}: a head of HTTP, in the narrow form that is understood here
-  - L{plans}: how a request is answered
-  - L{cache}: requests that were parsed already
-  - L{lines}: first lines of raw TCP, remembered
+  - L{edge}: what the connections of a port share
   - L{connection}: a socket in the C{epoll}: what is sent, and what waits
-  - L{newcomers}: connections that have just come
-  - L{spare}: a descriptor for a connection that is handed over
-  - L{edge}: what all connections of a port share
+  - L{parser}: a request head, in the narrow form that is understood here
+  - L{plans}: what a request asks for, and the base of the plans that answer it
+  - L{polls}: the plan of a request that is answered once
+  - L{streams}: the plan of a stream, and the connection that it becomes
+  - L{websocket}: the plan of a WebSocket, and the connection that it becomes
+  - L{publishing}: the plan of a request that publishes
+  - L{routes}: the requests that are answered here, and the making of their plans
+  - L{cache}: requests that were parsed already
   - L{http}: a connection of HTTP/1.1
-  - L{polls}: a request answered once
-  - L{streams}: a request answered without end
-  - L{websocket}: a WebSocket
-  - L{publishing}: a request that publishes
   - L{tcp}: raw TCP
-  - L{routes}: which of a site's resources are served here
-  - L{port}: the port
+  - L{port}: the port: accepting, and handling events
   - L{reactor}: a reactor that makes such ports
 """

@@ -1,88 +1,95 @@
 """
-A socket in the C{epoll} of the lean edge: what is sent goes straight to it, and
-what it does not take waits.
+One socket in the C{epoll} of the lean edge: data is sent to it at once, and what
+the kernel does not take waits here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT
 from socket import SHUT_RDWR, SO_LINGER, SOL_SOCKET, socket
 from struct import pack
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import ITransport
+from zope.interface import implementer
 
-if TYPE_CHECKING:
-    from comet.lean.edge import Edge
+from comet.lean.edge import Edge
 
-# How many bytes are read at once: what they say is dealt with at once.
-READ: Final = 8192
+# How many bytes are read at once.  All requests in them are handled in the same
+# turn, so this bounds the share of a turn that one client has.
+READ_SIZE: Final = 8192
 
 _GONE: Final = EPOLLERR | EPOLLHUP
 
-# On, and not for a second: what is unsent is thrown away.
-_AT_ONCE: Final = pack("ii", 1, 0)
+# struct linger: on, for 0 seconds.  The kernel drops what is unsent.
+_NO_LINGER: Final = pack("ii", 1, 0)
 
 
+@implementer(ITransport)
 class Connection:
     """
     One connection.
 
-    A subclass says in L{received}, L{drained} and L{gone} what happens then.
+    Subclasses implement L{received}, L{drained} and L{gone}.
 
-    @ivar edge: What all connections share.
+    @ivar edge: The edge that the connection is on.
 
     @ivar socket: The socket, which does not block.
 
-    @ivar fd: Its descriptor; -1 when it is closed, or somebody else's.
+    @ivar fd: The descriptor of the socket; -1 once the connection is closed or
+        given away.
 
-    @ivar rest: What was to be sent and was not taken.
+    @ivar unsent: Bytes that the socket has not taken.
 
-    @ivar isPaused: Whether nothing is read for now.
+    @ivar isPaused: True while nothing is read.
 
-    @cvar appetite: How many bytes are read at once.
+    @cvar readSize: How many bytes are read at once.
     """
 
-    appetite: int = READ
+    readSize: int = READ_SIZE
 
-    __slots__ = ("_isFinishing", "edge", "fd", "isPaused", "rest", "socket")
+    __slots__ = ("_isFinishing", "edge", "fd", "isPaused", "socket", "unsent")
+
+    edge: Edge
 
     def __init__(self, edge: Edge, socket: socket, fd: int) -> None:
         self.edge = edge
         self.socket = socket
         self.fd = fd
-        self.rest = b""
+        self.unsent = b""
         self.isPaused = False
         self._isFinishing = False
 
-    # -- What a subclass says
+    # -- For subclasses
 
     def received(self, data: bytes) -> None:
         """
-        The client has sent something.
+        Handle input of the client.
         """
         raise NotImplementedError
 
-    def stays(self) -> None:
+    def graceOver(self) -> None:
         """
-        A moment ago the client came, and is there still.
+        See L{EdgeConnection.graceOver<comet.lean.edge.EdgeConnection.graceOver>}.
         """
 
     def drained(self) -> None:
         """
-        All is sent that had to wait.
+        The socket has taken everything that waited.
         """
 
     def gone(self) -> None:
         """
-        The connection is closed, whoever closed it.  Said once.
+        The connection is closed, by the client or by the server.  Called once.
         """
 
-    # -- What happens
+    # -- Events
 
     def ready(self, events: int) -> None:
         """
-        Something can be read, or written, or the connection is broken.
+        See L{EdgeConnection.ready<comet.lean.edge.EdgeConnection.ready>}.
         """
         if events & EPOLLOUT:
             self._drain()
@@ -93,7 +100,7 @@ class Connection:
         if self.fd < 0 or self.isPaused or self._isFinishing:
             return
         try:
-            data = self.socket.recv(self.appetite)
+            data = self.socket.recv(self.readSize)
         except BlockingIOError:
             return
         except OSError:
@@ -101,22 +108,22 @@ class Connection:
         if data:
             self.received(data)
         else:
-            # Also where only its writing side is closed: so does Twisted.
+            # Twisted, too, closes when the client has closed its writing side.
             self.close()
 
     def _drain(self) -> None:
         if self.fd < 0:
             return
-        if self.rest:
+        if self.unsent:
             try:
-                sent = self.socket.send(self.rest)
+                sent = self.socket.send(self.unsent)
             except BlockingIOError:
                 return
             except OSError:
                 self.close()
                 return
-            self.rest = self.rest[sent:]
-            if self.rest:
+            self.unsent = self.unsent[sent:]
+            if self.unsent:
                 return
         if self._isFinishing:
             self._shutdown()
@@ -126,17 +133,17 @@ class Connection:
 
     def push(self, data: bytes) -> bool:
         """
-        Send, or keep what cannot be sent.
+        Send data, and keep what the socket does not take.
 
-        @return: Whether all of it was sent.
+        @return: True if the socket took all of it.
         """
-        if self.rest or self.fd < 0:
+        if self.unsent or self.fd < 0:
             self.keep(data)
             return False
         try:
             sent = self.socket.send(data)
         except OSError:
-            # Full, or broken: in both cases the next event will tell.
+            # The buffer is full or the connection broken: an event will tell.
             sent = 0
         if sent == len(data):
             return True
@@ -145,19 +152,19 @@ class Connection:
 
     def keep(self, rest: bytes) -> None:
         """
-        Send this when the socket takes it.
+        Send bytes once the socket takes them.
         """
         if self.fd >= 0:
-            self.rest += rest
+            self.unsent += rest
             self.watch()
 
     def watch(self) -> None:
         """
-        Be told of what is waited for.
+        Ask the C{epoll} for the events that the connection waits for now.
         """
         if self.fd >= 0:
             events = 0 if self.isPaused or self._isFinishing else EPOLLIN
-            if self.rest or self._isFinishing:
+            if self.unsent or self._isFinishing:
                 events |= EPOLLOUT
             self.edge.watch(self.fd, events)
 
@@ -165,40 +172,46 @@ class Connection:
 
     def write(self, data: bytes) -> Any:
         """
-        Send, after all that was written before.
+        Send data, after all that was written before.
         """
         return self.push(data)
 
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """
+        See L{ITransport.writeSequence}.
+        """
+        self.write(b"".join(data))
+
     def pauseProducing(self) -> None:
         """
-        Read no more for now.
+        Stop reading.
         """
         self.isPaused = True
         self.watch()
 
     def resumeProducing(self) -> None:
         """
-        Read on.
+        Read again.
         """
         self.isPaused = False
         self.watch()
 
     def finish(self) -> None:
         """
-        Close the connection when all is sent.
+        Close the connection once all is sent.
         """
         self._isFinishing = True
         self.watch()
 
     def abort(self) -> None:
         """
-        Close the connection, whatever is unsent.
+        Close the connection now, and drop what is unsent.
         """
         if self.fd >= 0:
-            self.socket.setsockopt(SOL_SOCKET, SO_LINGER, _AT_ONCE)
+            self.socket.setsockopt(SOL_SOCKET, SO_LINGER, _NO_LINGER)
             self.leave()
             self.socket.close()
-            # Whoever aborts it is in the midst of something.
+            # The caller is in the middle of its work, and must not be re-entered.
             self.edge.later(self.gone)
 
     loseConnection = finish
@@ -206,31 +219,32 @@ class Connection:
 
     def getHost(self) -> IPv4Address | IPv6Address:
         """
-        The address of the server.
+        Return the address of the server.
         """
         return self.edge.address(self.socket.getsockname())
 
     def getPeer(self) -> IPv4Address | IPv6Address:
         """
-        The address of the client.
+        Return the address of the client.
         """
         return self.edge.address(self.socket.getpeername())
 
-    # -- Its end
+    # -- The end
 
     def leave(self) -> None:
         """
-        Be told of no more events.
+        See L{EdgeConnection.leave<comet.lean.edge.EdgeConnection.leave>}.
         """
         self.edge.forget(self.fd)
         self.fd = -1
 
     def _shutdown(self) -> None:
         try:
-            # Also for those that have it, too, from before a fork.
+            # close() alone would leave the connection open while a forked process
+            # holds the socket, too.
             self.socket.shutdown(SHUT_RDWR)
         except OSError:
-            # The client was faster.
+            # The client has closed it already.
             pass
         self.close()
 

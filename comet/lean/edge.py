@@ -1,176 +1,203 @@
 """
-What all connections of a lean port share.
+What the connections of a lean port share: the C{epoll}, the calls that wait for
+another turn, and the way to Twisted's edge.
 """
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable
 from select import EPOLLIN, epoll
 from socket import socket
-from typing import TYPE_CHECKING, Any, Final
+from types import TracebackType
+from typing import Any, Final, Protocol
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.logger import Logger
 
 from comet.hub import Hub
-from comet.lean.lines import FirstLines
-from comet.lean.newcomers import Newcomers
-from comet.lean.plans import Plan
-from comet.lean.spare import Spare
-from comet.metrics import Traffic
+from comet.timers import NOT_SET
 
-if TYPE_CHECKING:
-    from comet.lean.connection import Connection
-    from comet.lean.routes import Routes
+# How many events are taken from the epoll at once.
+MAX_EVENTS: Final = 1024
 
-# How many events are dealt with in one turn, and how many connections are let
-# go on that have more to say.
-MOST_EVENTS: Final = 1024
-MOST_DUE: Final = 64
+# How many of the calls that wait are made in one turn.
+MAX_CALLS: Final = 64
+
+# For how many seconds, at least, a new connection has no deadline.
+GRACE_TIME: Final = 0.2
+
+
+class EdgeConnection(Protocol):
+    """
+    What the edge needs of a connection.
+
+    @ivar socket: The socket, which does not block.
+
+    @ivar fd: The descriptor of the socket; -1 once the connection is closed or
+        given away.
+    """
+
+    socket: socket
+    fd: int
+
+    def ready(self, events: int) -> None:
+        """
+        Handle events of the C{epoll}.
+        """
+
+    def graceOver(self) -> None:
+        """
+        Set a deadline for the client: its L{GRACE_TIME} is over, and the
+        connection is still open.
+        """
+
+    def leave(self) -> None:
+        """
+        Leave the edge, with the socket open.
+        """
+
+    def close(self) -> None:
+        """
+        Close the socket.  Does nothing if the connection is closed.
+        """
 
 
 class Edge:
     """
-    The connections of a port, and what they share.
+    The connections of one port.
 
     @ivar reactor: The reactor.
 
-    @ivar seconds: Tells the time of now, in seconds from any moment.
+    @ivar seconds: Returns the time, in seconds of the reactor's clock.
 
     @ivar hub: The hub.
 
-    @ivar factory: Who is given the connections that are not served here.
+    @ivar factory: Makes the protocols of Twisted's edge, for connections that
+        are handed over.
 
-    @ivar tree: The resources, where they are served.
+    @ivar epoll: Watches the connections and the port.
 
-    @ivar lines: What clients say first that send lines.
+    @ivar spare: Keeps a descriptor free for a connection that is handed over.
 
-    @ivar epoll: Watches the connections, and the port.
-
-    @ivar spare: A descriptor for a connection that is given away.
-
-    @ivar connections: The connections, by their descriptors.
+    @ivar connections: The connections, by descriptor.
     """
 
     _log = Logger()
 
-    tree: Routes
-
-    def __init__(
-        self, reactor: Any, hub: Hub, factory: Any, family: int, tree: Routes | None = None
-    ) -> None:
+    def __init__(self, reactor: Any, hub: Hub, factory: Any, family: int) -> None:
         """
-        @param family: The family of the addresses.
-
-        @param tree: The resources, where they are served.
+        @param family: The family of the addresses, such as
+            L{socket.AF_INET<socket.AF_INET>}.
         """
-        if tree is not None:
-            self.tree = tree
         self.reactor = reactor
         self.seconds: Callable[[], float] = reactor.seconds
         self.hub = hub
         self.factory = factory
         self.epoll = epoll()
-        self.spare = Spare()
-        self.lines = FirstLines(hub)
+        self.spare = SpareDescriptor()
+        self.connections: dict[int, EdgeConnection] = {}
         self._newcomers = Newcomers(self)
         self._family = family
-        self.connections: dict[int, Connection] = {}
         self._later: deque[Callable[[], None]] = deque()
-        self._isWaiting = False
-        self._ended: Callable[[], None] | None = None
+        self._isScheduled = False
+        self._whenEmpty: Callable[[], None] | None = None
 
     def __len__(self) -> int:
         """
-        How many connections there are.
+        Return the number of open connections.
         """
         return len(self.connections)
 
     def address(self, name: tuple[Any, ...]) -> IPv4Address | IPv6Address:
         """
-        An address as Twisted has it.
+        Convert a socket's address to Twisted's form.
         """
         return (IPv4Address if len(name) == 2 else IPv6Address)("TCP", *name)
 
-    def traffic(self, plan: Plan) -> Traffic:
-        """
-        Where to count what a request costs.
-        """
-        traffic = plan.traffic
-        if traffic is None:
-            traffic = self.hub.metrics.of(plan.transport, plan.account)
-            if plan.account is None:
-                plan.traffic = traffic
-        return traffic
-
     # -- The connections
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: EdgeConnection) -> None:
         """
-        Tell a connection what happens to it.
+        Watch a new connection for input.
         """
         self.epoll.register(connection.fd, EPOLLIN)
         self.connections[connection.fd] = connection
         self._newcomers.add(connection)
 
-    def replace(self, connection: Connection) -> None:
+    def replace(self, connection: EdgeConnection) -> None:
         """
-        From now on this is the connection on its descriptor.
+        Send the events of a descriptor to another connection from now on.
         """
         self.connections[connection.fd] = connection
 
     def watch(self, fd: int, events: int) -> None:
         """
-        Say of what to be told.
+        Set the events for which a descriptor is watched.
         """
         self.epoll.modify(fd, events)
 
     def forget(self, fd: int) -> None:
         """
-        Tell a connection no more.
+        Stop watching a descriptor.
         """
         del self.connections[fd]
         self.epoll.unregister(fd)
-        if self._ended is not None and not self.connections:
-            self.later(self._ended)
+        if self._whenEmpty is not None and not self.connections:
+            self.later(self._whenEmpty)
 
-    def broken(self, connection: Connection) -> None:
+    def broken(self, connection: EdgeConnection) -> None:
         """
-        Something of ours went wrong, and is being handled: close a connection.
+        Close a connection whose code raised the exception being handled.
         """
-        self._log.failure("a connection failed")
+        peer = self._peerOf(connection.socket)
+        self._log.failure("The connection of {peer} failed and is closed", peer=peer)
         self._close(connection)
 
-    def _close(self, connection: Connection) -> None:
+    def beginFailed(self, client: socket) -> None:
         """
-        Close one connection, whatever comes of it: the others are to live on.
-        """
-        try:
-            connection.close()
-        except Exception:
-            self._log.failure("a connection failed as it was closed")
-
-    def failed(self, client: socket) -> None:
-        """
-        Something of ours went wrong as a connection began: close it.
+        Close an accepted socket: making its connection raised the exception
+        being handled.
         """
         connection = self.connections.get(client.fileno())
         if connection is not None:
             self.broken(connection)
             return
-        self._log.failure("a connection failed")
+        peer = self._peerOf(client)
+        self._log.failure("The connection of {peer} could not begin and is closed", peer=peer)
         client.close()
 
-    def hand(self, connection: Connection, data: bytes) -> None:
+    def _close(self, connection: EdgeConnection) -> None:
         """
-        Give a connection to the ordinary edge.
+        Close one connection.  What it raises is logged, since the other
+        connections have to live on.
+        """
+        peer = self._peerOf(connection.socket)
+        try:
+            connection.close()
+        except Exception:
+            self._log.failure("Closing the connection of {peer} failed", peer=peer)
 
-        @param data: What was read of it, and not answered.
+    def _peerOf(self, client: socket) -> IPv4Address | IPv6Address | None:
         """
-        sock: socket = connection.socket
+        @return: The address of a client, for the log; L{None} once the client
+            has left.
+        """
+        try:
+            return self.address(client.getpeername())
+        except OSError:
+            return None
+
+    def handOver(self, connection: EdgeConnection, data: bytes) -> None:
+        """
+        Give a connection to Twisted's edge.
+
+        @param data: The bytes that were read and not answered.
+        """
+        sock, peer = connection.socket, self._peerOf(connection.socket)
         connection.leave()
-        # It is adopted by a second descriptor, for which there may be no room.
+        # Twisted duplicates the descriptor, for which the system may have no room.
         with self.spare:
             try:
                 transport = self.reactor.adoptStreamConnection(
@@ -185,7 +212,9 @@ class Edge:
             try:
                 transport.protocol.dataReceived(data)
             except Exception:
-                self._log.failure("a connection failed as it was handed over")
+                self._log.failure(
+                    "The connection of {peer} failed as it was handed over", peer=peer
+                )
                 transport.abortConnection()
 
     def closeAll(self) -> None:
@@ -197,35 +226,116 @@ class Edge:
 
     def whenEmpty(self, call: Callable[[], None]) -> None:
         """
-        Call something when there are no connections any more.
+        Call a function, in another turn, once no connection is open.
         """
-        self._ended = call
+        self._whenEmpty = call
         if not self.connections:
             self.later(call)
 
-    # -- The turns
+    # -- Calls that wait for another turn
 
     def later(self, call: Callable[[], None]) -> None:
         """
-        Call something in another turn.
+        Call a function in another turn.
         """
         self._later.append(call)
-        if not self._isWaiting:
-            self._isWaiting = True
-            self.reactor.callLater(0, self._turned)
+        self._schedule()
 
-    def _turned(self) -> None:
-        self._isWaiting = False
+    def _schedule(self) -> None:
+        if not self._isScheduled:
+            self._isScheduled = True
+            self.reactor.callLater(0, self._callWaiting)
+
+    def _callWaiting(self) -> None:
+        self._isScheduled = False
         self.hub.fanout.beginTurn()
         try:
-            for _ in range(min(len(self._later), MOST_DUE)):
+            for _ in range(min(len(self._later), MAX_CALLS)):
                 call = self._later.popleft()
                 try:
                     call()
                 except Exception:
-                    self._log.failure("a connection failed")
+                    self._log.failure("{call} failed, called in another turn", call=call)
         finally:
             self.hub.fanout.endTurn()
-        if self._later and not self._isWaiting:
-            self._isWaiting = True
-            self.reactor.callLater(0, self._turned)
+        if self._later:
+            self._schedule()
+
+
+class Newcomers:
+    """
+    Connections within their grace time.
+
+    Nearly every client sends its request at once, and most connections then
+    become streams or held polls.  A deadline for each would be set only to be
+    cleared.  So there is one timer for all that came within L{GRACE_TIME}: those
+    that are still open get their L{EdgeConnection.graceOver} then.
+    """
+
+    __slots__ = ("_connections", "_edge", "timerSlot")
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self._connections: list[EdgeConnection] = []
+        self.timerSlot = NOT_SET
+
+    def add(self, connection: EdgeConnection) -> None:
+        """
+        Begin the grace time of a connection.
+        """
+        if not self._connections:
+            self._edge.hub.fanout.wheel.set(self, GRACE_TIME)
+        self._connections.append(connection)
+
+    def timedOut(self) -> None:
+        """
+        End the grace time of all connections: a little early for those that
+        came last.
+        """
+        connections, self._connections = self._connections, []
+        for connection in connections:
+            if connection.fd >= 0:
+                try:
+                    connection.graceOver()
+                except Exception:
+                    self._edge.broken(connection)
+
+
+class SpareDescriptor:
+    """
+    A descriptor kept open so that one more can be opened when the process has
+    reached its limit.
+
+    As a context manager it closes the descriptor on entry.  The caller leaves
+    room for one descriptor again before the exit.
+    """
+
+    def __init__(self) -> None:
+        self._fd = -1
+        self._reserve()
+
+    def _reserve(self) -> None:
+        try:
+            self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            # Another part of the process took the room; the next exit tries again.
+            pass
+
+    def close(self) -> None:
+        """
+        Close the descriptor.  Does nothing if it is closed.
+        """
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __enter__(self) -> None:
+        self.close()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._reserve()

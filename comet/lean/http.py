@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from socket import socket
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -23,98 +23,95 @@ from comet.http.responses import (
     problem,
     publishedResponse,
 )
-from comet.lean.cache import CHANNELS, PUBLISH, SOCKET
-from comet.lean.connection import READ, Connection
-from comet.lean.parser import MOST_HEAD
-from comet.lean.plans import NO_TAGS, PUBLISHING, Plan
-from comet.lean.polls import beginPoll
-from comet.lean.publishing import beginPublish
-from comet.lean.streams import beginStream
-from comet.lean.websocket import beginSocket
+from comet.lean.cache import RequestCache
+from comet.lean.connection import READ_SIZE, Connection
+from comet.lean.edge import Edge
+from comet.lean.parser import MAX_HEAD
+from comet.lean.plans import NO_TAGS, Plan
+from comet.lean.polls import PollPlan
+from comet.lean.routes import Routes, mayBeAnswered
 from comet.model.cursors import Cursor
 from comet.model.messages import Published
 from comet.timers import NOT_SET
 from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
 from comet.web.site import IDLE_TIMEOUT
 
-if TYPE_CHECKING:
-    from comet.lean.edge import Edge
-
 T = TypeVar("T")
 
-# What the requests begin with that may be answered here.
-_BEGINNINGS: Final = (
-    b"GET " + CHANNELS,
-    b"POST " + CHANNELS,
-    b"PUT " + CHANNELS,
-    b"POST " + PUBLISH,
-    b"GET " + SOCKET,
-)
-
 # How many bytes of a body are read at once.
-_BODY: Final = 65536
+_BODY_READ_SIZE: Final = 65536
+
+# The timer wheel may call this much early, in seconds.
+_EARLY: Final = 0.01
 
 
-def mayBeOurs(data: bytes) -> bool:
+class HTTPEdge(Edge):
     """
-    Whether something may become a request that is answered here.
+    The connections of a port that speaks HTTP.
+
+    @ivar requests: Parses the requests.
     """
-    return data.startswith(_BEGINNINGS) or any(each.startswith(data) for each in _BEGINNINGS)
+
+    def __init__(self, reactor: Any, routes: Routes, factory: Any, family: int) -> None:
+        super().__init__(reactor, routes.hub, factory, family)
+        self.requests = RequestCache(routes.hub, routes.makePlan)
 
 
 class HTTPConnection(Connection):
     """
     A connection on which requests come.
 
-    @ivar buffer: What was read and not answered.
+    A request is I{under way} from the moment at which its plan begins until its
+    response is handed to the socket.  The next request waits for that, and until
+    the socket has taken the response.
 
-    @ivar isBusy: Whether a request is to be answered.
+    @ivar buffer: The input that is not answered.
 
-    @ivar plan: What that request asks for.
+    @ivar plan: The plan of the request under way, if there is one.
+
+    @ivar tags: What the client of the request under way has already.
+
+    @ivar reader: The reader of the held poll, if there is one.
 
     @ivar direct: See L{Waiter<comet.fanout.polls.Waiter>}.
 
-    @ivar reader: The poll that waits, if it is one.
-
-    @ivar tags: What the client of a poll has already.
-
-    @ivar due: Until when somebody is waited for, in seconds of the reactor's
-        clock: the client, or what a poll waits for.
+    @ivar due: When the client, or the held poll, has had its time: in seconds of
+        the reactor's clock.  Infinite while only the bus is waited for.
     """
 
-    # Its polls are timed by what times the connection in any case.
+    # The connection is on the timer wheel in any case, and times its polls.
     keepsTime = True
 
     direct: socket | None
+    edge: HTTPEdge
 
     _log = Logger()
 
     __slots__ = (
         "_body",
-        "_isGoingOn",
-        "_need",
-        "appetite",
+        "_isAnswering",
+        "_needed",
         "buffer",
         "direct",
         "due",
-        "isBusy",
         "plan",
+        "readSize",
         "reader",
         "tags",
         "timerSlot",
     )
 
-    def __init__(self, edge: Edge, socket: socket, fd: int) -> None:
+    def __init__(self, edge: HTTPEdge, socket: socket, fd: int) -> None:
         super().__init__(edge, socket, fd)
         self.buffer = b""
-        self.appetite = READ
+        self.readSize = READ_SIZE
         self.timerSlot = NOT_SET
-        self._need = 0
-        # While something is needed: what has come of it beside the buffer.
+        # While a body is waited for: the size of its request, and what has come
+        # of the body beside the buffer.
+        self._needed = 0
         self._body: bytearray | None = None
         self.direct = None
-        self.isBusy = False
-        self._isGoingOn = False
+        self._isAnswering = False
         self.plan: Plan | None = None
         self.reader: PollReader[bytes] | None = None
         self.due = 0.0
@@ -125,54 +122,58 @@ class HTTPConnection(Connection):
 
     def _wait(self, seconds: float) -> None:
         """
-        Wait no longer than this for the client.  It is on the wheel already, in
-        most cases, and goes on it again when that time is over.
+        Give the client this long.
+
+        Mostly the connection is on the timer wheel already.  It is left there,
+        and put on it again when that time is over: this is called with each
+        response, and a timer is seldom needed.
         """
         self.due = self.edge.seconds() + seconds
         if self.timerSlot == NOT_SET:
             self.edge.hub.fanout.wheel.set(self, seconds)
 
-    def stays(self) -> None:
+    def graceOver(self) -> None:
         """
-        See L{Connection.stays}.
+        See L{EdgeConnection.graceOver<comet.lean.edge.EdgeConnection.graceOver>}.
         """
         if not self.due:
             self._wait(IDLE_TIMEOUT)
 
     def timedOut(self) -> None:
         """
-        It may be that the client has kept the server waiting for too long, or
-        a poll has waited for long enough.
+        See L{Timed.timedOut<comet.timers.Timed.timedOut>}.  The client or the
+        held poll may have been given more time since the timer was set.
         """
         left = self.due - self.edge.seconds()
         if left == math.inf or self.fd < 0:
             return
-        if left > 0.01:
-            # A poll may be answered at any time, and that is the client's.
+        if left > _EARLY:
+            # A poll may be answered at any time; from then on the client has
+            # IDLE_TIMEOUT, so the timer must not come later than that.
             self.edge.hub.fanout.wheel.set(self, min(left, IDLE_TIMEOUT))
         elif self.reader is not None:
             reader, self.reader = self.reader, None
             if reader.state is State.CLOSED:
-                # It is about to be answered.
+                # Its response waits in the backlog.
                 self._wait(IDLE_TIMEOUT)
             else:
                 reader.timedOut()
-        elif self.rest:
-            # To close in peace would wait until all is taken.
+        elif self.unsent:
+            # finish() would wait for the client to take it.
             self.abort()
         else:
             self.close()
 
-    # -- What the client says
+    # -- Input
 
     def received(self, data: bytes) -> None:
         """
-        Some bytes came.
+        See L{Connection.received}.
         """
         if self._body is not None:
-            # To join it with each piece that comes would copy it each time.
+            # Joining the buffer with each piece would copy a large body each time.
             self._body += data
-            if len(self.buffer) + len(self._body) < self._need:
+            if len(self.buffer) + len(self._body) < self._needed:
                 self._wait(IDLE_TIMEOUT)
                 return
             data = bytes(self._body)
@@ -180,123 +181,126 @@ class HTTPConnection(Connection):
         if self.buffer:
             data = self.buffer + data
         self.buffer = data
-        if self.isBusy:
-            self._heldUp()
+        if self.plan is None:
+            self._answerInput()
         else:
-            self._goOn()
+            self._boundInput()
 
-    def need(self, count: int) -> None:
+    def _boundInput(self) -> None:
         """
-        Wait for so many bytes in all.
-        """
-        self._need = count
-        self.appetite = _BODY
-        self._body = bytearray()
-
-    def _heldUp(self) -> None:
-        """
-        The client sends more while it is to be answered.
+        Bound the input that is kept behind the request under way.
         """
         if len(self.buffer) > MAX_HELD_INPUT:
             if self.reader is not None and self.reader.state is not State.CLOSED:
-                # It is not waiting for the answer any more.
+                # The client does not wait for the response, or has forgotten it.
                 self.reader.hurry()
             else:
                 self.pauseProducing()
 
-    def _goOn(self) -> None:
+    def _answerInput(self) -> None:
         """
-        Answer what there is, in order, until one has to wait.
+        Answer the requests in the buffer, in order, until one of them has to
+        wait.
         """
-        self._need = 0
-        self.appetite = READ
-        self._isGoingOn = True
+        self._needed = 0
+        self.readSize = READ_SIZE
+        self._isAnswering = True
         try:
-            while self.buffer and not self.isBusy and not self.rest and self.fd >= 0:
-                if not self._next():
+            while self.buffer and self.plan is None and not self.unsent and self.fd >= 0:
+                if not self._beginNext():
                     break
         finally:
-            self._isGoingOn = False
+            self._isAnswering = False
 
-    def _next(self) -> bool:
+    def _beginNext(self) -> bool:
         """
-        Begin to answer the next request.
+        Begin to answer the first request in the buffer.
 
-        @return: Whether there may be another one.
+        @return: True if there may be another one.
         """
         data = self.buffer
-        end = data.find(b"\r\n\r\n", 0, MOST_HEAD)
+        end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
         if end < 0:
-            if len(data) >= MOST_HEAD or not mayBeOurs(data):
-                self.hand()
+            if len(data) >= MAX_HEAD or not mayBeAnswered(data):
+                self._handOver()
             return False
-        asked = self.edge.tree.plans.of(data[: end + 4])
-        if asked is None:
-            self.hand()
+        size = end + 4
+        request = self.edge.requests.parse(data[:size])
+        if request is None:
+            self._handOver()
             return False
-        plan, size = asked.plan, end + 4
-        kind = plan.kind
-        try:
-            client = self.edge.hub.access.identify(plan.authorization)
-            if kind in PUBLISHING:
-                return beginPublish(self, asked, client, size)
-            if asked.known.length is None:
-                if kind == "poll":
-                    beginPoll(self, asked, client, size)
-                    return True
-                if kind == "endless":
-                    beginStream(self, asked, client, size)
-                    return False
-                if beginSocket(self, asked, client, size):
-                    return False
-        except CometError:
-            # Nothing has happened yet, and the other edge tells it.
-            pass
-        self.hand()
+        plan = request.plan
+        taken = -1
+        if (request.headers.length is not None) is plan.hasBody:
+            self.plan, self.tags = plan, request.tags
+            self.direct = self.socket if plan.account is None else None
+            try:
+                client = self.edge.hub.access.identify(plan.authorization)
+                taken = plan.begin(self, request, client, size)
+            except CometError:
+                # Twisted's edge finds the same error, and tells it.
+                pass
+        if taken > 0:
+            self.buffer = self.buffer[taken:]
+            traffic = plan.traffic or plan.findTraffic()
+            traffic.requests += 1
+            traffic.headIn += size
+            traffic.dataIn += taken - size
+            return True
+        if taken < 0:
+            self._handOver()
         return False
 
-    def hand(self) -> None:
+    def _handOver(self) -> None:
         """
-        Give the connection to the ordinary edge, from this request on.
+        Give the connection to Twisted's edge, with all input that is not
+        answered.
         """
         data, self.buffer = self.buffer, b""
         self.edge.hub.fanout.wheel.clear(self)
-        self.edge.hand(self, data)
+        self.edge.handOver(self, data)
+
+    # -- What a plan asks for
+
+    def hold(self, reader: PollReader[bytes], wait: float) -> None:
+        """
+        See L{RequestConnection.hold<comet.lean.plans.RequestConnection.hold>}.
+        """
+        fanout = self.edge.hub.fanout
+        now = fanout.seconds()
+        self.reader = reader
+        self.due = now + wait if wait else math.inf
+        # The same timer is the client's once the poll is answered.
+        fanout.wheel.setBy(self, now + min(wait or IDLE_TIMEOUT, IDLE_TIMEOUT))
+
+    def awaitBody(self, size: int) -> None:
+        """
+        See L{RequestConnection.awaitBody
+        <comet.lean.plans.RequestConnection.awaitBody>}.
+        """
+        self.plan = None
+        self._needed = size
+        self.readSize = _BODY_READ_SIZE
+        self._body = bytearray()
+
+    def awaitStore(self) -> None:
+        """
+        See L{RequestConnection.awaitStore
+        <comet.lean.plans.RequestConnection.awaitStore>}.
+        """
+        self.due = math.inf
 
     def release(self, size: int) -> tuple[socket, int, bytes]:
         """
-        Be a connection of HTTP no more, after the head of a request.
-
-        @return: The socket, its descriptor, and what came after the head.
+        See L{RequestConnection.release
+        <comet.lean.plans.RequestConnection.release>}.
         """
         self.edge.hub.fanout.wheel.clear(self)
         fd, self.fd = self.fd, -1
         rest, self.buffer = self.buffer[size:], b""
         return self.socket, fd, rest
 
-    # -- What it is answered
-
-    def hold(self, plan: Plan) -> None:
-        """
-        The client waits for an answer.
-        """
-        self.isBusy = True
-        self.plan = plan
-        self.due = math.inf
-
-    def take(self, plan: Plan, size: int, body: int = 0) -> None:
-        """
-        A request is being answered.
-
-        @param size: How many bytes its head has.
-
-        @param body: How many bytes its body has.
-        """
-        self.buffer = self.buffer[size + body :]
-        traffic = plan.traffic or self.edge.traffic(plan)
-        traffic.requests += 1
-        traffic.headIn += size
-        traffic.dataIn += body
+    # -- Responses
 
     def pollsSent(
         self, waiters: Sequence[HTTPConnection], response: bytes, short: Sequence[tuple[int, int]]
@@ -304,128 +308,131 @@ class HTTPConnection(Connection):
         """
         See L{DirectWaiter<comet.fanout.polls.DirectWaiter>}.
         """
-        plan: Any = self.plan
-        traffic, count = self.edge.traffic(plan), len(waiters)
+        plan = self.plan
+        assert plan is not None, "a response without a request"
+        traffic, count = plan.traffic or plan.findTraffic(), len(waiters)
         head = response.index(b"\r\n\r\n") + 4
         traffic.headOut += count * head
         traffic.dataOut += count * (len(response) - head)
         due = self.edge.seconds() + IDLE_TIMEOUT
         for connection in waiters:
-            connection.isBusy = False
             connection.plan = connection.reader = None
-            # It is on the wheel, and not for later than this.
+            # The connection is on the timer wheel, and not for later than this.
             connection.due = due
         for index, sent in short:
             waiters[index].keep(response[sent:])
         for connection in waiters:
-            if connection.buffer or connection.rest or connection.isPaused:
+            if connection.buffer or connection.unsent or connection.isPaused:
                 connection.goOnLater()
 
     def pollAnswered(self, response: bytes) -> None:
         """
         See L{Waiter<comet.fanout.polls.Waiter>}.
         """
-        self.send(response, len(response) - response.index(b"\r\n\r\n") - 4)
+        self._send(response, len(response) - response.index(b"\r\n\r\n") - 4)
 
     def pollEmpty(self, cursor: Cursor) -> None:
         """
         See L{Waiter<comet.fanout.polls.Waiter>}.
         """
-        plan: Any = self.plan
+        plan = self.plan
+        assert isinstance(plan, PollPlan), plan
         self.pollAnswered(respondEmpty(plan.shape, self.tags, cursor))
 
-    def respond(self, answer: Response) -> None:
+    def stored(self, results: Sequence[Published]) -> None:
         """
-        Send an answer.
+        See L{RequestConnection.stored<comet.lean.plans.RequestConnection.stored>}.
         """
-        own = () if self.plan is None else self.plan.own
-        headers = answer.headers + own if own else answer.headers
-        response = completeTemplate(answer.status, headers).fill(answer.body)
-        self.send(response, len(answer.body))
+        self._respondWith(publishedResponse, results[0])
 
-    def send(self, response: bytes, bodyBytes: int) -> None:
+    def batchStored(self, results: Sequence[Published]) -> None:
         """
-        Send all the bytes of a response.
+        See L{RequestConnection.batchStored
+        <comet.lean.plans.RequestConnection.batchStored>}.
+        """
+        self._respondWith(batchResponse, results)
 
-        @param bodyBytes: How many of them are the body.
+    def notStored(self, failure: Failure) -> None:
+        """
+        See L{RequestConnection.notStored
+        <comet.lean.plans.RequestConnection.notStored>}.
+        """
+        names = () if self.plan is None else self.plan.names
+        error = publicError(
+            failure.value,
+            lambda: self._log.failure("Publishing to {names} failed", failure=failure, names=names),
+        )
+        self._respondWith(problem, error)
+
+    def _respondWith(self, makeResponse: Callable[[T], Response], result: T) -> None:
+        """
+        Send a response.  This may be called while another connection is dealt
+        with, which must not fail in the place of this one.
+        """
+        try:
+            self._respond(makeResponse(result))
+        except Exception:
+            self._log.failure("Answering a publisher failed; its connection is closed")
+            self.close()
+
+    def _respond(self, response: Response) -> None:
+        own = () if self.plan is None else self.plan.ownHeaders
+        headers = response.headers + own if own else response.headers
+        template = completeTemplate(response.status, headers)
+        self._send(template.fill(response.body), len(response.body))
+
+    def _send(self, response: bytes, bodySize: int) -> None:
+        """
+        Send the bytes of a whole response, and end the request under way.
+
+        @param bodySize: How many of the bytes are the body.
         """
         if self.fd >= 0:
             self.push(response)
-            self._answered(len(response), bodyBytes)
+            self._answered(len(response), bodySize)
 
-    def _answered(self, size: int, bodyBytes: int) -> None:
-        plan: Any = self.plan
-        traffic = plan.traffic or self.edge.traffic(plan)
-        traffic.headOut += size - bodyBytes
-        traffic.dataOut += bodyBytes
-        self.isBusy = False
+    def _answered(self, size: int, bodySize: int) -> None:
+        plan = self.plan
+        assert plan is not None, "a response without a request"
+        traffic = plan.traffic or plan.findTraffic()
+        traffic.headOut += size - bodySize
+        traffic.dataOut += bodySize
         self.plan = self.reader = None
         self._wait(IDLE_TIMEOUT)
-        if self.buffer or self.rest or self.isPaused:
+        if (self.buffer and not self._isAnswering) or self.unsent or self.isPaused:
             self.goOnLater()
 
     def goOnLater(self) -> None:
         """
-        The client was answered, and something is not as it is with most: it
-        has said more already, or does not take the answer.
+        Take the slow path after a response: the client has sent more requests,
+        or has not taken the response.
         """
-        if self.rest:
-            # The next request waits until this answer is taken.
+        if self.unsent:
+            # The next request waits until the client has taken this response.
             self.pauseProducing()
             self._wait(UNSENT_TIMEOUT)
             return
         if self.isPaused:
             self.resumeProducing()
-        if self.buffer and not self._isGoingOn:
-            self.edge.later(self._goOnIfIdle)
+        if self.buffer and not self._isAnswering:
+            self.edge.later(self._goOn)
 
     def drained(self) -> None:
         """
-        The client has taken the answer.
+        See L{Connection.drained}.
         """
-        if not self.isBusy:
+        if self.plan is None:
             self._wait(IDLE_TIMEOUT)
             self.resumeProducing()
-            self._goOn()
+            self._answerInput()
 
-    def _goOnIfIdle(self) -> None:
-        if not self.isBusy and self.fd >= 0:
-            self._goOn()
-
-    def stored(self, results: Sequence[Published]) -> None:
-        """
-        What the client has published is stored.
-        """
-        self._respondLate(publishedResponse, results[0])
-
-    def batchStored(self, results: Sequence[Published]) -> None:
-        """
-        What the client has published in one go is stored.
-        """
-        self._respondLate(batchResponse, results)
-
-    def failed(self, failure: Failure) -> None:
-        """
-        What the client asked for cannot be had.
-        """
-        error = publicError(
-            failure.value, lambda: self._log.failure("a request failed", failure=failure)
-        )
-        self._respondLate(problem, error)
-
-    def _respondLate(self, makeAnswer: Callable[[T], Response], result: T) -> None:
-        """
-        Answer in a turn that may be another connection's.
-        """
-        try:
-            self.respond(makeAnswer(result))
-        except Exception:
-            self._log.failure("an answer failed")
-            self.close()
+    def _goOn(self) -> None:
+        if self.plan is None and self.fd >= 0:
+            self._answerInput()
 
     def gone(self) -> None:
         """
-        The client left.
+        See L{Connection.gone}.
         """
         self.edge.hub.fanout.wheel.clear(self)
         reader, self.reader = self.reader, None

@@ -1,7 +1,7 @@
 """
-The heads of requests, in a form narrower than HTTP/1.1: only what every
-parser reads alike.  Whoever sends anything else is not refused, but handed over
-to a parser that knows all of HTTP.
+Request heads, in a form narrower than HTTP/1.1: only what every parser reads
+alike.  A client that sends anything else is not refused, but handed over to
+Twisted's edge, which parses all of HTTP.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-# How many bytes a head has at most.
-MOST_HEAD: Final = 8192
+# How many bytes a head may have.
+MAX_HEAD: Final = 8192
 
-# How many headers there may be; Twisted takes more.
-MOST_FIELDS: Final = 100
+# How many headers a request may have.  Twisted takes more.
+MAX_FIELDS: Final = 100
 
-# The headers that say something about what is asked for.
+# The headers that mean something here.
 MEANT: Final = (
     b"host",
     b"connection",
@@ -34,7 +34,7 @@ MEANT: Final = (
     b"sec-websocket-protocol",
 )
 
-# With these a request is for whoever knows all of HTTP.
+# The headers that leave a request to Twisted's edge.
 _FOREIGN: Final = frozenset(
     {b"expect", b"transfer-encoding", b"content-encoding", b"te", b"trailer", b"http2-settings"}
 )
@@ -42,11 +42,11 @@ _FOREIGN: Final = frozenset(
 # RFC 9112 3: a method, a target in origin form, and the version.
 _LINE: Final = re.compile(rb"(GET|POST|PUT) (/[!\"$-~]*) HTTP/1\.1")
 
-# RFC 9112 5: names are tokens, with nothing before the colon; of the values
-# only ASCII without control characters; no folding.
+# RFC 9112 5: names are tokens, with nothing before the colon.  Values are ASCII
+# without control characters here, and are not folded.
 _FIELDS: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e]*\r\n)+")
 
-# RFC 9110 7.6.1: what the connection may be said to be, besides absent.
+# RFC 9110 7.6.1: the values of Connection that are understood, besides none.
 _CONNECTIONS: Final = frozenset(
     {b"keep-alive", b"upgrade", b"keep-alive, upgrade", b"upgrade, keep-alive"}
 )
@@ -54,11 +54,12 @@ _CONNECTIONS: Final = frozenset(
 
 def readLine(line: bytes) -> tuple[bytes, bytes, bytes] | None:
     """
-    Read the first line of a request.
+    Parse a request line.
 
-    @param line: Without the end of the line.
+    @param line: The line, without its end.
 
-    @return: The method, the path and the query; or L{None}.
+    @return: The method, the path and the query; L{None} if Twisted's edge is to
+        parse it.
     """
     found = _LINE.fullmatch(line)
     if found is None:
@@ -69,19 +70,19 @@ def readLine(line: bytes) -> tuple[bytes, bytes, bytes] | None:
 
 def readFields(block: bytes) -> Mapping[bytes, bytes] | None:
     """
-    Read the headers of a request.
+    Parse the headers of a request.
 
     @param block: The lines, each with its end.
 
-    @return: The values by the names in lower case; or L{None}, also where a
-        name comes twice.
+    @return: The values, by names in lower case; L{None} if Twisted's edge is to
+        parse them, as where a name comes twice.
     """
     if _FIELDS.fullmatch(block) is None:
         return None
     lines = block.split(b"\r\n")
-    # After the end of the last line.
+    # The empty piece after the last line.
     lines.pop()
-    if len(lines) > MOST_FIELDS:
+    if len(lines) > MAX_FIELDS:
         return None
     fields = {}
     for line in lines:

@@ -1,41 +1,56 @@
 """
-What one request asks for, and how it is answered.
+What a request asks for, as values, and the base of the plans that answer it.
+
+A plan is all that requests with equal heads have in common, but for cursors and
+WebSocket keys.  Each class of plans stands in the module that answers it:
+L{PollPlan<comet.lean.polls.PollPlan>},
+L{StreamPlan<comet.lean.streams.StreamPlan>},
+L{WebSocketPlan<comet.lean.websocket.WebSocketPlan>},
+L{PublishPlan<comet.lean.publishing.PublishPlan>}.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from socket import socket
+from typing import ClassVar, Final, NamedTuple, Protocol
 
+from twisted.python.failure import Failure
+
+from comet.fanout.joinpoint import JoinPoint
+from comet.fanout.polls import DirectWaiter, PollReader
 from comet.fanout.reader import Opener, openReader
-from comet.http.reads import ReadRequest, readAccount
+from comet.http.reads import ReadRequest, StartSource, readAccount, startSource
 from comet.http.request import MAX_PARAMETERS, RequestHead
 from comet.http.responses import Headers
+from comet.hub import Hub
+from comet.lean.edge import Edge
 from comet.lean.parser import MEANT
 from comet.metrics import Traffic
+from comet.model.clients import Client
 from comet.model.cursors import parseCursor
+from comet.model.messages import Published
 from comet.model.positions import At, StartPositions
 
-# The kinds of what publishes.
-PUBLISHING: Final = frozenset({"publish", "batch"})
-
-# Where somebody begins who does not read, and what he has.
-_NOW: Final = StartPositions()
+# The start positions of a request that reads nothing, and the tags of a client
+# that has nothing.
+_NO_START: Final = StartPositions()
 NO_TAGS: Final[frozenset[str]] = frozenset()
 
 
 class HeaderProfile:
     """
-    The headers of a request, as far as they say what it asks for.
+    The headers that say what a request asks for.
 
-    @ivar plans: What is asked for, by the first line.
+    @ivar plans: The plans of requests with these headers, by request line;
+        L{None} for a line that is not answered here.
     """
 
     __slots__ = ("_values", "plans")
 
     def __init__(self, values: Sequence[bytes | None]) -> None:
         """
-        @param values: Of each of L{MEANT}, in that order.
+        @param values: The value of each of L{MEANT}, in that order.
         """
         self._values = {
             name: (value,) for name, value in zip(MEANT, values, strict=True) if value is not None
@@ -44,7 +59,7 @@ class HeaderProfile:
 
     def __call__(self, name: bytes) -> Sequence[bytes]:
         """
-        The values of a header, as L{RequestHead} asks for them.
+        Return the values of a header, for L{RequestHead.headers}.
         """
         return self._values.get(name.lower(), ())
 
@@ -53,13 +68,13 @@ class ParsedHeaders(NamedTuple):
     """
     A block of headers.
 
-    @ivar profile: What they have in common with those of other requests.
+    @ivar profile: The headers shared with other requests.
 
     @ivar length: The value of C{Content-Length}, or L{None}.
 
     @ivar key: The value of C{Sec-WebSocket-Key}, or L{None}.
 
-    @ivar tag: The cursor in C{If-None-Match}, if that is not in the profile.
+    @ivar tag: The cursor in C{If-None-Match}, if the profile does not have it.
     """
 
     profile: HeaderProfile
@@ -72,139 +87,218 @@ class ParsedRequest(NamedTuple):
     """
     What one request asks for.
 
-    @ivar plan: All of it that it has in common with others.
+    @ivar plan: What it has in common with other requests.
 
-    @ivar known: Its headers.
+    @ivar headers: Its headers.
 
-    @ivar since: Where it begins to read.
+    @ivar since: Where each of its names starts.
 
     @ivar tags: What the client has already, as L{ReadRequest.tags}.
     """
 
     plan: Plan
-    known: ParsedHeaders
+    headers: ParsedHeaders
     since: StartPositions
     tags: frozenset[str]
 
 
+class RequestConnection(DirectWaiter, Protocol):
+    """
+    What a plan needs of the connection that it answers on.
+    """
+
+    @property
+    def edge(self) -> Edge:
+        """
+        The edge that the connection is on.
+        """
+
+    @property
+    def buffer(self) -> bytes:
+        """
+        The input that is not answered: it begins with the head of the request.
+        """
+
+    def hold(self, reader: PollReader[bytes], wait: float) -> None:
+        """
+        Hold the request until its poll is answered.
+
+        @param wait: For how many seconds the poll may wait for a message; 0
+            for a poll that waits for the bus alone, however long that takes.
+        """
+
+    def awaitBody(self, size: int) -> None:
+        """
+        Call the plan again once the request is complete.
+
+        @param size: How many bytes the request has, with its head.
+        """
+
+    def awaitStore(self) -> None:
+        """
+        Wait for C{stored}, C{batchStored} or C{notStored}, for as long as the
+        bus takes.
+        """
+
+    def stored(self, results: Sequence[Published]) -> None:
+        """
+        Answer that a publication is stored.
+        """
+
+    def batchStored(self, results: Sequence[Published]) -> None:
+        """
+        Answer that a batch is stored.
+        """
+
+    def notStored(self, failure: Failure) -> None:
+        """
+        Answer why nothing is stored.
+        """
+
+    def release(self, size: int) -> tuple[socket, int, bytes]:
+        """
+        Give the socket to another connection, which the caller makes.
+
+        @param size: How many bytes the head of the request has.
+
+        @return: The socket, its descriptor, and the input after the head.
+        """
+
+
 class Plan:
     """
-    What requests ask for that differ in nothing but cursors, and how they are
-    answered.
+    What requests ask for that differ only in cursors and WebSocket keys.
 
-    @ivar kind: C{poll}, C{endless}, C{websocket}, C{publish} or C{batch}.
+    @cvar hasBody: True if the requests have a body.
 
-    @ivar transport: Under which name it is counted.
+    @cvar checksOrigin: True if a page of a foreign origin may not ask: the
+        browser would not keep the response from it, or the request alone has
+        an effect.
 
-    @ivar account: As L{readAccount} gives it.
+    @ivar transport: The name under which the requests are counted.
+
+    @ivar account: As L{readAccount} returns it.
 
     @ivar authorization: The value of C{Authorization}, or L{None}.
 
-    @ivar head: The head of the request.
+    @ivar names: The channels and patterns in the path.
 
-    @ivar names: The channels and patterns in its path.
+    @ivar head: The request head, without cursors and keys.
 
-    @ivar ask: What a request to read asks for, but for the cursors in L{ParsedRequest}.
+    @ivar ownHeaders: Response headers for the page that asked.
 
-    @ivar shape: How it is answered.
-
-    @ivar own: Headers that the answer has for the page that asked.
-
-    @ivar headers: What the head of an endless answer has.
-
-    @ivar isBare: Whether it is a WebSocket that begins without names.
-
-    @ivar answerEnd: The end of the answer to a handshake, once there was one.
-
-    @ivar opener: How a reader is opened: at the join point of those that ask
-        for the same, if that can be.
-
-    @ivar traffic: Where it is counted, if that is known and not an account.
-
-    @ivar mostBody: How many bytes there may be of what is published.
-
-    @ivar described: Of what is published: the type, the event and the key.
+    @ivar traffic: The counters of the requests, once they are looked up; L{None}
+        for an account, which may be closed when idle.
     """
+
+    hasBody: ClassVar[bool] = False
+    checksOrigin: ClassVar[bool] = False
 
     __slots__ = (
         "account",
-        "answerEnd",
-        "ask",
         "authorization",
-        "described",
         "head",
-        "headers",
-        "isBare",
-        "kind",
-        "mostBody",
+        "hub",
         "names",
-        "opener",
-        "own",
-        "shape",
+        "ownHeaders",
         "traffic",
         "transport",
     )
 
-    ask: ReadRequest
-    shape: Any
-
-    def __init__(self, kind: str, head: RequestHead, names: tuple[str, ...]) -> None:
-        self.kind = kind
-        self.transport = kind
+    def __init__(
+        self,
+        hub: Hub,
+        head: RequestHead,
+        transport: str,
+        names: Sequence[str],
+        ownHeaders: Headers,
+    ) -> None:
+        self.hub = hub
+        self.head = head
+        self.transport = transport
+        self.names = names
+        self.ownHeaders = ownHeaders
         self.account = readAccount(head)
         self.authorization = head.header("Authorization")
-        self.head = head
-        self.names = names
-        self.own: Headers = ()
-        self.headers: Headers = ()
-        self.isBare = False
-        self.answerEnd = b""
-        self.mostBody = 0
-        self.opener: Opener = openReader
         self.traffic: Traffic | None = None
-        self.described: tuple[str | None, str | None, str | None] = (None, None, None)
 
-    def asked(self, known: ParsedHeaders, since: bytes | None) -> ParsedRequest:
+    def findTraffic(self) -> Traffic:
         """
-        What a request with these headers asks for.
-
-        @param since: The cursor in the parameter C{since}, if that was cut out
-            of its first line.
+        Return the counters of the requests.
         """
-        if self.isPublishing:
-            return ParsedRequest(self, known, _NOW, NO_TAGS)
-        ask, tag = self.ask, known.tag
-        default, tags = ask.since.default, ask.tags
-        # In the order in which they count, as L{readSince} has it.
-        given = tag if since is None else since
-        if given is not None and not self._isGiven(since is not None):
-            default = At(parseCursor(given.decode("ascii")))
-        if tag is not None:
-            tags = frozenset({tag.decode("ascii")})
-        return ParsedRequest(self, known, StartPositions(default, ask.since.byName), tags)
-
-    def _isGiven(self, isParameter: bool) -> bool:
-        """
-        Whether something overrules a cursor.
-
-        @param isParameter: Whether it is the one in the parameter.
-        """
-        if self.head.header("Last-Event-ID"):
-            return True
-        return not isParameter and bool(self.head.parameters.get("since"))
+        traffic = self.hub.metrics.of(self.transport, self.account)
+        if self.account is None:
+            self.traffic = traffic
+        return traffic
 
     @property
     def takesSince(self) -> bool:
         """
-        Whether a parameter C{since} more would be the only one, and is not one
-        too many.
+        True if a parameter C{since} may be added to the request.
         """
         head = self.head
         return "since" not in head.parameters and head.query.count(b"&") < MAX_PARAMETERS - 2
 
-    @property
-    def isPublishing(self) -> bool:
+    def parsed(self, headers: ParsedHeaders, since: bytes | None) -> ParsedRequest:
         """
-        Whether its body is to be published.
+        Make the request of this plan that has some headers.
+
+        @param since: The cursor in the parameter C{since}, if that was cut out
+            of the request line.
         """
-        return self.kind in PUBLISHING
+        return ParsedRequest(self, headers, _NO_START, NO_TAGS)
+
+    def begin(
+        self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int
+    ) -> int:
+        """
+        Begin to answer a request.  The connection may be answered before this
+        returns.
+
+        @param size: How many bytes the head of the request has.
+
+        @return: How many bytes the request has, if the connection goes on with
+            the next one after its response; 0 if it is released or waits for
+            the body; -1 if Twisted's edge has to answer.
+
+        @raise CometError: If the client may not have what it asks for, or it
+            cannot be had.  Nothing has happened then.
+        """
+        raise NotImplementedError
+
+
+class ReadPlan(Plan):
+    """
+    A plan of requests to read.
+
+    @ivar request: What the requests ask for, but for their cursors.
+
+    @ivar opener: Opens the readers: at the join point of all that ask for the
+        same, unless names have start positions of their own.
+    """
+
+    __slots__ = ("_startSource", "opener", "request")
+
+    def __init__(
+        self, hub: Hub, head: RequestHead, request: ReadRequest, ownHeaders: Headers
+    ) -> None:
+        super().__init__(hub, head, request.transport, request.names, ownHeaders)
+        self.request = request
+        self.opener: Opener = openReader
+        if request.names and not request.since.byName:
+            self.opener = JoinPoint(request.names).open
+        self._startSource = startSource(head)
+
+    def parsed(self, headers: ParsedHeaders, since: bytes | None) -> ParsedRequest:
+        """
+        See L{Plan.parsed}.
+        """
+        asked, tag = self.request, headers.tag
+        default, tags = asked.since.default, asked.tags
+        given = tag if since is None else since
+        source = StartSource.ENTITY_TAGS if since is None else StartSource.SINCE
+        if given is not None and source <= self._startSource:
+            default = At(parseCursor(given.decode("ascii")))
+        if tag is not None:
+            tags = frozenset({tag.decode("ascii")})
+        return ParsedRequest(self, headers, StartPositions(default, asked.since.byName), tags)

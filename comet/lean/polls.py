@@ -4,47 +4,46 @@ Polls and long polls on the lean edge.
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
-
-from comet.errors import CometError
 from comet.fanout.states import State
-from comet.lean.plans import ParsedRequest
+from comet.http.polls import HTTP1PollShape, PollResponseShape
+from comet.http.reads import ReadRequest
+from comet.http.request import RequestHead
+from comet.http.responses import Headers
+from comet.hub import Hub
+from comet.lean.plans import ParsedRequest, ReadPlan, RequestConnection
 from comet.model.clients import Client
-from comet.web.site import IDLE_TIMEOUT
-
-if TYPE_CHECKING:
-    from comet.lean.http import HTTPConnection
+from comet.transports.longpoll import LongPollResource
 
 
-def beginPoll(connection: HTTPConnection, asked: ParsedRequest, client: Client, size: int) -> None:
+class PollPlan(ReadPlan):
     """
-    Begin to answer a poll, which may be answered then, or wait.
+    A plan of requests that are answered once.
 
-    @param size: How many bytes the head of the request has.
+    @ivar shape: The shape of the responses.
 
-    @raise CometError: If it may not be; nothing has happened then.
+    @ivar wait: For how many seconds a poll may wait for a message.
     """
-    hub, plan = connection.edge.hub, asked.plan
-    wait = plan.ask.wait if plan.transport == "longpoll" else 0.0
-    connection.direct = connection.socket if plan.account is None else None
-    connection.tags = asked.tags
-    connection.isBusy = True
-    connection.plan = plan
-    try:
-        reader = hub.openPoll(
-            client, plan.names, asked.since, plan.shape, connection, wait, plan.opener
+
+    __slots__ = ("shape", "wait")
+
+    def __init__(
+        self, hub: Hub, head: RequestHead, request: ReadRequest, ownHeaders: Headers
+    ) -> None:
+        super().__init__(hub, head, request, ownHeaders)
+        body = PollResponseShape(request.limit, request.time)
+        self.shape = HTTP1PollShape(body, (1, 1), True, ownHeaders)
+        isLong = request.transport == LongPollResource.transport
+        self.wait = request.wait if isLong else 0.0
+
+    def begin(
+        self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int
+    ) -> int:
+        """
+        See L{Plan.begin<comet.lean.plans.Plan.begin>}.
+        """
+        reader = self.hub.openPoll(
+            client, self.names, request.since, self.shape, connection, self.wait, self.opener
         )
-    except CometError:
-        connection.isBusy = False
-        connection.plan = None
-        raise
-    # It may be answered already.
-    connection.take(plan, size)
-    if reader.state is not State.CLOSED:
-        connection.reader = reader
-        now = hub.fanout.seconds()
-        # Who does not wait for messages waits for the bus, however long it takes.
-        connection.due = now + wait if wait else math.inf
-        # Soon enough also for what times the connection once it is answered.
-        hub.fanout.wheel.setBy(connection, now + min(wait or IDLE_TIMEOUT, IDLE_TIMEOUT))
+        if reader.state is not State.CLOSED:
+            connection.hold(reader, self.wait)
+        return size

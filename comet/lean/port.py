@@ -17,19 +17,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.lean.edge import MOST_EVENTS, Edge
+from comet.lean.edge import MAX_EVENTS, Edge
 from comet.timers import NOT_SET
 
 # How many clients are accepted in one turn.
-MOST_ACCEPTED: Final = 64
+MAX_ACCEPTED: Final = 64
 
-# After how many events and newcomers others have their turn.
-MOST_AT_ONCE: Final = 256
+# How many events and new clients are handled before the reactor goes on with
+# others.
+MAX_HANDLED: Final = 256
 
-# For how many seconds nobody is accepted when the system has no room.
-FULL: Final = 0.5
+# For how many seconds no client is accepted once the system has no room.
+FULL_PAUSE: Final = 0.5
 
-# accept(2): what is not the client's fault.
+# accept(2): the errors that are not the client's fault.
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -42,25 +43,25 @@ class LeanPort:
     _log = Logger()
 
     def __init__(
-        self, port: Any, edge: Edge, makeWire: Callable[[Edge, socket.socket, int], object]
+        self, port: Any, edge: Edge, makeConnection: Callable[[socket.socket, int], object]
     ) -> None:
         """
-        @param port: A port of TCP that listens.
+        @param port: A port of Twisted's that listens on TCP.
 
-        @param makeWire: Makes of a socket that was accepted, and its
-            descriptor, one of the connections of the edge.
+        @param makeConnection: Makes a connection of the edge of an accepted
+            socket and its descriptor.
         """
         self.timerSlot = NOT_SET
         self._port = port
         self._edge = edge
-        self._makeWire = makeWire
-        self._accepting: socket.socket = port.socket
+        self._makeConnection = makeConnection
+        self._socket: socket.socket = port.socket
         self._fd: int = port.fileno()
         self._isListening = True
         self._isAccepting = False
-        # What is accepted has these from the beginning.
-        self._accepting.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._accepting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Accepted sockets inherit these options.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         port.stopReading()
         self.startReading()
         edge.reactor.addReader(self)
@@ -69,7 +70,7 @@ class LeanPort:
 
     def startListening(self) -> None:
         """
-        Do nothing: it listens.
+        Do nothing: the port listens already.
         """
 
     def getHost(self) -> Any:
@@ -80,7 +81,7 @@ class LeanPort:
 
     def startReading(self) -> None:
         """
-        Accept whoever comes.
+        Accept clients.
         """
         if self._isListening and not self._isAccepting:
             self._isAccepting = True
@@ -88,7 +89,7 @@ class LeanPort:
 
     def stopReading(self) -> None:
         """
-        Accept nobody for now.
+        Accept no clients until L{startReading} is called.
         """
         self._edge.hub.fanout.wheel.clear(self)
         if self._isAccepting:
@@ -105,52 +106,53 @@ class LeanPort:
         stopped: Deferred[None] = maybeDeferred(self._port.stopListening)
         return stopped
 
-    # -- As a descriptor
+    # -- As a descriptor of the reactor's
 
     def logPrefix(self) -> str:
         """
-        What the reactor calls it in the log.
+        See L{ILoggingContext.logPrefix
+        <twisted.internet.interfaces.ILoggingContext.logPrefix>}.
         """
         return "comet"
 
     def fileno(self) -> int:
         """
-        The descriptor of the C{epoll}.
+        Return the descriptor of the C{epoll}.
         """
         epoll = self._edge.epoll
         return -1 if epoll.closed else epoll.fileno()
 
     def doRead(self) -> None:
         """
-        Something happened to some of the clients, or there are new ones.
+        Handle the events of the connections, and accept new clients.
         """
         try:
-            self._deal()
+            self._handleEvents()
         except Exception:
-            # The reactor would take it for the end of all of them.
-            self._log.failure("a turn failed")
+            # The reactor would drop this descriptor, and all connections with it.
+            self._log.failure("Handling the events of {host} failed", host=self.getHost())
 
-    def _deal(self) -> None:
-        dealt, count = 0, 2
-        # Where several come at once, more are on their way: to look again costs
-        # less than another round of the reactor.
-        while count > 1 and dealt < MOST_AT_ONCE:
-            count = self._turn()
-            dealt += count
+    def _handleEvents(self) -> None:
+        handled, count = 0, 2
+        # Where several events come at once, more are on their way.  Polling again
+        # costs less than another turn of the reactor.
+        while count > 1 and handled < MAX_HANDLED:
+            count = self._handleSome()
+            handled += count
 
-    def _turn(self) -> int:
+    def _handleSome(self) -> int:
         """
-        Deal with what has happened by now.
+        Handle the events that there are by now.
 
-        @return: How much that was.
+        @return: The number of events and accepted clients.
         """
         edge = self._edge
         if edge.epoll.closed:
             return 0
-        happened = edge.epoll.poll(0, MOST_EVENTS)
+        happened = edge.epoll.poll(0, MAX_EVENTS)
         if not happened:
             return 0
-        isNew = False
+        hasNewClients = False
         fanout, connections = edge.hub.fanout, edge.connections
         fanout.beginTurn()
         try:
@@ -162,60 +164,64 @@ class LeanPort:
                     except Exception:
                         edge.broken(connection)
                 elif fd == self._fd:
-                    isNew = True
-            # Last: a descriptor that was closed just now may come again.
-            accepted = self._accept() if isNew else 0
+                    hasNewClients = True
+            # Last, since a new client may get a descriptor that was closed just
+            # now, and of which an event is still in the list.
+            accepted = self._accept() if hasNewClients else 0
         finally:
             fanout.endTurn()
         return len(happened) + accepted
 
     def _accept(self) -> int:
         """
-        Let those in who have come.
+        Accept the clients that wait.
 
-        @return: How many these are.
+        @return: Their number.
         """
-        for count in range(MOST_ACCEPTED):
+        for count in range(MAX_ACCEPTED):
             if not self._isAccepting:
                 return count
             try:
-                client, _ = self._accepting.accept()
+                client, _ = self._socket.accept()
             except BlockingIOError:
                 return count
             except OSError as error:
                 if error.errno in _NO_ROOM:
                     self._log.error(
-                        "nobody is accepted for a moment: {error}", error=error.strerror
+                        "{host} accepts no clients for {delay} seconds: {error}",
+                        host=self.getHost(),
+                        delay=FULL_PAUSE,
+                        error=error.strerror,
                     )
                     self.stopReading()
-                    self._edge.hub.fanout.wheel.set(self, FULL)
+                    self._edge.hub.fanout.wheel.set(self, FULL_PAUSE)
                     return count
                 # The client has left already.
                 continue
             client.setblocking(False)
             try:
-                self._makeWire(self._edge, client, client.fileno())
+                self._makeConnection(client, client.fileno())
             except Exception:
-                # Nothing that is wrong with this one may reach the others.
-                self._edge.failed(client)
-        return MOST_ACCEPTED
+                # A connection that fails must not keep the others from beginning.
+                self._edge.beginFailed(client)
+        return MAX_ACCEPTED
 
     def timedOut(self) -> None:
         """
-        There may be room again.
+        Try again to accept clients: the system may have room.
         """
         self.startReading()
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The reactor stops.
+        Close all connections: the reactor stops.
         """
         self._edge.closeAll()
         self._end()
 
     def _end(self) -> None:
         """
-        There is nothing more to be told of.
+        Leave the reactor, and close the C{epoll}.
         """
         self._isAccepting = self._isListening = False
         self._edge.reactor.removeReader(self)

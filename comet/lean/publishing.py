@@ -4,57 +4,84 @@ Publishing on the lean edge.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from comet.framing.publications import readBatch, readBody
-from comet.lean.plans import ParsedRequest
+from comet.http.request import RequestHead
+from comet.http.responses import Headers
+from comet.hub import Hub
+from comet.lean.plans import ParsedRequest, Plan, RequestConnection
 from comet.model.clients import Client
 
-if TYPE_CHECKING:
-    from comet.lean.http import HTTPConnection
-
-# How many digits the length of a body has at most.
-_DIGITS: Final = 9
+# How many digits Content-Length may have.
+_MAX_DIGITS: Final = 9
 
 
-def beginPublish(
-    connection: HTTPConnection, asked: ParsedRequest, client: Client, size: int
-) -> bool:
+class PublishPlan(Plan):
     """
-    Publish what a request says, if all of it is there.
+    A plan of requests that publish their body: as one payload to the names in
+    the path, or as a batch of publications.
 
-    @param size: How many bytes the head of the request has.
+    @ivar isBatch: True if the body is a batch.
 
-    @return: Whether there may be another request.
-
-    @raise CometError: If it cannot be; nothing has happened then.
+    @ivar maxBody: How many bytes the body may have.
     """
-    edge, plan, length = connection.edge, asked.plan, asked.known.length
-    if length is None or not length.isdigit() or len(length) > _DIGITS:
-        connection.hand()
-        return False
-    count = int(length)
-    isBatch = plan.kind == "batch"
-    if count > plan.mostBody:
-        connection.hand()
-        return False
-    hub, limits = edge.hub, edge.hub.settings.limits
-    if not isBatch:
-        hub.checkPublish(client, plan.names)
-    if len(connection.buffer) < size + count:
-        connection.need(size + count)
-        return False
-    body = connection.buffer[size : size + count]
-    contentType, event, key = plan.described
-    if isBatch:
-        publications = readBatch(contentType, body, limits, client.name)
-        for publication in publications:
-            hub.checkPublish(client, publication.channels)
-    else:
-        publications = [readBody(plan.names, contentType, body, limits, event, key, client.name)]
-    connection.hold(plan)
-    connection.take(plan, size, count)
-    hub.storeChecked(
-        publications, connection.batchStored if isBatch else connection.stored, connection.failed
-    )
-    return True
+
+    hasBody = True
+    checksOrigin = True
+
+    __slots__ = ("_contentType", "_event", "_key", "isBatch", "maxBody")
+
+    def __init__(
+        self,
+        hub: Hub,
+        head: RequestHead,
+        names: Sequence[str],
+        ownHeaders: Headers,
+        isBatch: bool,
+        maxBody: int,
+    ) -> None:
+        super().__init__(hub, head, "publish", names, ownHeaders)
+        self.isBatch = isBatch
+        self.maxBody = maxBody
+        self._contentType = head.header("Content-Type")
+        self._event = head.header("Comet-Event")
+        self._key = head.header("Idempotency-Key")
+
+    def begin(
+        self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int
+    ) -> int:
+        """
+        See L{Plan.begin<comet.lean.plans.Plan.begin>}.
+        """
+        length = request.headers.length
+        if length is None or not length.isdigit() or len(length) > _MAX_DIGITS:
+            return -1
+        count = int(length)
+        if count > self.maxBody:
+            return -1
+        hub, limits, isBatch = self.hub, self.hub.settings.limits, self.isBatch
+        if not isBatch:
+            # Before the body has come: a client that may not publish must not
+            # make the server keep its body.
+            hub.checkPublish(client, self.names)
+        whole = size + count
+        if len(connection.buffer) < whole:
+            connection.awaitBody(whole)
+            return 0
+        body = connection.buffer[size:whole]
+        if isBatch:
+            publications = readBatch(self._contentType, body, limits, client.name)
+            for publication in publications:
+                hub.checkPublish(client, publication.channels)
+        else:
+            publications = [
+                readBody(
+                    self.names, self._contentType, body, limits, self._event, self._key, client.name
+                )
+            ]
+        connection.awaitStore()
+        done = connection.batchStored if isBatch else connection.stored
+        hub.storeChecked(publications, done, connection.notStored)
+        return whole

@@ -1,28 +1,28 @@
 """
-Where the lean edge is used: a reactor that listens with it, where it can.
+A reactor that listens with the lean edge wherever it can stand for Twisted's.
 """
 
 from __future__ import annotations
 
 import socket
 import sys
+from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import IReactorFDSet, IReactorSocket
 from twisted.internet.tcp import Port
 
-from comet.lean.edge import Edge
-from comet.lean.http import HTTPConnection
+from comet.lean.http import HTTPConnection, HTTPEdge
 from comet.lean.port import LeanPort
 from comet.lean.routes import findRoutes
-from comet.lean.tcp import TCPConnection
+from comet.lean.tcp import TCPConnection, TCPEdge
 from comet.transports.tcp import CometFactory
 from comet.web.site import CometSite
 
 
 def canBeLean(reactor: Any) -> bool:
     """
-    Whether the lean edge can be used with a reactor on this system.
+    Tell whether the lean edge works with a reactor on this system.
     """
     return (
         sys.platform == "linux"
@@ -33,13 +33,13 @@ def canBeLean(reactor: Any) -> bool:
 
 class LeanReactor:
     """
-    A reactor that is another one in all but this: where comet's own factories
-    listen on plain TCP, the lean edge does.
+    Another reactor, except that comet's own factories listen on plain TCP with
+    the lean edge.
     """
 
     def __init__(self, reactor: Any) -> None:
         """
-        @param reactor: One with which that L{can be<canBeLean>}.
+        @param reactor: A reactor that L{can be lean<canBeLean>}.
         """
         self._reactor = reactor
 
@@ -61,15 +61,19 @@ class LeanReactor:
         return self._lean(port, factory) if isTCP else port
 
     def _lean(self, port: Any, factory: Any) -> Any:
-        # Never a subclass, which may do more than is done here.
+        """
+        Put a lean port in the place of one of Twisted's, if it can stand for it.
+        """
+        # A subclass of a port, a site or a factory may do more than is done here.
         if type(port) is not Port:
             return port
+        family = port.socket.family
         if type(factory) is CometSite:
-            tree = findRoutes(factory)
-            if tree is not None:
-                edge = Edge(self._reactor, tree.hub, factory, port.socket.family, tree)
-                return LeanPort(port, edge, HTTPConnection)
+            routes = findRoutes(factory)
+            if routes is not None:
+                edge = HTTPEdge(self._reactor, routes, factory, family)
+                return LeanPort(port, edge, partial(HTTPConnection, edge))
         elif type(factory) is CometFactory:
-            edge = Edge(self._reactor, factory.hub, factory, port.socket.family)
-            return LeanPort(port, edge, TCPConnection)
+            tcpEdge = TCPEdge(self._reactor, factory, family)
+            return LeanPort(port, tcpEdge, partial(TCPConnection, tcpEdge))
         return port

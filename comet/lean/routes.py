@@ -1,57 +1,92 @@
 """
-Which of a site's resources are just those that the lean edge stands for.
+The requests that the lean edge answers, and the plans that answer them.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from twisted.web.resource import IResource
 
-from comet.lean.cache import CHANNELS, PUBLISH, SOCKET, RequestCache
+from comet.http.reads import parseReadRequest
+from comet.http.request import RequestHead
+from comet.http.responses import Headers
+from comet.lean.parser import readLine
+from comet.lean.plans import HeaderProfile, Plan
+from comet.lean.polls import PollPlan
+from comet.lean.publishing import PublishPlan
+from comet.lean.streams import StreamPlan
+from comet.lean.websocket import WebSocketPlan
+from comet.model.channels import isPattern, parsePath
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.longpoll import LongPollResource
 from comet.transports.poll import PollResource
+from comet.transports.resource import HubResource
 from comet.transports.sse import EventSourceResource
 from comet.transports.stream import StreamResource
-from comet.transports.websocket import (
-    CometWebSocketProtocol,
-    SocketResource,
-    WebSocketResource,
-)
+from comet.transports.websocket import SocketResource, WebSocketResource
 from comet.web.resources import CometResource
 from comet.web.site import BoundedRequest, CometSite
 
-# What is at each place, by its path, and which transports there are, if it is
-# served by the lean edge.
-_PLACES: Final[dict[bytes, tuple[bytes, type]]] = {
-    CHANNELS: (b"channels", ChannelResource),
-    PUBLISH: (b"publish", PublishResource),
-    SOCKET: (b"socket", SocketResource),
-}
-_TRANSPORTS: Final[dict[bytes, type]] = {
-    resource.transport.encode("ascii"): resource
-    for resource in (
-        PollResource,
-        LongPollResource,
-        StreamResource,
-        EventSourceResource,
+
+class Route(NamedTuple):
+    """
+    One path that the lean edge answers.
+
+    @ivar path: The path; one that ends with a slash stands for all below it.
+
+    @ivar resource: The class of the resource that Twisted's edge has there.
+
+    @ivar methods: The methods that the lean edge answers.
+    """
+
+    path: bytes
+    resource: type[HubResource]
+    methods: tuple[bytes, ...]
+
+
+CHANNELS: Final = Route(b"/channels/", ChannelResource, (b"GET", b"POST", b"PUT"))
+PUBLISH: Final = Route(b"/publish", PublishResource, (b"POST",))
+SOCKET: Final = Route(b"/socket", SocketResource, (b"GET",))
+
+ROUTES: Final = (CHANNELS, PUBLISH, SOCKET)
+
+# The transports that the lean edge has, by the class of their resources.
+TRANSPORTS: Final[dict[str, type[HubResource]]] = {
+    kind.transport: kind
+    for kind in (
+        *(PollResource, LongPollResource, StreamResource, EventSourceResource),
         WebSocketResource,
     )
 }
 
+_BY_PATH: Final = {route.path: route for route in ROUTES}
+
+# How every request begins that the lean edge answers.
+_BEGINNINGS: Final = tuple(
+    b"%b %b" % (method, route.path) for route in ROUTES for method in route.methods
+)
+
+
+def mayBeAnswered(data: bytes) -> bool:
+    """
+    Tell whether the lean edge may answer a request of which this has come.
+    """
+    return data.startswith(_BEGINNINGS) or any(each.startswith(data) for each in _BEGINNINGS)
+
 
 class Routes:
     """
-    The resources of a site.
+    Makes the plans of requests to a site.
 
     Where an application has put a resource of its own, or a subclass, in the
-    place of one of comet's, that is not served by the lean edge.  What is put
-    there after the site began to listen may be noticed late.
+    place of one of comet's, requests for it are left to Twisted's edge.  What is
+    put there after the site began to listen may be noticed late, since plans
+    are cached.
 
-    @ivar hub: The hub that they are over.
-
-    @ivar plans: What is asked of them.
+    @ivar hub: The hub of the site's resources.
     """
 
     def __init__(self, site: CometSite, root: CometResource) -> None:
@@ -61,33 +96,98 @@ class Routes:
         self.hub = root.hub
         self._site = site
         self._root = root
-        self.plans = RequestCache(root.hub, self.serves, self.mostBody)
-        self._sockets = WebSocketResource(root.hub)
+        makeProtocol = WebSocketResource(root.hub).makeProtocol
+        self._planClasses: dict[str, Callable[..., Plan]] = {
+            PollResource.transport: PollPlan,
+            LongPollResource.transport: PollPlan,
+            StreamResource.transport: StreamPlan,
+            EventSourceResource.transport: StreamPlan,
+            WebSocketResource.transport: partial(WebSocketPlan, makeProtocol),
+        }
 
-    def _at(self, name: bytes) -> Any:
-        resource: IResource | None = self._root.children.get(name)
+    def makePlan(self, line: bytes, profile: HeaderProfile) -> Plan | None:
+        """
+        Make the plan of a request.
+
+        @param line: The request line, without its end.
+
+        @return: L{None} if Twisted's edge is to answer.
+
+        @raise CometError: If Twisted's edge is to answer with an error.
+        """
+        parts = readLine(line)
+        if parts is None:
+            return None
+        method, path, query = parts
+        isChannels = path.startswith(CHANNELS.path)
+        route = CHANNELS if isChannels else _BY_PATH.get(path)
+        if route is None or method not in route.methods or not self.servesRoute(route):
+            return None
+        hub = self.hub
+        segments = tuple(path.split(b"/")[2:])
+        head = RequestHead(method, segments, query, (1, 1), profile, False)
+        origins, host = hub.origins, head.header("Host")
+        origins.checkHost(host, head.version)
+        cors = origins.verdict(head.header("Origin"), host, False)
+        names = parsePath(segments, hub.settings.limits.maxChannels) if isChannels else ()
+        ownHeaders = origins.headers(cors)
+        plan = (
+            self._makeRead(head, names, ownHeaders, isChannels)
+            if method == b"GET"
+            else self._makePublish(head, names, ownHeaders, isChannels)
+        )
+        if plan is not None and plan.checksOrigin and not cors.isAllowed:
+            return None
+        return plan
+
+    def _makeRead(
+        self, head: RequestHead, names: Sequence[str], ownHeaders: Headers, isChannels: bool
+    ) -> Plan | None:
+        given = None if isChannels else WebSocketResource.transport
+        request = parseReadRequest(head, names, self.hub.end.epoch, given)
+        if isChannels and not self.servesTransport(request.transport):
+            return None
+        return self._planClasses[request.transport](self.hub, head, request, ownHeaders)
+
+    def _makePublish(
+        self, head: RequestHead, names: Sequence[str], ownHeaders: Headers, isChannels: bool
+    ) -> Plan | None:
+        if any(isPattern(name) for name in names):
+            return None
+        isBatch = not isChannels
+        maxBody = self._maxBody(isBatch)
+        return PublishPlan(self.hub, head, names, ownHeaders, isBatch, maxBody)
+
+    def servesRoute(self, route: Route) -> bool:
+        """
+        Tell whether the site has at a path just what the lean edge stands for.
+        """
+        return self._isOurs(self._childAt(route), route.resource)
+
+    def servesTransport(self, transport: str) -> bool:
+        """
+        Tell whether the site has for a transport just what the lean edge stands
+        for.
+        """
+        kind = TRANSPORTS.get(transport)
+        resource = self._childAt(CHANNELS).transports.get(transport)
+        return kind is not None and self._isOurs(resource, kind)
+
+    def _childAt(self, route: Route) -> Any:
+        resource: IResource | None = self._root.children.get(route.path.strip(b"/"))
         return resource
 
-    def serves(self, place: bytes) -> bool:
-        """
-        Whether what is at a path, or a transport, is just what it seems.
-        """
-        if self._site.resource is not self._root:
-            return False
-        resource: Any
-        if place in _PLACES:
-            name, kind = _PLACES[place]
-            resource = self._at(name)
-        else:
-            kind = _TRANSPORTS.get(place, type(None))
-            resource = self._at(b"channels").transports.get(place.decode("ascii"))
-        # Never a subclass, which may do anything.
-        isKind: bool = type(resource) is kind and getattr(resource, "hub", None) is self.hub
-        return isKind
+    def _isOurs(self, resource: Any, kind: type[HubResource]) -> bool:
+        # A subclass may do more than the lean edge does.
+        return (
+            self._site.resource is self._root
+            and type(resource) is kind
+            and resource.hub is self.hub
+        )
 
-    def mostBody(self, isBatch: bool) -> int:
+    def _maxBody(self, isBatch: bool) -> int:
         """
-        How many bytes the body of what is published may have.
+        Return how many bytes the body of a publication or a batch may have.
         """
         site, limits = self._site, self.hub.settings.limits
         most = min(site.maxBody, limits.maxBatchBytes)
@@ -96,16 +196,13 @@ class Routes:
             most = min(most, limits.maxMessage, most if message is None else message)
         return most
 
-    def makeProtocol(self) -> CometWebSocketProtocol:
-        """
-        Make what reads the frames of a WebSocket.
-        """
-        return self._sockets.makeProtocol()
-
 
 def findRoutes(site: CometSite) -> Routes | None:
     """
-    The resources of a site, if the lean edge can stand for them.
+    Make the routes of a site.
+
+    @return: L{None} if the lean edge cannot stand for the site: its resource or
+        its requests are of another class.
     """
     root = site.resource
     if type(root) is CometResource and site.requestFactory is BoundedRequest:

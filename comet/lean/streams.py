@@ -1,27 +1,45 @@
 """
-Endless answers: once its head is out, a connection is nothing but a sink.
+Streams on the lean edge: once the response head is out, a connection is nothing
+but a sink.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from socket import socket
-from typing import TYPE_CHECKING
+from typing import Final
 
 from zope.interface import implementer
 
 from comet.fanout.probes import Probe
 from comet.fanout.streams import StreamReader
-from comet.http.responses import streamTemplate
+from comet.framing import Shape
+from comet.framing.ndjson import NDJSONShape
+from comet.http.reads import ReadRequest
+from comet.http.request import RequestHead
+from comet.http.responses import ENDLESS, Headers, streamTemplate
+from comet.hub import Hub
 from comet.interfaces import IDirectSink, ISinkOwner
 from comet.lean.connection import Connection
-from comet.lean.plans import ParsedRequest
+from comet.lean.edge import Edge
+from comet.lean.plans import ParsedRequest, ReadPlan, RequestConnection
 from comet.metrics import Traffic
 from comet.model.clients import Client
 from comet.transports.sinks import IConnectedSink
+from comet.transports.sse import EventSourceResource, shapeOf
+from comet.transports.stream import StreamResource
 
-if TYPE_CHECKING:
-    from comet.lean.edge import Edge
-    from comet.lean.http import HTTPConnection
+# What the responses of each transport say that they are, and their shape.
+_STYLES: Final[dict[str, tuple[bytes, Callable[[ReadRequest], Shape]]]] = {
+    StreamResource.transport: (
+        StreamResource.contentType,
+        lambda request: NDJSONShape(request.time, chunked=True),
+    ),
+    EventSourceResource.transport: (
+        EventSourceResource.contentType,
+        lambda request: shapeOf(request, True),
+    ),
+}
 
 
 @implementer(IConnectedSink, IDirectSink)
@@ -29,7 +47,7 @@ class StreamConnection(Connection):
     """
     A connection that is written to for as long as it lasts.
 
-    @ivar traffic: Where what passes is counted.
+    @ivar traffic: The counters of what passes.
 
     @ivar direct: See L{IDirectSink.direct}.
     """
@@ -40,8 +58,8 @@ class StreamConnection(Connection):
         self, edge: Edge, socket: socket, fd: int, traffic: Traffic, isShared: bool = True
     ) -> None:
         """
-        @param isShared: Whether all readers of the same shape are counted
-            where this one is.
+        @param isShared: True if all readers of the same shape have these
+            counters.
         """
         super().__init__(edge, socket, fd)
         self.traffic = traffic
@@ -69,27 +87,27 @@ class StreamConnection(Connection):
 
     def received(self, data: bytes) -> None:
         """
-        Nothing is expected, and it is thrown away.
+        Drop input: a client has nothing to say on a stream.
         """
         self.traffic.dataIn += len(data)
 
     def drained(self) -> None:
         """
-        All is sent that had to wait.
+        See L{Connection.drained}.
         """
         if self._owner is not None:
             self._owner.sinkReady()
 
-    def take(self) -> None:
+    def start(self) -> None:
         """
-        Be the connection on a descriptor that was somebody else's.
+        Take over the descriptor, which another connection has released.
         """
         self.traffic.open += 1
         self.edge.replace(self)
 
     def connectionLost(self) -> None:
         """
-        The client is gone.
+        See L{IConnectedSink.connectionLost}.
         """
         self.traffic.open -= 1
         owner, self._owner = self._owner, None
@@ -99,33 +117,43 @@ class StreamConnection(Connection):
     gone = connectionLost
 
 
-def beginStream(
-    connection: HTTPConnection, asked: ParsedRequest, client: Client, size: int
-) -> None:
+class StreamPlan(ReadPlan):
     """
-    Begin an endless answer.
-
-    @param size: How many bytes the head of the request has.
-
-    @raise CometError: If it may not be; nothing has happened then.
+    A plan of requests that are answered with a stream.
     """
-    edge, plan = connection.edge, asked.plan
-    ask, shape = plan.ask, plan.shape
-    hub = edge.hub
 
-    def makeReader() -> StreamReader:
-        traffic = hub.metrics.of(plan.transport, plan.account)
-        traffic.requests += 1
-        traffic.headIn += size
-        opening = streamTemplate(plan.headers).fill()
-        traffic.countOpening(len(opening))
-        sock, fd, rest = connection.release(size)
-        sink = StreamConnection(edge, sock, fd, traffic, plan.account is None)
-        sink.take()
-        if rest:
-            sink.received(rest)
-        return StreamReader(hub.fanout, shape, sink, opening)
+    __slots__ = ("_shape", "_template")
 
-    reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.opener)
-    if ask.probe:
-        Probe(reader)
+    def __init__(
+        self, hub: Hub, head: RequestHead, request: ReadRequest, ownHeaders: Headers
+    ) -> None:
+        super().__init__(hub, head, request, ownHeaders)
+        contentType, makeShape = _STYLES[request.transport]
+        self._shape = makeShape(request)
+        self._template = streamTemplate(((b"Content-Type", contentType), *ENDLESS, *ownHeaders))
+
+    def begin(
+        self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int
+    ) -> int:
+        """
+        See L{Plan.begin<comet.lean.plans.Plan.begin>}.
+        """
+        hub = self.hub
+
+        def makeReader() -> StreamReader:
+            traffic = hub.metrics.of(self.transport, self.account)
+            traffic.requests += 1
+            traffic.headIn += size
+            opening = self._template.fill()
+            traffic.countOpening(len(opening))
+            sock, fd, rest = connection.release(size)
+            sink = StreamConnection(connection.edge, sock, fd, traffic, self.account is None)
+            sink.start()
+            if rest:
+                sink.received(rest)
+            return StreamReader(hub.fanout, self._shape, sink, opening)
+
+        reader = hub.openStream(client, self.names, request.since, makeReader, self.opener)
+        if self.request.probe:
+            Probe(reader)
+        return 0

@@ -1,25 +1,128 @@
 """
-Raw TCP on the lean edge: the ordinary protocol has no part in a connection whose
-client says in its first line what to read, and nothing after that.
+Raw TCP on the lean edge: a connection gets a protocol of Twisted's edge only when
+its client says more than one line that subscribes.
 """
 
 from __future__ import annotations
 
 from socket import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from zope.interface import implementer
 
 from comet.errors import CometError
+from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.streams import StreamReader
+from comet.framing.commands import CommandError, Id, Subscribe, readCommand
+from comet.framing.tcp import LineDecoder, LineShape, Overlong
+from comet.hub import Hub
 from comet.interfaces import ISinkOwner
-from comet.lean.lines import FirstLine
+from comet.lean.edge import Edge
 from comet.lean.streams import StreamConnection
 from comet.model.clients import Client
-from comet.transports.tcp import CometProtocol
+from comet.model.cursors import Cursor
+from comet.model.positions import StartPositions
+from comet.transports.session import encodeSubscribed
+from comet.transports.tcp import CometFactory, CometProtocol
 
-if TYPE_CHECKING:
-    from comet.lean.edge import Edge
+# How many first lines are cached, and how many bytes each may have: a longer one
+# will hardly come again.
+MAX_LINES: Final = 1024
+MAX_LINE: Final = 512
+
+# Every line that subscribes has this in it.
+_SUBSCRIBE: Final = b'"subscribe"'
+
+
+class FirstLine:
+    """
+    A line that subscribes, as the first and only input of its clients.
+
+    @ivar since: Where the names start: all at one start position.
+
+    @ivar joinPoint: Where readers of the same line join.
+
+    @ivar shape: The shape of what the readers are written.
+    """
+
+    __slots__ = ("_id", "_response", "_standing", "joinPoint", "shape", "since")
+
+    def __init__(self, command: Subscribe, shape: LineShape) -> None:
+        self._id: Id = command.id
+        self._standing: Cursor | None = None
+        self._response = b""
+        self.since: StartPositions = command.since
+        self.joinPoint = JoinPoint(command.names)
+        self.shape = shape
+
+    def respond(self, standing: Cursor) -> bytes:
+        """
+        Make the framed response to the line.
+
+        @param standing: The cursor at which the reader stands.
+        """
+        if standing != self._standing:
+            piece = self.shape.piece(encodeSubscribed(self._id, standing))
+            self._standing, self._response = standing, self.shape.frame([piece])
+        return self._response
+
+
+class FirstLines:
+    """
+    A cache of first lines: many clients begin with the same.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._lines: dict[bytes, FirstLine] = {}
+
+    def find(self, data: bytes) -> FirstLine | None:
+        """
+        Parse the first input of a client.
+
+        @return: L{None} if the input is anything but one whole line that
+            subscribes, with one start position for all names.
+        """
+        line = self._lines.get(data)
+        if line is None and len(data) <= MAX_LINE and _SUBSCRIBE in data:
+            line = self._parse(data)
+            if line is not None:
+                if len(self._lines) >= MAX_LINES:
+                    self._lines.clear()
+                self._lines[data] = line
+        return line
+
+    def _parse(self, data: bytes) -> FirstLine | None:
+        limits = self._hub.settings.limits
+        decoder = LineDecoder(limits.maxCommandBytes)
+        lines = decoder.feed(data)
+        terminator = decoder.terminator
+        if len(lines) != 1 or terminator is None or not data.endswith(terminator):
+            return None
+        if isinstance(lines[0], Overlong):
+            return None
+        try:
+            command = readCommand(lines[0], limits)
+        except CommandError:
+            # The protocol finds the same error, and tells it.
+            return None
+        if not isinstance(command, Subscribe) or command.since.byName:
+            return None
+        return FirstLine(command, LineShape(terminator))
+
+
+class TCPEdge(Edge):
+    """
+    The connections of a port that speaks raw TCP.
+
+    @ivar lines: The first lines of clients.
+    """
+
+    factory: CometFactory
+
+    def __init__(self, reactor: Any, factory: CometFactory, family: int) -> None:
+        super().__init__(reactor, factory.hub, factory, family)
+        self.lines = FirstLines(factory.hub)
 
 
 @implementer(ISinkOwner)
@@ -28,45 +131,48 @@ class TCPConnection(StreamConnection):
     The connection of a client that sends lines.
     """
 
+    edge: TCPEdge
+
     __slots__ = ("_client", "_protocol", "_reader")
 
-    def __init__(self, edge: Edge, socket: socket, fd: int) -> None:
+    def __init__(self, edge: TCPEdge, socket: socket, fd: int) -> None:
         super().__init__(edge, socket, fd, edge.hub.metrics.of("tcp"))
         self._client: Client | None = None
         self._protocol: CometProtocol | None = None
-        # Only where the protocol did not make it.
+        # The reader, unless the protocol has made it.
         self._reader: StreamReader | None = None
         edge.add(self)
 
-    def stays(self) -> None:
+    def graceOver(self) -> None:
         """
-        See L{Wire.stays}.
+        Make the protocol of a client that has sent nothing: it waits for the
+        first line, and not without end.
         """
         if self._reader is None:
-            # Which has patience for so long.
-            self._begun()
+            self._ensureProtocol()
 
     def received(self, data: bytes) -> None:
         """
-        The client said something.
+        See L{Connection.received<comet.lean.connection.Connection.received>}.
         """
         if self._reader is not None or self._protocol is not None:
-            self._begun().dataReceived(data)
+            self._ensureProtocol().dataReceived(data)
             return
         line = self.edge.lines.find(data)
         if line is None or not self._begin(line, len(data)):
-            protocol = self._begun()
+            protocol = self._ensureProtocol()
             protocol.dataReceived(data)
             if line is not None and protocol.reader is not None:
                 line.joinPoint.learn(protocol.reader, line.since.default)
 
     def _begin(self, line: FirstLine, size: int) -> bool:
         """
-        Begin to read where others have that said the same.
+        Open a reader at the join point of a line.
 
         @param size: How many bytes the line has.
 
-        @return: Whether it has begun; if not, nothing has happened.
+        @return: False if a protocol has to open the reader.  Nothing has
+            happened then.
         """
         hub, joinPoint, since = self.edge.hub, line.joinPoint, line.since
 
@@ -82,25 +188,27 @@ class TCPConnection(StreamConnection):
                 return False
             reader = hub.openStream(client, joinPoint.names, since, makeReader, joinPoint.open)
         except CometError:
-            # The protocol tells it.
+            # The protocol finds the same error, and tells it.
             return False
         self._client, self._reader = client, reader
-        reader.sayFramed(line.answer(reader.standing))
+        reader.sayFramed(line.respond(reader.standing))
         return True
 
-    def _begun(self) -> CometProtocol:
+    def _ensureProtocol(self) -> CometProtocol:
         """
-        The ordinary protocol.
+        Return the protocol of Twisted's edge, and make it first if there is
+        none.
         """
         protocol = self._protocol
         if protocol is None:
             self._protocol = protocol = self.edge.factory.buildProtocol(None)
-            reader: Any = self._reader
+            reader = self._reader
             if reader is None:
                 protocol.makeConnection(self)
             else:
-                client: Any = self._client
-                protocol.attend(self, client, reader, reader.shape)
+                client, shape = self._client, reader.shape
+                assert client is not None and isinstance(shape, LineShape), (client, shape)
+                protocol.attend(self, client, reader, shape)
         return protocol
 
     def sinkReady(self) -> None:
@@ -119,7 +227,7 @@ class TCPConnection(StreamConnection):
 
     def gone(self) -> None:
         """
-        The connection is closed.
+        See L{Connection.gone<comet.lean.connection.Connection.gone>}.
         """
         protocol, self._protocol = self._protocol, None
         reader, self._reader = self._reader, None
@@ -128,5 +236,5 @@ class TCPConnection(StreamConnection):
         elif reader is not None:
             self.connectionLost()
         else:
-            # It came, too, and left without a word.
+            # The client came and left within the grace time, without a word.
             self.traffic.requests += 1

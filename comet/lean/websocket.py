@@ -1,27 +1,28 @@
 """
-WebSockets on the lean edge: Autobahn has no part in one before its client says
-something.
+WebSockets on the lean edge: a connection gets a protocol of Autobahn's only when
+its client sends something.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from socket import socket
-from typing import TYPE_CHECKING, Any
 
 from zope.interface import implementer
 
+from comet.framing.websocket import WebSocketShape
 from comet.http.handshake import ACCEPT_SIZE, acceptKey, answerHandshake
+from comet.http.reads import ReadRequest
 from comet.http.request import RequestHead
+from comet.http.responses import Headers
+from comet.hub import Hub
 from comet.interfaces import ISinkOwner
-from comet.lean.plans import ParsedHeaders, ParsedRequest, Plan
+from comet.lean.edge import Edge
+from comet.lean.plans import ParsedHeaders, ParsedRequest, ReadPlan, RequestConnection
 from comet.lean.streams import StreamConnection
 from comet.metrics import Traffic
 from comet.model.clients import Client
 from comet.transports.websocket import CometWebSocketProtocol, WebSocketReader
-
-if TYPE_CHECKING:
-    from comet.lean.edge import Edge
-    from comet.lean.http import HTTPConnection
 
 
 @implementer(ISinkOwner)
@@ -30,7 +31,7 @@ class WebSocketConnection(StreamConnection):
     The connection of a WebSocket.
     """
 
-    __slots__ = ("_answer", "_client", "_protocol", "_reader")
+    __slots__ = ("_client", "_handshake", "_plan", "_protocol", "_reader")
 
     def __init__(
         self,
@@ -38,52 +39,56 @@ class WebSocketConnection(StreamConnection):
         socket: socket,
         fd: int,
         traffic: Traffic,
-        isShared: bool,
+        plan: WebSocketPlan,
         client: Client,
-        answer: bytes,
+        handshake: bytes,
     ) -> None:
         """
-        @param answer: The answer to the handshake, which is sent together with
-            what is written first, or by L{begin}.
+        @param handshake: The response to the handshake.  It is sent together
+            with the first data that is written, or by L{answer}.
         """
-        super().__init__(edge, socket, fd, traffic, isShared)
-        self._answer = answer
+        super().__init__(edge, socket, fd, traffic, plan.account is None)
+        self._handshake = handshake
+        self._plan = plan
         self._client = client
         self._protocol: CometWebSocketProtocol | None = None
         self._reader: WebSocketReader | None = None
 
     def push(self, data: bytes) -> bool:
         """
-        See L{Wire.push}.
+        See L{Connection.push<comet.lean.connection.Connection.push>}.
         """
-        if self._answer:
-            data, self._answer = self._answer + data, b""
+        if self._handshake:
+            data, self._handshake = self._handshake + data, b""
         return super().push(data)
 
-    def begin(self) -> None:
+    def answer(self) -> None:
         """
-        Answer the handshake, if nothing was written yet.
+        Answer the handshake, unless data was written already.
         """
-        if self._answer:
+        if self._handshake:
             self.push(b"")
 
-    def makeReader(self, shape: Any, isBare: bool) -> WebSocketReader:
+    def makeReader(self, shape: WebSocketShape, isBare: bool) -> WebSocketReader:
         """
-        Make who reads.
+        Make the reader of the connection.
+
+        @param isBare: True if the WebSocket begins without names.
         """
         fanout = self.edge.hub.fanout
         opening = None if isBare else b""
         self._reader = reader = WebSocketReader(fanout, shape, self, opening, self)
         return reader
 
-    def _begun(self) -> CometWebSocketProtocol:
+    def _ensureProtocol(self) -> CometWebSocketProtocol:
         """
-        Autobahn's protocol.
+        Return Autobahn's protocol, and make it first if there is none.
         """
         protocol = self._protocol
         if protocol is None:
-            reader: Any = self._reader
-            self._protocol = protocol = self.edge.tree.makeProtocol()
+            reader = self._reader
+            assert reader is not None, "a WebSocket without a reader"
+            self._protocol = protocol = self._plan.makeProtocol()
             protocol.traffic = self.traffic
             protocol.makeConnection(self)
             protocol.attend(self.edge.hub, self._client, reader, self)
@@ -91,15 +96,15 @@ class WebSocketConnection(StreamConnection):
 
     def received(self, data: bytes) -> None:
         """
-        The client said something.
+        See L{Connection.received<comet.lean.connection.Connection.received>}.
         """
-        self._begun().dataReceived(data)
+        self._ensureProtocol().dataReceived(data)
 
     def sendCloseFrame(self, code: int | None, reasonUtf8: bytes | None) -> None:
         """
-        Begin the closing handshake.
+        Begin the closing handshake, as L{WebSocketReader} asks its protocol to.
         """
-        self._begun().sendCloseFrame(code, reasonUtf8)
+        self._ensureProtocol().sendCloseFrame(code, reasonUtf8)
 
     def sinkReady(self) -> None:
         """
@@ -117,12 +122,13 @@ class WebSocketConnection(StreamConnection):
 
     def connectionLost(self) -> None:
         """
-        Autobahn's protocol was told that the connection is lost.
+        Do nothing: Autobahn's protocol calls this from within L{gone}, which
+        has closed the sink already.
         """
 
     def gone(self) -> None:
         """
-        The connection is closed.
+        See L{Connection.gone<comet.lean.connection.Connection.gone>}.
         """
         super().connectionLost()
         self._reader = None
@@ -131,57 +137,82 @@ class WebSocketConnection(StreamConnection):
             protocol.connectionLost()
 
 
-def beginSocket(
-    connection: HTTPConnection, asked: ParsedRequest, client: Client, size: int
-) -> bool:
+class WebSocketPlan(ReadPlan):
     """
-    Upgrade to a WebSocket.
+    A plan of requests that upgrade to a WebSocket.
 
-    @param size: How many bytes the head of the request has.
+    @ivar shape: The shape of what the readers are written.
 
-    @return: Whether it is one.
+    @ivar isBare: True if the WebSocket begins without names.
 
-    @raise CometError: If it may not be; nothing has happened then.
+    @ivar makeProtocol: Makes a protocol of Autobahn's.
     """
-    edge, plan = connection.edge, asked.plan
-    hub = edge.hub
-    answer = _answer(plan, asked.known)
-    if answer is None:
-        return False
 
-    def makeReader() -> WebSocketReader:
-        traffic = hub.metrics.of(plan.transport, plan.account)
-        traffic.requests += 1
-        traffic.headIn += size
-        traffic.headOut += len(answer)
-        sock, fd, _ = connection.release(size)
-        sink = WebSocketConnection(edge, sock, fd, traffic, plan.account is None, client, answer)
-        sink.take()
-        return sink.makeReader(plan.shape, plan.isBare)
+    checksOrigin = True
 
-    rest = connection.buffer[size:]
-    reader = hub.openStream(client, plan.names, asked.since, makeReader, plan.opener)
-    sink: Any = reader.sink
-    sink.begin()
-    if rest:
-        sink.received(rest)
-    return True
+    __slots__ = ("_handshakeEnd", "isBare", "makeProtocol", "shape")
 
+    def __init__(
+        self,
+        makeProtocol: Callable[[], CometWebSocketProtocol],
+        hub: Hub,
+        head: RequestHead,
+        request: ReadRequest,
+        ownHeaders: Headers,
+    ) -> None:
+        super().__init__(hub, head, request, ownHeaders)
+        self.makeProtocol = makeProtocol
+        self.isBare = not request.names
+        self.shape = WebSocketShape(time=request.time)
+        self._handshakeEnd = b""
 
-def _answer(plan: Plan, known: ParsedHeaders) -> bytes | None:
-    """
-    The answer to a handshake, as L{answerHandshake} gives it: of those that
-    differ only in the key it is asked once.
-    """
-    if plan.answerEnd:
-        return acceptKey((known.key or b"").decode("ascii")) + plan.answerEnd
-    key = () if known.key is None else (known.key,)
+    def begin(
+        self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int
+    ) -> int:
+        """
+        See L{Plan.begin<comet.lean.plans.Plan.begin>}.
+        """
+        handshake = self._answerHandshake(request.headers)
+        if handshake is None:
+            return -1
 
-    def headers(name: bytes) -> Any:
-        return key if name == b"Sec-WebSocket-Key" else plan.head.headers(name)
+        def makeReader() -> WebSocketReader:
+            traffic = self.hub.metrics.of(self.transport, self.account)
+            traffic.requests += 1
+            traffic.headIn += size
+            traffic.headOut += len(handshake)
+            sock, fd, _ = connection.release(size)
+            sink = WebSocketConnection(connection.edge, sock, fd, traffic, self, client, handshake)
+            sink.start()
+            return sink.makeReader(self.shape, self.isBare)
 
-    head = plan.head
-    answer = answerHandshake(RequestHead(head.method, (), b"", head.version, headers, False))
-    if answer is not None:
-        plan.answerEnd = answer[ACCEPT_SIZE:]
-    return answer
+        rest = connection.buffer[size:]
+        reader = self.hub.openStream(client, self.names, request.since, makeReader, self.opener)
+        sink = reader.sink
+        assert isinstance(sink, WebSocketConnection), sink
+        sink.answer()
+        if rest:
+            sink.received(rest)
+        return 0
+
+    def _answerHandshake(self, headers: ParsedHeaders) -> bytes | None:
+        """
+        Make the response to a handshake, as L{answerHandshake} does.  Its end
+        does not depend on the key, and is made once.
+
+        @return: L{None} if the request is of another version of the protocol.
+
+        @raise BadRequest: If the request is no handshake.
+        """
+        if self._handshakeEnd:
+            return acceptKey((headers.key or b"").decode("ascii")) + self._handshakeEnd
+        key = () if headers.key is None else (headers.key,)
+        head = self.head
+
+        def valuesOf(name: bytes) -> Sequence[bytes]:
+            return key if name == b"Sec-WebSocket-Key" else head.headers(name)
+
+        response = answerHandshake(RequestHead(head.method, (), b"", head.version, valuesOf, False))
+        if response is not None:
+            self._handshakeEnd = response[ACCEPT_SIZE:]
+        return response

@@ -13,8 +13,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from comet.lean.edge import Edge
-from comet.lean.http import HTTPConnection
+from comet.lean.http import HTTPConnection, HTTPEdge
 from comet.lean.port import LeanPort
 from comet.lean.routes import findRoutes
 from tests.edge.standins import PlainChannel, makeChannel, makeSite
@@ -73,15 +72,16 @@ class LeanServer:
         self.reactor = _CountingReactor()
         self.connections: dict[int, Connection] = {}
         self.site = makeSite(self.reactor, kind)
-        tree = findRoutes(self.site)
-        assert tree is not None
+        routes = findRoutes(self.site)
+        assert routes is not None
         listening = self.reactor.listenTCP(0, self, 50, "127.0.0.1")
-        edge = Edge(self.reactor, tree.hub, self, listening.socket.family, tree)
-        self._port = LeanPort(listening, edge, self._accept)
+        self._edge = HTTPEdge(self.reactor, routes, self, listening.socket.family)
+        self._port = LeanPort(listening, self._edge, self._accept)
         self.number: int = listening.getHost().port
 
-    def _accept(self, edge: Edge, socket: Any, fd: int) -> None:
-        self.connections[socket.getpeername()[1]].lean = HTTPConnection(edge, socket, fd)
+    def _accept(self, socket: Any, fd: int) -> None:
+        connection = self.connections[socket.getpeername()[1]]
+        connection.lean = HTTPConnection(self._edge, socket, fd)
 
     def stop(self) -> None:
         """

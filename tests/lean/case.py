@@ -186,7 +186,7 @@ class LeanTestCase(SynchronousTestCase):
         """
         for port in (self.port, self.tcpPort):
             # What is accepted inherits it.
-            port._accepting.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            port._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
 
     def peer(self, said: bytes = b"", receiveBuffer: int = 0, isTCP: bool = False) -> Peer:
         """

@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from comet.lean.connection import READ
-from comet.lean.newcomers import MOMENT
+from comet.lean.connection import READ_SIZE
+from comet.lean.edge import GRACE_TIME
 from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
 from comet.web.site import IDLE_TIMEOUT
 from tests.lean.case import LeanTestCase, Peer, read, request
@@ -119,7 +119,7 @@ class TimeTests(LeanTestCase):
         """
         peer = self.peer()
         self.reactor.turn(5)
-        self.reactor.advance(MOMENT + 0.1)
+        self.reactor.advance(GRACE_TIME + 0.1)
         for seconds, piece in pieces:
             self.reactor.advance(seconds)
             peer.send(piece)
@@ -210,7 +210,7 @@ class TimeTests(LeanTestCase):
             peer.send(POLL * 100)
             self.reactor.turn(1)
         self.assertGreater(len(wire.buffer), MAX_HELD_INPUT)
-        self.assertLess(len(wire.buffer), MAX_HELD_INPUT + 2 * READ)
+        self.assertLess(len(wire.buffer), MAX_HELD_INPUT + 2 * READ_SIZE)
 
     def test_unread(self) -> None:
         """
@@ -223,9 +223,10 @@ class TimeTests(LeanTestCase):
         self.reactor.settle()
         peer = self.peer(read("poll", more="&since=earliest") * 20, 4096)
         self.reactor.settle()
+        wire: Any
         (wire,) = self.port._edge.connections.values()
-        self.assertGreater(len(wire.rest), 0)
-        self.assertLess(len(wire.rest), 2_000_000)
+        self.assertGreater(len(wire.unsent), 0)
+        self.assertLess(len(wire.unsent), 2_000_000)
         self.assertEqual(self.hub.metrics.of("poll").requests, 1)
         self.reactor.advance(UNSENT_TIMEOUT + 0.2)
         self.assertEqual(self.connections, 0)

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from comet.lean.newcomers import MOMENT
-from comet.lean.port import FULL, MOST_ACCEPTED, MOST_AT_ONCE
+from comet.lean.edge import GRACE_TIME
+from comet.lean.port import FULL_PAUSE, MAX_ACCEPTED, MAX_HANDLED
 from comet.transports.tcp import CometFactory
 from tests.lean.case import LeanTestCase, read, request
 
@@ -32,9 +32,9 @@ class AcceptTests(LeanTestCase):
         Of those that wait so many are accepted in a turn that others have
         theirs; all are, in the end, and nobody of them twice.
         """
-        peers = [self.peer(POLL) for _ in range(MOST_AT_ONCE + MOST_ACCEPTED)]
+        peers = [self.peer(POLL) for _ in range(MAX_HANDLED + MAX_ACCEPTED)]
         self.reactor.turn(5)
-        self.assertTrue(MOST_ACCEPTED <= self.connections <= MOST_AT_ONCE, self.connections)
+        self.assertTrue(MAX_ACCEPTED <= self.connections <= MAX_HANDLED, self.connections)
         for peer in peers:
             self.assertEqual(peer.hears(OK).count(OK), 1)
         self.assertEqual(self.connections, len(peers))
@@ -89,10 +89,10 @@ class AcceptTests(LeanTestCase):
             reader.hears(b'"data":1')
             for _ in range(3):
                 # Each time it is tried again, and given up for another moment.
-                self.reactor.advance(FULL + 0.2)
+                self.reactor.advance(FULL_PAUSE + 0.2)
                 self.reactor.settle()
         self.assertEqual(new.take(), b"")
-        self.reactor.advance(FULL + 0.2)
+        self.reactor.advance(FULL_PAUSE + 0.2)
         new.hears(OK)
 
     def test_handedOverFull(self) -> None:
@@ -119,7 +119,7 @@ class AcceptTests(LeanTestCase):
         with self.full():
             self.reactor.until(lambda: not self.port._isAccepting)
         self.port.stopReading()
-        self.reactor.advance(10 * FULL)
+        self.reactor.advance(10 * FULL_PAUSE)
         self.reactor.settle()
         self.assertEqual((waits.take(), self.connections), (b"", 0))
         self.port.startReading()
@@ -146,7 +146,7 @@ class AcceptTests(LeanTestCase):
         self.assertEqual(self.peer(b"rubbish\n", isTCP=True).ends(), b"")
         silent = [self.peer(isTCP=True) for _ in range(2)]
         self.reactor.until(lambda: len(port._edge) == 3)
-        self.reactor.advance(MOMENT + 0.1)
+        self.reactor.advance(GRACE_TIME + 0.1)
         self.assertEqual([peer.ends() for peer in silent], [b"", b""])
         self.assertEqual(len(self.flushLoggedErrors(ArithmeticError)), 4)
         self.assertEqual(len(port._edge), 1)

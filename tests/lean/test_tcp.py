@@ -7,9 +7,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from comet.lean.lines import LONGEST_LINE, MOST_LINES, FirstLines
-from comet.lean.newcomers import MOMENT
-from comet.lean.tcp import TCPConnection
+from comet.lean.edge import GRACE_TIME
+from comet.lean.tcp import MAX_LINE, MAX_LINES, FirstLines, TCPConnection
 from comet.transports.tcp import FIRST_LINE
 from tests.lean.case import LeanTestCase, Peer
 
@@ -57,7 +56,7 @@ class FirstLineTests(LeanTestCase):
                 b'{"subscribe":["c"]}x\n',
             ),
             *(b'{"subscribe":["c"],"ping":1}\n', b'{"subscribe":["c"],"since":{"c":"-1"}}\n'),
-            *(FIRST.replace(b"c", b"c" * LONGEST_LINE), FIRST.replace(b"{", b"{" + b" " * most)),
+            *(FIRST.replace(b"c", b"c" * MAX_LINE), FIRST.replace(b"{", b"{" + b" " * most)),
             b'{"subscribe":["c"]}\n\0',
         ):
             self.assertIsNone(self.lines.find(data), data)
@@ -66,7 +65,7 @@ class FirstLineTests(LeanTestCase):
         """
         Only so many are remembered.
         """
-        for number in range(MOST_LINES + 10):
+        for number in range(MAX_LINES + 10):
             self.assertIsNotNone(self.lines.find(b'{"id":%d,"subscribe":["c"]}\n' % number))
         self.assertEqual(len(self.lines._lines), 10)
 
@@ -158,7 +157,7 @@ class LineTests(LeanTestCase):
         silent, partly, reads = self.client(b""), self.client(b'{"subs'), self.reader("tcp")
         again = self.reader("tcp")
         self.reactor.settle()
-        self.reactor.advance(MOMENT + 0.1)
+        self.reactor.advance(GRACE_TIME + 0.1)
         self.reactor.advance(FIRST_LINE - 1)
         self.reactor.settle()
         self.assertEqual(len(self.wires()), 4)

@@ -1,12 +1,13 @@
 """
-Tests of L{comet.lean.newcomers}: connections that have just come.
+Tests of L{comet.lean.edge}: the grace time of new connections, and their
+deadlines after it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from comet.lean.newcomers import MOMENT, Newcomers
+from comet.lean.edge import GRACE_TIME, Newcomers
 from comet.web.site import IDLE_TIMEOUT
 from tests.lean.case import LeanTestCase, Peer, read
 
@@ -15,19 +16,24 @@ class Newcomer:
     """
     A connection.
 
-    @ivar told: How often it was told that it stays.
+    @ivar graceEnds: How often its grace time has ended.
     """
 
+    socket: Any = None
+
     def __init__(self, fd: int = 7, error: Exception | None = None) -> None:
+        """
+        @param error: What L{graceOver} raises, if it fails.
+        """
         self.fd = fd
-        self.told = 0
+        self.graceEnds = 0
         self._error = error
 
-    def stays(self) -> None:
+    def graceOver(self) -> None:
         """
-        Note it, and fail, or not.
+        Count the call, and fail if the connection is to.
         """
-        self.told += 1
+        self.graceEnds += 1
         if self._error is not None:
             raise self._error
 
@@ -40,81 +46,86 @@ class Newcomer:
 
 class NewcomersTests(LeanTestCase):
     """
-    Who is told when.
+    Tests of L{Newcomers}.
     """
 
     def setUp(self) -> None:
         """
-        Nobody has come.
+        Begin without connections.
         """
         super().setUp()
         self.newcomers = Newcomers(self.port._edge)
 
     def come(self, *newcomers: Any) -> None:
         """
-        Connections come.
+        Add connections.
         """
         for each in newcomers:
             self.newcomers.add(each)
 
-    def test_together(self) -> None:
+    def test_oneTimerForAllWithinGraceTime(self) -> None:
         """
-        All that came in a moment are told once, with one timer; those that came
-        after it are told a moment later.
+        The grace time of all connections that came within it ends at once, with
+        one timer.  A connection that comes later has a grace time of its own.
         """
         first, second, third = Newcomer(), Newcomer(), Newcomer()
         self.come(first)
-        self.reactor.advance(MOMENT / 2)
+        self.reactor.advance(GRACE_TIME / 2)
         self.come(second)
-        self.assertEqual((first.told, len(self.hub.fanout.wheel)), (0, 1))
-        self.reactor.advance(MOMENT / 2 + 0.1)
+        self.assertEqual((first.graceEnds, len(self.hub.fanout.wheel)), (0, 1))
+        self.reactor.advance(GRACE_TIME / 2 + 0.1)
         self.come(third)
-        self.assertEqual((first.told, second.told, third.told), (1, 1, 0))
-        self.reactor.advance(MOMENT + 0.1)
-        self.assertEqual((first.told, second.told, third.told), (1, 1, 1))
+        counts = [each.graceEnds for each in (first, second, third)]
+        self.assertEqual(counts, [1, 1, 0])
+        self.reactor.advance(GRACE_TIME + 0.1)
+        counts = [each.graceEnds for each in (first, second, third)]
+        self.assertEqual(counts, [1, 1, 1])
         self.assertEqual(len(self.hub.fanout.wheel), 0)
 
-    def test_gone(self) -> None:
+    def test_skipsClosedConnections(self) -> None:
         """
-        Who has left is not told.
+        A connection that is closed within its grace time is not called.
         """
         gone = Newcomer()
         self.come(gone)
         gone.close()
-        self.reactor.advance(MOMENT + 0.1)
-        self.assertEqual(gone.told, 0)
+        self.reactor.advance(GRACE_TIME + 0.1)
+        self.assertEqual(gone.graceEnds, 0)
 
-    def test_broken(self) -> None:
+    def test_closesConnectionThatFails(self) -> None:
         """
-        Who cannot be told is closed, and the others are told.
+        A connection that fails at the end of its grace time is closed, and the
+        others are called.
         """
         broken, other = Newcomer(error=RuntimeError("broken")), Newcomer()
+        broken.socket = self.peer().socket
         self.come(broken, other)
-        self.reactor.advance(MOMENT + 0.1)
-        self.assertEqual((broken.fd, other.told), (-1, 1))
+        self.reactor.advance(GRACE_TIME + 0.1)
+        self.assertEqual((broken.fd, other.graceEnds), (-1, 1))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
 
 class DeadlineTests(LeanTestCase):
     """
-    Each connection of HTTP has a deadline of some kind, whatever it says at
-    first.
+    Each connection of HTTP has a deadline, whatever its client sends first.
     """
 
     def settled(self, *said: bytes) -> list[Peer]:
         """
-        Clients that have said something within the first moment.
+        Connect clients that send something within their grace time, and let
+        that end.
         """
         peers = [self.peer(each) for each in said]
         self.reactor.settle()
-        self.reactor.advance(MOMENT + 0.1)
+        self.reactor.advance(GRACE_TIME + 0.1)
         return peers
 
-    def test_first(self) -> None:
+    def test_closesEachIdleConnection(self) -> None:
         """
-        Who says nothing, or not all of a head or a body, is closed in the end;
-        a poll that is answered leaves its connection the same time; one that
-        waits is answered, and then as well.
+        A client that sends nothing, or not all of a head or a body, is closed
+        after the idle timeout, and so is one whose poll was answered.  A held
+        poll is answered in its own time, and its client is then closed after
+        the idle timeout, too.
         """
         head = b"POST /channels/open/c HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
         self.settled(b"", read("poll")[:9], head + b"x", read("poll"))
@@ -129,10 +140,10 @@ class DeadlineTests(LeanTestCase):
         waits.ends()
         self.assertEqual(self.connections, 0)
 
-    def test_afterLongPoll(self) -> None:
+    def test_idleTimeoutAfterLongPoll(self) -> None:
         """
-        However long a poll might have waited, once it is answered its client
-        has no more time than others, also if it does not come back.
+        Once a long poll is answered its client has the idle timeout and no
+        more, however long the poll might have waited.
         """
         answered, left = self.settled(*[read("longpoll", more="&wait=300")] * 2)
         self.reactor.advance(IDLE_TIMEOUT + 10)
