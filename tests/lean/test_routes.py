@@ -1,0 +1,143 @@
+"""
+Tests of L{comet.lean.routes}: which requests the lean edge answers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+
+from comet.bus.memory.bus import MemoryBus
+from comet.hub import Hub
+from comet.lean.cache import RequestCache
+from comet.lean.plans import Plan
+from comet.lean.polls import PollPlan
+from comet.lean.publishing import PublishPlan
+from comet.lean.routes import CHANNELS, PUBLISH, ROUTES, TRANSPORTS, findRoutes, mayBeAnswered
+from comet.lean.streams import StreamPlan
+from comet.lean.websocket import WebSocketPlan
+from comet.transports.sse import EventSourceResource
+from comet.web.resources import CometResource
+from comet.web.site import CometSite
+
+_CLASSES: dict[str, type[Plan]] = {
+    "poll": PollPlan,
+    "longpoll": PollPlan,
+    "stream": StreamPlan,
+    "sse": StreamPlan,
+    "websocket": WebSocketPlan,
+}
+
+
+class RoutesTests(SynchronousTestCase):
+    """
+    Tests of L{Routes<comet.lean.routes.Routes>}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a site.
+        """
+        clock = Clock()
+        self.hub = Hub(MemoryBus(clock), clock)
+        self.root = CometResource(self.hub)
+        self.site = CometSite(self.root, 1000, reactor=clock)
+        routes = findRoutes(self.site)
+        assert routes is not None
+        self.routes = routes
+
+    def plan(self, line: bytes, headers: bytes = b"") -> Plan | None:
+        """
+        Return the plan of a request.
+        """
+        head = b"%b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (line, headers)
+        request = RequestCache(self.hub, self.routes.makePlan).parse(head)
+        return None if request is None else request.plan
+
+    def test_siteHasEveryRoute(self) -> None:
+        """
+        A site of comet's has at each path and for each transport the resource
+        that the lean edge stands for, and the resource has each method.
+        """
+        for route in ROUTES:
+            self.assertTrue(self.routes.servesRoute(route), route)
+            methods = {method.decode("ascii") for method in route.methods}
+            self.assertLessEqual(methods, set(route.resource.methods), route)
+        for transport in TRANSPORTS:
+            self.assertTrue(self.routes.servesTransport(transport), transport)
+
+    def test_everyTransportHasPlan(self) -> None:
+        """
+        A request by each transport of the lean edge gets a plan of its class.
+        """
+        self.assertEqual(_CLASSES.keys(), TRANSPORTS.keys())
+        for transport, kind in _CLASSES.items():
+            plan = self.plan(b"GET /channels/a?transport=" + transport.encode("ascii"))
+            self.assertIs(type(plan), kind)
+        for line in (b"POST /channels/a", b"PUT /channels/a", b"POST /publish"):
+            self.assertIs(type(self.plan(line)), PublishPlan, line)
+        self.assertIs(type(self.plan(b"GET /socket")), WebSocketPlan)
+
+    def test_leavesOtherRequests(self) -> None:
+        """
+        Requests of other paths, methods and transports get no plan, and neither
+        do requests that Twisted's edge refuses.
+        """
+        for line in (
+            *(b"DELETE /channels/a", b"HEAD /channels/a", b"GET /publish", b"PUT /publish"),
+            *(b"POST /socket", b"GET /health", b"GET /channels", b"GET /publish/a"),
+            *(b"GET /channels/a?transport=jsonp", b"GET /channels/a?transport=multipart"),
+            *(b"POST /channels/a/*", b"GET /channels/", b"GET /channels/a?wait=x"),
+        ):
+            self.assertIsNone(self.plan(line), line)
+
+    def test_leavesForeignOrigins(self) -> None:
+        """
+        A page of a foreign origin may read, but neither publish nor upgrade to
+        a WebSocket: its requests for these are left to Twisted's edge.
+        """
+        origin = b"Origin: https://foreign.example\r\n"
+        self.assertIsNotNone(self.plan(b"GET /channels/a?transport=sse", origin))
+        for line in (b"POST /channels/a", b"POST /publish", b"GET /socket"):
+            self.assertIsNone(self.plan(line, origin), line)
+
+    def test_leavesResourcesOfApplication(self) -> None:
+        """
+        Requests for a resource that an application has put in the place of
+        comet's are left to Twisted's edge, also where it is a subclass, or of
+        another hub.
+        """
+
+        class OwnEvents(EventSourceResource):
+            """
+            A subclass.
+            """
+
+        channels: Any = self.root.children[b"channels"]
+        channels.transports["sse"] = OwnEvents(self.hub)
+        self.assertIsNone(self.plan(b"GET /channels/a?transport=sse"))
+        self.assertIsNotNone(self.plan(b"GET /channels/a?transport=poll"))
+        clock = Clock()
+        other = CometResource(Hub(MemoryBus(clock), clock))
+        self.root.putChild(b"publish", other.children[PUBLISH.path.strip(b"/")])
+        self.assertIsNone(self.plan(b"POST /publish"))
+        self.site.resource = Resource()
+        self.assertFalse(self.routes.servesRoute(CHANNELS))
+        self.assertIsNone(findRoutes(self.site))
+
+    def test_mayBeAnswered(self) -> None:
+        """
+        The beginning of a request tells whether the lean edge may answer it,
+        however little has come.
+        """
+        for route in ROUTES:
+            for method in route.methods:
+                beginning = method + b" " + route.path
+                for size in range(len(beginning) + 1):
+                    self.assertTrue(mayBeAnswered(beginning[:size]))
+                self.assertTrue(mayBeAnswered(beginning + b"x"))
+        for beginning in (b"X", b"GET /h", b"GET /publish", b"DELETE", b"\x16\x03", b"get"):
+            self.assertFalse(mayBeAnswered(beginning), beginning)
