@@ -1,6 +1,6 @@
 """
-The parent of the workers: how it starts them, what it makes of their ends, and
-how it brings them down.
+The parent of the workers: how it starts, restarts and stops them, and what it
+logs.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tests.server.workercase import WorkersTestCase
 
 class StartTests(WorkersTestCase):
     """
-    How they are started.
+    How the parent starts the workers.
     """
 
-    def test_order(self) -> None:
+    def test_bindsPrivilegedAndSpawnsUnprivileged(self) -> None:
         """
-        The ports are bound while the process has its privileges, the workers
-        started without them.
+        The parent binds the ports while it has its privileges, and starts the
+        workers when it has dropped them.
         """
         service = self.make()
         self.assertEqual(self.reactor.tcpServers, [])
@@ -37,11 +37,11 @@ class StartTests(WorkersTestCase):
         self.assertEqual(len(self.reactor.tcpServers), 2)
         self.assertEqual(len(self.processes), 3)
 
-    def test_command(self) -> None:
+    def test_hidesKeyAndOptionsFromCommandLine(self) -> None:
         """
-        Each is a Python of its own that finds the modules of the parent and
-        installs its reactor; neither the key nor an option is on the command
-        line, which anyone on the machine may read.
+        Each worker is a new Python that finds the parent's modules and installs
+        its reactor.  Neither the key nor an option is on the command line, which
+        every user of the machine may read.
         """
         self.start()
         for number, process in enumerate(self.processes, 1):
@@ -53,19 +53,19 @@ class StartTests(WorkersTestCase):
             found = process.environment["PYTHONPATH"].split(os.pathsep)
             self.assertEqual(found, [os.path.abspath(each) for each in sys.path])
 
-    def test_descriptors(self) -> None:
+    def test_workerInheritsPipesAndSockets(self) -> None:
         """
-        Each has a pipe to be told, three to tell, and all sockets.
+        Each worker inherits a pipe to read, three to write, and all sockets.
         """
         self.start()
         for process in self.processes:
             self.assertEqual(process.fds, {0: "w", 1: "r", 2: "r", 3: "r", 4: 1, 5: 2})
 
-    def test_systemd(self) -> None:
+    def test_skipsDescriptorsOfSystemd(self) -> None:
         """
-        Where systemd has given descriptors, their numbers are kept free.
+        The numbers of descriptors that systemd has passed stay reserved.
         """
-        # As Twisted leaves it.
+        # Twisted has removed LISTEN_FDS.
         self.patch(os, "environ", {**os.environ, "LISTEN_FDNAMES": "a:b"})
         self.start()
         fds = self.newest.fds
@@ -78,10 +78,10 @@ class StartTests(WorkersTestCase):
         self.assertEqual(fds[3], fds[4])
         self.assertIsInstance(fds[3], int)
 
-    def test_task(self) -> None:
+    def test_firstWorkerHasItsOwnTask(self) -> None:
         """
-        Each is told what the parent was given, with the key; only the first is
-        to do what one of them does.
+        Each worker gets the parent's options and key.  Only the first worker
+        does the work that one worker may do.
         """
         self.start()
         tasks = [process.task for process in self.processes]
@@ -93,19 +93,19 @@ class StartTests(WorkersTestCase):
             self.assertEqual((task["count"], task["passed"]), (2, 0))
             self.assertEqual(task["directory"], os.getcwd())
 
-    def test_announced(self) -> None:
+    def test_callsBackOnceWhenFirstWorkerServes(self) -> None:
         """
-        It is told once, when the first of them serves.
+        The service calls back once, when the first worker serves.
         """
         self.start()
         self.assertEqual(self.announced, [])
         for process in reversed(self.processes):
-            process.tell(serves=True)
+            process.report(serves=True)
             self.assertEqual(self.announced, [2])
 
-    def test_nobodyAccepted(self) -> None:
+    def test_parentAcceptsNoConnection(self) -> None:
         """
-        The parent accepts nobody.
+        The parent holds its ports.
         """
         service = self.start()
         ports: list[Any] = service._ports.open
@@ -114,12 +114,12 @@ class StartTests(WorkersTestCase):
 
 class CannotStartTests(WorkersTestCase):
     """
-    What keeps it from starting.
+    What keeps the workers from starting.
     """
 
-    def test_inUse(self) -> None:
+    def test_spawnsNothingIfAddressIsInUse(self) -> None:
         """
-        A port in use is told at once, and nothing is started.
+        If an address is in use, the start fails at once, and no worker starts.
         """
 
         def listenTCP(port: int, factory: object, **kwargs: object) -> Any:
@@ -130,9 +130,9 @@ class CannotStartTests(WorkersTestCase):
         self.assertEqual(str(error), "cannot listen on tcp:1: Address already in use")
         self.assertEqual(self.processes, [])
 
-    def test_notShared(self) -> None:
+    def test_refusesPortWithoutDescriptor(self) -> None:
         """
-        What has no socket cannot be shared.
+        A port that has no descriptor cannot be shared.
         """
         self.patch(
             self.reactor, "listenTCP", lambda port, *_, **__: StiffPort(port, self.reactor.events)
@@ -141,10 +141,10 @@ class CannotStartTests(WorkersTestCase):
         self.assertEqual(self.failed, ["several processes cannot share tcp:1"])
         self.assertEqual(self.processes, [])
 
-    def test_later(self) -> None:
+    def test_waitsForPortThatTakesTime(self) -> None:
         """
-        A port that takes its time is waited for; if it comes to nothing, that
-        is told.
+        The workers start when the last port is bound.  If one cannot be bound,
+        the callback gets the error.
         """
         for outcome in (None, OSError(99, "Cannot assign requested address")):
             self.setUp()
@@ -164,25 +164,26 @@ class CannotStartTests(WorkersTestCase):
                 reason = "cannot listen on tcp:1: Cannot assign requested address"
                 self.assertEqual(self.failed, [reason])
 
-    def test_refused(self) -> None:
+    def test_failsWithWorkersReason(self) -> None:
         """
-        Where a worker cannot serve, and none ever has, its reason is that of
-        all.
+        If a worker refuses to serve before any has served, its reason is that
+        of the whole start, and is reported once.
         """
         self.start()
-        self.newest.tell(refusal="nobody answers")
+        self.newest.report(refusal="nobody answers")
         self.newest.end(1)
         self.assertEqual(self.failed, ["nobody answers"])
         self.assertIn("critical comet cannot start: nobody answers", self.lines)
         self.assertEqual(len(self.processes), 3)
-        # Once is enough.
-        self.processes[0].tell(refusal="nobody answers")
+        # A second refusal is not reported.
+        self.processes[0].report(refusal="nobody answers")
         self.processes[0].end(1)
         self.assertEqual(self.failed, ["nobody answers"])
 
-    def test_ended(self) -> None:
+    def test_failsWithExitOfWorker(self) -> None:
         """
-        So it is where one ends without a reason of its own.
+        If a worker ends before any has served, without a reason of its own, the
+        error says how it ended.
         """
         for code, number, reason in (
             (1, None, "exit code 1"),
@@ -197,23 +198,22 @@ class CannotStartTests(WorkersTestCase):
 
 class RestartTests(WorkersTestCase):
     """
-    A worker that ends is started again.
+    How the parent restarts a worker that ends.
     """
 
     def setUp(self) -> None:
         """
-        Start three that serve.
+        Start three workers that serve.
         """
         super().setUp()
         self.service = self.start()
         for process in self.processes:
-            process.tell(serves=True)
+            process.report(serves=True)
 
-    def test_atOnce(self) -> None:
+    def test_restartsAtOnceAfterLongLife(self) -> None:
         """
-        One that has lived for a while is followed at once by another with its
-        number, the same sockets and the same task; that is in the log, with
-        the reason.
+        A worker that has lived for a while is replaced at once, by a worker
+        with its number, its sockets and its task.  The log has the reason.
         """
         first = self.processes[0]
         self.reactor.advance(11)
@@ -223,15 +223,15 @@ class RestartTests(WorkersTestCase):
         self.assertEqual(self.newest.command, first.command)
         self.assertEqual(self.newest.fds, first.fds)
         self.assertEqual(self.newest.task, first.task)
-        self.assertIn("error worker 1 (101) has ended: SIGKILL; started again at once", self.lines)
-        self.newest.tell(serves=True)
+        self.assertIn("error worker 1 (101) has ended: SIGKILL; restarting at once", self.lines)
+        self.newest.report(serves=True)
         self.assertEqual(self.announced, [2])
         self.assertEqual(self.failed, [])
 
-    def test_backsOff(self) -> None:
+    def test_delaysGrowUpToHalfAMinute(self) -> None:
         """
-        One that ends at once again and again is started again after longer and
-        longer times, 30 s at most; once it has lived, at once again.
+        The restarts of a worker that fails in a row are delayed, up to 30 s.
+        After a long life it is restarted at once again.
         """
         for delay in (0, 1, 2, 4, 8, 16, 30, 30):
             before = len(self.processes)
@@ -241,20 +241,16 @@ class RestartTests(WorkersTestCase):
                 self.assertEqual(len(self.processes), before)
             self.reactor.advance(0.5)
             self.assertEqual(len(self.processes), before + 1)
-        self.assertIn(
-            "error worker 3 (103) has ended: exit code 1; started again at once", self.lines
-        )
-        self.assertIn(
-            "error worker 3 (110) has ended: exit code 1; started again in 30 s", self.lines
-        )
+        self.assertIn("error worker 3 (103) has ended: exit code 1; restarting at once", self.lines)
+        self.assertIn("error worker 3 (110) has ended: exit code 1; restarting in 30 s", self.lines)
         self.reactor.advance(10)
         self.newest.end(1)
         self.reactor.advance(0)
         self.assertEqual(len(self.processes), 12)
 
-    def test_eachItsOwn(self) -> None:
+    def test_delaysEachWorkerAlone(self) -> None:
         """
-        One that ends again and again costs the others nothing.
+        A worker that fails in a row does not delay the restart of others.
         """
         for _ in range(4):
             self.processes[-1].end(1)
@@ -264,33 +260,33 @@ class RestartTests(WorkersTestCase):
         self.reactor.advance(0)
         self.assertEqual(len(self.processes), before + 1)
 
-    def test_refused(self) -> None:
+    def test_logsWorkersReason(self) -> None:
         """
-        What a worker says itself is the reason.
+        The log has the reason that the worker gave itself.
         """
-        self.newest.tell(refusal="nobody answers")
+        self.newest.report(refusal="nobody answers")
         self.newest.end(1)
         self.assertIn(
-            "error worker 3 (103) has ended: nobody answers; started again at once", self.lines
+            "error worker 3 (103) has ended: nobody answers; restarting at once", self.lines
         )
 
 
 class LogTests(WorkersTestCase):
     """
-    What the workers log is in the log of the parent.
+    How the parent logs what the workers log.
     """
 
     def setUp(self) -> None:
         """
-        Start three.
+        Start three workers.
         """
         super().setUp()
         self.start()
         del self.lines[:]
 
-    def test_levels(self) -> None:
+    def test_keepsLevelAndNamesWorker(self) -> None:
         """
-        Each line comes with its level, with the number and the process.
+        Each line keeps its level, and names the worker's number and process.
         """
         first, second, _ = self.processes
         first.protocol.childDataReceived(1, b"info one\nwarn tw")
@@ -305,14 +301,14 @@ class LogTests(WorkersTestCase):
             ],
         )
 
-    def test_standardError(self) -> None:
+    def test_logsStandardErrorAsWarning(self) -> None:
         """
-        What Python itself has to say is a warning, and what is no line of the
-        log, too; the last line need not end.
+        Standard error, and a line that is not of the log's form, are warnings.
+        A last line without an end is logged, too.
         """
         self.newest.protocol.childDataReceived(2, b"Fatal error: \xff\nthe end")
         self.newest.protocol.childDataReceived(1, b"odd one\n")
-        self.newest.tell(serves=True)
+        self.newest.report(serves=True)
         self.newest.end()
         self.assertEqual(
             self.lines[:3],
@@ -323,9 +319,9 @@ class LogTests(WorkersTestCase):
             ],
         )
 
-    def test_long(self) -> None:
+    def test_splitsLongLine(self) -> None:
         """
-        A line without an end is told in pieces.
+        A line that is too long is logged in pieces.
         """
         self.newest.protocol.childDataReceived(2, b"x" * 150_000)
         self.assertEqual([len(line) > 65536 for line in self.lines], [True, True])
@@ -333,21 +329,21 @@ class LogTests(WorkersTestCase):
 
 class StopTests(WorkersTestCase):
     """
-    How they are brought down.
+    How the parent stops the workers.
     """
 
     def setUp(self) -> None:
         """
-        Start three that serve.
+        Start three workers that serve.
         """
         super().setUp()
         self.service = self.start()
         for process in self.processes:
-            process.tell(serves=True)
+            process.report(serves=True)
 
-    def test_drained(self) -> None:
+    def test_waitsForWorkersToEnd(self) -> None:
         """
-        All are told to end, and waited for; none is started again.
+        The parent tells all workers to end, waits for them, and restarts none.
         """
         stopped = self.service.stopService()
         self.assertEqual([process.isTold for process in self.processes], [True] * 3)
@@ -361,10 +357,10 @@ class StopTests(WorkersTestCase):
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         self.assertIn("info worker 3 (103) has ended: exit code 0", self.lines)
 
-    def test_ports(self) -> None:
+    def test_closesPortsAfterWorkers(self) -> None:
         """
-        The ports are closed when no worker accepts from them any more, which
-        is not waited for for long.
+        The parent closes its ports when all workers have closed theirs, or a
+        second later.
         """
         for isTold in (True, False):
             self.setUp()
@@ -372,14 +368,15 @@ class StopTests(WorkersTestCase):
             for process in self.processes:
                 self.assertEqual(self.reactor.events, [])
                 if isTold:
-                    process.tell(closed=True)
+                    process.report(closed=True)
             if not isTold:
                 self.reactor.advance(1)
             self.assertEqual(self.reactor.events, ["port 1 closed", "port 2 closed"])
 
-    def test_stubborn(self) -> None:
+    def test_killsWorkerThatDoesNotEnd(self) -> None:
         """
-        Who does not end in the time to drain and a little more is killed.
+        A worker that has not ended some seconds after the time to drain is
+        killed.
         """
         stopped = self.service.stopService()
         self.processes[0].end()
@@ -392,9 +389,9 @@ class StopTests(WorkersTestCase):
             process.end(signal=signal.SIGKILL)
         self.successResultOf(stopped)
 
-    def test_whileOneIsAway(self) -> None:
+    def test_cancelsDelayedRestart(self) -> None:
         """
-        One that is about to be started again is not.
+        A worker whose restart is delayed does not start after the stop.
         """
         for _ in range(2):
             self.newest.end(1)
@@ -408,9 +405,9 @@ class StopTests(WorkersTestCase):
         self.successResultOf(stopped)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_whileStarting(self) -> None:
+    def test_reportsNoFailureIfStoppedWhileStarting(self) -> None:
         """
-        Stopped before a worker serves, it calls it no failure.
+        Stopped before a worker serves, the service reports no failure.
         """
         self.reactor.processes.clear()
         service = self.start()

@@ -1,6 +1,5 @@
 """
-The parts of a worker, without a process: what it tells its parent, and how it
-is told to end.
+A worker without a process: what it reports to its parent, and how it is stopped.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.server.listening import CannotStart
-from comet.server.workers.child import Child, Lifeline, Parent
+from comet.server.workers.child import Lifeline, ParentLink, Worker
 from comet.server.workers.process import Task, environmentFor
 
 KEY = "a-key-of-our-very-own"
@@ -24,7 +23,7 @@ KEY = "a-key-of-our-very-own"
 
 class StoppableReactor(MemoryReactorClock):
     """
-    Notes when it is stopped, and bears it once.
+    A reactor that counts how often it is stopped.
     """
 
     def __init__(self) -> None:
@@ -33,14 +32,13 @@ class StoppableReactor(MemoryReactorClock):
 
     def stop(self) -> None:
         """
-        Count it.
+        Count the call.
         """
         self.stops += 1
 
     def run(self, installSignalHandlers: bool = True) -> None:
         """
-        Do what is to be done at the beginning, and what was asked from other
-        threads.
+        Run the hooks of the start.
         """
         self.hasInstalled = installSignalHandlers
         for hook, args, kwargs in self.whenRunningHooks:
@@ -48,19 +46,19 @@ class StoppableReactor(MemoryReactorClock):
 
     def callFromThread(self, called: Any, *args: Any, **kwargs: Any) -> None:
         """
-        Call it.
+        Call the function at once.
         """
         called(*args, **kwargs)
 
 
 class PipesTestCase(SynchronousTestCase):
     """
-    A test with a parent that is two pipes.
+    A test in which the parent is two pipes.
     """
 
     def setUp(self) -> None:
         """
-        Make them.
+        Make the pipes.
         """
         self.log, log = os.pipe()
         self.status, status = os.pipe()
@@ -68,18 +66,18 @@ class PipesTestCase(SynchronousTestCase):
         self.addCleanup(self.closeAll)
         os.set_blocking(self.log, False)
         os.set_blocking(self.status, False)
-        self.parent = Parent(log, status)
+        self.parent = ParentLink(log, status)
 
     def closeAll(self) -> None:
         """
-        Close what is open.
+        Close the open descriptors.
         """
         for each in self.open:
             os.close(each)
 
     def closeEnds(self) -> None:
         """
-        The parent is gone.
+        Close the parent's ends.
         """
         for each in (self.log, self.status):
             os.close(each)
@@ -87,7 +85,7 @@ class PipesTestCase(SynchronousTestCase):
 
     def told(self) -> list[dict[str, Any]]:
         """
-        What was told.
+        Return the status that the worker has reported.
         """
         try:
             return [json.loads(line) for line in os.read(self.status, 65536).splitlines()]
@@ -95,14 +93,14 @@ class PipesTestCase(SynchronousTestCase):
             return []
 
 
-class ParentTests(PipesTestCase):
+class ParentLinkTests(PipesTestCase):
     """
-    L{Parent}.
+    L{ParentLink}.
     """
 
-    def test_logged(self) -> None:
+    def test_logsEachLineWithLevel(self) -> None:
         """
-        Each line of an event comes with its level, and without a time, which
+        Each line of an event is logged with its level, and without a time, which
         the parent adds.
         """
         log = Logger(observer=self.parent)
@@ -111,9 +109,9 @@ class ParentTests(PipesTestCase):
         expected = "info one\ninfo two 3\nerror é\n"
         self.assertEqual(os.read(self.log, 65536).decode(), expected)
 
-    def test_failure(self) -> None:
+    def test_logsEachLineOfTraceback(self) -> None:
         """
-        So does each line of a traceback.
+        Each line of a traceback is logged with the level of its event.
         """
         Logger(observer=self.parent).failure("odd", Failure(KeyError("x")))
         lines = os.read(self.log, 65536).decode().splitlines()
@@ -121,30 +119,30 @@ class ParentTests(PipesTestCase):
         self.assertEqual(lines[0], "critical odd")
         self.assertTrue(lines[-1].endswith("builtins.KeyError: 'x'"), lines)
 
-    def test_notRead(self) -> None:
+    def test_doesNotWaitForParent(self) -> None:
         """
-        A parent that does not read, or is gone, keeps nobody waiting.
+        A parent that does not read, or is gone, does not block the worker.
         """
         log = Logger(observer=self.parent)
         for _ in range(200):
             log.info("x" * 1000)
         self.closeEnds()
         log.info("x")
-        self.parent.tell("serves")
+        self.parent.report("serves")
 
-    def test_withoutLevel(self) -> None:
+    def test_logsEventWithoutLevelAsInfo(self) -> None:
         """
-        An event without a level is of the ordinary one.
+        An event without a level is logged as information.
         """
         self.parent({"log_format": "old", "log_time": 0.0})
         self.assertEqual(os.read(self.log, 65536), b"info old\n")
 
-    def test_told(self) -> None:
+    def test_reportsStatusApartFromLog(self) -> None:
         """
-        What becomes of it is told apart from the log.
+        The status has a descriptor of its own.
         """
-        self.parent.tell("serves")
-        self.parent.tell("refusal", "no\nbus")
+        self.parent.report("serves")
+        self.parent.report("refusal", "no\nbus")
         self.assertEqual(self.told(), [{"serves": True}, {"refusal": "no\nbus"}])
 
 
@@ -153,10 +151,10 @@ class LifelineTests(SynchronousTestCase):
     L{Lifeline}.
     """
 
-    def test_end(self) -> None:
+    def test_stopsOnceAtEndOfInput(self) -> None:
         """
-        The end of the standard input means to stop, once; whatever comes
-        before it, nothing.
+        At the end of the standard input the worker stops, once.  Bytes before
+        the end have no effect.
         """
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
@@ -174,71 +172,72 @@ class LifelineTests(SynchronousTestCase):
         self.assertEqual(reactor.getReaders(), [])
 
 
-class ChildTests(PipesTestCase):
+class WorkerTests(PipesTestCase):
     """
-    L{Child}.
+    L{Worker}.
     """
 
     def setUp(self) -> None:
         """
-        Keep how this process takes signals.
+        Restore the signal handlers of this process after the test.
         """
         super().setUp()
         for number in (signal.SIGINT, signal.SIGTERM):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.reactor = StoppableReactor()
 
-    def make(self, **given: Any) -> Child:
+    def make(self, **given: Any) -> Worker:
         """
-        Make one that has no sockets to serve.
+        Make a worker that has no sockets to serve.
         """
         options = {"listen": ["tcp:1"], "workers": 3, **given}
         task = Task(options, None, KEY, os.getcwd(), 0, 0, False)
-        return Child(self.reactor, task, self.parent)
+        return Worker(self.reactor, task, self.parent)
 
-    def test_serves(self) -> None:
+    def test_reportsThatItServes(self) -> None:
         """
-        It serves, and says so when it does; the key is the parent's.
+        The worker serves with the parent's key, and reports when it does.
         """
-        child = self.make()
+        worker = self.make()
         self.assertEqual(self.told(), [])
-        child.run()
+        worker.run()
         self.assertEqual(self.told(), [{"serves": True}])
-        self.assertEqual(child.exitCode, 0)
+        self.assertEqual(worker.exitCode, 0)
         self.assertEqual(self.reactor.stops, 0)
-        hub = child.service.hub
+        hub = worker.service.hub
         self.assertTrue(hub.access.identify(f"Bearer {KEY}").mayPublishAll)
 
-    def test_refusal(self) -> None:
+    def test_reportsWhyItCannotServe(self) -> None:
         """
-        If it cannot, it says why, and ends with 1.
+        A worker that cannot serve reports why, and ends with exit code 1.
         """
 
         def listenTCP(*args: object, **kwargs: object) -> Any:
             raise OSError(24, "Too many open files")
 
         self.patch(self.reactor, "listenTCP", listenTCP)
-        child = self.make()
-        child.run()
+        worker = self.make()
+        worker.run()
         reason = "cannot listen on tcp:1: Too many open files"
         self.assertEqual(self.told(), [{"refusal": reason}])
-        self.assertEqual((child.exitCode, self.reactor.stops), (1, 1))
+        self.assertEqual((worker.exitCode, self.reactor.stops), (1, 1))
 
-    def test_refusalLater(self) -> None:
+    def test_reportsWhyTheStartFailsLater(self) -> None:
         """
-        So it does when that turns out later.
+        A worker whose start fails later reports why, and ends with exit code 1.
         """
-        child = self.make()
-        child.service._failed(CannotStart("nobody answers"))
+        worker = self.make()
+        worker.service._failed(CannotStart("nobody answers"))
         self.assertEqual(self.told(), [{"refusal": "nobody answers"}])
-        self.assertEqual((child.exitCode, self.reactor.stops), (1, 1))
+        self.assertEqual((worker.exitCode, self.reactor.stops), (1, 1))
 
-    def test_stoppedOnce(self) -> None:
+    def test_stopsOnce(self) -> None:
         """
-        A signal, or two, and the parent's word together stop it once.
+        Two signals and the end of the standard input together stop the worker
+        once.
         """
-        child = self.make()
-        child.run()
+        worker = self.make()
+        worker.run()
         self.assertFalse(self.reactor.hasInstalled)
         for number in (signal.SIGTERM, signal.SIGINT):
             os.kill(os.getpid(), number)
@@ -246,50 +245,50 @@ class ChildTests(PipesTestCase):
         assert isinstance(lifeline, Lifeline)
         lifeline.stop()
         self.assertEqual(self.reactor.stops, 1)
-        self.assertEqual(child.exitCode, 0)
+        self.assertEqual(worker.exitCode, 0)
 
-    def test_shutDown(self) -> None:
+    def test_reportsThatItHasClosed(self) -> None:
         """
-        When the reactor stops, it drains, and says as soon as it accepts nobody
-        any more.
+        When the reactor stops, the worker drains, and reports that it has
+        closed its ports.
         """
-        child = self.make()
-        child.run()
+        worker = self.make()
+        worker.run()
         self.told()
         ((hook, args, kwargs),) = self.reactor.triggers["before"]["shutdown"]
         self.successResultOf(hook(*args, **kwargs))
         self.assertEqual(self.told(), [{"closed": True}])
-        self.assertTrue(child.service.hub.isDraining)
+        self.assertTrue(worker.service.hub.isDraining)
 
 
 class ProcessTests(SynchronousTestCase):
     """
-    What the parent and the worker agree on.
+    The descriptors and the environment that parent and worker agree on.
     """
 
-    def test_descriptors(self) -> None:
+    def test_descriptorsFollowThoseOfSystemd(self) -> None:
         """
-        The descriptors follow those of systemd.
+        The worker's descriptors come after those that systemd has passed.
         """
         for passed in (0, 2):
             task = Task({}, None, KEY, "/", 3, passed, True)
             self.assertEqual(task.status, 3 + passed)
             self.assertEqual(list(task.sockets), [4 + passed, 5 + passed, 6 + passed])
 
-    def test_environment(self) -> None:
+    def test_findsModulesOfTheParent(self) -> None:
         """
-        The environment is the parent's; modules are found where it finds them,
-        from wherever the worker is started.
+        The worker's environment is the parent's, with its module path made
+        absolute.
         """
         found = environmentFor({"HOME": "/h", "PYTHONPATH": "x"}, ["", "/a", "b"])
         here = os.getcwd()
         self.assertEqual(found["HOME"], "/h")
         self.assertEqual(found["PYTHONPATH"], f"{here}:/a:{here}/b")
 
-    def test_systemd(self) -> None:
+    def test_passesOnDescriptorsOfSystemdMeantForParent(self) -> None:
         """
-        What systemd has given the parent is known, and what it has given
-        another process is not passed on.
+        The number of descriptors from systemd is passed on if systemd meant
+        them for the parent, and not otherwise.
         """
         for environment, expected in (
             ({}, None),

@@ -1,5 +1,5 @@
 """
-Workers that are no processes, and a reactor that starts them.
+Fake workers without processes, and a reactor that starts them.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ class SharedPort(Port):
 
     def fileno(self) -> int:
         """
-        Its number.
+        Return the port's number.
         """
         return self.number
 
 
 class Process:
     """
-    What is known of a process that was started.
+    A fake process, and its transport.
 
-    @ivar protocol: Whoever is to be told what becomes of it.
+    @ivar protocol: The parent's protocol.
 
-    @ivar said: What its parent wrote to it.
+    @ivar said: The bytes that the parent wrote to the standard input.
 
-    @ivar isTold: Whether its parent has told it to end.
+    @ivar isTold: Whether the parent has told the process to end.
 
-    @ivar signals: What it was sent.
+    @ivar signals: The signals that the parent sent.
     """
 
     def __init__(
@@ -78,21 +78,21 @@ class Process:
     @property
     def task(self) -> dict[str, Any]:
         """
-        What it is to do.
+        The task that the parent wrote.
         """
         found: dict[str, Any] = json.loads(self.said)
         return found
 
-    def tell(self, **told: Any) -> None:
+    def report(self, **values: Any) -> None:
         """
-        Tell what becomes of it.
+        Report some status to the parent.
         """
         status = 3 + self.task["passed"]
-        self.protocol.childDataReceived(status, json.dumps(told).encode() + b"\n")
+        self.protocol.childDataReceived(status, json.dumps(values).encode() + b"\n")
 
     def end(self, code: int = 0, signal: int | None = None) -> None:
         """
-        Come to an end.
+        End the process.
         """
         reason = ProcessTerminated(code, signal) if code or signal else ProcessDone(0)
         self.protocol.processEnded(Failure(reason))
@@ -100,7 +100,7 @@ class Process:
 
 class ProcessReactor(MemoryReactorClock):
     """
-    Starts no processes, but keeps those that it was to start.
+    A reactor that starts fake processes.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class ProcessReactor(MemoryReactorClock):
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
         """
-        Listen.
+        Return a fake port.
         """
         super().listenTCP(port, factory, backlog, interface)
         return SharedPort(port, self.events)
@@ -119,7 +119,7 @@ class ProcessReactor(MemoryReactorClock):
         self, protocol: Any, executable: str, args: Any, env: Any, childFDs: Any
     ) -> None:
         """
-        Keep it.
+        Start a fake process.
         """
         process = Process(protocol, [executable, *args[1:]], env, childFDs)
         self.processes.append(process)
@@ -129,12 +129,12 @@ class ProcessReactor(MemoryReactorClock):
 
 class WorkersTestCase(SynchronousTestCase):
     """
-    A service over workers that are no processes.
+    A service over fake workers.
     """
 
     def setUp(self) -> None:
         """
-        Make the reactor, and read the log.
+        Make the reactor, and record the log.
         """
         self.reactor = ProcessReactor()
         self.announced: list[int] = []
@@ -150,7 +150,7 @@ class WorkersTestCase(SynchronousTestCase):
 
     def make(self, **given: Any) -> WorkersService:
         """
-        Make the service; by default with three workers, and two ports.
+        Make the service, by default with three workers and two ports.
         """
         options = {"listen": ["tcp:1"], "tcp": "tcp:2", "workers": 3, "drain": 4.0, **given}
         return WorkersService(
@@ -164,7 +164,7 @@ class WorkersTestCase(SynchronousTestCase):
 
     def start(self, **given: Any) -> WorkersService:
         """
-        Make it, and start it.
+        Make the service, and start it.
         """
         service = self.make(**given)
         service.privilegedStartService()
@@ -181,6 +181,6 @@ class WorkersTestCase(SynchronousTestCase):
     @property
     def newest(self) -> Process:
         """
-        The last of them.
+        The process that was started last.
         """
         return self.reactor.processes[-1]

@@ -1,24 +1,27 @@
 """
 Several processes that serve the same ports.
 
-One process, the parent, binds every port, and serves none of them; it starts
-the others with these sockets, which they accept from in turn, tells what they
-log, and starts one again that ends.  Nothing is forked: each of them is a
-Python of its own.
+One process, the parent, binds every port, and serves none of them.  It starts the
+workers with these sockets, from which they accept in turn, logs what they log, and
+restarts a worker that ends.  The parent does not fork: each worker is a new Python
+process.
 
-A worker is given, as descriptors:
+A worker inherits these descriptors:
 
-  - 0: a line of JSON that says L{what it is to do<comet.server.workers.process.Task>};
-    when the other end is closed, it is to drain and end;
+  - 0: a line of JSON, the worker's L{task<comet.server.workers.process.Task>}.  When the
+    parent closes the other end, the worker drains and ends.
 
-  - 1: where it logs: lines of a level, a space, and a text;
+  - 1: the log.  The worker writes lines of a level, a space, and a text.
 
-  - 2: where Python writes what it has to say;
+  - 2: the standard error of Python.
 
-then as many as systemd has given the parent, which are of no use; one where it
-tells, in lines of JSON, what becomes of it; and the sockets.
+  - As many as systemd has passed to the parent.  A worker does not use them.
 
-  - L{process}: a worker, as its parent sees it
-  - L{child}: a worker, as it sees itself
-  - L{service}: the parent
+  - One for the worker's status, in lines of JSON.
+
+  - The sockets.
+
+  - L{process}: a worker, in the process of its parent
+  - L{child}: a worker, in its own process
+  - L{service}: the parent, as a Twisted service
 """

@@ -1,5 +1,5 @@
 """
-A worker: C{python -m comet.server.workers REACTOR NUMBER}, started by its parent.
+A worker: its parent starts it by C{python -m comet.server.workers REACTOR NUMBER}.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import sys
 
 def main() -> None:
     """
-    Be a worker.
+    Run a worker to its end.
     """
     if "LISTEN_FDS" in os.environ:
-        # Meant for the parent; but what systemd has passed is named in what is
-        # to be served.  Twisted looks once, when it is imported.
+        # systemd meant its descriptors for the parent, but the endpoints of the
+        # configuration name them.  Twisted looks for them when it is imported.
         os.environ["LISTEN_PID"] = str(os.getpid())
     from comet.server.workers.child import run
 

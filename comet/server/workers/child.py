@@ -1,5 +1,5 @@
 """
-What a worker does, with what its parent gives it.
+A worker, in its own process.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from comet.server.workers.process import Task
 
 
 @implementer(ILogObserver)
-class Parent:
+class ParentLink:
     """
-    Tells the parent what becomes of this worker.
+    The link to the parent: it takes this worker's log and status.
     """
 
     def __init__(self, log: int, status: int) -> None:
         """
-        @param log: The descriptor for the log.
+        @param log: The descriptor of the log.
 
-        @param status: That for everything else.
+        @param status: The descriptor of the status.
         """
         self._log = log
         self._status = status
-        # Who does not read its log does not stop the others.
+        # A parent that does not read the log may not block this worker.
         os.set_blocking(log, False)
 
     def __call__(self, event: LogEvent) -> None:
@@ -59,12 +59,13 @@ class Parent:
         try:
             os.write(self._log, lines.encode("utf-8", "replace"))
         except OSError:
-            # The parent is gone, or reads nothing: there is nobody to tell.
+            # The parent is gone, or does not read: the line is lost.
             pass
 
-    def tell(self, key: str, value: object = True) -> None:
+    def report(self, key: str, value: object = True) -> None:
         """
-        Say that this worker C{serves}, or is C{closed}, or its C{refusal}.
+        Report that this worker C{serves}, or has C{closed} its ports, or the
+        C{refusal} that keeps it from serving.
         """
         try:
             os.write(self._status, json.dumps({key: value}).encode() + b"\n")
@@ -76,9 +77,10 @@ class Parent:
 @implementer(IReadDescriptor)
 class Lifeline:
     """
-    What tells this worker to end: its standard input, when it is closed.
+    Watches the standard input, whose other end the parent holds open as long as
+    this worker shall run.
 
-    @ivar stop: Called then.
+    @ivar stop: Called when the parent closes it, or is gone.
     """
 
     def __init__(self, reactor: Any, stop: Callable[[], None], fileno: int = 0) -> None:
@@ -113,18 +115,18 @@ class Lifeline:
         self.stop()
 
 
-class Child:
+class Worker:
     """
-    The worker itself.
+    Runs the server until the parent, or a signal, stops it.
 
-    @ivar service: What it serves.
+    @ivar service: The service of this process.
 
-    @ivar exitCode: How the process is to end.
+    @ivar exitCode: The exit code that the process shall have.
     """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, task: Task, parent: Parent) -> None:
+    def __init__(self, reactor: Any, task: Task, parent: ParentLink) -> None:
         self.exitCode = 0
         self._reactor = reactor
         self._parent = parent
@@ -135,14 +137,14 @@ class Child:
 
     def run(self) -> None:
         """
-        Serve until it is over.
+        Serve until this worker is stopped.
         """
         self._reactor.addReader(Lifeline(self._reactor, self._stop))
         self._reactor.addSystemEventTrigger("before", "shutdown", self._shutDown)
         self._reactor.callWhenRunning(self._start)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._signalled)
-        # The reactor's own do not bear that it is stopped already.
+        # The reactor's own signal handlers fail if it is stopped already.
         self._reactor.run(installSignalHandlers=False)
 
     def _signalled(self, number: int, frame: object) -> None:
@@ -157,15 +159,16 @@ class Child:
 
     def _listening(self, ports: Sequence[IListeningPort]) -> None:
         calmCollector()
-        self._parent.tell("serves")
+        self._parent.report("serves")
 
     def _failed(self, error: CannotStart) -> None:
-        self._parent.tell("refusal", str(error))
+        self._parent.report("refusal", str(error))
         self.exitCode = 1
         self._stop()
 
     def _stop(self) -> None:
-        # Whoever ends the parent may have told this process, too.
+        # A signal to the process group reaches this process as well as the
+        # parent, which then stops it a second time.
         if not self._isStopping:
             self._isStopping = True
             self._reactor.stop()
@@ -173,15 +176,16 @@ class Child:
     def _shutDown(self) -> Deferred[Any]:
         self._isStopping = True
         stopped = maybeDeferred(self.service.stopService)
-        self._parent.tell("closed")
+        self._parent.report("closed")
         return stopped
 
 
 def run(arguments: Sequence[str]) -> int:
     """
-    Do what the parent says.
+    Run a worker to its end.
 
-    @param arguments: The module of the reactor, and the number.
+    @param arguments: The module of the reactor, and the number of the worker,
+        which only shows in the list of processes.
 
     @return: The exit code.
     """
@@ -189,13 +193,14 @@ def run(arguments: Sequence[str]) -> int:
     try:
         os.chdir(task.directory)
     except OSError:
-        # It may be closed to who this is by now: nothing may be there to find.
+        # The worker's user may not enter the parent's directory.  Then nothing
+        # in it can be needed, either.
         pass
     import_module(arguments[0]).install()
     from twisted.internet import reactor
 
-    parent = Parent(1, task.status)
+    parent = ParentLink(1, task.status)
     globalLogBeginner.beginLoggingTo([parent], redirectStandardIO=False)
-    child = Child(reactor, task, parent)
-    child.run()
-    return child.exitCode
+    worker = Worker(reactor, task, parent)
+    worker.run()
+    return worker.exitCode

@@ -1,5 +1,5 @@
 """
-One worker, as its parent knows it.
+One worker, in the process of its parent.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import InvalidLogLevelError, Logger, LogLevel
 from twisted.python.failure import Failure
 
-# How long a line of a log may be before it is told in pieces, in bytes.
+# The longest line of a worker's log, in bytes.  A longer one is logged in pieces.
 MAX_LINE: Final = 1 << 16
 
-# The first descriptor that systemd gives.
+# The first descriptor that systemd passes.
 FIRST: Final = 3
 
 _log = Logger()
@@ -30,21 +30,21 @@ _log = Logger()
 @frozen
 class Task:
     """
-    What a worker is to do.
+    The configuration of a worker, and the descriptors that it inherits.
 
-    @ivar given: What the command line says.
+    @ivar given: The options of the command line.
 
-    @ivar file: What the configuration file says.
+    @ivar file: The options of the configuration file.
 
     @ivar key: The publish key.
 
-    @ivar directory: From where the paths in these are to be understood.
+    @ivar directory: The directory to which relative paths in the options refer.
 
-    @ivar count: How many sockets there are.
+    @ivar count: The number of sockets.
 
-    @ivar passed: How many descriptors systemd has given the parent.
+    @ivar passed: The number of descriptors that systemd has passed to the parent.
 
-    @ivar isFirst: Whether the worker does what only one of them is to do.
+    @ivar isFirst: Whether this worker does the work that only one worker may do.
     """
 
     given: Mapping[str, Any]
@@ -58,7 +58,7 @@ class Task:
     @property
     def status(self) -> int:
         """
-        The descriptor for what the worker tells.
+        The descriptor of the worker's status.
         """
         return FIRST + self.passed
 
@@ -70,9 +70,9 @@ class Task:
         return range(self.status + 1, self.status + 1 + self.count)
 
 
-class IsOwner(Protocol):
+class WorkerOwner(Protocol):
     """
-    Whoever has workers.
+    The parent of workers, as a worker sees it.
     """
 
     def workerServes(self) -> None:
@@ -82,27 +82,27 @@ class IsOwner(Protocol):
 
     def workerClosed(self) -> None:
         """
-        A worker accepts nobody any more.
+        A worker has closed its ports.
         """
 
     def workerEnded(self, worker: WorkerProcess, reason: str) -> None:
         """
-        A worker is gone.
+        A worker's process has ended.
         """
 
 
-class _Lines:
+class _LineSplitter:
     """
-    Cuts what comes into lines.
+    Splits received bytes into lines.
     """
 
-    def __init__(self, take: Callable[[str], None]) -> None:
-        self._take = take
+    def __init__(self, lineReceived: Callable[[str], None]) -> None:
+        self._lineReceived = lineReceived
         self._rest = b""
 
-    def received(self, data: bytes) -> None:
+    def dataReceived(self, data: bytes) -> None:
         """
-        Some of it has come.
+        Take some bytes.
         """
         *lines, rest = (self._rest + data).split(b"\n")
         while len(rest) > MAX_LINE:
@@ -110,36 +110,39 @@ class _Lines:
             rest = rest[MAX_LINE:]
         self._rest = rest
         for line in lines:
-            self._take(line.decode("utf-8", "replace"))
+            self._lineReceived(line.decode("utf-8", "replace"))
 
     def ended(self) -> None:
         """
-        No more will come.
+        Take the rest as the last line.
         """
         if self._rest:
-            self.received(b"\n")
+            self.dataReceived(b"\n")
 
 
 class WorkerProcess(ProcessProtocol):
     """
     A worker from its start to its end.
 
-    @ivar number: Which one it is, from 1; another has it after its end.
+    @ivar number: The number of the worker, from 1.  The worker that replaces it
+        has the same number.
 
-    @ivar pid: The process.
+    @ivar pid: The id of the process.
 
-    @ivar began: When it was started, by the reactor's clock.
+    @ivar began: When the process was started, by the reactor's clock.
 
-    @ivar refusal: What it said why it cannot serve, or empty.
+    @ivar refusal: The reason that the worker gave for not serving, or empty.
 
-    @ivar hasClosed: Whether it accepts nobody any more.
+    @ivar hasClosed: Whether the worker has closed its ports.
 
-    @ivar ended: Fires when it is gone.
+    @ivar ended: Fires when the process has ended.
     """
+
+    # It is a process transport, which has more than ITransport says.
 
     transport: Any
 
-    def __init__(self, owner: IsOwner, number: int, task: Task) -> None:
+    def __init__(self, owner: WorkerOwner, number: int, task: Task) -> None:
         self.number = number
         self.pid = 0
         self.began = 0.0
@@ -149,16 +152,16 @@ class WorkerProcess(ProcessProtocol):
         self._owner = owner
         self._task = task
         self._lines = {
-            1: _Lines(self._logged),
-            2: _Lines(lambda line: self._tell(LogLevel.warn, line)),
-            task.status: _Lines(self._told),
+            1: _LineSplitter(self._logReceived),
+            2: _LineSplitter(lambda line: self._logLine(LogLevel.warn, line)),
+            task.status: _LineSplitter(self._statusReceived),
         }
 
     def spawn(self, reactor: Any, sockets: Sequence[int], environment: Mapping[str, str]) -> None:
         """
         Start the process.
 
-        @param sockets: The descriptors that it is to serve.
+        @param sockets: The descriptors of the sockets that it serves.
         """
         module = type(reactor).__module__
         command = [sys.executable, "-m", "comet.server.workers", module, str(self.number)]
@@ -171,67 +174,69 @@ class WorkerProcess(ProcessProtocol):
 
     def stop(self) -> None:
         """
-        Let it drain and end.
+        Make the worker drain and end.
         """
         self.transport.closeStdin()
 
     def kill(self) -> None:
         """
-        End it at once.
+        Kill the process at once.
         """
-        _log.warn("worker {number} ({pid}) does not end: killed", number=self.number, pid=self.pid)
+        _log.warn(
+            "worker {number} ({pid}) does not end: killing it", number=self.number, pid=self.pid
+        )
         self.transport.signalProcess("KILL")
 
     def connectionMade(self) -> None:
         """
-        See L{ProcessProtocol}: it was started.
+        See L{ProcessProtocol}: the process has started.
         """
         self.pid = self.transport.pid
         task = {each.name: getattr(self._task, each.name) for each in Task.__attrs_attrs__}
-        # What the file holds that is no option's value is read by nobody.
+        # A TOML file can hold dates, which JSON cannot.  No option takes one.
         self.transport.write(json.dumps(task, default=str).encode() + b"\n")
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """
         See L{ProcessProtocol}.
         """
-        self._lines[childFD].received(data)
+        self._lines[childFD].dataReceived(data)
 
     def processEnded(self, reason: Failure) -> None:
         """
-        See L{ProcessProtocol}: it is gone, and all that it told is read.
+        See L{ProcessProtocol}: the process has ended, and all its output is read.
         """
         for lines in self._lines.values():
             lines.ended()
         self._owner.workerEnded(self, reasonOf(reason))
         self.ended.callback(None)
 
-    def _logged(self, line: str) -> None:
+    def _logReceived(self, line: str) -> None:
         level, _, text = line.partition(" ")
         try:
-            self._tell(LogLevel.levelWithName(level), text)
+            self._logLine(LogLevel.levelWithName(level), text)
         except InvalidLogLevelError:
-            self._tell(LogLevel.warn, line)
+            self._logLine(LogLevel.warn, line)
 
-    def _tell(self, level: Any, text: str) -> None:
+    def _logLine(self, level: Any, text: str) -> None:
         _log.emit(
             level, "worker {number} ({pid}): {text}", number=self.number, pid=self.pid, text=text
         )
 
-    def _told(self, line: str) -> None:
-        told = json.loads(line)
-        if "refusal" in told:
-            self.refusal = str(told["refusal"])
-        elif "serves" in told:
+    def _statusReceived(self, line: str) -> None:
+        status = json.loads(line)
+        if "refusal" in status:
+            self.refusal = str(status["refusal"])
+        elif "serves" in status:
             self._owner.workerServes()
-        elif "closed" in told:
+        elif "closed" in status:
             self.hasClosed = True
             self._owner.workerClosed()
 
 
 def reasonOf(failure: Failure) -> str:
     """
-    How a process has ended.
+    Say how a process has ended: by an exit code or a signal.
     """
     error = failure.value
     if not isinstance(error, ProcessTerminated):
@@ -243,20 +248,20 @@ def reasonOf(failure: Failure) -> str:
 
 def passedBySystemd(environment: Mapping[str, str]) -> int:
     """
-    How many descriptors systemd has given this process.
+    Return the number of descriptors that systemd has passed to this process.
     """
     names = environment.get("LISTEN_FDNAMES")
-    # Twisted has taken the number away when it found that it was for this
-    # process; it has to fit the names.
+    # Twisted removes LISTEN_FDS if systemd meant it for this process, but leaves
+    # the names, of which there are as many.
     return len(names.split(":")) if names and "LISTEN_FDS" not in environment else 0
 
 
 def environmentFor(environment: Mapping[str, str], path: Sequence[str]) -> dict[str, str]:
     """
-    The environment of workers: that of the parent, with which they find the
-    same modules, and know what systemd has passed.
+    Return the environment of the workers: that of the parent, changed so that
+    they find the same modules and the descriptors that systemd has passed.
 
-    @param path: Where the parent finds modules.
+    @param path: The parent's C{sys.path}.
     """
     passed = passedBySystemd(environment)
     kept = {name: environment[name] for name in environment if name != "LISTEN_FDS"}
@@ -264,6 +269,6 @@ def environmentFor(environment: Mapping[str, str], path: Sequence[str]) -> dict[
         **kept,
         **({"LISTEN_FDS": str(passed)} if passed else {}),
         "PYTHONPATH": os.pathsep.join(os.path.abspath(each) for each in path),
-        # Nothing else, such as where they are started.
+        # A worker must not find modules in its working directory.
         "PYTHONSAFEPATH": "1",
     }

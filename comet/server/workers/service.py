@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import evolve
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IDelayedCall, IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,22 +22,23 @@ from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
 from comet.server.server import endpointsOf
 from comet.server.workers.process import Task, WorkerProcess, environmentFor, passedBySystemd
 
-# A worker that lives for fewer seconds has ended at once.
+# A worker that lives for fewer seconds fails in a row, and its restart is delayed.
 AT_ONCE: Final = 10.0
 
-# How many seconds pass at most before a worker is started again.
+# The longest delay before a worker is restarted, in seconds.
 MOST_DELAY: Final = 30.0
 
-# How many seconds a worker has beyond the time to drain before it is killed.
+# How many seconds after the time to drain a worker is killed.
 MARGIN: Final = 5.0
 
-# Within how many seconds workers close their ports.
+# How many seconds the parent waits for the workers to close their ports.
 CLOSING: Final = 1.0
 
 
 class Workers(Factory):
     """
-    What the parent itself serves at the ports: nothing.  Its name is in the log.
+    The factory of the ports in the parent, which accepts no connection.  Twisted
+    logs its name.
     """
 
     noisy = False
@@ -45,12 +46,12 @@ class Workers(Factory):
 
 class WorkersService(Service):
     """
-    Lets several processes serve the same ports.  It is started once, and
-    stopped once.
+    Starts several processes that serve the same ports, and restarts those that
+    end.  The service is started once, and stopped once.
 
-    @ivar workers: Those that run, by their numbers.
+    @ivar workers: The running workers, by number.
 
-    @ivar task: What they are to do.
+    @ivar task: The task of the workers.
     """
 
     name = "comet"
@@ -66,12 +67,15 @@ class WorkersService(Service):
         failed: Callable[[CannotStart], None],
     ) -> None:
         """
-        @param given: What the configuration was made of.
+        @param given: The options of the command line and of the file, from
+            which the configuration was made.
+
+        @param key: The publish key.
 
         @param listening: Called with the ports when the first worker serves.
 
-        @param failed: Called when it turns out, after the service was started
-            and before a worker serves, that none will; that is logged already.
+        @param failed: Called if the start fails after C{startService} has
+            returned.  The error is logged already.
         """
         self.workers: dict[int, WorkerProcess] = {}
         self._reactor = reactor
@@ -86,27 +90,26 @@ class WorkersService(Service):
         self._failed = failed
         self._bound: Deferred[Any] | None = None
         self._quick: dict[int, int] = {}
-        self._delayed: dict[int, Any] = {}
-        self._closing: Any = None
+        self._delayed: dict[int, IDelayedCall] = {}
+        self._closing: Deferred[Any] | None = None
         self._hasServed = self._hasFailed = self._isStopped = False
 
-    # -- Its start
+    # -- The start
 
     def privilegedStartService(self) -> None:
         """
-        Listen, while the process may still listen on any port.
+        Bind the ports, while the process still has the privilege to bind any.
 
-        @raise CannotStart: If it is known at once that it cannot be.
+        @raise CannotStart: If the start fails at once.
         """
         super().privilegedStartService()
         self._start()
 
     def startService(self) -> None:
         """
-        Start the workers, with the privileges that the process has from now
-        on.
+        Start the workers, with the privileges that this process has kept.
 
-        @raise CannotStart: If it is known at once that it cannot be.
+        @raise CannotStart: If the start fails at once.
         """
         super().startService()
         self._start()
@@ -125,7 +128,7 @@ class WorkersService(Service):
 
     def _spawnAll(self, result: object) -> None:
         if not self._isStopped:
-            # It may turn out that they cannot be handed on.
+            # Raises CannotStart before any worker runs.
             self._ports.descriptors()
             for number in range(1, self._count + 1):
                 self._spawn(number)
@@ -137,14 +140,14 @@ class WorkersService(Service):
         worker.spawn(self._reactor, self._ports.descriptors(), self._environment)
 
     def _cannotStart(self, failure: Failure) -> None:
-        # Who has stopped it does not wait for it to start.
+        # After a stop it is no news that the start was cancelled.
         if not self._isStopped and not self._hasFailed:
             self._hasFailed = True
             error = cannotStart(failure)
             self._log.critical("comet cannot start: {error}", error=error)
             self._failed(error)
 
-    # -- What the workers tell
+    # -- What the workers report
 
     def workerServes(self) -> None:
         """
@@ -156,15 +159,17 @@ class WorkersService(Service):
 
     def workerClosed(self) -> None:
         """
-        A worker accepts nobody any more.
+        A worker has closed its ports.
         """
-        isClosing = self._closing is not None and not self._closing.called
-        if isClosing and all(worker.hasClosed for worker in self.workers.values()):
-            self._closing.callback(None)
+        closing = self._closing
+        if closing is None or closing.called:
+            return
+        if all(worker.hasClosed for worker in self.workers.values()):
+            closing.callback(None)
 
     def workerEnded(self, worker: WorkerProcess, reason: str) -> None:
         """
-        A worker is gone: another takes its place, unless none ever served.
+        A worker's process has ended: start another, unless none has served yet.
         """
         del self.workers[worker.number]
         reason = worker.refusal or reason
@@ -179,7 +184,7 @@ class WorkersService(Service):
             delay = self._delay(worker.number, self._reactor.seconds() - worker.began)
             again = f"in {delay:g} s" if delay else "at once"
             self._log.error(
-                "worker {number} ({pid}) has ended: {reason}; started again {again}",
+                "worker {number} ({pid}) has ended: {reason}; restarting {again}",
                 again=again,
                 **about,
             )
@@ -188,26 +193,28 @@ class WorkersService(Service):
 
     def _delay(self, number: int, lived: float) -> float:
         """
-        After how many seconds to start a worker again.
+        Return the delay, in seconds, before a worker is restarted.
+
+        @param lived: For how many seconds it has run.
         """
         quick = self._quick.get(number, 0) if lived < AT_ONCE else 0
         self._quick[number] = quick + 1
         return min(2.0 ** (quick - 1), MOST_DELAY) if quick else 0.0
 
-    # -- Its end
+    # -- The end
 
     def stopService(self) -> Deferred[Any]:
         """
-        Let all workers drain, and kill those that do not end.
+        Make all workers drain, and kill those that do not end in time.
 
-        @return: Fires when all are gone.
+        @return: Fires when all processes have ended.
         """
         super().stopService()
         self._isStopped = True
         for later in self._delayed.values():
             later.cancel()
         if self._bound is not None:
-            # If it is still starting.
+            # It does nothing if the start is over.
             self._bound.cancel()
         ended = [worker.ended for worker in self.workers.values()]
         for worker in self.workers.values():
@@ -223,8 +230,8 @@ class WorkersService(Service):
 
     def _closePorts(self) -> Deferred[Any]:
         """
-        Close the ports once no worker accepts from them: a socket that is shut
-        down is an error to whoever still does.
+        Close the ports once all workers have closed theirs.  To close the parent's
+        port shuts the socket down, and then a worker that still accepts fails.
         """
         self._closing = closing = Deferred[Any]()
         closing.addTimeout(CLOSING, self._reactor, onTimeoutCancel=lambda result, timeout: None)
