@@ -1,6 +1,6 @@
 """
-Readers of what browsers read: parts, pages and scripts, written from the
-standards and from nothing in L{comet}.
+Readers of the formats that browsers read: parts, pages and scripts.  They are
+written from the standards, without code of L{comet}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 # ECMA-262 12.7, without the letters beyond ASCII.
 CALL = re.compile(r"([A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*)\((.*)\);?", re.ASCII | re.DOTALL)
 
-# Hard to be told from what is around it, in one shape or another.
+# Text that is easily confused with what surrounds it in some format.
 HOSTILE = (
     "</script><script>alert(1)</script>",
     "<!--<script>",
@@ -44,10 +44,10 @@ class Part(NamedTuple):
 
 class PartsReader:
     """
-    A multipart body as RFC 2046 5.1.1 has it, at any split.  It may begin with
-    its first boundary only, as all parts do: without a preamble.
+    Reads a multipart body by RFC 2046 5.1.1, in any pieces.  The body may start
+    with its first boundary, without a preamble.
 
-    @ivar parts: The parts that have ended, which they do with the line of the
+    @ivar parts: The parts that have ended.  A part ends with the line of the
         next delimiter.
 
     @ivar ended: Whether the close delimiter was there.
@@ -57,7 +57,7 @@ class PartsReader:
         self.parts: list[Part] = []
         self.ended = False
         self._delimiter = b"\r\n--" + boundary
-        # The line break that is of the first delimiter may be absent.
+        # The line break before the first delimiter may be absent.
         self._rest = b"\r\n"
         self._isFirst = True
 
@@ -77,8 +77,8 @@ class PartsReader:
             else:
                 self._ended(part)
             self.ended = behind.startswith(b"--")
-            # The line break may be that of the next delimiter, too, where a
-            # part has neither a header nor a body.
+            # If a part has neither a header nor a body, the line break belongs
+            # to the next delimiter, too.
             self._rest = behind if not self.ended else behind[2:]
         assert not self.ended or b"\r\n".startswith(self._rest)
 
@@ -100,8 +100,8 @@ class Call(NamedTuple):
 
 def readCall(script: str) -> Call:
     """
-    Read a script that calls a function with what JSON has, too, though keys
-    may be computed.
+    Read a script that calls a function with JSON, in which keys may be
+    computed.
     """
     # ECMA-262 12.3 and B.1.1: none of these ends a line, and so no comment
     # can begin with C{-->}.
@@ -114,14 +114,14 @@ def readCall(script: str) -> Call:
 
 class PageReader:
     """
-    The scripts of a page, as the tokenizer of WHATWG HTML 13.2.5 sees them, at
-    any split.
+    Reads the scripts of a page as the tokenizer of WHATWG HTML 13.2.5 does, in
+    any pieces.
 
-    @ivar calls: What the scripts so far have called.
+    @ivar calls: The calls of the scripts so far.
 
     @ivar tags: The other tags, in lower case.
 
-    @ivar text: The text between them.
+    @ivar text: The text between the tags.
     """
 
     def __init__(self) -> None:
@@ -140,7 +140,8 @@ class PageReader:
             pass
 
     def _readScript(self) -> bool:
-        # 13.2.5.4: only this leads out of a script, or into what hides its end.
+        # 13.2.5.4: only this character starts the end tag of a script, or a
+        # comment that hides it.
         script, found, behind = self._rest.partition(b"<")
         if not found or len(behind) < len(b"/script>"):
             return False

@@ -1,8 +1,7 @@
 """
-Readers of each wire shape, written from the standards and from nothing in
-L{comet}, and the values that the tests of shapes are made of.
-
-All readers take any pieces of a stream with C{feed}.
+Readers of each wire format, written from the standards, without code of
+L{comet}; and the values of which the tests of shapes are made.  Each reader
+takes any pieces of a stream with C{feed}.
 """
 
 from __future__ import annotations
@@ -20,7 +19,8 @@ from comet.model.messages import Close, Message
 
 CURSOR = Cursor("k3f9a2", 1042)
 
-# What may break a shape: its separators, and all that ends a line somewhere.
+# Characters that may break a format: separators, and all that end a line
+# anywhere.
 AWKWARD = "\r\n\0\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\ufeff<>&\"'\\/: {}[]"
 TEXTS = st.text(st.one_of(st.sampled_from(AWKWARD), st.characters(codec="utf-8")))
 SCALARS = st.one_of(
@@ -56,7 +56,7 @@ def makeMessage(
     time: float = 1700000000.1234,
 ) -> Message:
     """
-    A message at L{CURSOR}.
+    Make a message at L{CURSOR}.
     """
     payload = strictjson.encode(data)
     return Message(channel, *CURSOR, time, payload, event, encoding)
@@ -74,7 +74,7 @@ MESSAGES = st.builds(
 
 def cut(stream: bytes, sizes: list[int]) -> Iterator[bytes]:
     """
-    A stream in pieces of these sizes, again and again.
+    Cut a stream into pieces of these sizes, used in turn.
     """
     start = 0
     for size in cycle(sizes):
@@ -89,7 +89,7 @@ CUTS = st.lists(st.integers(1, 9), min_size=1, max_size=4)
 
 class Reader(Protocol):
     """
-    Something that reads a stream in pieces.
+    A reader of a stream in pieces.
     """
 
     def feed(self, data: bytes) -> None:
@@ -108,9 +108,9 @@ def readAll(reader: Reader, stream: bytes, sizes: list[int]) -> None:
 
 class ChunkReader:
     """
-    The chunked coding of RFC 9112 7.1.
+    Reads the chunked coding of RFC 9112 7.1.
 
-    @ivar body: What was in the chunks so far.
+    @ivar body: The data of the chunks so far.
 
     @ivar sizes: The size of each chunk.
 
@@ -146,11 +146,11 @@ class ChunkReader:
 
 class LinesReader:
     """
-    Lines that hold JSON.
+    Reads lines of JSON.
 
-    @ivar values: What was in the lines so far.
+    @ivar values: The values of the lines so far.
 
-    @ivar rest: What is left behind the last line.
+    @ivar rest: The bytes after the last line.
     """
 
     def __init__(self, terminator: bytes = b"\n") -> None:
@@ -168,11 +168,11 @@ class LinesReader:
 
 class FrameReader:
     """
-    The frames of RFC 6455 5.2 as a client reads a server's.
+    Reads the frames of RFC 6455 5.2 as a client does.
 
     @ivar texts: The text messages so far.
 
-    @ivar rest: What is left behind the last frame.
+    @ivar rest: The bytes after the last frame.
     """
 
     def __init__(self) -> None:
@@ -208,7 +208,7 @@ class FrameReader:
 
 class Event(NamedTuple):
     """
-    An event as a listener gets it.
+    An event as a listener in the page gets it.
     """
 
     type: str
@@ -218,13 +218,14 @@ class Event(NamedTuple):
 
 class EventReader:
     """
-    An event stream as WHATWG HTML 9.2.6 says, at any split.
+    Reads an event stream by WHATWG HTML 9.2.6, in any pieces.
 
-    @ivar events: What was dispatched.
+    @ivar events: The events that were dispatched.
 
-    @ivar lastEventID: What the client would come back with.
+    @ivar lastEventID: The id with which the client would reconnect.
 
-    @ivar retry: In how many milliseconds, if it was told.
+    @ivar retry: After how many milliseconds the client would reconnect, if the
+        stream said so.
     """
 
     def __init__(self) -> None:

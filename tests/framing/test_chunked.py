@@ -17,24 +17,25 @@ class ChunkTests(SynchronousTestCase):
     The chunked coding.
     """
 
-    def test_literals(self) -> None:
+    def test_encodesChunk(self) -> None:
         """
-        A chunk is its size in hexadecimal, a line end, the data, a line end.
+        A chunk is its size in hexadecimal, a line end, the data, and a line
+        end.
         """
         self.assertEqual(chunk(b"a\r\nb"), b"4\r\na\r\nb\r\n")
         self.assertEqual(chunk(b"x" * 255)[:4], b"ff\r\n")
         self.assertEqual(LAST_CHUNK, b"0\r\n\r\n")
 
-    def test_empty(self) -> None:
+    def test_emptyIsNoChunk(self) -> None:
         """
-        No data is no chunk: an empty one would end the body.
+        Empty data makes no chunk, since a chunk of size 0 would end the body.
         """
         self.assertEqual(chunk(b""), b"")
 
-    def test_frame(self) -> None:
+    def test_framesPiecesAsOneChunk(self) -> None:
         """
-        Several pieces are one chunk; where there are none, they are written as
-        they are, and nothing ends them.
+        Several pieces are one chunk.  Without the chunked coding they are only
+        joined, and no bytes end the body.
         """
         self.assertEqual(frameBody([b"ab", b"c"], True), b"3\r\nabc\r\n")
         self.assertEqual(frameBody([b"ab", b"c"], False), b"abc")
@@ -44,8 +45,8 @@ class ChunkTests(SynchronousTestCase):
     @given(st.lists(st.binary(max_size=40)), CUTS)
     def test_anySplit(self, parts: list[bytes], sizes: list[int]) -> None:
         """
-        A client that decodes the chunks gets the data back, however the stream
-        is cut.
+        A client that decodes the chunks gets the data, for any split of the
+        stream.
         """
         reader = ChunkReader()
         readAll(reader, b"".join(map(chunk, parts)) + LAST_CHUNK, sizes)

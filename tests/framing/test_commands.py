@@ -1,5 +1,5 @@
 """
-Tests for L{comet.framing.commands}.
+Tests of L{comet.framing.commands}.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ beginnings: st.SearchStrategy[StartPosition] = (
 
 def spell(beginning: StartPosition) -> str:
     """
-    A place to begin at, as a client writes it.
+    Write a start position as a client does.
     """
     if isinstance(beginning, At):
         return str(beginning.cursor)
@@ -74,36 +74,37 @@ def spell(beginning: StartPosition) -> str:
 
 def read(fields: Any, limits: Limits = LIMITS) -> Command:
     """
-    Read a command from what its JSON stands for.
+    Read a command from the values of its JSON.
     """
     return readCommand(json.dumps(fields).encode(), limits, "me")
 
 
 class ReadTests(SynchronousTestCase):
     """
-    L{readCommand}, whatever the command.
+    L{readCommand}, for every command.
     """
 
     def refuse(self, raw: bytes, kind: type[CometError], limits: Limits = LIMITS) -> CommandError:
         """
-        Make sure that a command is refused.
+        Assert that a command is refused.
         """
         refused: CommandError = self.assertRaises(CommandError, readCommand, raw, limits)
         self.assertIs(type(refused.error), kind)
         self.assertEqual(str(refused), refused.error.detail)
         return refused
 
-    def test_notAnObject(self) -> None:
+    def test_refusesOtherThanObject(self) -> None:
         """
-        What is not a JSON object is not a message, and has no id.
+        A text that is not a JSON object is a bad message, and the error has no
+        id.
         """
         for raw in (b"", b"{", b"[]", b'"ping"', b"null", b"\xff", b'{"ping":1e400}', b"{} {}"):
             self.assertIsNone(self.refuse(raw, BadMessage).id)
 
-    def test_oneCommand(self) -> None:
+    def test_needsOneCommand(self) -> None:
         """
-        None, several or an unknown one is a bad request, and the detail names
-        those that there are.
+        An object with no, several or an unknown command is a bad request, and
+        the detail names the known ones.
         """
         for raw in (
             b'{"id":1}',
@@ -115,25 +116,25 @@ class ReadTests(SynchronousTestCase):
             self.assertEqual(refused.id, 1)
             self.assertIn("subscribe, unsubscribe, publish, ping", refused.error.detail)
 
-    def test_id(self) -> None:
+    def test_readsID(self) -> None:
         """
-        An id is a short string or an integer of 64 bits, or is not there.
+        An id is a short string or an integer of 64 bits, and may be absent.
         """
         self.assertEqual(read({"ping": 1}), Ping(None, 1))
         for id in ("", "a", "i" * 128, "é" * 128, 0, -1, -(2**63), 2**64 - 1):
             self.assertEqual(read({"id": id, "ping": 1}), Ping(id, 1))
 
-    def test_badID(self) -> None:
+    def test_refusesBadID(self) -> None:
         """
-        Anything else is a bad request, and is not echoed.
+        Any other id is a bad request, and the error does not repeat it.
         """
         for raw in (b"null", b"true", b"1.0", b"[]", b"{}", b'"%s"' % (b"i" * 129)):
             refused = self.refuse(b'{"ping":1,"id":' + raw + b"}", BadRequest)
             self.assertIsNone(refused.id)
 
-    def test_idOfError(self) -> None:
+    def test_errorHasID(self) -> None:
         """
-        What is wrong with a command is told by its id.
+        The error of a command has the id of the command.
         """
         for id in ("a", 7):
             for fields in ({"subscribe": 1}, {"unsubscribe": 1}, {"publish": "*", "data": 1}, {}):
@@ -141,9 +142,9 @@ class ReadTests(SynchronousTestCase):
                 refused = self.assertRaises(CommandError, readCommand, raw, LIMITS)
                 self.assertEqual(refused.id, id)
 
-    def test_depth(self) -> None:
+    def test_boundsDepth(self) -> None:
         """
-        A command is at most two levels deeper than a message's data.
+        A command has at most two levels more than the data of a message.
         """
         self.assertEqual(read({"ping": nested(65)}), Ping(None, nested(65)))
         self.refuse(json.dumps({"ping": nested(66)}).encode(), BadMessage)
@@ -159,10 +160,9 @@ class ReadTests(SynchronousTestCase):
             values | names | st.just({"a": "-1"}) | st.sampled_from(["a", "now", "base64"]),
         ).map(lambda fields: json.dumps(fields).encode())
     )
-    def test_hostile(self, raw: bytes) -> None:
+    def test_readsOrRefusesAnyBytes(self, raw: bytes) -> None:
         """
-        Whatever comes, it is a command or an error that can be told, with an
-        answer that is JSON and on one line.
+        Any bytes are a command or an error, whose answer is JSON on one line.
         """
         try:
             command = readCommand(raw, SMALL)
@@ -182,18 +182,18 @@ class SubscribeTests(SynchronousTestCase):
 
     def refuse(self, fields: dict[str, Any], kind: type[CometError]) -> str:
         """
-        Make sure that a command is refused.
+        Assert that a command is refused.
 
-        @return: Why.
+        @return: The error.
         """
         refused: CommandError = self.assertRaises(CommandError, read, fields, SMALL)
         self.assertIs(type(refused.error), kind)
         return refused.error.detail
 
-    def test_names(self) -> None:
+    def test_readsNames(self) -> None:
         """
-        Names keep their order, patterns are names too, and one that comes twice
-        counts once.
+        Names keep their order and may be patterns.  A name that is there twice
+        is read once.
         """
         listed = ["news", "chat/*", "news", "$stats", "**"]
         expected = ("news", "chat/*", "$stats", "**")
@@ -201,9 +201,10 @@ class SubscribeTests(SynchronousTestCase):
         self.assertEqual(read({"subscribe": listed}), Subscribe(None, expected, StartPositions()))
         self.assertEqual(read({"unsubscribe": listed}), Unsubscribe(None, expected))
 
-    def test_badNames(self) -> None:
+    def test_refusesBadNames(self) -> None:
         """
-        Names are a list, not empty and not too long, of names.
+        Anything but a list of valid names, not empty and not too long, is
+        refused.
         """
         for command in ("subscribe", "unsubscribe"):
             for bad in ("news", None, {"a": 1}, 5, [], ["a", "b", "c"]):
@@ -211,9 +212,9 @@ class SubscribeTests(SynchronousTestCase):
             for name in (5, None, ["a"], "", "a//b", "**/a", "a,b"):
                 self.refuse({command: ["a", name]}, BadChannel)
 
-    def test_since(self) -> None:
+    def test_readsOneStart(self) -> None:
         """
-        One place is for all of the names.
+        A text as C{since} is the start position of all names.
         """
         for text, expected in (
             ("now", Now()),
@@ -225,10 +226,11 @@ class SubscribeTests(SynchronousTestCase):
             command = read({"subscribe": ["a", "b"], "since": text})
             self.assertEqual(command, Subscribe(None, ("a", "b"), StartPositions(expected)))
 
-    def test_sinceEach(self) -> None:
+    def test_readsStartOfEachName(self) -> None:
         """
-        An object has a place for single names; the others begin now, and what
-        is said of names that are not asked for does not matter.
+        An object as C{since} has the start positions of single names.  The
+        other names start now, and the values of names that are not subscribed
+        to are ignored.
         """
         since = {"b/*": "abc-7", "c": 5, "d": "?"}
         command = read({"subscribe": ["a", "b/*"], "since": since})
@@ -236,9 +238,10 @@ class SubscribeTests(SynchronousTestCase):
         self.assertEqual(command.since, StartPositions(Now(), {"b/*": At(Cursor("abc", 7))}))
         self.assertEqual(command.since.of("a"), Now())
 
-    def test_badSince(self) -> None:
+    def test_refusesBadStart(self) -> None:
         """
-        A place that cannot be read is a bad cursor, and the detail shows it.
+        A start position that is not valid is a bad cursor, and the detail shows
+        it.
         """
         for bad in (None, 5, True, ["now"], "never", "-0", "abc-07", {"a": None}, {"a": "x"}):
             detail = self.refuse({"subscribe": ["a"], "since": bad}, BadCursor)
@@ -251,7 +254,7 @@ class SubscribeTests(SynchronousTestCase):
         self, id: Id, listed: list[str], since: StartPosition | dict[str, StartPosition]
     ) -> None:
         """
-        Every subscription that can be spelled is read as what it is.
+        Every subscription is read as it was written.
         """
         fields: dict[str, Any] = {"subscribe": listed}
         if id is not None:
@@ -275,9 +278,9 @@ class PublishTests(SynchronousTestCase):
     C{publish}.
     """
 
-    def test_everything(self) -> None:
+    def test_readsEverything(self) -> None:
         """
-        Every key is carried, and C{channel} is not one of them.
+        Every key is read, except C{channel}, which is ignored.
         """
         fields = {"id": 3, "publish": "chat/a", "data": "AQI=", "channel": "other"}
         expected = Publication(("chat/a",), b'"AQI="', publisher="me")
@@ -286,9 +289,9 @@ class PublishTests(SynchronousTestCase):
         expected = Publication(("chat/a",), b'"AQI="', "tick", "base64", "me", "k")
         self.assertEqual(read(fields), Publish(3, expected))
 
-    def test_bad(self) -> None:
+    def test_refusesBadMessage(self) -> None:
         """
-        What is wrong with the message is told by its own code.
+        A bad message is refused with its own code.
         """
         for fields, kind in (
             ({"publish": "a"}, BadMessage),
@@ -305,7 +308,7 @@ class PublishTests(SynchronousTestCase):
     @given(ids, values)
     def test_roundTrip(self, id: Id, value: Any) -> None:
         """
-        Every value arrives as itself.
+        Every value is read as it was written.
         """
         fields = {"publish": "a", "data": value}
         if id is not None:
@@ -321,9 +324,9 @@ class AnswerTests(SynchronousTestCase):
     L{encodeOK} and L{encodeError}.
     """
 
-    def test_ok(self) -> None:
+    def test_encodesOK(self) -> None:
         """
-        The answer echoes the id, and a cursor in it is as clients know it.
+        The answer repeats the id, and has a cursor as text.
         """
         for id, expected in (
             (1, b'{"id":1,"ok":{"cursor":"abc-7","gap":["a"]}}'),
@@ -335,9 +338,9 @@ class AnswerTests(SynchronousTestCase):
             self.assertEqual(encodeOK(id, fields), expected)
         self.assertEqual(encodeOK(0, {}), b'{"id":0,"ok":{}}')
 
-    def test_error(self) -> None:
+    def test_encodesError(self) -> None:
         """
-        An error is its code and its detail.
+        An error has its code and its detail.
         """
         self.assertEqual(
             encodeError(1, Internal("it broke")),
@@ -348,16 +351,16 @@ class AnswerTests(SynchronousTestCase):
             b'{"error":{"code":"unavailable","message":"\\u003clater>"}}',
         )
 
-    def test_errorNotText(self) -> None:
+    def test_encodesErrorWithSurrogates(self) -> None:
         """
-        An error can be told whatever its detail quotes.
+        An error whose detail has lone surrogates is encoded.
         """
         answer = json.loads(encodeError(None, Internal("no file \udcff\n\x00")))
         self.assertEqual(answer["error"]["message"], "no file \\udcff\n\x00")
 
-    def test_safe(self) -> None:
+    def test_isSafe(self) -> None:
         """
-        No answer holds what ends a script or a line.
+        An answer has no characters that end a script or a line.
         """
         answer = encodeOK("</script>\u2028", {"pong": "</script>\n\u2029"})
         self.assertEqual(
@@ -367,9 +370,9 @@ class AnswerTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(ids, values)
-    def test_pong(self, id: Id, value: Any) -> None:
+    def test_repeatsPing(self, id: Id, value: Any) -> None:
         """
-        Whatever a ping brings comes back as it was.
+        The value of a ping is sent back as it was.
         """
         fields = {"ping": value}
         if id is not None:
@@ -380,10 +383,9 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual(answer.pop("id", None), id)
         self.assertEqual(answer, {"ok": {"pong": value}})
 
-    def test_deepPong(self) -> None:
+    def test_repeatsDeepPing(self) -> None:
         """
-        The deepest ping that can be read can be answered, whatever the limit
-        of depth.
+        The deepest ping that is read is answered, for any limit of depth.
         """
         for limit in (0, 64, 200):
             command = read({"ping": nested(limit + 1)}, Limits(maxDepth=limit))

@@ -26,21 +26,22 @@ from tests.framing.readers import CLOSES, CURSOR, MESSAGES, NAMES, VALUES, makeM
 
 class EnvelopeTests(SynchronousTestCase):
     """
-    The envelopes of messages and of what is told beside them.
+    The envelopes of messages, cursors, gaps and the end.
     """
 
-    def test_message(self) -> None:
+    def test_encodesMessage(self) -> None:
         """
-        A message is its channel, cursor and data, without a space.
+        The envelope of a message has its channel, cursor and data, without
+        white space.
         """
         self.assertEqual(
             encodeEnvelope(makeMessage({"headline": "…"})),
             '{"channel":"news","cursor":"k3f9a2-1042","data":{"headline":"…"}}'.encode(),
         )
 
-    def test_order(self) -> None:
+    def test_keepsOrderOfKeys(self) -> None:
         """
-        The keys have one order, whichever of them are there.
+        The keys have the same order in every envelope.
         """
         message = makeMessage("AA==", "chat/é<", "said", "base64")
         self.assertEqual(
@@ -49,9 +50,9 @@ class EnvelopeTests(SynchronousTestCase):
             '"event":"said","encoding":"base64","replay":true,"data":"AA=="}'.encode(),
         )
 
-    def test_time(self) -> None:
+    def test_roundsTime(self) -> None:
         """
-        The time is a number, in seconds, and never finer than a millisecond.
+        The time is a number of seconds, rounded to milliseconds.
         """
         for time, written in (
             (1.0, b"1.0"),
@@ -61,25 +62,26 @@ class EnvelopeTests(SynchronousTestCase):
             raw = encodeEnvelope(makeMessage(1, time=time), time=True)
             self.assertIn(b',"time":%b,' % written, raw)
 
-    def test_standing(self) -> None:
+    def test_encodesCursor(self) -> None:
         """
-        Where the reader stands is an envelope of only the cursor.
+        The envelope of a cursor has only the cursor.
         """
         self.assertEqual(encodeCursor(CURSOR), b'{"cursor":"k3f9a2-1042"}')
 
-    def test_gap(self) -> None:
+    def test_encodesGap(self) -> None:
         """
-        A gap is the cursor and the names as they were asked for.
+        The envelope of a gap has the cursor, and the names as the client asked
+        for them.
         """
         self.assertEqual(
             encodeGap(CURSOR, ("news", "a\u2028/**")),
             b'{"cursor":"k3f9a2-1042","gap":["news","a\\u2028/**"]}',
         )
 
-    def test_close(self) -> None:
+    def test_encodesClose(self) -> None:
         """
-        The end is the cursor, the code, the reason and when to come back, null
-        for never.
+        The envelope of the end has the cursor, the code, the reason, and the
+        time after which to reconnect, null for never.
         """
         self.assertEqual(
             encodeClose(CURSOR, Close("draining", "back soon", 2.5)),
@@ -90,10 +92,10 @@ class EnvelopeTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(MESSAGES, st.booleans(), st.booleans())
-    def test_readable(self, message: Message, time: bool, replay: bool) -> None:
+    def test_encodesAnyMessage(self, message: Message, time: bool, replay: bool) -> None:
         """
-        Whatever is in a message, its envelope is JSON that says it, with only
-        the keys that apply, and safe in every shape.
+        The envelope of any message is JSON with its values and only the keys
+        that apply, and is safe in every format.
         """
         raw = encodeEnvelope(message, time, replay)
         expected = {
@@ -114,9 +116,10 @@ class EnvelopeTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.lists(NAMES), CLOSES)
-    def test_others(self, names: list[str], close: Close) -> None:
+    def test_encodesAnyGapAndClose(self, names: list[str], close: Close) -> None:
         """
-        So are those of gaps and of the end.
+        The envelopes of gaps and of the end are JSON with their values, and
+        safe in every format.
         """
         gap = encodeGap(CURSOR, names)
         end = encodeClose(CURSOR, close)
@@ -130,7 +133,8 @@ class EnvelopeTests(SynchronousTestCase):
 
     def assertSafe(self, raw: bytes) -> None:
         """
-        Nothing in an envelope ends a line, a script, or a message.
+        Assert that an envelope has no character that ends a line, a script, or
+        a message.
         """
         for part in (b"<", b"\n", b"\r", b"\0", "\u2028".encode(), "\u2029".encode()):
             self.assertFalse(part in raw, raw)
@@ -141,9 +145,10 @@ class RawTextTests(SynchronousTestCase):
     L{rawText}.
     """
 
-    def test_literals(self) -> None:
+    def test_stringsAndJSON(self) -> None:
         """
-        A string is its text, also an empty one; anything else is its JSON.
+        The text of a string is the string, also if it is empty.  The text of
+        any other value is its JSON.
         """
         for data, text in (
             ("plain", "plain"),
@@ -158,9 +163,9 @@ class RawTextTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(VALUES)
-    def test_any(self, data: Any) -> None:
+    def test_otherValuesCanBeRead(self, data: Any) -> None:
         """
-        From the text of anything that is no string its value comes back.
+        The text of any value that is not a string can be read as JSON.
         """
         text = rawText(makeMessage(data))
         self.assertEqual(text if isinstance(data, str) else json.loads(text), data)
@@ -168,12 +173,12 @@ class RawTextTests(SynchronousTestCase):
 
 class ShapeTests(SynchronousTestCase):
     """
-    L{EnvelopeShape}, the shape with nothing around its envelopes.
+    L{EnvelopeShape}, which adds nothing to its envelopes.
     """
 
-    def test_pieces(self) -> None:
+    def test_piecesAreEnvelopes(self) -> None:
         """
-        Each piece is an envelope, and what is written are the pieces.
+        Each piece is an envelope, and a frame is the pieces joined.
         """
         shape: Shape = EnvelopeShape(time=True)
         message = makeMessage(1)

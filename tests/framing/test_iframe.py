@@ -37,23 +37,24 @@ class LiteralTests(SynchronousTestCase):
     calling: Shape = IFrameShape(callback="app.cb", chunked=False)
     posting: Shape = IFrameShape(origin=PAGE, chunked=False)
 
-    def test_value(self) -> None:
+    def test_isValue(self) -> None:
         """
-        A shape is a value: equal to another exactly where its bytes are.
+        Shapes are equal exactly if their bytes are, and then have the same
+        hash.
         """
         shapes = {self.calling, self.posting, IFrameShape(callback="app.cb")}
         shapes |= {IFrameShape(callback="app.cb", time=True), IFrameShape(origin="*")}
         self.assertEqual(len({*shapes, IFrameShape(origin="*")}), 5)
 
-    def test_neither(self) -> None:
+    def test_needsCallbackOrOrigin(self) -> None:
         """
-        There is somebody to hand messages to.
+        A shape without a callback and without an origin is refused.
         """
         self.assertRaises(ValueError, IFrameShape)
 
-    def test_call(self) -> None:
+    def test_callsFunction(self) -> None:
         """
-        A message is a script that calls a function of the parent.
+        A message is a script that calls a function of the parent page.
         """
         self.assertEqual(
             self.calling.message(makeMessage({"a": 1})),
@@ -61,9 +62,10 @@ class LiteralTests(SynchronousTestCase):
             b"</script>\n",
         )
 
-    def test_post(self) -> None:
+    def test_postsToOrigin(self) -> None:
         """
-        Or one that posts it to the parent, if that is of the right origin.
+        Without a callback a message is a script that posts it to the parent
+        page, if that has the right origin.
         """
         self.assertEqual(
             self.posting.cursor(CURSOR),
@@ -71,17 +73,17 @@ class LiteralTests(SynchronousTestCase):
             b"</script>\n",
         )
 
-    def test_originIsText(self) -> None:
+    def test_escapesOrigin(self) -> None:
         """
         An origin cannot end its string or the script.
         """
         shape = IFrameShape(origin='"</script>', chunked=False)
         self.assertIn(rb',"\"\u003c/script>");</script>', shape.cursor(CURSOR))
 
-    def test_prelude(self) -> None:
+    def test_preludeIsLong(self) -> None:
         """
-        The page begins as one of HTML in UTF-8, and is long enough at once for
-        browsers to begin.
+        The page starts as HTML in UTF-8, with enough bytes for browsers to
+        start reading.
         """
         prelude = self.calling.prelude
         self.assertTrue(prelude.startswith(b"<!DOCTYPE html>\n<html"))
@@ -90,7 +92,7 @@ class LiteralTests(SynchronousTestCase):
         self.assertEqual(prelude[300:].strip(), b"")
         self.assertEqual(IFrameShape(origin="*").prelude, b"1000\r\n" + prelude + b"\r\n")
 
-    def test_frame(self) -> None:
+    def test_framesOneChunk(self) -> None:
         """
         The scripts of one write are one chunk.
         """
@@ -100,17 +102,17 @@ class LiteralTests(SynchronousTestCase):
         self.assertEqual((shape.coda, self.posting.coda), (b"0\r\n\r\n", b""))
         self.assertFalse(shape.adoptsReplay)
 
-    def test_time(self) -> None:
+    def test_hasTime(self) -> None:
         """
-        The time is told where it was asked for.
+        Envelopes have the time if the shape says so.
         """
         message = makeMessage(1)
         self.assertIn(b'"time":', IFrameShape(origin="*", time=True).message(message))
         self.assertNotIn(b'"time":', self.posting.message(message))
 
-    def test_prototype(self) -> None:
+    def test_computesPrototypeKey(self) -> None:
         """
-        The one key that means something else in a script is computed.
+        The key C{__proto__} is written as a computed one.
         """
         piece = self.posting.message(makeMessage({"__proto__": 1}))
         self.assertIn(b'"data":{["__proto__"]:1}}', piece)
@@ -118,7 +120,7 @@ class LiteralTests(SynchronousTestCase):
 
 class PageTests(SynchronousTestCase):
     """
-    What a browser runs.
+    The scripts that a browser runs.
     """
 
     @settings(deadline=None)
@@ -138,8 +140,8 @@ class PageTests(SynchronousTestCase):
         callback: str | None,
     ) -> None:
         """
-        All envelopes arrive, each from a script of its own, however the page
-        is cut, and nothing else is in it.
+        A browser gets every envelope from a script of its own, and nothing
+        else, for any split of the page.
         """
         shape = IFrameShape(callback=callback, origin=PAGE)
         pieces = [shape.message(message, replay=True) for message in messages]

@@ -35,16 +35,16 @@ class CallbackTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(CALLBACKS)
-    def test_good(self, callback: str) -> None:
+    def test_acceptsDottedNames(self, callback: str) -> None:
         """
         A dotted name is a callback.
         """
         self.assertEqual(checkCallback(callback), callback)
 
-    def test_bad(self) -> None:
+    def test_refusesOtherText(self) -> None:
         """
-        Whatever else could be read as a script, or is no name, is refused, and
-        shown.
+        Any other text is refused, also one that is valid in a script, and the
+        error shows it.
         """
         for callback in (
             "",
@@ -75,9 +75,10 @@ class CallbackTests(SynchronousTestCase):
             self.assertIn(repr(callback), error.detail)
             self.assertIn("128", error.detail)
 
-    def test_length(self) -> None:
+    def test_boundsLength(self) -> None:
         """
-        It has at most 128 characters, and what is longer is not shown whole.
+        A callback has at most 128 characters, and the error shows only the
+        start of a longer one.
         """
         self.assertEqual(checkCallback("a" * 128), "a" * 128)
         error = self.assertRaises(BadRequest, checkCallback, "a" * 129)
@@ -85,9 +86,9 @@ class CallbackTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.text())
-    def test_any(self, text: str) -> None:
+    def test_acceptsOnlyLetters(self, text: str) -> None:
         """
-        Whatever is let through is only of the letters that a name may have.
+        A text that is accepted has only the characters that a name may have.
         """
         try:
             checkCallback(text)
@@ -101,10 +102,9 @@ class ExpressionTests(SynchronousTestCase):
     L{encodeExpression}.
     """
 
-    def test_prototype(self) -> None:
+    def test_computesPrototypeKey(self) -> None:
         """
-        The one key that means something else in a script is computed,
-        wherever it is an object's.
+        The key C{__proto__} of every object is written as a computed one.
         """
         for value, expression in (
             ({"__proto__": 1}, b'{["__proto__"]:1}'),
@@ -113,9 +113,10 @@ class ExpressionTests(SynchronousTestCase):
         ):
             self.assertEqual(encodeExpression(makeMessage(value).payload), expression)
 
-    def test_otherwise(self) -> None:
+    def test_keepsTheRest(self) -> None:
         """
-        Everything else is as it was, also what looks like the key in a string.
+        All other JSON is kept as it is, also text that looks like the key in a
+        string.
         """
         for value in (*HOSTILE, {"__proto": 1, "a__proto__": 2, "_": '{"__proto__":'}, None):
             payload = makeMessage(value).payload
@@ -127,9 +128,9 @@ class CallTests(SynchronousTestCase):
     L{encodeCall}.
     """
 
-    def test_literal(self) -> None:
+    def test_encodesCall(self) -> None:
         """
-        A call begins with a comment and has one argument.
+        A call starts with a comment and has one argument.
         """
         body = encodePollBody(CURSOR, [])
         self.assertEqual(
@@ -138,9 +139,9 @@ class CallTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(CALLBACKS, st.lists(MESSAGES | st.sampled_from(HOSTILE).map(makeMessage), max_size=3))
-    def test_anyMessage(self, callback: str, messages: list[Message]) -> None:
+    def test_callsWithAnyBody(self, callback: str, messages: list[Message]) -> None:
         """
-        The function is called with the body, whatever is in it.
+        The function is called with the body, for any messages in it.
         """
         body = encodePollBody(CURSOR, [encodeEnvelope(message) for message in messages])
         script = encodeCall(callback, body).decode("utf-8")

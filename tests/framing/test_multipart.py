@@ -36,22 +36,23 @@ class LiteralTests(SynchronousTestCase):
 
     shape: Shape = MultipartShape(chunked=False)
 
-    def test_value(self) -> None:
+    def test_isValue(self) -> None:
         """
-        A shape is a value: equal to another exactly where its bytes are.
+        Shapes are equal exactly if their bytes are, and then have the same
+        hash.
         """
         shapes = {MultipartShape(), MultipartShape(True), MultipartShape(False)}
         self.assertEqual(len({*shapes, MultipartShape(chunked=False)}), 3)
 
-    def test_boundary(self) -> None:
+    def test_boundaryNeedsNoQuotes(self) -> None:
         """
-        The boundary is one that needs no quotes in a header.
+        The boundary needs no quotes in a header.
         """
         self.assertRegex(BOUNDARY, rb"\A[A-Za-z0-9_-]{1,70}\Z")
 
-    def test_parts(self) -> None:
+    def test_writesBoundaryWithPart(self) -> None:
         """
-        The first boundary comes at once, and the next with each part.
+        The prelude has the first boundary, and each part has the one after it.
         """
         self.assertEqual(self.shape.prelude, b"--_comet-next-part\r\n")
         self.assertEqual(
@@ -61,9 +62,9 @@ class LiteralTests(SynchronousTestCase):
         )
         self.assertFalse(self.shape.adoptsReplay)
 
-    def test_close(self) -> None:
+    def test_closeEndsAllParts(self) -> None:
         """
-        The last part is followed by the end of all.
+        The close delimiter follows the last part.
         """
         close = Close("draining", "m", 2.5)
         self.assertEqual(
@@ -73,7 +74,7 @@ class LiteralTests(SynchronousTestCase):
             + b"\r\n--_comet-next-part--\r\n",
         )
 
-    def test_chunked(self) -> None:
+    def test_framesOneChunk(self) -> None:
         """
         The parts of one write are one chunk, and so is the first boundary.
         """
@@ -83,9 +84,9 @@ class LiteralTests(SynchronousTestCase):
         self.assertEqual(shape.prelude, b"14\r\n--_comet-next-part\r\n\r\n")
         self.assertEqual((shape.coda, self.shape.coda), (b"0\r\n\r\n", b""))
 
-    def test_time(self) -> None:
+    def test_hasTime(self) -> None:
         """
-        The time is told where it was asked for.
+        Envelopes have the time if the shape says so.
         """
         self.assertIn(b'"time":', MultipartShape(time=True).message(makeMessage(1)))
         self.assertNotIn(b'"time":', MultipartShape().message(makeMessage(1)))
@@ -106,7 +107,7 @@ class LiteralTests(SynchronousTestCase):
 
 class StreamTests(SynchronousTestCase):
     """
-    What a client gets that reads parts as the standard says.
+    The parts that a client gets that reads by the standard.
     """
 
     @settings(deadline=None)
@@ -120,8 +121,8 @@ class StreamTests(SynchronousTestCase):
         self, messages: list[Message], names: list[str], close: Close, sizes: list[int]
     ) -> None:
         """
-        All envelopes arrive, each a part of its own, however the stream is
-        cut.
+        A client gets every envelope as a part of its own, for any split of the
+        stream.
         """
         shape = MultipartShape()
         pieces = [shape.message(message, replay=True) for message in messages]
@@ -147,7 +148,7 @@ class StreamTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(MESSAGES)
-    def test_atOnce(self, message: Message) -> None:
+    def test_partEndsAtOnce(self, message: Message) -> None:
         """
         A part has ended as soon as it is written.
         """

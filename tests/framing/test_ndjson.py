@@ -32,14 +32,15 @@ class NDJSONTests(SynchronousTestCase):
     L{NDJSONShape}.
     """
 
-    def test_value(self) -> None:
+    def test_isValue(self) -> None:
         """
-        A shape is a value: equal to another exactly where its bytes are.
+        Shapes are equal exactly if their bytes are, and then have the same
+        hash.
         """
         shapes = {NDJSONShape(), NDJSONShape(True), NDJSONShape(chunked=False), NDJSONShape(False)}
         self.assertEqual(len(shapes), 3)
 
-    def test_literal(self) -> None:
+    def test_encodesLines(self) -> None:
         """
         An envelope is a line, and the lines of one write are one chunk.
         """
@@ -50,16 +51,16 @@ class NDJSONTests(SynchronousTestCase):
         self.assertEqual((shape.prelude, shape.coda), (b"", b"0\r\n\r\n"))
         self.assertFalse(shape.adoptsReplay)
 
-    def test_time(self) -> None:
+    def test_hasTime(self) -> None:
         """
-        The time is told where it was asked for.
+        Envelopes have the time if the shape says so.
         """
         self.assertIn(b'"time":1700000000.123', NDJSONShape(time=True).message(makeMessage(1)))
         self.assertNotIn(b'"time"', NDJSONShape().message(makeMessage(1)))
 
-    def test_notChunked(self) -> None:
+    def test_linesWithoutChunks(self) -> None:
         """
-        Without the chunked coding the lines are all there is.
+        Without the chunked coding the stream is only the lines.
         """
         shape = NDJSONShape(chunked=False)
         self.assertEqual(shape.frame([b"a\n", b"b\n"]), b"a\nb\n")
@@ -71,8 +72,8 @@ class NDJSONTests(SynchronousTestCase):
         self, messages: list[Message], names: list[str], close: Close, sizes: list[int]
     ) -> None:
         """
-        A client that decodes the chunks and splits the lines gets all the
-        envelopes back, however the stream is cut.
+        A client that decodes the chunks and splits the lines gets every
+        envelope, for any split of the stream.
         """
         shape = NDJSONShape()
         pieces = [shape.message(message, replay=True) for message in messages]

@@ -18,15 +18,16 @@ class PolicyTests(SynchronousTestCase):
     L{encodePolicy}.
     """
 
-    def test_request(self) -> None:
+    def test_requestOfPlayer(self) -> None:
         """
-        What a player asks with.
+        The request is the one that a Flash player sends.
         """
         self.assertEqual(REQUEST, b"<policy-file-request/>\x00")
 
-    def test_literal(self) -> None:
+    def test_allowsDomains(self) -> None:
         """
-        Each domain is allowed to connect to all the ports, and U+0000 ends it.
+        Each domain is allowed to connect to all ports, and U+0000 ends the
+        file.
         """
         self.assertEqual(
             encodePolicy(["localhost", "a.example", "localhost"], [8081, 843, 8081]),
@@ -36,9 +37,9 @@ class PolicyTests(SynchronousTestCase):
             b"</cross-domain-policy>\n\0",
         )
 
-    def test_none(self) -> None:
+    def test_allowsNoneWithoutPorts(self) -> None:
         """
-        Without a port, or without a domain, nobody is allowed.
+        Without a port, or without a domain, no domain is allowed.
         """
         for domains, ports in ((["*"], []), ([], [843])):
             self.assertNotIn(b"allow-access-from", encodePolicy(domains, ports))
@@ -50,10 +51,10 @@ class PolicyTests(SynchronousTestCase):
         ),
         st.sets(st.integers(1, 65535), min_size=1),
     )
-    def test_xml(self, domains: set[str], ports: set[int]) -> None:
+    def test_isXML(self, domains: set[str], ports: set[int]) -> None:
         """
-        It is XML that has the domains and ports, whatever they are, and no
-        U+0000 but at its end.
+        For any domains and ports the file is XML that has them, and U+0000 only
+        at its end.
         """
         policy = encodePolicy(domains, ports)
         self.assertEqual(policy.find(b"\0"), len(policy) - 1)

@@ -21,13 +21,13 @@ class PollBodyTests(SynchronousTestCase):
     L{encodePollBody}.
     """
 
-    def test_empty(self) -> None:
+    def test_emptyHasCursor(self) -> None:
         """
-        A body without messages still tells the cursor.
+        A body without messages has the cursor.
         """
         self.assertEqual(encodePollBody(CURSOR, []), b'{"cursor":"k3f9a2-1042","messages":[]}')
 
-    def test_messages(self) -> None:
+    def test_listsEnvelopes(self) -> None:
         """
         The envelopes are the items of a list.
         """
@@ -36,10 +36,10 @@ class PollBodyTests(SynchronousTestCase):
             b'{"cursor":"k3f9a2-1042","messages":[{"a":1},{"b":2}]}',
         )
 
-    def test_rest(self) -> None:
+    def test_appendsGapMoreAndClose(self) -> None:
         """
-        A gap, a cut and an end follow, each where it applies; a name that has
-        a gap is named once.
+        The keys C{gap}, C{more} and C{close} follow if they apply, and a name
+        with a gap is there once.
         """
         close = Close("lagging", "too slow")
         self.assertEqual(
@@ -55,11 +55,11 @@ class PollBodyTests(SynchronousTestCase):
         st.booleans(),
         st.none() | CLOSES,
     )
-    def test_readable(
+    def test_encodesAnything(
         self, messages: list[Message], gap: list[str], more: bool, close: Close | None
     ) -> None:
         """
-        Whatever is in it, a body is JSON that says all of it and nothing else.
+        For any values the body is JSON with all of them and nothing else.
         """
         envelopes = [encodeEnvelope(message) for message in messages]
         raw = encodePollBody(CURSOR, envelopes, gap, more, close)

@@ -1,5 +1,5 @@
 """
-Tests for L{comet.framing.publications}: the limits, the key, and a request's body.
+Tests of L{comet.framing.publications}: limits, keys, and the body of a request.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ values = st.recursive(
 
 def nested(levels: int) -> list[Any]:
     """
-    A list in a list in a list.
+    Make a list in a list in a list.
     """
     value: list[Any] = []
     for _ in range(levels - 1):
@@ -50,9 +50,9 @@ class LimitsTests(SynchronousTestCase):
     L{Limits}.
     """
 
-    def test_defaults(self) -> None:
+    def test_hasDocumentedDefaults(self) -> None:
         """
-        The limits are those that the interface promises.
+        The limits have the documented defaults.
         """
         self.assertEqual(LIMITS, Limits(65536, 64, 1000, 100))
         self.assertEqual(LIMITS.maxBatchBytes, 4194304)
@@ -63,16 +63,16 @@ class ShownTests(SynchronousTestCase):
     L{shown}.
     """
 
-    def test_short(self) -> None:
+    def test_keepsShort(self) -> None:
         """
-        What is short is shown as it is.
+        A short value is shown as it is.
         """
         for value in ("a", 1, None, True, 1.5, [1], {"a": 1}):
             self.assertEqual(shown(value), repr(value))
 
-    def test_cut(self) -> None:
+    def test_cutsLong(self) -> None:
         """
-        What is long is cut, whatever it is.
+        A long value of any type is cut.
         """
         for value in ("a" * 100, [["a" * 100] * 100] * 100, {"a" * 100: 1}, "\x00" * 100):
             self.assertLessEqual(len(shown(value)), 64)
@@ -83,17 +83,17 @@ class CheckKeyTests(SynchronousTestCase):
     L{checkKey}.
     """
 
-    def test_good(self) -> None:
+    def test_acceptsPrintableASCII(self) -> None:
         """
-        A key is any printable ASCII, of 1 to 128 characters.
+        A key is 1 to 128 printable ASCII characters.
         """
         every = "".join(map(chr, range(0x20, 0x7F)))
         for key in ("a", " ", "~", every, "k" * 128):
             self.assertEqual(checkKey(key), key)
 
-    def test_bad(self) -> None:
+    def test_refusesOtherKeys(self) -> None:
         """
-        Everything else is a bad request, and its detail shows the value.
+        Any other key is a bad request, and the detail shows it.
         """
         for key in ("", "k" * 129, "a\n", "\x7f", "\x1f", "é", 5, None, ["a"]):
             error = self.assertRaises(BadRequest, checkKey, key)
@@ -111,9 +111,9 @@ class ReadBodyTests(SynchronousTestCase):
         """
         return readBody(["news"], contentType, body, limits)
 
-    def test_json(self) -> None:
+    def test_readsJSON(self) -> None:
         """
-        JSON is carried as the value that it is, without needless space.
+        JSON is read as its value, and stored without white space.
         """
         for kind in (
             "application/json",
@@ -126,16 +126,16 @@ class ReadBodyTests(SynchronousTestCase):
             publication = self.read(kind, b' { "a" : [1, 2.5, "\xc3\xa9"] }\r\n')
             self.assertEqual(publication, Publication(("news",), '{"a":[1,2.5,"é"]}'.encode()))
 
-    def test_badJSON(self) -> None:
+    def test_refusesLaxJSON(self) -> None:
         """
-        What is not strict JSON is not a message.
+        A body that is not strict JSON is a bad message.
         """
         for body in (b"", b"{", b"NaN", b"1e400", b'"\\ud800"', b"\xff", b"1 2"):
             self.assertRaises(BadMessage, self.read, "application/json", body)
 
-    def test_depth(self) -> None:
+    def test_boundsDepth(self) -> None:
         """
-        JSON may be as deep as the limit, and no deeper.
+        JSON may have as many levels as the limit, and no more.
         """
         for levels in (1, 64):
             body = json.dumps(nested(levels)).encode()
@@ -143,10 +143,10 @@ class ReadBodyTests(SynchronousTestCase):
         body = json.dumps(nested(65)).encode()
         self.assertRaises(BadMessage, self.read, "application/json", body)
 
-    def test_text(self) -> None:
+    def test_readsText(self) -> None:
         """
-        Text, a form and a body of no type are a string, never read as JSON;
-        what charset they name makes no difference.
+        Text, a form and a body without a type are a string, never JSON, with
+        any charset parameter.
         """
         for kind in (
             None,
@@ -166,18 +166,18 @@ class ReadBodyTests(SynchronousTestCase):
         """
         self.assertEqual(self.read(None, b""), Publication(("news",), b'""'))
 
-    def test_notUTF8(self) -> None:
+    def test_refusesOtherThanUTF8(self) -> None:
         """
-        Text that is not UTF-8 is not a message; the detail says where.
+        Text that is not UTF-8 is a bad message, and the detail has the place.
         """
         error = self.assertRaises(BadMessage, self.read, "text/plain", b"ab\xff")
         self.assertIn(r"b'\xff' at byte 2", error.detail)
         for body in (b"\xed\xa0\x80", b"\xc0\x80", b"\xe2\x82"):
             self.assertRaises(BadMessage, self.read, None, body)
 
-    def test_bytes(self) -> None:
+    def test_readsBytes(self) -> None:
         """
-        Every other type is bytes, and so is what is not a type.
+        A body of any other type, and of an invalid type, is bytes.
         """
         for kind in (
             "application/octet-stream",
@@ -195,9 +195,9 @@ class ReadBodyTests(SynchronousTestCase):
             publication = self.read(kind, b"\xff\x00")
             self.assertEqual(publication, Publication(("news",), b'"/wA="', encoding="base64"))
 
-    def test_size(self) -> None:
+    def test_boundsSize(self) -> None:
         """
-        The limit is one of the bytes of the body, whatever they are.
+        The limit applies to the bytes of the body, of any type.
         """
         for kind, body in (
             ("text/plain", b"<" * 10),
@@ -210,47 +210,46 @@ class ReadBodyTests(SynchronousTestCase):
             error = self.assertRaises(TooLarge, self.read, kind, body + b" ", SMALL)
             self.assertIn("11 bytes; at most 10", error.detail)
 
-    def test_grown(self) -> None:
+    def test_boundsSizeOfJSON(self) -> None:
         """
-        JSON that is longer in its own shortest form than the limit is too large
-        too: a number may be many times as long as it was written.
+        JSON that is within the limit, but whose shortest form is not, is too
+        large: a number may be many times as long as it was written.
         """
         self.assertRaises(TooLarge, self.read, "application/json", b"[1e15]", SMALL)
 
-    def test_channels(self) -> None:
+    def test_keepsOrderOfChannels(self) -> None:
         """
-        The channels keep their order; one that comes twice counts once.
+        The channels keep their order, and one that is there twice counts once.
         """
         publication = readBody(["b", "a/c", "b"], None, b"", LIMITS)
         self.assertEqual(publication.channels, ("b", "a/c"))
 
-    def test_badChannels(self) -> None:
+    def test_refusesBadChannels(self) -> None:
         """
-        A pattern, and what is no name at all, is a bad channel.
+        A pattern, and an invalid name, is a bad channel.
         """
         for name in ("chat/*", "**", "", "a//b", "a,b"):
             self.assertRaises(BadChannel, readBody, ["a", name], None, b"", LIMITS)
 
-    def test_count(self) -> None:
+    def test_boundsChannels(self) -> None:
         """
-        There is at least one channel, and there are at most as many as the
-        limit says.
+        There is at least one channel, and at most as many as the limit.
         """
         self.assertEqual(readBody(["a", "b", "a"], None, b"", SMALL).channels, ("a", "b"))
         self.assertRaises(BadRequest, readBody, [], None, b"", SMALL)
         error = self.assertRaises(BadRequest, readBody, ["a", "b", "c"], None, b"", SMALL)
         self.assertIn("3 channels were named; 1 to 2 are allowed", error.detail)
 
-    def test_rest(self) -> None:
+    def test_keepsEventKeyAndPublisher(self) -> None:
         """
-        Event, key and publisher are carried.
+        The publication has the event, the key and the publisher.
         """
         publication = readBody(["a"], None, b"x", LIMITS, "tick", "k 1", "me")
         self.assertEqual(publication, Publication(("a",), b'"x"', "tick", None, "me", "k 1"))
 
-    def test_badRest(self) -> None:
+    def test_checksEventAndKey(self) -> None:
         """
-        Event and key are checked.
+        An invalid event and an invalid key are refused.
         """
         for event in ("", "$gap", "open", "error", "a\nb", "e" * 65):
             self.assertRaises(BadMessage, readBody, ["a"], None, b"", LIMITS, event)
@@ -266,7 +265,7 @@ class ReadBodyTests(SynchronousTestCase):
         st.none() | st.text(max_size=5),
         st.none() | st.text(max_size=5),
     )
-    def test_hostile(
+    def test_readsOrRefusesAnyBody(
         self,
         channels: list[str],
         contentType: str | None,
@@ -275,8 +274,7 @@ class ReadBodyTests(SynchronousTestCase):
         key: str | None,
     ) -> None:
         """
-        Whatever comes, either it is a publication whose payload is JSON or it
-        is an error that can be told.
+        Any body is a publication whose payload is JSON, or an error.
         """
         try:
             publication = readBody(channels, contentType, body, SMALL, event, key)

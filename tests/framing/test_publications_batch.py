@@ -1,5 +1,5 @@
 """
-Tests for L{comet.framing.publications}: a batch, and the objects that it is made of.
+Tests of L{comet.framing.publications}: batches, and the objects in them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NDJSON = "application/x-ndjson"
 
 def batch(*lines: Any) -> bytes:
     """
-    A batch of these objects.
+    Make a batch of these objects.
     """
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
@@ -34,9 +34,9 @@ class ReadObjectTests(SynchronousTestCase):
     L{readObject}.
     """
 
-    def test_everything(self) -> None:
+    def test_readsEverything(self) -> None:
         """
-        Every key is carried; keys that mean nothing are ignored.
+        Every known key is read, and unknown keys are ignored.
         """
         fields = {
             "channel": "chat/a",
@@ -49,9 +49,9 @@ class ReadObjectTests(SynchronousTestCase):
         expected = Publication(("chat/a",), b'"AQI="', "tick", "base64", "me", "k")
         self.assertEqual(readObject(fields, LIMITS, "me"), expected)
 
-    def test_null(self) -> None:
+    def test_acceptsNullOnlyAsData(self) -> None:
         """
-        Data may be null; nothing else may.
+        The data may be null, and no other value may.
         """
         fields: dict[str, Any] = {"channel": "a", "data": None}
         self.assertEqual(readObject(fields, LIMITS), Publication(("a",), b"null"))
@@ -64,24 +64,24 @@ class ReadObjectTests(SynchronousTestCase):
             error = self.assertRaises(kind, readObject, {**fields, name: None}, LIMITS)
             self.assertIn("None", error.detail)
 
-    def test_missing(self) -> None:
+    def test_needsChannelAndData(self) -> None:
         """
-        A message without a channel or without data is none.
+        An object without a channel or without data is a bad message.
         """
         for fields, missing in (({"data": 1}, "channel"), ({"channel": "a"}, "data")):
             error = self.assertRaises(BadMessage, readObject, fields, LIMITS)
             self.assertIn(f"{missing!r} is missing", error.detail)
 
-    def test_badChannel(self) -> None:
+    def test_refusesBadChannel(self) -> None:
         """
-        There is one channel, and it is not a pattern.
+        The channel must be one channel, not a pattern.
         """
         for channel in ("chat/*", "", ["a"], 5):
             self.assertRaises(BadChannel, readObject, {"channel": channel, "data": 1}, LIMITS)
 
-    def test_badRest(self) -> None:
+    def test_checksEventEncodingAndKey(self) -> None:
         """
-        Event, encoding and key are checked.
+        An invalid event, encoding or key is refused.
         """
         for extra, kind in (
             ({"event": "$gap"}, BadMessage),
@@ -94,9 +94,9 @@ class ReadObjectTests(SynchronousTestCase):
             fields = {"channel": "a", "data": "", **extra}
             self.assertRaises(kind, readObject, fields, LIMITS)
 
-    def test_base64(self) -> None:
+    def test_readsOnlyCanonicalBase64(self) -> None:
         """
-        Base64 is a string in the one form that stands for its bytes.
+        Base64 is a string in the one form that its bytes have.
         """
         fields: dict[str, Any] = {"channel": "a", "encoding": "base64"}
         for data in ("", "AA==", "AAA=", "AAAA", "+/+/"):
@@ -124,10 +124,10 @@ class ReadObjectTests(SynchronousTestCase):
             fields["data"] = bad
             self.assertRaises(BadMessage, readObject, fields, LIMITS)
 
-    def test_size(self) -> None:
+    def test_boundsSizeOfData(self) -> None:
         """
-        Of base64 the bytes that it stands for count, and so for any data: the
-        channel, the event and the key do not.
+        The limit applies to the data, for base64 to its bytes.  The channel,
+        the event and the key do not count.
         """
         good = {"channel": "c" * 200, "data": "AAAAAAAAAAAAAA==", "encoding": "base64"}
         self.assertEqual(readObject(good, SMALL).encoding, "base64")
@@ -139,9 +139,9 @@ class ReadObjectTests(SynchronousTestCase):
     @given(
         st.dictionaries(st.sampled_from(["channel", "data", "event", "encoding", "key"]), values)
     )
-    def test_hostile(self, fields: dict[str, Any]) -> None:
+    def test_readsOrRefusesAnyObject(self, fields: dict[str, Any]) -> None:
         """
-        Whatever the object, it is a publication or an error that can be told.
+        Any object is a publication or an error.
         """
         try:
             publication = readObject(fields, SMALL)
@@ -163,9 +163,9 @@ class ReadBatchTests(SynchronousTestCase):
         """
         return readBatch(NDJSON, body, limits, "me")
 
-    def test_lines(self) -> None:
+    def test_readsLines(self) -> None:
         """
-        Each line is a message, in order, however the lines end.
+        Each line is a message, in order, with any line ends.
         """
         lines = [b'{"channel":"a","data":1}', b'{"channel":"b","data":"x","event":"e"}']
         expected = [
@@ -180,10 +180,10 @@ class ReadBatchTests(SynchronousTestCase):
         ):
             self.assertEqual(self.read(body), expected)
 
-    def test_onlyLineFeed(self) -> None:
+    def test_onlyLineFeedEndsLine(self) -> None:
         """
-        Nothing but a line feed ends a line: not what Python or a browser would
-        take for one.
+        Only a line feed ends a line, not the other characters at which Python
+        or a browser would split.
         """
         for separator in (b"\r", b"\x0b", b"\x0c", b"\x00", "\u2028".encode(), "\x85".encode()):
             body = separator.join([b'{"channel":"a","data":1}'] * 2)
@@ -191,9 +191,9 @@ class ReadBatchTests(SynchronousTestCase):
         publications = self.read('{"channel":"a","data":"\u2028\x85"}'.encode())
         self.assertEqual(publications[0].payload, '"\\u2028\x85"'.encode())
 
-    def test_contentType(self) -> None:
+    def test_needsContentType(self) -> None:
         """
-        The type is that of a batch, and nothing else will do.
+        Only the type of a batch is accepted.
         """
         body = batch({"channel": "a", "data": 1})
         self.assertEqual(len(readBatch("Application/X-NDJSON; charset=utf-8", body, LIMITS)), 1)
@@ -201,7 +201,7 @@ class ReadBatchTests(SynchronousTestCase):
             error = self.assertRaises(BadRequest, readBatch, kind, body, LIMITS)
             self.assertIn(NDJSON, error.detail)
 
-    def test_size(self) -> None:
+    def test_boundsSize(self) -> None:
         """
         The whole body may be 64 times as large as one message.
         """
@@ -210,10 +210,9 @@ class ReadBatchTests(SynchronousTestCase):
         error = self.assertRaises(TooLarge, self.read, line.ljust(641), SMALL)
         self.assertIn("641 bytes; at most 640", error.detail)
 
-    def test_count(self) -> None:
+    def test_boundsLines(self) -> None:
         """
-        There is at least one line, and there are at most as many as the limit
-        says.
+        There is at least one line, and at most as many as the limit.
         """
         line = {"channel": "a", "data": 1}
         self.assertEqual(len(self.read(batch(*[line] * 3) + b"\n\n", SMALL)), 3)
@@ -222,20 +221,20 @@ class ReadBatchTests(SynchronousTestCase):
         for body in (b"", b"\n", b" \r\n\t\n"):
             self.assertRaises(BadRequest, self.read, body)
 
-    def test_bomb(self) -> None:
+    def test_refusesLineFeedsQuickly(self) -> None:
         """
-        A body of nothing but line feeds around one line costs next to nothing
-        to refuse.
+        A body of many line feeds around one line is refused without being
+        split.
         """
         body = b"0" + b"\n" * (LIMITS.maxBatchBytes - 2) + b"0"
         start = perf_counter()
         self.assertRaises(BadRequest, self.read, body)
         self.assertLess(perf_counter() - start, 0.5)
 
-    def test_lineNumber(self) -> None:
+    def test_errorHasLineNumber(self) -> None:
         """
-        One bad line spoils the batch; the detail says which it is, blank lines
-        counted, and the code is that of the line's own fault.
+        One bad line refuses the batch, with the code of the line's own error.
+        The detail has the number of the line, blank lines counted.
         """
         good = b'{"channel":"a","data":1}\n\n'
         for line, kind in (
@@ -250,26 +249,26 @@ class ReadBatchTests(SynchronousTestCase):
             error = self.assertRaises(kind, self.read, good + line, SMALL)
             self.assertTrue(error.detail.startswith("line 3: "), error.detail)
 
-    def test_depth(self) -> None:
+    def test_boundsDepth(self) -> None:
         """
-        The data of a line may be as deep as those of any message.
+        The data of a line may have as many levels as that of any message.
         """
         self.assertEqual(len(self.read(batch({"channel": "a", "data": nested(64)}))), 1)
         self.assertRaises(BadMessage, self.read, batch({"channel": "a", "data": nested(65)}))
 
-    def test_sameKey(self) -> None:
+    def test_acceptsKeyTwice(self) -> None:
         """
-        A key may come twice with the same message, and with others to other
-        channels.
+        A key may be there twice with the same message, and with other messages
+        to other channels.
         """
         line = {"channel": "a", "data": 1, "key": "k"}
         other = {"channel": "b", "data": 2, "key": "k"}
         self.assertEqual(len(self.read(batch(line, other, line))), 3)
 
-    def test_keyReused(self) -> None:
+    def test_refusesReusedKey(self) -> None:
         """
-        A key that comes again with another message spoils the batch; the detail
-        names the key and both lines.
+        A key that is there twice with different messages refuses the batch, and
+        the detail names the key and both lines.
         """
         line = {"channel": "a", "data": 1, "key": "k"}
         for change in ({"data": 2}, {"event": "e"}):
@@ -279,10 +278,9 @@ class ReadBatchTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.binary(max_size=100) | st.lists(values, max_size=4).map(lambda all: batch(*all)))
-    def test_hostile(self, body: bytes) -> None:
+    def test_readsOrRefusesAnyBody(self, body: bytes) -> None:
         """
-        Whatever comes, it is a list of publications or an error that can be
-        told.
+        Any body is a list of publications or an error.
         """
         try:
             publications = self.read(body, SMALL)
@@ -295,7 +293,7 @@ class ReadBatchTests(SynchronousTestCase):
     @given(st.lists(values, min_size=1, max_size=10))
     def test_roundTrip(self, data: list[Any]) -> None:
         """
-        Every value arrives as itself, whatever stands beside it.
+        Every value is read as it was written, with any other values beside it.
         """
         publications = self.read(batch(*({"channel": "a", "data": one} for one in data)))
         self.assertEqual([json.loads(one.payload) for one in publications], data)
@@ -306,10 +304,10 @@ class LongLineTests(SynchronousTestCase):
     A line that is longer than any message can make it.
     """
 
-    def test_tooLarge(self) -> None:
+    def test_refusedByLength(self) -> None:
         """
-        It is refused by its length, whatever is in it: not even JSON is looked
-        for.  One of just that length is looked at.
+        A line that is too long is refused by its length, without being decoded.
+        A line with just the greatest length is decoded.
         """
         limits = Limits(maxMessage=200)
         most = limits.maxCommandBytes
@@ -323,9 +321,9 @@ class LongLineTests(SynchronousTestCase):
         (publication,) = readBatch(NDJSON, whole + b"\n", limits)
         self.assertEqual((len(whole), publication.payload), (most, b"1"))
 
-    def test_largest(self) -> None:
+    def test_largestMessageFits(self) -> None:
         """
-        A message of the greatest size fits into a line, however it is written.
+        A message of the greatest size fits into a line, with any escapes.
         """
         limits = Limits(maxMessage=600)
         line = b'{"channel":"' + b"a" * 255 + b'","data":"' + b"\\u0041" * 598 + b'"}\n'

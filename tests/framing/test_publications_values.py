@@ -1,6 +1,5 @@
 """
-Tests for L{comet.framing.publications}: Python values, how large they are, and what tells
-them apart.
+Tests of L{comet.framing.publications}: Python values and their sizes.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ class FromValueTests(SynchronousTestCase):
     @given(values)
     def test_roundTrip(self, value: Any) -> None:
         """
-        A client that reads the payload has the value, and publishing what it
-        read makes the same publication.
+        A client that reads the payload has the value, and publishing that again
+        makes the same publication.
         """
         publication = fromValue(["a"], value, LIMITS)
         self.assertEqual(json.loads(publication.payload), value)
@@ -45,10 +44,10 @@ class FromValueTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.binary(max_size=100))
-    def test_bytes(self, value: bytes) -> None:
+    def test_encodesBytes(self, value: bytes) -> None:
         """
-        Bytes of every kind come back from the base64, and what a client reads
-        it may publish again.
+        Bytes of every type can be decoded from the base64, and a client may
+        publish what it reads again.
         """
         publication = fromValue("a", value, LIMITS)
         self.assertEqual(publication.encoding, "base64")
@@ -59,23 +58,24 @@ class FromValueTests(SynchronousTestCase):
         fields = {"channel": "a", "data": text, "encoding": "base64"}
         self.assertEqual(readObject(fields, LIMITS), publication)
 
-    def test_oneName(self) -> None:
+    def test_acceptsOneName(self) -> None:
         """
         One name need not be in a list.
         """
         self.assertEqual(fromValue("news", 1, LIMITS), Publication(("news",), b"1"))
 
-    def test_notJSON(self) -> None:
+    def test_refusesOtherThanJSON(self) -> None:
         """
-        What JSON cannot say is not a message.
+        A value that JSON does not have is a bad message.
         """
         for value in (object(), float("nan"), float("inf"), "\ud800", 2**64, nested(65)):
             self.assertRaises(BadMessage, fromValue, "a", value, LIMITS)
 
-    def test_size(self) -> None:
+    def test_boundsSize(self) -> None:
         """
-        What counts is the bytes of a string, of bytes, and of JSON in its
-        shortest form; escapes that only the wire needs do not count.
+        The limit applies to the bytes of a string in UTF-8, of bytes, or of
+        JSON in its shortest form.  Escapes that only the wire needs do not
+        count.
         """
         for good, bad in (
             ("<" * 10, "<" * 11),
@@ -100,10 +100,10 @@ class MeasureTests(SynchronousTestCase):
             st.sampled_from(["\\", "u003c", "u2028", "<", '"', "\u2028", "\u2029", "é", "\n"])
         ).map("".join)
     )
-    def test_otherValues(self, value: str) -> None:
+    def test_measuresShortestJSON(self, value: str) -> None:
         """
-        The size is that of the shortest JSON, also where backslashes stand
-        before what looks like an escape.
+        The size is that of the shortest JSON, also if backslashes precede text
+        that looks like an escape.
         """
         payload = fromValue("a", [value], LIMITS).payload
         plain = json.dumps([value], ensure_ascii=False, separators=(",", ":"))

@@ -39,31 +39,31 @@ class LiteralTests(SynchronousTestCase):
 
     shape = SSEShape(chunked=False)
 
-    def test_prelude(self) -> None:
+    def test_preludeHasRetry(self) -> None:
         """
-        The stream begins with the time to wait, in milliseconds, which is a
-        chunk of its own where there are chunks.
+        The stream starts with the time to wait in milliseconds, which is a
+        chunk of its own if there are chunks.
         """
         self.assertEqual(self.shape.prelude, b"retry: 2000\n\n")
         self.assertEqual(SSEShape(retry=500).prelude, b"c\r\nretry: 500\n\n\r\n")
         self.assertEqual((SSEShape().coda, self.shape.coda), (b"0\r\n\r\n", b""))
 
-    def test_frame(self) -> None:
+    def test_framesOneChunk(self) -> None:
         """
         The events of one write are one chunk.
         """
         self.assertEqual(SSEShape().frame([b"ab", b"c"]), b"3\r\nabc\r\n")
         self.assertEqual(self.shape.frame([b"ab", b"c"]), b"abc")
 
-    def test_standing(self) -> None:
+    def test_cursorIsOnlyID(self) -> None:
         """
-        Where the reader stands is only an id, which no listener hears.
+        The event of a cursor has only an id, so that the page does not get it.
         """
         self.assertEqual(self.shape.cursor(CURSOR), b"id: k3f9a2-1042\n\n")
 
-    def test_string(self) -> None:
+    def test_stringIsItsText(self) -> None:
         """
-        A string is its text, each of its lines a line of data.
+        The data of a string is its text, each line in a data field.
         """
         self.assertEqual(
             self.shape.message(makeMessage("a\n\rb\r\n c\u2028<")),
@@ -71,28 +71,28 @@ class LiteralTests(SynchronousTestCase):
         )
         self.assertEqual(self.shape.message(makeMessage("")), b"id: k3f9a2-1042\ndata: \n\n")
 
-    def test_value(self) -> None:
+    def test_otherValueIsJSON(self) -> None:
         """
-        Anything else is its JSON, in one line.
+        The data of any other value is its JSON, in one line.
         """
         self.assertEqual(
             self.shape.message(makeMessage({"a": "b\n"}, event="said")),
             b'id: k3f9a2-1042\nevent: said\ndata: {"a":"b\\n"}\n\n',
         )
 
-    def test_gap(self) -> None:
+    def test_encodesGap(self) -> None:
         """
-        A gap is an event with the names that lost messages.
+        The event of a gap has the names that lost messages.
         """
         self.assertEqual(
             self.shape.gap(CURSOR, ["news", "a/*"]),
             b'id: k3f9a2-1042\nevent: $gap\ndata: ["news","a/*"]\n\n',
         )
 
-    def test_close(self) -> None:
+    def test_encodesClose(self) -> None:
         """
-        The end is an event with the reason, and says when to come back unless
-        that is never.
+        The event of the end has the reason, and the field C{retry} unless the
+        client must not reconnect.
         """
         end = b'id: k3f9a2-1042\nevent: $close\ndata: {"code":"draining","message":"m","retry":'
         self.assertEqual(
@@ -101,10 +101,10 @@ class LiteralTests(SynchronousTestCase):
         )
         self.assertEqual(self.shape.close(CURSOR, Close("draining", "m")), end + b"null}\n\n")
 
-    def test_names(self) -> None:
+    def test_namesEvents(self) -> None:
         """
-        An event is named by its own name, else by its channel where several
-        are read, else not at all.
+        An event has the event name of its message, else the channel if several
+        are read, else no name.
         """
         several = SSEShape(chunked=False, channelEvents=True)
         for shape, event, line in (
@@ -115,10 +115,9 @@ class LiteralTests(SynchronousTestCase):
         ):
             self.assertIn(line, shape.message(makeMessage(1, "chat/a b", event))[15:])
 
-    def test_unnamed(self) -> None:
+    def test_unnamedHasNoNames(self) -> None:
         """
-        Nothing has a name where none was wanted, so that who does not know the
-        names hears all.
+        No event has a name if the shape says so, gaps and the end included.
         """
         shape = SSEShape(channelEvents=True, envelope=True, unnamed=True)
         for event in (
@@ -129,9 +128,9 @@ class LiteralTests(SynchronousTestCase):
         ):
             self.assertNotIn(b"\nevent:", event)
 
-    def test_time(self) -> None:
+    def test_hasTime(self) -> None:
         """
-        The time is told in envelopes where it was asked for.
+        Envelopes have the time if the shape says so.
         """
         message = makeMessage(1)
         self.assertIn(b'"time":', SSEShape(time=True, envelope=True).message(message))
@@ -139,7 +138,8 @@ class LiteralTests(SynchronousTestCase):
 
     def test_isValue(self) -> None:
         """
-        A shape is a value: equal to another exactly where its bytes are.
+        Shapes are equal exactly if their bytes are, and then have the same
+        hash.
         """
         shapes = [SSEShape(channelEvents=True), SSEShape(envelope=True), SSEShape(retry=1)]
         self.assertEqual(len({*shapes, SSEShape(), SSEShape(retry=2000)}), 4)
@@ -148,7 +148,7 @@ class LiteralTests(SynchronousTestCase):
 
 class StreamTests(SynchronousTestCase):
     """
-    What a client hears that reads as the standard says.
+    The events that a client gets that reads by the standard.
     """
 
     def read(self, shape: Shape, pieces: list[bytes], sizes: list[int]) -> EventReader:
@@ -164,10 +164,10 @@ class StreamTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(TEXTS, st.none() | NAMES, CUTS)
-    def test_text(self, text: str, event: str | None, sizes: list[int]) -> None:
+    def test_anyText(self, text: str, event: str | None, sizes: list[int]) -> None:
         """
-        Any text arrives, each of its line breaks as LF, in one event of the
-        right name, however the stream is cut.
+        Any text is read in one event with its name, with each line break as LF,
+        for any split of the stream.
         """
         shape = SSEShape()
         heard = self.read(shape, [shape.message(makeMessage(text, event=event))], sizes)
@@ -176,12 +176,12 @@ class StreamTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.lists(MESSAGES, max_size=3), st.lists(NAMES), CLOSES, CUTS)
-    def test_stream(
+    def test_anyStream(
         self, messages: list[Message], names: list[str], close: Close, sizes: list[int]
     ) -> None:
         """
-        All of a stream arrives in order, and the client knows where it stands
-        and when to come back.
+        Everything in a stream is read in order, and the client has the last
+        cursor and the time to reconnect.
         """
         shape = SSEShape(channelEvents=True)
         pieces = [shape.cursor(CURSOR), shape.gap(CURSOR, names)]
@@ -203,12 +203,12 @@ class StreamTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(MESSAGES, st.lists(NAMES), CLOSES, CUTS)
-    def test_envelopes(
+    def test_anyStreamOfEnvelopes(
         self, message: Message, names: list[str], close: Close, sizes: list[int]
     ) -> None:
         """
-        Where envelopes were asked for, all that is heard is one, heartbeats
-        included, and events keep their names.
+        With envelopes every event has one as its data, heartbeats included, and
+        events keep their names.
         """
         shape = SSEShape(envelope=True)
         pieces = [

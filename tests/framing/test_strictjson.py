@@ -25,24 +25,25 @@ class DecodeTests(SynchronousTestCase):
 
     def assertRefused(self, raw: bytes, reason: str, maxDepth: int = 64) -> None:
         """
-        A text is not accepted, and the detail, which is not long, says why.
+        Assert that a text is refused, with a reason in the detail, which is
+        short.
         """
         detail = self.assertRaises(BadMessage, decode, raw, maxDepth).detail
         self.assertIn(reason, detail)
         self.assertLess(len(detail), 500)
 
-    def test_values(self) -> None:
+    def test_readsEveryType(self) -> None:
         """
-        Every kind of JSON is read, also with spaces around it.
+        Every type of JSON is read, also with white space around it.
         """
         raw = b' {"a": [1, -2.5e3, true, false, null, "\\u00e9\\ud83d\\ude00", {}]}\r\n\t'
         expected: Any = {"a": [1, -2500.0, True, False, None, "é\U0001f600", {}]}
         self.assertEqual(decode(raw, 3), expected)
         self.assertEqual(str(decode(b"-0.0", 0)), "-0.0")
 
-    def test_notJSON(self) -> None:
+    def test_refusesLaxJSON(self) -> None:
         """
-        What other readers of JSON let pass is refused.
+        Text that only lax decoders accept is refused.
         """
         for raw in (
             b"",
@@ -71,10 +72,10 @@ class DecodeTests(SynchronousTestCase):
         ):
             self.assertRefused(raw, "is not JSON")
 
-    def test_onlyUTF8(self) -> None:
+    def test_refusesOtherThanUTF8(self) -> None:
         """
-        Neither another encoding nor a byte order mark nor bytes that are not
-        characters are accepted.
+        Other encodings, a byte order mark, and bytes that are not UTF-8 are
+        refused.
         """
         for raw in ("1".encode("utf-16"), b'"\xff"', b'"\xc0\x80"', b'"\xed\xa0\x80"'):
             self.assertRefused(raw, "UTF-8")
@@ -82,9 +83,10 @@ class DecodeTests(SynchronousTestCase):
             self.assertRefused("[1]".encode(encoding), "is not JSON")
         self.assertRefused(b"\xef\xbb\xbf1", "byte order mark")
 
-    def test_numbers(self) -> None:
+    def test_boundsNumbers(self) -> None:
         """
-        Numbers are finite, and integers have 64 bits, with a sign or without.
+        Numbers must be finite, and integers must fit into 64 bits, signed or
+        unsigned.
         """
         for number in (-(2**63), 2**64 - 1, 0, 12345678901234567890):
             self.assertEqual(decode(str(number).encode(), 0), number)
@@ -100,7 +102,7 @@ class DecodeTests(SynchronousTestCase):
         ):
             self.assertRefused(raw, "not a finite number")
 
-    def test_longIntegers(self) -> None:
+    def test_refusesLongIntegers(self) -> None:
         """
         An integer of very many digits is refused without being computed.
         """
@@ -109,10 +111,10 @@ class DecodeTests(SynchronousTestCase):
         self.assertRefused(b"[" + b"7" * 10_000_000 + b"]", "-2**63 to 2**64-1")
         self.assertLess(process_time() - before, 2)
 
-    def test_surrogates(self) -> None:
+    def test_refusesLoneSurrogates(self) -> None:
         """
-        Half of a surrogate pair is refused, in a string as in a key; a whole
-        one, and what only looks like one, is not.
+        A lone surrogate is refused, in a string and in a key.  A pair is
+        accepted, and so is text that looks like a surrogate.
         """
         for raw in (
             rb'"\ud800"',
@@ -126,9 +128,9 @@ class DecodeTests(SynchronousTestCase):
         self.assertEqual(decode(rb'"\ud83d\ude00"', 0), "\U0001f600")
         self.assertEqual(decode(rb'"\\ud800"', 0), "\\ud800")
 
-    def test_depth(self) -> None:
+    def test_boundsDepth(self) -> None:
         """
-        There are as many levels as allowed, and not one more.
+        A text may have as many levels as allowed, and no more.
         """
         for depth in (1, 2, 64):
             for left, right in ((b"[", b"]"), (b'{"a":', b"}")):
@@ -138,28 +140,28 @@ class DecodeTests(SynchronousTestCase):
         self.assertEqual(decode(b"[]", 1), [])
         self.assertEqual(decode(b"[[],[],[]]", 2), [[], [], []])
 
-    def test_bracketsInStrings(self) -> None:
+    def test_ignoresBracketsInStrings(self) -> None:
         """
-        Brackets that are text are not levels, whatever is escaped before them.
+        Brackets within strings are not levels, after any escapes.
         """
         for text in ("[" * 99, '"' + "[" * 99, '\\"{[[', "\\" * 9 + "[[", "]]" * 50):
             self.assertEqual(
                 decode(json.dumps([text, {text: [1]}]).encode(), 3), [text, {text: [1]}]
             )
 
-    def test_bracketsBehindStrings(self) -> None:
+    def test_countsBracketsAfterStrings(self) -> None:
         """
-        A string hides none of the levels behind it, also where it ends in a
-        backslash, or closes more than was open.
+        Levels after a string are counted, also if the string ends with a
+        backslash, or more brackets were closed than opened.
         """
         for raw in (b'["\\\\",[[[[]]]]]', b'["\\"",[[[[]]]]]', b'["]]]]",[[[[]]]]]'):
             self.assertRefused(raw, "more than 4 levels", 4)
             decode(raw, 5)
 
-    def test_hostile(self) -> None:
+    def test_hostileTextIsFast(self) -> None:
         """
-        64 KB of whatever would be deep or slow does no harm, and takes little
-        time; ten times as much is not a hundred times slower.
+        64 KB of text that is deep or slow to search takes little time, and ten
+        times as much is not a hundred times slower.
         """
         before = process_time()
         for part in (
@@ -180,19 +182,19 @@ class DecodeTests(SynchronousTestCase):
                 self.assertRaises(BadMessage, decode, b"[" + part * (size // len(part)), 64)
         self.assertLess(process_time() - before, 10)
 
-    def test_recursion(self) -> None:
+    def test_refusesTooDeepForPython(self) -> None:
         """
-        Where more levels are allowed than Python can go down, the error is the
-        same.
+        If more levels are allowed than Python can recurse, a text that is
+        deeper is refused with the same error.
         """
         levels = sys.getrecursionlimit() * 100
         self.assertRefused(b"[" * levels, "levels deep", levels)
 
     @settings(deadline=None)
     @given(VALUES, st.booleans(), st.sampled_from([None, 2]))
-    def test_reads(self, value: Any, isASCII: bool, indent: int | None) -> None:
+    def test_readsOtherEncoders(self, value: Any, isASCII: bool, indent: int | None) -> None:
         """
-        What another writer of JSON has written is read as it was.
+        JSON of another encoder is read as it was.
         """
         raw = json.dumps(value, ensure_ascii=isASCII, indent=indent).encode()
         self.assertEqual(repr(decode(raw, 64)), repr(value))
@@ -201,8 +203,8 @@ class DecodeTests(SynchronousTestCase):
     @given(st.lists(st.sampled_from([b"[", b"]", b"{", b"}", b'"', b"\\", b":", b",", b"1"])))
     def test_anyBytes(self, parts: list[bytes]) -> None:
         """
-        Any bytes are a value of at most so many levels, or one error; and what
-        is refused here for its depth alone is deep.
+        Any bytes are a value with at most as many levels as allowed, or one
+        error.  A text that is refused only for its depth is deep.
         """
         raw = b"".join(parts)
         try:
@@ -220,34 +222,34 @@ class EncodeTests(SynchronousTestCase):
 
     def assertRefused(self, value: Any, reason: str, maxDepth: int = 64) -> None:
         """
-        A value is not written, neither alone nor within others.
+        Assert that a value is refused, alone and within others.
         """
         for holder in (value, [value], {"a": (1, value)}):
             error = self.assertRaises(BadMessage, encode, holder, maxDepth)
             self.assertIn(reason, error.detail)
 
-    def test_compact(self) -> None:
+    def test_isCompact(self) -> None:
         """
-        There is no space between tokens, keys stay in their order, and text is
-        UTF-8 rather than escapes.
+        There is no white space between tokens, keys keep their order, and text
+        is UTF-8 rather than escapes.
         """
         value = {"b": [1, -0.0, None, True], "a": {"é": "\U0001f600\0\n"}, "c": (1,)}
         expected = '{"b":[1,-0.0,null,true],"a":{"é":"\U0001f600\\u0000\\n"},"c":[1]}'
         self.assertEqual(encode(value), expected.encode())
 
-    def test_safe(self) -> None:
+    def test_escapesUnsafe(self) -> None:
         """
-        What has a meaning in a page or ends a line in a script is an escape,
-        in strings as in keys.
+        Characters with a meaning in a page, or that end a line in a script, are
+        escaped in strings and in keys.
         """
         value = {"</script>\u2028": ["<!--\u2029", "\\<"]}
         expected = rb'{"\u003c/script>\u2028":["\u003c!--\u2029","\\\u003c"]}'
         self.assertEqual(encode(value), expected)
         self.assertEqual(encode("<"), rb'"\u003c"')
 
-    def test_numbers(self) -> None:
+    def test_boundsNumbers(self) -> None:
         """
-        Only numbers that are read again are written.
+        Numbers that L{decode} refuses are refused.
         """
         for number in (-(2**63), 2**64 - 1):
             self.assertEqual(encode(number), str(number).encode())
@@ -256,25 +258,26 @@ class EncodeTests(SynchronousTestCase):
         for real in (float("nan"), float("inf"), -float("inf")):
             self.assertRefused(real, "not a finite number")
 
-    def test_types(self) -> None:
+    def test_refusesOtherTypes(self) -> None:
         """
-        What JSON has no type for is not written as something else.
+        A value of a type that JSON does not have is refused, rather than
+        written as another type.
         """
         for value in (b"a", {1}, object(), 1j, range(2)):
             self.assertRefused(value, f"not have the type {type(value).__name__}")
         for key in (1, None, True, 1.5, (), b"a", 10**5_000):
             self.assertRefused({key: 1}, f"a key that is a {type(key).__name__}")
 
-    def test_surrogates(self) -> None:
+    def test_refusesLoneSurrogates(self) -> None:
         """
-        Half of a surrogate pair has no UTF-8, and is refused.
+        A lone surrogate, which has no UTF-8, is refused.
         """
         for value in ("a\ud800", {"\udfff": 1}):
             self.assertRefused(value, "half of a surrogate pair")
 
-    def test_depth(self) -> None:
+    def test_boundsDepth(self) -> None:
         """
-        There are as many levels as allowed, 64 by default.
+        A value may have as many levels as allowed, 64 by default.
         """
         value: Any = []
         for _ in range(63):
@@ -285,25 +288,25 @@ class EncodeTests(SynchronousTestCase):
         self.assertRefused({"a": {}}, "more than 1 levels", 1)
         self.assertEqual(encode(1, 0), b"1")
 
-    def test_cycle(self) -> None:
+    def test_refusesCycle(self) -> None:
         """
-        A value that holds itself, even more than once, is too deep at once.
+        A value that contains itself, also several times, is refused at once.
         """
         value: list[Any] = []
         value += [value, value, {"a": value}]
         self.assertRefused(value, "levels deep")
 
-    def test_recursion(self) -> None:
+    def test_refusesTooDeepForPython(self) -> None:
         """
-        Where more levels are allowed than Python can go down, the error is the
-        same.
+        If more levels are allowed than Python can recurse, a value that is
+        deeper is refused with the same error.
         """
         levels = sys.getrecursionlimit() * 100
         value: list[Any] = []
         for _ in range(levels):
             value = [value]
         self.assertRaises(BadMessage, encode, value, 2 * levels)
-        # Freed from the outside to the inside, so that nothing recurses.
+        # Freed from the outside to the inside, so that Python does not recurse.
         while value:
             value = value.pop()
 
@@ -311,8 +314,8 @@ class EncodeTests(SynchronousTestCase):
     @given(VALUES)
     def test_roundTrip(self, value: Any) -> None:
         """
-        What is written is read again as it was, here and by another reader,
-        and is the same bytes when it is written again.
+        An encoded value is decoded as it was, here and by another decoder, and
+        has the same bytes when it is encoded again.
         """
         raw = encode(value)
         self.assertEqual(repr(decode(raw, 64)), repr(value))
@@ -321,9 +324,9 @@ class EncodeTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(TEXTS)
-    def test_noBreaks(self, text: str) -> None:
+    def test_hasNoBreaks(self, text: str) -> None:
         """
-        Nothing that is written has in it what could end a line, a script or a
+        No encoded value has a character that could end a line, a script or a
         message.
         """
         raw = encode({text: text})
@@ -335,7 +338,7 @@ class EncodeTests(SynchronousTestCase):
 
 def isJSON(raw: bytes) -> bool:
     """
-    Whether Python's reader takes it.
+    Whether Python's decoder accepts a text.
     """
     try:
         json.loads(raw)
@@ -346,7 +349,7 @@ def isJSON(raw: bytes) -> bool:
 
 def depthOf(value: Any) -> int:
     """
-    How many levels of arrays and objects a value has.
+    Count the levels of arrays and objects of a value.
     """
     if isinstance(value, dict):
         value = list(value.values())

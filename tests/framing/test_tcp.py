@@ -23,9 +23,9 @@ class ShapeTests(SynchronousTestCase):
     L{LineShape}.
     """
 
-    def test_literal(self) -> None:
+    def test_encodesLines(self) -> None:
         """
-        An envelope is a line; several are written together.
+        An envelope is a line, and several are written together.
         """
         for shape, terminator in ((LineShape(), b"\n"), (LineShape(b"\0"), b"\0")):
             line = b'{"cursor":"k3f9a2-1042"}' + terminator
@@ -38,8 +38,8 @@ class ShapeTests(SynchronousTestCase):
     @given(st.lists(MESSAGES, max_size=3), st.sampled_from([b"\n", b"\0"]), CUTS)
     def test_anySplit(self, messages: list[Message], terminator: bytes, sizes: list[int]) -> None:
         """
-        A client that splits the lines gets every envelope back, however the
-        stream is cut.
+        A client that splits the lines gets every envelope, for any split of the
+        stream.
         """
         shape: Shape = LineShape(terminator, time=True)
         stream = shape.frame([shape.cursor(CURSOR), *map(shape.message, messages)])
@@ -53,7 +53,7 @@ class ShapeTests(SynchronousTestCase):
 
 def reference(stream: bytes, maxLength: int) -> list[Line]:
     """
-    What a decoder of a whole stream yields.
+    Split a whole stream as a decoder must.
     """
     ends = [at for at in (stream.find(b"\n"), stream.find(b"\0")) if at >= 0]
     if not ends:
@@ -72,9 +72,9 @@ class DecoderTests(SynchronousTestCase):
     L{LineDecoder}.
     """
 
-    def test_lines(self) -> None:
+    def test_returnsLinesAtOnce(self) -> None:
         """
-        Lines come without their ends, as soon as they end.
+        Lines are returned without terminators, as soon as they end.
         """
         decoder = LineDecoder(10)
         self.assertEqual(decoder.feed(b"on"), [])
@@ -83,10 +83,10 @@ class DecoderTests(SynchronousTestCase):
         self.assertEqual(decoder.terminator, b"\n")
         self.assertEqual(decoder.feed(b"ee\n"), [b"three"])
 
-    def test_terminator(self) -> None:
+    def test_firstLineDecides(self) -> None:
         """
-        What ended the first line ends all others, and the other character is
-        then like any.
+        The terminator of the first line ends all others, and the other
+        character is then an ordinary one.
         """
         for stream, terminator, lines in (
             (b"a\0b\nc\0d\r\0", b"\0", [b"a", b"b\nc", b"d\r"]),
@@ -96,27 +96,27 @@ class DecoderTests(SynchronousTestCase):
             self.assertEqual(decoder.feed(stream), lines)
             self.assertEqual(decoder.terminator, terminator)
 
-    def test_empty(self) -> None:
+    def test_dropsEmptyLines(self) -> None:
         """
-        Empty lines are left out, though the first decides about the others.
+        Empty lines are left out, though the first one decides the terminator.
         """
         decoder = LineDecoder(10)
         self.assertEqual(decoder.feed(b"\r\n\n\r\na\n\n"), [b"a"])
         self.assertEqual(decoder.terminator, b"\n")
 
-    def test_overlong(self) -> None:
+    def test_marksOverlongLine(self) -> None:
         """
-        A line that is too long is only told of, in its place; the next ones
-        come as ever.
+        A line that is too long is marked at its place, and the next lines are
+        returned.
         """
         decoder = LineDecoder(3)
         lines = [b"abc", Overlong(4), b"d", b"efg", Overlong(5), Overlong(1003), b"h"]
         stream = b"abc\nabcd\nd\nefg\r\nefgh\r\n" + b"x" * 1003 + b"\nh\n"
         self.assertEqual(decoder.feed(stream), lines)
 
-    def test_overlongFirst(self) -> None:
+    def test_overlongFirstLineDecides(self) -> None:
         """
-        A first line that is too long decides about the others as any does.
+        A first line that is too long decides the terminator.
         """
         decoder = LineDecoder(3)
         self.assertEqual(decoder.feed(b"abcdef\0a\n\0"), [Overlong(6), b"a\n"])
@@ -129,8 +129,8 @@ class DecoderTests(SynchronousTestCase):
     )
     def test_anySplit(self, parts: list[bytes], maxLength: int, sizes: list[int]) -> None:
         """
-        The lines do not depend on how the stream is cut, and what is held is
-        never more than a line and a byte.
+        The lines are the same for any split of the stream, and the decoder
+        never holds more than a line and a byte.
         """
         stream = b"".join(parts)
         decoder = LineDecoder(maxLength)
@@ -140,10 +140,10 @@ class DecoderTests(SynchronousTestCase):
             self.assertTrue(len(decoder._held) <= maxLength + 1)
         self.assertEqual(lines, reference(stream, maxLength))
 
-    def test_linear(self) -> None:
+    def test_isLinear(self) -> None:
         """
-        A line that comes byte by byte, and many lines that come at once, take
-        time in proportion to their length.
+        A line in single bytes, and many lines at once, take time in proportion
+        to their length.
         """
         before = process_time()
         decoder = LineDecoder(500_000)

@@ -22,15 +22,15 @@ class FrameTests(SynchronousTestCase):
     L{textFrame}.
     """
 
-    def test_literal(self) -> None:
+    def test_exampleOfRFC(self) -> None:
         """
-        The example of an unmasked text message in RFC 6455 5.7.
+        A frame is encoded like the unmasked text message in RFC 6455 5.7.
         """
         self.assertEqual(textFrame(b"Hello"), bytes([0x81, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F]))
 
-    def test_lengths(self) -> None:
+    def test_shortestLength(self) -> None:
         """
-        Each length is in its shortest form, on both sides of each limit.
+        Each length has its shortest form, on both sides of each limit.
         """
         for length, head in (
             (0, "8100"),
@@ -50,7 +50,7 @@ class FrameTests(SynchronousTestCase):
     @given(st.lists(TEXTS), CUTS)
     def test_anySplit(self, texts: list[str], sizes: list[int]) -> None:
         """
-        A client gets every message back, however the stream is cut.
+        A client gets every message, for any split of the stream.
         """
         reader = FrameReader()
         readAll(reader, b"".join(textFrame(text.encode()) for text in texts), sizes)
@@ -62,9 +62,9 @@ class ShapeTests(SynchronousTestCase):
     L{WebSocketShape}.
     """
 
-    def test_literal(self) -> None:
+    def test_encodesMessages(self) -> None:
         """
-        Each envelope is a message of its own; several are written together.
+        Each envelope is a message of its own, and several are written together.
         """
         shape: Shape = WebSocketShape()
         piece = shape.cursor(CURSOR)
@@ -77,7 +77,7 @@ class ShapeTests(SynchronousTestCase):
     @given(st.lists(MESSAGES, max_size=3), CUTS)
     def test_anySplit(self, messages: list[Message], sizes: list[int]) -> None:
         """
-        A client gets every envelope back, however the stream is cut.
+        A client gets every envelope, for any split of the stream.
         """
         shape = WebSocketShape(time=True)
         pieces = [shape.cursor(CURSOR), *map(shape.message, messages)]
@@ -88,7 +88,7 @@ class ShapeTests(SynchronousTestCase):
         self.assertEqual(reader.texts, [envelope.decode() for envelope in envelopes])
         self.assertEqual(reader.rest, b"")
 
-    def test_longMessage(self) -> None:
+    def test_longMessageIsOneFrame(self) -> None:
         """
         A message of more than 64 KiB is one frame.
         """
