@@ -1,6 +1,6 @@
 """
-What the contract suite of all buses stands on: a maker, hooks for what differs
-between them, and words to write the tests in.
+The base of the contract suite of all buses: a maker, hooks for what differs
+between the buses, and short words for the tests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from comet.model.positions import ReadResult, ResolvedStart, StartPosition
 if TYPE_CHECKING:
     from twisted.trial.unittest import TestCase as _TestCase
 else:
-    # A mix-in: trial must not take the contract itself for tests.
+    # This is a mix-in: trial must not take the contract itself for tests.
     _TestCase = object
 
 HOUR = 3600.0
@@ -33,8 +33,8 @@ OTHER_EPOCH = "another0epoch"
 
 class BusCase(_TestCase):
     """
-    Tests of one kind of bus, to be mixed into trial's C{TestCase}, not its
-    C{SynchronousTestCase}: tests are coroutines.
+    Tests of one kind of bus.  Mix it into trial's C{TestCase}, not its
+    C{SynchronousTestCase}: the tests are coroutines.
     """
 
     async def makeBus(
@@ -45,17 +45,17 @@ class BusCase(_TestCase):
         totalBytes: int = 268435456,
     ) -> IMessageBus:
         """
-        Make a bus that has never held anything, and start it; let it stop when
-        the test is over.
+        Make and start a bus that has never held anything.  It stops when the
+        test is over.
 
-        @param messages: The retention of each channel, as are C{seconds} and
+        @param messages: The retention of each channel, like C{seconds} and
             C{bytes}.
         """
         raise NotImplementedError
 
     async def advance(self, seconds: float) -> None:
         """
-        Let time go by, for all buses that were made.
+        Advance the time of all buses that were made.
         """
         raise NotImplementedError
 
@@ -71,7 +71,7 @@ class BusCase(_TestCase):
         """
         raise NotImplementedError
 
-    # -- Words
+    # -- Short words for the tests
 
     async def publish(
         self,
@@ -84,7 +84,8 @@ class BusCase(_TestCase):
         key: str | None = None,
     ) -> Published:
         """
-        Publish one message to some channels, named with spaces between.
+        Publish one message to some channels, which are named with spaces
+        between.
         """
         names = tuple(channels.split())
         publication = Publication(names, payload, event, encoding, publisher, key)
@@ -95,7 +96,7 @@ class BusCase(_TestCase):
         """
         Publish a message to each of these channels, one after the other.
 
-        @return: Their positions.
+        @return: The positions of the messages.
         """
         answers = [await self.publish(bus, name, payload) for name in channels.split()]
         return [answer.cursor.position for answer in answers]
@@ -110,16 +111,16 @@ class BusCase(_TestCase):
         upTo: int | None = None,
     ) -> ReadResult:
         """
-        Read some names, with spaces between.
+        Read some names, which are given with spaces between.
 
-        @param after: A cursor, or a position in the epoch of now.
+        @param after: A cursor, or a position in the present epoch.
         """
         cursor = after if isinstance(after, Cursor) else Cursor(bus.end.epoch, after)
         return await bus.read(names.split(), cursor, limit, maxBytes, upTo)
 
     async def held(self, bus: IMessageBus, names: str) -> list[int]:
         """
-        The positions of what is held of some names.
+        Return the positions of the messages that are held of some names.
         """
         return positionsOf((await self.read(bus, names)).messages)
 
@@ -127,7 +128,7 @@ class BusCase(_TestCase):
         self, bus: IMessageBus, name: str, startPosition: StartPosition
     ) -> ResolvedStart:
         """
-        Where one name begins.
+        Resolve the start position of one name.
         """
         resolved = await bus.resolve({name: startPosition})
         self.assertEqual(resolved.end, bus.end)
@@ -139,7 +140,7 @@ class BusCase(_TestCase):
         """
         Assert that a name begins here.
 
-        @param floor: Its floor if it is above the position, else 0.
+        @param floor: The floor of the name if it is above the position, else 0.
         """
         above = start.floor if start.floor > start.position else 0
         self.assertEqual((start.position, above, start.isGap), (position, floor, isGap))
@@ -147,7 +148,7 @@ class BusCase(_TestCase):
 
 def positionsOf(messages: Sequence[Message]) -> list[int]:
     """
-    The positions of messages.
+    Return the positions of messages.
     """
     return [message.position for message in messages]
 
@@ -161,7 +162,7 @@ class Listener:
 
     @ivar messages: The messages themselves.
 
-    @ivar interruptions: How many messages it had heard at each.
+    @ivar interruptions: How many messages it had heard at each interruption.
     """
 
     def __init__(self) -> None:
@@ -171,25 +172,25 @@ class Listener:
 
     def messagesStored(self, messages: Sequence[Message]) -> None:
         """
-        Note them.
+        Note the messages.
         """
         self.messages.extend(messages)
         self.heard.extend(positionsOf(messages))
 
     def endMoved(self, end: Cursor) -> None:
         """
-        Nothing is to be noted: a bus need not say it.
+        Ignore it: a bus need not tell of each move.
         """
 
     def interrupted(self) -> None:
         """
-        Note that it was.
+        Note the interruption.
         """
         self.interruptions.append(len(self.heard))
 
     def of(self, *channels: str) -> list[int]:
         """
-        The positions that were heard of some channels: others may be heard
-        too.
+        Return the positions that were heard of some channels.  A bus may let a
+        listener hear other channels, too.
         """
         return positionsOf([each for each in self.messages if each.channel in channels])

@@ -1,7 +1,7 @@
 """
-What L{comet.interfaces.IMessageBus} promises, as tests that every bus passes.
+The promises of L{comet.interfaces.IMessageBus}, as tests that every bus passes.
 
-For another bus, mix L{BusContract} into trial's C{TestCase}, and give it the
+For another bus, mix L{BusContract} into trial's C{TestCase}, and write the
 maker and the hooks of L{tests.bus.case.BusCase}.
 """
 
@@ -24,5 +24,5 @@ class BusContract(
     ListeningContract,
 ):
     """
-    Everything that a bus promises.
+    All promises of a bus.
     """

@@ -1,5 +1,6 @@
 """
-The contract of all buses: what is no longer held is a gap, and nothing else is.
+The contract of all buses: messages that are no longer held are a gap, and no
+others are.
 """
 
 from __future__ import annotations
@@ -11,22 +12,22 @@ from tests.bus.case import DAY, OTHER_EPOCH, BusCase, positionsOf
 
 class GapContract(BusCase):
     """
-    L{comet.interfaces.IMessageBus.read}, where something was lost.
+    L{comet.interfaces.IMessageBus.read}, after messages were lost.
     """
 
     async def assertFloor(self, bus: IMessageBus, name: str, floor: int) -> None:
         """
-        Assert that a name has a gap with its floor for everyone below the
-        floor, and none for others.
+        Assert that a name has a gap for every reader below the floor, and for
+        no other reader.
         """
         for after in {0, max(floor - 1, 0), floor, bus.end.position}:
             reading = await self.read(bus, name, after)
             expected = {name: floor} if after < floor else {}
             self.assertEqual(dict(reading.gaps), expected, f"after {after}")
 
-    async def test_count(self) -> None:
+    async def test_boundsMessages(self) -> None:
         """
-        Of too many messages the newest are held; the floor is the newest of
+        Of too many messages, the newest are held.  The floor is the newest of
         the others.
         """
         bus = await self.makeBus(messages=2)
@@ -35,9 +36,9 @@ class GapContract(BusCase):
         await self.assertFloor(bus, "a", positions[1])
         await self.assertFloor(bus, "b", 0)
 
-    async def test_bytes(self) -> None:
+    async def test_boundsBytes(self) -> None:
         """
-        Of too many bytes of payload the newest are held.
+        Of too many bytes of payload, the newest are held.
         """
         bus = await self.makeBus(bytes=10)
         positions = await self.put(bus, "a a a b", b"12345")
@@ -45,19 +46,20 @@ class GapContract(BusCase):
         await self.assertFloor(bus, "a", positions[0])
         await self.assertFloor(bus, "b", 0)
 
-    async def test_tooLarge(self) -> None:
+    async def test_messageLargerThanRetentionIsGap(self) -> None:
         """
-        A message that is larger than all that may be held is a gap as soon as
-        it is stored.
+        A message that is larger than everything that may be held is a gap as
+        soon as it is stored.
         """
         bus = await self.makeBus(bytes=10)
         [position] = await self.put(bus, "a", b"12345678901")
         self.assertEqual(await self.held(bus, "a"), [])
         await self.assertFloor(bus, "a", position)
 
-    async def test_age(self) -> None:
+    async def test_boundsAge(self) -> None:
         """
-        A message is held for as long as it should be, and not read afterwards.
+        A message is held for as long as the retention says, and is not read
+        afterwards.
         """
         bus = await self.makeBus(seconds=60.0)
         a1, b1 = await self.put(bus, "a b")
@@ -74,10 +76,10 @@ class GapContract(BusCase):
         self.assertEqual(await self.held(bus, "a b"), [])
         await self.assertFloor(bus, "a", a2)
 
-    async def test_total(self) -> None:
+    async def test_boundsTotal(self) -> None:
         """
-        When all channels together hold too much, the oldest messages of all
-        go, whatever their channel.
+        When all channels together hold too much, the oldest messages are
+        dropped, regardless of their channel.
         """
         bus = await self.makeBus(totalBytes=20000)
         positions = await self.put(bus, "a b c c a c b b a c " * 4, b"x" * 1000)
@@ -90,9 +92,9 @@ class GapContract(BusCase):
             floor = max(p for p, c in zip(lost, channels, strict=False) if c == name)
             await self.assertFloor(bus, name, floor)
 
-    async def test_forget(self) -> None:
+    async def test_forgottenMessagesAreGap(self) -> None:
         """
-        What was dropped on demand is a gap.
+        Messages that were dropped by C{forget} are a gap.
         """
         bus = await self.makeBus()
         _, b1, a2 = await self.put(bus, "a b a")
@@ -103,9 +105,9 @@ class GapContract(BusCase):
         self.assertEqual(await self.held(bus, "a b"), [b1, a3])
         await self.assertFloor(bus, "a", a2)
 
-    async def test_names(self) -> None:
+    async def test_gapOfEachName(self) -> None:
         """
-        Of several names those have a gap that lost something, each by its own
+        Of several names, those that lost messages have a gap, each with its own
         floor.
         """
         bus = await self.makeBus(messages=1)
@@ -116,10 +118,10 @@ class GapContract(BusCase):
         self.assertEqual(dict(reading.gaps), {"b": b2})
         self.assertIn(c1, await self.held(bus, "a b c d"))
 
-    async def test_pattern(self) -> None:
+    async def test_floorOfPattern(self) -> None:
         """
-        The floor of a pattern is the highest of the channels that it matches,
-        and has a name as it was asked for.
+        The floor of a pattern is the highest of the channels that it matches.
+        The gap is under the name that was asked for.
         """
         bus = await self.makeBus(messages=1)
         positions = await self.put(bus, "x/a x/b y x/b x/a x/a/b y x/a/b")
@@ -132,20 +134,20 @@ class GapContract(BusCase):
         reading = await self.read(bus, "x/a x/* */a z")
         self.assertEqual(dict(reading.gaps), {"x/a": a1, "x/*": b1, "*/a": a1})
 
-    async def test_reserved(self) -> None:
+    async def test_noGapFromReservedChannel(self) -> None:
         """
-        What was lost of a channel that is the server's own is no gap in a
-        pattern that does not spell it.
+        Messages that a reserved channel lost are no gap in a pattern that does
+        not spell it.
         """
         bus = await self.makeBus(messages=1)
         first, _ = await self.put(bus, "$p/a $p/a")
         await self.assertFloor(bus, "**", 0)
         await self.assertFloor(bus, "$p/*", first)
 
-    async def test_longAgo(self) -> None:
+    async def test_gapLongAgo(self) -> None:
         """
-        However long ago it was, a reader that missed something is told; and
-        one that missed nothing is not.
+        A reader that missed a message is told of the gap after any time.  A
+        reader that missed nothing has no gap.
         """
         bus = await self.makeBus(seconds=60.0)
         a1, _ = await self.put(bus, "a b")
@@ -161,10 +163,10 @@ class GapContract(BusCase):
         self.assertEqual(await self.held(bus, "a"), [a2])
         self.assertGreaterEqual((await self.read(bus, "a")).gaps["a"], a1)
 
-    async def test_otherEpoch(self) -> None:
+    async def test_readsLostEpochFromOldest(self) -> None:
         """
-        Where the epoch of the cursor is gone, or it is beyond the head, all
-        names have a gap, and the reading begins one before the oldest message
+        If the epoch of a cursor is lost, or the cursor is beyond the log end,
+        all names have a gap.  The reading begins just before the oldest message
         that is held of them.
         """
         bus = await self.makeBus(messages=2)
@@ -180,9 +182,10 @@ class GapContract(BusCase):
                 self.assertEqual(positionsOf(reading.messages)[-3:], [a2, a3, d1])
                 self.assertEqual((reading.reached, reading.more), (end, False))
 
-    async def test_otherEpochLimit(self) -> None:
+    async def test_readsOnAfterLostEpoch(self) -> None:
         """
-        Such a reader goes on like any other, and has no gap again.
+        A reader that came with a cursor of a lost epoch reads on without
+        another gap.
         """
         bus = await self.makeBus(messages=2)
         _, a2, b1, a3 = await self.put(bus, "a a b a")
@@ -192,9 +195,10 @@ class GapContract(BusCase):
         reading = await self.read(bus, "a b", reading.reached)
         self.assertEqual((positionsOf(reading.messages), dict(reading.gaps)), ([b1, a3], {}))
 
-    async def test_otherEpochNothing(self) -> None:
+    async def test_readsLostEpochOfEmptyName(self) -> None:
         """
-        Where nothing is held, such a reader stands at the head.
+        A reader that comes with a cursor of a lost epoch, for names without
+        messages, reaches the log end.
         """
         bus = await self.makeBus()
         await self.put(bus, "a a")
@@ -202,9 +206,9 @@ class GapContract(BusCase):
         self.assertEqual((reading.after, reading.reached), (bus.end, bus.end))
         self.assertEqual((list(reading.messages), set(reading.gaps)), ([], {"b", "c/*"}))
 
-    async def test_newEpoch(self) -> None:
+    async def test_renewedBusIsGap(self) -> None:
         """
-        A cursor of the life before has a gap in all its names.
+        A cursor of the epoch before has a gap in all its names.
         """
         bus = await self.makeBus()
         cursor = (await self.publish(bus, "a")).cursor

@@ -1,5 +1,6 @@
 """
-The contract of all buses: what comes again with its key is stored once.
+The contract of all buses: a publication that comes again with its key is stored
+once.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from tests.bus.case import BusCase
 
 class KeyContract(BusCase):
     """
-    L{comet.interfaces.IMessageBus.publish}, with keys.
+    L{comet.interfaces.IMessageBus.publish}, with idempotency keys.
     """
 
-    async def test_again(self) -> None:
+    async def test_answersRepeatedKeyAsAtFirst(self) -> None:
         """
-        A key that comes again stores nothing, and is answered as it was at
-        first, whatever was stored in between.
+        A key that comes again stores nothing, and gets its first answer,
+        regardless of what was stored in between.
         """
         bus = await self.makeBus()
         first = await self.publish(bus, "a b", key="k")
@@ -28,17 +29,17 @@ class KeyContract(BusCase):
         self.assertEqual(bus.end, end)
         self.assertEqual(len(await self.held(bus, "a b")), 3)
 
-    async def test_orderOfChannels(self) -> None:
+    async def test_ignoresOrderOfKeyedChannels(self) -> None:
         """
-        The same channels in another order are the same channels.
+        A key is the same key if its channels come in another order.
         """
         bus = await self.makeBus()
         first = await self.publish(bus, "a b", key="k")
         self.assertEqual(await self.publish(bus, "b a", key="k"), first)
 
-    async def test_partOfBatch(self) -> None:
+    async def test_storesNewKeysOfBatch(self) -> None:
         """
-        Of a batch only that is stored which was not before; each is answered
+        Of a batch, the publications with new keys are stored.  Each answer is
         in its place.
         """
         bus = await self.makeBus()
@@ -53,10 +54,10 @@ class KeyContract(BusCase):
         expected = [each.positions["a"] for each in (known, before, after)]
         self.assertEqual(await self.held(bus, "a"), expected)
 
-    async def test_sameBatch(self) -> None:
+    async def test_storesKeyOfBatchOnce(self) -> None:
         """
-        A key that comes twice in one batch, with the same message, stores one,
-        and both are answered alike.
+        A key that comes twice in one batch, with the same message, stores one
+        message.  Both publications get the same answer.
         """
         bus = await self.makeBus()
         publication = Publication(("a",), b"1", publisher="me", key="k")
@@ -67,10 +68,10 @@ class KeyContract(BusCase):
         self.assertEqual(await self.held(bus, "a"), [first.positions["a"]])
         self.assertEqual(await self.held(bus, "b"), [other.positions["b"]])
 
-    async def test_another(self) -> None:
+    async def test_refusesKeyOfAnotherMessage(self) -> None:
         """
-        A key that comes again with another body, event or encoding is refused,
-        and nothing is stored.
+        A key that comes again with another payload, event or encoding is
+        refused, and nothing is stored.
         """
         bus = await self.makeBus()
         await self.publish(bus, "a", b'"1"', event="e", key="k")
@@ -86,7 +87,7 @@ class KeyContract(BusCase):
         self.assertEqual(bus.end, end)
         self.assertEqual(len(await self.held(bus, "a b")), 2)
 
-    async def test_anotherInBatch(self) -> None:
+    async def test_refusesKeyOfAnotherMessageInBatch(self) -> None:
         """
         A key that comes twice in one batch with different messages is refused,
         and nothing is stored.
@@ -101,9 +102,9 @@ class KeyContract(BusCase):
         self.assertEqual(bus.end.position, 0)
         self.assertEqual(await self.held(bus, "a b"), [])
 
-    async def test_refused(self) -> None:
+    async def test_forgetsKeysOfRefusedBatch(self) -> None:
         """
-        The keys of a batch that was refused have not been used.
+        The keys of a refused batch can be used for other messages.
         """
         bus = await self.makeBus()
         await self.publish(bus, "a", b"1", key="k")
@@ -115,10 +116,10 @@ class KeyContract(BusCase):
         answer = await self.publish(bus, "a", b"3", key="l")
         self.assertEqual(bus.end, answer.cursor)
 
-    async def test_otherScope(self) -> None:
+    async def test_keyBelongsToPublisherAndChannels(self) -> None:
         """
-        The key of another publisher, or to other channels, more or fewer, is
-        another key.
+        The same key of another publisher, or to more, fewer or other channels,
+        is another key.
         """
         bus = await self.makeBus()
         answers = [await self.publish(bus, "a b", b"1", key="k")]
@@ -131,10 +132,10 @@ class KeyContract(BusCase):
         await self.publish(bus, "a b", b"1")
         self.assertEqual(len(await self.held(bus, "a")), 6)
 
-    async def test_fiveMinutes(self) -> None:
+    async def test_forgetsKeyAfterFiveMinutes(self) -> None:
         """
-        A key is known for five minutes, and not much longer; it is not known
-        for longer because it came again.
+        A key is known for five minutes, and not much longer.  Coming again does
+        not make that longer.
         """
         bus = await self.makeBus()
         first = await self.publish(bus, "a", b"1", key="k")
@@ -145,9 +146,9 @@ class KeyContract(BusCase):
         self.assertEqual(await self.held(bus, "a"), [first.positions["a"], second.positions["a"]])
         self.assertEqual(await self.publish(bus, "a", b"2", key="k"), second)
 
-    async def test_forgotten(self) -> None:
+    async def test_keyOutlivesMessage(self) -> None:
         """
-        A key is known also when its message is no longer held.
+        A key is still known when its message is no longer held.
         """
         bus = await self.makeBus()
         first = await self.publish(bus, "a", key="k")
@@ -155,10 +156,10 @@ class KeyContract(BusCase):
         self.assertEqual(await self.publish(bus, "a", key="k"), first)
         self.assertEqual(await self.held(bus, "a"), [])
 
-    async def test_underWay(self) -> None:
+    async def test_repeatedKeyWaitsForFirst(self) -> None:
         """
-        A key that comes again before the first was answered waits for that,
-        and is answered alike; with another message it is refused.
+        A key that comes again before the first publication was answered waits
+        for it, and gets the same answer.  With another message, it is refused.
         """
         bus = await self.makeBus()
         publication = Publication(("a",), b"1", publisher="me", key="k")

@@ -1,5 +1,5 @@
 """
-The contract of all buses: what is stored is heard.
+The contract of all buses: listeners hear what is stored.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from tests.bus.case import BusCase, Listener, positionsOf
 @implementer(IBusListener)
 class Answering(Listener):
     """
-    Publishes to another channel, whenever it hears a message of one.
+    Publishes to one channel whenever it hears a message of another.
 
-    @ivar answers: What was answered.
+    @ivar answers: The answers to its publications.
     """
 
     def __init__(self, bus: IMessageBus) -> None:
@@ -29,7 +29,7 @@ class Answering(Listener):
 
     def messagesStored(self, messages: Sequence[Message]) -> None:
         """
-        Note them, and answer.
+        Note the messages, and publish.
         """
         super().messagesStored(messages)
         for message in messages:
@@ -42,7 +42,7 @@ class Reading(Listener):
     """
     Reads the log whenever it hears a message.
 
-    @ivar found: The positions of what was read each time.
+    @ivar found: The positions of what it read each time.
     """
 
     def __init__(self, bus: IMessageBus) -> None:
@@ -52,7 +52,7 @@ class Reading(Listener):
 
     def messagesStored(self, messages: Sequence[Message]) -> None:
         """
-        Read all from before these up to the last of them.
+        Read the log from before these messages up to the last of them.
         """
         super().messagesStored(messages)
         after = messages[0].cursor._replace(position=messages[0].position - 1)
@@ -65,10 +65,10 @@ class ListeningContract(BusCase):
     L{comet.interfaces.IMessageBus.listen} and L{IBusListener}.
     """
 
-    async def test_hears(self) -> None:
+    async def test_hearsMessagesOfNames(self) -> None:
         """
-        Once it is effective, every message of the names is heard, once, in
-        order, as it is stored.
+        After C{listen} has fired, every message of the names is heard as it is
+        stored: once, and in order.
         """
         bus = await self.makeBus()
         await self.put(bus, "a b/c")
@@ -81,9 +81,9 @@ class ListeningContract(BusCase):
         self.assertEqual(listener.heard, sorted(set(listener.heard)))
         self.assertEqual(listener.interruptions, [])
 
-    async def test_message(self) -> None:
+    async def test_hearsWhatIsRead(self) -> None:
         """
-        What is heard is what can be read.
+        The messages that are heard are equal to those that are read.
         """
         bus = await self.makeBus()
         listener = Listener()
@@ -97,10 +97,10 @@ class ListeningContract(BusCase):
             for name in attributes:
                 self.assertEqual(getattr(heard, name), getattr(read, name), name)
 
-    async def test_batch(self) -> None:
+    async def test_hearsBatchInOrder(self) -> None:
         """
-        A batch, and a message to several channels, are heard in the order of
-        positions.
+        The messages of a batch, and those of a publication to several channels,
+        are heard in the order of positions.
         """
         bus = await self.makeBus()
         listener = Listener()
@@ -110,9 +110,9 @@ class ListeningContract(BusCase):
         self.assertEqual(listener.heard, await self.held(bus, "a b"))
         self.assertEqual(len(listener.heard), 4)
 
-    async def test_overlapping(self) -> None:
+    async def test_hearsOverlappingNamesOnce(self) -> None:
         """
-        A message that several names reach is heard once.
+        A message that several names match is heard once.
         """
         bus = await self.makeBus()
         listener = Listener()
@@ -122,9 +122,10 @@ class ListeningContract(BusCase):
         await self.settle(bus)
         self.assertEqual(listener.heard, positions)
 
-    async def test_moreNames(self) -> None:
+    async def test_addsNames(self) -> None:
         """
-        Names that come later are heard besides those that were.
+        A listener hears names that are added later in addition to its first
+        ones.
         """
         bus = await self.makeBus()
         listener = Listener()
@@ -135,9 +136,9 @@ class ListeningContract(BusCase):
         await self.settle(bus)
         self.assertEqual(listener.of("a", "b"), [a1, a2, b1])
 
-    async def test_keyAgain(self) -> None:
+    async def test_doesNotHearRepeatedKey(self) -> None:
         """
-        What comes again with its key is not heard again.
+        A publication that comes again with its key is not heard again.
         """
         bus = await self.makeBus()
         listener = Listener()
@@ -148,10 +149,10 @@ class ListeningContract(BusCase):
         await self.settle(bus)
         self.assertEqual(listener.heard, [first.positions["a"], last])
 
-    async def test_unlisten(self) -> None:
+    async def test_unlistenEndsNames(self) -> None:
         """
-        Who listens to nothing any more hears nothing; who listens to other
-        names still hears those.
+        A listener without names hears nothing.  A listener that gave up one
+        name still hears its others.
         """
         bus = await self.makeBus()
         first, second = Listener(), Listener()
@@ -167,9 +168,10 @@ class ListeningContract(BusCase):
         await self.settle(bus)
         self.assertEqual(second.heard, [a1])
 
-    async def test_unlistenUnknown(self) -> None:
+    async def test_unlistenIgnoresUnknownNames(self) -> None:
         """
-        To end what was not begun, or has ended, does nothing.
+        To give up a name that a listener never had, or has given up, does
+        nothing.
         """
         bus = await self.makeBus()
         listener, stranger = Listener(), Listener()
@@ -181,9 +183,10 @@ class ListeningContract(BusCase):
         await self.settle(bus)
         self.assertEqual(listener.of("a"), positions)
 
-    async def test_listenAgain(self) -> None:
+    async def test_listensAgain(self) -> None:
         """
-        Who has ended can begin again, and hears what is stored from then on.
+        A listener that has given up a name can listen to it again, and hears
+        what is stored from then on.
         """
         bus = await self.makeBus()
         listener = Listener()
@@ -195,9 +198,9 @@ class ListeningContract(BusCase):
         await self.settle(bus)
         self.assertEqual(listener.heard[-1:], [a2])
 
-    async def test_two(self) -> None:
+    async def test_allListenersHear(self) -> None:
         """
-        Several listeners hear the same.
+        Several listeners hear the same messages.
         """
         bus = await self.makeBus()
         listeners = [Listener() for _ in range(3)]
@@ -208,10 +211,10 @@ class ListeningContract(BusCase):
         for listener in listeners:
             self.assertEqual(listener.heard, positions)
 
-    async def test_publishWithin(self) -> None:
+    async def test_publishesWhileHearing(self) -> None:
         """
-        A listener may publish while it hears: all listeners hear all in the
-        same order, that of positions, whoever was first.
+        A listener may publish while it hears.  All listeners hear all messages
+        in the order of positions, regardless of which listener comes first.
         """
         bus = await self.makeBus()
         answering = Answering(bus)
@@ -228,9 +231,9 @@ class ListeningContract(BusCase):
         for listener in listeners:
             self.assertEqual(listener.heard, stored)
 
-    async def test_readWithin(self) -> None:
+    async def test_readsWhileHearing(self) -> None:
         """
-        What is heard can be read at that moment.
+        A message can be read at the moment at which it is heard.
         """
         bus = await self.makeBus()
         listener = Reading(bus)
@@ -242,9 +245,9 @@ class ListeningContract(BusCase):
         found = [position for positions in listener.found for position in positions]
         self.assertEqual(found, [a1, a2, a3, a4])
 
-    async def test_interrupted(self) -> None:
+    async def test_interruptsOnNewEpoch(self) -> None:
         """
-        When a new epoch begins, all listeners are told, and hear what is
+        When a new epoch begins, all listeners are interrupted, and hear what is
         stored in it.
         """
         bus = await self.makeBus()

@@ -1,5 +1,6 @@
 """
-A bus as simple as can be: all messages ever, and rules of what is held.
+A very simple bus: all messages ever stored, and rules for which of them are
+held.
 """
 
 from __future__ import annotations
@@ -26,21 +27,22 @@ from comet.model.positions import (
 
 class BusModel:
     """
-    What a memory bus with the same history answers, found by going through all
-    messages each time.
+    Answers what a memory bus with the same history answers, by going through
+    all messages each time.
 
-    Where the total is bounded, nothing must expire.
+    If the total is bounded, no message may expire.
 
     @ivar all: All messages of this epoch.
 
     @ivar lost: The positions of those that are no longer held.
 
-    @ivar known: By channel, when it got its newest message; what is forgotten
-        as a whole is not in it.
+    @ivar known: By channel, when it got its newest message; without channels
+        that were forgotten.
 
     @ivar floor: The bus's own floor.
 
-    @cvar channelOverhead: What a channel costs beside its messages and name.
+    @cvar channelOverhead: What a channel counts for beside its messages and
+        name.
     """
 
     channelOverhead = CHANNEL_OVERHEAD
@@ -52,7 +54,7 @@ class BusModel:
 
     def renew(self, epoch: str) -> None:
         """
-        Begin again.
+        Begin a new epoch.
         """
         self.epoch = epoch
         self.all: list[Message] = []
@@ -64,43 +66,43 @@ class BusModel:
     @property
     def end(self) -> Cursor:
         """
-        The newest message.
+        The cursor of the newest message.
         """
         return Cursor(self.epoch, len(self.all))
 
     @property
     def size(self) -> int:
         """
-        What is held counts for this many bytes.
+        How many bytes the held messages and channels count for.
         """
         records = sum(self.channelOverhead + len(channel) for channel in self.known)
         return records + sum(map(self.sizeOf, self.held()))
 
     def sizeOf(self, message: Message) -> int:
         """
-        What a message counts for.
+        How many bytes a message counts for.
         """
         return message.size
 
     def held(self, *names: str) -> list[Message]:
         """
-        What is held, of some names or in all.
+        Return the messages that are held of some names, or of all.
         """
         held = [message for message in self.all if message.position not in self.lost]
         if names:
             held = [m for m in held if any(matches(name, m.channel) for name in names)]
         return held
 
-    # -- What is done
+    # -- Changes
 
     def publish(self, channels: Sequence[str], payload: bytes, now: float) -> None:
         """
-        Add messages, without the bound of the total.
+        Add messages, without regard to the total.
         """
         for channel in channels:
             if channel not in self.known:
                 self.began[channel] = self.floor
-            # The last to get a message is the last.
+            # The channel that got a message last comes last.
             self.known.pop(channel, None)
             self.known[channel] = now
             self.all.append(Message(channel, self.epoch, len(self.all) + 1, now, payload))
@@ -113,7 +115,7 @@ class BusModel:
 
     def evict(self) -> None:
         """
-        Keep to the bound of the total.
+        Drop messages and forget channels until the total is within its limit.
         """
         while self.size > self.totalBytes and self.known:
             held = self.held()
@@ -126,26 +128,27 @@ class BusModel:
 
     def forgetChannel(self, channel: str) -> None:
         """
-        Forget a channel as a whole.
+        Forget a channel, with its floor.
         """
         del self.known[channel]
-        self.floor = max(self.floor, self.headOf(channel))
+        self.floor = max(self.floor, self.endOf(channel))
 
-    def headOf(self, channel: str) -> int:
+    def endOf(self, channel: str) -> int:
         """
-        The newest message of a channel.
+        Return the position of the newest message of a channel.
         """
         return max(message.position for message in self.all if message.channel == channel)
 
     def forget(self, channel: str) -> None:
         """
-        Drop what is held of a channel.
+        Drop the messages that are held of a channel.
         """
         self.lost.update(message.position for message in self.held(channel))
 
     def expire(self, now: float) -> None:
         """
-        Lose what is too old, and forget what is idle for too long.
+        Drop messages that are too old, and forget channels that are idle for
+        too long.
         """
         for message in self.held():
             if message.time + self.retention(message.channel).seconds <= now:
@@ -155,11 +158,11 @@ class BusModel:
             if not self.held(channel) and stored + idle <= now:
                 self.forgetChannel(channel)
 
-    # -- What is asked
+    # -- Questions
 
     def floorOf(self, name: str) -> int:
         """
-        The floor of a channel or pattern.
+        Return the floor of a channel or pattern.
         """
         if not isPattern(name):
             if name not in self.known:
@@ -170,7 +173,8 @@ class BusModel:
 
     def beforeOldest(self, *names: str) -> int:
         """
-        One before the oldest that is held.
+        Return the position just before the oldest message that is held of some
+        names.
         """
         held = self.held(*names) if names else []
         return held[0].position - 1 if held else len(self.all)

@@ -17,30 +17,30 @@ from tests.bus.case import BusCase, positionsOf
 
 class PublishingContract(BusCase):
     """
-    L{IMessageBus.publish}, and what a bus is.
+    L{IMessageBus.publish}, and the state of a bus.
     """
 
-    async def test_interface(self) -> None:
+    async def test_providesIMessageBus(self) -> None:
         """
-        The bus has all that a bus has.
+        A bus provides L{IMessageBus}.
         """
         verifyObject(IMessageBus, await self.makeBus())
 
-    async def test_new(self) -> None:
+    async def test_newBusIsEmpty(self) -> None:
         """
-        A new bus is available; its head is before the first message, in an
-        epoch that a cursor can be made of.
+        A new bus is available.  Its end is before the first message, in an
+        epoch that a cursor can have.
         """
         bus = await self.makeBus()
         self.assertTrue(bus.isAvailable)
         self.assertEqual(bus.end.position, 0)
         self.assertIsNotNone(re.fullmatch("[A-Za-z0-9]{1,32}", bus.end.epoch))
 
-    async def test_answer(self) -> None:
+    async def test_answersPositionOfEachMessage(self) -> None:
         """
-        Each publication is answered, in order, with the position of its
-        message in each channel, in the order of its channels; positions grow
-        from one message to the next, whatever its channel.
+        Each publication is answered, in order, with the position of its message
+        in each channel, in the order of its channels.  Positions grow from one
+        message to the next, regardless of the channel.
         """
         bus = await self.makeBus()
         batch = [Publication(("b", "a"), b"1"), Publication(("a",), b"2")]
@@ -54,16 +54,16 @@ class PublishingContract(BusCase):
         for answer in (first, second, third):
             self.assertEqual(answer.epoch, bus.end.epoch)
 
-    async def test_head(self) -> None:
+    async def test_endIsNewestMessage(self) -> None:
         """
-        The head is the newest message, as soon as the publisher is answered.
+        The end is the newest message as soon as the publisher is answered.
         """
         bus = await self.makeBus()
         for channels in ("a", "b c", "a"):
             answer = await self.publish(bus, channels)
             self.assertEqual(bus.end, answer.cursor)
 
-    async def test_message(self) -> None:
+    async def test_storesWholeMessage(self) -> None:
         """
         A message is stored as it was published, under the position that was
         answered, with the time.
@@ -83,7 +83,7 @@ class PublishingContract(BusCase):
                 (message.payload, message.event, message.encoding), (payload, event, encoding)
             )
 
-    async def test_time(self) -> None:
+    async def test_notesTimeOfStoring(self) -> None:
         """
         The time of a message is when it was stored.
         """
@@ -94,27 +94,27 @@ class PublishingContract(BusCase):
         first, second = (await self.read(bus, "a")).messages
         self.assertTrue(10 <= second.time - first.time < 15, second.time - first.time)
 
-    async def test_several(self) -> None:
+    async def test_storesInEachChannel(self) -> None:
         """
-        A message to several channels is one in each of them.
+        A publication to several channels is stored in each of them.
         """
         bus = await self.makeBus()
         answer = await self.publish(bus, "b a")
         for channel in ("a", "b"):
             self.assertEqual(await self.held(bus, channel), [answer.positions[channel]])
 
-    async def test_none(self) -> None:
+    async def test_answersEmptyBatch(self) -> None:
         """
-        To publish nothing stores nothing, and is answered.
+        An empty batch stores nothing, and is answered.
         """
         bus = await self.makeBus()
         self.assertEqual(list(await bus.publish([])), [])
         self.assertEqual(bus.end.position, 0)
 
-    async def test_order(self) -> None:
+    async def test_storesInOrderOfPublishing(self) -> None:
         """
-        What is published without waiting for answers is stored in the order in
-        which it was published.
+        Publications that do not wait for one another are stored in the order in
+        which they were published.
         """
         bus = await self.makeBus()
         asked = [bus.publish([Publication(("a",), b"%d" % number)]) for number in range(20)]
@@ -123,9 +123,10 @@ class PublishingContract(BusCase):
         self.assertEqual([int(each.payload) for each in messages], list(range(20)))
         self.assertEqual(positionsOf(messages), answers)
 
-    async def test_allOrNothing(self) -> None:
+    async def test_storesAllOfBatchOrNothing(self) -> None:
         """
-        When one of several cannot be stored, none is, and nothing moves.
+        When one publication of a batch cannot be stored, none is, and the end
+        does not move.
         """
         bus = await self.makeBus()
         await self.publish(bus, "a", b"1", key="k")
@@ -139,10 +140,10 @@ class PublishingContract(BusCase):
         self.assertEqual(bus.end, end)
         self.assertEqual(await self.held(bus, "a b"), [end.position])
 
-    async def test_forget(self) -> None:
+    async def test_forgetDropsChannel(self) -> None:
         """
-        What is held of a channel can be dropped; other channels keep theirs,
-        and the channel goes on.
+        C{forget} drops the messages of one channel.  Other channels keep
+        theirs, and the channel can be published to again.
         """
         bus = await self.makeBus()
         _, b1 = await self.put(bus, "a b")
@@ -151,9 +152,9 @@ class PublishingContract(BusCase):
         [a2] = await self.put(bus, "a")
         self.assertEqual(await self.held(bus, "a b"), [b1, a2])
 
-    async def test_forgetNothing(self) -> None:
+    async def test_forgetIgnoresUnknownChannel(self) -> None:
         """
-        To drop what is held of a channel that was never heard of does nothing.
+        C{forget} of a channel without messages does nothing.
         """
         bus = await self.makeBus()
         [a1] = await self.put(bus, "a")
@@ -161,9 +162,9 @@ class PublishingContract(BusCase):
         reading = await self.read(bus, "a b")
         self.assertEqual((positionsOf(reading.messages), dict(reading.gaps)), ([a1], {}))
 
-    async def test_newEpoch(self) -> None:
+    async def test_renewedBusBeginsNewEpoch(self) -> None:
         """
-        A bus that has lost its log begins anew, in an epoch of another name.
+        A bus that has lost its log begins another epoch.
         """
         bus = await self.makeBus()
         answer = await self.publish(bus, "a", key="k")

@@ -10,13 +10,13 @@ from tests.bus.case import BusCase, positionsOf
 
 class ReadingContract(BusCase):
     """
-    L{comet.interfaces.IMessageBus.read}, where nothing was lost.
+    L{comet.interfaces.IMessageBus.read}, while nothing was lost.
     """
 
-    async def test_channel(self) -> None:
+    async def test_readsChannelAfterPosition(self) -> None:
         """
-        What one channel holds after a position is read, in order; the reader
-        has then reached the head.
+        The messages of a channel after a position are read in order.  The
+        reader has then reached the end.
         """
         bus = await self.makeBus()
         a1, _, a2, a3, _ = await self.put(bus, "a b a a b")
@@ -25,10 +25,9 @@ class ReadingContract(BusCase):
         self.assertEqual((reading.after, reading.reached), (Cursor(bus.end.epoch, a1), bus.end))
         self.assertEqual((dict(reading.gaps), reading.more), ({}, False))
 
-    async def test_nothing(self) -> None:
+    async def test_readsNothingUpToEnd(self) -> None:
         """
-        Where there is nothing to read, the reader reaches the head all the
-        same.
+        A reader of names without messages reaches the end.
         """
         bus = await self.makeBus()
         await self.put(bus, "a")
@@ -37,17 +36,17 @@ class ReadingContract(BusCase):
             self.assertEqual(list(reading.messages), [], names)
             self.assertEqual((reading.reached, dict(reading.gaps)), (bus.end, {}), names)
 
-    async def test_empty(self) -> None:
+    async def test_readsEmptyBus(self) -> None:
         """
-        A bus without any message can be read.
+        A bus without messages can be read.
         """
         bus = await self.makeBus()
         reading = await self.read(bus, "a **")
         self.assertEqual((list(reading.messages), reading.reached), ([], bus.end))
 
-    async def test_atHead(self) -> None:
+    async def test_readsNothingAfterEnd(self) -> None:
         """
-        After the head there is nothing, and the reader stays.
+        After the end there is nothing to read, and the reader stays there.
         """
         bus = await self.makeBus()
         await self.put(bus, "a a")
@@ -55,10 +54,10 @@ class ReadingContract(BusCase):
         self.assertEqual((list(reading.messages), reading.reached), ([], bus.end))
         self.assertFalse(reading.more)
 
-    async def test_names(self) -> None:
+    async def test_readsNamesInOrderOfPositions(self) -> None:
         """
-        Several channels and patterns are read in the order of positions, and
-        a message that is reached by several of them comes once.
+        Several channels and patterns are read in the order of positions.  A
+        message that several of them match is read once.
         """
         bus = await self.makeBus()
         positions = await self.put(bus, "a/b c a/d a/b/e c a/b")
@@ -77,9 +76,9 @@ class ReadingContract(BusCase):
         ):
             self.assertEqual(await self.held(bus, names), expected, names)
 
-    async def test_reserved(self) -> None:
+    async def test_readsReservedChannelByName(self) -> None:
         """
-        What is the server's own is reached only by names that spell it.
+        A reserved channel is read only under names that spell it.
         """
         bus = await self.makeBus()
         positions = await self.put(bus, "$stats $p/a a/$b a/b")
@@ -95,10 +94,10 @@ class ReadingContract(BusCase):
         ):
             self.assertEqual(await self.held(bus, names), expected, names)
 
-    async def test_limit(self) -> None:
+    async def test_limitsMessages(self) -> None:
         """
-        No more messages come than are asked for; the reader has then reached
-        the last of them, and knows that there is more.
+        No more messages are read than the limit.  The reader has then reached
+        the last of them, and is told that there is more.
         """
         bus = await self.makeBus()
         positions = await self.put(bus, "a b c a b c")
@@ -108,9 +107,9 @@ class ReadingContract(BusCase):
             self.assertEqual(reading.reached.position, positions[3])
             self.assertTrue(reading.more)
 
-    async def test_limitExactly(self) -> None:
+    async def test_limitOfAllMessages(self) -> None:
         """
-        When as many were asked for as there are, there is no more.
+        When the limit is the number of messages, there is no more.
         """
         bus = await self.makeBus()
         positions = await self.put(bus, "a a b")
@@ -118,9 +117,10 @@ class ReadingContract(BusCase):
         self.assertEqual(positionsOf(reading.messages), positions[:2])
         self.assertEqual((reading.reached, reading.more), (bus.end, False))
 
-    async def test_onwards(self) -> None:
+    async def test_readsOnFromReached(self) -> None:
         """
-        Who reads on from where it has reached gets everything, each once.
+        A reader that reads on from the cursor it reached gets every message
+        once.
         """
         bus = await self.makeBus()
         await self.put(bus, "a b/c b/d a e b/c a b/d a a b/c e")
@@ -135,10 +135,10 @@ class ReadingContract(BusCase):
             self.assertEqual(found, expected)
             self.assertEqual(after, bus.end.position)
 
-    async def test_maxBytes(self) -> None:
+    async def test_limitsBytes(self) -> None:
         """
-        Messages come until their payloads would have more bytes than are asked
-        for.
+        Messages are read until their payloads would have more bytes than
+        allowed.
         """
         bus = await self.makeBus()
         positions = await self.put(bus, "a a a a", b"12345")
@@ -149,19 +149,19 @@ class ReadingContract(BusCase):
             self.assertTrue(reading.more)
         self.assertFalse((await self.read(bus, "a", maxBytes=20)).more)
 
-    async def test_maxBytesOne(self) -> None:
+    async def test_readsOneMessageOfAnySize(self) -> None:
         """
-        One message comes, however many bytes it has.
+        One message is read regardless of its bytes.
         """
         bus = await self.makeBus()
         positions = await self.put(bus, "a a", b"12345")
         reading = await self.read(bus, "a", maxBytes=1)
         self.assertEqual(positionsOf(reading.messages), positions[:1])
 
-    async def test_upTo(self) -> None:
+    async def test_readsUpToPosition(self) -> None:
         """
-        Nothing comes beyond the last position that is asked for, and what is
-        beyond it is not more.
+        No message is read beyond C{upTo}, and messages beyond it do not count
+        as more.
         """
         bus = await self.makeBus()
         a1, _, a2, a3 = await self.put(bus, "a b a a")
@@ -173,10 +173,9 @@ class ReadingContract(BusCase):
         self.assertEqual(list(reading.messages), [])
         self.assertEqual((reading.reached.position, reading.more), (a3 - 1, False))
 
-    async def test_upToAndLimit(self) -> None:
+    async def test_readsUpToPositionWithLimit(self) -> None:
         """
-        There is more, up to a position, if there are more messages up to it
-        than were asked for.
+        There is more if there are more messages up to C{upTo} than the limit.
         """
         bus = await self.makeBus()
         a1, a2, a3 = await self.put(bus, "a a a")
@@ -186,10 +185,10 @@ class ReadingContract(BusCase):
         reading = await self.read(bus, "a", limit=2, upTo=a3 - 1)
         self.assertEqual((positionsOf(reading.messages), reading.more), ([a1, a2], False))
 
-    async def test_upToOutside(self) -> None:
+    async def test_readsUpToPositionOutsideLog(self) -> None:
         """
-        A last position beyond the head is the head; one before the beginning
-        brings nothing, and nobody goes back.
+        A C{upTo} beyond the end means the end.  With a C{upTo} before the
+        cursor, nothing is read, and the reader does not go back.
         """
         bus = await self.makeBus()
         a1, a2 = await self.put(bus, "a a")
@@ -198,9 +197,9 @@ class ReadingContract(BusCase):
         reading = await self.read(bus, "a", a2, upTo=a1)
         self.assertEqual((list(reading.messages), reading.reached), ([], bus.end))
 
-    async def test_apart(self) -> None:
+    async def test_resultDoesNotChange(self) -> None:
         """
-        What was read is not changed by what happens to the log later.
+        A result does not change when the log changes later.
         """
         bus = await self.makeBus(messages=2)
         await self.put(bus, "a b a")
@@ -210,10 +209,10 @@ class ReadingContract(BusCase):
         await bus.forget("a")
         self.assertEqual([positionsOf(reading.messages) for reading in readings], before)
 
-    async def test_many(self) -> None:
+    async def test_readsManyChannelsInOrder(self) -> None:
         """
-        Many messages in many channels, which come in any order, are read in
-        the order of positions.
+        Many messages in many channels, in random order, are read in the order
+        of positions.
         """
         bus = await self.makeBus()
         names = [f"c/{number * number % 17}" for number in range(200)]

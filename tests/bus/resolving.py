@@ -1,5 +1,5 @@
 """
-The contract of all buses: where a name begins.
+The contract of all buses: where names begin.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ class ResolvingContract(BusCase):
     L{comet.interfaces.IMessageBus.resolve}.
     """
 
-    async def test_now(self) -> None:
+    async def test_nowIsEnd(self) -> None:
         """
-        Now is the head, without a gap, whatever was lost.
+        C{now} is the end, without a gap, regardless of what was lost.
         """
         bus = await self.makeBus(messages=1)
         for _ in range(3):
@@ -26,9 +26,10 @@ class ResolvingContract(BusCase):
                 self.assertFalse(start.isRelative)
             await self.put(bus, "a a")
 
-    async def test_at(self) -> None:
+    async def test_cursorIsItsPosition(self) -> None:
         """
-        A cursor is where it says; it is a gap if something after it was lost.
+        A cursor begins at its position, with a gap if messages after it were
+        lost.
         """
         bus = await self.makeBus(messages=1)
         a1, b1, a2, a3 = await self.put(bus, "a b a a")
@@ -48,10 +49,10 @@ class ResolvingContract(BusCase):
             self.assertStart(start, position, floor, isGap=floor > 0)
             self.assertFalse(start.isRelative)
 
-    async def test_earliest(self) -> None:
+    async def test_earliestIsBeforeOldest(self) -> None:
         """
-        The earliest is just before the oldest message that is held of the
-        name, without a gap, whatever was lost.
+        C{earliest} is just before the oldest message that is held of the name,
+        without a gap, regardless of what was lost.
         """
         bus = await self.makeBus(messages=2)
         positions = await self.put(bus, "x/b c x/a x/a x/b x/a c x/b")
@@ -68,9 +69,9 @@ class ResolvingContract(BusCase):
             self.assertTrue(start.isRelative)
         self.assertLess(b1, a1)
 
-    async def test_earliestNothing(self) -> None:
+    async def test_earliestOfEmptyNameIsEnd(self) -> None:
         """
-        Where nothing is held of a name, its earliest is the head.
+        C{earliest} of a name without messages is the end.
         """
         bus = await self.makeBus()
         for startPosition in (Earliest(), Last(3)):
@@ -83,10 +84,10 @@ class ResolvingContract(BusCase):
                 self.assertStart(start, bus.end.position)
                 self.assertTrue(start.isRelative)
 
-    async def test_last(self) -> None:
+    async def test_lastFewOfChannel(self) -> None:
         """
-        The last few of a channel begin just before the oldest of them, all
-        that is held if there are fewer; without a gap.
+        The last few messages of a channel begin just before the oldest of them,
+        or before all if fewer are held, without a gap.
         """
         bus = await self.makeBus(messages=3)
         _, a2, _, a3, a4, _ = await self.put(bus, "a a b a a b")
@@ -96,10 +97,10 @@ class ResolvingContract(BusCase):
             self.assertTrue(start.isRelative)
             self.assertLess(start.skipUpTo.get("a", 0), oldest)
 
-    async def test_lastOfPattern(self) -> None:
+    async def test_lastFewOfEachChannelOfPattern(self) -> None:
         """
-        The last few of a pattern are the last few of each of its channels:
-        what comes before them in single channels is to be skipped.
+        The last few messages of a pattern are the last few of each of its
+        channels.  C{skipUpTo} covers what comes before them in single channels.
         """
         bus = await self.makeBus()
         positions = await self.put(bus, "x/a x/b x/a x/b x/c y x/b x/a x/a")
@@ -121,19 +122,19 @@ class ResolvingContract(BusCase):
             }
             self.assertEqual(found, wanted, str(count))
 
-    async def test_lastSkipsNothingNew(self) -> None:
+    async def test_lastFewSkipNothingNew(self) -> None:
         """
-        What is stored after the bus was asked is not skipped.
+        A message that is stored after the bus was asked is not skipped.
         """
         bus = await self.makeBus()
         await self.put(bus, "x/a x/b x/a")
         start = await self.start(bus, "x/*", Last(1))
         self.assertTrue(all(p < bus.end.position for p in start.skipUpTo.values()))
 
-    async def test_lost(self) -> None:
+    async def test_lostCursorIsBeforeOldestWithGap(self) -> None:
         """
-        A cursor of another epoch, one beyond the head, and one that cannot be
-        read, begin before the oldest message that is held, with a gap.
+        A cursor that is of another epoch, or beyond the end, or unreadable,
+        begins before the oldest message that is held, with a gap.
         """
         bus = await self.makeBus(messages=2)
         _, a2, b1, _ = await self.put(bus, "a a b a")
@@ -157,10 +158,10 @@ class ResolvingContract(BusCase):
                 self.assertStart(start, position, isGap=True)
                 self.assertTrue(start.isRelative)
 
-    async def test_several(self) -> None:
+    async def test_resolvesSeveralNames(self) -> None:
         """
-        Several names, each with a beginning of its own, are found at once, in
-        the order in which they were asked for.
+        Several names, each with its own start position, are resolved at once,
+        in the order in which they were asked for.
         """
         bus = await self.makeBus()
         a1, b1, a2, b2 = await self.put(bus, "a b a b")
@@ -180,9 +181,9 @@ class ResolvingContract(BusCase):
         self.assertEqual([n for n, start in resolved.starts.items() if start.isGap], ["c"])
         self.assertLess(a2, b2)
 
-    async def test_expired(self) -> None:
+    async def test_ignoresExpiredMessages(self) -> None:
         """
-        What is too old is not found.
+        A message that is too old does not count as held.
         """
         bus = await self.makeBus(seconds=60.0)
         [a1] = await self.put(bus, "a")
@@ -195,9 +196,9 @@ class ResolvingContract(BusCase):
             at = At(Cursor(bus.end.epoch, 0))
             self.assertStart(await self.start(bus, name, at), 0, a1, isGap=True)
 
-    async def test_reserved(self) -> None:
+    async def test_countsReservedChannelsByName(self) -> None:
         """
-        What is the server's own counts only for names that spell it.
+        A reserved channel counts only for names that spell it.
         """
         bus = await self.makeBus()
         own, other = await self.put(bus, "$p/a p/a")

@@ -1,8 +1,8 @@
 """
-What a bus promises that several nodes share, as tests.
+The promises of a bus that several nodes share, as tests.
 
-For such a bus, mix L{SharedBusContract} into trial's C{TestCase}, and give it
-the hooks of L{tests.bus.case.BusCase} and these.
+For such a bus, mix L{SharedBusContract} into trial's C{TestCase}, and write the
+hooks of L{tests.bus.case.BusCase} and of this class.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from tests.bus.case import BusCase, Listener
 @implementer(IBusListener)
 class Moves(Listener):
     """
-    Notes the head, too.
+    Notes the moves of the log end, too.
 
-    @ivar heads: Each that it was told of, and how many messages it had heard.
+    @ivar heads: The ends that it was told of, each with the number of messages
+        that it had heard.
     """
 
     def __init__(self) -> None:
@@ -33,7 +34,7 @@ class Moves(Listener):
 
     def endMoved(self, end: Cursor) -> None:
         """
-        Note it.
+        Note the end.
         """
         self.heads.append((end.position, len(self.heard)))
 
@@ -45,27 +46,26 @@ class SharedBusContract(BusCase):
 
     async def makeNodes(self, count: int, messages: int = 1000) -> Sequence[IMessageBus]:
         """
-        Make several buses on one log that has never held anything, and start
-        them; let them stop when the test is over.
+        Make and start several buses on one log that has never held anything.
+        They stop when the test is over.
         """
         raise NotImplementedError
 
     async def join(self) -> IMessageBus:
         """
-        Make one bus more on that log, and start it; let it stop when the test
-        is over.
+        Make and start another bus on that log.  It stops when the test is over.
         """
         raise NotImplementedError
 
     async def die(self, bus: IMessageBus) -> None:
         """
-        Let a node end as if its process were killed.
+        End a node as if its process were killed.
         """
         raise NotImplementedError
 
     async def listening(self, buses: Sequence[IMessageBus], names: str) -> list[Moves]:
         """
-        A listener on each bus.
+        Add a listener to each bus.
         """
         listeners = []
         for bus in buses:
@@ -76,15 +76,15 @@ class SharedBusContract(BusCase):
 
     async def settleAll(self, buses: Sequence[IMessageBus]) -> None:
         """
-        Wait until all have heard everything that is stored.
+        Wait until all nodes have heard everything that is stored.
         """
         for bus in buses:
             await self.settle(bus)
 
-    async def test_oneLog(self) -> None:
+    async def test_readsOnOtherNode(self) -> None:
         """
-        What is published on one node is read on the others, under the same
-        cursor, in the same epoch.
+        A message that one node publishes is read on the others, with the same
+        cursor and in the same epoch.
         """
         nodes = await self.makeNodes(3)
         self.assertEqual(len({node.end.epoch for node in nodes}), 1)
@@ -96,10 +96,10 @@ class SharedBusContract(BusCase):
             self.assertEqual(cursors, [each.cursor for each in answers])
             self.assertEqual(node.end, answers[-1].cursor)
 
-    async def test_heard(self) -> None:
+    async def test_allNodesHear(self) -> None:
         """
-        What is published on any node is heard on all, in the order of
-        positions, each once.
+        A message that any node publishes is heard on all nodes, once, in the
+        order of positions.
         """
         nodes = await self.makeNodes(3)
         listeners = await self.listening(nodes, "a b/*")
@@ -117,10 +117,10 @@ class SharedBusContract(BusCase):
             self.assertEqual(listener.heard, sorted(set(listener.heard)))
             self.assertEqual(listener.interruptions, [])
 
-    async def test_headMoves(self) -> None:
+    async def test_allNodesLearnOfEnd(self) -> None:
         """
-        Every node learns of the head, also where none of its names has a
-        message, and not before the messages up to there.
+        Every node learns where the end is, even if none of its names has a
+        message, and not before it has heard the messages up to there.
         """
         nodes = await self.makeNodes(2)
         [listener] = await self.listening(nodes[1:], "a")
@@ -133,9 +133,9 @@ class SharedBusContract(BusCase):
         for position, heard in listener.heads:
             self.assertEqual(heard > 0, position >= a1)
 
-    async def test_listenElsewhere(self) -> None:
+    async def test_listenFiresWhenEffective(self) -> None:
         """
-        Once listening is effective, what another node stores is heard.
+        After C{listen} has fired, a message that another node stores is heard.
         """
         nodes = await self.makeNodes(2)
         for number in range(10):
@@ -144,9 +144,9 @@ class SharedBusContract(BusCase):
             await self.settleAll(nodes)
             self.assertEqual(listener.of(f"a/{number}", f"b/{number}"), positions)
 
-    async def test_readHeard(self) -> None:
+    async def test_readsHeardMessageOnOtherNode(self) -> None:
         """
-        What was heard on one node can be read on another.
+        A message that was heard on one node can be read on another.
         """
         nodes = await self.makeNodes(2)
         [listener] = await self.listening(nodes[:1], "a")
@@ -154,9 +154,9 @@ class SharedBusContract(BusCase):
             await self.put(nodes[0], "a")
             self.assertEqual((await self.held(nodes[1], "a"))[-1:], listener.heard[-1:])
 
-    async def test_cursorElsewhere(self) -> None:
+    async def test_knowsCursorOfOtherNode(self) -> None:
         """
-        A cursor of one node is known on another that has not heard of it.
+        A cursor of one node is known on another node that has not heard of it.
         """
         nodes = await self.makeNodes(2)
         for _ in range(20):
@@ -166,10 +166,10 @@ class SharedBusContract(BusCase):
             self.assertGreaterEqual(resolved.starts["b"].position, answer.cursor.position)
             self.assertEqual(nodes[1].end, resolved.end)
 
-    async def test_keys(self) -> None:
+    async def test_answersKeyOfOtherNodeAsAtFirst(self) -> None:
         """
-        A key that comes again on another node stores nothing, and is answered
-        as it was at first.
+        A key that comes again on another node stores nothing, and gets its
+        first answer.
         """
         nodes = await self.makeNodes(2)
         first = await self.publish(nodes[0], "a b", key="k")
@@ -179,10 +179,10 @@ class SharedBusContract(BusCase):
         await self.assertFailure(nodes[1].publish([other]), KeyReused)
         self.assertEqual(len(await self.held(nodes[0], "a b")), 3)
 
-    async def test_keyUnderWay(self) -> None:
+    async def test_storesKeyOnceAcrossNodes(self) -> None:
         """
-        A key that comes again on other nodes, while the first is under way, is
-        stored once, and all are answered alike.
+        A key that comes again on other nodes while the first publication is
+        under way is stored once.  All get the same answer.
         """
         nodes = await self.makeNodes(3)
         for number in range(10):
@@ -192,9 +192,9 @@ class SharedBusContract(BusCase):
             self.assertEqual(answers, answers[:1] * 3)
         self.assertEqual(len(await self.held(nodes[0], "a")), 10)
 
-    async def test_floors(self) -> None:
+    async def test_sharesFloors(self) -> None:
         """
-        What is let go on one node is a gap on all.
+        Messages that are dropped are a gap on all nodes.
         """
         nodes = await self.makeNodes(2, messages=2)
         positions = []
@@ -207,9 +207,9 @@ class SharedBusContract(BusCase):
             start = await self.start(node, "a", Earliest())
             self.assertEqual(start.position, positions[3] - 1)
 
-    async def test_forget(self) -> None:
+    async def test_forgetsOnAllNodes(self) -> None:
         """
-        What is dropped on demand on one node is dropped on all.
+        C{forget} on one node drops the messages for all nodes.
         """
         nodes = await self.makeNodes(2)
         [a1] = await self.put(nodes[0], "a")
@@ -218,10 +218,10 @@ class SharedBusContract(BusCase):
             self.assertEqual(await self.held(node, "a"), [])
             self.assertEqual(dict((await self.read(node, "a")).gaps), {"a": a1})
 
-    async def test_newEpoch(self) -> None:
+    async def test_allNodesBeginSameEpoch(self) -> None:
         """
-        When the log is lost, all nodes begin the same new epoch, and all
-        listeners are told.
+        When the log is lost, all nodes begin the same new epoch, and interrupt
+        their listeners.
         """
         nodes = await self.makeNodes(3)
         listeners = await self.listening(nodes, "a")
@@ -235,10 +235,10 @@ class SharedBusContract(BusCase):
             self.assertEqual(listener.interruptions, [2])
             self.assertEqual(listener.heard[2:], [a1])
 
-    async def test_join(self) -> None:
+    async def test_joiningNodeSeesLog(self) -> None:
         """
-        A node that joins finds all that there is, and costs the others
-        nothing.
+        A node that joins finds the whole log, and the other nodes are not
+        interrupted.
         """
         nodes = await self.makeNodes(2)
         listeners = await self.listening(nodes, "a")
@@ -251,9 +251,9 @@ class SharedBusContract(BusCase):
         for listener in listeners:
             self.assertEqual((listener.heard, listener.interruptions), (positions, []))
 
-    async def test_leave(self) -> None:
+    async def test_leavingNodeDoesNoHarm(self) -> None:
         """
-        A node that leaves or dies costs the others nothing.
+        A node that stops or dies does not interrupt the others.
         """
         nodes = await self.makeNodes(3)
         await self.listening(nodes[1:], "a **")

@@ -18,7 +18,7 @@ from tests.bus.case import Listener
 
 def message(position: int) -> Message:
     """
-    A message at some position.
+    Make a message at a position.
     """
     return Message("a", "e", position, 0.0, b"1")
 
@@ -26,7 +26,7 @@ def message(position: int) -> Message:
 @implementer(IBusListener)
 class Doing(Listener):
     """
-    Does something whenever it hears a message.
+    Calls a function whenever it hears a message.
     """
 
     def __init__(self, do: Callable[[int], object]) -> None:
@@ -35,7 +35,7 @@ class Doing(Listener):
 
     def messagesStored(self, messages: Sequence[Message]) -> None:
         """
-        Note them, and do it with the position of the first.
+        Note the messages, and call the function with the position of the first.
         """
         super().messagesStored(messages)
         self.do(messages[0].position)
@@ -48,24 +48,24 @@ class ListenersTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make listeners: C{self.last} is added after all others.
+        Make listeners, of which C{self.last} is added after all others.
         """
         self.listeners = Listeners()
         self.last = Listener()
 
     def doing(self, do: Callable[[int], object]) -> Doing:
         """
-        A listener that does this with what it hears, before C{self.last} hears
-        it.
+        Add a listener that calls a function with what it hears, before
+        C{self.last} hears it.
         """
         doing = Doing(do)
         self.listeners.add(doing, ["a"])
         self.listeners.add(self.last, ["a"])
         return doing
 
-    def test_everything(self) -> None:
+    def test_listenerHearsEverythingOnce(self) -> None:
         """
-        Who listens to some names hears everything, and once.
+        A listener to some names hears everything, once.
         """
         self.listeners.add(self.last, ["a", "*"])
         self.listeners.add(self.last, ["b"])
@@ -73,10 +73,10 @@ class ListenersTests(SynchronousTestCase):
         self.assertIsNone(self.successResultOf(heard))
         self.assertEqual(self.last.heard, [1, 2])
 
-    def test_names(self) -> None:
+    def test_listenerWithoutNamesHearsNothing(self) -> None:
         """
-        Who listens to no name is no listener: one for which no name was added,
-        one whose names have all ended, and everyone after the end of all.
+        These hear nothing: a listener to which no name was added, one that gave
+        up all names, and any listener after C{clear}.
         """
         self.listeners.add(self.last, [])
         self.assertEqual(len(self.listeners), 0)
@@ -91,10 +91,10 @@ class ListenersTests(SynchronousTestCase):
         self.listeners.messagesStored([message(1)])
         self.assertEqual(self.last.heard, [])
 
-    def test_within(self) -> None:
+    def test_queuesNewsFromWithinCall(self) -> None:
         """
-        What is told from within waits until all have heard what was told
-        before.
+        News that a listener causes while it hears waits until all have heard
+        what came before.
         """
         told: list[Deferred[None]] = []
 
@@ -110,9 +110,10 @@ class ListenersTests(SynchronousTestCase):
         for each in told:
             self.successResultOf(each)
 
-    def test_interruptedWithin(self) -> None:
+    def test_queuesInterruptionFromWithinCall(self) -> None:
         """
-        An interruption from within is heard in its place too.
+        An interruption that a listener causes while it hears comes in its
+        place.
         """
         doing = self.doing(lambda position: self.listeners.interrupted())
         self.listeners.messagesStored([message(1)])
@@ -120,10 +121,10 @@ class ListenersTests(SynchronousTestCase):
         for listener in (doing, self.last):
             self.assertEqual((listener.heard, listener.interruptions), ([1, 2], [1, 2]))
 
-    def test_removedWithin(self) -> None:
+    def test_changesListenersFromWithinCall(self) -> None:
         """
-        Who is removed from within hears no more from then on; nor does who is
-        added hear what was told before.
+        A listener that is removed while others hear hears nothing from then on.
+        A listener that is added hears nothing that was told before.
         """
         late = Listener()
 
@@ -137,9 +138,9 @@ class ListenersTests(SynchronousTestCase):
         self.listeners.messagesStored([message(2)])
         self.assertEqual((self.last.heard, late.heard), ([], [2]))
 
-    def test_failure(self) -> None:
+    def test_logsFailureOfListener(self) -> None:
         """
-        One that raises, against the rules, is logged; the others hear, and it
+        A listener that raises an exception is logged.  The others hear, and it
         hears what follows.
         """
 

@@ -1,5 +1,5 @@
 """
-Which bus a URL names.
+Tests for L{comet.bus.registry}.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ mine = Maker("memory")
 
 class MemoryTests(SynchronousTestCase):
     """
-    The bus of one process.
+    C{memory:}.
     """
 
-    def test_interfaces(self) -> None:
+    def test_providesInterfaces(self) -> None:
         """
-        Its maker and itself keep their promises' form.
+        The maker provides L{IBusMaker}, and its bus L{IMessageBus}.
         """
         maker = findMaker("memory:")
         verifyObject(IBusMaker, maker)
         bus = maker.makeBus("memory:", Clock(), Configuration({}))
         verifyObject(IMessageBus, bus)
 
-    def test_more(self) -> None:
+    def test_refusesPath(self) -> None:
         """
-        Nothing follows its name.
+        Nothing may follow the scheme.
         """
         maker = findMaker("memory:")
         error = self.assertRaises(
@@ -67,9 +67,9 @@ class MemoryTests(SynchronousTestCase):
         )
         self.assertIn(repr("memory:" + "x" * 57) + " is not a bus", str(error))
 
-    def test_configured(self) -> None:
+    def test_appliesConfiguration(self) -> None:
         """
-        It holds of each channel, and in all, what the configuration says.
+        The bus holds, of each channel and in all, what the configuration says.
         """
         clock = Clock()
         configuration = Configuration(
@@ -92,12 +92,13 @@ class MemoryTests(SynchronousTestCase):
 
 class SQLiteTests(SynchronousTestCase):
     """
-    The bus in a file.
+    C{sqlite:}.
     """
 
-    def test_interfaces(self) -> None:
+    def test_providesInterfaces(self) -> None:
         """
-        Its maker and itself keep their promises' form; nothing is opened.
+        The maker provides L{IBusMaker}, and its bus L{IMessageBus}.  Making a
+        bus opens no file.
         """
         maker = findMaker("sqlite:no/such/folder/comet.db")
         verifyObject(IBusMaker, maker)
@@ -107,9 +108,9 @@ class SQLiteTests(SynchronousTestCase):
             verifyObject(IMessageBus, bus)
             self.assertFalse(bus.isAvailable)
 
-    def test_refused(self) -> None:
+    def test_refusesURLWithoutFile(self) -> None:
         """
-        A file has to be named.
+        A URL that does not name a file is refused.
         """
         maker = findMaker("sqlite:")
         for url, part in (
@@ -127,36 +128,36 @@ class SQLiteTests(SynchronousTestCase):
 
 class PluginTests(SynchronousTestCase):
     """
-    Buses of plugins.
+    The bus makers of plugins.
     """
 
     def setUp(self) -> None:
         """
-        Let Twisted find a plugin.
+        Make a plugin that Twisted finds.
         """
         folder = Path(self.mktemp()).absolute()
         folder.mkdir()
         (folder / f"comet_test_{self._testMethodName.lower()}.py").write_text(PLUGIN)
         self.patch(twisted.plugins, "__path__", [str(folder), *twisted.plugins.__path__])
 
-    def test_found(self) -> None:
+    def test_findsMakerOfPlugin(self) -> None:
         """
-        A plugin adds a scheme; its maker gets the whole URL.
+        A plugin adds a scheme.  Its maker gets the whole URL.
         """
         maker = findMaker("other:a/b")
         verifyObject(IBusMaker, maker)
         bus = maker.makeBus("other:a/b", Clock(), Configuration({}))
         self.assertEqual(getattr(bus, "url", None), "other:a/b")
 
-    def test_notReplaced(self) -> None:
+    def test_pluginDoesNotReplaceOwnBus(self) -> None:
         """
-        No plugin takes the place of a bus of comet's own.
+        A plugin cannot take the scheme of a bus of comet's own.
         """
         self.assertEqual(type(findMaker("memory:")).__name__, "_MemoryMaker")
 
-    def test_unknown(self) -> None:
+    def test_refusesUnknownScheme(self) -> None:
         """
-        Any other scheme is refused, with all that there are.
+        Any other scheme is refused, with a list of the known ones.
         """
         for url in ("amqp:", "amqp://x", "memory", "Memory:", ":", ""):
             error = self.assertRaises(ConfigurationError, findMaker, url)

@@ -1,5 +1,5 @@
 """
-What the tests of the memory bus share.
+The base of the tests of the memory bus.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.bus.case import positionsOf
 
 class MemoryTestCase(SynchronousTestCase):
     """
-    What the tests of a L{MemoryBus} need, which answers at once.
+    Tests of a L{MemoryBus}, which answers at once.
     """
 
     def setUp(self) -> None:
@@ -30,7 +30,7 @@ class MemoryTestCase(SynchronousTestCase):
 
     def makeBus(self, retention: Retention | None = None, totalBytes: int = 268435456) -> MemoryBus:
         """
-        Make a bus by the clock.
+        Make a bus with the clock of the test.
         """
         held = Retention() if retention is None else retention
         return MemoryBus(self.clock, lambda channel: held, totalBytes, self.clock.seconds)
@@ -45,7 +45,7 @@ class MemoryTestCase(SynchronousTestCase):
 
     def read(self, bus: MemoryBus, names: str, after: int = 0) -> ReadResult:
         """
-        Read all that there is.
+        Read everything that is held.
         """
         cursor = Cursor(bus.end.epoch, after)
         reading: ReadResult = self.successResultOf(
@@ -55,13 +55,13 @@ class MemoryTestCase(SynchronousTestCase):
 
     def held(self, bus: MemoryBus, names: str, after: int = 0) -> list[int]:
         """
-        The positions of what is held after a position.
+        Return the positions of the messages that are held after a position.
         """
         return positionsOf(self.read(bus, names, after).messages)
 
     def start(self, bus: MemoryBus, name: str, startPosition: StartPosition) -> ResolvedStart:
         """
-        Where a name begins.
+        Resolve the start position of one name.
         """
         start: ResolvedStart = self.successResultOf(bus.resolve({name: startPosition})).starts[name]
         return start

@@ -1,5 +1,5 @@
 """
-Tests for L{comet.bus.memory.bus}: the contract, and what is its own.
+Tests for L{comet.bus.memory.bus}: the contract, and what only this bus does.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class MemoryBusTests(BusContract, TestCase):
         totalBytes: int = 268435456,
     ) -> IMessageBus:
         """
-        Make a bus by the clock.
+        Make a bus with the clock of the test.
         """
         retention = Retention(messages, seconds, bytes)
         bus = MemoryBus(
@@ -56,7 +56,7 @@ class MemoryBusTests(BusContract, TestCase):
 
     async def stop(self, bus: MemoryBus) -> None:
         """
-        A bus that is stopped leaves nothing on the clock.
+        Assert that a stopped bus leaves nothing on the clock.
         """
         await bus.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -76,16 +76,16 @@ class MemoryBusTests(BusContract, TestCase):
 
     async def settle(self, bus: IMessageBus) -> None:
         """
-        All has been heard when a publisher is answered.
+        Do nothing: listeners have heard when a publisher is answered.
         """
 
 
 class OwnTests(MemoryTestCase):
     """
-    What L{MemoryBus} does that another bus need not do.
+    What L{MemoryBus} does beside the contract.
     """
 
-    def test_positions(self) -> None:
+    def test_positionsHaveNoHoles(self) -> None:
         """
         Positions have no holes.
         """
@@ -96,16 +96,16 @@ class OwnTests(MemoryTestCase):
         self.assertEqual(second.positions, {"c": 3})
         self.assertEqual(self.put(bus, "a"), [4])
 
-    def test_epochs(self) -> None:
+    def test_eachBusIsAnEpoch(self) -> None:
         """
-        Each bus is an epoch of its own.
+        Each bus has an epoch of its own.
         """
         self.assertNotEqual(self.makeBus().end.epoch, self.makeBus().end.epoch)
 
-    def test_defaults(self) -> None:
+    def test_defaultsToComputersTimeAndRetention(self) -> None:
         """
-        Without more ado a bus goes by the time of this computer, and holds as
-        much of each channel as L{Retention} says by itself.
+        By default a bus uses the time of this computer, and the default
+        L{Retention} for each channel.
         """
         bus = MemoryBus(self.clock)
         self.put(bus, " ".join(["a"] * 1001))
@@ -113,9 +113,9 @@ class OwnTests(MemoryTestCase):
         self.clock.advance(1800)
         self.assertEqual(len(self.held(bus, "a")), 1000)
 
-    def test_retentionOfEach(self) -> None:
+    def test_retentionByChannel(self) -> None:
         """
-        How much is held of a channel goes by its name.
+        The retention of a channel depends on its name.
         """
         bus = MemoryBus(
             self.clock,
@@ -128,10 +128,10 @@ class OwnTests(MemoryTestCase):
         self.clock.advance(10)
         self.assertEqual((len(self.held(bus, "*")), self.held(bus, "b")), (5, []))
 
-    def test_renew(self) -> None:
+    def test_renewForgetsEverything(self) -> None:
         """
-        A renewed bus is like a new one, and leaves nothing on the clock; who
-        listened still does.
+        A renewed bus is like a new one, and leaves nothing on the clock.  Its
+        listeners stay.
         """
         bus = self.makeBus(Retention(1))
         listener = Listener()
@@ -147,9 +147,9 @@ class OwnTests(MemoryTestCase):
         self.assertEqual(dict(self.read(bus, "a b").gaps), {})
         self.assertEqual(listener.of("a"), [1, 2, 2])
 
-    def test_answeredAfterHeard(self) -> None:
+    def test_answersAfterListenersHeard(self) -> None:
         """
-        A publisher is answered after all have heard.
+        A publisher is answered after all listeners have heard.
         """
         bus = self.makeBus()
         listener = Listener()
@@ -158,9 +158,9 @@ class OwnTests(MemoryTestCase):
         answered.addCallback(lambda _: self.assertEqual(listener.heard, [1]))
         self.successResultOf(answered)
 
-    def test_stop(self) -> None:
+    def test_stopEndsListenersAndTimers(self) -> None:
         """
-        A bus that is stopped tells nobody anything, and leaves nothing on the
+        A stopped bus tells no listener anything, and leaves nothing on the
         clock.
         """
         bus = self.makeBus()
@@ -177,7 +177,7 @@ class Matched:
     """
     While it is entered, notes which channels are compared with patterns.
 
-    @ivar channels: The channels, each as often as it was.
+    @ivar channels: The channels, once for each comparison.
     """
 
     def __init__(self) -> None:
@@ -198,12 +198,13 @@ class Matched:
 
 class WorkTests(MemoryTestCase):
     """
-    How much L{MemoryBus} has to do.
+    How much work L{MemoryBus} does.
     """
 
-    def test_patterns(self) -> None:
+    def test_readComparesChannelsWithNewMessagesOnce(self) -> None:
         """
-        To read patterns, only channels are looked at that have news, each once.
+        To read patterns, the bus compares only channels with messages after the
+        cursor, each once.
         """
         bus = self.makeBus()
         self.put(bus, " ".join(f"c/{number}" for number in range(1000)))
@@ -217,10 +218,10 @@ class WorkTests(MemoryTestCase):
                 self.assertEqual(self.held(bus, names, after), news)
             self.assertEqual(sorted(matched.channels), looks)
 
-    def test_patternsLocated(self) -> None:
+    def test_resolveComparesChannelsWithNewMessages(self) -> None:
         """
-        So it is to find a cursor in a pattern; a channel is found without
-        looking at any other.
+        To resolve a cursor of a pattern, the bus compares only channels with
+        messages after it.  For a channel, it compares none.
         """
         bus = self.makeBus()
         self.put(bus, "a b c a")
@@ -232,11 +233,11 @@ class WorkTests(MemoryTestCase):
             self.held(bus, "a b c")
         self.assertEqual(matched.channels, [])
 
-    def test_manyLocated(self) -> None:
+    def test_resolveComparesEachChannelOnce(self) -> None:
         """
-        However many names are to be found, each channel is looked at once, and
-        those that want as many of each channel share one table of where they
-        begin, which says of each what it would say alone.
+        Regardless of the number of names, each channel is compared once.  Names
+        that want the same number of messages share one table of positions,
+        which has for each name what the name alone would have.
         """
         bus = self.makeBus()
         self.put(bus, "a/x b/x a/y b/x a/x")
@@ -269,10 +270,10 @@ class WorkTests(MemoryTestCase):
             for channel, position in alone.skipUpTo.items():
                 self.assertEqual(start.skipUpTo[channel], position)
 
-    def test_onlyNews(self) -> None:
+    def test_resolveComparesFromLowestCursor(self) -> None:
         """
-        To find cursors in several patterns, only channels are looked at that
-        have news for the one that is furthest behind.
+        To resolve cursors of several patterns, the bus compares only channels
+        with messages after the lowest cursor.
         """
         bus = self.makeBus()
         self.put(bus, "a b c a")

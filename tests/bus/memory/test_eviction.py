@@ -1,5 +1,5 @@
 """
-Tests for L{comet.bus.memory.bus}: how much it holds in all.
+Tests for L{comet.bus.memory.bus}: the limit of what it holds in all.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD, Publication
 from tests.bus.memory.case import MemoryTestCase
 
-# What a message of one byte costs, and a channel with a name of one letter.
+# What a message of one byte counts for, and a channel with a name of one
+# letter.
 MESSAGE = MESSAGE_OVERHEAD + 1
 CHANNEL = CHANNEL_OVERHEAD + 1
 
 
 class TotalTests(MemoryTestCase):
     """
-    The bound of what a memory bus holds in all.
+    The limit of what a memory bus holds in all.
     """
 
-    def test_size(self) -> None:
+    def test_countsMessagesAndChannels(self) -> None:
         """
-        All messages and channels are counted, with what they cost beside
-        their bytes, until they go.
+        All messages and channels count, with their overhead, until they are
+        dropped.
         """
         bus = self.makeBus(Retention(messages=2))
         self.put(bus, "a a a b", b"12345")
@@ -35,10 +36,10 @@ class TotalTests(MemoryTestCase):
         self.successResultOf(bus.forget("a"))
         self.assertEqual(bus.size, 2 * CHANNEL + MESSAGE_OVERHEAD + 5)
 
-    def test_oldestFirst(self) -> None:
+    def test_dropsOldestFirst(self) -> None:
         """
-        The oldest messages go first, whatever their channel, and no more than
-        must.
+        The oldest messages are dropped first, regardless of their channel, and
+        no more than necessary.
         """
         total = 3 * CHANNEL + 20 * MESSAGE
         bus = self.makeBus(totalBytes=total)
@@ -49,9 +50,10 @@ class TotalTests(MemoryTestCase):
         self.assertEqual(len(self.held(bus, "a b c")), 19)
         self.assertEqual(dict(self.read(bus, "a b c").gaps), {"a": 39, "b": 42, "c": 41})
 
-    def test_afterOthersWent(self) -> None:
+    def test_dropsOldestAfterOtherDrops(self) -> None:
         """
-        Messages that went otherwise do not confuse which is the oldest.
+        Messages that were dropped for other reasons do not confuse which is the
+        oldest.
         """
         bus = self.makeBus(Retention(messages=6, seconds=60.0), 3 * CHANNEL + 9 * MESSAGE)
         self.put(bus, "a b c a")
@@ -62,10 +64,10 @@ class TotalTests(MemoryTestCase):
         self.put(bus, "b b b")
         self.assertEqual(self.held(bus, "*"), [5, 6, 7, 9, *range(11, 17)][-9:])
 
-    def test_one(self) -> None:
+    def test_messageLargerThanTotal(self) -> None:
         """
-        A message that alone is larger than the total is not held, and nothing
-        else is.
+        When a message is larger than the total, neither it nor any other
+        message is held.
         """
         bus = self.makeBus(totalBytes=10 * CHANNEL)
         self.put(bus, "a b")
@@ -74,9 +76,9 @@ class TotalTests(MemoryTestCase):
         self.assertEqual(bus.size, 2 * CHANNEL)
         self.assertEqual(dict(self.read(bus, "a b").gaps), {"a": 3, "b": 2})
 
-    def test_nothing(self) -> None:
+    def test_totalOfZero(self) -> None:
         """
-        Where there is no room at all, everything is a gap.
+        If nothing may be held, everything is a gap.
         """
         bus = self.makeBus(totalBytes=0)
         self.assertEqual(self.put(bus, "a b"), [1, 2])
@@ -84,10 +86,10 @@ class TotalTests(MemoryTestCase):
         self.assertEqual(dict(self.read(bus, "a *").gaps), {"a": 2, "*": 2})
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_fewIdle(self) -> None:
+    def test_keepsFewIdleChannels(self) -> None:
         """
-        Where few channels are idle, their floors are remembered rather than
-        messages held.
+        While few channels are idle, their floors are kept in preference to
+        messages.
         """
         bus = self.makeBus(totalBytes=20 * CHANNEL)
         self.put(bus, "a b")
@@ -95,10 +97,10 @@ class TotalTests(MemoryTestCase):
         self.assertEqual(dict(self.read(bus, "a b x").gaps), {"a": 1, "b": 2})
         self.assertEqual(len(self.held(bus, "c")), 17 * CHANNEL // MESSAGE)
 
-    def test_manyIdle(self) -> None:
+    def test_forgetsManyIdleChannels(self) -> None:
         """
-        Many channels that are idle leave room for messages: those idle for
-        longest are forgotten.
+        Many idle channels make room for messages: those that are idle for the
+        longest time are forgotten.
         """
         bus = self.makeBus(totalBytes=20 * CHANNEL)
         for number in range(100):
@@ -112,10 +114,10 @@ class TotalTests(MemoryTestCase):
         self.assertEqual(gaps["idle/20"], gaps["x"])
         self.assertGreater(gaps["x"], 80)
 
-    def test_oldestIsBounded(self) -> None:
+    def test_heapIsBounded(self) -> None:
         """
-        To know which is the oldest costs no more than twice what is held,
-        whatever comes and goes.
+        The heap of oldest messages has at most twice the entries that are
+        needed, after any changes.
         """
         bus = self.makeBus()
         for _ in range(300):
@@ -124,10 +126,10 @@ class TotalTests(MemoryTestCase):
             self.assertLessEqual(len(bus._oldest), 2 * 2 + 64)
         self.assertEqual(len(self.held(bus, "b")), 300)
 
-    def test_evictMany(self) -> None:
+    def test_evictsManyChannelsInLinearTime(self) -> None:
         """
-        What it costs to let go of many channels at once grows no faster than
-        how many they are.
+        The time to drop many channels at once grows no faster than their
+        number.
         """
 
         def cost(count: int) -> float:
@@ -156,15 +158,17 @@ steps = st.lists(
 
 class AnyOrderTests(MemoryTestCase):
     """
-    The bound of what a memory bus holds in all, whatever happens.
+    The limit of what a memory bus holds in all, after any history.
     """
 
     @settings(deadline=None, max_examples=200)
     @given(steps, st.integers(0, 12 * CHANNEL), st.integers(1, 5))
-    def test_bound(self, steps: list[tuple[str, str, int]], total: int, messages: int) -> None:
+    def test_sizeIsWithinTotal(
+        self, steps: list[tuple[str, str, int]], total: int, messages: int
+    ) -> None:
         """
-        The size is never above the bound; it is that of the messages that are
-        held, and of some of the channels that there were.
+        The size is never above the limit.  It is the size of the messages that
+        are held and of some of the known channels.
         """
         bus = self.makeBus(Retention(messages, 60.0, 2000), total)
         for kind, names, number in steps:
@@ -196,10 +200,10 @@ class AnyOrderTests(MemoryTestCase):
             max_size=40,
         )
     )
-    def test_newest(self, published: list[tuple[list[str], int]]) -> None:
+    def test_holdsNewestMessages(self, published: list[tuple[list[str], int]]) -> None:
         """
-        What is held are the newest messages of all, as many as there is room
-        for.
+        The messages that are held are the newest of all, as many as there is
+        room for.
         """
         total = 20 * CHANNEL
         bus = self.makeBus(totalBytes=total)

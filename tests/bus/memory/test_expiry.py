@@ -1,5 +1,5 @@
 """
-Tests for L{comet.bus.memory.bus}: as time goes by.
+Tests for L{comet.bus.memory.bus}: what it drops and forgets with time.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from tests.bus.memory.case import MemoryTestCase
 
 class TimeTests(MemoryTestCase):
     """
-    L{MemoryBus} as time goes by.
+    What a L{MemoryBus} drops and forgets with time.
     """
 
-    def test_expires(self) -> None:
+    def test_dropsOldMessages(self) -> None:
         """
-        What is too old is let go, though nobody reads or publishes.
+        A message that is too old is dropped even if nothing is read or
+        published.
         """
         bus = self.makeBus(Retention(seconds=60.0))
         self.put(bus, "a b", b"x" * 1000)
@@ -33,11 +34,11 @@ class TimeTests(MemoryTestCase):
         self.clock.pump([0.5] * 60)
         self.assertEqual(bus.size, records)
 
-    def test_forgotten(self) -> None:
+    def test_forgetsIdleChannel(self) -> None:
         """
-        A channel that is idle for long is forgotten as a whole: then nothing
-        is known up to its newest message, of channels without a record, and of
-        patterns; nothing is left on the clock.
+        A channel that is idle for long is forgotten.  The floor of all channels
+        without a record, and of patterns, rises to its newest message.  Nothing
+        is left on the clock.
         """
         bus = self.makeBus(Retention(seconds=60.0))
         self.put(bus, "a b")
@@ -56,7 +57,7 @@ class TimeTests(MemoryTestCase):
             self.assertEqual(dict(self.read(bus, name).gaps), {name: 4})
             self.assertEqual(dict(self.read(bus, name, 4).gaps), {})
 
-    def test_floorOfNew(self) -> None:
+    def test_newChannelBeginsWithFloorOfBus(self) -> None:
         """
         A channel that comes after another was forgotten begins with the floor
         of the bus.
@@ -68,9 +69,9 @@ class TimeTests(MemoryTestCase):
         self.assertEqual(dict(self.read(bus, "c", 1).gaps), {"c": 2})
         self.assertEqual(dict(self.read(bus, "c", 2).gaps), {})
 
-    def test_longRetention(self) -> None:
+    def test_keepsChannelDuringRetention(self) -> None:
         """
-        A channel is not forgotten while it may hold something.
+        A channel is not forgotten while its retention lasts.
         """
         bus = self.makeBus(Retention(seconds=10 * DAY))
         self.put(bus, "a")
@@ -79,9 +80,10 @@ class TimeTests(MemoryTestCase):
         self.clock.advance(2 * DAY)
         self.assertEqual((bus.size, self.clock.getDelayedCalls()), (0, []))
 
-    def test_longRetentionForgotten(self) -> None:
+    def test_keepsChannelAfterEarlyDrop(self) -> None:
         """
-        Nor is it forgotten earlier because what it held was dropped.
+        A channel is not forgotten early because its messages were dropped
+        early.
         """
         bus = self.makeBus(Retention(seconds=10 * DAY))
         self.put(bus, "a")
@@ -93,9 +95,9 @@ class TimeTests(MemoryTestCase):
         self.clock.pump([DAY] * 2)
         self.assertEqual(dict(self.read(bus, "a b").gaps), {"a": 2, "b": 2})
 
-    def test_droppedEarly(self) -> None:
+    def test_dropsInTimeAfterEarlyDrop(self) -> None:
         """
-        When messages go before their time, all that follows is in time.
+        After messages were dropped early, later ones are still dropped in time.
         """
         bus = self.makeBus(Retention(messages=1, seconds=60.0))
         self.put(bus, "a")
@@ -111,10 +113,10 @@ class TimeTests(MemoryTestCase):
         self.clock.advance(2)
         self.assertEqual((bus.size, self.clock.getDelayedCalls()), (0, []))
 
-    def test_clockSetBack(self) -> None:
+    def test_wallClockSetBack(self) -> None:
         """
-        When the computer's clock is set back, messages are held for longer,
-        and the bus does not busy itself.
+        When the computer's clock is set back, messages are held for longer, and
+        the bus does not wake up in vain.
         """
         time = [EPOCH_SECONDS]
         bus = MemoryBus(

@@ -1,5 +1,5 @@
 """
-Tests for L{comet.bus.memory.bus}: any history, against a naive model.
+Tests for L{comet.bus.memory.bus}: any history, compared with a simple model.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ T = TypeVar("T")
 
 channels = st.lists(st.sampled_from(CHANNELS), min_size=1, max_size=3, unique=True)
 names = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True)
-# Where to stand: so far from the head, in the epoch of now or in another.
+# A cursor: its distance from the end, in the present epoch or another.
 stands = st.tuples(st.booleans() | st.just(True), st.integers(-3, 40))
 
 
 def same(name: str, start: ResolvedStart) -> ResolvedStart:
     """
-    The place of a name, without what makes no difference in it.
+    Return the resolved start of a name without what makes no difference.
     """
     floor = start.floor if start.floor > start.position else 0
     skipUpTo = {channel: p for channel, p in start.skipUpTo.items() if matches(name, channel)}
@@ -56,7 +56,7 @@ class BusMachine(RuleBasedStateMachine):
     """
     Does the same with a bus and with its model, and compares them.
 
-    @cvar Model: The model.
+    @cvar Model: The class of the model.
     """
 
     Model: type[BusModel] = BusModel
@@ -76,7 +76,8 @@ class BusMachine(RuleBasedStateMachine):
     )
     def begin(self, retentions: list[Retention], total: int | None) -> None:
         """
-        Make a bus with these retentions: either of them ends, or the total.
+        Make a bus with these retentions.  Either they drop messages with time,
+        or the total is limited.
         """
         totalBytes = 10**9
         if total is not None:
@@ -106,7 +107,7 @@ class BusMachine(RuleBasedStateMachine):
     )
     def publish(self, batch: list[tuple[list[str], int]], times: int) -> None:
         """
-        Publish a batch, some times.
+        Publish a batch several times.
         """
         for _ in range(times):
             asked = [Publication(tuple(names), b"x" * size) for names, size in batch]
@@ -118,7 +119,7 @@ class BusMachine(RuleBasedStateMachine):
     @rule(channel=st.sampled_from(CHANNELS))
     def forget(self, channel: str) -> None:
         """
-        Drop what a channel holds.
+        Drop the messages of a channel.
         """
         result(self.bus.forget(channel))
         self.model.forget(channel)
@@ -126,7 +127,8 @@ class BusMachine(RuleBasedStateMachine):
     @rule(halves=st.sampled_from([0, 1, 60, 100, 3600, 7200, 86400, 172800, 400000]))
     def advance(self, halves: int) -> None:
         """
-        Let time go by, in half seconds, so that the bus's timers are in time.
+        Advance the clock, in half seconds: so the timers of the bus are on
+        time.
         """
         if not self.isTimeless:
             self.clock.advance(halves / 2)
@@ -135,7 +137,7 @@ class BusMachine(RuleBasedStateMachine):
     @rule(isSure=st.integers(0, 9))
     def renew(self, isSure: int) -> None:
         """
-        Begin a new epoch, now and then.
+        Begin a new epoch, in some of the calls.
         """
         if not isSure:
             self.bus.renew()
@@ -159,7 +161,7 @@ class BusMachine(RuleBasedStateMachine):
         upTo: int | None,
     ) -> None:
         """
-        Read the same of both.
+        Read from both.
         """
         after = self.cursor(stand)
         found = result(self.bus.read(names, after, limit, maxBytes, upTo))
@@ -170,7 +172,7 @@ class BusMachine(RuleBasedStateMachine):
     @rule(names=names, stand=stands, count=st.integers(1, 5))
     def resolve(self, names: Sequence[str], stand: tuple[bool, int], count: int) -> None:
         """
-        Find the same in both, for each kind of beginning.
+        Resolve all kinds of start positions with both.
         """
         startPositions: list[StartPosition] = [Now(), Earliest(), Last(count), Unreadable()]
         for startPosition in (*startPositions, At(self.cursor(stand))):
@@ -183,7 +185,7 @@ class BusMachine(RuleBasedStateMachine):
 
     def cursor(self, stand: tuple[bool, int]) -> Cursor:
         """
-        A cursor before the head, or beyond it.
+        Make a cursor before the end, or beyond it.
         """
         isKnown, back = stand
         position = max(self.bus.end.position - back, 0)
@@ -192,7 +194,7 @@ class BusMachine(RuleBasedStateMachine):
     @invariant()
     def agree(self) -> None:
         """
-        Both are at the same place, and hold the same.
+        Assert that both have the same end and messages.
         """
         self.read(["**", "$s", "*/$s"], (False, 0), 1000, 10**6, None)
         assert self.bus.end == self.model.end
@@ -203,7 +205,7 @@ class BusMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """
-        In the end nothing is left on the clock.
+        Assert that nothing is left on the clock.
         """
         if hasattr(self, "bus"):
             result(self.bus.stop())
@@ -212,7 +214,7 @@ class BusMachine(RuleBasedStateMachine):
 
 def result(fired: Deferred[T]) -> T:
     """
-    The result of what has fired.
+    Return the result of a Deferred that has fired.
     """
     results: list[T] = []
     fired.addCallback(results.append)
@@ -222,12 +224,12 @@ def result(fired: Deferred[T]) -> T:
 
 class ModelTests(SynchronousTestCase):
     """
-    The memory bus, whatever happens.
+    L{MemoryBus}, after any history.
     """
 
-    def test_machine(self) -> None:
+    def test_agreesWithModel(self) -> None:
         """
-        After any history a bus answers all questions as its model does.
+        After any history the bus answers all questions as its model does.
         """
         run_state_machine_as_test(
             BusMachine,
