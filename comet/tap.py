@@ -1,5 +1,5 @@
 """
-What C{twistd comet} is made of.
+The command line of C{twistd comet}: its options, and the service that they make.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _log = Logger()
 
 def _inOneLine(method: Callable[..., None]) -> Callable[..., None]:
     """
-    Let a docstring be the help of an option, which Twisted wraps again.
+    Put a docstring into one line: Twisted wraps it, as the help of an option.
     """
     method.__doc__ = " ".join((method.__doc__ or "").split())
     return method
@@ -68,7 +68,7 @@ class Options(usage.Options):
 
     configuration: Configuration
 
-    # What the configuration was made of.
+    # The options of the command line and of the file, for the workers.
     given: tuple[Mapping[str, Any], Mapping[str, Any] | None]
 
     def __init__(self) -> None:
@@ -90,8 +90,8 @@ class Options(usage.Options):
     @_inOneLine
     def opt_public_url(self, url: str) -> None:
         """
-        A URL where the world sees the server; hosts other than these, IP
-        addresses and localhost are refused. May be given several times
+        A URL by which clients reach the server; requests for other hosts are
+        refused, but for IP addresses and localhost. May be given several times
         """
         self._add("public-url", url)
 
@@ -113,16 +113,16 @@ class Options(usage.Options):
 
     def parseArgs(self, *words: str) -> None:
         """
-        Refuse what is no option.
+        Refuse words that are not options.
 
-        @raise usage.UsageError: If there is anything.
+        @raise usage.UsageError: If there is any word.
         """
         if words:
             raise usage.UsageError(f"{words[0][:64]!r} is no option: they begin with '--'")
 
     def postOptions(self) -> None:
         """
-        Read everything that was given.
+        Make the configuration of the options and the file.
 
         @raise usage.UsageError: If a value is not allowed.
         """
@@ -130,7 +130,7 @@ class Options(usage.Options):
         for option in OPTIONS:
             value = self.get(option.name)
             if option.isFlag:
-                # One that is not given leaves it to the file.
+                # Without the flag, the file decides.
                 value = True if value else None
             if not option.isRepeatable and value is not None:
                 given[option.name] = value
@@ -145,14 +145,15 @@ class Options(usage.Options):
 
 def _check(configuration: Configuration) -> None:
     """
-    Check what only its user can judge.
+    Check the values that only the parts that use them can judge.
 
-    @raise ValueError: If it is not allowed.
+    @raise ValueError: If a value is not allowed.
     """
     Access(None, configuration.openPatterns)
     Origins(configuration["allow-origin"], configuration["public-url"])
     url = configuration["bus"]
-    # To make one connects to nothing; it is not known yet on which reactor.
+    # To make a bus connects to nothing.  The reactor is not chosen yet, so the bus
+    # gets a clock.
     maker = findMaker(url)
     maker.makeBus(url, Clock(), configuration)
     if configuration["workers"] > 1:
@@ -161,7 +162,7 @@ def _check(configuration: Configuration) -> None:
         for description in _several(configuration[name]):
             try:
                 serverFromString(object(), description)
-            # Each kind of endpoint has its own ways to refuse what it cannot read.
+            # Each kind of endpoint raises its own exceptions.
             except Exception as error:
                 raise ConfigurationError(
                     f"{description[:64]!r} is not allowed for {name}: {error}; an endpoint such "
@@ -184,7 +185,7 @@ def _checkWorkers(configuration: Configuration, isShared: bool) -> None:
         url = configuration["bus"][:64]
         reason = f"need a bus that several processes share, such as redis:; {url!r} is of one"
     elif platformType != "posix":
-        reason = "are only to be had on POSIX systems"
+        reason = "need a POSIX system"
     if reason:
         workers = str(configuration["workers"])
         raise ConfigurationError(f"{workers!r} is not allowed for workers: more than 1 {reason}")
@@ -198,17 +199,17 @@ def _several(value: Any) -> tuple[str, ...]:
 
 def installReactor() -> Any:
     """
-    Install the reactor that can serve the most clients, unless one is
-    installed already.
+    Install the reactor that can serve the most clients, unless twistd has
+    installed one.
 
-    @return: The reactor.
+    @return: The installed reactor.
     """
     if "twisted.internet.reactor" not in sys.modules:
         for kind in ("epoll", "kq", "poll"):
             try:
                 module = import_module(f"twisted.internet.{kind}reactor")
             except ImportError:
-                # It is of another system.
+                # This system does not have it.
                 continue
             module.install()
             break
@@ -221,7 +222,9 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
     """
     Make the service that C{twistd} runs.
 
-    @param reactor: For tests.
+    @param reactor: The reactor, or L{None} to install the best one.
+
+    @raise SystemExit: If the publish key cannot be read or made.
     """
     used: Any = installReactor() if reactor is None else reactor
     configuration = options.configuration
@@ -231,7 +234,7 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
         raise SystemExit(f"comet: the publish key: {error.filename!r}: {error.strerror}") from None
     except ValueError as error:
         raise SystemExit(f"comet: the publish key: {error}") from None
-    # Before the process goes elsewhere, as twistd's --rundir makes it.
+    # Before twistd changes the directory, as --rundir demands.
     keyFile = os.path.abspath(keyFile)
 
     def running(ports: Sequence[IListeningPort]) -> None:
@@ -242,54 +245,56 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
         calmCollector()
 
     def listening(ports: Sequence[IListeningPort]) -> None:
-        # Whoever reads that it listens may also stop it: with a signal, which
-        # only the reactor takes well.
+        # A program that waits for these lines may send a signal at once.  Only a
+        # running reactor handles it.
         used.callWhenRunning(running, ports)
 
     def failed(error: CannotStart) -> None:
         used.callWhenRunning(_stopFailed, used)
 
     if configuration["workers"] == 1:
-        return Server(configuration, used, key).makeService(_Alone, listening, failed)
-    return _Several(used, configuration, options.given, key, listening, failed)
+        return Server(configuration, used, key).makeService(_SingleProcess, listening, failed)
+    return _SeveralProcesses(used, configuration, options.given, key, listening, failed)
 
 
-class _Alone(CometService):
+class _SingleProcess(CometService):
     """
-    Tells whoever has typed C{twistd comet} why it does not start.
+    A service that shows the user in one line why it does not start.
     """
 
     def _start(self) -> None:
-        with _tellingShortly():
+        with _withoutTraceback():
             super()._start()
 
 
-class _Several(WorkersService):
+class _SeveralProcesses(WorkersService):
     """
-    Does that, too.
+    Workers that show the user in one line why they do not start.
     """
 
     def _start(self) -> None:
-        with _tellingShortly():
+        with _withoutTraceback():
             super()._start()
 
 
 @contextmanager
-def _tellingShortly() -> Iterator[None]:
+def _withoutTraceback() -> Iterator[None]:
     try:
         yield
     except CannotStart:
-        # To be raised, that twistd tidies up and a daemon's parent hears of
-        # it; but what Python prints of it is for programmers.
-        sys.excepthook = _tellShortly
+        # The exception has to leave: twistd then removes its pid file, and a
+        # daemon's parent learns of the failure.  Only Python's traceback, which
+        # tells the user nothing, is replaced.
+        sys.excepthook = _showError
         raise
 
 
-def _tellShortly(
+def _showError(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
     """
-    Show what ends the process: in one line, if it was foreseen.
+    Show the exception that ends the process: in one line if it is a
+    L{CannotStart}.
     """
     if isinstance(error, CannotStart):
         print(f"comet: {error}", file=sys.stderr)
@@ -299,8 +304,8 @@ def _tellShortly(
 
 def _stopFailed(reactor: IReactorCore) -> None:
     """
-    Stop what could not be started, and let the process exit with 1: whoever
-    runs the reactor would let it end as if all were well.
+    Stop the reactor after a start that failed later, and make the process exit
+    with 1: twistd would let it exit with 0.
     """
     atexit.register(_exitFailed)
     reactor.stop()

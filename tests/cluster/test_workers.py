@@ -246,7 +246,7 @@ class LifeTests(WorkersTestCase):
         os.kill(pids[0], signal.SIGSTOP)
         self.assertIn(server.stop(), (0, -signal.SIGTERM))
         self.assertTrue(all(map(isGone, pids)))
-        self.assertIn(f"({pids[0]}) does not end: killed", server.log())
+        self.assertIn(f"({pids[0]}) does not end: killing it", server.log())
 
     def test_orphaned(self) -> None:
         """
@@ -302,7 +302,7 @@ class RestartTests(WorkersTestCase):
             findings = load.finish()
             print(f"\n{load.told()}", file=sys.stderr)
         self.assertEqual(findings, [])
-        self.assertEqual(server.log().count("SIGKILL; started again at once"), WORKERS)
+        self.assertEqual(server.log().count("SIGKILL; restarting at once"), WORKERS)
         server.assertNoTracebacks()
 
     def test_drained(self) -> None:

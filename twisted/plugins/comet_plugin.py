@@ -1,5 +1,5 @@
 """
-Makes C{twistd comet} known to Twisted.
+The plugin that adds C{comet} to the commands of C{twistd}.
 """
 
 from twisted.application.service import ServiceMaker
