@@ -224,7 +224,7 @@ class Hub:
     def _wasStored(
         self, answers: Sequence[Published], done: Callable[[Sequence[Published]], object]
     ) -> None:
-        self.fanout.whenSettled(partial(self._isSettled, answers, done))
+        self.fanout.whenFlushed(partial(self._isSettled, answers, done))
 
     def _isSettled(
         self, answers: Sequence[Published], done: Callable[[Sequence[Published]], object]
@@ -392,7 +392,7 @@ class Hub:
         self._retryWithin = seconds
         for reader in list(self.fanout.readers):
             reader.close(Close("draining", "the server is going down", self._retry()))
-        done = gatherResults([self.fanout.left(), self._answered()], consumeErrors=True)
+        done = gatherResults([self.fanout.whenDrained(), self._answered()], consumeErrors=True)
         done.addTimeout(seconds, self.clock, onTimeoutCancel=lambda result, timeout: None)
         return done.addCallback(lambda _: None)
 

@@ -23,9 +23,6 @@ _MODULE = re.compile(r"^  - L\{(\w+)\}: \S", re.MULTILINE)
 
 RANK = {name: rank for rank, name in enumerate(LAYERS)}
 
-# Parts whose modules still name each other for the type checker.
-CIRCULAR = frozenset({"fanout"})
-
 # Imports each module named in its arguments, and tells of the first after
 # which something is loaded whose name begins with the first argument.
 IMPORT_ALL = """
@@ -185,7 +182,7 @@ class LayerTests(SynchronousTestCase):
         imports = {
             module: importsOf(module, path, self.known) - {module}
             for module, path in self.modules.items()
-            if module != "comet" and part(module) not in CIRCULAR
+            if module != "comet"
         }
         # Raises CycleError, which names the circle.
         order = list(TopologicalSorter(imports).static_order())

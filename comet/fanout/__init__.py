@@ -1,21 +1,21 @@
 """
 From the log to the readers: who reads what, and when each is written to.
 
+The map, lower modules first:
+
   - L{states}: the life of a reader, as a table
-  - L{reader}: one reader: catching up, live, behind
-  - L{streams}: readers that are clients: a stream of bytes
+  - L{failures}: which error came first
+  - L{sending}: the same bytes to many sockets
+  - L{backlog}: what is left to do of earlier ticks
+  - L{coalescing}: equal queries to the bus, asked once
+  - L{encodingcache}: messages as bytes, made once for each shape
+  - L{delivery}: how the messages of a tick reach the readers of a group
+  - L{groups}: readers of the same names in the same shape
+  - L{registry}: which groups there are, and what the bus lets be heard
+  - L{core}: the tick: what is heard, flushed and answered
+  - L{reader}: one reader: opening, reading, live, behind, closed
+  - L{joinpoint}: where new readers of the same names may go live at once
+  - L{streams}: readers that are written bytes for as long as they stay
   - L{polls}: readers that are answered once
   - L{application}: readers that are an application's own objects
-  - L{groups}: readers of the same names in the same shape, which share every
-    byte
-  - L{joinpoint}: where a new reader may go live at once
-  - L{encodingcache}: messages in the shapes that are in use
-  - L{coalescing}: equal questions to the bus, asked once
-  - L{backlog}: what is left to do of a turn
-  - L{sending}: the same bytes to many sockets
-  - L{empty}: groups without a reader
-  - L{listening}: what the bus was asked to let be heard
-  - L{failures}: what went wrong first
-  - L{probes}: a second line soon after the first, which shows a buffering proxy
-  - L{core}: the fan-out itself: the tick
 """

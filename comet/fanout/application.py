@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 
 from comet.errors import BadRequest
 from comet.fanout.core import Fanout
+from comet.fanout.delivery import DirectReaders
 from comet.fanout.reader import Reader
 from comet.fanout.states import State
 from comet.interfaces import IReceiver
@@ -112,11 +113,11 @@ class ApplicationReader(Reader):
             self._told = None
         return not self._isPaused
 
-    def prepare(self, messages: Sequence[Message], end: Cursor) -> Sequence[Message]:
+    def makeDelivery(self) -> ApplicationDelivery:
         """
-        See L{Reader.prepare}.
+        See L{Reader.makeDelivery}.
         """
-        return messages
+        return ApplicationDelivery()
 
     def take(self, prepared: Sequence[Message]) -> None:
         """
@@ -181,6 +182,27 @@ class ApplicationReader(Reader):
             method(*arguments)
         except Exception:
             self._log.failure("{receiver} failed", receiver=self._receiver)
+
+
+class ApplicationDelivery:
+    """
+    Delivers messages to an application's receivers as they are.
+    """
+
+    __slots__ = ("__weakref__",)
+
+    def prepare(self, messages: Sequence[Message], end: Cursor) -> Sequence[Message]:
+        """
+        See L{Delivery.prepare<comet.fanout.delivery.Delivery.prepare>}.
+        """
+        return messages
+
+    def deliver(self, group: DirectReaders, prepared: Sequence[Message]) -> bool:
+        """
+        See L{Delivery.deliver<comet.fanout.delivery.Delivery.deliver>}.  No
+        receiver is direct.
+        """
+        return False
 
 
 class Subscription:

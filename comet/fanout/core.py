@@ -1,40 +1,68 @@
 """
 The fan-out: what is published during one turn of the reactor goes out together
 at the turn's end.
+
+How it works
+============
+
+The bus tells the fan-out of each stored message of the names that are heard
+(C{messagesStored}), and of positions that were given to other messages
+(C{endMoved}).  The fan-out keeps these until the reactor's next turn, and then
+I{ticks}: the registry tells which groups get which messages, each group flushes
+its messages to its live readers, and then the publishers are answered.  So a
+publisher that has an answer knows that the readers of this node were written to.
+
+  - C{cursor} is where all live readers stand: everything up to it was delivered
+    to them, or was not of their names.  A tick moves it at its end.  In the
+    middle of a tick a group knows by itself whether it was flushed already.
+
+  - A reader joins its group once it has read the log to its end.  It may then be
+    ahead of the cursor, since the bus stores a message before the fan-out hears
+    of it.  Each reader holds its position, so a flush gives it only what comes
+    after that: no message twice, and none left out.
+
+  - When the bus is I{interrupted}, messages may have been missed.  What was
+    heard and not flushed is dropped, every reader becomes unsettled, and reads
+    the log again from its own position.  C{isContinuous} is false until the bus
+    reports the next message or end: until then nothing proves that a reader at
+    the cursor has missed nothing.
+
+  - An epoch is one life of the log.  A tick that brings another epoch moves the
+    cursor there.  Readers notice it by themselves when they read.
+
+  - Not all is done in one turn.  Large groups of polls are answered in parts
+    (the L{backlog<comet.fanout.backlog>}), and only some of the readers that
+    have more to read go on in each turn, so that new requests are not kept
+    waiting.
+
+While readers are written to, applications' receivers are called, which may
+publish, subscribe, and close readers.  What they publish is for the next tick.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
-from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.fanout.backlog import Backlog
 from comet.fanout.coalescing import QueryCoalescer, sizeOfReadResult, sizeOfResolvedStarts
-from comet.fanout.empty import EmptyGroups
+from comet.fanout.delivery import Member
 from comet.fanout.encodingcache import EncodingCache
-from comet.fanout.failures import firstError
-from comet.fanout.groups import Group
-from comet.fanout.listening import Listening
+from comet.fanout.groups import Prepared
+from comet.fanout.registry import Registry
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
-from comet.model.patterns import PatternTable
 from comet.model.positions import At, ReadResult, ResolvedStarts, StartPosition
 from comet.model.progress import Wanted
 from comet.timers import TimerWheel
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from comet.fanout.reader import Reader
 
 # How much a reader that catches up is given at once: about as much as Twisted
 # sends at once.
@@ -49,26 +77,28 @@ MOST_DUE: Final = 64
 class Fanout:
     """
     Gives each reader exactly the messages of its names after its position, in
-    the order of positions, each once, or a gap, at its place.
+    the order of positions, each once; or a gap, at its place.
 
     @ivar bus: Where messages come from.
 
-    @ivar cursor: Everything up to here was given to the live readers.
+    @ivar cursor: Everything up to here was delivered to the live readers.
 
-    @ivar isSure: Whether all that comes after the cursor will be heard: not
-        where something may have been missed.
+    @ivar isContinuous: Whether every message after the cursor will be heard:
+        not between an interruption and the next report of the bus.
 
     @ivar seconds: Tells the time of now, in seconds from any moment.
 
     @ivar heartbeat: After how many seconds of silence a stream is told where
-        it stands.
+        its reader stands.
 
-    @ivar readers: All that are not closed.
+    @ivar registry: The groups.
 
-    @ivar backlog: What is left to do of the turns before.
+    @ivar readers: The readers that are not closed.
 
-    @ivar leaving: Those whose last words were written and whose connection is
-        not closed yet.
+    @ivar leaving: Closed readers whose last words were written and whose
+        connection is not closed yet.
+
+    @ivar backlog: What is left to do of earlier ticks.
     """
 
     _log = Logger()
@@ -77,28 +107,30 @@ class Fanout:
         self.heartbeat = heartbeat
         self.wheel = TimerWheel(clock)
         self.encodings = EncodingCache(self.wheel)
-        self.readers: dict[Reader, None] = {}
-        self.leaving: dict[Reader, None] = {}
+        self.readers: dict[Member, None] = {}
+        self.leaving: dict[Member, None] = {}
         self.cursor = Cursor("", 0)
-        self.isSure = True
+        self.isContinuous = True
         self.bus = bus
         self._clock = clock
         self.seconds: Callable[[], float] = clock.seconds
-        self._groups: dict[tuple[object, ...], Group] = {}
-        self._empty = EmptyGroups(self.wheel)
-        self._routes: PatternTable[dict[Group, None]] = PatternTable()
-        self._pending: list[Message] = []
-        self._end: Cursor | None = None
-        self._unsettled = False
-        self._due: deque[Reader] = deque()
+        self._queries = QueryCoalescer(self.wheel, clock.seconds)
+        # A query under way may miss messages of names that are not heard from
+        # now on.
+        self.registry = Registry(bus, self.wheel, self, self, self._queries.clear)
+        # What was heard and not flushed: messages, and the last end.
+        self._heard: list[Message] = []
+        self._heardEnd: Cursor | None = None
+        self._wasInterrupted = False
+        # Readers that go on reading in a later turn.
+        self._due: deque[Member] = deque()
         self.backlog = Backlog()
-        self._waiting: list[Callable[[], None]] = []
-        self._left: list[Deferred[None]] = []
-        self._listening: dict[str, Listening] = {}
-        self._answers = QueryCoalescer(self.wheel, clock.seconds)
-        self._isTicking = False
-        self._isTurning = False
-        self._endsTurn = False
+        # Called after the next tick: publishers to be answered.
+        self._afterFlush: list[Callable[[], None]] = []
+        self._drained: list[Deferred[None]] = []
+        self._isTickDue = False
+        self._isInTurn = False
+        self._ticksAtEndOfTurn = False
 
     # -- What is heard
 
@@ -106,83 +138,85 @@ class Fanout:
         """
         See L{IBusListener.messagesStored}.
         """
-        self._pending.extend(messages)
+        self._heard.extend(messages)
         self._tickSoon()
 
     def endMoved(self, end: Cursor) -> None:
         """
         See L{IBusListener.endMoved}.
         """
-        self._end = end
+        self._heardEnd = end
         self._tickSoon()
 
     def interrupted(self) -> None:
         """
         See L{IBusListener.interrupted}.
         """
-        # What was heard and not given is read from the log instead.
-        self._pending.clear()
-        self._end = None
-        # What is under way may have been read before what was missed.
-        self._answers.clear()
-        self._unsettled = True
+        # Readers will read these from the log instead.
+        self._heard.clear()
+        self._heardEnd = None
+        # Queries under way may have been answered before what was missed.
+        self._queries.clear()
+        self._wasInterrupted = True
         self._tickSoon()
 
-    def whenSettled(self, call: Callable[[], None]) -> None:
+    def whenFlushed(self, call: Callable[[], None]) -> None:
         """
-        Call something when what was heard so far has been written to the
+        Call something once all that was heard so far has been written to the
         readers: at once, if it has been.
         """
-        if self._pending or self._unsettled or self.backlog:
-            self._waiting.append(call)
+        if self._heard or self._wasInterrupted or self.backlog:
+            self._afterFlush.append(call)
         else:
             call()
 
-    def later(self, reader: Reader) -> None:
+    def readLater(self, reader: Member) -> None:
         """
-        Let a reader go on reading in the next turn, so that others have
-        theirs.
+        Let a reader go on reading in a later turn, so that others have theirs.
         """
         self._due.append(reader)
         self._tickSoon()
 
+    # -- The tick
+
     def beginTurn(self) -> None:
         """
-        Somebody deals with all that many clients have sent, and says with
-        L{endTurn} when it is done: no timer is needed for that.
+        The caller deals with the input of many clients, and calls L{endTurn}
+        when that is done: then the tick needs no timer.
         """
-        self._isTurning = True
+        self._isInTurn = True
 
     def endTurn(self) -> None:
         """
         Give the readers what was published since L{beginTurn}.
         """
-        self._isTurning = False
-        if self._endsTurn:
-            self._endsTurn = False
+        self._isInTurn = False
+        if self._ticksAtEndOfTurn:
+            self._ticksAtEndOfTurn = False
             self._tick()
 
     def _tickSoon(self) -> None:
-        if not self._isTicking:
-            self._isTicking = True
-            if self._isTurning:
-                self._endsTurn = True
+        if not self._isTickDue:
+            self._isTickDue = True
+            if self._isInTurn:
+                self._ticksAtEndOfTurn = True
             else:
                 self._clock.callLater(0, self._tick)
 
     def _tick(self) -> None:
         """
-        The turn is at its end.
+        Flush what was heard during the turn, and then go on with what was left
+        over from earlier ones.
         """
-        self._isTicking = False
-        if self._unsettled:
-            self._unsettled = False
-            self._unsettle()
-        pending, self._pending = self._pending, []
-        end, self._end = self._end, None
-        waiting, self._waiting = self._waiting, []
-        if pending:
-            newest = pending[-1].cursor
+        self._isTickDue = False
+        if self._wasInterrupted:
+            self._wasInterrupted = False
+            self._unsettleReaders()
+        messages, self._heard = self._heard, []
+        end, self._heardEnd = self._heardEnd, None
+        calls, self._afterFlush = self._afterFlush, []
+        if messages:
+            newest = messages[-1].cursor
             if end is None or end.epoch != newest.epoch or end.position < newest.position:
                 end = newest
         if end is not None and end.epoch == self.cursor.epoch:
@@ -190,22 +224,22 @@ class Fanout:
         if end is not None:
             if end.epoch != self.cursor.epoch:
                 self.cursor = Cursor(end.epoch, 0)
-            prepared: dict[tuple[object, ...], Any] = {}
-            for group, messages in self._route(pending).items():
-                group.flush(messages, end, prepared)
+            prepared: Prepared = {}
+            for group, given in self.registry.route(messages).items():
+                group.flush(given, end, prepared)
             self.cursor = end
-            self.isSure = True
+            self.isContinuous = True
         # First the readers are written to, then the publishers are answered.
-        for call in waiting:
+        for call in calls:
             self.backlog.add(call, isPart=False)
         self.backlog.go()
-        self._tellLeft()
+        self._tellDrained()
         if self.backlog:
             self._tickSoon()
         self._pumpDue()
 
-    def _unsettle(self) -> None:
-        self.isSure = False
+    def _unsettleReaders(self) -> None:
+        self.isContinuous = False
         for reader in list(self.readers):
             reader.unsettle()
         epoch = self.bus.end.epoch
@@ -214,103 +248,19 @@ class Fanout:
 
     def _pumpDue(self) -> None:
         """
-        Let some of those go on that have more to read.
+        Let some of the readers go on that have more to read.
         """
         for _ in range(min(len(self._due), MOST_DUE)):
             reader = self._due.popleft()
             try:
                 reader.pump()
             except Exception:
-                self._log.failure("{reader} failed to read", reader=reader)
+                self._log.failure("{reader} failed to read the log", reader=reader)
                 reader.failed()
         if self._due:
             self._tickSoon()
 
-    def _route(self, messages: Sequence[Message]) -> dict[Group, list[Message]]:
-        """
-        Which groups get which of these messages.
-        """
-        touched: dict[Group, list[Message]] = {}
-        for message in messages:
-            # Shared by all groups that are given nothing else.
-            alone = [message]
-            for groups in self._routes.matching(message.channel):
-                for group in groups:
-                    given = touched.setdefault(group, alone)
-                    # Two of its names may reach the same message.
-                    if given[-1] is message:
-                        continue
-                    if len(given) == 1:
-                        touched[group] = [*given, message]
-                    else:
-                        given.append(message)
-        return touched
-
     # -- What is asked
-
-    def resolve(
-        self, startPositions: Mapping[str, StartPosition], isPassing: bool = True
-    ) -> Deferred[ResolvedStarts]:
-        """
-        See L{IMessageBus.resolve}.  Readers that ask the same while the bus has
-        not answered share one answer.
-
-        @param isPassing: Whether who asks does not hear the names; otherwise
-            what is a moment old will do, since all that comes after is heard.
-        """
-        # Where it is not a cursor, a moment ago was somewhere else.
-        isLasting = not isPassing and {type(each) for each in startPositions.values()} == {At}
-        key = (isPassing, *startPositions.items())
-        ask = partial(self.bus.resolve, startPositions)
-        size = sizeOfResolvedStarts if isLasting else None
-        return self._answers.ask(key, ask, size, self._isGoodStart)
-
-    def _isGoodStart(self, resolved: ResolvedStarts) -> bool:
-        return resolved.end.epoch == self.bus.end.epoch
-
-    def read(
-        self,
-        wanted: Wanted,
-        limit: int = READ_MESSAGES,
-        maxBytes: int = READ_BYTES,
-        isPassing: bool = True,
-    ) -> Deferred[ReadResult]:
-        """
-        Read the log.  Readers that ask the same while the bus has not answered
-        share one answer.
-
-        @param isPassing: As for L{resolve}.
-        """
-        key = (isPassing, wanted.names, wanted.after, wanted.upTo, limit, maxBytes)
-        ask = partial(self.bus.read, wanted.names, wanted.after, limit, maxBytes, wanted.upTo)
-        size = None if isPassing else sizeOfReadResult
-        return self._answers.ask(key, ask, size, self._isGoodRead)
-
-    def _isGoodRead(self, result: ReadResult) -> bool:
-        # Who gets nowhere, and knows that there is more, would ask for ever.
-        return result.reached != result.after or result.reached == self.bus.end
-
-    # -- Who is there
-
-    def hasLeft(self, reader: Reader) -> None:
-        """
-        The connection of a reader that was sent away is closed.
-        """
-        self.leaving.pop(reader, None)
-        self._tellLeft()
-
-    def _tellLeft(self) -> None:
-        while self._left and not (self.leaving or self.backlog):
-            self._left.pop(0).callback(None)
-
-    def left(self) -> Deferred[None]:
-        """
-        @return: Fires when nobody is leaving, and all are answered.
-        """
-        answer: Deferred[None] = Deferred()
-        self._left.append(answer)
-        self._tellLeft()
-        return answer
 
     def end(self) -> Cursor:
         """
@@ -318,133 +268,68 @@ class Fanout:
         """
         return self.bus.end
 
-    def group(self, kind: type[Reader], shape: object, names: tuple[str, ...]) -> Group:
+    def resolve(
+        self, startPositions: Mapping[str, StartPosition], isListening: bool = False
+    ) -> Deferred[ResolvedStarts]:
         """
-        The group of the readers of one kind, in one shape, of these names in
-        any order.
+        See L{IMessageBus.resolve}.  Readers that ask the same while the bus has
+        not answered share one answer.
 
-        @return: Reading the log for it waits for L{hear}.
+        @param isListening: Whether the reader hears the names.  If it does, an
+            answer of a moment ago will do, since the reader hears everything
+            that came after it.
         """
-        names = tuple(sorted(names))
-        key = (kind, shape, names)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = Group(self, key, names)
-            self._addRoutes(group)
-        return group
+        # Except for a cursor, a start position moves with the log.
+        isKept = isListening and {type(each) for each in startPositions.values()} == {At}
+        key = (isListening, *startPositions.items())
+        ask = partial(self.bus.resolve, startPositions)
+        size = sizeOfResolvedStarts if isKept else None
+        return self._queries.ask(key, ask, size, self._mayReuseStart)
 
-    def _addRoutes(self, group: Group) -> None:
-        new = []
-        for name in group.names:
-            groups = self._routes.get(name)
-            if groups is None:
-                groups = {}
-                self._routes.add(name, groups)
-                new.append(name)
-            groups[group] = None
-        if new:
-            listening = Listening()
-            self._listening.update(dict.fromkeys(new, listening))
-            asked = maybeDeferred(self.bus.listen, self, new)
-            asked.addBoth(self._heard, new, listening)
+    def _mayReuseStart(self, resolved: ResolvedStarts) -> bool:
+        return resolved.end.epoch == self.bus.end.epoch
 
-    def _heard(self, result: Failure | None, names: list[str], listening: Listening) -> None:
-        listening.isEffective = True
-        if result is not None:
-            for name in names:
-                if self._listening.get(name) is not listening:
-                    # It was given up meanwhile, and perhaps asked for again.
-                    continue
-                for group in list(self._routes.get(name) or ()):
-                    group.failure = result
-                    self.retire(group)
-        waiting, listening.waiting = listening.waiting, []
-        for waiter in waiting:
-            waiter.callback(result)
+    def read(
+        self,
+        wanted: Wanted,
+        limit: int = READ_MESSAGES,
+        maxBytes: int = READ_BYTES,
+        isListening: bool = False,
+    ) -> Deferred[ReadResult]:
+        """
+        Read the log.  Readers that ask the same while the bus has not answered
+        share one answer.
 
-    def isHeard(self, group: Group) -> bool:
+        @param isListening: As for L{resolve}.
         """
-        Whether what is stored for the names of a group is heard already.
-        """
-        return group.failure is None and all(
-            self._listening[name].isEffective for name in group.names
-        )
+        key = (isListening, wanted.names, wanted.after, wanted.upTo, limit, maxBytes)
+        ask = partial(self.bus.read, wanted.names, wanted.after, limit, maxBytes, wanted.upTo)
+        size = sizeOfReadResult if isListening else None
+        return self._queries.ask(key, ask, size, self._mayReuseRead)
 
-    def hear(self, group: Group) -> Deferred[None]:
-        """
-        @return: Fires once everything that is stored for the names of a group
-            is heard; fails with L{Unavailable<comet.errors.Unavailable>} if
-            that cannot be had.
-        """
-        if group.failure is not None:
-            return fail(group.failure)
-        ahead = {id(each): each for name in group.names for each in [self._listening[name]]}
-        waiters = []
-        for listening in ahead.values():
-            if not listening.isEffective:
-                waiter: Deferred[None] = Deferred()
-                listening.waiting.append(waiter)
-                waiters.append(waiter)
-        if not waiters:
-            return succeed(None)
-        return gatherResults(waiters, consumeErrors=True).addCallbacks(lambda _: None, firstError)
+    def _mayReuseRead(self, result: ReadResult) -> bool:
+        # A cached reply that makes no progress would make the reader retry for ever.
+        return result.reached != result.after or result.reached == self.bus.end
 
-    def enter(self, reader: Reader, group: Group) -> None:
-        """
-        A reader becomes a member of a group.
-        """
-        if not group.members:
-            self._empty.discard(group)
-        group.members += 1
+    # -- Draining
 
-    def leave(self, reader: Reader, group: Group) -> None:
+    def connectionClosed(self, reader: Member) -> None:
         """
-        A reader is not a member of a group any more.
+        The connection of a closed reader is closed.
         """
-        group.leave(reader)
-        self.haveLeft(group, 1)
+        self.leaving.pop(reader, None)
+        self._tellDrained()
 
-    def haveLeft(self, group: Group, count: int) -> None:
-        """
-        So many readers, none of them live any more, are not members of a group
-        any more.
-        """
-        group.members -= count
-        if not group.members:
-            self._empty.add(group)
-            while (surplus := self._empty.surplus()) is not None:
-                self.retire(surplus)
+    def _tellDrained(self) -> None:
+        while self._drained and not (self.leaving or self.backlog):
+            self._drained.pop(0).callback(None)
 
-    def isRead(self, channel: str) -> bool:
+    def whenDrained(self) -> Deferred[None]:
         """
-        Whether anybody reads a channel, by its name.
+        @return: Fires when no closed reader has its connection still, and the
+            backlog is empty.
         """
-        return any(group.members for group in self._routes.get(channel) or ())
-
-    def retire(self, group: Group) -> None:
-        """
-        Forget a group: it has no members, or cannot be heard.
-        """
-        self._empty.discard(group)
-        group.isRetired = True
-        if self._groups.get(group.key) is group:
-            del self._groups[group.key]
-            unheard = []
-            for name in group.names:
-                groups = self._routes.get(name)
-                if groups is not None:
-                    groups.pop(group, None)
-                    if not groups:
-                        self._routes.remove(name)
-                        self._listening.pop(name, None)
-                        unheard.append(name)
-            if unheard:
-                # What is under way may miss what is not heard from now on.
-                self._answers.clear()
-                self.bus.unlisten(self, unheard)
-
-    def __len__(self) -> int:
-        """
-        How many groups there are.
-        """
-        return len(self._groups)
+        drained: Deferred[None] = Deferred()
+        self._drained.append(drained)
+        self._tellDrained()
+        return drained

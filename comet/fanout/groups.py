@@ -1,53 +1,107 @@
 """
-Readers of the same names in the same shape.
+Groups: readers of the same names in the same shape, which are written the same
+bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from socket import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, TypeAlias
 
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from comet.fanout.delivery import Delivery, Member
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
 from comet.timers import NOT_SET
 
-if TYPE_CHECKING:
-    from comet.fanout.core import Fanout
-    from comet.fanout.reader import Reader
+# What tells groups apart: the readers' class, their shape, their names.
+GroupKey: TypeAlias = tuple[type[Any], object, tuple[str, ...]]
 
-# Stands for what could not be prepared.
+# What was prepared in one tick: by the delivery, and the identity of the list of
+# messages.
+Prepared: TypeAlias = dict[tuple[Delivery[Any], int], Any]
+
+# Stands for messages that could not be prepared.
 _FAILED = object()
+
+
+class Ticking(Protocol):
+    """
+    What a group needs of the fan-out.
+    """
+
+    @property
+    def cursor(self) -> Cursor:
+        """
+        Everything up to here was delivered to the live readers.
+        """
+
+    @property
+    def seconds(self) -> Callable[[], float]:
+        """
+        Tells the time of now, in seconds from any moment.
+        """
+
+
+class Registering(Protocol):
+    """
+    What a group needs of the registry.
+    """
+
+    def removeMembers(self, group: Group, count: int) -> None:
+        """
+        So many readers of the group, none of them live any more, are members
+        no longer.
+        """
+
+    def retire(self, group: Group) -> None:
+        """
+        Forget the group.
+        """
 
 
 class Group:
     """
-    Some readers that are written the same bytes.
+    Readers of the same names in the same shape.
 
-    @ivar names: What they read.
+    A live reader of the group is in one of three tables.  I{Direct} and
+    I{indirect} readers stand at the fan-out's cursor, or at C{flushed} once the
+    tick has reached them; the bytes for direct ones can be sent to all their
+    sockets in one loop.  Readers that may be I{ahead} have read the log by
+    themselves, perhaps beyond what the fan-out has heard: each has a position
+    of its own, until a flush shows that the group has passed it.
+
+    @ivar key: What tells this group from others.
+
+    @ivar names: The channels and patterns that are read, sorted.
+
+    @ivar delivery: How messages reach its readers.
 
     @ivar members: How many readers belong to it, live or not.
 
-    @ivar flushed: The group was given nothing after this cursor.
-
-    @ivar failure: Why its names cannot be heard, or L{None}.
+    @ivar flushed: The last message that the group was given; or, before the
+        first one, the fan-out's cursor when the group was made.
 
     @ivar wroteAt: When that was, in seconds of the reactor's clock.
 
-    @ivar isRetired: Whether the fan-out has forgotten it.
+    @ivar failure: Why the bus cannot let its names be heard, or L{None}.
+
+    @ivar isRetired: Whether the registry has forgotten the group.
     """
 
     _log = Logger()
 
     __slots__ = (
+        "_ahead",
         "_direct",
-        "_fanout",
-        "_fresh",
-        "_live",
-        "_rest",
+        "_indirect",
+        "_pending",
+        "_registry",
+        "_ticking",
+        "delivery",
         "failure",
         "flushed",
         "isRetired",
@@ -58,224 +112,239 @@ class Group:
         "wroteAt",
     )
 
-    def __init__(self, fanout: Fanout, key: tuple[Any, ...], names: tuple[str, ...]) -> None:
-        self._fanout = fanout
+    def __init__(
+        self,
+        ticking: Ticking,
+        registry: Registering,
+        key: GroupKey,
+        delivery: Delivery[Any],
+    ) -> None:
+        self._ticking = ticking
+        self._registry = registry
         self.key = key
-        self.names = names
+        self.names = key[2]
+        self.delivery = delivery
         self.members = 0
-        # What was given before there was this group may have been of its names.
-        self.flushed = fanout.cursor
+        # Messages that were flushed before there was this group may have been
+        # of its names.
+        self.flushed = ticking.cursor
         self.wroteAt = 0.0
         self.failure: Failure | None = None
         self.timerSlot = NOT_SET
         self.isRetired = False
-        # Live readers that stand at the fan-out's own cursor; and of these,
-        # those that can be written to all at once, with their sockets.
-        self._live: dict[Reader, None] = {}
-        self._direct: dict[Reader, socket] = {}
-        # Live readers that may have read ahead of it: each has its own.
-        self._fresh: dict[Reader, None] = {}
-        # While the group is given something: who was not given it yet.
-        self._rest: dict[Reader, None] = {}
+        self._indirect: dict[Member, None] = {}
+        self._direct: dict[Member, socket] = {}
+        self._ahead: dict[Member, None] = {}
+        # During a flush: the readers that were not given the messages yet.
+        self._pending: dict[Member, None] = {}
 
     def __len__(self) -> int:
         """
         How many readers are live.
         """
-        return len(self._live) + len(self._direct) + len(self._fresh)
+        return len(self._indirect) + len(self._direct) + len(self._ahead)
 
     @property
-    def live(self) -> list[Reader]:
+    def live(self) -> list[Member]:
         """
         The readers that are live.
         """
-        return [*self._live, *self._direct, *self._fresh]
+        return [*self._indirect, *self._direct, *self._ahead]
+
+    @property
+    def direct(self) -> dict[Member, socket]:
+        """
+        See L{DirectReaders.direct<comet.fanout.delivery.DirectReaders.direct>}.
+        """
+        return self._direct
 
     @property
     def size(self) -> int:
         """
-        How many characters its names have.
+        How many characters the names have.
         """
         return sum(map(len, self.names))
 
-    def join(self, reader: Reader) -> None:
+    def join(self, reader: Member) -> None:
         """
-        A member has read to the end of the log.
+        Make a member live that has read to the end of the log.
         """
-        self._fresh[reader] = None
+        self._ahead[reader] = None
 
-    def joinAtOnce(self, reader: Reader) -> None:
+    def joinAtCursor(self, reader: Member) -> None:
         """
-        A member begins where all live members stand: at the fan-out's cursor.
+        Make a member live that stands at the fan-out's cursor.
         """
         if reader.direct is None:
-            self._live[reader] = None
+            self._indirect[reader] = None
         else:
             self._direct[reader] = reader.direct
 
-    def leave(self, reader: Reader) -> None:
+    def leave(self, reader: Member) -> None:
         """
         A member is not live any more, or never was.
         """
         if reader.direct is not None:
             self._direct.pop(reader, None)
-        self._live.pop(reader, None)
-        self._fresh.pop(reader, None)
+        self._indirect.pop(reader, None)
+        self._ahead.pop(reader, None)
 
-    def isPassed(self, reached: Cursor) -> bool:
+    def takeDirect(self) -> dict[Member, socket]:
+        """
+        See L{DirectReaders.takeDirect<comet.fanout.delivery.DirectReaders.takeDirect>}.
+        """
+        direct, self._direct = self._direct, {}
+        self._registry.removeMembers(self, len(direct))
+        return direct
+
+    def hasFlushedPast(self, cursor: Cursor) -> bool:
         """
         Whether the group was given a message after this cursor: then a reader
-        that stands there has to read it from the log.
+        at the cursor must read that message from the log.
         """
         flushed = self.flushed
-        return flushed.epoch == reached.epoch and flushed.position > reached.position
+        return flushed.epoch == cursor.epoch and flushed.position > cursor.position
 
-    def given(self, reader: Reader) -> Cursor:
+    def deliveredTo(self, reader: Member) -> Cursor:
         """
-        Everything up to this cursor was given to a live reader, if it had not
-        read it itself.
+        Everything up to this cursor was delivered to a live reader, unless the
+        reader is ahead of it.
         """
-        isLive = reader in self._live or reader in self._direct
-        if isLive and reader not in self._rest and self.isPassed(self._fanout.cursor):
-            # The turn is not over for the other groups.
-            return self.flushed
-        return self._fanout.cursor
+        isAtCursor = reader in self._indirect or reader in self._direct
+        if isAtCursor and reader not in self._pending:
+            if self.hasFlushedPast(self._ticking.cursor):
+                # In the middle of a tick: the fan-out's cursor moves at its end.
+                return self.flushed
+        return self._ticking.cursor
 
-    def flush(
-        self, messages: Sequence[Message], end: Cursor, prepared: dict[tuple[Any, ...], Any]
-    ) -> None:
+    def flush(self, messages: Sequence[Message], end: Cursor, prepared: Prepared) -> None:
         """
-        Give every live reader what it has not read of these messages.
+        Give every live reader those of these messages that it has not read.
+
+        While readers are written to, they and others may leave, join, publish,
+        or be closed.
 
         @param messages: At least one, in the order of positions, all of this
             group's names, and all there are up to C{end}.  Groups that are
             given the same messages may be given the same list.
 
-        @param prepared: What was prepared in this turn, for groups of the same
-            kind and shape that are given the same list.
+        @param prepared: What was prepared in this tick, for groups with the
+            same delivery that are given the same list.
         """
         self.flushed = messages[-1].cursor
-        self.wroteAt = self._fanout.seconds()
-        key = (*self.key[:2], id(messages))
-        fresh = self._welcome(messages, end) if self._fresh else []
-        live = list(self._live)
+        self.wroteAt = self._ticking.seconds()
+        key = (self.delivery, id(messages))
+        ahead = self._align(messages, end) if self._ahead else []
+        readers = list(self._indirect)
         if self._direct:
-            reader = next(iter(self._direct))
             given = prepared.get(key)
             if given is None:
-                given = prepared[key] = self._prepare(reader, messages, end)
-            if given is _FAILED or not self._giveAll(reader, given):
-                live += self._direct
-        self._rest = dict.fromkeys(live)
-        if fresh:
-            live += self._settle(fresh, messages, end)
-        for reader in live:
-            # What was written to the others may have made this one leave.
-            if reader in self._live or reader in self._direct:
+                given = prepared[key] = self._prepare(messages, end)
+            if given is _FAILED or not self._deliver(given):
+                readers += self._direct
+        self._pending = dict.fromkeys(readers)
+        if ahead:
+            readers += self._giveTails(ahead, messages, end)
+        for reader in readers:
+            # A write to one reader may have made another one leave.
+            if reader in self._indirect or reader in self._direct:
                 if key not in prepared:
-                    prepared[key] = self._prepare(reader, messages, end)
+                    prepared[key] = self._prepare(messages, end)
                 self._give(reader, prepared[key])
-            del self._rest[reader]
+            del self._pending[reader]
 
-    def _welcome(self, messages: Sequence[Message], end: Cursor) -> list[Reader]:
+    def _align(self, messages: Sequence[Message], end: Cursor) -> list[Member]:
         """
-        Let those that have read none of these messages, and can be written to
-        with the others, be given them with the others.
+        Of the readers that may be ahead, make direct those that have read none
+        of these messages and can be written to with the others.
 
-        @return: The others that may have read ahead.
+        @return: The rest of them.
         """
-        others = []
+        rest = []
         first, epoch = messages[0].position, end.epoch
-        for reader in list(self._fresh):
+        for reader in list(self._ahead):
             stands = reader.progress.cursor
             if reader.direct is not None and stands.epoch == epoch and stands.position < first:
-                del self._fresh[reader]
-                self.joinAtOnce(reader)
+                del self._ahead[reader]
+                self.joinAtCursor(reader)
             else:
-                others.append(reader)
-        return others
+                rest.append(reader)
+        return rest
 
-    def _settle(
-        self, fresh: Sequence[Reader], messages: Sequence[Message], end: Cursor
-    ) -> list[Reader]:
+    def _giveTails(
+        self, ahead: Sequence[Member], messages: Sequence[Message], end: Cursor
+    ) -> list[Member]:
         """
-        Give readers that may have read ahead what they have not read of these
-        messages.
+        Give readers that have read some of these messages the rest of them.
 
-        @return: Those that have read none of them, and were given nothing yet.
+        @return: The readers that have read none of them, and were given nothing
+            yet.
         """
-        late = []
+        none = []
         first, last = messages[0].position, messages[-1].position
-        for reader in fresh:
-            if reader not in self._fresh or reader.progress.cursor.epoch != end.epoch:
-                # It has left; or has read of a new epoch before that was heard of.
+        for reader in ahead:
+            if reader not in self._ahead or reader.progress.cursor.epoch != end.epoch:
+                # The reader left; or it has read of a new epoch that the fan-out
+                # has not heard of.
                 continue
             stands = reader.progress.cursor.position
             if stands < first:
-                late.append(reader)
-                self._rest[reader] = None
+                none.append(reader)
+                self._pending[reader] = None
             elif stands < last:
                 tail = [message for message in messages if message.position > stands]
-                self._give(reader, self._prepare(reader, tail, end))
-            # It may have read beyond what was heard by now.
-            if reader in self._fresh and reader.progress.cursor.position <= end.position:
-                del self._fresh[reader]
-                self.joinAtOnce(reader)
-        return late
+                self._give(reader, self._prepare(tail, end))
+            # A reader that has read beyond C{end} stays ahead.
+            if reader in self._ahead and reader.progress.cursor.position <= end.position:
+                del self._ahead[reader]
+                self.joinAtCursor(reader)
+        return none
 
-    def takeDirect(self) -> dict[Reader, socket]:
-        """
-        Let all readers go that can be written to all at once: they are to be
-        closed.
-
-        @return: Each, with its socket.
-        """
-        direct, self._direct = self._direct, {}
-        return direct
-
-    @property
-    def direct(self) -> dict[Reader, socket]:
-        """
-        The live readers that can be written to all at once, each with its
-        socket.
-        """
-        return self._direct
-
-    def _prepare(self, reader: Reader, messages: Sequence[Message], end: Cursor) -> Any:
+    def _prepare(self, messages: Sequence[Message], end: Cursor) -> Any:
         try:
-            return reader.prepare(messages, end)
+            return self.delivery.prepare(messages, end)
         except Exception:
-            self._log.failure("preparing messages for {reader} failed", reader=reader)
+            self._log.failure(
+                "Preparing {count} messages for {readers} readers of {names} failed",
+                count=len(messages),
+                readers=len(self),
+                names=self.names,
+            )
             return _FAILED
 
-    def _giveAll(self, reader: Reader, prepared: Any) -> bool:
+    def _deliver(self, prepared: Any) -> bool:
         """
-        Let one reader write to all that can be written to at once.
-
-        @return: Whether it has, or failed in the middle of it.
+        @return: Whether the direct readers need nothing more: they have the
+            messages, or were closed after a failure.
         """
         readers = self._direct
         try:
-            return reader.takeAll(self, prepared)
+            return self.delivery.deliver(self, prepared)
         except Exception:
-            # What each of them was sent is not known: all of them come back.
-            self._log.failure("writing to all of a group failed")
+            # It is not known what each of them was sent, so all come back.
+            self._log.failure(
+                "Writing to all {readers} direct readers of {names} failed",
+                readers=len(readers),
+                names=self.names,
+            )
             for each in list(readers):
                 each.failed()
             return True
 
-    def _give(self, reader: Reader, prepared: Any) -> None:
+    def _give(self, reader: Member, prepared: Any) -> None:
         if prepared is _FAILED:
             reader.failed()
             return
         try:
             reader.take(prepared)
         except Exception:
-            self._log.failure("writing to {reader} failed", reader=reader)
+            self._log.failure(
+                "Writing to {reader} of {names} failed", reader=reader, names=self.names
+            )
             reader.failed()
 
     def timedOut(self) -> None:
         """
-        It has been without a reader for long enough.
+        Retire the group, which has been idle for long enough.
         """
-        self._fanout.retire(self)
+        self._registry.retire(self)

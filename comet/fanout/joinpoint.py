@@ -5,16 +5,13 @@ Where readers that ask for the same begin, without a question to the bus.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from comet.fanout.core import Fanout
+from comet.fanout.groups import Group
 from comet.fanout.reader import Reader, openReader
 from comet.fanout.states import State
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Now, StartPosition, StartPositions
-
-if TYPE_CHECKING:
-    from comet.fanout.core import Fanout
-    from comet.fanout.groups import Group
 
 
 class JoinPoint:
@@ -49,12 +46,12 @@ class JoinPoint:
             return None
         if type(startPosition) is At:
             cursor, since = fanout.cursor, self._since
-            isHere = startPosition.cursor == cursor and fanout.isSure
+            isHere = startPosition.cursor == cursor and fanout.isContinuous
             isHeard = cursor.epoch == since.epoch and cursor.position >= since.position
             return cursor if isHere and isHeard else None
         if type(startPosition) is Now and self._knowsHead:
             cursor = fanout.end()
-            return None if group.isPassed(cursor) else cursor
+            return None if group.hasFlushedPast(cursor) else cursor
         return None
 
     def open(self, reader: Reader, names: Sequence[str], since: StartPositions) -> None:
@@ -67,7 +64,7 @@ class JoinPoint:
         @param since: One start position, for all names.
         """
         fanout, group = reader.fanout, self._group
-        cursor = None if reader.isPassing else self.find(fanout, since.default)
+        cursor = self.find(fanout, since.default) if reader.isListening else None
         if cursor is None or group is None:
             openReader(reader, names, since)
             self.learn(reader, since.default)
@@ -78,12 +75,12 @@ class JoinPoint:
         if group.members:
             group.members += 1
         else:
-            fanout.enter(reader, group)
+            fanout.registry.addMember(group)
         joined = reader.group if reader.beginAtEnd() else None
         if joined is None:
             return
-        if fanout.isSure and reader.progress.cursor == fanout.cursor:
-            joined.joinAtOnce(reader)
+        if fanout.isContinuous and reader.progress.cursor == fanout.cursor:
+            joined.joinAtCursor(reader)
         else:
             # Messages that are stored and not flushed yet are older than this start.
             joined.join(reader)

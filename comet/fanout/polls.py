@@ -12,7 +12,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 from twisted.internet.defer import Deferred
 
 from comet.fanout.core import Fanout
-from comet.fanout.groups import Group
+from comet.fanout.delivery import DirectReaders
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State, step
@@ -55,11 +55,13 @@ class Waiter(Protocol[R_contra]):
     """
     Whoever carries the answer to a poll.
 
-    @ivar direct: A socket, which does not block, where others may send the
-        answer to it; or L{None}.
+    @ivar direct: A socket, which does not block, to which the fan-out may send
+        the response together with those of others; or L{None}.  Used only if
+        the waiter keeps the time.
 
-    @ivar keepsTime: Whether it lets the poll end itself when its time is over:
-        it is on the wheel for its client in any case.
+    @ivar keepsTime: Whether the waiter calls L{PollReader.hurry} when the time
+        of the poll is over, since it has a timer of its own; otherwise the
+        reader sets one.
     """
 
     direct: socket | None
@@ -97,10 +99,10 @@ class PollReader(Reader, Generic[R]):
     Is answered once: with what there is, or what comes within its time.
     """
 
-    __slots__ = ("_bytes", "_gap", "_messages", "_time", "_waiter", "direct", "isPassing", "shape")
+    __slots__ = ("_bytes", "_gap", "_messages", "_time", "direct", "isListening", "shape", "waiter")
 
     # Slots of the class, narrower than what it inherits.
-    isPassing: bool
+    isListening: bool
     shape: PollShape[R]
     direct: socket | None
 
@@ -110,12 +112,14 @@ class PollReader(Reader, Generic[R]):
         """
         Reader.__init__(self, fanout)
         self.shape = shape
-        self.direct = waiter.direct
-        self.isPassing = wait <= 0
+        # Direct polls are answered all at once, with no time to clear the timer of
+        # each: they keep their own time.
+        self.direct = waiter.direct if waiter.keepsTime else None
+        self.isListening = wait > 0
         # For how many seconds it waits by its own timer; none if it is passing,
         # or the waiter keeps the time.
-        self._time = 0.0 if self.isPassing or waiter.keepsTime else wait
-        self._waiter = waiter
+        self._time = wait if self.isListening and not waiter.keepsTime else 0.0
+        self.waiter = waiter
         self._gap: tuple[str, ...] = ()
         self._messages: Sequence[tuple[Message, bool]] = ()
         self._bytes = 0
@@ -140,7 +144,7 @@ class PollReader(Reader, Generic[R]):
         """
         limit = self.shape.limit - len(self._messages)
         most = max(POLL_BYTES - self._bytes, 1)
-        return self.fanout.read(wanted, limit, most, self.isPassing)
+        return self.fanout.read(wanted, limit, most, self.isListening)
 
     def tell(self, step: Step) -> bool:
         """
@@ -181,7 +185,7 @@ class PollReader(Reader, Generic[R]):
         """
         See L{Reader.caughtUp}.
         """
-        if self.isPassing:
+        if not self.isListening:
             self.timedOut()
 
     def timedOut(self) -> None:
@@ -193,7 +197,7 @@ class PollReader(Reader, Generic[R]):
             return
         cursor = self.standing
         self.ended()
-        self._waiter.pollEmpty(cursor)
+        self.waiter.pollEmpty(cursor)
 
     def hurry(self) -> None:
         """
@@ -205,56 +209,75 @@ class PollReader(Reader, Generic[R]):
     def _answer(self, more: bool = False, close: Close | None = None) -> None:
         outcome = Outcome(self.standing, self._messages, self._gap, more, close)
         self.ended()
-        self._waiter.pollAnswered(self.shape.respond(outcome))
+        self.waiter.pollAnswered(self.shape.respond(outcome))
 
-    def prepare(self, messages: Sequence[Message], end: Cursor) -> R:
+    def makeDelivery(self) -> PollDelivery[R]:
         """
-        See L{Reader.prepare}.
+        See L{Reader.makeDelivery}.
         """
-        size, count = 0, 0
-        for message in messages[: self.shape.limit]:
-            size += len(message.payload)
-            if count and size > POLL_BYTES:
-                break
-            count += 1
-        given = [(message, False) for message in messages[:count]]
-        if count < len(messages):
-            return self.shape.respond(Outcome(messages[count - 1].cursor, given, more=True))
-        return self.shape.respond(Outcome(end, given))
+        return PollDelivery(self.fanout, self.shape)
 
     def take(self, prepared: R) -> None:
         """
         See L{Reader.take}.
         """
         self.ended()
-        self._waiter.pollAnswered(prepared)
-
-    def takeAll(self, group: Group, prepared: Any) -> bool:
-        """
-        See L{Reader.takeAll}.
-        """
-        fanout, ended = self.fanout, step(State.LIVE, Input.ENDED)
-        readers: Any = group.takeDirect()
-        waiters = []
-        for reader in readers:
-            reader.state = ended
-            reader.group = None
-            del fanout.readers[reader]
-            waiters.append(reader._waiter)
-        if len(waiters) <= MOST_AT_ONCE:
-            _answerAll(waiters, prepared)
-        else:
-            for start in range(0, len(waiters), MOST_AT_ONCE):
-                some = waiters[start : start + MOST_AT_ONCE]
-                fanout.backlog.add(partial(_answerAll, some, prepared), isPart=True)
-        fanout.haveLeft(group, len(waiters))
-        return True
+        self.waiter.pollAnswered(prepared)
 
     def sayClose(self, close: Close) -> None:
         """
         See L{Reader.sayClose}.
         """
         self._answer(close=close)
+
+
+class PollDelivery(Generic[R]):
+    """
+    Delivers messages to held polls in one shape: all get the same response.
+    """
+
+    __slots__ = ("__weakref__", "_fanout", "_shape")
+
+    def __init__(self, fanout: Fanout, shape: PollShape[R]) -> None:
+        self._fanout = fanout
+        self._shape = shape
+
+    def prepare(self, messages: Sequence[Message], end: Cursor) -> R:
+        """
+        See L{Delivery.prepare<comet.fanout.delivery.Delivery.prepare>}.
+        """
+        size, count = 0, 0
+        for message in messages[: self._shape.limit]:
+            size += len(message.payload)
+            if count and size > POLL_BYTES:
+                break
+            count += 1
+        given = [(message, False) for message in messages[:count]]
+        if count < len(messages):
+            return self._shape.respond(Outcome(messages[count - 1].cursor, given, more=True))
+        return self._shape.respond(Outcome(end, given))
+
+    def deliver(self, group: DirectReaders, prepared: Any) -> bool:
+        """
+        See L{Delivery.deliver<comet.fanout.delivery.Delivery.deliver>}.
+
+        @param prepared: Bytes, as the waiters of direct polls take them.
+        """
+        # Closes the readers without a call for each.
+        fanout, closed = self._fanout, step(State.LIVE, Input.ENDED)
+        waiters = []
+        for reader in group.takeDirect():
+            reader.state = closed
+            reader.group = None
+            del fanout.readers[reader]
+            waiters.append(reader.waiter)
+        if len(waiters) <= MOST_AT_ONCE:
+            _answerAll(waiters, prepared)
+        else:
+            for start in range(0, len(waiters), MOST_AT_ONCE):
+                some = waiters[start : start + MOST_AT_ONCE]
+                fanout.backlog.add(partial(_answerAll, some, prepared), isPart=True)
+        return True
 
 
 def _answerAll(waiters: Sequence[DirectWaiter], response: bytes) -> None:

@@ -6,24 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from socket import socket
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.errors import CometError, Internal, publicError
+from comet.fanout.core import Fanout
+from comet.fanout.delivery import Delivery
+from comet.fanout.groups import Group
 from comet.fanout.states import TRANSITIONS, Input, State, step
 from comet.model.cursors import Cursor
-from comet.model.messages import Close, Message
+from comet.model.messages import Close
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition, StartPositions
 from comet.model.progress import Progress, Step, Wanted, unbegun
 from comet.timers import NOT_SET
-
-if TYPE_CHECKING:
-    from comet.fanout.core import Fanout
-    from comet.fanout.groups import Group
-
 
 # The names that begin with a gap, and whether there is nothing to read.
 _Resolved: TypeAlias = tuple[tuple[str, ...], bool]
@@ -46,13 +44,13 @@ class Reader:
 
     @ivar group: Who it is told things with, once it is known.
 
-    @ivar isPassing: Whether it only reads what there is, and never waits for
+    @ivar isListening: Whether it only reads what there is, and never waits for
         what comes.
     """
 
     _log = Logger()
 
-    isPassing = False
+    isListening = True
 
     __slots__ = (
         "_isPumping",
@@ -85,11 +83,9 @@ class Reader:
         """
         raise NotImplementedError
 
-    def prepare(self, messages: Sequence[Message], end: Cursor) -> Any:
+    def makeDelivery(self) -> Delivery[Any]:
         """
-        Make of new messages what any live reader of this group can take.
-
-        @param end: There is nothing else for this group up to here.
+        Make the delivery of all readers of this kind and shape.
         """
         raise NotImplementedError
 
@@ -105,14 +101,6 @@ class Reader:
         A socket that takes what is prepared as it is, or L{None}.
         """
         return None
-
-    def takeAll(self, group: Group, prepared: Any) -> bool:
-        """
-        Let all L{direct<Group.direct>} readers of a group take what was prepared.
-
-        @return: Whether they have; if not, each has to L{take} it.
-        """
-        return False
 
     def begun(self, gap: Sequence[str]) -> None:
         """
@@ -176,7 +164,7 @@ class Reader:
         """
         cursor = self.progress.cursor
         if self.state is State.LIVE and self.group is not None:
-            given = self.group.given(self)
+            given = self.group.deliveredTo(self)
             if given.epoch == cursor.epoch:
                 return max(given, cursor)
         return cursor
@@ -231,15 +219,16 @@ class Reader:
 
     def _addNames(self, startPositions: Mapping[str, StartPosition]) -> Deferred[Any]:
         new = {n: b for n, b in startPositions.items() if n not in self.progress.names}
-        if self.isPassing:
+        if not self.isListening:
             return self.fanout.resolve(new).addCallback(self._resolved, new, None)
-        group = self.fanout.group(type(self), self.shape, (*self.progress.names, *new))
-        # Held while it is waited for, so that it is not retired.
-        self.fanout.enter(self, group)
-        if self.fanout.isHeard(group):
-            located = self.fanout.resolve(new, False)
+        registry = self.fanout.registry
+        group = registry.group(self, (*self.progress.names, *new))
+        # A member keeps the group from being retired in the meantime.
+        registry.addMember(group)
+        if registry.isHeard(group):
+            located = self.fanout.resolve(new, True)
         else:
-            located = self.fanout.hear(group).addCallback(lambda _: self.fanout.resolve(new, False))
+            located = registry.listen(group).addCallback(lambda _: self.fanout.resolve(new, True))
         return located.addCallbacks(
             self._resolved, self._notResolved, callbackArgs=(new, group), errbackArgs=(group,)
         )
@@ -249,11 +238,11 @@ class Reader:
     ) -> _Resolved | Deferred[_Resolved]:
         if self.state is State.CLOSED:
             if group is not None:
-                self.fanout.leave(self, group)
+                self.fanout.registry.removeMember(self, group)
             return (), False
         if resolved.end.epoch != self.fanout.end().epoch:
             # The log has begun a new life since, where these places mean nothing.
-            again = self.fanout.resolve(names, self.isPassing)
+            again = self.fanout.resolve(names, self.isListening)
             return again.addCallbacks(
                 self._resolved, self._notResolved, callbackArgs=(names, group), errbackArgs=(group,)
             )
@@ -266,7 +255,7 @@ class Reader:
 
     def _notResolved(self, failure: Failure, group: Group | None) -> Failure:
         if group is not None:
-            self.fanout.leave(self, group)
+            self.fanout.registry.removeMember(self, group)
         return failure
 
     def _changeGroup(self, group: Group | None) -> None:
@@ -274,7 +263,7 @@ class Reader:
         Belong to another group, of which the reader is a member already.
         """
         if self.group is not None:
-            self.fanout.leave(self, self.group)
+            self.fanout.registry.removeMember(self, self.group)
         self.group = group
 
     def _stand(self) -> None:
@@ -314,8 +303,8 @@ class Reader:
             return
         self._stand()
         self.progress.remove(names, self.reached)
-        group = self.fanout.group(type(self), self.shape, self.progress.names)
-        self.fanout.enter(self, group)
+        group = self.fanout.registry.group(self, self.progress.names)
+        self.fanout.registry.addMember(group)
         self._changeGroup(group)
         self.given(Input.UNSETTLED)
         self.resume()
@@ -337,7 +326,7 @@ class Reader:
         if self.state is not State.CLOSED:
             self.given(Input.UNSETTLED)
             self._pumpAgain = self._isPumping or self.state is State.OPENING
-            self.fanout.later(self)
+            self.fanout.readLater(self)
 
     # -- Reading the log
 
@@ -361,7 +350,7 @@ class Reader:
         """
         Ask the bus.
         """
-        return self.fanout.read(wanted, isPassing=self.isPassing)
+        return self.fanout.read(wanted, isListening=self.isListening)
 
     def _wasRead(self, result: ReadResult, wanted: Wanted) -> None:
         goOn, more = True, False
@@ -382,12 +371,12 @@ class Reader:
         if not goOn:
             self.given(Input.FILLED)
         elif more or again or self._isPassed():
-            self.fanout.later(self)
+            self.fanout.readLater(self)
         else:
             self._join()
 
     def _isPassed(self) -> bool:
-        return self.group is not None and self.group.isPassed(self.progress.cursor)
+        return self.group is not None and self.group.hasFlushedPast(self.progress.cursor)
 
     def _join(self) -> None:
         self.given(Input.CAUGHT_UP)

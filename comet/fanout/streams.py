@@ -11,7 +11,8 @@ from typing import Any, Final
 from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES, Fanout
-from comet.fanout.groups import Group
+from comet.fanout.delivery import DirectReaders
+from comet.fanout.encodingcache import EncodingCache
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State
@@ -20,6 +21,7 @@ from comet.interfaces import IDirectSink, ISink, ISinkOwner
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.progress import Step
+from comet.timers import NOT_SET
 
 # For how many seconds a client may take nothing of what was written to it
 # before it is taken for dead.
@@ -27,6 +29,63 @@ STALLED: Final = 300.0
 
 # For how many seconds the last words to a client may wait to be taken.
 LAST_WORDS: Final = 10.0
+
+# After how many seconds a L{Probe} makes a stream say again where its reader
+# stands.
+PROBE: Final = 0.5
+
+
+class StreamDelivery:
+    """
+    Delivers messages to streams in one shape: each message is encoded once, and
+    all that is given in a tick is framed together.
+    """
+
+    __slots__ = ("__weakref__", "_encodings", "_shape")
+
+    def __init__(self, encodings: EncodingCache, shape: Shape) -> None:
+        self._encodings = encodings
+        self._shape = shape
+
+    def prepare(self, messages: Sequence[Message], end: Cursor) -> list[tuple[bytes, int]]:
+        """
+        See L{Delivery.prepare<comet.fanout.delivery.Delivery.prepare>}.
+
+        @return: What to write, and the position of the last message in it; cut
+            into parts, so that a client that takes nothing makes the server
+            keep no more than one part for it.
+        """
+        parts: list[tuple[bytes, int]] = []
+        part: list[bytes] = []
+        size, last = 0, 0
+        pieces = self._encodings.pieces(self._shape, messages)
+        for message, piece in zip(messages, pieces, strict=True):
+            if part and size + len(piece) > READ_BYTES:
+                parts.append((self._shape.frame(part), last))
+                part, size = [], 0
+            part.append(piece)
+            size += len(piece)
+            last = message.position
+        parts.append((self._shape.frame(part), last))
+        return parts
+
+    def deliver(self, group: DirectReaders, prepared: list[tuple[bytes, int]]) -> bool:
+        """
+        See L{Delivery.deliver<comet.fanout.delivery.Delivery.deliver>}.
+        """
+        if len(prepared) > 1:
+            # A reader that does not take one part must not be given the next.
+            return False
+        data, last = prepared[0]
+        direct = group.direct
+        short = sendAll(list(direct.values()), data)
+        # All direct sinks of a shape are counted in the same place.
+        next(iter(direct)).sink.sent(len(direct) * len(data))
+        if short:
+            readers = list(direct)
+            for index, sent in short:
+                readers[index].tookPart(data[sent:], last, group.wroteAt)
+        return True
 
 
 @implementer(ISinkOwner)
@@ -155,26 +214,11 @@ class StreamReader(Reader):
             pieces.append(self.shape.cursor(step.cursor))
         return self.write(self.shape.frame(pieces)) if pieces else True
 
-    def prepare(self, messages: Sequence[Message], end: Cursor) -> list[tuple[bytes, int]]:
+    def makeDelivery(self) -> StreamDelivery:
         """
-        See L{Reader.prepare}.
-
-        @return: What to write, in parts small enough for one that is not
-            taken to do no harm, and the position that each ends with.
+        See L{Reader.makeDelivery}.
         """
-        parts: list[tuple[bytes, int]] = []
-        part: list[bytes] = []
-        size, last = 0, 0
-        pieces = self.fanout.encodings.pieces(self.shape, messages)
-        for message, piece in zip(messages, pieces, strict=True):
-            if part and size + len(piece) > READ_BYTES:
-                parts.append((self.shape.frame(part), last))
-                part, size = [], 0
-            part.append(piece)
-            size += len(piece)
-            last = message.position
-        parts.append((self.shape.frame(part), last))
-        return parts
+        return StreamDelivery(self.fanout.encodings, self.shape)
 
     def take(self, prepared: list[tuple[bytes, int]]) -> None:
         """
@@ -187,26 +231,21 @@ class StreamReader(Reader):
                 self.filled(last)
                 return
 
-    def takeAll(self, group: Group, prepared: list[tuple[bytes, int]]) -> bool:
+    def tookPart(self, rest: bytes, last: int, wroteAt: float) -> None:
         """
-        See L{Reader.takeAll}.
+        The socket took only the beginning of what it was sent directly.
+
+        @param rest: What it did not take.
+
+        @param last: The position of the last message in that.
+
+        @param wroteAt: When it was sent, in seconds of the reactor's clock.
         """
-        if len(prepared) > 1:
-            return False
-        data, last = prepared[0]
-        readers: Any = group.direct
-        short = sendAll(list(readers.values()), data)
-        # All that are written to at once are counted in the same place.
+        # Only direct sinks are sent to directly.
         sink: Any = self.sink
-        sink.sent(len(readers) * len(data))
-        if short:
-            readers = list(readers)
-            for index, sent in short:
-                reader = readers[index]
-                reader._wroteAt = group.wroteAt
-                reader.sink.keep(data[sent:])
-                reader.filled(last)
-        return True
+        self._wroteAt = wroteAt
+        sink.keep(rest)
+        self.filled(last)
 
     def timedOut(self) -> None:
         """
@@ -290,7 +329,28 @@ class StreamReader(Reader):
         """
         self.fanout.wheel.clear(self)
         self.ended()
-        self.fanout.hasLeft(self)
+        self.fanout.connectionClosed(self)
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.sinkLost()
+
+
+class Probe:
+    """
+    Makes a stream that has just begun say a second time where its reader
+    stands.  A client to which both arrive together, or neither, is behind a
+    proxy that holds back what it is sent.
+    """
+
+    __slots__ = ("_reader", "timerSlot")
+
+    def __init__(self, reader: StreamReader) -> None:
+        self._reader = reader
+        self.timerSlot = NOT_SET
+        reader.fanout.wheel.set(self, PROBE)
+
+    def timedOut(self) -> None:
+        """
+        Say it, L{PROBE} seconds after the beginning.
+        """
+        self._reader.sayStanding()

@@ -11,8 +11,7 @@ from typing import Final
 
 from zope.interface import implementer
 
-from comet.fanout.probes import Probe
-from comet.fanout.streams import StreamReader
+from comet.fanout.streams import Probe, StreamReader
 from comet.framing import Shape
 from comet.framing.ndjson import NDJSONShape
 from comet.http.reads import ReadRequest

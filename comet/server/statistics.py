@@ -54,7 +54,7 @@ class StatisticsService(TimerService):
             self._publish(f"{CHANNEL}/{account}", account)
 
     def _publish(self, channel: str, account: str | None) -> None:
-        if self.hub.fanout.isRead(channel):
+        if self.hub.fanout.registry.isRead(channel):
             published = self.hub.publish(channel, self.figures(account))
             published.addErrback(self._logFailure, channel)
 

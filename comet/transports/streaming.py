@@ -8,8 +8,7 @@ from __future__ import annotations
 from twisted.web.http import datetimeToString
 from zope.interface import implementer
 
-from comet.fanout.probes import Probe
-from comet.fanout.streams import StreamReader
+from comet.fanout.streams import Probe, StreamReader
 from comet.framing import Shape
 from comet.http.reads import ReadRequest
 from comet.http.responses import ENDLESS, Headers, encodeHead

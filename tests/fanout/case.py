@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.fanout.application import Subscription
 from comet.fanout.polls import PollReader
+from comet.fanout.reader import Reader
 from comet.fanout.streams import StreamReader
 from comet.http.polls import Outcome
 from comet.hub import Hub, Settings
@@ -97,12 +98,13 @@ class HubTestCase(SynchronousTestCase):
         """
         self.rest()
         for reader in [*self.fanout.readers, *self.fanout.leaving]:
+            assert isinstance(reader, Reader)
             reader.ended()
             if isinstance(reader, StreamReader):
                 reader.sinkLost()
         self.rest()
         self.clock.advance(11.0)
-        self.assertEqual((len(self.fanout), len(self.fanout.wheel)), (0, 0))
+        self.assertEqual((len(self.fanout.registry), len(self.fanout.wheel)), (0, 0))
         self.assertEqual(self.fanout.encodings.bytes, 0)
         now(self.inner.stop())
         self.assertEqual(self.clock.getDelayedCalls(), [])

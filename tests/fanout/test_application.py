@@ -8,6 +8,7 @@ from typing import Any
 
 from comet.errors import BadChannel, BadCursor, BadRequest, Unavailable
 from comet.fanout.application import Subscription, Where, readStartPositions
+from comet.fanout.reader import Reader
 from comet.model.cursors import Cursor
 from comet.model.messages import Close
 from comet.model.positions import At, Earliest, Last, Now, StartPosition
@@ -133,6 +134,7 @@ class ReceivingTests(HubTestCase):
         """
         self.subscribe("a")
         [reader] = self.fanout.readers
+        assert isinstance(reader, Reader)
         reader.timedOut()
         self.assertEqual(len(self.fanout.wheel), 0)
 

@@ -125,9 +125,9 @@ class AskingTests(HubTestCase):
         """
         Who asks for a name that just could not be heard is told so, too.
         """
-        group = self.fanout.group(type(self.stream("a").reader), LineShape(), ("a",))
+        group = self.fanout.registry.group(self.stream("a").reader, ("a",))
         self.slow.operations.pop(0).fail(Unavailable("the bus is down"))
-        self.failureResultOf(self.fanout.hear(group), Unavailable)
+        self.failureResultOf(self.fanout.registry.listen(group), Unavailable)
 
     def test_givenUp(self) -> None:
         """

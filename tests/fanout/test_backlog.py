@@ -18,7 +18,7 @@ from comet.http.polls import Outcome
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from tests.fanout.case import HubTestCase, since
-from tests.fanout.doubles import ANYONE
+from tests.fanout.doubles import ANYONE, MemoryWaiter
 from tests.fanout.slowbus import now
 
 ANSWER = b"answered"
@@ -226,6 +226,22 @@ class AnswerTests(HubTestCase):
             if waiter not in gone:
                 self.assertEqual((waiter.far.recv(100), waiter.short), (ANSWER, []))
         self.assertEqual([waiter.short for waiter in gone], [[0], [0]])
+
+    def test_directKeepsTime(self) -> None:
+        """
+        A poll is direct only if its waiter keeps the time: the readers of
+        direct polls are closed all at once, and have no timers to clear.
+        """
+        self.assertEqual(len(self.fanout.wheel), 0)
+        waiter = MemoryWaiter()
+        waiter.direct = self.waiters[0].direct
+        reader: PollReader[Any] = self.hub.openPoll(
+            ANYONE, ["a"], since("now"), BytesShape(), waiter, 20.0
+        )
+        self.assertEqual((reader.direct, len(self.fanout.wheel)), (None, 1))
+        self.publish("a")
+        self.rest()
+        self.assertEqual((len(waiter.outcomes), self.answered), (1, self.count))
 
     def test_drain(self) -> None:
         """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from comet.fanout.empty import LINGER
+from comet.fanout.registry import LINGER
 from comet.fanout.states import State
 from comet.fanout.streams import LAST_WORDS
 from comet.http.polls import Outcome
@@ -233,7 +233,7 @@ class RaisingTests(HubTestCase):
         """
         self.breaks("listen")
         self.assertSentAway()
-        self.assertEqual(len(self.fanout), 0)
+        self.assertEqual(len(self.fanout.registry), 0)
 
     def test_locate(self) -> None:
         """
@@ -242,7 +242,7 @@ class RaisingTests(HubTestCase):
         self.breaks("resolve")
         self.assertSentAway()
         self.clock.advance(LINGER + 0.2)
-        self.assertEqual(len(self.fanout), 0)
+        self.assertEqual(len(self.fanout.registry), 0)
 
     def test_add(self) -> None:
         """

@@ -4,7 +4,7 @@ Tests of groups: readers that share every byte, and when they are forgotten.
 
 from __future__ import annotations
 
-from comet.fanout.empty import LINGER, MOST_EMPTY, MOST_EMPTY_NAMES
+from comet.fanout.registry import LINGER, MOST_IDLE, MOST_IDLE_NAMES
 from comet.fanout.streams import StreamReader
 from comet.model.messages import Message
 from tests.fanout.case import HubTestCase, since
@@ -82,7 +82,7 @@ class SharingTests(HubTestCase):
         self.poll("a")
         self.poll("a", shape=OutcomeShape(7))
         self.subscribe("a")
-        self.assertEqual(len(self.fanout), 5)
+        self.assertEqual(len(self.fanout.registry), 5)
 
     def test_onceForTwoNames(self) -> None:
         """
@@ -170,7 +170,7 @@ class SharingTests(HubTestCase):
         streams[0].sink.fill()
         self.publish("a")
         self.clock.settle()
-        group = self.fanout.group(StreamReader, LineShape(), ("a",))
+        group = self.fanout.registry.group(streams[1].reader, ("a",))
         self.assertEqual((group.live, len(group), group.members), ([streams[1].reader], 1, 2))
 
 
@@ -187,9 +187,9 @@ class RetiringTests(HubTestCase):
         stream = self.stream("a")
         stream.sink.lose()
         self.clock.advance(LINGER - 1)
-        self.assertEqual(len(self.fanout), 1)
+        self.assertEqual(len(self.fanout.registry), 1)
         self.clock.advance(1.2)
-        self.assertEqual(len(self.fanout), 0)
+        self.assertEqual(len(self.fanout.registry), 0)
 
     def test_again(self) -> None:
         """
@@ -201,17 +201,17 @@ class RetiringTests(HubTestCase):
         self.clock.advance(LINGER)
         self.publish("a")
         self.clock.settle()
-        self.assertEqual((len(self.fanout), stream.positions), (1, [1]))
+        self.assertEqual((len(self.fanout.registry), stream.positions), (1, [1]))
 
     def test_most(self) -> None:
         """
         Of groups without readers only so many are kept, the newest.
         """
-        for number in range(MOST_EMPTY + 5):
+        for number in range(MOST_IDLE + 5):
             self.stream(f"a{number}").sink.lose()
-        self.assertEqual(len(self.fanout), MOST_EMPTY)
+        self.assertEqual(len(self.fanout.registry), MOST_IDLE)
         self.stream("a0")
-        self.assertEqual(len(self.fanout), MOST_EMPTY + 1)
+        self.assertEqual(len(self.fanout.registry), MOST_IDLE + 1)
 
     def test_mostNames(self) -> None:
         """
@@ -219,23 +219,23 @@ class RetiringTests(HubTestCase):
         have readers nothing is counted.
         """
         name = "a" * 200
-        kept = MOST_EMPTY_NAMES // (4 * 204)
+        kept = MOST_IDLE_NAMES // (4 * 204)
         streams = []
         for number in range(kept + 7):
             names = [f"{name}{each}{number:03}" for each in "bcde"]
             streams.append(self.stream(*names))
-            self.assertEqual(len(self.fanout), number + 1)
+            self.assertEqual(len(self.fanout.registry), number + 1)
         for stream in streams:
             stream.sink.lose()
-        self.assertEqual(len(self.fanout), kept)
+        self.assertEqual(len(self.fanout.registry), kept)
         # The one that is longest without a reader goes first.
         for number in (7, 8):
             self.stream(*[f"{name}{each}{number:03}" for each in "bcde"])
-        self.assertEqual(len(self.fanout), kept)
+        self.assertEqual(len(self.fanout.registry), kept)
         # There is room for as many as are read again.
         for number in range(3):
             self.stream(*[f"{name}{each}{number:03}" for each in "bcde"]).sink.lose()
-        self.assertEqual(len(self.fanout), kept + 2)
+        self.assertEqual(len(self.fanout.registry), kept + 2)
 
     def test_passing(self) -> None:
         """
@@ -248,7 +248,7 @@ class RetiringTests(HubTestCase):
         for begin in ("earliest", "now", self.cursor(0)):
             waiter, _ = self.poll("a", "*", begin=begin, wait=0.0)
             self.assertTrue(waiter.isAnswered)
-        self.assertEqual((len(self.fanout), listened), (0, []))
+        self.assertEqual((len(self.fanout.registry), listened), (0, []))
 
     def test_names(self) -> None:
         """
@@ -258,7 +258,7 @@ class RetiringTests(HubTestCase):
         reader = self.hub.openStream(
             ANYONE, [], since("now"), lambda: StreamReader(self.fanout, LineShape(), sink, None)
         )
-        self.assertEqual(len(self.fanout), 1)
+        self.assertEqual(len(self.fanout.registry), 1)
         reader.addNames({"a": since("now").default}).addCallback(lambda gap: reader.resume())
         self.clock.settle()
         self.publish("a")
@@ -269,4 +269,4 @@ class RetiringTests(HubTestCase):
         self.clock.settle()
         self.assertEqual(len(sink.lines), 1)
         self.clock.advance(LINGER + 0.2)
-        self.assertEqual(len(self.fanout), 1)
+        self.assertEqual(len(self.fanout.registry), 1)

@@ -4,9 +4,9 @@ Tests of L{comet.fanout.joinpoint}: readers that begin where others are.
 
 from __future__ import annotations
 
-from comet.fanout.empty import LINGER
 from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.polls import PollReader
+from comet.fanout.registry import LINGER
 from comet.fanout.states import State
 from comet.http.polls import Outcome
 from comet.model.cursors import parseCursor
@@ -94,7 +94,7 @@ class SpotTests(SpotTestCase):
         self.publish("a")
         self.clock.settle()
         self.clock.advance(LINGER + 0.2)
-        self.assertEqual(len(self.fanout), 0)
+        self.assertEqual(len(self.fanout.registry), 0)
         self.publish("a", "a")
         self.clock.settle()
         newest, _ = self.waits(Now())

@@ -329,7 +329,7 @@ class Promise(RuleBasedStateMachine):
                 player.leave()
         assert not self.hub.fanout.readers
         self.clock.advance(60)
-        assert len(self.hub.fanout) == 0
+        assert len(self.hub.fanout.registry) == 0
         assert len(self.hub.fanout.wheel) == 0
 
 

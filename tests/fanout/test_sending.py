@@ -11,7 +11,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from comet.fanout.sending import sendAll
-from comet.fanout.streams import StreamReader
 from comet.interfaces import IDirectSink
 from tests.fanout.case import HubTestCase, Stream
 from tests.fanout.doubles import LineShape, MemorySink
@@ -153,5 +152,5 @@ class FailingTests(HubTestCase):
             self.assertTrue(stream.sink.isFinished)
         self.assertEqual([stream.positions for stream in whole], [[1], [1, 2]])
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
-        group = self.fanout.group(StreamReader, LineShape(), ("a",))
+        group = self.fanout.registry.group(broken[0].reader, ("a",))
         self.assertEqual((group.live, group.members), ([], 0))

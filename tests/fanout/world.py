@@ -51,7 +51,7 @@ class World:
         self.answered[id(resolved)] = Found(resolved, self.bus.lost())
 
     def _locateFor(
-        self, names: Mapping[str, StartPosition], isPassing: bool = True
+        self, names: Mapping[str, StartPosition], isListening: bool = False
     ) -> Deferred[ResolvedStarts]:
         """
         Note who is given which answer.
@@ -62,7 +62,7 @@ class World:
                 self.where[id(startPosition)] = self.answered[id(resolved)]
             return resolved
 
-        return self._locate(names, isPassing).addCallback(note)
+        return self._locate(names, isListening).addCallback(note)
 
     @contextmanager
     def noting(self) -> Iterator[None]:

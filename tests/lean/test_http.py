@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from comet.fanout.reader import Reader
 from comet.lean.connection import READ_SIZE
 from comet.lean.edge import GRACE_TIME
 from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
@@ -189,6 +190,7 @@ class TimeTests(LeanTestCase):
         peer = self.peer(read("longpoll", more="&wait=5"))
         self.reactor.until(lambda: self.hub.fanout.readers)
         [reader] = self.hub.fanout.readers
+        assert isinstance(reader, Reader)
         reader.ended()
         self.reactor.advance(5.3)
         self.reactor.settle()
@@ -204,6 +206,7 @@ class TimeTests(LeanTestCase):
         peer = self.peer(read("longpoll"))
         self.reactor.until(lambda: self.hub.fanout.readers)
         [reader] = self.hub.fanout.readers
+        assert isinstance(reader, Reader)
         wire: Any = next(iter(self.port._edge.connections.values()))
         reader.ended()
         for _ in range(20):

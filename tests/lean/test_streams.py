@@ -5,6 +5,7 @@ others get everything.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from zope.interface import implementer
@@ -70,7 +71,8 @@ class BehindTests(LeanTestCase):
         """
         for number in range(1, 400):
             self.publish(number, filler="x" * SIZE)
-            states = [reader.state for reader in self.hub.fanout.readers]
+            readers: Iterable[Any] = self.hub.fanout.readers
+            states = [reader.state for reader in readers]
             if State.BEHIND in states:
                 return number
         raise AssertionError("it takes everything")

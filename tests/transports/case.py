@@ -210,7 +210,7 @@ class HubTestCase(SynchronousTestCase):
         self.successResultOf(self.bus.stop())
         # A group lives a little longer than its readers.
         self.turn(11)
-        self.assertEqual(len(self.hub.fanout), 0)
+        self.assertEqual(len(self.hub.fanout.registry), 0)
         self.turn(20)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 

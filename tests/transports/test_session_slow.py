@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from comet.access.rights import Access
+from comet.fanout.reader import Reader
 from comet.fanout.states import State
 from comet.framing.publications import Limits
 from comet.hub import Hub, Settings
@@ -59,6 +60,7 @@ class OpeningTests(HubTestCase):
         wire.send(b'{"id":0,"ping":0}\n')
         self.assertEqual([each["id"] for each in self.read(wire)], [0])
         (reader,) = self.hub.fanout.readers
+        assert isinstance(reader, Reader)
         self.assertIs(reader.state, State.OPENING)
         return wire
 
@@ -169,6 +171,7 @@ class OpeningTests(HubTestCase):
             wire = self.begin()
             self.say(wire, {"id": 1, "subscribe": ["a"]}, {"id": 2, "unsubscribe": ["b"]})
             (reader,) = self.hub.fanout.readers
+            assert isinstance(reader, Reader)
             opened = reader.whenOpen()
             self.assertNoResult(opened)
             if isSentAway:

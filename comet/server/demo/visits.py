@@ -146,7 +146,7 @@ class Demo:
         Publish a report to a visit, if it reads its channel.
         """
         channel = f"$lab/tcp/{name}"
-        if self.hub.fanout.isRead(channel) and not self.hub.isDraining:
+        if self.hub.fanout.registry.isRead(channel) and not self.hub.isDraining:
             self.hub.publish(channel, report).addErrback(_logNotReported, channel)
 
 

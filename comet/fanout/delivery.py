@@ -1,0 +1,127 @@
+"""
+How the messages of a tick reach the readers of a group.
+
+A delivery belongs to a kind of reader in one shape: streams of SSE events, say,
+or polls with a limit of 100.  It prepares the messages once for all its readers,
+and gives the result to those that can be written to all at once.  Each other
+reader takes the result by itself.
+
+The parts below state here what they need of readers and deliveries, and import
+neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from socket import socket
+from typing import Any, Protocol, TypeVar
+
+from comet.model.cursors import Cursor
+from comet.model.messages import Close, Message
+from comet.model.progress import Progress
+
+P = TypeVar("P")
+
+
+class DirectReaders(Protocol):
+    """
+    What a delivery needs of a group.
+    """
+
+    @property
+    def wroteAt(self) -> float:
+        """
+        When this flush began, in seconds of the reactor's clock.
+        """
+
+    @property
+    def direct(self) -> dict[Any, socket]:
+        """
+        The live readers that can be written to all at once, each with its
+        socket.
+        """
+
+    def takeDirect(self) -> dict[Any, socket]:
+        """
+        Remove these readers from the group.  The caller closes them.
+        """
+
+
+class Delivery(Protocol[P]):
+    """
+    Prepares and delivers the messages of a tick, for one kind of reader in one
+    shape.
+    """
+
+    def prepare(self, messages: Sequence[Message], end: Cursor) -> P:
+        """
+        Make of these messages what any live reader of the kind, in the shape,
+        can take.  Called at most once a tick for the same list of messages.
+
+        @param messages: At least one, in the order of positions.
+
+        @param end: The readers have no other message up to here.
+        """
+
+    def deliver(self, group: DirectReaders, prepared: P) -> bool:
+        """
+        Give what was prepared to all L{direct<DirectReaders.direct>} readers of
+        a group.  A failure closes all of them.
+
+        @return: Whether they have it.  If not, each reader takes it by itself.
+        """
+
+
+class Member(Protocol):
+    """
+    What a group, the registry and the fan-out need of a reader.
+    """
+
+    @property
+    def progress(self) -> Progress:
+        """
+        Where the reader stands.
+        """
+
+    @property
+    def shape(self) -> object:
+        """
+        All that makes what is prepared for this reader differ from what is
+        prepared for others of its kind; hashable.
+        """
+
+    @property
+    def direct(self) -> socket | None:
+        """
+        A socket that takes what is prepared as it is, or L{None}.
+        """
+
+    def makeDelivery(self) -> Delivery[Any]:
+        """
+        Make the delivery for the reader's kind and shape.
+        """
+
+    def take(self, prepared: Any) -> None:
+        """
+        Take what was prepared for the whole group.  The reader is live.
+        """
+
+    def pump(self) -> None:
+        """
+        Read on in the log, if the reader is reading.
+        """
+
+    def unsettle(self) -> None:
+        """
+        Read the log again from here: messages may have been missed.
+        """
+
+    def close(self, close: Close) -> None:
+        """
+        Send the reader away with a reason.
+        """
+
+    def failed(self) -> None:
+        """
+        Send the reader away: the server made a mistake, which was logged.
+        """
