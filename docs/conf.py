@@ -1,6 +1,6 @@
 """
-How the book is built: C{sphinx-build -W docs docs/_build/html}, without a
-network.
+Configure the book, which C{sphinx-build -W docs docs/_build/html} builds without
+a network.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ project = "comet"
 author = "The comet developers"
 version = release = comet.__version__
 
-# Our own, in _ext: links to the pages of the Python API, what is drawn from
-# the table of a reader's life, and what is listed from the options.
+# These are in _ext: links to the pages of the Python API, the drawing of a
+# reader's life from its table, and the list of options.
 extensions = ["apilinks", "lifediagram", "optionlist"]
 
 exclude_patterns = ["_build", "examples", "newsfragments"]

@@ -17,7 +17,7 @@ from sphinx.util import logging
 
 import comet
 
-# Where pydoctor writes, below the first page of the book.
+# The folder that pydoctor writes, relative to the first page of the book.
 FOLDER = "api"
 
 _log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def api(
         page = pageOf(name)
     except LookupError:
         _log.warning(
-            "there is no %r in comet", name, location=(environment.docname, lineno), type="api"
+            "%r does not exist in comet", name, location=(environment.docname, lineno), type="api"
         )
         page = "index.html"
     up = "../" * environment.docname.count("/")

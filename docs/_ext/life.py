@@ -1,10 +1,10 @@
 """
-The life of a reader as a drawing, made from the table in
-L{comet.fanout.states} so that it cannot be out of date.
+Draw the life of a reader from the table in L{comet.fanout.states}, so that the
+drawing cannot be out of date.
 
-The states stand in a row, in the order in which they are defined.  What leads
-forward is an arc above them, what leads back an arc below; what happens without
-changing the state is written under it.
+The states stand in a row, in the order of their definition.  A transition
+forward is an arc above them, a transition back is an arc below.  Inputs that do
+not change the state are written under it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from comet.fanout.states import TRANSITIONS, Input, State
 
 Table = Mapping[tuple[State, Input], State]
 
-# In units of the drawing, which are pixels where it is not scaled.
+# In units of the drawing: pixels, unless the page scales it.
 _WIDTH: Final = 92
 _HEIGHT: Final = 34
 _GAP: Final = 84
@@ -36,7 +36,7 @@ _STYLE: Final = (
 
 def arcs(table: Table) -> dict[tuple[State, State], list[Input]]:
     """
-    What leads from one state to another, by the two of them.
+    The inputs that lead from one state to another, by these two states.
     """
     found: dict[tuple[State, State], list[Input]] = {}
     for (state, given), following in table.items():
@@ -47,7 +47,7 @@ def arcs(table: Table) -> dict[tuple[State, State], list[Input]]:
 
 def stays(table: Table) -> dict[State, list[Input]]:
     """
-    What happens to a reader without changing its state.
+    The inputs that do not change a reader's state, by that state.
     """
     found: dict[State, list[Input]] = {}
     for (state, given), following in table.items():
@@ -58,7 +58,7 @@ def stays(table: Table) -> dict[State, list[Input]]:
 
 def draw(table: Table = TRANSITIONS) -> str:
     """
-    Draw the table.
+    Draw a table of transitions.
 
     @return: An C{svg} element, in the colour of the text around it.
     """
@@ -87,7 +87,7 @@ def draw(table: Table = TRANSITIONS) -> str:
 
 def describe(table: Table = TRANSITIONS) -> str:
     """
-    The same in words, for whoever does not see the drawing.
+    Say in words what the drawing shows, for readers that cannot see it.
     """
     lines = [
         f"{before.value}, {' or '.join(each.value for each in inputs)}: {after.value}"
@@ -119,18 +119,18 @@ def _under(inputs: list[Input], centre: float, top: float) -> list[str]:
 
 def _arc(before: int, after: int, inputs: list[Input], top: float) -> list[str]:
     """
-    An arc that begins and ends beside the middle of a box, so that those that
-    come stand apart from those that go.
+    Draw an arc between two boxes.  It begins and ends beside their middles, so
+    that arriving and leaving arcs stand apart.
     """
     isForward = after > before
     span = abs(after - before)
     sign = 1 if isForward else -1
-    # The farther it goes, the nearer to the middle it begins and ends.
+    # A longer arc ends nearer to the middle, so that arcs do not cross.
     aside = _WIDTH / 2 - 8 - 8 * (span - 1)
     start, end = _centre(before) + sign * aside, _centre(after) - sign * aside
     edge = top if isForward else top + _HEIGHT
     apex = edge - sign * span * _RISE
-    # A cubic curve comes as far as three quarters of the way to its handles.
+    # A cubic curve reaches three quarters of the way to its handles.
     handle = edge + (apex - edge) * 4 / 3 + sign * 12
     middle = (start + end) / 2
     label = edge + (handle - edge) * 3 / 4 + (-5 if isForward else 13)

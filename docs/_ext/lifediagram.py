@@ -1,5 +1,5 @@
 """
-The directive C{life}: the drawing of L{life}, and its table in words.
+The directive C{life}: the drawing that L{life} makes, and the table in words.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from comet.fanout.states import TRANSITIONS
 
 class Life(SphinxDirective):
     """
-    Put the drawing into a page.
+    The drawing, followed by a list of the transitions.
     """
 
     def run(self) -> list[nodes.Node]:
         """
-        Make it.
+        Make the nodes of the page.
         """
         self.env.note_reread()
         words = nodes.bullet_list()
@@ -36,7 +36,7 @@ class Life(SphinxDirective):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """
-    Make the directive known.
+    Register the directive with Sphinx.
     """
     app.add_directive("life", Life)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

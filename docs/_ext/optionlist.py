@@ -1,6 +1,6 @@
 """
-The directive C{options}: every option of C{twistd comet}, made from the list
-that the program itself reads.
+The directive C{options} lists every option of C{twistd comet}, from the list
+that the program reads.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from optiontext import described, facts
 
 class OptionList(SphinxDirective):
     """
-    Put the list into a page.
+    A definition list of all options.
     """
 
     def run(self) -> list[nodes.Node]:
         """
-        Make it.
+        Make the nodes of the page.
         """
         self.env.note_reread()
         items = nodes.definition_list()
@@ -38,7 +38,7 @@ class OptionList(SphinxDirective):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """
-    Make the directive known.
+    Register the directive with Sphinx.
     """
     app.add_directive("options", OptionList)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

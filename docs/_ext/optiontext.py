@@ -1,5 +1,5 @@
 """
-What the reference says of an option, from what the program itself knows of it.
+Describe an option for the reference, from the program's own definition of it.
 """
 
 from __future__ import annotations
@@ -9,16 +9,18 @@ import re
 from comet.configuration import Option
 from comet.tap import Options
 
-# What is said besides.
+# Where an option's help begins to say what L{facts} says.
 _ELSEWHERE = re.compile(r"[.;] (?:Default: |[Mm]ay be given several times)")
 
-# What need not be said.
+# What L{facts} leaves out: every reader of the page expects it.
 _ANYTHING = "a text that is not empty"
 
 
 def allowed(option: Option) -> str:
     """
-    What may be given, as the option itself says where something else is.
+    The values that an option takes, as its own error message states them.
+
+    @raise ValueError: If the option takes every value.
     """
     try:
         option.read(object())
@@ -29,7 +31,7 @@ def allowed(option: Option) -> str:
 
 def shown(option: Option) -> str:
     """
-    The default, as it would be written.
+    The default value, as a user would write it.
     """
     value = option.default
     if isinstance(value, tuple):
@@ -43,7 +45,7 @@ def shown(option: Option) -> str:
 
 def described(option: Option) -> str:
     """
-    What the option does, without what the table says beside it.
+    The option's help text, without what L{facts} says.
     """
     text = " ".join(str(Options().docs[option.name]).split())
     text = _ELSEWHERE.split(text)[0].rstrip(".;")
@@ -52,7 +54,7 @@ def described(option: Option) -> str:
 
 def facts(option: Option) -> str:
     """
-    The default, and what may be given.
+    Sentences on the default, on the values allowed, and on repetition.
     """
     sentences = [f"Default: {shown(option)}."]
     if not option.isFlag and allowed(option) != _ANYTHING:

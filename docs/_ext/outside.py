@@ -1,9 +1,10 @@
 """
-What docstrings link to outside of comet: C{outside.py DIRECTORY} writes an
-inventory for pydoctor of Python's own names, and one of Twisted's, from what is
-installed, so that no network is needed to know that they exist.
+List the names outside of comet that docstrings link to.
 
-A link's place is as the two projects' own documents have it.
+C{outside.py DIRECTORY} writes two inventories for pydoctor: Python's own names,
+and Twisted's.  It reads them from what is installed, so that the check of links
+needs no network.  Each link leads to the page of the two projects' own
+documentation.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _CONSTANTS: Final = ("None", "True", "False", "NotImplemented", "Ellipsis")
 
 def pythonNames() -> Iterator[tuple[str, str]]:
     """
-    The names that are built in, each with the page that tells of it.
+    Each built-in name, with its page.
     """
     for name, value in vars(builtins).items():
         if name in _CONSTANTS:
@@ -42,7 +43,7 @@ def pythonNames() -> Iterator[tuple[str, str]]:
 
 def twistedModules(package: Path) -> list[str]:
     """
-    The modules of Twisted's that some source imports from.
+    The modules of Twisted from which any source of a package imports.
     """
     sources = (path.read_text("utf-8") for path in package.rglob("*.py"))
     return sorted({module for source in sources for module in _IMPORT.findall(source)})
@@ -50,7 +51,8 @@ def twistedModules(package: Path) -> list[str]:
 
 def twistedNames() -> Iterator[tuple[str, str]]:
     """
-    The public names of those modules, and of what is in them.
+    Each public name of the modules of Twisted that comet imports from, and of
+    the members of their classes, with its page.
     """
     for module in twistedModules(Path(comet.__file__).parent):
         yield module, f"{module}.html"
@@ -71,7 +73,7 @@ def twistedNames() -> Iterator[tuple[str, str]]:
 
 def inventory(project: str, names: Iterator[tuple[str, str]]) -> bytes:
     """
-    An inventory in the format of Sphinx, version 2.
+    Encode an inventory in Sphinx's format, version 2.
     """
     head = f"# Sphinx inventory version 2\n# Project: {project}\n# Version: \n"
     head += "# The remainder of this file is compressed using zlib.\n"
@@ -81,7 +83,7 @@ def inventory(project: str, names: Iterator[tuple[str, str]]) -> bytes:
 
 def main(directory: str) -> None:
     """
-    Write both.
+    Write both inventories into a directory, which is made if it is missing.
     """
     folder = Path(directory)
     folder.mkdir(parents=True, exist_ok=True)

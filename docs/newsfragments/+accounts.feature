@@ -1,1 +1,1 @@
-A request may name an account, ``?account=NAME``: what it costs is counted apart, and told on ``$stats/NAME``.
+A request may name an account, ``?account=NAME``: the server counts its cost under that name, too, and publishes it on ``$stats/NAME``.

@@ -1,1 +1,1 @@
-``/comet.js`` is the client for browsers: it reads by whichever transport gets through, falls back and comes back without losing or repeating a message, publishes once, and can share one connection among tabs. The parameter ``unnamed`` lets an ``EventSource`` hear events of any name.
+``/comet.js`` is the client for browsers: it reads by the best transport that gets through, falls back, and comes back without losing or repeating a message, publishes once, and can share one connection among tabs. The parameter ``unnamed`` lets an ``EventSource`` hear events of any name.

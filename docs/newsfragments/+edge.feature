@@ -1,3 +1,3 @@
-On Linux, clients of plain TCP are served by the lean edge: an ``epoll`` of their own, half of the
-memory of a connection of Twisted's or less, and one loop in C for all readers of a channel.
-``--edge twisted`` serves them as everything else is served.
+On Linux, the lean edge serves clients of plain TCP: they are in an ``epoll`` of their own, take half
+of the memory of a connection of Twisted's or less, and all readers of a channel are written to in
+one loop in C.  ``--edge twisted`` turns it off.

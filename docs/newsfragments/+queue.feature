@@ -1,2 +1,2 @@
-Up to 4,096 connections may wait to be accepted, where an endpoint does not say how many: readers
-come back all at once when a server was away.
+Up to 4,096 connections may wait to be accepted, unless the endpoint names a number: after an outage
+all readers come back at once.

@@ -1,1 +1,1 @@
-``--bus sqlite:PATH`` keeps messages in a file: what was answered is on the disk, and a restart or a crash loses nothing. History, floors, idempotency keys and the epoch are still there afterwards, so that readers go on with their cursors.
+``--bus sqlite:PATH`` keeps messages in a file: a message that was confirmed is on the disk, and a restart or a crash loses nothing. History, floors, idempotency keys and the epoch are still there afterwards, and readers go on with their cursors.

@@ -1,1 +1,1 @@
-The forever iframe, JSONP, ``multipart/x-mixed-replace`` and Flash's policy file are there, too, and every HTTP transport works over HTTP/2 with TLS. What each transport costs in requests and bytes is told on the channel ``$stats``.
+The forever iframe, JSONP, ``multipart/x-mixed-replace`` and Flash's policy file are served, too, and every HTTP transport works over HTTP/2 with TLS. The cost of each transport in requests and bytes is published on the channel ``$stats``.

@@ -1,1 +1,1 @@
-``--workers N`` serves the same ports with several processes, which share a bus; one that ends is started again. Ports are bound before the bus is ready, and accept nobody until then. ``$stats`` tells which ``node`` its figures are of.
+``--workers N`` serves the same ports with several processes, which share a bus; a process that ends is started again. Ports are bound before the bus is ready, and accept no client until then. ``$stats`` names the ``node`` of its figures.
