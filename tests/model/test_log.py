@@ -18,14 +18,14 @@ WIDE = Retention(1000, 1000.0, 1000000)
 
 def message(position: int, size: int = 1, time: float = 0.0) -> Message:
     """
-    A message with a payload of some bytes.
+    Make a message with a payload of some bytes.
     """
     return Message("a", "e", position, time, b"x" * size)
 
 
 def filled(*positions: int, retention: Retention = WIDE) -> ChannelLog:
     """
-    A log of messages with these positions.
+    Make a log of messages with these positions.
     """
     log = ChannelLog(retention)
     for position in positions:
@@ -35,7 +35,7 @@ def filled(*positions: int, retention: Retention = WIDE) -> ChannelLog:
 
 def held(log: ChannelLog) -> list[int]:
     """
-    The positions of what a log holds.
+    Return the positions of the messages that a log holds.
     """
     return [each.position for each in log.after(0, 1000)]
 
@@ -45,9 +45,9 @@ class ChannelLogTests(SynchronousTestCase):
     L{ChannelLog}, by examples.
     """
 
-    def test_empty(self) -> None:
+    def test_emptyLogEndsAtFloor(self) -> None:
         """
-        An empty log stands at its floor, wherever that is.
+        The end of an empty log is its floor.
         """
         log = ChannelLog(WIDE, 7)
         self.assertEqual((len(log), log.floor, log.end, log.oldest), (0, 7, 7, None))
@@ -55,9 +55,10 @@ class ChannelLogTests(SynchronousTestCase):
         self.assertEqual((log.beforeLast(3), log.beforeLast(9)), (7, 7))
         self.assertEqual(list(log.after(0, 10)), [])
 
-    def test_append(self) -> None:
+    def test_appends(self) -> None:
         """
-        What is appended is held, counted and the head; the floor stays.
+        A message that is appended is held, counted, and the new end.  The floor
+        does not move.
         """
         log = ChannelLog(WIDE, 2)
         first = message(3, 10)
@@ -67,42 +68,42 @@ class ChannelLogTests(SynchronousTestCase):
         self.assertIs(log.oldest, first)
         self.assertEqual((log.payloadBytes, log.size), (15, 15 + 2 * MESSAGE_OVERHEAD))
 
-    def test_count(self) -> None:
+    def test_boundsMessages(self) -> None:
         """
-        No more messages are held than are allowed; the floor is the newest of
-        those that went.
+        No more messages are held than allowed.  The floor is the newest of the
+        dropped ones.
         """
         log = filled(1, 4, 6, 9, retention=Retention(2, 1000.0, 1000))
         self.assertEqual((held(log), log.floor), ([6, 9], 4))
 
-    def test_none(self) -> None:
+    def test_retentionOfNoMessages(self) -> None:
         """
-        Where no message is allowed none is held, and the floor is the head.
+        If no message is allowed, none is held, and the floor is the end.
         """
         log = filled(1, 4, retention=Retention(0, 1000.0, 1000))
         self.assertEqual((held(log), log.floor, log.end), ([], 4, 4))
 
-    def test_bytes(self) -> None:
+    def test_boundsBytes(self) -> None:
         """
-        No more bytes of payload are held than are allowed.
+        No more bytes of payload are held than allowed.
         """
         log = ChannelLog(Retention(10, 1000.0, 10))
         for position, size in ((1, 4), (2, 3), (3, 3), (4, 5)):
             log.append(message(position, size))
         self.assertEqual((held(log), log.floor, log.payloadBytes), ([3, 4], 2, 8))
 
-    def test_tooLarge(self) -> None:
+    def test_messageLargerThanRetention(self) -> None:
         """
-        A message that alone has too many bytes is not held, and pushes out all
-        others.
+        A message that alone has too many bytes is not held, and neither is any
+        other.
         """
         log = filled(1, 2, retention=Retention(10, 1000.0, 10))
         log.append(message(3, 11))
         self.assertEqual((held(log), log.floor, log.end, log.size), ([], 3, 3, 0))
 
-    def test_expire(self) -> None:
+    def test_expires(self) -> None:
         """
-        A message is held for as many seconds as are allowed, and not longer.
+        A message is held for as many seconds as allowed, and not longer.
         """
         log = ChannelLog(Retention(10, 5.0, 1000))
         for position in (1, 2, 3):
@@ -114,9 +115,9 @@ class ChannelLogTests(SynchronousTestCase):
         log.expire(100.0)
         self.assertEqual((held(log), log.floor, log.size), ([], 3, 0))
 
-    def test_clear(self) -> None:
+    def test_clearRaisesFloor(self) -> None:
         """
-        Clearing raises the floor to the head; the log goes on after it.
+        Clearing raises the floor to the end.  The log goes on after it.
         """
         log = filled(1, 5)
         log.clear()
@@ -125,10 +126,10 @@ class ChannelLogTests(SynchronousTestCase):
         log.append(message(6))
         self.assertEqual((held(log), log.floor, log.end), ([6], 5, 6))
 
-    def test_after(self) -> None:
+    def test_readsAfterPosition(self) -> None:
         """
-        What is after a position comes in order, the oldest first, as many as
-        are asked for, whether or not the position is that of a message.
+        The messages after a position are read in order, up to the limit,
+        whether or not the position is that of a message.
         """
         log = filled(2, 4, 6, 8)
         log.dropOldest()
@@ -143,9 +144,9 @@ class ChannelLogTests(SynchronousTestCase):
             found = [each.position for each in log.after(position, limit)]
             self.assertEqual(found, expected, f"after {position}")
 
-    def test_afterIsApart(self) -> None:
+    def test_resultDoesNotChange(self) -> None:
         """
-        What was read is not changed by what happens to the log.
+        The messages that were read do not change when the log changes.
         """
         log = filled(1, 2, 3)
         read = log.after(0, 10)
@@ -154,8 +155,8 @@ class ChannelLogTests(SynchronousTestCase):
 
     def test_beforeLast(self) -> None:
         """
-        The position before the last few comes just before the oldest of them;
-        before all, if there are not as many.
+        The position before the last few messages is just before the oldest of
+        them, or before all if fewer are held.
         """
         log = filled(2, 4, 8)
         self.assertEqual([log.beforeLast(count) for count in (1, 2, 3, 4)], [7, 3, 1, 1])
@@ -179,7 +180,7 @@ retentions = st.builds(Retention, st.integers(0, 6), st.floats(0.0, 10.0), st.in
 
 class ModelTests(SynchronousTestCase):
     """
-    L{ChannelLog} against all messages in a plain list, and a floor.
+    L{ChannelLog}, compared with a plain list of all messages and a floor.
     """
 
     @settings(deadline=None, max_examples=300)
@@ -193,8 +194,8 @@ class ModelTests(SynchronousTestCase):
         count: int,
     ) -> None:
         """
-        Whatever is done in whatever order, the log tells of exactly those
-        messages that the list holds above the floor.
+        After any changes, the log holds exactly the messages of the list that
+        are above the floor.
         """
         log = ChannelLog(retention, floor)
         model: Model = []
@@ -220,7 +221,8 @@ class ModelTests(SynchronousTestCase):
 
     def bounded(self, model: Model, retention: Retention) -> Model:
         """
-        The most of the newest messages that are within the bounds.
+        Return the newest messages that are within the limits, as many as
+        possible.
         """
         while len(model) > retention.messages or self.bytesOf(model) > retention.bytes:
             model = model[1:]
@@ -228,13 +230,13 @@ class ModelTests(SynchronousTestCase):
 
     def bytesOf(self, model: Model) -> int:
         """
-        The bytes of all payloads.
+        Return the bytes of all payloads.
         """
         return sum(len(each.payload) for each in model)
 
     def compare(self, log: ChannelLog, model: Model, end: int, after: int, count: int) -> None:
         """
-        Assert that the log is what the list says.
+        Assert that the log agrees with the list.
         """
         expected = [each.position for each in model]
         self.assertEqual(held(log), expected)

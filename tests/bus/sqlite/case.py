@@ -1,5 +1,5 @@
 """
-What the tests of the bus in a file share.
+The base of the tests of the SQLite bus.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ TOTAL = 268435456
 
 class Carefree(sqlite3.Connection):
     """
-    A connection that waits for no disk: for tests in which nothing crashes.
+    A connection that does not wait for the disk: for tests in which nothing
+    crashes.
     """
 
     def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
         """
-        Never ask the disk whether it has everything.
+        Execute a statement, unless it makes SQLite wait for the disk.
         """
         if statement == "PRAGMA synchronous = FULL":
             statement = "PRAGMA synchronous = OFF"
@@ -46,14 +47,14 @@ carefree: Connect = partial(sqlite3.connect, factory=Carefree)
 
 def publication(channels: str, payload: bytes = b"1", key: str | None = None) -> Publication:
     """
-    A message for some channels, named with spaces between.
+    Make a publication to some channels, which are named with spaces between.
     """
     return Publication(tuple(channels.split()), payload, publisher="me", key=key)
 
 
 def threads() -> IReactorFromThreads:
     """
-    The reactor that the tests run in.
+    Return the reactor in which the tests run.
     """
     from twisted.internet import reactor
 
@@ -65,9 +66,9 @@ class StoreTestCase(SynchronousTestCase):
     """
     Tests that need no reactor.
 
-    @ivar path: Where the database is.
+    @ivar path: The path of the database.
 
-    @ivar now: The time of now.
+    @ivar now: The present time, in seconds since 1970.
     """
 
     def setUp(self) -> None:
@@ -97,7 +98,7 @@ class StoreTestCase(SynchronousTestCase):
 
     def openReader(self, retention: Retention | None = None) -> LogReader:
         """
-        Read it, too.
+        Open a reader of the database.
         """
         held = Retention() if retention is None else retention
         reader = LogReader(self.path, lambda channel: held, carefree)
@@ -113,14 +114,14 @@ class StoreTestCase(SynchronousTestCase):
 
     def put(self, store: Store, channels: str, payload: bytes = b"1") -> list[int]:
         """
-        Publish a message to each of these channels, as one batch.
+        Publish a message to each of these channels, in one batch.
         """
         batch = [publication(channel, payload) for channel in channels.split()]
         return [answer.cursor.position for answer in self.publish(store, *batch)]
 
     def read(self, reader: LogReader, names: str, after: Cursor | None = None) -> ReadResult:
         """
-        Read all that there is.
+        Read everything that is held.
         """
         if after is None:
             end = reader.resolve({}, self.now).end
@@ -129,15 +130,15 @@ class StoreTestCase(SynchronousTestCase):
 
     def held(self, reader: LogReader, names: str) -> list[int]:
         """
-        The positions of what is held.
+        Return the positions of the messages that are held.
         """
         return positionsOf(self.read(reader, names).messages)
 
     def sweepAll(self, store: Store) -> int:
         """
-        Sweep until there is nothing more to do.
+        Sweep until there is nothing more to drop.
 
-        @return: How often that was.
+        @return: The number of sweeps.
         """
         count = 1
         while store.sweep(self.now):
@@ -148,7 +149,7 @@ class StoreTestCase(SynchronousTestCase):
 
 def answersOf(outcome: Outcome) -> Sequence[Published]:
     """
-    The answers of a call that succeeded.
+    Return the answers to a request that succeeded.
     """
     if isinstance(outcome, Exception):
         raise outcome
@@ -159,7 +160,7 @@ class SQLiteCase(BusCase, TestCase):
     """
     Tests of a L{SQLiteBus} with its threads.
 
-    @ivar clock: Tells the time, of the bus and of messages.
+    @ivar clock: The time of the bus and of its messages.
     """
 
     timeout = 60
@@ -211,7 +212,7 @@ class SQLiteCase(BusCase, TestCase):
 
     async def stop(self, bus: SQLiteBus) -> None:
         """
-        A bus that is stopped leaves nothing on the clock.
+        Assert that a stopped bus leaves nothing on the clock.
         """
         await bus.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -14,14 +14,14 @@ from tests.bus.sqlite.case import Carefree, carefree
 
 class Faults:
     """
-    What is to go wrong, from now on.
+    The faults of some connections, which a test may change at any time.
 
-    @ivar before: By how a statement begins: the error that it raises, without
-        being executed.
+    @ivar before: Errors by the beginning of a statement.  Such a statement
+        raises the error and is not executed.
 
-    @ivar after: The same, but it is executed first.
+    @ivar after: The same, but the statement is executed first.
 
-    @ivar seen: Is called with each statement.
+    @ivar seen: Called with each statement.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Faults:
 
     def clear(self) -> None:
         """
-        Nothing goes wrong any more.
+        Remove all faults.
         """
         self.before.clear()
         self.after.clear()
@@ -39,7 +39,7 @@ class Faults:
     @property
     def connect(self) -> Connect:
         """
-        What opens such connections.
+        Return a function that opens such connections.
         """
 
         def connect(path: str, **options: Any) -> sqlite3.Connection:
@@ -54,14 +54,14 @@ class Faults:
 
 class Faulty(Carefree):
     """
-    A connection that fails.
+    A connection with the faults of a test.
     """
 
     faults: Faults
 
     def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
         """
-        Fail, or execute a statement, or both.
+        Execute a statement, and raise the error that the test wants.
         """
         self.faults.seen(statement)
         _raise(self.faults.before, statement)

@@ -1,6 +1,6 @@
 """
-A bus in a file whose threads are that of the reactor: what is asked of it is
-done before it is answered, and nothing happens in between.
+An SQLite bus without threads: each call is done before it returns, and nothing
+happens in between.
 """
 
 from __future__ import annotations
@@ -28,43 +28,43 @@ T = TypeVar("T")
 @implementer(IReactorFromThreads)
 class Here:
     """
-    A reactor to which every turn is the same.
+    A reactor that calls at once.
     """
 
     def callFromThread(self, callable: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """
-        Call it at once.
+        Call the function at once.
         """
         callable(*args, **kwargs)
 
 
 class InlineThread(WorkerThread):
     """
-    Does everything at once.
+    Calls functions at once.
     """
 
     def start(self) -> None:
         """
-        Nothing is to be started.
+        Do nothing.
         """
 
     def do(self, job: Callable[..., T], *arguments: Any) -> Deferred[T]:
         """
-        Do it.
+        Call the function.
         """
         return execute(job, *arguments)
 
     def stop(self) -> None:
         """
-        Nothing is to be stopped.
+        Do nothing.
         """
 
 
 class InlineBus(SQLiteBus):
     """
-    A bus that answers at once, and that never holds what is too old.
+    A bus that answers at once, and never holds messages that are too old.
 
-    @ivar folder: Where its file is, until the bus is stopped.
+    @ivar folder: The folder of its file, until the bus is stopped.
     """
 
     threadType = InlineThread
@@ -109,7 +109,7 @@ class InlineBus(SQLiteBus):
     @property
     def size(self) -> int:
         """
-        How much is held in all, in bytes as they are counted.
+        How many bytes the held messages and channels count for.
         """
         [size] = self._store._connection.execute("SELECT size FROM log").fetchone()
         assert isinstance(size, int)

@@ -1,5 +1,5 @@
 """
-A bus in a file whose threads take a step when a test says so.
+An SQLite bus whose threads take a step when a test says so.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class Turns:
 
     def callFromThread(self, callable: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """
-        Call it in the next turn.
+        Call the function in the next turn.
         """
         self._clock.callLater(0, callable, *args, **kwargs)
 
 
 class SteppingThread(WorkerThread):
     """
-    A thread that does one thing, and lets one answer arrive, when it is told
+    A thread that calls one function, or delivers one result, when it is told
     to.
 
-    @ivar did: Is called with the name of each job, its arguments and what it
-        gave, when that is done.
+    @ivar did: Called with the arguments and the result of each function, before
+        the result is delivered.
     """
 
     did: Callable[[tuple[Any, ...], object], None]
@@ -62,17 +62,17 @@ class SteppingThread(WorkerThread):
 
     def start(self) -> None:
         """
-        Nothing is to be started.
+        Do nothing.
         """
 
     def stop(self) -> None:
         """
-        Nothing is to be stopped.
+        Do nothing.
         """
 
     def do(self, job: Callable[..., T], *arguments: Any) -> Deferred[T]:
         """
-        Let it wait.
+        Keep the function until L{step}.
         """
         done: Deferred[T] = Deferred()
         self._waiting.append((job, arguments, done))
@@ -80,7 +80,7 @@ class SteppingThread(WorkerThread):
 
     def step(self) -> bool:
         """
-        Do the next thing.
+        Call the next function.
 
         @return: Whether there was one.
         """
@@ -97,7 +97,7 @@ class SteppingThread(WorkerThread):
 
     def arrive(self) -> bool:
         """
-        Let the next answer arrive, after it was done if need be.
+        Deliver the next result, after its function was called if need be.
 
         @return: Whether there was one.
         """
@@ -110,13 +110,13 @@ class SteppingThread(WorkerThread):
 
 class SteppingBus(SQLiteBus):
     """
-    A bus in a file that goes on step by step.  Its tests know more than its
-    users: what there is in the file, though nobody was told yet.
+    A bus that goes on step by step.  It shows its tests what is in the file
+    before the bus knows of it.
 
-    @ivar stored: All messages ever stored: channels by position, by epoch, in
-        the order of epochs.
+    @ivar stored: All channels ever published to, by position, by epoch, in the
+        order of epochs.
 
-    @ivar onLocated: Is called with every answer to L{resolve}.
+    @ivar onLocated: Called with every answer to L{resolve}.
     """
 
     threadType = SteppingThread
@@ -171,27 +171,27 @@ class SteppingBus(SQLiteBus):
 
     def do(self, index: int) -> None:
         """
-        Let one of the threads do something.
+        Let one of the threads call a function.
         """
         self.lanes[index % 2].step()
 
     def answer(self, index: int) -> None:
         """
-        Let an answer of one of the threads arrive.
+        Let one of the threads deliver a result.
         """
         self.lanes[index % 2].arrive()
 
     def hear(self) -> None:
         """
-        Let what is stored next be heard.
+        Deliver the next result of the thread that writes.
         """
         self.lanes[0].arrive()
 
     def catchUp(self) -> bool:
         """
-        Let everything be done that there is by now.
+        Deliver all results that are there by now.
 
-        @return: Whether there was anything.
+        @return: Whether there were any.
         """
         some = False
         for lane in self.lanes:
@@ -199,11 +199,11 @@ class SteppingBus(SQLiteBus):
                 some = True
         return some
 
-    # -- What there is
+    # -- What is in the file
 
     def lost(self) -> frozenset[int]:
         """
-        The messages of this epoch that are not held any more.
+        Return the positions of messages of this epoch that are no longer held.
         """
         start = Cursor(self._store.end.epoch, 0)
         now = self._wallClock()
@@ -212,7 +212,7 @@ class SteppingBus(SQLiteBus):
 
     def floor(self, name: str) -> int:
         """
-        The floor of a channel or pattern.
+        Return the floor of a channel or pattern.
         """
         start = Cursor(self._store.end.epoch, 0)
         return self.truth.read([name], start, 1, 1, 0, self._wallClock()).gaps.get(name, 0)

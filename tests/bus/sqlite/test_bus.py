@@ -1,6 +1,6 @@
 """
-Tests for L{comet.bus.sqlite.bus}: what happens on which thread, and what is
-committed together.
+Tests for L{comet.bus.sqlite.bus}: what it does on which thread, and what it
+commits together.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tests.bus.sqlite.threadscase import ThreadsTestCase
 
 class ThreadTests(ThreadsTestCase):
     """
-    Who waits for the disk.
+    Which threads wait for the disk.
     """
 
-    async def test_neverReactor(self) -> None:
+    async def test_reactorNeverWaitsForDatabase(self) -> None:
         """
-        Nothing is ever asked of the database in the reactor's thread; one
-        thread writes, another one reads.
+        The reactor's thread never uses the database.  One thread writes, and
+        another reads.
         """
         bus = await self.makeBus()
         await bus.publish([publication("a b", key="k")])
@@ -47,9 +47,9 @@ class ThreadTests(ThreadsTestCase):
         self.assertEqual((len(writers), len(readers), len(threads)), (1, 1, 2))
         self.assertEqual(writers & readers, set())
 
-    async def test_readWhileCommitting(self) -> None:
+    async def test_readsDuringSlowCommit(self) -> None:
         """
-        While the disk is slow to commit, all can be read that was heard of.
+        While a commit is slow, everything that was heard can be read.
         """
         bus = await self.makeBus()
         await bus.publish([publication("a")])
@@ -64,9 +64,9 @@ class ThreadTests(ThreadsTestCase):
         [answer] = await slow
         self.assertEqual(answer.positions, {"a": 2})
 
-    async def test_atHead(self) -> None:
+    async def test_answersReadersAtEndAtOnce(self) -> None:
         """
-        Who begins now, or is at the head, waits for nothing.
+        A reader that starts now, or at the end, does not wait.
         """
         bus = await self.makeBus()
         await bus.publish([publication("a")])
@@ -78,9 +78,9 @@ class ThreadTests(ThreadsTestCase):
         self.assertEqual((list(reading.messages), reading.reached), ([], end))
         self.assertEqual(self.seen, [])
 
-    async def test_readAhead(self) -> None:
+    async def test_readMovesEnd(self) -> None:
         """
-        Who reads what has not been heard of yet makes the head move.
+        A read that finds messages which have not been heard yet moves the end.
         """
         bus = await self.makeBus()
         await bus.publish([publication("a")])
@@ -97,12 +97,12 @@ class ThreadTests(ThreadsTestCase):
 
 class GroupTests(ThreadsTestCase):
     """
-    What is committed together.
+    Which publications are committed together.
     """
 
-    async def test_turn(self) -> None:
+    async def test_commitsTurnOnce(self) -> None:
         """
-        What is published in one turn is one commit.
+        The publications of one turn are one commit.
         """
         bus = await self.makeBus()
         self.commits()
@@ -111,9 +111,9 @@ class GroupTests(ThreadsTestCase):
         positions = [answer.cursor.position for [answer] in answers]
         self.assertEqual(positions, list(range(1, 1001)))
 
-    async def test_whileCommitting(self) -> None:
+    async def test_commitsOnceAfterCommit(self) -> None:
         """
-        What is published while a commit is under way is one commit after it.
+        Publications that come during a commit are one commit after it.
         """
         bus = await self.makeBus()
         self.commits()
@@ -130,9 +130,9 @@ class GroupTests(ThreadsTestCase):
         self.assertEqual(self.commits(), 2)
         self.assertEqual(bus.end.position, 101)
 
-    async def test_bounded(self) -> None:
+    async def test_boundsCommit(self) -> None:
         """
-        One commit is no larger than so many messages, or bytes.
+        One commit has a bounded number of messages and bytes.
         """
         bus = await self.makeBus(messages=10**6)
         self.commits()
@@ -142,9 +142,9 @@ class GroupTests(ThreadsTestCase):
         await gatherResults([bus.publish([quarter]) for _ in range(6)])
         self.assertEqual(self.commits(), 2)
 
-    async def test_forgetInOrder(self) -> None:
+    async def test_forgetsInOrder(self) -> None:
         """
-        To forget comes after what was published before it, and before what was
+        C{forget} comes after what was published before it, and before what was
         published after it.
         """
         bus = await self.makeBus()
@@ -157,10 +157,10 @@ class GroupTests(ThreadsTestCase):
         reading = await bus.read(["a"], Cursor(bus.end.epoch, 0), 10, 1000, None)
         self.assertEqual((positionsOf(reading.messages), dict(reading.gaps)), ([3, 4], {"a": 2}))
 
-    async def test_heardFirst(self) -> None:
+    async def test_answersAfterListenersHeard(self) -> None:
         """
-        A publisher is answered after all have heard, in the order of positions,
-        and then the head is there.
+        A publisher is answered after all listeners have heard, in the order of
+        positions, and the end is there by then.
         """
         bus = await self.makeBus()
         listener = Listener()
@@ -173,10 +173,10 @@ class GroupTests(ThreadsTestCase):
         self.assertEqual(listener.heard, list(range(1, 52)))
         self.assertEqual(heard, [(51, 51)] * 50)
 
-    async def test_tooManyWait(self) -> None:
+    async def test_refusesWhenTooMuchWaits(self) -> None:
         """
-        While the disk does nothing, no more waits than so many bytes: then
-        publishers are refused, until it does something.
+        While the disk is stuck, a bounded number of bytes waits.  Then
+        publishers are refused until the disk works.
         """
         bus = await self.makeBus()
         event = self.hold("COMMIT")

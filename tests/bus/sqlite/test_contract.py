@@ -31,7 +31,7 @@ class SQLiteBusTests(SQLiteCase, BusContract):
 
     async def settle(self, bus: IMessageBus) -> None:
         """
-        All has been heard when a publisher is answered; what is read by then
-        is read in the order in which it was asked for.
+        Do nothing: listeners have heard when a publisher is answered, and reads
+        are done in the order in which they were asked for.
         """
         await bus.read(["**"], Cursor(bus.end.epoch, 0), 1, 1, None)

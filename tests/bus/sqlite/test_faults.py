@@ -1,6 +1,6 @@
 """
 Tests for L{comet.bus.sqlite.store}: what publishers are told when the disk
-fails, and what is then stored.
+fails, and what is stored then.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ FULL = "database or disk is full"
 
 class FaultTests(StoreTestCase):
     """
-    What a store does when something goes wrong.
+    A store whose database fails.
     """
 
     def setUp(self) -> None:
         """
-        Open a database that can fail, with a message in it.
+        Open a database with a message, which can be made to fail.
         """
         super().setUp()
         self.faults = Faults()
@@ -38,15 +38,15 @@ class FaultTests(StoreTestCase):
 
     def attempt(self, *calls: str) -> Stored:
         """
-        Publish something to these channels, a call each, and once more when
-        nothing goes wrong any more.
+        Publish to these channels, a request each; and once more after the fault
+        is gone.
         """
         return self.store.publish([[publication(each)] for each in calls or ("a",)], self.now)
 
     def assertNothing(self, stored: Stored, *parts: str) -> None:
         """
-        Assert that publishers were told that nothing is stored, and that it is
-        so, also after a crash.
+        Assert that publishers were told that nothing is stored, and that this
+        is true even after a crash.
         """
         for outcome in stored.outcomes:
             assert isinstance(outcome, Unavailable)
@@ -61,16 +61,18 @@ class FaultTests(StoreTestCase):
         self.assertEqual((after.isInterrupted, after.fault), (False, None))
         self.assertEqual(self.held(self.openReader(), "a b"), [1, 2, 3])
 
-    def test_before(self) -> None:
+    def test_beginFails(self) -> None:
         """
-        When it cannot be begun, nothing is stored; the next time it is.
+        When a transaction cannot begin, nothing is stored.  The next one
+        succeeds.
         """
         self.faults.before["BEGIN"] = "database is locked"
         self.assertNothing(self.attempt("a", "b"), "another program has locked")
 
-    def test_within(self) -> None:
+    def test_statementFails(self) -> None:
         """
-        When it fails in the middle, nothing is stored; the next time it is.
+        When a statement fails, nothing is stored.  The next transaction
+        succeeds.
         """
         for error, part in (
             (IO_ERROR, "cannot be read or written"),
@@ -81,10 +83,10 @@ class FaultTests(StoreTestCase):
             self.faults.after["INSERT INTO channels"] = error
             self.assertNothing(self.attempt("a", "b"), part)
 
-    def test_full(self) -> None:
+    def test_diskFull(self) -> None:
         """
-        When the disk is full, nothing is stored; when there is room again, it
-        is.
+        When the disk is full, nothing is stored.  When there is room again,
+        messages are.
         """
         connection = self.store._connection
         [pages] = connection.execute("PRAGMA page_count").fetchone()
@@ -94,19 +96,18 @@ class FaultTests(StoreTestCase):
         connection.execute("PRAGMA max_page_count = 1000000")
         self.assertNothing(stored, "the disk is full")
 
-    def test_commitRefused(self) -> None:
+    def test_commitFailsAndDatabaseWorks(self) -> None:
         """
-        When the commit fails, and another one shows that the database can be
-        written, nothing is stored for certain.
+        When a commit fails, but another one works, certainly nothing is stored.
         """
         for error in (IO_ERROR, FULL, "database is locked"):
             self.setUp()
             self.faults.before["COMMIT"] = error
             self.assertNothing(self.attempt("a", "b"))
 
-    def test_commitDone(self) -> None:
+    def test_commitFailsButIsStored(self) -> None:
         """
-        When the commit fails, but is found to be there, all is well.
+        When a commit fails, but its messages are found, it counts as stored.
         """
         self.faults.after["COMMIT"] = IO_ERROR
         stored = self.attempt("a", "b")
@@ -115,11 +116,10 @@ class FaultTests(StoreTestCase):
         self.faults.clear()
         self.assertEqual(self.held(self.openReader(), "a b"), [1, 2, 3])
 
-    def test_commitUnknown(self) -> None:
+    def test_commitFailsAndDatabaseFails(self) -> None:
         """
-        When the commit fails, and nothing can be found out, that is what
-        publishers are told.  If it is found later, listeners are told that
-        they have missed something.
+        When a commit fails, and its outcome cannot be found out, publishers are
+        told so.  If it is found later, listeners are interrupted.
         """
         for isStored in (True, False):
             self.setUp()
@@ -137,19 +137,19 @@ class FaultTests(StoreTestCase):
             self.assertEqual(stored.isInterrupted, isStored)
             self.assertEqual(stored.end.position, 4 if isStored else 2)
 
-    def test_commitFull(self) -> None:
+    def test_commitFailsOnFullDisk(self) -> None:
         """
-        When there is no room to commit, nor to find out, nothing is stored: the
-        end of a commit is written last.
+        When there is no room for the commit, nor to find out its outcome,
+        nothing is stored: the end of a commit is written last.
         """
         self.faults.before["COMMIT"] = FULL
         self.faults.before["UPDATE log SET probes"] = FULL
         self.assertNothing(self.attempt("a", "b"), "the disk is full")
 
-    def test_otherChanges(self) -> None:
+    def test_otherWritesAreUnavailable(self) -> None:
         """
-        What stores no messages is unavailable, whatever is known of it: to do
-        it again does no harm.
+        A write that stores no messages fails as unavailable whether its outcome
+        is known or not: it may be repeated without harm.
         """
         changes: list[Callable[[Store], object]] = [
             lambda store: store.forget("a", None, self.now),
@@ -166,9 +166,9 @@ class FaultTests(StoreTestCase):
                 self.assertEqual(self.held(self.openReader(), "a"), [1])
                 change(self.store)
 
-    def test_fault(self) -> None:
+    def test_faultOfRetention(self) -> None:
         """
-        A fault that is not the database's is told as it is, and nothing is
+        A fault that is not of the database is passed on, and nothing is
         changed.
         """
 
@@ -185,18 +185,18 @@ class FaultTests(StoreTestCase):
         self.assertIsInstance(stored.outcomes[0], ValueError)
         self.assertEqual((stored.fault, self.held(self.openReader(), "a c")), (None, [1, 2]))
 
-    def test_probe(self) -> None:
+    def test_probeTriesWriting(self) -> None:
         """
-        A probe tells whether the database can be written.
+        A probe fails while the database cannot be written.
         """
         self.store.probe()
         self.faults.before["UPDATE"] = FULL
         self.assertRaises(Unavailable, self.store.probe)
 
-    def test_moved(self) -> None:
+    def test_fileMoved(self) -> None:
         """
-        When the file is moved away, removed or replaced, nothing is stored: it
-        would be lost.  When it is back, it is.
+        While the file is moved away, removed or replaced, nothing is stored: it
+        would be lost.  When the file is back, messages are stored.
         """
         away = self.path + ".away"
         os.rename(self.path, away)
@@ -215,9 +215,9 @@ class FaultTests(StoreTestCase):
         for outcome in stored.outcomes:
             self.assertIsInstance(outcome, Unavailable)
 
-    def test_damagedLater(self) -> None:
+    def test_damageWhileRunning(self) -> None:
         """
-        Damage that is met while the server runs is told.
+        Damage that is met while the server runs is reported.
         """
         self.put(self.store, "a b c d " * 200, b"x" * 100)
         self.store.close()
@@ -247,12 +247,12 @@ class FaultTests(StoreTestCase):
 
 class ReaderTests(StoreTestCase):
     """
-    What a reader does when something goes wrong.
+    A reader whose database fails.
     """
 
-    def test_again(self) -> None:
+    def test_opensAgainAfterError(self) -> None:
         """
-        After an error it opens the database anew.
+        After an error the reader opens the database again.
         """
         store = self.openStore()
         self.put(store, "a")
@@ -267,19 +267,19 @@ class ReaderTests(StoreTestCase):
 
 class ExplainTests(StoreTestCase):
     """
-    L{explain}.
+    L{explain} and L{reasonOf}.
     """
 
-    def test_unknown(self) -> None:
+    def test_showsUnknownErrorToOperator(self) -> None:
         """
-        What is not known is told as it is.
+        The operator is shown the text of an unknown error.
         """
         self.assertEqual(explain(sqlite3.Error("so it is"))[0], "so it is")
         self.assertEqual(explain(OSError(13, "Permission denied"))[0], "Permission denied")
 
-    def test_clients(self) -> None:
+    def test_hidesUnknownErrorFromClients(self) -> None:
         """
-        But not to clients.
+        Clients are not shown the text of an unknown error.
         """
         self.assertEqual(reasonOf(sqlite3.Error("no such table: x")), "the database failed")
         self.assertEqual(reasonOf(sqlite3.Error(FULL)), "the disk is full")

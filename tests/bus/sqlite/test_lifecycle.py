@@ -1,6 +1,6 @@
 """
-Tests for L{comet.bus.sqlite.bus}: how a bus starts and stops, and a disk that
-fails in between.
+Tests for L{comet.bus.sqlite.bus}: how a bus starts and stops, and what it does
+while its disk fails.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tests.bus.sqlite.threadscase import ThreadsTestCase
 
 class FaultTests(ThreadsTestCase):
     """
-    A disk that fails, and works again.
+    A bus whose disk fails, and works again.
     """
 
-    async def test_available(self) -> None:
+    async def test_isUnavailableWhileDiskFails(self) -> None:
         """
-        While nothing can be stored the bus is not available, and it says so
-        once; as soon as it can be it is, by itself.
+        While nothing can be stored, the bus is not available, and logs that
+        once.  It becomes available by itself.
         """
         bus = await self.makeBus()
         await bus.publish([publication("a")])
@@ -45,9 +45,9 @@ class FaultTests(ThreadsTestCase):
         await bus.publish([publication("b")])
         self.assertEqual(bus.end.position, 2)
 
-    async def test_publishMends(self) -> None:
+    async def test_publishMakesAvailable(self) -> None:
         """
-        What is published all the same makes it available, if it is stored.
+        A publication that is stored makes the bus available.
         """
         bus = await self.makeBus()
         self.faults.before["BEGIN IMMEDIATE"] = "database is locked"
@@ -57,9 +57,9 @@ class FaultTests(ThreadsTestCase):
         await bus.publish([publication("a")])
         self.assertTrue(bus.isAvailable)
 
-    async def test_sweepFails(self) -> None:
+    async def test_failedSweepMakesUnavailable(self) -> None:
         """
-        A sweep that fails makes it unavailable, too.
+        A sweep that fails makes the bus unavailable.
         """
         bus = await self.makeBus(seconds=60.0)
         await bus.publish([publication("a")])
@@ -72,20 +72,20 @@ class FaultTests(ThreadsTestCase):
         self, bus: SQLiteBus, isAvailable: bool, seconds: float = SWEEP_SECONDS
     ) -> None:
         """
-        Let time go by until the bus is available, or is not.
+        Advance the time until the bus is available, or is not.
         """
         for _ in range(100):
             self.clock.advance(seconds)
-            # All that was asked of the thread before is done then.
+            # The thread has done everything that it was given before.
             await bus.forget("nothing").addErrback(lambda _: None)
             if bus.isAvailable is isAvailable:
                 return
         self.fail("it does not change")
 
-    async def test_unknownFound(self) -> None:
+    async def test_interruptsWhenLostCommitIsFound(self) -> None:
         """
-        When it turns out that something was stored of which it was not known,
-        listeners are told that they have missed something.
+        When a commit of unknown outcome is found in the file, listeners are
+        interrupted.
         """
         bus = await self.makeBus()
         listener = Listener()
@@ -99,9 +99,10 @@ class FaultTests(ThreadsTestCase):
         reading = await bus.read(["a"], Cursor(bus.end.epoch, 0), 10, 1000, None)
         self.assertEqual(positionsOf(reading.messages), [1, 2])
 
-    async def test_unreadable(self) -> None:
+    async def test_readFailsWhileDiskFails(self) -> None:
         """
-        What cannot be read is unavailable; as soon as it can be, it is read.
+        A read fails as unavailable while the database cannot be read, and
+        succeeds afterwards.
         """
         bus = await self.makeBus()
         await bus.publish([publication("a")])
@@ -122,10 +123,10 @@ class LifeTests(ThreadsTestCase):
     How a bus starts and stops.
     """
 
-    async def test_restart(self) -> None:
+    async def test_keepsLogAcrossRestart(self) -> None:
         """
-        What was published before a bus was stopped is there when the next one
-        has started, under the same epoch; the same key is answered as it was.
+        Messages that were published before a bus stopped are there after the
+        next start, in the same epoch.  A key gets its first answer again.
         """
         path = str(self.folder / "comet.db")
         bus = self.newBus(path)
@@ -141,10 +142,10 @@ class LifeTests(ThreadsTestCase):
         reading = await again.read(["*"], Cursor(answer.epoch, 0), 10, 1000, None)
         self.assertEqual(positionsOf(reading.messages), [1, 2])
 
-    async def test_stopFinishes(self) -> None:
+    async def test_stopFinishesWork(self) -> None:
         """
-        What is under way when a bus is stopped is finished and answered; what
-        comes then is refused.
+        Work that is under way when a bus is stopped is finished and answered.
+        Later calls are refused.
         """
         bus = self.newBus(str(self.folder / "comet.db"))
         await bus.start()
@@ -168,7 +169,7 @@ class LifeTests(ThreadsTestCase):
         await stopped
         self.assertEqual([each.name for each in self.folder.iterdir() if "-wal" in each.name], [])
 
-    async def test_refused(self) -> None:
+    async def test_startFails(self) -> None:
         """
         A bus that cannot start says why, and can be stopped.
         """
@@ -179,7 +180,7 @@ class LifeTests(ThreadsTestCase):
         await self.assertFailure(bus.publish([publication("a")]), Unavailable)
         await bus.stop()
 
-    async def test_twice(self) -> None:
+    async def test_secondBusDoesNotStart(self) -> None:
         """
         A second bus does not start on the same file.
         """
@@ -192,9 +193,9 @@ class LifeTests(ThreadsTestCase):
         await second.stop()
         await first.publish([publication("a")])
 
-    async def test_stoppedEarly(self) -> None:
+    async def test_stopsBeforeStarted(self) -> None:
         """
-        A bus can be stopped before it was started, or has.
+        A bus can be stopped before it has started.
         """
         path = str(self.folder / "comet.db")
         await self.newBus(path).stop()
@@ -214,9 +215,9 @@ class LifeTests(ThreadsTestCase):
         await stopped
         self.assertEqual((again.isAvailable, self.clock.getDelayedCalls()), (False, []))
 
-    async def test_sweeps(self) -> None:
+    async def test_sweepsByItself(self) -> None:
         """
-        What is too old is dropped by and by, without anybody asking.
+        Messages that are too old are dropped without a call.
         """
         bus = self.newBus(str(self.folder / "comet.db"), Retention(seconds=60.0))
         await bus.start()
@@ -237,7 +238,7 @@ class LifeTests(ThreadsTestCase):
 
     def count(self) -> int:
         """
-        How many messages there are in the database.
+        Return how many messages are in the database.
         """
         connection = self.connect(str(self.folder / "comet.db"))
         [count] = connection.execute("SELECT count(*) FROM messages").fetchone()

@@ -1,5 +1,5 @@
 """
-Tests for L{comet.bus.sqlite}: any history, against a naive model.
+Tests for L{comet.bus.sqlite}: any history, compared with a simple model.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.bus.sqlite.inline import InlineBus
 
 class SQLiteMachine(BusMachine):
     """
-    Does the same with a bus in a file and with its model.
+    Does the same with an SQLite bus and with its model.
     """
 
     def makeBus(self, retention: Callable[[str], Retention], totalBytes: int) -> InlineBus:
@@ -32,20 +32,20 @@ class SQLiteMachine(BusMachine):
 
 class ModelTests(SynchronousTestCase):
     """
-    The bus in a file, whatever happens.
+    L{SQLiteBus}, after any history.
     """
 
-    def test_machine(self) -> None:
+    def test_agreesWithModel(self) -> None:
         """
-        After any history a bus answers all questions as its model does.
+        After any history the bus answers all questions as its model does.
         """
         run_state_machine_as_test(
             SQLiteMachine,
             settings=settings(deadline=None, max_examples=50, stateful_step_count=30),
         )
 
-    def test_overheads(self) -> None:
+    def test_countsAsMemoryBus(self) -> None:
         """
-        What is held counts for as much as it does in memory.
+        Messages and channels count for as much as in the memory bus.
         """
         self.assertEqual((rows.CHANNEL_OVERHEAD, rows.REMEMBERED), (CHANNEL_OVERHEAD, REMEMBERED))

@@ -22,14 +22,14 @@ from tests.bus.sqlite.case import StoreTestCase, carefree, publication
 
 class OpeningTestCase(StoreTestCase):
     """
-    Tests that open a database again and again.
+    Tests that open one database several times.
     """
 
     def reopened(self) -> tuple[Cursor, str]:
         """
-        Open the database once more, and close it.
+        Open the database, and close it.
 
-        @return: Its head, and why its epoch is new.
+        @return: Its end, and why its epoch is new.
         """
         store = Store(self.path, lambda channel: Retention(), 10**9, carefree)
         why = store.open()
@@ -47,8 +47,8 @@ class OpeningTestCase(StoreTestCase):
 
     def crash(self, store: Store) -> None:
         """
-        Leave what a process leaves that is killed; the store goes on
-        elsewhere.
+        Copy the files as a process leaves them that is killed.  The store goes
+        on with other files.
         """
         folder = Path(self.mktemp())
         folder.mkdir()
@@ -59,14 +59,15 @@ class OpeningTestCase(StoreTestCase):
 
     def execute(self, statement: str) -> list[Any]:
         """
-        Do something with the database behind the server's back.
+        Change the database without the server's knowledge.
         """
         with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
             return connection.execute(statement).fetchall()
 
     def assertRefused(self, *parts: str) -> None:
         """
-        Assert that the database is not opened, and what is said of it.
+        Assert that the database is not opened, and that the error has these
+        parts.
         """
         error = self.assertRaises(CometError, self.reopened)
         for part in parts:
@@ -75,10 +76,10 @@ class OpeningTestCase(StoreTestCase):
 
 class EpochTests(OpeningTestCase):
     """
-    When an epoch begins.
+    When the log begins a new epoch.
     """
 
-    def test_new(self) -> None:
+    def test_newDatabase(self) -> None:
         """
         A new database begins an epoch, at position 0.
         """
@@ -86,47 +87,47 @@ class EpochTests(OpeningTestCase):
         self.assertRegex(end.epoch, "^[a-z0-9]{6}$")
         self.assertEqual((end.position, why), (0, "the database is new"))
 
-    def test_stopped(self) -> None:
+    def test_keepsEpochAfterStop(self) -> None:
         """
-        After it was closed in order the epoch and the head are the same, and
-        one file holds all of it.
+        After the database was closed in order, the epoch and the end are the
+        same, and one file has all of it.
         """
         end = self.filled()
         self.assertEqual(os.path.exists(self.path + "-wal"), False)
         self.assertEqual(self.reopened(), (end, ""))
         self.assertEqual(self.reopened(), (end, ""))
 
-    def test_crashed(self) -> None:
+    def test_keepsEpochAfterCrash(self) -> None:
         """
-        After a crash, too.
+        After a crash the epoch and the end are the same.
         """
         store = self.openStore()
         self.put(store, "a b")
         self.crash(store)
         self.assertEqual(self.reopened(), (store.end, ""))
 
-    def test_crashedAtOnce(self) -> None:
+    def test_keepsEpochAfterCrashWithoutMessages(self) -> None:
         """
-        Also when nothing had been published.
+        After a crash of a server that stored nothing, the epoch is the same.
         """
         store = self.openStore()
         self.crash(store)
         self.assertEqual(self.reopened(), (store.end, ""))
 
-    def test_crashedWhileStarting(self) -> None:
+    def test_keepsEpochAfterCrashDuringStart(self) -> None:
         """
-        A crash while a server starts changes nothing: both names of its life
-        are good.
+        After a crash during a start the epoch is the same: the old and the new
+        life both count.
         """
         end = self.filled()
         with closing(sqlite3.connect(self.path + SUFFIX, isolation_level=None)) as guard:
             guard.execute("INSERT INTO lives VALUES ('another', 1)")
         self.assertEqual(self.reopened(), (end, ""))
 
-    def test_lostWriteAheadLog(self) -> None:
+    def test_newEpochWithoutWriteAheadLog(self) -> None:
         """
-        When the write-ahead log was taken away after a crash, messages may be
-        lost that publishers were answered about: a new epoch begins.
+        When the write-ahead log was removed after a crash, messages may be lost
+        that publishers were told are stored: a new epoch begins.
         """
         self.filled()
         store = self.openStore()
@@ -137,10 +138,10 @@ class EpochTests(OpeningTestCase):
         self.assertNotEqual(end.epoch, store.end.epoch)
         self.assertIn("not all of it", why)
 
-    def test_putBack(self) -> None:
+    def test_newEpochFromOlderCopy(self) -> None:
         """
-        A copy of before the server was last started begins a new epoch, and
-        keeps what it holds; keys of the old epoch are forgotten.
+        A copy from before the last start begins a new epoch, with its messages.
+        Keys of the old epoch are forgotten.
         """
         store = self.openStore()
         self.publish(store, publication("a", key="k"))
@@ -158,17 +159,17 @@ class EpochTests(OpeningTestCase):
         self.assertEqual((answer.epoch, answer.positions), (again.end.epoch, {"a": 2}))
         self.assertEqual(self.held(self.openReader(), "a"), [1, 2])
 
-    def test_withoutGuard(self) -> None:
+    def test_newEpochWithoutLockFile(self) -> None:
         """
-        A database without its guard may be any copy: a new epoch begins.
+        A database without its lock file may be any copy: a new epoch begins.
         """
         end = self.filled()
         os.remove(self.path + SUFFIX)
         self.assertNotEqual(self.reopened()[0].epoch, end.epoch)
 
-    def test_inconsistent(self) -> None:
+    def test_newEpochWhenEndIsBehind(self) -> None:
         """
-        A head that is behind its messages proves nothing: a new epoch begins,
+        An end that is behind its messages proves nothing: a new epoch begins,
         beyond all of them.
         """
         end = self.filled()
@@ -178,9 +179,9 @@ class EpochTests(OpeningTestCase):
         self.assertEqual(found.position, 3)
         self.assertIn("behind", why)
 
-    def test_moved(self) -> None:
+    def test_keepsEpochWhenMoved(self) -> None:
         """
-        A database that is moved together with its guard keeps its epoch.
+        A database that is moved together with its lock file keeps its epoch.
         """
         end = self.filled()
         folder = Path(self.mktemp()).absolute()
@@ -191,35 +192,35 @@ class EpochTests(OpeningTestCase):
 
 class RefusedTests(OpeningTestCase):
     """
-    What is not opened, and what a person is told.
+    Which files are not opened, and what the operator is told.
     """
 
-    def test_noFolder(self) -> None:
+    def test_folderMissing(self) -> None:
         """
-        A folder that is not there is named.
+        A folder that does not exist is named in the error.
         """
         self.path = os.path.join(os.path.dirname(self.path), "no", "comet.db")
         self.assertRefused("there is no folder", os.path.dirname(self.path), "make it")
 
-    def test_folder(self) -> None:
+    def test_pathIsFolder(self) -> None:
         """
-        A folder is no file.
+        A path that names a folder is refused.
         """
         self.path = os.path.dirname(self.path)
         self.assertRefused(self.path, "that is a folder", "name a file in it")
 
-    def test_notDatabase(self) -> None:
+    def test_fileIsNotDatabase(self) -> None:
         """
-        What is no database is left as it is.
+        A file that is not a database is not changed.
         """
         Path(self.path).write_text("Dear diary, " * 1000)
         self.assertRefused("not an SQLite database", "name another file")
         self.assertEqual(Path(self.path).read_text(), "Dear diary, " * 1000)
         self.assertEqual(os.listdir(os.path.dirname(self.path)), ["comet.db"])
 
-    def test_otherApplication(self) -> None:
+    def test_databaseOfOtherProgram(self) -> None:
         """
-        A database of something else is left as it is.
+        A database of another program is not changed.
         """
         self.execute("CREATE TABLE friends (name TEXT)")
         before = Path(self.path).read_bytes()
@@ -227,18 +228,18 @@ class RefusedTests(OpeningTestCase):
         self.assertEqual(Path(self.path).read_bytes(), before)
         self.assertEqual(os.listdir(os.path.dirname(self.path)), ["comet.db"])
 
-    def test_newer(self) -> None:
+    def test_databaseOfNewerVersion(self) -> None:
         """
-        A database of a newer version is left as it is.
+        A database of a newer version is not changed.
         """
         self.filled()
         self.execute("PRAGMA user_version = 99")
         self.assertRefused("newer comet", "version 99")
         self.assertEqual(self.execute("PRAGMA user_version"), [(99,)])
 
-    def test_damaged(self) -> None:
+    def test_databaseDamaged(self) -> None:
         """
-        A database that is damaged is not used.
+        A damaged database is not used.
         """
         store = self.openStore()
         for _ in range(50):
@@ -250,9 +251,9 @@ class RefusedTests(OpeningTestCase):
             file.write(os.urandom(size // 4))
         self.assertRefused("damaged", "put back a copy")
 
-    def test_cutOff(self) -> None:
+    def test_databaseCutOff(self) -> None:
         """
-        Nor is one that was cut off.
+        A database that was cut off is not used.
         """
         store = self.openStore()
         self.put(store, "a b c " * 100, b"x" * 100)
@@ -260,9 +261,9 @@ class RefusedTests(OpeningTestCase):
         os.truncate(self.path, os.path.getsize(self.path) // 2)
         self.assertRefused("damaged")
 
-    def test_readOnly(self) -> None:
+    def test_databaseReadOnly(self) -> None:
         """
-        A database that cannot be written to is not used.
+        A database that cannot be written is not used.
         """
         self.filled()
 
@@ -274,9 +275,9 @@ class RefusedTests(OpeningTestCase):
         error = self.assertRaises(CometError, self.openStore, connect=connect)
         self.assertIn("cannot be written to", error.detail)
 
-    def test_locked(self) -> None:
+    def test_databaseLocked(self) -> None:
         """
-        A database that another program keeps locked is not used.
+        A database that another program has locked is not used.
         """
         self.filled()
         with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
@@ -284,9 +285,9 @@ class RefusedTests(OpeningTestCase):
             self.assertRefused("another program has locked the database", "end that program")
         self.assertEqual(self.reopened()[1], "")
 
-    def test_guardDamaged(self) -> None:
+    def test_lockFileDamaged(self) -> None:
         """
-        A guard that is damaged can be removed.
+        The error about a damaged lock file says that it can be removed.
         """
         end = self.filled()
         Path(self.path + SUFFIX).write_text("Dear diary, " * 1000)
@@ -294,17 +295,16 @@ class RefusedTests(OpeningTestCase):
         os.remove(self.path + SUFFIX)
         self.assertNotEqual(self.reopened()[0].epoch, end.epoch)
 
-    def test_guardRefused(self) -> None:
+    def test_lockFileCannotBeMade(self) -> None:
         """
-        A guard that cannot be made is named.
+        The error about a lock file that cannot be made names it.
         """
         os.mkdir(self.path + SUFFIX)
         self.assertRefused(SUFFIX, "cannot be opened", "make files beside it")
 
-    def test_taken(self) -> None:
+    def test_databaseInUse(self) -> None:
         """
-        A database has one server; the next one can have it when that has
-        ended.
+        A database has one server at a time.
         """
         store = self.openStore()
         self.assertRefused("another server keeps its messages there")
@@ -324,9 +324,9 @@ class GuardTests(StoreTestCase):
     L{LockFile}.
     """
 
-    def test_taken(self) -> None:
+    def test_oneHolderAtATime(self) -> None:
         """
-        Only one has it at a time, also while nothing is being written.
+        Only one server holds the lock at a time, even while nothing is written.
         """
         first, second = LockFile(self.path, carefree), LockFile(self.path, carefree)
         first.take()
@@ -337,10 +337,10 @@ class GuardTests(StoreTestCase):
         second.take()
         second.release(None)
 
-    def test_vouches(self) -> None:
+    def test_isLatest(self) -> None:
         """
-        It isLatest for the life that was settled: all of it, if it was closed
-        in order or its write-ahead log is there.
+        A life is the latest once it was set: with all of its content if it was
+        closed in order, or if its write-ahead log is there.
         """
         guard = LockFile(self.path, carefree)
         guard.take()

@@ -1,5 +1,5 @@
 """
-The promise of the fan-out, over a bus in a file.
+The promise of the fan-out, over an SQLite bus.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from tests.fanout.world import World
 
 class FilePromise(SlowPromise):
     """
-    What can happen where one thread writes, another one reads, and the reactor
-    goes on.
+    Everything that can happen while one thread writes, another reads, and the
+    reactor goes on.
     """
 
     bus: Any
@@ -42,7 +42,7 @@ class FilePromise(SlowPromise):
 
     def settle(self) -> None:
         """
-        Let everything happen that is under way.
+        Finish everything that is under way.
         """
         self.clock.settle()
         while self.file.catchUp():
@@ -51,20 +51,20 @@ class FilePromise(SlowPromise):
     @rule()
     def beat(self) -> None:
         """
-        Time passes for what is too old.
+        Advance the time, so that messages become too old.
         """
         self.clock.advance(1.0)
 
     @rule()
     def cut(self) -> None:
         """
-        There is no link to be cut.
+        Do nothing: there is no connection to cut.
         """
 
     @rule()
     def rest(self) -> None:
         """
-        When nothing is left to do, everyone has everything.
+        Assert that all clients have everything when nothing is left to do.
         """
         self.settle()
         self.collect()
@@ -74,7 +74,8 @@ class FilePromise(SlowPromise):
 
     def teardown(self) -> None:
         """
-        At last all clients take everything, and leave; then nothing is left.
+        Let all clients take everything and leave, and assert that nothing is
+        left.
         """
         try:
             super().teardown()
@@ -84,12 +85,12 @@ class FilePromise(SlowPromise):
 
 class PromiseTests(SynchronousTestCase):
     """
-    The promise.
+    The promise of the fan-out.
     """
 
-    def test_file(self) -> None:
+    def test_keptOverSQLite(self) -> None:
         """
-        It is kept over a bus in a file.
+        The promise is kept over an SQLite bus.
         """
         run_state_machine_as_test(
             FilePromise,

@@ -9,7 +9,7 @@ import sqlite3
 from comet.bus.sqlite.schema import APPLICATION_ID, UPGRADES, WrongDatabase, upgrade
 from tests.bus.sqlite.case import StoreTestCase
 
-# What a version after that of now might be.
+# A possible version after the present one.
 LATER = (
     *UPGRADES,
     ("ALTER TABLE channels ADD COLUMN colour TEXT", "UPDATE channels SET colour = 'red'"),
@@ -24,7 +24,7 @@ class UpgradeTests(StoreTestCase):
 
     def setUp(self) -> None:
         """
-        Make a database of the version of now, with messages in it.
+        Make a database of the present version, with messages in it.
         """
         super().setUp()
         store = self.openStore()
@@ -35,11 +35,11 @@ class UpgradeTests(StoreTestCase):
 
     def get(self, question: str) -> object:
         """
-        One value of the database.
+        Return one value of the database.
         """
         return self.connection.execute(question).fetchone()[0]
 
-    def test_new(self) -> None:
+    def test_makesTables(self) -> None:
         """
         An empty database becomes one of comet, of the newest version.
         """
@@ -50,28 +50,28 @@ class UpgradeTests(StoreTestCase):
         [application] = connection.execute("PRAGMA application_id").fetchone()
         self.assertEqual((version, application), (len(UPGRADES), APPLICATION_ID))
 
-    def test_nothing(self) -> None:
+    def test_keepsNewestVersion(self) -> None:
         """
-        One of the newest version stays as it is.
+        A database of the newest version is not changed.
         """
         upgrade(self.connection)
         self.assertEqual(self.get("PRAGMA user_version"), len(UPGRADES))
         self.assertEqual(self.get("SELECT count(*) FROM messages"), 3)
 
-    def test_older(self) -> None:
+    def test_upgradesOlderVersion(self) -> None:
         """
-        One of an older version gets all that came since, and keeps what it
-        holds.
+        A database of an older version gets all later changes, and keeps its
+        messages.
         """
         upgrade(self.connection, LATER)
         self.assertEqual(self.get("PRAGMA user_version"), len(LATER))
         self.assertEqual(self.get("SELECT count(*) FROM messages"), 3)
         self.assertEqual(self.get("SELECT group_concat(colour) FROM channels"), "red,red")
 
-    def test_each(self) -> None:
+    def test_eachVersionIsTransaction(self) -> None:
         """
-        Each version is a transaction: when one fails, the database is of the
-        version before it, and the next try goes on from there.
+        Each version is a transaction.  When one fails, the database is of the
+        version before it, and the next attempt goes on from there.
         """
         broken = (*LATER[:2], ("DROP TABLE keys", "DROP TABLE nonsense"))
         self.assertRaises(sqlite3.OperationalError, upgrade, self.connection, broken)
@@ -81,9 +81,9 @@ class UpgradeTests(StoreTestCase):
         upgrade(self.connection, LATER)
         self.assertEqual(self.get("PRAGMA user_version"), 3)
 
-    def test_newer(self) -> None:
+    def test_refusesNewerVersion(self) -> None:
         """
-        One of a newer version is refused.
+        A database of a newer version is refused.
         """
         upgrade(self.connection, LATER)
         error = self.assertRaises(WrongDatabase, upgrade, self.connection)

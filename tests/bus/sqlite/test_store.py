@@ -1,5 +1,6 @@
 """
-Tests for L{comet.bus.sqlite.store}: what survives, and what is dropped.
+Tests for L{comet.bus.sqlite.store}: what survives a restart, and what is
+dropped.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from tests.bus.sqlite.case import StoreTestCase, answersOf, publication
 
 class RestartTests(StoreTestCase):
     """
-    What is still there after a restart.
+    What survives a restart.
     """
 
-    def test_history(self) -> None:
+    def test_keepsMessages(self) -> None:
         """
-        Messages are, as they were, with their floors; positions go on.
+        Messages and floors survive a restart, and positions go on.
         """
         store = self.openStore(Retention(messages=2))
         asked = Publication(("n\u00e9ws/\U0001f40c", "b"), b'"\xc3\xbc"', "t\u00eft", "base64")
@@ -42,9 +43,10 @@ class RestartTests(StoreTestCase):
                 self.assertEqual(getattr(old, name), getattr(new, name), name)
         self.assertEqual(self.put(again, "a"), [6])
 
-    def test_keys(self) -> None:
+    def test_keepsKeys(self) -> None:
         """
-        KeyTable are, for what is left of their five minutes, with their answers.
+        Keys survive a restart with their answers, for the rest of their five
+        minutes.
         """
         store = self.openStore()
         self.put(store, "x")
@@ -62,9 +64,9 @@ class RestartTests(StoreTestCase):
         self.assertEqual(self.publish(again, other)[0].positions, {"a": 5, "b": 6, "c": 7})
         self.assertEqual(self.publish(again, other)[0].positions, {"a": 5, "b": 6, "c": 7})
 
-    def test_ownFloor(self) -> None:
+    def test_keepsFloorOfBus(self) -> None:
         """
-        The floor of channels that were forgotten as a whole is.
+        The floor of forgotten channels survives a restart.
         """
         store = self.openStore(Retention(seconds=60.0))
         self.put(store, "a b c")
@@ -75,10 +77,10 @@ class RestartTests(StoreTestCase):
         gaps = self.read(self.openReader(), "a * x").gaps
         self.assertEqual(dict(gaps), {"a": 3, "*": 3, "x": 3})
 
-    def test_otherRetention(self) -> None:
+    def test_appliesNewRetention(self) -> None:
         """
-        What is then too much by other rules is dropped in the background,
-        though nothing is published.
+        Messages that the retention of a new start does not allow are dropped in
+        the background, even if nothing is published.
         """
         store = self.openStore()
         self.put(store, "a b " * 50)
@@ -92,12 +94,12 @@ class RestartTests(StoreTestCase):
 
 class SliceTests(StoreTestCase):
     """
-    No transaction drops more than so many messages.
+    Each transaction drops a bounded number of messages.
     """
 
     def count(self) -> int:
         """
-        How many messages there are in the database.
+        Return how many messages are in the database.
         """
         with closing(sqlite3.connect(self.path)) as connection:
             [count] = connection.execute("SELECT count(*) FROM messages").fetchone()
@@ -114,10 +116,10 @@ class SliceTests(StoreTestCase):
             self.put(store, " ".join(names * 1000))
         store.close()
 
-    def test_trim(self) -> None:
+    def test_dropsTooManyStepByStep(self) -> None:
         """
-        A channel that holds far too much is brought down step by step, by what
-        is published and by the sweeps.
+        A channel that holds far too much is reduced step by step, by
+        publications and by sweeps.
         """
         self.fill(6000)
         store = self.openStore(Retention(messages=10))
@@ -129,10 +131,10 @@ class SliceTests(StoreTestCase):
         self.assertEqual(counts, [3999, 2999, 1999, 999])
         self.assertEqual(self.held(self.openReader(), "a"), list(range(5992, 6002)))
 
-    def test_age(self) -> None:
+    def test_dropsOldStepByStep(self) -> None:
         """
-        So is what is too old, which nobody can read meanwhile; its floor is
-        right at once.
+        Messages that are too old are dropped step by step.  They cannot be read
+        meanwhile, and the floor is right at once.
         """
         self.fill(4000, "a b")
         self.now += 2 * HOUR
@@ -146,9 +148,9 @@ class SliceTests(StoreTestCase):
         self.assertEqual(self.count(), 0)
         self.assertEqual(dict(self.read(reader, "a b *").gaps), {"a": 3999, "b": 4000, "*": 4000})
 
-    def test_total(self) -> None:
+    def test_dropsTotalStepByStep(self) -> None:
         """
-        So is what is too much in all, the oldest first.
+        Messages that exceed the total are dropped step by step, oldest first.
         """
         self.fill(4000, "a b")
         store = self.openStore(Retention(messages=10**6), totalBytes=100000)
@@ -160,9 +162,10 @@ class SliceTests(StoreTestCase):
         self.assertEqual(held, list(range(4001 - len(held), 4001)))
         self.assertTrue(450 < len(held) <= 100000 // 209, str(len(held)))
 
-    def test_forget(self) -> None:
+    def test_forgetsStepByStep(self) -> None:
         """
-        So is a channel that is forgotten; what is published meanwhile stays.
+        C{forget} drops a channel step by step.  Messages that are published
+        meanwhile stay.
         """
         self.fill(3000)
         store = self.openStore(Retention(messages=10**6))
@@ -174,9 +177,9 @@ class SliceTests(StoreTestCase):
         self.assertEqual(self.held(self.openReader(), "a"), [3001])
         self.assertEqual(dict(self.read(self.openReader(), "a").gaps), {"a": 3000})
 
-    def test_manyChannels(self) -> None:
+    def test_forgetsChannelsStepByStep(self) -> None:
         """
-        Many channels are forgotten so many at a time.
+        Many channels are forgotten step by step.
         """
         store = self.openStore()
         self.put(store, " ".join(f"c/{number}" for number in range(1000)))
@@ -189,9 +192,10 @@ class SliceTests(StoreTestCase):
             ).fetchone()
         self.assertEqual(found, (0, 0, 0, 1000))
 
-    def test_keys(self) -> None:
+    def test_forgetsKeysStepByStep(self) -> None:
         """
-        KeyTable that are too old are deleted so many at a time; and too many, early.
+        Keys that are too old are deleted step by step, and keys that are too
+        many are deleted early.
         """
         store = self.openStore()
         batch = [publication("a", key=f"k{number}") for number in range(500)]
@@ -212,12 +216,13 @@ class SliceTests(StoreTestCase):
 
 class GroupTests(StoreTestCase):
     """
-    Calls that are stored together.
+    Requests that are stored together.
     """
 
-    def test_apart(self) -> None:
+    def test_refusedRequestFailsAlone(self) -> None:
         """
-        One that is refused fails alone; the others are stored in their order.
+        A request that is refused fails alone.  The others are stored in their
+        order.
         """
         store = self.openStore()
         self.publish(store, publication("a", b"0", key="k"))
@@ -239,9 +244,9 @@ class GroupTests(StoreTestCase):
         self.assertEqual([message.position for message in stored.messages], [2, 3, 4])
         self.assertEqual(self.held(self.openReader(), "a b"), [1, 2, 3, 4])
 
-    def test_impossible(self) -> None:
+    def test_impossibleRequestFailsAlone(self) -> None:
         """
-        One that cannot be stored at all fails alone.
+        A request that cannot be stored at all fails alone.
         """
         store = self.openStore()
         stored = store.publish(
@@ -258,9 +263,9 @@ class GroupTests(StoreTestCase):
         self.assertEqual((stored.fault, store.end.position), (None, 2))
         self.assertEqual(self.held(self.openReader(), "a"), [1, 2])
 
-    def test_tooMuch(self) -> None:
+    def test_requestWithoutRoomFailsAlone(self) -> None:
         """
-        One for which there is no room fails alone.
+        A request for which there is no room fails alone.
         """
         store = self.openStore()
         [pages] = store._connection.execute("PRAGMA page_count").fetchone()
@@ -278,9 +283,10 @@ class GroupTests(StoreTestCase):
         self.assertIsNone(stored.fault)
         self.assertEqual(self.held(self.openReader(), "a"), [1, 2])
 
-    def test_cursors(self) -> None:
+    def test_cursorBeyondDatabase(self) -> None:
         """
-        A cursor with a position that no database can have is of another epoch.
+        A cursor with a position that no database can have is treated like one
+        of another epoch.
         """
         store = self.openStore()
         self.put(store, "a")

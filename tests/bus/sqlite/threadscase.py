@@ -1,5 +1,5 @@
 """
-What the tests share that look at a bus in a file statement by statement.
+The base of the tests that look at the statements of an SQLite bus.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ThreadsTestCase(SQLiteCase):
 
     def setUp(self) -> None:
         """
-        See all statements.
+        Watch all statements.
         """
         super().setUp()
         self.faults = Faults()
@@ -37,7 +37,7 @@ class ThreadsTestCase(SQLiteCase):
 
     def see(self, statement: str) -> None:
         """
-        Note a statement, and hold it back if that is wanted.
+        Note a statement, and hold it back if the test wants that.
         """
         self.seen.append((statement, threading.get_ident()))
         for startPosition, event in list(self.holding.items()):
@@ -47,7 +47,7 @@ class ThreadsTestCase(SQLiteCase):
 
     def hold(self, startPosition: str) -> threading.Event:
         """
-        Hold back statements that begin so, until the event is set.
+        Hold back statements with a beginning, until the event is set.
         """
         event = self.holding[startPosition] = threading.Event()
         self.addCleanup(event.set)
@@ -56,7 +56,7 @@ class ThreadsTestCase(SQLiteCase):
 
     async def awaitHeld(self) -> None:
         """
-        Wait until something is held back.
+        Wait until a statement is held back.
         """
         self.assertTrue(await deferToThread(self.reached.wait, 30))
 
@@ -64,7 +64,7 @@ class ThreadsTestCase(SQLiteCase):
         self, asked: Deferred[Any], kind: type[CometError] = Unavailable
     ) -> CometError:
         """
-        Wait until something fails.
+        Wait until a Deferred fails.
         """
         error: Any = await self.assertFailure(asked, kind)
         assert isinstance(error, CometError)
@@ -72,7 +72,7 @@ class ThreadsTestCase(SQLiteCase):
 
     def commits(self) -> int:
         """
-        How often something was committed since this was last asked.
+        Return how many commits there were since the last call.
         """
         count = sum(statement == "COMMIT" for statement, _ in self.seen)
         self.seen.clear()
