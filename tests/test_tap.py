@@ -1,5 +1,5 @@
 """
-What C{twistd comet} is made of, without a port.
+The service of C{twistd comet}, tested without a port.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from comet.web.site import CometSite
 
 class BusyReactor(MemoryReactorClock):
     """
-    A reactor on a machine of which no port is free.
+    A reactor on a machine that has no free port.
     """
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
@@ -50,7 +50,7 @@ class TapTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Go there.
+        Go to an empty directory, and record the log.
         """
         folder = Path(self.mktemp())
         folder.mkdir()
@@ -88,7 +88,7 @@ class TapTestCase(SynchronousTestCase):
 
     def start(self, *arguments: str) -> CometService:
         """
-        Make it, start it, and run the reactor, as C{twistd} does.
+        Make the service, start it, and run the reactor, as C{twistd} does.
         """
         service = self.make(*arguments)
         service.privilegedStartService()
@@ -99,12 +99,12 @@ class TapTestCase(SynchronousTestCase):
 
 class PluginTests(SynchronousTestCase):
     """
-    How Twisted comes to know of it.
+    The plugin of C{twistd}.
     """
 
-    def test_found(self) -> None:
+    def test_twistdFindsCommand(self) -> None:
         """
-        C{twistd} finds a plugin by the name C{comet}, with its options.
+        C{twistd} finds the command C{comet}, with its options.
         """
         (maker,) = [one for one in getPlugins(IServiceMaker) if one.tapname == "comet"]
         self.assertIs(maker.options, Options)
@@ -117,9 +117,9 @@ class MakeServiceTests(TapTestCase):
     L{makeService}.
     """
 
-    def test_nothingBefore(self) -> None:
+    def test_listensNowhereBeforeStart(self) -> None:
         """
-        Nothing listens before the service is started.
+        The service listens nowhere before it is started.
         """
         service = self.make("--tcp", "tcp:9000")
         self.assertTrue(IService.providedBy(service))
@@ -127,18 +127,18 @@ class MakeServiceTests(TapTestCase):
         service.startService()
         self.assertEqual([server[0] for server in self.reactor.tcpServers], [8080, 9000])
 
-    def test_default(self) -> None:
+    def test_servesHTTPOnLoopbackByDefault(self) -> None:
         """
-        Without an option it serves HTTP on port 8080 of this machine alone.
+        Without options the server serves HTTP on port 8080 of this machine.
         """
         self.start()
         ((port, site, _, interface),) = self.reactor.tcpServers
         self.assertEqual((port, interface), (8080, "127.0.0.1"))
         self.assertIsInstance(site, CometSite)
 
-    def test_endpoints(self) -> None:
+    def test_listensOnEveryEndpoint(self) -> None:
         """
-        Every endpoint is listened on: HTTP on those of C{--listen}, raw TCP on
+        The server serves HTTP at the endpoints of C{--listen}, and raw TCP at
         that of C{--tcp}.
         """
         self.start(
@@ -156,10 +156,10 @@ class MakeServiceTests(TapTestCase):
         self.assertEqual(path, "s")
         self.assertIsInstance(site, CometSite)
 
-    def test_demo(self) -> None:
+    def test_demoRunsReadersOverTCP(self) -> None:
         """
-        With C{--demo} there is a port of raw TCP on this machine, and whoever
-        the lab page asks to read there connects to it.
+        With C{--demo} the server listens for raw TCP on this machine, and the
+        readers of the lab page connect there.
         """
         service = self.start("--demo", "--tcp", "tcp:9000")
         ports = [(server[0], server[3]) for server in self.reactor.tcpServers]
@@ -171,19 +171,19 @@ class MakeServiceTests(TapTestCase):
         port: Any = service.ports[-1]
         self.assertEqual(host, port.getHost().host)
 
-    def test_noDemo(self) -> None:
+    def test_runsNoReadersWithoutDemo(self) -> None:
         """
-        Without it nothing of that is there.
+        Without C{--demo} there is neither that port nor a reader.
         """
         service = self.start("--open", "lab/**")
         service.hub.publish("lab/a/tcp", str(service.hub.end))
         self.reactor.advance(0)
         self.assertEqual((len(self.reactor.tcpServers), self.reactor.tcpClients), (1, []))
 
-    def test_flashPolicy(self) -> None:
+    def test_flashPolicyNamesPortOfRawTCP(self) -> None:
         """
-        The policy file lets connect to the port of raw TCP; where that is a
-        file, to none.
+        The policy file allows connections to the port of raw TCP, and to none
+        if that is a UNIX socket.
         """
         for tcp, ports in (("tcp:9000", b'to-ports="9000"'), ("unix:s", b"</cross-domain-policy>")):
             self.start("--tcp", tcp, "--flash-policy", "tcp:843")
@@ -197,9 +197,9 @@ class MakeServiceTests(TapTestCase):
             self.assertIn(ports, transport.value())
             self.assertEqual(b"to-ports" in transport.value(), tcp != "unix:s")
 
-    def test_serves(self) -> None:
+    def test_servesAllResources(self) -> None:
         """
-        What listens is the whole server.
+        The HTTP endpoints serve the whole server.
         """
         self.start()
         address = IPv4Address("TCP", "127.0.0.1", 1)
@@ -211,10 +211,10 @@ class MakeServiceTests(TapTestCase):
         self.assertTrue(transport.value().startswith(b"HTTP/1.1 200 OK\r\n"))
         self.assertTrue(transport.value().endswith(b'{"ready":true}'))
 
-    def test_announced(self) -> None:
+    def test_logsBannerWhenReactorRuns(self) -> None:
         """
-        It says where it is, and where the key is, once it listens and the
-        reactor runs, which may be stopped by a signal.
+        The banner is logged once the server listens and the reactor runs, which
+        a signal may then stop.
         """
         service = self.make("--demo", "--tcp", "tcp:9000")
         service.startService()
@@ -230,10 +230,10 @@ class MakeServiceTests(TapTestCase):
         )
         self.assertIn("open to anyone: lab/**, chat/**", self.lines)
 
-    def test_elsewhere(self) -> None:
+    def test_pathOfKeyIsAbsolute(self) -> None:
         """
-        The path of the key is right also when the process goes elsewhere
-        before it listens.
+        The path of the key in the banner is right although the process has
+        changed its directory.
         """
         service = self.make()
         path = f"{os.getcwd()}/comet.key"
@@ -243,9 +243,9 @@ class MakeServiceTests(TapTestCase):
         self.assertIn(f"the key to publish is in {path}", self.lines)
         self.assertIn(f"$(cat {path})", self.lines[2])
 
-    def test_collector(self) -> None:
+    def test_calmsGarbageCollector(self) -> None:
         """
-        Once it listens, the garbage collector looks less often.
+        The garbage collector runs less often once the server listens.
         """
         service = self.make()
         # Others may have let it look less often already.
@@ -257,9 +257,9 @@ class MakeServiceTests(TapTestCase):
         self.assertGreater(gc.get_threshold()[0], before[0])
         self.assertGreater(gc.get_freeze_count(), 0)
 
-    def test_drain(self) -> None:
+    def test_stopsWithinDrainTime(self) -> None:
         """
-        C{--drain} is how long it takes at most to stop.
+        C{--drain} is the longest time that a stop takes.
         """
         service = self.start("--drain", "3")
         self.assertTrue(service.hub.isReady)
@@ -275,7 +275,7 @@ class WorkersTests(TapTestCase):
 
     def several(self) -> WorkersService:
         """
-        Make the service of three.
+        Make the service of three workers.
         """
         bus = ("--bus", "redis://127.0.0.1")
         options = self.options("--workers", "3", *bus, "--listen", "tcp:0", "--open", "a/*")
@@ -283,10 +283,10 @@ class WorkersTests(TapTestCase):
         assert isinstance(service, WorkersService)
         return service
 
-    def test_made(self) -> None:
+    def test_parentMakesKeyForAllWorkers(self) -> None:
         """
-        The parent makes the key, once for all, and no hub; workers are given
-        what it was given.
+        The parent makes one key for all workers, and no hub.  The workers get
+        its options.
         """
         service = self.several()
         task = service.task
@@ -295,9 +295,9 @@ class WorkersTests(TapTestCase):
         self.assertEqual(task.given["workers"], "3")
         self.assertIsNone(task.file)
 
-    def test_inUse(self) -> None:
+    def test_namesEndpointInUse(self) -> None:
         """
-        A port in use is told as without workers.
+        An address in use is the same error as without workers.
         """
         self.reactor = BusyReactor()
         error = self.assertRaises(CannotStart, self.several().privilegedStartService)
@@ -314,10 +314,10 @@ class KeyTests(TapTestCase):
     The publish key.
     """
 
-    def test_made(self) -> None:
+    def test_makesKeyAtFirstStart(self) -> None:
         """
-        At the first start a key is made, which only its owner may read; it is
-        the one that publishes, also after the next start.
+        At its first start the server makes a key, in a file that only its owner
+        may read.  The key allows publishing, also after the next start.
         """
         hub = self.make().hub
         path = Path("comet.key")
@@ -327,9 +327,9 @@ class KeyTests(TapTestCase):
         self.make()
         self.assertEqual(path.read_text().strip(), key)
 
-    def test_given(self) -> None:
+    def test_takesKeyFromFile(self) -> None:
         """
-        A key of one's own is taken, and none is made.
+        The key of C{--publish-key} is used, and none is made.
         """
         Path("own.key").write_text("a-key-of-our-very-own\n")
         service = self.start("--publish-key", "own.key")
@@ -338,26 +338,27 @@ class KeyTests(TapTestCase):
         self.assertFalse(Path("comet.key").exists())
         self.assertIn(f"the key to publish is in {os.getcwd()}/own.key", self.lines)
 
-    def test_notReadable(self) -> None:
+    def test_exitsIfKeyIsNotReadable(self) -> None:
         """
-        Where the key can neither be read nor made, the process ends with the
+        If the key can neither be read nor made, the process exits with the
         reason.
         """
         Path("comet.key").mkdir()
         error = self.assertRaises(SystemExit, self.make)
         self.assertEqual(str(error), "comet: the publish key: 'comet.key': Is a directory")
 
-    def test_notAKey(self) -> None:
+    def test_exitsIfFileHoldsNoKey(self) -> None:
         """
-        So it does where the file holds something else.
+        If the file holds something else, the process exits with the reason.
         """
         Path("comet.key").write_text("short\n")
         error = self.assertRaises(SystemExit, self.make)
         self.assertIn("comet: the publish key: the file 'comet.key' holds no publish", str(error))
 
-    def test_goneMeanwhile(self) -> None:
+    def test_exitsIfKeyIsGone(self) -> None:
         """
-        So it does where a key that was there is not any more.
+        If the file of the key is removed before the start, the process exits
+        with the reason.
         """
         Path("own.key").write_text("a-key-of-our-very-own\n")
         options = self.options("--publish-key", "own.key")
@@ -368,13 +369,13 @@ class KeyTests(TapTestCase):
 
 class CannotStartTests(TapTestCase):
     """
-    What the process does when the server cannot be started.
+    What the process does if the server cannot start.
     """
 
-    def test_inUse(self) -> None:
+    def test_raisesAndShowsOneLine(self) -> None:
         """
-        A port in use is raised, that C{twistd} tidies up and ends with 1; but
-        what Python shows of it then is one line.
+        L{CannotStart} is raised, so that C{twistd} tidies up and exits with 1,
+        but Python shows it in one line.
         """
         self.reactor = BusyReactor()
         service = self.make()
@@ -388,9 +389,9 @@ class CannotStartTests(TapTestCase):
         )
         self.assertEqual(self.lines, [])
 
-    def test_otherErrors(self) -> None:
+    def test_showsOtherErrorsInFull(self) -> None:
         """
-        Any other error is shown as ever.
+        Any other exception is shown with its traceback.
         """
         self.reactor = BusyReactor()
         self.assertRaises(CannotStart, self.make().startService)
@@ -400,18 +401,18 @@ class CannotStartTests(TapTestCase):
         sys.excepthook(type(error), error, error.__traceback__)
         self.assertEqual(shown.getvalue(), "KeyError: 'odd'\n")
 
-    def test_hookOnlyThen(self) -> None:
+    def test_replacesHookOnlyAfterFailure(self) -> None:
         """
-        While nothing goes wrong, how Python shows errors is left alone.
+        Unless the start fails, the hook that shows exceptions stays.
         """
         before = sys.excepthook
         self.start()
         self.assertIs(sys.excepthook, before)
 
-    def test_later(self) -> None:
+    def test_stopsReactorAfterLaterFailure(self) -> None:
         """
-        What fails when the reactor runs, or will run, stops it, and lets the
-        process exit with 1.
+        A start that fails while the reactor runs, or before, stops it, and the
+        process exits with 1.
         """
         registered: list[Any] = []
         self.patch(atexit, "register", registered.append)
@@ -434,9 +435,9 @@ class ReactorTests(SynchronousTestCase):
     L{installReactor}.
     """
 
-    def test_installed(self) -> None:
+    def test_keepsInstalledReactor(self) -> None:
         """
-        A reactor that is installed stays, whichever it is.
+        A reactor that is installed stays.
         """
         from twisted.internet import reactor
 

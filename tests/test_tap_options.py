@@ -100,25 +100,25 @@ class OptionsTests(SynchronousTestCase):
 
     def assertRefused(self, *arguments: str) -> str:
         """
-        A command line is refused.
+        Assert that a command line is refused.
 
-        @return: What is told.
+        @return: The text of the error.
         """
         text = str(self.assertRaises(UsageError, parse, *arguments))
         self.assertNotIn("\n", text)
         return text
 
-    def test_none(self) -> None:
+    def test_needsNoOption(self) -> None:
         """
-        No option has to be given.
+        A command line without options is accepted.
         """
         configuration = parse()
         for option in OPTIONS:
             self.assertEqual(configuration[option.name], option.default)
 
-    def test_good(self) -> None:
+    def test_takesEachOption(self) -> None:
         """
-        Each option is taken, and changes none of the others.
+        Each option is taken, and changes no other option.
         """
         for name, (value, read) in GOOD.items():
             configuration = parse(f"--{name}", value)
@@ -126,18 +126,18 @@ class OptionsTests(SynchronousTestCase):
                 expected = read if option.name == name else option.default
                 self.assertEqual(configuration[option.name], expected, option.name)
 
-    def test_eachIsTried(self) -> None:
+    def test_triesEachOption(self) -> None:
         """
-        There is a good and a bad value above for each option but those that
-        have tests of their own.
+        The tables above have a good and a bad value for each option without a
+        test of its own.
         """
         names = {option.name for option in OPTIONS if not option.isFlag}
         self.assertEqual(set(GOOD), names - {"publish-key", "flash-policy"})
         self.assertEqual(set(BAD), names)
 
-    def test_refused(self) -> None:
+    def test_refusesBadValueAndSaysWhatIsAllowed(self) -> None:
         """
-        A value that is not allowed is told, with what is.
+        The error for a bad value names the value and says what is allowed.
         """
         for name, cases in BAD.items():
             for value, allowed in cases:
@@ -145,26 +145,26 @@ class OptionsTests(SynchronousTestCase):
                 self.assertIn(repr(value), text)
                 self.assertIn(allowed, text)
 
-    def test_workers(self) -> None:
+    def test_takesWorkersWithSharedBus(self) -> None:
         """
-        Several workers are taken with a bus that they share.
+        Several workers are accepted with a bus that they share.
         """
         configuration = parse("--workers", "3", "--bus", "redis://127.0.0.1")
         self.assertEqual(configuration["workers"], 3)
         text = self.assertRefused("--workers", "3", "--bus", "sqlite:x.db")
         self.assertIn("'sqlite:x.db' is of one", text)
 
-    def test_flashPolicy(self) -> None:
+    def test_refusesFlashPolicyWithoutTCP(self) -> None:
         """
-        The policy file is for raw TCP, and not served without it.
+        A policy file without raw TCP is refused.
         """
         configuration = parse("--flash-policy", "tcp:843", "--tcp", "tcp:9000")
         self.assertEqual(configuration["flash-policy"], "tcp:843")
         self.assertIn("tcp, which is not given", self.assertRefused("--flash-policy", "tcp:843"))
 
-    def test_several(self) -> None:
+    def test_keepsOrderOfRepeatedOption(self) -> None:
         """
-        Some options may be given several times, and keep their order.
+        An option that is given several times keeps the order of its values.
         """
         for name, values in (
             ("listen", ("tcp:1", "tcp:2")),
@@ -175,32 +175,32 @@ class OptionsTests(SynchronousTestCase):
             arguments = [part for value in values for part in (f"--{name}", value)]
             self.assertEqual(parse(*arguments)[name], values)
 
-    def test_laterIsWrong(self) -> None:
+    def test_checksEachRepeatedValue(self) -> None:
         """
-        Each of several is looked at, and the wrong one alone is told.
+        Each value of a repeated option is checked, and the error names only the
+        bad one.
         """
         text = self.assertRefused("--open", "good", "--open", "b//c")
         self.assertIn("'b//c' is not allowed for open", text)
         self.assertNotIn("good", text)
 
-    def test_demo(self) -> None:
+    def test_demoTakesNoValue(self) -> None:
         """
         C{--demo} takes no value.
         """
         self.assertEqual(parse("--demo").openPatterns, ("lab/**", "chat/**"))
         self.assertRaises(UsageError, parse, "--demo=yes")
 
-    def test_unknown(self) -> None:
+    def test_refusesUnknownOptionsAndWords(self) -> None:
         """
-        An option that there is not is refused, and so are words beside the
-        options.
+        An unknown option is refused, and so are words that are no options.
         """
         self.assertIn("hearbeat", self.assertRefused("--hearbeat", "5"))
         self.assertIn("'news'", self.assertRefused("news"))
 
-    def test_publishKey(self) -> None:
+    def test_checksFileOfKey(self) -> None:
         """
-        The file of the publish key has to be there, and to hold one.
+        The file of C{--publish-key} has to exist, and to hold a key.
         """
         path = Path(self.mktemp())
         text = self.assertRefused("--publish-key", str(path))
@@ -213,10 +213,10 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(parse("--publish-key", str(path))["publish-key"], str(path))
         self.assertIn("directory", self.assertRefused("--publish-key", "."))
 
-    def test_config(self) -> None:
+    def test_commandLineOverridesFile(self) -> None:
         """
-        C{--config} names a file, whose values are looked at as are the
-        options, which win.
+        The values of C{--config} are checked like options, and options override
+        them.
         """
         path = Path(self.mktemp())
         path.write_text('heartbeat = 5\nopen = "news"\ndemo = true\nmax-depth = 3\n')
@@ -225,9 +225,9 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(configuration["max-depth"], 3)
         self.assertEqual(configuration.openPatterns, ("news", "lab/**", "chat/**"))
 
-    def test_badConfig(self) -> None:
+    def test_refusesBadFile(self) -> None:
         """
-        What is wrong with the file, or in it, is told as of an option.
+        A bad file, or a bad value in it, is an error like that of an option.
         """
         path = Path(self.mktemp())
         name = str(path)
@@ -245,9 +245,9 @@ class OptionsTests(SynchronousTestCase):
             path.write_text(content)
             self.assertIn(told, self.assertRefused("--config", name))
 
-    def test_help(self) -> None:
+    def test_helpDescribesEachOption(self) -> None:
         """
-        C{--help} tells of each option.
+        C{--help} describes each option.
         """
         text = str(Options())
         for option in OPTIONS:

@@ -1,5 +1,5 @@
 """
-What the server says when it has started.
+The banner and the warnings of a server that has started.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from comet.server.banner import FEW_FILES, banner, openFiles, warnings
 @implementer(IListeningPort)
 class Port:
     """
-    A port that knows its address alone.
+    A port that only knows its address.
     """
 
     def __init__(self, host: IAddress) -> None:
@@ -40,30 +40,30 @@ class Port:
 
     def getHost(self) -> IAddress:
         """
-        The address.
+        Return the address.
         """
         return self._host
 
 
 def announce(*hosts: IAddress, key: str = "/d/comet.key", **settings: Any) -> list[str]:
     """
-    What is said when these are the addresses of the ports.
+    Return the banner for ports with these addresses.
 
-    @param settings: Their names have underscores for hyphens.
+    @param settings: Options, with underscores for hyphens.
     """
     given = {name.replace("_", "-"): value for name, value in settings.items()}
     return banner([Port(host) for host in hosts], Configuration(given), key)
 
 
-class AnnouncementTests(SynchronousTestCase):
+class BannerTests(SynchronousTestCase):
     """
     L{banner}.
     """
 
-    def test_lines(self) -> None:
+    def test_showsURLsKeyAndCommands(self) -> None:
         """
-        It says where the server is, with the number that the port has, where
-        the key is, and how to publish and to listen.
+        The banner shows the server's URLs with their real port numbers, the file
+        of the key, and the commands that publish and read.
         """
         self.assertEqual(
             announce(IPv4Address("TCP", "127.0.0.1", 4567), listen=["tcp:0"]),
@@ -76,18 +76,18 @@ class AnnouncementTests(SynchronousTestCase):
             ],
         )
 
-    def test_pages(self) -> None:
+    def test_showsPagesWithDemo(self) -> None:
         """
-        With C{--demo} it says what to look at; without, there is less to see.
+        With C{--demo} the banner shows the pages.
         """
         host = IPv4Address("TCP", "127.0.0.1", 4567)
         line = "in a browser: http://127.0.0.1:4567/ and http://127.0.0.1:4567/chat"
         self.assertIn(line, announce(host, listen=["tcp:0"], demo=True))
         self.assertNotIn(line, announce(host, listen=["tcp:0"]))
 
-    def test_everyInterface(self) -> None:
+    def test_showsLoopbackForEveryInterface(self) -> None:
         """
-        A port on every interface is reached through the loopback one; an IPv6
+        A port on every interface is shown with the loopback address.  An IPv6
         address is in brackets.
         """
         for host, shown in (
@@ -98,18 +98,18 @@ class AnnouncementTests(SynchronousTestCase):
         ):
             self.assertEqual(announce(host)[0], f"comet serves HTTP on {shown}")
 
-    def test_secure(self) -> None:
+    def test_showsHTTPSForTLS(self) -> None:
         """
-        What is served through TLS is C{https}.
+        The URL of an endpoint with TLS is C{https}.
         """
         for endpoint in ("ssl:0", "tls:0"):
             lines = announce(IPv4Address("TCP", "127.0.0.1", 1), listen=[endpoint])
             self.assertEqual(lines[0], "comet serves HTTP on https://127.0.0.1:1/")
             self.assertIn("https://127.0.0.1:1/channels/news", lines[2])
 
-    def test_several(self) -> None:
+    def test_showsEveryEndpoint(self) -> None:
         """
-        Each endpoint has a line; the first that has a URL is the example.
+        Each endpoint has a line, and the commands use the first URL.
         """
         lines = announce(
             UNIXAddress("/tmp/x"),
@@ -130,20 +130,20 @@ class AnnouncementTests(SynchronousTestCase):
         )
         self.assertTrue(lines[5].endswith(" http://127.0.0.1:2/channels/news"), lines)
 
-    def test_noURL(self) -> None:
+    def test_usesPublicURLInCommands(self) -> None:
         """
-        Where no endpoint has a URL, a public one is the example; without that
-        there is none.
+        If no endpoint has a URL, the commands use a public URL.  Without one
+        there are no commands.
         """
         lines = announce(UNIXAddress("/tmp/x"), public_url=["https://example.com/a/"])
         self.assertTrue(lines[-2].endswith(" https://example.com/a/channels/news"))
         lines = announce(UNIXAddress("/tmp/x"), listen=["unix:/tmp/x"])
         self.assertEqual(len(lines), 2)
 
-    def test_tcp(self) -> None:
+    def test_showsRawTCP(self) -> None:
         """
-        Raw TCP is told by its address, or its endpoint where it has none; also
-        where it is all that there is.
+        Raw TCP is shown by its address, or by its endpoint if that is a UNIX
+        socket.
         """
         host = IPv6Address("TCP", "::1", 5)
         self.assertEqual(
@@ -152,9 +152,9 @@ class AnnouncementTests(SynchronousTestCase):
         lines = announce(UNIXAddress("/tmp/y"), listen=[], tcp="unix:/tmp/y")
         self.assertEqual(lines[0], "comet serves raw TCP on unix:/tmp/y")
 
-    def test_policy(self) -> None:
+    def test_showsPortOfPolicyFile(self) -> None:
         """
-        The port of the policy file follows.
+        The port of the policy file is shown after that of raw TCP.
         """
         hosts = [IPv4Address("TCP", "127.0.0.1", port) for port in (1, 2, 3)]
         lines = announce(*hosts, listen=["tcp:1"], tcp="tcp:2", flash_policy="tcp:3")
@@ -166,17 +166,16 @@ class AnnouncementTests(SynchronousTestCase):
             ],
         )
 
-    def test_open(self) -> None:
+    def test_showsOpenChannels(self) -> None:
         """
-        What anyone may publish to is told.
+        The channels to which anyone may publish are shown.
         """
         lines = announce(IPv4Address("TCP", "127.0.0.1", 1), open=["a", "b/*"], demo=True)
         self.assertEqual(lines[-1], "open to anyone: a, b/*, lab/**, chat/**")
 
-    def test_quoted(self) -> None:
+    def test_quotesPathOfKey(self) -> None:
         """
-        The lines for the shell hold one word where one is meant, whatever the
-        path of the key.
+        The commands quote the path of the key for the shell.
         """
         key = "/a b/$(reboot)'s.key"
         line = announce(IPv4Address("TCP", "127.0.0.1", 1), key=key)[2]
@@ -189,17 +188,19 @@ class WarningTests(SynchronousTestCase):
     L{warnings}.
     """
 
-    def test_select(self) -> None:
+    def test_warnsOfSelectReactor(self) -> None:
         """
-        The select reactor is warned of, with those to use in its place.
+        A warning says that the select reactor serves few clients, and names
+        better ones.
         """
         (line,) = warnings(SelectReactor.__new__(SelectReactor), None)
         self.assertIn("--reactor=epoll", line)
         self.assertEqual(warnings(MemoryReactorClock(), None), [])
 
-    def test_fewFiles(self) -> None:
+    def test_warnsOfFewFiles(self) -> None:
         """
-        Few files are warned of, with how to have more, if that can be.
+        A warning says how many files may be open, and how to raise that, if it
+        can be raised.
         """
         for files, cure in (
             ((1024, 65536), "'ulimit -n 65536'"),
@@ -211,15 +212,16 @@ class WarningTests(SynchronousTestCase):
             self.assertIn(f"at most {files[0]} files", line)
             self.assertIn(cure, line)
 
-    def test_manyFiles(self) -> None:
+    def test_doesNotWarnOfManyFiles(self) -> None:
         """
-        There is no warning where there are enough, or where it is not known.
+        There is no warning if enough files may be open, or if their number is
+        unknown.
         """
         for files in ((FEW_FILES, FEW_FILES), (-1, -1), None):
             self.assertEqual(warnings(object(), files), [])
 
-    def test_openFiles(self) -> None:
+    def test_openFilesAsksTheSystem(self) -> None:
         """
-        It is the system that says how many files there may be.
+        L{openFiles} returns the system's limits.
         """
         self.assertEqual(openFiles(), resource.getrlimit(resource.RLIMIT_NOFILE))

@@ -1,5 +1,5 @@
 """
-Tests of the readers over raw TCP for the lab page, and of who looks at them.
+The readers over raw TCP for the lab page, and its visits.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Link:
     One connection of a reader: the transport that it writes to, and the server's
     side.
 
-    @ivar said: What the reader has said.
+    @ivar said: The bytes that the reader has sent.
     """
 
     def __init__(self, factory: CometFactory, client: Any) -> None:
@@ -45,7 +45,7 @@ class Link:
 
     def settle(self) -> None:
         """
-        Carry what either side has written.
+        Carry the bytes that either side has written.
         """
         sent = self.transport.value()
         self.transport.clear()
@@ -60,7 +60,7 @@ class Link:
 
     def leave(self) -> None:
         """
-        The connection is gone, for both sides.
+        Lose the connection, for both sides.
         """
         self.isOpen = False
         self.wire.leave()
@@ -70,7 +70,7 @@ class Link:
 @implementer(IStreamClientEndpoint)
 class Endpoint:
     """
-    Connects in memory, unless it cannot, or takes long.
+    An endpoint that connects in memory, fails, or takes time.
     """
 
     def __init__(self, factory: CometFactory) -> None:
@@ -102,7 +102,7 @@ class Endpoint:
 @implementer(IReceiver)
 class Page:
     """
-    Reads what it is told.
+    A receiver that records its messages.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class Page:
 
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
-        Note it.
+        Record the message.
         """
         self.reports.append(json.loads(message.payload))
 
@@ -127,12 +127,12 @@ class Page:
 
 class DemoTestCase(HubTestCase):
     """
-    Readers beside a hub.
+    A demo over a hub, with connections in memory.
     """
 
     def setUp(self) -> None:
         """
-        Start.
+        Start the demo.
         """
         super().setUp()
         self.endpoint = Endpoint(CometFactory(self.hub))
@@ -143,7 +143,7 @@ class DemoTestCase(HubTestCase):
 
     def listen(self, visit: str) -> Page:
         """
-        Listen to what a visit is told.
+        Read the reports to a visit.
         """
         page = Page()
         self.successResultOf(self.hub.subscribe(f"$lab/tcp/{visit}", "now", page))
@@ -151,7 +151,7 @@ class DemoTestCase(HubTestCase):
 
     def settle(self, seconds: float = 0) -> None:
         """
-        Let time pass, and everything happen that then is due.
+        Advance the time, and carry all that becomes due.
         """
         for passed in (seconds, PAUSE, PAUSE):
             for link in self.endpoint.links:
@@ -162,7 +162,7 @@ class DemoTestCase(HubTestCase):
 
     def want(self, what: Any = "", visit: str = "a") -> None:
         """
-        Say what a visit wants: the cursor of now, if nothing else is said.
+        Publish the cursor of a visit, by default the log's end.
         """
         self.publish(f"lab/{visit}/tcp", str(self.hub.end) if what == "" else what)
         self.settle()
@@ -170,7 +170,7 @@ class DemoTestCase(HubTestCase):
     @property
     def state(self) -> str:
         """
-        What was told last.
+        Return the last state that was reported.
         """
         state: str = self.page.reports[-1]["state"]
         return state
@@ -178,20 +178,20 @@ class DemoTestCase(HubTestCase):
     @property
     def received(self) -> list[Any]:
         """
-        The data of all messages that the reader has had.
+        Return the data of all messages that the reader has reported.
         """
         return [each["data"] for report in self.page.reports for each in report["messages"]]
 
 
 class ReaderTests(DemoTestCase):
     """
-    What becomes of one reader.
+    The reader of one visit.
     """
 
-    def test_reads(self) -> None:
+    def test_reportsMessagesWithDelay(self) -> None:
         """
-        A page that wants a reader has one, and is told what it reads, and how
-        long that took.
+        A page that asks for a reader gets reports of the messages that it reads,
+        with their delays.
         """
         self.want()
         self.assertEqual(self.state, "open")
@@ -203,18 +203,18 @@ class ReaderTests(DemoTestCase):
         self.assertAlmostEqual(message["delay"], 0.25, 5)
         self.assertRegex(message["cursor"], r"^\w+-\d+$")
 
-    def test_beginning(self) -> None:
+    def test_beginsAtPagesCursor(self) -> None:
         """
-        It begins where the page says.
+        The reader begins at the cursor that the page has published.
         """
         (cursor, _) = self.publish("lab/a", 1, 2)
         self.want(cursor)
         self.assertEqual(self.received, [2])
         self.assertIsNone(self.page.reports[-1]["messages"][0]["delay"])
 
-    def test_traffic(self) -> None:
+    def test_countsTrafficAsServerDoes(self) -> None:
         """
-        It counts what passes as the server does.
+        The reader's traffic is what the server counts.
         """
         self.want()
         self.publish("lab/a", "x" * 100)
@@ -224,9 +224,9 @@ class ReaderTests(DemoTestCase):
         self.assertEqual((traffic["open"], traffic["requests"]), (1, 1))
         self.assertGreater(traffic["dataOut"], 100)
 
-    def test_ownOnly(self) -> None:
+    def test_readsOwnChannelOnly(self) -> None:
         """
-        It reads the channel of its visit, and no other.
+        The reader reads the channel of its visit, and no other.
         """
         self.want()
         self.publish("lab/b", 1)
@@ -234,10 +234,10 @@ class ReaderTests(DemoTestCase):
         self.settle()
         self.assertEqual(self.received, [])
 
-    def test_cut(self) -> None:
+    def test_resumesAfterCut(self) -> None:
         """
-        It is cut off and comes back where the page lets it, and nothing is
-        lost or comes twice.
+        A reader that the page cuts resumes when the page lets it, and neither
+        loses nor repeats a message.
         """
         self.want()
         self.publish("lab/a", 1)
@@ -253,9 +253,9 @@ class ReaderTests(DemoTestCase):
         self.assertEqual((self.state, self.received), ("open", [1, 2, 3]))
         self.assertEqual(self.endpoint.tried, 2)
 
-    def test_signOfLife(self) -> None:
+    def test_repeatedRequestChangesNothing(self) -> None:
         """
-        A word that the page is still there changes nothing.
+        A page that publishes again leaves its reader as it is.
         """
         self.want()
         before = len(self.page.reports)
@@ -263,9 +263,9 @@ class ReaderTests(DemoTestCase):
         self.assertEqual(self.endpoint.tried, 1)
         self.assertEqual((self.state, len(self.page.reports)), ("open", before + 1))
 
-    def test_lost(self) -> None:
+    def test_reconnectsAfterLoss(self) -> None:
         """
-        Where the connection breaks by itself, it comes back by itself.
+        A reader whose connection is lost reconnects.
         """
         self.want()
         self.endpoint.links[0].leave()
@@ -275,9 +275,9 @@ class ReaderTests(DemoTestCase):
         self.settle(RETRY)
         self.assertEqual((self.state, self.received), ("open", [1]))
 
-    def test_unreachable(self) -> None:
+    def test_retriesUntilConnected(self) -> None:
         """
-        It tries until it is connected.
+        A reader that cannot connect tries again.
         """
         self.endpoint.isReachable = False
         self.want()
@@ -287,9 +287,9 @@ class ReaderTests(DemoTestCase):
         self.settle(RETRY)
         self.assertEqual(self.state, "open")
 
-    def test_cutWhileTrying(self) -> None:
+    def test_cutsWhileConnecting(self) -> None:
         """
-        It can be cut off before it is connected, too.
+        A reader can be cut before it is connected.
         """
         self.endpoint.isSlow = True
         self.want()
@@ -301,9 +301,9 @@ class ReaderTests(DemoTestCase):
         self.settle(10 * RETRY)
         self.assertEqual((self.state, self.endpoint.tried), ("cut", 2))
 
-    def test_gap(self) -> None:
+    def test_reportsGapOnce(self) -> None:
         """
-        A gap is told once.
+        A gap is reported once.
         """
         self.want("other-1")
         self.publish("lab/a", 1)
@@ -311,19 +311,18 @@ class ReaderTests(DemoTestCase):
         self.assertEqual([report["gap"] for report in self.page.reports].count(True), 1)
         self.assertEqual(self.received, [1])
 
-    def test_long(self) -> None:
+    def test_leavesOutLongData(self) -> None:
         """
-        Data that are long are not repeated to the page, which has them from
-        elsewhere.
+        Long data are not part of a report: the page gets them on its own.
         """
         self.want()
         self.publish("lab/a", "x" * MOST_DATA)
         self.settle()
         self.assertEqual(self.received, [None])
 
-    def test_together(self) -> None:
+    def test_reportsTogether(self) -> None:
         """
-        What happens at once is told at once.
+        Events in a short time are reported together.
         """
         self.want()
         before = len(self.page.reports)
@@ -332,9 +331,9 @@ class ReaderTests(DemoTestCase):
         self.assertEqual(self.received, list(range(5)))
         self.assertEqual(len(self.page.reports), before + 1)
 
-    def test_many(self) -> None:
+    def test_splitsLargeReport(self) -> None:
         """
-        What is too much for one report is told in several.
+        Messages that are too many for one report are split over several.
         """
         self.want()
         before = len(self.page.reports)
@@ -347,13 +346,13 @@ class ReaderTests(DemoTestCase):
 
 class VisitTests(DemoTestCase):
     """
-    Which visits have a reader.
+    The visits that have a reader.
     """
 
-    def test_leaves(self) -> None:
+    def test_endsVisitOfSilentPage(self) -> None:
         """
-        The reader of a page that says nothing more goes after a while, and
-        nothing of it stays.
+        The visit of a page that has published nothing for a while ends, and
+        leaves nothing behind.
         """
         self.want()
         self.settle(PATIENCE - INTERVAL)
@@ -363,9 +362,9 @@ class VisitTests(DemoTestCase):
         self.assertEqual(self.demo.visits, {})
         self.assertFalse(self.endpoint.links[0].wire.isOpen)
 
-    def test_most(self) -> None:
+    def test_refusesTooManyVisits(self) -> None:
         """
-        There are only so many; whoever is too many is told.
+        A visit beyond the limit is told that the server is full.
         """
         for number in range(MOST_VISITS):
             self.want(visit=f"v{number}")
@@ -373,27 +372,26 @@ class VisitTests(DemoTestCase):
         self.assertEqual(self.page.reports, [{"state": "full"}])
         self.assertEqual(len(self.endpoint.links), MOST_VISITS)
 
-    def test_strange(self) -> None:
+    def test_ignoresOtherChannels(self) -> None:
         """
-        What is no visit gets no reader.
+        A channel that is not a visit's gets no reader.
         """
         for channel in ("lab/A/tcp", "lab/%s/tcp" % ("a" * 33), "lab/a/b", "lab/a b/tcp"):
             self.publish(channel, str(self.hub.end))
         self.settle()
         self.assertEqual((self.demo.visits, self.endpoint.tried), ({}, 0))
 
-    def test_unheard(self) -> None:
+    def test_reportsToReadersOnly(self) -> None:
         """
-        Nothing is told where nobody listens.
+        Without a reader of the channel, nothing is reported.
         """
         self.want(visit="b")
         self.assertEqual(self.endpoint.tried, 1)
         self.assertEqual(self.hub.end.position, 1)
 
-    def test_bounded(self) -> None:
+    def test_forgetsOldStoringTimes(self) -> None:
         """
-        When messages were stored is not kept for ever of those that never
-        come.
+        A visit remembers a bounded number of storing times.
         """
         self.want()
         self.want(False)
@@ -401,9 +399,9 @@ class VisitTests(DemoTestCase):
             self.publish("lab/a", *range(MOST_TIMES // 10))
         self.assertEqual(len(self.demo.visits["a"]._storedAt), MOST_TIMES)
 
-    def test_drain(self) -> None:
+    def test_endsVisitsWhenHubDrains(self) -> None:
         """
-        When the server goes down, all of them go, and nothing is left.
+        When the hub drains, all visits end, and no timer is left.
         """
         self.want()
         self.want(visit="b")
@@ -418,21 +416,21 @@ class VisitTests(DemoTestCase):
 
 class CursorTests(DemoTestCase):
     """
-    What a page may say.
+    What a page may publish.
     """
 
-    def test_cursor(self) -> None:
+    def test_readCursorTakesCursorsOnly(self) -> None:
         """
-        A cursor is one, and nothing else is.
+        L{readCursor} accepts cursors, and nothing else.
         """
         self.assertEqual(readCursor(b'"k3f9a2-17"'), "k3f9a2-17")
         for payload in (b"false", b"null", b"17", b'"now"', b"[]", b'{"a":1}', b'""', b'"a-01"'):
             self.assertIsNone(readCursor(payload))
 
     @given(binary())
-    def test_anything(self, data: bytes) -> None:
+    def test_survivesAnyPayload(self, data: bytes) -> None:
         """
-        Whatever is published there, nothing breaks.
+        No payload breaks the demo.
         """
         self.setUp()
         self.publish("lab/a/tcp", data, data.decode("latin-1"))

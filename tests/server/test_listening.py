@@ -1,6 +1,6 @@
 """
-Where the server listens: ports that are held back, and sockets that are
-inherited, over every kind of endpoint there is.
+Where the server listens: held ports and inherited sockets, with every kind of
+endpoint.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ PROXIED = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
 
 class Greeting(Protocol):
     """
-    Says hello.
+    A server that says hello.
     """
 
     def connectionMade(self) -> None:
         """
-        Somebody came.
+        Say hello to a client.
         """
         assert self.transport is not None
         self.transport.write(b"hello")
@@ -47,7 +47,7 @@ class Greeting(Protocol):
 
 class Greeter(Factory):
     """
-    Counts who comes.
+    A factory that counts its connections.
     """
 
     noisy = False
@@ -58,7 +58,7 @@ class Greeter(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """
-        Count one more.
+        Count a connection.
         """
         self.accepted += 1
         return super().buildProtocol(addr)
@@ -69,9 +69,9 @@ class Kind:
     """
     A kind of endpoint.
 
-    @ivar description: What names it.
+    @ivar description: Its description.
 
-    @ivar said: What a client says first.
+    @ivar said: The first bytes that a client sends.
 
     @ivar isSecure: Whether it speaks TLS.
     """
@@ -82,7 +82,7 @@ class Kind:
 
     def connect(self, port: Any) -> socket.socket:
         """
-        Connect, as the system does also where nobody accepts.
+        Connect.  The system does so although the port is held.
         """
         host = port.getHost()
         if hasattr(host, "port"):
@@ -96,7 +96,7 @@ class Kind:
 
     def hear(self, client: socket.socket) -> bytes:
         """
-        What is said to a client, which leaves then.
+        Return the first bytes that the server sends, and close the connection.
         """
         if self.isSecure:
             client = authority().context.wrap_socket(client, server_hostname="localhost")
@@ -108,7 +108,7 @@ class Kind:
 
 def kinds(directory: str) -> Iterator[Kind]:
     """
-    Every kind of endpoint that makes sense here.
+    Yield every kind of endpoint that this machine can serve.
     """
     yield Kind("tcp:0:interface=127.0.0.1")
     yield Kind("tcp6:0:interface=\\:\\:1")
@@ -127,7 +127,7 @@ class PortsTestCase(TestCase):
 
     def setUp(self) -> None:
         """
-        Make a directory of which the name is short: those of sockets have to be.
+        Make a directory with a short name: the paths of UNIX sockets are limited.
         """
         from twisted.internet import reactor
 
@@ -139,7 +139,7 @@ class PortsTestCase(TestCase):
     @inlineCallbacks
     def listen(self, endpoint: IStreamServerEndpoint, factory: Factory) -> Any:
         """
-        Listen until the test is over.
+        Listen until the end of the test.
         """
         port: Any = yield endpoint.listen(factory)
         self.addCleanup(lambda: port.stopListening() if port.connected else None)
@@ -148,7 +148,7 @@ class PortsTestCase(TestCase):
     @inlineCallbacks
     def assertHeard(self, kind: Kind, client: socket.socket) -> Any:
         """
-        A client is accepted, and told so.
+        Assert that a client is accepted and greeted.
         """
         heard = yield deferToThread(kind.hear, client)
         self.assertEqual(heard, b"hello", kind.description)
@@ -162,7 +162,8 @@ class HoldTests(PortsTestCase):
     @inlineCallbacks
     def assertHeld(self, kind: Kind, endpoint: IStreamServerEndpoint) -> Any:
         """
-        Nobody is accepted while a port is held; who came meanwhile has waited.
+        Assert that a held port accepts no connection, and accepts those that
+        have waited once it is released.
         """
         greeter = Greeter()
         port = yield self.listen(endpoint, greeter)
@@ -176,17 +177,17 @@ class HoldTests(PortsTestCase):
         self.assertEqual(greeter.accepted, 2, kind.description)
 
     @inlineCallbacks
-    def test_kinds(self) -> Any:
+    def test_holdsEveryKind(self) -> Any:
         """
-        The ports of every kind can be held.
+        The ports of every kind of endpoint can be held.
         """
         for kind in kinds(self.directory):
             yield self.assertHeld(kind, makeEndpoint(self.reactor, kind.description))
 
     @inlineCallbacks
-    def test_adopted(self) -> Any:
+    def test_holdsAdoptedSocket(self) -> Any:
         """
-        So can what systemd has bound.
+        The port of a socket that systemd has bound can be held.
         """
         with socket.create_server(("127.0.0.1", 0)) as bound:
             endpoint = AdoptedStreamServerEndpoint(
@@ -194,10 +195,10 @@ class HoldTests(PortsTestCase):
             )
             yield self.assertHeld(Kind("systemd:"), endpoint)
 
-    def test_not(self) -> None:
+    def test_doesNotHoldOtherPorts(self) -> None:
         """
-        A port that is no descriptor of the reactor's cannot be held; to
-        release it does nothing.
+        A port that the reactor does not poll cannot be held, and to release it
+        does nothing.
         """
         port = MemoryReactor().listenTCP(1, Greeter())
         self.assertFalse(hold(port))
@@ -206,14 +207,14 @@ class HoldTests(PortsTestCase):
 
 class InheritTests(PortsTestCase):
     """
-    L{makeEndpoint} with a socket that is bound.
+    L{makeEndpoint} with an inherited socket.
     """
 
     @inlineCallbacks
-    def test_kinds(self) -> Any:
+    def test_servesEveryKindOnInheritedSocket(self) -> Any:
         """
-        Every kind of endpoint serves on a socket that another one has bound,
-        as its description says; when it stops, the other still listens.
+        An endpoint of every kind serves on an inherited socket as its description
+        says.  When it stops, the owner of the socket still listens.
         """
         for kind in kinds(self.directory):
             owner = yield self.listen(makeEndpoint(self.reactor, kind.description), Greeter())
@@ -230,10 +231,10 @@ class InheritTests(PortsTestCase):
                 yield port.stopListening()
 
     @inlineCallbacks
-    def test_several(self) -> Any:
+    def test_heldPortLeavesConnectionsToOthers(self) -> Any:
         """
-        Of several that share a socket, one that accepts nobody keeps nobody
-        waiting.
+        If several ports share a socket, connections do not wait for one that is
+        held.
         """
         kind = Kind("tcp:0:interface=127.0.0.1")
         owner = yield self.listen(makeEndpoint(self.reactor, kind.description), Greeter())
@@ -250,10 +251,10 @@ class InheritTests(PortsTestCase):
         self.assertEqual(sum(port.factory.accepted for port in ports[1:]), 6)
 
     @inlineCallbacks
-    def test_file(self) -> Any:
+    def test_leavesFileOfUNIXSocketAlone(self) -> Any:
         """
-        The file of a socket keeps its permissions, and goes when its owner
-        goes.
+        The file of an inherited UNIX socket keeps its permissions, and its owner
+        removes it.
         """
         path = Path(self.directory, "s")
         description = f"unix:{path}:mode=600"
@@ -269,7 +270,7 @@ class InheritTests(PortsTestCase):
 
 class DescriptionTests(SynchronousTestCase):
     """
-    What L{makeEndpoint} understands.
+    L{makeEndpoint} and L{descriptionOf}.
     """
 
     def test_descriptionOf(self) -> None:
@@ -281,26 +282,28 @@ class DescriptionTests(SynchronousTestCase):
         self.assertEqual(descriptionOf(endpoint), "tcp:1")
         self.assertEqual(descriptionOf(endpoint.endpoint), "TCP4ServerEndpoint")
 
-    def test_unknown(self) -> None:
+    def test_refusesWhatIsNoDescription(self) -> None:
         """
-        What is no endpoint is refused, also for a socket that is bound.
+        A string that describes no endpoint is refused, with or without an
+        inherited socket.
         """
         for inherited in (None, 99):
             self.assertRaises(ValueError, makeEndpoint, MemoryReactor(), "nothing", inherited)
 
-    def test_otherwise(self) -> None:
+    def test_inheritingEndpointHasAllOfReactor(self) -> None:
         """
-        With a socket that is bound, an endpoint finds all else that the
-        reactor can do.
+        An endpoint of an inherited socket can use all other methods of the
+        reactor.
         """
         memory = MemoryReactor()
         endpoint: Any = makeEndpoint(memory, "tcp:1", 99).endpoint
         endpoint._reactor.callWhenRunning(print)
         self.assertEqual(memory.whenRunningHooks, [(print, (), {})])
 
-    def test_queue(self) -> None:
+    def test_queuesManyConnections(self) -> None:
         """
-        Many may wait to be accepted, unless the description says how many.
+        Many connections may wait to be accepted, unless the description says how
+        many.
         """
         for description, expected in (
             ("tcp:0", QUEUE),

@@ -1,5 +1,5 @@
 """
-What a process that serves is made of.
+The hub and the endpoints that a configuration describes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tests.test_tap import TapTestCase
 
 class MakeHubTests(TapTestCase):
     """
-    L{makeHub}: what the options do.
+    L{makeHub}.
     """
 
     def hub(self, *arguments: str) -> Hub:
@@ -22,9 +22,9 @@ class MakeHubTests(TapTestCase):
         """
         return makeHub(self.options(*arguments).configuration, self.reactor)
 
-    def test_limits(self) -> None:
+    def test_takesLimitsFromOptions(self) -> None:
         """
-        What is allowed is what the options say.
+        The hub's limits are those of the options.
         """
         settings = self.hub(
             *("--max-message", "1"),
@@ -40,9 +40,9 @@ class MakeHubTests(TapTestCase):
         )
         self.assertEqual((settings.maxConnections, settings.heartbeat), (5, 6.0))
 
-    def test_retention(self) -> None:
+    def test_takesRetentionFromOptions(self) -> None:
         """
-        So is what is held.
+        The bus holds what the options say.
         """
         configuration = self.options("--history-messages", "2").configuration
         self.assertEqual(configuration.retention("news"), Retention(messages=2))
@@ -55,10 +55,10 @@ class MakeHubTests(TapTestCase):
         )
         self.assertEqual([message.payload for message in found.messages], [b'"b"', b'"c"'])
 
-    def test_open(self) -> None:
+    def test_takesOpenChannelsFromOptions(self) -> None:
         """
-        Only what is open may be published to without the key; without a key
-        nobody holds one.
+        Without the key a client may publish only to open channels.  Without a
+        key no client holds it.
         """
         hub = self.hub("--open", "a/*", "--demo")
         anyone = hub.access.identify(None)
@@ -66,10 +66,10 @@ class MakeHubTests(TapTestCase):
         self.assertRaises(Unauthorized, hub.checkPublish, anyone, ["b"])
         self.assertRaises(Unauthorized, hub.access.identify, "Bearer x")
 
-    def test_origins(self) -> None:
+    def test_takesOriginsFromOptions(self) -> None:
         """
-        Pages of the origins that are allowed, and of the public URLs, may use
-        it; it is known by the hosts of these.
+        Pages of the allowed origins and of the public URLs may use the hub, which
+        is known by the hosts of these.
         """
         origins = self.hub("--allow-origin", "http://a", "--public-url", "https://b/c").origins
         for origin, isAllowed in (("http://a", True), ("https://b", True), ("http://c", False)):
@@ -82,10 +82,9 @@ class EndpointsTests(TapTestCase):
     L{endpointsOf}.
     """
 
-    def test_order(self) -> None:
+    def test_listsHTTPEndpointsFirst(self) -> None:
         """
-        First come those of HTTP, in their order, then the others, if there are
-        any.
+        The endpoints of HTTP come first, in their order, and then the others.
         """
         listen = ("--listen", "tcp:1", "--listen", "unix:s")
         more = ("--flash-policy", "tcp:843", "--tcp", "tcp:9")

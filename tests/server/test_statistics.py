@@ -1,5 +1,5 @@
 """
-What the server tells of itself, and which of several tells it.
+The statistics that the server publishes, of one node or several.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from comet.server.statistics import CHANNEL, StatisticsService
 @implementer(IReceiver)
 class Reader:
     """
-    Keeps what it reads.
+    A receiver that records its messages.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Reader:
 
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
-        Keep it.
+        Record the message.
         """
         self.heard.append(message)
 
@@ -52,7 +52,7 @@ class NodeTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make them.
+        Make two nodes.
         """
         self.clock = Clock()
         self.bus = MemoryBus(self.clock)
@@ -61,15 +61,15 @@ class NodeTests(SynchronousTestCase):
 
     def read(self, hub: Hub) -> Reader:
         """
-        Read what is told, on one of them.
+        Read the statistics on one of the nodes.
         """
         reader = Reader()
         self.successResultOf(hub.subscribe(CHANNEL, "now", reader))
         return reader
 
-    def test_node(self) -> None:
+    def test_figuresNameTheirNode(self) -> None:
         """
-        Each has a word of its own, and tells it with its figures.
+        Each node publishes its figures with a name of its own.
         """
         first, second = self.services
         self.assertNotEqual(first.node, second.node)
@@ -80,10 +80,10 @@ class NodeTests(SynchronousTestCase):
             self.assertEqual(figures["node"], service.node)
             self.assertEqual(service.figures("me")["node"], service.node)
 
-    def test_readers(self) -> None:
+    def test_publishesWhileItHasReader(self) -> None:
         """
-        A node tells while it has a reader itself; every reader gets what any
-        of them tells.
+        A node publishes while it has a reader itself.  Every reader gets the
+        figures of all nodes that publish.
         """
         first = self.read(self.hubs[0])
         for service in self.services:
@@ -97,9 +97,9 @@ class NodeTests(SynchronousTestCase):
         told = [[json.loads(one.payload)["node"] for one in each.heard] for each in (first, second)]
         self.assertEqual(told, [[nodes[0], *nodes], nodes])
 
-    def test_draining(self) -> None:
+    def test_publishesNothingWhileDraining(self) -> None:
         """
-        One that goes down tells nothing.
+        A node that drains publishes nothing.
         """
         reader = self.read(self.hubs[0])
         self.hubs[1].drain(1)
