@@ -1,5 +1,5 @@
 """
-What the test cases of the transports have in common.
+What the test cases of the transports share.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.transports.wire import Serving, Wire
 KEY = "0123456789abcdef"
 AUTH = b"Authorization: Bearer 0123456789abcdef\r\n"
 
-# What every answer to a GET has.
+# Headers of every response to a GET.
 COMMON = {
     "cache-control": ["no-store, no-transform"],
     "vary": ["Origin, Accept"],
@@ -40,7 +40,7 @@ class Response(NamedTuple):
 
     @ivar headers: All values by their names in lower case.
 
-    @ivar rest: What follows it.
+    @ivar rest: The bytes after it.
     """
 
     status: int
@@ -51,13 +51,13 @@ class Response(NamedTuple):
     @property
     def json(self) -> Any:
         """
-        What the body says.
+        Return the body as JSON.
         """
         return json.loads(self.body)
 
     def header(self, name: str) -> str | None:
         """
-        The only value of a header.
+        Return the only value of a header.
         """
         values = self.headers.get(name.lower(), [])
         assert len(values) <= 1, (name, values)
@@ -66,7 +66,7 @@ class Response(NamedTuple):
 
 def readHead(data: bytes) -> Response:
     """
-    Read a response whose body is all that follows.
+    Parse a response whose body is all that follows its head.
     """
     head, found, rest = data.partition(b"\r\n\r\n")
     assert found, data
@@ -83,7 +83,7 @@ def readHead(data: bytes) -> Response:
 
 def readResponse(data: bytes, isHead: bool = False) -> Response:
     """
-    Read a response that is complete, as RFC 9112 6.3 says.
+    Parse a complete response, as RFC 9112 6.3 says.
     """
     response = readHead(data)
     rest = response.body
@@ -101,7 +101,7 @@ def readResponse(data: bytes, isHead: bool = False) -> Response:
 
 def get(path: str, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:
     """
-    A request without a body.
+    Make a request without a body.
     """
     return request(method, path, *headers, version=version)
 
@@ -110,7 +110,7 @@ def request(
     method: str, path: str, *headers: str, body: bytes | None = None, version: str = "1.1"
 ) -> bytes:
     """
-    A request.
+    Make a request.
     """
     lines = [f"{method} {path} HTTP/{version}", "Host: localhost", *headers]
     if body is not None:
@@ -120,7 +120,7 @@ def request(
 
 def post(path: str, body: bytes, *headers: str) -> bytes:
     """
-    A request of the holder of the key to publish.
+    Make a request to publish, with the key.
     """
     return request("POST", path, f"Authorization: Bearer {KEY}", *headers, body=body)
 
@@ -135,7 +135,7 @@ class HubTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make a hub with time standing still.
+        Make a hub whose clock stands still.
         """
         self.clock = Clock()
         self.clock.advance(1000)
@@ -147,13 +147,13 @@ class HubTestCase(SynchronousTestCase):
 
     def makeSite(self, resource: IResource) -> CometSite:
         """
-        A site as C{twistd comet} makes it.
+        Make a site as C{twistd comet} does.
         """
         return CometSite(resource, self.settings.limits.maxBatchBytes, reactor=self.clock)
 
     def makePlainSite(self, resource: IResource) -> Site:
         """
-        A site of Twisted's.
+        Make a site of Twisted's.
         """
         site = Site(resource, reactor=self.clock)
         self.patch(site, "log", lambda request: None)
@@ -169,7 +169,7 @@ class HubTestCase(SynchronousTestCase):
 
     def turn(self, seconds: float = 0) -> None:
         """
-        Let time pass, and everything happen that then is due.
+        Advance the clock, and let everything happen that is due.
         """
         self.clock.advance(seconds)
         for wire in self.wires:
@@ -191,7 +191,7 @@ class HubTestCase(SynchronousTestCase):
 
     def ask(self, request: bytes, factory: Serving | None = None) -> Response:
         """
-        Send one request on a connection of its own, and read its answer.
+        Send one request on a connection of its own, and parse its response.
         """
         wire = self.connect(factory)
         wire.send(request)
@@ -200,7 +200,7 @@ class HubTestCase(SynchronousTestCase):
 
     def assertNothingLeft(self) -> None:
         """
-        All clients are gone, and nobody remembers them.
+        Assert that no client is connected, and that nothing refers to one.
         """
         for wire in self.wires:
             if wire.isOpen:
@@ -216,7 +216,7 @@ class HubTestCase(SynchronousTestCase):
 
     def assertProblem(self, response: Response, status: int, code: str) -> None:
         """
-        A response tells an error in the form agreed.
+        Assert that a response is an error of comet's.
         """
         self.assertEqual((response.status, response.json["code"]), (status, code))
         self.assertEqual(response.header("Content-Type"), "application/problem+json")
@@ -226,6 +226,6 @@ class HubTestCase(SynchronousTestCase):
 
 def cursors(values: Sequence[Any]) -> list[str]:
     """
-    The cursors of some envelopes.
+    Return the cursors of some envelopes.
     """
     return [value["cursor"] for value in values]

@@ -1,5 +1,5 @@
 """
-WebSocket frames as a client sends and reads them, written from RFC 6455.
+WebSocket frames as a client sends and reads them, made after RFC 6455.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tests.transports.wire import Wire
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-# RFC 6455 1.3 has it as an example.
+# The example in RFC 6455 1.3.
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 UPGRADE = (
@@ -35,7 +35,7 @@ class Frame(NamedTuple):
     @property
     def json(self) -> Any:
         """
-        What a text says.
+        Return a text frame's payload as JSON.
         """
         assert self.opcode == TEXT, self
         return json.loads(self.payload)
@@ -43,7 +43,7 @@ class Frame(NamedTuple):
     @property
     def status(self) -> int:
         """
-        The status of a close frame.
+        Return the status in a close frame.
         """
         assert self.opcode == CLOSE, self
         self.payload[2:].decode("utf-8")
@@ -52,7 +52,7 @@ class Frame(NamedTuple):
 
 def readFrames(data: bytes) -> list[Frame]:
     """
-    Read whole frames, and nothing else.
+    Parse whole frames.
     """
     frames = []
     at = 0
@@ -80,9 +80,9 @@ def frame(
     length: int | None = None,
 ) -> bytes:
     """
-    A frame as a client sends it.
+    Make a frame as a client sends it.
 
-    @param length: What it says of its length, where that is a lie.
+    @param length: The length that the frame declares, if that is wrong.
     """
     length = len(payload) if length is None else length
     head = bytes([(0x80 if fin else 0) | reserved << 4 | opcode])
@@ -100,14 +100,14 @@ def frame(
 
 def text(value: Any) -> bytes:
     """
-    A text message with JSON.
+    Make a text message with JSON.
     """
     return frame(TEXT, json.dumps(value).encode())
 
 
 def close(status: int | None = 1000, reason: bytes = b"") -> bytes:
     """
-    A close frame.
+    Make a close frame.
     """
     return frame(CLOSE, b"" if status is None else status.to_bytes(2, "big") + reason)
 
@@ -119,7 +119,7 @@ class WebSocketTestCase(HubTestCase):
 
     def open(self, path: str = "/channels/news", *headers: str) -> Wire:
         """
-        Do the handshake, and read the first message where there is one.
+        Do the handshake, and read the first message if there is one.
         """
         wire = self.connect()
         wire.send(get(path, *UPGRADE, *headers))
@@ -135,13 +135,13 @@ class WebSocketTestCase(HubTestCase):
 
     def read(self, wire: Wire) -> list[Frame]:
         """
-        What has come.
+        Return the frames that have arrived.
         """
         return readFrames(wire.take())
 
     def say(self, wire: Wire, *frames: bytes) -> list[Frame]:
         """
-        Send frames in one packet, and read what comes back.
+        Send frames in one packet, and return the answers.
         """
         wire.send(b"".join(frames))
         self.turn()
@@ -149,7 +149,7 @@ class WebSocketTestCase(HubTestCase):
 
     def assertFailed(self, frames: list[Frame], status: int) -> None:
         """
-        The last frame closes the connection with a status.
+        Assert that the last frame closes the connection with a status.
         """
         self.assertEqual([f.opcode for f in frames].count(CLOSE), 1)
         self.assertEqual(frames[-1].status, status)

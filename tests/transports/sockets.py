@@ -1,5 +1,5 @@
 """
-A plain TCP transport of Twisted's over a socket that the test plays.
+A plain TCP transport of Twisted's over a socket whose part the test plays.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from comet.transports.sinks import BufferedSink, DirectSink, makeSink
 
 class Descriptors:
     """
-    A reactor that watches nothing, but knows what it was asked to watch.
+    A reactor that watches nothing, but keeps what it was asked to watch.
     """
 
     def __init__(self) -> None:
@@ -28,26 +28,26 @@ class Descriptors:
 
     def addReader(self, reader: object) -> None:
         """
-        Not watched.
+        Ignore the reader.
         """
 
     removeReader = addReader
 
     def addWriter(self, writer: object) -> None:
         """
-        Watch it.
+        Keep the writer.
         """
         self.writers.add(writer)
 
     def removeWriter(self, writer: object) -> None:
         """
-        Watch it no more.
+        Forget the writer.
         """
         self.writers.discard(writer)
 
     def callLater(self, delay: float, call: Any, *arguments: Any) -> None:
         """
-        Call it when the test says so.
+        Schedule a call on the test's clock.
         """
         self.later.append(lambda: call(*arguments))
 
@@ -69,7 +69,7 @@ class ScriptedSocket:
 
     def send(self, data: bytes) -> int:
         """
-        Take what there is room for.
+        Take as many bytes as there is room for.
         """
         self.sends += 1
         if self.error is not None:
@@ -83,13 +83,13 @@ class ScriptedSocket:
 
     def getsockname(self) -> tuple[str, int]:
         """
-        Where the server is.
+        Return the server's address.
         """
         return ("127.0.0.1", 8080)
 
     def fileno(self) -> int:
         """
-        None that could be watched.
+        Return no descriptor.
         """
         return -1
 
@@ -99,14 +99,14 @@ class ScriptedSocket:
 
 class Lost(Protocol):
     """
-    A protocol that tells its sink of the end.
+    A protocol that tells its sink when the connection is lost.
     """
 
     sink: DirectSink | BufferedSink | None = None
 
     def connectionLost(self, reason: object = None) -> None:
         """
-        Tell it.
+        Tell the sink.
         """
         if self.sink is not None:
             self.sink.connectionLost()
@@ -114,7 +114,7 @@ class Lost(Protocol):
 
 def makeServer(kind: Any, ours: object, protocol: Protocol, reactor: Descriptors) -> Any:
     """
-    A transport of some kind, as the reactor makes it when a client connects.
+    Make a transport of some class, as the reactor does when a client connects.
     """
     return kind(ours, protocol, ("127.0.0.1", 1), None, 1, reactor)
 
@@ -122,7 +122,7 @@ def makeServer(kind: Any, ours: object, protocol: Protocol, reactor: Descriptors
 @implementer(ISinkOwner)
 class Owner:
     """
-    Whoever writes.
+    The owner of a sink, which notes what it is told.
     """
 
     def __init__(self) -> None:
@@ -130,25 +130,25 @@ class Owner:
 
     def sinkReady(self) -> None:
         """
-        Keep it.
+        Note the call.
         """
         self.told.append("ready")
 
     def sinkLost(self) -> None:
         """
-        Keep it.
+        Note the call.
         """
         self.told.append("lost")
 
 
 class SinkTestCase(SynchronousTestCase):
     """
-    A plain TCP transport over a socket of the test's.
+    A plain TCP transport over a socket whose part the test plays.
     """
 
     def setUp(self) -> None:
         """
-        Make it.
+        Make the transport.
         """
         self.reactor = Descriptors()
         self.socket = ScriptedSocket()
@@ -159,13 +159,13 @@ class SinkTestCase(SynchronousTestCase):
 
     def makeServer(self, kind: type[Server]) -> Any:
         """
-        A transport of some kind.
+        Make a transport of some class.
         """
         return makeServer(kind, self.socket, self.protocol, self.reactor)
 
     def makeSink(self) -> DirectSink:
         """
-        A sink for the transport.
+        Make a sink for the transport.
         """
         sink = makeSink(self.transport)
         assert isinstance(sink, DirectSink)
@@ -175,7 +175,7 @@ class SinkTestCase(SynchronousTestCase):
 
     def turn(self) -> None:
         """
-        The reactor finds what it watches writable once.
+        Have the reactor find all writers writable, once.
         """
         for writer in list(self.reactor.writers):
             failed = writer.doWrite()

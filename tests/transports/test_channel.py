@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.channel}: publishing, the cursor of now, forgetting.
+Tests of L{comet.transports.channel}: publish, read by any transport, delete.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BEARER = f"Authorization: Bearer {KEY}"
 
 def noting(order: list[str], name: str, write: Callable[[bytes], None]) -> Callable[[bytes], None]:
     """
-    Note who is written to.
+    Wrap a function that writes, so that it notes its name in a list.
     """
 
     def note(data: bytes) -> None:
@@ -63,7 +63,7 @@ class PublishTests(HubTestCase):
 
     def held(self, path: str) -> list[Any]:
         """
-        What is held of some channels.
+        Return what the bus holds of some channels.
         """
         response = self.ask(get(f"/channels/{path}?transport=poll&since=earliest"))
         messages: list[Any] = response.json["messages"]
@@ -71,7 +71,7 @@ class PublishTests(HubTestCase):
 
     def test_stored(self) -> None:
         """
-        The answer tells the cursor in each channel, and the last of them.
+        The response says the cursor in each channel, and the last of them.
         """
         for method in ("POST", "PUT"):
             raw = request(method, "/channels/a,b", BEARER, body=b"hello")
@@ -83,9 +83,9 @@ class PublishTests(HubTestCase):
             self.assertEqual(response.json["channels"]["b"], str(self.hub.end))
         self.assertEqual([m["channel"] for m in self.held("a,b")], ["a", "b"] * 2)
 
-    def test_types(self) -> None:
+    def test_storesByContentType(self) -> None:
         """
-        JSON is a value, text a string, anything else bytes.
+        JSON is stored as a value, text as a string, any other type as bytes.
         """
         for contentType, body, data in (
             ("application/json", b'{"a": [1, null]}', {"a": [1, None]}),
@@ -101,10 +101,9 @@ class PublishTests(HubTestCase):
         held = self.held("a")[-1]
         self.assertEqual((held["encoding"], base64.b64decode(held["data"])), ("base64", raw))
 
-    def test_forms(self) -> None:
+    def test_publishesFormsAsBytes(self) -> None:
         """
-        A form is published as the bytes that it is, also where it is not a
-        form at all.
+        A form is published as its bytes, also if it is malformed.
         """
         kind = "Content-Type: multipart/form-data"
         for parameter in ("; boundary=x", "", "; boundary="):
@@ -113,18 +112,18 @@ class PublishTests(HubTestCase):
                 self.assertEqual(response.status, 201)
                 self.assertEqual(base64.b64decode(self.held("a")[-1]["data"]), body)
 
-    def test_event(self) -> None:
+    def test_readsEventFromHeader(self) -> None:
         """
-        The event is named in a header.
+        A header names the event.
         """
         self.ask(post("/channels/a", b"x", "Comet-Event: grüße"))
         self.assertEqual(self.held("a")[-1]["event"], "grüße")
         response = self.ask(post("/channels/a", b"x", "Comet-Event: $x"))
         self.assertProblem(response, 400, "badMessage")
 
-    def test_idempotent(self) -> None:
+    def test_publishesKeyOnce(self) -> None:
         """
-        A key that comes again publishes nothing more; with another body it is
+        A key that is repeated publishes nothing more; with another body it is
         refused.
         """
         key = "Idempotency-Key: k1"
@@ -136,16 +135,16 @@ class PublishTests(HubTestCase):
 
     def test_rights(self) -> None:
         """
-        Only the key's holder publishes, except where it is open; nobody
-        publishes to what is the server's own.
+        Only the holder of the key publishes, except to open channels; reserved
+        channels take nothing from any client.
         """
         self.assertProblem(self.ask(request("POST", "/channels/a", body=b"")), 401, "unauthorized")
         self.assertEqual(self.ask(request("POST", "/channels/open/a", body=b"")).status, 201)
         self.assertProblem(self.ask(post("/channels/$stats", b"")), 403, "forbidden")
 
-    def test_names(self) -> None:
+    def test_refusesPatternsAndBadNames(self) -> None:
         """
-        What no channel can be, and patterns, are not published to.
+        Publishing to patterns and to malformed names is refused.
         """
         for name in ("", "a//b", "a,,b", "*", "news/**", "a%2Fb", "a%2Cb", "%ff", ".", "a/.."):
             response = self.ask(post(f"/channels/{name}", b"x"))
@@ -153,18 +152,18 @@ class PublishTests(HubTestCase):
         self.assertEqual(self.ask(post("/channels/a%20b/%c3%bc", b"x")).status, 201)
         self.assertEqual(self.held("a%20b/%C3%BC")[0]["channel"], "a b/ü")
 
-    def test_badBody(self) -> None:
+    def test_refusesBadBody(self) -> None:
         """
-        What is not of the type that it says is refused.
+        A body that is not of its declared type is refused.
         """
         for kind, body in (("application/json", b"{"), ("text/plain", b"\xff")):
             response = self.ask(post("/channels/a", body, f"Content-Type: {kind}"))
             self.assertProblem(response, 400, "badMessage")
         self.assertProblem(self.ask(post("/channels/a", b"x" * 2000)), 413, "tooLarge")
 
-    def test_readersFirst(self) -> None:
+    def test_writesToReadersFirst(self) -> None:
         """
-        The publisher is answered once the message was written to the readers.
+        The publisher is answered after the message was written to the readers.
         """
         reader, publisher = self.connect(), self.connect()
         reader.send(get("/channels/a"))
@@ -177,9 +176,10 @@ class PublishTests(HubTestCase):
         self.assertEqual(list(dict.fromkeys(order)), ["reader", "publisher"])
         self.assertEqual(readResponse(publisher.take()).status, 201)
 
-    def test_unknown(self) -> None:
+    def test_reportsUnknownOutcome(self) -> None:
         """
-        Where it cannot be known whether it was stored, the publisher is told.
+        If the bus cannot know whether the message was stored, the publisher is
+        told so.
         """
         asked: list[Deferred[Any]] = []
 
@@ -196,9 +196,9 @@ class PublishTests(HubTestCase):
             stored.errback(Unknown("the link to the bus broke"))
         self.assertProblem(readResponse(wire.take()), 504, "unknown")
 
-    def test_draining(self) -> None:
+    def test_refusesWhileDraining(self) -> None:
         """
-        While the server goes down nothing new is published.
+        A server that drains refuses to publish.
         """
         self.hub.drain(10)
         self.assertProblem(self.ask(post("/channels/a", b"x")), 503, "unavailable")
@@ -211,14 +211,14 @@ class BatchTests(HubTestCase):
 
     def batch(self, *lines: Any, kind: str = "application/x-ndjson") -> Response:
         """
-        Publish some lines.
+        Publish some lines in one request.
         """
         body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         return self.ask(post("/publish", body, f"Content-Type: {kind}"))
 
     def test_stored(self) -> None:
         """
-        Each line has its cursor.
+        The response has a cursor for each line.
         """
         response = self.batch({"channel": "a", "data": 1}, {"channel": "b", "data": None})
         self.assertEqual(response.status, 201)
@@ -226,9 +226,9 @@ class BatchTests(HubTestCase):
         held = self.ask(get("/channels/a,b?transport=poll&since=earliest")).json["messages"]
         self.assertEqual(cursors(held), response.json["cursors"])
 
-    def test_allOrNothing(self) -> None:
+    def test_publishesAllOrNothing(self) -> None:
         """
-        A bad line anywhere, and nothing is published.
+        If one line is bad, nothing is published.
         """
         good = {"channel": "a", "data": 1}
         for bad, status in (
@@ -242,7 +242,7 @@ class BatchTests(HubTestCase):
 
     def test_anonymous(self) -> None:
         """
-        Without the key only open channels are published to.
+        Without the key only open channels may be published to.
         """
         body = b'{"channel":"open/a","data":1}\n'
         kind = "Content-Type: application/x-ndjson"
@@ -251,9 +251,9 @@ class BatchTests(HubTestCase):
         response = self.ask(request("POST", "/publish", kind, body=closed))
         self.assertProblem(response, 401, "unauthorized")
 
-    def test_path(self) -> None:
+    def test_hasNoPath(self) -> None:
         """
-        There is nothing below it.
+        A path below the resource leads nowhere.
         """
         self.assertProblem(self.ask(post("/publish/news", b"")), 404, "notFound")
 
@@ -263,9 +263,9 @@ class OtherMethodsTests(HubTestCase):
     C{HEAD}, C{DELETE}, and choosing a transport.
     """
 
-    def test_head(self) -> None:
+    def test_headSaysCursor(self) -> None:
         """
-        C{HEAD} tells the cursor of now, without a body.
+        C{HEAD} says the cursor of the log end, without a body.
         """
         self.publish("news", 1)
         wire = self.connect()
@@ -276,9 +276,10 @@ class OtherMethodsTests(HubTestCase):
             self.assertEqual(response.headers[name], values)
         self.assertEqual(readResponse(response.rest).json, {"ready": True})
 
-    def test_delete(self) -> None:
+    def test_deletesAndLeavesGap(self) -> None:
         """
-        What is held is forgotten, and whoever comes from before has a gap.
+        C{DELETE} removes what a channel holds, and a reader with an older
+        cursor gets a gap.
         """
         start = str(self.hub.end)
         self.publish("a", 1)
@@ -288,9 +289,9 @@ class OtherMethodsTests(HubTestCase):
         gap = self.ask(get(f"/channels/a?transport=poll&since={start}")).json
         self.assertEqual((gap["gap"], gap["messages"]), (["a"], []))
 
-    def test_deleteRefused(self) -> None:
+    def test_refusesDelete(self) -> None:
         """
-        Only the key's holder may, and only whole channels.
+        Only the holder of the key may delete, and only channels, not patterns.
         """
         response = self.ask(request("DELETE", "/channels/open/a"))
         self.assertProblem(response, 401, "unauthorized")
@@ -299,9 +300,9 @@ class OtherMethodsTests(HubTestCase):
         response = self.ask(request("DELETE", "/channels/$stats", BEARER))
         self.assertProblem(response, 403, "forbidden")
 
-    def test_transports(self) -> None:
+    def test_choosesTransport(self) -> None:
         """
-        The parameter names the transport, else what is accepted does.
+        The parameter names the transport, else the header C{Accept} does.
         """
         for query, accept, kind in (
             ("transport=sse", "application/json", "text/event-stream"),
@@ -317,9 +318,9 @@ class OtherMethodsTests(HubTestCase):
         response = self.ask(get("/channels/a?transport=pigeon"))
         self.assertProblem(response, 400, "badRequest")
 
-    def test_keyInAnyCase(self) -> None:
+    def test_takesSchemeInAnyCase(self) -> None:
         """
-        The scheme of the key is in any case.
+        The scheme in C{Authorization} may be in any case.
         """
         raw = b"PUT /channels/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
         raw += AUTH.replace(b"Bearer", b"bEARER") + b"\r\n"

@@ -33,7 +33,7 @@ from tests.transports.wire import Wire
 
 class Recorder(Protocol):
     """
-    Keeps what it is given.
+    A protocol that keeps what it is given.
     """
 
     def __init__(self) -> None:
@@ -42,20 +42,20 @@ class Recorder(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Keep it.
+        Keep the data.
         """
         self.data.append(data)
 
     def connectionLost(self, reason: Any = None) -> None:
         """
-        Keep it, too.
+        Keep the reason.
         """
         self.reasons.append(reason)
 
 
 class Keeper(Resource):
     """
-    Keeps its requests, unanswered.
+    A resource that keeps its requests, unanswered.
     """
 
     isLeaf = True
@@ -66,50 +66,50 @@ class Keeper(Resource):
 
     def render(self, request: Request) -> int:
         """
-        Keep it.
+        Keep the request.
         """
         self.requests.append(request)
         return NOT_DONE_YET
 
 
-class TakeOverTests(HubTestCase):
+class DetachTests(HubTestCase):
     """
-    Taking a connection for good.
+    Detaching a connection for good.
     """
 
     def setUp(self) -> None:
         """
-        Make a site whose requests wait to be taken.
+        Make a site whose requests wait to be detached.
         """
         super().setUp()
         self.keeper = Keeper()
         self.site = self.makeSite(self.keeper)
 
-    def take(self, wire: Wire) -> Recorder:
+    def detachNewest(self, wire: Wire) -> Recorder:
         """
-        Take the connection of the newest request.
+        Detach the connection of the newest request.
         """
         recorder = Recorder()
         detach(self.keeper.requests[-1], recorder)
         return recorder
 
-    def test_data(self) -> None:
+    def test_givesDataToProtocol(self) -> None:
         """
-        All that comes from then on, and the end, is the new protocol's, whose
-        transport is the connection.
+        The new protocol gets all later data and the end, and its transport is
+        the connection.
         """
         wire = self.connect()
         wire.send(get("/"))
-        recorder = self.take(wire)
+        recorder = self.detachNewest(wire)
         self.assertIs(recorder.transport, wire.transport)
         wire.send(b"a", b"b")
         self.assertEqual(recorder.data, [b"a", b"b"])
         wire.leave()
         self.assertEqual(len(recorder.reasons), 1)
 
-    def test_rest(self) -> None:
+    def test_givesRestOfPacket(self) -> None:
         """
-        So is what came in the same packet after the request.
+        The new protocol gets what came in the same packet after the request.
         """
         recorder = Recorder()
 
@@ -125,10 +125,10 @@ class TakeOverTests(HubTestCase):
         self.assertEqual(b"".join(recorder.data), b"x" * (2 * MAX_HELD_INPUT))
         self.assertTrue(wire.transport.isReading)
 
-    def test_logged(self) -> None:
+    def test_logsOnce(self) -> None:
         """
-        A site that keeps a log of its requests has one line of each that is
-        taken, whatever happens to the connection then.
+        A site with an access log writes one line for each detached request,
+        whatever happens to its connection later.
         """
         site = Site(CometResource(self.hub), reactor=self.clock)
         lines = site.logFile = StringIO()
@@ -148,36 +148,36 @@ class TakeOverTests(HubTestCase):
             (line,) = lines.getvalue().splitlines()
             self.assertIn(f'"GET {path} HTTP/1.1" {status} ', line)
 
-    def test_freed(self) -> None:
+    def test_leavesNothingBehind(self) -> None:
         """
-        No producer, no timer and no pause is left behind.
+        Detaching leaves no producer, timer or pause behind.
         """
         wire = self.connect()
         wire.send(get("/"))
         wire.send(b"x" * (2 * MAX_HELD_INPUT))
         self.assertFalse(wire.transport.isReading)
-        self.take(wire)
+        self.detachNewest(wire)
         self.assertIsNone(wire.transport.producer)
         self.assertTrue(wire.transport.keepsAlive)
         self.assertTrue(wire.transport.isReading)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_noNews(self) -> None:
+    def test_doesNotNotify(self) -> None:
         """
-        Nobody is told of the end of a request that was taken.
+        C{notifyFinish} does not fire for a detached request.
         """
         wire = self.connect()
         wire.send(get("/"))
         told: list[object] = []
         self.keeper.requests[-1].notifyFinish().addBoth(told.append)
-        self.take(wire)
+        self.detachNewest(wire)
         wire.leave()
         self.assertEqual(told, [])
 
-    def test_wrapped(self) -> None:
+    def test_keepsWrapper(self) -> None:
         """
-        Where something wraps the protocol of the connection, as TLS does, it
-        goes on to do so.
+        A wrapper round the protocol of the connection, such as TLS, stays in
+        place.
         """
         inner = self.site
 
@@ -190,7 +190,7 @@ class TakeOverTests(HubTestCase):
 
         wire = self.connect(ShoutingFactory(inner))
         wire.send(get("/"))
-        recorder = self.take(wire)
+        recorder = self.detachNewest(wire)
         wire.send(b"shh")
         self.assertEqual(recorder.data, [b"SHH"])
         wire.leave()
@@ -212,10 +212,9 @@ class TakeOverTests(HubTestCase):
         self.assertIs(transport.protocol, decrypts)
         self.assertIs(decrypts.wrappedProtocol, recorder)
 
-    def test_isTakeable(self) -> None:
+    def test_isDetachable(self) -> None:
         """
-        Only the request of a connection that carries one at a time can be
-        taken.
+        Only a request on a connection of HTTP/1 can be detached.
         """
         wire = self.connect()
         wire.send(get("/"))
@@ -230,12 +229,12 @@ class TakeOverTests(HubTestCase):
 
 class EndlessProtocolTests(HubTestCase):
     """
-    The protocol of an answer that does not end.
+    The protocol of a response that never ends.
     """
 
-    def test_life(self) -> None:
+    def test_discardsAndTellsOfEnd(self) -> None:
         """
-        It throws away what comes, and tells the sink of the end once.
+        The protocol discards data, and tells the sink of the end once.
         """
         told = []
 
@@ -266,7 +265,7 @@ class EndlessProtocolTests(HubTestCase):
 
 class HoldTests(HubTestCase):
     """
-    Watching a client while its request is on hold.
+    Requests on hold.
     """
 
     def setUp(self) -> None:
@@ -280,15 +279,15 @@ class HoldTests(HubTestCase):
 
     def hold(self) -> tuple[Wire, HeldRequest]:
         """
-        A request on hold.
+        Put a request on hold.
         """
         wire = self.connect()
         wire.send(get("/"))
         return wire, HeldRequest(self.keeper.requests[-1], lambda: self.hurried.append(1))
 
-    def test_hurry(self) -> None:
+    def test_endsAtTooMuchInput(self) -> None:
         """
-        It ends with the first byte that is too much.
+        The hold ends with the first byte that is too much.
         """
         for size in (1, 1000, MAX_HELD_INPUT):
             self.hurried.clear()
@@ -298,9 +297,9 @@ class HoldTests(HubTestCase):
             wire.send(b"y")
             self.assertEqual(self.hurried, [1])
 
-    def test_release(self) -> None:
+    def test_releasesChannel(self) -> None:
         """
-        After it nothing is counted, and HTTP goes on with what came.
+        After the hold nothing is counted, and Twisted parses what came.
         """
         wire, hold = self.hold()
         wire.send(get("/second"))

@@ -1,6 +1,6 @@
 """
-Tests of the transports over plain TCP of Twisted's, where they write straight
-to the socket.
+Tests of the transports over Twisted's plain TCP, where they write straight to
+the socket.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.transports.wire import Serving
 
 class Line:
     """
-    A connection over a socket that the test plays.
+    A connection over a socket whose part the test plays.
     """
 
     def __init__(self, factory: Serving) -> None:
@@ -34,13 +34,13 @@ class Line:
 
     def send(self, data: bytes) -> None:
         """
-        The client sends something.
+        Send as the client.
         """
         self.transport.protocol.dataReceived(data)
 
     def take(self) -> bytes:
         """
-        What the socket has taken since.
+        Return what the socket has taken since the last call.
         """
         taken = bytes(self.socket.taken)
         self.socket.taken.clear()
@@ -48,7 +48,7 @@ class Line:
 
     def turn(self) -> None:
         """
-        The reactor writes what waits.
+        Let the reactor write what waits.
         """
         self.socket.room = 1 << 30
         for _ in range(5):
@@ -70,10 +70,10 @@ class DirectTests(HubTestCase):
         line.send(raw)
         return line
 
-    def test_longpoll(self) -> None:
+    def test_answersLongPollInTick(self) -> None:
         """
-        An answer is sent within the tick that it waited for, and the reactor
-        has nothing to do; then the next request is served.
+        A response is sent within the tick that it waited for, without the
+        reactor; then the next request is served.
         """
         line = self.line(get("/channels/news"))
         for _ in range(2):
@@ -84,10 +84,10 @@ class DirectTests(HubTestCase):
             line.send(get("/channels/news"))
             self.assertEqual(line.take(), b"")
 
-    def test_longpollPartly(self) -> None:
+    def test_sendsRestOfLongPoll(self) -> None:
         """
-        However much of an answer the socket takes, the rest follows, and the
-        answer to the request behind it after that.
+        If the socket takes only a part of a response, the rest follows, and
+        then the response to the next request.
         """
         for room in range(0, 300, 7):
             line = self.line(get("/channels/news") + get("/health"))
@@ -100,9 +100,9 @@ class DirectTests(HubTestCase):
             second = readResponse(first.rest)
             self.assertEqual((second.json, second.rest), ({"ready": True}, b""))
 
-    def test_stream(self) -> None:
+    def test_streamsWithoutReactor(self) -> None:
         """
-        A stream begins, and goes on, without the reactor.
+        A stream begins and goes on without the reactor.
         """
         line = self.line(get("/channels/news?transport=stream"))
         self.assertEqual(readHead(line.take()).status, 200)
@@ -111,9 +111,9 @@ class DirectTests(HubTestCase):
         self.assertEqual(line.reactor.writers, set())
         self.assertIsNone(line.transport.producer)
 
-    def test_streamPartly(self) -> None:
+    def test_sendsRestOfStream(self) -> None:
         """
-        However much the socket takes of what is written, everything arrives,
+        If the socket takes only a part of what is written, all of it arrives
         once, in order.
         """
         for room in range(0, 500, 11):
@@ -135,9 +135,9 @@ class DirectTests(HubTestCase):
             line.transport.connectionLost(Failure(ConnectionDone()))
         self.assertNothingLeft()
 
-    def test_websocket(self) -> None:
+    def test_answersWebSocketInOrder(self) -> None:
         """
-        The answers on a WebSocket come in order with its handshake, and
+        The first answers on a WebSocket come in order with the handshake, and
         straight to the socket after it.
         """
         line = self.line(get("/channels/news", *UPGRADE) + text({"id": 1, "ping": 1}))
@@ -151,17 +151,17 @@ class DirectTests(HubTestCase):
         self.assertEqual(message.json["cursor"], known[0])
         self.assertEqual(line.reactor.writers, set())
 
-    def test_tcp(self) -> None:
+    def test_answersLineAtOnce(self) -> None:
         """
-        A line is answered within the call that brought it.
+        A line is answered within the call that has received it.
         """
         line = self.line(b'{"ping":1}\n', CometFactory(self.hub))
         self.assertEqual(line.take(), b'{"ok":{"pong":1}}\n')
 
-    def test_draining(self) -> None:
+    def test_sendsLastWords(self) -> None:
         """
-        The last words arrive, also where the socket was full, and the
-        connection is closed behind them.
+        The last words arrive, also if the socket was full, and then the
+        connection is closed.
         """
         for room in (0, 10, 1 << 30):
             self.setUp()
@@ -177,7 +177,7 @@ class DirectTests(HubTestCase):
             self.assertFalse(line.transport.connected)
             self.successResultOf(done)
 
-    def test_TLS(self) -> None:
+    def test_neverBypassesTLS(self) -> None:
         """
         Nothing is sent past a transport that speaks TLS.
         """
@@ -185,22 +185,22 @@ class DirectTests(HubTestCase):
         class Encrypting(Protocol):
             def write(self, data: bytes) -> None:
                 """
-                Here it would be encrypted.
+                Count a call that would encrypt.
                 """
 
             def writeSequence(self, data: object) -> None:
                 """
-                And here.
+                Count a call that would encrypt.
                 """
 
             def registerProducer(self, producer: object, streaming: bool) -> None:
                 """
-                Nobody is slow here.
+                Ignore the producer.
                 """
 
             def unregisterProducer(self) -> None:
                 """
-                As ever.
+                Ignore the producer.
                 """
 
         line = Line(self.site)

@@ -29,8 +29,8 @@ STRANGER = "Origin: https://stranger.example"
 
 class Dressed(Resource):
     """
-    An application that sets headers and a cookie of its own before what it
-    serves is asked.
+    An application that sets headers and a cookie on each request before the
+    resource below it renders.
     """
 
     def __init__(self, inner: Resource, *headers: tuple[bytes, bytes]) -> None:
@@ -40,7 +40,7 @@ class Dressed(Resource):
 
     def getChildWithDefault(self, path: bytes, request: Request) -> Any:
         """
-        Dress the answer, and go on.
+        Set the headers, and go on.
         """
         for name, value in self.headers:
             request.responseHeaders.addRawHeader(name, value)
@@ -50,13 +50,13 @@ class Dressed(Resource):
 
 class CheckTests(HubTestCase):
     """
-    What is checked of every request.
+    The checks of every request.
     """
 
-    def test_host(self) -> None:
+    def test_refusesOtherHost(self) -> None:
         """
-        A request for a host that is not this server's is refused, and the
-        detail names the option that would allow it.
+        A request for the host of another server is refused, and the error names
+        the option that would allow it.
         """
         wire = self.connect()
         wire.send(b"GET /channels/news?wait=0 HTTP/1.1\r\nHost: evil.example\r\n\r\n")
@@ -64,9 +64,9 @@ class CheckTests(HubTestCase):
         self.assertProblem(response, 421, "wrongHost")
         self.assertIn("--public-url", response.json["detail"])
 
-    def test_hostMissing(self) -> None:
+    def test_demandsHostInHTTP11(self) -> None:
         """
-        HTTP/1.1 demands a Host, HTTP/1.0 does not.
+        HTTP/1.1 demands the header C{Host}, HTTP/1.0 does not.
         """
         wire = self.connect()
         wire.send(b"GET /health HTTP/1.1\r\n\r\n")
@@ -75,26 +75,27 @@ class CheckTests(HubTestCase):
         wire.send(b"GET /health HTTP/1.0\r\n\r\n")
         self.assertEqual(readResponse(wire.take()).status, 200)
 
-    def test_controlCharacters(self) -> None:
+    def test_refusesControlCharacters(self) -> None:
         """
-        A control character in the value of a header is refused.
+        A control character in a header value is refused.
         """
         for byte in (0x01, 0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x1F, 0x7F):
             wire = self.connect()
             wire.send(get("/channels/news?wait=0", f"X-A: foo{chr(byte)}X-B: bar"))
             self.assertProblem(readResponse(wire.take()), 400, "badRequest")
 
-    def test_credential(self) -> None:
+    def test_refusesBadKey(self) -> None:
         """
-        Who shows a bad key is refused, also where none is needed.
+        A bad key is refused, also where no key is needed.
         """
         response = self.ask(get("/channels/news?wait=0", "Authorization: Bearer wrong"))
         self.assertProblem(response, 401, "unauthorized")
         self.assertEqual(response.header("WWW-Authenticate"), "Bearer")
 
-    def test_unknownMethod(self) -> None:
+    def test_namesKnownMethods(self) -> None:
         """
-        A method that is not understood is told which are, also on C{HEAD}.
+        The response to an unknown method names the known ones, also for
+        C{HEAD}.
         """
         response = self.ask(get("/channels/news", method="BREW"))
         self.assertProblem(response, 405, "methodNotAllowed")
@@ -103,17 +104,18 @@ class CheckTests(HubTestCase):
         self.assertEqual(response.status, 405)
         self.assertEqual(response.header("Allow"), "POST, OPTIONS")
 
-    def test_methodsOfObjects(self) -> None:
+    def test_hidesOtherMethods(self) -> None:
         """
-        No method of HTTP reaches a method of the object that is not meant for
-        it.
+        The name of an HTTP method reaches only methods of the resource that are
+        meant for it.
         """
         for method in ("__init__", "get", "GeT", "OPTION"):
             self.assertEqual(self.ask(get("/channels/news", method=method)).status, 405)
 
-    def test_fault(self) -> None:
+    def test_hidesCauseOfFailure(self) -> None:
         """
-        A fault of ours is logged, and nothing of its cause is told.
+        An unexpected exception is logged, and the client is told nothing of its
+        cause.
         """
 
         class Faulty(HubResource):
@@ -125,9 +127,10 @@ class CheckTests(HubTestCase):
         self.assertNotIn(b"secret", response.body)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_lateFault(self) -> None:
+    def test_hidesCauseOfLateFailure(self) -> None:
         """
-        So is one that comes up only later.
+        An unexpected exception that comes late is logged, and the client is
+        told nothing of its cause.
         """
         asked: Deferred[None] = Deferred()
 
@@ -145,12 +148,12 @@ class CheckTests(HubTestCase):
 
 class CORSTests(HubTestCase):
     """
-    What a page of another origin may do, and see.
+    What a page of another origin may do and see.
     """
 
-    def test_preflight(self) -> None:
+    def test_answersPreflight(self) -> None:
         """
-        A page that may is told what it may, for a day.
+        A page of an allowed origin is told what it may do, valid for a day.
         """
         response = self.ask(
             get(
@@ -171,18 +174,18 @@ class CORSTests(HubTestCase):
         self.assertEqual(response.header("Allow"), "GET, HEAD, POST, PUT, DELETE, OPTIONS")
         self.assertEqual(response.header("Content-Type"), None)
 
-    def test_preflightOfStranger(self) -> None:
+    def test_answersPreflightOfOtherOrigin(self) -> None:
         """
-        A page that may not is told nothing.
+        A page of another origin gets no CORS headers.
         """
         response = self.ask(get("/channels/news", STRANGER, method="OPTIONS"))
         self.assertEqual(response.status, 204)
         self.assertEqual([n for n in response.headers if n.startswith("access-control")], [])
 
-    def test_answers(self) -> None:
+    def test_letsAllowedPagesRead(self) -> None:
         """
-        A page that may reads the answer and its tag, whether it is good, an
-        error, or not modified; for one that may not there is no header.
+        A page of an allowed origin may read the response and its tag, for
+        success, error and 304.  For other origins there is no header.
         """
         head = str(self.hub.end)
         for path, *more in (
@@ -199,10 +202,10 @@ class CORSTests(HubTestCase):
             stranger = self.ask(get(path, STRANGER, *more))
             self.assertNotIn("access-control-allow-origin", stranger.headers)
 
-    def test_writing(self) -> None:
+    def test_refusesWritesOfOtherOrigins(self) -> None:
         """
-        A page that may not cannot publish, nor forget, even with the key; the
-        server's own can.
+        A page whose origin is not allowed can neither publish nor delete, even
+        with the key; the server's own pages can.
         """
         for method in ("POST", "PUT", "DELETE"):
             for origin, status in ((STRANGER, 403), ("Origin: null", 403)):
@@ -213,13 +216,13 @@ class CORSTests(HubTestCase):
 
 class OwnHeadersTests(HubTestCase):
     """
-    What an application sets on Twisted's request reaches the answer, by every
-    way in which an answer is written.
+    Headers that an application sets on Twisted's request are in the response,
+    in all ways in which a response is written.
     """
 
     def dress(self, *headers: tuple[bytes, bytes]) -> None:
         """
-        Serve the hub dressed with headers.
+        Serve the hub below an application that sets headers.
         """
         inner = Resource()
         inner.putChild(b"channels", ChannelResource(self.hub))
@@ -227,7 +230,7 @@ class OwnHeadersTests(HubTestCase):
 
     def answers(self) -> list[dict[str, list[str]]]:
         """
-        The headers of one answer of each kind.
+        Return the headers of one response of each kind.
         """
         found = []
         for path in (
@@ -247,10 +250,10 @@ class OwnHeadersTests(HubTestCase):
             found.append(pairs)
         return found
 
-    def test_added(self) -> None:
+    def test_keepsHeadersOfApplication(self) -> None:
         """
-        Headers and cookies reach the answer as they are, several of one name,
-        too.
+        Headers and cookies are in the response unchanged, also several of one
+        name.
         """
         self.dress((b"X-Frame-Options", b"DENY"), (b"Link", b"<a>"), (b"Link", b"<b>"))
         for headers in self.answers():
@@ -258,10 +261,10 @@ class OwnHeadersTests(HubTestCase):
             self.assertEqual(headers["link"], ["<a>", "<b>"])
             self.assertEqual(headers["set-cookie"], ["session=of-the-application"])
 
-    def test_notTwice(self) -> None:
+    def test_replacesHeadersOfApplication(self) -> None:
         """
-        A header that the answer has of its own goes before the application's,
-        which may neither frame the answer nor give it a second type.
+        A header of the response replaces the application's of the same name.
+        The application cannot change the framing or the content type.
         """
         self.dress(
             (b"Cache-Control", b"public"),
@@ -281,12 +284,12 @@ class OwnHeadersTests(HubTestCase):
 
 class SubclassTests(HubTestCase):
     """
-    An application takes the names and the rights from elsewhere.
+    Subclasses that take names and rights from elsewhere.
     """
 
     def test_names(self) -> None:
         """
-        A subclass says which channels a request is for.
+        A subclass chooses the names of a request.
         """
 
         class Mine(PollResource):
@@ -302,7 +305,7 @@ class SubclassTests(HubTestCase):
 
     def test_client(self) -> None:
         """
-        A subclass says who asks, for every method and transport.
+        A subclass identifies the client, for every method and transport.
         """
         asked: list[str] = []
 
@@ -333,7 +336,7 @@ class SubclassTests(HubTestCase):
 
     def test_clientFails(self) -> None:
         """
-        What a subclass raises is told as what it is.
+        A comet error that a subclass raises is told to the client.
         """
 
         class Mine(PollResource):
@@ -346,13 +349,13 @@ class SubclassTests(HubTestCase):
 
 class CompressionTests(HubTestCase):
     """
-    An application wraps a resource in one of Twisted's that compresses.
+    Resources wrapped in Twisted's compression.
     """
 
     def test_notCompressed(self) -> None:
         """
-        Nothing is compressed, since that would hold back what is written, nor
-        said to be.
+        The response is neither compressed, which would hold it back, nor
+        declared so.
         """
         self.publish("news", "hello")
         for kind in (PollResource, StreamResource):

@@ -1,6 +1,6 @@
 """
-Tests of L{comet.transports.exchange}: answers that cannot be made, or that
-nobody reads.
+Tests of L{comet.transports.exchange}: responses that cannot be made, or that
+clients do not read.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class UnmadeTests(HubTestCase):
 
     def setUp(self) -> None:
         """
-        Serve the hub dressed with it.
+        Serve the hub below an application with such a header.
         """
         super().setUp()
         inner = Resource()
@@ -36,8 +36,8 @@ class UnmadeTests(HubTestCase):
 
     def assertNotWaiting(self, wire: Wire) -> None:
         """
-        The client was answered that there is a fault, or its connection was
-        closed; the fault was logged, and nobody is remembered.
+        Assert that the client got an internal error or its connection was
+        closed, that the failure was logged, and that no reader is left.
         """
         self.turn()
         answer = wire.take()
@@ -49,9 +49,9 @@ class UnmadeTests(HubTestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_published(self) -> None:
+    def test_publisherDoesNotWait(self) -> None:
         """
-        Who publishes does not wait for an answer for ever.
+        A publisher is answered or cut off, and does not wait.
         """
         wire = self.connect()
         wire.send(post("/channels/open/a", b"x"))
@@ -59,10 +59,10 @@ class UnmadeTests(HubTestCase):
         self.assertEqual(wire.take(), b"")
         self.assertNotWaiting(wire)
 
-    def test_polls(self) -> None:
+    def test_pollDoesNotWait(self) -> None:
         """
-        Nor does who polls, whether there is something, something comes, or
-        nothing does.
+        A poll is answered or cut off, with messages held, with a message to
+        come, and without.
         """
         for transport in ("poll", "longpoll&wait=0", "longpoll&wait=5", "jsonp&callback=f&wait=5"):
             for query in ("&since=-1", ""):
@@ -73,9 +73,9 @@ class UnmadeTests(HubTestCase):
                 self.turn(5.2)
                 self.assertNotWaiting(wire)
 
-    def test_comes(self) -> None:
+    def test_heldPollDoesNotWait(self) -> None:
         """
-        Also where the message comes later.
+        A held poll is answered or cut off when a message comes.
         """
         for transport in ("longpoll&wait=5", "jsonp&callback=f&wait=5"):
             self.setUp()
@@ -84,9 +84,9 @@ class UnmadeTests(HubTestCase):
             self.publish("a", 1)
             self.assertNotWaiting(wire)
 
-    def test_late(self) -> None:
+    def test_closesAfterLateFailure(self) -> None:
         """
-        The connection is closed where the answer cannot be made late; one that
+        The connection is closed if the response fails late; a connection that
         is closed already is left alone.
         """
         for hasLeft in (False, True):
@@ -108,12 +108,12 @@ class UnmadeTests(HubTestCase):
 
 class UnreadTests(HubTestCase):
     """
-    A client that asks, and does not read the answer.
+    A client that does not read the response.
     """
 
     def askMuch(self) -> Wire:
         """
-        Ask for more than a transport likes to keep, and take nothing.
+        Ask for more than the transport's high-water mark, and read nothing.
         """
         for number in range(FULL // 900 + 20):
             self.publish("a", f"{number} " + "x" * 900)
@@ -124,10 +124,10 @@ class UnreadTests(HubTestCase):
         self.assertGreater(len(wire.transport.unsent), FULL)
         return wire
 
-    def test_givenUp(self) -> None:
+    def test_cutsAfterTimeout(self) -> None:
         """
-        The answer is given up after a time, and the connection is cut: to wait
-        until all was taken would be for ever.
+        After a timeout the connection is cut: waiting for the client to read
+        could take for ever.
         """
         wire = self.askMuch()
         self.turn(UNSENT_TIMEOUT - 1)
@@ -137,10 +137,10 @@ class UnreadTests(HubTestCase):
         self.assertTrue(wire.transport.aborted)
         self.assertNothingLeft()
 
-    def test_taken(self) -> None:
+    def test_keepsClientThatReads(self) -> None:
         """
-        One that was taken in time is not, and the connection serves on, for as
-        long as it does without it.
+        A client that reads in time is served further; the timeout has no
+        effect.
         """
         wire = self.askMuch()
         self.turn(UNSENT_TIMEOUT - 1)
@@ -152,9 +152,9 @@ class UnreadTests(HubTestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_leaves(self) -> None:
+    def test_forgetsClientThatLeaves(self) -> None:
         """
-        Of a client that leaves meanwhile, nothing is left.
+        When such a client leaves, nothing is left of it.
         """
         wire = self.askMuch()
         wire.leave()
@@ -163,13 +163,13 @@ class UnreadTests(HubTestCase):
 
 class HeadTests(Http2TestCase):
     """
-    What C{HEAD} is answered.
+    Responses to C{HEAD}.
     """
 
-    def test_length(self) -> None:
+    def test_givesNoWrongLength(self) -> None:
         """
-        No length is told that is not that of the answer to C{GET}: none at all
-        where that is not known.
+        The length in a response to C{HEAD} is that of the response to C{GET},
+        or is left out if it is unknown.
         """
         for path, isKnown in (
             ("/channels/a?transport=poll", False),
@@ -185,9 +185,9 @@ class HeadTests(Http2TestCase):
                 got = self.ask(get(path)).header("Content-Length")
                 self.assertEqual(response.header("Content-Length"), got)
 
-    def test_http2(self) -> None:
+    def test_givesNoWrongLengthElsewhere(self) -> None:
         """
-        So with HTTP/2, and on a site of Twisted's.
+        HTTP/2, and a site of Twisted's, give no wrong length on C{HEAD}.
         """
         http2, _ = self.open()
         for path, isKnown in (("/channels/a?transport=poll", False), ("/health", True)):

@@ -1,5 +1,6 @@
 """
-Tests of L{comet.transports.flashpolicy}, and of how raw TCP tells the policy.
+Tests of L{comet.transports.flashpolicy}, and of the policy on the port of raw
+TCP.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from tests.transports.wire import MemoryTransport, Wire
 
 def readPolicy(data: bytes) -> dict[str, str]:
     """
-    The ports of each domain.
+    Parse a policy file.
+
+    @return: The ports of each domain.
     """
     assert data.endswith(b"\0") and data.count(b"\0") == 1, data
     root = ElementTree.fromstring(data[:-1])
@@ -29,12 +32,12 @@ def readPolicy(data: bytes) -> dict[str, str]:
 
 class PolicyCase(HubTestCase):
     """
-    Somebody who asks for the policy.
+    A player that asks for the policy.
     """
 
     def factory(self) -> ServerFactory:
         """
-        What is asked.
+        Return the factory that the player connects to.
         """
         return FlashPolicyFactory(self.hub, (8081, 8082))
 
@@ -43,13 +46,13 @@ class PolicyCase(HubTestCase):
 
 class PolicyTests(PolicyCase):
     """
-    A port of its own.
+    A port for the policy alone.
     """
 
-    def test_answer(self) -> None:
+    def test_admitsAllowedHosts(self) -> None:
         """
-        The answer allows the server's own hosts, that at which it was asked,
-        and those of allowed pages, and ends the connection.
+        The response admits the server's own hosts, the host at which it was
+        asked, and those of allowed origins; then the connection ends.
         """
         wire = self.connect(self.factory())
         wire.send(REQUEST)
@@ -60,7 +63,8 @@ class PolicyTests(PolicyCase):
 
     def test_anySplit(self) -> None:
         """
-        It does not depend on how TCP cuts what is asked, nor on what follows.
+        The response does not depend on how TCP cuts the request, nor on what
+        follows it.
         """
         answers = set()
         for size in range(1, len(REQUEST) + 10):
@@ -70,9 +74,10 @@ class PolicyTests(PolicyCase):
         self.assertEqual(len(answers), 1)
         self.assertNothingLeft()
 
-    def test_afterwards(self) -> None:
+    def test_ignoresLaterInput(self) -> None:
         """
-        What comes while the answer is not yet taken changes nothing.
+        What the client sends while it has not taken the response changes
+        nothing.
         """
         wire = self.connect(self.factory())
         wire.transport.isStuck = True
@@ -83,9 +88,10 @@ class PolicyTests(PolicyCase):
         readPolicy(wire.take())
         self.assertFalse(wire.isOpen)
 
-    def test_silent(self) -> None:
+    def test_cutsSilentClient(self) -> None:
         """
-        Who does not ask, or does not take the answer, is cut off in the end.
+        A client that does not ask, or does not take the response, is cut off
+        after the timeout.
         """
         silent, half, stuck = (self.connect(self.factory()) for _ in range(3))
         half.send(REQUEST[:5])
@@ -100,12 +106,12 @@ class PolicyTests(PolicyCase):
 
 class OtherTests(PolicyCase):
     """
-    What is no question.
+    Requests for something else.
     """
 
-    def test_other(self) -> None:
+    def test_cutsOtherClient(self) -> None:
         """
-        Whoever says something else is cut off without a word.
+        A client that sends anything else is cut off without a response.
         """
         for said in (b"GET / HTTP/1.1\r\n", b"<policy-file-request/>\n", b"\0"):
             wire = self.connect(FlashPolicyFactory(self.hub))
@@ -117,7 +123,7 @@ class OtherTests(PolicyCase):
 
 class SocketTests(PolicyTests):
     """
-    The port of raw TCP itself.
+    The port of raw TCP.
     """
 
     ports = "8080"
@@ -128,9 +134,9 @@ class SocketTests(PolicyTests):
         """
         return CometFactory(self.hub)
 
-    def test_silent(self) -> None:
+    def test_cutsSilentClient(self) -> None:
         """
-        Who does not take the answer is cut off in the end.
+        A client that does not take the response is cut off after the timeout.
         """
         wire = self.connect(self.factory())
         wire.transport.isStuck = True
@@ -139,9 +145,9 @@ class SocketTests(PolicyTests):
         self.assertFalse(wire.isOpen)
         self.assertNothingLeft()
 
-    def test_notFirst(self) -> None:
+    def test_answersFirstLineOnly(self) -> None:
         """
-        It is asked only at the beginning, and with C{U+0000}.
+        Only the first line can ask for the policy, and only with C{U+0000}.
         """
         for said, end in ((b'{"ping":1}\0' + REQUEST, b"\0"), (REQUEST[:-1] + b"\n", b"\n")):
             wire = self.connect(self.factory())
@@ -150,9 +156,9 @@ class SocketTests(PolicyTests):
             self.assertIn(b'"error":{"code":"badMessage"', last)
             self.assertTrue(wire.isOpen)
 
-    def test_full(self) -> None:
+    def test_answersWhenFull(self) -> None:
         """
-        It is told also where nobody else is let in.
+        The policy is sent also when the server is full.
         """
         object.__setattr__(self.hub.settings, "maxConnections", 1)
         self.addCleanup(object.__setattr__, self.hub.settings, "maxConnections", 0)
@@ -164,14 +170,14 @@ class SocketTests(PolicyTests):
 
 class AllTests(HubTestCase):
     """
-    Where all pages are allowed.
+    A server that allows all origins.
     """
 
     origins = Origins(["*", "https://friend.example"])
 
-    def test_any(self) -> None:
+    def test_admitsAllDomains(self) -> None:
         """
-        The policy says nothing else.
+        The policy admits all domains.
         """
         wire = Wire(FlashPolicyFactory(self.hub, [843]))
         wire.send(REQUEST)
@@ -180,12 +186,12 @@ class AllTests(HubTestCase):
 
 class LocalTests(HubTestCase):
     """
-    A connection that is not of the network.
+    A connection over a Unix socket.
     """
 
-    def test_noAddress(self) -> None:
+    def test_hasNoOwnHost(self) -> None:
         """
-        It has no host of its own that could be allowed.
+        The connection has no host to be admitted.
         """
 
         class LocalTransport(MemoryTransport):

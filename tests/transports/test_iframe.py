@@ -30,7 +30,7 @@ class IFrameCase(HubTestCase):
 
     def policy(self, response: Response) -> dict[str, list[str]]:
         """
-        What a page may do, by the names of directives.
+        Return the policy of the page: the values by directive.
         """
         lines = (response.header("Content-Security-Policy") or "").split("; ")
         return {line.split()[0]: line.split()[1:] for line in lines}
@@ -41,10 +41,10 @@ class PageTests(IFrameCase):
     The page and its scripts.
     """
 
-    def test_scripts(self) -> None:
+    def test_writesScripts(self) -> None:
         """
-        First where the reader stands, then what is held, then what comes, each
-        a script; whatever it is, it does not end its script.
+        The first script has the reader's cursor, then come the messages that
+        are held, then new ones.  No payload ends its script early.
         """
         start = str(self.hub.end)
         self.publish("news", *HOSTILE)
@@ -64,9 +64,9 @@ class PageTests(IFrameCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_draining(self) -> None:
+    def test_saysWhyItEnds(self) -> None:
         """
-        The last script says why.
+        The last script says why the stream ends.
         """
         wire, response = self.open(f"origin={FRIEND}")
         self.hub.drain(10)
@@ -79,10 +79,10 @@ class PageTests(IFrameCase):
         self.assertTrue(chunks.ended)
         self.assertFalse(wire.isOpen)
 
-    def test_policy(self) -> None:
+    def test_restrictsPage(self) -> None:
         """
-        The page may run its scripts and nothing else, in a frame of a page
-        that may read, and reach no window that has opened it.
+        The page may run its scripts and nothing else, in a frame of an allowed
+        page, and cannot reach a window that has opened it.
         """
         for query, ancestors in (
             ("callback=cb", ["'self'"]),
@@ -103,12 +103,12 @@ class PageTests(IFrameCase):
 
 class TargetTests(IFrameCase):
     """
-    To whom messages are handed.
+    The pages that messages are handed to.
     """
 
     def target(self, query: str = "", *headers: str) -> list[object]:
         """
-        What messages are posted to.
+        Return the origin that messages are posted to.
         """
         _, response = self.open(query, *headers)
         chunks, page = ChunkReader(), PageReader()
@@ -118,47 +118,48 @@ class TargetTests(IFrameCase):
         self.assertEqual(call.function, "parent.postMessage")
         return call.arguments[1:]
 
-    def test_own(self) -> None:
+    def test_postsToOwnPages(self) -> None:
         """
-        By default, to the pages of the server itself.
+        By default messages are posted to the server's own pages.
         """
         for query in ("", "origin=", "origin=http://localhost", "origin=HTTP://LOCALHOST:80"):
             self.assertEqual(self.target(query), ["http://localhost"])
 
-    def test_allowed(self) -> None:
+    def test_postsToAllowedOrigin(self) -> None:
         """
-        To the pages of another origin, if they are allowed.
+        Messages are posted to the pages of another origin if it is allowed.
         """
         self.assertEqual(self.target(f"origin={FRIEND}"), [FRIEND])
         self.assertEqual(self.target("origin=http%3A%2F%2Fpush.example"), ["http://push.example"])
 
-    def test_refused(self) -> None:
+    def test_refusesOtherOrigins(self) -> None:
         """
-        Not to those that are not, and not to any page.
+        Posting to pages of other origins, and to all, is refused.
         """
         for origin in ("https://enemy.example", "http://friend.example", "*", FRIEND + ":8443"):
             response = self.ask(get(f"/channels/news?transport=iframe&origin={origin}"))
             self.assertProblem(response, 403, "forbidden")
 
-    def test_noOrigin(self) -> None:
+    def test_refusesNoOrigin(self) -> None:
         """
-        What is no origin is refused.
+        A parameter that is no origin is refused.
         """
         for origin in ("null", "enemy", FRIEND + "/", '");alert(1)//', "</script>", "%22"):
             response = self.ask(get(f"/channels/news?transport=iframe&origin={origin}"))
             self.assertProblem(response, 400, "badRequest")
 
-    def test_callback(self) -> None:
+    def test_refusesBadCallback(self) -> None:
         """
-        A callback that is none is refused, also where it is empty.
+        A malformed callback is refused, also an empty one.
         """
         for callback in ("", "alert(1)", "a.b;c", "%3C/script%3E", "a" * 129, "1"):
             response = self.ask(get(f"/channels/news?transport=iframe&callback={callback}"))
             self.assertProblem(response, 400, "badRequest")
 
-    def test_noHost(self) -> None:
+    def test_postsWithoutHost(self) -> None:
         """
-        Without a host the server does not know its own pages, but others.
+        Without the header C{Host} the server does not know its own origin, but
+        takes another.
         """
         wire = self.connect()
         path = b"/channels/news?transport=iframe"
@@ -171,15 +172,15 @@ class TargetTests(IFrameCase):
 
 class AnyTargetTests(IFrameCase):
     """
-    Where all pages are allowed.
+    A server that allows all origins.
     """
 
     origins = Origins(["*"])
 
-    def test_any(self) -> None:
+    def test_postsToAnyOrigin(self) -> None:
         """
-        Messages are posted to any that is named, or all; a frame of a page
-        whose address CSP cannot name is named by its scheme.
+        Messages are posted to the origin in the parameter, or to all.  An
+        origin that CSP cannot name is named by its scheme.
         """
         for origin, ancestor in (
             ("*", "*"),
@@ -190,9 +191,9 @@ class AnyTargetTests(IFrameCase):
             self.assertIn(f',"{origin}");'.encode("ascii"), response.body)
             self.assertEqual(self.policy(response)["frame-ancestors"], ["'self'", ancestor])
 
-    def test_none(self) -> None:
+    def test_refusesNoOriginEvenThen(self) -> None:
         """
-        But never to what is no origin.
+        A parameter that is no origin is refused here, too.
         """
         response = self.ask(get("/channels/news?transport=iframe&origin=null"))
         self.assertProblem(response, 400, "badRequest")

@@ -16,12 +16,14 @@ from tests.transports.wire import Wire
 
 class JSONPCase(HubTestCase):
     """
-    Long polls whose answers are calls.
+    Long polls whose responses are calls.
     """
 
     def called(self, response: Response, callback: str = "cb") -> Any:
         """
-        What the script of an answer calls a function with.
+        Parse a script.
+
+        @return: The argument of its call.
         """
         self.assertEqual(response.status, 200)
         script = response.body.decode("utf-8")
@@ -33,7 +35,7 @@ class JSONPCase(HubTestCase):
 
     def hold(self, query: str = "callback=cb", *headers: str) -> Wire:
         """
-        Send a request, and see that it is not answered yet.
+        Send a request, and assert that it is held.
         """
         wire = self.connect()
         wire.send(get(f"/channels/news?{query}", *headers))
@@ -43,13 +45,13 @@ class JSONPCase(HubTestCase):
 
 class AnswerTests(JSONPCase):
     """
-    The script.
+    The script in a response.
     """
 
-    def test_held(self) -> None:
+    def test_callsWithHeldMessages(self) -> None:
         """
-        What is held comes at once, whatever it is, in a script that nothing
-        takes for anything else.
+        Held messages come at once, whatever their payload, in a script that a
+        browser takes for nothing else.
         """
         start = str(self.hub.end)
         known = self.publish("news", *HOSTILE)
@@ -67,9 +69,9 @@ class AnswerTests(JSONPCase):
             for name, values in COMMON.items():
                 self.assertEqual(response.headers[name], values)
 
-    def test_message(self) -> None:
+    def test_messageEndsHold(self) -> None:
         """
-        A message ends the hold, and the connection serves the next.
+        A message ends the hold, and the connection serves the next request.
         """
         wire = self.hold()
         for _ in range(3):
@@ -80,10 +82,10 @@ class AnswerTests(JSONPCase):
             self.assertEqual(wire.take(), b"")
         self.assertNothingLeft()
 
-    def test_wait(self) -> None:
+    def test_emptyBodyAtEndOfHold(self) -> None:
         """
-        At the end of its time the answer is empty, also for who knows the
-        cursor of now: a script that was not modified would not run.
+        When the hold ends the poll body is empty, also for a client that names
+        the cursor of the log end: a script with status 304 would not run.
         """
         for header in (f'If-None-Match: "{self.hub.end}"', "If-None-Match: *", "Accept: */*"):
             wire = self.hold("callback=cb&wait=3", header)
@@ -93,18 +95,18 @@ class AnswerTests(JSONPCase):
         response = self.ask(get("/channels/news?callback=cb&wait=0", header))
         self.assertEqual(self.called(response)["messages"], [])
 
-    def test_limit(self) -> None:
+    def test_saysMore(self) -> None:
         """
-        An answer that is cut says so.
+        A response that is cut at the limit says so.
         """
         start = str(self.hub.end)
         known = self.publish("news", *range(3))
         body = self.called(self.ask(get(f"/channels/news?callback=cb&limit=2&since={start}")))
         self.assertEqual((cursors(body["messages"]), body["more"]), (known[:2], True))
 
-    def test_gapAndClose(self) -> None:
+    def test_gapAndDrainEndHold(self) -> None:
         """
-        A gap ends the hold, and so does the end of the server.
+        A gap ends the hold, and so does draining.
         """
         response = self.ask(get("/channels/news?callback=cb&since=zzzzzz-5"))
         self.assertEqual(self.called(response)["gap"], ["news"])
@@ -113,19 +115,19 @@ class AnswerTests(JSONPCase):
         body = self.called(readResponse(wire.take()))
         self.assertEqual(body["close"]["code"], "draining")
 
-    def test_origin(self) -> None:
+    def test_allowsCORS(self) -> None:
         """
-        A page that loads it with CORS may read it if it is allowed.
+        A page of an allowed origin that loads the script with CORS may read it.
         """
         header = "Origin: https://friend.example"
         response = self.ask(get("/channels/news?callback=cb&wait=0", header))
         allowed = response.header("Access-Control-Allow-Origin")
         self.assertEqual(allowed, "https://friend.example")
 
-    def test_shared(self) -> None:
+    def test_encodesOnce(self) -> None:
         """
-        What all are called with is made once, and only the function is the
-        own of each.
+        The poll body is encoded once for all; only the callback is each
+        client's own.
         """
         made: list[object] = []
         original = PollResponseShape.respond
@@ -142,7 +144,7 @@ class AnswerTests(JSONPCase):
             body = self.called(readResponse(wire.take()), name)
             self.assertEqual(cursors(body["messages"]), known)
 
-    def test_leaves(self) -> None:
+    def test_forgetsClientThatLeaves(self) -> None:
         """
         A client that leaves is forgotten.
         """
@@ -152,13 +154,12 @@ class AnswerTests(JSONPCase):
 
 class RefusalTests(JSONPCase):
     """
-    What is no script.
+    Errors of JSONP.
     """
 
-    def test_callback(self) -> None:
+    def test_refusesBadCallback(self) -> None:
         """
-        Without a callback, or with one that is none, there is an error, with
-        its status.
+        A missing or malformed callback is an error, with its status.
         """
         for query in (
             "transport=jsonp",
@@ -172,9 +173,9 @@ class RefusalTests(JSONPCase):
             self.assertNotIn(b"/**/", response.body)
         self.assertEqual(list(self.hub.fanout.readers), [])
 
-    def test_errors(self) -> None:
+    def test_reportsOtherErrors(self) -> None:
         """
-        Other errors are those of every transport.
+        Other errors have the form that they have on every transport.
         """
         for path, headers, status, code in (
             ("/channels/a//b?callback=cb", [], 400, "badChannel"),
@@ -185,8 +186,7 @@ class RefusalTests(JSONPCase):
 
     def test_crossSite(self) -> None:
         """
-        The pages of other sites may not read by it, whether they are allowed
-        to read otherwise or not.
+        Pages of other sites may not use JSONP, even if their origin is allowed.
         """
         path = "/channels/news?callback=cb&wait=0"
         for more in ((), ("Origin: https://friend.example",)):
@@ -195,9 +195,9 @@ class RefusalTests(JSONPCase):
         for site in ("same-origin", "same-site", "none"):
             self.called(self.ask(get(path, f"Sec-Fetch-Site: {site}")))
 
-    def test_methods(self) -> None:
+    def test_answersGetOnly(self) -> None:
         """
-        On its own it is only for C{GET}.
+        The resource alone answers C{GET} only.
         """
         site = self.makeSite(JSONPResource(self.hub))
         self.called(self.ask(get("/news?callback=cb&wait=0"), site))
@@ -208,14 +208,14 @@ class RefusalTests(JSONPCase):
 
 class AllSitesTests(JSONPCase):
     """
-    Where all pages are allowed.
+    A server that allows all origins.
     """
 
     origins = Origins(["*"])
 
     def test_crossSite(self) -> None:
         """
-        Those of other sites are, too.
+        Pages of other sites may use JSONP.
         """
         path = "/channels/news?callback=cb&wait=0"
         self.called(self.ask(get(path, "Sec-Fetch-Site: cross-site")))

@@ -12,21 +12,21 @@ from tests.transports.wire import Wire
 
 class LongPollTests(HubTestCase):
     """
-    A long poll is held until there is something to say.
+    A long poll is held until there is a message.
     """
 
     def hold(self, query: str = "", *headers: str) -> Wire:
         """
-        Send a request, and see that it is not answered yet.
+        Send a request, and assert that it is held.
         """
         wire = self.connect()
         wire.send(get(f"/channels/news?{query}", *headers))
         self.assertEqual(wire.take(), b"")
         return wire
 
-    def test_message(self) -> None:
+    def test_messageEndsHold(self) -> None:
         """
-        A message ends the hold, and the connection serves the next.
+        A message ends the hold, and the connection serves the next request.
         """
         wire = self.hold()
         for _ in range(3):
@@ -38,18 +38,18 @@ class LongPollTests(HubTestCase):
             self.assertEqual(wire.take(), b"")
         self.assertNothingLeft()
 
-    def test_turn(self) -> None:
+    def test_answersTurnAtOnce(self) -> None:
         """
-        What is published in one turn comes in one answer.
+        Messages published in one turn come in one response.
         """
         wire = self.hold()
         known = self.publish("news", 1, 2, 3)
         self.assertEqual(cursors(readResponse(wire.take()).json["messages"]), known)
 
-    def test_wait(self) -> None:
+    def test_answersAtEndOfHold(self) -> None:
         """
-        Just before its time there is no answer, at its time there is an empty
-        one with the cursor of now, and no timer is left.
+        Just before the hold ends there is no response; at its end there is an
+        empty one with the cursor of the log end, and no timer is left.
         """
         for query, headers, seconds in (
             ("", [], 25),
@@ -69,15 +69,15 @@ class LongPollTests(HubTestCase):
             wire.leave()
         self.assertNothingLeft()
 
-    def test_noWait(self) -> None:
+    def test_doesNotHold(self) -> None:
         """
-        C{wait=0} is answered at once.
+        A request with C{wait=0} is answered at once.
         """
         self.assertEqual(self.ask(get("/channels/news?wait=0")).json["messages"], [])
 
-    def test_badWait(self) -> None:
+    def test_refusesBadWait(self) -> None:
         """
-        A time that is not one is refused.
+        A malformed C{wait} is refused.
         """
         for wait in ("-1", "301", "x", "nan", "1e3"):
             response = self.ask(get(f"/channels/news?wait={wait}"))
@@ -85,8 +85,8 @@ class LongPollTests(HubTestCase):
 
     def test_notModified(self) -> None:
         """
-        Who holds the tag of now gets 304 at the end of its time, and a message
-        before.
+        A client that names the tag of the log end gets 304 at the end of the
+        hold, or a message before.
         """
         cursor = self.publish("news", 1)[0]
         wire = self.hold("wait=5", f'If-None-Match: "{cursor}"')
@@ -96,9 +96,9 @@ class LongPollTests(HubTestCase):
         known = self.publish("news", 2)
         self.assertEqual(cursors(readResponse(wire.take()).json["messages"]), known)
 
-    def test_headMoved(self) -> None:
+    def test_answersOldTag(self) -> None:
         """
-        A tag that is not the cursor of now any more gets an answer with the
+        A client whose tag is older than the log end gets a response with the
         new one.
         """
         wire = self.hold("wait=5", f'If-None-Match: "{self.hub.end}"')
@@ -107,17 +107,17 @@ class LongPollTests(HubTestCase):
         response = readResponse(wire.take())
         self.assertEqual((response.status, response.json["cursor"]), (200, str(self.hub.end)))
 
-    def test_gap(self) -> None:
+    def test_gapEndsHold(self) -> None:
         """
         A gap ends the hold at once.
         """
         response = self.ask(get("/channels/news?since=zzzzzz-5"))
         self.assertEqual((response.json["gap"], response.json["messages"]), (["news"], []))
 
-    def test_draining(self) -> None:
+    def test_drainEndsHold(self) -> None:
         """
-        Who waits when the server goes down is told when to come back, and
-        where it stands.
+        A held client is told when to come back, and its cursor, when the server
+        drains.
         """
         wire = self.hold()
         done = self.hub.drain(10)
@@ -127,10 +127,10 @@ class LongPollTests(HubTestCase):
         self.assertTrue(0 < response.json["close"]["retry"] <= 10)
         self.successResultOf(done)
 
-    def test_full(self) -> None:
+    def test_refusesHoldWhenFull(self) -> None:
         """
-        Where there are as many as there may be, the next is told to come
-        later; a poll that does not wait still is answered.
+        When there are as many polls as are allowed, the next one is told to
+        come later.  A poll that is not held is still answered.
         """
         object.__setattr__(self.hub.settings, "maxConnections", 1)
         self.addCleanup(object.__setattr__, self.hub.settings, "maxConnections", 0)
@@ -143,28 +143,28 @@ class LongPollTests(HubTestCase):
 
 class ClientTests(HubTestCase):
     """
-    What the client does while its request is on hold.
+    What a client does while its request is on hold.
     """
 
     def hold(self) -> Wire:
         """
-        A request on hold.
+        Put a request on hold.
         """
         wire = self.connect()
         wire.send(get("/channels/news"))
         self.assertEqual(len(self.hub.fanout.readers), 1)
         return wire
 
-    def test_leaves(self) -> None:
+    def test_forgetsClientThatLeaves(self) -> None:
         """
         A client that leaves is forgotten.
         """
         self.hold().leave()
         self.assertNothingLeft()
 
-    def test_pipelined(self) -> None:
+    def test_answersPipelinedRequestsInOrder(self) -> None:
         """
-        What comes during the hold is answered after it, in order.
+        Requests that arrive during the hold are answered after it, in order.
         """
         wire = self.hold()
         wire.send(get("/health"))
@@ -179,7 +179,7 @@ class ClientTests(HubTestCase):
         self.assertEqual((third.json["messages"], third.rest), ([], b""))
         self.assertNothingLeft()
 
-    def test_pipelinedHolds(self) -> None:
+    def test_holdsPipelinedRequest(self) -> None:
         """
         A second hold begins when the first one ends.
         """
@@ -193,15 +193,15 @@ class ClientTests(HubTestCase):
 
     def flood(self, wire: Wire, size: int) -> bytes:
         """
-        Requests to publish, more than Twisted reads ahead.
+        Make requests to publish, more than Twisted reads ahead.
         """
         request = post("/channels/open/a", b"x" * 1000)
         return request * (size // len(request) + 1)
 
-    def test_sendsMuch(self) -> None:
+    def test_muchInputEndsHold(self) -> None:
         """
-        A client that sends more than is read ahead ends its hold: it is
-        answered, what it sent is, too, and it can leave.
+        A client that sends more than is read ahead ends its hold.  It is
+        answered, its further requests are, too, and it can leave.
         """
         wire = self.hold()
         flood = self.flood(wire, MAX_HELD_INPUT)
@@ -217,9 +217,10 @@ class ClientTests(HubTestCase):
         self.assertTrue(wire.transport.isReading)
         self.assertNothingLeft()
 
-    def test_sendsMuchAtOnce(self) -> None:
+    def test_muchInputAtOnceEndsHold(self) -> None:
         """
-        So does one that sends it all together with its request.
+        A client that sends too much together with its request ends the hold,
+        too.
         """
         wire = self.connect()
         wire.send(get("/channels/news") + self.flood(wire, MAX_HELD_INPUT))
@@ -228,19 +229,19 @@ class ClientTests(HubTestCase):
         self.assertTrue(wire.transport.isReading)
         self.assertNothingLeft()
 
-    def test_sendsMuchAndLeaves(self) -> None:
+    def test_forgetsClientThatSendsMuchAndLeaves(self) -> None:
         """
-        One that sends half a request of any size and leaves is forgotten.
+        A client that sends half a request of any size and leaves is forgotten.
         """
         wire = self.hold()
         wire.sendIn(1000, b"GET /" + b"x" * (MAX_HELD_INPUT + 4000))
         wire.leave()
         self.assertNothingLeft()
 
-    def test_sendsLittle(self) -> None:
+    def test_littleInputKeepsHold(self) -> None:
         """
-        One that sends no more than is read ahead goes on waiting, and leaves
-        when it likes.
+        A client that sends no more than is read ahead stays on hold, and can
+        leave.
         """
         wire = self.hold()
         wire.sendIn(1024, b"GET /" + b"x" * (MAX_HELD_INPUT - 5))
@@ -250,9 +251,9 @@ class ClientTests(HubTestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_slow(self) -> None:
+    def test_keepsResponseForSlowClient(self) -> None:
         """
-        The answer of a client that does not read waits in its transport.
+        The response to a client that does not read waits in its transport.
         """
         wire = self.hold()
         wire.transport.isStuck = True
@@ -261,9 +262,9 @@ class ClientTests(HubTestCase):
         wire.transport.isStuck = False
         self.assertEqual(cursors(readResponse(wire.take()).json["messages"]), known)
 
-    def test_twoSites(self) -> None:
+    def test_answersAlikeOnTwoSites(self) -> None:
         """
-        Two resources over one hub give the same answers.
+        Two resources over one hub give the same responses.
         """
         wires = [
             self.connect(self.makeSite(LongPollResource(self.hub))),

@@ -1,5 +1,6 @@
 """
-How much memory an idle reader takes on each transport, beside its connection.
+Tests of the memory that an idle reader takes on each transport, without its
+connection.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from tests.transports.wire import Serving, Wire
 
 READERS = 200
 
-# What a browser sends, more or less.
+# About what a browser sends.
 BROWSER = (
     "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
     "Accept-Language: en-US,en;q=0.5",
@@ -29,15 +30,15 @@ BROWSER = (
 
 class MemoryTests(WebSocketTestCase):
     """
-    Bytes for each reader of what is ours or held by ours: what a connection
-    in memory costs itself is taken off.
+    Bytes for each reader that comet allocates or keeps; the cost of a
+    connection in memory is taken off.
     """
 
     def perReader(self, connect: Callable[[], Wire]) -> float:
         """
-        How much more memory there is for each of many readers.
+        Return how much more memory is used for each of many readers.
         """
-        # All caches are full, and all code is there.
+        # Fill all caches and load all code before the measurement.
         for _ in range(5):
             connect().take()
         gc.collect()
@@ -55,7 +56,7 @@ class MemoryTests(WebSocketTestCase):
 
     def measure(self, raw: bytes, factory: Serving | None = None) -> float:
         """
-        How much a reader takes that began with some bytes.
+        Return how many bytes a reader takes that begins with this input.
         """
 
         def connect() -> Wire:
@@ -75,7 +76,7 @@ class MemoryTests(WebSocketTestCase):
 
     def test_endless(self) -> None:
         """
-        An endless answer of HTTP keeps nothing of the request.
+        A stream keeps nothing of the request.
         """
         for transport in ("stream", "sse"):
             request = get(f"/channels/news?transport={transport}", *BROWSER)
@@ -83,7 +84,7 @@ class MemoryTests(WebSocketTestCase):
 
     def test_tcp(self) -> None:
         """
-        A line client takes little more.
+        A client of raw TCP takes little more than its reader.
         """
         raw = b'{"subscribe":["news"]}\n'
         self.assertLess(self.measure(raw, CometFactory(self.hub)), 2500)

@@ -22,10 +22,11 @@ class MultipartTests(HubTestCase):
     One response, an envelope a part.
     """
 
-    def test_parts(self) -> None:
+    def test_writesParts(self) -> None:
         """
-        First where the reader stands, then what is held, then what comes, each
-        a part that ends at once, until the end of all.
+        The first part has the reader's cursor, then come the messages that are
+        held, then new ones.  Each part is complete at once, until the stream
+        ends.
         """
         start = str(self.hub.end)
         held = self.publish("news", {"a": "<b>"}, *HOSTILE)
@@ -57,9 +58,9 @@ class MultipartTests(HubTestCase):
             wire.leave()
         self.assertNothingLeft()
 
-    def test_draining(self) -> None:
+    def test_saysWhyItEnds(self) -> None:
         """
-        The last part says why, and there is no other behind it.
+        The last part says why the stream ends.
         """
         wire = self.connect()
         wire.send(get("/channels/news?transport=multipart", version="1.0"))
@@ -71,9 +72,9 @@ class MultipartTests(HubTestCase):
         self.assertTrue(parts.ended)
         self.assertFalse(wire.isOpen)
 
-    def test_shared(self) -> None:
+    def test_sharesBytes(self) -> None:
         """
-        Readers that ask alike are written the same bytes.
+        Readers of one group are written the same bytes object.
         """
         root = Resource()
         root.putChild(b"parts", MultipartResource(self.hub))

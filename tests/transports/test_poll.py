@@ -13,18 +13,19 @@ class PollTests(HubTestCase):
     A poll is answered at once.
     """
 
-    def test_empty(self) -> None:
+    def test_answersWithoutMessages(self) -> None:
         """
-        Nothing new is an answer, too, whatever the request says of waiting.
+        A poll without new messages is answered at once, also if it asks for a
+        hold.
         """
         for more in ("", "&wait=300"):
             response = self.ask(get("/channels/news?transport=poll" + more, "Prefer: wait=60"))
             self.assertEqual(response.json, {"cursor": str(self.hub.end), "messages": []})
         self.assertNothingLeft()
 
-    def test_pipelined(self) -> None:
+    def test_answersPipelinedRequestsInOrder(self) -> None:
         """
-        Requests that come together are answered in order.
+        Requests that arrive together are answered in order.
         """
         self.publish("a", "of a")
         self.publish("b", "of b")
@@ -39,7 +40,7 @@ class PollTests(HubTestCase):
         self.assertEqual(second.rest, b"")
         self.assertTrue(wire.isOpen)
 
-    def test_alone(self) -> None:
+    def test_servesAtAnyPath(self) -> None:
         """
         The resource serves alone, at any path.
         """

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.polling}: what polling and long-polling share.
+Tests of L{comet.transports.polling}: what polling and long polling share.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.transports.case import COMMON, HubTestCase, Response, cursors, get, r
 
 class AnswerTests(HubTestCase):
     """
-    What an answer to a poll looks like.
+    The response to a poll.
     """
 
     def poll(self, query: str, *headers: str, name: str = "news") -> Response:
@@ -23,9 +23,9 @@ class AnswerTests(HubTestCase):
         """
         return self.ask(get(f"/channels/{name}?transport=poll&{query}", *headers))
 
-    def test_messages(self) -> None:
+    def test_answersWithMessages(self) -> None:
         """
-        The answer has the messages after a cursor, in order, the cursor to go
+        The response has the messages after a cursor, in order, the cursor to go
         on from, and that cursor as its tag.
         """
         start = str(self.hub.end)
@@ -44,9 +44,10 @@ class AnswerTests(HubTestCase):
         again = self.poll(f"since={response.json['cursor']}")
         self.assertEqual(again.json, {"cursor": response.json["cursor"], "messages": []})
 
-    def test_limit(self) -> None:
+    def test_saysMore(self) -> None:
         """
-        An answer that is cut says so, and the rest follows from its cursor.
+        A response that is cut at the limit says so, and the rest follows from
+        its cursor.
         """
         start = str(self.hub.end)
         known = self.publish("news", *range(5))
@@ -58,18 +59,18 @@ class AnswerTests(HubTestCase):
             start = response.json["cursor"]
         self.assertEqual(seen, known)
 
-    def test_time(self) -> None:
+    def test_tellsTime(self) -> None:
         """
-        The time is told where it is asked for.
+        Envelopes tell the time if the request asks for it.
         """
         self.publish("news", 1)
         response = self.poll("since=-1&time=1")
         self.assertEqual(response.json["messages"][0]["time"], 1000)
 
-    def test_gap(self) -> None:
+    def test_reportsGapOfOtherEpoch(self) -> None:
         """
-        A cursor of another life of the log is a gap, and what is held comes
-        with it.
+        A cursor of another epoch is a gap, and the response has all that is
+        held.
         """
         known = self.publish("news", 1)
         response = self.poll("since=zzzzzz-5")
@@ -88,8 +89,8 @@ class AnswerTests(HubTestCase):
 
     def test_notModified(self) -> None:
         """
-        Who has everything already gets 304, with the tag and without a body;
-        who has not, the messages, whichever other tags it names.
+        A client that names the tag of the log end gets 304, with the tag and
+        without a body; other clients get the messages.
         """
         cursor = self.publish("news", 1)[0]
         for tag in (f'"{cursor}"', f'W/"{cursor}"', f'"{cursor}-gzip"', f'"x", "{cursor}"'):
@@ -115,9 +116,9 @@ class AnswerTests(HubTestCase):
         second = readResponse(first.rest)
         self.assertEqual((first.status, second.status, second.rest), (304, 304, b""))
 
-    def test_badParameters(self) -> None:
+    def test_refusesBadParameters(self) -> None:
         """
-        What cannot be read is told with what is allowed.
+        A malformed parameter is refused, and the error says what is allowed.
         """
         self.assertProblem(self.poll("since=rubbish"), 400, "badCursor")
         self.assertProblem(self.poll("limit=0"), 400, "badRequest")
@@ -126,18 +127,18 @@ class AnswerTests(HubTestCase):
         names = ",".join(f"c{n}" for n in range(101))
         self.assertProblem(self.poll("", name=names), 400, "badRequest")
 
-    def test_unavailable(self) -> None:
+    def test_refusesWhileDraining(self) -> None:
         """
-        While the server goes down, no poll is begun.
+        A server that drains begins no poll.
         """
         self.hub.drain(10)
         response = self.poll("")
         self.assertProblem(response, 503, "unavailable")
         self.assertIsNotNone(response.header("Retry-After"))
 
-    def test_http10(self) -> None:
+    def test_closesHTTP10(self) -> None:
         """
-        A client of HTTP/1.0 is answered with a length, and the connection
+        A client of HTTP/1.0 gets a response with a length, and the connection
         ends.
         """
         wire = self.connect()
@@ -146,9 +147,9 @@ class AnswerTests(HubTestCase):
         self.assertEqual((response.status, response.header("Connection")), (200, "close"))
         self.assertFalse(wire.isOpen)
 
-    def test_close(self) -> None:
+    def test_closesOnRequest(self) -> None:
         """
-        So it does where the client asks for it.
+        The connection ends after the response if the client asks for it.
         """
         wire = self.connect()
         wire.send(get("/channels/news?transport=poll", "Connection: close"))
@@ -158,7 +159,7 @@ class AnswerTests(HubTestCase):
 
     def test_anySplit(self) -> None:
         """
-        The answer does not depend on how TCP cuts the request.
+        The response does not depend on how TCP cuts the request.
         """
         self.publish("news", 1)
         request = get("/channels/news?transport=poll&since=-1", "Accept: */*")
@@ -168,9 +169,9 @@ class AnswerTests(HubTestCase):
             wire.sendIn(size, request)
             self.assertEqual(readResponse(wire.take()), whole)
 
-    def test_plainSite(self) -> None:
+    def test_worksOnPlainSite(self) -> None:
         """
-        An application's own site will do.
+        Polls work on an application's own site.
         """
         site = self.makePlainSite(LongPollResource(self.hub))
         known = self.publish("a/b", 1)
@@ -180,30 +181,30 @@ class AnswerTests(HubTestCase):
 
 class SharingTests(HubTestCase):
     """
-    Readers that ask alike share every byte.
+    Readers of one group share the whole response.
     """
 
     def hold(self, *headers: str, query: str = "", version: str = "1.1") -> object:
         """
-        Hold a poll, and tell the shape of its answer.
+        Hold a poll, and return its shape.
         """
         before = set(self.hub.fanout.readers)
         self.connect().send(get(f"/channels/news?{query}", *headers, version=version))
         (reader,) = set(self.hub.fanout.readers) - before
         return reader.shape
 
-    def test_equal(self) -> None:
+    def test_equalRequestsShareShape(self) -> None:
         """
-        Equal requests have equal shapes, whatever they say that makes no
+        Equal requests have equal shapes; parameters without effect make no
         difference.
         """
         first = self.hold()
         self.assertEqual(first, self.hold("User-Agent: x", query="wait=30"))
         self.assertEqual(hash(first), hash(self.hold()))
 
-    def test_different(self) -> None:
+    def test_differentBytesDifferInShape(self) -> None:
         """
-        What makes the bytes differ makes the shapes differ.
+        Each difference in the bytes is one in the shapes.
         """
         shapes = [
             self.hold(),
@@ -216,9 +217,9 @@ class SharingTests(HubTestCase):
         ]
         self.assertEqual(len(set(shapes)), len(shapes))
 
-    def test_made(self) -> None:
+    def test_makesResponseOnce(self) -> None:
         """
-        The whole response is made once for all of them.
+        The whole response is made once for the group.
         """
         made: list[Outcome] = []
         original = HTTP1PollShape.respond
@@ -238,9 +239,9 @@ class SharingTests(HubTestCase):
         for answer in answers:
             self.assertEqual(cursors(readResponse(answer).json["messages"]), known)
 
-    def test_answerShape(self) -> None:
+    def test_shapesAgree(self) -> None:
         """
-        What Twisted frames, and what is framed for many, say the same.
+        The response that Twisted frames and the one for a group say the same.
         """
         shape = PollResponseShape(7, False)
         raw = HTTP1PollShape(shape, (1, 1), True, ((b"X-A", b"b"),))
@@ -254,20 +255,20 @@ class SharingTests(HubTestCase):
 
 class SlowTests(HubTestCase):
     """
-    A client that does not read its answers.
+    A client that does not read its responses.
     """
 
     def setUp(self) -> None:
         """
-        Hold a little more than a transport likes to keep.
+        Have the bus hold a little more than the transport's high-water mark.
         """
         super().setUp()
         for n in range(100):
             self.publish("news", f"{n} " + "x" * 900)
 
-    def test_one(self) -> None:
+    def test_deliversWholeResponse(self) -> None:
         """
-        An answer that is not taken at once arrives whole.
+        A response that is not taken at once arrives whole.
         """
         wire = self.connect()
         wire.transport.isStuck = True
@@ -278,10 +279,10 @@ class SlowTests(HubTestCase):
         wire.send(get("/health"))
         self.assertEqual(readResponse(wire.take()).status, 200)
 
-    def test_many(self) -> None:
+    def test_boundsMemoryOfPipelining(self) -> None:
         """
-        A client that asks again and again and does not read takes no more
-        memory than one answer; when it reads, all are answered.
+        A client that sends requests and does not read takes no more memory than
+        one response; when it reads, all are answered.
         """
         wire = self.connect()
         wire.transport.isStuck = True
@@ -295,9 +296,9 @@ class SlowTests(HubTestCase):
             raw = response.rest
         self.assertEqual(raw, b"")
 
-    def test_leaves(self) -> None:
+    def test_forgetsClientThatLeaves(self) -> None:
         """
-        One that leaves with an answer half taken is forgotten.
+        A client that leaves in the middle of a response is forgotten.
         """
         wire = self.connect()
         wire.transport.isStuck = True
@@ -308,12 +309,12 @@ class SlowTests(HubTestCase):
 
 class OtherChannelTests(HubTestCase):
     """
-    Where a request has no connection of its own, Twisted frames the answer.
+    Where a request has no connection to itself, Twisted frames the response.
     """
 
     def test_answers(self) -> None:
         """
-        The answer is that of any other poll.
+        The response is that of any other poll.
         """
         channel = DummyChannel()
         request = Request(channel, False, parsePOSTFormSubmission=False)

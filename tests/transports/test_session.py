@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.session}: the commands, here said over TCP.
+Tests of L{comet.transports.session}: commands, sent over TCP.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.transports.wire import FULL, Wire
 
 class SessionTestCase(HubTestCase):
     """
-    A client that says commands.
+    A client that sends commands.
     """
 
     def setUp(self) -> None:
@@ -30,7 +30,7 @@ class SessionTestCase(HubTestCase):
 
     def say(self, *values: Any, wire: Wire | None = None) -> list[Any]:
         """
-        Say commands in one packet, and read what comes back.
+        Send commands in one packet, and return the answers.
         """
         wire = wire or self.wire
         wire.send(b"".join(json.dumps(value).encode() + b"\n" for value in values))
@@ -39,7 +39,7 @@ class SessionTestCase(HubTestCase):
 
     def read(self, wire: Wire | None = None) -> list[Any]:
         """
-        What has come.
+        Return what has arrived.
         """
         lines = LinesReader()
         lines.feed((wire or self.wire).take())
@@ -47,7 +47,7 @@ class SessionTestCase(HubTestCase):
 
     def error(self, *values: Any) -> str:
         """
-        The code of the error that a command is answered with.
+        Return the code of the error with which a command is answered.
         """
         (answer,) = self.say(*values)
         self.assertTrue(answer["error"]["message"])
@@ -57,12 +57,12 @@ class SessionTestCase(HubTestCase):
 
 class CommandTests(SessionTestCase):
     """
-    Every command, and how it is answered.
+    Each command, and its answer.
     """
 
-    def test_ping(self) -> None:
+    def test_answersPing(self) -> None:
         """
-        Whatever it carries comes back, with the id as it was.
+        The answer to a ping carries the same value and id.
         """
         for id in (1, 0, -5, "x", ""):
             for value in (None, "x", [1, {"a": "\u2028"}], 1.5):
@@ -72,7 +72,7 @@ class CommandTests(SessionTestCase):
 
     def test_subscribe(self) -> None:
         """
-        The answer says where the reader stands; what comes then follows.
+        The answer says the reader's cursor, and new messages follow.
         """
         start = str(self.hub.end)
         answers = self.say({"id": 1, "subscribe": ["news", "chat/*"]})
@@ -83,7 +83,7 @@ class CommandTests(SessionTestCase):
 
     def test_subscribeSince(self) -> None:
         """
-        The answer comes before what is held.
+        The answer comes before the held messages.
         """
         start = str(self.hub.end)
         known = self.publish("news", 1, 2)
@@ -94,7 +94,7 @@ class CommandTests(SessionTestCase):
 
     def test_subscribeGap(self) -> None:
         """
-        A gap at the beginning is told in the answer.
+        The answer reports a gap at the start position.
         """
         known = self.publish("news", 1)
         answer, *messages = self.say({"subscribe": ["news"], "since": "zzzzzz-7"})
@@ -103,8 +103,8 @@ class CommandTests(SessionTestCase):
 
     def test_subscribeLate(self) -> None:
         """
-        A name that comes later and begins behind is replayed, and then told
-        to have caught up.
+        A name that is added behind the others is replayed; then the reader is
+        told that it has caught up.
         """
         start = str(self.hub.end)
         self.say({"subscribe": ["a"]})
@@ -121,7 +121,7 @@ class CommandTests(SessionTestCase):
 
     def test_subscribeLateGap(self) -> None:
         """
-        A gap of a late name is told in the answer.
+        The answer reports a gap of a name that is added later.
         """
         self.say({"subscribe": ["a"]})
         self.publish("b", 2)
@@ -130,7 +130,7 @@ class CommandTests(SessionTestCase):
 
     def test_subscribeHeld(self) -> None:
         """
-        A name that is read already is fine, and brings nothing again.
+        A name that is read already is accepted, and delivers nothing again.
         """
         self.publish("news", 1)
         self.say({"subscribe": ["news"], "since": "earliest"})
@@ -139,7 +139,7 @@ class CommandTests(SessionTestCase):
 
     def test_subscribeSinceEach(self) -> None:
         """
-        Each name may have a place of its own.
+        Each name may have a start position of its own.
         """
         known = self.publish("a", 1, 2) + self.publish("b", 3)
         since = {"a": known[0], "b": "now", "other": "now"}
@@ -149,7 +149,7 @@ class CommandTests(SessionTestCase):
 
     def test_allOrNone(self) -> None:
         """
-        A bad name, and none is read.
+        If one name is bad, none is subscribed to.
         """
         self.assertEqual(self.error({"subscribe": ["news", "a//b"]}), "badChannel")
         self.publish("news", 1)
@@ -157,7 +157,8 @@ class CommandTests(SessionTestCase):
 
     def test_tooManyNames(self) -> None:
         """
-        No more names than are allowed, also one after the other.
+        No more names than allowed can be read, also if they are added one by
+        one.
         """
         most = self.settings.limits.maxChannels
         self.say({"subscribe": [f"c{n}" for n in range(most)]})
@@ -167,7 +168,7 @@ class CommandTests(SessionTestCase):
 
     def test_unsubscribe(self) -> None:
         """
-        Exactly the names that are written are removed.
+        Names are removed exactly as they are written.
         """
         self.say({"subscribe": ["a", "b", "*"]})
         self.assertEqual(self.say({"id": 2, "unsubscribe": ["a", "c"]}), [{"id": 2, "ok": {}}])
@@ -180,7 +181,7 @@ class CommandTests(SessionTestCase):
 
     def test_subscribeAgain(self) -> None:
         """
-        After all names are gone, it can begin anew.
+        After all names are removed, the reader can subscribe again.
         """
         self.say({"subscribe": ["a"]}, {"unsubscribe": ["a"]})
         self.publish("a", 1)
@@ -190,8 +191,8 @@ class CommandTests(SessionTestCase):
 
     def test_publish(self) -> None:
         """
-        To a channel that is open anyone publishes; the answer comes after the
-        message was written to the readers, also to oneself.
+        All clients may publish to an open channel.  The answer comes after the
+        message was written to the readers, the publisher's own among them.
         """
         self.say({"subscribe": ["open/a"]})
         message, answer = self.say({"id": 3, "publish": "open/a", "data": {"x": 1}, "event": "e"})
@@ -200,7 +201,8 @@ class CommandTests(SessionTestCase):
 
     def test_publishRefused(self) -> None:
         """
-        To others not, nor to what is the server's own, nor to patterns.
+        Publishing to closed channels, reserved channels and patterns is
+        refused.
         """
         for channel, code in (
             ("news", "unauthorized"),
@@ -229,9 +231,9 @@ class CommandTests(SessionTestCase):
         self.assertEqual(first, second)
         self.assertEqual(self.error({**command, "data": 2}), "keyReused")
 
-    def test_bad(self) -> None:
+    def test_refusesMalformedCommand(self) -> None:
         """
-        What is no command is told what is, and the connection stays.
+        A malformed command is answered with an error, and the connection stays.
         """
         for value, code in (
             ([], "badMessage"),
@@ -252,9 +254,10 @@ class CommandTests(SessionTestCase):
             self.assertEqual(self.read()[0]["error"]["code"], "badMessage")
         self.assertEqual(self.say({"ping": 1}), [{"ok": {"pong": 1}}])
 
-    def test_fault(self) -> None:
+    def test_hidesCauseOfFailure(self) -> None:
         """
-        A fault of ours is logged, and nothing of its cause is told.
+        An unexpected exception is logged, and the client is told nothing of its
+        cause.
         """
 
         def publish(publications: object) -> Deferred[Any]:
@@ -266,9 +269,10 @@ class CommandTests(SessionTestCase):
         self.assertNotIn("secret", str(answer))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
-    def test_orderOfNames(self) -> None:
+    def test_changesNamesInOrder(self) -> None:
         """
-        Names change one command after the other, however long the bus takes.
+        Commands change the names one after the other, however long the bus
+        takes.
         """
         waiting: list[Deferred[None]] = []
         listen = self.bus.listen
@@ -292,10 +296,10 @@ class CommandTests(SessionTestCase):
 
 class FlowTests(SessionTestCase):
     """
-    A client that says too much, or does not listen.
+    A client that sends too much, or does not read.
     """
 
-    def test_many(self) -> None:
+    def test_answersManyInOrder(self) -> None:
         """
         Ten thousand commands in one packet are all answered, in order.
         """
@@ -304,9 +308,9 @@ class FlowTests(SessionTestCase):
         self.assertEqual([answer["id"] for answer in answers], list(range(count)))
         self.assertTrue(self.wire.transport.isReading)
 
-    def test_underWay(self) -> None:
+    def test_pausesWhileManyUnderWay(self) -> None:
         """
-        While many are under way, no more is read, and nothing is lost.
+        While many commands are under way, no more is read, and none is lost.
         """
         publish = self.bus.publish
         waiting: list[tuple[Deferred[Any], Any]] = []
@@ -329,11 +333,10 @@ class FlowTests(SessionTestCase):
         self.assertEqual(ids, list(range(MAX_PENDING_COMMANDS + 20)))
         self.assertTrue(self.wire.transport.isReading)
 
-    def test_deaf(self) -> None:
+    def test_pausesClientThatDoesNotRead(self) -> None:
         """
-        A client that does not take its answers is not read from, so that they
-        take no more memory than was read at once; when it takes them, it gets
-        them all.
+        A client that does not read its answers is not read from, so they take
+        no more memory than was read at once.  When it reads, it gets them all.
         """
         self.say({"ping": 1})
         self.wire.transport.isStuck = True
@@ -350,10 +353,10 @@ class FlowTests(SessionTestCase):
         self.assertEqual(len(answers), 100 * 20)
         self.assertTrue(self.wire.transport.isReading)
 
-    def test_deafReader(self) -> None:
+    def test_resumesReaderThatCaughtUp(self) -> None:
         """
-        So with one that reads channels, too: it is read from again when it
-        has caught up.
+        A client that subscribes and does not read is not read from, and read
+        from again when it has caught up.
         """
         self.say({"subscribe": ["news"]})
         self.wire.transport.isStuck = True
@@ -371,10 +374,9 @@ class FlowTests(SessionTestCase):
         self.assertEqual(len([v for v in values if "ok" in v]), 3)
         self.assertTrue(self.wire.transport.isReading)
 
-    def test_gone(self) -> None:
+    def test_carriesOutAfterClientLeft(self) -> None:
         """
-        What was under way for a client that has left is done, and answered to
-        nobody.
+        Commands of a client that has left are carried out, and not answered.
         """
         asked: list[Any] = []
         stored: Deferred[Any] = Deferred()
@@ -392,9 +394,10 @@ class FlowTests(SessionTestCase):
         self.assertEqual(self.hub.end.position, 1)
         self.assertNothingLeft()
 
-    def test_goneInLine(self) -> None:
+    def test_dropsChangeOfNamesAfterClientLeft(self) -> None:
         """
-        So is a change of names that waited for another to be done.
+        A change of names that waits for another is dropped when the client
+        leaves.
         """
         waiting: list[Deferred[None]] = []
 
@@ -410,9 +413,9 @@ class FlowTests(SessionTestCase):
         self.assertEqual(waiting, [])
         self.assertNothingLeft()
 
-    def test_sentAway(self) -> None:
+    def test_ignoresClientSentAway(self) -> None:
         """
-        What a client says after it was sent away is not heard.
+        What a client sends after it was sent away is not carried out.
         """
         self.say({"subscribe": ["open/a"]})
         self.patch(self.wire.transport, "loseConnection", lambda: None)

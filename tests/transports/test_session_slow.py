@@ -1,6 +1,6 @@
 """
-Tests of L{comet.transports.session}: commands that come while the bus has not
-answered yet.
+Tests of L{comet.transports.session}: commands that arrive before the bus has
+answered.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class OpeningTests(HubTestCase):
 
     def rest(self) -> None:
         """
-        Let the bus answer everything.
+        Let the bus answer all questions.
         """
         self.turns.settle()
         while self.slow.catchUp():
@@ -53,8 +53,8 @@ class OpeningTests(HubTestCase):
 
     def begin(self) -> Wire:
         """
-        Begin to speak over TCP.  The bus was asked for where the reader
-        begins, and has not answered.
+        Begin to speak over TCP.  The bus was asked to resolve the start
+        position, and has not answered.
         """
         wire = self.connect(CometFactory(self.hub))
         wire.send(b'{"id":0,"ping":0}\n')
@@ -66,13 +66,13 @@ class OpeningTests(HubTestCase):
 
     def say(self, wire: Wire, *values: Any) -> None:
         """
-        Say something.
+        Send a command.
         """
         wire.send(b"".join(json.dumps(value).encode() + b"\n" for value in values))
 
     def read(self, wire: Wire) -> list[Any]:
         """
-        What has come over TCP.
+        Return what has arrived over TCP.
         """
         lines = LinesReader()
         lines.feed(wire.take())
@@ -80,14 +80,14 @@ class OpeningTests(HubTestCase):
 
     def names(self) -> tuple[str, ...]:
         """
-        What the only reader reads.
+        Return the names of the only reader.
         """
         (reader,) = self.hub.fanout.readers
         return reader.progress.names
 
-    def test_subscribe(self) -> None:
+    def test_subscribesWhileOpening(self) -> None:
         """
-        Channels that are asked for meanwhile are read, and stay read.
+        A channel that is subscribed to meanwhile is read.
         """
         wire = self.begin()
         self.say(wire, {"id": 1, "subscribe": ["a"]}, {"id": 2, "subscribe": ["b"]})
@@ -100,10 +100,10 @@ class OpeningTests(HubTestCase):
         self.rest()
         self.assertEqual([each["data"] for each in self.read(wire)], [1, 2])
 
-    def test_beside(self) -> None:
+    def test_subscribesBesideFirstNames(self) -> None:
         """
-        So where the reader began with a channel of its own, in whatever order
-        the bus answers.
+        A channel that is subscribed to meanwhile is read beside the first one,
+        in each order of the bus's answers.
         """
         for order in (0, -1):
             wire = self.connect()
@@ -120,9 +120,9 @@ class OpeningTests(HubTestCase):
             self.assertEqual(self.names(), ("a", "b"))
             wire.leave()
 
-    def test_most(self) -> None:
+    def test_limitsNames(self) -> None:
         """
-        No more channels than are allowed can be had this way.
+        Subscribing meanwhile gives no more channels than are allowed.
         """
         wire = self.begin()
         self.say(wire, {"id": 1, "subscribe": ["a", "b"]}, {"id": 2, "subscribe": ["c", "d"]})
@@ -132,9 +132,9 @@ class OpeningTests(HubTestCase):
         self.assertEqual(second["error"]["code"], "badRequest")
         self.assertEqual(self.names(), ("a", "b"))
 
-    def test_mostBeside(self) -> None:
+    def test_countsFirstNames(self) -> None:
         """
-        Those that the reader began with are counted.
+        The channels that the reader began with are counted.
         """
         wire = self.connect()
         wire.send(get("/channels/a,b", *UPGRADE))
@@ -145,9 +145,9 @@ class OpeningTests(HubTestCase):
         self.assertEqual(answer.json["error"]["code"], "badRequest")
         self.assertEqual(self.names(), ("a", "b"))
 
-    def test_unsubscribe(self) -> None:
+    def test_unsubscribesWhileOpening(self) -> None:
         """
-        A channel that is given up meanwhile is not read.
+        A channel that is unsubscribed from meanwhile is not read.
         """
         wire = self.connect()
         wire.send(get("/channels/a,b", *UPGRADE))
@@ -162,10 +162,10 @@ class OpeningTests(HubTestCase):
         self.rest()
         self.assertEqual([each.json["data"] for each in readFrames(wire.take())], [2])
 
-    def test_leaves(self) -> None:
+    def test_dropsCommandsOfClientThatLeft(self) -> None:
         """
-        What waits for a reader that leaves, or is sent away, is not done, and
-        nothing of it is left.
+        A command that waits for a reader that leaves, or is sent away, is
+        dropped.
         """
         for isSentAway in (False, True):
             wire = self.begin()

@@ -1,5 +1,6 @@
 """
-Tests of L{comet.transports.sinks}: straight to the socket, and what is left.
+Tests of L{comet.transports.sinks}: sending straight to the socket, and what the
+socket does not take.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from tests.transports.sockets import Descriptors, Owner, SinkTestCase, makeServe
 
 class DirectTests(SinkTestCase):
     """
-    What goes straight to the socket.
+    A sink that sends straight to the socket.
     """
 
-    def test_interface(self) -> None:
+    def test_providesInterfaces(self) -> None:
         """
         It is a sink, and a producer.
         """
@@ -31,10 +32,9 @@ class DirectTests(SinkTestCase):
         verifyObject(ISink, sink)
         verifyObject(IPullProducer, sink)
 
-    def test_whole(self) -> None:
+    def test_sendsAtOnce(self) -> None:
         """
-        What the socket takes is sent within the call, and the reactor has
-        nothing to do.
+        What the socket takes is sent within the call, without the reactor.
         """
         sink = self.makeSink()
         self.assertTrue(sink.write(b"hello"))
@@ -43,10 +43,10 @@ class DirectTests(SinkTestCase):
         self.assertEqual(self.reactor.writers, set())
         self.assertEqual(self.owner.told, [])
 
-    def test_partial(self) -> None:
+    def test_sendsInParts(self) -> None:
         """
-        However little the socket takes, everything arrives, once, in order;
-        the sink is behind meanwhile, and says once that it is ready.
+        However little the socket takes, all data arrives once, in order;
+        meanwhile the sink is behind, and says once that it is ready.
         """
         data = bytes(range(100))
         for room in range(100):
@@ -66,9 +66,9 @@ class DirectTests(SinkTestCase):
             self.assertEqual(bytes(self.socket.taken), data + b"secondthird")
             self.assertIsNone(self.transport.producer)
 
-    def test_bySmallSteps(self) -> None:
+    def test_isReadyAfterLastByte(self) -> None:
         """
-        It is not ready before the last byte is sent.
+        The sink is not ready before the last byte is sent.
         """
         sink = self.makeSink()
         self.socket.room = 0
@@ -82,9 +82,10 @@ class DirectTests(SinkTestCase):
         self.turn()
         self.assertEqual(self.owner.told, ["ready"])
 
-    def test_againBehind(self) -> None:
+    def test_isBehindAgain(self) -> None:
         """
-        It can be behind again, also from within being told that it is ready.
+        The sink can be behind again, also within the call that says that it is
+        ready.
         """
         sink = self.makeSink()
         room = [3, 5, 1 << 30]
@@ -104,9 +105,9 @@ class DirectTests(SinkTestCase):
         self.assertEqual(bytes(self.socket.taken), b"ab" + b"0123456789" * 3)
         self.assertEqual(self.owner.told, ["ready"] * 3)
 
-    def test_behindOthers(self) -> None:
+    def test_keepsOrderWithOthers(self) -> None:
         """
-        Nothing overtakes what somebody else has written to the transport.
+        The sink does not overtake what other code has written to the transport.
         """
         sink = self.makeSink()
         self.transport.write(b"first")
@@ -116,9 +117,9 @@ class DirectTests(SinkTestCase):
         self.assertEqual(bytes(self.socket.taken), b"firstsecond")
         self.assertEqual(self.owner.told, ["ready"])
 
-    def test_behindRest(self) -> None:
+    def test_keepsOrderWithRest(self) -> None:
         """
-        Nor what the transport has sent a part of.
+        The sink does not overtake what the transport has sent in part.
         """
         sink = self.makeSink()
         self.transport.write(b"first")
@@ -131,10 +132,10 @@ class DirectTests(SinkTestCase):
         self.turn()
         self.assertEqual(bytes(self.socket.taken), b"firstsecond")
 
-    def test_broken(self) -> None:
+    def test_losesConnectionOnce(self) -> None:
         """
-        A connection that breaks while it is sent to is lost when the reactor
-        says so, not within the call, and once.
+        A connection that breaks during a send is lost once, when the reactor
+        says so, and not within the call.
         """
         for number in (errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT):
             self.setUp()
@@ -152,9 +153,9 @@ class DirectTests(SinkTestCase):
             sink.connectionLost()
             self.assertEqual(self.owner.told, ["lost"])
 
-    def test_interrupted(self) -> None:
+    def test_survivesFullSocket(self) -> None:
         """
-        A socket that is full says so by an error, which is none.
+        A full socket raises an error, which does not break the connection.
         """
         sink = self.makeSink()
         self.socket.error = BlockingIOError(errno.EAGAIN, "full")
@@ -163,9 +164,9 @@ class DirectTests(SinkTestCase):
         self.turn()
         self.assertEqual((bytes(self.socket.taken), self.owner.told), (b"hello", ["ready"]))
 
-    def test_finish(self) -> None:
+    def test_finishSendsRest(self) -> None:
         """
-        The connection is closed once everything is sent.
+        The connection is closed once all data is sent.
         """
         for room in (0, 3, 100):
             self.setUp()
@@ -180,9 +181,9 @@ class DirectTests(SinkTestCase):
             self.assertEqual((bytes(self.socket.taken), self.owner.told), (b"hello", ["lost"]))
             self.assertFalse(self.transport.connected)
 
-    def test_abort(self) -> None:
+    def test_abortDropsRest(self) -> None:
         """
-        The connection is closed at once, whatever is unsent.
+        The connection is closed at once, with data unsent.
         """
         sink = self.makeSink()
         self.socket.room = 3
@@ -195,13 +196,13 @@ class DirectTests(SinkTestCase):
 
 class SocketPairTests(SynchronousTestCase):
     """
-    The same over a socket of the system's.
+    A sink over a real pair of sockets.
     """
 
-    def test_order(self) -> None:
+    def test_sendsMegabytesInOrder(self) -> None:
         """
-        Megabytes come whole and in order through a socket that takes them in
-        parts of its own choosing.
+        Megabytes arrive whole and in order through a socket that takes them in
+        parts.
         """
         ours, theirs = socket.socketpair()
         self.addCleanup(theirs.close)

@@ -1,6 +1,6 @@
 """
-Tests of L{comet.transports.sinks}: what may be sent to directly, and what is
-written in the ordinary way.
+Tests of L{comet.transports.sinks}: which transports may be sent to directly,
+and the sink for all others.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from tests.transports.wire import FULL, MemoryTransport
 
 class ChoiceTests(SinkTestCase):
     """
-    What may be sent to directly.
+    The choice between a direct and a buffered sink.
     """
 
     def assertBuffered(self, transport: Any) -> None:
         """
-        Nothing is sent to the socket of a transport past it.
+        Assert that nothing is sent to the socket past the transport.
         """
         transport.write = lambda data: None
         sink = makeSink(transport)
@@ -36,9 +36,9 @@ class ChoiceTests(SinkTestCase):
         self.assertEqual(sendNow(transport, b"secret"), b"secret")
         self.assertEqual(bytes(self.socket.taken), b"")
 
-    def test_subclass(self) -> None:
+    def test_buffersForSubclass(self) -> None:
         """
-        Not a subclass, which may do more with what is written.
+        A subclass may do more with what is written, and gets a buffered sink.
         """
 
         class Other(Server):
@@ -46,25 +46,25 @@ class ChoiceTests(SinkTestCase):
 
         self.assertBuffered(self.makeServer(Other))
 
-    def test_startedTLS(self) -> None:
+    def test_buffersAfterStartTLS(self) -> None:
         """
-        Not a plain transport that has begun to speak TLS.
+        A plain transport that has started TLS gets a buffered sink.
         """
 
         class Encrypting(Lost):
             def registerProducer(self, producer: object, streaming: bool) -> None:
                 """
-                Do nothing.
+                Ignore the producer.
                 """
 
         self.transport.protocol = Encrypting()
         self.transport.TLS = True
         self.assertBuffered(self.transport)
 
-    def test_wrapped(self) -> None:
+    def test_buffersForWrapper(self) -> None:
         """
-        Not a wrapper that hands through the attributes of a plain one, as the
-        transport of TLS does.
+        A wrapper with the attributes of a plain transport, as TLS makes it,
+        gets a buffered sink.
         """
         wrapper = ProtocolWrapper(WrappingFactory(None), Protocol())
         wrapper.makeConnection(self.transport)
@@ -72,9 +72,9 @@ class ChoiceTests(SinkTestCase):
         self.transport.unregisterProducer()
         self.assertBuffered(wrapper)
 
-    def test_likeness(self) -> None:
+    def test_buffersForLookalike(self) -> None:
         """
-        Not whatever else has all that it takes to do so.
+        Another class with all the needed attributes gets a buffered sink.
         """
 
         class Alike(MemoryTransport):
@@ -89,20 +89,20 @@ class ChoiceTests(SinkTestCase):
 
 class SendNowTests(SinkTestCase):
     """
-    Writing where somebody else produces.
+    Sending on a transport that has a producer.
     """
 
-    def test_direct(self) -> None:
+    def test_sendsAtOnce(self) -> None:
         """
-        At once, if nothing waits.
+        Data is sent at once if nothing waits.
         """
         self.assertEqual(sendNow(self.transport, b"hello"), b"")
         self.assertEqual(bytes(self.socket.taken), b"hello")
         self.assertEqual(self.reactor.writers, set())
 
-    def test_rest(self) -> None:
+    def test_returnsRest(self) -> None:
         """
-        What the socket does not take is given back.
+        What the socket does not take is returned.
         """
         for room in range(6):
             self.setUp()
@@ -110,15 +110,15 @@ class SendNowTests(SinkTestCase):
             self.assertEqual(sendNow(self.transport, b"hello"), b"hello"[room:])
             self.assertEqual(bytes(self.socket.taken), b"hello"[:room])
 
-    def test_behindOthers(self) -> None:
+    def test_keepsOrder(self) -> None:
         """
-        Nothing overtakes what waits already.
+        Data does not overtake what waits already.
         """
         self.transport.write(b"first")
         self.assertEqual(sendNow(self.transport, b"second"), b"second")
         self.assertEqual(bytes(self.socket.taken), b"")
 
-    def test_closing(self) -> None:
+    def test_sendsNothingWhileClosing(self) -> None:
         """
         Nothing is sent directly on a connection that is being closed.
         """
@@ -129,7 +129,7 @@ class SendNowTests(SinkTestCase):
 
 class BufferedTests(SynchronousTestCase):
     """
-    What is written in the ordinary way.
+    A sink for any transport.
     """
 
     def setUp(self) -> None:
@@ -145,17 +145,17 @@ class BufferedTests(SynchronousTestCase):
         self.transport.protocol = Lost()
         self.transport.protocol.sink = self.sink
 
-    def test_interface(self) -> None:
+    def test_providesInterfaces(self) -> None:
         """
         It is a sink, and a producer.
         """
         verifyObject(ISink, self.sink)
         verifyObject(IPushProducer, self.sink)
 
-    def test_flow(self) -> None:
+    def test_reportsBackpressure(self) -> None:
         """
-        It is behind when the transport's buffer is full, and ready once when
-        it is empty.
+        The sink is behind when the transport's buffer is full, and ready once
+        when it is empty.
         """
         self.transport.isStuck = True
         self.assertTrue(self.sink.write(b"x" * FULL))
@@ -170,9 +170,9 @@ class BufferedTests(SynchronousTestCase):
         self.assertEqual(self.owner.told, ["ready"])
         self.assertTrue(self.sink.write(b"a"))
 
-    def test_finish(self) -> None:
+    def test_finishSendsRest(self) -> None:
         """
-        The connection is closed once everything is sent.
+        The connection is closed once all data is sent.
         """
         self.transport.isStuck = True
         self.sink.write(b"x" * 2 * FULL)
@@ -185,7 +185,7 @@ class BufferedTests(SynchronousTestCase):
         self.assertEqual(len(self.transport.sent), 2 * FULL)
         self.assertEqual(self.owner.told, ["lost"])
 
-    def test_abort(self) -> None:
+    def test_abortClosesAtOnce(self) -> None:
         """
         The connection is closed at once.
         """

@@ -16,7 +16,7 @@ from tests.transports.wire import Wire
 
 class EventSourceTests(HubTestCase):
     """
-    What an C{EventSource} hears.
+    What an C{EventSource} receives.
     """
 
     def open(self, path: str, *headers: str) -> tuple[Wire, EventReader, ChunkReader]:
@@ -37,7 +37,7 @@ class EventSourceTests(HubTestCase):
 
     def read(self, wire: Wire, events: EventReader, chunks: ChunkReader) -> list[Event]:
         """
-        What has come since.
+        Return what has arrived since the last call.
         """
         chunks.feed(wire.take())
         events.feed(chunks.body)
@@ -45,19 +45,18 @@ class EventSourceTests(HubTestCase):
         heard, events.events = events.events, []
         return heard
 
-    def test_beginning(self) -> None:
+    def test_beginsWithRetryAndCursor(self) -> None:
         """
-        It is told when to come back, and where it stands, before it hears
-        anything.
+        The stream begins with the reconnection time and the reader's cursor.
         """
         _, events, _ = self.open("/channels/news")
         self.assertEqual((events.events, events.retry), ([], 2000))
         self.assertEqual(events.lastEventID, str(self.hub.end))
 
-    def test_events(self) -> None:
+    def test_writesEvents(self) -> None:
         """
-        A string is heard as it is, anything else as JSON; the event is the
-        message's own, or none.
+        A string is sent unchanged, any other payload as JSON; the event has the
+        message's name, or none.
         """
         opened = self.open("/channels/news")
         self.hub.publish("news", "a\r\nb", "alarm")
@@ -67,10 +66,10 @@ class EventSourceTests(HubTestCase):
         self.assertEqual([e.data for e in heard], ["a\nb", '{"a":1}', "x"])
         self.assertEqual([e.lastEventID for e in heard[1:]], [first, second])
 
-    def test_several(self) -> None:
+    def test_namesEventsAfterChannel(self) -> None:
         """
-        Where several channels or a pattern are read, events are named after
-        the channel.
+        If several channels or a pattern are read, events are named after the
+        channel.
         """
         for path in ("/channels/a,b", "/channels/*"):
             opened = self.open(path)
@@ -78,16 +77,16 @@ class EventSourceTests(HubTestCase):
             self.publish("b", 2)
             self.assertEqual([e.type for e in self.read(*opened)], ["a", "b"])
 
-    def test_resume(self) -> None:
+    def test_resumesAfterLastEventId(self) -> None:
         """
-        It comes back with the last id, which goes before what the URL says.
+        The last event id overrides the start position in the URL.
         """
         known = self.publish("news", 1, 2, 3)
         opened = self.open("/channels/news?since=now", f"Last-Event-ID: {known[0]}")
         heard = self.read(*opened)
         self.assertEqual([e.lastEventID for e in heard], known[1:])
 
-    def test_gap(self) -> None:
+    def test_reportsGapOfBadId(self) -> None:
         """
         An id that cannot be read is a gap.
         """
@@ -99,7 +98,7 @@ class EventSourceTests(HubTestCase):
 
     def test_envelope(self) -> None:
         """
-        With C{envelope} the data are envelopes, heartbeats included.
+        With C{envelope} the data are envelopes, also in heartbeats.
         """
         opened = self.open("/channels/news?envelope=1&time=1")
         self.publish("news", 1)
@@ -111,7 +110,7 @@ class EventSourceTests(HubTestCase):
 
     def test_unnamed(self) -> None:
         """
-        With C{unnamed} all is heard by who listens for no name.
+        With C{unnamed} no event has a name.
         """
         opened = self.open("/channels/news,chat/*?envelope=1&unnamed=1&since=what-1")
         self.publish("news", 1)
@@ -125,7 +124,7 @@ class EventSourceTests(HubTestCase):
 
     def test_draining(self) -> None:
         """
-        The end is an event, and tells when to come back.
+        The last words are an event, with the reconnection time.
         """
         opened = self.open("/channels/news")
         self.hub.drain(10)
@@ -139,12 +138,13 @@ class EventSourceTests(HubTestCase):
 
 class TemporaryTests(HubTestCase):
     """
-    An C{EventSource} comes back only from C{200}.
+    Temporary errors: an C{EventSource} reconnects only after status 200.
     """
 
     def assertClosed(self, raw: bytes, code: str, wire: Wire) -> None:
         """
-        A response is good, tells the end, and ends; the connection stays.
+        Assert that a response has status 200, says why the stream ends, and
+        ends; the connection stays.
         """
         response = readResponse(raw)
         self.assertEqual(response.status, 200)
@@ -161,7 +161,7 @@ class TemporaryTests(HubTestCase):
 
     def test_draining(self) -> None:
         """
-        While the server goes down.
+        While the server drains, the response is a stream that ends.
         """
         self.hub.drain(10)
         wire = self.connect()
@@ -172,7 +172,8 @@ class TemporaryTests(HubTestCase):
 
     def test_full(self) -> None:
         """
-        Where there are as many as there may be.
+        When there are as many readers as allowed, the response is a stream that
+        ends.
         """
         self.connect().send(get("/channels/news?transport=sse"))
         object.__setattr__(self.hub.settings, "maxConnections", 1)
@@ -183,7 +184,7 @@ class TemporaryTests(HubTestCase):
 
     def test_envelope(self) -> None:
         """
-        In the form that was asked for.
+        The last words have the form that the request asks for.
         """
         self.hub.drain(10)
         response = self.ask(get("/channels/news?transport=sse&envelope=1&unnamed=1"))
@@ -193,9 +194,10 @@ class TemporaryTests(HubTestCase):
         envelope = json.loads(event.data)
         self.assertEqual((event.type, envelope["close"]["code"]), ("message", "draining"))
 
-    def test_lasting(self) -> None:
+    def test_reportsLastingError(self) -> None:
         """
-        What does not pass is an error, so that it does not come back.
+        A lasting error has an error's status, so that the client does not
+        reconnect.
         """
         for path, headers, status, code in (
             ("/channels/a//b?transport=sse", [], 400, "badChannel"),
@@ -207,13 +209,13 @@ class TemporaryTests(HubTestCase):
 
 class AloneTests(HubTestCase):
     """
-    The resource in somebody else's tree.
+    The resource in an application's tree.
     """
 
-    def test_putChild(self) -> None:
+    def test_worksAtAnyPath(self) -> None:
         """
-        Below any path, on any site, twice over one hub; and its errors are
-        its own.
+        The resource works below any path, on any site, twice over one hub, and
+        reports its own errors.
         """
         root = Resource()
         root.putChild(b"events", EventSourceResource(self.hub))

@@ -14,9 +14,10 @@ class StreamTests(HubTestCase):
     One response, an envelope a line.
     """
 
-    def test_lines(self) -> None:
+    def test_writesLines(self) -> None:
         """
-        First where the reader stands, then what is held, then what comes.
+        The first line has the reader's cursor, then come the messages that are
+        held, then new ones.
         """
         start = str(self.hub.end)
         held = self.publish("news", {"a": "<b>"}, "line\nbreak")
@@ -36,9 +37,9 @@ class StreamTests(HubTestCase):
             self.assertEqual([v["data"] for v in lines.values[1:3]], [{"a": "<b>"}, "line\nbreak"])
             held += live
 
-    def test_time(self) -> None:
+    def test_tellsTimeOnRequest(self) -> None:
         """
-        Readers with and without the time each get what they asked for.
+        Readers with and without C{time} each get what they asked for.
         """
         wires = [self.connect(), self.connect()]
         for wire, query in zip(wires, ("time=0", "time=1"), strict=True):
@@ -49,10 +50,10 @@ class StreamTests(HubTestCase):
         self.assertNotIn(b"time", plain)
         self.assertIn(b'"time":1000', timed)
 
-    def test_probe(self) -> None:
+    def test_writesProbe(self) -> None:
         """
-        Who asks to see whether a proxy holds anything back is told once more
-        where it stands, half a second after the beginning; others are not.
+        A client that asks for a probe is told its cursor once more, half a
+        second after the beginning; other clients are not.
         """
         wires = [self.connect(), self.connect()]
         for wire, query in zip(wires, ("probe=1", "probe=0"), strict=True):
@@ -69,9 +70,9 @@ class StreamTests(HubTestCase):
         self.clock.advance(1)
         self.assertEqual(wires[0].take(), b"")
 
-    def test_gap(self) -> None:
+    def test_reportsGapFirst(self) -> None:
         """
-        A gap at the beginning is the first that is told.
+        A gap at the start position is reported first.
         """
         known = self.publish("news", 1)
         wire = self.connect()
@@ -82,9 +83,9 @@ class StreamTests(HubTestCase):
         self.assertEqual(lines.values[0]["gap"], ["news"])
         self.assertEqual([v["cursor"] for v in lines.values[1:]], known)
 
-    def test_alone(self) -> None:
+    def test_servesAtAnyPath(self) -> None:
         """
-        The resource serves alone, and understands only C{GET}.
+        The resource serves alone, and answers only C{GET}.
         """
         site = self.makePlainSite(StreamResource(self.hub))
         wire = self.connect(site)

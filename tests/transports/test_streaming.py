@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.streaming}: what all endless answers share.
+Tests of L{comet.transports.streaming}: what all streams over HTTP share.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from tests.transports.case import HubTestCase, get, readHead, readResponse
 from tests.transports.wire import Wire
 
 
-class EndlessTests(HubTestCase):
+class StreamingTests(HubTestCase):
     """
-    An answer that does not end, here that of C{stream}.
+    A response that does not end, here that of C{stream}.
     """
 
     def open(self, query: str = "", *headers: str, version: str = "1.1") -> Wire:
@@ -35,7 +35,7 @@ class EndlessTests(HubTestCase):
 
     def read(self, wire: Wire) -> list[Any]:
         """
-        What has come since the head.
+        Return what has arrived after the head.
         """
         lines, chunks = LinesReader(), ChunkReader()
         chunks.feed(wire.take())
@@ -43,10 +43,10 @@ class EndlessTests(HubTestCase):
         self.assertEqual(lines.rest, b"")
         return lines.values
 
-    def test_head(self) -> None:
+    def test_writesHead(self) -> None:
         """
-        The head has what an answer has that no proxy may hold back, and says
-        that the connection is used up.
+        The head keeps proxies from buffering, and says that the connection is
+        used up.
         """
         wire = self.open()
         response = readHead(wire.take())
@@ -61,7 +61,7 @@ class EndlessTests(HubTestCase):
 
     def test_anySplit(self) -> None:
         """
-        The answer does not depend on how TCP cuts the request.
+        The response does not depend on how TCP cuts the request.
         """
         self.publish("news", 1)
         request = get("/channels/news?transport=stream&since=-1", "Accept: */*")
@@ -69,14 +69,14 @@ class EndlessTests(HubTestCase):
         for size in range(1, len(request)):
             wire = self.connect()
             wire.sendIn(size, request)
-            # The second may change meanwhile.
+            # The date may change between two requests.
             answers.add(re.sub(rb"\r\nDate: [^\r]*", b"", wire.take()))
         self.assertEqual(len(answers), 1)
 
-    def test_oneWrite(self) -> None:
+    def test_joinsHeadAndTurn(self) -> None:
         """
-        The head goes out together with where the reader stands, and what was
-        published in one turn in one chunk.
+        The head is sent together with the reader's cursor; messages of one turn
+        are sent in one chunk.
         """
         wire = self.open()
         body = readHead(wire.take()).body
@@ -86,10 +86,9 @@ class EndlessTests(HubTestCase):
         chunks.feed(wire.take())
         self.assertEqual(len(chunks.sizes), 1)
 
-    def test_http10(self) -> None:
+    def test_doesNotChunkHTTP10(self) -> None:
         """
-        To a client of HTTP/1.0 it is not chunked, and ends with the
-        connection.
+        For HTTP/1.0 the response is not chunked, and ends with the connection.
         """
         wire = self.open(version="1.0")
         response = readHead(wire.take())
@@ -102,9 +101,10 @@ class EndlessTests(HubTestCase):
         self.assertEqual(lines.values[1]["data"], "hello")
         self.assertFalse(wire.isOpen)
 
-    def test_heartbeat(self) -> None:
+    def test_writesHeartbeat(self) -> None:
         """
-        After so many seconds of silence it says where the reader stands.
+        A heartbeat with the reader's cursor is sent after some seconds of
+        silence.
         """
         wire = self.open()
         wire.take()
@@ -121,7 +121,7 @@ class EndlessTests(HubTestCase):
         self.turn(6)
         self.assertEqual(self.read(wire), [{"cursor": str(self.hub.end)}])
 
-    def test_leaves(self) -> None:
+    def test_forgetsClientThatLeaves(self) -> None:
         """
         A client that leaves is forgotten.
         """
@@ -130,10 +130,10 @@ class EndlessTests(HubTestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_sends(self) -> None:
+    def test_discardsInput(self) -> None:
         """
-        What the client still sends is thrown away, however much it is, and
-        nothing answers it; its leaving is noticed.
+        What the client sends later is discarded and not answered, however much
+        it is; its leaving is noticed.
         """
         for packets in (1, 100):
             wire = self.open()
@@ -144,9 +144,9 @@ class EndlessTests(HubTestCase):
             wire.leave()
         self.assertNothingLeft()
 
-    def test_sendsTogether(self) -> None:
+    def test_discardsInputWithRequest(self) -> None:
         """
-        So is what comes together with the request.
+        What the client sends together with its request is discarded.
         """
         wire = self.connect()
         wire.send(get("/channels/news?transport=stream") + b"x" * 60000)
@@ -155,10 +155,10 @@ class EndlessTests(HubTestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_afterOthers(self) -> None:
+    def test_streamsAfterOtherRequests(self) -> None:
         """
-        A connection that has served other requests, and one that has a hold
-        before it, may end in an endless answer.
+        A connection that has served other requests, or still has a hold, may
+        end in a stream.
         """
         wire = self.connect()
         wire.send(get("/health") + get("/channels/a") + get("/channels/b?transport=stream"))
@@ -174,10 +174,10 @@ class EndlessTests(HubTestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_slow(self) -> None:
+    def test_slowClientCatchesUp(self) -> None:
         """
-        For a client that does not read nothing is kept but what was written
-        already; when it reads again it gets everything, once, in order.
+        For a client that does not read, nothing is kept but what was written
+        already; when it reads again it gets all messages once, in order.
         """
         wire = self.open()
         wire.take()
@@ -192,7 +192,7 @@ class EndlessTests(HubTestCase):
         values = self.read(wire)
         self.assertEqual([value["cursor"] for value in values], known)
 
-    def test_stalled(self) -> None:
+    def test_cutsStalledClient(self) -> None:
         """
         A client that takes nothing for long is cut off.
         """
@@ -206,9 +206,9 @@ class EndlessTests(HubTestCase):
         self.assertFalse(wire.isOpen)
         self.assertNothingLeft()
 
-    def test_draining(self) -> None:
+    def test_endsWhenDraining(self) -> None:
         """
-        When the server goes down the answer is ended as HTTP ends it, and who
+        When the server drains, the response ends as HTTP demands; a client that
         does not take that is cut off.
         """
         wire, stuck = self.open(), self.open()
@@ -229,10 +229,10 @@ class EndlessTests(HubTestCase):
         self.successResultOf(done)
         self.assertNothingLeft()
 
-    def test_error(self) -> None:
+    def test_reportsErrorBeforeHead(self) -> None:
         """
-        An error before the head is told as an error, and the connection
-        serves on.
+        An error before the head is an error response, and the connection serves
+        on.
         """
         wire = self.open("since=rubbish")
         self.assertProblem(readResponse(wire.take()), 400, "badCursor")
@@ -241,10 +241,10 @@ class EndlessTests(HubTestCase):
         self.hub.drain(10)
         self.assertProblem(readResponse(self.open().take()), 503, "unavailable")
 
-    def test_errorAfterHead(self) -> None:
+    def test_reportsErrorInStream(self) -> None:
         """
-        An error that comes up only when the request was taken is told in the
-        answer, which ends.
+        An error after the connection was detached is reported in the stream,
+        which ends.
         """
         located: Deferred[Any] = Deferred()
         self.patch(self.bus, "resolve", lambda names: located)
@@ -261,9 +261,9 @@ class EndlessTests(HubTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertNothingLeft()
 
-    def test_leavesBeforeHead(self) -> None:
+    def test_forgetsClientThatLeavesEarly(self) -> None:
         """
-        A client that leaves before it is known where it begins is forgotten.
+        A client that leaves before its start position is resolved is forgotten.
         """
         located: Deferred[Any] = Deferred()
         resolve = self.bus.resolve
@@ -276,12 +276,12 @@ class EndlessTests(HubTestCase):
 
 class ForgottenTests(HubTestCase):
     """
-    Once its head is out, nothing of the request is kept.
+    What is kept after the head was sent.
     """
 
-    def test_request(self) -> None:
+    def test_freesRequest(self) -> None:
         """
-        The request and its HTTP are gone at once, without the collector.
+        The request and its channel are freed at once, without the collector.
         """
         kept: list[ref[Any]] = []
 

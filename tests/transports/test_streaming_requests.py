@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.streaming.RequestSink}: endless answers over HTTP/2.
+Tests of L{comet.transports.streaming.RequestSink}: streams over HTTP/2.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from tests.web.http2.case import MemoryPipe
 
 class RequestSinkTests(HubTestCase):
     """
-    Where a request has no connection of its own, Twisted frames the answer.
+    A request without a connection to itself, whose response Twisted frames.
     """
 
     def makeRequest(self) -> Request:
         """
-        A request of somebody else's kind of channel.
+        Make a request on a channel that is not Twisted's.
         """
         request = Request(DummyChannel(), False, parsePOSTFormSubmission=False)
         request.site = self.site
@@ -47,15 +47,15 @@ class RequestSinkTests(HubTestCase):
 
     def written(self, request: Request) -> bytes:
         """
-        What was written to it.
+        Return what was written to the request.
         """
         channel: Any = request.channel
         written: bytes = channel.transport.written.getvalue()
         return written
 
-    def test_reader(self) -> None:
+    def test_writesAndFinishes(self) -> None:
         """
-        It is written to, and finished, by way of the request.
+        The reader writes to the request, and finishes it.
         """
         request = self.makeRequest()
         request.addCookie(b"a", b"b")
@@ -78,7 +78,7 @@ class RequestSinkTests(HubTestCase):
         self.assertEqual([event.type for event in events.events], ["b", "$close"])
         self.assertNothingLeft()
 
-    def test_lost(self) -> None:
+    def test_endsWithRequest(self) -> None:
         """
         When the request ends, so does the reader.
         """
@@ -88,10 +88,10 @@ class RequestSinkTests(HubTestCase):
         request.connectionLost(ZeroDivisionError())
         self.assertNothingLeft()
 
-    def test_flow(self) -> None:
+    def test_reportsBackpressure(self) -> None:
         """
-        It is behind while its producer is paused, and says once that it is
-        ready; what is written after the end goes nowhere.
+        The sink is behind while it is paused, and says once that it is ready;
+        what is written after the end is dropped.
         """
         request = self.makeRequest()
         channel: Any = request.channel
@@ -115,10 +115,9 @@ class RequestSinkTests(HubTestCase):
         self.assertEqual(owner.told, ["ready", "lost"])
         self.assertTrue(channel.transport.written.getvalue().endswith(b"ab"))
 
-    def test_abort(self) -> None:
+    def test_abortsChannel(self) -> None:
         """
-        To abort it gives up the channel of the request alone, and says that
-        the client is lost.
+        C{abort} gives up only the channel of the request, and the sink is lost.
         """
         request = self.makeRequest()
         sink, owner, lost = RequestSink(Exchange(self.hub, request), ()), Owner(), []
@@ -129,10 +128,10 @@ class RequestSinkTests(HubTestCase):
         self.assertEqual(lost, [True])
         self.assertEqual(owner.told, ["lost"])
 
-    def test_gone(self) -> None:
+    def test_waitsForChannel(self) -> None:
         """
-        Where the channel knows when all has gone out, the client counts as
-        there until then, and may be cut off.
+        If the channel says when all was sent, the client counts as connected
+        until then, and may be cut off.
         """
         for isCut in (False, True):
             request = self.makeRequest()
@@ -153,12 +152,12 @@ class RequestSinkTests(HubTestCase):
                 calls[0]()
                 sink.abort()
             self.assertEqual(owner.told, ["lost"])
-            # Also where it is told twice that the client is gone.
+            # The sink may be told twice that the client is gone.
             self.assertEqual(traffic.open, 0)
 
-    def test_traffic(self) -> None:
+    def test_countsHeadAndData(self) -> None:
         """
-        What is sent is counted, the head apart.
+        Head and data are counted apart.
         """
         request = self.makeRequest()
         traffic = Traffic()
@@ -182,20 +181,20 @@ class Owner:
 
     def sinkReady(self) -> None:
         """
-        Note it.
+        Note the call.
         """
         self.told.append("ready")
 
     def sinkLost(self) -> None:
         """
-        Note it.
+        Note the call.
         """
         self.told.append("lost")
 
 
 class TwistedTests(HubTestCase):
     """
-    Twisted's own HTTP/2, as a site has it that is not comet's.
+    Twisted's own HTTP/2, on a site that is not comet's.
     """
 
     def open(self) -> tuple[Http2Connection, Any]:
@@ -211,9 +210,9 @@ class TwistedTests(HubTestCase):
         self.wires.append(wire)
         return Http2Connection(MemoryPipe(wire), "localhost"), connection
 
-    def test_twisted(self) -> None:
+    def test_streamsOverTwistedHTTP2(self) -> None:
         """
-        A reader is told what is published, and its end.
+        A reader gets messages and the end of the stream.
         """
         http2, _ = self.open()
         stream = http2.send("GET", "/channels/news?transport=stream")
@@ -228,10 +227,10 @@ class TwistedTests(HubTestCase):
         self.assertEqual(keys, ["cursor", "data", "close"])
         self.assertEqual(len(self.hub.fanout.leaving), 0)
 
-    def test_leaves(self) -> None:
+    def test_forgetsClientThatLeaves(self) -> None:
         """
-        One that resets its stream, and one that is cut off because it takes
-        nothing, is forgotten.
+        A client that resets its stream, or is cut off because it takes nothing,
+        is forgotten.
         """
         http2, connection = self.open()
         streams = [http2.send("GET", "/channels/news?transport=stream") for _ in range(2)]
@@ -246,7 +245,7 @@ class TwistedTests(HubTestCase):
 
     def turns(self) -> None:
         """
-        Let Twisted send its frames, one a turn.
+        Let Twisted send its frames, one in each turn.
         """
         for _ in range(10):
             self.turn()
@@ -254,7 +253,7 @@ class TwistedTests(HubTestCase):
 
 class Made:
     """
-    A factory of what is there already.
+    A factory for a protocol that exists already.
     """
 
     def __init__(self, protocol: Any) -> None:
@@ -262,6 +261,6 @@ class Made:
 
     def buildProtocol(self, addr: Any) -> Any:
         """
-        Give it.
+        Return the protocol.
         """
         return self.protocol

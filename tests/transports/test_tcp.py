@@ -20,12 +20,12 @@ from tests.transports.wire import Wire
 
 class TCPTests(HubTestCase):
     """
-    Lines up, lines down.
+    Raw TCP, an object a line.
     """
 
     def setUp(self) -> None:
         """
-        Serve lines.
+        Serve raw TCP.
         """
         super().setUp()
         self.factory = CometFactory(self.hub)
@@ -38,7 +38,7 @@ class TCPTests(HubTestCase):
 
     def say(self, wire: Wire, *values: Any, terminator: bytes = b"\n") -> list[Any]:
         """
-        Say something, and read what comes back.
+        Send, and return the answers.
         """
         wire.send(b"".join(json.dumps(value).encode() + terminator for value in values))
         self.turn()
@@ -46,16 +46,17 @@ class TCPTests(HubTestCase):
 
     def read(self, wire: Wire, terminator: bytes = b"\n") -> list[Any]:
         """
-        What has come.
+        Return what has arrived.
         """
         lines = LinesReader(terminator)
         lines.feed(wire.take())
         self.assertEqual(lines.rest, b"")
         return lines.values
 
-    def test_terminators(self) -> None:
+    def test_usesTerminatorOfFirstLine(self) -> None:
         """
-        The first line's terminator is used both ways from then on.
+        The terminator of the first line is used in both directions from then
+        on.
         """
         for terminator in (b"\n", b"\0"):
             wire = self.open()
@@ -66,9 +67,10 @@ class TCPTests(HubTestCase):
             (value,) = self.read(wire, terminator)
             self.assertEqual(value, {"channel": "news", "cursor": known[0], "data": "a\nb"})
 
-    def test_nothingFirst(self) -> None:
+    def test_sendsNothingFirst(self) -> None:
         """
-        The server says nothing before the client has: it would not know how.
+        The server sends nothing before the client: it does not know the
+        terminator yet.
         """
         wire = self.open()
         wire.send(b'{"ping":1}')
@@ -77,7 +79,7 @@ class TCPTests(HubTestCase):
 
     def test_keepAlive(self) -> None:
         """
-        The system watches for clients that are gone without a word.
+        Keepalive is on, to find clients that have vanished.
         """
         self.assertTrue(self.open().transport.keepsAlive)
 
@@ -96,10 +98,10 @@ class TCPTests(HubTestCase):
         self.assertEqual(len(answers), 1)
         self.assertEqual(answers.pop().count(b"\n"), 4)
 
-    def test_silence(self) -> None:
+    def test_cutsSilentClient(self) -> None:
         """
-        Who says nothing for long is cut off; who has said something is not,
-        and needs no heartbeat before it reads anything.
+        A client that sends nothing for long is cut off; one that has sent a
+        line is not, and gets no heartbeat before it reads a channel.
         """
         silent, partly, speaking = self.open(), self.open(), self.open()
         partly.send(b'{"ping"')
@@ -112,9 +114,10 @@ class TCPTests(HubTestCase):
         self.assertEqual(speaking.take(), b"")
         self.assertNothingLeft()
 
-    def test_overlong(self) -> None:
+    def test_refusesOverlongLine(self) -> None:
         """
-        A line that is too long is answered, once, and the connection stays.
+        A line that is too long is answered with one error, and the connection
+        stays.
         """
         wire = self.open()
         most = self.settings.limits.maxCommandBytes
@@ -130,7 +133,8 @@ class TCPTests(HubTestCase):
 
     def test_largestMessage(self) -> None:
         """
-        A message of the greatest size fits into a line, however it is written.
+        A message of the largest size fits into a line, in each way of escaping
+        it.
         """
         wire = self.open()
         data = "\\u0001" * (self.settings.limits.maxMessage // 6 - 4)
@@ -138,9 +142,10 @@ class TCPTests(HubTestCase):
         self.turn()
         self.assertIn("ok", self.read(wire)[0])
 
-    def test_full(self) -> None:
+    def test_refusesWhenFull(self) -> None:
         """
-        Where there is no room the client is told, and the connection ends.
+        When there are as many readers as allowed, the client is told, and the
+        connection ends.
         """
         object.__setattr__(self.hub.settings, "maxConnections", 1)
         self.addCleanup(object.__setattr__, self.hub.settings, "maxConnections", 0)
@@ -152,9 +157,10 @@ class TCPTests(HubTestCase):
         self.assertEqual(value["close"]["retry"], 5)
         self.assertFalse(wire.isOpen)
 
-    def test_refusedSlowly(self) -> None:
+    def test_cutsRefusedClient(self) -> None:
         """
-        One that does not take that is cut off, and not heard meanwhile.
+        A refused client that does not take the last words is cut off, and its
+        commands are not carried out.
         """
         self.hub.drain(10)
         wire = self.open()
@@ -167,9 +173,9 @@ class TCPTests(HubTestCase):
         self.assertEqual(wire.transport.unsent.count(b"draining"), 1)
         self.assertNothingLeft()
 
-    def test_draining(self) -> None:
+    def test_tellsOfDraining(self) -> None:
         """
-        When the server goes down the client is told, and the connection ends.
+        When the server drains, the client is told, and the connection ends.
         """
         wire = self.open()
         self.say(wire, {"subscribe": ["news"]})
@@ -178,9 +184,9 @@ class TCPTests(HubTestCase):
         self.assertEqual((value["cursor"], value["close"]["code"]), (str(self.hub.end), "draining"))
         self.assertFalse(wire.isOpen)
 
-    def test_leaves(self) -> None:
+    def test_forgetsClientThatLeaves(self) -> None:
         """
-        A client that leaves is forgotten, before its first line, too.
+        A client that leaves is forgotten, also before its first line.
         """
         self.open().leave()
         wire = self.open()
@@ -190,7 +196,7 @@ class TCPTests(HubTestCase):
 
     def test_otherTransports(self) -> None:
         """
-        It serves on transports that are not TCP.
+        Raw TCP works on transports that are not TCP.
         """
 
         class Transport:
@@ -209,9 +215,9 @@ class TCPTests(HubTestCase):
         protocol.dataReceived(b'{"ping":1}\n')
         self.assertEqual(transport.written, b'{"ok":{"pong":1}}\n')
 
-    def test_noHTTP(self) -> None:
+    def test_survivesHTTP(self) -> None:
         """
-        Somebody who speaks HTTP to it does no harm.
+        A client that speaks HTTP does no harm.
         """
         wire = self.open()
         wire.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -220,14 +226,15 @@ class TCPTests(HubTestCase):
 
 class ClientTests(HubTestCase):
     """
-    An application tells who a connection is from.
+    An application that identifies clients by their connections.
     """
 
     def serve(self, verdict: Client | CometError) -> tuple[Wire, list[Any]]:
         """
-        Connect where the verdict is always the same.
+        Connect to a factory that always gives the same answer.
 
-        @return: The connection, and which transports were asked about.
+        @return: The connection, and the transports that the factory was asked
+            about.
         """
         asked: list[Any] = []
 
@@ -240,10 +247,10 @@ class ClientTests(HubTestCase):
 
         return self.connect(Mine(self.hub)), asked
 
-    def test_client(self) -> None:
+    def test_asksForClientOnce(self) -> None:
         """
-        It is asked once, about the transport, when the client has begun to
-        speak; the client then may what that one may.
+        The factory is asked once, about the transport, at the client's first
+        line; the client then has the rights of that answer.
         """
         wire, asked = self.serve(KEY_HOLDER)
         self.assertEqual(asked, [])
@@ -253,10 +260,10 @@ class ClientTests(HubTestCase):
         self.assertEqual(wire.take().count(b'"ok"'), 2)
         self.assertEqual(self.hub.end.position, 1)
 
-    def test_nobody(self) -> None:
+    def test_refusesUnidentifiedClient(self) -> None:
         """
-        Who is nobody is told so, and the connection ends; nothing is read for
-        it, nor done.
+        An unidentified client is told so, and the connection ends; its commands
+        are not carried out.
         """
         wire, _ = self.serve(Unauthorized("not from here"))
         wire.send(b'{"publish":"open/a","data":1}\0')
@@ -267,9 +274,9 @@ class ClientTests(HubTestCase):
         self.assertEqual((rest, wire.isOpen, self.hub.end.position), (b"", False, 0))
         self.assertNothingLeft()
 
-    def test_anybody(self) -> None:
+    def test_clientIsAnonymous(self) -> None:
         """
-        By itself nobody is known.
+        By default all clients are anonymous.
         """
         factory = CometFactory(self.hub)
         self.assertIs(factory.client(self.connect(factory).transport), ANONYMOUS)

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.throttle}: what a client says, a little at a time.
+Tests of L{comet.transports.throttle}: a client's input, a little in each turn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Producer:
     """
     Notes what it is told.
 
-    @ivar told: What it was told.
+    @ivar told: The calls.
     """
 
     def __init__(self) -> None:
@@ -30,20 +30,20 @@ class Producer:
 
     def pauseProducing(self) -> None:
         """
-        Note it.
+        Note the call.
         """
         self.told.append("pause")
 
     def resumeProducing(self) -> None:
         """
-        Note it.
+        Note the call.
         """
         self.told.append("resume")
 
 
-class SipsTests(SynchronousTestCase):
+class InputThrottleTests(SynchronousTestCase):
     """
-    Pieces of what is received.
+    The pieces of a client's input.
     """
 
     def setUp(self) -> None:
@@ -54,10 +54,10 @@ class SipsTests(SynchronousTestCase):
         self.pieces: list[bytes] = []
         self.throttle = InputThrottle(self.clock, self.producer, self.pieces.append)
 
-    def test_little(self) -> None:
+    def test_deliversLittleAtOnce(self) -> None:
         """
-        What is no more than one piece is given as it is, at once, and nobody
-        is paused.
+        Input of at most one piece is delivered at once, and the transport is
+        not paused.
         """
         little = b"x" * BYTES_PER_TURN
         self.throttle.dataReceived(little)
@@ -66,10 +66,10 @@ class SipsTests(SynchronousTestCase):
         self.assertEqual(self.pieces[1:], [b"y"])
         self.assertEqual((self.producer.told, self.clock.getDelayedCalls()), ([], []))
 
-    def test_much(self) -> None:
+    def test_deliversPieceATurn(self) -> None:
         """
-        What is more is given a piece a turn; the transport is paused from the
-        first to the last of them, and told each once.
+        More input is delivered a piece a turn.  The transport is paused from
+        the first to the last of them, once.
         """
         data = bytes(range(256)) * (3 * BYTES_PER_TURN // 256) + b"end"
         self.throttle.dataReceived(data)
@@ -85,9 +85,9 @@ class SipsTests(SynchronousTestCase):
         self.assertEqual(self.producer.told, ["pause", "resume"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_order(self) -> None:
+    def test_keepsOrder(self) -> None:
         """
-        What comes while something is left comes after it, though it is little.
+        Input that arrives while some is left is delivered after that.
         """
         self.throttle.dataReceived(b"a" * (BYTES_PER_TURN + 1))
         self.throttle.dataReceived(b"b")
@@ -95,10 +95,10 @@ class SipsTests(SynchronousTestCase):
         self.clock.turn()
         self.assertEqual(self.pieces[1:], [b"ab"])
 
-    def test_held(self) -> None:
+    def test_pauses(self) -> None:
         """
-        While it is held nothing is given and the transport is paused; then all
-        of it is, in order.
+        While the throttle is paused it delivers nothing and pauses the
+        transport; then it delivers all, in order.
         """
         self.throttle.pauseProducing()
         self.throttle.pauseProducing()
@@ -112,10 +112,10 @@ class SipsTests(SynchronousTestCase):
         self.assertEqual(b"".join(self.pieces), b"a" + b"b" * BYTES_PER_TURN)
         self.assertEqual(self.producer.told, ["pause", "resume"])
 
-    def test_heldWithin(self) -> None:
+    def test_pausesWithinDelivery(self) -> None:
         """
-        It may be held, and let go, by what a piece says; also then no second
-        piece is given in the same turn.
+        The throttle may be paused and resumed within a delivery; no second
+        piece is delivered in the same turn then.
         """
         given: list[int] = []
 
@@ -137,9 +137,9 @@ class SipsTests(SynchronousTestCase):
         throttle.resumeProducing()
         self.assertEqual(self.producer.told, ["pause", "resume"])
 
-    def test_stop(self) -> None:
+    def test_discardsAfterStop(self) -> None:
         """
-        When the connection is lost, what is left is forgotten.
+        When the connection is lost, what is left is discarded.
         """
         self.throttle.dataReceived(b"x" * (3 * BYTES_PER_TURN))
         self.throttle.stop()
@@ -156,11 +156,11 @@ class SipsTests(SynchronousTestCase):
             max_size=20,
         )
     )
-    def test_everything(self, steps: list[int | str]) -> None:
+    def test_deliversAllInAnyOrderOfCalls(self, steps: list[int | str]) -> None:
         """
-        Whatever happens in whatever order, all is given once, in order, in
-        pieces that are small enough, and no more than one of several in a
-        turn; and it is the transport's turn exactly if nothing is left.
+        After any calls in any order, all input was delivered once, in order, in
+        pieces that are small enough, at most one of several in a turn; and the
+        transport is paused exactly while something is left.
         """
         self.setUp()
         sent = b""
@@ -187,13 +187,13 @@ class SipsTests(SynchronousTestCase):
 
 class FloodTests(HubTestCase):
     """
-    One client of raw TCP floods, another asks.
+    One client of raw TCP floods the server, another sends one command.
     """
 
-    def test_other(self) -> None:
+    def test_answersOtherClient(self) -> None:
         """
-        The other is answered at once, while most of the flood waits; all of
-        it is answered in the end, in order.
+        The other client is answered at once, while most of the flood waits; all
+        of the flood is answered in the end, in order.
         """
         factory = CometFactory(self.hub)
         flooding, asking = self.connect(factory), self.connect(factory)
@@ -209,9 +209,9 @@ class FloodTests(HubTestCase):
         self.assertEqual(ids, list(range(answered, len(lines))))
         self.assertTrue(flooding.transport.isReading)
 
-    def test_lost(self) -> None:
+    def test_dropsFloodOfClientThatLeft(self) -> None:
         """
-        Of a client that has left, nothing more is carried out.
+        Nothing more is carried out for a client that has left.
         """
         wire = self.connect(CometFactory(self.hub))
         wire.send(b'{"publish":"open/a","data":1}\n' * 2000)
@@ -225,12 +225,12 @@ class FloodTests(HubTestCase):
 
 class WebSocketFloodTests(WebSocketTestCase):
     """
-    The same over WebSocket.
+    One client of a WebSocket floods the server.
     """
 
-    def test_other(self) -> None:
+    def test_answersOtherClient(self) -> None:
         """
-        Frames of a flood wait, too.
+        The frames of a flood wait, and another client is answered at once.
         """
         flooding, asking = self.open(), self.open()
         ping = frame(PING, b"")
@@ -243,9 +243,9 @@ class WebSocketFloodTests(WebSocketTestCase):
         self.turn()
         self.assertEqual(answered + len(self.read(flooding)), count)
 
-    def test_lost(self) -> None:
+    def test_dropsFloodOfClientThatLeft(self) -> None:
         """
-        A client that leaves in the middle of what it says leaves nothing.
+        A client that leaves in the middle of its input leaves nothing behind.
         """
         wire: Wire = self.open()
         wire.send(frame(PING, b"") * 2000)

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.transports.websocket}: the handshake, and what is said.
+Tests of L{comet.transports.websocket}: the handshake and the messages.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from tests.transports.frames import (
 
 def without(name: str, *more: str) -> tuple[str, ...]:
     """
-    The headers of a handshake without one of them.
+    Return the headers of a handshake without one of them.
     """
     return (*(line for line in UPGRADE if not line.startswith(name)), *more)
 
 
 class HandshakeTests(WebSocketTestCase):
     """
-    What begins a WebSocket, and what does not.
+    Which requests open a WebSocket.
     """
 
-    def test_accepted(self) -> None:
+    def test_acceptsHandshake(self) -> None:
         """
-        The answer proves that the key was read.
+        The response proves that the server has read the key.
         """
         wire = self.connect()
         wire.send(get("/channels/news", *UPGRADE))
@@ -55,8 +55,8 @@ class HandshakeTests(WebSocketTestCase):
 
     def test_anySplit(self) -> None:
         """
-        The answer does not depend on how TCP cuts the request, nor on whether
-        frames come in the same packet.
+        The response does not depend on how TCP cuts the request, nor on frames
+        in the same packet.
         """
         request = get("/channels/news", *UPGRADE) + text({"ping": 1}) + frame(PING, b"x")
         answers = set()
@@ -69,9 +69,9 @@ class HandshakeTests(WebSocketTestCase):
         _, _, frames = answers.pop().partition(b"\r\n\r\n")
         self.assertEqual([f.opcode for f in readFrames(frames)], [TEXT, TEXT, PONG])
 
-    def test_subprotocol(self) -> None:
+    def test_acceptsSubprotocol(self) -> None:
         """
-        C{comet.v1} is spoken where it is offered, nothing else.
+        The subprotocol C{comet.v1} is accepted if it is offered, and no other.
         """
         for offer, chosen in (
             ("comet.v1", "comet.v1"),
@@ -86,9 +86,9 @@ class HandshakeTests(WebSocketTestCase):
             self.assertEqual(response.status, 101)
             self.assertEqual(response.header("Sec-WebSocket-Protocol"), chosen)
 
-    def test_extensions(self) -> None:
+    def test_acceptsNoExtension(self) -> None:
         """
-        No extension is taken, whatever is offered.
+        No extension is accepted.
         """
         offers = (
             "permessage-deflate; client_max_window_bits",
@@ -102,9 +102,9 @@ class HandshakeTests(WebSocketTestCase):
             self.assertEqual(response.status, 101)
             self.assertIsNone(response.header("Sec-WebSocket-Extensions"))
 
-    def test_version(self) -> None:
+    def test_refusesOtherVersion(self) -> None:
         """
-        Another version is refused with the one that is spoken.
+        Another version is refused, and the response names the right one.
         """
         for version in ("8", "14", "", "13, 13", "013"):
             lines = without("Sec-WebSocket-Version", f"Sec-WebSocket-Version: {version}")
@@ -113,7 +113,7 @@ class HandshakeTests(WebSocketTestCase):
             self.assertEqual(response.header("Sec-WebSocket-Version"), "13")
         self.assertEqual(self.ask(get("/socket", *without("Sec-WebSocket-Version"))).status, 400)
 
-    def test_key(self) -> None:
+    def test_refusesBadKey(self) -> None:
         """
         A key that is not 16 bytes in base64 is refused.
         """
@@ -123,10 +123,10 @@ class HandshakeTests(WebSocketTestCase):
         response = self.ask(get("/channels/news", *UPGRADE, f"Sec-WebSocket-Key: {KEY}"))
         self.assertProblem(response, 400, "badRequest")
 
-    def test_noUpgrade(self) -> None:
+    def test_refusesPlainRequest(self) -> None:
         """
-        A request that is none is told what would be one, and the connection
-        serves on.
+        A request that is no handshake is told what would be one, and the
+        connection serves on.
         """
         wire = self.connect()
         for raw in (
@@ -144,9 +144,9 @@ class HandshakeTests(WebSocketTestCase):
         response = self.ask(get("/socket", *UPGRADE, method="POST"))
         self.assertProblem(response, 405, "methodNotAllowed")
 
-    def test_noRedirect(self) -> None:
+    def test_neverRedirects(self) -> None:
         """
-        No parameter makes it send anybody elsewhere.
+        No parameter makes the server redirect a client.
         """
         for query in ("redirect=https%3A%2F%2Fevil.example%2F", "redirect=//evil.example&after=1"):
             response = self.ask(get(f"/socket?{query}"))
@@ -155,10 +155,10 @@ class HandshakeTests(WebSocketTestCase):
             self.assertNotIn(b"evil", response.body)
             self.open(f"/socket?{query}")
 
-    def test_origin(self) -> None:
+    def test_checksOrigin(self) -> None:
         """
-        A page of another origin is refused; the server's own and those that
-        are allowed are not, nor who is no page.
+        A page whose origin is not allowed is refused; the server's own and
+        allowed pages are not, and clients without an origin are not.
         """
         for origin in ("https://stranger.example", "null", "http://localhost:81", "rubbish"):
             for path in ("/channels/news", "/socket"):
@@ -168,19 +168,19 @@ class HandshakeTests(WebSocketTestCase):
             self.open("/channels/news", f"Origin: {origin}")
         self.open()
 
-    def test_ends(self) -> None:
+    def test_refusesLineEndsInHeaders(self) -> None:
         """
-        Bytes that some take for the end of a line are refused in any header,
-        so that no header is made of what was part of another.
+        Bytes that some parsers take for the end of a line are refused in all
+        headers, so that no part of a value is read as a header.
         """
         for byte in (0x0B, 0x0C, 0x1C, 0x1D, 0x1E, 0x85):
             smuggled = f"X-A: foo{chr(byte)}X-Forwarded-For: 6.6.6.6"
             response = self.ask(get("/channels/news", *UPGRADE, smuggled))
             self.assertProblem(response, 400, "badRequest")
 
-    def test_refused(self) -> None:
+    def test_refusesBeforeUpgrade(self) -> None:
         """
-        What is refused on other transports is refused before the upgrade.
+        What other transports refuse is refused before the upgrade.
         """
         for path, headers, status, code in (
             ("/channels/a//b", [], 400, "badChannel"),
@@ -192,16 +192,16 @@ class HandshakeTests(WebSocketTestCase):
         self.hub.drain(10)
         self.assertProblem(self.ask(get("/socket", *UPGRADE)), 503, "unavailable")
 
-    def test_full(self) -> None:
+    def test_refusesWhenFull(self) -> None:
         """
-        Where there is no room, it is refused before the upgrade.
+        When there are as many readers as allowed, the upgrade is refused.
         """
         object.__setattr__(self.hub.settings, "maxConnections", 1)
         self.addCleanup(object.__setattr__, self.hub.settings, "maxConnections", 0)
         self.open("/socket")
         self.assertProblem(self.ask(get("/socket", *UPGRADE)), 429, "tooMany")
 
-    def test_forgotten(self) -> None:
+    def test_forgetsHandshake(self) -> None:
         """
         Nothing of the handshake is kept.
         """
@@ -212,7 +212,7 @@ class HandshakeTests(WebSocketTestCase):
         for piece in ("a-secret", "HTTP/1.1", KEY, ACCEPT, "Upgrade"):
             self.assertNotIn(piece, kept)
 
-    def test_alone(self) -> None:
+    def test_servesBelowAnyPath(self) -> None:
         """
         The resource serves alone, below any path.
         """
@@ -224,12 +224,12 @@ class HandshakeTests(WebSocketTestCase):
 
 class MessageTests(WebSocketTestCase):
     """
-    What is said on a WebSocket.
+    Messages on a WebSocket.
     """
 
-    def test_messages(self) -> None:
+    def test_writesEnvelopes(self) -> None:
         """
-        What is held comes first, then what comes; an envelope a message.
+        Held messages come first, then new ones, an envelope a message.
         """
         held = self.publish("news", 1, "x" * 200, "y" * 1000)
         wire = self.connect()
@@ -241,9 +241,9 @@ class MessageTests(WebSocketTestCase):
         live = self.publish("news", 2, 3)
         self.assertEqual([f.json["cursor"] for f in self.read(wire)], live)
 
-    def test_commands(self) -> None:
+    def test_carriesOutCommands(self) -> None:
         """
-        Commands are carried out, also on a socket that began with names.
+        Commands are carried out, also on a WebSocket that began with names.
         """
         for path in ("/socket", "/channels/news"):
             wire = self.open(path)
@@ -256,9 +256,9 @@ class MessageTests(WebSocketTestCase):
             (answer,) = self.say(wire, text({"id": 3, "unsubscribe": ["open/a"]}))
             self.assertEqual(answer.json, {"id": 3, "ok": {}})
 
-    def test_bad(self) -> None:
+    def test_refusesMalformedCommand(self) -> None:
         """
-        What is no command is told so, and the connection stays.
+        A malformed command is answered with an error, and the connection stays.
         """
         wire = self.open("/socket")
         for raw in (frame(2, b'{"ping":1}'), text([]), frame(TEXT, b"{"), frame(TEXT, b"")):
@@ -269,17 +269,17 @@ class MessageTests(WebSocketTestCase):
         (answer,) = self.say(wire, text({"ping": 1}))
         self.assertEqual(answer.json, {"ok": {"pong": 1}})
 
-    def test_rights(self) -> None:
+    def test_hasRightsOfHandshake(self) -> None:
         """
-        Who came with the key publishes anywhere.
+        A client with the key in its handshake may publish to any channel.
         """
         wire = self.open("/socket", "Authorization: Bearer 0123456789abcdef")
         (answer,) = self.say(wire, text({"publish": "news", "data": 1}))
         self.assertIn("ok", answer.json)
 
-    def test_fragments(self) -> None:
+    def test_takesFragments(self) -> None:
         """
-        A message may come in frames, with control frames between them.
+        A message may come in fragments, with control frames between them.
         """
         wire = self.open("/socket")
         body = '{"ping":"größe"}'.encode()
@@ -291,17 +291,16 @@ class MessageTests(WebSocketTestCase):
         self.assertEqual(answer.json, {"ok": {"pong": "größe"}})
         self.assertEqual([p.payload for p in pongs], [b"%d" % n for n in range(1, len(body) - 1)])
 
-    def test_ping(self) -> None:
+    def test_answersPingsInOrder(self) -> None:
         """
-        Each ping is answered with what it carried, in the order of
-        everything else.
+        Each ping is answered with its payload, in order with all other answers.
         """
         wire = self.open("/socket")
         frames = self.say(wire, frame(PING), text({"ping": 1}), frame(PING, b"x" * 125))
         self.assertEqual([f.opcode for f in frames], [PONG, TEXT, PONG])
         self.assertEqual((frames[0].payload, frames[2].payload), (b"", b"x" * 125))
 
-    def test_many(self) -> None:
+    def test_answersManyInOrder(self) -> None:
         """
         Ten thousand commands at once are all answered, in order.
         """
@@ -313,18 +312,19 @@ class MessageTests(WebSocketTestCase):
         ids = [f.json["id"] for f in self.read(wire)]
         self.assertEqual(ids, list(range(count)))
 
-    def test_heartbeat(self) -> None:
+    def test_writesHeartbeat(self) -> None:
         """
-        It is told where it stands, after so long a silence.
+        A heartbeat with the reader's cursor is sent after some seconds of
+        silence.
         """
         wire = self.open()
         self.turn(25.2)
         (beat,) = self.read(wire)
         self.assertEqual(beat.json, {"cursor": str(self.hub.end)})
 
-    def test_leaves(self) -> None:
+    def test_forgetsClientThatLeaves(self) -> None:
         """
-        A client that leaves without a word is forgotten.
+        A client that leaves without a close frame is forgotten.
         """
         for path in ("/socket", "/channels/a,b,c/**"):
             self.open(path).leave()
@@ -333,9 +333,9 @@ class MessageTests(WebSocketTestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_quiet(self) -> None:
+    def test_doesNotLogErrorsOfClients(self) -> None:
         """
-        What clients do wrong is not logged.
+        Errors of clients are not logged.
         """
         events: list[LogEvent] = []
 

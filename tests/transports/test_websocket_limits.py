@@ -1,5 +1,6 @@
 """
-Tests of L{comet.transports.websocket}: hostile clients, and the end.
+Tests of L{comet.transports.websocket}: hostile clients, and the closing
+handshake.
 """
 
 from __future__ import annotations
@@ -29,36 +30,36 @@ from tests.transports.wire import FULL, Wire
 
 class LimitTests(WebSocketTestCase):
     """
-    What a client may not do.
+    Limits of what a client may send.
     """
 
     def setUp(self) -> None:
         """
-        Open a socket.
+        Open a WebSocket.
         """
         super().setUp()
         self.wire = self.open()
         self.most = self.settings.limits.maxCommandBytes
 
-    def test_largest(self) -> None:
+    def test_takesLargestCommand(self) -> None:
         """
-        The largest command is taken, whatever is wrong with it.
+        A command of the largest size is taken.
         """
         body = b'{"dance":"' + b"x" * (self.most - 12) + b'"}'
         self.assertEqual(len(body), self.most)
         (answer,) = self.say(self.wire, frame(TEXT, body))
         self.assertEqual(answer.json["error"]["code"], "badRequest")
 
-    def test_largeFrame(self) -> None:
+    def test_refusesLargeFrame(self) -> None:
         """
         A frame that is larger is refused when it begins.
         """
         frames = self.say(self.wire, frame(TEXT, b"x", length=self.most + 1))
         self.assertFailed(frames, 1009)
 
-    def test_hugeFrame(self) -> None:
+    def test_keepsNothingOfHugeFrame(self) -> None:
         """
-        However large it says that it is, nothing of it is kept.
+        Nothing of a frame is kept that declares a huge length.
         """
         for length, status in ((1 << 40, 1009), ((1 << 63) - 1, 1009), (1 << 63, 1002)):
             wire = self.open()
@@ -67,7 +68,7 @@ class LimitTests(WebSocketTestCase):
 
     def assertKeepsNothing(self, wire: Wire) -> None:
         """
-        A client that goes on to send takes no memory.
+        Assert that what a client goes on to send takes no memory.
         """
         data = b"x" * 65536
         tracemalloc.start()
@@ -77,17 +78,17 @@ class LimitTests(WebSocketTestCase):
         tracemalloc.stop()
         self.assertLess(kept, 200000)
 
-    def test_largeMessage(self) -> None:
+    def test_refusesLargeMessage(self) -> None:
         """
-        A message in frames that together are larger is refused.
+        A message in frames that are too large together is refused.
         """
         half = b"x" * (self.most // 2 + 1)
         frames = [frame(TEXT, half, fin=False), frame(0, half)]
         self.assertFailed(self.say(self.wire, *frames), 1009)
 
-    def test_manyFrames(self) -> None:
+    def test_refusesManyFrames(self) -> None:
         """
-        So is one in too many frames, even if they are empty.
+        A message in too many frames is refused, even if they are empty.
         """
         frames = [frame(TEXT, b"", fin=False)] + [frame(0, b"", fin=False)] * (MAX_FRAMES - 1)
         self.assertEqual(self.say(self.wire, *frames), [])
@@ -97,9 +98,10 @@ class LimitTests(WebSocketTestCase):
         self.say(self.wire, close(1008))
         self.assertFalse(self.wire.isOpen)
 
-    def test_mostFrames(self) -> None:
+    def test_takesAllowedFrames(self) -> None:
         """
-        One in as many as are allowed is not, and the count begins anew.
+        A message in as many frames as allowed is taken, and the count starts
+        anew.
         """
         for _ in range(2):
             frames = [frame(TEXT, b"{}"[:1], fin=False)]
@@ -107,10 +109,10 @@ class LimitTests(WebSocketTestCase):
             (answer,) = self.say(self.wire, *frames, frame(0, b"}"))
             self.assertEqual(answer.json["error"]["code"], "badRequest")
 
-    def test_violations(self) -> None:
+    def test_closesOnViolations(self) -> None:
         """
         What RFC 6455 forbids closes the connection with the status that it
-        names for that.
+        names.
         """
         for raw, status in (
             (frame(TEXT, b"{}", mask=None), 1002),
@@ -139,9 +141,9 @@ class LimitTests(WebSocketTestCase):
             self.publish("news", "not for those")
             self.assertEqual(self.read(wire), [])
 
-    def test_longPing(self) -> None:
+    def test_ignoresLongPing(self) -> None:
         """
-        A ping that is longer than a control frame can be takes no memory, and
+        A ping that is longer than a control frame may be takes no memory, and
         is not answered.
         """
         frames = self.say(self.wire, frame(PING, b"", length=1 << 40))
@@ -150,9 +152,9 @@ class LimitTests(WebSocketTestCase):
         self.turn(LAST_WORDS + 0.2)
         self.assertFalse(self.wire.isOpen)
 
-    def test_afterFailure(self) -> None:
+    def test_ignoresInputAfterFailure(self) -> None:
         """
-        What is said after a fault is not carried out; the client's close
+        What a client sends after an error is not carried out; its close frame
         ends the connection.
         """
         self.assertFailed(self.say(self.wire, frame(TEXT, b"\xff")), 1007)
@@ -163,10 +165,10 @@ class LimitTests(WebSocketTestCase):
         self.assertFalse(self.wire.isOpen)
         self.assertFalse(self.wire.transport.aborted)
 
-    def test_pingFlood(self) -> None:
+    def test_boundsPongs(self) -> None:
         """
-        A client that pings and does not read is not read from, so that its
-        pongs take bounded memory; when it reads, it gets each.
+        A client that pings and does not read is not read from, so its pongs
+        take bounded memory; when it reads, it gets each.
         """
         self.wire.transport.isStuck = True
         packet = frame(PING, b"x" * 125) * 50
@@ -181,10 +183,10 @@ class LimitTests(WebSocketTestCase):
             pongs += sum(f.opcode == PONG for f in self.read(self.wire))
         self.assertEqual(pongs, 50 * 1000)
 
-    def test_deafAndClosing(self) -> None:
+    def test_resumesClosingClient(self) -> None:
         """
-        A client that was not read from is read from again when it is sent
-        away, to hear it leave.
+        A client that was not read from is read from again when it is sent away,
+        so that its leaving is noticed.
         """
         self.wire.transport.isStuck = True
         for _ in range(50):
@@ -204,12 +206,12 @@ class LimitTests(WebSocketTestCase):
 
 class CloseTests(WebSocketTestCase):
     """
-    The closing handshake, both ways.
+    The closing handshake, from both sides.
     """
 
-    def test_byClient(self) -> None:
+    def test_answersClose(self) -> None:
         """
-        The client's close is answered with a close, and TCP ends; nothing is
+        The client's close frame is answered with one, and TCP ends; nothing is
         written in between.
         """
         for raw in (close(1000), close(None), close(1001, b"bye"), close(4999)):
@@ -221,10 +223,10 @@ class CloseTests(WebSocketTestCase):
             self.assertFalse(wire.transport.aborted)
         self.assertNothingLeft()
 
-    def test_byClientInBusyTime(self) -> None:
+    def test_writesNothingAfterClose(self) -> None:
         """
-        Nothing follows the answer to the client's close, also where commands
-        are under way and messages come.
+        Nothing follows the answer to the client's close frame, also while
+        commands are under way and messages arrive.
         """
         stored: Deferred[Any] = Deferred()
         wire = self.open()
@@ -248,10 +250,10 @@ class CloseTests(WebSocketTestCase):
         self.assertEqual([f.opcode for f in frames], [CLOSE])
         self.assertFalse(wire.isOpen)
 
-    def test_draining(self) -> None:
+    def test_closesWhenDraining(self) -> None:
         """
-        When the server goes down the client is told in an envelope, then by a
-        close frame; when it has answered, TCP ends.
+        When the server drains, the client gets an envelope, then a close frame;
+        when it has answered, TCP ends.
         """
         wire = self.open()
         self.publish("news", 1)
@@ -270,9 +272,9 @@ class CloseTests(WebSocketTestCase):
         self.successResultOf(done)
         self.assertNothingLeft()
 
-    def test_unanswered(self) -> None:
+    def test_cutsWithoutAnswer(self) -> None:
         """
-        A client that does not answer the close is cut off.
+        A client that does not answer the close frame is cut off.
         """
         wire, stuck = self.open(), self.open("/socket")
         stuck.transport.isStuck = True
@@ -284,9 +286,10 @@ class CloseTests(WebSocketTestCase):
         self.successResultOf(done)
         self.assertNothingLeft()
 
-    def test_answersLate(self) -> None:
+    def test_cutsClientThatDoesNotRead(self) -> None:
         """
-        So is one that answers, but does not take what was written.
+        A client that answers the close frame, but does not take what was
+        written, is cut off.
         """
         wire = self.open()
         wire.transport.isStuck = True
@@ -296,9 +299,9 @@ class CloseTests(WebSocketTestCase):
         self.assertFalse(wire.isOpen)
         self.assertNothingLeft()
 
-    def test_status(self) -> None:
+    def test_hasStatusForEachReason(self) -> None:
         """
-        Each reason has its status, and is cut where a close frame ends,
+        Each reason has its status, and is cut to the size of a close frame,
         between two characters.
         """
         for code, status in (
@@ -318,9 +321,9 @@ class CloseTests(WebSocketTestCase):
                 self.assertLessEqual(len(closed.payload), 125)
                 self.say(wire, close(status))
 
-    def test_crossing(self) -> None:
+    def test_closesOnceWhenCrossing(self) -> None:
         """
-        Where both close at once, each is closed once.
+        If both sides close at the same time, each is closed once.
         """
         wire = self.open()
         wire.transport.isStuck = True
@@ -331,9 +334,9 @@ class CloseTests(WebSocketTestCase):
         self.assertEqual([f.opcode for f in frames], [TEXT, CLOSE])
         self.assertFalse(wire.isOpen)
 
-    def test_freed(self) -> None:
+    def test_freesAtOnce(self) -> None:
         """
-        What served a client that has left is gone at once, without the
+        What served a client that has left is freed at once, without the
         collector.
         """
         gc.collect()

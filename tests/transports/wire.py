@@ -1,6 +1,6 @@
 """
-A connection in memory: what a client sends and gets, byte for byte, and a
-server's transport that behaves as Twisted's for TCP does.
+A connection in memory: the bytes that a client sends and gets, and a server's
+transport that behaves as Twisted's for TCP does.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from twisted.internet.interfaces import IPushProducer, ITCPTransport, ITransport
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
-# How much a transport keeps before it says that it is full.
+# The high-water mark of the transport, in bytes.
 FULL = 65536
 
 
 class Serving(Protocol):
     """
-    What makes a server's protocols: any factory.
+    A factory of the server's protocols.
     """
 
     def buildProtocol(self, addr: Any, /) -> Any:
         """
-        Make one.
+        Make a protocol.
         """
 
 
@@ -66,7 +66,7 @@ class MemoryTransport:
 
     def write(self, data: bytes) -> None:
         """
-        Keep what was written until the client takes it.
+        Keep the data until the client takes it.
         """
         if not isinstance(data, bytes):
             raise TypeError(f"not bytes: {data!r}")
@@ -79,13 +79,13 @@ class MemoryTransport:
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """
-        Write all of it.
+        Write all of the data.
         """
         self.write(b"".join(data))
 
     def loseConnection(self) -> None:
         """
-        Close once everything is sent.
+        Close once all data is sent.
         """
         if self.connected:
             self.disconnecting = True
@@ -93,14 +93,14 @@ class MemoryTransport:
 
     def abortConnection(self) -> None:
         """
-        Close now.
+        Close at once.
         """
         if self.connected:
             self.aborted = True
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """
-        Tell it when the client is slow.
+        Register a producer, which is paused at the high-water mark.
         """
         if self.producer is not None:
             raise RuntimeError("there is a producer already")
@@ -108,67 +108,67 @@ class MemoryTransport:
 
     def unregisterProducer(self) -> None:
         """
-        Tell it no more.
+        Unregister the producer.
         """
         self.producer = None
 
     def pauseProducing(self) -> None:
         """
-        Stop to read.
+        Stop reading.
         """
         self.isReading = False
 
     def resumeProducing(self) -> None:
         """
-        Read again.
+        Go on reading.
         """
         if self.connected and not self.disconnecting:
             self.isReading = True
 
     def stopProducing(self) -> None:
         """
-        Read never again.
+        Stop reading for good.
         """
         self.loseConnection()
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
         """
-        Let the system watch the connection.
+        Note whether keepalive is on.
         """
         self.keepsAlive = enabled
 
     def setTcpNoDelay(self, enabled: bool) -> None:
         """
-        Nothing is delayed here.
+        Ignore the option.
         """
 
     def getTcpKeepAlive(self) -> bool:
         """
-        Whether the system watches the connection.
+        Return whether keepalive is on.
         """
         return self.keepsAlive
 
     def getTcpNoDelay(self) -> bool:
         """
-        Nothing is delayed here.
+        Return True: all data is sent without delay.
         """
         return True
 
     def loseWriteConnection(self) -> None:
         """
-        Half of a connection is never closed here.
+        Do nothing: no half of a connection is ever closed here.
         """
         raise NotImplementedError
 
     def getPeer(self) -> IPv4Address:
         """
-        Where the client is.
+        Return the client's address.
         """
         return IPv4Address("TCP", "127.0.0.1", 54321)
 
     def getHost(self) -> IPv4Address:
         """
-        Where the server is.
+        Return the server's address.
         """
         return IPv4Address("TCP", "127.0.0.1", 8080)
 
@@ -202,7 +202,7 @@ class MemoryTransport:
 
     def lose(self, reason: Exception) -> None:
         """
-        The connection is no more.
+        The connection is lost.
         """
         self.connected, self.disconnected = False, True
         producer, self.producer = self.producer, None
@@ -230,13 +230,13 @@ class Wire:
     @property
     def isOpen(self) -> bool:
         """
-        Whether the connection is there.
+        Whether the connection is open.
         """
         return self.transport.connected
 
     def send(self, *data: bytes) -> None:
         """
-        Send some bytes, each in a packet of its own.
+        Send some pieces, each in a packet of its own.
         """
         self.transport.coming += data
         self.settle()
@@ -255,7 +255,7 @@ class Wire:
 
     def take(self) -> bytes:
         """
-        Take all that has come.
+        Return all bytes that have arrived.
         """
         self.settle()
         taken = bytes(self.transport.sent)
