@@ -1,5 +1,5 @@
 """
-Tests of L{comet.web.pages}: what is served as it lies in the package.
+Tests of L{comet.web.pages}: the files of the package that are served.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SCRIPTS = ("/lab/page.js", "/chat/chat.js", "/comet.js", "/comet.classic.js")
 
 class Links(HTMLParser):
     """
-    Notes what a page refers to, and what a strict policy would refuse of it.
+    Notes what a page refers to, and what a strict policy would refuse in it.
     """
 
     def __init__(self, page: str) -> None:
@@ -37,7 +37,7 @@ class Links(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """
-        Note its addresses, and its attributes that are styles or scripts.
+        Note the addresses, and the attributes that are styles or scripts.
         """
         given = dict(attrs)
         self.addresses += [
@@ -48,27 +48,27 @@ class Links(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         """
-        Note what is in a script or a style.
+        Note what is inside a script or a style.
         """
         if self._isScript and data.strip():
             self.inline.append(data)
 
     def handle_endtag(self, tag: str) -> None:
         """
-        What follows is no script any more.
+        The script or style has ended.
         """
         self._isScript = False
 
 
 class FileTests(HubTestCase):
     """
-    What the answer to a request for a file is.
+    The response to a request for a file.
     """
 
-    def test_page(self) -> None:
+    def test_servesPageWithPolicy(self) -> None:
         """
-        A page is HTML, may be used by nobody else, and may load nothing from
-        elsewhere, and nothing that is written in it.
+        A page is HTML, other sites may not use it, and its policy allows only
+        files of this server, and nothing inline.
         """
         for path in PAGES:
             response = self.ask(get(path))
@@ -84,10 +84,10 @@ class FileTests(HubTestCase):
             self.assertEqual(directives.pop("frame-ancestors"), "'none'")
             self.assertEqual(set(directives.values()), {"'self'", "'none'"})
 
-    def test_obeysItself(self) -> None:
+    def test_pagesObeyPolicy(self) -> None:
         """
-        No page has a script or a style within it, and all that it refers to is
-        on this server and there.
+        No page has an inline script or style, and all that it refers to is on
+        this server and exists.
         """
         for path in PAGES:
             found = Links(self.ask(get(path)).body.decode("utf-8"))
@@ -98,21 +98,23 @@ class FileTests(HubTestCase):
                 if not address.startswith("#"):
                     self.assertEqual(self.ask(get("/" + address.removeprefix("./"))).status, 200)
 
-    def test_imports(self) -> None:
+    def test_importsExist(self) -> None:
         """
-        Every script that a script imports is there.
+        Every script that a script imports exists.
         """
         for folder in ("lab", "chat"):
             for name, file in readFolder(folder).items():
                 if name.endswith(b".js"):
                     for found in re.findall(r'from "(\.[^"]+)"', file.body.decode("utf-8")):
-                        # A browser resolves it against the script's own address.
+                        # A browser resolves the import against the script's own
+                        # address.
                         path = found[2:] if found.startswith("../") else f"/{folder}{found[1:]}"
                         self.assertEqual(self.ask(get(path)).status, 200, (name, found))
 
-    def test_script(self) -> None:
+    def test_servesScript(self) -> None:
         """
-        A script is one, whatever somebody takes it for.
+        A script has the content type of one, and a browser may take it for
+        nothing else.
         """
         for path in SCRIPTS:
             response = self.ask(get(path))
@@ -120,9 +122,10 @@ class FileTests(HubTestCase):
             self.assertEqual(response.header("Content-Type"), "text/javascript; charset=utf-8")
             self.assertEqual(response.header("X-Content-Type-Options"), "nosniff")
 
-    def test_types(self) -> None:
+    def test_servesKnownTypes(self) -> None:
         """
-        Each kind of file has its type; what is of no kind is not served.
+        Files have the content type of their kind; a file of no known kind is
+        not served.
         """
         for name, kind in (
             ("a.html", b"text/html; charset=utf-8"),
@@ -137,10 +140,10 @@ class FileTests(HubTestCase):
         for name in ("a.json", "a.ts", "html", ".htaccess", "a.html.swp"):
             self.assertIsNone(makeFile(name, b""))
 
-    def test_client(self) -> None:
+    def test_letsAllSitesUseClient(self) -> None:
         """
-        The client for browsers is for the pages of every site, and this is
-        said once, whoever asks.
+        The pages of every site may use the client, and the header that says so
+        is sent once, to all origins.
         """
         for name in CLIENT:
             path = "/" + name.decode("ascii")
@@ -151,16 +154,17 @@ class FileTests(HubTestCase):
                 self.assertEqual(response.header("Cross-Origin-Resource-Policy"), "cross-origin")
                 self.assertIsNone(response.header("Access-Control-Allow-Credentials"))
 
-    def test_ownOnly(self) -> None:
+    def test_keepsPagesFromOtherSites(self) -> None:
         """
-        What is no client is not readable by the pages of others.
+        Only the client is readable by the pages of other sites.
         """
         response = self.ask(get("/lab/page.js", "Origin: https://a.example"))
         self.assertIsNone(response.header("Access-Control-Allow-Origin"))
 
-    def test_head(self) -> None:
+    def test_answersHead(self) -> None:
         """
-        C{HEAD} tells what C{GET} would, without the body.
+        The response to C{HEAD} has the headers of the response to C{GET}, and
+        no body.
         """
         for path in (*PAGES, "/comet.js", "/lab/base.css"):
             full, head = self.ask(get(path)), self.ask(get(path, method="HEAD"))
@@ -171,9 +175,9 @@ class FileTests(HubTestCase):
             head.headers.pop("date")
             self.assertEqual(head.headers, full.headers)
 
-    def test_plainSite(self) -> None:
+    def test_worksOnPlainSite(self) -> None:
         """
-        A site of Twisted's own serves the same.
+        A site of Twisted's own serves the same files.
         """
         site = self.makePlainSite(CometResource(self.hub))
         for path in PAGES:
@@ -181,9 +185,9 @@ class FileTests(HubTestCase):
             head = self.ask(get(path, method="HEAD"), site)
             self.assertEqual((head.status, head.body, head.rest), (200, b"", b""))
 
-    def test_methods(self) -> None:
+    def test_refusesWrites(self) -> None:
         """
-        Files are only read.
+        Files can only be read.
         """
         for path in (*PAGES, "/lab/base.css", "/comet.js", "/lab/state"):
             response = self.ask(post(path, b"x"))
@@ -191,10 +195,9 @@ class FileTests(HubTestCase):
             self.assertEqual(response.header("Allow"), "GET, HEAD, OPTIONS")
             self.assertEqual(self.ask(get(path, method="OPTIONS")).status, 204)
 
-    def test_host(self) -> None:
+    def test_checksHost(self) -> None:
         """
-        The host is checked as everywhere: no site can give its name to these
-        pages.
+        The host is checked: no other site can give its name to these pages.
         """
         for path in (*PAGES, "/lab/state", "/comet.js"):
             request = get(path).replace(b"Host: localhost", b"Host: evil.example")
@@ -203,18 +206,19 @@ class FileTests(HubTestCase):
 
 class UnchangedTests(HubTestCase):
     """
-    What is not sent again.
+    Files that the client has already.
     """
 
     def tagged(self, path: str, tag: str) -> Response:
         """
-        Ask for what has changed.
+        Ask for a file with an entity tag.
         """
         return self.ask(get(path, f"If-None-Match: {tag}"))
 
-    def test_unchanged(self) -> None:
+    def test_answersNotModified(self) -> None:
         """
-        Who has a file is told so, with what a cache needs to know.
+        A client that has the file gets 304, with the headers that a cache
+        needs.
         """
         for path in ("/", "/comet.js"):
             full = self.ask(get(path))
@@ -227,16 +231,16 @@ class UnchangedTests(HubTestCase):
                 for name in ("ETag", "Cache-Control", "Access-Control-Allow-Origin"):
                     self.assertEqual(response.header(name), full.header(name))
 
-    def test_changed(self) -> None:
+    def test_answersWithNewFile(self) -> None:
         """
-        Who has another gets this one.
+        A client that has another version gets the file.
         """
         for sent in ('"x"', '"*"', "", "k3f9a2-1"):
             self.assertEqual(self.tagged("/", sent).status, 200, sent)
 
-    def test_tags(self) -> None:
+    def test_tagsDiffer(self) -> None:
         """
-        Files that differ have tags that differ.
+        Different files have different tags.
         """
         tags = [
             file.tag for folder in ("lab", "chat", "client") for file in readFolder(folder).values()
@@ -246,12 +250,12 @@ class UnchangedTests(HubTestCase):
 
 class PathTests(HubTestCase):
     """
-    What is at which path, and what is at none.
+    The paths of files.
     """
 
-    def test_nothing(self) -> None:
+    def test_servesOnePath(self) -> None:
         """
-        There is only what was put there, under one name.
+        Each file is at one path, and at other paths there is none.
         """
         for path in (
             *("/lab", "/lab/", "/lab/index.html", "/lab/base.css/", "/lab/base.css/x"),
@@ -262,26 +266,26 @@ class PathTests(HubTestCase):
         ):
             self.assertProblem(self.ask(get(path)), 404, "notFound")
 
-    def test_escaped(self) -> None:
+    def test_takesEscapes(self) -> None:
         """
-        A letter may be escaped, and a query is ignored.
+        Letters of the path may be escaped, and a query is ignored.
         """
         self.assertEqual(self.ask(get("/l%61b/b%61se.css?v=1")).status, 200)
 
     @settings(deadline=None, max_examples=200)
     @given(lists(sampled_from(["..", ".", "", "lab", "chat", "%2e%2e", "%2f", "pages.py", "\\"])))
-    def test_noWayOut(self, segments: list[str]) -> None:
+    def test_staysInFolder(self, segments: list[str]) -> None:
         """
-        Whatever is made of dots and slashes: a file of the pages, or nothing.
+        Paths of dots and slashes lead to a file of the pages, or nowhere.
         """
         self.setUp()
         response = self.ask(get("/" + "/".join(segments)))
         served = [file.body for folder in ("lab", "chat") for file in readFolder(folder).values()]
         self.assertTrue(response.status == 404 or response.body in served)
 
-    def test_below(self) -> None:
+    def test_worksBelowPath(self) -> None:
         """
-        All of it works below a path.
+        All files are served below a path, too.
         """
         root = Resource()
         root.putChild(b"push", CometResource(self.hub))
@@ -294,27 +298,28 @@ class PathTests(HubTestCase):
 
 class StateTests(HubTestCase):
     """
-    What the lab page asks before it begins.
+    The state that the lab page asks for first.
     """
 
-    def test_closed(self) -> None:
+    def test_isClosedByDefault(self) -> None:
         """
-        Nobody may publish from there, unless the server was told to.
+        By default visitors may not publish.
         """
         response = self.ask(get("/lab/state"))
         self.assertEqual((response.status, response.json), (200, {"open": False}))
         self.assertEqual(response.header("Cache-Control"), "no-store, no-transform")
 
-    def test_open(self) -> None:
+    def test_isOpenIfAllowed(self) -> None:
         """
-        With the channels of the page open, anybody may.
+        If the channels of the page are open, visitors may publish.
         """
         self.patch(self.hub, "access", Access(None, ["lab/**"]))
         self.assertEqual(self.ask(get("/lab/state")).json, {"open": True})
 
-    def test_ofAnybody(self) -> None:
+    def test_ignoresKey(self) -> None:
         """
-        It is said of anybody, not of who asks: the page has no key.
+        The state is that of an anonymous client, whatever key the request has:
+        the page has none.
         """
         request = get("/lab/state", AUTH.decode("ascii").strip())
         self.assertEqual(self.ask(request).json, {"open": False})
@@ -322,18 +327,18 @@ class StateTests(HubTestCase):
 
 class PackageTests(HubTestCase):
     """
-    What lies in the package.
+    The files in the package.
     """
 
-    def test_served(self) -> None:
+    def test_servesAllFiles(self) -> None:
         """
-        All that is there for a page is served.
+        All files that belong to a page are served.
         """
         for folder in ("lab", "chat"):
             names = {path.name.encode("ascii") for path in (STATIC / folder).iterdir()}
             self.assertEqual(names, readFolder(folder).keys())
 
-    def test_small(self) -> None:
+    def test_pagesAreSmall(self) -> None:
         """
         No page takes more than 100 kB, with all that belongs to it.
         """

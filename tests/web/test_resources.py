@@ -14,30 +14,31 @@ from tests.transports.case import COMMON, HubTestCase, get, post, readResponse
 
 class TreeTests(HubTestCase):
     """
-    The tree, at the root and elsewhere.
+    The tree of resources, at the root and elsewhere.
     """
 
-    def test_notFound(self) -> None:
+    def test_answersNotFound(self) -> None:
         """
-        Where nothing is, this is said as every error is, for every method.
+        A path that leads nowhere is answered with an error in the usual form,
+        for each method.
         """
         for path in ("/nowhere", "/channel/a", "/health/x", "/socket/x", "//channels/a"):
             self.assertProblem(self.ask(get(path)), 404, "notFound")
         self.assertProblem(self.ask(post("/nowhere", b"x")), 404, "notFound")
         self.assertProblem(self.ask(get("/x", method="OPTIONS")), 404, "notFound")
 
-    def test_reflected(self) -> None:
+    def test_quotesPathSafely(self) -> None:
         """
-        What is told of the path is neither long nor HTML.
+        The error quotes only the beginning of the path, and is not HTML.
         """
         response = self.ask(get("/<script>" + "a" * 10000))
         self.assertProblem(response, 404, "notFound")
         self.assertLess(len(response.body), 300)
         self.assertEqual(response.header("X-Content-Type-Options"), "nosniff")
 
-    def test_health(self) -> None:
+    def test_tellsHealth(self) -> None:
         """
-        Ready, until the server goes down.
+        The server is ready until it drains.
         """
         response = self.ask(get("/health"))
         self.assertEqual((response.status, response.json), (200, {"ready": True}))
@@ -48,17 +49,17 @@ class TreeTests(HubTestCase):
         response = self.ask(get("/health"))
         self.assertEqual((response.status, response.json), (503, {"ready": False}))
 
-    def test_unavailable(self) -> None:
+    def test_isNotReadyWithoutBus(self) -> None:
         """
-        Not ready while the bus is not.
+        The server is not ready while the bus is unavailable.
         """
         self.patch(self.bus, "isAvailable", False)
         self.assertEqual(self.ask(get("/health")).status, 503)
 
-    def test_below(self) -> None:
+    def test_worksBelowPath(self) -> None:
         """
-        Below a path everything is as at the root; the path itself, which has
-        no slash at its end, is nothing.
+        Below a path all is as at the root; the path itself, without a slash at
+        its end, leads nowhere.
         """
         root = Resource()
         root.putChild(b"push", CometResource(self.hub))
@@ -70,9 +71,9 @@ class TreeTests(HubTestCase):
             for path in ("/push", "/push/x"):
                 self.assertProblem(self.ask(get(path), site), 404, "notFound")
 
-    def test_twice(self) -> None:
+    def test_twoTreesShareHub(self) -> None:
         """
-        Two trees over one hub are two doors to the same channels.
+        Two trees over one hub serve the same channels.
         """
         root = Resource()
         root.putChild(b"one", CometResource(self.hub))
@@ -83,9 +84,9 @@ class TreeTests(HubTestCase):
         self.ask(post("/one/channels/a", b"x"), site)
         self.assertEqual(readResponse(wire.take()).json["messages"][0]["data"], "x")
 
-    def test_replaced(self) -> None:
+    def test_applicationReplacesResource(self) -> None:
         """
-        One part is replaced by an application's own.
+        An application replaces one resource by its own.
         """
 
         class Mine(ChannelResource):
@@ -101,9 +102,9 @@ class TreeTests(HubTestCase):
         response = self.ask(get("/channels/a?transport=poll&since=-1"), site)
         self.assertEqual(response.json["messages"][0]["channel"], "mine/a")
 
-    def test_host(self) -> None:
+    def test_checksHost(self) -> None:
         """
-        The host is checked everywhere.
+        The host is checked at all paths.
         """
         for path in ("/", "/health", "/publish", "/socket", "/channels/a", "/x"):
             wire = self.connect()

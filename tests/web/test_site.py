@@ -1,5 +1,5 @@
 """
-Tests of L{comet.web.site}: the bounds of what is taken in.
+Tests of L{comet.web.site}: the bounds on what is taken in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HEAD = b"POST /channels/open/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: a/b\
 
 def chunked(body: bytes, size: int) -> bytes:
     """
-    A body in chunks.
+    Encode a body in chunks.
     """
     pieces = [body[start : start + size] for start in range(0, len(body), size)]
     return b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
@@ -27,19 +27,19 @@ def chunked(body: bytes, size: int) -> bytes:
 
 class BodyTests(HubTestCase):
     """
-    How much of a body is taken.
+    The bound on a body.
     """
 
     @property
     def most(self) -> int:
         """
-        How many bytes are taken.
+        How many bytes a body may have.
         """
         return self.site.maxBody
 
     def test_anySplit(self) -> None:
         """
-        A body arrives whole, however it is cut, in chunks and with a length.
+        A body arrives whole, however TCP cuts it, in chunks or with a length.
         """
         body = bytes(range(256))
         for request in (
@@ -55,9 +55,9 @@ class BodyTests(HubTestCase):
                 data = base64.b64decode(held.json["messages"][0]["data"])
                 self.assertEqual(data, body)
 
-    def test_tooLarge(self) -> None:
+    def test_refusesTooLarge(self) -> None:
         """
-        A body that is too large is thrown away as it comes, and the client is
+        A body that is too large is discarded as it arrives, and the client is
         told; the connection serves on.
         """
         size = self.most + 1
@@ -72,18 +72,18 @@ class BodyTests(HubTestCase):
             self.assertProblem(response, 413, "tooLarge")
             self.assertEqual(readResponse(response.rest).json, {"ready": True})
 
-    def test_largest(self) -> None:
+    def test_takesLargest(self) -> None:
         """
-        One of just the size is not too large for what is at most taken.
+        A body of just the allowed size is taken.
         """
         line = b'{"channel":"open/a","data":""}\n'
         body = line + b" " * (self.most - len(line) - 1) + b"\n"
         request = post("/publish", body, "Content-Type: application/x-ndjson")
         self.assertEqual(self.ask(request).status, 201)
 
-    def test_memory(self) -> None:
+    def test_keepsNothingDiscarded(self) -> None:
         """
-        Nothing of what is thrown away is kept.
+        Nothing of a discarded body is kept.
         """
         wire = self.connect()
         wire.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -97,9 +97,9 @@ class BodyTests(HubTestCase):
         self.assertLess(kept, 2 * self.most)
         self.assertGreater(count * 0x8000, 10 * self.most)
 
-    def test_endless(self) -> None:
+    def test_cutsEndlessBody(self) -> None:
         """
-        A body that does not end is told so, and cut off.
+        A client that sends a body without end is told, and cut off.
         """
         wire = self.connect()
         wire.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -111,9 +111,9 @@ class BodyTests(HubTestCase):
         self.assertProblem(response, 413, "tooLarge")
         self.assertEqual((response.header("Connection"), response.rest), ("close", b""))
 
-    def test_hugeLength(self) -> None:
+    def test_refusesHugeLength(self) -> None:
         """
-        So is one that is announced to be as large, before it comes.
+        A body with a huge declared length is refused before it arrives.
         """
         wire = self.connect()
         wire.send(HEAD + b"Content-Length: 99999999999\r\n\r\n" + b"x" * 100)
@@ -122,9 +122,9 @@ class BodyTests(HubTestCase):
         self.assertEqual(response.rest, b"")
         self.assertFalse(wire.isOpen)
 
-    def test_continue(self) -> None:
+    def test_tellsToContinue(self) -> None:
         """
-        A client that asks first is told to go on.
+        A client that expects 100 is told to continue.
         """
         wire = self.connect()
         wire.send(HEAD + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
@@ -133,10 +133,11 @@ class BodyTests(HubTestCase):
         self.turn()
         self.assertEqual(readResponse(wire.take()).status, 201)
 
-    def test_doNotContinue(self) -> None:
+    def test_refusesInsteadOfContinue(self) -> None:
         """
-        Or that it is too large, which is the end: nobody knows whether it
-        would send the body nevertheless.
+        A client that expects 100 for a body that is too large is told so, and
+        the connection ends: the server cannot know whether the client still
+        sends the body.
         """
         wire = self.connect()
         head = HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (self.most + 1)
@@ -148,8 +149,8 @@ class BodyTests(HubTestCase):
 
     def test_answeredOnce(self) -> None:
         """
-        A client that is told early is not told again, also where its
-        connection takes time to close.
+        A client that was refused early gets no second response, also if its
+        connection closes slowly.
         """
         wire = self.connect()
         self.patch(wire.transport, "loseConnection", lambda: None)
@@ -157,18 +158,18 @@ class BodyTests(HubTestCase):
         wire.send(head, b"x" * (self.most + 1), get("/health"))
         self.assertEqual(wire.take().count(b"HTTP/1.1"), 1)
 
-    def test_plainSite(self) -> None:
+    def test_refusesOnPlainSite(self) -> None:
         """
-        On an application's own site a body that is too large is refused,
-        though only after it has come.
+        On an application's own site a body that is too large is refused after
+        it has arrived.
         """
         site = self.makePlainSite(self.site.resource)
         request = post("/channels/open/a", b"x" * (self.most + 1))
         self.assertProblem(self.ask(request, site), 413, "tooLarge")
 
-    def test_ignored(self) -> None:
+    def test_ignoresUnreadBody(self) -> None:
         """
-        A body that nobody asked for does no harm.
+        A body that no resource reads does no harm.
         """
         request = b"GET /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc"
         wire = self.connect()
@@ -176,7 +177,7 @@ class BodyTests(HubTestCase):
         response = readResponse(wire.take())
         self.assertEqual(readResponse(response.rest).json, {"ready": True})
 
-    def test_leavesInBody(self) -> None:
+    def test_forgetsClientThatLeavesInBody(self) -> None:
         """
         A client that leaves in the middle of its body is forgotten.
         """
@@ -188,20 +189,20 @@ class BodyTests(HubTestCase):
 
 class ChannelBodyTests(HubTestCase):
     """
-    How much is taken where it can be one message only.
+    The bound on a body that can be one message only.
     """
 
     def makeSite(self, resource: IResource) -> CometSite:
         """
-        A site that knows how large a message is.
+        Make a site that knows how large a message may be.
         """
         limits = self.settings.limits
         return CometSite(resource, limits.maxBatchBytes, limits.maxMessage, reactor=self.clock)
 
-    def test_tooLarge(self) -> None:
+    def test_refusesTooLarge(self) -> None:
         """
-        What is published to a channel has the size of a message; the client is
-        told which size that is, at once where it asks first.
+        A body published to a channel may have the size of a message; the error
+        says that size, at once to a client that expects 100.
         """
         most = self.settings.limits.maxMessage
         for path in (
@@ -219,17 +220,17 @@ class ChannelBodyTests(HubTestCase):
         self.assertProblem(response, 413, "tooLarge")
         self.assertIn(f"more than {most} bytes", response.json["detail"])
 
-    def test_largest(self) -> None:
+    def test_takesLargest(self) -> None:
         """
-        One of just the size is taken.
+        A body of just the allowed size is taken.
         """
         body = b'"' + b"x" * (self.settings.limits.maxMessage - 2) + b'"'
         answer = self.ask(post("/channels/open/a", body, "Content-Type: application/json"))
         self.assertEqual(answer.status, 201)
 
-    def test_cut(self) -> None:
+    def test_cutsEndlessMessage(self) -> None:
         """
-        One that does not end is cut off that much earlier.
+        A body without end is cut off at the lower bound.
         """
         most = self.settings.limits.maxMessage
         wire = self.connect()
@@ -240,9 +241,9 @@ class ChannelBodyTests(HubTestCase):
         self.assertFalse(wire.isOpen)
         self.assertProblem(readResponse(wire.take()), 413, "tooLarge")
 
-    def test_elsewhere(self) -> None:
+    def test_allowsBatchElsewhere(self) -> None:
         """
-        Everywhere else it may be as large as a batch, and the client is told
+        At other paths a body may be as large as a batch, and the error says
         that size.
         """
         limits = self.settings.limits
@@ -257,12 +258,12 @@ class ChannelBodyTests(HubTestCase):
 
 class SiteTests(HubTestCase):
     """
-    The rest of the site.
+    Other behaviour of the site.
     """
 
-    def test_idle(self) -> None:
+    def test_closesIdleConnection(self) -> None:
         """
-        A connection without a request is closed after a while, one with a
+        A connection without a request is closed after a timeout, one with a
         hold is not.
         """
         idle, held = self.connect(), self.connect()
@@ -271,9 +272,9 @@ class SiteTests(HubTestCase):
         self.assertFalse(idle.isOpen)
         self.assertTrue(held.isOpen)
 
-    def test_form(self) -> None:
+    def test_formIsNoParameters(self) -> None:
         """
-        A form's fields are no parameters.
+        The fields of a form are not parameters.
         """
         kind = "Content-Type: application/x-www-form-urlencoded"
         response = self.ask(post("/channels/a", b"transport=poll", kind))
@@ -281,9 +282,9 @@ class SiteTests(HubTestCase):
         response = self.ask(get("/channels/a?transport=poll&since=-1"))
         self.assertEqual(response.json["messages"][0]["data"], "transport=poll")
 
-    def test_absolute(self) -> None:
+    def test_takesAbsoluteURL(self) -> None:
         """
-        The whole URL may stand where the path does; it tells the host then.
+        A request may have the absolute URL; its host overrides the header.
         """
         self.publish("a", 1)
         path = "http://localhost/channels/a?transport=poll&since=-1"
@@ -295,18 +296,18 @@ class SiteTests(HubTestCase):
         self.assertProblem(self.ask(get("http://evil.example/health")), 421, "wrongHost")
         self.assertProblem(self.ask(get("http:///health")), 421, "wrongHost")
 
-    def test_quiet(self) -> None:
+    def test_writesNoAccessLog(self) -> None:
         """
-        No log is kept of requests, which may carry a key.
+        No access log is written, since URLs may carry a key.
         """
         self.site.logFile = StringIO()
         self.ask(get(f"/health?{KEY}"))
         self.assertEqual(self.site.logFile.getvalue(), "")
 
-    def test_choice(self) -> None:
+    def test_negotiatesProtocol(self) -> None:
         """
-        TLS may choose HTTP/2, where it can be had, or HTTP/1.1; what it has not
-        chosen stays HTTP/1.1.
+        TLS may negotiate HTTP/2, where h2 is installed, or HTTP/1.1; without a
+        choice it is HTTP/1.1.
         """
         self.assertEqual(self.site.acceptableProtocols(), [b"h2", b"http/1.1"])
         self.patch(comet.web.site, "HAS_HTTP2", False)

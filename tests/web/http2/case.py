@@ -1,5 +1,5 @@
 """
-What the tests of HTTP/2 in memory have in common.
+What the tests of HTTP/2 in memory share.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from tests.transports.wire import MemoryTransport, Wire
 
 class SecureTransport(MemoryTransport):
     """
-    A transport on which TLS has chosen HTTP/2.
+    A transport on which TLS has negotiated HTTP/2.
     """
 
     negotiatedProtocol = b"h2"
 
     def getPeerCertificate(self) -> None:
         """
-        Clients have none.
+        Return None: clients have no certificate.
         """
 
 
@@ -34,7 +34,7 @@ classImplements(SecureTransport, ISSLTransport)
 
 class MemoryPipe:
     """
-    What the client's side of HTTP/2 is over.
+    What the client's side of HTTP/2 is connected with.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -42,14 +42,14 @@ class MemoryPipe:
 
     def send(self, data: bytes) -> None:
         """
-        Send all of it.
+        Send all of the data.
         """
         if data and self.memory.isOpen:
             self.memory.send(data)
 
     def receive(self, timeout: float) -> bytes:
         """
-        Take what there is.
+        Return what has arrived.
         """
         data = self.memory.take()
         if not data and self.memory.isOpen:
@@ -83,7 +83,7 @@ class Http2TestCase(HubTestCase):
 
     def read(self, stream: Http2Stream) -> list[Any]:
         """
-        What has come of a C{stream} since the last time.
+        Return what has arrived of a C{stream} since the last call.
         """
         lines = LinesReader()
         try:

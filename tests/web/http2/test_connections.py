@@ -27,13 +27,13 @@ KEY = {"Authorization": "Bearer 0123456789abcdef"}
 
 class IdleTests(Http2TestCase):
     """
-    When a connection is closed of itself.
+    When a connection is closed without a request of its client.
     """
 
-    def test_idle(self) -> None:
+    def test_closesIdleConnection(self) -> None:
         """
-        One on which nothing is asked is closed after a minute, and the client
-        is told that nothing is wrong.
+        A connection without a request is closed after a minute, without an
+        error code.
         """
         http2, wire = self.open()
         self.turn(IDLE_TIMEOUT - 1)
@@ -45,10 +45,10 @@ class IdleTests(Http2TestCase):
         self.assertEqual(http2.goodbye, ErrorCodes.NO_ERROR)
         self.assertNothingLeft()
 
-    def test_held(self) -> None:
+    def test_keepsHeldPoll(self) -> None:
         """
-        A poll may be held for longer than that; a minute after its answer the
-        connection is closed.
+        A poll may be held for longer than a minute; a minute after its response
+        the connection is closed.
         """
         http2, wire = self.open()
         held = http2.send("GET", HELD)
@@ -64,10 +64,9 @@ class IdleTests(Http2TestCase):
         http2.untilEnd()
         self.assertNothingLeft()
 
-    def test_endless(self) -> None:
+    def test_keepsStream(self) -> None:
         """
-        So it is with an endless answer, also where there is nothing to say,
-        or nothing is taken.
+        A stream may stay silent, or be unread, for longer than a minute.
         """
         self.patch(self.hub.fanout, "heartbeat", IDLE_TIMEOUT * 4)
         http2, wire = self.open()
@@ -83,10 +82,10 @@ class IdleTests(Http2TestCase):
         self.assertFalse(wire.isOpen)
         self.assertNothingLeft()
 
-    def test_neverAsked(self) -> None:
+    def test_closesUnfinishedRequest(self) -> None:
         """
-        A request of which the rest does not come keeps no connection open, nor
-        does an answer that is not taken.
+        A request that does not become complete does not keep the connection
+        open, nor does a response that is not taken.
         """
         http2, wire = self.open()
         http2.send("POST", "/channels/news", KEY, isWhole=False)
@@ -99,9 +98,9 @@ class IdleTests(Http2TestCase):
         self.assertFalse(wire.isOpen or otherWire.isOpen)
         self.assertNothingLeft()
 
-    def test_notTaken(self) -> None:
+    def test_cutsClientThatDoesNotRead(self) -> None:
         """
-        A client that does not take the end of its connection is cut off.
+        A client that does not take the last frames is cut off.
         """
         _, wire = self.open()
         wire.transport.isStuck = True
@@ -115,13 +114,13 @@ class IdleTests(Http2TestCase):
 
 class ClientTests(Http2TestCase):
     """
-    What clients do.
+    Clients that leave, reset streams or break the protocol.
     """
 
-    def test_leaves(self) -> None:
+    def test_forgetsClientThatLeaves(self) -> None:
         """
-        A client that leaves, or says goodbye, is forgotten with all that it
-        has asked.
+        A client that leaves, or sends GOAWAY, is forgotten with all its
+        requests.
         """
         for isPolite in (False, True):
             http2, wire = self.open()
@@ -138,17 +137,17 @@ class ClientTests(Http2TestCase):
             self.assertEqual(len(self.hub.fanout.readers), 0)
         self.assertNothingLeft()
 
-    def test_resets(self) -> None:
+    def test_forgetsResetStream(self) -> None:
         """
-        A stream that is reset is forgotten, also in the same packet as its
-        request, or together with what is published to it.
+        A stream that is reset is forgotten, also if the reset comes in the
+        packet of its request, or together with a message for it.
         """
         http2, wire = self.open()
         stays = http2.send("GET", STREAM)
         for together in (False, True):
             gone = [http2.send("GET", each) for each in (HELD, STREAM)]
             if together:
-                # Nothing is sent before all is made.
+                # Nothing is sent before all frames are made.
                 send, sent = wire.send, bytearray()
                 self.patch(wire, "send", sent.extend)
                 gone += [http2.send("GET", each) for each in (HELD, STREAM, "/health")]
@@ -165,10 +164,10 @@ class ClientTests(Http2TestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_resetBeforeEnd(self) -> None:
+    def test_forgetsStreamResetEarly(self) -> None:
         """
-        So is one whose request had not come to its end, and one that is
-        answered and not taken; and what is late for them is ignored.
+        A stream is forgotten that is reset before the request is complete, or
+        before the response is taken; late frames for it are ignored.
         """
         http2, wire = self.open(window=1)
         for n in range(60):
@@ -184,10 +183,10 @@ class ClientTests(Http2TestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_resetsWithoutEnd(self) -> None:
+    def test_sendsAwayManyResets(self) -> None:
         """
-        A client that asks and takes it back, more often than any browser, is
-        sent away; one that does so now and then is not.
+        A client that resets streams more often than any browser is sent away;
+        one that does so now and then is not.
         """
         http2, wire = self.open()
         for _ in range(int(MAX_RESETS * 2)):
@@ -202,9 +201,9 @@ class ClientTests(Http2TestCase):
         self.assertEqual(http2.goodbye, ErrorCodes.ENHANCE_YOUR_CALM)
         self.assertNothingLeft()
 
-    def test_noHttp2(self) -> None:
+    def test_closesOnOtherData(self) -> None:
         """
-        What is not HTTP/2 ends the connection, with all that is open.
+        Data that is not HTTP/2 ends the connection, with all its streams.
         """
         for garbage in (b"GET / HTTP/1.1\r\n\r\n", b"\xff" * 100):
             http2, wire = self.open()
@@ -215,9 +214,10 @@ class ClientTests(Http2TestCase):
             self.assertNotEqual(http2.goodbye, ErrorCodes.NO_ERROR)
         self.assertNothingLeft()
 
-    def test_chatter(self) -> None:
+    def test_cutsFlood(self) -> None:
         """
-        A client that does not read, and has ever more answered, is cut off.
+        A client that does not read, and makes the server answer ever more
+        frames, is cut off.
         """
         _, wire = self.open()
         wire.transport.isStuck = True
@@ -228,9 +228,9 @@ class ClientTests(Http2TestCase):
         self.assertLess(len(wire.transport.unsent), MAX_UNSENT_FRAMES + HIGH_WATER_MARK + 1000)
         self.assertNothingLeft()
 
-    def test_connect(self) -> None:
+    def test_refusesConnect(self) -> None:
         """
-        A tunnel is not to be had.
+        CONNECT is refused.
         """
         http2, wire = self.open()
         ident = http2.h2.get_next_available_stream_id()
@@ -246,13 +246,13 @@ class ClientTests(Http2TestCase):
 
 class FlowTests(Http2TestCase):
     """
-    What waits for a client.
+    Flow control.
     """
 
-    def test_slow(self) -> None:
+    def test_keepsLittleOfSlowStream(self) -> None:
         """
-        Of what a stream does not take little is kept, the other streams have
-        everything, and so has this one when it takes it.
+        Little is kept of a stream that its client does not take; other streams
+        get all their data, and this one does when the client takes it.
         """
         http2, wire = self.open()
         slow, other = http2.send("GET", STREAM), http2.send("GET", STREAM)
@@ -271,10 +271,10 @@ class FlowTests(Http2TestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_stalled(self) -> None:
+    def test_resetsStalledStream(self) -> None:
         """
-        A stream of which nothing is taken for long is reset, and the others
-        go on.
+        A stream of which nothing is taken for long is reset, and the others go
+        on.
         """
         http2, wire = self.open()
         slow, other = http2.send("GET", STREAM), http2.send("GET", STREAM)
@@ -291,10 +291,10 @@ class FlowTests(Http2TestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_deaf(self) -> None:
+    def test_keepsLittleForSlowConnection(self) -> None:
         """
-        Of what a connection does not take little is kept, whatever it said
-        that it would.
+        Little is kept of a connection that the client does not read, however
+        large its windows are.
         """
         http2, wire = self.open(window=2**31 - 1)
         streams = [http2.send("GET", STREAM) for _ in range(3)]
@@ -314,10 +314,10 @@ class FlowTests(Http2TestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_parked(self) -> None:
+    def test_waitsWithFurtherRequests(self) -> None:
         """
-        While large answers wait for the client, what it asks besides is not
-        begun; nor does it keep the connection open for ever.
+        While large responses wait for the client, its other requests are not
+        begun, and do not keep the connection open.
         """
         for n in range(1000):
             self.publish("news", f"{n}" * 300)
@@ -341,12 +341,13 @@ class FlowTests(Http2TestCase):
 
 class DrainTests(Http2TestCase):
     """
-    How a connection is closed when the server goes down.
+    Closing connections when the server drains.
     """
 
-    def test_drain(self) -> None:
+    def test_closesAfterResponses(self) -> None:
         """
-        It is closed when everything is answered; at once, if nothing is asked.
+        A connection is closed once all requests are answered; at once, if there
+        is none.
         """
         idle, idleWire = self.open()
         http2, wire = self.open()

@@ -15,14 +15,14 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 def frame(length: int) -> bytes:
     """
-    A frame of this length, full of what looks like the length of another.
+    Make a frame of a length, full of bytes that look like a large length.
     """
     return length.to_bytes(3, "big") + b"\xff" * (6 + length)
 
 
 def cut(data: bytes, sizes: list[int]) -> list[bytes]:
     """
-    Cut into pieces of these sizes, again and again.
+    Cut data into pieces of these sizes, again and again.
     """
     pieces, number = [], 0
     while data:
@@ -33,7 +33,7 @@ def cut(data: bytes, sizes: list[int]) -> list[bytes]:
     return pieces
 
 
-class LengthsTests(SynchronousTestCase):
+class FrameLengthsTests(SynchronousTestCase):
     """
     Frames, cut in any way.
     """
@@ -43,9 +43,9 @@ class LengthsTests(SynchronousTestCase):
         st.lists(st.integers(0, 50) | st.just(MOST_FRAME), max_size=8),
         st.lists(st.integers(1, 40) | st.integers(1000, 70000), min_size=1, max_size=5),
     )
-    def test_allowed(self, lengths: list[int], sizes: list[int]) -> None:
+    def test_passesAllowedFrames(self, lengths: list[int], sizes: list[int]) -> None:
         """
-        Frames that are not too long are allowed, whatever is in them.
+        Frames that are not too long pass, whatever is in them.
         """
         watched = FrameLengths()
         data = PREFACE + b"".join(map(frame, lengths))
@@ -57,9 +57,9 @@ class LengthsTests(SynchronousTestCase):
         st.integers(MOST_FRAME + 1, 2**24 - 1),
         st.lists(st.integers(1, 40), min_size=1, max_size=5),
     )
-    def test_tooLong(self, lengths: list[int], tooLong: int, sizes: list[int]) -> None:
+    def test_findsLongFrame(self, lengths: list[int], tooLong: int, sizes: list[int]) -> None:
         """
-        One that is too long is found as soon as its length is there.
+        A frame that is too long is found as soon as its length has arrived.
         """
         watched = FrameLengths()
         data = PREFACE + b"".join(map(frame, lengths)) + tooLong.to_bytes(3, "big")

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.web.http2.streams}: what resources beside comet's may do there.
+Tests of L{comet.web.http2.streams}: what resources other than comet's may do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from tests.web.http2.case import Http2TestCase
 
 class Script(Resource):
     """
-    Does with a request what the test says, and knows who asked last.
+    A resource that does with a request what the test says, and keeps the last
+    one.
     """
 
     isLeaf = True
@@ -30,7 +31,7 @@ class Script(Resource):
 
     def render(self, request: Request) -> Any:
         """
-        Do it.
+        Do what the test says.
         """
         self.request = request
         self.does(request)
@@ -39,7 +40,7 @@ class Script(Resource):
 
 class Pulled:
     """
-    Writes in parts, when it is asked to, sometimes nothing.
+    A pull producer that writes in parts, some of them empty.
     """
 
     def __init__(self, request: Any) -> None:
@@ -49,7 +50,7 @@ class Pulled:
 
     def resumeProducing(self) -> None:
         """
-        Write something.
+        Write a part.
         """
         if self.left:
             self.request.write(self.left.pop(0))
@@ -60,7 +61,7 @@ class Pulled:
 
 class Pushed:
     """
-    Notes when it is to wait.
+    A push producer that notes when it has to pause.
     """
 
     def __init__(self) -> None:
@@ -68,13 +69,13 @@ class Pushed:
 
     def pauseProducing(self) -> None:
         """
-        Note it.
+        Note the call.
         """
         self.told.append("pause")
 
     def resumeProducing(self) -> None:
         """
-        Note it.
+        Note the call.
         """
         self.told.append("resume")
 
@@ -86,16 +87,16 @@ class StreamTests(Http2TestCase):
 
     def serve(self, does: Any) -> Script:
         """
-        Have something done with each request.
+        Serve a resource that does something with each request.
         """
         script = Script(does)
         self.site.resource = script
         return script
 
-    def test_request(self) -> None:
+    def test_carriesRequestAndResponse(self) -> None:
         """
-        The request tells what the client sent, and the answer what the
-        resource wrote.
+        The request has what the client sent, and the response what the resource
+        wrote.
         """
         found: list[Any] = []
 
@@ -125,9 +126,9 @@ class StreamTests(Http2TestCase):
         self.assertEqual(answer.headers["set-cookie"], "b=c")
         wire.leave()
 
-    def test_oldHeaders(self) -> None:
+    def test_takesHeadersInList(self) -> None:
         """
-        The headers of the answer may come in a list.
+        The headers of the response may come in a list.
         """
 
         def does(request: Any) -> None:
@@ -141,9 +142,9 @@ class StreamTests(Http2TestCase):
         self.assertEqual((answer.status, answer.headers), (204, {"x-one": "1"}))
         wire.leave()
 
-    def test_badHeaders(self) -> None:
+    def test_givesUpBadHeaders(self) -> None:
         """
-        An answer that cannot be sent is given up, and logged.
+        A response with bad headers is given up, and logged.
         """
         self.serve(lambda request: request.channel.writeHeaders(b"", b"200", b"", [(b":x", b"1")]))
         http2, wire = self.open()
@@ -153,10 +154,10 @@ class StreamTests(Http2TestCase):
         self.assertEqual(len(self.flushLoggedErrors(ProtocolError)), 1)
         wire.leave()
 
-    def test_pull(self) -> None:
+    def test_asksPullProducer(self) -> None:
         """
-        A producer that writes when it is asked is asked whenever all is taken,
-        and no more when the client leaves.
+        A pull producer is asked for more whenever all is taken, and no more
+        when the client leaves.
         """
         pulled = []
         self.serve(lambda request: pulled.append(Pulled(request)))
@@ -179,10 +180,10 @@ class StreamTests(Http2TestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_push(self) -> None:
+    def test_pausesPushProducer(self) -> None:
         """
-        One that writes of itself is told to wait when too much waits, also
-        if it did before it said who it is, and to go on when all is taken.
+        A push producer is paused when too much waits, also if that was before
+        it registered, and resumed when all is taken.
         """
         script = self.serve(lambda request: request.write(b"x" * HIGH_WATER_MARK * 3))
         http2, wire = self.open()
@@ -210,10 +211,10 @@ class StreamTests(Http2TestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_lose(self) -> None:
+    def test_resetsOnLoseConnection(self) -> None:
         """
-        A resource may hang up: it is told that its client is gone, and the
-        stream is reset.
+        When a resource closes the connection, it is told that its client is
+        gone, and the stream is reset.
         """
         told: list[Any] = []
         script = self.serve(lambda request: request.notifyFinish().addErrback(told.append))
@@ -230,10 +231,10 @@ class StreamTests(Http2TestCase):
         wire.leave()
         self.assertNothingLeft()
 
-    def test_earlyAnswer(self) -> None:
+    def test_discardsRestOfRequest(self) -> None:
         """
-        Where the answer is complete before the request the rest is thrown
-        away, and the client is told to stop.
+        When the response is complete before the request, the rest of the
+        request is discarded, and the client is told to stop.
         """
         http2, wire = self.open()
         headers = {"Content-Length": str(10**9)}
