@@ -91,10 +91,10 @@ class LiteralTests(SynchronousTestCase):
         self.assertIn(b'"time":', MultipartShape(time=True).message(makeMessage(1)))
         self.assertNotIn(b'"time":', MultipartShape().message(makeMessage(1)))
 
-    def test_noBoundaryInside(self) -> None:
+    def test_escapesBoundary(self) -> None:
         """
-        The boundary is in no envelope, whatever is published, nor in the
-        reason of a close, and the envelope is the same JSON still.
+        No envelope contains the boundary, for any message and any reason of a
+        close, and it is still the same JSON.
         """
         for text in HOSTILE:
             part = self.shape.message(makeMessage({text: [text * 2]}, text, text))
