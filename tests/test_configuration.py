@@ -269,6 +269,15 @@ class TextTests(CaseWithRefusals):
         for bad in others:
             self.assertRefused({"demo": bad}, "is not allowed for demo: true and false are")
 
+    def test_readsWords(self) -> None:
+        """
+        C{edge} is one of two words.
+        """
+        for word in ("lean", "twisted"):
+            self.assertEqual(Configuration({"edge": word})["edge"], word)
+        for bad in ("", "Lean", 1):
+            self.assertRefused({"edge": bad}, "is not allowed for edge: 'lean' and 'twisted' are")
+
     def test_needsEndpoint(self) -> None:
         """
         A configuration without an endpoint for HTTP or for raw TCP is refused.

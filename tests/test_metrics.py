@@ -80,6 +80,19 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(self.metrics.sums("nobody"), {})
         self.assertEqual(self.metrics.accounts, ["me", "you"])
 
+    def test_countsWithoutAccountIfAllAreOpen(self) -> None:
+        """
+        If every account has an open connection, none is closed, and a request
+        for a new account is counted for its transport alone.
+        """
+        for number in range(MAX_ACCOUNTS):
+            self.metrics.of("sse", f"a{number}").open += 1
+        self.now += IDLE
+        self.metrics.of("sse", "late").open += 1
+        self.assertNotIn("late", self.metrics.accounts)
+        self.assertEqual(len(self.metrics.accounts), MAX_ACCOUNTS)
+        self.assertEqual(self.metrics.sums()["sse"]["open"], MAX_ACCOUNTS + 1)
+
     def test_closesIdleAccounts(self) -> None:
         """
         When there are L{MAX_ACCOUNTS}, a new account is opened only if an idle

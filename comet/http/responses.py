@@ -80,15 +80,14 @@ class Response:
     body: bytes
 
 
-def dateOfNow() -> bytes:
-    """
-    Return the present time in the format of the header C{Date}.
-    """
-    return _dateOf(int(time.time()))
-
-
 @lru_cache(1)
 def _dateOf(second: int) -> bytes:
+    """
+    Make the value of the header C{Date}.
+
+    @param second: The time, in seconds since 1970.
+    """
+    # RFC 9110 5.6.7
     return formatdate(second, usegmt=True).encode("ascii")
 
 
@@ -182,7 +181,7 @@ def encodeResponse(
 
     @param persistent: Whether the connection stays open.
 
-    @param date: The present time, as L{dateOfNow} returns it.
+    @param date: The present time, in the format of RFC 9110 5.6.7.
 
     @raise ValueError: If a header has a line break or is a header of framing,
         or there is a body though the status allows none.
@@ -215,7 +214,7 @@ def encodeHead(
 
     @param persistent: Whether the connection stays open after the last chunk.
 
-    @param date: The present time, as L{dateOfNow} returns it.
+    @param date: The present time, in the format of RFC 9110 5.6.7.
 
     @raise ValueError: If a header has a line break or is a header of framing,
         or the client does not understand chunks.
