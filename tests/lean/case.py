@@ -1,6 +1,6 @@
 """
-What the test cases of the lean edge have in common: a server on loopback, in
-the same process as its clients.
+The base of the test cases of the lean edge: a server on loopback, in the same
+process as its clients.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _UPGRADE = (
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 )
 
-# The numbers of messages, in whatever form they come: each is followed by what
-# is no digit.
+# The number of a message in every wire format: a character that is no digit
+# follows it.
 _NUMBER = re.compile(rb'data"?: ?"?n?([0-9]+)[^0-9]')
 
 
@@ -40,7 +40,7 @@ def request(
     target: str, headers: str = "", method: str = "GET", body: bytes | None = None
 ) -> bytes:
     """
-    A request, with no more headers than it needs.
+    Make a request with no more headers than it needs.
     """
     if body is not None:
         headers += f"Content-Length: {len(body)}\r\n"
@@ -50,7 +50,7 @@ def request(
 
 def read(transport: str, channel: str = "c", more: str = "") -> bytes:
     """
-    A request to read.
+    Make a request to read.
     """
     headers = _UPGRADE if transport == "websocket" else ""
     return request(f"/channels/{channel}?transport={transport}{more}", headers)
@@ -60,9 +60,11 @@ class Peer:
     """
     A client.
 
-    @ivar said: All that came to it.
+    @ivar socket: Its socket, which does not block.
 
-    @ivar isOver: Whether the server has closed.
+    @ivar said: All that the server has sent.
+
+    @ivar isOver: True once the server has closed the connection.
     """
 
     def __init__(self, reactor: HandReactor, port: int, receiveBuffer: int = 0) -> None:
@@ -77,13 +79,15 @@ class Peer:
 
     def send(self, data: bytes) -> None:
         """
-        Send all of it.
+        Send all of some data.
         """
         self.socket.sendall(data)
 
     def take(self) -> bytes:
         """
-        Take what is there.
+        Receive what has come.
+
+        @return: All that has come so far.
         """
         while not self.isOver:
             try:
@@ -98,14 +102,20 @@ class Peer:
 
     def hears(self, what: bytes, times: int = 1) -> bytes:
         """
-        Let the server go on until something has come.
+        Turn the reactor until some bytes have come.
+
+        @param times: How often they come.
+
+        @return: All that has come so far.
         """
         self._reactor.until(lambda: self.take().count(what) >= times)
         return self.said
 
     def ends(self) -> bytes:
         """
-        Let the server go on until it has closed.
+        Turn the reactor until the server has closed the connection.
+
+        @return: All that has come.
         """
         self._reactor.until(lambda: (self.take(), self.isOver)[1])
         return self.said
@@ -113,28 +123,28 @@ class Peer:
     @property
     def numbers(self) -> list[int]:
         """
-        The numbers that were published, as they came.
+        The numbers of the messages that have come, in order.
         """
         return [int(each) for each in _NUMBER.findall(self.take())]
 
     def upTo(self, last: int) -> list[int]:
         """
-        Let the server go on until a number has come as the last.
+        Turn the reactor until a number has come as the last.
 
-        @return: All that came.
+        @return: All numbers that have come, in order.
         """
         self._reactor.until(lambda: self.numbers[-1:] == [last])
         return self.numbers
 
     def halfClose(self) -> None:
         """
-        Say that nothing more will be sent.
+        Close the client's writing side.
         """
         self.socket.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
         """
-        Leave without a word: the server sees a reset.
+        Reset the connection.
         """
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
@@ -142,14 +152,16 @@ class Peer:
 
 class LeanTestCase(SynchronousTestCase):
     """
-    A server.
+    A server with a port for HTTP and one for raw TCP.
+
+    @ivar settings: The settings of the hub.
     """
 
     settings = Settings(limits=Limits(maxMessage=1 << 20))
 
     def setUp(self) -> None:
         """
-        Start it.
+        Start the server.
         """
         self.reactor = HandReactor()
         self.reactor.advance(1000)
@@ -171,7 +183,9 @@ class LeanTestCase(SynchronousTestCase):
 
     def listen(self, factory: Any) -> LeanPort:
         """
-        Listen for a factory of comet's.
+        Listen with the lean edge.
+
+        @param factory: One of comet's own factories.
         """
         lean = LeanReactor(self.reactor)
         port: LeanPort = lean.listenTCP(0, factory, 500, "127.0.0.1")
@@ -182,7 +196,8 @@ class LeanTestCase(SynchronousTestCase):
 
     def keepLittle(self) -> None:
         """
-        Let the kernel keep little of what is to be sent to who comes next.
+        Let the kernel buffer little of what is sent to the clients that connect
+        from now on.
         """
         for port in (self.port, self.tcpPort):
             # What is accepted inherits it.
@@ -190,7 +205,7 @@ class LeanTestCase(SynchronousTestCase):
 
     def peer(self, said: bytes = b"", receiveBuffer: int = 0, isTCP: bool = False) -> Peer:
         """
-        A client that has said something.
+        Connect a client that sends some bytes.
         """
         port = self.tcpPort if isTCP else self.port
         peer = Peer(self.reactor, port.getHost().port, receiveBuffer)
@@ -200,7 +215,8 @@ class LeanTestCase(SynchronousTestCase):
 
     def reader(self, transport: str, receiveBuffer: int = 0) -> Peer:
         """
-        A client that reads the channel C{c}, and has begun.
+        Connect a client that reads the channel C{c}, and wait until its reader
+        is open.
         """
         isTCP = transport == "tcp"
         said = b'{"id":1,"subscribe":["c"]}\n' if isTCP else read(transport)
@@ -214,20 +230,22 @@ class LeanTestCase(SynchronousTestCase):
 
     def untilReaders(self, count: int) -> None:
         """
-        Let the server go on until there are so many readers.
+        Turn the reactor until the fan-out has this many readers.
         """
         self.reactor.until(lambda: len(self.hub.fanout.readers) == count)
 
     @property
     def connections(self) -> int:
         """
-        How many the lean edge has, of HTTP.
+        The number of connections on the port for HTTP.
         """
         return len(self.port._edge)
 
     def publish(self, *numbers: int, filler: str = "") -> None:
         """
-        Publish messages in one turn, and let it end.
+        Publish messages in one turn, and let the turn end.
+
+        @param filler: Makes the messages larger.
         """
         for number in numbers:
             data: object = f"n{number}:{filler}" if filler else number

@@ -1,5 +1,5 @@
 """
-A reactor that is turned by hand: real sockets, and time that stands still.
+A reactor that tests turn by hand: it has real sockets, and time that stands still.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from twisted.internet import tcp
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-# How often it is turned at most while something is waited for, and for how many
-# milliseconds it waits for the kernel each time.
-MOST_TURNS = 2000
-KERNEL = 5
+# How many turns a test waits for a condition, and for how many milliseconds each
+# of them waits for the kernel.
+MAX_TURNS = 2000
+KERNEL_WAIT = 5
 
 
 class HandReactor(Clock):
     """
-    As much of a reactor as listening on TCP takes.
+    The parts of a reactor that listening on TCP needs.
 
     @ivar turns: How many turns had something to do.
     """
@@ -35,31 +35,31 @@ class HandReactor(Clock):
 
     def addReader(self, reader: Any) -> None:
         """
-        Tell it when there is something to read.
+        See L{IReactorFDSet<twisted.internet.interfaces.IReactorFDSet>}.
         """
         self.readers[reader] = None
 
     def removeReader(self, reader: Any) -> None:
         """
-        Tell it no more.
+        See L{IReactorFDSet<twisted.internet.interfaces.IReactorFDSet>}.
         """
         self.readers.pop(reader, None)
 
     def addWriter(self, writer: Any) -> None:
         """
-        Tell it when something can be written.
+        See L{IReactorFDSet<twisted.internet.interfaces.IReactorFDSet>}.
         """
         self.writers[writer] = None
 
     def removeWriter(self, writer: Any) -> None:
         """
-        Tell it no more.
+        See L{IReactorFDSet<twisted.internet.interfaces.IReactorFDSet>}.
         """
         self.writers.pop(writer, None)
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
         """
-        Listen.
+        See L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>}.
         """
         listening = tcp.Port(port, factory, backlog, interface, self)
         listening.startListening()
@@ -67,7 +67,7 @@ class HandReactor(Clock):
 
     def adoptStreamConnection(self, fileDescriptor: int, family: int, factory: Any) -> Any:
         """
-        Go on with a connection.
+        See L{IReactorSocket<twisted.internet.interfaces.IReactorSocket>}.
         """
         return tcp.Server._fromConnectedSocket(fileDescriptor, family, factory, self)
 
@@ -75,10 +75,9 @@ class HandReactor(Clock):
 
     def turn(self, wait: int = 0) -> None:
         """
-        Let everything happen that is due now.
+        Make the calls that are due, and handle the events of the sockets.
 
-        @param wait: For how many milliseconds of the world's own time the
-            kernel may take.
+        @param wait: For how many milliseconds of real time the kernel may take.
         """
         self.advance(0)
         poll = select.poll()
@@ -103,26 +102,26 @@ class HandReactor(Clock):
 
     def until(self, isSo: Callable[[], Any]) -> Any:
         """
-        Turn until something is so.
+        Turn until a condition is true.
 
-        @return: What is so.
+        @return: What the condition returned.
         """
-        for _ in range(MOST_TURNS):
+        for _ in range(MAX_TURNS):
             found = isSo()
             if found:
                 return found
-            self.turn(KERNEL)
-        raise AssertionError("never so")
+            self.turn(KERNEL_WAIT)
+        raise AssertionError("the condition has not come true")
 
     def settle(self) -> None:
         """
-        Turn until for some turns nothing has happened.
+        Turn until three turns in a row had nothing to do.
         """
         quiet = 0
-        for _ in range(MOST_TURNS):
+        for _ in range(MAX_TURNS):
             before = self.turns
             self.turn(1)
             quiet = quiet + 1 if self.turns == before else 0
             if quiet == 3:
                 return
-        raise AssertionError("it is never quiet")
+        raise AssertionError("there was something to do in every turn")

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.lean.http}: requests as clients, good and bad, send them.
+Tests of L{comet.lean.http}: requests as well-behaved clients and others send them.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ CREATED = b"HTTP/1.1 201 Created\r\n"
 
 def publishing(body: bytes, channel: str = "open/c") -> bytes:
     """
-    A request to publish.
+    Make a request to publish.
     """
     return request(f"/channels/{channel}", method="POST", body=body)
 
 
 class OrderTests(LeanTestCase):
     """
-    Requests one after the other.
+    Several requests on one connection.
     """
 
-    def test_pipelined(self) -> None:
+    def test_answersPipelinedRequestsInOrder(self) -> None:
         """
-        What is asked in one go is answered in order, whatever it is, and what
-        an answer to one of them waits for, the next ones wait for.
+        Pipelined requests of all kinds are answered in order, and a request
+        that has to wait holds up those behind it.
         """
         said = POLL + publishing(b"one") + read("poll", "open/c", "&since=-1") + POLL
         peer = self.peer(said)
@@ -45,9 +45,10 @@ class OrderTests(LeanTestCase):
         self.assertIn(b"one", answers[2])
         self.assertEqual(self.connections, 1)
 
-    def test_many(self) -> None:
+    def test_answersManyPipelinedRequests(self) -> None:
         """
-        So are more of them than are read at once.
+        All pipelined requests are answered when they are more than fit into one
+        read.
         """
         count = 1000
         peer = self.peer()
@@ -59,10 +60,9 @@ class OrderTests(LeanTestCase):
         peer.socket.setblocking(False)
         self.assertEqual(peer.hears(OK, count).count(OK), count)
 
-    def test_bodyInPieces(self) -> None:
+    def test_waitsForBodyInPieces(self) -> None:
         """
-        A body is waited for, however it comes, and what follows it is the next
-        request.
+        A body may come in any pieces, and what follows it is the next request.
         """
         said = publishing(b"x" * 3000) + POLL
         peer = self.peer()
@@ -73,9 +73,10 @@ class OrderTests(LeanTestCase):
         self.assertEqual(peer.said.count(CREATED), 1)
         self.assertLess(peer.said.index(CREATED), peer.said.index(OK))
 
-    def test_largeBody(self) -> None:
+    def test_takesLargestBody(self) -> None:
         """
-        A body may have as many bytes as a message, and comes whole.
+        A body may have as many bytes as a message may have, and is stored
+        whole.
         """
         most = self.settings.limits.maxMessage
         peer = self.peer()
@@ -90,11 +91,10 @@ class OrderTests(LeanTestCase):
         self.assertEqual(peer.hears(OK).partition(b"\r\n\r\n")[0].count(b"Content-Length"), 1)
         self.reactor.until(lambda: peer.take().count(b"x") >= most)
 
-    def test_whileItWaits(self) -> None:
+    def test_requestBehindLongPoll(self) -> None:
         """
-        A request behind a long poll is answered after it; and who sends more
-        and more behind one is answered at once, and not remembered without
-        end.
+        A request behind a long poll is answered after it.  A client that sends
+        more than is kept behind a long poll has it answered at once.
         """
         peer = self.reader("longpoll")
         peer.send(POLL)
@@ -111,12 +111,14 @@ class OrderTests(LeanTestCase):
 
 class TimeTests(LeanTestCase):
     """
-    Clients that let the server wait.
+    The time that clients have.
     """
 
     def after(self, *pieces: tuple[float, bytes]) -> Peer:
         """
-        A client that says pieces, each so many seconds after the one before.
+        Connect a client that sends pieces.
+
+        @param pieces: Each with the seconds that pass before it is sent.
         """
         peer = self.peer()
         self.reactor.turn(5)
@@ -129,32 +131,34 @@ class TimeTests(LeanTestCase):
 
     def assertClosed(self, peer: Peer) -> None:
         """
-        It is closed, and nothing was said.
+        Fail unless the server has closed the connection, and sent nothing.
         """
         self.assertEqual(peer.ends(), b"")
         self.assertEqual(self.connections, 0)
 
-    def test_silent(self) -> None:
+    def test_closesSilentClient(self) -> None:
         """
-        Who says nothing is closed after a while, and not before.
+        A client that sends nothing is closed after the idle timeout, and not
+        before.
         """
         peer = self.after((IDLE_TIMEOUT - 1, b""))
         self.assertFalse((peer.take(), peer.isOver)[1])
         self.reactor.advance(1.2)
         self.assertClosed(peer)
 
-    def test_slowHead(self) -> None:
+    def test_closesSlowHead(self) -> None:
         """
-        A head that comes byte by byte has no more time than one that does not
-        come at all.
+        A request head that comes byte by byte has no more time than the idle
+        timeout.
         """
         peer = self.after(*((10, POLL[n : n + 1]) for n in range(5)))
         self.reactor.advance(10.2)
         self.assertClosed(peer)
 
-    def test_slowBody(self) -> None:
+    def test_eachPieceOfBodyGivesTime(self) -> None:
         """
-        A body that comes to an end is taken, and one that does not is given up.
+        Each piece of a body gives the client the idle timeout again.  A body
+        that stops coming is given up.
         """
         said = publishing(b"x" * 10)
         pieces = [(0, said[:-10]), *((IDLE_TIMEOUT - 5, b"x") for _ in range(10))]
@@ -163,10 +167,10 @@ class TimeTests(LeanTestCase):
         self.reactor.advance(IDLE_TIMEOUT + 0.2)
         self.assertEqual(peer.ends(), b"")
 
-    def test_keptAlive(self) -> None:
+    def test_timeBetweenRequests(self) -> None:
         """
-        Each answer gives the connection its time again; a poll that waits has
-        its own.
+        Each response gives the client the idle timeout again.  A held poll has
+        its own time.
         """
         peer = self.after(*((IDLE_TIMEOUT - 5, POLL) for _ in range(4)))
         self.assertEqual(peer.take().count(OK), 4)
@@ -182,10 +186,11 @@ class TimeTests(LeanTestCase):
         self.reactor.advance(1.3)
         peer.ends()
 
-    def test_dueWhileAnswered(self) -> None:
+    def test_timeoutWhileResponseIsInBacklog(self) -> None:
         """
-        A poll whose time is over when it is about to be answered is not cut
-        off; if it is not answered after all, it is in the end.
+        A poll whose response waits in the backlog is not closed when its time
+        is over.  If the response never comes, the connection is closed after the
+        idle timeout.
         """
         peer = self.peer(read("longpoll", more="&wait=5"))
         self.reactor.until(lambda: self.hub.fanout.readers)
@@ -198,27 +203,26 @@ class TimeTests(LeanTestCase):
         self.reactor.advance(IDLE_TIMEOUT + 0.2)
         self.assertEqual(peer.ends(), b"")
 
-    def test_aheadWhileAnswered(self) -> None:
+    def test_boundsInputWhileResponseIsInBacklog(self) -> None:
         """
-        Nor is more kept of what is said behind a poll that is about to be
-        answered than of what is said behind anything else.
+        The input behind a poll whose response waits in the backlog is bounded.
         """
         peer = self.peer(read("longpoll"))
         self.reactor.until(lambda: self.hub.fanout.readers)
         [reader] = self.hub.fanout.readers
         assert isinstance(reader, Reader)
-        wire: Any = next(iter(self.port._edge.connections.values()))
+        connection: Any = next(iter(self.port._edge.connections.values()))
         reader.ended()
         for _ in range(20):
             peer.send(POLL * 100)
             self.reactor.turn(1)
-        self.assertGreater(len(wire.buffer), MAX_HELD_INPUT)
-        self.assertLess(len(wire.buffer), MAX_HELD_INPUT + 2 * READ_SIZE)
+        self.assertGreater(len(connection.buffer), MAX_HELD_INPUT)
+        self.assertLess(len(connection.buffer), MAX_HELD_INPUT + 2 * READ_SIZE)
 
-    def test_unread(self) -> None:
+    def test_cutsOffClientThatTakesNothing(self) -> None:
         """
-        Who asks, and takes no answer, is not asked for its next request; and
-        is cut off in the end, with what waits for it.
+        A client that does not take a response has its next request left
+        waiting, and is cut off after a time, with what is unsent.
         """
         self.keepLittle()
         for number in range(10):
@@ -226,18 +230,18 @@ class TimeTests(LeanTestCase):
         self.reactor.settle()
         peer = self.peer(read("poll", more="&since=earliest") * 20, 4096)
         self.reactor.settle()
-        wire: Any
-        (wire,) = self.port._edge.connections.values()
-        self.assertGreater(len(wire.unsent), 0)
-        self.assertLess(len(wire.unsent), 2_000_000)
+        connection: Any
+        (connection,) = self.port._edge.connections.values()
+        self.assertGreater(len(connection.unsent), 0)
+        self.assertLess(len(connection.unsent), 2_000_000)
         self.assertEqual(self.hub.metrics.of("poll").requests, 1)
         self.reactor.advance(UNSENT_TIMEOUT + 0.2)
         self.assertEqual(self.connections, 0)
         self.assertLess(len(peer.ends()), 1_000_000)
 
-    def test_takenLate(self) -> None:
+    def test_responsesTakenLate(self) -> None:
         """
-        Who takes its answers late gets all of them whole.
+        A client that takes its responses late gets all of them whole.
         """
         self.keepLittle()
         for number in range(10):
@@ -258,10 +262,10 @@ class SlowTests(LeanTestCase):
     A bus that takes its time.
     """
 
-    def test_poll(self) -> None:
+    def test_pollWaitsForBus(self) -> None:
         """
-        A poll that does not wait for messages waits for those that there are,
-        however long the bus takes to tell.
+        A poll that does not wait for messages waits for the bus to read those
+        that there are, however long that takes.
         """
         self.publish(1)
         asked: list[Deferred[None]] = []
@@ -291,10 +295,10 @@ class EndTests(LeanTestCase):
     Connections that end.
     """
 
-    def test_halfClosed(self) -> None:
+    def test_answersClientThatClosedWritingSide(self) -> None:
         """
-        Who asks, and says that there will be nothing more, is answered what
-        can be answered at once.
+        A client that sends requests and closes its writing side gets the
+        responses that can be made at once.
         """
         for said, found in ((POLL, OK), (publishing(b"x"), CREATED), (POLL * 5, OK)):
             peer = self.peer(said)
@@ -302,10 +306,10 @@ class EndTests(LeanTestCase):
             self.assertEqual(peer.ends().count(found), said.count(b"Host:"))
         self.assertEqual(self.connections, 0)
 
-    def test_resetBetween(self) -> None:
+    def test_pollsResetBesideOthers(self) -> None:
         """
-        Polls that are answered all at once: those that were reset keep nothing
-        from the others, and nothing is remembered of them.
+        Polls that were reset keep nothing from those that are answered with
+        them, and leave no connection and no reader behind.
         """
         peers = [self.reader("longpoll") for _ in range(12)]
         broken = (0, 5, 6, 11)
@@ -320,10 +324,10 @@ class EndTests(LeanTestCase):
         self.assertEqual(self.connections, 8)
         self.assertEqual(list(self.hub.fanout.readers), [])
 
-    def test_askAgain(self) -> None:
+    def test_pollsThatComeBackMissNothing(self) -> None:
         """
-        Polls that ask again as soon as they are answered, while others are
-        answered and others leave, miss nothing.
+        Polls that come back as soon as they are answered get every message
+        once, while other polls leave.
         """
         peers = [self.reader("longpoll") for _ in range(10)]
         heard: dict[Peer, list[int]] = {peer: [] for peer in peers}
@@ -341,10 +345,10 @@ class EndTests(LeanTestCase):
         for peer in peers:
             self.assertEqual(heard[peer], list(range(1, 31)))
 
-    def test_handedOver(self) -> None:
+    def test_handsOverAfterResponses(self) -> None:
         """
-        What is for the ordinary edge gets there with all that was read, and
-        what was asked before is answered before.
+        A connection is handed over to Twisted's edge with all input that is not
+        answered, after the responses to earlier requests.
         """
         peer = self.peer(POLL * 2 + request("/health") + POLL)
         answers = peer.hears(OK, 4)

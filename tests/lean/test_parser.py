@@ -1,5 +1,6 @@
 """
-Tests of L{comet.lean.parser}: what is understood, and what is left to others.
+Tests of L{comet.lean.parser}: what the lean edge parses, and what it leaves to
+Twisted's edge.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from comet.lean.parser import readFields, readLine
 
 class LineTests(SynchronousTestCase):
     """
-    The first line.
+    Tests of L{readLine}.
     """
 
-    def test_read(self) -> None:
+    def test_parsesRequestLine(self) -> None:
         """
-        The path ends at the first question mark; nothing is decoded.
+        The path ends at the first question mark, and nothing is decoded.
         """
         self.assertEqual(
             readLine(b"GET /channels/a%20b,c?since=now?x HTTP/1.1"),
@@ -26,10 +27,10 @@ class LineTests(SynchronousTestCase):
         )
         self.assertEqual(readLine(b"POST /publish HTTP/1.1"), (b"POST", b"/publish", b""))
 
-    def test_others(self) -> None:
+    def test_leavesOtherLines(self) -> None:
         """
-        Other methods, versions and forms of the target, and what is not a line
-        of HTTP, are for others.
+        Other methods, versions and forms of the target are left to Twisted's
+        edge, and so is what is no request line.
         """
         for line in (
             b"HEAD /channels/a HTTP/1.1",
@@ -56,22 +57,23 @@ class LineTests(SynchronousTestCase):
 
 class FieldTests(SynchronousTestCase):
     """
-    The headers.
+    Tests of L{readFields}.
     """
 
-    def test_read(self) -> None:
+    def test_parsesHeaders(self) -> None:
         """
-        Names are in lower case, and values without white space around them.
+        Names are returned in lower case, and values without white space around
+        them.
         """
         self.assertEqual(
             readFields(b"Host: a:1\r\nX-Y:\t b  c \t\r\nEmpty:\r\n"),
             {b"host": b"a:1", b"x-y": b"b  c", b"empty": b""},
         )
 
-    def test_others(self) -> None:
+    def test_leavesOtherHeaders(self) -> None:
         """
-        What parsers do not read alike is for others, and so is what says that
-        there is more to a request than is understood here.
+        Headers that parsers do not read alike are left to Twisted's edge, and
+        so are those that change how the request is framed.
         """
         for block in (
             b"",
@@ -107,10 +109,10 @@ class FieldTests(SynchronousTestCase):
 
     @given(st.binary(max_size=60))
     @settings(deadline=None)
-    def test_nothingHidden(self, noise: bytes) -> None:
+    def test_valuesHoldNoControlCharacters(self, noise: bytes) -> None:
         """
-        Whatever comes, a value that is read has neither the end of a line nor
-        any other control character in it.
+        No value holds the end of a line or another control character, whatever
+        bytes come.
         """
         for block in (noise, b"Host: a\r\n" + noise + b"\r\n", b"X: " + noise + b"\r\n"):
             for name, value in (readFields(block) or {}).items():

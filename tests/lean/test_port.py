@@ -1,6 +1,6 @@
 """
-Tests of L{comet.lean.port}: accepting, where there is room and where there is
-none, and the end.
+Tests of L{comet.lean.port}: accepting clients, with descriptors left and without,
+and the end of the port.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 class AcceptTests(LeanTestCase):
     """
-    Clients that come.
+    Clients that connect.
     """
 
-    def test_many(self) -> None:
+    def test_acceptsManyInSeveralTurns(self) -> None:
         """
-        Of those that wait so many are accepted in a turn that others have
-        theirs; all are, in the end, and nobody of them twice.
+        Many clients are accepted in several turns, each once.
         """
         peers = [self.peer(POLL) for _ in range(MAX_HANDLED + MAX_ACCEPTED)]
         self.reactor.turn(5)
@@ -39,10 +38,10 @@ class AcceptTests(LeanTestCase):
             self.assertEqual(peer.hears(OK).count(OK), 1)
         self.assertEqual(self.connections, len(peers))
 
-    def test_leftBefore(self) -> None:
+    def test_clientLeavesBeforeAccept(self) -> None:
         """
-        Who has left, in whatever way, before being accepted, does no harm to
-        those behind.
+        A client that has left before it is accepted does no harm to the clients
+        behind it.
         """
         for _ in range(3):
             self.peer(POLL).cut()
@@ -55,7 +54,7 @@ class AcceptTests(LeanTestCase):
     @contextmanager
     def full(self) -> Iterator[None]:
         """
-        There are no more descriptors.
+        Let the process have no descriptors left.
         """
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         spare = self.peer().socket.dup()
@@ -67,11 +66,11 @@ class AcceptTests(LeanTestCase):
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    def test_noRoom(self) -> None:
+    def test_pausesWithoutDescriptors(self) -> None:
         """
-        Where the system has no room, nobody is accepted for a moment, and the
-        server is not busy with it; those that are there are served; who waits
-        is accepted when there is room again.
+        Without descriptors the port accepts no client for some time, and does
+        not keep the reactor busy.  Connected clients are served, and the waiting
+        client is accepted once there is room.
         """
         old, reader = self.peer(POLL), self.reader("stream")
         old.hears(OK)
@@ -88,17 +87,17 @@ class AcceptTests(LeanTestCase):
             self.publish(1)
             reader.hears(b'"data":1')
             for _ in range(3):
-                # Each time it is tried again, and given up for another moment.
+                # The port tries again, and pauses again.
                 self.reactor.advance(FULL_PAUSE + 0.2)
                 self.reactor.settle()
         self.assertEqual(new.take(), b"")
         self.reactor.advance(FULL_PAUSE + 0.2)
         new.hears(OK)
 
-    def test_handedOverFull(self) -> None:
+    def test_handsOverWithoutDescriptors(self) -> None:
         """
-        Where the system has no room, who has to be handed over is not lost for
-        the others.
+        Without descriptors a connection is handed over all the same, and other
+        connections are served.
         """
         first, second = self.peer(POLL), self.peer(POLL)
         first.hears(OK)
@@ -110,10 +109,10 @@ class AcceptTests(LeanTestCase):
             second.hears(OK, 2)
         self.assertEqual(first.take().count(OK), 2)
 
-    def test_held(self) -> None:
+    def test_stopReadingEndsPause(self) -> None:
         """
-        A port that is told to accept nobody for now does not, also where it had
-        no room just before; and does when it is told to.
+        A port that was told to stop reading accepts no client until it is told
+        to start, also if it had paused for want of descriptors.
         """
         waits = self.peer(POLL)
         with self.full():
@@ -125,11 +124,11 @@ class AcceptTests(LeanTestCase):
         self.port.startReading()
         waits.hears(OK)
 
-    def test_cannotBegin(self) -> None:
+    def test_closesConnectionThatFails(self) -> None:
         """
-        A connection that fails as it begins, as it says something or as it
-        stays without a word, is closed, and nothing happens to those that are
-        there, or that come.
+        A connection that fails as it begins, with its first input, or at the
+        end of its grace time is closed.  Other connections live on, and new ones
+        are accepted.
         """
         factory = CometFactory(self.hub)
         self.tcpPort = port = self.listen(factory)
@@ -155,9 +154,9 @@ class AcceptTests(LeanTestCase):
         self.publish(1)
         self.assertEqual((there.upTo(1), come.upTo(1)), ([1], [1]))
 
-    def test_turnFails(self) -> None:
+    def test_tickThatFails(self) -> None:
         """
-        What goes wrong at the end of a turn ends neither the port nor the
+        An exception at the end of a turn ends neither the port nor the
         connections.
         """
         there = self.reader("stream")
@@ -181,13 +180,13 @@ class AcceptTests(LeanTestCase):
 
 class EndTests(LeanTestCase):
     """
-    Ports that listen no more.
+    Ports that stop listening.
     """
 
-    def test_stop(self) -> None:
+    def test_connectionsOutliveListening(self) -> None:
         """
-        Who is there stays until it goes; nobody new is accepted; and when all
-        are gone there is nothing left in the reactor.
+        A port that stops listening refuses new clients and serves those it has.
+        It leaves the reactor with the last of them.
         """
         idle, reader = self.peer(POLL), self.reader("stream")
         idle.hears(OK)
@@ -207,17 +206,19 @@ class EndTests(LeanTestCase):
         self.reactor.until(lambda: self.port not in self.reactor.readers)
         self.assertEqual(self.port.fileno(), -1)
 
-    def test_stopAlone(self) -> None:
+    def test_stopWithoutConnections(self) -> None:
         """
-        Where nobody is there, it ends at once.
+        A port without connections leaves the reactor as soon as it stops
+        listening.
         """
         self.port.stopListening()
         self.reactor.turn()
         self.assertNotIn(self.port, self.reactor.readers)
 
-    def test_idleLeft(self) -> None:
+    def test_idleConnectionsEnd(self) -> None:
         """
-        Connections that nobody uses hold the end up no longer than their time.
+        Idle connections keep a port that has stopped listening in the reactor
+        for no longer than the idle timeout.
         """
         peers = [self.peer(POLL) for _ in range(20)]
         for peer in peers:
@@ -230,7 +231,7 @@ class EndTests(LeanTestCase):
 
     def test_reactorStops(self) -> None:
         """
-        When the reactor stops, all are closed.
+        All connections are closed when the reactor stops.
         """
         peers = [self.peer(POLL), self.reader("stream"), self.reader("longpoll")]
         self.port.connectionLost(Failure(ConnectionDone()))

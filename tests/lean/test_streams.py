@@ -1,6 +1,6 @@
 """
-Tests of the endless answers of the lean edge: whatever one client does, the
-others get everything.
+Tests of the streams of the lean edge: whatever one client does, the other clients
+get every message.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import Any
 
 from zope.interface import implementer
 
+from comet.fanout.application import ApplicationReader
 from comet.fanout.core import READ_BYTES
 from comet.fanout.states import State
 from comet.interfaces import IReceiver
@@ -18,13 +19,14 @@ from comet.model.messages import Close, Message
 from tests.lean.case import LeanTestCase, Peer
 
 SIZE = 5000
-ENDLESS = ("stream", "sse", "websocket", "tcp")
+STREAMS = ("stream", "sse", "websocket", "tcp")
 
 
 @implementer(IReceiver)
 class Echo:
     """
-    Publishes one more message for each that it gets, up to a number.
+    A receiver that publishes a further message for each that it gets, up to a
+    number.
     """
 
     def __init__(self, case: LeanTestCase, most: int) -> None:
@@ -33,7 +35,7 @@ class Echo:
 
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
-        Publish the next one, while others may not have been written to yet.
+        Publish the next message, in the middle of a flush.
         """
         number = int(message.payload)
         if number < self._most:
@@ -41,33 +43,33 @@ class Echo:
 
     def gapFound(self, cursor: Cursor, names: object) -> None:
         """
-        It does not come to that.
+        Fail: there is no gap.
         """
         raise AssertionError(names)
 
     def subscriptionClosed(self, close: Close) -> None:
         """
-        Nothing to do.
+        See L{IReceiver.subscriptionClosed}.
         """
 
 
 class BehindTests(LeanTestCase):
     """
-    Clients that do not read for a while.
+    Clients that take nothing for a while.
     """
 
     def setUp(self) -> None:
         """
-        Let the kernel keep little.
+        Let the kernel buffer little.
         """
         super().setUp()
         self.keepLittle()
 
     def behind(self, peer: Peer) -> int:
         """
-        Publish large messages until there is a reader that is behind.
+        Publish large messages until a reader is behind.
 
-        @return: How many.
+        @return: The number of messages.
         """
         for number in range(1, 400):
             self.publish(number, filler="x" * SIZE)
@@ -75,26 +77,26 @@ class BehindTests(LeanTestCase):
             states = [reader.state for reader in readers]
             if State.BEHIND in states:
                 return number
-        raise AssertionError("it takes everything")
+        raise AssertionError("the client takes everything")
 
     def test_catchesUp(self) -> None:
         """
-        A client that takes nothing gets behind; the server keeps no more for it
-        than was under way, and when it reads again it gets everything, once
-        and in order.
+        A client that takes nothing gets behind, and the server keeps no more
+        for it than was under way.  Once the client reads again it gets every
+        message, once and in order.
         """
-        for transport in ENDLESS:
+        for transport in STREAMS:
             slow, quick = self.reader(transport, 4096), self.reader(transport)
             count = self.behind(slow)
             last = count + 40
             for number in range(count + 1, last + 1):
                 self.publish(number, filler="x" * SIZE)
                 quick.take()
-            wires: list[Any] = [
+            connections: list[Any] = [
                 *self.port._edge.connections.values(),
                 *self.tcpPort._edge.connections.values(),
             ]
-            self.assertLess(max(len(wire.unsent) for wire in wires), 2 * READ_BYTES)
+            self.assertLess(max(len(each.unsent) for each in connections), 2 * READ_BYTES)
             self.assertEqual(quick.upTo(last), list(range(1, last + 1)), transport)
             self.assertEqual(slow.upTo(last), list(range(1, last + 1)), transport)
             slow.socket.close()
@@ -102,12 +104,12 @@ class BehindTests(LeanTestCase):
             self.untilReaders(0)
             self.successResultOf(self.bus.forget("c"))
 
-    def test_leavesBehind(self) -> None:
+    def test_resetWhileBehind(self) -> None:
         """
-        A client that is reset while something waits for it is forgotten, and no
-        descriptor is watched in vain.
+        A client that is reset while data waits for it is forgotten, and its
+        descriptor is not watched any more.
         """
-        for transport in ENDLESS:
+        for transport in STREAMS:
             slow = self.reader(transport, 4096)
             self.behind(slow)
             slow.cut()
@@ -116,9 +118,9 @@ class BehindTests(LeanTestCase):
             self.assertEqual((self.connections, len(self.tcpPort._edge)), (0, 0))
             self.successResultOf(self.bus.forget("c"))
 
-    def test_stalled(self) -> None:
+    def test_cutsOffStalledClient(self) -> None:
         """
-        One that takes nothing for minutes is cut off.
+        A client that takes nothing for minutes is cut off.
         """
         slow = self.reader("stream", 4096)
         self.behind(slow)
@@ -130,20 +132,20 @@ class BehindTests(LeanTestCase):
 
 class OthersTests(LeanTestCase):
     """
-    Clients that go and come while others are written to.
+    Clients that come and leave while others are written to.
     """
 
-    def test_resets(self) -> None:
+    def test_resetsBesideOthers(self) -> None:
         """
-        Those that were reset, wherever they are in the row, keep nothing from
-        those around them, and are forgotten.
+        Clients that were reset keep nothing from those beside them, and are
+        forgotten.
         """
-        for transport in ENDLESS:
+        for transport in STREAMS:
             peers = [self.reader(transport) for _ in range(12)]
             broken = [0, 3, 4, 11]
             for index in broken:
                 peers[index].cut()
-            # The server has not heard of it yet.
+            # The server has not seen the resets yet.
             self.publish(1, 2)
             self.publish(3)
             whole = [each for index, each in enumerate(peers) if index not in broken]
@@ -154,15 +156,15 @@ class OthersTests(LeanTestCase):
                 peer.socket.close()
             self.untilReaders(0)
 
-    def test_joinAndLeave(self) -> None:
+    def test_joiningAndLeaving(self) -> None:
         """
-        Who begins gets what is published from then on, who stays gets all of
-        it, and each once, while others leave all the time.
+        While clients come and leave, each gets every message from its beginning
+        on, once.
         """
-        stays = [self.reader(transport) for transport in ENDLESS]
+        stays = [self.reader(transport) for transport in STREAMS]
         came: list[tuple[int, Peer]] = []
         for number in range(1, 41):
-            transport = ENDLESS[number % len(ENDLESS)]
+            transport = STREAMS[number % len(STREAMS)]
             came.append((number, self.reader(transport)))
             self.publish(number)
             if number % 3 == 0:
@@ -172,10 +174,10 @@ class OthersTests(LeanTestCase):
         for first, peer in came:
             self.assertEqual(peer.upTo(40), list(range(first, 41)))
 
-    def test_inOneTurn(self) -> None:
+    def test_joinPublishAndLeaveInOneTurn(self) -> None:
         """
-        What begins, what is published and what leaves in one and the same turn
-        do each other no harm: who begins gets the message or begins behind it.
+        When a client joins, a message is published and a client leaves in the
+        same turn, the new client gets the message or begins behind it.
         """
         stays = self.reader("stream")
         for number in range(1, 30):
@@ -191,29 +193,29 @@ class OthersTests(LeanTestCase):
         self.reactor.until(lambda: len(stays.numbers) == len(expected))
         self.assertEqual(stays.numbers, expected)
 
-    def test_reentrant(self) -> None:
+    def test_publishingWithinFlush(self) -> None:
         """
-        An application that publishes while it is given a message: everybody
-        gets all of them, in the same order.
+        When a receiver publishes from within a flush, all readers get all
+        messages in the same order.
         """
-        before = [self.reader(transport) for transport in ENDLESS]
+        before = [self.reader(transport) for transport in STREAMS]
         self.successResultOf(self.hub.subscribe("c", "now", Echo(self, 20)))
-        after = [self.reader(transport) for transport in ENDLESS]
+        after = [self.reader(transport) for transport in STREAMS]
         self.publish(1)
         for peer in (*before, *after):
             self.assertEqual(peer.upTo(20), list(range(1, 21)))
 
-    def test_leavesWhileWritten(self) -> None:
+    def test_closingAllWithinFlush(self) -> None:
         """
-        An application that sends everybody away while it is given a message:
-        nobody is written to after the reason, and all connections end.
+        When a receiver closes all readers from within a flush, each is written
+        its reason as the last thing, and all connections end.
         """
-        peers = [self.reader(transport) for transport in ENDLESS * 2]
+        peers = [self.reader(transport) for transport in STREAMS * 2]
 
         class Closer(Echo):
             def messageReceived(self, message: Message, replay: bool) -> None:
                 for reader in list(self._case.hub.fanout.readers):
-                    if type(reader).__name__ != "ObjectReader":
+                    if not isinstance(reader, ApplicationReader):
                         reader.close(Close("draining", "enough", 1.0))
 
         self.successResultOf(self.hub.subscribe("c", "now", Closer(self, 0)))
@@ -225,25 +227,26 @@ class OthersTests(LeanTestCase):
 
 class EndTests(LeanTestCase):
     """
-    How connections end.
+    The end of connections.
     """
 
-    def test_halfClosed(self) -> None:
+    def test_closedWritingSideEndsConnection(self) -> None:
         """
-        A client that says that it sends nothing more is taken to have left.
+        A client that closes its writing side is taken to have left.
         """
-        for transport in (*ENDLESS, "longpoll"):
+        for transport in (*STREAMS, "longpoll"):
             peer = self.reader(transport)
             peer.halfClose()
             peer.ends()
             self.assertEqual(list(self.hub.fanout.readers), [], transport)
         self.assertEqual(self.connections, 0)
 
-    def test_hangsUp(self) -> None:
+    def test_noticesEveryEnd(self) -> None:
         """
-        A reset and an ordinary end are noticed at once, of all that wait.
+        A reset and an orderly close are noticed at once, of every kind of
+        reader.
         """
-        for transport in (*ENDLESS, "longpoll"):
+        for transport in (*STREAMS, "longpoll"):
             for leave in (Peer.cut, lambda peer: peer.socket.close()):
                 peer = self.reader(transport)
                 leave(peer)
@@ -251,9 +254,9 @@ class EndTests(LeanTestCase):
         self.reactor.settle()
         self.assertEqual((self.connections, len(self.tcpPort._edge)), (0, 0))
 
-    def test_nothingHeld(self) -> None:
+    def test_dropsInput(self) -> None:
         """
-        What clients say on an endless answer is thrown away.
+        The input of a client on a stream is dropped.
         """
         peer = self.reader("stream")
         for _ in range(50):

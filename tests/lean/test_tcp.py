@@ -1,5 +1,5 @@
 """
-Tests of L{comet.lean.tcp} and L{comet.lean.lines}: clients that send lines.
+Tests of L{comet.lean.tcp}: clients that send lines.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ FIRST = b'{"id":1,"subscribe":["c"]}\n'
 
 class FirstLineTests(LeanTestCase):
     """
-    What is remembered of first lines.
+    Tests of L{FirstLines}.
     """
 
     def setUp(self) -> None:
         """
-        Remember nothing.
+        Begin with an empty cache.
         """
         super().setUp()
         self.lines = FirstLines(self.hub)
 
-    def test_found(self) -> None:
+    def test_parsesLineOnce(self) -> None:
         """
-        A line that says what to read is read once, whatever ends it and
-        wherever it begins.
+        A line that subscribes is parsed once, with any terminator and any one
+        start position.
         """
         for data in (
             *(FIRST, b'{"subscribe":["a/*","b"],"since":"now"}\0', b'\n{"subscribe":["c"]}\r\n'),
@@ -43,9 +43,9 @@ class FirstLineTests(LeanTestCase):
             )
             self.assertIs(self.lines.find(data), line)
 
-    def test_notFound(self) -> None:
+    def test_leavesOtherInput(self) -> None:
         """
-        Anything else is for whoever deals with all commands.
+        Other input is left to the protocol.
         """
         most = self.settings.limits.maxCommandBytes
         for data in (
@@ -61,9 +61,9 @@ class FirstLineTests(LeanTestCase):
         ):
             self.assertIsNone(self.lines.find(data), data)
 
-    def test_bounded(self) -> None:
+    def test_cacheIsBounded(self) -> None:
         """
-        Only so many are remembered.
+        The cache holds a limited number of lines.
         """
         for number in range(MAX_LINES + 10):
             self.assertIsNotNone(self.lines.find(b'{"id":%d,"subscribe":["c"]}\n' % number))
@@ -72,27 +72,27 @@ class FirstLineTests(LeanTestCase):
 
 class LineTests(LeanTestCase):
     """
-    Connections.
+    Connections of clients that send lines.
     """
 
     def client(self, said: bytes = FIRST) -> Peer:
         """
-        One that has said something.
+        Connect a client that sends some bytes.
         """
         return self.peer(said, isTCP=True)
 
-    def wires(self) -> list[Any]:
+    def lineConnections(self) -> list[Any]:
         """
-        The connections.
+        Return the connections of the port.
         """
-        wires: list[Any] = list(self.tcpPort._edge.connections.values())
-        self.assertEqual({type(wire) for wire in wires} - {TCPConnection}, set())
-        return wires
+        connections: list[Any] = list(self.tcpPort._edge.connections.values())
+        self.assertEqual({type(each) for each in connections} - {TCPConnection}, set())
+        return connections
 
-    def test_alike(self) -> None:
+    def test_readersShareJoinPoint(self) -> None:
         """
-        Those that begin where another has get the same, and need no protocol
-        of their own, not even once they are written to.
+        Clients that send the same first line get the same bytes.  All but the
+        first have no protocol, also after a message.
         """
         peers = []
         for _ in range(3):
@@ -102,12 +102,14 @@ class LineTests(LeanTestCase):
         for peer in peers:
             self.assertEqual(peer.upTo(1), [1])
         self.assertEqual(len({peer.said for peer in peers}), 1)
-        self.assertEqual([wire._protocol is None for wire in self.wires()], [False, True, True])
+        self.assertEqual(
+            [each._protocol is None for each in self.lineConnections()], [False, True, True]
+        )
 
-    def test_goOn(self) -> None:
+    def test_makesProtocolForMoreInput(self) -> None:
         """
-        Who says more, in whatever pieces, is answered as if it had a protocol
-        from the beginning; and so when its connection is over.
+        A client that sends more, in any pieces, is answered as if it had had a
+        protocol from the beginning, and is counted once.
         """
         more = b'{"id":2,"subscribe":["d"],"since":"earliest"}\n{"id":3,"ping":"x"}\nrubbish\n'
         self.hub.publish("d", "held")
@@ -123,13 +125,15 @@ class LineTests(LeanTestCase):
             peer.hears(b'"id":4')
         self.assertEqual(len(said), 1)
         self.assertIn(b"held", said.pop())
-        self.assertEqual([wire._protocol is None for wire in self.wires()], [False, False])
+        self.assertEqual(
+            [each._protocol is None for each in self.lineConnections()], [False, False]
+        )
         self.assertEqual(self.hub.metrics.sums()["tcp"]["requests"], 2)
 
-    def test_counted(self) -> None:
+    def test_countsAlikeWithoutProtocol(self) -> None:
         """
-        What passes is counted alike, whether there is a protocol or not; those
-        that leave without a word have come, too.
+        What passes is counted alike with a protocol and without one.  A client
+        that leaves without a word is counted, too.
         """
         counts = []
         for _ in range(3):
@@ -143,16 +147,16 @@ class LineTests(LeanTestCase):
         self.assertEqual(counts, counts[:1] * 3)
         self.assertEqual((counts[0]["requests"], counts[0]["dataIn"]), (1, len(FIRST)))
         peer = self.client(b"")
-        self.reactor.until(lambda: self.wires())
+        self.reactor.until(lambda: self.lineConnections())
         peer.cut()
-        self.reactor.until(lambda: not self.wires())
+        self.reactor.until(lambda: not self.lineConnections())
         self.assertEqual(self.hub.metrics.of("tcp").requests, 4)
         self.assertEqual(self.hub.metrics.of("tcp").open, 0)
 
-    def test_silent(self) -> None:
+    def test_closesClientWithoutLine(self) -> None:
         """
-        Who says no line is closed after a while, and not before; who reads is
-        not.
+        A client that sends no whole line is closed after a time, and not
+        before.  A client that reads is not.
         """
         silent, partly, reads = self.client(b""), self.client(b'{"subs'), self.reader("tcp")
         again = self.reader("tcp")
@@ -160,24 +164,24 @@ class LineTests(LeanTestCase):
         self.reactor.advance(GRACE_TIME + 0.1)
         self.reactor.advance(FIRST_LINE - 1)
         self.reactor.settle()
-        self.assertEqual(len(self.wires()), 4)
+        self.assertEqual(len(self.lineConnections()), 4)
         self.reactor.advance(1.2)
         self.assertEqual((silent.ends(), partly.ends()), (b"", b""))
         self.publish(1)
         self.assertEqual((reads.upTo(1), again.upTo(1)), ([1], [1]))
 
-    def test_draining(self) -> None:
+    def test_refusesWhileDraining(self) -> None:
         """
-        While the server goes down nobody begins, wherever others have.
+        A draining server opens no reader, also at a join point.
         """
         self.client().hears(b'"ok"')
         self.hub.isDraining = True
         self.assertIn(b'"draining"', self.client().ends())
 
-    def test_behind(self) -> None:
+    def test_catchesUp(self) -> None:
         """
-        Who does not take what it is sent gets it later; also who says
-        something meanwhile.
+        A client that does not take what it is sent gets it later, also if it
+        sends a command meanwhile.
         """
         self.keepLittle()
         self.client().hears(b'"ok"')
