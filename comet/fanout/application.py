@@ -129,7 +129,7 @@ class ApplicationReader(Reader):
                 break
             # It may have paused, and read on by itself meanwhile.
             if message.position > self.progress.cursor.position:
-                self.progress.stand(message.position)
+                self.progress.advance(message.position)
                 self._call(self._receiver.messageReceived, message, False)
 
     @property

@@ -20,7 +20,7 @@ from comet.fanout.states import TRANSITIONS, Input, State, step
 from comet.model.cursors import Cursor
 from comet.model.messages import Close
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition, StartPositions
-from comet.model.progress import Progress, Step, Wanted, unbegun
+from comet.model.progress import Progress, Step, Wanted, cursorBeforeStart
 from comet.timers import NOT_SET
 
 # The names that begin with a gap, and whether there is nothing to read.
@@ -183,7 +183,7 @@ class Reader:
         if self._is(State.OPENING):
             # Whether it waits does not show in the Deferred, which may have been
             # called with another.
-            self.progress.cursor = unbegun(startPositions, self.fanout.end())
+            self.progress.cursor = cursorBeforeStart(startPositions, self.fanout.end())
         return opened
 
     def _opened(self, located: _Resolved) -> None:
@@ -271,7 +271,7 @@ class Reader:
         Note where a live reader stands, before it is live no more.
         """
         if self.state is State.LIVE:
-            self.progress.stand(self.position.position)
+            self.progress.advance(self.position.position)
 
     @property
     def reached(self) -> int | None:
@@ -380,7 +380,7 @@ class Reader:
 
     def _join(self) -> None:
         self.given(Input.CAUGHT_UP)
-        self.progress.settle()
+        self.progress.prune()
         if self.group is not None:
             self.group.join(self)
         self.caughtUp()
@@ -397,7 +397,7 @@ class Reader:
 
         @param position: What was written to it last.
         """
-        self.progress.stand(position)
+        self.progress.advance(position)
         if self.group is not None:
             self.group.leave(self)
         self.given(Input.FILLED)

@@ -1,6 +1,6 @@
 """
-What a name has brought to a reader that does not read it any more, so that
-another name that reaches the same messages does not bring them again.
+Ranges already delivered through names that are not read any more, so that an
+overlapping name does not deliver them twice.
 """
 
 from __future__ import annotations
@@ -11,14 +11,20 @@ from typing import Final, NamedTuple
 from comet.model.messages import Message
 from comet.model.patterns import matches
 
-# Of how many intervals that were brought by names that are gone a late name is
-# spared the repetition.
+# How many ranges are kept at most for a replaying name.  Messages of a range that
+# was dropped are delivered twice.
 MOST_DELIVERED: Final = 256
 
 
 class DeliveredRange(NamedTuple):
     """
-    What a name that is not read any more has brought.
+    The messages that a removed name delivered.
+
+    @ivar after: The position after which they begin.
+
+    @ivar upTo: The position with which they end.
+
+    @ivar skips: For each channel, the position up to which it was left out.
     """
 
     name: str
@@ -28,18 +34,22 @@ class DeliveredRange(NamedTuple):
 
     def includes(self, message: Message) -> bool:
         """
-        Whether this message is among it.
+        Whether this message was delivered.
         """
-        return self.after < message.position <= self.upTo and isOf(self.name, self.skips, message)
+        return self.after < message.position <= self.upTo and includes(
+            self.name, self.skips, message
+        )
 
 
-def merge(brought: Iterable[DeliveredRange]) -> list[DeliveredRange]:
+def merge(delivered: Iterable[DeliveredRange]) -> list[DeliveredRange]:
     """
-    Join what the same name has brought in several intervals that touch.
+    Join ranges of the same name that touch.
+
+    @return: At most L{MOST_DELIVERED} ranges.
     """
     merged: dict[str, DeliveredRange] = {}
     apart = []
-    for each in brought:
+    for each in delivered:
         known = merged.get(each.name)
         if known is None:
             merged[each.name] = each
@@ -51,11 +61,12 @@ def merge(brought: Iterable[DeliveredRange]) -> list[DeliveredRange]:
     return [*merged.values(), *apart][-MOST_DELIVERED:]
 
 
-def isOf(name: str, skips: Mapping[str, int] | None, message: Message) -> bool:
+def includes(name: str, skips: Mapping[str, int] | None, message: Message) -> bool:
     """
-    Whether a message is one that a name reaches, and that is wanted of it.
+    Whether a name matches a message and does not skip it.
 
-    @param skips: For single channels, up to where nothing is wanted of them.
+    @param skips: For each channel, the position up to which it is left out; the
+        empty key stands for all channels that are not in it.
     """
     if not matches(name, message.channel):
         return False

@@ -1,16 +1,48 @@
 """
 Where one reader stands, and what it must read next.
 
-A reader of several names has I{one} position: everything up to it, in all of
-its names, has reached the reader.  Three things make it more than a number.
+How it works
+============
 
-  - Names that begin behind the furthest of them are I{late}: what they missed
-    is replayed up to the position of the others, before anything else.
-  - A gap is told once, though the log is read many times.
-  - Where the last few of each channel were asked for, older ones that lie
-    between are skipped.
+A reader of several names has I{one} cursor: everything up to it, in all of its
+names, has reached the reader.  Most readers are that number and nothing else.
+Each of these tables makes a name an exception; all of them are empty again once
+the reader has caught up.
 
-All of them pass; a reader that has caught up is a number again.
+  - I{Replaying}: a name that starts behind the furthest name is read on its own
+    up to the cursor, before anything else.  Its messages are marked as replayed,
+    since their cursors lie behind the one that the reader has.
+
+  - I{Suppressed}: a replayed name must not repeat what another name delivered.
+    Names that are still read answer for themselves.  When a name is removed
+    during a replay, the range that it delivered is kept for the names that are
+    replaying.
+
+  - I{Reported floors}: the log is read many times, and each reading tells the
+    floor of a name with a gap.  A gap is told once for each floor.
+
+  - I{Skips}: where only the last few messages of each channel were asked for,
+    a name starts at the oldest of all these, and each channel has a position up
+    to which its messages are left out.
+
+These hold between two calls:
+
+  - A replaying name stands behind the cursor; all other names stand at it.
+
+  - The reader gets the messages of one step in the order of positions, and each
+    message once, however many of its names match it.  The exceptions are bounded
+    tables that had to drop an entry: then a replay may repeat messages.
+
+  - C{lowest} is a cursor with which the reader may come back at any moment: it
+    misses nothing, and gets again at most what was being replayed.
+
+A new epoch voids all of that: positions of the old log mean nothing in the new
+one, so the reader has one position again, and no exceptions.
+
+The table C{_deliveredAfter} says after which position a name has delivered
+everything, as far as it differs from the position at which the first names
+started.  Without it, a name that was added later would be taken to have
+delivered what was stored before it was read.
 """
 
 from __future__ import annotations
@@ -21,7 +53,7 @@ from typing import Any, Final, TypeVar
 from attrs import frozen
 
 from comet.model.cursors import Cursor
-from comet.model.delivered import DeliveredRange, isOf, merge
+from comet.model.delivered import DeliveredRange, includes, merge
 from comet.model.messages import Message
 from comet.model.positions import At, Now, ReadResult, ResolvedStart, ResolvedStarts, StartPosition
 
@@ -37,7 +69,7 @@ class Wanted:
 
     @ivar after: The cursor to read after.
 
-    @ivar upTo: The last position to read, or L{None} for the head.
+    @ivar upTo: The last position to read, or L{None} for the log end.
     """
 
     names: tuple[str, ...]
@@ -54,10 +86,10 @@ class Step:
 
     @ivar cursor: Where the reader stood before this step.
 
-    @ivar lowest: Where the name stood that was furthest behind, before this
+    @ivar lowest: Where the name that was furthest behind stood before this
         step.
 
-    @ivar messages: What it has not seen, in the order of positions.
+    @ivar messages: What the reader has not got yet, in the order of positions.
 
     @ivar isReplay: Whether the messages are older than C{cursor}.
 
@@ -75,16 +107,17 @@ class Step:
     more: bool
 
 
-# The table of a reader that needs none, as most do: one for all of them, which
-# nothing is ever put into.
+# The empty table, which most readers have.  They share it, so nothing is ever put
+# into it.
 _NONE: Final[dict[str, Any]] = {}
 
 
 def _put(table: dict[str, V], name: str, value: V) -> dict[str, V]:
     """
-    Put something into a table.
+    Put a value into a table, or into a new one where the table is the shared
+    empty one.
 
-    @return: The table that has it.
+    @return: The table that has the value.
     """
     if table is _NONE:
         return {name: value}
@@ -96,11 +129,11 @@ class Progress:
     """
     Where one reader stands.
 
-    @ivar names: The channels and patterns that it reads, each once, in the
+    @ivar names: The channels and patterns that are read, each once, in the
         order in which they were asked for.
 
-    @ivar cursor: Everything up to here, in all names that are not late, has
-        arrived.
+    @ivar cursor: Everything up to here, in all names that are not replaying,
+        has reached the reader.
     """
 
     __slots__ = (
@@ -117,24 +150,26 @@ class Progress:
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
         self.names: tuple[str, ...] = ()
-        # The position after which those names have brought everything that are
-        # not in the next table.
+        # The position after which a name has delivered everything, unless it is
+        # in the next table.
         self._base = 0
-        # By name: the position after which it has brought everything.
+        # By name: the position after which it has delivered everything.
         self._deliveredAfter: dict[str, int] = _NONE
         # By name: the position that its replay has reached.
         self._replaying: dict[str, int] = _NONE
-        # By name: the floor of which the reader was told, or need not know.
+        # By name: the floor that the reader was told of, or need not be told of.
         self._reportedFloors: dict[str, int] = _NONE
-        # By name: up to which position which channel is not wanted.
+        # By name: for each channel, the position up to which it is left out.
         self._skipUpTo: dict[str, Mapping[str, int]] = _NONE
-        # By late name: what was brought by names that were read beside it.
+        # By replaying name: the ranges that removed names delivered meanwhile.
         self._suppressed: dict[str, list[DeliveredRange]] = _NONE
 
     def begin(self, names: tuple[str, ...], cursor: Cursor) -> None:
         """
-        Read these names, each once, all of them after this cursor, which none
-        of them has a gap before.  To be called in the place of L{add}, once.
+        Start to read these names, all of them after this cursor, with no gap.
+        Called once, in the place of L{add}.
+
+        @param names: Each once.
         """
         self.names = names
         self.cursor = cursor
@@ -143,87 +178,89 @@ class Progress:
     @property
     def isReplaying(self) -> bool:
         """
-        Whether there are late names.
+        Whether a name is being replayed.
         """
         return bool(self._replaying)
 
     @property
     def lowest(self) -> Cursor:
         """
-        The cursor of a reader that would lose nothing and repeat something:
-        the position of the name that is furthest behind.
+        The position of the name that is furthest behind.  A reader that comes
+        back with it misses nothing, and may get again what other names had
+        delivered.
         """
         positions = [self.cursor.position, *self._replaying.values()]
         return Cursor(self.cursor.epoch, min(positions))
 
     def add(self, resolved: ResolvedStarts) -> tuple[str, ...]:
         """
-        Begin to read more names.
+        Start to read more names.
 
-        @param resolved: Where they begin, in the order in which they were
-            asked for.  Names that are held already change nothing.
+        @param resolved: Where they start, in the order in which they were
+            asked for.  Names that are read already change nothing.
 
-        @return: Those that begin with a gap, in the same order.
+        @return: The names that start with a gap, in the same order.
         """
         if not self.names and len(resolved.starts) == 1:
             ((name, start),) = resolved.starts.items()
             if not start.skipUpTo and start.floor <= start.position and not start.isGap:
-                # So it is with most.
+                # Fast path: most readers have one name, and no exceptions.
                 self.begin((name,), Cursor(resolved.end.epoch, start.position))
                 return ()
         starts = {n: start for n, start in resolved.starts.items() if n not in self.names}
         if not starts:
             return ()
         if not self.names:
-            self.cursor = Cursor(resolved.end.epoch, _meet(starts.values()))
+            self.cursor = Cursor(resolved.end.epoch, _startTogether(starts.values()))
             self._base = self.cursor.position
         elif resolved.end.epoch != self.cursor.epoch:
-            # The next reading will tell of the new epoch, for all names.
+            # The next reading has the new epoch, and starts all names there.
             self.names = (*self.names, *starts)
             return ()
         self.names = (*self.names, *starts)
         for name, start in starts.items():
-            self._begin(name, start)
+            self._start(name, start)
         return tuple(name for name, start in starts.items() if start.isGap)
 
-    def _begin(self, name: str, start: ResolvedStart) -> None:
+    def _start(self, name: str, start: ResolvedStart) -> None:
         if start.position != self._base:
             self._deliveredAfter = _put(self._deliveredAfter, name, start.position)
         if start.position < self.cursor.position:
             self._replaying = _put(self._replaying, name, start.position)
-        # What is lost of it below its place was never wanted.
-        told = max(start.floor, start.position)
-        if told > self._replaying.get(name, self.cursor.position):
-            self._reportedFloors = _put(self._reportedFloors, name, told)
-        # Shared, as it was given: there may be many channels.
+        # Messages that were lost below the start were never wanted.
+        known = max(start.floor, start.position)
+        if known > self._replaying.get(name, self.cursor.position):
+            self._reportedFloors = _put(self._reportedFloors, name, known)
+        # The mapping is shared by names, not copied: there may be many channels.
         skips = start.skipUpTo if any(p > start.position for p in start.skipUpTo.values()) else {}
         if start.position > self.cursor.position and not skips:
-            # Wanted from a place ahead of the others.
+            # This name starts ahead of the others.
             skips = {"": start.position}
         if skips:
             self._skipUpTo = _put(self._skipUpTo, name, skips)
 
     def remove(self, names: Iterable[str], reached: int | None = None) -> None:
         """
-        Read these names no more.  Names that are not held change nothing.
+        Stop reading these names.  Names that are not read change nothing.
 
-        @param reached: Up to where what was read was told, if not all of it.
+        @param reached: The position up to which the reader was given what was
+            read last, if not all of it.
         """
         given = set(names)
         gone = [name for name in self.names if name in given]
         self.names = tuple(name for name in self.names if name not in gone)
-        brought = [self._broughtBy(name, reached) for name in gone] if self._replaying else []
-        # Most have brought nothing yet.
-        brought = [each for each in brought if each.after < each.upTo]
+        delivered = [self._deliveredBy(name, reached) for name in gone] if self._replaying else []
+        # Most names have delivered nothing yet.
+        delivered = [each for each in delivered if each.after < each.upTo]
         for name in gone:
             for table in self._tables:
                 table.pop(name, None)
         for name in self._replaying:
-            if brought:
-                had = merge([*self._suppressed.get(name, ()), *brought])
-                self._suppressed = _put(self._suppressed, name, had)
+            if delivered:
+                ranges = merge([*self._suppressed.get(name, ()), *delivered])
+                self._suppressed = _put(self._suppressed, name, ranges)
 
-    def _broughtBy(self, name: str, reached: int | None) -> DeliveredRange:
+    def _deliveredBy(self, name: str, reached: int | None) -> DeliveredRange:
         upTo = self._replaying.get(name, self.cursor.position)
         if reached is not None:
             upTo = min(upTo, reached)
@@ -243,8 +280,8 @@ class Progress:
 
     def wanted(self) -> Wanted:
         """
-        What to read next: late names first, the one furthest behind before
-        the others.
+        What to read next: replaying names first, and of these the one that is
+        furthest behind.
         """
         if not self._replaying:
             return Wanted(self.names, self.cursor, None)
@@ -256,37 +293,38 @@ class Progress:
 
     def accept(self, wanted: Wanted, result: ReadResult) -> Step:
         """
-        Go on by what was read.
+        Advance by what was read.
 
-        @param wanted: What L{wanted} gave; the names may have changed since.
+        @param wanted: What L{wanted} gave before the log was read; the names
+            may have changed since.
 
         @param result: What the bus gave for it.
         """
         if wanted != self.wanted():
             # The names changed while the log was read.
             return self._readAgain()
-        self.settle()
+        self.prune()
         if result.after.epoch != self.cursor.epoch:
             return self._acceptEpoch(wanted, result)
         if wanted.upTo is not None:
             return self._acceptReplay(wanted, result)
-        stood = self.cursor
+        before = self.cursor
         gap = self._gap(result, self.names)
         messages = self._unseen(result.messages, self.names)
         self.cursor = result.reached
-        return Step(gap, stood, stood, messages, False, False, result.more)
+        return Step(gap, before, before, messages, False, False, result.more)
 
     def _readAgain(self) -> Step:
         return Step((), self.cursor, self.lowest, (), False, False, True)
 
     def _acceptEpoch(self, wanted: Wanted, result: ReadResult) -> Step:
         """
-        The log began a new life: everything that was known of the old one is
+        The log began a new epoch: everything that was known of the old one is
         void.
         """
-        self._forgetDetails()
+        self._dropExceptions()
         if wanted.upTo is not None:
-            # This was a replay: of some of the names, and not up to the head.
+            # A replay reads only some of the names, and not up to the log end.
             return self._readAgain()
         gap = tuple(name for name in self.names if name in result.gaps)
         for name in gap:
@@ -308,7 +346,7 @@ class Progress:
 
     def _gap(self, result: ReadResult, names: Sequence[str]) -> tuple[str, ...]:
         """
-        Which of the names have a gap that the reader was not told of.
+        The names with a gap that the reader was not told of.
         """
         found = []
         for name in names if result.gaps else ():
@@ -320,8 +358,8 @@ class Progress:
 
     def _unseen(self, messages: Sequence[Message], names: Sequence[str]) -> Sequence[Message]:
         """
-        Leave out what is skipped, and what a name that is further on has
-        brought.
+        Leave out messages that are skipped, and those that a name further on
+        has delivered.
         """
         others = [name for name in self.names if name not in names] if self._replaying else []
         if not self._skipUpTo and not others and not self._suppressed:
@@ -330,14 +368,14 @@ class Progress:
             message
             for message in messages
             if any(self._wants(name, message) for name in names)
-            and not any(self._has(name, message) for name in self._suppressed)
-            and not any(self._hasBrought(name, message) for name in others)
+            and not any(self._isSuppressed(name, message) for name in self._suppressed)
+            and not any(self._hasDelivered(name, message) for name in others)
         ]
 
     def isWanted(self, message: Message, names: Iterable[str]) -> bool:
         """
-        Whether any of these names, of those that are read, began before this
-        message, and wants it.
+        Whether any of these names, all of them being read, started before this
+        message and does not skip it.
         """
         position = message.position
         return any(
@@ -346,43 +384,45 @@ class Progress:
         )
 
     def _wants(self, name: str, message: Message) -> bool:
-        return isOf(name, self._skipUpTo.get(name), message)
+        return includes(name, self._skipUpTo.get(name), message)
 
-    def _has(self, name: str, message: Message) -> bool:
+    def _isSuppressed(self, name: str, message: Message) -> bool:
         """
-        Whether a late name is spared a message that it would bring.
+        Whether a removed name delivered a message that this replaying name
+        would deliver.
         """
         return self.isWanted(message, (name,)) and any(
-            brought.includes(message) for brought in self._suppressed[name]
+            each.includes(message) for each in self._suppressed[name]
         )
 
-    def _hasBrought(self, name: str, message: Message) -> bool:
+    def _hasDelivered(self, name: str, message: Message) -> bool:
         reached = self._replaying.get(name, self.cursor.position)
         return self._deliveredAfter.get(
             name, self._base
         ) < message.position <= reached and self._wants(name, message)
 
-    def stand(self, position: int) -> None:
+    def advance(self, position: int) -> None:
         """
-        Everything up to this position has arrived, without having been read
-        from the log.
+        Everything up to this position has reached the reader, without being
+        read from the log.
         """
         if position > self.cursor.position:
             self.cursor = Cursor(self.cursor.epoch, position)
-            self.settle()
+            self.prune()
 
-    def settle(self) -> None:
+    def prune(self) -> None:
         """
-        Forget what no longer makes a difference, once what was read is told.
+        Drop entries that no longer make a difference.  Called once the reader
+        was given what was read.
         """
         position = self.cursor.position
         if self._reportedFloors:
-            told = {
+            floors = {
                 name: floor
                 for name, floor in self._reportedFloors.items()
                 if floor > self._replaying.get(name, position)
             }
-            self._reportedFloors = told or _NONE
+            self._reportedFloors = floors or _NONE
         if self._skipUpTo:
             # Many names may share one table.
             tables = {id(skips): skips for skips in self._skipUpTo.values()}
@@ -390,49 +430,50 @@ class Progress:
             for name, skips in list(self._skipUpTo.items()):
                 last = lasts[id(skips)]
                 if last <= self._replaying.get(name, position):
-                    # There may be very many.  Without them it is not known
-                    # any more what of this was brought: it would be repeated.
-                    brought = max(self._deliveredAfter.get(name, self._base), last)
-                    self._deliveredAfter = _put(self._deliveredAfter, name, brought)
+                    # There may be skips for very many channels.  Once they are
+                    # dropped, it is not known what was delivered among them, so
+                    # none of it counts as delivered.
+                    after = max(self._deliveredAfter.get(name, self._base), last)
+                    self._deliveredAfter = _put(self._deliveredAfter, name, after)
                     del self._skipUpTo[name]
         if self._suppressed:
-            had = {name: had for name, had in self._suppressed.items() if name in self._replaying}
-            self._suppressed = had or _NONE
+            ranges = {name: r for name, r in self._suppressed.items() if name in self._replaying}
+            self._suppressed = ranges or _NONE
 
-    def _forgetDetails(self) -> None:
+    def _dropExceptions(self) -> None:
         self._base = 0
         self._deliveredAfter = self._replaying = self._reportedFloors = self._skipUpTo = (
             self._suppressed
         ) = _NONE
 
 
-def unbegun(startPositions: Mapping[str, StartPosition], end: Cursor) -> Cursor:
+def cursorBeforeStart(startPositions: Mapping[str, StartPosition], end: Cursor) -> Cursor:
     """
-    A cursor for a reader that is cut off before it is known where its names
-    begin: it will miss nothing of what was asked for.
+    The cursor for a reader that is cut off before the bus has told where its
+    names start.  With it the reader misses nothing of what it asked for.
 
     @param end: The position of the newest message that is known.
     """
     cursors = [each.cursor for each in startPositions.values() if isinstance(each, At)]
     others = [cursor for cursor in cursors if cursor.epoch != end.epoch]
-    # What others have told already may be not known of here yet: another epoch,
-    # or a later position.
+    # A client may have a cursor from another node, of an epoch or a position that
+    # this node has not heard of yet.
     furthest = others[0] if others else max([end, *cursors])
     positions = [furthest.position]
     for startPosition in startPositions.values():
         if isinstance(startPosition, At) and startPosition.cursor.epoch == furthest.epoch:
             positions.append(startPosition.cursor.position)
         elif not isinstance(startPosition, Now):
-            # It wants all that is held.
+            # The reader wants what is held.
             positions.append(0)
     return Cursor(furthest.epoch, min(positions))
 
 
-def _meet(starts: Collection[ResolvedStart]) -> int:
+def _startTogether(starts: Collection[ResolvedStart]) -> int:
     """
-    Where a reader of several names stands before any message: at the place
-    that is furthest on; or, where all were found by what is held, before the
-    oldest message to come.
+    The position at which a reader of several names starts: that of the furthest
+    name.  If all names start relative to what is held, it is the position of the
+    name furthest behind, so that no message comes before its turn.
     """
     positions = [start.position for start in starts]
     return min(positions) if all(start.isRelative for start in starts) else max(positions)

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
-from comet.model.progress import Progress, Wanted, unbegun
+from comet.model.progress import Progress, Wanted, cursorBeforeStart
 from tests.model.progressing import Log, at, begin, positions, start
 
 
@@ -106,7 +106,7 @@ class BeginningTests(SynchronousTestCase):
             ({"a": here, "b": At(at(3, "other"))}, at(0, "other")),
         )
         for startPositions, expected in cases:
-            self.assertEqual(unbegun(startPositions, at(9)), expected)
+            self.assertEqual(cursorBeforeStart(startPositions, at(9)), expected)
 
 
 class ReadingTests(SynchronousTestCase):
@@ -131,8 +131,8 @@ class ReadingTests(SynchronousTestCase):
         What arrives without being read moves the reader on, never back.
         """
         progress = begin(Log("a").resolved(a=start(1)))
-        progress.stand(7)
-        progress.stand(3)
+        progress.advance(7)
+        progress.advance(3)
         self.assertEqual(progress.cursor, at(7))
 
     def test_gapOnce(self) -> None:

@@ -88,7 +88,7 @@ class LateTests(SynchronousTestCase):
         lastFew = start(2, isRelative=True, skipUpTo={"c/x": 3, "c/y": 2})
         progress = begin(log.resolved(c_all=lastFew))
         self.assertEqual(positions(log.step(progress)), [4, 5])
-        progress.settle()
+        progress.prune()
         progress.add(log.resolved(c_x=start(0)))
         self.assertEqual(positions(log.step(progress)), [1, 3])
 

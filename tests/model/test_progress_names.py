@@ -55,7 +55,7 @@ class ComingAndGoingTests(SynchronousTestCase):
         self.progress.remove(["d"])
         self.log.channels.append("a")
         self.progress.add(self.log.resolved(a=start(601)))
-        self.progress.stand(602)
+        self.progress.advance(602)
         self.progress.remove(["a"])
         self.progress.add(self.log.resolved(a=start(0)))
         seen = []
@@ -71,7 +71,7 @@ class ComingAndGoingTests(SynchronousTestCase):
         for _ in range(1000):
             self.log.channels.append("a")
             self.progress.add(self.log.resolved(a=start(len(self.log.channels) - 1)))
-            self.progress.stand(len(self.log.channels))
+            self.progress.advance(len(self.log.channels))
             self.progress.remove(["a"])
             self.assertEqual(had(self.progress), 1)
         while self.progress.isReplaying:
@@ -90,9 +90,9 @@ class ComingAndGoingTests(SynchronousTestCase):
             end = len(self.log.channels)
             holes.append(end - 1)
             brought.append(end)
-            self.progress.stand(end - 1)
+            self.progress.advance(end - 1)
             self.progress.add(self.log.resolved(a=start(end - 1)))
-            self.progress.stand(end)
+            self.progress.advance(end)
             self.progress.remove(["a"])
             self.assertLessEqual(had(self.progress), MOST_DELIVERED)
         seen = []
@@ -112,7 +112,7 @@ class ComingAndGoingTests(SynchronousTestCase):
         for number in range(2 * MOST_DELIVERED):
             name = f"n{number}"
             progress.add(log.resolved(**{name: start(number + 2)}))
-            progress.stand(len(log.channels))
+            progress.advance(len(log.channels))
             progress.remove([name])
             self.assertLessEqual(had(progress), MOST_DELIVERED)
 
@@ -126,11 +126,11 @@ class ComingAndGoingTests(SynchronousTestCase):
         progress.add(log.resolved(all=start(0)))
         log.channels += ["c/x", "c/x"]
         progress.add(log.resolved(c_x=start(4, skipUpTo={"c/x": 5, "c/y": 9})))
-        progress.stand(6)
+        progress.advance(6)
         progress.remove(["c/x"])
         log.channels.append("c/x")
         progress.add(log.resolved(c_x=start(6)))
-        progress.stand(7)
+        progress.advance(7)
         progress.remove(["c/x"])
         seen = []
         while progress.isReplaying:
@@ -151,7 +151,7 @@ class ComingAndGoingTests(SynchronousTestCase):
             )
         )
         self.assertEqual(positions(log.step(progress)), [3, 4])
-        progress.settle()
+        progress.prune()
         self.assertEqual(progress._skipUpTo, {})
         log.channels += ["c/x", "c/y"]
         self.assertEqual(positions(log.step(progress)), [6, 7])
@@ -177,7 +177,7 @@ class ComingAndGoingTests(SynchronousTestCase):
             for position in range(end + 1, len(log.channels) + 1):
                 if log.channels[position - 1] in progress.names:
                     seen.append(position)
-            progress.stand(len(log.channels))
+            progress.advance(len(log.channels))
             self.assertLessEqual(had(progress), 3 + len(steps))
         while progress.isReplaying:
             seen += positions(log.step(progress, 2))
