@@ -1,6 +1,6 @@
 """
-What the tests of the Redis bus share: a server for all of them, in which each
-has a prefix of its own.
+The base of the tests of the Redis bus: one server for all of them, in which
+each test has a prefix of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.redisserver import RedisServer
 _numbers = count(1)
 _servers: list[RedisServer] = []
 
-# Moves the clock of a log on: its time never goes back.
+# Advances the time of a log, which never goes back.
 ADVANCE = """#!lua flags=allow-oom
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
@@ -33,7 +33,7 @@ redis.call('HSET', KEYS[1], 'time', string.format('%.6f', math.max(now, stored) 
 return 1
 """
 
-# Loses everything under a prefix.
+# Deletes all keys with a prefix.
 LOSE = """
 for _, name in ipairs(redis.call('KEYS', ARGV[1] .. '*')) do redis.call('DEL', name) end
 return 1
@@ -42,7 +42,7 @@ return 1
 
 def sharedServer() -> RedisServer:
     """
-    The server of all tests that do it no harm.
+    Return the server of all tests that do it no harm.
     """
     if not _servers:
         _servers.append(RedisServer().start())
@@ -52,7 +52,7 @@ def sharedServer() -> RedisServer:
 
 def theReactor() -> Any:
     """
-    The reactor that the tests run on.
+    Return the reactor in which the tests run.
     """
     from twisted.internet import reactor
 
@@ -61,14 +61,14 @@ def theReactor() -> Any:
 
 async def pause(seconds: float) -> None:
     """
-    Let others go on.
+    Wait, and let the reactor go on.
     """
     await deferLater(theReactor(), seconds)
 
 
 async def until(condition: Any, seconds: float = 10.0) -> None:
     """
-    Wait until something is so.
+    Wait until a condition is true.
     """
     clock = theReactor()
     end = clock.seconds() + seconds
@@ -87,14 +87,14 @@ class RedisCase(TestCase):
 
     def setUp(self) -> None:
         """
-        Take a prefix of the shared server.
+        Take a prefix on the shared server.
         """
         self.server = sharedServer()
         self.url = self.urlOf(self.server)
 
     def urlOf(self, server: RedisServer) -> RedisURL:
         """
-        A URL with a prefix of this test's own.
+        Return a URL with a prefix of this test.
         """
         return evolve(
             parseURL(f"redis://127.0.0.1:{server.port}"), prefix=f"{{t{next(_numbers)}}}:"
@@ -109,7 +109,7 @@ class RedisCase(TestCase):
         url: RedisURL | None = None,
     ) -> RedisBus:
         """
-        Make a bus that is not started.
+        Make a bus without starting it.
         """
         retention = Retention(messages, seconds, bytes)
         return RedisBus(
@@ -118,7 +118,7 @@ class RedisCase(TestCase):
 
     async def startedBus(self, **settings: Any) -> RedisBus:
         """
-        Make a bus, start it, and let it stop when the test is over.
+        Make and start a bus, which stops when the test is over.
         """
         bus = self.newBus(**settings)
         await bus.start()
@@ -147,7 +147,7 @@ class RedisCase(TestCase):
 
     async def renew(self, bus: IMessageBus) -> None:
         """
-        Lose all, and let the bus find that out.
+        Delete the log, and let the bus find that out.
         """
         self.script(LOSE, self.url.prefix)
         before = bus.end.epoch
@@ -155,13 +155,14 @@ class RedisCase(TestCase):
 
     async def settle(self, bus: IMessageBus) -> None:
         """
-        Who is answered has heard everything that was stored before.
+        Do nothing but ask: a caller with an answer has heard everything that
+        was stored before it.
         """
         await bus.resolve({})
 
     def script(self, source: str, *words: str) -> None:
         """
-        Run a script beside those of the bus.
+        Run a script that is not the bus's.
         """
         answer = self.server.ask("EVAL", source, "1", f"{self.url.prefix}state", *words)
         self.assertEqual(answer, ":1\r\n")
@@ -169,7 +170,7 @@ class RedisCase(TestCase):
 
 def wait(deferred: Deferred[Any]) -> Deferred[Any]:
     """
-    Let nobody be told of a failure.
+    Discard the failure of a Deferred.
     """
     deferred.addErrback(lambda failure: None)
     return deferred

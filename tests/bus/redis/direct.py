@@ -1,6 +1,6 @@
 """
-The scripts of the Redis bus over a connection that waits for each answer, for
-tests of what they do in the log.
+The scripts of the Redis bus over a connection that waits for each answer: for
+tests of what the scripts do to the log.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SERVER = Capabilities("run", isDurable=False, hasProof=False, policy="")
 
 class DirectConnection:
     """
-    A connection on which every command is answered before it returns.
+    A connection that has every answer before C{command} returns.
     """
 
     def __init__(self, port: int) -> None:
@@ -51,14 +51,14 @@ class DirectConnection:
 
     def close(self) -> None:
         """
-        Close it.
+        Close the connection.
         """
         self._socket.close()
 
 
 class DirectBus:
     """
-    As much of a bus as the log itself is.
+    The parts of a bus that concern only the log.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class DirectBus:
         totalBytes: int,
     ) -> None:
         """
-        @param clock: Time goes by in Redis as it does here.
+        @param clock: The time, which Redis follows.
         """
         self.connection: Any = DirectConnection(port)
         self._state = f"{url.prefix}state"
@@ -96,7 +96,7 @@ class DirectBus:
 
     def _begin(self) -> None:
         self._wait(self._attach(self.connection))
-        # Beyond what goes by while a test runs, and exact in halves of seconds.
+        # Further ahead than the duration of a test, and exact in half seconds.
         self._ask("HSET", self._state, "time", "4102444800")
         self._advanced = self._clock.seconds()
 
@@ -107,7 +107,7 @@ class DirectBus:
 
     def _catchUp(self) -> None:
         """
-        Let as much time go by as on the clock, and let go what is then due.
+        Advance the time of Redis to that of the clock, and drop what is due.
         """
         seconds = self._clock.seconds() - self._advanced
         if seconds:
@@ -119,14 +119,14 @@ class DirectBus:
     @property
     def size(self) -> int:
         """
-        How much is held in all, as Redis counts it.
+        How many bytes the held messages and channels count for, in Redis.
         """
         self._catchUp()
         return int(self._ask("HGET", self._state, "size"))
 
     def stop(self) -> Deferred[None]:
         """
-        Leave nothing.
+        Delete the log, and close the connection.
         """
         self._ask("EVAL", LOSE, 0, self._prefix)
         self.connection.close()
@@ -134,7 +134,7 @@ class DirectBus:
 
     def renew(self) -> None:
         """
-        Lose everything.
+        Delete the log, and begin another.
         """
         self._ask("EVAL", LOSE, 0, self._prefix)
         self._listeners.clear()
@@ -142,7 +142,7 @@ class DirectBus:
 
     def publish(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
         """
-        Store them, and let them be heard.
+        Store publications, and tell the listeners.
         """
         self._catchUp()
         stored = self._wait(self._store.publish(self.connection, publications))
@@ -161,13 +161,13 @@ class DirectBus:
 
     def forget(self, channel: str) -> Deferred[None]:
         """
-        Forget.
+        See L{IMessageBus.forget<comet.interfaces.IMessageBus.forget>}.
         """
         return succeed(self._wait(self._store.forget(self.connection, channel)))
 
     def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
-        Locate.
+        See L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}.
         """
         self._catchUp()
         return succeed(self._wait(self._queries.resolve(self.connection, names)))
@@ -176,7 +176,7 @@ class DirectBus:
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
     ) -> Deferred[ReadResult]:
         """
-        Read.
+        See L{IMessageBus.read<comet.interfaces.IMessageBus.read>}.
         """
         self._catchUp()
         return succeed(
@@ -185,6 +185,6 @@ class DirectBus:
 
     def listen(self, listener: IBusListener, names: Iterable[str]) -> None:
         """
-        Let it hear everything.
+        Add a listener, which hears everything.
         """
         self._listeners.append(listener)

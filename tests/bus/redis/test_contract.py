@@ -1,5 +1,5 @@
 """
-The Redis bus keeps all promises of a bus.
+Tests for L{comet.bus.redis.bus}: the contract.
 """
 
 from __future__ import annotations

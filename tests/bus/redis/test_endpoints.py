@@ -1,5 +1,6 @@
 """
-Where a Redis can be: on a port, a socket, behind TLS or behind sentinels.
+Tests for L{comet.bus.redis.endpoints} and L{comet.bus.redis.tls}: a Redis on a
+port or a socket, behind TLS, or behind sentinels.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ sentinel failover-timeout mine 3000
 """
 
 
-class PlaceTests(RedisCase, BusCase):
+class EndpointTests(RedisCase, BusCase):
     """
-    L{RedisBus}, by the URL.
+    L{RedisBus} with different URLs.
     """
 
     async def used(self, url: str) -> RedisBus:
@@ -40,9 +41,9 @@ class PlaceTests(RedisCase, BusCase):
         self.assertEqual(listener.heard, positions)
         return bus
 
-    async def test_socket(self) -> None:
+    async def test_unixSocket(self) -> None:
         """
-        A socket, and a database in it.
+        A bus can use a UNIX socket, and a database with a number.
         """
         path = self.server.path
         await self.used(f"redis+unix://{path}?db=3&prefix={self._testMethodName}")
@@ -51,9 +52,9 @@ class PlaceTests(RedisCase, BusCase):
             key = f"{{{self._testMethodName}}}:state"
             self.assertEqual(self.server.ask("EVAL", script, "1", key, db), answer)
 
-    async def test_databases(self) -> None:
+    async def test_databasesAreApart(self) -> None:
         """
-        Two databases of one Redis have nothing to do with each other.
+        Two databases of one Redis have separate logs.
         """
         where = f"redis://127.0.0.1:{self.server.port}"
         first, second = [await self.used(f"{where}/{db}?prefix=two") for db in (4, 5)]
@@ -66,8 +67,9 @@ class PlaceTests(RedisCase, BusCase):
 
     async def test_tls(self) -> None:
         """
-        TLS, with a certificate that is checked, and one of our own that is
-        asked for; whom it does not trust it does not use.
+        A bus can use TLS: it verifies the certificate of Redis, and shows its
+        own if Redis asks for one.  It does not use a Redis that it does not
+        trust.
         """
         folder = Path(tempfile.mkdtemp(prefix="comet-redis-tls-"))
         key, certificate = makeCertificate(folder)
@@ -94,8 +96,8 @@ class PlaceTests(RedisCase, BusCase):
 
     async def test_failover(self) -> None:
         """
-        When the sentinels choose another Redis it is used, in a new epoch: not
-        all that was answered need have reached it.
+        When the sentinels choose another Redis, the bus uses it, in a new
+        epoch: it may lack messages that were answered.
         """
         first = RedisServer().start()
         second = RedisServer(f"--replicaof 127.0.0.1 {first.port}").start()
@@ -104,7 +106,7 @@ class PlaceTests(RedisCase, BusCase):
             self.addCleanup(server.destroy)
         await until(lambda: second.info("replication")["master_link_status"] == "up")
         await until(lambda: sentinel.info("sentinel").get("master0", "").find("slaves=1") > 0)
-        # The first of these is not there.
+        # The first sentinel is not there.
         url = f"redis+sentinel://127.0.0.1:{freePort()},127.0.0.1:{sentinel.port}/mine"
         bus = await self.used(url)
         listener = Listener()
@@ -127,9 +129,9 @@ class PlaceTests(RedisCase, BusCase):
         self.assertEqual(await self.held(bus, "b"), [b1, b2])
         self.assertEqual(second.info("replication")["role"], "master")
 
-    async def test_noService(self) -> None:
+    async def test_serviceUnknown(self) -> None:
         """
-        Sentinels that do not know the service are asked again and again.
+        Sentinels that do not know the service are asked again.
         """
         sentinel = RedisServer(sentinel="sentinel resolve-hostnames no\n").start()
         self.addCleanup(sentinel.destroy)

@@ -1,5 +1,6 @@
 """
-L{RedisBus} while Redis is killed, stopped, emptied and cut off.
+L{RedisBus} while Redis is killed, stopped or emptied, or the connection is
+lost.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class FaultCase(RedisCase, BusCase):
 
     async def ownServer(self, *settings: str, timeout: float = 5.0) -> RedisServer:
         """
-        Start a Redis for this test alone.
+        Start a Redis for this test.
         """
         self.server = RedisServer(*settings).start()
         self.addCleanup(self.server.destroy)
@@ -37,7 +38,7 @@ class FaultCase(RedisCase, BusCase):
 
     async def listener(self, bus: RedisBus, *names: str) -> Listener:
         """
-        Listen.
+        Add a listener.
         """
         listener = Listener()
         await bus.listen(listener, names)
@@ -45,9 +46,9 @@ class FaultCase(RedisCase, BusCase):
 
     async def publishUntilAnswered(self, bus: RedisBus, number: int) -> int:
         """
-        Publish a message under a key, again and again.
+        Publish a message with a key, and repeat it until it is answered.
 
-        @return: Its position.
+        @return: The position of the message.
         """
         while True:
             try:
@@ -64,9 +65,9 @@ class FaultCase(RedisCase, BusCase):
 
     async def whatHappens(self, bus: RedisBus) -> CometError | None:
         """
-        Publish.
+        Publish a message.
 
-        @return: Why it failed, or L{None}.
+        @return: The error, or L{None}.
         """
         try:
             await self.publish(bus, "a")
@@ -80,10 +81,10 @@ class KilledTests(FaultCase):
     Redis is killed, and started again.
     """
 
-    async def test_nothingLost(self) -> None:
+    async def test_durableRedisKeepsEpoch(self) -> None:
         """
-        With C{appendfsync always}, nothing that was answered is lost; the epoch
-        stays, and cursors go on without a gap.
+        With C{appendfsync always}, no answered message is lost.  The epoch goes
+        on, and cursors have no gap.
         """
         server = await self.ownServer(*ALWAYS)
         buses = [await self.startedBus() for _ in range(2)]
@@ -106,10 +107,11 @@ class KilledTests(FaultCase):
             self.assertEqual(listener.heard, before + after)
             self.assertEqual(listener.interruptions, [3])
 
-    async def test_underLoad(self) -> None:
+    async def test_killedUnderLoad(self) -> None:
         """
-        Killed while messages are on their way: who repeats with the key until
-        it is answered stores each once, and the answers are true.
+        Redis is killed while messages are stored.  A publisher that repeats
+        each message with its key until it is answered stores each once, and the
+        answers are true.
         """
         server = await self.ownServer(*ALWAYS)
         bus = await self.startedBus()
@@ -128,10 +130,10 @@ class KilledTests(FaultCase):
         self.assertEqual(len(await self.held(bus, "a")), 150)
         self.assertEqual(bus.end.epoch, epoch)
 
-    async def test_empty(self) -> None:
+    async def test_newEpochWhenEmpty(self) -> None:
         """
-        A Redis that comes back with nothing begins a new epoch, which all nodes
-        agree on: listeners are told, and old cursors have a gap.
+        A Redis that comes back empty begins one new epoch for all nodes.
+        Listeners are interrupted, and old cursors have a gap.
         """
         server = await self.ownServer()
         buses = [await self.startedBus() for _ in range(2)]
@@ -149,10 +151,10 @@ class KilledTests(FaultCase):
             self.assertEqual(listener.heard[-1:], [a1])
             self.assertGreaterEqual(len(listener.interruptions), 1)
 
-    async def test_unproved(self) -> None:
+    async def test_newEpochWithoutProof(self) -> None:
         """
-        A Redis that may have lost its tail begins a new epoch, and keeps what
-        it has.
+        A Redis that may have lost its newest messages begins a new epoch, with
+        the messages that it has.
         """
         server = await self.ownServer("--appendonly yes", "--appendfsync everysec")
         bus = await self.startedBus()
@@ -165,9 +167,10 @@ class KilledTests(FaultCase):
         reading = await self.read(bus, "a", Cursor(epoch, positions[1]))
         self.assertEqual((positionsOf(reading.messages), dict(reading.gaps)), (positions, {"a": 0}))
 
-    async def test_changedMeanwhile(self) -> None:
+    async def test_newEpochWhenLaterDurable(self) -> None:
         """
-        What was stored before C{appendfsync always} was set proves nothing.
+        Messages that were stored before C{appendfsync always} was set prove
+        nothing.
         """
         server = await self.ownServer("--appendonly yes", "--appendfsync everysec")
         bus = await self.startedBus()
@@ -179,10 +182,10 @@ class KilledTests(FaultCase):
         server.start()
         await until(lambda: bus.isAvailable and bus.end.epoch != epoch)
 
-    async def test_olderCopy(self) -> None:
+    async def test_newEpochFromOlderCopy(self) -> None:
         """
-        A log that ends before what a node was told begins a new epoch, though
-        Redis promises to keep everything.
+        A log that ends before a position that a node knows begins a new epoch,
+        even if Redis promises to keep everything.
         """
         server = await self.ownServer(*ALWAYS)
         bus = await self.startedBus()
@@ -193,10 +196,10 @@ class KilledTests(FaultCase):
         await until(lambda: bus.isAvailable and bus.end.epoch != end.epoch)
         self.assertEqual(bus.end.position, end.position - 1)
 
-    async def test_onDemand(self) -> None:
+    async def test_newEpochOnDemand(self) -> None:
         """
-        Whoever removes the epoch, as after a copy was put back, begins a new
-        one, in which all that is held is held.
+        An operator who removes the epoch, such as after a restored copy, begins
+        a new epoch with all messages that are held.
         """
         await self.ownServer()
         bus = await self.startedBus(messages=2)
@@ -211,13 +214,13 @@ class KilledTests(FaultCase):
 
 class EmptiedTests(FaultCase):
     """
-    Somebody empties Redis while it is used.
+    Redis is emptied while it is used.
     """
 
-    async def test_publish(self) -> None:
+    async def test_publishBeginsNewEpoch(self) -> None:
         """
-        The next message begins a new epoch; all nodes are told, before it is
-        heard.
+        The next message begins a new epoch.  All nodes interrupt their
+        listeners before the message is heard.
         """
         server = await self.ownServer()
         buses = [await self.startedBus() for _ in range(2)]
@@ -234,9 +237,10 @@ class EmptiedTests(FaultCase):
             self.assertEqual(listener.interruptions, [1])
             self.assertEqual([each.cursor for each in listener.messages][1:], [second.cursor])
 
-    async def test_pipelined(self) -> None:
+    async def test_pipelinedPublications(self) -> None:
         """
-        What is on its way meanwhile is stored in one of the lives.
+        Publications that are under way meanwhile are stored in the old or the
+        new epoch.
         """
         server = await self.ownServer()
         bus = await self.startedBus()
@@ -247,9 +251,9 @@ class EmptiedTests(FaultCase):
         await self.publish(bus, "a")
         self.assertLessEqual(len(epochs | {bus.end.epoch}), 2)
 
-    async def test_idle(self) -> None:
+    async def test_idleNodeFindsOut(self) -> None:
         """
-        It is found out also if nobody publishes or reads.
+        A node finds out even if nothing is published or read.
         """
         server = await self.ownServer()
         bus = await self.startedBus()
@@ -260,9 +264,10 @@ class EmptiedTests(FaultCase):
         await until(lambda: bus.end.epoch != epoch)
         self.assertEqual(listener.interruptions, [1])
 
-    async def test_read(self) -> None:
+    async def test_readBeginsNewEpoch(self) -> None:
         """
-        Who reads is answered in the new epoch, which the bus has before.
+        A read is answered in the new epoch, and the bus is in that epoch
+        before.
         """
         server = await self.ownServer()
         bus = await self.startedBus()
@@ -273,9 +278,9 @@ class EmptiedTests(FaultCase):
             self.assertEqual((reading.reached, set(reading.gaps)), (bus.end, {names}))
             self.assertNotEqual(bus.end.epoch, cursor.epoch)
 
-    async def test_scripts(self) -> None:
+    async def test_loadsScriptsAgain(self) -> None:
         """
-        A Redis that has forgotten the scripts gets them again.
+        A Redis that has lost the scripts gets them again.
         """
         server = await self.ownServer()
         bus = await self.startedBus()
@@ -290,13 +295,13 @@ class EmptiedTests(FaultCase):
 
 class LinkTests(FaultCase):
     """
-    The link breaks, or hangs.
+    The connection is lost, or silent.
     """
 
-    async def test_closed(self) -> None:
+    async def test_connectionsClosed(self) -> None:
         """
-        When all links are closed, what was missed can be read, in order, and
-        listeners are told to.
+        When all connections are closed, listeners are interrupted, and the
+        messages that they missed can be read in order.
         """
         server = await self.ownServer()
         buses = [await self.startedBus() for _ in range(2)]
@@ -312,10 +317,10 @@ class LinkTests(FaultCase):
         await self.settle(buses[0])
         self.assertEqual((listener.heard, listener.interruptions), (positions, [2]))
 
-    async def test_reading(self) -> None:
+    async def test_readWaitsForConnection(self) -> None:
         """
-        Who reads or begins to listen while the link is down is answered when it
-        is back.
+        A read or C{listen} that begins without a connection is answered when
+        there is one again.
         """
         server = await self.ownServer(*ALWAYS)
         bus = await self.startedBus()
@@ -333,11 +338,11 @@ class LinkTests(FaultCase):
         positions = await self.put(bus, "a b/c")
         self.assertEqual(listener.heard, positions)
 
-    async def test_hangs(self) -> None:
+    async def test_silentRedis(self) -> None:
         """
-        A Redis that says nothing any more is noticed; who publishes is told
-        that it is not known, within some seconds, and then at once that it is
-        not possible.
+        A Redis that is silent is noticed.  Publishers are told within seconds
+        that the outcome is unknown, and later ones at once that the bus is
+        unavailable.
         """
         server = await self.ownServer(timeout=0.5)
         bus = await self.startedBus()
@@ -358,9 +363,9 @@ class LinkTests(FaultCase):
         held = await self.held(bus, "a")
         self.assertEqual([held[0], held[-1]], [a1, a2])
 
-    async def test_hangsUnused(self) -> None:
+    async def test_silentRedisWithoutCommands(self) -> None:
         """
-        That is noticed also while nobody asks anything.
+        A silent Redis is noticed even if no command is sent by a caller.
         """
         server = await self.ownServer(timeout=0.5)
         bus = await self.startedBus()
@@ -369,10 +374,10 @@ class LinkTests(FaultCase):
         server.signal(signal.SIGCONT)
         await self.back(bus)
 
-    async def test_patience(self) -> None:
+    async def test_readGivesUp(self) -> None:
         """
-        Who reads while Redis is away does not wait for ever, nor who listens,
-        who then hears nothing.
+        Without Redis, a read or C{listen} fails after some seconds.  The
+        listener then hears nothing.
         """
         server = await self.ownServer(timeout=0.5)
         bus = await self.startedBus()
@@ -395,7 +400,7 @@ class LinkTests(FaultCase):
 
 def asDeferred(coroutine: Any) -> Any:
     """
-    Begin a coroutine.
+    Start a coroutine.
     """
     from twisted.internet.defer import Deferred
 

@@ -1,5 +1,5 @@
 """
-The scripts of the Redis bus: any history, against a naive model.
+The scripts of the Redis bus: any history, compared with a simple model.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COMMON = (files("comet.bus.redis") / "lua" / "common.lua").read_text("utf-8")
 
 def constant(name: str) -> int:
     """
-    A number in the scripts.
+    Return a number that a script defines.
     """
     found = re.search(rf"local {name} = (\d+)", _COMMON)
     assert found is not None
@@ -42,28 +42,28 @@ def constant(name: str) -> int:
 
 class RedisModel(BusModel):
     """
-    Counts as the scripts do.
+    Counts messages as the scripts do.
     """
 
     channelOverhead = constant("CHANNEL_OVERHEAD")
 
     def sizeOf(self, message: Message) -> int:
         """
-        The body, and what it costs beside: the time has 17 characters.
+        The size of the body, and the overhead.  The time has 17 characters.
         """
         return len(message.payload) + 20 + constant("MESSAGE_OVERHEAD")
 
 
 def urlOf(case: str) -> RedisURL:
     """
-    A URL with a prefix of its own.
+    Return a URL with a prefix of its own.
     """
     return evolve(RedisURL("redis"), prefix=f"{{{case}}}:")
 
 
 class RedisMachine(BusMachine):
     """
-    Does the same in a Redis and with its model.
+    Does the same with a log in Redis and with its model.
     """
 
     Model = RedisModel
@@ -78,12 +78,12 @@ class RedisMachine(BusMachine):
 
 class ModelTests(SynchronousTestCase):
     """
-    The log in Redis, whatever happens.
+    The log in Redis, after any history.
     """
 
-    def test_machine(self) -> None:
+    def test_agreesWithModel(self) -> None:
         """
-        After any history it answers all questions as its model does.
+        After any history the log answers all questions as its model does.
         """
         run_state_machine_as_test(
             RedisMachine,
@@ -95,16 +95,16 @@ class ModelTests(SynchronousTestCase):
             ),
         )
 
-    def test_remembered(self) -> None:
+    def test_keepsFloorsAsMemoryBus(self) -> None:
         """
-        Floors are remembered for as long as in memory.
+        Floors are kept for as long as in the memory bus.
         """
         self.assertEqual(constant("REMEMBERED"), REMEMBERED)
 
 
 class PagesTests(SynchronousTestCase):
     """
-    What needs more than one step is answered as if it were one.
+    Questions that take several steps are answered like those that take one.
     """
 
     def makeBus(self, totalBytes: int = 10**9) -> DirectBus:
@@ -128,7 +128,7 @@ class PagesTests(SynchronousTestCase):
         upTo=st.none() | st.integers(0, 60),
         size=st.integers(1, 4),
     )
-    def test_small(
+    def test_smallPages(
         self,
         channels: list[int],
         after: int,
@@ -138,7 +138,7 @@ class PagesTests(SynchronousTestCase):
         size: int,
     ) -> None:
         """
-        Whatever a page holds, the same is read in the end, and located.
+        The answers do not depend on the size of a page.
         """
         bus = self.makeBus()
         try:
@@ -153,7 +153,7 @@ class PagesTests(SynchronousTestCase):
         self, bus: DirectBus, most: int, after: int, limit: int, maxBytes: int, upTo: int | None
     ) -> list[object]:
         """
-        What is answered where a page holds so much at most.
+        Return the answers for a page size.
         """
         self.patch(store, "MOST_CHANNELS", most)
         self.patch(queries, "MOST_CHANNELS", most)
@@ -164,7 +164,7 @@ class PagesTests(SynchronousTestCase):
             reading = result(bus.read(names, Cursor(epoch, after), limit, maxBytes, upTo))
             answers += [reading.after, dict(reading.gaps)]
             found = positionsOf(reading.messages)
-            # Where it ends early, it may end earlier.
+            # An incomplete result may end earlier.
             while reading.more:
                 reading = result(bus.read(names, reading.reached, limit, maxBytes, upTo))
                 found += positionsOf(reading.messages)
@@ -178,10 +178,9 @@ class PagesTests(SynchronousTestCase):
             answers.append(result(bus.resolve({"c/*": startPosition, "c/2": startPosition})))
         return answers
 
-    def test_many(self) -> None:
+    def test_manyChannels(self) -> None:
         """
-        More channels than one step takes, read from the beginning, are read in
-        the order of positions.
+        More channels than one step takes are read in the order of positions.
         """
         bus = self.makeBus()
         names = [f"c/{number}" for number in range(2500)]
@@ -197,9 +196,9 @@ class PagesTests(SynchronousTestCase):
         self.assertEqual(after, bus.end)
         result(bus.stop())
 
-    def test_bounded(self) -> None:
+    def test_dropsStepByStep(self) -> None:
         """
-        When much has to go at once, it goes in steps.
+        Many messages that have to be dropped at once are dropped in steps.
         """
         bus = self.makeBus()
         names = [f"c/{number}" for number in range(2000)]
@@ -220,10 +219,10 @@ class LuaPatternTests(RedisCase):
     L{store.luaPattern}.
     """
 
-    async def test_escaped(self) -> None:
+    async def test_matchesOnlyItself(self) -> None:
         """
-        What means something to Lua or to Redis in a pattern is a character
-        like any other in a name.
+        A character with a meaning in patterns of Lua or Redis stands only for
+        itself in a name.
         """
         bus = await self.startedBus()
         for name in ("a.c", "%a", "[a]", "a-b", "(x)", "^a$", "caf\u00e9", "a b", "{x}", "\\a"):

@@ -32,7 +32,7 @@ class NotificationsTests(SynchronousTestCase):
 
     def say(self, *said: tuple[str, str]) -> None:
         """
-        Push some things: C{"end"} or a channel, and what is said.
+        Push some topics, each C{"end"} or a channel, with their data.
         """
         for topic, text in said:
             name = "v:head" if topic == "end" else f"v:m:{topic}"
@@ -40,17 +40,18 @@ class NotificationsTests(SynchronousTestCase):
             self.notifications.pushed(name.encode(), body.encode())
         self.notifications.flush()
 
-    def test_twice(self) -> None:
+    def test_hearsMessageOnce(self) -> None:
         """
-        What comes for two topics is heard once; what nobody wants, not at all.
+        A message that comes on two topics is heard once.  A message that no
+        listener needs is not heard.
         """
         self.say(("a", "e 6"), ("a", "e 6"), ("b/c", "e 7"), ("b/c/d", "e 8"), ("end", "e 5 9"))
         self.assertEqual(self.listener.heard, [6, 7])
         self.assertEqual(self.notifications.end, Cursor("e", 9))
 
-    def test_half(self) -> None:
+    def test_hearsMessagesBeforeEnd(self) -> None:
         """
-        Messages are heard also if the head is still on its way.
+        Messages are heard even if the move of the end has not come yet.
         """
         self.say(("a", "e 6"))
         self.assertEqual((self.listener.heard, self.notifications.end), ([6], Cursor("e", 6)))
@@ -58,25 +59,28 @@ class NotificationsTests(SynchronousTestCase):
         self.assertEqual((self.listener.heard, self.notifications.end), ([6, 7], Cursor("e", 7)))
         self.assertEqual(self.listener.interruptions, [])
 
-    def test_missed(self) -> None:
+    def test_interruptsAfterLostPush(self) -> None:
         """
-        If the head comes from where it never was, something was missed.
+        If the end moves from a position where it was not, listeners are
+        interrupted.
         """
         self.say(("a", "e 8"), ("end", "e 7 8"))
         self.assertEqual((self.listener.heard, self.listener.interruptions), ([], [0]))
         self.assertEqual(self.notifications.end, Cursor("e", 8))
 
-    def test_epoch(self) -> None:
+    def test_interruptsOnNewEpoch(self) -> None:
         """
-        A new epoch interrupts; what is left of another one is not heard.
+        A new epoch interrupts listeners.  Late messages of another epoch are
+        not heard.
         """
         self.say(("a", "e 6"), ("end", "f 0 0"), ("a", "f 1"), ("a", "e 7"), ("end", "f 0 1"))
         self.assertEqual((self.listener.heard, self.listener.interruptions), ([6, 1], [1]))
         self.assertEqual(self.notifications.end, Cursor("f", 1))
 
-    def test_again(self) -> None:
+    def test_interruptsOnNewConnection(self) -> None:
         """
-        A new connection interrupts, and begins where the log stands.
+        A new connection interrupts listeners, and goes on from the end of the
+        log.
         """
         self.say(("a", "e 6"))
         self.notifications.began(Cursor("e", 9), isFirst=False)

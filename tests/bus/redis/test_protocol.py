@@ -24,7 +24,7 @@ from comet.bus.redis.protocol import (
 
 class Hearing:
     """
-    Notes what it hears.
+    Notes pushes, and the end of the connection.
     """
 
     def __init__(self) -> None:
@@ -32,20 +32,20 @@ class Hearing:
 
     def pushed(self, topic: bytes, data: bytes) -> None:
         """
-        Note it.
+        Note the push.
         """
         self.heard.append((topic, data))
 
     def paused(self) -> None:
         """
-        Note it, if anything came before.
+        Note the pause, if something came before it.
         """
         if self.heard and self.heard[-1] != "pause":
             self.heard.append("pause")
 
     def lost(self, connection: RedisProtocol, reason: str) -> None:
         """
-        Note it.
+        Note the loss.
         """
         self.heard.append(f"lost: {reason}")
 
@@ -57,13 +57,13 @@ class ProtocolTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Connect.
+        Make a connection.
         """
         self.begin()
 
     def begin(self) -> None:
         """
-        Make a connection.
+        Make a connection, and forget the one before.
         """
         self.clock = Clock()
         self.hearing = Hearing()
@@ -73,14 +73,14 @@ class ProtocolTests(SynchronousTestCase):
 
     def receive(self, *data: bytes) -> None:
         """
-        Redis has sent something.
+        Receive bytes from Redis.
         """
         for each in data:
             self.connection.dataReceived(each)
 
-    def test_order(self) -> None:
+    def test_matchesRepliesToCommands(self) -> None:
         """
-        Replies belong to commands in their order, however they are cut.
+        Replies belong to commands in their order, however the bytes are cut.
         """
         asked = [self.connection.command("GET", name) for name in "abc"]
         self.assertEqual(self.transport.value().count(b"*2\r\n$3\r\nGET\r\n"), 3)
@@ -92,9 +92,9 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual((error.code, str(error)), ("OOM", "OOM too much"))
         self.assertEqual(self.successResultOf(asked[2]), [1, None])
 
-    def test_pushed(self) -> None:
+    def test_hearsPushBeforeReply(self) -> None:
         """
-        What is pushed before an answer is heard before it.
+        A push that comes before a reply is heard before it.
         """
         asked = self.connection.command("PING")
         asked.addCallback(self.hearing.heard.append)
@@ -104,10 +104,10 @@ class ProtocolTests(SynchronousTestCase):
         heard = [(b"a", b"1"), (b"b", b"2"), "pause", b"PONG", (b"a", b"1"), "pause"]
         self.assertEqual([each for each in self.hearing.heard if each], heard)
 
-    def test_subscribed(self) -> None:
+    def test_subscribesWhenAllConfirmed(self) -> None:
         """
-        A subscription is there when all names are confirmed; if it is refused
-        that is its answer, and the next answer is of the next command.
+        A subscription is answered when all its topics are confirmed.  An error
+        answers it, and the next reply is for the next command.
         """
 
         def confirmed(kind: bytes, topic: bytes) -> bytes:
@@ -128,14 +128,14 @@ class ProtocolTests(SynchronousTestCase):
         self.receive(b"-NOPERM no\r\n+PONG\r\n")
         self.failureResultOf(second, RedisRefused)
         self.assertEqual(self.successResultOf(third), b"PONG")
-        # Nobody has asked for that one.
+        # This topic was not subscribed to.
         self.receive(confirmed(b"unsubscribe", b"a"))
         self.assertTrue(self.connection.isUsable)
 
-    def test_late(self) -> None:
+    def test_closesSilentConnection(self) -> None:
         """
-        When an answer is too late the connection is given up, and whoever
-        waits is told; data of any kind are a sign of life.
+        The connection is closed when a reply is too late, and all callers are
+        told.  Any bytes count as a sign of life.
         """
         self.clock.advance(60)
         asked = self.connection.command("PING")
@@ -152,9 +152,10 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual(self.hearing.heard, ["lost: no answer for 5 seconds"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_lost(self) -> None:
+    def test_connectionLostFailsCommands(self) -> None:
         """
-        When the connection is closed everyone is told, after whoever hears.
+        When the connection is lost, the push listener is told first, and then
+        all callers.
         """
         told: list[str] = []
         asked: list[Deferred[Any]] = [self.connection.command("PING") for _ in range(2)]
@@ -164,9 +165,9 @@ class ProtocolTests(SynchronousTestCase):
         self.assertEqual(len(told), 2)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_full(self) -> None:
+    def test_boundsUnansweredCommands(self) -> None:
         """
-        Only so many commands, with only so many bytes, are on their way.
+        The number and the bytes of unanswered commands are limited.
         """
         self.patch(protocol, "MOST_COMMANDS", 3)
         self.patch(protocol, "MOST_BYTES", 1000)
@@ -179,16 +180,16 @@ class ProtocolTests(SynchronousTestCase):
         self.receive(b"+OK\r\n")
         self.connection.command("PING")
 
-    def test_unasked(self) -> None:
+    def test_closesOnReplyWithoutCommand(self) -> None:
         """
-        An answer that nobody asked for ends the connection.
+        A reply without a command closes the connection.
         """
         self.receive(b"+PONG\r\n")
         self.assertTrue(self.transport.disconnected)
 
-    def test_notRedis(self) -> None:
+    def test_closesOnOtherProtocol(self) -> None:
         """
-        What is no RESP ends the connection.
+        Bytes that are not RESP close the connection.
         """
         asked = self.connection.command("PING")
         self.receive(b"HTTP/1.1 200 OK\r\n")
@@ -198,10 +199,10 @@ class ProtocolTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.lists(st.binary(max_size=30) | st.sampled_from([b">1\r\n", b">0\r\n", b"*-1\r\n"])))
-    def test_any(self, parts: list[bytes]) -> None:
+    def test_anyBytes(self, parts: list[bytes]) -> None:
         """
-        Whatever comes, it goes on or is given up, and whoever waits is told in
-        the end.
+        After any bytes, the connection goes on or is closed, and each command
+        is answered in the end.
         """
         self.begin()
         asked = [self.connection.command("PING"), self.connection.subscribe("SUBSCRIBE", [b"a"])]

@@ -1,5 +1,5 @@
 """
-What L{RedisBus} makes of what Redis refuses, and of what it is.
+L{RedisBus} when Redis refuses commands, or cannot be used at all.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class RefusalCase(RedisCase, BusCase):
 
     def ownServer(self, *settings: str) -> RedisServer:
         """
-        Start a Redis for this test alone.
+        Start a Redis for this test.
         """
         self.server = RedisServer(*settings).start()
         self.addCleanup(self.server.destroy)
@@ -53,7 +53,8 @@ class RefusalCase(RedisCase, BusCase):
 
     def logged(self) -> list[str]:
         """
-        What is logged from now on, as warnings or worse, by the bus.
+        Return a list that gets the warnings and errors that the bus logs from
+        now on.
         """
         lines: list[str] = []
 
@@ -64,7 +65,7 @@ class RefusalCase(RedisCase, BusCase):
 
     async def refused(self, bus: RedisBus) -> CometError:
         """
-        Publish, and have it refused.
+        Publish a message, which has to be refused.
         """
         before = await self.held(bus, "a")
         failed: Any = self.assertFailure(bus.publish([Publication(("a",), b"1")]), CometError)
@@ -74,9 +75,9 @@ class RefusalCase(RedisCase, BusCase):
 
     async def notStarted(self, bus: RedisBus) -> str:
         """
-        Start a bus that cannot be.
+        Start a bus, which has to fail.
 
-        @return: Why.
+        @return: The reason.
         """
         self.addCleanup(bus.stop)
         failed: Any = self.assertFailure(bus.start(), CannotUse)
@@ -85,13 +86,13 @@ class RefusalCase(RedisCase, BusCase):
 
 class RunningTests(RefusalCase):
     """
-    Redis can be used, but not for everything, or not always.
+    Redis can be used, but refuses some commands.
     """
 
-    async def test_full(self) -> None:
+    async def test_fullRedis(self) -> None:
         """
-        A Redis that is full stores nothing of a message, and says so; what it
-        has can be read, and goes when its time has come.
+        A full Redis stores nothing, and the error says so.  Its messages can be
+        read, and are dropped when they are too old.
         """
         server = self.ownServer()
         bus = await self.startedBus(seconds=60.0)
@@ -107,9 +108,9 @@ class RunningTests(RefusalCase):
         [a2] = await self.put(bus, "a")
         self.assertEqual(a2, a1 + 1)
 
-    async def test_notWritable(self) -> None:
+    async def test_redisWithTooFewReplicas(self) -> None:
         """
-        A Redis that has too few replicas for what it was told stores nothing.
+        A Redis with fewer replicas than it was told to have stores nothing.
         """
         server = self.ownServer("--min-replicas-to-write 1")
         server.ask("CONFIG", "SET", "min-replicas-to-write", "0")
@@ -119,10 +120,10 @@ class RunningTests(RefusalCase):
         self.assertIsInstance(error, Unavailable)
         self.assertIn("NOREPLICAS", error.detail)
 
-    async def test_replica(self) -> None:
+    async def test_redisBecomesReplica(self) -> None:
         """
-        A Redis that becomes a replica is left, and used again when it is none;
-        then in a new epoch.
+        A bus does not use a Redis that becomes a replica.  It uses it again
+        when it is a master, in a new epoch.
         """
         server = self.ownServer()
         other = RedisServer().start()
@@ -139,7 +140,7 @@ class RunningTests(RefusalCase):
         self.assertNotEqual(bus.end.epoch, epoch)
         await self.put(bus, "a")
 
-    async def test_policy(self) -> None:
+    async def test_warnsOfEvictionPolicy(self) -> None:
         """
         A Redis that drops keys when it is full is used, with a warning.
         """
@@ -149,9 +150,9 @@ class RunningTests(RefusalCase):
         self.assertEqual(len(lines), 1)
         self.assertIn("maxmemory-policy allkeys-lru", lines[0])
 
-    async def test_leftovers(self) -> None:
+    async def test_leftoversOfLostState(self) -> None:
         """
-        When the state alone is lost, what is left is in nobody's way.
+        When only the state of the log is lost, the remaining keys do no harm.
         """
         server = self.ownServer()
         bus = await self.startedBus()
@@ -162,10 +163,10 @@ class RunningTests(RefusalCase):
         self.assertEqual(await self.held(bus, "a"), [answer.positions["a"]])
         self.assertLess(answer.positions["a"], positions[-1])
 
-    async def test_nonsense(self) -> None:
+    async def test_foreignPushes(self) -> None:
         """
-        What somebody else publishes under our names is not believed, and
-        repaired.
+        What a foreign writer publishes to comet's topics is not taken for
+        messages, and the bus recovers.
         """
         server = self.ownServer()
         bus = await self.startedBus()
@@ -183,9 +184,9 @@ class StartTests(RefusalCase):
     Redis cannot be used at all.
     """
 
-    async def test_waits(self) -> None:
+    async def test_waitsForRedis(self) -> None:
         """
-        A Redis that is not there yet is waited for; that is logged once.
+        A bus waits for a Redis that is not there yet, and logs that once.
         """
         lines = self.logged()
         server = self.ownServer()
@@ -201,9 +202,9 @@ class StartTests(RefusalCase):
         await started
         self.assertTrue(bus.isAvailable)
 
-    async def test_stopped(self) -> None:
+    async def test_stopsWhileWaiting(self) -> None:
         """
-        A bus that waits can be stopped.
+        A bus that waits for Redis can be stopped.
         """
         self.ownServer().kill()
         bus = self.newBus()
@@ -212,9 +213,9 @@ class StartTests(RefusalCase):
         await bus.stop()
         self.assertTrue(started.called)
 
-    async def test_noPassword(self) -> None:
+    async def test_passwordMissing(self) -> None:
         """
-        Without the password it says so, and how to give it.
+        Without the password the error says so, and how to give it.
         """
         server = self.ownServer()
         server.ask("CONFIG", "SET", "requirepass", "secret")
@@ -222,10 +223,10 @@ class StartTests(RefusalCase):
         self.assertIn("NOAUTH", text)
         self.assertIn("redis://user:password@host", text)
 
-    async def test_password(self) -> None:
+    async def test_passwordAndUser(self) -> None:
         """
-        With the right one it is let in, as whoever the URL names; with a wrong
-        one not, and the password is not told.
+        The bus logs in as the user that the URL names.  A wrong password is
+        refused, and is not in the error.
         """
         server = self.ownServer()
         server.ask("ACL", "SETUSER", "comet", "on", ">se@cret", "~*", "&*", "+@all")
@@ -242,9 +243,9 @@ class StartTests(RefusalCase):
                 self.assertIn("WRONGPASS", text)
                 self.assertNotIn("wrong", text.replace("WRONGPASS", ""))
 
-    async def test_permission(self) -> None:
+    async def test_permissionMissing(self) -> None:
         """
-        A user who may not do what is needed is told so.
+        The error says what the user may not do.
         """
         server = self.ownServer()
         server.ask("ACL", "SETUSER", "few", "on", "nopass", "~*", "&*", "+@all", "-evalsha")
@@ -253,7 +254,7 @@ class StartTests(RefusalCase):
         server.ask("ACL", "SETUSER", "few", "+evalsha", "-hset")
         self.assertIn("can't run this command", await self.notStarted(self.newBus(url=url)))
 
-    async def test_fewPermissions(self) -> None:
+    async def test_documentedPermissionsSuffice(self) -> None:
         """
         The permissions that the book names are enough.
         """
@@ -270,26 +271,26 @@ class StartTests(RefusalCase):
         await pause(1.2)
         self.assertTrue(bus.isAvailable)
 
-    async def test_database(self) -> None:
+    async def test_databaseMissing(self) -> None:
         """
-        A database that there is none of.
+        A database that does not exist is named in the error.
         """
         self.ownServer()
         self.assertIn(
             "no database 99", await self.notStarted(self.newBus(url=evolve(self.url, db=99)))
         )
 
-    async def test_cluster(self) -> None:
+    async def test_refusesCluster(self) -> None:
         """
-        A cluster has no order of all messages.
+        A Redis Cluster is refused: it has no order of all messages.
         """
         # By default it is too high for the ports of other tests.
         self.ownServer("--cluster-enabled yes", f"--cluster-port {freePort()}")
         self.assertIn("Redis Cluster", await self.notStarted(self.newBus()))
 
-    async def test_otherVersion(self) -> None:
+    async def test_refusesOtherVersion(self) -> None:
         """
-        What another version of comet has written is left alone.
+        A log of another version of comet is not changed.
         """
         server = self.ownServer()
         server.ask("HSET", f"{self.url.prefix}state", "form", "2", "epoch", "abc")
@@ -298,7 +299,7 @@ class StartTests(RefusalCase):
 
     async def test_notRedis(self) -> None:
         """
-        What is not Redis is not believed to be; it is tried again.
+        A server that is not Redis is not used, and is tried again.
         """
         from twisted.internet.protocol import Factory, Protocol
 
@@ -318,9 +319,9 @@ class StartTests(RefusalCase):
         await until(lambda: lines)
         self.assertIn("this is not Redis", lines[0])
 
-    async def test_noTLS(self) -> None:
+    async def test_certificateMissing(self) -> None:
         """
-        A file that cannot be read is named.
+        A certificate file that cannot be read is named in the error.
         """
         url = parseURL("rediss://127.0.0.1:1?ssl_ca_certs=/nowhere/ca.pem")
         self.assertIn(

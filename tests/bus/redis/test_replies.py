@@ -32,14 +32,14 @@ READERS: list[Callable[[Any], Any]] = [
 
 class ReplyTests(SynchronousTestCase):
     """
-    What reads the answers of scripts.
+    The functions that read the answers of scripts, and pushes.
     """
 
     @settings(deadline=None, max_examples=300)
     @given(REPLY | st.lists(ITEM, max_size=20).map(lambda items: [b"OK", b"abc", *items]))
-    def test_any(self, reply: Any) -> None:
+    def test_anyReply(self, reply: Any) -> None:
         """
-        Whatever it is, it is read or refused.
+        Any answer is read or refused.
         """
         for reader in READERS:
             try:
@@ -49,9 +49,9 @@ class ReplyTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.binary(max_size=40))
-    def test_anyPushed(self, data: bytes) -> None:
+    def test_anyPush(self, data: bytes) -> None:
         """
-        So is whatever is pushed.
+        Any push is read or refused.
         """
         for reader in (lambda raw: replies.readPushed("a", raw), replies.readEndMoved):
             try:

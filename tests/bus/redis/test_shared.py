@@ -1,5 +1,5 @@
 """
-Several Redis buses on one Redis.
+Tests for L{comet.bus.redis.bus}: the contract of shared buses.
 """
 
 from __future__ import annotations
@@ -25,21 +25,20 @@ class SharedTests(RedisCase, SharedBusContract):
 
     async def join(self) -> IMessageBus:
         """
-        Make one bus more.
+        Make another bus.
         """
         return await self.startedBus()
 
     async def die(self, bus: IMessageBus) -> None:
         """
-        Cut its connection, and let it make no other.
+        Cut the connection of a bus, and let it make no other.
         """
         assert isinstance(bus, RedisBus)
         await bus.stop()
 
-    async def test_epochOfFirst(self) -> None:
+    async def test_nodesBeginOneEpoch(self) -> None:
         """
-        Nodes that start at the same moment, where there is nothing yet, begin
-        one epoch, not one each.
+        Nodes that start at the same moment on an empty Redis begin one epoch.
         """
         buses = [self.newBus() for _ in range(5)]
         starting = [bus.start() for bus in buses]

@@ -26,7 +26,7 @@ CROWD = 1000
 @implementer(IReceiver)
 class Receiver:
     """
-    Counts what it hears.
+    Counts its messages and gaps.
     """
 
     def __init__(self) -> None:
@@ -36,26 +36,26 @@ class Receiver:
 
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
-        Note it.
+        Note the message.
         """
         self.positions.append(message.position)
 
     def gapFound(self, cursor: Cursor, names: Sequence[str]) -> None:
         """
-        Note it.
+        Note the gap.
         """
         self.gaps.append(names)
 
     def subscriptionClosed(self, close: Close) -> None:
         """
-        Note it.
+        Note the end.
         """
         self.closed.append(close)
 
 
 class Timers:
     """
-    The reactor's, all of which can be ended.
+    The timers of the reactor, which a test can end all at once.
     """
 
     def __init__(self) -> None:
@@ -72,7 +72,7 @@ class Timers:
 
     def end(self) -> None:
         """
-        Let nothing happen any more.
+        Cancel all calls, and allow no others.
         """
         for call in self._calls:
             if call.active():
@@ -86,7 +86,7 @@ class CrowdTests(RedisCase, BusCase):
 
     def setUp(self) -> None:
         """
-        Start a Redis of its own.
+        Start a Redis for this test.
         """
         self.server = RedisServer("--appendonly yes", "--appendfsync always").start()
         self.addCleanup(self.server.destroy)
@@ -94,7 +94,7 @@ class CrowdTests(RedisCase, BusCase):
 
     async def hubOf(self, bus: RedisBus) -> Hub:
         """
-        Make a hub.
+        Make a hub over a bus.
         """
         timers: Any = Timers()
         self.addCleanup(timers.end)
@@ -102,8 +102,8 @@ class CrowdTests(RedisCase, BusCase):
 
     def asked(self, *names: str) -> list[int]:
         """
-        How often Redis was given these commands, since it was told to count
-        anew.
+        Return how often Redis got each of these commands since its counters
+        were reset.
         """
         calls = self.server.calls()
         return [calls.get(name, 0) for name in names]
@@ -112,7 +112,7 @@ class CrowdTests(RedisCase, BusCase):
         self, hub: Hub, names: Sequence[str], since: Any
     ) -> list[tuple[Receiver, Any]]:
         """
-        Subscribe a crowd at one moment.
+        Subscribe many receivers at the same moment.
         """
         receivers = [Receiver() for _ in range(CROWD)]
         opening = [
@@ -124,10 +124,10 @@ class CrowdTests(RedisCase, BusCase):
             self.addCleanup(subscription.unsubscribe)
         return crowd
 
-    async def test_interrupted(self) -> None:
+    async def test_connectionLost(self) -> None:
         """
-        When the link breaks and is back, live readers stay, and hear what they
-        missed, once; Redis was asked once a channel.
+        When the connection is lost and made again, live readers stay, and get
+        the messages that they missed once.  Redis was asked once a channel.
         """
         bus, other = [await self.startedBus() for _ in range(2)]
         hub = await self.hubOf(bus)
@@ -146,13 +146,13 @@ class CrowdTests(RedisCase, BusCase):
             self.assertEqual(receiver.positions, [first[number % 3], second[number % 3]])
             self.assertEqual((receiver.gaps, receiver.closed), ([], []))
         self.assertEqual(subscribed, 1)
-        # A reading of each channel, what was published, and what each node asks
+        # One read of each channel, what was published, and what each node asks
         # when it joins and every second.
         self.assertLess(asked, 3 + 3 + 8)
 
-    async def test_comingBack(self) -> None:
+    async def test_readersReturnAtOnce(self) -> None:
         """
-        When a crowd comes back with the same cursor, Redis is asked once a
+        When many readers return with the same cursor, Redis is asked once a
         channel, or little more.
         """
         bus = await self.startedBus()
@@ -171,10 +171,10 @@ class CrowdTests(RedisCase, BusCase):
         self.assertEqual(subscribed, 1)
         self.assertLess(asked, 2 + 2 + 4)
 
-    async def test_trickling(self) -> None:
+    async def test_readersReturnWithinSecond(self) -> None:
         """
-        Also when they come within a second, not at one moment, while messages
-        are stored.
+        When many readers return within a second, while messages are stored,
+        Redis is asked little more than once a channel.
         """
         bus, other = [await self.startedBus() for _ in range(2)]
         hub = await self.hubOf(bus)

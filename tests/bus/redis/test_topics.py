@@ -15,10 +15,10 @@ class TopicsTests(SynchronousTestCase):
     L{Topics}.
     """
 
-    def test_topics(self) -> None:
+    def test_topicOfName(self) -> None:
         """
-        A channel is carried by its own topic; a pattern by one that matches it
-        all, in which nothing else is special.
+        A channel has a topic of its own.  A pattern has a topic that matches
+        all its channels, in which no other character has a meaning.
         """
         topics = Topics("{x}[1]:m:")
         for name, isGlob, text in (
@@ -30,9 +30,9 @@ class TopicsTests(SynchronousTestCase):
         ):
             self.assertEqual(topics.topicOf(name), Topic(isGlob, text.encode()))
 
-    def test_shared(self) -> None:
+    def test_needsTopicOnce(self) -> None:
         """
-        A topic is needed from the first listener and name on that want it, to
+        A topic is needed from the first listener and name that need it until
         the last.
         """
         topics = Topics("")

@@ -38,9 +38,9 @@ class URLTests(SynchronousTestCase):
             self.assertIn(part, text)
         self.assertNotIn("secret", text)
 
-    def test_plain(self) -> None:
+    def test_readsHostPortAndDatabase(self) -> None:
         """
-        A host, perhaps with a port and a database.
+        A URL has a host, and may have a port and a database.
         """
         for url, host, port, db in (
             ("redis://localhost", "localhost", 6379, 0),
@@ -54,10 +54,10 @@ class URLTests(SynchronousTestCase):
             self.assertEqual(parsed.isTLS, url.startswith("rediss"))
             self.assertEqual((parsed.prefix, parsed.timeout), ("{comet}:", 5.0))
 
-    def test_login(self) -> None:
+    def test_readsLogin(self) -> None:
         """
-        A user and a password, percent-encoded, before the host or as
-        parameters; a password alone.
+        A user and a password may stand before the host, percent-encoded, or be
+        parameters.  A password may stand alone.
         """
         for url, username, password in (
             ("redis://me:se%40cret@h", "me", "se@cret"),
@@ -69,17 +69,18 @@ class URLTests(SynchronousTestCase):
             parsed = parseURL(url)
             self.assertEqual((parsed.username, parsed.password), (username, password), url)
 
-    def test_socket(self) -> None:
+    def test_readsSocket(self) -> None:
         """
-        The path of a socket.
+        A URL may have the path of a UNIX socket.
         """
         parsed = parseURL("redis+unix://me:p@/run/redis/re%20dis.sock?db=1")
         self.assertEqual((parsed.path, parsed.db), ("/run/redis/re dis.sock", 1))
         self.assertEqual((parsed.username, parsed.password), ("me", "p"))
 
-    def test_sentinel(self) -> None:
+    def test_readsSentinels(self) -> None:
         """
-        Several sentinels, the service, and the login of each.
+        A URL may have several sentinels, the service, and the logins of
+        sentinels and Redis.
         """
         parsed = parseURL("redis+sentinel://me:p@a,b:7,[::2]:8/mine/4?sentinel_password=q")
         self.assertEqual(parsed.hosts, (("a", 26379), ("b", 7), ("::2", 8)))
@@ -87,10 +88,10 @@ class URLTests(SynchronousTestCase):
         self.assertEqual((parsed.password, parsed.sentinelPassword), ("p", "q"))
         self.assertTrue(parseURL("rediss+sentinel://a/mine").isTLS)
 
-    def test_parameters(self) -> None:
+    def test_readsParameters(self) -> None:
         """
-        A prefix, of which what is in braces decides where keys lie, and a
-        timeout; and the files for TLS.
+        A URL may have a prefix, whose text in braces chooses the node of keys,
+        a timeout, and files for TLS.
         """
         self.assertEqual(parseURL("redis://h?prefix=one").prefix, "{one}:")
         self.assertEqual(parseURL("redis://h?prefix=a{one}b").prefix, "a{one}b")
@@ -100,9 +101,9 @@ class URLTests(SynchronousTestCase):
             (parsed.authorities, parsed.certificate, parsed.privateKey), ("/a", "/b", "/c")
         )
 
-    def test_refused(self) -> None:
+    def test_refusesInvalidURL(self) -> None:
         """
-        What is wrong is named, and what is allowed.
+        The error names what is wrong, and what is allowed.
         """
         for url, *parts in (
             ("redis:", "redis://[user:password@]host[:port][/db]"),
@@ -130,9 +131,9 @@ class URLTests(SynchronousTestCase):
         ):
             self.assertRefused(url, *parts)
 
-    def test_shown(self) -> None:
+    def test_showsNoPassword(self) -> None:
         """
-        As it is logged, no password is in it.
+        The text of a URL for the log has no password.
         """
         for url, shown in (
             ("redis://me:secret@h", "redis://h:6379"),
@@ -149,9 +150,9 @@ class URLTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.text(max_size=40), st.sampled_from(["redis", "redis+unix", "redis+sentinel"]))
-    def test_any(self, text: str, scheme: str) -> None:
+    def test_anyURL(self, text: str, scheme: str) -> None:
         """
-        Whatever follows the scheme, it is a URL or refused.
+        Any text after the scheme is read or refused.
         """
         try:
             parsed = parseURL(f"{scheme}://{text}")
@@ -163,12 +164,12 @@ class URLTests(SynchronousTestCase):
 
 class MakerTests(SynchronousTestCase):
     """
-    L{findMaker}, for a Redis.
+    L{findMaker}, for URLs of a Redis.
     """
 
-    def test_makers(self) -> None:
+    def test_makerOfEachScheme(self) -> None:
         """
-        There is one for each scheme, which connects to nothing.
+        Each scheme has a maker, which connects to nothing.
         """
         for url in (
             "redis://h",
@@ -186,17 +187,17 @@ class MakerTests(SynchronousTestCase):
             self.assertFalse(bus.isAvailable)
             self.assertEqual(clock.getDelayedCalls(), [])
 
-    def test_wrong(self) -> None:
+    def test_makerRefusesInvalidURL(self) -> None:
         """
-        What is not a URL of it is refused.
+        A maker refuses a URL that is not valid.
         """
         maker = findMaker("redis://")
         self.assertRaises(ConfigurationError, maker.makeBus, "redis://", Clock(), Configuration({}))
 
-    def test_notInstalled(self) -> None:
+    def test_hiredisMissing(self) -> None:
         """
-        Without the package that it needs, it says how to install it; and other
-        buses can be used.
+        Without hiredis, the error says how to install it.  Other buses can be
+        used.
         """
         program = (
             "import sys; sys.modules['hiredis'] = None\n"
