@@ -1,4 +1,4 @@
 """
-What the book shows and says, tried: its examples, its commands, and what its
-pages are made from.
+Tests of the book: its examples, its commands, and the extensions that make its
+pages.
 """

@@ -30,7 +30,7 @@ PATIENCE = 20.0
 
 def environment() -> dict[str, str]:
     """
-    An environment in which C{python} is this one, and knows comet.
+    Return an environment in which C{python} is this interpreter, and finds comet.
     """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
@@ -38,7 +38,7 @@ def environment() -> dict[str, str]:
 
 def load(path: Path) -> ModuleType:
     """
-    Import a file that is in no package.
+    Import a file that is not in a package.
     """
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
@@ -55,12 +55,12 @@ class Running:
     """
     A process that serves HTTP, with a working directory of its own.
 
-    @ivar site: Where it is.
+    @ivar site: Its URL.
     """
 
     def __init__(self, command: Sequence[str], directory: Path, port: int) -> None:
         """
-        @param port: Where it will listen.
+        @param port: The port on which it will listen.
         """
         self.site = Site(port, 0)
         self.command = list(command)
@@ -70,7 +70,7 @@ class Running:
 
     def start(self) -> None:
         """
-        Start it, and wait until it answers.
+        Start the process, and wait until it answers.
         """
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -93,13 +93,13 @@ class Running:
 
     def log(self) -> str:
         """
-        All that it wrote.
+        Return all that the process has written.
         """
         return self._log.read_text(errors="replace")
 
     def stop(self) -> None:
         """
-        Ask it to stop, wait, and make sure that nothing went wrong in it.
+        Ask the process to stop, wait, and assert that nothing went wrong in it.
         """
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(PATIENCE)
@@ -109,7 +109,7 @@ class Running:
 
     def kill(self) -> None:
         """
-        End it at once.
+        Kill the process.
         """
         self._process.kill()
         self._process.wait()
@@ -124,14 +124,14 @@ class ExampleTestCase(TestCase):
 
     def setUp(self) -> None:
         """
-        Make an empty directory to work in.
+        Make an empty working directory.
         """
         self.directory = Path(tempfile.mkdtemp(prefix="comet-docs-"))
         self.addCleanup(shutil.rmtree, self.directory, True)
 
     def serve(self, example: str, *arguments: str) -> Running:
         """
-        Run an example that serves on the endpoint that it is given.
+        Run an example that serves on the given endpoint.
         """
         (port,) = freePorts(1)
         endpoint = f"tcp:{port}:interface=127.0.0.1"
@@ -144,7 +144,7 @@ class ExampleTestCase(TestCase):
         """
         Run a program to its end.
 
-        @return: What it wrote.
+        @return: What the program has written.
         """
         done = subprocess.run(
             command,

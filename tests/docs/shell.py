@@ -33,9 +33,9 @@ class Command:
     """
     One command.
 
-    @ivar text: As it is typed.
+    @ivar text: The command line.
 
-    @ivar expected: What it prints.
+    @ivar expected: What the page says that the command prints.
     """
 
     text: str
@@ -56,7 +56,7 @@ class Block:
 
 def serverOf(page: Path) -> list[str] | None:
     """
-    The options of the server that a page is read beside; L{None} without one.
+    Return the options of the server that a page runs, or L{None} without one.
     """
     found = _SERVER.search(page.read_text("utf-8"))
     return None if found is None else found[1].split()
@@ -64,7 +64,7 @@ def serverOf(page: Path) -> list[str] | None:
 
 def blocksOf(page: Path) -> list[Block]:
     """
-    The blocks of a page, in order.
+    Return the blocks of a page, in order.
     """
     blocks = []
     for indent, options, body in _BLOCK.findall(page.read_text("utf-8")):
@@ -95,7 +95,7 @@ def _commands(lines: list[str]) -> Iterator[Command]:
 
 def matches(expected: str, printed: str) -> bool:
     """
-    Whether this was printed, but for what may differ.
+    Whether this was printed, except for what may differ.
     """
     parts = [re.escape(part) for part in expected.strip().split("...")]
     pattern = ".*".join(parts).replace(EPOCH, "[a-z0-9]{6}")

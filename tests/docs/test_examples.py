@@ -30,7 +30,7 @@ class BelowClient(SseClient):
 
 class PushClient(BelowClient):
     """
-    As C{embed.py} and C{beside.py} mount it.
+    A reader of comet where C{embed.py} and C{beside.py} mount it.
     """
 
     mount = "/push"
@@ -43,24 +43,24 @@ class TutorialTests(ExampleTestCase):
 
     def post(self, running: Running, path: str, body: str) -> Response:
         """
-        What C{curl -d} does.
+        Publish as C{curl -d} does.
         """
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         return ask(running.site, "POST", path, form, body.encode())
 
     def reader(self, site: Site, since: str) -> BelowClient:
         """
-        What the page's C{EventSource} does.
+        Read as the page's C{EventSource} does.
         """
         client = BelowClient(site)
         self.addCleanup(client.close)
         client.open(["news"], since)
         return client
 
-    def test_live(self) -> None:
+    def test_livePageShowsMessages(self) -> None:
         """
-        The page is there, and its source brings the last messages and the live
-        ones, as text.
+        The page is served, and its C{EventSource} brings the last messages and
+        the live ones, as text.
         """
         running = self.serve("live.py")
         page = ask(running.site, "GET", "/")
@@ -77,14 +77,14 @@ class TutorialTests(ExampleTestCase):
 
     def state(self, running: Running) -> Any:
         """
-        What the page fetches.
+        Fetch the state as the page does.
         """
         return json.loads(ask(running.site, "GET", "/headlines").body)
 
-    def test_surviving(self) -> None:
+    def test_survivingStateAndMessagesJoin(self) -> None:
         """
-        What is fetched and what is read from its cursor on join without a gap,
-        also after a restart, which a reader from before is told of.
+        The fetched state and the messages after its cursor join without a gap,
+        also after a restart, of which an earlier reader learns by a gap.
         """
         running = self.serve("surviving.py")
         page = ask(running.site, "GET", "/")
@@ -120,9 +120,9 @@ class EmbeddingTests(ExampleTestCase):
     C{embed.py}, C{beside.py} and C{plain.py}.
     """
 
-    def test_embed(self) -> None:
+    def test_embedServesSiteAndPush(self) -> None:
         """
-        The site answers as before, and pushes the time below its path.
+        The site answers as before, and publishes the time below its path.
         """
         running = self.serve("embed.py")
         self.assertEqual(ask(running.site, "GET", "/hello").body, b"hello\n")
@@ -134,7 +134,7 @@ class EmbeddingTests(ExampleTestCase):
         running.stop()
         self.assertEqual(client.untilClose().code, "draining")
 
-    def test_beside(self) -> None:
+    def test_besideServesFlaskAndPush(self) -> None:
         """
         Flask answers at the root, comet below its path, and what Flask
         publishes from a thread reaches the readers before Flask answers.
@@ -154,9 +154,9 @@ class EmbeddingTests(ExampleTestCase):
         self.assertEqual(json.loads(answer.body), {"cursor": str(message.cursor)})
         running.stop()
 
-    def test_plain(self) -> None:
+    def test_plainSendsLines(self) -> None:
         """
-        The transport of one's own gives lines of text.
+        The transport of the example sends lines of text.
         """
         running = self.serve("plain.py")
         site = running.site
@@ -177,21 +177,21 @@ class EmbeddingTests(ExampleTestCase):
 
 class MembersTests(ExampleTestCase):
     """
-    C{members.py}: sessions decide.
+    C{members.py}, where sessions decide.
     """
 
     def ask(self, method: str, path: str, session: str, body: bytes | None = None) -> int:
         """
-        Ask with the cookie of a session, or without.
+        Make a request with the cookie of a session, or without.
         """
         headers = {"Cookie": f"session={session}"} if session else {}
         headers["Content-Type"] = "text/plain"
         return ask(self.running.site, method, path, headers, body).status
 
-    def test_rights(self) -> None:
+    def test_sessionsDecideRights(self) -> None:
         """
-        Members publish to rooms and read them and their own inbox, others are
-        told to log in, and a session that is over is not anonymous.
+        Members publish to rooms, and read rooms and their own inbox.  Others are
+        told to log in, and so is a member whose session is over.
         """
         self.running = self.serve("members.py")
         room, inbox = "/channels/rooms/tea?transport=poll", "/channels/inbox/ada?transport=poll"
@@ -216,9 +216,9 @@ class MembersTests(ExampleTestCase):
             self.assertEqual(given, status, (method, path, session))
         self.running.stop()
 
-    def test_inbox(self) -> None:
+    def test_inboxIsTheMembersOwn(self) -> None:
         """
-        The inbox is that of whoever asks.
+        The inbox is that of the member who makes the request.
         """
         module = load(EXAMPLES / "members.py")
         self.assertEqual(set(module.SESSIONS.values()), {"ada", "bob"})
@@ -229,9 +229,9 @@ class MembersTests(ExampleTestCase):
         self.assertEqual(head.headers["content-type"], "text/event-stream")
         running.stop()
 
-    def test_socket(self) -> None:
+    def test_sessionsDecideRightsOnWebSocket(self) -> None:
         """
-        The rights hold on a WebSocket, too.
+        The same rights hold on a WebSocket.
         """
         running = self.serve("members.py")
         client = WebSocketClient(running.site)

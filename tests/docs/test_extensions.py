@@ -1,6 +1,6 @@
 """
-What pages are made from: the drawing of a reader's life, the list of options,
-and the names outside of comet that docstrings may link to.
+The extensions that make pages: the drawing of a reader's life, the list of
+options, and the names outside of comet to which docstrings may link.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from tests.docs.shell import matches
 
 def extension(name: str) -> ModuleType:
     """
-    A module of C{docs/_ext}.
+    Load a module of C{docs/_ext}.
     """
     return load(DOCS / "_ext" / f"{name}.py")
 
 
 class LifeTests(SynchronousTestCase):
     """
-    The drawing.
+    The drawing of a reader's life.
     """
 
     def texts(self, svg: str) -> list[str]:
         """
-        What is written in a drawing.
+        Return the texts in a drawing.
         """
         return [each.text or "" for each in ElementTree.fromstring(svg).iter("text")]
 
-    def test_all(self) -> None:
+    def test_drawsEachStateAndTransition(self) -> None:
         """
-        Each state is there once, and each transition, as an arc or under its
+        The drawing has each state once, and each transition as an arc or under its
         state.
         """
         life = extension("life")
@@ -61,9 +61,9 @@ class LifeTests(SynchronousTestCase):
         self.assertEqual(sum(1 for text in texts if text.startswith("(")), staying)
         self.assertEqual(sum(map(len, leading.values())) + staying, len(TRANSITIONS))
 
-    def test_follows(self) -> None:
+    def test_followsTheTable(self) -> None:
         """
-        Another table is another drawing: it is not drawn by hand.
+        The drawing follows from the table of transitions.
         """
         table = {(State.BEHIND, Input.ENDED): State.OPENING}
         life = extension("life")
@@ -77,9 +77,9 @@ class OptionsTests(SynchronousTestCase):
     The list of options.
     """
 
-    def test_all(self) -> None:
+    def test_describesEachOption(self) -> None:
         """
-        Of every option it is said what it does, and what it is by default, once.
+        The list says of every option what it does, and its default, once.
         """
         text = extension("optiontext")
         for option in OPTIONS:
@@ -88,9 +88,9 @@ class OptionsTests(SynchronousTestCase):
             self.assertNotIn("efault: ", said)
             self.assertRegex(text.facts(option), r"^Default: \S.*\.$")
 
-    def test_facts(self) -> None:
+    def test_saysDefaultsAndAllowedValues(self) -> None:
         """
-        The facts are those that the program goes by.
+        The default and the allowed values are those of the program.
         """
         text = extension("optiontext")
         facts = {option.name: text.facts(option) for option in OPTIONS}
@@ -111,9 +111,9 @@ class LimitsTests(SynchronousTestCase):
     The page of limits.
     """
 
-    def test_numbers(self) -> None:
+    def test_pageHasTheProgramsLimits(self) -> None:
         """
-        What the page says is fixed is what the program goes by.
+        The fixed limits on the page are those of the program.
         """
         page = " ".join((DOCS / "reference" / "limits.rst").read_text("utf-8").split())
         megabytes = idempotency.MOST_BYTES // 1048576
@@ -140,13 +140,12 @@ class LimitsTests(SynchronousTestCase):
 
 class OutsideTests(SynchronousTestCase):
     """
-    The names outside.
+    The inventories of names outside of comet.
     """
 
-    def test_inventory(self) -> None:
+    def test_inventoryHasPlaceOfEachName(self) -> None:
         """
-        An inventory has a head and compressed lines, with a place for each
-        name.
+        An inventory has a head and compressed lines, with a URL for each name.
         """
         outside = extension("outside")
         raw = outside.inventory("Python", outside.pythonNames())
@@ -156,9 +155,9 @@ class OutsideTests(SynchronousTestCase):
         self.assertIn("None py:obj 1 library/constants.html#None -", names)
         self.assertIn("ValueError py:obj 1 library/exceptions.html#ValueError -", names)
 
-    def test_twisted(self) -> None:
+    def test_hasWhatIsImportedFromTwisted(self) -> None:
         """
-        What comet imports from Twisted is there, with its methods.
+        The inventory has what comet imports from Twisted, with its methods.
         """
         found = dict(extension("outside").twistedNames())
         interface = "twisted.internet.interfaces.IProtocol"
@@ -168,13 +167,13 @@ class OutsideTests(SynchronousTestCase):
 
 class MatchingTests(SynchronousTestCase):
     """
-    How what a command prints is held against its page.
+    How the output of a command is compared with its page.
     """
 
     def test_matches(self) -> None:
         """
-        Dots stand for anything, the epoch of the book for any, and nothing
-        else for anything but itself.
+        Dots match anything, the epoch of the book matches any epoch, and all else
+        matches only itself.
         """
         self.assertTrue(matches('{"cursor":"k3f9a2-1"}', '{"cursor":"abcdef-1"}\n'))
         self.assertTrue(matches("a\n...\nd", "a\nb\nc\nd"))

@@ -32,15 +32,15 @@ MOMENT = 2.0
 
 class PagesTests(ExampleTestCase):
     """
-    The commands of each page, one after the other, as somebody would type
-    them: a test for each page is added below.
+    The commands of each page, one after the other, as a reader would type
+    them.  A test for each page is added below.
     """
 
     running: Running | None = None
 
     def check(self, page: Path) -> None:
         """
-        Run all of a page.
+        Run all commands of a page.
         """
         for path in EXAMPLES.iterdir():
             if path.is_file():
@@ -72,13 +72,13 @@ class PagesTests(ExampleTestCase):
 
     def ours(self, text: str) -> str:
         """
-        With the ports of this test.
+        Replace the ports of the book by those of this test.
         """
         return text.replace("8080", str(self.port)).replace("8081", str(self.tcpPort))
 
     def startServer(self, text: str, expected: str) -> None:
         """
-        Run a server in the place of the one before.
+        Run a server instead of the one before.
         """
         if self.running is not None:
             self.running.stop()
@@ -110,7 +110,7 @@ class PagesTests(ExampleTestCase):
 
     def theirs(self, text: str) -> str:
         """
-        With the ports of the book, and its directory.
+        Replace the ports and the directory of this test by those of the book.
         """
         text = text.replace(str(self.port), "8080").replace(str(self.tcpPort), "8081")
         return text.replace(str(self.directory), "/srv/comet").replace("\r\n", "\n")
@@ -119,7 +119,7 @@ class PagesTests(ExampleTestCase):
         """
         Run a command.
 
-        @return: What it prints.
+        @return: The output.
         """
         text = self.ours(command.text)
         if EPOCH in text:
@@ -143,7 +143,7 @@ class PagesTests(ExampleTestCase):
 
     def epoch(self) -> str:
         """
-        The epoch of the server.
+        Return the epoch of the server.
         """
         assert self.running is not None
         answer = ask(self.running.site, "HEAD", "/channels/any")
@@ -166,22 +166,22 @@ for _page in PAGES:
 
 class BookTests(SynchronousTestCase):
     """
-    What is shown is what is tried.
+    The pages as a whole: which commands they show, and which of these run.
     """
 
-    def test_byHand(self) -> None:
+    def test_fewCommandsAreNotRun(self) -> None:
         """
-        Few commands are not run, and all of them install or administrate.
+        Only commands that install or administrate are not run, and these are few.
         """
         blocks = [block for page in PAGES for block in blocksOf(page) if block.kind == "by-hand"]
         for block in blocks:
             for command in block.commands:
                 self.assertRegex(command.text, r"^(pip install|sudo |openssl |make )", command)
 
-    def test_included(self) -> None:
+    def test_codeIsFromFiles(self) -> None:
         """
-        Every example is shown on a page, and no page shows code that is not a
-        file: a block of its own is of shell, a wire, or an excerpt.
+        Every example is shown on a page, and pages show code from files only.
+        Other blocks are shell commands, bytes of a wire, or excerpts.
         """
         texts = [page.read_text("utf-8") for page in PAGES]
         shown = {
@@ -198,9 +198,9 @@ class BookTests(SynchronousTestCase):
             kinds = set(re.findall(r"\.\. code-block:: (\S+)", text))
             self.assertLessEqual(kinds, allowed, page)
 
-    def test_environment(self) -> None:
+    def test_commandsAreInstalled(self) -> None:
         """
-        The commands that pages use are here.
+        The commands that pages use are installed.
         """
         path = environment()["PATH"]
         for program in ("bash", "curl", "php", "python", "timeout"):

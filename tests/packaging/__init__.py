@@ -1,3 +1,3 @@
 """
-What is installed from the wheel, tried from outside with nothing of comet's own.
+Tests of the installed wheel, from outside, with clients that use no code of comet's.
 """

@@ -1,12 +1,12 @@
 """
-Whether what is built from the checkout is whole: a wheel, made from the source
-archive, goes into a clean environment, lists C{comet} in C{twistd --help},
-serves one message on every transport, ends when it is told to, and leaves
-nothing behind when it is removed.  From the top of the checkout::
+Check that the built distributions are whole: a wheel, made from the source
+archive, is installed in a clean environment, lists C{comet} in C{twistd --help},
+serves one message on every transport, stops at a signal, and leaves nothing
+behind when it is uninstalled.  From the top of the checkout::
 
     python -m tests.packaging.check
 
-It needs C{build}, and a way to the packages that comet needs.
+It needs C{build}, and access to the packages that comet needs.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ CLIENT = ("comet.js", "comet.d.ts", "comet.classic.js")
 
 def say(text: str) -> None:
     """
-    Tell how far it has come.
+    Print the progress.
     """
     print(f"  {text}", flush=True)
 
@@ -59,7 +59,7 @@ def run(*command: str | Path, cwd: Path) -> str:
     """
     Run a program to its end, away from the checkout's own modules.
 
-    @return: What it printed.
+    @return: The output.
 
     @raise Failed: If it did not exit with 0; with all that it printed.
     """
@@ -73,14 +73,15 @@ def run(*command: str | Path, cwd: Path) -> str:
 
 def environment() -> dict[str, str]:
     """
-    The environment, without what would lead Python to other modules.
+    Return the environment, without the variables that lead Python to other
+    modules.
     """
     return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def buildWheel(folder: Path) -> Path:
     """
-    Make a source archive, and a wheel of what is in that.
+    Make a source archive, and a wheel of its content.
     """
     run(sys.executable, "-m", "build", "--outdir", folder, ROOT, cwd=folder)
     (wheel,) = folder.glob("*.whl")
@@ -99,7 +100,7 @@ def buildWheel(folder: Path) -> Path:
 
 def pages() -> dict[str, Path]:
     """
-    Each file of the checkout that is served as it is, by its path in a URL.
+    Return each static file of the checkout, by its path in a URL.
     """
     static = ROOT / "comet" / "static"
     found = {f"/{name}": static / "client" / name for name in CLIENT}
@@ -111,7 +112,7 @@ def pages() -> dict[str, Path]:
 
 def look(port: int) -> None:
     """
-    Look at everything that is served as it is.
+    Compare every static file that is served with the checkout's.
     """
     for path, file in pages().items():
         with urlopen(f"http://{HOST}:{port}{path}", timeout=PATIENCE) as response:
@@ -121,7 +122,7 @@ def look(port: int) -> None:
 
 def freePort() -> int:
     """
-    A port that nobody listens on, as yet.
+    Find a free port.
     """
     with socket.socket() as listener:
         listener.bind((HOST, 0))
@@ -146,7 +147,7 @@ def awaitPort(port: int, server: subprocess.Popen[bytes]) -> None:
 
 def exchange(port: int, tcpPort: int, key: str) -> None:
     """
-    Publish one message, and receive it by every transport.
+    Publish one message, and receive it over every transport.
     """
     since = currentCursor(port, CHANNEL)
     with ExitStack() as stack:
@@ -172,7 +173,7 @@ def exchange(port: int, tcpPort: int, key: str) -> None:
 
 def serve(twistd: Path, folder: Path) -> None:
     """
-    Start the server, use it, and stop it while somebody reads.
+    Start the server, use it, and stop it while clients read.
     """
     port, tcpPort = freePort(), freePort()
     endpoints = [f"tcp:{number}:interface={HOST}" for number in (port, tcpPort)]
@@ -219,7 +220,7 @@ def lists(twistd: Path, folder: Path) -> bool:
 
 def check(folder: Path) -> None:
     """
-    All of it, in an empty folder.
+    Run all checks in an empty folder.
     """
     wheel = buildWheel(folder)
     say(f"built {wheel.name}")
@@ -239,7 +240,7 @@ def check(folder: Path) -> None:
 
 def main() -> int:
     """
-    @return: What to exit with.
+    @return: The exit code.
     """
     try:
         with TemporaryDirectory() as folder:

@@ -1,10 +1,9 @@
 """
-One small client for each transport, written after the standards and the
-documents with nothing but Python's own library, so that nothing of comet's can
-agree with itself.
+One small client for each transport, written from the standards and the book with
+Python's standard library alone, so that no error of comet's can hide in both.
 
-Each is made with the cursor to begin at, and has by then heard where it stands
-if its transport says so; L{Client.receive} waits for one message.
+A client is made with the cursor at which it begins.  If its transport sends a
+first cursor, the constructor reads it.  L{Client.receive} waits for one message.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ _CONTINUED, _TEXT = 0, 1
 
 class Failed(Exception):
     """
-    Something was not as promised.
+    The server broke a promise.
     """
 
 
 class Received(NamedTuple):
     """
-    A message, as it reached a client.
+    A message as a client has received it.
 
     @ivar cursor: The cursor that came with it.
 
@@ -63,13 +62,13 @@ class Client(Protocol):
 
     def close(self) -> None:
         """
-        Leave.
+        Close the connection.
         """
 
 
 def expect(what: str, got: object, wanted: object) -> None:
     """
-    Hold what came against what was promised.
+    Compare a value with the expected one.
 
     @raise Failed: If they differ.
     """
@@ -79,7 +78,7 @@ def expect(what: str, got: object, wanted: object) -> None:
 
 def fromEnvelope(envelope: Any, channel: str) -> Received:
     """
-    Take a message out of its envelope.
+    Decode the message of an envelope.
     """
     if not isinstance(envelope, dict) or "data" not in envelope:
         raise Failed(f"no message, but {envelope!r}")
@@ -93,7 +92,7 @@ def request(
     """
     Make one request of a channel.
 
-    @param headers: Their names have underscores for hyphens.
+    @param headers: The headers, with underscores for hyphens.
     """
     connection = http.client.HTTPConnection(HOST, port, timeout=PATIENCE)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -108,7 +107,7 @@ def publish(port: int, key: str, channel: str, data: object) -> str:
     """
     Publish some JSON.
 
-    @return: The cursor that the answer gives for the channel.
+    @return: The cursor of the message in the channel.
     """
     response, content = request(
         port,
@@ -127,7 +126,7 @@ def publish(port: int, key: str, channel: str, data: object) -> str:
 
 def currentCursor(port: int, channel: str) -> str:
     """
-    Ask for the cursor of now.
+    Return the cursor of the log's end.
     """
     response, content = request(port, "HEAD", channel)
     expect(f"status of HEAD, with {content!r}", response.status, 200)
@@ -136,11 +135,11 @@ def currentCursor(port: int, channel: str) -> str:
 
 class HTTPClient:
     """
-    What the clients that only read share: one GET.
+    A client that only reads, by one GET.
 
     @cvar transport: The name of the transport.
 
-    @cvar contentType: What the answer has to be.
+    @cvar contentType: The content type that the response has to have.
     """
 
     transport = "poll"
@@ -157,12 +156,12 @@ class HTTPClient:
 
     def begin(self) -> None:
         """
-        Do what comes before the first message.
+        Do what precedes the first message.
         """
 
     def answer(self) -> http.client.HTTPResponse:
         """
-        Wait for the head of the answer.
+        Wait for the head of the response.
         """
         response = self.connection.getresponse()
         expect("status", response.status, 200)
@@ -171,19 +170,19 @@ class HTTPClient:
 
     def close(self) -> None:
         """
-        Leave.
+        Close the connection.
         """
         self.connection.close()
 
 
 class Poll(HTTPClient):
     """
-    AJAX polling: to be made when there is something.
+    AJAX polling: make it after a message was published.
     """
 
     def receive(self) -> Received:
         """
-        Read the whole answer.
+        Read the whole response.
         """
         response = self.answer()
         body = json.loads(response.read())
@@ -196,7 +195,7 @@ class Poll(HTTPClient):
 
 class LongPoll(Poll):
     """
-    Long-polling: the answer waits for the message.
+    Long-polling: the response waits for the message.
     """
 
     transport = "longpoll"
@@ -204,7 +203,7 @@ class LongPoll(Poll):
 
 class Stream(HTTPClient):
     """
-    HTTP streaming: a line an envelope.
+    HTTP streaming: each line is an envelope.
     """
 
     transport = "stream"
@@ -212,7 +211,7 @@ class Stream(HTTPClient):
 
     def begin(self) -> None:
         """
-        Hear where the reader stands.
+        Read the cursor at which the reader begins.
         """
         self.response = self.answer()
         expect("first envelope", json.loads(self.response.readline()), {"cursor": self.since})
@@ -234,7 +233,7 @@ class EventSource(HTTPClient):
 
     def begin(self) -> None:
         """
-        Hear where the reader stands.
+        Read the cursor at which the reader begins.
         """
         self.response = self.answer()
         self.lastEventID = ""
@@ -245,8 +244,8 @@ class EventSource(HTTPClient):
 
     def blocks(self) -> Iterator[dict[str, str]]:
         """
-        The fields of each block, also of those that are no event for want of
-        data; the lines of C{data} joined.
+        Yield the fields of each block, with the lines of C{data} joined, also of
+        a block without data, which is no event.
         """
         fields: dict[str, str] = {}
         while line := self.response.readline().decode().rstrip("\r\n") or fields:
@@ -274,7 +273,7 @@ class EventSource(HTTPClient):
 
 class SocketClient:
     """
-    What the clients of two-way transports share: a socket.
+    A client of a two-way transport, over a socket.
     """
 
     def __init__(self, port: int, channel: str, since: str) -> None:
@@ -287,12 +286,12 @@ class SocketClient:
 
     def begin(self) -> None:
         """
-        Do what comes before the first message.
+        Do what precedes the first message.
         """
 
     def close(self) -> None:
         """
-        Leave.
+        Close the connection.
         """
         self.file.close()
         self.socket.close()
@@ -300,7 +299,7 @@ class SocketClient:
 
 class TCP(SocketClient):
     """
-    Raw TCP: a line a command, an answer, or an envelope.
+    Raw TCP: each line is a command, a reply or an envelope.
     """
 
     def begin(self) -> None:
@@ -321,12 +320,12 @@ class TCP(SocketClient):
 
 class WebSocket(SocketClient):
     """
-    RFC 6455, as far as a client needs that never sends.
+    The parts of RFC 6455 that a client needs which never sends.
     """
 
     def begin(self) -> None:
         """
-        Shake hands, and hear where the reader stands.
+        Shake hands, and read the cursor at which the reader begins.
         """
         key = base64.b64encode(os.urandom(16))
         head = (
@@ -350,7 +349,7 @@ class WebSocket(SocketClient):
 
     def text(self) -> bytes:
         """
-        Read one text message; control frames between its frames are skipped.
+        Read one text message.  Control frames between its frames are skipped.
         """
         message = b""
         while True:

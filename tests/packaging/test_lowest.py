@@ -1,5 +1,5 @@
 """
-The lowest versions that are tried are those that are stated.
+The lowest versions that are tested are those that C{setup.cfg} states.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ class LowestTests(SynchronousTestCase):
     C{setup.cfg} beside C{tests/constraints-lowest.txt}.
     """
 
-    def test_same(self) -> None:
+    def test_constraintsAreTheLowestVersions(self) -> None:
         """
-        Each package that comet needs, or needs for HTTP/2 or Redis, is held at
-        just the version that is stated as its lowest, and no other package is.
+        The constraints hold each package that comet needs, also for HTTP/2 or
+        Redis, at its lowest version, and no other package.
         """
         setup = ConfigParser()
         setup.read(ROOT / "setup.cfg", "utf-8")
