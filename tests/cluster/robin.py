@@ -10,7 +10,7 @@ from tests.cluster.case import ClusterTestCase
 from tests.cluster.nodes import NODE, NODES
 from tests.edge.clients import pathOf
 from tests.edge.connections import HttpConnection, TcpConnection, ask
-from tests.edge.envelopes import Standing
+from tests.edge.envelopes import BareCursor
 from tests.edge.publisher import Published, headersOf, publish, publishBatch
 from tests.edge.speakers import SPEAKERS, TcpClient, WebSocketClient
 
@@ -73,7 +73,7 @@ class RobinTestCase(ClusterTestCase):
             for client in clients:
                 client.open([channel], str(start))
                 if client.endless:
-                    self.assertIsInstance(client.next(), Standing)
+                    self.assertIsInstance(client.next(), BareCursor)
             for site in sites:
                 published = publish(site, channel, {"by": site.port})
                 for client in clients:

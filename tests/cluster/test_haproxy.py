@@ -12,7 +12,7 @@ from tests.cluster import robin
 from tests.cluster.nodes import HAProxy
 from tests.edge.clients import SseClient
 from tests.edge.connections import HttpConnection, Site, TcpConnection
-from tests.edge.envelopes import Standing
+from tests.edge.envelopes import BareCursor
 from tests.edge.publisher import headersOf, readPublished
 from tests.edge.server import CometProcess
 
@@ -34,7 +34,7 @@ class HAProxyTests(robin.RobinTestCase):
         """
         client = self.makeClient(SseClient, reading)
         client.open(["timed"])
-        self.assertIsInstance(client.next(), Standing)
+        self.assertIsInstance(client.next(), BareCursor)
         connection = HttpConnection(TcpConnection(publishing.port))
         self.addCleanup(connection.tcp.close)
         times = []

@@ -22,7 +22,7 @@ from tests.cluster.load import Load
 from tests.edge.capacity import until
 from tests.edge.clients import Client
 from tests.edge.connections import Ended, Silence, Site, ask
-from tests.edge.envelopes import Standing
+from tests.edge.envelopes import BareCursor
 from tests.edge.publisher import publish
 from tests.edge.server import STARTING, CometProcess, activated, twistd
 from tests.edge.speakers import CLIENTS
@@ -199,7 +199,7 @@ class LifeTests(WorkersTestCase):
             for client in clients:
                 client.open([kind], str(start))
                 if client.endless:
-                    self.assertIsInstance(client.next(), Standing)
+                    self.assertIsInstance(client.next(), BareCursor)
             published = publish(server.site, kind, "x")
             for client in clients:
                 (message,) = client.messages(1)
@@ -226,7 +226,7 @@ class LifeTests(WorkersTestCase):
         clients = [self.client("stream", server.site) for _ in range(3 * WORKERS)]
         for client in clients:
             client.open(["news"])
-            self.assertIsInstance(client.next(), Standing)
+            self.assertIsInstance(client.next(), BareCursor)
         pids = self.workers(server)
         server.terminate()
         for client in clients:
@@ -255,7 +255,7 @@ class LifeTests(WorkersTestCase):
         server = self.start()
         client = self.client("stream", server.site)
         client.open(["news"])
-        self.assertIsInstance(client.next(), Standing)
+        self.assertIsInstance(client.next(), BareCursor)
         pids = self.workers(server)
         server.kill()
         self.assertEqual(client.untilClose().code, "draining")
@@ -335,7 +335,7 @@ class EndpointTests(WorkersTestCase):
         for kind in ("sse", "websocket", "tcp"):
             client = self.client(kind, server.site)
             client.open([kind])
-            self.assertIsInstance(client.next(), Standing)
+            self.assertIsInstance(client.next(), BareCursor)
             published = publish(server.site, kind, "x")
             self.assertEqual(client.messages(1)[0].cursor, published.cursor)
 

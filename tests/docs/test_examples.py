@@ -11,7 +11,7 @@ from typing import Any
 from tests.docs.running import EXAMPLES, ExampleTestCase, Running, load
 from tests.edge.clients import Refused, SseClient
 from tests.edge.connections import HttpConnection, Response, Site, TcpConnection, ask
-from tests.edge.envelopes import Gap, Standing
+from tests.edge.envelopes import BareCursor, Gap
 from tests.edge.speakers import WebSocketClient
 
 
@@ -238,7 +238,7 @@ class MembersTests(ExampleTestCase):
         self.addCleanup(client.close)
         client.open([])
         self.assertIsInstance(client.command(subscribe=["rooms/tea"]), dict)
-        self.assertIsInstance(client.next(), Standing)
+        self.assertIsInstance(client.next(), BareCursor)
         self.assertEqual(client.errorOf('{"subscribe":["inbox/ada"]}'), "unauthorized")
         with self.assertRaises(Refused):
             WebSocketClient(running.site).open(["inbox/ada"])

@@ -25,13 +25,13 @@ from tests.edge.connections import (
     Violation,
 )
 from tests.edge.envelopes import (
+    BareCursor,
     Close,
     Event,
     EventStream,
     Follower,
     Gap,
     Message,
-    Standing,
     eventOf,
     problemOf,
     readClose,
@@ -123,7 +123,7 @@ class Client:
         The cursor with which to resume: that of the last event that L{next}
         returned, not of the last one received.
         """
-        return None if self.follower.standing is None else str(self.follower.standing)
+        return None if self.follower.cursor is None else str(self.follower.cursor)
 
     def open(
         self,
@@ -187,7 +187,7 @@ class Client:
 
     def messages(self, count: int, timeout: float = PATIENCE) -> list[Message]:
         """
-        Wait for so many messages; only L{Standing} events may come in between.
+        Wait for so many messages; only L{BareCursor} events may come in between.
         """
         found: list[Message] = []
         deadline = time.monotonic() + timeout
@@ -195,7 +195,7 @@ class Client:
             event = self.next(deadline - time.monotonic())
             if isinstance(event, Message):
                 found.append(event)
-            elif not isinstance(event, Standing):
+            elif not isinstance(event, BareCursor):
                 raise Violation(f"{self.name}: {event} instead of a message")
         return found
 
@@ -292,10 +292,10 @@ class EndlessClient(HttpClient):
         self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]
     ) -> None:
         headers = {"Last-Event-ID": self.unreadable} if self.unreadable else {}
-        standing = Follower(since).standing
+        cursor = Follower(since).cursor
         # Start positions by name hold for the first request only; when the
         # client resumes, the header has the cursor.
-        if self.variant % 2 and since and standing is not None and not byName:
+        if self.variant % 2 and since and cursor is not None and not byName:
             headers["Last-Event-ID"] = since
             since = None
         target = self._target(since, byName, parameters)
@@ -400,7 +400,7 @@ class SseClient(EndlessClient):
             elif block.event:
                 raise Violation(f"an event without data: {block!r}")
             elif block.ident:
-                self._heard(Standing(readCursor(block.ident)))
+                self._heard(BareCursor(readCursor(block.ident)))
 
     def _value(self, data: str) -> object:
         value = readJson(data)
@@ -419,7 +419,7 @@ class SseClient(EndlessClient):
         found = readCursor(ident)
         # During a replay the id is the cursor with which an EventSource must
         # resume, which is lower than the cursor in the envelope.
-        behind = isinstance(event, Standing) and event.cursor is not None and found < event.cursor
+        behind = isinstance(event, BareCursor) and event.cursor is not None and found < event.cursor
         if found != event.cursor and not behind:
             raise Violation(f"id {ident} of {event}")
         return event

@@ -63,7 +63,7 @@ class Message:
 
 
 @frozen
-class Standing:
+class BareCursor:
     """
     A cursor without a message: at the start, in a heartbeat, at the end of a
     replay, at the end of a poll.
@@ -97,7 +97,7 @@ class Close:
     retry: float | None
 
 
-Event = Message | Standing | Gap | Close
+Event = Message | BareCursor | Gap | Close
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def eventOf(value: object) -> Event:
         raise Violation(f"an envelope is an object: {value!r}")
     keys = list(value)
     if keys == ["cursor"]:
-        return Standing(readCursor(value["cursor"]))
+        return BareCursor(readCursor(value["cursor"]))
     if keys == ["cursor", "gap"]:
         return Gap(readCursor(value["cursor"]), readNames(value["gap"]))
     if keys == ["cursor", "close"]:
@@ -221,7 +221,7 @@ def readPollBody(raw: bytes) -> PollBody:
     if "gap" in value:
         events.append(Gap(None, readNames(value["gap"])))
     events += [_messageOf(item) for item in value["messages"]]
-    events.append(Standing(cursor))
+    events.append(BareCursor(cursor))
     if "close" in value:
         events.append(Close(None, *readClose(value["close"])))
     return PollBody(cursor, events, "more" in value)
@@ -305,7 +305,7 @@ class Follower:
     """
     The cursor of a reader, and a check of the order of its events.
 
-    @ivar standing: The cursor with which the client would resume.
+    @ivar cursor: The cursor with which the client would resume.
     """
 
     def __init__(self, since: str | None, loose: bool = False) -> None:
@@ -314,7 +314,7 @@ class Follower:
             plain C{sse} replay.
         """
         found = _CURSOR.fullmatch(since or "")
-        self.standing: Cursor | None = readCursor(since) if found else None
+        self.cursor: Cursor | None = readCursor(since) if found else None
         self._replayed = -1
         self._loose = loose
 
@@ -326,7 +326,7 @@ class Follower:
             self._message(event)
         elif isinstance(event, Gap):
             self._gap(event)
-        elif isinstance(event, Standing):
+        elif isinstance(event, BareCursor):
             self._step(event.cursor, 0)
             self._replayed = -1
 
@@ -334,25 +334,25 @@ class Follower:
         if not event.replay:
             self._step(event.cursor, 1)
             return
-        standing = self.standing
-        if standing is not None and event.cursor > standing:
-            raise Violation(f"a replay of {event.cursor} beyond {standing}")
+        current = self.cursor
+        if current is not None and event.cursor > current:
+            raise Violation(f"a replay of {event.cursor} beyond {current}")
         if event.cursor.position <= self._replayed:
             raise Violation(f"a replay of {event.cursor} after {self._replayed}")
         self._replayed = event.cursor.position
 
     def _gap(self, event: Gap) -> None:
-        self.standing = event.cursor
+        self.cursor = event.cursor
 
     def _step(self, cursor: Cursor, least: int) -> None:
-        standing = self.standing
-        self.standing = cursor
-        if standing is None or self._loose:
+        current = self.cursor
+        self.cursor = cursor
+        if current is None or self._loose:
             return
-        if cursor.epoch != standing.epoch:
-            raise Violation(f"another epoch without a gap: {cursor} after {standing}")
-        if cursor.position < standing.position + least:
-            raise Violation(f"out of order: {cursor} after {standing}")
+        if cursor.epoch != current.epoch:
+            raise Violation(f"another epoch without a gap: {cursor} after {current}")
+        if cursor.position < current.position + least:
+            raise Violation(f"out of order: {cursor} after {current}")
 
 
 def problemOf(status: int, headers: Mapping[str, str], body: bytes) -> str:

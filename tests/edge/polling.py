@@ -10,7 +10,7 @@ from typing import Final
 
 from tests.edge.clients import HttpClient
 from tests.edge.connections import Ended, Response, ResponseHead, Site, Violation
-from tests.edge.envelopes import Standing, readPollBody
+from tests.edge.envelopes import BareCursor, readPollBody
 
 # How long a polling client pauses after an empty response, in seconds.
 PACE: Final = 0.004
@@ -73,9 +73,9 @@ class PollClient(HttpClient):
         tag = f'"{self.cursor}"'
         if not self._byTag or answer.headers.get("etag") != tag or answer.body:
             raise Violation(f"304 for {tag}: {answer}")
-        assert self.follower.standing is not None
+        assert self.follower.cursor is not None
         self._idle = True
-        self._heard(Standing(self.follower.standing))
+        self._heard(BareCursor(self.follower.cursor))
 
     def _changed(self, answer: Response) -> None:
         self._checkHead(ResponseHead(answer.status, answer.headers), "application/json")

@@ -31,8 +31,8 @@ from tests.edge.clients import (
 from tests.edge.connections import PATIENCE, Ended, Silence, Site, TcpConnection, Violation
 from tests.edge.envelopes import (
     CODES,
+    BareCursor,
     Gap,
-    Standing,
     eventOf,
     problemOf,
     readCursor,
@@ -148,7 +148,7 @@ class Speaker(Client):
         if "gap" in ok:
             self._heard(Gap(cursor, readNames(ok["gap"])))
         else:
-            self._heard(Standing(cursor))
+            self._heard(BareCursor(cursor))
 
     @staticmethod
     def _sinceOf(names: tuple[str, ...], since: str | None, byName: Mapping[str, str]) -> Any:
@@ -359,7 +359,7 @@ class Reading:
     @classmethod
     def rest(cls, client: Client) -> list[Any]:
         """
-        Return all events until a moment of silence, without L{Standing}.  Only
+        Return all events until a moment of silence, without L{BareCursor}.  Only
         for events that must not come: the silence may be too short.
         """
         found = []
@@ -369,6 +369,6 @@ class Reading:
                 event = client.next(deadline - time.monotonic())
             except (Silence, Ended):
                 break
-            if not isinstance(event, Standing):
+            if not isinstance(event, BareCursor):
                 found.append(event)
         return found

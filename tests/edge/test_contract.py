@@ -14,7 +14,7 @@ from tests.edge.capacity import isFull, take, until
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client
 from tests.edge.connections import HttpConnection, TcpConnection, ask
-from tests.edge.envelopes import Close, Gap, Message, Standing
+from tests.edge.envelopes import BareCursor, Close, Gap, Message
 from tests.edge.publisher import Published, publish, publishBatch, publishLines
 from tests.edge.tls import authority
 from tests.edge.ways import WAYS
@@ -122,7 +122,7 @@ class SlowTests(EdgeTestCase):
         name = self.channel("c")
         for client in clients:
             client.open([name])
-            self.assertIsInstance(client.next(), Standing)
+            self.assertIsInstance(client.next(), BareCursor)
         connection = HttpConnection(TcpConnection(self.site.port))
         self.addCleanup(connection.tcp.close)
         published: list[Published] = []
@@ -164,7 +164,7 @@ class EndTests(EdgeTestCase):
         for client in clients:
             if client.endless:
                 client.open(["news"])
-                self.assertIsInstance(client.next(), Standing)
+                self.assertIsInstance(client.next(), BareCursor)
             else:
                 client.open(["news"], wait="60")
         # The server answers this after it has read the requests before it.

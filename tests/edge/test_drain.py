@@ -11,7 +11,7 @@ import time
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client, Refused
 from tests.edge.connections import Ended, HttpConnection, Silence, TcpConnection
-from tests.edge.envelopes import Close, Standing
+from tests.edge.envelopes import BareCursor, Close
 from tests.edge.publisher import publish
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS
@@ -50,7 +50,7 @@ class DrainTests(EdgeTestCase):
         Wait for the end of the last response, poll again, and check that the
         poll is held.
         """
-        self.assertIsInstance(client.next(), Standing)
+        self.assertIsInstance(client.next(), BareCursor)
         self.assertRaises(Silence, client.next, 0.2)
 
     def assertEndedWell(self, server: CometProcess) -> None:

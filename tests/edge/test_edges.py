@@ -1,14 +1,16 @@
 """
-Tests that the two edges give the same answers, also where the lean edge hands a
-connection over.
+Tests that the two edges give the same answers: to odd requests, to requests that
+end in odd ways, and on connections that the lean edge hands over.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.connections import Ended, Silence, TcpConnection
+from tests.edge.framings import broken, framings
 from tests.edge.oddities import oddities
 
 # The header that differs from one moment to the next.
@@ -46,29 +48,67 @@ def conversation(port: int, *pieces: bytes) -> bytes:
     return plain(said)
 
 
+def saidBeforeTheEnd(port: int, said: bytes) -> bytes:
+    """
+    Send bytes, close the sending half, and return all answers.
+    """
+    tcp = TcpConnection(port)
+    heard = b""
+    try:
+        tcp.send(said)
+        tcp.halfClose()
+        while received := tcp.receive(5.0):
+            heard += received
+    finally:
+        tcp.close()
+    return plain(heard)
+
+
 class SameTests(EdgeTestCase):
     """
     The same bytes, sent to both edges.
     """
+
+    def assertSame(self, talk: Callable[[int, bytes], bytes], said: Iterable[bytes]) -> None:
+        """
+        Check that both edges give the same answers.
+        """
+        lean = self.startServer("--open", "open/**")
+        twisted = self.startServer("--open", "open/**", "--edge", "twisted")
+        for each in said:
+            self.assertEqual(talk(lean.port, each), talk(twisted.port, each), each[:300])
 
     def test_oddities(self) -> None:
         """
         Both edges give the same answer to each odd request, and to the request
         behind it.
         """
-        lean = self.startServer("--open", "open/**")
-        twisted = self.startServer("--open", "open/**", "--edge", "twisted")
-        for request in oddities():
-            self.assertEqual(
-                conversation(lean.port, request),
-                conversation(twisted.port, request),
-                request[:300],
-            )
+        self.assertSame(conversation, oddities())
+
+    def test_framings(self) -> None:
+        """
+        Both edges give the same answers to requests that mark their end in odd
+        ways, and to the requests behind them.
+        """
+        self.assertSame(conversation, framings())
+
+    def test_halfClosed(self) -> None:
+        """
+        Both edges give the same answers to a client that closes its sending
+        half, behind a whole request and in the middle of one.
+        """
+        self.assertSame(saidBeforeTheEnd, broken())
+
+
+class SplitTests(EdgeTestCase):
+    """
+    The same bytes, sent to the lean edge at once and in pieces.
+    """
 
     def test_split(self) -> None:
         """
-        Both edges give the same answer to a request that the network cuts at any
-        byte.
+        The answer to a request does not depend on the byte at which the network
+        cuts it.
         """
         port = self.server.port
         whole = conversation(port, _REQUEST + _LAST)

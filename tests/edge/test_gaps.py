@@ -9,7 +9,7 @@ from typing import Any
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client
 from tests.edge.connections import Response, ask
-from tests.edge.envelopes import Gap, Message, Standing, readPollBody
+from tests.edge.envelopes import BareCursor, Gap, Message, readPollBody
 from tests.edge.publisher import Published, publish
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS, Reading, WebSocketClient
@@ -128,7 +128,7 @@ class GapTests(GapCase):
         client.command(subscribe=[other])
         ok = client.command(subscribe=[name], since=str(all[0].cursor))
         self.assertEqual(ok["gap"], [name])
-        self.assertIsInstance(client.next(), Standing)
+        self.assertIsInstance(client.next(), BareCursor)
         self.assertIsInstance(client.next(), Gap)
         self.assertEqual(client.messages(5)[-1].data, {"n": 8})
 
@@ -298,4 +298,4 @@ class ConditionalTests(EdgeTestCase):
         for query, headers in (("?wait=1", {}), ("", {"Prefer": "wait=1"})):
             answer = ask(self.site, "GET", f"/channels/{name}{query}", headers, timeout=5)
             self.assertEqual(answer.status, 200)
-            self.assertEqual(readPollBody(answer.body).events, [Standing(end)])
+            self.assertEqual(readPollBody(answer.body).events, [BareCursor(end)])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client
 from tests.edge.connections import PATIENCE, Site, Violation, ask
-from tests.edge.envelopes import Message, Standing
+from tests.edge.envelopes import BareCursor, Message
 from tests.edge.h2client import OVER_HTTP2
 from tests.edge.publisher import Published, Publisher
 from tests.edge.speakers import CLIENTS
@@ -97,7 +97,7 @@ class Walker(threading.Thread):
                 if isinstance(event, Message):
                     self.heard.append(event)
                     count -= 1
-                elif not isinstance(event, Standing):
+                elif not isinstance(event, BareCursor):
                     raise Violation(f"{event} while everything is held")
                 assert client.cursor is not None
                 self.cursor = client.cursor

@@ -10,9 +10,9 @@ import time
 
 from tests.edge.connections import HttpConnection, Silence, Site, TcpConnection
 from tests.edge.envelopes import (
+    BareCursor,
     Close,
     Message,
-    Standing,
     problemOf,
     readPollBody,
 )
@@ -292,7 +292,7 @@ class StreamsTests(Http2TestCase):
         streams = [ask(connection, ["news"], "stream") for _ in range(3)]
         for stream in streams:
             for event in linesOf(stream, 3):
-                self.assertIsInstance(event, Standing)
+                self.assertIsInstance(event, BareCursor)
 
     def test_drain(self) -> None:
         """

@@ -10,9 +10,9 @@ from typing import Any
 
 from tests.edge.connections import Silence, Site
 from tests.edge.envelopes import (
+    BareCursor,
     Gap,
     Message,
-    Standing,
     readPollBody,
 )
 from tests.edge.h2case import Http2TestCase, ask, linesOf
@@ -63,7 +63,7 @@ class SlowTests(Http2TestCase):
         connection.allow(slow, 10_000_000)
         connection.flush()
         first, *rest = linesOf(slow, 401)
-        self.assertIsInstance(first, Standing)
+        self.assertIsInstance(first, BareCursor)
         self.assertHeard(rest, known)
         known = [publish(site, "news", {"n": n}) for n in range(5)]
         self.assertHeard(linesOf(slow, 5), known)

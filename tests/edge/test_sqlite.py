@@ -16,7 +16,7 @@ from tests.edge import test_handovers
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Refused, pathOf
 from tests.edge.connections import PATIENCE, Ended, Silence, Site, Violation, ask
-from tests.edge.envelopes import Message, Standing
+from tests.edge.envelopes import BareCursor, Message
 from tests.edge.publisher import Published, headersOf, publish, readPublished
 from tests.edge.speakers import CLIENTS
 
@@ -114,7 +114,7 @@ class Faithful(threading.Thread):
                         event = client.next(0.5)
                         if isinstance(event, Message):
                             self.heard.append(event)
-                        elif not isinstance(event, Standing):
+                        elif not isinstance(event, BareCursor):
                             raise Violation(f"{self.kind}: {event} while nothing was lost")
                         self.cursor = client.cursor or self.cursor
                 except GONE:

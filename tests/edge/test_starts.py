@@ -11,17 +11,17 @@ from typing import Any
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client
 from tests.edge.connections import TcpConnection, Violation, ask
-from tests.edge.envelopes import Cursor, Message, Standing, eventOf, readJson, readPollBody
+from tests.edge.envelopes import BareCursor, Cursor, Message, eventOf, readJson, readPollBody
 from tests.edge.publisher import Published, publish
 from tests.edge.speakers import CLIENTS, SPEAKERS, CommandFailed, Reading, Speaker
 
 
-def standing(client: Client) -> Cursor:
+def nextCursor(client: Client) -> Cursor:
     """
-    Wait for the first event, and return its cursor.
+    Wait for an event without a message, and return its cursor.
     """
     event = client.next()
-    if not isinstance(event, Standing):
+    if not isinstance(event, BareCursor):
         raise Violation(f"{client.name} begins with {event}")
     return event.cursor
 
@@ -44,7 +44,7 @@ class StartTests(EdgeTestCase):
                 client.open([name], since, wait="0")
             else:
                 client.open([name], since)
-            self.assertEqual(standing(client), end, client.name)
+            self.assertEqual(nextCursor(client), end, client.name)
             fresh = self.publish(name, 3, 3)
             self.assertHeard(client.messages(3), fresh)
 
@@ -85,7 +85,7 @@ class StartTests(EdgeTestCase):
             held = self.publish(a, 2) + self.publish(b, 2) + self.publish(a, 1)
             client.open([a, b], "earliest")
             if client.endless:
-                self.assertLess(standing(client), held[0].cursor)
+                self.assertLess(nextCursor(client), held[0].cursor)
             self.assertHeard(client.messages(5), held)
 
     def test_last(self) -> None:
@@ -98,7 +98,7 @@ class StartTests(EdgeTestCase):
             held = self.publish(name, 5)
             client.open([name], "-2")
             if client.endless:
-                self.assertEqual(standing(client).epoch, held[0].cursor.epoch)
+                self.assertEqual(nextCursor(client).epoch, held[0].cursor.epoch)
             self.assertHeard(client.messages(2), held[3:])
             client.cut()
             client.open([name], "-50")
@@ -157,9 +157,9 @@ class StartTests(EdgeTestCase):
             held = self.publish(b, 2) + self.publish(a, 1)
             client = self.client(kind)
             client.open([a, b], str(held[2].cursor), {b: str(held[0].cursor)})
-            self.assertEqual(standing(client), held[2].cursor)
+            self.assertEqual(nextCursor(client), held[2].cursor)
             self.assertTrue(client.messages(1)[0].replay)
-            self.assertEqual(standing(client), held[2].cursor)
+            self.assertEqual(nextCursor(client), held[2].cursor)
 
 
 class LateTests(EdgeTestCase):
@@ -181,16 +181,16 @@ class LateTests(EdgeTestCase):
         the replay and the live messages.
         """
         speaker.command(subscribe=[a])
-        standing(speaker)
+        nextCursor(speaker)
         fresh = self.publish(a, 1, 100)
         self.assertHeard(speaker.messages(1), fresh)
         ok = speaker.command(subscribe=[b], since=str(held[0].cursor))
         self.assertEqual(ok, {"cursor": str(fresh[0].cursor)})
-        self.assertEqual(standing(speaker), fresh[0].cursor)
+        self.assertEqual(nextCursor(speaker), fresh[0].cursor)
         heard = speaker.messages(2)
         self.assertHeard(heard, held[1:])
         self.assertTrue(all(one.replay for one in heard))
-        self.assertEqual(standing(speaker), fresh[0].cursor)
+        self.assertEqual(nextCursor(speaker), fresh[0].cursor)
         both = [*self.publish(b, 1, 200), *self.publish(a, 1, 300)]
         live = speaker.messages(2)
         self.assertHeard(live, both)
@@ -378,7 +378,7 @@ class FormTests(EdgeTestCase):
             buffer += data
         head, _, body = buffer.partition(b"\r\n\r\n")
         self.assertNotIn(b"transfer-encoding", head.lower())
-        self.assertIsInstance(eventOf(readJson(body[:-1])), Standing)
+        self.assertIsInstance(eventOf(readJson(body[:-1])), BareCursor)
         self.publish(name, 1)
         line = tcp.receive(5)
         self.assertTrue(line.endswith(b'"data":{"n":1}}\n'), line)
@@ -400,10 +400,10 @@ class HeartbeatTests(EdgeTestCase):
         clients = [client for client in self.each() if client.endless]
         for client in clients:
             client.open([self.channel("c")])
-            standing(client)
+            nextCursor(client)
         end = self.publish(self.channel("other"), 1)[0].cursor
         for client in clients:
-            cursor = standing(client)
+            cursor = nextCursor(client)
             if cursor < end:
-                cursor = standing(client)
+                cursor = nextCursor(client)
             self.assertEqual(cursor, end, client.name)

@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from tests.edge.envelopes import Cursor
 from tests.faults.book import Finding, Stored, isNamed
-from tests.faults.standing import Rewound, Told
+from tests.faults.resuming import Rewound, ToldGap
 
 
 class Replayed(tuple[Stored]):
@@ -41,7 +41,7 @@ class Opened:
 
 OPENED = Opened()
 
-Entry = Stored | Replayed | Told | Rewound | Opened
+Entry = Stored | Replayed | ToldGap | Rewound | Opened
 
 
 @frozen
@@ -98,7 +98,7 @@ class _Stretch:
     begins: Mapping[str, int]
     read: list[Stored] = field(factory=list)
     seen: set[Stored] = field(factory=set)
-    told: list[tuple[int, Told]] = field(factory=list)
+    told: list[tuple[int, ToldGap]] = field(factory=list)
     rewinds: list[tuple[int, int]] = field(factory=list)
 
     def add(self, stored: Stored) -> None:
@@ -131,7 +131,7 @@ class _Check:
         self._floor = max(begins.values())
         self._replayed = -1
         # A gap without a cursor: another epoch may follow.
-        self._untold: Told | None = None
+        self._untold: ToldGap | None = None
 
     def find(self, kind: str, text: str) -> None:
         """
@@ -148,7 +148,7 @@ class _Check:
                 self._live(entry)
             elif isinstance(entry, Replayed):
                 self._replay(entry.stored)
-            elif isinstance(entry, Told):
+            elif isinstance(entry, ToldGap):
                 self._told(entry)
             elif isinstance(entry, Rewound):
                 self._stretch.rewinds.append((entry.cursor.position, self._floor))
@@ -177,7 +177,7 @@ class _Check:
         self._replayed = position
         self._stretch.add(stored)
 
-    def _told(self, told: Told) -> None:
+    def _told(self, told: ToldGap) -> None:
         isNew = told.cursor is None or told.cursor.epoch != told.epoch
         if self._rules.keepsEpoch and self._rules.holdsAll:
             self.find("gap", f"{told}, but nothing was lost")

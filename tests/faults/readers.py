@@ -14,11 +14,11 @@ from typing import Any, Final
 
 from tests.edge.clients import Client, Refused
 from tests.edge.connections import Ended, Silence, Site, Violation
-from tests.edge.envelopes import Close, Cursor, Event, Message, Standing
+from tests.edge.envelopes import BareCursor, Close, Cursor, Event, Message
 from tests.faults.book import Book, isNamed
 from tests.faults.breakable import PATIENCE, READERS, Widening
 from tests.faults.checker import OPENED, Entry, Life, Replayed
-from tests.faults.standing import BY_BODY, Place, Told
+from tests.faults.resuming import BY_BODY, ResumeState, ToldGap
 
 CHANNELS: Final = ("load/a", "load/b", "load/c", "load/deep/d", "load/deep/e")
 
@@ -90,7 +90,7 @@ class Reader(threading.Thread):
     def _begin(self, names: Sequence[str], begins: dict[str, Cursor]) -> None:
         self._begins = begins
         self._entries: list[Entry] = []
-        self.place = Place(names, begins)
+        self.state = ResumeState(names, begins)
         self.counts["lives"] += 1
         self._trace(f"reads {', '.join(f'{name} from {begins[name]}' for name in names)}")
 
@@ -114,12 +114,12 @@ class Reader(threading.Thread):
         """
         Whether it has read what it had to read.
         """
-        goal, place = self._goal, self.place
+        goal, state = self._goal, self.state
         return (
             goal is not None
-            and not place.late
-            and place.cursor.epoch == goal.epoch
-            and place.cursor >= goal
+            and not state.late
+            and state.cursor.epoch == goal.epoch
+            and state.cursor >= goal
         )
 
     def run(self) -> None:
@@ -137,18 +137,18 @@ class Reader(threading.Thread):
             raise
 
     def _end(self) -> None:
-        place = self.place
-        life = Life(self.label, self._begins, self._entries, place.cursor.epoch, place.reached)
+        state = self.state
+        life = Life(self.label, self._begins, self._entries, state.cursor.epoch, state.reached)
         self.lives.append(life)
 
     def _beginAnew(self) -> None:
         recent = self._lately()
-        if self.place.late or not recent:
+        if self.state.late or not recent:
             return
         self._end()
         names = self._chance.choice(APART)
         begins = {
-            name: self.place.cursor if self._chance.random() < 0.4 else self._chance.choice(recent)
+            name: self.state.cursor if self._chance.random() < 0.4 else self._chance.choice(recent)
             for name in names
         }
         self._begin(names, begins)
@@ -160,13 +160,13 @@ class Reader(threading.Thread):
         transport = self._transport or self._chance.choice(list(READERS))
         number = self._chance.randrange(len(self._sites))
         client = READERS[transport](self._sites[number], variant=self._chance.randrange(6))
-        since, late = self.place.opened(transport)
+        since, late = self.state.opened(transport)
         self._entries.append(OPENED)
         self._adding = None
         self._trace(f"{transport} at node {number} from {since} {late or ''}")
         isBroken = True
         try:
-            client.open(self.place.names, since, late, **self._parameters(transport))
+            client.open(self.state.names, since, late, **self._parameters(transport))
             self.counts["connections"] += 1
             self._read(client, transport)
             isBroken = False
@@ -179,10 +179,10 @@ class Reader(threading.Thread):
             self._book.find("wire", self.label, f"{error}; {self.trail[-1]}")
         finally:
             self._leave(client)
-        rewound = self.place.ended()
+        rewound = self.state.ended()
         if rewound is not None:
             self._entries.append(rewound)
-        self._trace(f"left at {self.place.cursor} {self.place.late or ''}")
+        self._trace(f"left at {self.state.cursor} {self.state.late or ''}")
         if isBroken:
             self.counts["broken"] += 1
             time.sleep(self._chance.uniform(0.02, 0.3))
@@ -219,41 +219,41 @@ class Reader(threading.Thread):
             if isinstance(event, Close):
                 self._wasSentAway(event.code)
                 return
-            canLeave = transport not in BY_BODY or isinstance(event, Standing)
+            canLeave = transport not in BY_BODY or isinstance(event, BareCursor)
 
     def _widen(self, client: Widening, event: Event) -> None:
         """
         Ask for one more name now and then, and go on with it when the answer
         has its turn.
         """
-        place = self.place
+        state = self.state
         if self._adding is not None:
             name, begin = self._adding
             if event is not client.subscribed:
                 return
             self._adding = None
-            self._trace(f"adds {name} from {begin} at {place.cursor}")
+            self._trace(f"adds {name} from {begin} at {state.cursor}")
             self._end()
             self._begin(
-                (*place.names, name), {**dict.fromkeys(place.names, place.cursor), name: begin}
+                (*state.names, name), {**dict.fromkeys(state.names, state.cursor), name: begin}
             )
-            self.place.joined(place)
+            self.state.joined(state)
             self.counts["added"] += 1
         elif self._isApart and self._goal is None and self._chance.random() < 0.02:
             name = self._chance.choice(("load/a", "load/b", "load/deep/*", "load/deep/d"))
             isNew = not any(
                 isNamed(held, each)
-                for held in place.names
+                for held in state.names
                 for each in CHANNELS
                 if isNamed(name, each)
             )
             recent = self._lately()
-            if isNew and recent and not place.late:
+            if isNew and recent and not state.late:
                 self._adding = name, self._chance.choice(recent)
                 client.add(name, str(self._adding[1]))
 
     def _lately(self) -> list[Cursor]:
-        return [each for each in self._recent if each.epoch == self.place.cursor.epoch]
+        return [each for each in self._recent if each.epoch == self.state.cursor.epoch]
 
     def _wasSentAway(self, code: str) -> None:
         self.counts["closes"] += 1
@@ -263,13 +263,13 @@ class Reader(threading.Thread):
         time.sleep(self._chance.uniform(0.0, 0.4))
 
     def _heard(self, event: Event) -> None:
-        isReplay = isinstance(event, Message) and self.place.isReplay(event)
-        entry = self.place.took(event)
+        isReplay = isinstance(event, Message) and self.state.isReplay(event)
+        entry = self.state.took(event)
         if isinstance(event, Message):
             self._message(event, isReplay)
         if entry is not None:
             self._entries.append(entry)
-        if isinstance(entry, Told):
+        if isinstance(entry, ToldGap):
             self.counts["gaps"] += 1
             self._trace(f"told of {entry}")
 

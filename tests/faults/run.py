@@ -156,7 +156,7 @@ class Run:
             if reader.is_alive():
                 reader.stop()
                 reader.join(10)
-                text = f"stands at {reader.place.cursor} {reader.place.late}, and not at {goal}"
+                text = f"stands at {reader.state.cursor} {reader.state.late}, and not at {goal}"
                 self._book.find("lost", reader.label, text)
 
     def _audit(self) -> None:

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.edge.envelopes import Cursor
 from tests.faults.book import Stored
 from tests.faults.checker import OPENED, Entry, Life, Replayed, Rules, check
-from tests.faults.standing import Rewound, Told
+from tests.faults.resuming import Rewound, ToldGap
 
 CHANNELS = ("load/a", "load/b")
 
@@ -39,12 +39,14 @@ def lifeOf(entries: Sequence[Entry], end: int = 10, epoch: str = "e1", begin: in
     return Life("r", {"load/**": Cursor("e1", begin)}, entries, epoch, {"load/**": end})
 
 
-def told(names: Sequence[str], position: int, epoch: str = "e1", before: int | None = None) -> Told:
+def told(
+    names: Sequence[str], position: int, epoch: str = "e1", before: int | None = None
+) -> ToldGap:
     """
     A gap of a reader that stood at C{before} in the first epoch.
     """
     stood = position if before is None else before
-    return Told(tuple(names), Cursor(epoch, position), {"load/**": stood}, "e1")
+    return ToldGap(tuple(names), Cursor(epoch, position), {"load/**": stood}, "e1")
 
 
 LOG = logOf(10)
@@ -268,7 +270,7 @@ class LossyTests(CheckerTestCase):
         """
         A gap without a cursor, as polls have it, is enough.
         """
-        gap = Told(("load/**",), None, {"load/**": 6}, "e1")
+        gap = ToldGap(("load/**",), None, {"load/**": 6}, "e1")
         self.assertFound([], lifeOf([*WHOLE[:6], gap, *self.anew], 4, "e2"), self.lossy)
 
     def test_needless(self) -> None:

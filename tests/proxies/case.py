@@ -15,7 +15,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.edge.clients import Client, Refused
 from tests.edge.connections import HttpConnection, Response, TcpConnection, ask
-from tests.edge.envelopes import Standing, problemOf, readJson
+from tests.edge.envelopes import BareCursor, problemOf, readJson
 from tests.edge.publisher import headersOf, publish, publishBatch
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS, SPEAKERS, TcpClient, WebSocketClient
@@ -115,9 +115,9 @@ class ProxyTestCase(TestCase):
                 continue
             client = self.client(kind)
             client.open(["silent"])
-            self.assertIsInstance(client.next(AT_ONCE), Standing)
+            self.assertIsInstance(client.next(AT_ONCE), BareCursor)
             for _ in range(2):
-                self.assertIsInstance(client.next(HEARTBEAT + AT_ONCE), Standing, kind.name)
+                self.assertIsInstance(client.next(HEARTBEAT + AT_ONCE), BareCursor, kind.name)
 
     def test_longPoll(self) -> None:
         """

@@ -11,7 +11,7 @@ from typing import Final
 from attrs import frozen
 
 from tests.edge.connections import Violation
-from tests.edge.envelopes import Close, Cursor, Event, Gap, Message, Standing
+from tests.edge.envelopes import BareCursor, Close, Cursor, Event, Gap, Message
 
 # What is adopted as the cursor: the ids of events, whatever they are of; that
 # of a whole body; or that of every envelope that is not replayed.
@@ -20,7 +20,7 @@ BY_BODY: Final = frozenset({"poll", "longpoll", "jsonp"})
 
 
 @frozen
-class Told:
+class ToldGap:
     """
     A gap that a reader was told of.
 
@@ -47,7 +47,7 @@ class Rewound:
     cursor: Cursor
 
 
-class Place:
+class ResumeState:
     """
     Where a reader of some names stands.
 
@@ -94,7 +94,7 @@ class Place:
         late = {name: str(Cursor(epoch, position)) for name, position in self.late.items()}
         return str(self.cursor), late
 
-    def joined(self, other: Place) -> None:
+    def joined(self, other: ResumeState) -> None:
         """
         Go on over the open connection of another, which reads the same names
         but some.
@@ -118,7 +118,7 @@ class Place:
         self.late.clear()
         return Rewound(cursor) if isBack else None
 
-    def took(self, event: Event) -> Told | Rewound | None:
+    def took(self, event: Event) -> ToldGap | Rewound | None:
         """
         Adopt what was heard.
 
@@ -126,19 +126,19 @@ class Place:
 
         @raise Violation: If this may not come now.
         """
-        entry: Told | Rewound | None = None
+        entry: ToldGap | Rewound | None = None
         if isinstance(event, Gap):
             entry = self._gap(event)
         elif isinstance(event, Message):
             self._message(event)
-        elif isinstance(event, Standing):
-            entry = self._standing(event.cursor)
+        elif isinstance(event, BareCursor):
+            entry = self._bareCursor(event.cursor)
         if not isinstance(event, Close):
             self._isFirst = False
         return entry
 
-    def _gap(self, gap: Gap) -> Told:
-        told = Told(gap.names, gap.cursor, self.reached, self.cursor.epoch)
+    def _gap(self, gap: Gap) -> ToldGap:
+        told = ToldGap(gap.names, gap.cursor, self.reached, self.cursor.epoch)
         if gap.cursor is not None and gap.cursor.epoch != self.cursor.epoch:
             self.late.clear()
             self.cursor = self._ident = gap.cursor
@@ -169,7 +169,7 @@ class Place:
             self.late.clear()
             self.cursor = message.cursor
 
-    def _standing(self, cursor: Cursor) -> Rewound | None:
+    def _bareCursor(self, cursor: Cursor) -> Rewound | None:
         if cursor.epoch != self.cursor.epoch:
             # Whether a gap was told before is for the checker to say.
             self._ident = cursor
