@@ -1,3 +1,3 @@
 """
-The client for browsers, in browsers.
+Tests of the client for browsers in real browsers.
 """

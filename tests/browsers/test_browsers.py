@@ -1,9 +1,9 @@
 """
-The client in real browsers: on every transport, and through whatever happens to
-its connections.
+Tests of the client in real browsers: on every transport, and with connections
+that break.
 
-What is tested is in the scripts beside this, where each scenario has a name that
-says what it shows.
+The scenarios are in the scripts beside this module; their names say what they
+show.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class BrowserTests(SynchronousTestCase):
 
     def assertShows(self, browser: str) -> None:
         """
-        All scenarios hold, and there were some.
+        Check that there are scenarios, and that all of them pass.
         """
         folder = self.mktemp()
         os.mkdir(folder)
@@ -39,12 +39,12 @@ class BrowserTests(SynchronousTestCase):
 
     def test_chromium(self) -> None:
         """
-        Nothing is lost or repeated in Chromium, and there is no complaint.
+        In Chromium no message is lost or repeated, and no error is logged.
         """
         self.assertShows("chromium")
 
     def test_firefox(self) -> None:
         """
-        The same in Firefox.
+        In Firefox no message is lost or repeated, and no error is logged.
         """
         self.assertShows("firefox")

@@ -1,4 +1,4 @@
 """
-Several nodes that share a bus, behind a proxy that sends each request to the
-next of them; and several workers on one port.
+Tests of several nodes that share a bus, behind a proxy that sends each request
+to the next node; and of several workers on one port.
 """

@@ -1,5 +1,5 @@
 """
-What the tests of a cluster have in common.
+The base class of the tests of a cluster.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from tests.edge.clients import Client
 from tests.edge.connections import Site
 from tests.edge.speakers import CLIENTS
 
-# Clusters that many tests share, by their proxies.
+# The clusters that tests share, by their proxies.
 _shared: dict[type[Front], Cluster] = {}
 
-# What no test reaches.
+# A history so large that no message falls off the log.
 HISTORY = ("--history-messages", "1000000", "--history-bytes", "1000000000")
 
 
@@ -37,8 +37,8 @@ def telling(
     method: Callable[[], None], clusters: Callable[[], list[Cluster]]
 ) -> Callable[[], None]:
     """
-    Make a test tell the logs of its clusters where it fails, and fail where
-    there is something in them that nobody expected.
+    Wrap a test: it prints the logs of its clusters when it fails, and fails if
+    they contain an unexpected error.
     """
 
     @functools.wraps(method)
@@ -75,7 +75,7 @@ class ClusterTestCase(TestCase):
     @property
     def cluster(self) -> Cluster:
         """
-        The cluster that the tests behind the same proxy share.
+        The cluster that all tests behind the same proxy share.
         """
         cluster = _shared.get(self.frontType)
         if cluster is None:
@@ -96,19 +96,19 @@ class ClusterTestCase(TestCase):
     @property
     def site(self) -> Site:
         """
-        Where clients find the shared one.
+        The address of the shared cluster.
         """
         return self.cluster.site
 
     def kinds(self) -> list[type[Client]]:
         """
-        The transports that pass the proxy.
+        The clients of the transports that pass the proxy.
         """
         return [kind for name, kind in CLIENTS.items() if name != "tcp" or self.frontType.withTcp]
 
     def makeClient(self, kind: type[Client], site: Site | None = None) -> Client:
         """
-        A client that is closed when the test is over.
+        Make a client that is closed when the test is over.
         """
         client = kind(site or self.site)
         self.addCleanup(client.close)

@@ -1,6 +1,6 @@
 """
-Load, and what it finds: publishers that repeat with their keys until they are
-answered, and readers that come back with their cursors, through one door.
+A load that checks itself: publishers that repeat each message with its key until
+it is answered, and readers that resume with their cursors, through one port.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from tests.faults.readers import Reader
 # How long readers may take to read the rest, in seconds.
 CATCHING_UP: Final = 30.0
 
-# How long a publisher rests between two publications, in seconds.
+# The pause of a publisher between two publications, in seconds.
 PAUSE: Final = 0.08
 
 
 class Load:
     """
-    A publisher for each way, and for each transport a reader that stays with
-    it and one that changes.  Used with C{with}.
+    A publisher for each way to publish; and for each transport one reader that
+    stays with it and one that changes.  It is a context manager.
     """
 
     def __init__(self, site: Site, seed: int, without: Sequence[str] = ()) -> None:
         """
-        @param without: The transports that are not to be had there.
+        @param without: The transports that the site does not have.
         """
         self._site = site
         self._book = Book()
@@ -74,13 +74,13 @@ class Load:
     @property
     def answered(self) -> int:
         """
-        How many messages are known to be stored.
+        The number of messages that are answered as stored.
         """
         return self._book.answers
 
     def awaitAnswers(self, count: int, seconds: float = 30.0) -> None:
         """
-        Wait until so many more are.
+        Wait until so many more messages are answered.
         """
         goal, deadline = self.answered + count, time.monotonic() + seconds
         while self.answered < goal:
@@ -92,9 +92,10 @@ class Load:
 
     def finish(self) -> list[Finding]:
         """
-        Let all publishers be answered and all readers read the rest.
+        Wait until all publishers are answered and all readers have read the
+        rest.
 
-        @return: What may not be.
+        @return: The faults that were found.
         """
         for publisher in self.publishers:
             publisher.finish()
@@ -120,7 +121,7 @@ class Load:
 
     def told(self) -> str:
         """
-        What was done, in a line.
+        Sum up the work in one line.
         """
         counts = sum((one.counts for one in self.publishers), Counter[str]())
         counts = sum((one.counts for one in self.readers), counts)

@@ -1,7 +1,6 @@
 """
-Three nodes, the Redis that they share, and a proxy in front of them: the book's
-own configuration, with its ports put where a test can have them, and without
-TLS.
+Three nodes, the Redis that they share, and a proxy in front of them.  The proxy
+runs the book's configuration with the test's ports and without TLS.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ CONFIGURATIONS: Final = ROOT / "docs" / "examples" / "cluster"
 
 NODES: Final = 3
 
-# What all nodes of a cluster have to be given alike.
+# The publish key, which all nodes of a cluster must share.
 KEY: Final = "a-key-that-all-of-them-have"
 
-# Which node has answered.
+# The header by which the proxy names the node that has answered.
 NODE: Final = "x-node"
 
 
 def rewritten(name: str, changes: Mapping[str, str]) -> str:
     """
-    A configuration of the book's, changed.
+    Return a configuration of the book with replacements.
 
-    @param changes: What is there, exactly, and what takes its place.
+    @param changes: The new texts by the old ones, which must be there.
     """
     text = (CONFIGURATIONS / name).read_text()
     for old, new in changes.items():
@@ -47,15 +46,15 @@ def rewritten(name: str, changes: Mapping[str, str]) -> str:
 
 class Front:
     """
-    A proxy in front of the nodes.  A subclass says which.
+    A proxy in front of the nodes; each subclass is one program.
 
-    @cvar name: What it is called.
+    @cvar name: The name of the program.
 
     @cvar withTcp: Whether raw TCP passes it, too.
 
-    @cvar host: The host that requests name, or nothing, which is the address.
+    @cvar host: The host for requests; if empty, the address.
 
-    @ivar site: Where it is.
+    @ivar site: The address of the proxy.
     """
 
     name = ""
@@ -80,7 +79,7 @@ class Front:
 
     def start(self) -> None:
         """
-        Start it, and wait until all nodes answer through it.
+        Start the proxy, and wait until all nodes answer through it.
         """
         command = self.prepare()
         with self._log.open("ab") as log:
@@ -106,14 +105,14 @@ class Front:
 
     def stop(self) -> None:
         """
-        End it.
+        Stop the proxy.
         """
         self._process.kill()
         self._process.wait()
 
     def log(self) -> str:
         """
-        The last of what it wrote.
+        Return the end of its log.
         """
         return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
 
@@ -132,7 +131,7 @@ class HAProxy(Front):
         """
         certificate = "ssl crt /etc/haproxy/push.example.com.pem"
         changes = {
-            # What this process may not have.
+            # More connections than this process may open.
             "maxconn 20000": "maxconn 500",
             f"bind :443 {certificate} alpn h2,http/1.1": f"bind 127.0.0.1:{self.port}",
             f"bind :8443 {certificate}": f"bind 127.0.0.1:{self.tcpPort}",
@@ -151,7 +150,7 @@ class HAProxy(Front):
 
 class Nginx(Front):
     """
-    nginx; what is around the book's file is what Debian has there.
+    nginx, with the book's file inside the main configuration of Debian.
     """
 
     name = "nginx"
@@ -173,13 +172,13 @@ class Nginx(Front):
             changes[f"10.0.0.{number}:8080"] = f"127.0.0.1:{node.port}"
         included = self.directory / "comet.conf"
         included.write_text(rewritten("nginx.conf", changes))
-        # As root its workers would be somebody who may not write here.
+        # Started by root, nginx runs its workers as a user that may not write here.
         user = "user root;" if os.geteuid() == 0 else ""
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         folders = "".join(f"{kind}_temp_path {self.directory}/{kind};" for kind in kinds)
         main = self.directory / "main.conf"
         main.write_text(
-            # One process, since each of several would begin with the first node.
+            # One worker process: each of several would begin with the first node.
             f"{user} daemon off; worker_processes 1; pid {self.directory}/nginx.pid;"
             "error_log stderr; events { worker_connections 512; }"
             f"http {{ access_log off; {folders} include {included}; }}"
@@ -189,9 +188,10 @@ class Nginx(Front):
 
 class Cluster:
     """
-    All of it.
+    Redis, the nodes, and the proxy.
 
-    @ivar redis: What they share; it keeps on disk what it has answered.
+    @ivar redis: The Redis that the nodes share, with all answered writes on
+        disk.
 
     @ivar nodes: The nodes.
 
@@ -200,7 +200,7 @@ class Cluster:
 
     def __init__(self, front: type[Front] = HAProxy, *options: str) -> None:
         """
-        @param options: More for each of the nodes.
+        @param options: More options for each node.
         """
         self._directory = Path(tempfile.mkdtemp(prefix="comet-cluster-"))
         self.nodes: list[CometProcess] = []
@@ -228,13 +228,13 @@ class Cluster:
     @property
     def site(self) -> Site:
         """
-        Where clients find it.
+        The address of the proxy.
         """
         return self.front.site
 
     def remove(self) -> None:
         """
-        End everything, and leave nothing.
+        Stop all processes, and remove their files.
         """
         if hasattr(self, "front"):
             self.front.stop()

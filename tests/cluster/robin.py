@@ -1,5 +1,5 @@
 """
-What has to hold behind any proxy that sends each request to the next node.
+The tests that each proxy which sends requests to the nodes in turn must pass.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from tests.edge.speakers import SPEAKERS, TcpClient, WebSocketClient
 
 class RobinTestCase(ClusterTestCase):
     """
-    Everything that has to hold; a subclass says behind which proxy.
+    The tests; each subclass is one proxy.
     """
 
     def test_inTurn(self) -> None:
         """
-        The requests of one connection go to all nodes: a poll goes on at
-        another where it was left, whoever published meanwhile.
+        The requests of one connection go to all nodes.  A poll resumes at
+        another node with its cursor, and gets the messages published meanwhile
+        on any node.
         """
         connection = HttpConnection(TcpConnection(self.site.port), self.site.host)
         self.addCleanup(connection.tcp.close)
@@ -43,8 +44,8 @@ class RobinTestCase(ClusterTestCase):
 
     def test_transports(self) -> None:
         """
-        On every transport what was held comes first, and then each message at
-        once, whichever node it was published on.
+        On every transport the held messages come first, and then each message at
+        once, on whatever node it was published.
         """
         for kind in self.kinds():
             channel = f"robin/{kind.name}"
@@ -63,7 +64,7 @@ class RobinTestCase(ClusterTestCase):
 
     def test_everyNode(self) -> None:
         """
-        A message that is published on one node reaches readers on all of them.
+        A message that is published on one node reaches readers on all nodes.
         """
         sites = [node.site for node in self.cluster.nodes]
         for kind in self.kinds():
@@ -82,8 +83,8 @@ class RobinTestCase(ClusterTestCase):
 
     def test_keys(self) -> None:
         """
-        A publication that is repeated with its key publishes nothing more,
-        also on another node; with another body it is refused there.
+        A publication that is repeated with its key on another node publishes no
+        second message; with another body it is refused there.
         """
         again = {"Idempotency-Key": "k1"}
         answers = {publish(self.site, "keys", 1, again).cursor for _ in range(2 * NODES)}
@@ -94,7 +95,7 @@ class RobinTestCase(ClusterTestCase):
 
     def test_batch(self) -> None:
         """
-        A batch comes whole, and in order.
+        The messages of a batch arrive completely and in order.
         """
         client = self.makeClient(SPEAKERS["websocket"])
         client.open(["batch/*"])
@@ -108,8 +109,8 @@ class RobinTestCase(ClusterTestCase):
 
     def test_commands(self) -> None:
         """
-        What is published by command reaches who has subscribed by command,
-        over another connection, which may be at another node.
+        A message that is published by command reaches a reader that has
+        subscribed by command on another connection, perhaps at another node.
         """
         for name, kind in SPEAKERS.items():
             if name == "tcp" and not self.frontType.withTcp:

@@ -1,6 +1,6 @@
 """
-A cluster of which parts are killed under load: through one door, behind which
-each request is for the next node.
+Tests of a cluster whose parts are killed under load, behind a proxy that sends
+each request to the next node.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from tests.cluster import case
 from tests.cluster.load import Load
 from tests.cluster.nodes import Cluster
 
-# How often each is killed, and how many messages are published in between.
+# How often Redis is killed, and the number of messages between two kills.
 KILLS = 3
 BETWEEN = 40
 
 
 class FaultTests(case.ClusterTestCase):
     """
-    Nothing that was answered is lost, or comes twice, or out of order.
+    No answered message is lost, repeated, or out of order.
     """
 
     def assertNothingFound(self, load: Load) -> None:
         """
-        What was published was read.
+        Check that all readers have read all messages.
         """
         findings = load.finish()
         print(f"\n{self._testMethodName}: {load.told()}", file=sys.stderr)
@@ -34,8 +34,8 @@ class FaultTests(case.ClusterTestCase):
 
     def test_redis(self) -> None:
         """
-        Redis is killed, and started again after a while, several times.
-        Publishers repeat with their keys; readers stay, or come back with
+        Redis is killed several times, and started again after a while.
+        Publishers repeat with their keys; readers stay connected, or resume with
         their cursors.
         """
         cluster = self.startCluster("--heartbeat", "1")
@@ -50,8 +50,8 @@ class FaultTests(case.ClusterTestCase):
 
     def test_nodes(self) -> None:
         """
-        Each node is killed once, and started again: whoever was there goes on
-        at another.
+        Each node is killed once, and started again.  Its clients go on at
+        another node.
         """
         cluster = self.startCluster("--heartbeat", "1")
         with Load(cluster.site, seed=2) as load:
@@ -65,8 +65,8 @@ class FaultTests(case.ClusterTestCase):
 
     def test_drained(self) -> None:
         """
-        One node after another is stopped in the ordinary way and started
-        again, as when a new version comes.
+        The nodes are stopped one after the other in the ordinary way, and
+        started again, as for a new version.
         """
         cluster: Cluster = self.startCluster("--heartbeat", "1", "--drain", "1")
         with Load(cluster.site, seed=3) as load:

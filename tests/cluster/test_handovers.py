@@ -1,6 +1,7 @@
 """
-One cursor for every transport and every node: a reader that goes from any to
-any, each time at whichever node is next, loses and repeats nothing.
+Tests that one cursor holds on every transport and every node: a reader that
+changes from any transport to any other, each time at the next node, loses and
+repeats no message.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ from tests.edge import test_handovers
 
 class ClusterHandoverTests(test_handovers.WalkingTestCase, case.ClusterTestCase):
     """
-    All pairs of transports, 81, while messages are being published.
+    All 81 pairs of transports, while messages are published.
     """
 
     def test_channels(self) -> None:
         """
-        Readers of one channel, of several, and of patterns go from any
-        transport to any other and miss and repeat nothing.
+        Readers of one channel, of several, and of patterns change from any
+        transport to any other, and lose and repeat no message.
         """
         lists = (["open/h/a"], ["open/h/b", "open/h/deep/c"], ["open/h/**", "open/h/a"])
         self.walkAll(self.cluster.site, *lists, seed=4)

@@ -1,5 +1,5 @@
 """
-A cluster behind HAProxy, and how long its messages take.
+Tests of a cluster behind HAProxy, and of its latency.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from tests.edge.envelopes import BareCursor
 from tests.edge.publisher import headersOf, readPublished
 from tests.edge.server import CometProcess
 
-# How many messages are timed.
+# The number of messages that are timed.
 TIMED = 200
 
 
 class HAProxyTests(robin.RobinTestCase):
     """
-    Everything that has to hold, behind HAProxy.
+    A cluster behind HAProxy.
     """
 
     frontType = HAProxy
 
     def median(self, publishing: Site, reading: Site) -> float:
         """
-        How long a message takes from before it is published to the reader, in
+        Return the median time from before a publication to its reader, in
         seconds.
         """
         client = self.makeClient(SseClient, reading)
@@ -48,8 +48,8 @@ class HAProxyTests(robin.RobinTestCase):
 
     def test_latency(self) -> None:
         """
-        What Redis and a second node add to the time that a message takes is
-        told; it is milliseconds, no waiting for a round of anything.
+        Redis and a second node add milliseconds to the latency of a message: it
+        waits for no polling interval.  The test prints the latency.
         """
         alone = CometProcess()
         self.addCleanup(alone.remove)

@@ -1,5 +1,5 @@
 """
-A cluster behind nginx.
+Tests of a cluster behind nginx.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from tests.cluster.nodes import Nginx
 
 class NginxTests(robin.RobinTestCase):
     """
-    Everything that has to hold, behind nginx.
+    A cluster behind nginx.
     """
 
     frontType = Nginx

@@ -1,5 +1,6 @@
 """
-A node whose Redis is not there yet: its ports are bound, but nobody is accepted.
+Tests of a node that starts before its Redis: its ports are bound, but it accepts
+no connection.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tests.redisserver import RedisServer
 
 class StartingTests(TestCase):
     """
-    C{twistd comet} before Redis.
+    A node that starts before its Redis.
     """
 
     timeout = 60
@@ -49,7 +50,7 @@ class StartingTests(TestCase):
 
     def awaitPort(self) -> None:
         """
-        Wait until its port is bound.
+        Wait until the node's port is bound.
         """
         deadline = time.monotonic() + STARTING
         while True:
@@ -63,7 +64,8 @@ class StartingTests(TestCase):
 
     def test_later(self) -> None:
         """
-        Who comes before Redis does waits, and is answered when it is there.
+        A client that connects before Redis runs waits, and is answered when
+        Redis runs.
         """
         connection = HttpConnection(TcpConnection(self.port))
         self.addCleanup(connection.tcp.close)
@@ -76,7 +78,7 @@ class StartingTests(TestCase):
 
     def test_stopped(self) -> None:
         """
-        It can be stopped while it waits.
+        The node can be stopped while it waits for Redis.
         """
         self.process.terminate()
         self.assertIn(self.process.wait(STARTING), (0, -signal.SIGTERM))

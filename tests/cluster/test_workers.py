@@ -1,5 +1,5 @@
 """
-Several workers on one port, from outside.
+Tests of several workers on one port, seen from outside.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ WORKERS = 3
 
 def workersOf(parent: int) -> list[int]:
     """
-    The processes that a process has started and that still run.
+    List the running child processes of a process.
     """
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # After the name of the program, which may have anything in it.
+            # Behind the name of the program, which may contain spaces and brackets.
             state, of = path.read_text().rpartition(")")[2].split()[:2]
         except OSError:
             continue
@@ -50,7 +50,7 @@ def workersOf(parent: int) -> list[int]:
 
 def isGone(pid: int) -> bool:
     """
-    Whether a process has ended, whoever had started it.
+    Whether a process has ended, be it a child of this process or not.
     """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
@@ -60,7 +60,7 @@ def isGone(pid: int) -> bool:
 
 def killIfThere(pid: int) -> None:
     """
-    End a process, if it has not ended.
+    Kill a process, if it runs.
     """
     if not isGone(pid):
         os.kill(pid, signal.SIGKILL)
@@ -83,7 +83,7 @@ class WorkersTestCase(TestCase):
 
     def options(self, *options: str) -> list[str]:
         """
-        The options that all have.
+        Return the options of every server, and more.
         """
         bus = f"redis://127.0.0.1:{self.redis.port}/0"
         given = ["--bus", bus, "--workers", str(WORKERS), "--drain", "2", *HISTORY]
@@ -100,7 +100,7 @@ class WorkersTestCase(TestCase):
 
     def workers(self, server: CometProcess) -> list[int]:
         """
-        Its workers.
+        List the workers of a server.
         """
         return workersOf(server._process.pid)
 
@@ -112,24 +112,25 @@ class WorkersTestCase(TestCase):
 
     def awaitWorkers(self, server: CometProcess) -> None:
         """
-        Wait until all serve: each has made what it listens with.
+        Wait until all workers serve: each listens on its ports.
         """
 
         def all_() -> bool:
-            # Two ports a worker, and each has two descriptors of its own.
+            # Each worker listens on two ports with a descriptor of its own.
             return sum(map(self.listening, self.workers(server))) >= 2 * WORKERS
 
         self.until(all_, "all workers serve", server)
 
     def hasLogged(self, server: CometProcess, pid: int) -> bool:
         """
-        Whether something of a worker is in the log.
+        Whether the log has a line of a worker.
         """
         return f" ({pid}): " in server.log()
 
     def listening(self, pid: int) -> int:
         """
-        How many sockets a worker accepts from: those that its epoll knows.
+        Return the number of sockets from which a worker accepts: those in its
+        epoll.
         """
         count = 0
         try:
@@ -148,7 +149,7 @@ class WorkersTestCase(TestCase):
 
     def until(self, condition: Callable[[], bool], what: str, server: CometProcess) -> None:
         """
-        Wait until it holds.
+        Wait until a condition holds.
         """
         deadline = time.monotonic() + STARTING
         while not condition():
@@ -158,7 +159,7 @@ class WorkersTestCase(TestCase):
 
     def client(self, kind: str, site: Site) -> Client:
         """
-        A client that is closed when the test is over.
+        Make a client that is closed when the test is over.
         """
         client = CLIENTS[kind](site)
         self.addCleanup(client.close)
@@ -167,13 +168,13 @@ class WorkersTestCase(TestCase):
 
 class LifeTests(WorkersTestCase):
     """
-    How they come and go.
+    Workers that start and end.
     """
 
     def test_announced(self) -> None:
         """
-        The first lines are said once, by the parent; what a worker logs is
-        there with its number.  There is one key.
+        The parent prints the banner once.  The log lines of a worker carry its
+        number.  The workers share one key.
         """
         server = self.start()
         for pid in self.workers(server):
@@ -190,7 +191,7 @@ class LifeTests(WorkersTestCase):
 
     def test_shared(self) -> None:
         """
-        A message reaches all readers, whichever worker has them.
+        A message reaches the readers of all workers.
         """
         server = self.start()
         for kind in CLIENTS:
@@ -208,7 +209,7 @@ class LifeTests(WorkersTestCase):
 
     def test_stopped(self) -> None:
         """
-        A worker that does nothing keeps nobody waiting.
+        A worker that is stopped by SIGSTOP delays no client of the others.
         """
         server = self.start()
         for pid in self.workers(server)[1:]:
@@ -219,8 +220,9 @@ class LifeTests(WorkersTestCase):
 
     def test_drained(self) -> None:
         """
-        At SIGTERM readers of all workers are told, and all end, also one that
-        does nothing; the exit code is as ever, and nobody listens any more.
+        At SIGTERM the readers of all workers get a close, and all workers end,
+        also one without readers.  The exit code is that of a server without workers, and
+        the ports are free.
         """
         server = self.start()
         clients = [self.client("stream", server.site) for _ in range(3 * WORKERS)]
@@ -239,7 +241,7 @@ class LifeTests(WorkersTestCase):
 
     def test_stubborn(self) -> None:
         """
-        One that does not end in its time is killed.
+        A worker that does not end in time is killed.
         """
         server = self.start("--drain", "0")
         pids = self.workers(server)
@@ -250,7 +252,8 @@ class LifeTests(WorkersTestCase):
 
     def test_orphaned(self) -> None:
         """
-        When the parent is killed, the workers tell their readers, and end.
+        When the parent is killed, the workers send a close to their readers, and
+        end.
         """
         server = self.start()
         client = self.client("stream", server.site)
@@ -264,8 +267,8 @@ class LifeTests(WorkersTestCase):
 
     def test_cannot(self) -> None:
         """
-        Where the bus cannot be used nothing is served, and the reason is told
-        once for all, as without workers.
+        If the bus cannot be used, the server does not start, and prints the
+        reason once, as without workers.
         """
         self.redis.ask("CONFIG", "SET", "requirepass", "secret")
         command = [*twistd(), "-n", "--pidfile=", "comet", "--listen", "tcp:0", *self.options()]
@@ -287,8 +290,8 @@ class RestartTests(WorkersTestCase):
 
     def test_killed(self) -> None:
         """
-        Under load each worker is killed once: nothing that was answered is
-        lost, or comes twice, or out of order, and there are as many as before.
+        Each worker is killed once under load.  No answered message is lost,
+        repeated, or out of order, and there are as many workers as before.
         """
         server = self.start()
         site = Site(server.port, server.tcpPort)
@@ -307,8 +310,8 @@ class RestartTests(WorkersTestCase):
 
     def test_drained(self) -> None:
         """
-        A worker that is told to end lets its readers go, and another takes its
-        place: so all can be renewed, one after another.
+        A worker that gets SIGTERM drains, and another takes its place, so all
+        workers can be renewed one after the other.
         """
         server = self.start()
         before = self.workers(server)
@@ -323,7 +326,7 @@ class RestartTests(WorkersTestCase):
 
 class EndpointTests(WorkersTestCase):
     """
-    Every kind of endpoint, and what else a process has.
+    Workers on every kind of endpoint, and as a daemon.
     """
 
     def test_tls(self) -> None:
@@ -341,7 +344,7 @@ class EndpointTests(WorkersTestCase):
 
     def test_policy(self) -> None:
         """
-        They serve Flash's policy file, which names the port of raw TCP.
+        Workers serve Flash's policy file, which names the port of raw TCP.
         """
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
@@ -353,7 +356,8 @@ class EndpointTests(WorkersTestCase):
 
     def test_systemd(self) -> None:
         """
-        They serve on what systemd has bound, which stays open behind them.
+        Workers serve on a socket that systemd has bound, which stays open after
+        they have ended.
         """
         with socket.create_server(("127.0.0.1", 0)) as bound:
             port = bound.getsockname()[1]
@@ -374,15 +378,15 @@ class EndpointTests(WorkersTestCase):
                 self.assertEqual(ask(site, "GET", "/health", timeout=STARTING).status, 200)
             process.terminate()
             self.assertIn(process.wait(20), (0, -signal.SIGTERM))
-            # Who comes now waits for the next start.
+            # A client that connects now waits for the next start.
             with socket.create_connection(("127.0.0.1", port), 5):
                 pass
 
     def test_daemon(self) -> None:
         """
-        As a daemon, with a file for the log and one for its number, they start
-        and end as without workers, with the paths of where it was started, and
-        a port of the system's choice.
+        As a daemon with a log file and a PID file, a server with workers starts
+        and ends as one without.  Paths are relative to the directory in which it
+        was started, and the system may choose the port.
         """
         folder = self.redis.folder
         rundir = folder / "elsewhere"

@@ -1,5 +1,5 @@
 """
-Faults, made on purpose and at random, while readers on all transports see
-whether anything is lost, comes twice, or comes out of order:
+Random faults, made while publishers and readers on all transports are at work; a
+checker finds messages that are lost, repeated or out of order:
 C{python -m tests.faults}.
 """

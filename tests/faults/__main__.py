@@ -22,13 +22,13 @@ from tests.faults.cluster import Settings
 from tests.faults.plan import draw, kindsOf
 from tests.faults.run import Result, Run
 
-# How many findings of a kind are shown; all are in the folder.
+# The number of findings of a kind that are printed; the folder has all.
 _SHOWN: Final = 5
 
-# How much of a finding is shown while it runs, in characters.
+# The characters of a finding that are printed during the run.
 _WIDTH: Final = 300
 
-# What is told in any case, also where there is none.
+# The counts that are printed also if they are zero.
 _PUBLISHING: Final = "published messages answered repeated abandoned unavailable unknown broken"
 _READING: Final = "readers lives connections broken closes deliveries replays gaps"
 
@@ -70,8 +70,8 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
 
 class Progress:
     """
-    Shows how far it is: one line that changes, or one every five seconds where
-    nobody looks at it.
+    A progress line: on a terminal it overwrites itself, elsewhere there is a new
+    one every five seconds.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Progress:
 
     def __call__(self, text: str) -> None:
         """
-        Show it.
+        Print the line.
         """
         if self._isTerminal:
             sys.stdout.write(f"\r{text}\x1b[K")
@@ -91,14 +91,14 @@ class Progress:
 
     def found(self, finding: Finding) -> None:
         """
-        Show what was found.
+        Print a finding.
         """
-        # In one piece: threads do not wait for each other here.
+        # One write: several threads may print at once.
         sys.stdout.write(f"\n{str(finding)[:_WIDTH]}\n")
 
     def end(self) -> None:
         """
-        Begin another line.
+        End the line.
         """
         if self._isTerminal:
             sys.stdout.write("\n")
@@ -111,7 +111,7 @@ def _told(counts: Counter[str], always: str = "") -> str:
 
 def report(result: Result) -> list[str]:
     """
-    The counts, and some of what was found.
+    Write the counts and some of the findings.
     """
     faults = Counter(result.faults)
     others = Counter({"could not start": faults.pop("could not start", 0)})
@@ -134,7 +134,7 @@ def report(result: Result) -> list[str]:
 
 def keep(folder: Path, run: Run, result: Result, plan: Sequence[object]) -> None:
     """
-    Write down what is needed to look into it.
+    Save what is needed to look into the findings.
     """
     findings = "\n".join(map(str, result.findings))
     (folder / "findings.txt").write_text(findings + "\n")
@@ -145,13 +145,13 @@ def keep(folder: Path, run: Run, result: Result, plan: Sequence[object]) -> None
 
 def main(given: Sequence[str]) -> int:
     """
-    Run, report, and say whether all is well.
+    Run, print the report, and return the exit status.
     """
     options = arguments(given)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     settings = Settings(options.bus, options.lossy, options.history, options.edge)
     kinds = options.only.split(",") if options.only else kindsOf(options.bus, options.lossy)
-    # One node alone needs longer until it has started again.
+    # A single node has longer outages: nothing serves while it restarts.
     seconds = options.seconds or options.faults * (1.0 if settings.nodes > 1 else 1.2)
     plan = draw(seed, kinds, settings.nodes, options.faults, seconds)
     folder = Path(tempfile.mkdtemp(prefix="comet-faults-"))
@@ -171,7 +171,7 @@ def main(given: Sequence[str]) -> int:
 
 def _end(number: int, frame: FrameType | None) -> None:
     """
-    Let no process stay behind.
+    Exit on a signal, so that all processes are ended.
     """
     sys.exit(f"ended by signal {number}")
 

@@ -1,6 +1,6 @@
 """
-What is known of all that was published: the book that readers and publishers
-write in, and that the checker reads.
+The book of all known messages: publishers and readers write into it, and the
+checker reads it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.edge.envelopes import Cursor
 
 class Stored(NamedTuple):
     """
-    A message that is in the log, as somebody saw it.
+    A message in the log, as a publisher or a reader saw it.
 
     @ivar key: The idempotency key of its publication.
     """
@@ -29,14 +29,14 @@ class Stored(NamedTuple):
 @frozen
 class Finding:
     """
-    Something that may not be.
+    An error of the server.
 
-    @ivar kind: What it is, in a word: C{lost}, C{twice}, C{disorder}, C{gap},
-        C{foreign}, C{changed}, C{refused}, C{wire}, C{died} or C{log}.
+    @ivar kind: The kind: C{lost}, C{twice}, C{disorder}, C{gap}, C{foreign},
+        C{changed}, C{refused}, C{wire}, C{died} or C{log}.
 
-    @ivar where: Who saw it.
+    @ivar where: The reader, publisher or process that saw it.
 
-    @ivar text: What is needed to look into it.
+    @ivar text: Details to look into.
     """
 
     kind: str
@@ -49,7 +49,7 @@ class Finding:
 
 def isNamed(name: str, channel: str) -> bool:
     """
-    Whether a name that a reader asked for, a pattern perhaps, means a channel.
+    Whether a name, which may be a pattern, matches a channel.
     """
     wanted, given = name.split("/"), channel.split("/")
     if wanted[-1] == "**":
@@ -64,15 +64,15 @@ def isNamed(name: str, channel: str) -> bool:
 
 class Book:
     """
-    All messages that anybody knows to be in the log, and what became of what
-    was published.  Called from many threads.
+    All messages that are known to be in the log, and the fate of each
+    publication.  Its methods may be called from any thread.
 
-    @ivar findings: What is wrong already.
+    @ivar findings: The errors found so far.
     """
 
     def __init__(self, hear: Callable[[Finding], None] = lambda finding: None) -> None:
         """
-        @param hear: Called with what is wrong, as soon as it is found.
+        @param hear: Called with each finding at once.
         """
         self._hear = hear
         self._lock = threading.Lock()
@@ -84,7 +84,7 @@ class Book:
 
     def find(self, kind: str, where: str, text: str) -> None:
         """
-        Write down something that may not be.
+        Add a finding.
         """
         finding = Finding(kind, where, text)
         with self._lock:
@@ -93,22 +93,22 @@ class Book:
 
     def send(self, key: str) -> None:
         """
-        Something is about to be published under this key.
+        Note that a publication with this key is about to be sent.
         """
         with self._lock:
             self._sent.add(key)
 
     def isSent(self, key: str) -> bool:
         """
-        Whether somebody has published this.
+        Whether a publication with this key was sent.
         """
         return key in self._sent
 
     def saw(self, where: str, channel: str, cursor: Cursor, key: str) -> Stored:
         """
-        Somebody read this message, or was told that it is stored.
+        Note a message that was read, or answered as stored.
 
-        @return: What is in the book at this place.
+        @return: The message that the book has at this position.
         """
         stored = Stored(channel, cursor, key)
         known = self._stored.setdefault(cursor, stored)
@@ -120,9 +120,9 @@ class Book:
 
     def answered(self, where: str, key: str, cursors: Mapping[str, Cursor]) -> None:
         """
-        A publisher was told that this is stored.
+        Note that a publication was answered as stored.
 
-        @param cursors: By channel.
+        @param cursors: The cursors by channel.
         """
         for channel, cursor in cursors.items():
             self.saw(where, channel, cursor, key)
@@ -131,8 +131,8 @@ class Book:
 
     def refused(self, where: str, key: str) -> None:
         """
-        A publisher was told, each time that it asked, that this is not stored,
-        and has given up.
+        Note that each attempt of a publication was answered as not stored, and
+        that its publisher has given up.
         """
         with self._lock:
             self._refused[key] = where
@@ -140,13 +140,13 @@ class Book:
     @property
     def answers(self) -> int:
         """
-        How many messages are known, from their publishers, to be stored.
+        The number of publications that were answered as stored.
         """
         return len(self._answers)
 
     def log(self) -> dict[str, list[Stored]]:
         """
-        By epoch: all messages, in the order of their positions.
+        Return all messages by epoch, in the order of their positions.
         """
         log: dict[str, list[Stored]] = {}
         for cursor in sorted(self._stored):
@@ -155,8 +155,8 @@ class Book:
 
     def check(self) -> Iterable[Finding]:
         """
-        What is wrong whoever has read it: a message is in the log twice, or
-        should not be there.
+        Yield the errors that do not depend on a reader: messages that are in the
+        log twice, or should not be there.
         """
         found: dict[tuple[str, str, str], Stored] = {}
         for stored in map(self._stored.__getitem__, sorted(self._stored)):

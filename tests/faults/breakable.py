@@ -1,5 +1,5 @@
 """
-The clients of L{tests.edge}, for links that may break at any moment.
+The clients of L{tests.edge} for links that may break at any moment.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ from tests.edge.envelopes import Event
 from tests.edge.polling import PollClient
 from tests.edge.speakers import CLIENTS, Speaker
 
-# For how long nothing may come that was asked for, in seconds, before a client
-# gives up.
+# How long a client waits for an answer before it gives up, in seconds.
 PATIENCE: Final = 4.0
 
-# How long a client that polls waits after it heard nothing, in seconds.
+# How long a polling client pauses after an empty response, in seconds.
 _PACE: Final = 0.2
 
 
 class Line(TcpConnection):
     """
-    A connected socket that tells its end at once: whatever is incomplete then
-    is nobody's fault.
+    A TCP connection that raises L{Ended} as soon as it breaks, so that an
+    incomplete message is not taken for an error of the server.
     """
 
     def __init__(self, tcp: TcpConnection) -> None:
@@ -58,7 +57,7 @@ class Line(TcpConnection):
 
 def connect(port: int) -> HttpConnection:
     """
-    A connection that speaks HTTP.
+    Open a connection for HTTP.
     """
     return HttpConnection(Line(TcpConnection(port)))
 
@@ -75,11 +74,11 @@ class Breakable(Client):
 
 class _Paced(Breakable, PollClient):
     """
-    A reader that asks again and again, but not all the time.
+    A reader that polls, with pauses.
     """
 
     def _isLoose(self, byName: Mapping[str, str] | None, parameters: Mapping[str, str]) -> bool:
-        # An answer may end within a replay, and then stands further back.
+        # A response may end within a replay; then its cursor is a lower one.
         return bool(byName)
 
     def _receive(self, timeout: float) -> None:
@@ -91,17 +90,17 @@ class _Paced(Breakable, PollClient):
 
 class Widening(Breakable, Speaker):
     """
-    A reader that may ask for more names over the same connection.
+    A reader that may subscribe more names over the same connection.
 
     @ivar subscribed: The last event that was the answer to a subscription;
-        L{next} gives it at its place.
+        L{next} returns it in its turn.
     """
 
     subscribed: Event | None = None
 
     def add(self, name: str, since: str) -> None:
         """
-        Ask for one more name, and wait until that is answered.
+        Subscribe one more name, and wait for the answer.
         """
         self.command(PATIENCE, subscribe=[name], since=since)
 

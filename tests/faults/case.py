@@ -1,5 +1,5 @@
 """
-What the tests of the command have in common.
+The base class of the tests of the command.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.edge.server import ROOT
 
-# How long a run may take, in seconds, beside the time that it was given.
+# How much longer than its given time a run may take, in seconds.
 _BESIDE: Final = 120
 
 
@@ -25,9 +25,9 @@ class FaultsTestCase(SynchronousTestCase):
 
     def command(self, *options: str, seconds: int) -> tuple[int, str]:
         """
-        Run it.
+        Run the command.
 
-        @return: The exit code, and what it wrote.
+        @return: The exit code, and the output.
         """
         done = subprocess.run(
             [sys.executable, "-m", "tests.faults", "--seconds", str(seconds), *options],
@@ -50,14 +50,14 @@ class FaultsTestCase(SynchronousTestCase):
 
     def assertNothingFound(self, *options: str, faults: int, seconds: int) -> str:
         """
-        A run with so many faults finds nothing.
+        Check that a run with so many faults finds nothing.
 
-        @return: What it wrote.
+        @return: The output.
         """
         code, output = self.command("--faults", str(faults), *options, seconds=seconds)
         self.assertEqual(code, 0, output)
         self.assertIn(f"\nfaults: {faults}:", output)
-        # A run in which little was published, or read, would say nothing.
+        # A run with few messages or few deliveries would prove nothing.
         self.assertGreater(self.count(output, "answered"), faults, output)
         self.assertGreater(self.count(output, "deliveries"), 10 * faults, output)
         return output

@@ -1,8 +1,8 @@
 """
-Whether one reader read what it had to read.
+The checker: did a reader read exactly the messages that it had to read?
 
-The log is what everybody together knows of it: what was answered to publishers
-and what any reader has read.
+The log is the union of all that is known: the messages answered to publishers,
+and those read by any reader.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.faults.resuming import Rewound, ToldGap
 
 class Replayed(tuple[Stored]):
     """
-    A message that is not adopted as the cursor.
+    A replayed message, whose cursor the reader does not adopt.
     """
 
     __slots__ = ()
@@ -35,7 +35,7 @@ class Replayed(tuple[Stored]):
 
 class Opened:
     """
-    A connection was opened: what is replayed begins anew.
+    The reader opened a connection; replays begin anew.
     """
 
 
@@ -47,11 +47,11 @@ Entry = Stored | Replayed | ToldGap | Rewound | Opened
 @frozen
 class Rules:
     """
-    What is right in this run.
+    The promises of the server in this run.
 
-    @ivar keepsEpoch: Whether the log has but one life.
+    @ivar keepsEpoch: Whether the log has one epoch only.
 
-    @ivar holdsAll: Whether nothing leaves the log while it lives.
+    @ivar holdsAll: Whether no message falls off the log within an epoch.
     """
 
     keepsEpoch: bool = True
@@ -61,17 +61,17 @@ class Rules:
 @frozen
 class Life:
     """
-    What one reader read from one beginning to one end.
+    What one reader read from one start to one end.
 
-    @ivar reader: Who.
+    @ivar reader: The label of the reader.
 
-    @ivar begins: By name: where it began; all of one epoch.
+    @ivar begins: The start positions by name, all of one epoch.
 
-    @ivar entries: What it heard, in order.
+    @ivar entries: The entries that it heard, in order.
 
-    @ivar epoch: In which epoch it has ended.
+    @ivar epoch: The epoch at its end.
 
-    @ivar ends: By name: how far it has come there.
+    @ivar ends: The positions reached in that epoch, by name.
     """
 
     reader: str
@@ -86,12 +86,12 @@ class _Stretch:
     """
     The part of a life in one epoch.
 
-    @ivar begins: By name, the position after which it had to read.
+    @ivar begins: The positions after which the reader had to read, by name.
 
-    @ivar told: The gaps in it, each with how many messages had been read.
+    @ivar told: The gaps in it, each with the number of messages read before.
 
-    @ivar rewinds: What might be repeated: above the first position, up to the
-        second.
+    @ivar rewinds: The ranges that may be repeated: above the first position, up
+        to the second.
     """
 
     epoch: str
@@ -103,7 +103,7 @@ class _Stretch:
 
     def add(self, stored: Stored) -> None:
         """
-        Note what was read.
+        Note a message that was read.
         """
         self.read.append(stored)
         self.seen.add(stored)
@@ -115,9 +115,9 @@ def _position(stored: Stored) -> int:
 
 class _Check:
     """
-    One life, gone through from its beginning.
+    The check of one life.
 
-    @ivar findings: What is wrong with it.
+    @ivar findings: The errors found.
     """
 
     def __init__(self, life: Life, log: Mapping[str, Sequence[Stored]], rules: Rules) -> None:
@@ -135,13 +135,13 @@ class _Check:
 
     def find(self, kind: str, text: str) -> None:
         """
-        Note what is wrong.
+        Add a finding.
         """
         self.findings.append(Finding(kind, self._life.reader, text))
 
     def run(self) -> None:
         """
-        Go through all of it.
+        Check all entries.
         """
         for entry in self._life.entries:
             if isinstance(entry, Stored):
@@ -162,7 +162,7 @@ class _Check:
         self._enter(stored.cursor.epoch, str(stored))
         self._untold = None
         position = stored.cursor.position
-        # What was read before is found to be there twice in the end.
+        # A message that was read before is found at the end, as read twice.
         if position <= self._floor and stored not in self._stretch.seen:
             self.find("disorder", f"{stored} after {self._floor}")
         self._floor = max(position, self._floor)
@@ -191,7 +191,7 @@ class _Check:
 
     def _enter(self, epoch: str, what: str) -> None:
         """
-        Be in this epoch, which has to be that of before unless there was a gap.
+        Enter an epoch, which must be the current one unless there was a gap.
         """
         if epoch == self._stretch.epoch:
             return
@@ -208,12 +208,12 @@ class _Check:
 
     def _close(self, ends: Mapping[str, int]) -> None:
         """
-        An epoch is over, for this reader.
+        Check the stretch of an epoch that is over for this reader.
         """
         stretch = self._stretch
         begins = {name: stretch.begins[name] for name in ends}
         self._checkRepeats(stretch)
-        # Who was sent back got all names from there.
+        # A reader that was rewound reads all names from there.
         back = min((lower for lower, _ in stretch.rewinds), default=self._floor)
         lowest = {name: min(begin, back) for name, begin in stretch.begins.items()}
         for stored in stretch.seen:
@@ -243,7 +243,7 @@ class _Check:
     ) -> Iterator[Stored]:
         named: dict[str, list[str]] = {}
         log = self._log.get(epoch, ())
-        # A life is short, where the log is long.
+        # A life covers a short part of a long log.
         first = bisect_right(log, min(begins.values(), default=0), key=_position)
         last = bisect_right(log, max(ends.values(), default=0), key=_position)
         for stored in islice(log, first, last):
@@ -257,14 +257,14 @@ class _Check:
 
     def _isExcused(self, stored: Stored, stretch: _Stretch) -> bool:
         """
-        Whether the reader was told of a gap at the place of this message.
+        Whether the reader got a gap at the position of this message.
         """
         if self._rules.holdsAll:
             return False
         position = stored.cursor.position
         for count, told in stretch.told:
             names = [name for name in told.names if isNamed(name, stored.channel)]
-            # Each channel loses its own oldest.
+            # Each channel drops its own oldest messages.
             following = (each for each in stretch.read[count:] if each.channel == stored.channel)
             later = next(following, None)
             isBefore = later is None or position < later.cursor.position
@@ -276,10 +276,9 @@ class _Check:
 
 def check(life: Life, log: Mapping[str, Sequence[Stored]], rules: Rules) -> list[Finding]:
     """
-    What is wrong with one life of a reader.
+    List the errors in one life of a reader.
 
-    @param log: By epoch: all messages that are known, in the order of their
-        positions.
+    @param log: All known messages by epoch, in the order of their positions.
     """
     checking = _Check(life, log, rules)
     checking.run()

@@ -1,5 +1,5 @@
 """
-What faults are made in: the nodes, the engine behind them, and all links.
+The system under faults: the nodes, the engine behind them, and all links.
 """
 
 from __future__ import annotations
@@ -20,29 +20,28 @@ from tests.faults.machines import Node, RedisProcess, freeze
 from tests.faults.plan import Fault
 from tests.faults.proxy import Link, Proxies
 
-# More than any run publishes.
+# A history that holds more than any run publishes.
 _ALL: Final = (
     "--history-messages 10000000 --history-bytes 10000000000 --history-total-bytes 10000000000"
 ).split()
 
-# How long faults that wait for each other may take, in seconds, after the last
-# has begun.
+# How long the last faults may take, which wait for each other, in seconds.
 _MENDING: Final = 600
 
-# How often somebody looks after the processes, in seconds.
+# The interval at which ended processes are started again, in seconds.
 _ROUND: Final = 0.1
 
 
 @frozen
 class Settings:
     """
-    What to run.
+    The settings of a run.
 
     @ivar bus: C{memory}, C{sqlite} or C{redis}.
 
-    @ivar isLossy: Whether the log may begin a new life.
+    @ivar isLossy: Whether the log may begin a new epoch.
 
-    @ivar history: How many messages a channel holds; 0 for all.
+    @ivar history: The number of messages that a channel holds; 0 for all.
 
     @ivar edge: C{lean} or C{twisted}.
     """
@@ -55,7 +54,7 @@ class Settings:
     @property
     def nodes(self) -> int:
         """
-        How many nodes there are.
+        The number of nodes.
         """
         return 3 if self.bus == "redis" else 1
 
@@ -64,10 +63,9 @@ class Cluster:
     """
     All processes and links of a run.
 
-    @ivar sites: Where clients find the nodes.
+    @ivar sites: The addresses of the nodes.
 
-    @ivar counts: How many faults were made, by kind, and what else happened
-        to the processes.
+    @ivar counts: The faults by kind, and other events of the processes.
     """
 
     def __init__(self, settings: Settings, folder: Path, book: Book, seed: int) -> None:
@@ -83,7 +81,7 @@ class Cluster:
         self._busLinks: list[Link] = []
         self._threads: list[threading.Thread] = []
         self._isOver = threading.Event()
-        # Who holds one of these is making a fault there.
+        # A fault holds the lock of its node.
         self._nodeLocks: list[threading.Lock] = []
         self._linkLocks: list[threading.Lock] = []
         self._busLocks: list[threading.Lock] = []
@@ -91,7 +89,7 @@ class Cluster:
 
     def start(self) -> None:
         """
-        Start everything, and wait until it is ready.
+        Start all processes, and wait until they are ready.
         """
         settings = self.settings
         if settings.bus == "redis":
@@ -127,7 +125,7 @@ class Cluster:
 
     def _keep(self) -> None:
         """
-        Start again what has ended by itself, as whoever runs such servers
+        Start nodes again that have ended by themselves, as a service manager
         does.
         """
         while not self._isOver.wait(_ROUND):
@@ -153,7 +151,7 @@ class Cluster:
 
     def begin(self, fault: Fault) -> None:
         """
-        Make a fault; what lasts is undone by itself.
+        Make a fault, and undo it when its time is over.
         """
         thread = threading.Thread(target=self._make, args=(fault,), daemon=True)
         self._threads.append(thread)
@@ -193,7 +191,7 @@ class Cluster:
             node.kill()
             return
         code = node.stop()
-        # By the signal, where it was not far enough to know of it.
+        # -15 if the node did not handle SIGTERM yet.
         if code not in (0, -15):
             self._book.find("died", f"node {node.number}", f"stopped with {code}\n{node.tail(15)}")
 
@@ -214,7 +212,8 @@ class Cluster:
             engine.kill()
             time.sleep(fault.seconds)
             engine.begin()
-            # Killed again before it has read its file it would only read longer.
+            # An engine that is killed while it reads its file only starts to read
+            # again.
             engine.awaitReady()
 
     def _break(self, kind: str, links: list[Link], seconds: float) -> None:
@@ -223,7 +222,7 @@ class Cluster:
                 link.cut()
             return
         if kind == "cut one":
-            # Most connections are of HTTP.
+            # The first link is that of HTTP, which has the most connections.
             link = self._chance.choice([links[0], *links])
             link.cut(self._chance.randrange)
             return
@@ -237,7 +236,7 @@ class Cluster:
 
     def mend(self) -> None:
         """
-        Wait until all faults are over, and everything is ready.
+        Wait until all faults are over, and all processes are ready.
         """
         deadline = time.monotonic() + _MENDING
         for thread in self._threads[1:]:
@@ -249,7 +248,7 @@ class Cluster:
 
     def stop(self) -> None:
         """
-        Stop everything, and look into what the nodes wrote.
+        Stop all processes, and check the logs of the nodes.
         """
         self._isOver.set()
         for thread in self._threads:
@@ -264,7 +263,7 @@ class Cluster:
 
     def abandon(self) -> None:
         """
-        End everything that still runs, at once.
+        Kill all processes that still run.
         """
         self._isOver.set()
         for node in self.nodes:

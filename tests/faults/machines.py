@@ -1,5 +1,5 @@
 """
-The processes that faults happen to: nodes, and Redis.
+The processes that suffer faults: nodes, and Redis.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from tests.edge.connections import Ended, Silence, Violation, ask
 from tests.edge.server import CometProcess
 from tests.faults.proxy import Link, Proxies
 
-# How long a process may take to be ready when all is calm, in seconds.
+# How long a process may take to be ready without faults, in seconds.
 STARTING: Final = 30.0
 
 
-# Below those that the system gives to who connects: what is down must find its
-# port free when it comes back.
+# Below the ports that the system gives to clients: a process that restarts must
+# find its port free.
 _PORTS: Final = range(20000, 32000)
 
 
 def steadyPorts(count: int) -> list[int]:
     """
-    Ports of 127.0.0.1 on which nobody listens, and that no connection is given.
+    Find free ports of 127.0.0.1 that the system gives to no connection.
     """
     found: list[int] = []
     for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
@@ -46,7 +46,7 @@ def steadyPorts(count: int) -> list[int]:
 
 class Node(CometProcess):
     """
-    A server whose clients come through links.
+    A server whose clients connect through links.
 
     @ivar http: The link to its port of HTTP.
 
@@ -64,7 +64,7 @@ class Node(CometProcess):
 
     def connect(self, proxies: Proxies) -> None:
         """
-        Make its links.
+        Make the links to the node.
         """
         self.http = proxies.link(self.port)
         self.tcp = proxies.link(self.tcpPort)
@@ -77,18 +77,18 @@ class Node(CometProcess):
 
     def _awaitHealth(self) -> None:
         """
-        It may not become ready before something else is mended.
+        Do not wait: the node may not become ready before another fault is over.
         """
 
     def begin(self) -> None:
         """
-        Start it, and do not wait.
+        Start the process, and do not wait.
         """
         self._start()
 
     def isReady(self) -> bool:
         """
-        Whether it says that it is.
+        Whether C{/health} says that the node is ready.
         """
         try:
             return self.isRunning and ask(self._site(""), "GET", "/health").status == 200
@@ -97,9 +97,9 @@ class Node(CometProcess):
 
     def awaitReady(self, isKept: bool = True) -> None:
         """
-        Wait until it is ready.
+        Wait until the node is ready.
 
-        @param isKept: Whether somebody starts it again if it ends.
+        @param isKept: Whether the node is started again if it ends.
         """
         deadline = time.monotonic() + STARTING
         while not self.isReady():
@@ -110,14 +110,14 @@ class Node(CometProcess):
 
     def signal(self, number: int) -> None:
         """
-        Send it a signal.
+        Send a signal to the process.
         """
         self._process.send_signal(number)
 
 
 class RedisProcess:
     """
-    A Redis server that keeps what it said that it has, or keeps nothing.
+    A Redis server that keeps all answered writes on disk, or keeps nothing.
     """
 
     def __init__(self, directory: Path, isLossy: bool = False) -> None:
@@ -129,7 +129,7 @@ class RedisProcess:
 
     def begin(self) -> None:
         """
-        Start it, and do not wait.
+        Start the process, and do not wait.
         """
         path = shutil.which("redis-server")
         if path is None:
@@ -144,7 +144,7 @@ class RedisProcess:
 
     def isReady(self) -> bool:
         """
-        Whether it answers.
+        Whether Redis answers.
         """
         try:
             with socket.create_connection(("127.0.0.1", self.port), 2) as plain:
@@ -155,7 +155,7 @@ class RedisProcess:
 
     def awaitReady(self) -> None:
         """
-        Wait until it answers.
+        Wait until Redis answers.
         """
         deadline = time.monotonic() + STARTING
         while not self.isReady():
@@ -165,14 +165,14 @@ class RedisProcess:
 
     def signal(self, number: int) -> None:
         """
-        Send it a signal.
+        Send a signal to the process.
         """
         assert self._process is not None
         self._process.send_signal(number)
 
     def kill(self) -> None:
         """
-        End it at once.
+        Kill Redis.
         """
         if self._process is not None:
             self._process.kill()
@@ -181,6 +181,6 @@ class RedisProcess:
 
 def freeze(process: Node | RedisProcess, isFrozen: bool) -> None:
     """
-    Let a process do nothing, or go on.
+    Stop a process by SIGSTOP, or let it go on.
     """
     process.signal(signal.SIGSTOP if isFrozen else signal.SIGCONT)

@@ -1,6 +1,5 @@
 """
-Which faults there will be, and when: drawn beforehand, so that a seed says all
-of it.
+The plan of faults, drawn before the run, so that a seed determines all of it.
 """
 
 from __future__ import annotations
@@ -9,15 +8,15 @@ import random
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-# What may happen to a process, to the links of clients to it, and to its links
-# to the engine.
+# The faults of a process, of the links of clients to it, and of its links to the
+# engine.
 PROCESS: Final = ("kill", "drain", "stop")
 CLIENT_LINKS: Final = ("cut", "cut one", "stall", "refuse")
 ENGINE: Final = ("kill engine", "stop engine")
 ENGINE_LINKS: Final = ("cut bus", "cut bus one", "stall bus", "refuse bus")
 
-# For how long at least and at most, in seconds: how long a process is down or
-# does nothing, how long nothing goes through a link.
+# The least and the most duration of faults, in seconds: how long a process is
+# down or stopped, how long a link carries nothing.
 _LONG: Final[dict[str, tuple[float, float]]] = {
     "kill": (0.0, 1.0),
     "drain": (0.0, 0.5),
@@ -35,11 +34,11 @@ class Fault(NamedTuple):
     """
     One fault.
 
-    @ivar at: When it begins, in seconds after the beginning of the run.
+    @ivar at: When it begins, in seconds after the start of the run.
 
     @ivar seconds: How long it lasts.
 
-    @ivar node: Which node it is about; what is about the engine has one, too.
+    @ivar node: The number of its node; a fault of the engine has one, too.
     """
 
     at: float
@@ -53,23 +52,23 @@ class Fault(NamedTuple):
 
 def kindsOf(bus: str, isLossy: bool = False) -> tuple[str, ...]:
     """
-    What may happen with a bus of this kind.
+    Return the kinds of faults that a bus can bear.
     """
     if bus == "redis":
         return (*PROCESS, *CLIENT_LINKS, *ENGINE, *ENGINE_LINKS)
     if bus == "memory" and not isLossy:
-        # A memory bus that is started again is another log.
+        # A memory bus that is started again has another log.
         return ("stop", *CLIENT_LINKS)
     return (*PROCESS, *CLIENT_LINKS)
 
 
 def draw(seed: int, kinds: Sequence[str], nodes: int, count: int, seconds: float) -> list[Fault]:
     """
-    Draw the faults of a run: each kind once before any comes by chance, as far
-    as there are enough.
+    Draw the faults of a run: each kind once, as far as there are enough, and the
+    rest by chance.
 
-    @return: In the order in which they begin, within C{seconds}; some before
-        the one before is over.
+    @return: The faults in the order of their beginnings, within C{seconds}.
+        They may overlap.
     """
     chance = random.Random(f"faults {seed}")
     chosen = [*kinds, *chance.choices(list(kinds), k=max(0, count - len(kinds)))]
@@ -77,7 +76,7 @@ def draw(seed: int, kinds: Sequence[str], nodes: int, count: int, seconds: float
     faults = []
     for kind in chosen[:count]:
         least, most = _LONG.get(kind, (0.0, 0.0))
-        # Short ones are the more common.
+        # The square makes short faults more common.
         long = least + (most - least) * chance.random() ** 2
         faults.append(Fault(chance.uniform(0, seconds), kind, chance.randrange(nodes), long))
     return sorted(faults)

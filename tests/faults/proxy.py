@@ -14,13 +14,13 @@ from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 
-# How long anything asked of the loop may take, in seconds.
+# How long a call in the loop may take, in seconds.
 _PATIENCE: Final = 10.0
 
 
 class _End(asyncio.Protocol):
     """
-    One of the two ends of a connection.
+    One of the two ends of a connection through a link.
     """
 
     transport: asyncio.Transport
@@ -54,7 +54,7 @@ class _End(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """
-        See L{asyncio.Protocol}.  Neither side uses half a connection.
+        See L{asyncio.Protocol}.  Half-closed connections are not supported.
         """
         return False
 
@@ -86,7 +86,7 @@ class _End(asyncio.Protocol):
 
     def join(self, other: _End) -> None:
         """
-        Give all that comes to this end to the other.
+        Pass all that comes to this end to the other.
         """
         self.other = other
         for data in self._early:
@@ -95,14 +95,14 @@ class _End(asyncio.Protocol):
 
     def hold(self) -> None:
         """
-        Take nothing.
+        Stop reading.
         """
         if not self.transport.is_closing():
             self.transport.pause_reading()
 
     def goOn(self) -> None:
         """
-        Take what comes.
+        Read again.
         """
         if not self.transport.is_closing():
             self.transport.resume_reading()
@@ -110,7 +110,7 @@ class _End(asyncio.Protocol):
 
 class _Connection:
     """
-    One connection through a link, from who asked for it to whom it asked for.
+    One connection through a link, from a client to the target.
     """
 
     def __init__(self, link: Link) -> None:
@@ -121,21 +121,21 @@ class _Connection:
 
     def begin(self) -> _End:
         """
-        Somebody has connected.
+        Make the end of a client that has connected.
         """
         self._opening = asyncio.get_running_loop().create_task(self._connect())
         return self.front
 
     def made(self, end: _End) -> None:
         """
-        One of its ends has its transport.
+        Note that one of its ends has its transport.
         """
         if end is self.front:
             self._link.connections.append(self)
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
-        # The front end has its transport only now.
+        # The client's end has its transport only in the next turn of the loop.
         await asyncio.sleep(0)
         try:
             _, back = await loop.create_connection(
@@ -154,20 +154,21 @@ class _Connection:
     @property
     def ends(self) -> list[_End]:
         """
-        Those that there are.
+        Return the ends that exist.
         """
         return [self.front] if self.back is None else [self.front, self.back]
 
     def ended(self) -> None:
         """
-        One of its ends is lost.
+        Note that one of its ends is lost.
         """
         if self in self._link.connections:
             self._link.connections.remove(self)
 
     def cut(self) -> None:
         """
-        Break it: both sides see a reset, and what was on its way is lost.
+        Cut the connection: both sides see a reset, and bytes on their way are
+        lost.
         """
         for end in self.ends:
             plain = end.transport.get_extra_info("socket")
@@ -177,15 +178,15 @@ class _Connection:
 
 class Link:
     """
-    A port that leads to another one, for as long as it does.
+    A port that forwards connections to another one, and can be broken.
 
-    @ivar port: Where to connect.
+    @ivar port: The port for clients.
 
-    @ivar target: Where that leads.
+    @ivar target: The port to which it forwards.
 
-    @ivar connections: Those that are open; only for the proxies' thread.
+    @ivar connections: The open connections; only for the proxies' thread.
 
-    @ivar isStalled: Whether nothing goes through.
+    @ivar isStalled: Whether no bytes pass.
     """
 
     def __init__(self, proxies: Proxies, target: int) -> None:
@@ -198,7 +199,7 @@ class Link:
 
     async def listen(self) -> None:
         """
-        Begin.
+        Listen on the port.
         """
         loop = asyncio.get_running_loop()
         server = await loop.create_server(self._accept, "127.0.0.1", 0)
@@ -211,11 +212,12 @@ class Link:
 
     def cut(self, chance: Callable[[int], int] | None = None) -> int:
         """
-        Break connections.
+        Cut connections.
 
-        @param chance: Given how many there are, which one; or L{None} for all.
+        @param chance: Chooses one connection, given their number; L{None} for
+            all.
 
-        @return: How many were broken.
+        @return: The number of connections that were cut.
         """
 
         def cut() -> int:
@@ -230,7 +232,7 @@ class Link:
 
     def refuse(self, isRefusing: bool) -> None:
         """
-        Take no new connections, or take them again.  Those that are open stay.
+        Refuse new connections, or accept them again.  Open connections stay.
         """
 
         def refuse() -> None:
@@ -240,7 +242,7 @@ class Link:
 
     def stall(self, isStalled: bool) -> None:
         """
-        Let nothing through, without breaking anything, or let it through again.
+        Hold all bytes without cutting a connection, or let them pass again.
         """
 
         def stall() -> None:
@@ -257,7 +259,7 @@ class Link:
 
 class _Refusal(asyncio.Protocol):
     """
-    Closes at once.
+    A connection that is closed at once.
     """
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -270,7 +272,7 @@ class _Refusal(asyncio.Protocol):
 
 class Proxies:
     """
-    All links, and the thread that carries what goes through them.
+    All links, and the thread that runs them.
     """
 
     def __init__(self) -> None:
@@ -280,7 +282,7 @@ class Proxies:
 
     def call(self, function: Callable[[], T]) -> T:
         """
-        Call something in the thread of the links, and wait for it.
+        Call a function in the thread of the links, and wait for its result.
         """
 
         async def called() -> T:
@@ -301,7 +303,7 @@ class Proxies:
 
     def close(self) -> None:
         """
-        End all of it.
+        Close all links, and end the thread.
         """
 
         async def stop() -> None:

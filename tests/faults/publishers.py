@@ -1,5 +1,5 @@
 """
-Publishers: they repeat what they say, with its key, until they are answered.
+Publishers, which repeat each publication with its key until it is answered.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.faults.readers import CHANNELS
 # The ways to publish.
 WAYS: Final = ("post", "batch", "websocket", "tcp")
 
-# How long a publisher repeats itself after it was asked to stop, in seconds.
+# How long a publisher repeats a publication after L{Publisher.finish}, in seconds.
 _INSISTENCE: Final = 30.0
 
 _BROKEN: Final = (Ended, Silence, OSError)
@@ -35,9 +35,9 @@ _BROKEN: Final = (Ended, Silence, OSError)
 @frozen
 class Publication:
     """
-    What is published under one key.
+    A publication with its key.
 
-    @ivar data: The data; it names the key.
+    @ivar data: The data, which contains the key.
     """
 
     key: str
@@ -48,7 +48,7 @@ class Publication:
     @property
     def line(self) -> dict[str, Any]:
         """
-        It as a line of a batch, or as a command.
+        Return the publication as a line of a batch, or as a command.
         """
         fields = {"data": self.data, "key": self.key}
         return fields if self.event is None else {**fields, "event": self.event}
@@ -76,7 +76,7 @@ class Connections:
 
     def post(self, target: str, headers: Mapping[str, str], body: bytes) -> Response:
         """
-        Make a request over a connection that stays.
+        Send a request over a persistent connection.
         """
         if self._http is None:
             self._http = connect(self._site.port)
@@ -88,7 +88,7 @@ class Connections:
 
     def speaker(self, transport: str) -> Speaker:
         """
-        A connection for commands.
+        Return the connection for commands on a transport.
         """
         speaker = self._speakers.get(transport)
         if speaker is None:
@@ -100,7 +100,7 @@ class Connections:
 
     def close(self) -> None:
         """
-        Drop all of them: one of them is of no use any more.
+        Close all connections, since one of them is broken.
         """
         if self._http is not None:
             self._http.tcp.close()
@@ -112,10 +112,10 @@ class Connections:
 
 class Publisher(threading.Thread):
     """
-    One publisher: what it publishes comes one after another.
+    One publisher, which publishes one message or batch after the other.
 
-    @ivar counts: How much: C{published}, C{answered}, C{repeated},
-        C{abandoned}, C{again}, and the codes of answers.
+    @ivar counts: The numbers of C{published}, C{answered}, C{repeated},
+        C{abandoned} and C{again}, and those of the codes of answers.
     """
 
     def __init__(
@@ -128,9 +128,9 @@ class Publisher(threading.Thread):
         pause: float = 0.06,
     ) -> None:
         """
-        @param way: The way that it stays with, or L{None} if it changes.
+        @param way: Its way to publish, or L{None} if it changes.
 
-        @param pause: How long it rests between two publications, in seconds.
+        @param pause: The pause between two publications, in seconds.
         """
         super().__init__(daemon=True)
         self.label = f"publisher {number} ({way or 'any'})"
@@ -150,14 +150,14 @@ class Publisher(threading.Thread):
 
     def finish(self) -> None:
         """
-        Publish nothing more, but have an answer to what was published.
+        Publish no more, and repeat the last publication until it is answered.
         """
         self._deadline = time.monotonic() + _INSISTENCE
         self._enough.set()
 
     def run(self) -> None:
         """
-        Publish until it is enough.
+        Publish until L{finish}.
         """
         try:
             while not self._enough.wait(self._chance.uniform(0.5, 1.5) * self._pause):
@@ -194,7 +194,7 @@ class Publisher(threading.Thread):
 
     def _insist(self, publications: Sequence[Publication], isFirst: bool = True) -> None:
         """
-        Repeat until there is an answer, or it is given up.
+        Repeat publications until they are answered, or given up.
         """
         isRefused = isFirst
         keys = ", ".join(one.key for one in publications)
@@ -246,9 +246,9 @@ class Publisher(threading.Thread):
 
     def _attempt(self, publications: Sequence[Publication]) -> list[Mapping[str, Cursor]]:
         """
-        Publish, in one way or another.
+        Publish once, in the publisher's way or a random one.
 
-        @return: For each of them, its cursors by channel.
+        @return: For each publication, its cursors by channel.
         """
         if self._chance.random() < 0.05:
             self._connections = self._chance.choice(self._sites)

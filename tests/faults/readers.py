@@ -1,6 +1,6 @@
 """
-Readers: they read on whatever happens, come back with what they have, change
-node and transport, and note all that they hear.
+Readers, which resume with their cursors after every fault, change node and
+transport, and note all that they hear.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from tests.faults.resuming import BY_BODY, ResumeState, ToldGap
 
 CHANNELS: Final = ("load/a", "load/b", "load/c", "load/deep/d", "load/deep/e")
 
-# What is read.  Names that begin at places of their own have no channel in
-# common: what one of them had before a connection broke is not known behind it.
+# The names to read.  Names with their own start positions have no channel in
+# common: after a broken connection the server does not know what each of them
+# had delivered.
 TOGETHER: Final = (
     ("load/a",),
     ("load/**",),
@@ -38,7 +39,7 @@ APART: Final = (
     ("load/*/e", "load/c"),
 )
 
-# What a server may answer instead of what was asked for.
+# The codes with which a server may answer for a while.
 _PASSING: Final = frozenset({"draining", "unavailable"})
 
 
@@ -46,10 +47,10 @@ class Reader(threading.Thread):
     """
     One reader.
 
-    @ivar lives: What it read, once it is over.
+    @ivar lives: The lives that are over.
 
-    @ivar counts: How much: C{deliveries}, C{connections}, C{broken}, C{closes},
-        C{gaps}, C{lives}, C{replays}.
+    @ivar counts: The numbers of C{deliveries}, C{connections}, C{broken},
+        C{closes}, C{gaps}, C{lives} and C{replays}.
     """
 
     def __init__(
@@ -63,10 +64,10 @@ class Reader(threading.Thread):
         isApart: bool = True,
     ) -> None:
         """
-        @param transport: The one that it stays with, or L{None} if it changes.
+        @param transport: Its transport, or L{None} if it changes.
 
-        @param isApart: Whether it begins anew now and then, each name at a
-            place of its own.
+        @param isApart: Whether it begins anew now and then, with a start
+            position for each name.
         """
         super().__init__(daemon=True)
         self.label = f"reader {number} ({transport or 'any'})"
@@ -79,10 +80,10 @@ class Reader(threading.Thread):
         self._isApart = isApart
         self._goal: Cursor | None = None
         self._isStopped = False
-        # The last things that it did, for who has to look into it.
+        # Its last actions, to look into findings.
         self.trail: deque[str] = deque(maxlen=60)
         self._recent: deque[Cursor] = deque(maxlen=300)
-        # What was asked for over an open connection, and is not told yet.
+        # The name subscribed on the open connection whose answer is not due yet.
         self._adding: tuple[str, Cursor] | None = None
         names = TOGETHER[number % len(TOGETHER)]
         self._begin(names, dict.fromkeys(names, begin))
@@ -99,20 +100,20 @@ class Reader(threading.Thread):
 
     def finish(self, goal: Cursor) -> None:
         """
-        Read up to here, and no further.
+        Read up to this cursor, and no further.
         """
         self._goal = goal
 
     def stop(self) -> None:
         """
-        Read no more, wherever it is.
+        Read no more, at any cursor.
         """
         self._isStopped = True
 
     @property
     def isDone(self) -> bool:
         """
-        Whether it has read what it had to read.
+        Whether the reader has reached its goal.
         """
         goal, state = self._goal, self.state
         return (
@@ -124,7 +125,7 @@ class Reader(threading.Thread):
 
     def run(self) -> None:
         """
-        Read until it is done.
+        Read until the goal is reached.
         """
         try:
             while not self.isDone and not self._isStopped:
@@ -206,7 +207,7 @@ class Reader(threading.Thread):
 
     def _read(self, client: Client, transport: str) -> None:
         until = time.monotonic() + self._chance.choice((0.0, 0.3, 1.5, 4.0, 8.0, 15.0))
-        # In a body only its end is a place to leave at.
+        # A poll body can be left only at its end.
         canLeave = True
         while not self._isStopped:
             isEnough = time.monotonic() > until or self.isDone
@@ -223,7 +224,7 @@ class Reader(threading.Thread):
 
     def _widen(self, client: Widening, event: Event) -> None:
         """
-        Ask for one more name now and then, and go on with it when the answer
+        Subscribe one more name now and then, and go on with it when the answer
         has its turn.
         """
         state = self.state
@@ -286,7 +287,7 @@ class Reader(threading.Thread):
 def _keyOf(message: Message) -> str:
     data = message.data
     if not isinstance(data, dict) or not isinstance(data.get("key"), str):
-        raise Violation(f"nobody publishes {message}")
+        raise Violation(f"a foreign message: {message}")
     if "event" in data and message.event != data["event"]:
         raise Violation(f"the event of {message} is another")
     key: str = data["key"]
@@ -295,8 +296,8 @@ def _keyOf(message: Message) -> str:
 
 def _channelOf(message: Message) -> str:
     """
-    The channel of a message; where it is an event of its own, C{sse} tells the
-    name of that instead.
+    Return the channel of a message.  C{sse} has the event name in its place, if
+    the message has one.
     """
     data: dict[str, Any] = message.data
     if message.channel == data.get("event"):

@@ -1,6 +1,6 @@
 """
-Where a reader stands, as a client has to keep it: what it comes back with, on
-whatever transport.
+The state with which a client resumes, on any transport: its cursor, and the
+replays that are not complete.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from attrs import frozen
 from tests.edge.connections import Violation
 from tests.edge.envelopes import BareCursor, Close, Cursor, Event, Gap, Message
 
-# What is adopted as the cursor: the ids of events, whatever they are of; that
-# of a whole body; or that of every envelope that is not replayed.
+# The transports on which the client adopts the ids of all events, or the cursor
+# of a whole body; on the others it adopts that of each envelope that is not
+# replayed.
 BY_ID: Final = frozenset({"sse"})
 BY_BODY: Final = frozenset({"poll", "longpoll", "jsonp"})
 
@@ -22,13 +23,13 @@ BY_BODY: Final = frozenset({"poll", "longpoll", "jsonp"})
 @frozen
 class ToldGap:
     """
-    A gap that a reader was told of.
+    A gap that a reader got.
 
     @ivar cursor: The cursor that came with it, or L{None} in a poll body.
 
-    @ivar before: How far each name had come before it.
+    @ivar before: The positions that the names had reached before it.
 
-    @ivar epoch: In which epoch that was.
+    @ivar epoch: The epoch of those positions.
     """
 
     names: tuple[str, ...]
@@ -40,8 +41,8 @@ class ToldGap:
 @frozen
 class Rewound:
     """
-    The reader comes back from further behind than what it has read, where the
-    rules allow it: in the middle of a replay.
+    The reader resumes from a lower cursor than that of the last message it has
+    read, as the rules allow in the middle of a replay.
     """
 
     cursor: Cursor
@@ -49,20 +50,20 @@ class Rewound:
 
 class ResumeState:
     """
-    Where a reader of some names stands.
+    The state with which a reader of some names resumes.
 
-    @ivar names: What it reads.
+    @ivar names: The names.
 
-    @ivar cursor: Everything up to here has arrived, in all names that are not
+    @ivar cursor: The cursor up to which all names have arrived that are not
         late.
 
-    @ivar late: By name: how far the replay of a name has come that began
-        behind the others.
+    @ivar late: The positions that the replays of late names have reached, by
+        name.
     """
 
     def __init__(self, names: Sequence[str], begins: Mapping[str, Cursor]) -> None:
         """
-        @param begins: By name: where it begins; all of one epoch.
+        @param begins: The start cursors by name, all of one epoch.
         """
         self.names = tuple(names)
         self.cursor = max(begins.values())
@@ -77,15 +78,15 @@ class ResumeState:
     @property
     def reached(self) -> dict[str, int]:
         """
-        By name: the position that it has come to.
+        The positions reached, by name.
         """
         return {name: self.late.get(name, self.cursor.position) for name in self.names}
 
     def opened(self, transport: str) -> tuple[str, dict[str, str]]:
         """
-        Open another connection.
+        Note that another connection is opened.
 
-        @return: Where to begin, and where single names begin.
+        @return: The start position, and those of single names.
         """
         self._transport = transport
         self._isFirst = True
@@ -96,17 +97,17 @@ class ResumeState:
 
     def joined(self, other: ResumeState) -> None:
         """
-        Go on over the open connection of another, which reads the same names
-        but some.
+        Go on over the open connection of another state, whose names are a part
+        of these.
         """
         self._transport = other._transport
         self._isFirst = False
 
     def ended(self) -> Rewound | None:
         """
-        The connection is over, in whatever way.
+        Note that the connection is over.
 
-        @return: What is to be repeated.
+        @return: The range that will be repeated, if any.
         """
         if self._transport in BY_ID and self.late and not self._isFirst:
             return self._rewind(self._ident)
@@ -120,11 +121,11 @@ class ResumeState:
 
     def took(self, event: Event) -> ToldGap | Rewound | None:
         """
-        Adopt what was heard.
+        Adopt an event.
 
-        @return: What has to be known of it later, beside the messages.
+        @return: A gap or a rewind for the checker, if the event is one.
 
-        @raise Violation: If this may not come now.
+        @raise Violation: If the event may not come now.
         """
         entry: ToldGap | Rewound | None = None
         if isinstance(event, Gap):
@@ -146,8 +147,8 @@ class ResumeState:
 
     def isReplay(self, message: Message) -> bool:
         """
-        Whether this is a message that is not to be adopted, whether or not it
-        says so.
+        Whether the client must not adopt the cursor of this message, which may
+        not be marked as a replay.
         """
         if self._transport in BY_ID and self.late:
             return message.cursor <= self.cursor
@@ -161,7 +162,7 @@ class ResumeState:
                 for name, late in self.late.items():
                     self.late[name] = max(late, position)
         elif self._transport in BY_BODY:
-            # The end of the body says where it stands.
+            # The end of the body has its cursor.
             return
         elif self.late and self._transport not in BY_ID:
             raise Violation(f"{message.cursor} while {self.late} are behind {self.cursor}")
@@ -171,7 +172,7 @@ class ResumeState:
 
     def _bareCursor(self, cursor: Cursor) -> Rewound | None:
         if cursor.epoch != self.cursor.epoch:
-            # Whether a gap was told before is for the checker to say.
+            # The checker finds out whether there was a gap before.
             self._ident = cursor
         elif self._transport in BY_BODY:
             if self.late:
@@ -181,7 +182,7 @@ class ResumeState:
             if cursor < self.cursor:
                 return None
         elif self._isFirst:
-            # Where the names stand that are furthest.
+            # The cursor of the names that are not late.
             self.cursor = cursor
             return None
         self.late.clear()

@@ -1,6 +1,6 @@
 """
-One run: everything is started, disturbed, and calm again; then what was read
-is held against what was published.
+One run: the system is started, disturbed, and left in peace; then the readers'
+lives are checked against the log.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ from tests.faults.plan import Fault
 from tests.faults.publishers import WAYS, Publisher
 from tests.faults.readers import Reader
 
-# How long readers may take to read the rest when all is calm, in seconds.
+# How long readers may take to read the rest after the last fault, in seconds.
 CATCHING_UP: Final = 60.0
 
-# How often it is told how far the run is, in seconds.
+# The interval of progress reports, in seconds.
 _TELLING: Final = 1.0
 
 
 @frozen
 class Result:
     """
-    What came of a run.
+    The result of a run.
 
-    @ivar faults: How many were made, by kind.
+    @ivar faults: The number of faults by kind.
 
-    @ivar publishing: What publishers did, and were answered.
+    @ivar publishing: The counts of the publishers.
 
-    @ivar reading: What readers did.
+    @ivar reading: The counts of the readers.
 
-    @ivar findings: What may not be.
+    @ivar findings: The errors found.
     """
 
     faults: Counter[str]
@@ -53,12 +53,13 @@ class Result:
 
 class Run:
     """
-    A run from its beginning to its end.
+    A run from its start to its end.
 
-    @ivar readers: All readers: one that stays with each transport, and one
-        that changes for each.
+    @ivar readers: For each transport one reader that stays with it, and one
+        that changes.
 
-    @ivar publishers: One that stays with each way, and two that change.
+    @ivar publishers: For each way to publish one publisher that stays with it,
+        and two that change.
     """
 
     def __init__(
@@ -72,12 +73,11 @@ class Run:
         load: float = 1.0,
     ) -> None:
         """
-        @param tell: Called now and then with how far it is.
+        @param tell: Called now and then with the progress.
 
-        @param hear: Called with what is found while it runs, in any thread.
+        @param hear: Called with each finding during the run, in any thread.
 
-        @param load: How much is published; 1 is some dozens of messages a
-            second.
+        @param load: A factor of the rate; 1 is some dozen messages a second.
         """
         self._settings = settings
         self._plan = plan
@@ -93,7 +93,7 @@ class Run:
 
     def run(self) -> Result:
         """
-        Do all of it.
+        Do the whole run.
         """
         try:
             self._cluster.start()
@@ -137,7 +137,7 @@ class Run:
 
     def _calm(self) -> None:
         """
-        Undo what is left, and let everybody finish.
+        Wait until all faults are over, and all clients have finished.
         """
         self._cluster.mend()
         for publisher in self.publishers:
@@ -156,13 +156,12 @@ class Run:
             if reader.is_alive():
                 reader.stop()
                 reader.join(10)
-                text = f"stands at {reader.state.cursor} {reader.state.late}, and not at {goal}"
+                text = f"is at {reader.state.cursor} {reader.state.late}, not at {goal}"
                 self._book.find("lost", reader.label, text)
 
     def _audit(self) -> None:
         """
-        Read all that is held, at each node, so that everything in the log is
-        known.
+        Read all held messages at each node, so that the whole log is known.
         """
         for number, site in enumerate(self._cluster.sites):
             label = f"the log of node {number}"
@@ -197,7 +196,7 @@ class Run:
 
     def progress(self) -> str:
         """
-        How far it is, in a line.
+        Describe the progress in one line.
         """
         answered = sum(one.counts["answered"] for one in self.publishers)
         reading = sum((one.counts for one in self.readers), Counter[str]())
@@ -209,7 +208,7 @@ class Run:
 
     def trails(self) -> Iterator[tuple[str, list[str]]]:
         """
-        What each reader did last.
+        Yield the last actions of each reader.
         """
         for reader in self.readers:
             yield reader.label, list(reader.trail)

@@ -14,19 +14,19 @@ from tests.faults.book import Book, isNamed
 
 def at(position: int, epoch: str = "e1") -> Cursor:
     """
-    A cursor.
+    Make a cursor.
     """
     return Cursor(epoch, position)
 
 
 class NameTests(SynchronousTestCase):
     """
-    Which names mean which channels.
+    L{isNamed}.
     """
 
     def test_names(self) -> None:
         """
-        A channel means itself, C{*} one segment, and C{**} one or more.
+        A channel matches itself, C{*} one segment, and C{**} one or more.
         """
         for name, channel, isMeant in (
             ("a/b", "a/b", True),
@@ -44,12 +44,12 @@ class NameTests(SynchronousTestCase):
 
 class BookTests(SynchronousTestCase):
     """
-    What is wrong with what publishers were answered, whoever reads it.
+    L{Book}: the errors that do not depend on a reader.
     """
 
     def setUp(self) -> None:
         """
-        Begin a book, in which two things were published.
+        Make a book with two publications.
         """
         self.book = Book()
         self.book.send("k1")
@@ -57,15 +57,15 @@ class BookTests(SynchronousTestCase):
 
     def assertFound(self, kinds: Sequence[str]) -> None:
         """
-        What is found is of these kinds.
+        Check that the findings are of these kinds.
         """
         found = [*self.book.findings, *self.book.check()]
         self.assertEqual([finding.kind for finding in found], list(kinds), found)
 
     def test_right(self) -> None:
         """
-        Nothing is found where what was answered and read is the same; it is
-        all in the log, in order.
+        If the answers and the messages read agree, nothing is found, and the log
+        has all messages in order.
         """
         self.book.answered("p", "k2", {"a": at(3), "b": at(2)})
         self.book.saw("r", "a", at(1), "k1")
@@ -75,7 +75,7 @@ class BookTests(SynchronousTestCase):
 
     def test_unpublished(self) -> None:
         """
-        What nobody has published is found.
+        A message that was never published is found.
         """
         self.book.saw("r", "a", at(1), "k9")
         self.assertFound(["foreign"])
@@ -90,8 +90,8 @@ class BookTests(SynchronousTestCase):
 
     def test_storedTwice(self) -> None:
         """
-        The same key at two positions of a channel is found; in two epochs it
-        may be.
+        A key at two positions of a channel is found; in two epochs it is
+        allowed.
         """
         self.book.saw("r", "a", at(1), "k1")
         self.book.saw("r", "a", at(1, "e2"), "k1")
@@ -101,7 +101,7 @@ class BookTests(SynchronousTestCase):
 
     def test_twoAnswers(self) -> None:
         """
-        Two answers to the same key are found, besides what is stored.
+        Two different answers to one key are found, and the second message, too.
         """
         self.book.answered("p", "k1", {"a": at(1)})
         self.book.answered("p", "k1", {"a": at(1)})
@@ -111,7 +111,8 @@ class BookTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What was said to be not stored, and is, is found.
+        A message that is in the log although it was answered as not stored is
+        found.
         """
         self.book.refused("p", "k1")
         self.assertFound([])

@@ -1,5 +1,5 @@
 """
-Tests for L{tests.faults.checker}: it finds what it is there to find.
+Tests for L{tests.faults.checker}: it finds each kind of error, and no other.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ CHANNELS = ("load/a", "load/b")
 
 def stored(position: int, epoch: str = "e1") -> Stored:
     """
-    The message at a position: those of even ones are of the first channel.
+    Make the message at a position; the first channel has the even positions.
     """
     return Stored(CHANNELS[position % 2], Cursor(epoch, position), f"key {position}")
 
 
 def logOf(last: int, epoch: str = "e1") -> dict[str, list[Stored]]:
     """
-    A log with messages up to a position.
+    Make a log with messages up to a position.
     """
     return {epoch: [stored(position, epoch) for position in range(1, last + 1)]}
 
 
 def lifeOf(entries: Sequence[Entry], end: int = 10, epoch: str = "e1", begin: int = 0) -> Life:
     """
-    The life of a reader of everything.
+    Make the life of a reader of both channels.
     """
     return Life("r", {"load/**": Cursor("e1", begin)}, entries, epoch, {"load/**": end})
 
@@ -43,7 +43,7 @@ def told(
     names: Sequence[str], position: int, epoch: str = "e1", before: int | None = None
 ) -> ToldGap:
     """
-    A gap of a reader that stood at C{before} in the first epoch.
+    Make a gap of a reader that had reached C{before} in the first epoch.
     """
     stood = position if before is None else before
     return ToldGap(tuple(names), Cursor(epoch, position), {"load/**": stood}, "e1")
@@ -55,12 +55,12 @@ WHOLE: list[Entry] = [stored(position) for position in range(1, 11)]
 
 class CheckerTestCase(SynchronousTestCase):
     """
-    What is found in a life.
+    A test with one life of a reader.
     """
 
     def assertFound(self, kinds: Sequence[str], life: Life, rules: Rules | None = None) -> None:
         """
-        What is found is of these kinds, whatever the order.
+        Check that the findings are of these kinds, in any order.
         """
         found = check(life, {**LOG, **logOf(4, "e2")}, rules or Rules())
         self.assertEqual(sorted(finding.kind for finding in found), sorted(kinds), found)
@@ -68,63 +68,63 @@ class CheckerTestCase(SynchronousTestCase):
 
 class OneEpochTests(CheckerTestCase):
     """
-    A log that has one life and holds everything.
+    A log with one epoch, which holds all messages.
     """
 
     def test_whole(self) -> None:
         """
-        Nothing is found where all came once and in order, whatever connections
-        it came over.
+        If all messages came once and in order, over any number of connections,
+        nothing is found.
         """
         self.assertFound([], lifeOf([OPENED, *WHOLE[:4], OPENED, *WHOLE[4:]]))
 
     def test_lost(self) -> None:
         """
-        Each message that did not come is found.
+        Each message that did not arrive is found.
         """
         self.assertFound(["lost", "lost"], lifeOf([*WHOLE[:3], *WHOLE[5:]]))
 
     def test_lostAtEnds(self) -> None:
         """
-        So are the first one and the last one.
+        The first and the last message are found if they did not arrive.
         """
         self.assertFound(["lost", "lost"], lifeOf(WHOLE[1:-1]))
 
     def test_untilEnd(self) -> None:
         """
-        What is behind the end, or before the beginning, need not come.
+        Messages after the end of a life, or before its start, need not arrive.
         """
         self.assertFound([], lifeOf(WHOLE[2:7], begin=2, end=7))
 
-    def test_beforeBeginning(self) -> None:
+    def test_beforeStart(self) -> None:
         """
-        What is before the beginning may not come.
+        A message before the start of a life is found.
         """
         self.assertFound(["foreign", "disorder"], lifeOf(WHOLE[1:7], begin=2, end=7))
 
     def test_twice(self) -> None:
         """
-        A message that came again is found.
+        A message that arrived twice is found.
         """
         self.assertFound(["twice"], lifeOf([*WHOLE[:5], OPENED, *WHOLE[4:]]))
 
     def test_order(self) -> None:
         """
-        Messages in another order are found.
+        Messages out of order are found.
         """
         swapped = [*WHOLE[:3], WHOLE[4], WHOLE[3], *WHOLE[5:]]
         self.assertFound(["disorder"], lifeOf(swapped))
 
     def test_foreign(self) -> None:
         """
-        A message of a channel that was not asked for is found.
+        A message of a channel that the reader does not read is found.
         """
         life = Life("r", {"load/a": Cursor("e1", 0)}, WHOLE[:2], "e1", {"load/a": 2})
         self.assertFound(["foreign"], life)
 
     def test_gap(self) -> None:
         """
-        A gap is found where nothing can be lost.
+        A gap is found if no message can be lost.
         """
         entries = [*WHOLE[:5], told(["load/**"], 5), *WHOLE[5:]]
         self.assertFound(["gap"], lifeOf(entries))
@@ -140,7 +140,7 @@ class OneEpochTests(CheckerTestCase):
     @settings(deadline=None)
     def test_any(self, lost: set[int], repeated: set[int]) -> None:
         """
-        Whatever is lost and repeated is counted exactly.
+        Lost and repeated messages are counted exactly.
         """
         entries: list[Entry] = []
         for index, entry in enumerate(WHOLE):
@@ -151,31 +151,31 @@ class OneEpochTests(CheckerTestCase):
 
 class ReplayTests(CheckerTestCase):
     """
-    Names that begin behind others.
+    Late names: those that begin behind others.
     """
 
     def setUp(self) -> None:
         """
-        One of two names begins behind the other.
+        Let one of two names begin behind the other.
         """
         self.begins = {"load/a": Cursor("e1", 2), "load/b": Cursor("e1", 6)}
 
     def life(self, entries: Sequence[Entry], end: int = 10) -> Life:
         """
-        The life of a reader of whose names one is late.
+        Make the life of a reader with one late name.
         """
         return Life("r", self.begins, entries, "e1", dict.fromkeys(self.begins, end))
 
     def replays(self, *positions: int) -> list[Entry]:
         """
-        Messages that are replayed.
+        Make replayed messages.
         """
         return [Replayed((stored(position),)) for position in positions]
 
     def test_replayed(self) -> None:
         """
-        What is replayed comes first, once and in order, also over several
-        connections.
+        Replayed messages that come first, once and in order are right, also over
+        several connections.
         """
         self.assertFound([], self.life([*self.replays(4, 6), *WHOLE[6:]]))
         broken = [OPENED, *self.replays(4), OPENED, *self.replays(6), *WHOLE[6:]]
@@ -183,13 +183,13 @@ class ReplayTests(CheckerTestCase):
 
     def test_lost(self) -> None:
         """
-        What was to be replayed and was not is found.
+        A message that was not replayed is found.
         """
         self.assertFound(["lost"], self.life([*self.replays(6), *WHOLE[6:]]))
 
     def test_order(self) -> None:
         """
-        Replays out of order are found, and those that are of no late name.
+        Replays out of order, and replays of names that are not late, are found.
         """
         self.assertFound(["disorder"], self.life([*self.replays(6, 4), *WHOLE[6:]]))
         entries = [*self.replays(4, 5, 6), *WHOLE[6:]]
@@ -197,15 +197,15 @@ class ReplayTests(CheckerTestCase):
 
     def test_notReplayed(self) -> None:
         """
-        A message that is older than where the reader stands and does not say
-        that it is replayed is found.
+        A message below the reader's cursor that is not marked as a replay is
+        found.
         """
         self.assertFound(["disorder"] * 2, self.life([WHOLE[3], WHOLE[5], *WHOLE[6:]]))
 
     def test_rewound(self) -> None:
         """
-        A reader that came back from within a replay may read again what is
-        behind, once, and no more than that.
+        A reader that resumed from within a replay may read the messages after
+        that cursor once more, and no others.
         """
         rewound = Rewound(Cursor("e1", 4))
         entries = [*self.replays(4, 6), rewound, stored(6), *WHOLE[6:]]
@@ -217,8 +217,8 @@ class ReplayTests(CheckerTestCase):
 
     def test_rewoundOthers(self) -> None:
         """
-        Who was sent back to where the late name was gets the others from there,
-        too, also what is before their beginning.
+        A reader that was rewound to the cursor of the late name gets the other
+        names from there, too, also from before their start.
         """
         rewound = Rewound(Cursor("e1", 4))
         entries = [*self.replays(4), rewound, stored(5), *WHOLE[5:]]
@@ -229,7 +229,7 @@ class ReplayTests(CheckerTestCase):
 
 class LossyTests(CheckerTestCase):
     """
-    A log that may begin a new life, or holds only so much.
+    A log that may begin a new epoch, or drops messages.
     """
 
     lossy = Rules(keepsEpoch=False)
@@ -238,52 +238,52 @@ class LossyTests(CheckerTestCase):
 
     def test_newEpoch(self) -> None:
         """
-        After a gap everything of the new life has to come, and nothing more
-        of the old one.
+        After a gap all messages of the new epoch must arrive, and none of the
+        old one.
         """
         entries = [*WHOLE[:6], told(["load/**"], 0, "e2", 6), *self.anew]
         self.assertFound([], lifeOf(entries, 4, "e2"), self.lossy)
 
     def test_lostBefore(self) -> None:
         """
-        What was lost before the reader was told is found.
+        A message lost before the gap is found.
         """
         entries = [*WHOLE[:4], *WHOLE[5:6], told(["load/**"], 0, "e2", 6), *self.anew]
         self.assertFound(["lost"], lifeOf(entries, 4, "e2"), self.lossy)
 
     def test_lostAfter(self) -> None:
         """
-        So is what did not come of the new life.
+        A message of the new epoch that did not arrive is found.
         """
         entries = [*WHOLE[:6], told(["load/**"], 0, "e2", 6), *self.anew[1:]]
         self.assertFound(["lost"], lifeOf(entries, 4, "e2"), self.lossy)
 
     def test_twiceInEpochs(self) -> None:
         """
-        Within one life nothing may come twice; the same position in another
-        is another message.
+        A message that arrived twice in one epoch is found; the same position in
+        another epoch is another message.
         """
         entries = [*WHOLE[:6], told(["load/**"], 0, "e2", 6), *self.anew, self.anew[-1]]
         self.assertFound(["twice"], lifeOf(entries, 4, "e2"), self.lossy)
 
     def test_pollGap(self) -> None:
         """
-        A gap without a cursor, as polls have it, is enough.
+        A gap without a cursor, as in a poll body, allows another epoch.
         """
         gap = ToldGap(("load/**",), None, {"load/**": 6}, "e1")
         self.assertFound([], lifeOf([*WHOLE[:6], gap, *self.anew], 4, "e2"), self.lossy)
 
     def test_needless(self) -> None:
         """
-        A gap within a life that holds everything is found.
+        A gap within an epoch that holds all messages is found.
         """
         entries = [*WHOLE[:5], told(["load/**"], 5), *WHOLE[5:]]
         self.assertFound(["gap"], lifeOf(entries), self.lossy)
 
     def test_dropped(self) -> None:
         """
-        What a short log has dropped is missed without a finding only at the
-        place of the gap.
+        A message that a short log has dropped may be missing only at the
+        position of the gap.
         """
         entries = [*WHOLE[:3], told(["load/**"], 3), *WHOLE[6:]]
         self.assertFound([], lifeOf(entries), self.short)

@@ -1,5 +1,6 @@
 """
-The command with the memory bus: links that break, and a log that is lost.
+Tests of the command with the memory bus: links that break, and a log that is
+lost.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from tests.faults.case import FaultsTestCase
 
 class MemoryTests(FaultsTestCase):
     """
-    One server that keeps nothing.
+    One server with a memory bus.
     """
 
     def test_links(self) -> None:
         """
-        Whatever happens to the links of clients, nothing is lost, comes twice
-        or out of order.
+        After any fault of the links of clients no message is lost, repeated or
+        out of order.
         """
         for edge in ("lean", "twisted"):
             options = ("--bus", "memory", "--seed", "1", "--edge", edge)
@@ -24,17 +25,16 @@ class MemoryTests(FaultsTestCase):
 
     def test_lossy(self) -> None:
         """
-        Where the log is lost and held in part only, readers are told of each
-        gap.
+        If the log is lost, or holds only a part, readers get each gap.
         """
         options = ("--bus", "memory", "--lossy", "--history", "20", "--seed", "2")
         output = self.assertNothingFound(*options, faults=14, seconds=8)
         self.assertGreater(self.count(output, "gaps"), 0, output)
 
-    def test_found(self) -> None:
+    def test_findsLostLog(self) -> None:
         """
-        A log that loses what it had to keep is found, and where to look is
-        told.
+        A log that loses messages it had to keep is found, and the report says
+        where to look.
         """
         options = ("--bus", "memory", "--only", "kill", "--faults", "2", "--seed", "3")
         code, output = self.command(*options, seconds=3)

@@ -11,12 +11,12 @@ from tests.faults.plan import draw, kindsOf
 
 class PlanTests(SynchronousTestCase):
     """
-    Drawing faults.
+    L{draw}.
     """
 
     def test_seed(self) -> None:
         """
-        The same seed gives the same faults, another one others.
+        A seed determines the faults; another seed gives others.
         """
         kinds = kindsOf("redis")
         self.assertEqual(draw(7, kinds, 3, 60, 50.0), draw(7, kinds, 3, 60, 50.0))
@@ -24,8 +24,8 @@ class PlanTests(SynchronousTestCase):
 
     def test_all(self) -> None:
         """
-        There are as many as were asked for, of each kind at least one where
-        there are enough, within the time, in order, at nodes that exist.
+        The plan has the given number of faults, in order and within the time, at
+        existing nodes; and at least one of each kind, if there are enough.
         """
         for bus, nodes in (("sqlite", 1), ("redis", 3), ("memory", 1)):
             kinds = kindsOf(bus)
@@ -38,6 +38,6 @@ class PlanTests(SynchronousTestCase):
 
     def test_few(self) -> None:
         """
-        Fewer than there are kinds may be drawn.
+        A plan may have fewer faults than there are kinds.
         """
         self.assertEqual(len(draw(1, kindsOf("redis"), 3, 4, 5.0)), 4)

@@ -14,9 +14,9 @@ from tests.faults.proxy import Link, Proxies
 
 class Echo(threading.Thread):
     """
-    Says again whatever it is told.
+    A server that echoes all bytes, in a thread.
 
-    @ivar port: Where.
+    @ivar port: The port on which it listens.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Echo(threading.Thread):
 
     def run(self) -> None:
         """
-        Take everybody, until it is closed.
+        Accept connections until L{close}.
         """
         while True:
             try:
@@ -47,7 +47,7 @@ class Echo(threading.Thread):
 
     def close(self) -> None:
         """
-        Take nobody any more.
+        Stop listening.
         """
         self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -55,12 +55,12 @@ class Echo(threading.Thread):
 
 class LinkTests(SynchronousTestCase):
     """
-    Links, and what may be done to them.
+    Links and their faults.
     """
 
     def setUp(self) -> None:
         """
-        Make a link to somebody who answers.
+        Make a link to an echo server.
         """
         self.echo = Echo()
         self.echo.start()
@@ -78,7 +78,7 @@ class LinkTests(SynchronousTestCase):
 
     def assertEcho(self, made: socket.socket, data: bytes) -> None:
         """
-        What is sent comes back.
+        Check that bytes come back.
         """
         made.sendall(data)
         heard = b""
@@ -88,7 +88,7 @@ class LinkTests(SynchronousTestCase):
 
     def assertOver(self, made: socket.socket) -> None:
         """
-        The connection is over.
+        Check that the connection is over.
         """
         try:
             heard = made.recv(1)
@@ -98,7 +98,7 @@ class LinkTests(SynchronousTestCase):
 
     def test_through(self) -> None:
         """
-        Everything goes through, also what is large.
+        All bytes pass, also many.
         """
         one, other = self.connect(), self.connect()
         self.assertEcho(one, b"abc")
@@ -107,7 +107,7 @@ class LinkTests(SynchronousTestCase):
 
     def test_cutAll(self) -> None:
         """
-        All connections are broken, and new ones can be made.
+        All connections are cut, and new ones can be made.
         """
         one, other = self.connect(), self.connect()
         self.assertEcho(one, b"abc")
@@ -119,7 +119,7 @@ class LinkTests(SynchronousTestCase):
 
     def test_cutOne(self) -> None:
         """
-        One connection is broken, and the others are not.
+        One connection is cut, and the others stay.
         """
         one, other = self.connect(), self.connect()
         self.assertEcho(one, b"abc")
@@ -130,7 +130,8 @@ class LinkTests(SynchronousTestCase):
 
     def test_refuse(self) -> None:
         """
-        While it refuses, new connections are over at once, and old ones stay.
+        While a link refuses, new connections are closed at once, and old ones
+        stay.
         """
         one = self.connect()
         self.assertEcho(one, b"abc")
@@ -142,8 +143,8 @@ class LinkTests(SynchronousTestCase):
 
     def test_stall(self) -> None:
         """
-        While it is stalled nothing goes through, of new connections either;
-        then all of it does.
+        While a link is stalled no bytes pass, also on new connections; then all
+        of them do.
         """
         one = self.connect()
         self.assertEcho(one, b"abc")
@@ -158,9 +159,9 @@ class LinkTests(SynchronousTestCase):
         self.assertEqual(one.recv(3), b"def")
         self.assertEqual(other.recv(3), b"ghi")
 
-    def test_nobody(self) -> None:
+    def test_noTarget(self) -> None:
         """
-        Where nobody listens behind it, a connection is over at once.
+        If no server listens at the target, a connection is closed at once.
         """
         self.echo.close()
         self.assertOver(self.connect())

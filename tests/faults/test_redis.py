@@ -1,5 +1,5 @@
 """
-The command with the Redis bus.
+Tests of the command with the Redis bus.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from tests.faults.case import FaultsTestCase
 
 class RedisTests(FaultsTestCase):
     """
-    Three nodes, and a Redis that keeps what it said that it has.
+    Three nodes, and a Redis that keeps all answered writes.
     """
 
     def test_faults(self) -> None:
         """
-        After 60 faults every message that was answered has reached every
-        reader once, in order, and none was told of a gap.
+        After 60 faults every answered message has reached every reader once, in
+        order, and no reader got a gap.
         """
         output = self.assertNothingFound("--bus", "redis", faults=60, seconds=60)
         self.assertEqual(self.count(output, "gaps"), 0, output)
@@ -23,15 +23,16 @@ class RedisTests(FaultsTestCase):
 
     def test_lossy(self) -> None:
         """
-        Where Redis keeps nothing, and is killed, readers are told of each gap,
-        and nothing comes twice or out of order within an epoch.
+        If Redis keeps nothing and is killed, readers get each gap, and no
+        message is repeated or out of order within an epoch.
         """
         output = self.assertNothingFound("--bus", "redis", "--lossy", faults=26, seconds=26)
         self.assertGreater(self.count(output, "gaps"), 0, output)
 
     def test_ordinaryEdge(self) -> None:
         """
-        It is no different where Twisted serves all clients.
+        On Twisted's edge every answered message has reached every reader once,
+        in order, without a gap.
         """
         options = ("--bus", "redis", "--edge", "twisted")
         output = self.assertNothingFound(*options, faults=16, seconds=16)

@@ -13,26 +13,26 @@ from tests.faults.resuming import ResumeState, Rewound, ToldGap
 
 def at(position: int, epoch: str = "e1") -> Cursor:
     """
-    A cursor.
+    Make a cursor.
     """
     return Cursor(epoch, position)
 
 
 def message(position: int, channel: str = "a", replay: bool = False) -> Message:
     """
-    A message.
+    Make a message.
     """
     return Message(channel, at(position), {}, replay=replay)
 
 
 class ResumeStateTests(SynchronousTestCase):
     """
-    What a reader comes back with.
+    L{ResumeState}.
     """
 
     def state(self, transport: str, late: int | None = None) -> ResumeState:
         """
-        A reader of two names over a connection that has just been opened.
+        Make the state of a reader of two names with a new connection.
         """
         state = ResumeState(["a", "b"], {"a": at(6), "b": at(6 if late is None else late)})
         state.opened(transport)
@@ -40,8 +40,7 @@ class ResumeStateTests(SynchronousTestCase):
 
     def test_live(self) -> None:
         """
-        It comes back with the cursor of the last message, or of the last
-        heartbeat.
+        A reader resumes with the cursor of the last message or heartbeat.
         """
         for transport in ("stream", "sse", "websocket"):
             state = self.state(transport)
@@ -56,7 +55,7 @@ class ResumeStateTests(SynchronousTestCase):
 
     def test_body(self) -> None:
         """
-        Of a poll it adopts the cursor of the body, and none in it.
+        A polling reader adopts the cursor of the body, and none of its messages.
         """
         state = self.state("poll")
         state.took(message(8))
@@ -67,8 +66,8 @@ class ResumeStateTests(SynchronousTestCase):
 
     def test_replay(self) -> None:
         """
-        In a replay it comes back with the cursor of the others, and for the
-        late name with how far that has come.
+        In a replay a reader resumes with the cursor of the other names, and with
+        the position that the late name has reached.
         """
         state = self.state("stream", late=2)
         self.assertEqual(state.opened("stream"), ("e1-6", {"b": "e1-2"}))
@@ -92,8 +91,8 @@ class ResumeStateTests(SynchronousTestCase):
 
     def test_ids(self) -> None:
         """
-        Over C{sse} it comes back with the last id, and so repeats something
-        if that was in a replay.
+        An C{sse} reader resumes with the last id, so it repeats messages if that
+        was in a replay.
         """
         state = self.state("sse", late=2)
         state.took(BareCursor(at(2)))
@@ -104,7 +103,7 @@ class ResumeStateTests(SynchronousTestCase):
 
     def test_idsAfterReplay(self) -> None:
         """
-        After the replay it repeats nothing.
+        An C{sse} reader that resumes after a replay repeats no message.
         """
         state = self.state("sse", late=2)
         for event in (BareCursor(at(2)), message(4, "b"), BareCursor(at(6)), message(7)):
@@ -114,8 +113,8 @@ class ResumeStateTests(SynchronousTestCase):
 
     def test_bodyInReplay(self) -> None:
         """
-        A body that ends in a replay stands further back, and what the others
-        had is repeated.
+        A poll body that ends in a replay has a lower cursor, and messages of the
+        other names are repeated.
         """
         state = self.state("poll", late=2)
         state.took(message(4, "b", replay=True))
@@ -124,7 +123,7 @@ class ResumeStateTests(SynchronousTestCase):
 
     def test_gap(self) -> None:
         """
-        A gap of another epoch is adopted, with what was known before.
+        A gap of another epoch is adopted; it records the positions before.
         """
         state = self.state("stream", late=2)
         told = state.took(Gap(at(3, "e2"), ("a", "b")))
@@ -133,7 +132,7 @@ class ResumeStateTests(SynchronousTestCase):
 
     def test_bodyGap(self) -> None:
         """
-        So is one in a poll body, of which the cursor is that of the body.
+        A gap in a poll body is adopted with the cursor of the body.
         """
         state = self.state("poll", late=2)
         state.took(Gap(None, ("a", "b")))

@@ -1,5 +1,5 @@
 """
-The command with the SQLite bus.
+Tests of the command with the SQLite bus.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from tests.faults.case import FaultsTestCase
 
 class SQLiteTests(FaultsTestCase):
     """
-    One server that keeps everything.
+    One server that keeps all messages in a file.
     """
 
     def test_faults(self) -> None:
         """
-        After 60 faults every message that was answered has reached every
-        reader once, in order, and none was told of a gap.
+        After 60 faults every answered message has reached every reader once, in
+        order, and no reader got a gap.
         """
         output = self.assertNothingFound("--bus", "sqlite", faults=60, seconds=70)
         self.assertEqual(self.count(output, "gaps"), 0, output)
@@ -23,7 +23,8 @@ class SQLiteTests(FaultsTestCase):
 
     def test_ordinaryEdge(self) -> None:
         """
-        It is no different where Twisted serves all clients.
+        On Twisted's edge every answered message has reached every reader once,
+        in order, without a gap.
         """
         options = ("--bus", "sqlite", "--edge", "twisted")
         output = self.assertNothingFound(*options, faults=16, seconds=16)

@@ -1,3 +1,3 @@
 """
-The pages, in real browsers.
+Tests of the pages in real browsers.
 """

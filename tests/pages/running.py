@@ -1,5 +1,5 @@
 """
-Runs the scripts that look at the pages, with C{node} and what is installed in
+Runs the scripts that control browsers, with C{node} and the packages installed in
 C{client}.
 """
 
@@ -16,16 +16,15 @@ ROOT: Final = HERE.parents[1]
 
 BROWSERS: Final = ("chromium", "firefox")
 
-# Seconds for all that a script does, on a machine that does much else.
+# The time for a whole script on a busy machine, in seconds.
 PATIENCE: Final = 300
 
 
 def runScript(script: str, *arguments: str, folder: str | Path) -> subprocess.CompletedProcess[str]:
     """
-    Run a script to its end, which takes the servers and browsers that it has
-    started with it.
+    Run a script to its end, and end the servers and browsers that it started.
 
-    @param folder: Where servers leave their files.
+    @param folder: The folder for the servers' files.
 
     @raise subprocess.TimeoutExpired: If it takes too long.
     """

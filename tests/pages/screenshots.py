@@ -1,5 +1,5 @@
 """
-Makes pictures of the pages, to be looked at: in both browsers, light and dark,
+Takes screenshots of the pages, to be looked at: in both browsers, light and dark,
 narrow and wide, and with a technique cut off.  From the top of the checkout::
 
     python -m tests.pages.screenshots OUTDIR
@@ -16,9 +16,9 @@ from tests.pages.running import BROWSERS, runScript
 
 def main() -> int:
     """
-    Make them.
+    Take the screenshots.
 
-    @return: 0 if all of them are there.
+    @return: 0 if all of them were taken.
     """
     if len(sys.argv) != 2:
         print("usage: python -m tests.pages.screenshots OUTDIR", file=sys.stderr)

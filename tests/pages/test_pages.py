@@ -1,8 +1,7 @@
 """
-The pages in real browsers: what a visitor does with them, and sees.
+Tests of the pages in real browsers, as a visitor uses them.
 
-What is tested is in C{lab.mjs} and C{chat.mjs}, where each scenario has a name
-that says what it shows.
+The scenarios are in C{lab.mjs} and C{chat.mjs}; their names say what they show.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ class BrowserTests(SynchronousTestCase):
 
     def assertShows(self, script: str, browser: str) -> None:
         """
-        All the scenarios of a script hold.
+        Check that all scenarios of a script pass.
         """
         folder = self.mktemp()
         os.mkdir(folder)
@@ -34,26 +33,28 @@ class BrowserTests(SynchronousTestCase):
 
     def test_labInChromium(self) -> None:
         """
-        The lab page shows each technique at work, cut off, and back without
-        loss, and has no complaint, in Chromium.
+        In Chromium the lab page shows each technique at work, cut off, and
+        resumed without loss, and logs no error.
         """
         self.assertShows("lab.mjs", "chromium")
 
     def test_labInFirefox(self) -> None:
         """
-        The same in Firefox.
+        In Firefox the lab page shows each technique at work, cut off, and
+        resumed without loss, and logs no error.
         """
         self.assertShows("lab.mjs", "firefox")
 
     def test_chatInChromium(self) -> None:
         """
-        The chat brings everybody everything, in several rooms, and through a
-        restart of the server, in Chromium.
+        In Chromium the chat delivers each line to all members, in several rooms,
+        also after a restart of the server.
         """
         self.assertShows("chat.mjs", "chromium")
 
     def test_chatInFirefox(self) -> None:
         """
-        The same in Firefox.
+        In Firefox the chat delivers each line to all members, in several rooms,
+        also after a restart of the server.
         """
         self.assertShows("chat.mjs", "firefox")

@@ -1,4 +1,4 @@
 """
-Comet behind the proxies that the book has configurations for: the real
-programs, with just those files.  A program that is missing fails its tests.
+Tests of comet behind the proxies for which the book has configurations: the real
+programs, with exactly these files.  A missing program fails its tests.
 """

@@ -1,5 +1,5 @@
 """
-What has to hold behind any proxy.
+The tests that each proxy must pass.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS, SPEAKERS, TcpClient, WebSocketClient
 from tests.proxies.programs import HOST, Proxy
 
-# At once is within so many seconds.
+# A message arrives at once if it takes less than this, in seconds.
 AT_ONCE = 1.0
 
-# What the server says every so many seconds of silence.
+# The interval of the server's heartbeats, in seconds.
 HEARTBEAT = 1.0
 
 OURS = f"https://{HOST}"
@@ -34,7 +34,7 @@ STRANGE = "https://evil.example"
 
 class ProxyTestCase(TestCase):
     """
-    Everything that has to hold; a subclass says behind which proxy.
+    The tests; each subclass is one proxy.
 
     @cvar proxyType: The proxy.
 
@@ -63,36 +63,37 @@ class ProxyTestCase(TestCase):
 
     def tearDown(self) -> None:
         """
-        Nothing went wrong in the server.
+        Check that the server has logged no unexpected error.
         """
         self.comet.assertNoTracebacks()
 
     def client(self, kind: type[Client]) -> Client:
         """
-        A client that is closed when the test is over.
+        Make a client that is closed when the test is over.
         """
-        # An odd one has a function called, whatever the server's name.
+        # With an odd variant a frame calls a function, which needs no origin.
         client = kind(self.site, variant=int(kind.name == "iframe"))
         self.addCleanup(client.close)
         return client
 
     def kinds(self) -> list[type[Client]]:
         """
-        The transports that pass this proxy.
+        The clients of the transports that pass this proxy.
         """
         return [kind for name, kind in CLIENTS.items() if name != "tcp" or self.withTcp]
 
     def ask(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Response:
         """
-        Ask through the proxy; underscores in names stand for hyphens.
+        Send a request through the proxy; underscores in the names of headers
+        stand for hyphens.
         """
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return ask(self.site, method, target, named, body)
 
     def test_atOnce(self) -> None:
         """
-        On every transport each of several messages, one after the other, is
-        there at once, while the stream stays open; what was held comes first.
+        On every transport the held messages come first; then each live message
+        arrives at once, while the stream stays open.
         """
         for number, kind in enumerate(self.kinds()):
             channel = f"news/{kind.name}"
@@ -108,7 +109,7 @@ class ProxyTestCase(TestCase):
 
     def test_heartbeats(self) -> None:
         """
-        Heartbeats pass at their time on every endless transport.
+        Heartbeats pass in time on every endless transport.
         """
         for kind in self.kinds():
             if not kind.endless:
@@ -121,7 +122,7 @@ class ProxyTestCase(TestCase):
 
     def test_longPoll(self) -> None:
         """
-        A long poll is held for as long as it asks, and ends in an answer.
+        A long poll is held for the time that it asks for, and is then answered.
         """
         began = time.monotonic()
         answer = self.ask("GET", "/channels/silent?transport=longpoll&wait=2")
@@ -130,7 +131,7 @@ class ProxyTestCase(TestCase):
 
     def test_commands(self) -> None:
         """
-        What goes both ways does so: subscribing, publishing, pings.
+        Commands pass in both directions: to subscribe, to publish, and pings.
         """
         for name, kind in SPEAKERS.items():
             if name == "tcp" and not self.withTcp:
@@ -146,8 +147,8 @@ class ProxyTestCase(TestCase):
 
     def test_publishing(self) -> None:
         """
-        Publishing passes: single, large, with a key, in a batch, and what is
-        refused is refused with the server's own words.
+        Publications pass: single, large, with a key, in a batch.  A refusal has
+        the server's own text.
         """
         publish(self.site, "news", "x" * 65000)
         again = {"Idempotency-Key": "k1"}
@@ -157,7 +158,7 @@ class ProxyTestCase(TestCase):
         lines = [("news", "x" * 60000), *(("other", n) for n in range(500))]
         self.assertEqual(len(publishBatch(connection, self.site, lines)), 501)
         connection.tcp.close()
-        # Of nearly 4 MiB, which is all that is taken.
+        # A batch of nearly 4 MiB, the most that the server accepts.
         body = b'{"channel":"news","data":"%s"}\n' % (b"x" * 65000)
         headers = headersOf(self.site, {"Content-Type": "application/x-ndjson"})
         self.assertEqual(ask(self.site, "POST", "/publish", headers, body * 64).status, 201)
@@ -171,7 +172,7 @@ class ProxyTestCase(TestCase):
 
     def test_names(self) -> None:
         """
-        Names pass as they are: escapes, commas, patterns.
+        Names pass unchanged: escapes, commas, patterns.
         """
         channel = "open/für +alle;x=1"
         client = self.client(CLIENTS["sse"])
@@ -182,14 +183,15 @@ class ProxyTestCase(TestCase):
 
     def test_origins(self) -> None:
         """
-        The origins are those of the public URL and of the option, by whatever
-        way they come; what a client says of its own way does not count.
+        The allowed origins are those of the public URL and of the option, to
+        publish, to read, and by WebSocket.  Forwarding headers of a client do
+        not count.
         """
         lies = {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "https"}
         for origin, isAllowed in ((OURS, True), (LISTED, True), (STRANGE, False)):
             for more in ({}, lies):
                 self.assertOrigin(origin, isAllowed, more)
-        # The page that a frame posts to is by default one of the public URL.
+        # By default a frame posts to a page of the public URL.
         connection = HttpConnection(TcpConnection(self.site.port, self.site.tls), HOST)
         self.addCleanup(connection.tcp.close)
         connection.send("GET", "/channels/open/a?transport=iframe")
@@ -201,7 +203,7 @@ class ProxyTestCase(TestCase):
 
     def assertOrigin(self, origin: str, isAllowed: bool, more: Mapping[str, str]) -> None:
         """
-        A page of this origin may, or may not.
+        Check whether a page of this origin is allowed.
         """
         headers = {"Origin": origin, **more}
         answer = ask(self.site, "POST", "/channels/open/a", headers, b"x")
@@ -220,8 +222,8 @@ class ProxyTestCase(TestCase):
 
     def test_host(self) -> None:
         """
-        A host that is not the server's is refused: by the proxy, or by the
-        server, which is given the name.
+        A request for another host is refused by the proxy, or by the server, to
+        which the proxy passes the name.
         """
         tcp = TcpConnection(self.site.port, self.site.tls)
         self.addCleanup(tcp.close)
@@ -235,7 +237,7 @@ class ProxyTestCase(TestCase):
     def test_leaving(self) -> None:
         """
         When a reader leaves, with a reset or in the ordinary way, its place in
-        the server is free again; a long poll's before its time is over.
+        the server becomes free; that of a long poll before its time is over.
         """
         before = self.established()
         clients = [self.client(kind) for kind in self.kinds() * 2 if kind.endless]
@@ -251,7 +253,7 @@ class ProxyTestCase(TestCase):
 
     def awaitEstablished(self, condition: Callable[[int], bool]) -> None:
         """
-        Wait until the server has as many connections as it is to have.
+        Wait until the number of the server's connections meets a condition.
         """
         deadline = time.monotonic() + 10
         while not condition(count := self.established()):
@@ -260,17 +262,17 @@ class ProxyTestCase(TestCase):
 
     def established(self) -> int:
         """
-        How many connections the server has.
+        Return the number of connections that the server has.
         """
         ports = {f"{port:04X}" for port in (self.comet.port, self.comet.tcpPort)}
         lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
         found = [line.split() for line in lines]
-        # Its own end of those that are established, which is state 1.
+        # The server's ends of the connections in state 1, which is established.
         return sum(1 for each in found if each[1].partition(":")[2] in ports and each[3] == "01")
 
     def test_draining(self) -> None:
         """
-        When the server goes down, readers are told through the proxy.
+        When the server goes down, its close reaches readers through the proxy.
         """
         client = self.client(CLIENTS["stream"])
         client.open(["silent"])

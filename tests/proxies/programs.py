@@ -1,6 +1,6 @@
 """
-The proxies as processes: the book's own configuration, with its ports, its
-certificate and its host put where a test can have them.
+The proxies as processes, with the book's configurations, in which the ports, the
+certificate and the host are replaced by those of the test.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STARTING: Final = 20.0
 
 def findProgram(name: str) -> str:
     """
-    Where a program is.
+    Return the path of a program.
 
     @raise AssertionError: If it is not installed.
     """
@@ -41,9 +41,9 @@ def findProgram(name: str) -> str:
 
 def rewritten(name: str, changes: Mapping[str, str]) -> str:
     """
-    A configuration of the book's, changed.
+    Return a configuration of the book with replacements.
 
-    @param changes: What is there, exactly, and what takes its place.
+    @param changes: The new texts by the old ones, which must be there.
     """
     text = (CONFIGURATIONS / name).read_text()
     for old, new in changes.items():
@@ -55,11 +55,11 @@ def rewritten(name: str, changes: Mapping[str, str]) -> str:
 
 class Proxy:
     """
-    A proxy in front of a server.  A subclass says which.
+    A proxy in front of a server; each subclass is one program.
 
-    @cvar name: What it is called.
+    @cvar name: The name of the program.
 
-    @ivar site: Where it is, with the server's key.
+    @ivar site: The address of the proxy, with the server's key.
     """
 
     name = ""
@@ -83,7 +83,7 @@ class Proxy:
 
     def start(self) -> None:
         """
-        Start it, and wait until it brings what the server answers.
+        Start the proxy, and wait until the server answers through it.
         """
         command = self.prepare()
         environment = {**os.environ, "HOME": str(self.directory)}
@@ -109,7 +109,7 @@ class Proxy:
 
     def stop(self) -> None:
         """
-        End it.
+        Stop the proxy.
         """
         self._process.terminate()
         try:
@@ -120,14 +120,14 @@ class Proxy:
 
     def log(self) -> str:
         """
-        The last of what it wrote.
+        Return the end of its log.
         """
         return self._log.read_text(errors="replace")[-4000:] if self._log.exists() else ""
 
 
 class Nginx(Proxy):
     """
-    nginx; what is around the book's file is what Debian has there.
+    nginx, with the book's file inside the main configuration of Debian.
     """
 
     name = "nginx"
@@ -148,7 +148,7 @@ class Nginx(Proxy):
                 },
             )
         )
-        # As root its workers would be somebody who may not write here.
+        # Started by root, nginx runs its workers as a user that may not write here.
         user = "user root;" if os.geteuid() == 0 else ""
         kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         folders = "".join(f"{kind}_temp_path {self.directory}/{kind};" for kind in kinds)
@@ -181,7 +181,7 @@ class HAProxy(Proxy):
                 {
                     "127.0.0.1:8080": f"127.0.0.1:{self.comet.port}",
                     "127.0.0.1:8081": f"127.0.0.1:{self.comet.tcpPort}",
-                    # What this process may not have.
+                    # More connections than this process may open.
                     "maxconn 20000": "maxconn 500",
                     "bind :443": f"bind 127.0.0.1:{self.port}",
                     "bind :8443": f"bind 127.0.0.1:{self.tcpPort}",
@@ -194,8 +194,8 @@ class HAProxy(Proxy):
 
 class Caddy(Proxy):
     """
-    Caddy, with the certificate of the test in the place of one that it would
-    order for itself.
+    Caddy, with the certificate of the test instead of one that it would order
+    itself.
     """
 
     name = "caddy"

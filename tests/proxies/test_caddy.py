@@ -1,5 +1,5 @@
 """
-Comet behind Caddy.
+Tests of comet behind Caddy.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from tests.proxies.programs import Caddy
 
 class CaddyTests(case.ProxyTestCase):
     """
-    Everything that has to hold, behind Caddy.
+    Comet behind Caddy.
     """
 
     proxyType = Caddy

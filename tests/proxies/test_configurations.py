@@ -1,6 +1,6 @@
 """
-The numbers in the book's configurations fit comet's own, and the service starts
-as its unit says.
+Tests of the book's configurations: their times and sizes fit comet's defaults,
+and the service starts as its unit says.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.proxies.programs import CONFIGURATIONS
 
 def setting(name: str, key: str) -> str:
     """
-    What a unit of systemd says under a key.
+    Return a setting of a systemd unit.
     """
     found = re.search(rf"^{key}=(.*)$", (CONFIGURATIONS / name).read_text(), re.MULTILINE)
     assert found is not None, (name, key)
@@ -37,12 +37,12 @@ def setting(name: str, key: str) -> str:
 
 class NumbersTests(SynchronousTestCase):
     """
-    Each configuration, against what comet does by default.
+    Each configuration, compared with comet's defaults.
     """
 
     def assertPatient(self, name: str, pattern: str, count: int) -> None:
         """
-        Every time of a kind is longer than comet is ever silent.
+        Check that each of some timeouts is longer than comet is ever silent.
         """
         found = re.findall(pattern, (CONFIGURATIONS / name).read_text())
         self.assertEqual(len(found), count, found)
@@ -51,7 +51,7 @@ class NumbersTests(SynchronousTestCase):
 
     def test_times(self) -> None:
         """
-        No proxy gives up on a long poll or between two heartbeats.
+        No proxy times out during a long poll or between two heartbeats.
         """
         self.assertPatient("nginx.conf", r"proxy_(?:read|send)_timeout (\d+)s;", 2)
         self.assertPatient("haproxy.cfg", r"timeout (?:client|server|tunnel) (\d+)s", 3)
@@ -67,7 +67,7 @@ class NumbersTests(SynchronousTestCase):
 
     def test_file(self) -> None:
         """
-        The configuration file is understood, and says what its page says.
+        Comet accepts the configuration file, which sets what its page says.
         """
         configuration = Configuration({}, readFile(str(CONFIGURATIONS / "comet.toml")))
         self.assertEqual(configuration["heartbeat"], 20.0)
@@ -76,7 +76,8 @@ class NumbersTests(SynchronousTestCase):
 
     def test_unit(self) -> None:
         """
-        Systemd waits for longer than the server drains, and gives it files.
+        Systemd waits for longer than the server drains, and allows it many open
+        files.
         """
         stopping = int(setting("comet.service", "TimeoutStopSec"))
         self.assertGreater(stopping, Configuration({})["drain"])
@@ -93,8 +94,8 @@ class ActivationTests(TestCase):
 
     def test_socket(self) -> None:
         """
-        It serves on the socket that it is given, under its public name; a
-        connection that came before it ran is not refused but waits.
+        The service serves on the socket of systemd, under its public name.  A
+        connection that came before it ran waits and is served.
         """
         directory = Path(tempfile.mkdtemp(prefix="comet-systemd-"))
         self.addCleanup(shutil.rmtree, directory, True)
@@ -117,7 +118,7 @@ class ActivationTests(TestCase):
 
     def health(self, site: Site) -> int:
         """
-        What the server says of itself, once it does.
+        Wait until the server answers, and return the status of C{/health}.
         """
         deadline = time.monotonic() + STARTING
         while time.monotonic() < deadline:
@@ -129,7 +130,7 @@ class ActivationTests(TestCase):
 
     def start(self, listening: socket.socket, directory: Path) -> subprocess.Popen[bytes]:
         """
-        Run what the unit says, with the socket as its third descriptor.
+        Run the command of the unit, with the socket as descriptor 3.
         """
         program, *arguments = shlex.split(setting("comet.service", "ExecStart"))
         self.assertEqual(Path(program).name, "twistd")

@@ -1,5 +1,5 @@
 """
-Comet behind HAProxy.
+Tests of comet behind HAProxy.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from tests.proxies.programs import HAProxy
 
 class HAProxyTests(case.ProxyTestCase):
     """
-    Everything that has to hold, behind HAProxy.
+    Comet behind HAProxy.
     """
 
     proxyType = HAProxy

@@ -1,5 +1,5 @@
 """
-Comet behind Nginx.
+Tests of comet behind nginx.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from tests.proxies.programs import Nginx
 
 class NginxTests(case.ProxyTestCase):
     """
-    Everything that has to hold, behind Nginx.
+    Comet behind nginx.
     """
 
     proxyType = Nginx
