@@ -109,7 +109,7 @@ class Load:
             reader.join(max(deadline - time.monotonic(), 0))
             if reader.is_alive():
                 self._book.find(
-                    "lost", reader.label, f"stands at {reader.place.cursor}, not {goal}"
+                    "lost", reader.label, f"stands at {reader.state.cursor}, not {goal}"
                 )
                 reader.stop()
         log = self._book.log()
