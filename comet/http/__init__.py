@@ -4,7 +4,8 @@ HTTP as values: what a request asks for, and how its response begins.
   - L{request}: the head of a request
   - L{negotiation}: the transports, and which of them a request asks for
   - L{reads}: what a request to read asks for, and where it begins
-  - L{responses}: responses, and their bytes in HTTP/1
+  - L{responses}: responses as values
+  - L{http1}: responses as the bytes of HTTP/1, and templates of them
   - L{polls}: the responses to polls
   - L{origins}: origins of pages, CORS, and the hosts of this server
   - L{handshake}: the handshake of a WebSocket

@@ -12,14 +12,8 @@ from attrs import frozen
 
 from comet.framing.envelope import encodeEnvelope
 from comet.framing.pollbody import encodePollBody
-from comet.http.responses import (
-    COMMON,
-    JSON,
-    TEMPLATE_CACHE_SIZE,
-    Headers,
-    Response,
-    ResponseTemplate,
-)
+from comet.http.http1 import TEMPLATE_CACHE_SIZE, ResponseTemplate
+from comet.http.responses import COMMON, JSON, Headers, Response
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 

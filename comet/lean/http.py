@@ -15,14 +15,9 @@ from twisted.python.failure import Failure
 from comet.errors import CometError, publicError
 from comet.fanout.polls import PollReader
 from comet.fanout.states import State
+from comet.http.http1 import completeTemplate
 from comet.http.polls import respondEmpty
-from comet.http.responses import (
-    Response,
-    batchResponse,
-    completeTemplate,
-    problem,
-    publishedResponse,
-)
+from comet.http.responses import Response, batchResponse, problem, publishedResponse
 from comet.lean.cache import RequestCache
 from comet.lean.connection import READ_SIZE, Connection
 from comet.lean.edge import Edge

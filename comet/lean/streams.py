@@ -14,9 +14,10 @@ from zope.interface import implementer
 from comet.fanout.streams import Probe, StreamReader
 from comet.framing import Shape
 from comet.framing.ndjson import NDJSONShape
+from comet.http.http1 import streamTemplate
 from comet.http.reads import ReadRequest
 from comet.http.request import RequestHead
-from comet.http.responses import ENDLESS, Headers, streamTemplate
+from comet.http.responses import ENDLESS, Headers
 from comet.hub import Hub
 from comet.interfaces import IDirectSink, ISinkOwner
 from comet.lean.connection import Connection

@@ -21,10 +21,11 @@ from comet.errors import (
     TooLarge,
     publicError,
 )
+from comet.http.http1 import checkHeader, encodeResponse
 from comet.http.origins import CORS
 from comet.http.reads import ReadRequest, parseReadRequest, readAccount
 from comet.http.request import RequestHead, checkHeaderValues
-from comet.http.responses import Headers, Response, checkHeader, encodeResponse, problem
+from comet.http.responses import Headers, Response, problem
 from comet.hub import Hub
 from comet.metrics import Traffic
 from comet.model.channels import parsePath

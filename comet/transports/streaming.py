@@ -10,8 +10,9 @@ from zope.interface import implementer
 
 from comet.fanout.streams import Probe, StreamReader
 from comet.framing import Shape
+from comet.http.http1 import encodeHead
 from comet.http.reads import ReadRequest
-from comet.http.responses import ENDLESS, Headers, encodeHead
+from comet.http.responses import ENDLESS, Headers
 from comet.interfaces import ISinkOwner
 from comet.metrics import Traffic
 from comet.model.clients import Client

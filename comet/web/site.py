@@ -18,7 +18,8 @@ from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from comet.errors import TooLarge
-from comet.http.responses import encodeResponse, problem
+from comet.http.http1 import encodeResponse
+from comet.http.responses import problem
 from comet.transports.detach import setProtocol
 from comet.transports.exchange import setHeaders
 

@@ -8,6 +8,7 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.http.http1 import encodeResponse
 from comet.http.polls import (
     HTTP1PollShape,
     Outcome,
@@ -15,7 +16,7 @@ from comet.http.polls import (
     entityTag,
     respondEmpty,
 )
-from comet.http.responses import COMMON, JSON, encodeResponse
+from comet.http.responses import COMMON, JSON
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 
