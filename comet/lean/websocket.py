@@ -31,7 +31,7 @@ class WebSocketConnection(StreamConnection):
     The connection of a WebSocket.
     """
 
-    __slots__ = ("_client", "_handshake", "_plan", "_protocol", "_reader")
+    __slots__ = ("_client", "_handshake", "_makeProtocol", "_protocol", "_reader")
 
     def __init__(
         self,
@@ -39,17 +39,20 @@ class WebSocketConnection(StreamConnection):
         socket: socket,
         fd: int,
         traffic: Traffic,
-        plan: WebSocketPlan,
+        isShared: bool,
+        makeProtocol: Callable[[], CometWebSocketProtocol],
         client: Client,
         handshake: bytes,
     ) -> None:
         """
+        @param makeProtocol: Makes a protocol of Autobahn's.
+
         @param handshake: The response to the handshake.  It is sent together
             with the first data that is written, or by L{answer}.
         """
-        super().__init__(edge, socket, fd, traffic, plan.account is None)
+        super().__init__(edge, socket, fd, traffic, isShared)
         self._handshake = handshake
-        self._plan = plan
+        self._makeProtocol = makeProtocol
         self._client = client
         self._protocol: CometWebSocketProtocol | None = None
         self._reader: WebSocketReader | None = None
@@ -88,7 +91,7 @@ class WebSocketConnection(StreamConnection):
         if protocol is None:
             reader = self._reader
             assert reader is not None, "a WebSocket without a reader"
-            self._protocol = protocol = self._plan.makeProtocol()
+            self._protocol = protocol = self._makeProtocol()
             protocol.traffic = self.traffic
             protocol.makeConnection(self)
             protocol.attend(self.edge.hub, self._client, reader, self)
@@ -144,13 +147,11 @@ class WebSocketPlan(ReadPlan):
     @ivar shape: The shape of what the readers are written.
 
     @ivar isBare: True if the WebSocket begins without names.
-
-    @ivar makeProtocol: Makes a protocol of Autobahn's.
     """
 
     checksOrigin = True
 
-    __slots__ = ("_handshakeEnd", "isBare", "makeProtocol", "shape")
+    __slots__ = ("_handshakeEnd", "_makeProtocol", "isBare", "shape")
 
     def __init__(
         self,
@@ -160,8 +161,11 @@ class WebSocketPlan(ReadPlan):
         request: ReadRequest,
         ownHeaders: Headers,
     ) -> None:
+        """
+        @param makeProtocol: Makes a protocol of Autobahn's.
+        """
         super().__init__(hub, head, request, ownHeaders)
-        self.makeProtocol = makeProtocol
+        self._makeProtocol = makeProtocol
         self.isBare = not request.names
         self.shape = WebSocketShape(time=request.time)
         self._handshakeEnd = b""
@@ -182,7 +186,18 @@ class WebSocketPlan(ReadPlan):
             traffic.headIn += size
             traffic.headOut += len(handshake)
             sock, fd, _ = connection.release(size)
-            sink = WebSocketConnection(connection.edge, sock, fd, traffic, self, client, handshake)
+            # The connection keeps no plan: plans are many, and large beside a
+            # connection that waits.
+            sink = WebSocketConnection(
+                connection.edge,
+                sock,
+                fd,
+                traffic,
+                self.account is None,
+                self._makeProtocol,
+                client,
+                handshake,
+            )
             sink.start()
             return sink.makeReader(self.shape, self.isBare)
 
