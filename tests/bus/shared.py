@@ -24,19 +24,19 @@ class Moves(Listener):
     """
     Notes the moves of the log end, too.
 
-    @ivar heads: The ends that it was told of, each with the number of messages
+    @ivar ends: The ends that it was told of, each with the number of messages
         that it had heard.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.heads: list[tuple[int, int]] = []
+        self.ends: list[tuple[int, int]] = []
 
     def endMoved(self, end: Cursor) -> None:
         """
         Note the end.
         """
-        self.heads.append((end.position, len(self.heard)))
+        self.ends.append((end.position, len(self.heard)))
 
 
 class SharedBusContract(BusCase):
@@ -129,8 +129,8 @@ class SharedBusContract(BusCase):
         await self.settleAll(nodes)
         self.assertEqual([node.end.position for node in nodes], [b2, b2])
         self.assertEqual(listener.of("a"), [a1])
-        self.assertEqual(listener.heads[-1], (b2, len(listener.heard)))
-        for position, heard in listener.heads:
+        self.assertEqual(listener.ends[-1], (b2, len(listener.heard)))
+        for position, heard in listener.ends:
             self.assertEqual(heard > 0, position >= a1)
 
     async def test_listenFiresWhenEffective(self) -> None:

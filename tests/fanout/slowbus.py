@@ -28,11 +28,11 @@ class WatchedBus(MemoryBus):
 
     @ivar error: What reading raises, instead of an answer.
 
-    @ivar onLocated: Is called with every answer to L{resolve}.
+    @ivar onResolved: Is called with every answer to L{resolve}.
     """
 
     error: Exception | None = None
-    onLocated: Callable[[Mapping[str, StartPosition], ResolvedStarts], None] | None = None
+    onResolved: Callable[[Mapping[str, StartPosition], ResolvedStarts], None] | None = None
 
     def _reset(self) -> None:
         super()._reset()
@@ -70,8 +70,8 @@ class WatchedBus(MemoryBus):
         located = super().resolve(names)
 
         def note(resolved: ResolvedStarts) -> ResolvedStarts:
-            if self.onLocated is not None:
-                self.onLocated(names, resolved)
+            if self.onResolved is not None:
+                self.onResolved(names, resolved)
             return resolved
 
         return located.addCallback(note)

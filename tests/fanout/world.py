@@ -42,7 +42,7 @@ class World:
         self._spots: dict[tuple[object, ...], WatchedJoinPoint] = {}
         # Publishers: whether they still wait.
         self.unanswered: list[bool] = []
-        bus.onLocated = self._resolved
+        bus.onResolved = self._resolved
         self._locate = hub.fanout.resolve
         vars(hub.fanout)["resolve"] = self._locateFor
 

@@ -109,7 +109,7 @@ class SQLiteBus:
         self._stopped: Deferred[None] | None = None
         self._sweeping: IDelayedCall | None = None
 
-    # -- Its life
+    # -- Starting and stopping
 
     def start(self) -> Deferred[None]:
         """
@@ -342,8 +342,8 @@ class SQLiteBus:
         if here is not None:
             # This needs no disk.
             return succeed(here)
-        located = self._read(self._logReader.resolve, dict(names), self._wallClock())
-        return located.addCallback(self._resolved)
+        resolved = self._read(self._logReader.resolve, dict(names), self._wallClock())
+        return resolved.addCallback(self._resolved)
 
     def _resolved(self, resolved: ResolvedStarts) -> ResolvedStarts:
         self._note(resolved.end)

@@ -22,7 +22,7 @@ from comet.bus.redis.protocol import (
 )
 
 
-class Hearing:
+class NotingListener:
     """
     Notes pushes, and the end of the connection.
     """
@@ -66,9 +66,9 @@ class ProtocolTests(SynchronousTestCase):
         Make a connection, and forget the one before.
         """
         self.clock = Clock()
-        self.hearing = Hearing()
+        self.pushListener = NotingListener()
         self.transport = StringTransport()
-        self.connection = RedisProtocol(self.clock, self.hearing, 5.0)
+        self.connection = RedisProtocol(self.clock, self.pushListener, 5.0)
         self.connection.makeConnection(self.transport)
 
     def receive(self, *data: bytes) -> None:
@@ -97,12 +97,12 @@ class ProtocolTests(SynchronousTestCase):
         A push that comes before a reply is heard before it.
         """
         asked = self.connection.command("PING")
-        asked.addCallback(self.hearing.heard.append)
+        asked.addCallback(self.pushListener.heard.append)
         message = b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\n1\r\n"
         matched = b">4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$1\r\nb\r\n$1\r\n2\r\n"
         self.receive(message + matched + b"+PONG\r\n" + message)
         heard = [(b"a", b"1"), (b"b", b"2"), "pause", b"PONG", (b"a", b"1"), "pause"]
-        self.assertEqual([each for each in self.hearing.heard if each], heard)
+        self.assertEqual([each for each in self.pushListener.heard if each], heard)
 
     def test_subscribesWhenAllConfirmed(self) -> None:
         """
@@ -149,7 +149,7 @@ class ProtocolTests(SynchronousTestCase):
         self.failureResultOf(self.connection.command("PING"), RedisConnectionLost)
         self.connection.connectionLost()
         self.failureResultOf(asked, RedisConnectionLost)
-        self.assertEqual(self.hearing.heard, ["lost: no answer for 5 seconds"])
+        self.assertEqual(self.pushListener.heard, ["lost: no answer for 5 seconds"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_connectionLostFailsCommands(self) -> None:
@@ -160,7 +160,7 @@ class ProtocolTests(SynchronousTestCase):
         told: list[str] = []
         asked: list[Deferred[Any]] = [self.connection.command("PING") for _ in range(2)]
         for each in asked:
-            each.addErrback(lambda failure: told.extend(self.hearing.heard))
+            each.addErrback(lambda failure: told.extend(self.pushListener.heard))
         self.connection.connectionLost()
         self.assertEqual(len(told), 2)
         self.assertEqual(self.clock.getDelayedCalls(), [])

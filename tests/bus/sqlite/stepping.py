@@ -116,7 +116,7 @@ class SteppingBus(SQLiteBus):
     @ivar stored: All channels ever published to, by position, by epoch, in the
         order of epochs.
 
-    @ivar onLocated: Called with every answer to L{resolve}.
+    @ivar onResolved: Called with every answer to L{resolve}.
     """
 
     threadType = SteppingThread
@@ -125,7 +125,7 @@ class SteppingBus(SQLiteBus):
         self, clock: Clock, retention: Callable[[str], Retention], totalBytes: int
     ) -> None:
         self.stored: dict[str, dict[int, str]] = {}
-        self.onLocated: Callable[[Mapping[str, StartPosition], ResolvedStarts], None] | None = None
+        self.onResolved: Callable[[Mapping[str, StartPosition], ResolvedStarts], None] | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="comet-stepping-"))
         path = str(self.folder / "comet.db")
         wall = clock.seconds
@@ -147,8 +147,8 @@ class SteppingBus(SQLiteBus):
         rmtree(self.folder)
 
     def _did(self, arguments: tuple[Any, ...], result: object) -> None:
-        if isinstance(result, ResolvedStarts) and self.onLocated is not None:
-            self.onLocated(arguments[0], result)
+        if isinstance(result, ResolvedStarts) and self.onResolved is not None:
+            self.onResolved(arguments[0], result)
         if isinstance(result, Stored):
             for message in result.messages:
                 self.stored[message.epoch][message.position] = message.channel
@@ -158,14 +158,14 @@ class SteppingBus(SQLiteBus):
         """
         See L{IMessageBus.resolve}.
         """
-        located = super().resolve(names)
+        resolved = super().resolve(names)
         if (
-            located.called
-            and isinstance(located.result, ResolvedStarts)
-            and self.onLocated is not None
+            resolved.called
+            and isinstance(resolved.result, ResolvedStarts)
+            and self.onResolved is not None
         ):
-            self.onLocated(names, located.result)
-        return located
+            self.onResolved(names, resolved.result)
+        return resolved
 
     # -- Steps
 

@@ -215,3 +215,17 @@ local function isOverdue(life)
   return #redis.call('ZRANGEBYSCORE', PREFIX .. 'due', '-inf',
     string.format('%.6f', life.now - 0.5), 'LIMIT', 0, 1) > 0
 end
+
+-- Load the state of the log for a script that only reads; or return nil, and the
+-- answer that the script has to give.  Unless isForced is '1', reading has to
+-- wait while messages are overdue to be dropped.
+local function loadToRead(isForced)
+  local life = load()
+  if not life then
+    return nil, {'NONE'}
+  end
+  if isForced ~= '1' and isOverdue(life) then
+    return nil, {'OVERDUE'}
+  end
+  return life
+end

@@ -16,12 +16,9 @@
 -- and for each channel with a record its name, its newest position, its floor
 -- and its oldest position (or 0).
 
-local life = load()
+local life, refusal = loadToRead(ARGV[2])
 if not life then
-  return {'NONE'}
-end
-if ARGV[2] ~= '1' and isOverdue(life) then
-  return {'OVERDUE'}
+  return refusal
 end
 local position = tonumber(ARGV[4])
 local isLost = ARGV[3] ~= life.epoch or position > life.head

@@ -13,12 +13,9 @@
 -- name of its channel; these names; and for each message the index of its
 -- channel (from 0), its position and its body.
 
-local life = load()
+local life, refusal = loadToRead(ARGV[2])
 if not life then
-  return {'NONE'}
-end
-if ARGV[2] ~= '1' and isOverdue(life) then
-  return {'OVERDUE'}
+  return refusal
 end
 
 local FIRST = 8
