@@ -1,19 +1,20 @@
 """
 Readers of each wire format, written from the standards, without code of
-L{comet}; and the values of which the tests of shapes are made.  Each reader
-takes any pieces of a stream with C{feed}.
+L{comet}; and values and streams for the tests of shapes.  Each reader takes any
+pieces of a stream with C{feed}.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import cycle
 from typing import Any, NamedTuple, Protocol
 
 from hypothesis import strategies as st
 
-from comet.framing import strictjson
+from comet.framing import Shape, strictjson
+from comet.framing.envelope import encodeClose, encodeCursor, encodeEnvelope, encodeGap
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 
@@ -85,6 +86,35 @@ def cut(stream: bytes, sizes: list[int]) -> Iterator[bytes]:
 
 
 CUTS = st.lists(st.integers(1, 9), min_size=1, max_size=4)
+
+
+def writeStream(
+    shape: Shape, messages: Sequence[Message], names: Sequence[str], close: Close
+) -> bytes:
+    """
+    Write a stream after its prelude in three frames: a cursor; replayed
+    messages and a gap; the end.
+    """
+    pieces = [shape.message(message, replay=True) for message in messages]
+    frames = (
+        [shape.cursor(CURSOR)],
+        [*pieces, shape.gap(CURSOR, names)],
+        [shape.close(CURSOR, close)],
+    )
+    return b"".join(map(shape.frame, frames)) + shape.coda
+
+
+def envelopesOf(messages: Sequence[Message], names: Sequence[str], close: Close) -> list[Any]:
+    """
+    The values of all envelopes in a stream of L{writeStream}.
+    """
+    envelopes = (
+        encodeCursor(CURSOR),
+        *(encodeEnvelope(message, replay=True) for message in messages),
+        encodeGap(CURSOR, names),
+        encodeClose(CURSOR, close),
+    )
+    return [json.loads(each) for each in envelopes]
 
 
 class Reader(Protocol):

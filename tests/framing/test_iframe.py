@@ -4,14 +4,11 @@ Tests of L{comet.framing.iframe}.
 
 from __future__ import annotations
 
-import json
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing import Shape
-from comet.framing.envelope import encodeClose, encodeCursor, encodeEnvelope, encodeGap
 from comet.framing.iframe import IFrameShape
 from comet.model.messages import Close, Message
 from tests.framing.browsers import HOSTILE, PageReader
@@ -22,8 +19,10 @@ from tests.framing.readers import (
     MESSAGES,
     NAMES,
     ChunkReader,
+    envelopesOf,
     makeMessage,
     readAll,
+    writeStream,
 )
 
 PAGE = "https://page.example"
@@ -144,28 +143,16 @@ class PageTests(SynchronousTestCase):
         else, for any split of the page.
         """
         shape = IFrameShape(callback=callback, origin=PAGE)
-        pieces = [shape.message(message, replay=True) for message in messages]
-        written = [
-            shape.frame([shape.cursor(CURSOR)]),
-            shape.frame([*pieces, shape.gap(CURSOR, names)]),
-            shape.frame([shape.close(CURSOR, close)]),
-        ]
+        written = writeStream(shape, messages, names, close)
         chunks, page = ChunkReader(), PageReader()
         chunks.feed(shape.prelude)
-        readAll(chunks, b"".join(written) + shape.coda, sizes)
+        readAll(chunks, written, sizes)
         page.feed(chunks.body[:4096])
         readAll(page, chunks.body[4096:], sizes)
-        expected = [
-            encodeCursor(CURSOR),
-            *(encodeEnvelope(message, replay=True) for message in messages),
-            encodeGap(CURSOR, names),
-            encodeClose(CURSOR, close),
-        ]
+        expected = envelopesOf(messages, names, close)
         function = f"parent.{callback or 'postMessage'}"
         besides = [] if callback else [PAGE]
-        self.assertEqual(
-            page.calls, [(function, [json.loads(each), *besides]) for each in expected]
-        )
+        self.assertEqual(page.calls, [(function, [each, *besides]) for each in expected])
         self.assertEqual(page.text.strip(), "comet")
         self.assertEqual(
             page.tags,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing import Shape
-from comet.framing.envelope import encodeClose, encodeCursor, encodeEnvelope, encodeGap
+from comet.framing.envelope import encodeClose
 from comet.framing.multipart import BOUNDARY, MultipartShape
 from comet.model.messages import Close, Message
 from tests.framing.browsers import HOSTILE, Part, PartsReader
@@ -22,8 +22,10 @@ from tests.framing.readers import (
     MESSAGES,
     NAMES,
     ChunkReader,
+    envelopesOf,
     makeMessage,
     readAll,
+    writeStream,
 )
 
 TYPE = {"Content-Type": "application/json"}
@@ -125,24 +127,14 @@ class StreamTests(SynchronousTestCase):
         stream.
         """
         shape = MultipartShape()
-        pieces = [shape.message(message, replay=True) for message in messages]
-        written = [
-            shape.frame([shape.cursor(CURSOR)]),
-            shape.frame([*pieces, shape.gap(CURSOR, names)]),
-            shape.frame([shape.close(CURSOR, close)]),
-        ]
+        written = writeStream(shape, messages, names, close)
         chunks, parts = ChunkReader(), PartsReader(BOUNDARY)
-        readAll(chunks, shape.prelude + b"".join(written) + shape.coda, sizes)
+        readAll(chunks, shape.prelude + written, sizes)
         readAll(parts, chunks.body, sizes)
-        expected = [
-            encodeCursor(CURSOR),
-            *(encodeEnvelope(message, replay=True) for message in messages),
-            encodeGap(CURSOR, names),
-            encodeClose(CURSOR, close),
-        ]
+        expected = envelopesOf(messages, names, close)
         self.assertEqual(
             [(part.headers, json.loads(part.body)) for part in parts.parts],
-            [(TYPE, json.loads(each)) for each in expected],
+            [(TYPE, each) for each in expected],
         )
         self.assertTrue(parts.ended and chunks.ended)
 

@@ -4,14 +4,11 @@ Tests of L{comet.framing.ndjson}.
 
 from __future__ import annotations
 
-import json
-
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing import Shape
-from comet.framing.envelope import encodeClose, encodeCursor, encodeEnvelope, encodeGap
 from comet.framing.ndjson import NDJSONShape
 from comet.model.messages import Close, Message
 from tests.framing.readers import (
@@ -22,8 +19,10 @@ from tests.framing.readers import (
     NAMES,
     ChunkReader,
     LinesReader,
+    envelopesOf,
     makeMessage,
     readAll,
+    writeStream,
 )
 
 
@@ -76,20 +75,10 @@ class NDJSONTests(SynchronousTestCase):
         envelope, for any split of the stream.
         """
         shape = NDJSONShape()
-        pieces = [shape.message(message, replay=True) for message in messages]
-        written = [
-            shape.frame([shape.cursor(CURSOR)]),
-            shape.frame([*pieces, shape.gap(CURSOR, names)]),
-            shape.frame([shape.close(CURSOR, close)]),
-        ]
+        written = writeStream(shape, messages, names, close)
         chunks, lines = ChunkReader(), LinesReader()
-        readAll(chunks, shape.prelude + b"".join(written) + shape.coda, sizes)
+        readAll(chunks, shape.prelude + written, sizes)
         readAll(lines, chunks.body, sizes)
-        expected = [
-            encodeCursor(CURSOR),
-            *(encodeEnvelope(message, replay=True) for message in messages),
-            encodeGap(CURSOR, names),
-            encodeClose(CURSOR, close),
-        ]
-        self.assertEqual(lines.values, [json.loads(each) for each in expected])
+        expected = envelopesOf(messages, names, close)
+        self.assertEqual(lines.values, [each for each in expected])
         self.assertEqual((lines.rest, chunks.ended, len(chunks.sizes)), (b"", True, 4))
