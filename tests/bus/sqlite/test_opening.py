@@ -319,7 +319,7 @@ class RefusedTests(OpeningTestCase):
         self.assertEqual(self.reopened(), (store.end, ""))
 
 
-class GuardTests(StoreTestCase):
+class LockFileTests(StoreTestCase):
     """
     L{LockFile}.
     """
@@ -336,6 +336,16 @@ class GuardTests(StoreTestCase):
         first.release(None)
         second.take()
         second.release(None)
+
+    def test_nameBesideDatabase(self) -> None:
+        """
+        The name of the lock file never changes: under another name, servers of
+        two versions would not notice each other.
+        """
+        lockFile = LockFile(self.path, carefree)
+        lockFile.take()
+        self.assertTrue(Path(self.path + "-guard").exists())
+        lockFile.release(None)
 
     def test_isLatest(self) -> None:
         """
