@@ -1,1 +1,1 @@
-``twistd comet`` publishes to browsers and programs by polling, long-polling, HTTP streaming, Server-Sent Events, WebSocket and raw TCP. All read one log, and a cursor is valid on each of them. ``comet.web.resources.CometResource`` does the same within a Twisted application.
+``twistd comet`` publishes to browsers and programs by polling, long-polling, HTTP streaming, Server-Sent Events, WebSocket and raw TCP. All read one log, and a cursor is valid on each of them. ``comet.CometResource`` does the same within a Twisted application.

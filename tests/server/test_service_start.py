@@ -239,8 +239,8 @@ class CannotStartTests(ServiceTestCase):
         starting: Deferred[None] = Deferred()
         self.bus.starting = starting
         self.service.startService()
-        starting.errback(Unavailable("nobody answers"))
-        self.assertFailed("nobody answers")
+        starting.errback(Unavailable("no answer"))
+        self.assertFailed("no answer")
         self.assertEqual(self.events, ["bus started", "port 1 closed", "port 2 closed"])
 
     def test_closesPortThatListensAfterBusFailed(self) -> None:
@@ -252,8 +252,8 @@ class CannotStartTests(ServiceTestCase):
         self.bus.starting = starting
         self.endpoints[0].result = Deferred(lambda d: d.callback(self.ports[0]))
         self.service.startService()
-        starting.errback(Unavailable("nobody answers"))
-        self.assertFailed("nobody answers")
+        starting.errback(Unavailable("no answer"))
+        self.assertFailed("no answer")
         self.assertEqual(sorted(self.events[1:]), ["port 1 closed", "port 2 closed"])
 
     def test_cancelsBusWhenAddressIsInUse(self) -> None:

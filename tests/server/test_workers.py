@@ -170,15 +170,15 @@ class CannotStartTests(WorkersTestCase):
         of the whole start, and is reported once.
         """
         self.start()
-        self.newest.report(refusal="nobody answers")
+        self.newest.report(refusal="no answer")
         self.newest.end(1)
-        self.assertEqual(self.failed, ["nobody answers"])
-        self.assertIn("critical comet cannot start: nobody answers", self.lines)
+        self.assertEqual(self.failed, ["no answer"])
+        self.assertIn("critical comet cannot start: no answer", self.lines)
         self.assertEqual(len(self.processes), 3)
         # A second refusal is not reported.
-        self.processes[0].report(refusal="nobody answers")
+        self.processes[0].report(refusal="no answer")
         self.processes[0].end(1)
-        self.assertEqual(self.failed, ["nobody answers"])
+        self.assertEqual(self.failed, ["no answer"])
 
     def test_failsWithExitOfWorker(self) -> None:
         """
@@ -264,11 +264,9 @@ class RestartTests(WorkersTestCase):
         """
         The log has the reason that the worker gave itself.
         """
-        self.newest.report(refusal="nobody answers")
+        self.newest.report(refusal="no answer")
         self.newest.end(1)
-        self.assertIn(
-            "error worker 3 (103) has ended: nobody answers; restarting at once", self.lines
-        )
+        self.assertIn("error worker 3 (103) has ended: no answer; restarting at once", self.lines)
 
 
 class LogTests(WorkersTestCase):

@@ -227,8 +227,8 @@ class WorkerTests(PipesTestCase):
         A worker whose start fails later reports why, and ends with exit code 1.
         """
         worker = self.make()
-        worker.service._failed(CannotStart("nobody answers"))
-        self.assertEqual(self.told(), [{"refusal": "nobody answers"}])
+        worker.service._failed(CannotStart("no answer"))
+        self.assertEqual(self.told(), [{"refusal": "no answer"}])
         self.assertEqual((worker.exitCode, self.reactor.stops), (1, 1))
 
     def test_stopsOnce(self) -> None:
