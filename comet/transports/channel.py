@@ -142,7 +142,7 @@ def checkNoPatterns(names: Sequence[str]) -> None:
     """
     for name in names:
         if isPattern(name):
-            raise BadChannel(f"{name[:64]!r} is a pattern, where a single channel is meant")
+            raise BadChannel(f"{name[:64]!r} is a pattern; only channels are allowed here")
 
 
 class PublishResource(HubResource):

@@ -204,11 +204,7 @@ class Exchange:
         @raise Forbidden: If the origin is not allowed.
         """
         if not self.cors.isAllowed:
-            origin = self.head.header("Origin") or ""
-            raise Forbidden(
-                f"the origin {origin[:64]!r} is not allowed: only the server's own are, which "
-                "--public-url adds to, and those of --allow-origin"
-            )
+            raise originForbidden(self.head.header("Origin") or "")
 
     @property
     def client(self) -> Client:
@@ -272,13 +268,12 @@ class Exchange:
         content = self.request.content
         assert content is not None, "Twisted sets it before a request is rendered"
         if getattr(self.request, "isTooLarge", False) or content.seek(0, SEEK_END) > most:
-            most = getattr(self.request, "most", most)
-            raise TooLarge(f"the body has more than {most} bytes, which is all that is taken")
+            raise bodyTooLarge(getattr(self.request, "most", most))
         content.seek(0)
         body: bytes = content.read()
         return body
 
-    def respond(self, answer: Response) -> None:
+    def respond(self, response: Response) -> None:
         """
         Send a response, unless the client has left.
         """
@@ -286,25 +281,25 @@ class Exchange:
             return
         request = self.request
         if isDetachable(request):
-            own = [h for h in self.ownHeaders(answer.headers) if h not in answer.headers]
-            headers = (*answer.headers, *own)
+            own = [h for h in self.ownHeaders(response.headers) if h not in response.headers]
+            headers = (*response.headers, *own)
             persistent = bool(request.channel.persistent)
             version, date = self.head.version, datetimeToString()
-            response = encodeResponse(
-                version, answer.status, headers, answer.body, persistent, date
+            encoded = encodeResponse(
+                version, response.status, headers, response.body, persistent, date
             )
-            self.send(response, len(answer.body), answer.status)
+            self.send(encoded, len(response.body), response.status)
             return
-        request.setResponseCode(answer.status)
-        own = [h for h in self.hub.origins.headers(self.cors) if h not in answer.headers]
-        setHeaders(request, (*answer.headers, *own))
+        request.setResponseCode(response.status)
+        own = [h for h in self.hub.origins.headers(self.cors) if h not in response.headers]
+        setHeaders(request, (*response.headers, *own))
         # RFC 9110 8.6: in a response to HEAD, Content-Length would be the
         # length that the response to GET has, which is unknown here.
-        isUnknown = request.method == b"HEAD" and not answer.body
-        if answer.status not in (204, 304) and not isUnknown:
-            request.setHeader(b"Content-Length", b"%d" % len(answer.body))
-        request.write(answer.body)
-        self.countResponse(responseHeadSize(request), len(answer.body))
+        isUnknown = request.method == b"HEAD" and not response.body
+        if response.status not in (204, 304) and not isUnknown:
+            request.setHeader(b"Content-Length", b"%d" % len(response.body))
+        request.write(response.body)
+        self.countResponse(responseHeadSize(request), len(response.body))
         request.finish()
 
     def send(self, response: bytes, bodyBytes: int, status: int = 200) -> None:
@@ -337,15 +332,15 @@ class Exchange:
         """
         self.respond(problem(error))
 
-    def respondWhen(self, asked: Deferred[T], makeAnswer: Callable[[T], Response]) -> None:
+    def respondWhen(self, asked: Deferred[T], makeResponse: Callable[[T], Response]) -> None:
         """
         Respond when a result is there, or say why there is none.
 
         @param asked: Fires with the result.
 
-        @param makeAnswer: Called with the result; returns the response.
+        @param makeResponse: Called with the result; returns the response.
         """
-        asked.addCallback(makeAnswer).addCallbacks(self.respond, self.requestFailed)
+        asked.addCallback(makeResponse).addCallbacks(self.respond, self.requestFailed)
         asked.addErrback(self.responseFailed)
 
     def responseFailed(self, failure: Failure) -> None:
@@ -376,6 +371,26 @@ class Exchange:
             peer=self.request.getClientAddress(),
             path=self.request.path,
         )
+
+
+def originForbidden(origin: str) -> Forbidden:
+    """
+    Return the error for a request from, or for, a page whose origin is not
+    allowed.
+    """
+    return Forbidden(
+        f"the origin {origin[:64]!r} is not allowed: allowed are the server's own, those of "
+        "--public-url and those of --allow-origin"
+    )
+
+
+def bodyTooLarge(most: int) -> TooLarge:
+    """
+    Return the error for a request with a body that is too large.
+
+    @param most: How many bytes the body may have.
+    """
+    return TooLarge(f"the body has more than {most} bytes, the most that the server takes")
 
 
 def notFound(exchange: Exchange) -> NotFound:

@@ -5,14 +5,14 @@ script in it that hands the message to the parent page.
 
 from __future__ import annotations
 
-from comet.errors import BadRequest, Forbidden
+from comet.errors import BadRequest
 from comet.framing import Shape
 from comet.framing.iframe import IFrameShape
 from comet.framing.jsonp import checkCallback
 from comet.http.origins import readOrigin
 from comet.http.reads import ReadRequest
 from comet.http.responses import Headers
-from comet.transports.exchange import Exchange
+from comet.transports.exchange import Exchange, originForbidden
 from comet.transports.streaming import StreamingResource
 
 
@@ -84,20 +84,17 @@ class IFrameResource(StreamingResource):
         if not asked:
             own = origins.own(host, head.isSecure)
             if own is None:
-                raise BadRequest("there is neither a header Host nor a parameter origin")
+                raise BadRequest("the request has neither the header Host nor the parameter origin")
             return own
         # Pages of the opaque origin 'null' cannot be named as a target of
         # postMessage.
         origin = asked if asked == "*" else readOrigin(asked)
         if origin is None:
             raise BadRequest(
-                f"origin is {asked[:64]!r}, where scheme://host, perhaps with :port, and '*' are "
-                "allowed"
+                f"origin is {asked[:64]!r}; allowed are scheme://host, with or without :port, "
+                "and '*'"
             )
         isAllowed = origins.verdict(origin, host, head.isSecure).isAllowed
         if not (origins.allowsAll if origin == "*" else isAllowed):
-            raise Forbidden(
-                f"the origin {asked[:64]!r} is not allowed: only the server's own are, which "
-                "--public-url adds to, and those of --allow-origin"
-            )
+            raise originForbidden(asked)
         return origin

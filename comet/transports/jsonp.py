@@ -61,8 +61,8 @@ class JSONPResource(LongPollResource):
         site = exchange.head.header("Sec-Fetch-Site") or ""
         if "cross-site" in site and not self.hub.origins.allowsAll:
             raise Forbidden(
-                "JSONP is not for the pages of other sites, unless --allow-origin is '*': the "
-                "other transports are, for those that it lists"
+                "pages of other sites may use JSONP only if --allow-origin is '*'; single origins "
+                "in --allow-origin may use the other transports"
             )
 
 

@@ -113,7 +113,8 @@ class HubResource(Resource):
         if method not in self.methods:
             allowed = (*self.methods, "OPTIONS")
             raise MethodNotAllowed(
-                f"{method[:64]!r} is not understood here: {', '.join(allowed)} are", allowed
+                f"the method {method[:64]!r} is not allowed here; allowed are {', '.join(allowed)}",
+                allowed,
             )
         if method not in ("GET", "HEAD"):
             exchange.checkOrigin()

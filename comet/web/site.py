@@ -17,11 +17,10 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
-from comet.errors import TooLarge
 from comet.http.http1 import encodeResponse
 from comet.http.responses import problem
 from comet.transports.detach import setProtocol
-from comet.transports.exchange import setHeaders
+from comet.transports.exchange import bodyTooLarge, setHeaders
 
 try:
     from comet.web.http2.connections import HTTP2Connection
@@ -91,23 +90,21 @@ class BoundedRequest(Request):
         """
         Send an error before the body has arrived, and receive no more of it.
         """
-        answer = problem(
-            TooLarge(f"the body has more than {most} bytes, which is all that is taken")
-        )
+        response = problem(bodyTooLarge(most))
         self._isRefused = True
         self.requestHeaders.removeHeader(b"Expect")
         if not isinstance(self.channel, HTTPChannel):
             # RFC 9113 8.1: a response may be complete before its request is.
-            self.setResponseCode(answer.status)
-            setHeaders(self, answer.headers)
-            self.write(answer.body)
+            self.setResponseCode(response.status)
+            setHeaders(self, response.headers)
+            self.write(response.body)
             self.finish()
             return
-        response = encodeResponse(
-            (1, 1), answer.status, answer.headers, answer.body, False, datetimeToString()
+        encoded = encodeResponse(
+            (1, 1), response.status, response.headers, response.body, False, datetimeToString()
         )
         transport: Any = self.channel.transport
-        transport.write(response)
+        transport.write(encoded)
         self.channel.loseConnection()
 
     def _most(self) -> int:
