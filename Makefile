@@ -1,13 +1,13 @@
 # make run    serve on this machine; anyone may publish to lab/** and chat/**
-# make test   everything that must hold before a change goes in
+# make test   all checks that a change has to pass
 # make docs   the book, in docs/_build/html
-# make faults kills and cuts under load; FAULTS="--bus redis --faults 200"
-# make bench  measure beside other servers; BENCH="--short" ends in five minutes
-# make client comet.js and comet.classic.js from their source
-# make clean  remove what these make
+# make faults kill and cut under load; FAULTS="--bus redis --faults 200"
+# make bench  measure beside other servers; BENCH="--short" takes five minutes
+# make client build comet.js and comet.classic.js
+# make clean  remove all files that these make
 #
-# All work in .venv, which is made anew whenever setup.cfg changes.
-# PYTHON is the interpreter to make it with; TRIALFLAGS go to trial.
+# All targets use .venv, which is made again when setup.cfg changes.  PYTHON is the
+# interpreter that makes it.  TRIALFLAGS go to trial.
 
 PYTHON ?= python3
 FAULTS ?= --bus sqlite
@@ -29,7 +29,7 @@ run: $(VENV)/run.stamp
 	exec $(BIN)/twistd -n comet --demo
 
 test: lint mypy trial docs packaging
-	echo "== all of it holds"
+	echo "== all checks have passed"
 
 lint: $(VENV)/test.stamp
 	echo "== ruff"

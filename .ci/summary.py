@@ -1,9 +1,8 @@
 """
 Say in one line how many tests passed and failed: summary.py LOG STATUS
 
-The log is what trial and the other checks printed, the status is how they
-ended.  Exits with 1 unless everything held, tests were run, and none of them
-was skipped.
+LOG is the output of trial and the other checks, STATUS their exit code.  The exit
+code is 0 only if all checks passed, tests were run, and none was skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ def main(log: str, status: int) -> int:
     """
     Print the line.
 
-    @return: What to exit with.
+    @return: The exit code.
     """
     found = _SUMMARY.findall(Path(log).read_text("utf-8", "replace"))
     counts = {word: int(count) for _, words in found for word, count in _COUNT.findall(words)}

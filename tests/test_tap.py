@@ -248,7 +248,7 @@ class MakeServiceTests(TapTestCase):
         The garbage collector runs less often once the server listens.
         """
         service = self.make()
-        # Others may have let it look less often already.
+        # Another test may have calmed the collector already.
         self.addCleanup(gc.set_threshold, *gc.get_threshold())
         before = (700, 10, 10)
         gc.set_threshold(*before)
@@ -419,7 +419,7 @@ class CannotStartTests(TapTestCase):
         service = self.make()
         service._failed(CannotStart("later"))
         ((hook, arguments, _),) = self.reactor.whenRunningHooks
-        # Some versions of Twisted make it stopped.
+        # In some versions of Twisted a new one counts as stopped.
         self.reactor.hasStopped = False
         hook(*arguments)
         self.assertTrue(self.reactor.hasStopped)

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.configuration import OPTIONS, Configuration
 from comet.tap import Options
 
-# A good value for each option that takes one, and how it is read.
+# A good value for each option that takes one, and the value that is read.
 GOOD = {
     "listen": ("unix:/tmp/x", ("unix:/tmp/x",)),
     "public-url": ("https://example.com/a", ("https://example.com/a",)),
@@ -35,7 +35,7 @@ GOOD = {
     "edge": ("twisted", "twisted"),
 }
 
-# Values that are not allowed, and what the text tells beside them.
+# Bad values, and what the error says is allowed.
 BAD = {
     "listen": (
         ("nothing", "an endpoint such as tcp:8080:interface=127.0.0.1"),

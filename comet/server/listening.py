@@ -31,7 +31,7 @@ _log = Logger()
 # says how many.  The system may allow fewer.
 QUEUE: Final = 4096
 
-# Twisted's own default for that, by which an endpoint that says nothing is known.
+# Twisted's default for that: the value of an endpoint whose description says none.
 _NOT_CHOSEN: Final = 50
 
 # An endpoint, and what is served at it.

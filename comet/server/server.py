@@ -28,7 +28,7 @@ from comet.transports.tcp import CometFactory
 from comet.web.resources import CometResource
 from comet.web.site import CometSite
 
-# How rarely the garbage collector runs, for each of its generations.
+# The garbage collector's thresholds, for its three generations.
 _GC_THRESHOLDS: Final = (50_000, 20, 50)
 
 # The endpoint to which the lab page's readers over raw TCP connect.  The endpoint

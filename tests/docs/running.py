@@ -24,7 +24,7 @@ from tests.edge.server import ROOT, SIGNS, freePorts
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
 
-# How long anything may take, in seconds.
+# How long a test waits for a process, in seconds.
 PATIENCE = 20.0
 
 

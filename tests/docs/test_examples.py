@@ -97,7 +97,7 @@ class TutorialTests(ExampleTestCase):
         self.assertEqual([each.data for each in client.messages(1)], ["two"])
         self.assertEqual(self.post(running, "/comet/channels/news", "no").status, 401)
         cursor = client.cursor or ""
-        # Cut off and back in the same life: what was missed comes.
+        # Reconnected to the same process, the reader gets what it missed.
         client.cut()
         self.post(running, "/headlines", "three")
         client.open(["news"], cursor)

@@ -26,7 +26,7 @@ PAGES = sorted(
     if "_build" not in page.parts and "newsfragments" not in page.parts
 )
 
-# For how long a command that does not end may run, in seconds.
+# How long a command runs that does not end by itself, in seconds.
 MOMENT = 2.0
 
 
@@ -191,7 +191,7 @@ class BookTests(SynchronousTestCase):
         }
         files = {path.name for path in EXAMPLES.rglob("*") if path.is_file()}
         files = {name for name in files if not name.endswith(".pyc")}
-        # One is the README's.
+        # The README shows one of them.
         self.assertEqual(files - shown, {"embedded.py"})
         allowed = {"console", "http", "json", "text", "javascript", "html"}
         for page, text in zip(PAGES, texts, strict=True):

@@ -20,10 +20,10 @@ from urllib.parse import quote
 
 HOST = "127.0.0.1"
 
-# How long any of them waits for anything, in seconds.
+# How long a client waits, in seconds.
 PATIENCE = 20.0
 
-# RFC 6455 1.3: what is appended to the key before it is hashed.
+# RFC 6455 1.3: appended to the key before it is hashed.
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 _CONTINUED, _TEXT = 0, 1
@@ -341,7 +341,7 @@ class WebSocket(SocketClient):
         status = self.file.readline()
         headers = http.client.parse_headers(self.file)
         expect("status", status.split()[1:2], [b"101"])
-        # RFC 6455 4.2.2: what proves that the server speaks WebSocket.
+        # RFC 6455 4.2.2: the proof that the server speaks WebSocket.
         accept = base64.b64encode(hashlib.sha1(key + _GUID).digest()).decode()
         expect("Sec-WebSocket-Accept", headers["Sec-WebSocket-Accept"], accept)
         expect("subprotocol", headers["Sec-WebSocket-Protocol"], "comet.v1")
@@ -354,7 +354,7 @@ class WebSocket(SocketClient):
         message = b""
         while True:
             first, second = self.file.read(2)
-            # RFC 6455 5.1: a server masks no frame.
+            # RFC 6455 5.1: a server does not mask its frames.
             expect("mask bit", second & 0x80, 0)
             length = second
             if length >= 126:

@@ -26,7 +26,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from comet.server.listening import QUEUE, descriptionOf, hold, makeEndpoint, release
 from tests.edge.tls import authority
 
-# How long anything may take, in seconds.
+# How long a client waits, in seconds.
 PATIENCE = 10.0
 
 PROXIED = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
@@ -224,7 +224,7 @@ class InheritTests(PortsTestCase):
                 inherited = os.dup(owner.fileno())
                 endpoint = makeEndpoint(self.reactor, kind.description, inherited)
                 port = yield self.listen(endpoint, greeter)
-                # It has one of its own.
+                # The port has a descriptor of its own.
                 self.assertRaises(OSError, os.fstat, inherited)
                 yield self.assertHeard(kind, kind.connect(port))
                 self.assertEqual(greeter.accepted, 1, kind.description)

@@ -139,7 +139,6 @@ class WorkerProcess(ProcessProtocol):
     """
 
     # It is a process transport, which has more than ITransport says.
-
     transport: Any
 
     def __init__(self, owner: WorkerOwner, number: int, task: Task) -> None:
