@@ -5,9 +5,9 @@ and again, and many clients send the same.
 Theory of operation
 ===================
 
-Parsing a head, reading its parameters, checking its origin and choosing its
-answer takes longer than all the rest of a poll.  So the outcome is cached, at
-three levels; each request is looked up from the fastest down:
+To parse a head, read its parameters, check its origin and choose its plan takes
+longer than all the rest of a poll.  So the result is cached, at three levels.
+A request is looked up from the first level down:
 
   1. The whole head, with its cursors, to a L{ParsedRequest}.  Thousands of held
      polls that are answered with the same message come back with the same
@@ -21,10 +21,10 @@ three levels; each request is looked up from the fastest down:
      <comet.lean.plans.HeaderProfile>}, however much C{User-Agent} and the like
      differ.
 
-  3. The request line, in that profile, to a L{Plan<comet.lean.plans.Plan>}: what
-     is asked for, and how it is answered.  The cursor in the parameter C{since}
-     is cut out of the line, and put into the result.  A line that is not
-     answered here has L{None} in the place of a plan.
+  3. The request line, in that profile, to a L{Plan<comet.lean.plans.Plan>},
+     which knows what is asked for and answers it.  The cursor in the parameter
+     C{since} is cut out of the line, and put into the result.  A line that is
+     not answered here has L{None} in the place of a plan.
 
 A value is cut out only where the rest would be parsed alike with and without
 it: a cursor in its plainest form, alone in its header or first of its name in
@@ -36,11 +36,12 @@ asked for with each request.  Two things that do change empty the cache: the
 epoch of the bus, on which it depends which cursor of several counts, and the
 origins that are trusted.
 
-All levels are bounded, by their numbers and by an estimate of their bytes.  A
-level that is full is emptied, with all others: what is in use is back at once,
-and no order of use has to be kept up with each request.  Connections that hold
-a plan keep it.  Lines and heads that are long are never cached, since a client
-could fill the cache with them.
+All levels are bounded, by the number of entries and by an estimate of their
+bytes.  When headers or plans are too many the whole cache is emptied; when whole
+heads are, the first level is.  Entries in use are back at once, and a request
+need not note which entry it has used.  A held poll keeps its plan until it is
+answered.  Long lines and heads are not cached, since a client could fill the
+cache with them.
 """
 
 from __future__ import annotations
@@ -196,7 +197,7 @@ class RequestCache:
         key = fields.get(b"sec-websocket-key")
         headers = ParsedHeaders(profile, fields.get(b"content-length"), key, None)
         if key is None:
-            # A block with a key does not come again.
+            # A block with a key will not come again.
             self._blocks[block] = headers
             self._bytes += len(block) + _BLOCK_OVERHEAD
         return headers

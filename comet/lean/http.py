@@ -22,7 +22,7 @@ from comet.lean.cache import RequestCache
 from comet.lean.connection import READ_SIZE, Connection
 from comet.lean.edge import Edge
 from comet.lean.parser import MAX_HEAD
-from comet.lean.plans import NO_TAGS, Plan
+from comet.lean.plans import HAND_OVER, NO_TAGS, Plan
 from comet.lean.polls import PollPlan
 from comet.lean.routes import Routes, mayBeAnswered
 from comet.model.cursors import Cursor
@@ -225,7 +225,7 @@ class HTTPConnection(Connection):
             self._handOver()
             return False
         plan = request.plan
-        taken = -1
+        taken = HAND_OVER
         if (request.headers.length is not None) is plan.hasBody:
             self.plan, self.tags = plan, request.tags
             self.direct = self.socket if plan.account is None else None
@@ -242,7 +242,7 @@ class HTTPConnection(Connection):
             traffic.headIn += size
             traffic.dataIn += taken - size
             return True
-        if taken < 0:
+        if taken == HAND_OVER:
             self._handOver()
         return False
 

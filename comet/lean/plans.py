@@ -32,6 +32,11 @@ from comet.model.cursors import parseCursor
 from comet.model.messages import Published
 from comet.model.positions import At, StartPositions
 
+# What a plan's begin returns instead of a size: the connection is released, or
+# waits for a body; or Twisted's edge has to answer.
+NOTHING_TAKEN: Final = 0
+HAND_OVER: Final = -1
+
 # The start positions of a request that reads nothing, and the tags of a client
 # that has nothing.
 _NO_START: Final = StartPositions()
@@ -171,9 +176,10 @@ class Plan:
 
     @cvar hasBody: True if the requests have a body.
 
-    @cvar checksOrigin: True if a page of a foreign origin may not ask: the
-        browser would not keep the response from it, or the request alone has
-        an effect.
+    @cvar checksOrigin: True if pages of foreign origins are refused.  Other
+        responses are safe, since the browser keeps them from such a page.
+
+    @ivar hub: The hub.
 
     @ivar transport: The name under which the requests are counted.
 
@@ -241,7 +247,9 @@ class Plan:
 
     def parsed(self, headers: ParsedHeaders, since: bytes | None) -> ParsedRequest:
         """
-        Make the request of this plan that has some headers.
+        Make a request that has this plan.
+
+        @param headers: The headers of the request.
 
         @param since: The cursor in the parameter C{since}, if that was cut out
             of the request line.
@@ -252,17 +260,16 @@ class Plan:
         self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int
     ) -> int:
         """
-        Begin to answer a request.  The connection may be answered before this
-        returns.
+        Begin to answer a request.  The response may be sent before this returns.
 
         @param size: How many bytes the head of the request has.
 
         @return: How many bytes the request has, if the connection goes on with
-            the next one after its response; 0 if it is released or waits for
-            the body; -1 if Twisted's edge has to answer.
+            the next one after the response; else L{NOTHING_TAKEN} or
+            L{HAND_OVER}.
 
-        @raise CometError: If the client may not have what it asks for, or it
-            cannot be had.  Nothing has happened then.
+        @raise CometError: If the request has to be refused.  Nothing has
+            happened then.
         """
         raise NotImplementedError
 

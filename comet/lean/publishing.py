@@ -11,7 +11,7 @@ from comet.framing.publications import readBatch, readBody
 from comet.http.request import RequestHead
 from comet.http.responses import Headers
 from comet.hub import Hub
-from comet.lean.plans import ParsedRequest, Plan, RequestConnection
+from comet.lean.plans import HAND_OVER, NOTHING_TAKEN, ParsedRequest, Plan, RequestConnection
 from comet.model.clients import Client
 
 # How many digits Content-Length may have.
@@ -57,10 +57,10 @@ class PublishPlan(Plan):
         """
         length = request.headers.length
         if length is None or not length.isdigit() or len(length) > _MAX_DIGITS:
-            return -1
+            return HAND_OVER
         count = int(length)
         if count > self.maxBody:
-            return -1
+            return HAND_OVER
         hub, limits, isBatch = self.hub, self.hub.settings.limits, self.isBatch
         if not isBatch:
             # Before the body has come: a client that may not publish must not
@@ -69,7 +69,7 @@ class PublishPlan(Plan):
         whole = size + count
         if len(connection.buffer) < whole:
             connection.awaitBody(whole)
-            return 0
+            return NOTHING_TAKEN
         body = connection.buffer[size:whole]
         if isBatch:
             publications = readBatch(self._contentType, body, limits, client.name)

@@ -1,13 +1,13 @@
 """
-Streams on the lean edge: once the response head is out, a connection is nothing
-but a sink.
+Streams on the lean edge: once the response head is out, the connection is only a
+sink.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from socket import socket
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from zope.interface import implementer
 
@@ -22,7 +22,7 @@ from comet.hub import Hub
 from comet.interfaces import IDirectSink, ISinkOwner
 from comet.lean.connection import Connection
 from comet.lean.edge import Edge
-from comet.lean.plans import ParsedRequest, ReadPlan, RequestConnection
+from comet.lean.plans import NOTHING_TAKEN, ParsedRequest, ReadPlan, RequestConnection
 from comet.metrics import Traffic
 from comet.model.clients import Client
 from comet.transports.sinks import IConnectedSink
@@ -40,6 +40,9 @@ _STYLES: Final[dict[str, tuple[bytes, Callable[[ReadRequest], Shape]]]] = {
         lambda request: shapeOf(request, True),
     ),
 }
+
+
+P = TypeVar("P", bound=ISinkOwner)
 
 
 @implementer(IConnectedSink, IDirectSink)
@@ -117,6 +120,36 @@ class StreamConnection(Connection):
     gone = connectionLost
 
 
+@implementer(ISinkOwner)
+class TwoWayConnection(StreamConnection, Generic[P]):
+    """
+    A stream whose client may send commands.
+
+    A protocol of Twisted's edge takes the commands.  The subclass makes it for
+    the first command only, since most clients never send one.
+
+    @ivar _protocol: The protocol; L{None} until it is made.
+    """
+
+    __slots__ = ("_protocol",)
+
+    _protocol: P | None
+
+    def sinkReady(self) -> None:
+        """
+        See L{ISinkOwner.sinkReady}.
+        """
+        if self._protocol is not None:
+            self._protocol.sinkReady()
+
+    def sinkLost(self) -> None:
+        """
+        See L{ISinkOwner.sinkLost}.
+        """
+        if self._protocol is not None:
+            self._protocol.sinkLost()
+
+
 class StreamPlan(ReadPlan):
     """
     A plan of requests that are answered with a stream.
@@ -156,4 +189,4 @@ class StreamPlan(ReadPlan):
         reader = hub.openStream(client, self.names, request.since, makeReader, self.opener)
         if self.request.probe:
             Probe(reader)
-        return 0
+        return NOTHING_TAKEN

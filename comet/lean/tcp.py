@@ -8,17 +8,14 @@ from __future__ import annotations
 from socket import socket
 from typing import Any, Final
 
-from zope.interface import implementer
-
 from comet.errors import CometError
 from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.streams import StreamReader
 from comet.framing.commands import CommandError, Id, Subscribe, readCommand
 from comet.framing.tcp import LineDecoder, LineShape, Overlong
 from comet.hub import Hub
-from comet.interfaces import ISinkOwner
 from comet.lean.edge import Edge
-from comet.lean.streams import StreamConnection
+from comet.lean.streams import TwoWayConnection
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.model.positions import StartPositions
@@ -125,20 +122,19 @@ class TCPEdge(Edge):
         self.lines = FirstLines(factory.hub)
 
 
-@implementer(ISinkOwner)
-class TCPConnection(StreamConnection):
+class TCPConnection(TwoWayConnection[CometProtocol]):
     """
     The connection of a client that sends lines.
     """
 
     edge: TCPEdge
 
-    __slots__ = ("_client", "_protocol", "_reader")
+    __slots__ = ("_client", "_reader")
 
     def __init__(self, edge: TCPEdge, socket: socket, fd: int) -> None:
         super().__init__(edge, socket, fd, edge.hub.metrics.of("tcp"))
         self._client: Client | None = None
-        self._protocol: CometProtocol | None = None
+        self._protocol = None
         # The reader, unless the protocol has made it.
         self._reader: StreamReader | None = None
         edge.add(self)
@@ -210,20 +206,6 @@ class TCPConnection(StreamConnection):
                 assert client is not None and isinstance(shape, LineShape), (client, shape)
                 protocol.attend(self, client, reader, shape)
         return protocol
-
-    def sinkReady(self) -> None:
-        """
-        See L{ISinkOwner.sinkReady}.
-        """
-        if self._protocol is not None:
-            self._protocol.sinkReady()
-
-    def sinkLost(self) -> None:
-        """
-        See L{ISinkOwner.sinkLost}.
-        """
-        if self._protocol is not None:
-            self._protocol.sinkLost()
 
     def gone(self) -> None:
         """

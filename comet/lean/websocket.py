@@ -8,30 +8,33 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from socket import socket
 
-from zope.interface import implementer
-
 from comet.framing.websocket import WebSocketShape
 from comet.http.handshake import ACCEPT_SIZE, acceptKey, answerHandshake
 from comet.http.reads import ReadRequest
 from comet.http.request import RequestHead
 from comet.http.responses import Headers
 from comet.hub import Hub
-from comet.interfaces import ISinkOwner
 from comet.lean.edge import Edge
-from comet.lean.plans import ParsedHeaders, ParsedRequest, ReadPlan, RequestConnection
-from comet.lean.streams import StreamConnection
+from comet.lean.plans import (
+    HAND_OVER,
+    NOTHING_TAKEN,
+    ParsedHeaders,
+    ParsedRequest,
+    ReadPlan,
+    RequestConnection,
+)
+from comet.lean.streams import TwoWayConnection
 from comet.metrics import Traffic
 from comet.model.clients import Client
 from comet.transports.websocket import CometWebSocketProtocol, WebSocketReader
 
 
-@implementer(ISinkOwner)
-class WebSocketConnection(StreamConnection):
+class WebSocketConnection(TwoWayConnection[CometWebSocketProtocol]):
     """
     The connection of a WebSocket.
     """
 
-    __slots__ = ("_client", "_handshake", "_makeProtocol", "_protocol", "_reader")
+    __slots__ = ("_client", "_handshake", "_makeProtocol", "_reader")
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class WebSocketConnection(StreamConnection):
         self._handshake = handshake
         self._makeProtocol = makeProtocol
         self._client = client
-        self._protocol: CometWebSocketProtocol | None = None
+        self._protocol = None
         self._reader: WebSocketReader | None = None
 
     def push(self, data: bytes) -> bool:
@@ -108,20 +111,6 @@ class WebSocketConnection(StreamConnection):
         Begin the closing handshake, as L{WebSocketReader} asks its protocol to.
         """
         self._ensureProtocol().sendCloseFrame(code, reasonUtf8)
-
-    def sinkReady(self) -> None:
-        """
-        See L{ISinkOwner.sinkReady}.
-        """
-        if self._protocol is not None:
-            self._protocol.sinkReady()
-
-    def sinkLost(self) -> None:
-        """
-        See L{ISinkOwner.sinkLost}.
-        """
-        if self._protocol is not None:
-            self._protocol.sinkLost()
 
     def connectionLost(self) -> None:
         """
@@ -178,7 +167,7 @@ class WebSocketPlan(ReadPlan):
         """
         handshake = self._answerHandshake(request.headers)
         if handshake is None:
-            return -1
+            return HAND_OVER
 
         def makeReader() -> WebSocketReader:
             traffic = self.hub.metrics.of(self.transport, self.account)
@@ -208,7 +197,7 @@ class WebSocketPlan(ReadPlan):
         sink.answer()
         if rest:
             sink.received(rest)
-        return 0
+        return NOTHING_TAKEN
 
     def _answerHandshake(self, headers: ParsedHeaders) -> bytes | None:
         """
