@@ -1,6 +1,7 @@
 """
 The extensions that make pages: the drawing of a reader's life, the list of
-options, and the names outside of comet to which docstrings may link.
+options, and the names outside of comet to which docstrings may link.  And the
+pages whose facts the program has, too.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from comet.fanout.states import TRANSITIONS, Input, State
 from comet.framing import jsonp
 from comet.framing.publications import Limits
 from comet.http import reads, request
+from comet.http.negotiation import TRANSPORTS
 from comet.model import channels
 from comet.model.messages import MESSAGE_OVERHEAD
 from comet.transports import session, tcp, websocket
@@ -136,6 +138,26 @@ class LimitsTests(SynchronousTestCase):
             f"counts {MESSAGE_OVERHEAD} bytes for each message and {CHANNEL_OVERHEAD} for",
         ):
             self.assertIn(line, page)
+
+
+class TransportsTests(SynchronousTestCase):
+    """
+    The pages of the transports.
+    """
+
+    def test_pagesHaveTheProgramsTransports(self) -> None:
+        """
+        The table of transports has those of the program and raw TCP, and the
+        media types that ask for one are on the page about reading.
+        """
+        table = (DOCS / "reference" / "transports.rst").read_text("utf-8").split("=\n")[2]
+        listed = [line.split("``")[1] for line in table.splitlines() if line.startswith("``")]
+        self.assertEqual(sorted(listed), sorted(TRANSPORTS))
+        reading = " ".join((DOCS / "reference" / "reading.rst").read_text("utf-8").split())
+        for transport in TRANSPORTS.values():
+            if transport.mediaTypes:
+                types = " and ".join(f"``{mediaType}``" for mediaType in transport.mediaTypes)
+                self.assertIn(f"{types} (``{transport.name}``)", reading)
 
 
 class OutsideTests(SynchronousTestCase):
