@@ -89,7 +89,7 @@ class Edge:
     def __init__(self, reactor: Any, hub: Hub, factory: Any, family: int) -> None:
         """
         @param family: The family of the addresses, such as
-            L{socket.AF_INET<socket.AF_INET>}.
+            C{socket.AF_INET}.
         """
         self.reactor = reactor
         self.seconds: Callable[[], float] = reactor.seconds
