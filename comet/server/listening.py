@@ -241,6 +241,10 @@ class CannotStart(Exception):
     The server cannot start.  The text is for the user who tries to start it.
     """
 
+    # twistd cuts what a daemon cannot start with after 100 bytes, of which the
+    # full name of the class is a part: a short one leaves room for the reason.
+    __module__ = "comet.server"
+
 
 def cannotStart(failure: Failure) -> CannotStart:
     """
