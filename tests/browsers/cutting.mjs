@@ -1,5 +1,5 @@
 /**
- * Connections that break.
+ * Scenarios: connections that break.
  */
 
 import assert from "node:assert/strict";
@@ -11,7 +11,10 @@ import { Tab, publish } from "./stage.mjs";
 
 const QUICK = { backoff: [0.2, 1], interval: 0.3 };
 
-/** A proxy forgets what is idle for 5 s: heartbeats keep it, and without them nothing is lost. */
+/**
+ * A proxy cuts connections that are idle for 5 s. Heartbeats keep them; without
+ * heartbeats the client resumes without loss.
+ */
 const idle = async ({ browser, number }) => {
   const often = new Server("--open", "test/**", "--heartbeat", "2");
   const seldom = new Server("--open", "test/**");
@@ -38,7 +41,7 @@ const idle = async ({ browser, number }) => {
   for (const { tab } of tabs) await tab.heardAll(30);
   for (const [index, { tab, proxy, meddler }] of tabs.entries()) {
     const closed = (await tab.events("close")).length;
-    // A browser repeats a long poll itself.
+    // The client is not told: a browser repeats a long poll by itself.
     const expected = [0, 0, 0, 2, 2, 0][index];
     assert.ok(closed >= expected && (expected || !closed), `${index}: ${closed} times`);
     await tab.close();
@@ -48,7 +51,7 @@ const idle = async ({ browser, number }) => {
   await Promise.all([often.stop(), seldom.stop()]);
 };
 
-/** The server is killed, and comes back. */
+/** The server is killed and started again. */
 const restart = (transport, isKept) => async ({ browser, folder, number }) => {
   const bus = isKept ? ["--bus", `sqlite:${join(folder, "comet.db")}`] : [];
   const server = new Server("--open", "test/**", ...bus);
@@ -62,7 +65,7 @@ const restart = (transport, isKept) => async ({ browser, folder, number }) => {
   await tab.heardAll(50);
   await server.stop("SIGKILL");
   await until("it is noticed", async () => (await tab.events("close")).length > 0);
-  // This waits, and is sent once.
+  // This message waits for the server, and is sent once.
   await tab.page.evaluate((channel) => {
     window.published = Promise.all([50, 51, 52].map((each) => comet.publish(channel, each)));
   }, channel);
@@ -78,7 +81,7 @@ const restart = (transport, isKept) => async ({ browser, folder, number }) => {
   await server.stop();
 };
 
-/** The server goes down in an orderly way, and tells when to come back. */
+/** The server drains, and tells the client when to come back. */
 const drain = async ({ browser, folder, number }) => {
   const server = new Server("--open", "test/**", "--bus", `sqlite:${join(folder, "comet.db")}`);
   await server.start();
@@ -100,7 +103,7 @@ const drain = async ({ browser, folder, number }) => {
   await server.stop();
 };
 
-/** A page that is left takes its connection along, without a word in the console. */
+/** The connection of a page ends when the user leaves the page, and the console stays empty. */
 const leaving = async ({ browser, server, meddler, number }) => {
   for (const transport of ["websocket", "sse", "stream", "longpoll", "iframe"]) {
     const options = { transports: [transport] };

@@ -1,5 +1,5 @@
 /**
- * From one transport to another, when it is forced to.
+ * Scenarios: the client changes its transport when the network forces it to.
  */
 
 import assert from "node:assert/strict";
@@ -10,9 +10,12 @@ import { Tab, publish } from "./stage.mjs";
 const ALL = ["websocket", "sse", "stream", "longpoll", "jsonp", "iframe", "poll"];
 const QUICK = { backoff: [0.2, 1], interval: 0.3, timeout: 2 };
 
-/** One after the other is blocked in the middle of a stream, until only polling is left. */
+/**
+ * The transports are blocked one after the other in the middle of a stream, until
+ * only polling is left.
+ */
 const down = async ({ browser, number }) => {
-  // That a frame was cut off, nothing tells but silence.
+  // Only silence shows the client that a frame was cut off.
   const server = new Server("--open", "test/**", "--heartbeat", "1");
   await server.start();
   const meddler = await new Meddler(server.port).start();
@@ -31,7 +34,7 @@ const down = async ({ browser, number }) => {
     }
     if (index === ALL.length - 1) break;
     blocked.add(transport);
-    // It begins to fail while messages are on their way.
+    // The transport is blocked while messages are on their way.
     meddler.cut();
     await publish(server, count, count + 10, channel);
     count += 10;
@@ -43,7 +46,10 @@ const down = async ({ browser, number }) => {
   await server.stop();
 };
 
-/** What has worked is remembered, and a better one is tried again: beside it, without a break. */
+/**
+ * The client remembers which transport worked, and probes a better one beside it,
+ * without a break.
+ */
 const up = async ({ browser, server, meddler, number }) => {
   const channel = `test/up${number}`;
   let isBlocked = true;
@@ -69,7 +75,7 @@ const up = async ({ browser, server, meddler, number }) => {
   await second.close();
 };
 
-/** What a proxy keeps for a while comes in lumps: those transports are given up. */
+/** Transports on which a proxy holds messages back for a while are given up. */
 const lumps = async ({ browser, server, meddler, number }) => {
   const channel = `test/lumps${number}`;
   meddler.holds = 800;
@@ -84,7 +90,7 @@ const lumps = async ({ browser, server, meddler, number }) => {
   await tab.close();
 };
 
-/** Behind nginx, which passes on, or keeps everything. */
+/** Behind nginx, which passes bytes on, or buffers whole responses. */
 const nginx = (isBuffering, expected) => async ({ browser, server, folder, number }) => {
   const channel = `test/nginx${number}`;
   const proxy = await new Nginx(server.port, folder, isBuffering).start();

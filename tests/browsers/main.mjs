@@ -1,5 +1,5 @@
 /**
- * The client in a browser: node main.mjs chromium|firefox [words of a scenario]
+ * Run the scenarios in a browser: node main.mjs chromium|firefox [words of a scenario]
  */
 
 import { Server, openBrowser } from "../pages/site.mjs";
@@ -13,7 +13,7 @@ const [name, only] = process.argv.slice(2);
 const scenarios = [];
 for (const file of FILES) scenarios.push(...(await import(`./${file}.mjs`)).scenarios);
 
-// Each server and each browser waits for the end.
+// Each server and each browser listens for the exit of this process.
 process.setMaxListeners(50);
 
 const server = new Server("--open", "test/**", "--heartbeat", "5");
@@ -23,7 +23,7 @@ const begun = Date.now();
 const chosen = scenarios.filter(([what]) => !only || what.includes(only));
 let number = 0;
 
-/** Play one scenario after the other, until there is none. */
+/** Take scenarios from the list and run them, until the list is empty. */
 const play = async () => {
   while (number < chosen.length) {
     const [what, run] = chosen[number++];
@@ -43,7 +43,7 @@ const play = async () => {
   }
 };
 
-// Mostly they wait.
+// Several at once, since scenarios mostly wait.
 await Promise.all(Array.from({ length: TOGETHER }, play));
 await browser.close();
 await server.stop();

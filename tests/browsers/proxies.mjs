@@ -1,6 +1,6 @@
 /**
- * What may stand between a browser and the server: one that refuses or holds
- * back what it is told to, one that forgets idle connections, and nginx.
+ * Proxies between a browser and the server: one that refuses or delays requests,
+ * one that cuts idle connections, and nginx.
  */
 
 import { spawn } from "node:child_process";
@@ -11,22 +11,22 @@ import net from "node:net";
 import { join } from "node:path";
 import { until } from "../pages/site.mjs";
 
-/** The page that all scenarios are played on: it has nothing of its own. */
+/** The empty page on which all scenarios run. */
 const PAGE = '<!doctype html><html lang="en"><title>test</title><link rel="icon" href="data:,">';
 
-/** A proxy of HTTP that can be told what to do to what passes. */
+/** An HTTP proxy that can refuse and delay requests. */
 export class Meddler {
-  /** Whether a request, `{ url, isUpgrade }`, is cut off at once. */
+  /** Whether the proxy cuts off a request, `{ url, isUpgrade }`, at once. */
   refuses = () => false;
-  /** For how many milliseconds what is answered is held back. */
+  /** By how many milliseconds the proxy delays responses. */
   holds = 0;
-  /** How many requests each transport has made. */
+  /** The number of requests by transport. */
   seen = new Map();
   #sockets = new Set();
   #port;
   #server = createServer((asked, answer) => this.#pass(asked, answer));
 
-  /** @param port The server's. */
+  /** @param port The port of the server. */
   constructor(port) {
     this.#port = port;
     this.#server.on("upgrade", (asked, socket, head) => this.#upgrade(asked, socket, head));
@@ -45,12 +45,12 @@ export class Meddler {
     return this;
   }
 
-  /** Cut all connections, and from now on those that are refused. */
+  /** Cut all open connections. */
   cut() {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** Let nobody in any more. */
+  /** Stop listening, and cut all connections. */
   async stop() {
     const closed = once(this.#server, "close");
     this.#server.close();
@@ -114,15 +114,15 @@ export class Meddler {
   }
 }
 
-/** A proxy of TCP that forgets connections on which nothing has passed for some time. */
+/** A TCP proxy that cuts connections that were idle for some time. */
 export class Forgetful {
-  /** How many it has cut off. */
+  /** The number of connections that it has cut. */
   forgotten = 0;
   #server;
 
   /**
-   * @param port Where to connect to.
-   * @param milliseconds That time.
+   * @param port The port of the server.
+   * @param milliseconds The time after which an idle connection is cut.
    */
   constructor(port, milliseconds) {
     this.#server = net.createServer((client) => {
@@ -153,18 +153,18 @@ export class Forgetful {
 }
 
 /**
- * nginx, which passes things on, or keeps them until it has enough: as it does
- * by default, with HTTP/1.0 to the server, where that does not forbid it.  (The
- * chunks of HTTP/1.1 it passes on even so.)
+ * nginx, which passes bytes on, or buffers responses.  By default nginx buffers
+ * with HTTP/1.0 to the server, unless the server forbids it; the chunks of
+ * HTTP/1.1 it passes on in any case.
  */
 export class Nginx {
   #process;
   #output = "";
 
   /**
-   * @param port Where to pass requests on to.
-   * @param folder Where it may write.
-   * @param isBuffering Whether it keeps them, even where the server says not to.
+   * @param port The port of the server.
+   * @param folder The folder for its files.
+   * @param isBuffering Whether it buffers responses, even if the server forbids it.
    */
   constructor(port, folder, isBuffering) {
     this.isBuffering = isBuffering;

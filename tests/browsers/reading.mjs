@@ -1,5 +1,5 @@
 /**
- * Each transport alone.
+ * Scenarios: each transport alone.
  */
 
 import assert from "node:assert/strict";
@@ -9,7 +9,7 @@ import { Tab, publish } from "./stage.mjs";
 const ALL = ["websocket", "sse", "stream", "longpoll", "jsonp", "iframe", "poll"];
 const COUNT = 200;
 
-/** 200 messages, some held and some live, are heard in order and once. */
+/** The client hears 200 messages, some held and some live, in order and once each. */
 const alone = (transport, prepare = () => {}, classic = false) => async (stage) => {
   const { browser, server, meddler } = stage;
   const channel = `test/${transport}${stage.number}`;
@@ -26,7 +26,7 @@ const alone = (transport, prepare = () => {}, classic = false) => async (stage) 
   await tab.close();
 };
 
-/** What is subscribed to in the middle is heard from there, and costs the rest nothing. */
+/** A name that is subscribed later is heard from then on, and the others lose no message. */
 const changing = (transport) => async ({ browser, server, meddler, number }) => {
   const name = (each) => `test/${each}${number}${transport}`;
   await publish(server, 0, 30, name("b"));
@@ -54,7 +54,7 @@ const changing = (transport) => async ({ browser, server, meddler, number }) => 
   await tab.close();
 };
 
-/** Publishing, patterns, events and iterating are the same on all of them. */
+/** Publishing, patterns, events and iteration work on every transport. */
 const both = (transport) => async ({ browser, meddler, number }) => {
   const options = { transports: [transport], interval: 0.2 };
   const tab = await Tab.open(browser, meddler.url, options);
@@ -79,7 +79,7 @@ const both = (transport) => async ({ browser, meddler, number }) => {
   );
   assert.ok(found.cursors.every((cursor) => /^\w+-\d+$/.test(cursor)));
   assert.equal(found.refused, "unauthorized");
-  // A browser logs each answer that is an error.
+  // A browser logs each error response.
   tab.isCut = true;
   await tab.close();
 };

@@ -1,5 +1,5 @@
 /**
- * Tabs that share a connection.
+ * Scenarios: tabs that share a connection.
  */
 
 import assert from "node:assert/strict";
@@ -8,7 +8,7 @@ import { Tab, publish } from "./stage.mjs";
 
 const QUICK = { backoff: [0.2, 1], interval: 0.3, shared: true };
 
-/** One leads; each hears what it has subscribed to; and when one goes, another takes over. */
+/** One tab leads; each tab hears its own names; when the leader closes, another tab takes over. */
 const takeover = (transports) => async ({ browser, server, meddler, number }) => {
   const name = (each) => `test/share${number}${each}`;
   const options = { ...QUICK, transports };
@@ -39,9 +39,9 @@ const takeover = (transports) => async ({ browser, server, meddler, number }) =>
   for (const tab of [first, second]) await tab.heardAll(50);
   for (const tab of [second, third]) await heardOthers(tab, 50);
   assert.deepEqual([await others(first), await third.heard()], [[], []]);
-  // Only one of them reads.
+  // Only one of the tabs has a connection.
   if (transports[0] === "websocket") assert.equal(meddler.seen.get("websocket"), 1);
-  // While it goes, messages keep coming.
+  // Messages keep coming while the leader closes.
   const closing = first.close();
   for (let from = 50; from < 150; from += 10) {
     await publish(server, from, from + 10, name("a"));

@@ -1,6 +1,6 @@
 /**
- * What every scenario needs: a server that can be published to, a page with the
- * client in it, and what that page has heard.
+ * The stage of every scenario: a page with the client in it, what that page has
+ * heard, and functions to publish.
  */
 
 import assert from "node:assert/strict";
@@ -12,26 +12,26 @@ import { openPage, until } from "../pages/site.mjs";
 export const CHANNEL = "test/a";
 
 /**
- * What a browser logs itself of a connection that was cut or refused, and no
- * page can prevent; only where a scenario does so.
+ * What a browser logs about a connection that was cut or refused, which no page
+ * can prevent.  It is allowed only in scenarios that cut or refuse.
  */
 const CUT = [
-  // Chromium, of requests and of the handshake of a WebSocket.
+  // Chromium, about requests and the handshake of a WebSocket.
   /^error: Failed to load resource: (net::ERR_\w+|the server responded with a status of \d+ .*)$/,
   /^error: WebSocket connection to '\S+' failed/,
-  // Firefox, of a WebSocket, an EventSource, and a script.
+  // Firefox, about a WebSocket, an EventSource, and a script.
   /^[eE]rror: Firefox can’t establish a connection to the server at \S+$/,
   /^[eE]rror: The connection to \S+ was interrupted while the page was loading\.$/,
   /^warn(ing)?: Loading failed for the <script> with source/,
 ];
 
-/** A folder that goes when all is over. */
+/** Make a folder; its `remove` deletes it. */
 export async function folder() {
   const path = await mkdtemp(join(tmpdir(), "comet-browsers-"));
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** Publish numbers to a channel, in order, in one request. */
+/** Publish numbers to a channel, in order, with one request. */
 export async function publish(server, from, to, channel = CHANNEL) {
   let body = "";
   for (let data = from; data < to; data++) body += `${JSON.stringify({ channel, data })}\n`;
@@ -55,8 +55,8 @@ const inTurn = (run) => {
 /** A page with a client in it. */
 export class Tab {
   /**
-   * @param url Where the page, and the server, are to be had.
-   * @param options The client's; `classic` for the script that is no module.
+   * @param url The URL of the page and of the server.
+   * @param options The client's options; `classic` loads the script that is no module.
    */
   static async open(browser, url, options, { isCut = false, name = "page", classic } = {}) {
     const page = await inTurn(() => openPage(browser, `${url}${name}`));
@@ -92,7 +92,7 @@ export class Tab {
     this.isCut = isCut;
   }
 
-  /** Subscribe, and wait until that has happened. */
+  /** Subscribe, and wait until the client is subscribed. */
   async read(name = CHANNEL, since = "now") {
     await this.page.evaluate((name, since) => read(name, since), name, since);
   }
@@ -105,7 +105,7 @@ export class Tab {
     return this.page.evaluate((type) => events.filter((each) => each.type === type), type);
   }
 
-  /** All that were used, one after the other. */
+  /** The transports that were used, in order. */
   async transports() {
     return (await this.events("transport")).map(({ transport }) => transport);
   }
@@ -114,7 +114,7 @@ export class Tab {
     return this.page.evaluate(() => (comet.readyState === 1 ? comet.transport : null));
   }
 
-  /** Wait until all numbers below this have been heard; each once, and in order. */
+  /** Wait until all numbers below this have been heard, each once and in order. */
   async heardAll(count) {
     const expected = Array.from({ length: count }, (_, index) => index);
     let heard;
@@ -135,7 +135,7 @@ export class Tab {
       });
   }
 
-  /** Close it; and see that it has complained of nothing that is not allowed. */
+  /** Close the page, and check that it has logged nothing that is not allowed. */
   async close() {
     const { complaints } = this.page;
     await inTurn(() => this.page.close());

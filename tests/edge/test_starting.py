@@ -35,7 +35,7 @@ from comet.interfaces import IBusMaker
 class FailingBus(MemoryBus):
     def start(self):
         def failed():
-            raise Unavailable("nobody answers")
+            raise Unavailable("the store does not answer")
 
         return deferLater(reactor, self.delay, failed)
 
@@ -337,7 +337,7 @@ class CannotStartTests(StartingTestCase):
                 *self.listen, "--bus", f"failing:{delay}", path=str(plugins.parents[1])
             )
             self.assertEqual(status, 1, said)
-            self.assertIn("comet cannot start: nobody answers", said)
+            self.assertIn("comet cannot start: the store does not answer", said)
             self.assertIn("Server Shut Down", said)
             self.assertNotIn("Traceback", said)
             self.assertFalse((self.folder / "twistd.pid").exists())

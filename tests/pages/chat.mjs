@@ -1,5 +1,5 @@
 /**
- * The chat: node chat.mjs chromium|firefox
+ * Scenarios of the chat: node chat.mjs chromium|firefox
  */
 
 import assert from "node:assert/strict";
@@ -11,7 +11,7 @@ await server.start();
 const browser = await openBrowser(browserName);
 const url = `${server.url}chat`;
 
-/** The lines that are seen: who, and what; of a note only what. */
+/** The lines that the page shows: name and text; of a note only the text. */
 const linesOf = (page) =>
   page.$$eval("#messages li", (all) =>
     all.map((line) =>
@@ -26,7 +26,7 @@ const say = async (page, name, text) => {
   for (const [field, value] of fields) {
     await page.$eval(`input[name=${field}]`, (input, v) => (input.value = v), value);
   }
-  // Not with the mouse: a tab that is not in front has no place to click at.
+  // Not with the mouse: a tab in the background has no place to click at.
   await page.$eval("form", (form) => form.requestSubmit());
 };
 
@@ -52,7 +52,7 @@ const bert = await openPage(browser, url);
 
 await runAll([
   [
-    "what one says, both see, at once and once",
+    "a line of one visitor is shown to both, at once and once",
     async () => {
       await say(anna, "Anna", "Hello");
       await sees(bert, ["Anna", "Hello"]);
@@ -62,7 +62,7 @@ await runAll([
     },
   ],
   [
-    "the field is empty then, and the name stays, also for the next time",
+    "the field is cleared then, and the name stays, also for the next visit",
     async () => {
       assert.equal(await anna.$eval("input[name=text]", (input) => input.value), "");
       const third = await openPage(browser, url);
@@ -71,7 +71,7 @@ await runAll([
     },
   ],
   [
-    "rooms are apart, and tell what is unread",
+    "rooms are separate, and show their unread lines",
     async () => {
       await visit(anna, "kitchen");
       await say(anna, "Anna", "The kettle boils");
@@ -91,7 +91,7 @@ await runAll([
     },
   ],
   [
-    "who comes later sees what was said, in order",
+    "a visitor who comes later sees the earlier lines, in order",
     async () => {
       for (let n = 1; n <= 60; n++) await server.publish("chat/garden", `line ${n}`);
       const late = await openPage(browser, `${url}#garden`);
@@ -103,7 +103,7 @@ await runAll([
     },
   ],
   [
-    "whatever is said is text",
+    "a line is shown as text, also if it is HTML",
     async () => {
       await visit(anna, "lobby");
       await visit(bert, "lobby");
@@ -121,7 +121,7 @@ await runAll([
     },
   ],
   [
-    "it fits every width",
+    "the page fits every width",
     async () => {
       for (const width of [320, 360, 1600]) {
         await anna.setViewport({ width, height: 700 });
@@ -132,11 +132,11 @@ await runAll([
     },
   ],
   [
-    "nothing is complained of",
+    "the console stays empty",
     () => assert.deepEqual([...anna.complaints, ...bert.complaints], []),
   ],
   [
-    "a restart of the server is survived, and what was typed meanwhile is sent, once",
+    "the chat survives a restart of the server, and sends lines typed meanwhile once",
     async () => {
       await server.stop("SIGKILL");
       await until("it is told", async () =>

@@ -1,5 +1,5 @@
 /**
- * The lab page: node lab.mjs chromium|firefox
+ * Scenarios of the lab page: node lab.mjs chromium|firefox
  */
 
 import assert from "node:assert/strict";
@@ -18,7 +18,7 @@ await server.start();
 const browser = await openBrowser(browserName);
 const page = await openPage(browser, server.url);
 
-/** What is seen of each technique. */
+/** What the page shows of each technique. */
 const look = (looked = page) =>
   looked.evaluate(() =>
     Object.fromEntries(
@@ -51,7 +51,7 @@ const all = async (what, isSo, names = NAMES, looked = page) => {
   });
 };
 
-/** Move the slider, as its user does with a key. */
+/** Move the slider, as a user does with a key. */
 const setRate = async (key) => {
   await page.focus("#rate");
   await page.keyboard.press(key);
@@ -79,7 +79,7 @@ const countOf = ({ received }) => Number(/^([\d,]+)/.exec(received)?.[1].replace
 
 await runAll([
   [
-    "it begins by itself, and every technique hears it",
+    "messages come without a click, and every technique hears them",
     () => all("each has two messages", (row) => countOf(row) >= 2),
   ],
   [
@@ -93,7 +93,7 @@ await runAll([
     },
   ],
   [
-    "the slider makes a steady stream, in order and without a repeat",
+    "the slider makes a steady stream, in order and without repeats",
     async () => {
       await setRate("End");
       await all("each has many", (row) => countOf(row) > 60);
@@ -102,7 +102,7 @@ await runAll([
     },
   ],
   [
-    "each tells what it has cost, from the server's figures",
+    "each technique shows its costs, from the server's figures",
     async () => {
       await all("each has figures", (row) => row.requests >= 1 && !row.data.startsWith("0 "));
       const seen = await look();
@@ -119,7 +119,7 @@ await runAll([
     },
   ],
   [
-    "what is published while the network is cut arrives afterwards, once",
+    "messages published while the network is cut arrive afterwards, once",
     async () => {
       const before = countOf((await look()).websocket);
       const cut = NAMES.filter((name) => name !== "websocket");
@@ -144,7 +144,7 @@ await runAll([
     },
   ],
   [
-    "a tab that nobody looks at gives up its connections, and catches up later",
+    "a tab in the background gives up its connections, and catches up later",
     async () => {
       const channel = await channelOf(page);
       const second = await openPage(browser, server.url);
@@ -158,7 +158,7 @@ await runAll([
     },
   ],
   [
-    "where others have the connections, it waits for them, and the rest runs",
+    "techniques for which no connection is left wait, and the others run",
     async () => {
       const other = await openPage(browser, `${server.url}chat`);
       await all("the first sleeps", ({ state }) => state === "asleep");
@@ -192,7 +192,7 @@ await runAll([
     },
   ],
   [
-    "it fits every width",
+    "the page fits every width",
     async () => {
       for (const width of [320, 360, 700, 1024, 1600]) {
         await page.setViewport({ width, height: 900 });
@@ -205,7 +205,7 @@ await runAll([
     },
   ],
   [
-    "each switch has a name of its own, and each part of the page has one",
+    "each switch and each part of the page has a name of its own",
     async () => {
       const names = await page.$$eval(".switch", (all) => all.map((each) => each.textContent.trim()));
       assert.equal(new Set(names).size, 9);
@@ -217,7 +217,7 @@ await runAll([
     },
   ],
   [
-    "whoever wants little motion gets little",
+    "the page moves little for users who prefer reduced motion",
     async () => {
       const calm = await openBrowser(browserName, { isCalm: true });
       const still = await openPage(calm, server.url);
@@ -236,9 +236,9 @@ await runAll([
       await calm.close();
     },
   ],
-  ["nothing is complained of", () => assert.deepEqual(page.complaints, [])],
+  ["the console stays empty", () => assert.deepEqual(page.complaints, [])],
   [
-    "where nobody may publish it says so, and runs",
+    "a page that may not publish says so, and runs",
     async () => {
       const closed = new Server();
       await closed.start();

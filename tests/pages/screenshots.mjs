@@ -1,5 +1,5 @@
 /**
- * Pictures of the pages: node screenshots.mjs chromium|firefox OUTDIR
+ * Screenshots of the pages: node screenshots.mjs chromium|firefox OUTDIR
  */
 
 import { join } from "node:path";
@@ -10,7 +10,7 @@ const [browserName, folder] = process.argv.slice(2);
 const server = new Server("--demo");
 await server.start();
 
-/** What is going on in the lab: a stream, one technique cut off, one that was. */
+/** Bring the lab into a state to show: a stream, one technique cut off, one that was. */
 async function useLab(page) {
   await page.focus("#rate");
   await page.keyboard.press("ArrowRight");

@@ -1,5 +1,5 @@
 /**
- * A server with its pages, and the browsers to look at them.
+ * A server with its pages, and the browsers that show them.
  */
 
 import { spawn } from "node:child_process";
@@ -12,7 +12,7 @@ const { default: puppeteer } = await import(
   createRequire(new URL("../../client/package.json", import.meta.url)).resolve("puppeteer-core")
 );
 
-/** Milliseconds that anything may take, and all of it. */
+/** How long one wait may take, and the whole script, in milliseconds. */
 export const PATIENCE = 20_000;
 const ALL = 240_000;
 
@@ -21,7 +21,7 @@ setTimeout(() => {
   process.exit(1);
 }, ALL).unref();
 
-/** Chromium asks for much that no test needs, and QUIC does not go through proxies. */
+/** No requests of Chromium's own, which no test needs, and no QUIC, which bypasses proxies. */
 const CHROMIUM = [
   ...["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
   ...["--disable-background-networking", "--disable-component-update", "--disable-sync"],
@@ -33,7 +33,7 @@ export class Server {
   #process = null;
   #output = "";
 
-  /** @param options Those of `twistd comet`. */
+  /** @param options The options of `twistd comet`. */
   constructor(...options) {
     this.#options = options;
   }
@@ -48,7 +48,7 @@ export class Server {
     const listen = ["--listen", `tcp:${this.port}:interface=127.0.0.1`, "--drain", "1"];
     const command = ["-c", run, "-n", "--pidfile=", "comet", ...listen, ...this.#options];
     const child = spawn(process.env.PYTHON ?? "python3", command);
-    // However this ends, no server is left.
+    // The server ends in any case when this process does.
     process.on("exit", () => child.kill("SIGKILL"));
     this.#process = child;
     for (const stream of [this.#process.stdout, this.#process.stderr]) {
@@ -103,10 +103,10 @@ export function openBrowser(name, { isDark = false, isCalm = false } = {}) {
 }
 
 /**
- * Open a page, and note what goes wrong in it.
+ * Open a page, and collect its errors.
  *
- * @return The page; its `complaints` are errors, warnings, and what its policy
- *   refused.
+ * @return The page; its `complaints` are errors, warnings, and requests that its
+ *   policy refused.
  */
 export async function openPage(browser, url, { width = 1600, isDark = false } = {}) {
   const page = await browser.newPage();
@@ -130,7 +130,7 @@ export async function openPage(browser, url, { width = 1600, isDark = false } = 
   return page;
 }
 
-/** Wait until something is so, and not for ever. */
+/** Wait until a condition holds, for a limited time. */
 export async function until(what, isSo, patience = PATIENCE) {
   const end = Date.now() + patience;
   let last;
@@ -145,7 +145,7 @@ export async function until(what, isSo, patience = PATIENCE) {
 /**
  * Run scenarios one after the other, and exit with 1 if one fails.
  *
- * @param scenarios `[what it shows, async function]` of each.
+ * @param scenarios An array of `[what it shows, async function]`.
  */
 export async function runAll(scenarios) {
   for (const [what, run] of scenarios) {
