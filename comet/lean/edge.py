@@ -151,7 +151,7 @@ class Edge:
         """
         Close a connection whose code raised the exception being handled.
         """
-        peer = self._peerOf(connection.socket)
+        peer = self.peerOf(connection.socket)
         self._log.failure("The connection of {peer} failed and is closed", peer=peer)
         self._close(connection)
 
@@ -164,7 +164,7 @@ class Edge:
         if connection is not None:
             self.broken(connection)
             return
-        peer = self._peerOf(client)
+        peer = self.peerOf(client)
         self._log.failure("The connection of {peer} could not begin and is closed", peer=peer)
         client.close()
 
@@ -173,16 +173,17 @@ class Edge:
         Close one connection.  What it raises is logged, since the other
         connections have to live on.
         """
-        peer = self._peerOf(connection.socket)
+        peer = self.peerOf(connection.socket)
         try:
             connection.close()
         except Exception:
             self._log.failure("Closing the connection of {peer} failed", peer=peer)
 
-    def _peerOf(self, client: socket) -> IPv4Address | IPv6Address | None:
+    def peerOf(self, client: socket) -> IPv4Address | IPv6Address | None:
         """
-        @return: The address of a client, for the log; L{None} once the client
-            has left.
+        Look up the address of a client, for the log.
+
+        @return: L{None} once the client has left.
         """
         try:
             return self.address(client.getpeername())
@@ -195,7 +196,7 @@ class Edge:
 
         @param data: The bytes that were read and not answered.
         """
-        sock, peer = connection.socket, self._peerOf(connection.socket)
+        sock = connection.socket
         connection.leave()
         # Twisted duplicates the descriptor, for which the system may have no room.
         with self.spare:
@@ -213,7 +214,8 @@ class Edge:
                 transport.protocol.dataReceived(data)
             except Exception:
                 self._log.failure(
-                    "The connection of {peer} failed as it was handed over", peer=peer
+                    "The connection of {peer} failed as it was handed over",
+                    peer=transport.getPeer(),
                 )
                 transport.abortConnection()
 

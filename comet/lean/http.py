@@ -367,7 +367,8 @@ class HTTPConnection(Connection):
         try:
             self._respond(makeResponse(result))
         except Exception:
-            self._log.failure("Answering a publisher failed; its connection is closed")
+            peer = self.edge.peerOf(self.socket)
+            self._log.failure("The response to publisher {peer} failed; it is closed", peer=peer)
             self.close()
 
     def _respond(self, response: Response) -> None:
