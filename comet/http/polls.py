@@ -1,5 +1,5 @@
 """
-The responses to polls: what they say, and how they look.
+The responses to polls: the values in them, and their shapes.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class Outcome:
     """
     What a poll is answered with.
 
-    @ivar cursor: Where the reader stands after the response.
+    @ivar cursor: The cursor of the reader after the response.
 
     @ivar messages: Each message with whether it is replayed.
 
     @ivar gap: The names that lost messages.
 
-    @ivar more: Whether there is more at this moment.
+    @ivar more: Whether the next poll gets more messages at once.
 
-    @ivar close: Why the poll was ended, if it was.
+    @ivar close: Why the reader is closed, or L{None}.
     """
 
     cursor: Cursor
@@ -74,7 +74,7 @@ def respondEmpty(shape: RespondsToPolls[R], tags: frozenset[str], cursor: Cursor
 
 def entityTag(cursor: Cursor) -> tuple[bytes, bytes]:
     """
-    The header C{ETag} of a response after which the reader stands at a cursor.
+    Make the header C{ETag} of a cursor.
     """
     return (b"ETag", b'"%s"' % str(cursor).encode("ascii"))
 
@@ -82,7 +82,7 @@ def entityTag(cursor: Cursor) -> tuple[bytes, bytes]:
 @frozen(cache_hash=True)
 class PollResponseShape:
     """
-    The response to a poll as a L{Response}, which is framed later.
+    The shape of a response to a poll that is a L{Response}, framed later.
 
     @ivar limit: How many messages a response has at most.
 
@@ -120,10 +120,10 @@ class PollResponseShape:
 @frozen(cache_hash=True)
 class HTTP1PollShape:
     """
-    The response to a poll as all the bytes of an HTTP/1 response, which the
-    readers of a group share.
+    The shape of a response to a poll that is all bytes of an HTTP/1 response,
+    which the readers of a group share.
 
-    @ivar framed: The response in it.
+    @ivar framed: The shape of the same response without its framing.
 
     @ivar version: The HTTP version of the request.
 
