@@ -69,7 +69,7 @@ class PublishTests(HubTestCase):
         messages: list[Any] = response.json["messages"]
         return messages
 
-    def test_stored(self) -> None:
+    def test_answersWithCursors(self) -> None:
         """
         The response says the cursor in each channel, and the last of them.
         """
@@ -133,7 +133,7 @@ class PublishTests(HubTestCase):
         self.assertEqual(len(self.held("a")), 1)
         self.assertProblem(self.ask(post("/channels/a", b"y", key)), 422, "keyReused")
 
-    def test_rights(self) -> None:
+    def test_checksRights(self) -> None:
         """
         Only the holder of the key publishes, except to open channels; reserved
         channels take nothing from any client.
@@ -216,7 +216,7 @@ class BatchTests(HubTestCase):
         body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         return self.ask(post("/publish", body, f"Content-Type: {kind}"))
 
-    def test_stored(self) -> None:
+    def test_answersWithCursors(self) -> None:
         """
         The response has a cursor for each line.
         """

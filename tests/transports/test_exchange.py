@@ -287,7 +287,7 @@ class SubclassTests(HubTestCase):
     Subclasses that take names and rights from elsewhere.
     """
 
-    def test_names(self) -> None:
+    def test_subclassChoosesNames(self) -> None:
         """
         A subclass chooses the names of a request.
         """
@@ -303,7 +303,7 @@ class SubclassTests(HubTestCase):
         response = self.ask(get(f"/?since={cursor}", "Cookie: user=ann"), site)
         self.assertEqual([m["data"] for m in response.json["messages"]], ["for ann"])
 
-    def test_client(self) -> None:
+    def test_subclassIdentifiesClient(self) -> None:
         """
         A subclass identifies the client, for every method and transport.
         """

@@ -74,7 +74,7 @@ class MemoryTests(WebSocketTestCase):
         self.assertGreaterEqual(len(self.hub.fanout.readers), READERS)
         return used - self.perReader(connectOnly)
 
-    def test_endless(self) -> None:
+    def test_streamKeepsNoRequest(self) -> None:
         """
         A stream keeps nothing of the request.
         """
@@ -82,20 +82,20 @@ class MemoryTests(WebSocketTestCase):
             request = get(f"/channels/news?transport={transport}", *BROWSER)
             self.assertLess(self.measure(request), 1700)
 
-    def test_tcp(self) -> None:
+    def test_rawTCPKeepsLittle(self) -> None:
         """
         A client of raw TCP takes little more than its reader.
         """
         raw = b'{"subscribe":["news"]}\n'
         self.assertLess(self.measure(raw, CometFactory(self.hub)), 2500)
 
-    def test_websocket(self) -> None:
+    def test_webSocketKeepsNoHandshake(self) -> None:
         """
         A WebSocket takes what Autobahn needs, and nothing of its handshake.
         """
         self.assertLess(self.measure(get("/channels/news", *BROWSER, *UPGRADE)), 5000)
 
-    def test_longpoll(self) -> None:
+    def test_heldPollKeepsRequest(self) -> None:
         """
         A request on hold takes what Twisted keeps of it.
         """

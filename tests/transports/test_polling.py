@@ -77,7 +77,7 @@ class AnswerTests(HubTestCase):
         self.assertEqual(response.json["gap"], ["news"])
         self.assertEqual(cursors(response.json["messages"]), known)
 
-    def test_replay(self) -> None:
+    def test_replaysName(self) -> None:
         """
         A name that begins behind the others is replayed.
         """
@@ -312,7 +312,7 @@ class OtherChannelTests(HubTestCase):
     Where a request has no connection to itself, Twisted frames the response.
     """
 
-    def test_answers(self) -> None:
+    def test_twistedFramesResponse(self) -> None:
         """
         The response is that of any other poll.
         """

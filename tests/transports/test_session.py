@@ -70,7 +70,7 @@ class CommandTests(SessionTestCase):
                 self.assertEqual(answer, [{"id": id, "ok": {"pong": value}}])
         self.assertEqual(self.say({"ping": 1}), [{"ok": {"pong": 1}}])
 
-    def test_subscribe(self) -> None:
+    def test_subscribesBeforeMessages(self) -> None:
         """
         The answer says the reader's cursor, and new messages follow.
         """
@@ -166,7 +166,7 @@ class CommandTests(SessionTestCase):
         self.say({"unsubscribe": ["c1"]})
         self.assertIn("ok", self.say({"subscribe": ["one-more"]})[0])
 
-    def test_unsubscribe(self) -> None:
+    def test_removesExactNames(self) -> None:
         """
         Names are removed exactly as they are written.
         """
@@ -189,7 +189,7 @@ class CommandTests(SessionTestCase):
         known = self.publish("a", 2)
         self.assertEqual(cursors(self.read()), known)
 
-    def test_publish(self) -> None:
+    def test_publishesToOpenChannel(self) -> None:
         """
         All clients may publish to an open channel.  The answer comes after the
         message was written to the readers, the publisher's own among them.

@@ -96,7 +96,7 @@ class EventSourceTests(HubTestCase):
         self.assertEqual((gap.type, json.loads(gap.data)), ("$gap", ["news"]))
         self.assertEqual(message.lastEventID, known[0])
 
-    def test_envelope(self) -> None:
+    def test_writesEnvelopes(self) -> None:
         """
         With C{envelope} the data are envelopes, also in heartbeats.
         """
@@ -108,7 +108,7 @@ class EventSourceTests(HubTestCase):
         self.assertEqual((message["data"], message["time"]), (1, 1000))
         self.assertEqual(beat, {"cursor": str(self.hub.end)})
 
-    def test_unnamed(self) -> None:
+    def test_writesUnnamedEvents(self) -> None:
         """
         With C{unnamed} no event has a name.
         """
@@ -122,7 +122,7 @@ class EventSourceTests(HubTestCase):
         self.assertEqual(message["channel"], "news")
         self.assertEqual(close["close"]["code"], "draining")
 
-    def test_draining(self) -> None:
+    def test_writesLastWords(self) -> None:
         """
         The last words are an event, with the reconnection time.
         """
@@ -159,7 +159,7 @@ class TemporaryTests(HubTestCase):
         self.assertEqual(event.lastEventID, str(self.hub.end))
         self.assertTrue(wire.isOpen)
 
-    def test_draining(self) -> None:
+    def test_endsStreamWhileDraining(self) -> None:
         """
         While the server drains, the response is a stream that ends.
         """
@@ -170,7 +170,7 @@ class TemporaryTests(HubTestCase):
         self.assertClosed(raw, "draining", wire)
         self.assertIn(b"Access-Control-Allow-Origin: https://friend.example\r\n", raw)
 
-    def test_full(self) -> None:
+    def test_endsStreamWhenFull(self) -> None:
         """
         When there are as many readers as allowed, the response is a stream that
         ends.
@@ -182,7 +182,7 @@ class TemporaryTests(HubTestCase):
         wire.send(get("/channels/news?transport=sse"))
         self.assertClosed(wire.take(), "tooMany", wire)
 
-    def test_envelope(self) -> None:
+    def test_endsStreamInFormAskedFor(self) -> None:
         """
         The last words have the form that the request asks for.
         """
