@@ -19,16 +19,16 @@ from functools import partial
 from typing import Any, TypeVar
 
 from attrs import field, frozen
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.access.rights import Access
+from comet.deferreds import gather
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
 from comet.fanout.application import ApplicationReader, Subscription, Where, readStartPositions
 from comet.fanout.core import Fanout
-from comet.fanout.failures import firstError
 from comet.fanout.polls import PollReader, PollShape, Waiter
 from comet.fanout.reader import Opener, Reader, openReader
 from comet.fanout.streams import StreamReader
@@ -246,7 +246,7 @@ class Hub:
             for channel in channels:
                 self.access.checkDelete(client, channel)
             forgotten = [self.bus.forget(channel) for channel in channels]
-            return gatherResults(forgotten, consumeErrors=True).addErrback(firstError)
+            return gather(forgotten)
 
         return maybeDeferred(forget).addCallback(lambda _: None)
 
@@ -392,7 +392,7 @@ class Hub:
         self._retryWithin = seconds
         for reader in list(self.fanout.readers):
             reader.close(Close("draining", "the server is going down", self._retry()))
-        done = gatherResults([self.fanout.whenDrained(), self._answered()], consumeErrors=True)
+        done = gather([self.fanout.whenDrained(), self._answered()])
         done.addTimeout(seconds, self.clock, onTimeoutCancel=lambda result, timeout: None)
         return done.addCallback(lambda _: None)
 

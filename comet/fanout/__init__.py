@@ -4,7 +4,6 @@ From the log to the readers: who reads what, and when each is written to.
 The map, lower modules first:
 
   - L{states}: the life of a reader, as a table
-  - L{failures}: which error came first
   - L{sending}: the same bytes to many sockets
   - L{backlog}: what is left to do of earlier ticks
   - L{coalescing}: equal queries to the bus, asked once

@@ -1,5 +1,34 @@
 """
-Where readers that ask for the same begin, without a question to the bus.
+Join points: where new readers of the same names may go live at once, without a
+query to the bus.
+
+How it works
+============
+
+A reader that opens in the ordinary way asks the bus where its names start, and
+reads the log up to its end.  Most readers on a busy server ask for the same
+names in the same shape, though, and start where all the live ones stand: long
+polls that come back with the cursor that they were just given, and pages that
+read from C{now} on.  For these the answer is known.
+
+A caller keeps a join point for each set of names in each shape that its clients
+ask for.  The join point opens each reader: in the ordinary way at first, and
+learns from that which group it is.  It lets a reader join at once only if the
+reader can miss nothing and get nothing twice:
+
+  - The group is not retired, so its names have been heard ever since.
+
+  - From a I{cursor}: it is the fan-out's own, no message may have been missed
+    since then (C{isContinuous}), and it is not older than the cursor at which the
+    join point learned of the group.  An older message may have been stored before
+    its name was heard, though it lies behind the fan-out's cursor.
+
+  - From I{now}: the bus tells its log end at once, as a bus does that keeps the
+    log in this process.  The group was given no message after that end.
+
+A reader that joins at the fan-out's cursor is like all the others.  If the end
+is ahead of the cursor, messages up to it are stored and not flushed yet: the
+reader joins as one that may be ahead, and the flush leaves them out.
 """
 
 from __future__ import annotations
@@ -16,30 +45,25 @@ from comet.model.positions import At, Now, StartPosition, StartPositions
 
 class JoinPoint:
     """
-    The place of readers of one kind that ask for the same names in the same
-    shape.
-
-    It is known once one of them has begun in the ordinary way.
+    Opens the readers of one kind that read the same names in the same shape.
 
     @ivar names: The names, each once.
     """
 
-    __slots__ = ("_group", "_knowsHead", "_since", "names")
+    __slots__ = ("_group", "_knowsEnd", "_since", "names")
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
         self._group: Group | None = None
-        # Nothing of the names is missed after this.  What was stored before may
-        # have been heard by nobody, though the fan-out's cursor is older.
+        # The first cursor from which on no message of the names is missed.
         self._since = Cursor("", 0)
-        # Whether the bus tells at once what its newest message is: it keeps
-        # the log itself then, and its head is never behind.
-        self._knowsHead = False
+        # Whether the bus tells its log end at once.
+        self._knowsEnd = False
 
     def find(self, fanout: Fanout, startPosition: StartPosition) -> Cursor | None:
         """
-        Where who begins there stands, if there is nothing to read from there,
-        and all that comes after will be heard.
+        The cursor at which a new reader may go live at once, or L{None} if it
+        has to ask the bus.
         """
         group = self._group
         if group is None or group.isRetired:
@@ -49,17 +73,17 @@ class JoinPoint:
             isHere = startPosition.cursor == cursor and fanout.isContinuous
             isHeard = cursor.epoch == since.epoch and cursor.position >= since.position
             return cursor if isHere and isHeard else None
-        if type(startPosition) is Now and self._knowsHead:
+        if type(startPosition) is Now and self._knowsEnd:
             cursor = fanout.end()
             return None if group.hasFlushedPast(cursor) else cursor
         return None
 
     def open(self, reader: Reader, names: Sequence[str], since: StartPositions) -> None:
         """
-        Open a new reader: here, without a question to the bus, if it starts
-        here; otherwise as L{openReader} does, and learn from it.
+        Open a new reader: without a query to the bus if that can be, otherwise
+        as L{openReader} does.
 
-        @param names: Those of this join point.
+        @param names: The names of this join point.
 
         @param since: One start position, for all names.
         """
@@ -76,22 +100,23 @@ class JoinPoint:
             group.members += 1
         else:
             fanout.registry.addMember(group)
+        # What the reader is told first may have closed it.
         joined = reader.group if reader.beginAtEnd() else None
         if joined is None:
             return
         if fanout.isContinuous and reader.progress.cursor == fanout.cursor:
             joined.joinAtCursor(reader)
         else:
-            # Messages that are stored and not flushed yet are older than this start.
             joined.join(reader)
 
     def learn(self, reader: Reader, startPosition: StartPosition) -> None:
         """
-        Note where a reader is that has just begun in the ordinary way.
+        Note the group of a reader that was just opened in the ordinary way, if
+        it is live.
         """
         if reader.state is State.LIVE and reader.progress.names == self.names:
             stands = reader.progress.cursor
             if reader.group is not self._group or stands.epoch != self._since.epoch:
                 self._group, self._since = reader.group, stands
-            # The bus was not waited for.
-            self._knowsHead = self._knowsHead or type(startPosition) is Now
+            # The reader did not wait for the bus.
+            self._knowsEnd = self._knowsEnd or type(startPosition) is Now

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
-from twisted.internet.defer import Deferred, fail, gatherResults, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
+from comet.deferreds import gather
 from comet.fanout.delivery import Delivery, Member
-from comet.fanout.failures import firstError
 from comet.fanout.groups import Group, GroupKey, Ticking
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.messages import Message
@@ -166,7 +166,7 @@ class Registry:
                 waiters.append(waiter)
         if not waiters:
             return succeed(None)
-        return gatherResults(waiters, consumeErrors=True).addCallbacks(lambda _: None, firstError)
+        return gather(waiters).addCallback(lambda _: None)
 
     def isRead(self, channel: str) -> bool:
         """

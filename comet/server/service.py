@@ -12,14 +12,13 @@ from twisted.application.service import Service
 from twisted.internet.defer import (
     Deferred,
     DeferredList,
-    FirstError,
-    gatherResults,
     maybeDeferred,
 )
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from comet.deferreds import gather
 from comet.hub import Hub
 from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
 from comet.server.statistics import StatisticsService
@@ -132,7 +131,7 @@ class CometService(Service):
             return bus
 
         bound = self._ports.bind(not self._isBusReady)
-        both: Deferred[Any] = gatherResults([bus, bound], consumeErrors=True)
+        both: Deferred[Any] = gather([bus, bound])
         return both.addCallbacks(self._accept, self._undoBoth, errbackArgs=(bus, bound))
 
     def _busStarted(self, result: object) -> None:
@@ -142,8 +141,7 @@ class CometService(Service):
         for each in both:
             each.cancel()
         self._ports.close()
-        first = failure.value
-        return first.subFailure if isinstance(first, FirstError) else failure
+        return failure
 
     def _accept(self, result: object) -> Deferred[Any] | None:
         if self._isStopped:
@@ -188,7 +186,7 @@ class CometService(Service):
 
     def _drainSites(self) -> Deferred[Any]:
         sites = {factory for _, factory in self._ports.served if isinstance(factory, CometSite)}
-        drained: Deferred[Any] = gatherResults([site.drain() for site in sites], consumeErrors=True)
+        drained: Deferred[Any] = gather([site.drain() for site in sites])
         drained.addTimeout(
             self._drain, self.hub.clock, onTimeoutCancel=lambda result, timeout: None
         )
