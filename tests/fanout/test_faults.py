@@ -135,7 +135,8 @@ class LastWordsTests(HubTestCase):
 
     def test_unsettled(self) -> None:
         """
-        So are those that read again, after one that cannot.
+        When all streams must read the log again and that fails, a broken stream
+        does not keep the next one from being told C{internal}.
         """
         self.broken("a")
         other = self.stream("a")

@@ -215,8 +215,8 @@ class RetiringTests(HubTestCase):
 
     def test_mostNames(self) -> None:
         """
-        Nor are groups whose names are longer than that in all; of those that
-        have readers nothing is counted.
+        Groups without readers are kept only up to a total length of their names.
+        Groups with readers do not count.
         """
         name = "a" * 200
         kept = MOST_IDLE_NAMES // (4 * 204)

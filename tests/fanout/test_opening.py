@@ -40,7 +40,8 @@ class UnbegunTests(HubTestCase):
 
     def test_ahead(self) -> None:
         """
-        So does who begins beyond it, as another node has told.
+        A reader that begins beyond the known end of the log, with a cursor of
+        another node, stays at its cursor.
         """
         self.publish("a", "a", "a")
         self.slow.do(0)

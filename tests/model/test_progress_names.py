@@ -104,7 +104,7 @@ class ComingAndGoingTests(SynchronousTestCase):
 
     def test_manyNames(self) -> None:
         """
-        So are those of many names.
+        The ranges delivered through many removed names are bounded in number.
         """
         log = Log("c/x", "d", *(f"n{number}" for number in range(2 * MOST_DELIVERED)))
         progress = begin(log.resolved(d=start(1)))

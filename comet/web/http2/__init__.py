@@ -2,7 +2,7 @@
 HTTP/2, RFC 9113: many requests at the same time on one connection.
 
   - L{lengths}: the lengths that frames declare, checked before h2 keeps a frame
-  - L{streams}: one request and its response
+  - L{http2stream}: one request and its response
   - L{connections}: one connection, and the streams on it
 
 The C{h2} library reads and makes the frames.  Twisted's own use of it is

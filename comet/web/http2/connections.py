@@ -33,8 +33,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.transports.sinks import tune
+from comet.web.http2.http2stream import HTTP2Stream
 from comet.web.http2.lengths import FrameLengths
-from comet.web.http2.streams import HTTP2Stream
 
 # Bytes of finished responses that may wait for the client before no other
 # request is begun.

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from comet.fanout.streams import STALLED
 from comet.model.messages import Published
 from comet.web.http2.connections import LAST_WORDS, MAX_RESETS, MAX_UNSENT_FRAMES, RESETS_PER_SECOND
-from comet.web.http2.streams import HIGH_WATER_MARK
+from comet.web.http2.http2stream import HIGH_WATER_MARK
 from comet.web.site import IDLE_TIMEOUT
 from tests.edge.connections import Ended, Silence
 from tests.edge.envelopes import readPollBody

@@ -1,5 +1,5 @@
 """
-Tests of L{comet.web.http2.streams}: what resources other than comet's may do.
+Tests of L{comet.web.http2.http2stream}: what resources other than comet's may do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from h2.exceptions import ProtocolError
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from comet.web.http2.streams import HIGH_WATER_MARK
+from comet.web.http2.http2stream import HIGH_WATER_MARK
 from tests.edge.connections import Ended
 from tests.web.http2.case import Http2TestCase
 
