@@ -1,6 +1,7 @@
 """
-What is left to do of a turn: a group of many polls is answered in parts, so
-that whoever comes back, and everybody else, has his turn in between.
+What is left to do of earlier ticks.  A large group of polls is answered in
+parts, one a turn, so that other clients, and those that poll again, are served
+in between.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from twisted.logger import Logger
 
 class _Call(NamedTuple):
     """
-    @ivar isPart: Whether it takes its time, so that one is enough for a turn.
+    @ivar isPart: Whether the call takes long, so that one is enough for a turn.
     """
 
     isPart: bool
@@ -23,7 +24,7 @@ class _Call(NamedTuple):
 
 class Backlog:
     """
-    Does one part a turn, and what is to be done after it.
+    Calls that are made in order, with at most one part a turn.
     """
 
     _log = Logger()
@@ -33,21 +34,22 @@ class Backlog:
 
     def __len__(self) -> int:
         """
-        How much is left to do.
+        How many calls are left.
         """
         return len(self._calls)
 
     def add(self, call: Callable[[], None], isPart: bool) -> None:
         """
-        Do something after all that is left to do.
+        Add a call after all that are left.
 
-        @param isPart: Whether it takes its time.
+        @param isPart: Whether the call takes long.
         """
         self._calls.append(_Call(isPart, call))
 
     def go(self) -> None:
         """
-        Do the next part, and all up to the one after it.
+        Make the calls up to the second part.  A call that fails is logged, and
+        the others are made.
         """
         hadPart = False
         while self._calls and not (hadPart and self._calls[0].isPart):
@@ -56,4 +58,7 @@ class Backlog:
             try:
                 call()
             except Exception:
-                self._log.failure("what was left of a turn failed")
+                self._log.failure(
+                    "A call left by an earlier tick failed; {left} calls are left",
+                    left=len(self._calls),
+                )

@@ -1,6 +1,6 @@
 """
-Questions to the bus that many readers ask at once: asked once, and answered to
-all.
+Coalescing: equal queries to the bus are made once, and all that made them get
+the one result.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from twisted.python.failure import Failure
 from comet.model.positions import ReadResult, ResolvedStarts
 from comet.timers import NOT_SET, TimerWheel
 
-# For how many seconds an answer is given to those who come a little later.
+# For how many seconds a result is given to callers that ask a little later.
 LINGER: Final = 0.5
 
-# How many answers are kept at most, and how many bytes these may have.
+# How many results are kept at most, and how many bytes these may have.
 MOST_KEPT: Final = 256
 MOST_BYTES: Final = 8 * 1024 * 1024
 
@@ -27,19 +27,24 @@ T = TypeVar("T")
 
 class _Kept(NamedTuple):
     """
-    @ivar until: When it is forgotten.
+    A result of a moment ago.
+
+    @ivar size: How many bytes it has.
+
+    @ivar until: When it is dropped, in seconds of the coalescer's clock.
     """
 
-    answer: Any
+    result: Any
     size: int
     until: float
 
 
 class QueryCoalescer:
     """
-    Lets those who ask the same share one answer.
+    Makes equal queries once.
 
-    Only what a bus does not answer at once is shared, or kept.
+    A query that the bus answers at once is neither shared nor kept: there is no
+    time in which a second caller could ask, and nothing to spare the bus.
     """
 
     def __init__(self, wheel: TimerWheel, seconds: Callable[[], float]) -> None:
@@ -50,40 +55,43 @@ class QueryCoalescer:
         self._wheel = wheel
         self._seconds = seconds
         self._waiting: dict[Hashable, list[Deferred[Any]]] = {}
-        # All live equally long, so the oldest are in front.
+        # All are kept equally long, so the oldest are in front.
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._size = 0
 
     def ask(
         self,
         key: Hashable,
-        question: Callable[[], Deferred[T]],
+        query: Callable[[], Deferred[T]],
         sizeOf: Callable[[T], int] | None = None,
         isGood: Callable[[T], bool] = bool,
     ) -> Deferred[T]:
         """
-        Ask a question, unless somebody else is waiting for its answer.
+        Make a query, unless an equal one is waiting for its result.
 
-        @param key: Says what is asked: who has an equal one shares.
+        @param key: Equal for equal queries.
 
-        @param sizeOf: Where the answer may do also for those who ask a moment
-            later: how many bytes it has.
+        @param query: Makes the query; called at most once, within this call.
 
-        @param isGood: Whether an answer of a moment ago will do.
+        @param sizeOf: Tells how many bytes a result has, where the result may
+            be given also to callers that ask a moment later.
+
+        @param isGood: Whether a result of a moment ago will still do.
+
+        @return: Fires with the result, or fails as the query does.
         """
         if sizeOf is not None and self._kept:
             kept = self._kept.get(key)
-            if kept is not None and kept.until > self._seconds() and isGood(kept.answer):
-                return succeed(kept.answer)
+            if kept is not None and kept.until > self._seconds() and isGood(kept.result):
+                return succeed(kept.result)
         sharing = self._waiting.get(key)
         if sharing is None:
             try:
-                asked = question()
+                asked = query()
             except Exception:
                 return fail()
-            # One that is paused waits for the result of another.
+            # A paused Deferred waits for the result of another one.
             if asked.called and not asked.paused:
-                # Nobody can come to share it.
                 return asked
             self._waiting[key] = sharing = []
             asked.addBoth(self._answered, key, sharing, sizeOf)
@@ -98,7 +106,7 @@ class QueryCoalescer:
         sharing: list[Deferred[Any]],
         sizeOf: Callable[[Any], int] | None,
     ) -> None:
-        # Otherwise all was forgotten meanwhile.
+        # Otherwise the coalescer was cleared meanwhile.
         if self._waiting.get(key) is sharing:
             del self._waiting[key]
             if sizeOf is not None and not isinstance(result, Failure):
@@ -106,11 +114,11 @@ class QueryCoalescer:
         for answer in sharing:
             answer.callback(result)
 
-    def _keep(self, key: Hashable, answer: Any, size: int) -> None:
+    def _keep(self, key: Hashable, result: Any, size: int) -> None:
         self._drop(key)
         if size > MOST_BYTES:
             return
-        self._kept[key] = _Kept(answer, size, self._seconds() + LINGER)
+        self._kept[key] = _Kept(result, size, self._seconds() + LINGER)
         self._size += size
         while len(self._kept) > MOST_KEPT or self._size > MOST_BYTES:
             self._drop(next(iter(self._kept)))
@@ -124,7 +132,7 @@ class QueryCoalescer:
 
     def timedOut(self) -> None:
         """
-        Forget what is too old.
+        Drop the results that have been kept for long enough.
         """
         now = self._seconds()
         while self._kept:
@@ -136,7 +144,8 @@ class QueryCoalescer:
 
     def clear(self) -> None:
         """
-        Forget all answers, and let nobody share those that are to come.
+        Drop all results, and share no query that is under way with callers
+        that ask from now on.
         """
         self._waiting.clear()
         self._kept.clear()
@@ -146,13 +155,13 @@ class QueryCoalescer:
 
 def sizeOfReadResult(result: ReadResult) -> int:
     """
-    How many bytes there are in what was read.
+    How many bytes the messages of a result have.
     """
     return sum(message.size for message in result.messages)
 
 
 def sizeOfResolvedStarts(resolved: ResolvedStarts) -> int:
     """
-    How many bytes there are in where names begin.
+    About how many bytes resolved starts have: those of the names.
     """
     return sum(len(name) for name in resolved.starts)

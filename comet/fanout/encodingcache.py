@@ -1,5 +1,5 @@
 """
-Messages as bytes, made once for each shape in use.
+The encoding cache: messages as bytes, made once for each shape in use.
 """
 
 from __future__ import annotations
@@ -12,17 +12,15 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Message
 from comet.timers import NOT_SET, TimerWheel
 
-# How many bytes of encodings are kept in all, and for how many seconds: long
-# enough for the readers that come back together after a failure.
+# How many bytes of encoded messages are kept in all, and for how many seconds:
+# long enough for readers that reconnect together after a failure.
 MOST_BYTES: Final = 8 * 1024 * 1024
 KEPT_SECONDS: Final = 5.0
 
 
 class EncodingCache:
     """
-    Remembers what messages look like in each shape, for a short while.
-
-    What is kept is bounded in bytes and time, and belongs to one epoch.
+    Keeps encoded messages of one epoch, by shape, for a short while.
     """
 
     def __init__(self, wheel: TimerWheel, mostBytes: int = MOST_BYTES) -> None:
@@ -36,8 +34,9 @@ class EncodingCache:
 
     def opened(self, shape: Shape, cursor: Cursor, opening: bytes) -> bytes:
         """
-        What a reader is written first that begins at a cursor: many come at
-        once, and to the same place.
+        The first bytes for a reader that starts at a cursor.  The last result
+        is kept, since many readers often come at once and start at the same
+        cursor.
         """
         begun = self._begun
         if begun is not None and begun[:3] == (shape, cursor, opening):
@@ -48,7 +47,7 @@ class EncodingCache:
 
     def pieces(self, shape: Shape, messages: Sequence[Message]) -> list[bytes]:
         """
-        These messages in a shape, not as replayed ones.
+        These messages encoded in a shape, not as replayed ones.
         """
         if not messages:
             return []
@@ -73,7 +72,7 @@ class EncodingCache:
 
     def clear(self) -> None:
         """
-        Forget everything.
+        Drop all encoded messages.
         """
         self._pieces.clear()
         self.bytes = 0
@@ -81,6 +80,6 @@ class EncodingCache:
 
     def timedOut(self) -> None:
         """
-        It was kept for long enough.
+        Drop all, L{KEPT_SECONDS} after the first was kept.
         """
         self.clear()

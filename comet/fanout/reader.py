@@ -1,5 +1,5 @@
 """
-One reader: from its beginning, through the log, to its end.
+One reader: it opens, reads the log, is live, falls behind, and is closed.
 """
 
 from __future__ import annotations
@@ -34,18 +34,20 @@ class Reader:
     """
     What all kinds of readers have in common.
 
-    A kind says how a reader is told something; the rest is here.  The bus is
-    read only while the reader is L{State.READING}; while it is L{State.LIVE}
-    its group gives it what is published; otherwise nothing is kept for it.
+    A subclass says how its client is told something; the rest is here.  The log
+    is read only while the reader is L{State.READING}.  While it is
+    L{State.LIVE}, its group gives it what is published.  In all other states
+    nothing is kept for it.
 
-    @ivar progress: Where it stands.
+    @ivar progress: Where the reader stands.
 
-    @ivar state: What it is doing.
+    @ivar state: What the reader is doing.
 
-    @ivar group: Who it is told things with, once it is known.
+    @ivar group: The group that the reader is a member of; L{None} before its
+        names are resolved, after it is closed, and if it does not listen.
 
-    @ivar isListening: Whether it only reads what there is, and never waits for
-        what comes.
+    @ivar isListening: Whether the reader hears what is published.  If not, it
+        reads what is held, and that is all.
     """
 
     _log = Logger()
@@ -73,53 +75,54 @@ class Reader:
         self._pumpAgain = False
         self._waiting: list[Deferred[None]] | None = None
 
-    # -- What a kind says
+    # -- For subclasses
 
     @property
     def shape(self) -> object:
         """
-        All that makes what is prepared for this reader differ from what is
-        prepared for others of its kind; hashable.
+        See L{Member.shape<comet.fanout.delivery.Member.shape>}.
         """
         raise NotImplementedError
 
     def makeDelivery(self) -> Delivery[Any]:
         """
-        Make the delivery of all readers of this kind and shape.
+        See L{Member.makeDelivery<comet.fanout.delivery.Member.makeDelivery>}.
         """
         raise NotImplementedError
 
     def take(self, prepared: Any) -> None:
         """
-        Take what was prepared for the whole group.
+        See L{Member.take<comet.fanout.delivery.Member.take>}.
         """
         raise NotImplementedError
 
     @property
     def direct(self) -> socket | None:
         """
-        A socket that takes what is prepared as it is, or L{None}.
+        See L{Member.direct<comet.fanout.delivery.Member.direct>}.
         """
         return None
 
     def begun(self, gap: Sequence[str]) -> None:
         """
-        It is known where the reader begins; these names begin with a gap.
+        The bus has told where the names start.
+
+        @param gap: The names that start with a gap.
         """
         raise NotImplementedError
 
     def tell(self, step: Step) -> bool:
         """
-        Tell what was read from the log.
+        Tell the client what was read from the log.
 
-        @return: Whether to go on reading.
+        @return: Whether to go on reading: not if the client takes no more.
         """
         raise NotImplementedError
 
     def beginAtEnd(self) -> bool:
         """
-        Begin at the end of the log, with nothing to read.  Called in the place
-        of L{open}, by a L{JoinPoint<comet.fanout.joinpoint.JoinPoint>}.
+        Start at the log end, with nothing to read.  A join point calls it in
+        the place of L{open}.
 
         @return: Whether the reader is live now.
         """
@@ -127,31 +130,31 @@ class Reader:
 
     def caughtUp(self) -> None:
         """
-        There is no more to read: the reader is live from now on.
+        The reader has read to the log end, and is live from now on.
         """
 
     def timedOut(self) -> None:
         """
-        The time that was set on the wheel has come.
+        The time that was set on the wheel is over.
         """
         raise NotImplementedError
 
     def sayClose(self, close: Close) -> None:
         """
-        Tell why the reader is sent away; it is closed already.
+        Tell the client why it is sent away.  The reader is closed already.
         """
         raise NotImplementedError
 
-    # -- Its life
+    # -- Opening
 
     def given(self, what: Input) -> None:
         """
-        Go on to the state that follows.
+        Change to the state that follows.
         """
         try:
             self.state = TRANSITIONS[self.state, what]
         except KeyError:
-            # Says what is wrong with it.
+            # Raises an error that says what is wrong.
             step(self.state, what)
 
     def _is(self, state: State) -> bool:
@@ -160,7 +163,8 @@ class Reader:
     @property
     def position(self) -> Cursor:
         """
-        Everything up to here has arrived, in all names that are not late.
+        Everything up to here, in all names that are not replaying, has reached
+        the client.
         """
         cursor = self.progress.cursor
         if self.state is State.LIVE and self.group is not None:
@@ -171,31 +175,30 @@ class Reader:
 
     def open(self, startPositions: Mapping[str, StartPosition]) -> Deferred[Any]:
         """
-        Begin to read.  Called once.
+        Start to read.  Called once.
 
-        @return: Fires with L{None} after L{begun} was called, or the reader
-            was closed in between.  Fails with a L{CometError} if the bus cannot
-            tell where to begin; then the reader waits for L{failed} or
-            L{ended}.
+        @return: Fires with L{None} once L{begun} was called, or the reader was
+            closed before.  Fails with a L{CometError} if the bus cannot tell
+            where to start; then the caller must call L{failed} or L{ended}.
         """
         self.fanout.readers[self] = None
         opened = self._addNames(startPositions).addCallback(self._opened)
         if self._is(State.OPENING):
-            # Whether it waits does not show in the Deferred, which may have been
-            # called with another.
+            # The bus has not answered.  The Deferred does not show that: it may
+            # have been called, and be paused by another one.
             self.progress.cursor = cursorBeforeStart(startPositions, self.fanout.end())
         return opened
 
-    def _opened(self, located: _Resolved) -> None:
+    def _opened(self, resolved: _Resolved) -> None:
         if self.state is State.CLOSED:
             return
-        gap, isAtEnd = located
-        # What was missed since it was located is in no message to come.
+        gap, isAtEnd = resolved
+        # After an interruption, messages may have been missed since the names were
+        # resolved, so the log must be read.
         isUnsettled, self._pumpAgain = self._pumpAgain, False
         self.given(Input.RESOLVED)
         self.begun(gap)
         if isAtEnd and not isUnsettled and self._is(State.READING) and not self._isPassed():
-            # There is nothing to read.
             self._join()
         else:
             self.pump()
@@ -203,8 +206,8 @@ class Reader:
 
     def whenOpen(self) -> Deferred[None]:
         """
-        @return: Fires when it is known where the reader begins, or it is
-            closed.
+        @return: Fires when the bus has told where the names start, or the
+            reader is closed.
         """
         if self.state is not State.OPENING:
             return succeed(None)
@@ -226,10 +229,11 @@ class Reader:
         # A member keeps the group from being retired in the meantime.
         registry.addMember(group)
         if registry.isHeard(group):
-            located = self.fanout.resolve(new, True)
+            resolved = self.fanout.resolve(new, True)
         else:
-            located = registry.listen(group).addCallback(lambda _: self.fanout.resolve(new, True))
-        return located.addCallbacks(
+            heard = registry.listen(group)
+            resolved = heard.addCallback(lambda _: self.fanout.resolve(new, True))
+        return resolved.addCallbacks(
             self._resolved, self._notResolved, callbackArgs=(new, group), errbackArgs=(group,)
         )
 
@@ -241,7 +245,7 @@ class Reader:
                 self.fanout.registry.removeMember(self, group)
             return (), False
         if resolved.end.epoch != self.fanout.end().epoch:
-            # The log has begun a new life since, where these places mean nothing.
+            # A new epoch has begun since, in which these positions mean nothing.
             again = self.fanout.resolve(names, self.isListening)
             return again.addCallbacks(
                 self._resolved, self._notResolved, callbackArgs=(names, group), errbackArgs=(group,)
@@ -250,7 +254,7 @@ class Reader:
         gap = self.progress.add(resolved)
         self._changeGroup(group)
         isAtEnd = resolved.end == self.progress.cursor and not self.progress.isReplaying
-        # A gap is told with what is read.
+        # The client is told of a gap with what is read.
         return gap, isAtEnd and not gap
 
     def _notResolved(self, failure: Failure, group: Group | None) -> Failure:
@@ -260,7 +264,7 @@ class Reader:
 
     def _changeGroup(self, group: Group | None) -> None:
         """
-        Belong to another group, of which the reader is a member already.
+        Change to another group, of which the reader is a member already.
         """
         if self.group is not None:
             self.fanout.registry.removeMember(self, self.group)
@@ -268,7 +272,7 @@ class Reader:
 
     def _stand(self) -> None:
         """
-        Note where a live reader stands, before it is live no more.
+        Note where a live reader stands.  Called before it stops being live.
         """
         if self.state is State.LIVE:
             self.progress.advance(self.position.position)
@@ -276,28 +280,30 @@ class Reader:
     @property
     def reached(self) -> int | None:
         """
-        Up to where what was read was told, while it is being told.
+        While the client is told what was read: the position up to which it has
+        been told.  Otherwise L{None}.
         """
         return None
 
     def addNames(self, startPositions: Mapping[str, StartPosition]) -> Deferred[tuple[str, ...]]:
         """
-        Begin to read more names.  Not called again, nor L{removeNames}, before
-        it has fired; the reader has to be open.
+        Start to read more names.  The reader has to be open.  Until the
+        Deferred has fired, the caller must not call this nor L{removeNames}
+        again.
 
-        @return: Fires with the names that begin with a gap.  Nothing of the
-            new names is told before L{resume} is called.
+        @return: Fires with the names that start with a gap.  The client is told
+            nothing of the new names before the caller calls L{resume}.
         """
         return self._addNames(startPositions).addCallback(self._halted)
 
-    def _halted(self, located: _Resolved) -> tuple[str, ...]:
+    def _halted(self, resolved: _Resolved) -> tuple[str, ...]:
         if self.state is not State.CLOSED:
             self.given(Input.UNSETTLED)
-        return located[0]
+        return resolved[0]
 
     def removeNames(self, names: Iterable[str]) -> None:
         """
-        Read these names no more.  Does nothing if the reader is closed.
+        Stop reading these names.  Does nothing if the reader is closed.
         """
         if self.state is State.CLOSED:
             return
@@ -311,13 +317,13 @@ class Reader:
 
     def resume(self) -> None:
         """
-        Go on after names were added.
+        Go on reading after names were added.
         """
         self.pump()
 
     def unsettle(self) -> None:
         """
-        The bus may have missed something: read again from here.
+        See L{Member.unsettle<comet.fanout.delivery.Member.unsettle>}.
         """
         if self.state is State.LIVE:
             self._stand()
@@ -332,7 +338,7 @@ class Reader:
 
     def pump(self) -> None:
         """
-        Read on, if that is what there is to do.
+        See L{Member.pump<comet.fanout.delivery.Member.pump>}.
         """
         if self.state is not State.READING:
             return
@@ -348,7 +354,7 @@ class Reader:
 
     def read(self, wanted: Wanted) -> Deferred[ReadResult]:
         """
-        Ask the bus.
+        Read the log, as much at once as the reader's kind takes.
         """
         return self.fanout.read(wanted, isListening=self.isListening)
 
@@ -356,16 +362,18 @@ class Reader:
         goOn, more = True, False
         if self.state is State.READING:
             step = self.progress.accept(wanted, result)
-            # What is read meanwhile would be told before the rest of this.
+            # C{_isPumping} stays true while the client is told: what a second
+            # reading gave would be told before the rest of this.
             try:
                 goOn, more = self.tell(step), step.more
             except Exception:
-                # Rather repeat than lose.
+                # The client may have got some of it.  It had better get that
+                # twice than miss the rest.
                 self.progress.cursor = step.lowest
                 raise
         self._isPumping = False
         again, self._pumpAgain = self._pumpAgain, False
-        # Telling may have changed everything.
+        # The reader may have been closed, or changed its names, in C{tell}.
         if not self._is(State.READING):
             return
         if not goOn:
@@ -389,13 +397,13 @@ class Reader:
         self._isPumping = False
         self.failed(failure)
 
-    # -- Its end
+    # -- Falling behind, and the end
 
     def filled(self, position: int) -> None:
         """
-        The client of a live reader does not take more for now.
+        The client of a live reader takes no more for now.
 
-        @param position: What was written to it last.
+        @param position: Of the last message that was written to it.
         """
         self.progress.advance(position)
         if self.group is not None:
@@ -404,7 +412,7 @@ class Reader:
 
     def drained(self) -> None:
         """
-        The client has taken everything.
+        The client has taken all that was written.
         """
         if self.state is not State.CLOSED:
             self.given(Input.DRAINED)
@@ -412,7 +420,8 @@ class Reader:
 
     def ended(self) -> None:
         """
-        The reader is over: nobody is told anything any more.
+        Close the reader without telling its client.  Does nothing if it is
+        closed.
         """
         if self.state is not State.CLOSED:
             self.given(Input.ENDED)
@@ -423,26 +432,40 @@ class Reader:
 
     def close(self, close: Close) -> None:
         """
-        Send the reader away with a reason.  Does nothing if it is closed.
+        See L{Member.close<comet.fanout.delivery.Member.close>}.  Does nothing if
+        the reader is closed.
         """
         if self.state is not State.CLOSED:
-            # The reason says where it stands.
+            # The client is told its cursor together with the reason.
             self._stand()
             self.ended()
             try:
                 self.sayClose(close)
             except Exception:
-                # Whatever is wrong with this one must not reach the others.
-                self._log.failure("{reader} could not be told", reader=self)
+                # The caller goes on with other readers.
+                self._log.failure(
+                    "{reader} could not be told that it is closed: {code}",
+                    reader=self,
+                    code=close.code,
+                )
 
     def failed(self, failure: Failure | None = None) -> None:
         """
-        Something of ours went wrong, and was logged if it was not expected.
+        Send the reader away after a failure.
+
+        @param failure: What went wrong, which is logged here unless it is a
+            L{CometError}; or L{None} if the caller has logged it.
         """
         error: CometError = Internal()
         if failure is not None:
             error = publicError(
-                failure.value, lambda: self._log.failure("a reader failed", failure=failure)
+                failure.value,
+                lambda: self._log.failure(
+                    "{reader} of {names} failed",
+                    failure=failure,
+                    reader=self,
+                    names=self.progress.names,
+                ),
             )
         code = "unavailable" if error.isTemporary else "internal"
         retry = 2.0 if error.retryAfter is None else error.retryAfter

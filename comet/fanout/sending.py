@@ -9,24 +9,24 @@ from itertools import repeat
 from socket import SocketType, socket
 from typing import Final
 
-# Of the class below Python's own, which overrides nothing of it.
+# The method of the C class, which Python's own socket class inherits unchanged.
 _send: Final = SocketType.send
 
 
 def sendAll(sockets: Sequence[socket], data: bytes) -> Sequence[tuple[int, int]]:
     """
-    Send to each of some sockets that do not block.
+    Send the same bytes to each of some non-blocking sockets.
 
-    @return: Of those that did not take all of it, the index and how many bytes
-        they took: none, if they are full or broken.
+    @return: For each socket that did not take all of it, its index and how many
+        bytes it took: 0 if it is full or broken.
     """
     sent: list[int] = []
     left = iter(sockets)
     count, size = len(sockets), len(data)
     while len(sent) < count:
         try:
-            # An error ends it in the middle: what came before is kept, and
-            # who it was is taken from the iterator already.
+            # An error ends the loop in the middle: the results before it are
+            # kept, and the iterator has passed the socket that raised it.
             sent.extend(map(_send, left, repeat(data)))
         except OSError:
             sent.append(0)

@@ -13,18 +13,19 @@ class State(Enum):
     What a reader is doing.
     """
 
-    # Members are equal only to themselves, and are looked up for each reader.
+    # Members are equal only to themselves.  The hash of an object is faster than
+    # that of an Enum, which is a function of Python's, and each reader needs it.
     __hash__ = object.__hash__
 
-    #: It is not known yet where its names begin.
+    #: The bus has not told yet where the names start.
     OPENING = "opening"
-    #: It reads the log from its position.
+    #: The reader reads the log from its position.
     READING = "reading"
-    #: It stands at the end of the log and is written to as messages arrive.
+    #: The reader stands at the log end and is written to as messages arrive.
     LIVE = "live"
-    #: Its client does not take what was written; it waits, and keeps nothing.
+    #: The client does not take what was written.  Nothing is kept for it.
     BEHIND = "behind"
-    #: It is gone.
+    #: The reader was answered, sent away, or has left.
     CLOSED = "closed"
 
 
@@ -36,24 +37,24 @@ class Input(Enum):
     # As in L{State}.
     __hash__ = object.__hash__
 
-    #: The bus told where its names begin.
-    RESOLVED = "located"
-    #: It has read to the end of the log.
+    #: The bus has told where the names start.
+    RESOLVED = "resolved"
+    #: The reader has read to the log end.
     CAUGHT_UP = "caught up"
-    #: The log has to be read again from where it stands: names were added, or
-    #: the bus may have missed something.
+    #: The reader must read the log again from its position: its names changed,
+    #: or messages may have been missed.
     UNSETTLED = "unsettled"
-    #: What was written to it is more than its client takes for now.
+    #: The client takes no more for now.
     FILLED = "filled"
-    #: Its client has taken all that was written.
+    #: The client has taken all that was written.
     DRAINED = "drained"
-    #: It was answered, sent away, or its client left.
+    #: The reader was answered or sent away, or its client left.
     ENDED = "ended"
 
 
 TRANSITIONS: Final[dict[tuple[State, Input], State]] = {
     (State.OPENING, Input.RESOLVED): State.READING,
-    # It is known to stand where the log ends.
+    # A reader that was opened by a join point has nothing to read.
     (State.OPENING, Input.CAUGHT_UP): State.LIVE,
     (State.OPENING, Input.UNSETTLED): State.OPENING,
     (State.OPENING, Input.FILLED): State.OPENING,
@@ -77,9 +78,9 @@ TRANSITIONS: Final[dict[tuple[State, Input], State]] = {
 
 def step(state: State, given: Input) -> State:
     """
-    What a reader does after something happened to it.
+    The state that follows on an input.
 
-    @raise ValueError: If that cannot happen in this state.
+    @raise ValueError: If the input cannot happen in this state.
     """
     try:
         return TRANSITIONS[state, given]
