@@ -1,5 +1,5 @@
 """
-The hub: the one gate that everything goes through, whatever the transport.
+The hub: the one gate that every request passes, on every transport.
 
 An application talks to it in plain Python::
 
@@ -7,8 +7,8 @@ An application talks to it in plain Python::
     hub.publish("news", {"headline": "..."}).addCallback(print)
     hub.subscribe(["news", "chat/*"], "now", receiver)
 
-and puts a L{CometResource<comet.web.resources.CometResource>} over it for the rest
-of the world.
+and puts a L{CometResource<comet.web.resources.CometResource>} over it for clients
+outside.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Settings:
     """
     What the hub allows.
 
-    @ivar limits: The bounds of what is published, and how many names a reader
-        has at most.
+    @ivar limits: How large a publication may be, and how many names a reader may
+        have.
 
-    @ivar heartbeat: After how many seconds of silence an endless transport
-        tells where its reader stands.
+    @ivar heartbeat: After how many seconds of silence a stream is told where
+        its reader stands.
 
-    @ivar maxConnections: How many readers and sockets there are at most; 0
-        is as many as the system allows.
+    @ivar maxConnections: How many readers there may be at once; 0 for as many
+        as the system allows.
     """
 
     limits: Limits = field(factory=Limits)
@@ -67,17 +67,17 @@ class Settings:
 
 class Hub:
     """
-    Lets clients publish and read, within what they may and what is allowed.
+    Lets clients publish and read, within their rights and the settings.
 
-    @ivar access: Who may do what.
+    @ivar access: Tells which client has which rights.
 
     @ivar origins: The web pages and host names that are trusted.
 
-    @ivar settings: What is allowed.
+    @ivar settings: The limits.
 
-    @ivar metrics: What has passed on each transport.
+    @ivar metrics: Counts what passes on each transport.
 
-    @ivar isDraining: Whether the server is going down: it takes nothing new.
+    @ivar isDraining: Whether the server is going down, and takes nothing new.
     """
 
     _log = Logger()
@@ -93,8 +93,8 @@ class Hub:
         """
         @param clock: The reactor.
 
-        @param access: By default nobody but the application itself may
-            publish, and anyone may read.
+        @param access: By default only the application itself may publish, and
+            every client may read.
 
         @param origins: By default the server is known by C{localhost} and IP
             addresses only, and its own pages alone are trusted.
@@ -123,17 +123,17 @@ class Hub:
         """
         Publish to one or more channels, in the server's own name.
 
-        @param data: Anything that JSON can say, or L{bytes}.
+        @param data: A value that JSON can express, or L{bytes}.
 
-        @param event: The name of the event that it is.
+        @param event: The name of the message's event.
 
-        @param key: Makes it safe to publish again when it is not known whether
-            it was stored.
+        @param key: An idempotency key, which makes it safe to publish again
+            after L{Unknown<comet.errors.Unknown>}.
 
         @return: Fires with the cursor of the message, or of the last one of
             several, once it is stored and was written to the readers.  Fails
-            with a L{CometError}; nothing is stored then, except perhaps where
-            it is L{Unknown<comet.errors.Unknown>}.
+            with a L{CometError} if nothing was stored, or with
+            L{Unknown<comet.errors.Unknown>} if that cannot be known.
         """
 
         def publish() -> Deferred[Sequence[Published]]:
@@ -147,16 +147,16 @@ class Hub:
         self, names: str | Sequence[str], since: Where, receiver: IReceiver
     ) -> Deferred[Subscription]:
         """
-        Read some channels and patterns, in the server's own name.
+        Read channels and patterns, in the server's own name.
 
-        @param since: Where to begin: C{"now"} or L{None}, C{"earliest"},
+        @param since: The start position: C{"now"} or L{None}, C{"earliest"},
             C{"-3"}, a cursor; or a mapping of names to these.
 
-        @param receiver: Is called from within this method already, where held
-            messages are wanted.
+        @param receiver: May be called before this returns, if the reader starts
+            at held messages.
 
-        @return: Fires with the subscription once everything that is stored
-            will be heard.  Fails with a L{CometError}.
+        @return: Fires with the subscription once every message that is stored
+            will be received.  Fails with a L{CometError}.
         """
 
         def subscribe() -> Deferred[Subscription]:
@@ -177,10 +177,11 @@ class Hub:
         self, client: Client, publications: Sequence[Publication]
     ) -> Deferred[Sequence[Published]]:
         """
-        Publish for a client, all or nothing.
+        Publish for a client: all publications or none.
 
-        @return: Fires with an answer to each publication once all are stored
-            and were written to the readers; fails with a L{CometError}.
+        @return: Fires with what became of each publication, in their order,
+            once all are stored and were written to the readers.  Fails with a
+            L{CometError}.
         """
         try:
             for publication in publications:
@@ -201,12 +202,13 @@ class Hub:
         failed: Callable[[Failure], object],
     ) -> None:
         """
-        Publish what L{checkPublish} let pass just now, as L{store} does.
+        Publish, as L{store} does, for a caller that has called L{checkPublish}.
 
-        @param done: Called with what that would fire with, perhaps before this
-            returns; raises nothing.
+        @param done: Called with what the Deferred of L{store} would fire with,
+            perhaps before this returns.  It must not raise.
 
-        @param failed: Likewise, with what it would fail with.
+        @param failed: Called with what it would fail with, perhaps before this
+            returns.  It must not raise.
         """
         if self.isDraining:
             failed(Failure(self._draining()))
@@ -214,7 +216,8 @@ class Hub:
         self._underWay += 1
         stored: Any = maybeDeferred(self.bus.publish, publications)
         if stored.called and not stored.paused and not isinstance(stored.result, Failure):
-            # As most are: to add callbacks would cost as much as to store it.
+            # Fast path for a bus that stores at once: adding callbacks would cost
+            # as much as storing.
             self._wasStored(stored.result, done)
         else:
             stored.addCallbacks(
@@ -229,7 +232,8 @@ class Hub:
     def _isSettled(
         self, answers: Sequence[Published], done: Callable[[Sequence[Published]], object]
     ) -> None:
-        # First of all: whoever drains may close its connection then.
+        # The client is answered before C{drain} fires, which may close its
+        # connection.
         done(answers)
         self._isDone()
 
@@ -239,7 +243,9 @@ class Hub:
 
     def forget(self, client: Client, channels: Sequence[str]) -> Deferred[None]:
         """
-        Drop what is held of some channels, for a client.
+        Delete the messages of some channels, for a client.
+
+        @return: Fires once they are deleted.  Fails with a L{CometError}.
         """
 
         def forget() -> Deferred[Any]:
@@ -252,20 +258,21 @@ class Hub:
 
     def checkPublish(self, client: Client, channels: Sequence[str]) -> None:
         """
-        May this client publish to these channels?
+        Check that a client may publish to these channels.
 
-        @raise CometError: If not.
+        @raise CometError: If it may not.
         """
         for channel in channels:
             self.access.checkPublish(client, channel)
 
     def check(self, client: Client, names: Sequence[str], held: int = 0) -> None:
         """
-        May this client read these names, and is there room for it?
+        Check that a client may read these names, and that they are not too many
+        for one reader.
 
-        @param held: How many names it reads already.
+        @param held: How many names the reader has already.
 
-        @raise CometError: If not.
+        @raise CometError: If one of that is not so.
         """
         limits = self.settings.limits
         if held + len(names) > limits.maxChannels:
@@ -278,9 +285,9 @@ class Hub:
 
     def admit(self) -> None:
         """
-        Is there room for one more reader?
+        Check that there may be one more reader.
 
-        @raise CometError: If not, with when to come again.
+        @raise CometError: If not; it tells the client when to come again.
         """
         if self.isDraining:
             self._checkDraining()
@@ -297,19 +304,20 @@ class Hub:
         opener: Opener = openReader,
     ) -> S:
         """
-        Begin an endless stream for a client.  What goes wrong later is told in
-        the stream, and ends it.
+        Open a stream for a client.  A later failure is told in the stream, and
+        ends it.
 
-        @param names: Channels and patterns; none, for one that begins without.
+        @param names: Channels and patterns; may be empty for a stream that adds
+            names later.
 
-        @param makeReader: Makes a reader on L{fanout}; called only if it may
-            be.
+        @param makeReader: Makes a reader on L{fanout}.  Called once, after all
+            checks.
 
         @param opener: Opens the reader.  A caller that makes many readers of
             the same names in the same shape may give the C{open} of a
             L{JoinPoint<comet.fanout.joinpoint.JoinPoint>}.
 
-        @raise CometError: If it may not be.
+        @raise CometError: If the client may not read; no reader was made.
         """
         self.check(client, names)
         self.admit()
@@ -328,13 +336,16 @@ class Hub:
         opener: Opener = openReader,
     ) -> PollReader[R]:
         """
-        Begin a poll for a client.
+        Open a poll for a client.
 
-        @param waiter: May be called before this returns.
+        @param waiter: Is answered once, perhaps before this returns.
+
+        @param wait: For how many seconds the poll may wait for a message; 0 if
+            it must be answered at once.
 
         @param opener: As for L{openStream}.
 
-        @raise CometError: If it may not be; the waiter was not called then.
+        @raise CometError: If the client may not read; the waiter was not called.
         """
         self.check(client, names)
         if wait:
@@ -349,19 +360,19 @@ class Hub:
         reader.ended()
         return failure
 
-    # -- Its life
+    # -- Readiness and draining
 
     @property
     def isReady(self) -> bool:
         """
-        Whether clients should be sent here.
+        Whether a load balancer should send clients here.
         """
         return not self.isDraining and self.bus.isAvailable
 
     @property
     def end(self) -> Cursor:
         """
-        The cursor of somebody who has everything that there is by now.
+        The log end, as a cursor.
         """
         return self.bus.end
 
@@ -374,19 +385,21 @@ class Hub:
 
     def _retry(self) -> float:
         """
-        A random moment within the time that the server takes to go down.
+        A random delay, in seconds, within the time that the server takes to
+        stop: clients that reconnect do not all come at once.
         """
         return round(random.uniform(0.1, max(self._retryWithin, 0.1)), 3)
 
     def drain(self, seconds: float) -> Deferred[None]:
         """
-        Take nothing new, and send everyone away: each is told to come back at
-        a random moment within some time, so that not all come at once.
+        Take nothing new, and close all readers.  Each client is told to come
+        back after a random delay, so that they do not all come at once.
 
-        @param seconds: That time, and how long to wait for what is under way.
+        @param seconds: The longest such delay, and how long to wait for
+            publications under way.
 
-        @return: Fires when all have been told and what was being published is
-            answered, or the time is over.
+        @return: Fires when all connections of closed readers are closed and all
+            publications are answered, or the time is over.
         """
         self.isDraining = True
         self._retryWithin = seconds
@@ -398,7 +411,7 @@ class Hub:
 
     def _answered(self) -> Deferred[None]:
         """
-        @return: Fires when nothing is being published.
+        @return: Fires when no publication is under way.
         """
         if not self._underWay:
             return succeed(None)
@@ -408,7 +421,7 @@ class Hub:
 
     def _isDone(self) -> None:
         """
-        Something that was being published is answered.
+        A publication is answered.
         """
         self._underWay -= 1
         if not self._underWay:
@@ -419,7 +432,7 @@ class Hub:
 
 def _failed() -> Deferred[Any]:
     """
-    @return: Has failed with the error that is being handled.
+    @return: A Deferred that has failed with the error being handled.
     """
     failed: Deferred[Any] = Deferred()
     failed.errback()

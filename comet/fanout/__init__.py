@@ -1,5 +1,5 @@
 """
-From the log to the readers: who reads what, and when each is written to.
+From the log to the readers: which reader reads what, and when it is written to.
 
 The map, lower modules first:
 

@@ -1,5 +1,6 @@
 """
-An application's own object as a reader, and the application's end of it.
+Readers that are an application's own objects, and the subscription that the
+application holds.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from comet.model.messages import Close, Message
 from comet.model.positions import StartPosition, StartPositions, parseStartPosition
 from comet.model.progress import Step
 
-# Somebody who says where to begin: a text as on the wire, a cursor, or one of
-# them for each name.
+# A start position as an application writes it: a text as on the wire, a cursor,
+# or one of these for each name.
 Where: TypeAlias = str | Cursor | Mapping[str, str | Cursor] | None
 
 
 def readStartPositions(names: str | Sequence[str], since: Where) -> dict[str, StartPosition]:
     """
-    Where each of some names begins.  A name that a mapping leaves out begins
-    with what comes from now on.
+    The start position of each of some names.  A name that is not in a mapping
+    starts at C{now}.
 
-    @raise CometError: If a name is none, or a place cannot be read.
+    @raise CometError: If a name or a start position is not well-formed.
     """
     asked = [names] if isinstance(names, str) else names
     if isinstance(since, Mapping):
@@ -54,24 +55,25 @@ class ApplicationReader(Reader):
         super().__init__(fanout)
         self._receiver = receiver
         self._isPaused = False
-        # While what was read is being told: what was told last, and which of
-        # the names it was read for are read still.
+        # While the receiver is given what was read: the cursor of the message
+        # that it was given last, and the names that the log was read for, except
+        # those that it has removed since.
         self._told: Cursor | None = None
         self._kept: tuple[str, ...] = ()
-        # Names that begin with a gap, while it is paused.
+        # While the reader is paused: names that start with a gap.
         self._untold: tuple[str, ...] = ()
 
     @property
     def shape(self) -> object:
         """
-        There is only one.
+        All receivers are given messages as they are.
         """
         return None
 
     @property
     def standing(self) -> Cursor:
         """
-        Everything up to here was received, in all names.
+        Everything up to here, in all names, was given to the receiver.
         """
         cursor = self.position if self._told is None else self._told
         lowest = self.progress.lowest
@@ -87,7 +89,7 @@ class ApplicationReader(Reader):
 
     def tellGap(self, names: tuple[str, ...]) -> None:
         """
-        These names begin with a gap.
+        Tell the receiver which names start with a gap, once it is not paused.
         """
         if self._isPaused:
             self._untold += names
@@ -104,7 +106,7 @@ class ApplicationReader(Reader):
             self._call(self._receiver.gapFound, step.cursor, step.gap)
         for message in step.messages:
             if self.state is State.CLOSED:
-                # It stands where it was when it was closed.
+                # C{_told} stays: the reader stands where it was closed.
                 return False
             if self._kept is names or self.progress.isWanted(message, self._kept):
                 self._told = message.cursor
@@ -127,7 +129,8 @@ class ApplicationReader(Reader):
         for message in prepared:
             if self.state is not State.LIVE or self.group is not group:
                 break
-            # It may have paused, and read on by itself meanwhile.
+            # The receiver may have paused and resumed, and so have read the
+            # message from the log.
             if message.position > self.progress.cursor.position:
                 self.progress.advance(message.position)
                 self._call(self._receiver.messageReceived, message, False)
@@ -149,7 +152,7 @@ class ApplicationReader(Reader):
 
     def pause(self) -> None:
         """
-        Give the receiver nothing but what was read already.
+        Read no more.  The receiver is given the rest of what was read already.
         """
         self._isPaused = True
         if self.state in (State.READING, State.LIVE):
@@ -157,7 +160,7 @@ class ApplicationReader(Reader):
 
     def unpause(self) -> None:
         """
-        Go on from where it was paused.
+        Go on from where the reader was paused.
         """
         if self._isPaused:
             self._isPaused = False
@@ -168,7 +171,7 @@ class ApplicationReader(Reader):
 
     def timedOut(self) -> None:
         """
-        Never called: nothing is set on the wheel.
+        Never called: the reader sets no time on the wheel.
         """
 
     def sayClose(self, close: Close) -> None:
@@ -181,7 +184,11 @@ class ApplicationReader(Reader):
         try:
             method(*arguments)
         except Exception:
-            self._log.failure("{receiver} failed", receiver=self._receiver)
+            self._log.failure(
+                "{method} of a receiver failed; its subscription to {names} goes on",
+                method=method,
+                names=self.progress.names,
+            )
 
 
 class ApplicationDelivery:
@@ -207,7 +214,7 @@ class ApplicationDelivery:
 
 class Subscription:
     """
-    An application's own reading of some names.
+    What an application holds of its own reader.
     """
 
     def __init__(self, reader: ApplicationReader) -> None:
@@ -224,22 +231,24 @@ class Subscription:
     @property
     def cursor(self) -> Cursor:
         """
-        Everything up to here has been received: whoever subscribes to the same
-        names with it later loses nothing.  It repeats something only if it was
-        taken while older messages of added names were replayed.
+        Everything up to here has been given to the receiver.  An application
+        that subscribes to the same names with this cursor later misses nothing.
+        It gets messages twice only if it took the cursor while older messages of
+        added names were being replayed.
         """
         return self._reader.standing
 
     def add(self, names: str | Sequence[str], since: Where = None) -> Deferred[None]:
         """
-        Read more channels and patterns.  What they missed is replayed, unless
-        another name has brought it; names that are read already change nothing.
+        Read more channels and patterns.  Their older messages are replayed,
+        except those that another name has delivered.  Names that are read
+        already change nothing.
 
         @param since: As in L{Hub.subscribe<comet.hub.Hub.subscribe>}.
 
-        @return: Fires once everything that is stored for them will be heard.
-            Fails with a L{CometError<comet.errors.CometError>}, and nothing is
-            changed then.
+        @return: Fires once every message stored for the names will be received.
+            Fails with a L{CometError<comet.errors.CometError>}, and then changes
+            nothing.
         """
 
         def add() -> Deferred[None]:
@@ -256,11 +265,12 @@ class Subscription:
 
     def remove(self, names: str | Sequence[str]) -> Deferred[None]:
         """
-        Read these channels and patterns no more: exactly the names that are
-        written.  Names that are not read change nothing.
+        Stop reading these channels and patterns.  A pattern is removed only by
+        itself, not by a channel that it matches.  Names that are not read change
+        nothing.
 
-        @return: Fires when nothing more will be received for them: at once,
-            unless names are just being added.
+        @return: Fires when nothing more will be received for the names: at
+            once, unless names are being added.
         """
         gone = [names] if isinstance(names, str) else list(names)
         if not self._adding.locked:
@@ -269,28 +279,28 @@ class Subscription:
 
     def unsubscribe(self) -> None:
         """
-        Read no more.  The receiver is not called again.
+        End the subscription.  The receiver is not called again.
         """
         self._reader.ended()
 
     def pauseProducing(self) -> None:
         """
-        Read no more for now.  Nothing is kept in the meantime: what falls off
-        the log will be a gap.
+        Read no more until L{resumeProducing}.  Nothing is kept in the meantime:
+        messages that the log drops will be a gap.
 
-        Called while the receiver is given several messages that were read at
-        once, the rest of them come still.
+        A receiver that calls this in the middle of several messages that were
+        read at once is still given the rest of them.
         """
         self._reader.pause()
 
     def resumeProducing(self) -> None:
         """
-        Go on from where it was paused.
+        Go on from where the subscription was paused.
         """
         self._reader.unpause()
 
     def stopProducing(self) -> None:
         """
-        The same as L{unsubscribe}.
+        See L{unsubscribe}.
         """
         self.unsubscribe()

@@ -1,5 +1,5 @@
 """
-A reader that is a client: a poll, which is answered once.
+Readers that are answered once: polls.
 """
 
 from __future__ import annotations
@@ -22,11 +22,10 @@ from comet.model.messages import Close, Message
 from comet.model.positions import ReadResult, StartPosition
 from comet.model.progress import Step, Wanted
 
-# How many bytes of payload the answer to a poll has at most.
+# How many bytes of payload the response to a poll has at most.
 POLL_BYTES: Final = 1048576
 
-
-# How many of a group are answered in one turn.
+# How many direct polls of a group are answered in one turn.
 MOST_AT_ONCE: Final = 256
 
 R = TypeVar("R")
@@ -36,24 +35,24 @@ R_contra = TypeVar("R_contra", contravariant=True)
 
 class PollShape(Protocol[R_co]):
     """
-    How the answers to a group of polls look: a value that hashes.
+    How the responses to a group of polls look; hashable.
     """
 
     @property
     def limit(self) -> int:
         """
-        How many messages an answer has at most.
+        How many messages a response has at most.
         """
 
     def respond(self, outcome: Outcome) -> R_co:
         """
-        Make the whole answer.
+        Make the whole response.
         """
 
 
 class Waiter(Protocol[R_contra]):
     """
-    Whoever carries the answer to a poll.
+    Sends the response to a poll.
 
     @ivar direct: A socket, which does not block, to which the fan-out may send
         the response together with those of others; or L{None}.  Used only if
@@ -69,34 +68,40 @@ class Waiter(Protocol[R_contra]):
 
     def pollAnswered(self, response: R_contra) -> None:
         """
-        There is something to say.  The response may be many readers' own.
+        The poll has messages, a gap, or a reason for its end.  Other polls may
+        be given the same response object.
         """
 
     def pollEmpty(self, cursor: Cursor) -> None:
         """
-        There is nothing to say but where the reader stands.
+        The poll has nothing but its cursor.
         """
 
 
 class DirectWaiter(Waiter[bytes], Protocol):
     """
-    One who lets others send the answer to its socket.
+    A waiter that lets the fan-out send the response to its socket.
     """
 
     def pollsSent(
         self, waiters: Sequence[Any], response: bytes, short: Sequence[tuple[int, int]]
     ) -> None:
         """
-        An answer was sent to many, one of them this one, all with readers of
-        the same shape.
+        A response was sent to the sockets of many waiters, this one among
+        them, whose polls had the same shape.  Called on one of them.
 
-        @param short: As L{sendAll} gives it.
+        @param waiters: All of them.
+
+        @param short: As L{sendAll} returns it.
         """
 
 
 class PollReader(Reader, Generic[R]):
     """
-    Is answered once: with what there is, or what comes within its time.
+    A reader that is answered once: with the messages that are held, or with
+    the first that are published within its time.
+
+    @ivar waiter: Sends the response.
     """
 
     __slots__ = ("_bytes", "_gap", "_messages", "_time", "direct", "isListening", "shape", "waiter")
@@ -108,16 +113,17 @@ class PollReader(Reader, Generic[R]):
 
     def __init__(self, fanout: Fanout, shape: PollShape[R], waiter: Waiter[R], wait: float) -> None:
         """
-        @param wait: For how many seconds it may wait for a message.
+        @param wait: For how many seconds the poll may wait for a message; 0 if
+            it must be answered at once.
         """
         Reader.__init__(self, fanout)
         self.shape = shape
-        # Direct polls are answered all at once, with no time to clear the timer of
-        # each: they keep their own time.
+        # Direct polls are closed all at once, without a call for each, so there is
+        # no timer to clear: their waiters keep the time.
         self.direct = waiter.direct if waiter.keepsTime else None
         self.isListening = wait > 0
-        # For how many seconds it waits by its own timer; none if it is passing,
-        # or the waiter keeps the time.
+        # For how many seconds the reader waits by its own timer; 0 if it need not
+        # wait, or the waiter keeps the time.
         self._time = wait if self.isListening and not waiter.keepsTime else 0.0
         self.waiter = waiter
         self._gap: tuple[str, ...] = ()
@@ -127,8 +133,9 @@ class PollReader(Reader, Generic[R]):
     @property
     def standing(self) -> Cursor:
         """
-        The cursor that the answer gives.  Where it ends within a replay, this
-        is where the replay stands, and what the other names had is repeated.
+        The cursor of the response.  A response that ends within a replay has
+        the position of the replay, and the client gets again what the other
+        names had delivered beyond it.
         """
         return self.progress.lowest if self.progress.isReplaying else self.position
 
@@ -155,8 +162,8 @@ class PollReader(Reader, Generic[R]):
         self._messages = [*self._messages, *told] if self._messages else told
         self._bytes += sum(len(message.payload) for message in step.messages)
         isFull = len(self._messages) >= self.shape.limit or self._bytes >= POLL_BYTES
-        # A reading that ended early for its bytes ends the answer; a replay
-        # is followed by more in any case.
+        # A reading that was cut for its bytes ends the response; after a replay
+        # there is always more to read.
         isEnd = not step.more or (step.messages and not step.isReplay)
         if isFull or (isEnd and (self._messages or self._gap)):
             self._answer(more=step.more)
@@ -168,7 +175,7 @@ class PollReader(Reader, Generic[R]):
         """
         opened = super().open(startPositions)
         if self._time and self.state is not State.CLOSED:
-            # Also if the bus does not answer.
+            # The time runs while the bus does not answer, too.
             self.fanout.wheel.set(self, self._time)
         return opened
 
@@ -190,7 +197,7 @@ class PollReader(Reader, Generic[R]):
 
     def timedOut(self) -> None:
         """
-        It has waited for long enough.
+        Answer with what there is: the time is over.
         """
         if self._messages or self._gap:
             self._answer(more=True)
@@ -201,7 +208,7 @@ class PollReader(Reader, Generic[R]):
 
     def hurry(self) -> None:
         """
-        Answer now, whatever there is.
+        Answer now, with what there is.  Does nothing if the poll is answered.
         """
         if self.state is not State.CLOSED:
             self.timedOut()
@@ -263,7 +270,7 @@ class PollDelivery(Generic[R]):
 
         @param prepared: Bytes, as the waiters of direct polls take them.
         """
-        # Closes the readers without a call for each.
+        # The readers are closed without a call for each.
         fanout, closed = self._fanout, step(State.LIVE, Input.ENDED)
         waiters = []
         for reader in group.takeDirect():
@@ -282,8 +289,9 @@ class PollDelivery(Generic[R]):
 
 def _answerAll(waiters: Sequence[DirectWaiter], response: bytes) -> None:
     """
-    Send an answer to some whose readers are closed; of these, connections may
-    be lost since.
+    Send the response to waiters whose readers are closed.  Some of their
+    sockets may be gone by now.
     """
+    # Only direct waiters come here, so none of these is C{None}.
     sockets: Any = [waiter.direct for waiter in waiters]
     waiters[0].pollsSent(waiters, response, sendAll(sockets, response))

@@ -1,12 +1,12 @@
 """
-A reader that is a client: a stream of bytes for as long as it stays.
+Readers that are written bytes for as long as their clients stay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from socket import socket
-from typing import Any, Final
+from typing import Final
 
 from zope.interface import implementer
 
@@ -23,11 +23,12 @@ from comet.model.messages import Close, Message
 from comet.model.progress import Step
 from comet.timers import NOT_SET
 
-# For how many seconds a client may take nothing of what was written to it
-# before it is taken for dead.
+# After how many seconds in which a client took nothing of what was written its
+# connection is cut.
 STALLED: Final = 300.0
 
-# For how many seconds the last words to a client may wait to be taken.
+# For how many seconds a closed reader's connection may stay open, so that the
+# client can take the last words.
 LAST_WORDS: Final = 10.0
 
 # After how many seconds a L{Probe} makes a stream say again where its reader
@@ -91,9 +92,9 @@ class StreamDelivery:
 @implementer(ISinkOwner)
 class StreamReader(Reader):
     """
-    Is written bytes for as long as its client stays.
+    A reader whose client is written to as messages arrive.
 
-    @ivar shape: How messages look on its wire.
+    @ivar shape: How messages look as bytes.
 
     @ivar sink: Where the bytes go.
     """
@@ -113,10 +114,11 @@ class StreamReader(Reader):
         owner: ISinkOwner | None = None,
     ) -> None:
         """
-        @param opening: Written before anything else, in one go with where the
-            reader stands; L{None} if the beginning is told by somebody else.
+        @param opening: Bytes to write first, such as a response head, in one
+            write with the cursor at which the reader starts; L{None} if the
+            caller tells the client where the reader starts.
 
-        @param owner: Is told too when the sink is ready, or lost.
+        @param owner: Is told, too, when the sink is ready or lost.
         """
         super().__init__(fanout)
         self.shape = shape
@@ -129,22 +131,23 @@ class StreamReader(Reader):
 
     def write(self, data: bytes) -> bool:
         """
-        Write bytes that are framed already.
+        Write framed bytes.
 
-        @return: Whether the sink is ready.
+        @return: Whether the sink is ready for more.
         """
         self._wroteAt = self.fanout.seconds()
         return self.sink.write(data)
 
     def say(self, piece: bytes) -> None:
         """
-        Write one piece that is nobody else's, between the messages.
+        Write one piece for this client alone, between messages.
         """
         self.sayFramed(self.shape.frame([piece]))
 
     def sayFramed(self, data: bytes) -> None:
         """
-        Write something that is framed already, between the messages.
+        Write framed bytes for this client alone, between messages.  Does
+        nothing if the reader is closed.
         """
         if self.state is State.CLOSED:
             return
@@ -157,15 +160,15 @@ class StreamReader(Reader):
     @property
     def standing(self) -> Cursor:
         """
-        The cursor that its client comes back with, if it is cut off now.
+        The cursor that the client is told now, and with which it resumes.
         """
         return self.position
 
     @property
     def _resume(self) -> Cursor | None:
         """
-        The cursor that a client comes back with that adopts what is replayed,
-        if it is cut off in the middle of it.
+        The cursor with which a client that adopts replayed ids resumes after a
+        cut in mid-replay.
         """
         return self.progress.lowest if self.progress.isReplaying else None
 
@@ -233,23 +236,22 @@ class StreamReader(Reader):
 
     def tookPart(self, rest: bytes, last: int, wroteAt: float) -> None:
         """
-        The socket took only the beginning of what it was sent directly.
+        A delivery sent bytes to the socket, which took only the first of them.
 
-        @param rest: What it did not take.
+        @param rest: The bytes that the socket did not take.
 
-        @param last: The position of the last message in that.
+        @param last: The position of the last message in them.
 
-        @param wroteAt: When it was sent, in seconds of the reactor's clock.
+        @param wroteAt: When they were sent, in seconds of the reactor's clock.
         """
-        # Only direct sinks are sent to directly.
-        sink: Any = self.sink
         self._wroteAt = wroteAt
-        sink.keep(rest)
+        IDirectSink(self.sink).keep(rest)
         self.filled(last)
 
     def timedOut(self) -> None:
         """
-        It is time for a heartbeat, or to give up.
+        Say where the reader stands, after a silence; or cut the connection of
+        a client that takes nothing.
         """
         if self.state is State.CLOSED:
             self.sink.abort()
@@ -274,12 +276,13 @@ class StreamReader(Reader):
 
     def sayStanding(self) -> None:
         """
-        Say where the reader stands, if it can be said at this moment.
+        Tell the client where the reader stands, unless it is closed, behind, or
+        not opened yet.
         """
         if self.state in (State.CLOSED, State.BEHIND) or self._opening is not None:
             return
-        # Where a client does not adopt what is replayed, a bare cursor says that
-        # the replay is over.
+        # To a client that does not adopt replayed ids, a bare cursor says that the
+        # replay is over.
         if self.progress.names and (self.shape.adoptsReplay or not self.progress.isReplaying):
             self.say(self.shape.cursor(self.standing, self._resume))
 
@@ -287,7 +290,7 @@ class StreamReader(Reader):
         """
         See L{Reader.sayClose}.
         """
-        # Whatever happens now, the connection is closed in the end.
+        # If one of the next lines fails, the wheel still closes the connection.
         self._isLeaving()
         words = self.shape.frame([self.shape.close(self.standing, close, self._resume)])
         opening, self._opening = self._opening, None
@@ -298,14 +301,14 @@ class StreamReader(Reader):
 
     def finish(self, close: Close) -> None:
         """
-        Close the connection, after the last words.
+        Close the connection once the client has taken the last words.
         """
         self.sink.finish()
 
     def leave(self) -> None:
         """
-        Write nothing more: the transport closes the connection in a way of its
-        own.  Does nothing if the reader is closed.
+        Close the reader without a word: the transport says goodbye and closes
+        the connection itself.  Does nothing if the reader is closed.
         """
         if self.state is not State.CLOSED:
             self.ended()
