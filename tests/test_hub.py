@@ -38,10 +38,10 @@ class PublishTests(HubTestCase):
     Publishing in plain Python.
     """
 
-    def test_cursor(self) -> None:
+    def test_cursorOfTheLastMessage(self) -> None:
         """
-        The cursor is that of the last of its messages, and comes after the
-        readers were written to.
+        The cursor is that of the last message, and comes after the readers were
+        written to.
         """
         stream = self.stream("a", "b")
         published = self.hub.publish(["a", "b"], {"n": 1}, "changed")
@@ -53,9 +53,10 @@ class PublishTests(HubTestCase):
         self.clock.turn()
         self.assertEqual(self.successResultOf(published), self.hub.end)
 
-    def test_key(self) -> None:
+    def test_idempotencyKey(self) -> None:
         """
-        With a key it is safe to publish again; but not something else.
+        The same publication with the same key is stored once; another one with
+        that key is refused.
         """
         published = self.hub.publish("a", 1, key="k")
         self.clock.turn()
@@ -64,9 +65,10 @@ class PublishTests(HubTestCase):
         self.failureResultOf(self.hub.publish("a", 2, key="k"), KeyReused)
         self.assertEqual(self.hub.end, first)
 
-    def test_refused(self) -> None:
+    def test_failsForBadPublications(self) -> None:
         """
-        What cannot be published fails, and is not raised.
+        A publication that is not well-formed makes the Deferred fail; nothing
+        is raised.
         """
         self.failureResultOf(self.hub.publish("c/*", 1), BadChannel)
         self.failureResultOf(self.hub.publish("a", float("nan")), BadMessage)
@@ -78,18 +80,19 @@ class SubscribeTests(HubTestCase):
     Subscribing in plain Python.
     """
 
-    def test_refused(self) -> None:
+    def test_failsForBadNamesAndStarts(self) -> None:
         """
-        What is no name, or no place, fails, and leaves no reader.
+        A bad name or start position makes the Deferred fail, and leaves no
+        reader.
         """
         receiver = MemoryReceiver()
         self.failureResultOf(self.hub.subscribe("a,b", None, receiver), BadChannel)
         self.failureResultOf(self.hub.subscribe("a", "soon", receiver), BadCursor)
         self.assertEqual(len(self.fanout.readers), 0)
 
-    def test_draining(self) -> None:
+    def test_failsWhileDraining(self) -> None:
         """
-        Nobody subscribes to a server that goes down.
+        A server that drains takes no subscriptions.
         """
         self.hub.drain(5.0)
         self.failureResultOf(self.hub.subscribe("a", None, MemoryReceiver()), Unavailable)
@@ -97,15 +100,15 @@ class SubscribeTests(HubTestCase):
 
 class SlowSubscribeTests(HubTestCase):
     """
-    The same over a bus that answers later.
+    Subscribing and publishing over a bus that answers later.
     """
 
     isSlow = True
 
-    def test_unheard(self) -> None:
+    def test_namesThatCannotBeHeard(self) -> None:
         """
-        Where the names cannot be heard it fails, the receiver is not called,
-        and no reader is left.
+        If the bus cannot let the names be heard, the Deferred fails, the
+        receiver is not called, and no reader is left.
         """
         receiver = MemoryReceiver()
         subscribed = self.hub.subscribe("a", None, receiver)
@@ -113,10 +116,9 @@ class SlowSubscribeTests(HubTestCase):
         self.failureResultOf(subscribed, Unavailable)
         self.assertEqual((receiver.heard, len(self.fanout.readers)), ([], 0))
 
-    def test_published(self) -> None:
+    def test_failedPublicationIsOver(self) -> None:
         """
-        A publication that failed is told as it did, and is not under way any
-        more.
+        A publication fails as it did in the bus, and is not under way any more.
         """
         for error in (Unavailable("the bus is down"), Unknown("the link broke")):
             published = self.hub.publish("a", 1)
@@ -124,9 +126,9 @@ class SlowSubscribeTests(HubTestCase):
             self.failureResultOf(published, type(error))
         self.assertEqual(self.successResultOf(self.hub.drain(5.0)), None)
 
-    def test_forget(self) -> None:
+    def test_failedForgetting(self) -> None:
         """
-        The same is true of what was to be forgotten.
+        Forgetting fails as it did in the bus.
         """
         forgotten = self.hub.forget(ANYONE, ["a", "b"])
         self.slow.operations.pop(0).fail(Unavailable("the bus is down"))
@@ -134,22 +136,21 @@ class SlowSubscribeTests(HubTestCase):
         self.rest()
 
 
-class PermissionTests(HubTestCase):
+class RightsTests(HubTestCase):
     """
-    Who may do what.
+    Which rights are checked.
     """
 
     def setUp(self) -> None:
         """
-        Only one channel is open.
+        Open one channel only.
         """
         super().setUp()
         self.hub.access = Access("secret", ["open/*"])
 
-    def test_store(self) -> None:
+    def test_publishesAllOrNothing(self) -> None:
         """
-        All channels of all publications have to be allowed, or nothing is
-        stored.
+        If one channel of one publication is not allowed, nothing is stored.
         """
         allowed, not_ = Publication(("open/a",), b"1"), Publication(("open/b", "a"), b"1")
         self.failureResultOf(self.hub.store(ANONYMOUS, [allowed, not_]), Unauthorized)
@@ -160,9 +161,9 @@ class PermissionTests(HubTestCase):
             self.hub.store(KEY_HOLDER, [Publication(("$stats",), b"1")]), Forbidden
         )
 
-    def test_forget(self) -> None:
+    def test_forgetsAllOrNothing(self) -> None:
         """
-        All channels have to be allowed, or nothing is forgotten.
+        If one channel is not allowed, nothing is forgotten.
         """
         self.successResultOf(self.hub.publish(["a", "open/a"], 1))
         self.failureResultOf(self.hub.forget(ANONYMOUS, ["open/a", "a"]), Unauthorized)
@@ -170,9 +171,9 @@ class PermissionTests(HubTestCase):
         self.assertIsNone(self.successResultOf(self.hub.forget(KEY_HOLDER, ["a", "open/a"])))
         self.assertEqual((self.inner.floor("a"), self.inner.floor("open/a")), (1, 2))
 
-    def test_read(self) -> None:
+    def test_noReaderForAForbiddenName(self) -> None:
         """
-        Who may not read a name gets no reader at all.
+        A client that may not read one of the names gets no reader.
         """
 
         class Closed(AllAccess):
@@ -185,9 +186,9 @@ class PermissionTests(HubTestCase):
         self.assertRaises(Forbidden, self.poll, "secret")
         self.assertEqual(len(self.fanout.readers), 0)
 
-    def test_default(self) -> None:
+    def test_defaultRights(self) -> None:
         """
-        By default nobody but the application may publish, and anyone may read.
+        By default only the application may publish, and every client may read.
         """
         clock = Clock()
         hub = Hub(MemoryBus(clock), clock)
@@ -199,24 +200,24 @@ class PermissionTests(HubTestCase):
 
 class LimitTests(HubTestCase):
     """
-    How many there may be.
+    How many names and readers there may be.
     """
 
     settings = Settings(Limits(maxChannels=3), maxConnections=2)
 
-    def test_names(self) -> None:
+    def test_boundsNames(self) -> None:
         """
-        A reader has so many names at most, those that it has included.
+        A reader may have so many names, with those that it has already.
         """
         self.hub.check(ANYONE, ["a", "b", "d"])
         error = self.assertRaises(BadRequest, self.hub.check, ANYONE, ["a"], 3)
         self.assertIn("3 are allowed", str(error))
         self.assertRaises(BadRequest, self.stream, "a", "b", "d", "e")
 
-    def test_connections(self) -> None:
+    def test_boundsReaders(self) -> None:
         """
-        There are so many readers at most; polls that do not wait are always
-        answered.
+        There may be so many readers; polls that do not wait are answered all
+        the same.
         """
         first = self.stream("a")
         self.poll("a")
@@ -230,13 +231,13 @@ class LimitTests(HubTestCase):
 
 class DrainTests(HubTestCase):
     """
-    Going down.
+    Draining.
     """
 
-    def test_readers(self) -> None:
+    def test_sendsReadersAway(self) -> None:
         """
-        Everyone is told to come back at a random moment within the time, and
-        it is over when they have left.
+        Each client is told to come back after a random delay; draining ends
+        when all have left.
         """
         streams = [self.stream("a") for _ in range(20)]
         waiter, _ = self.poll("a")
@@ -256,9 +257,10 @@ class DrainTests(HubTestCase):
             stream.sink.lose()
         self.assertIsNone(self.successResultOf(drained))
 
-    def test_nothingNew(self) -> None:
+    def test_takesNothingNew(self) -> None:
         """
-        Nothing new is taken, with a moment to come back at.
+        A server that drains refuses readers and publications, and says when to
+        come back.
         """
         self.assertIsNone(self.successResultOf(self.hub.drain(4.0)))
         for refused in (self.stream, self.poll):
@@ -268,9 +270,9 @@ class DrainTests(HubTestCase):
         self.assertRaises(Unavailable, self.poll, "a", wait=0.0)
         self.failureResultOf(self.publish("a"), Unavailable)
 
-    def test_time(self) -> None:
+    def test_endsAfterItsTime(self) -> None:
         """
-        Those who do not leave are not waited for longer than that.
+        Clients that do not leave are waited for until the time is over.
         """
         stream = self.stream("a")
         drained = self.hub.drain(4.0)
@@ -280,9 +282,9 @@ class DrainTests(HubTestCase):
         self.assertIsNone(self.successResultOf(drained))
         stream.sink.lose()
 
-    def test_noTime(self) -> None:
+    def test_endsAtOnceWithoutTime(self) -> None:
         """
-        It takes no time, if there is none.
+        Without time, draining ends at once.
         """
         self.stream("a")
         drained = self.hub.drain(0.0)
@@ -292,14 +294,14 @@ class DrainTests(HubTestCase):
 
 class SlowDrainTests(HubTestCase):
     """
-    Going down while something is under way.
+    Draining while operations of the bus are under way.
     """
 
     isSlow = True
 
-    def test_published(self) -> None:
+    def test_answersPublishersFirst(self) -> None:
         """
-        What is being published is answered first.
+        Publications under way are answered before draining ends.
         """
         published = [self.publish("a"), self.publish("a")]
         drained: Deferred[None] = self.hub.drain(10.0)
@@ -309,10 +311,10 @@ class SlowDrainTests(HubTestCase):
             self.successResultOf(each)
         self.assertIsNone(self.successResultOf(drained))
 
-    def test_answeredFirst(self) -> None:
+    def test_failuresAreAnsweredFirst(self) -> None:
         """
-        When it is down, all are answered already, those too whose messages
-        were not stored.
+        When draining ends, all publishers have been answered, also those whose
+        messages were not stored.
         """
         order: list[str] = []
         for _ in range(2):
@@ -323,10 +325,10 @@ class SlowDrainTests(HubTestCase):
         self.rest()
         self.assertEqual(order, ["answered", "answered", "down"])
 
-    def test_notBegun(self) -> None:
+    def test_closesReadersThatAreOpening(self) -> None:
         """
-        Who has not begun is told so, too, and what the bus says later is for
-        nobody.
+        A client whose reader is opening is told to come back, and nothing of
+        what the bus says then.
         """
         stream = self.stream("a")
         self.hub.drain(10.0)
@@ -338,12 +340,12 @@ class SlowDrainTests(HubTestCase):
 
 class ReadinessTests(HubTestCase):
     """
-    Whether clients should be sent here.
+    Whether a load balancer should send clients here.
     """
 
-    def test_bus(self) -> None:
+    def test_notReadyWithoutBus(self) -> None:
         """
-        Not without a bus.
+        A hub whose bus is not available is not ready.
         """
         clock = TurnClock()
         bus = SlowBus(WatchedBus(clock))

@@ -36,7 +36,7 @@ Act = Callable[[list[Any]], object]
 
 def since(starts: str | Mapping[str, str]) -> StartPositions:
     """
-    Where to begin.
+    Start positions, from texts as on the wire.
     """
     if isinstance(starts, str):
         return StartPositions(parseStartPosition(starts))
@@ -71,8 +71,8 @@ class Stream:
 
 class HubTestCase(SynchronousTestCase):
     """
-    A hub over a bus in memory, or over one that answers when it is told to.
-    After each test, everyone leaves, and nothing may be left.
+    A hub over a bus in memory, or over one that answers when a test says so.
+    After each test, all readers leave, and nothing may be left.
     """
 
     settings = Settings(heartbeat=25.0)
@@ -94,7 +94,7 @@ class HubTestCase(SynchronousTestCase):
 
     def tearDown(self) -> None:
         """
-        Everyone leaves.
+        Close all readers, and assert that nothing is left.
         """
         self.rest()
         for reader in [*self.fanout.readers, *self.fanout.leaving]:
@@ -111,7 +111,7 @@ class HubTestCase(SynchronousTestCase):
 
     def rest(self) -> None:
         """
-        Do everything that is to be done now.
+        Do all that is due now.
         """
         self.clock.settle()
         while self.isSlow and self.slow.catchUp():

@@ -56,28 +56,28 @@ class TurnClock(Clock):
 @implementer(IAccess)
 class AllAccess:
     """
-    Lets everybody do everything.
+    Gives all rights to each client.
     """
 
     def identify(self, authorization: str | None) -> Client:
         """
-        Everybody is the same.
+        All clients are the same.
         """
         return ANYONE
 
     def checkSubscribe(self, client: Client, name: str) -> None:
         """
-        They may.
+        Allow it.
         """
 
     def checkPublish(self, client: Client, channel: str) -> None:
         """
-        They may.
+        Allow it.
         """
 
     def checkDelete(self, client: Client, channel: str) -> None:
         """
-        They may.
+        Allow it.
         """
 
 

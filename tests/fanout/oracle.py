@@ -133,7 +133,7 @@ class Tracker:
         cursor: Cursor | None = None,
     ) -> None:
         """
-        It begins, with this gap, at this cursor.
+        The reader starts at a cursor, with this gap.
         """
         self.heard.append(("begin", tuple(gap), cursor))
         held = self._places(startPositions, found)
@@ -207,7 +207,7 @@ class Tracker:
 
     def remove(self, names: Sequence[str]) -> None:
         """
-        Names are not read any more.
+        Names are removed.
         """
         self.heard.append(("remove", tuple(names)))
         for name in names:
@@ -218,7 +218,7 @@ class Tracker:
 
     def message(self, channel: str, cursor: Cursor, replay: bool) -> None:
         """
-        It is given a message.
+        The client is given a message.
         """
         self.heard.append(("message", channel, cursor, replay))
         assert self.cursor is not None
@@ -226,7 +226,7 @@ class Tracker:
         assert cursor.epoch == self.cursor.epoch
         assert self._channel(position) == channel
         wanting = [each for each in self.names.values() if each.wants(position, channel)]
-        assert wanting, "nobody wants it"
+        assert wanting, "no name wants the message"
         again = [each.name for each in wanting if position in each.has]
         isMeant = replay and self._gone.issuperset(again)
         assert not again or isMeant or position <= self._vague, "it came before"
@@ -251,7 +251,7 @@ class Tracker:
 
     def standing(self, cursor: Cursor) -> None:
         """
-        It is told where it stands.
+        The client is told its cursor.
         """
         self.heard.append(("standing", cursor))
         assert self.cursor is not None
@@ -270,7 +270,7 @@ class Tracker:
 
     def gap(self, cursor: Cursor, names: Sequence[str]) -> None:
         """
-        It is told of a gap.
+        The client is told of a gap.
         """
         self.heard.append(("gap", cursor, tuple(names)))
         assert self.cursor is not None
@@ -365,7 +365,7 @@ class Tracker:
 
     def resume(self) -> Resume:
         """
-        With what it would come back now.
+        With what the client would come back now.
         """
         if self.resumes is not None:
             return self.resumes()
@@ -394,7 +394,7 @@ class Tracker:
 
     def checkResume(self, cursor: Cursor, byName: Mapping[str, StartPosition]) -> None:
         """
-        Whoever comes back so loses nothing.
+        A client that comes back with this misses nothing.
         """
         assert self.cursor is not None
         if cursor.epoch != self.cursor.epoch or cursor.epoch != self.bus.end.epoch:

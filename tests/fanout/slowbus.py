@@ -103,8 +103,8 @@ def now(deferred: Deferred[Any]) -> Any:
 
 class Operation:
     """
-    Something that the bus was asked for: it is done at one moment, and
-    answered at a later one.
+    An operation that the bus was asked for: it is carried out at one moment,
+    and answered at a later one.
     """
 
     def __init__(self, kind: str, do: Callable[[], Deferred[Any]], note: Callable[[Any], None]):
@@ -117,7 +117,7 @@ class Operation:
 
     def do(self) -> None:
         """
-        The bus does it.
+        Carry it out.
         """
         if not self.isDone:
             self.isDone = True
@@ -125,7 +125,7 @@ class Operation:
 
     def answer(self) -> None:
         """
-        Its answer arrives.
+        Give its result.
         """
         self.do()
         self._note(self._result)
@@ -133,7 +133,7 @@ class Operation:
 
     def fail(self, error: Exception) -> None:
         """
-        It fails, and was not done.
+        Let it fail without being carried out.
         """
         self.answered.errback(Failure(error))
 
@@ -169,28 +169,28 @@ class SlowBus:
 
     def do(self, index: int) -> None:
         """
-        Do something that it was asked for, without answering.
+        Carry out an operation without answering.
         """
         if self.operations:
             self.operations[index % len(self.operations)].do()
 
     def answer(self, index: int = 0) -> None:
         """
-        Answer something.
+        Answer an operation.
         """
         if self.operations:
             self.operations.pop(index % len(self.operations)).answer()
 
     def hear(self) -> None:
         """
-        Let the next thing be heard.
+        Let the listener hear the next report.
         """
         if self.heard:
             self.heard.pop(0)()
 
     def beat(self) -> None:
         """
-        Tell how far everything is heard.
+        Report the log end.
         """
         if not self.isDeaf:
             end = self.inner.end
@@ -198,14 +198,14 @@ class SlowBus:
 
     def cut(self) -> None:
         """
-        What was not heard yet, and all that follows, is missed.
+        Drop all reports that were not heard yet, and all that follow.
         """
         self.isDeaf = True
         self.heard.clear()
 
     def mend(self) -> None:
         """
-        From now on everything is heard again.
+        Report all that happens from now on.
         """
         self.isDeaf = False
         end = self.inner.end
@@ -213,9 +213,9 @@ class SlowBus:
 
     def catchUp(self) -> bool:
         """
-        Answer and let hear all that there is by now.
+        Answer all operations, and let the listener hear all reports.
 
-        @return: Whether there was anything.
+        @return: Whether there were any.
         """
         if self.isDeaf:
             self.mend()

@@ -18,14 +18,15 @@ from tests.fanout.doubles import MemoryReceiver
 BIG = b'"' + b"x" * 60000 + b'"'
 
 
-class PlaceTests(HubTestCase):
+class StartPositionTests(HubTestCase):
     """
-    How an application says where to begin.
+    How an application says where to start.
     """
 
-    def test_read(self) -> None:
+    def test_startsAsOnTheWireAsACursorOrByName(self) -> None:
         """
-        As on the wire, as a cursor, or for each name; nothing is from now on.
+        A start position is a text as on the wire, a cursor, or a mapping of
+        names; L{None} is C{now}.
         """
         cursor = Cursor("k3f9a2", 7)
         starts: tuple[tuple[Where, dict[str, StartPosition]], ...] = (
@@ -39,9 +40,9 @@ class PlaceTests(HubTestCase):
             self.assertEqual(readStartPositions(["a", "c/*"], since), expected)
         self.assertEqual(readStartPositions("a", "now"), {"a": Now()})
 
-    def test_refused(self) -> None:
+    def test_refusesBadNamesAndStarts(self) -> None:
         """
-        What is no name or no place is refused.
+        A bad name or a bad start position is refused.
         """
         self.assertRaises(BadChannel, readStartPositions, "a,b", None)
         self.assertRaises(BadCursor, readStartPositions, "a", "yesterday")
@@ -53,9 +54,10 @@ class ReceivingTests(HubTestCase):
     What a receiver is given.
     """
 
-    def test_heldAndLive(self) -> None:
+    def test_heldBeforeTheDeferredThenLive(self) -> None:
         """
-        Held messages come before the Deferred fires, live ones as they come.
+        Held messages are received before the Deferred fires, live ones as they
+        are published.
         """
         self.publish("a", "a")
         receiver = MemoryReceiver()
@@ -67,9 +69,9 @@ class ReceivingTests(HubTestCase):
         self.assertEqual(receiver.positions, [1, 2, 4])
         self.assertEqual((subscription.names, subscription.cursor), (("a",), self.inner.end))
 
-    def test_gap(self) -> None:
+    def test_gapBeforeHeldMessages(self) -> None:
         """
-        A gap is told before what is held.
+        The receiver is told of a gap before it gets the messages that are held.
         """
         self.publish("a")
         receiver, _ = self.subscribe("a", begin="other-1")
@@ -79,9 +81,10 @@ class ReceivingTests(HubTestCase):
         self.clock.settle()
         self.assertEqual([each[0] for each in receiver.heard[2:]], ["gap", "message"])
 
-    def test_raises(self) -> None:
+    def test_receiverThatRaisesMissesNothing(self) -> None:
         """
-        What a receiver raises is logged, and loses nothing.
+        An error that a receiver raises is logged, and the receiver gets the
+        next messages.
         """
 
         def react(heard: list[Any]) -> None:
@@ -93,10 +96,10 @@ class ReceivingTests(HubTestCase):
         self.assertEqual(receiver.positions, [1, 2])
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
 
-    def test_cursorWithin(self) -> None:
+    def test_cursorWhileReceiving(self) -> None:
         """
-        While a message is received, the cursor is that message's, whether it
-        was read from the log or came live; in a replay it is the replay's.
+        While a message is received, the subscription's cursor is that of the
+        message, read or live; during a replay it is that of the replay.
         """
         seen: list[tuple[int, int]] = []
 
@@ -116,9 +119,10 @@ class ReceivingTests(HubTestCase):
         self.assertEqual(seen, [(3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (1, 1)])
         self.assertEqual(subscription.cursor.position, 7)
 
-    def test_close(self) -> None:
+    def test_toldWhyItIsClosed(self) -> None:
         """
-        A receiver is told why it is sent away, and nothing after it.
+        A receiver is told why its subscription is closed, and is not called
+        after that.
         """
         receiver, subscription = self.subscribe("a")
         [reader] = self.fanout.readers
@@ -128,9 +132,9 @@ class ReceivingTests(HubTestCase):
         self.assertEqual(receiver.heard, [["close", "draining", 1.0]])
         subscription.unsubscribe()
 
-    def test_timer(self) -> None:
+    def test_setsNoTimer(self) -> None:
         """
-        Nothing of it waits for a moment.
+        The reader of an application sets no timer.
         """
         self.subscribe("a")
         [reader] = self.fanout.readers
@@ -141,12 +145,12 @@ class ReceivingTests(HubTestCase):
 
 class LeavingTests(HubTestCase):
     """
-    Unsubscribing.
+    What a receiver gets after it has unsubscribed.
     """
 
-    def test_unsubscribe(self) -> None:
+    def test_receivesNothingAfterUnsubscribing(self) -> None:
         """
-        Nothing is received any more.
+        After it has unsubscribed, a receiver gets nothing.
         """
         receiver, subscription = self.subscribe("a")
         subscription.unsubscribe()
@@ -155,10 +159,10 @@ class LeavingTests(HubTestCase):
         self.clock.settle()
         self.assertEqual(receiver.heard, [])
 
-    def test_within(self) -> None:
+    def test_unsubscribesWhileReceiving(self) -> None:
         """
-        Not even what was read with the message in hand; and the cursor stays
-        where it was.
+        A receiver that unsubscribes while it is given several messages gets
+        none of the rest, and the cursor stays where it was.
         """
         receiver, subscription = self.subscribe("a", react=lambda heard: subscription.unsubscribe())
         self.publish("a", "a")
@@ -175,12 +179,12 @@ class LeavingTests(HubTestCase):
 
 class PausingTests(HubTestCase):
     """
-    Back-pressure.
+    Backpressure from a receiver.
     """
 
-    def test_paused(self) -> None:
+    def test_pausedReceivesNothingAndMissesNothing(self) -> None:
         """
-        Nothing is received while it is paused, and nothing is lost.
+        A paused receiver gets nothing, and nothing is missing when it resumes.
         """
         receiver, subscription = self.subscribe("a")
         subscription.pauseProducing()
@@ -192,10 +196,10 @@ class PausingTests(HubTestCase):
         subscription.resumeProducing()
         self.assertEqual(receiver.positions, [1, 2])
 
-    def test_within(self) -> None:
+    def test_pausesWhileReceiving(self) -> None:
         """
-        Pausing while live messages are received holds back the rest; while
-        messages are read, those that were read come still.
+        A receiver that pauses in the middle of live messages is not given the
+        rest; in the middle of messages read from the log, it is.
         """
         receiver, subscription = self.subscribe(
             "a", react=lambda heard: subscription.pauseProducing()
@@ -207,10 +211,10 @@ class PausingTests(HubTestCase):
         self.clock.settle()
         self.assertEqual(receiver.positions, [1, 2, 3])
 
-    def test_blink(self) -> None:
+    def test_pausesAndResumesWhileReceiving(self) -> None:
         """
-        Pausing and going on at once, while messages are received, keeps the
-        order, and repeats nothing.
+        A receiver that pauses and resumes at once while it is given messages
+        gets each of them once, in order.
         """
 
         def react(heard: list[Any]) -> None:
@@ -225,10 +229,10 @@ class PausingTests(HubTestCase):
         self.clock.settle()
         self.assertEqual(receiver.positions[7:], [8, 9])
 
-    def test_gapLater(self) -> None:
+    def test_gapToldAfterResuming(self) -> None:
         """
-        A gap of names that are added while it is paused is told when it goes
-        on; then it may pause again.
+        A gap of names that are added while a receiver is paused is told when it
+        resumes; the receiver may pause again then.
         """
         receiver, subscription = self.subscribe("a")
         self.publish("b")
@@ -249,10 +253,10 @@ class ChangingTests(HubTestCase):
     Names that are added and removed.
     """
 
-    def test_add(self) -> None:
+    def test_addedNamesReplayWhatIsNew(self) -> None:
         """
-        What added names missed is replayed, but for what was received by
-        another name; a gap is told before.
+        The older messages of added names are replayed, except those that
+        another name delivered; a gap is told before them.
         """
         self.publish("a", "b", "a")
         receiver, subscription = self.subscribe("a", begin="earliest")
@@ -266,9 +270,10 @@ class ChangingTests(HubTestCase):
         self.clock.settle()
         self.assertEqual(receiver.positions, [1, 3, 2, 4])
 
-    def test_remove(self) -> None:
+    def test_removesExactlyTheNamesGiven(self) -> None:
         """
-        Exactly the names that are written are removed.
+        Exactly the names that are given are removed, not the patterns that
+        match them.
         """
         receiver, subscription = self.subscribe("a", "b", "*")
         self.successResultOf(subscription.remove("*"))
@@ -277,10 +282,10 @@ class ChangingTests(HubTestCase):
         self.clock.settle()
         self.assertEqual((subscription.names, receiver.positions), (("b",), [2]))
 
-    def test_removeWithin(self) -> None:
+    def test_removesWhileReceiving(self) -> None:
         """
-        Nothing more is received for a name that is removed, though it was read
-        with the message in hand, or came live with it.
+        A receiver that removes a name while it is given several messages gets
+        no more of that name, whether they were read or live.
         """
         receiver, subscription = self.subscribe("a", "b")
         subscription.pauseProducing()
@@ -296,9 +301,9 @@ class ChangingTests(HubTestCase):
         self.clock.settle()
         self.assertEqual(receiver.positions, [1, 3, 4, 6])
 
-    def test_removeAllWithin(self) -> None:
+    def test_removesAllWhileReceiving(self) -> None:
         """
-        Without names, nothing is received, and it may begin anew.
+        A receiver without names gets nothing, and may add names again.
         """
         receiver, subscription = self.subscribe("a", react=lambda heard: subscription.remove("a"))
         self.publish("a", "a")
@@ -309,7 +314,7 @@ class ChangingTests(HubTestCase):
         self.clock.settle()
         self.assertEqual(receiver.positions, [1, 3])
 
-    def test_addWithin(self) -> None:
+    def test_addsWhileReceiving(self) -> None:
         """
         A name that is added while messages are received does not disturb them.
         """
@@ -327,9 +332,9 @@ class ChangingTests(HubTestCase):
         live = [each[3] for each in receiver.heard if not each[4]]
         self.assertEqual(live, [2, 3, 4, 5])
 
-    def test_refused(self) -> None:
+    def test_refusesBadNamesAndClosedSubscriptions(self) -> None:
         """
-        What is no name is refused, and a subscription that is over takes none.
+        A bad name is refused, and a closed subscription takes no names.
         """
         _, subscription = self.subscribe("a")
         self.failureResultOf(subscription.add("a b,c"), BadChannel)
@@ -342,14 +347,14 @@ class ChangingTests(HubTestCase):
 
 class SlowTests(HubTestCase):
     """
-    The same over a bus that answers later.
+    Subscriptions over a bus that answers later.
     """
 
     isSlow = True
 
-    def test_oneAfterTheOther(self) -> None:
+    def test_changesInOrder(self) -> None:
         """
-        Changes are made in the order in which they were asked for.
+        Changes of names are made in the order in which they were asked for.
         """
         receiver, subscription = self.subscribe("a")
         changes = [
@@ -367,10 +372,10 @@ class SlowTests(HubTestCase):
         self.rest()
         self.assertEqual(receiver.positions, [3])
 
-    def test_failedToAdd(self) -> None:
+    def test_failedChangeChangesNothing(self) -> None:
         """
-        Where names cannot be heard, nothing is changed, and the next change is
-        made.
+        If the bus cannot let names be heard, nothing changes, and the next
+        change is made.
         """
         _, subscription = self.subscribe("a")
         added = subscription.add("b")
@@ -382,7 +387,7 @@ class SlowTests(HubTestCase):
 
     def test_unsubscribeWhileAdding(self) -> None:
         """
-        Who leaves while names are added is not called again.
+        A receiver that unsubscribes while names are added is not called again.
         """
         self.publish("b")
         self.rest()
@@ -393,10 +398,10 @@ class SlowTests(HubTestCase):
         self.successResultOf(added)
         self.assertEqual(receiver.heard, [])
 
-    def test_standing(self) -> None:
+    def test_cursorBetweenReplayedMessages(self) -> None:
         """
-        While it is replayed what an added name missed, the cursor is that of
-        the replay, before and after.
+        During the replay of an added name, the cursor is that of the replay,
+        before and after each message.
         """
         self.publish("b", "b", "a")
         self.rest()

@@ -19,10 +19,10 @@ class AskingTests(HubTestCase):
 
     isSlow = True
 
-    def test_shared(self) -> None:
+    def test_readersShareQueries(self) -> None:
         """
-        A thousand readers that come back at once ask where they begin, and for
-        their messages, once.
+        A thousand readers that come back at once make one query for where they
+        start, and one for their messages.
         """
         self.publish("a", "a")
         self.rest()
@@ -36,10 +36,10 @@ class AskingTests(HubTestCase):
         self.slow.answer()
         self.assertEqual({tuple(each.positions) for each in streams}, {(2,)})
 
-    def test_sharedTooOld(self) -> None:
+    def test_sharedResultLeavesNoHole(self) -> None:
         """
-        A reader that shares an answer from before it came is not made to miss
-        what was heard in between.
+        A reader that shares a result from before it came does not miss what was
+        flushed in between.
         """
         self.publish("a")
         self.rest()
@@ -57,9 +57,9 @@ class AskingTests(HubTestCase):
         self.rest()
         self.assertEqual((first.positions, second.positions), ([1, 2], [1, 2]))
 
-    def test_sharedFailure(self) -> None:
+    def test_sharedFailureClosesAll(self) -> None:
         """
-        Readers that share a reading that fails are all told so.
+        All readers that share a failed query are closed with its reason.
         """
         self.publish("a")
         self.rest()
@@ -72,9 +72,10 @@ class AskingTests(HubTestCase):
             self.assertEqual(each.sink.lines[-1][3:], ["unavailable", 7.0])
             self.assertTrue(each.sink.isFinished)
 
-    def test_ahead(self) -> None:
+    def test_readAheadOfTheFanout(self) -> None:
         """
-        Who has read what is not heard yet does not get it again when it is.
+        A reader that has read messages before the fan-out heard them does not
+        get them again when it does.
         """
         first = self.stream("a")
         self.rest()
@@ -95,7 +96,7 @@ class AskingTests(HubTestCase):
         self.rest()
         self.assertEqual((first.positions, second.positions), ([1, 2, 3, 4], [1, 2, 3, 4]))
 
-    def test_heard(self) -> None:
+    def test_readsOnceNamesAreHeard(self) -> None:
         """
         The log is read once the names are heard, and not before.
         """
@@ -105,10 +106,10 @@ class AskingTests(HubTestCase):
         self.slow.answer()
         self.assertEqual(self.slow.asked, {"listen": 1, "resolve": 2})
 
-    def test_unheard(self) -> None:
+    def test_namesThatCannotBeHeard(self) -> None:
         """
-        Where a name cannot be heard, its readers are sent away with the
-        reason; who comes later is not made to suffer.
+        If the bus cannot let a name be heard, the readers of the name are
+        closed with the reason; a reader that comes later is not.
         """
         first = self.stream("a", "b")
         second = self.stream("b", "c/x", opening=b"head ", shape=LineShape(prelude=b"prelude "))
@@ -121,18 +122,19 @@ class AskingTests(HubTestCase):
         self.assertTrue(words.startswith(b'head prelude ["close", '), words)
         self.assertTrue(second.sink.isFinished)
 
-    def test_unheardAtOnce(self) -> None:
+    def test_failedGroupFailsAtOnce(self) -> None:
         """
-        Who asks for a name that just could not be heard is told so, too.
+        Listening for a group that just failed fails at once with the same
+        reason.
         """
         group = self.fanout.registry.group(self.stream("a").reader, ("a",))
         self.slow.operations.pop(0).fail(Unavailable("the bus is down"))
         self.failureResultOf(self.fanout.registry.listen(group), Unavailable)
 
-    def test_givenUp(self) -> None:
+    def test_lateFailureOfARetiredName(self) -> None:
         """
-        An answer for a name that was given up meanwhile does no harm to whoever
-        has asked for it again.
+        A late failure for a name that was retired meanwhile does no harm to a
+        reader that has asked for the name again.
         """
         self.stream("a", "b")
         self.stream("b", "c/x")
@@ -146,7 +148,7 @@ class AskingTests(HubTestCase):
         self.rest()
         self.assertEqual(stream.positions, [1])
 
-    def test_failedToAdd(self) -> None:
+    def test_failedAddChangesNothing(self) -> None:
         """
         A name that cannot be heard is not added, and the reader stays as it
         was.

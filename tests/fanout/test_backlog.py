@@ -24,27 +24,27 @@ from tests.fanout.slowbus import now
 ANSWER = b"answered"
 
 
-class PartsTests(SynchronousTestCase):
+class BacklogTests(SynchronousTestCase):
     """
-    One part a turn.
+    The order of calls, and how many are made in a turn.
     """
 
     def setUp(self) -> None:
         """
-        There is nothing to do.
+        Make an empty backlog.
         """
         self.backlog = Backlog()
         self.done: list[str] = []
 
     def add(self, name: str) -> None:
         """
-        Add something that is a part if its name begins so.
+        Add a call, as a part if its name begins with C{part}.
         """
         self.backlog.add(lambda: self.done.append(name), isPart=name.startswith("part"))
 
-    def test_order(self) -> None:
+    def test_onePartATurn(self) -> None:
         """
-        All is done in order: a part, and what is no part up to the next one.
+        Calls are made in order; each turn ends before its second part.
         """
         for name in ("a", "part 1", "b", "part 2", "part 3", "c", "d"):
             self.add(name)
@@ -57,9 +57,9 @@ class PartsTests(SynchronousTestCase):
         self.backlog.go()
         self.assertEqual(len(self.done), 7)
 
-    def test_failure(self) -> None:
+    def test_logsFailuresAndGoesOn(self) -> None:
         """
-        What goes wrong is logged, and the rest is done.
+        A call that fails is logged, and the others are made.
         """
 
         def fail() -> None:
@@ -72,9 +72,9 @@ class PartsTests(SynchronousTestCase):
         self.assertEqual((self.done, len(self.backlog)), (["a"], 0))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
-    def test_within(self) -> None:
+    def test_callsMayAddCalls(self) -> None:
         """
-        What is added from within is done in its place.
+        A call that is added by another call comes after those that were there.
         """
         self.backlog.add(lambda: self.add("part"), isPart=True)
         self.add("a")
@@ -87,7 +87,7 @@ class PartsTests(SynchronousTestCase):
 @frozen
 class BytesShape:
     """
-    Answers that are all the same.
+    The shape of responses that are all the same bytes.
     """
 
     limit: int = 100
@@ -101,7 +101,7 @@ class BytesShape:
 
 class Waiter:
     """
-    Lets others send to its socket.
+    Lets the fan-out send to its socket.
     """
 
     keepsTime = True
@@ -124,15 +124,15 @@ class Waiter:
 
     def pollAnswered(self, response: bytes) -> None:
         """
-        See L{DirectWaiter}: it was not live.
+        See L{DirectWaiter}.  Never called, since all are answered together.
         """
         raise AssertionError("it is answered with the others")
 
     def pollEmpty(self, cursor: Cursor) -> None:
         """
-        See L{DirectWaiter}.
+        See L{DirectWaiter}.  Never called, since a message comes in time.
         """
-        raise AssertionError("nobody has waited for so long")
+        raise AssertionError("the message comes in time")
 
     def pollsSent(
         self, waiters: Sequence[Waiter], response: bytes, short: Sequence[tuple[int, int]]
@@ -146,27 +146,27 @@ class Waiter:
             waiters[index].short.append(sent)
 
 
-class AnswerTests(HubTestCase):
+class DirectPollTests(HubTestCase):
     """
-    A group of many polls.
+    A group of many direct polls.
     """
 
     count = 2 * MOST_AT_ONCE + 10
 
     def setUp(self) -> None:
         """
-        They wait.
+        Let many polls wait.
         """
         super().setUp()
         self.waiters = [self.wait() for _ in range(self.count)]
         self.rest()
-        # Whatever may have been ahead of its group is not, after a message.
+        # After a flush, no reader counts as ahead of its group.
         self.publish("x")
         self.rest()
 
     def wait(self) -> Waiter:
         """
-        Another one waits.
+        Make one more poll that waits.
         """
         waiter = Waiter()
         self.addCleanup(waiter.close)
@@ -179,14 +179,14 @@ class AnswerTests(HubTestCase):
     @property
     def answered(self) -> int:
         """
-        How many are.
+        How many of the first polls are answered.
         """
         return sum(waiter.answers for waiter in self.waiters)
 
-    def test_parts(self) -> None:
+    def test_answersSomeInEachTurn(self) -> None:
         """
-        So many are answered in a turn that others have theirs, each once; the
-        publisher after all of them.
+        Each turn answers at most L{MOST_AT_ONCE} polls, each once; the
+        publisher is answered after all of them.
         """
         published = self.publish("a")
         for expected in (MOST_AT_ONCE, 2 * MOST_AT_ONCE):
@@ -199,9 +199,10 @@ class AnswerTests(HubTestCase):
         for waiter in self.waiters:
             self.assertEqual(waiter.far.recv(100), ANSWER)
 
-    def test_comesBack(self) -> None:
+    def test_answeredPollMayComeBack(self) -> None:
         """
-        Who was answered can wait for the next message, which comes to him, too.
+        A client whose poll was answered may poll again before the others are
+        answered, and gets the next message.
         """
         self.publish("a")
         self.clock.turn()
@@ -212,9 +213,9 @@ class AnswerTests(HubTestCase):
         self.assertEqual(self.successResultOf(second), [3])
         self.assertEqual({waiter.answers for waiter in self.waiters}, {1})
 
-    def test_left(self) -> None:
+    def test_lostClientsHarmNoOthers(self) -> None:
         """
-        Who leaves before he is answered does no harm to the others.
+        A client that leaves before its part is sent does no harm to the others.
         """
         self.publish("a")
         self.clock.turn()
@@ -243,10 +244,10 @@ class AnswerTests(HubTestCase):
         self.rest()
         self.assertEqual((len(waiter.outcomes), self.answered), (1, self.count))
 
-    def test_drain(self) -> None:
+    def test_drainsAfterTheBacklog(self) -> None:
         """
-        Nobody goes down before all are answered, also where a message is of
-        another server.
+        The server drains only after all polls are answered, also if the message
+        came from another node.
         """
         now(self.inner.publish([Publication(("a",), b"1")]))
         self.clock.turn()

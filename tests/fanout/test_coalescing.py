@@ -13,14 +13,14 @@ from comet.fanout.coalescing import LINGER, QueryCoalescer
 from comet.timers import TimerWheel
 
 
-class SharedAnswersTests(SynchronousTestCase):
+class QueryCoalescerTests(SynchronousTestCase):
     """
     L{QueryCoalescer}.
     """
 
     def setUp(self) -> None:
         """
-        Ask nothing yet.
+        Make a coalescer that has asked nothing.
         """
         self.clock = Clock()
         self.answers = QueryCoalescer(TimerWheel(self.clock), self.clock.seconds)
@@ -28,21 +28,21 @@ class SharedAnswersTests(SynchronousTestCase):
 
     def question(self) -> Deferred[str]:
         """
-        A question that is answered later.
+        Make a query that the test answers later.
         """
         self.asked.append(Deferred())
         return self.asked[-1]
 
     def ask(self, key: str = "k", isLasting: bool = False) -> Deferred[str]:
         """
-        Ask it.
+        Ask with a key.
         """
         return self.answers.ask(key, self.question, len if isLasting else None)
 
-    def test_shared(self) -> None:
+    def test_equalQueriesShareOneResult(self) -> None:
         """
-        Who asks the same while there is no answer shares it; who asks
-        something else does not, nor who asks afterwards.
+        Callers with equal keys share a query that has no result yet; callers
+        with other keys, and later callers, do not.
         """
         first, second, other = self.ask(), self.ask(), self.ask("other")
         self.assertEqual(len(self.asked), 2)
@@ -53,9 +53,10 @@ class SharedAnswersTests(SynchronousTestCase):
         self.assertEqual(len(self.asked), 3)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_chained(self) -> None:
+    def test_sharesQueriesThatWaitForAnother(self) -> None:
         """
-        Also where what waits is chained to something else that waits.
+        A query whose Deferred was called and waits for another Deferred is
+        shared, too.
         """
         inner: Deferred[str] = Deferred()
         chained = succeed("no").addCallback(lambda _: inner)
@@ -65,9 +66,9 @@ class SharedAnswersTests(SynchronousTestCase):
         inner.callback("yes")
         self.assertEqual([self.successResultOf(each) for each in (first, second)], ["yes"] * 2)
 
-    def test_atOnce(self) -> None:
+    def test_resultsAtOnceAreNotKept(self) -> None:
         """
-        What is answered at once is neither shared nor kept.
+        A result that comes at once is neither shared nor kept.
         """
         for _ in range(2):
             asked = self.answers.ask("k", lambda: succeed("yes"), len)
@@ -76,10 +77,10 @@ class SharedAnswersTests(SynchronousTestCase):
         self.ask(isLasting=True)
         self.assertEqual(len(self.asked), 1)
 
-    def test_failed(self) -> None:
+    def test_failuresAreSharedAndNotKept(self) -> None:
         """
-        All are told of a failure; it is not kept, whether it comes later, at
-        once or is raised.
+        All callers get a failure, whether it comes later, comes at once, or is
+        raised; it is not kept.
         """
 
         def broken() -> Deferred[str]:
@@ -94,10 +95,10 @@ class SharedAnswersTests(SynchronousTestCase):
         self.ask(isLasting=True)
         self.assertEqual(len(self.asked), 2)
 
-    def test_kept(self) -> None:
+    def test_keepsResultsForAMoment(self) -> None:
         """
-        An answer that lasts is given to those who come a moment later, and
-        take such a one; then it is forgotten.
+        A result that may be kept is given to callers that ask a moment later
+        and accept one; then it is dropped.
         """
         self.ask(isLasting=True)
         self.asked[0].callback("yes")
@@ -108,9 +109,9 @@ class SharedAnswersTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertNoResult(self.ask("k", isLasting=True))
 
-    def test_good(self) -> None:
+    def test_dropsResultsThatAreNotGood(self) -> None:
         """
-        An answer that will not do is not given to anybody who comes later.
+        A kept result that will not do any more is given to no later caller.
         """
         self.ask(isLasting=True)
         self.asked[0].callback("yes")
@@ -118,9 +119,9 @@ class SharedAnswersTests(SynchronousTestCase):
             self.answers.ask("k", self.question, len, wanted.__eq__)
             self.assertEqual(len(self.asked), count)
 
-    def test_bounded(self) -> None:
+    def test_boundsCountAndBytes(self) -> None:
         """
-        Only so many are kept, with only so many bytes; the newest are.
+        The newest results are kept, up to a number and up to a number of bytes.
         """
         self.patch(coalescing, "MOST_KEPT", 3)
         self.patch(coalescing, "MOST_BYTES", 10)
@@ -135,10 +136,10 @@ class SharedAnswersTests(SynchronousTestCase):
         # The last one is more than all that may be kept.
         self.assertEqual(kept, [False, False, True, True, True, False])
 
-    def test_clear(self) -> None:
+    def test_clearedQueriesAreNotShared(self) -> None:
         """
-        What was asked before something was missed is for those who wait for
-        it, and for nobody else.
+        After the coalescer is cleared, a query under way goes to the callers
+        that wait for it, and to no later ones.
         """
         self.ask("kept", isLasting=True)
         self.asked[0].callback("old")

@@ -17,9 +17,9 @@ class TickTests(HubTestCase):
     What happens within one turn.
     """
 
-    def test_oneWrite(self) -> None:
+    def test_oneWriteATurn(self) -> None:
         """
-        What is published in one turn is written at its end, at once.
+        All that is published in one turn is written at its end, in one write.
         """
         stream = self.stream("a", "b")
         count = len(stream.sink.writes)
@@ -30,7 +30,7 @@ class TickTests(HubTestCase):
         self.assertEqual(len(stream.sink.writes), count + 1)
         self.assertEqual(stream.positions, [1, 2, 3, 4])
 
-    def test_publishersLast(self) -> None:
+    def test_answersPublishersLast(self) -> None:
         """
         Publishers are answered after the readers were written to.
         """
@@ -42,9 +42,9 @@ class TickTests(HubTestCase):
         self.clock.turn()
         self.assertEqual(seen, [[1, 2], [1, 2]])
 
-    def test_publishWithin(self) -> None:
+    def test_receiverPublishes(self) -> None:
         """
-        What a receiver publishes goes out in the next turn, to all.
+        A message that a receiver publishes goes out in the next turn.
         """
         stream = self.stream("b")
         receiver, _ = self.subscribe("a", react=lambda heard: self.publish("b"))
@@ -54,9 +54,9 @@ class TickTests(HubTestCase):
         self.clock.turn()
         self.assertEqual(stream.positions, [2])
 
-    def test_leaveWithin(self) -> None:
+    def test_receiverClosesAnotherReader(self) -> None:
         """
-        A receiver may send away another reader while both are written to.
+        A receiver may close another reader while both are written to.
         """
         streams = [self.stream("a"), self.stream("*")]
 
@@ -73,10 +73,10 @@ class TickTests(HubTestCase):
         for each in streams:
             self.assertIs(each.reader.state, State.CLOSED)
 
-    def test_joinWithin(self) -> None:
+    def test_receiverOpensAReader(self) -> None:
         """
-        A reader that comes while others are written to gets what is new to it,
-        once.
+        A reader that is opened while others are written to gets each new
+        message once.
         """
         opened: list[Stream] = []
 
@@ -91,10 +91,10 @@ class TickTests(HubTestCase):
         self.clock.settle()
         self.assertEqual([each.positions for each in opened], [[2, 3], [2, 3]])
 
-    def test_standingWithin(self) -> None:
+    def test_cursorInTheMiddleOfATick(self) -> None:
         """
-        Where a reader stands is right also in the middle of a turn: before
-        and after it is written to.
+        In the middle of a tick, the cursor of a reader is right before and
+        after the reader is written to.
         """
         first = self.stream("a")
         seen: list[tuple[int, int]] = []
@@ -110,10 +110,10 @@ class TickTests(HubTestCase):
         self.assertEqual(seen, [(3, 1), (3, 2), (3, 3)])
         self.assertEqual((first.positions, last.positions), ([1, 3], [1, 2, 3]))
 
-    def test_closeWithin(self) -> None:
+    def test_closedInTheMiddleOfATick(self) -> None:
         """
-        A reader that is sent away right after it was written to is told the
-        cursor of the last message it got.
+        A reader that is closed right after it was written to is told the cursor
+        of the last message that it got.
         """
         first = self.stream("a")
         self.subscribe("a", react=lambda heard: self.hub.drain(0.0))
@@ -124,9 +124,9 @@ class TickTests(HubTestCase):
         self.assertEqual(last.sink.lines[-1][:3], ["close", self.inner.end.epoch, 0])
         self.assertEqual((first.positions, last.positions), ([1], []))
 
-    def test_broken(self) -> None:
+    def test_failedReadClosesOneReader(self) -> None:
         """
-        A fault in reading for one reader ends that reader, and nothing else.
+        A failure to read the log closes the reader that reads, and no other.
         """
         stream = self.stream("a")
         self.inner.error = RuntimeError("broken")
@@ -140,9 +140,10 @@ class TickTests(HubTestCase):
         self.inner.error = None
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
 
-    def test_due(self) -> None:
+    def test_someDueReadersATurn(self) -> None:
         """
-        Of many readers that have to read again, some do in each turn.
+        Of many readers that must read the log again, L{MOST_DUE} do in each
+        turn.
         """
         streams = [self.stream("a") for _ in range(MOST_DUE + 1)]
         self.fanout.interrupted()
@@ -155,14 +156,15 @@ class TickTests(HubTestCase):
 
 class InterruptionTests(HubTestCase):
     """
-    When something may have been missed.
+    Interruptions of the bus, after which messages may have been missed.
     """
 
     isSlow = True
 
-    def test_missed(self) -> None:
+    def test_readsMissedMessagesFromTheLog(self) -> None:
         """
-        What was missed is read from the log, for all, and nothing comes twice.
+        After an interruption all readers read what was missed from the log, and
+        get no message twice.
         """
         stream = self.stream("a")
         waiter, _ = self.poll("*")
@@ -180,10 +182,10 @@ class InterruptionTests(HubTestCase):
         self.assertEqual(stream.positions, [1, 2])
         self.assertEqual([m.position for m, _ in waiter.outcome.messages], [1])
 
-    def test_publishers(self) -> None:
+    def test_answersPublishersAfterAnInterruption(self) -> None:
         """
-        Publishers whose message was heard, but not given on before the
-        interruption, are answered.
+        A publisher whose message was heard, and not flushed before the
+        interruption, is answered.
         """
         stream = self.stream("a")
         self.rest()
@@ -198,9 +200,10 @@ class InterruptionTests(HubTestCase):
         self.assertEqual(self.successResultOf(published), [1])
         self.assertEqual(stream.positions, [1])
 
-    def test_whileReading(self) -> None:
+    def test_interruptedWhileReading(self) -> None:
         """
-        What was read before the interruption is followed by what came since.
+        A reader that was reading during the interruption gets what came after
+        its result, too.
         """
         self.publish("a")
         self.rest()
@@ -219,9 +222,9 @@ class InterruptionTests(HubTestCase):
 
     def test_newEpoch(self) -> None:
         """
-        After a change of epoch all are told of a gap and get what is held;
-        messages of the old one that are heard late are not given to those who
-        know of the new one.
+        In a new epoch all readers are told of a gap and get what is held; a
+        message of the old epoch that is heard late goes to no reader that knows
+        the new one.
         """
         stream = self.stream("a")
         self.rest()
@@ -249,10 +252,10 @@ class InterruptionTests(HubTestCase):
         )
         self.assertEqual(fresh.kinds, ["standing", "message"])
 
-    def test_locatedTooLate(self) -> None:
+    def test_resolvedInTheOldEpoch(self) -> None:
         """
-        A name whose place was found in the old epoch, and is told in the new
-        one, is looked for again.
+        A name that was resolved in the old epoch, with a result that arrives in
+        the new one, is resolved again.
         """
         self.publish("a", "a", "b")
         self.rest()
@@ -273,9 +276,9 @@ class InterruptionTests(HubTestCase):
         self.assertEqual(stream.sink.lines[-2][4:], [True])
         self.assertEqual(stream.positions, [1])
 
-    def test_locatedForNobody(self) -> None:
+    def test_closedReaderIsNotResolvedAgain(self) -> None:
         """
-        For who has left meanwhile it is not looked for again.
+        A name of a reader that has left is not resolved again in a new epoch.
         """
         stream = self.stream("a")
         self.slow.answer()
@@ -287,9 +290,10 @@ class InterruptionTests(HubTestCase):
         located.answer()
         self.assertEqual(self.slow.operations, [])
 
-    def test_heads(self) -> None:
+    def test_endMovesLiveReaders(self) -> None:
         """
-        A live reader stands where everything is heard, though nothing came.
+        A live reader stands at the end that the bus reports, though no message
+        came.
         """
         stream = self.stream("a")
         self.rest()

@@ -67,23 +67,23 @@ def messages(*positions: int, epoch: str = "e") -> list[Message]:
     return [Message("a", epoch, position, 0.0, b"1") for position in positions]
 
 
-class EncodingsTests(SynchronousTestCase):
+class EncodingCacheTests(SynchronousTestCase):
     """
     What is kept, and for how long.
     """
 
     def setUp(self) -> None:
         """
-        Nothing is kept yet.
+        Make an empty cache.
         """
         self.clock = Clock()
         self.encodings = EncodingCache(TimerWheel(self.clock), 100)
         self.shape = CountingShape()
 
-    def test_once(self) -> None:
+    def test_encodesOnceForEachShape(self) -> None:
         """
-        Each message is encoded once for each shape, and is the same object
-        each time.
+        Each message is encoded once for each shape, and is the same object each
+        time.
         """
         first = self.encodings.pieces(self.shape, messages(1, 2))
         second = self.encodings.pieces(self.shape, messages(2, 1, 3))
@@ -95,9 +95,9 @@ class EncodingsTests(SynchronousTestCase):
         self.assertEqual((other.made, self.shape.made), ([1], [1, 2, 3]))
         self.encodings.clear()
 
-    def test_time(self) -> None:
+    def test_dropsAllAfterAWhile(self) -> None:
         """
-        What is kept is forgotten after a while, and leaves no timer.
+        Encoded messages are dropped after a while, and no timer is left.
         """
         self.encodings.pieces(self.shape, messages(1))
         self.clock.advance(KEPT_SECONDS - 1)
@@ -109,27 +109,27 @@ class EncodingsTests(SynchronousTestCase):
         self.assertEqual(self.shape.made, [1, 1])
         self.encodings.clear()
 
-    def test_bytes(self) -> None:
+    def test_boundsBytes(self) -> None:
         """
-        Where there would be too much, nothing is kept; what was asked for is
-        given all the same.
+        Above the limit of bytes nothing is kept; the caller gets its messages
+        all the same.
         """
         pieces = self.encodings.pieces(self.shape, messages(*range(11)))
         self.assertEqual((len(pieces), self.encodings.bytes), (11, 0))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_epoch(self) -> None:
+    def test_epochsAreDistinct(self) -> None:
         """
-        A message of another epoch is another, whatever its position.
+        Messages of two epochs with the same position are two messages.
         """
         self.encodings.pieces(self.shape, messages(1))
         self.encodings.pieces(self.shape, messages(1, epoch="f"))
         self.assertEqual((self.shape.made, self.encodings.bytes), ([1, 1], 10))
         self.encodings.clear()
 
-    def test_nothing(self) -> None:
+    def test_noMessages(self) -> None:
         """
-        For nothing, nothing is kept.
+        For no messages, nothing is kept and no timer is set.
         """
         self.assertEqual(self.encodings.pieces(self.shape, []), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -23,7 +23,7 @@ CLOSE = Close("draining", "the server is going down", 1.5)
 
 class BrokenSink(MemorySink):
     """
-    Cannot be written to, once it is broken.
+    A sink that cannot be written to, once it is broken.
     """
 
     isBroken = False
@@ -39,7 +39,7 @@ class BrokenSink(MemorySink):
 
 class SpeechlessShape(LineShape):
     """
-    Has no last words.
+    A shape that cannot encode last words.
     """
 
     def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
@@ -51,7 +51,7 @@ class SpeechlessShape(LineShape):
 
 class SpeechlessOutcomes(OutcomeShape):
     """
-    Cannot be answered.
+    A shape that cannot make responses.
     """
 
     def respond(self, outcome: Outcome) -> Outcome:
@@ -63,7 +63,7 @@ class SpeechlessOutcomes(OutcomeShape):
 
 class BrokenReplayShape(LineShape):
     """
-    Cannot frame more than one message.
+    A shape that cannot frame more than one message.
     """
 
     def frame(self, pieces: Sequence[bytes]) -> bytes:
@@ -77,12 +77,12 @@ class BrokenReplayShape(LineShape):
 
 class LastWordsTests(HubTestCase):
     """
-    Last words that cannot be said.
+    Readers that are closed, and whose clients cannot be told so.
     """
 
     def broken(self, *names: str) -> list[Stream]:
         """
-        Readers that cannot be told that they are sent away.
+        Make readers whose clients cannot be told that they are closed.
         """
         sink = BrokenSink()
         streams = [self.stream(*names, sink=sink), self.stream(*names, shape=SpeechlessShape())]
@@ -91,13 +91,13 @@ class LastWordsTests(HubTestCase):
 
     def logged(self) -> int:
         """
-        How many faults were logged.
+        How many failures were logged.
         """
         return len(self.flushLoggedErrors(RuntimeError))
 
-    def test_close(self) -> None:
+    def test_closeCutsTheConnectionInTheEnd(self) -> None:
         """
-        Whoever sends a reader away is not told; its connection is cut when the
+        The caller of C{close} sees no failure; the connection is cut when the
         time for the last words is over.
         """
         for stream in self.broken("a"):
@@ -112,11 +112,10 @@ class LastWordsTests(HubTestCase):
             self.assertNotIn(stream.reader, self.fanout.leaving)
         self.assertEqual(self.logged(), 2)
 
-    def test_tick(self) -> None:
+    def test_brokenReaderHarmsNoOthers(self) -> None:
         """
-        Where a reader cannot be written to, nor be told so, all others of its
-        group and of other groups are, in the same turn, and the publisher is
-        answered.
+        If a reader cannot be written to, nor told that it is closed, all others
+        are written to in the same turn, and the publisher is answered.
         """
         first = self.stream("a")
         sink, speechless = BrokenSink(), self.stream("a", shape=SpeechlessShape())
@@ -133,7 +132,7 @@ class LastWordsTests(HubTestCase):
         self.clock.turn()
         self.assertEqual([stream.positions for stream in others], [[1, 2]] * 3)
 
-    def test_unsettled(self) -> None:
+    def test_brokenReaderDoesNotStopRereading(self) -> None:
         """
         When all streams must read the log again and that fails, a broken stream
         does not keep the next one from being told C{internal}.
@@ -147,10 +146,10 @@ class LastWordsTests(HubTestCase):
         self.assertEqual(other.sink.lines[-1][3], "internal")
         self.assertEqual(self.logged(), 5)
 
-    def test_drain(self) -> None:
+    def test_drainsPastBrokenReaders(self) -> None:
         """
-        When the server goes down all others are told, and it waits no longer
-        than for any other.
+        When the server drains, the clients of the other readers are told, and
+        the broken ones are waited for as long as any.
         """
         broken = self.broken("a")
         waiter, _ = self.poll("a", shape=SpeechlessOutcomes())
@@ -168,20 +167,20 @@ class LastWordsTests(HubTestCase):
         self.successResultOf(drained)
         self.assertEqual(self.logged(), 3)
 
-    def test_notTold(self) -> None:
+    def test_closesWithTheCursorBeforeTheStep(self) -> None:
         """
-        Who could not be told what was read is sent away with a cursor from
-        before it.
+        A client that could not be told what was read is closed with the cursor
+        before that.
         """
         self.publish("a", "a", "a")
         stream = self.stream("a", begin=self.cursor(1), shape=BrokenReplayShape())
         self.assertEqual(stream.sink.lines[-1], ["close", self.inner.end.epoch, 1, "internal", 2.0])
         self.assertEqual(self.logged(), 1)
 
-    def test_notReplayed(self) -> None:
+    def test_closesReplayWithTheLowestCursor(self) -> None:
         """
-        Also where that was to be replayed, the cursor is one with which
-        nothing is lost.
+        A client that could not be told what was replayed is closed with a
+        cursor with which it misses nothing.
         """
         self.publish("a", "a", "b", "a")
         for adopts in (False, True):
@@ -194,7 +193,7 @@ class LastWordsTests(HubTestCase):
 
 class RaisingTests(HubTestCase):
     """
-    A bus that raises, instead of an answer that fails.
+    A bus that raises, where it should return a Deferred that fails.
     """
 
     def breaks(self, method: str) -> None:
@@ -209,7 +208,7 @@ class RaisingTests(HubTestCase):
 
     def assertSentAway(self) -> None:
         """
-        Whoever comes is told that something of ours is wrong, and forgotten.
+        Each new client is told of an internal error, and forgotten.
         """
         stream, (poll, _), (passing, _) = (
             self.stream("new"),
@@ -228,24 +227,25 @@ class RaisingTests(HubTestCase):
         self.assertEqual((len(self.fanout.readers), len(self.fanout.leaving)), (0, 0))
         self.assertTrue(self.flushLoggedErrors(RuntimeError))
 
-    def test_listen(self) -> None:
+    def test_listenRaises(self) -> None:
         """
-        Where nothing can be heard.
+        If C{listen} raises, new readers are closed, and no group is left.
         """
         self.breaks("listen")
         self.assertSentAway()
         self.assertEqual(len(self.fanout.registry), 0)
 
-    def test_locate(self) -> None:
+    def test_resolveRaises(self) -> None:
         """
-        Where nothing can be found.
+        If C{resolve} raises, new readers are closed, and no group is left in
+        the end.
         """
         self.breaks("resolve")
         self.assertSentAway()
         self.clock.advance(LINGER + 0.2)
         self.assertEqual(len(self.fanout.registry), 0)
 
-    def test_add(self) -> None:
+    def test_addingRaises(self) -> None:
         """
         A reader that cannot have more names keeps those that it has.
         """
@@ -266,9 +266,9 @@ class RaisingTests(HubTestCase):
         self.clock.settle()
         return published
 
-    def test_read(self) -> None:
+    def test_readRaises(self) -> None:
         """
-        Where nothing can be read, for streams, polls and objects.
+        If C{read} raises, streams and polls are told of an internal error.
         """
         self.publish("a")
         self.breaks("read")
@@ -286,15 +286,15 @@ class RaisingTests(HubTestCase):
 
 class StaleTests(HubTestCase):
     """
-    Readings that are under way when something was missed.
+    Queries that are under way when messages are missed.
     """
 
     isSlow = True
 
-    def test_notShared(self) -> None:
+    def test_readingFromBeforeIsNotShared(self) -> None:
         """
-        A reading that was made before an interruption, and is answered after
-        it, is not shared by a reader that asks after it.
+        A reading that was made before an interruption, and whose result arrives
+        after it, is not shared by a reader that asks after it.
         """
         self.publish("a")
         self.rest()

@@ -28,7 +28,7 @@ class CountingShape(LineShape):
 
 class BrokenShape(LineShape):
     """
-    Cannot encode messages.
+    A shape that cannot encode messages.
     """
 
     def message(self, message: Message, replay: bool = False) -> bytes:
@@ -43,10 +43,10 @@ class SharingTests(HubTestCase):
     What readers of the same names share.
     """
 
-    def test_sameBytes(self) -> None:
+    def test_writesOneObjectToAll(self) -> None:
         """
-        Readers of one group are written the same object, in whatever order
-        their names are; once for all that is published in a turn.
+        Readers of one group are written the same object, whatever the order of
+        their names; once for all that is published in a turn.
         """
         streams = [self.stream("a", "b"), self.stream("b", "a"), self.stream("a", "b")]
         before = [len(stream.sink.writes) for stream in streams]
@@ -58,10 +58,10 @@ class SharingTests(HubTestCase):
             self.assertIs(stream.sink.writes[-1], streams[0].sink.writes[-1])
             self.assertEqual(stream.positions, [1, 2, 3])
 
-    def test_encodedOnce(self) -> None:
+    def test_encodesOnceForAllGroups(self) -> None:
         """
-        A message is encoded once for a shape, also where several groups get
-        it, and those who read it from the log.
+        A message is encoded once for a shape, though several groups get it, and
+        readers that catch up read it from the log.
         """
         shape = CountingShape()
         object.__setattr__(shape, "made", [])
@@ -73,9 +73,10 @@ class SharingTests(HubTestCase):
         self.assertEqual([stream.positions for stream in streams], [[1], [1, 2], [1, 2]])
         self.assertEqual(shape.made, [1, 2])
 
-    def test_shapes(self) -> None:
+    def test_groupsByKindAndShape(self) -> None:
         """
-        Readers in other shapes are in other groups.
+        Readers of the same names in other shapes, or of other kinds, are in
+        other groups.
         """
         self.stream("a")
         self.stream("a", shape=LineShape(tag="other"))
@@ -84,18 +85,18 @@ class SharingTests(HubTestCase):
         self.subscribe("a")
         self.assertEqual(len(self.fanout.registry), 5)
 
-    def test_onceForTwoNames(self) -> None:
+    def test_oneMessageForTwoNames(self) -> None:
         """
-        Who is reached by two of its names gets a message once.
+        A reader gets a message once, though two of its names match it.
         """
         stream = self.stream("a", "*", "**")
         self.publish("a", "c/x")
         self.clock.settle()
         self.assertEqual(stream.positions, [1, 2])
 
-    def test_samePollAnswer(self) -> None:
+    def test_heldPollsShareOneResponse(self) -> None:
         """
-        Waiting polls are given the same response.
+        Held polls of one group are given the same response.
         """
         waiters = [self.poll("a")[0] for _ in range(3)]
         self.publish("a")
@@ -103,10 +104,10 @@ class SharingTests(HubTestCase):
         self.assertIs(waiters[0].outcome, waiters[1].outcome)
         self.assertIs(waiters[0].outcome, waiters[2].outcome)
 
-    def test_joinedInTheSameTurn(self) -> None:
+    def test_readerAheadGetsTheTail(self) -> None:
         """
-        Who has read some of what the group is about to be given gets the rest
-        of it only.
+        A reader that has read some of the messages of a flush gets only the
+        rest of them.
         """
         old = self.stream("a")
         self.publish("a")
@@ -123,10 +124,10 @@ class SharingTests(HubTestCase):
         self.assertIs(old.sink.writes[-1], fresh.sink.writes[-1])
         self.assertIs(old.sink.writes[-1], late.sink.writes[-1])
 
-    def test_broken(self) -> None:
+    def test_shapeThatCannotEncode(self) -> None:
         """
-        Readers that cannot be given something are sent away; the others get
-        it, and the publisher is answered.
+        If messages cannot be prepared, the readers of that shape are closed;
+        the others get them, and the publisher is answered.
         """
         broken = [self.stream("a", shape=BrokenShape()) for _ in range(2)]
         fine = self.stream("a")
@@ -141,10 +142,10 @@ class SharingTests(HubTestCase):
         # It was tried once for all of them.
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
-    def test_brokenSink(self) -> None:
+    def test_sinkThatCannotWrite(self) -> None:
         """
-        A reader that cannot be written to is sent away; the others are written
-        to all the same.
+        A reader that cannot be written to is closed; the others of its group
+        are written to.
         """
 
         class BrokenSink(MemorySink):
@@ -162,9 +163,9 @@ class SharingTests(HubTestCase):
         )
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
-    def test_members(self) -> None:
+    def test_liveAndBehindMembers(self) -> None:
         """
-        A group knows who of its readers is live, not who is behind.
+        A group tells its live readers from those that are behind.
         """
         streams = [self.stream("a"), self.stream("a")]
         streams[0].sink.fill()
@@ -176,10 +177,10 @@ class SharingTests(HubTestCase):
 
 class RetiringTests(HubTestCase):
     """
-    When groups are forgotten.
+    When groups are retired.
     """
 
-    def test_linger(self) -> None:
+    def test_outlivesItsLastReader(self) -> None:
         """
         A group outlives its last reader for a while, and hears what is
         published; then nothing of it is left.
@@ -191,9 +192,9 @@ class RetiringTests(HubTestCase):
         self.clock.advance(1.2)
         self.assertEqual(len(self.fanout.registry), 0)
 
-    def test_again(self) -> None:
+    def test_newReaderKeepsTheGroup(self) -> None:
         """
-        A reader that comes meanwhile keeps the group.
+        A reader that comes while a group is idle keeps the group.
         """
         self.stream("a").sink.lose()
         self.clock.advance(LINGER - 1)
@@ -203,9 +204,9 @@ class RetiringTests(HubTestCase):
         self.clock.settle()
         self.assertEqual((len(self.fanout.registry), stream.positions), (1, [1]))
 
-    def test_most(self) -> None:
+    def test_boundsIdleGroups(self) -> None:
         """
-        Of groups without readers only so many are kept, the newest.
+        At most L{MOST_IDLE} idle groups are kept, the newest.
         """
         for number in range(MOST_IDLE + 5):
             self.stream(f"a{number}").sink.lose()
@@ -213,7 +214,7 @@ class RetiringTests(HubTestCase):
         self.stream("a0")
         self.assertEqual(len(self.fanout.registry), MOST_IDLE + 1)
 
-    def test_mostNames(self) -> None:
+    def test_boundsNamesOfIdleGroups(self) -> None:
         """
         Groups without readers are kept only up to a total length of their names.
         Groups with readers do not count.
@@ -237,10 +238,10 @@ class RetiringTests(HubTestCase):
             self.stream(*[f"{name}{each}{number:03}" for each in "bcde"]).sink.lose()
         self.assertEqual(len(self.fanout.registry), kept + 2)
 
-    def test_passing(self) -> None:
+    def test_pollThatDoesNotWaitMakesNoGroup(self) -> None:
         """
-        A poll that does not wait makes no group, and lets nothing be heard,
-        though it is answered.
+        A poll that does not wait is answered without a group, and without a
+        call of C{listen}.
         """
         listened: list[object] = []
         self.patch(self.inner, "listen", lambda *asked: listened.append(asked))
@@ -250,7 +251,7 @@ class RetiringTests(HubTestCase):
             self.assertTrue(waiter.isAnswered)
         self.assertEqual((len(self.fanout.registry), listened), (0, []))
 
-    def test_names(self) -> None:
+    def test_changedNamesChangeTheGroup(self) -> None:
         """
         A reader that changes its names changes its group.
         """

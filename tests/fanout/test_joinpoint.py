@@ -15,21 +15,21 @@ from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import ANYONE, MemoryWaiter, OutcomeShape
 
 
-class SpotTestCase(HubTestCase):
+class JoinPointTestCase(HubTestCase):
     """
-    Polls of the channel C{a} that all ask in the same way.
+    Polls of the channel C{a} that share a join point.
     """
 
     def setUp(self) -> None:
         """
-        Have a spot.
+        Make a join point.
         """
         super().setUp()
         self.joinPoint = JoinPoint(("a",))
 
     def waits(self, startPosition: StartPosition) -> tuple[MemoryWaiter, PollReader[Outcome]]:
         """
-        A poll that waits, if there is nothing for it.
+        Open a poll at the join point.
         """
         waiter = MemoryWaiter()
         reader = self.hub.openPoll(
@@ -45,20 +45,20 @@ class SpotTestCase(HubTestCase):
 
     def at(self, position: int) -> At:
         """
-        A place to begin at.
+        A cursor as a start position.
         """
         return At(parseCursor(self.cursor(position)))
 
     def isKnown(self, startPosition: StartPosition) -> bool:
         """
-        Whether a reader would begin at the spot.
+        Whether a reader would go live at once.
         """
         return self.joinPoint.find(self.fanout, startPosition) is not None
 
     def assertHears(self, waiter: MemoryWaiter, *positions: int) -> None:
         """
-        It was answered with these messages, or is not answered where there
-        are none.
+        Assert that a waiter was answered with these messages; with none, that
+        it was not answered.
         """
         self.assertEqual(waiter.isAnswered, bool(positions))
         if positions:
@@ -66,15 +66,15 @@ class SpotTestCase(HubTestCase):
             self.assertEqual(found, list(positions))
 
 
-class SpotTests(SpotTestCase):
+class JoinPointTests(JoinPointTestCase):
     """
-    Over a bus that answers at once.
+    Join points over a bus that answers at once.
     """
 
-    def test_learned(self) -> None:
+    def test_learnsFromTheFirstReader(self) -> None:
         """
-        It is known where all are once one has begun: at the newest message, or
-        at the cursor of those who wait; nowhere else.
+        After one reader was opened, readers may join at C{now} and at the
+        cursor of the live readers, and at no other cursor.
         """
         self.assertFalse(self.isKnown(Now()))
         self.publish("a", "a")
@@ -85,10 +85,10 @@ class SpotTests(SpotTestCase):
         known = [self.isKnown(self.at(position)) for position in range(5)]
         self.assertEqual(known, [False, False, False, True, False])
 
-    def test_storedUnheard(self) -> None:
+    def test_readsWhatWasStoredUnheard(self) -> None:
         """
-        What was stored while nobody read is not missed by who comes back to
-        where the last of them were, after others have come.
+        A message that was stored while there was no group is not missed by a
+        reader whose cursor is before it, though others have come since.
         """
         self.waits(Now())
         self.publish("a")
@@ -106,9 +106,9 @@ class SpotTests(SpotTestCase):
         self.assertHears(newest, 4)
         self.assertTrue(self.isKnown(self.at(4)))
 
-    def test_retired(self) -> None:
+    def test_learnsAgainAfterRetiring(self) -> None:
         """
-        Once nobody has been there for long enough, it has to be found again.
+        After the group was retired, a join point has to learn of a new one.
         """
         _, reader = self.waits(Now())
         reader.ended()
@@ -118,17 +118,17 @@ class SpotTests(SpotTestCase):
         self.waits(Now())
         self.assertTrue(self.isKnown(Now()))
 
-    def test_unsure(self) -> None:
+    def test_noJoinDuringAnInterruption(self) -> None:
         """
-        Where something may have been missed, nobody begins at the old cursor
-        before it is known what is heard.
+        After an interruption, no reader joins at the old cursor before the bus
+        has reported again.
         """
         self.waits(Now())
         self.publish("a")
         self.clock.settle()
         self.assertTrue(self.isKnown(self.at(1)))
         self.fanout.interrupted()
-        # Whoever comes before that is dealt with is asked to read again.
+        # A reader that comes before the tick is made to read again.
         between, _ = self.waits(self.at(1))
         self.clock.settle()
         self.assertFalse(self.isKnown(self.at(1)))
@@ -137,10 +137,10 @@ class SpotTests(SpotTestCase):
         self.assertHears(between, 2)
         self.assertTrue(self.isKnown(self.at(2)))
 
-    def test_epoch(self) -> None:
+    def test_newEpoch(self) -> None:
         """
-        In a new epoch nobody begins at an old cursor; and who begins now hears
-        what comes.
+        In a new epoch no reader joins at an old cursor, and a reader that
+        starts at C{now} gets what comes.
         """
         waiter, _ = self.waits(Now())
         self.publish("a")
@@ -163,10 +163,10 @@ class SpotTests(SpotTestCase):
         self.waits(self.at(1))
         self.assertTrue(self.isKnown(self.at(1)))
 
-    def test_pending(self) -> None:
+    def test_joinsBetweenTwoMessages(self) -> None:
         """
-        Who begins between two messages of one turn gets the second only,
-        wherever it began.
+        A reader that joins between two messages of one turn gets only the
+        second, whatever its start position.
         """
         _, reader = self.waits(Now())
         reader.ended()
@@ -176,9 +176,10 @@ class SpotTests(SpotTestCase):
         self.clock.settle()
         self.assertHears(between, 2)
 
-    def test_others(self) -> None:
+    def test_learnsNothingFromOthers(self) -> None:
         """
-        From one that has ended, or reads other names, nothing is learned.
+        A join point learns nothing from a reader that is closed or reads other
+        names.
         """
         self.publish("a")
         self.clock.settle()
@@ -190,17 +191,18 @@ class SpotTests(SpotTestCase):
         self.assertFalse(self.isKnown(Now()))
 
 
-class SlowSpotTests(SpotTestCase):
+class SlowJoinPointTests(JoinPointTestCase):
     """
-    Over a bus that answers later.
+    Join points over a bus that answers later.
     """
 
     isSlow = True
 
-    def test_storedUnheard(self) -> None:
+    def test_readsWhatWasStoredUnheard(self) -> None:
         """
-        What was stored before the names were heard is read by who begins
-        before it, also where the fan-out has heard of nothing newer.
+        A message that was stored before the names were heard is read by a
+        reader whose cursor is before it, though the fan-out has heard of
+        nothing newer.
         """
         self.stream("b")
         self.rest()
@@ -216,9 +218,9 @@ class SlowSpotTests(SpotTestCase):
         self.rest()
         self.assertHears(late, 2)
 
-    def test_now(self) -> None:
+    def test_nowAlwaysAsks(self) -> None:
         """
-        Where the newest message is has to be asked each time.
+        A bus that tells its log end later is asked for C{now} each time.
         """
         for _ in range(3):
             self.waits(Now())

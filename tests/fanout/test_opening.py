@@ -12,16 +12,16 @@ from comet.model.positions import ResolvedStarts, StartPosition
 from tests.fanout.case import HubTestCase
 
 
-class UnbegunTests(HubTestCase):
+class ClosedBeforeStartTests(HubTestCase):
     """
-    Polls of which the time is over while the bus does not answer.
+    Polls whose time is over before the bus has answered.
     """
 
     isSlow = True
 
     def outcome(self, begin: str) -> str:
         """
-        The cursor that such a poll is answered.
+        The cursor in the response to such a poll.
         """
         waiter, _ = self.poll("a", begin=begin, wait=2.0)
         self.clock.advance(2.0)
@@ -31,7 +31,7 @@ class UnbegunTests(HubTestCase):
 
     def test_behind(self) -> None:
         """
-        Who begins behind what is known of stays there.
+        A poll that starts behind the known end keeps its cursor.
         """
         self.publish("a", "a", "a")
         self.rest()
@@ -48,10 +48,10 @@ class UnbegunTests(HubTestCase):
         self.assertEqual(self.slow.end.position, 0)
         self.assertEqual(self.outcome(self.cursor(3)), self.cursor(3))
 
-    def test_chained(self) -> None:
+    def test_chainedDeferred(self) -> None:
         """
-        It makes no difference if what the bus gives was called already, and
-        waits for something else.
+        A poll keeps its cursor, too, where the Deferred of the bus was called
+        already and waits for another one.
         """
         resolve = self.slow.resolve
 

@@ -21,15 +21,15 @@ def positions(waiter: MemoryWaiter) -> list[tuple[int, bool]]:
     return [(message.position, replay) for message, replay in waiter.outcome.messages]
 
 
-class AnswerTests(HubTestCase):
+class ResponseTests(HubTestCase):
     """
-    What a poll is answered.
+    What the response to a poll has.
     """
 
-    def test_held(self) -> None:
+    def test_answersHeldMessagesAtOnce(self) -> None:
         """
-        What is there is answered before the call returns, with the cursor of
-        now.
+        Held messages are in the response before the call returns, with the
+        cursor of the log end.
         """
         self.publish("a", "a", "b")
         waiter, reader = self.poll("a", begin=self.cursor(1))
@@ -37,19 +37,19 @@ class AnswerTests(HubTestCase):
         self.assertEqual((waiter.outcome.cursor.position, waiter.outcome.more), (3, False))
         self.assertIs(reader.state, State.CLOSED)
 
-    def test_limit(self) -> None:
+    def test_limitsMessages(self) -> None:
         """
-        So many messages are answered at most, and that there is more.
+        A response has at most as many messages as its shape allows, and says
+        that there are more.
         """
         self.publish(*["a"] * 3)
         waiter, _ = self.poll("a", begin="earliest", shape=OutcomeShape(2))
         self.assertEqual(positions(waiter), [(1, False), (2, False)])
         self.assertEqual((waiter.outcome.cursor.position, waiter.outcome.more), (2, True))
 
-    def test_bytes(self) -> None:
+    def test_limitsBytes(self) -> None:
         """
-        An answer has a bound in bytes too, and ends with the last message that
-        is within it.
+        A response ends with the last message that is within L{POLL_BYTES}.
         """
         self.publish("a", "b", "a", "b", payload=BIG)
         waiter, _ = self.poll("*", begin="earliest")
@@ -58,10 +58,10 @@ class AnswerTests(HubTestCase):
         self.assertEqual((waiter.outcome.cursor.position, waiter.outcome.more), (3, True))
         self.assertLessEqual(len(BIG) * 3, POLL_BYTES)
 
-    def test_waits(self) -> None:
+    def test_waitsForTheNextMessage(self) -> None:
         """
-        Where there is nothing, it waits for the next message; the cursor is
-        that of the whole turn.
+        A poll without held messages waits for the next ones; its cursor is that
+        of the whole turn.
         """
         waiter, _ = self.poll("a")
         self.clock.advance(10.0)
@@ -71,9 +71,9 @@ class AnswerTests(HubTestCase):
         self.assertEqual(positions(waiter), [(1, False), (3, False)])
         self.assertEqual(waiter.outcome.cursor.position, 4)
 
-    def test_waitsInVain(self) -> None:
+    def test_answersEmptyAfterItsTime(self) -> None:
         """
-        It waits for its time, and is told where it stands then.
+        A poll whose time is over is told its cursor.
         """
         waiter, _ = self.poll("a", wait=5.0)
         self.publish("b")
@@ -82,16 +82,16 @@ class AnswerTests(HubTestCase):
         self.clock.advance(0.3)
         self.assertEqual(waiter.empty, [self.inner.end])
 
-    def test_waitsNot(self) -> None:
+    def test_answersAtOnceWithoutTime(self) -> None:
         """
         A poll without time is answered at once.
         """
         waiter, _ = self.poll("a", wait=0.0)
         self.assertEqual(waiter.empty, [self.inner.end])
 
-    def test_burst(self) -> None:
+    def test_cutsBurstsForHeldPolls(self) -> None:
         """
-        A burst is cut for waiting polls, too: by count and by bytes.
+        A burst is cut for held polls, by the number of messages and by bytes.
         """
         few, _ = self.poll("a", shape=OutcomeShape(2))
         many, _ = self.poll("a")
@@ -102,9 +102,9 @@ class AnswerTests(HubTestCase):
         self.assertEqual(len(many.outcome.messages), 3)
         self.assertEqual((many.outcome.cursor.position, many.outcome.more), (3, True))
 
-    def test_gap(self) -> None:
+    def test_answersGapsAtOnce(self) -> None:
         """
-        A gap is answered at once, though nothing is held.
+        A gap is answered at once, with or without messages.
         """
         self.publish("a", "b")
         self.hub.forget(self.hub.access.identify(None), ["a"])
@@ -114,18 +114,18 @@ class AnswerTests(HubTestCase):
         self.assertEqual((positions(waiter), waiter.outcome.gap), ([], ["a"]))
         self.assertEqual(waiter.outcome.cursor.position, 2)
 
-    def test_hurry(self) -> None:
+    def test_hurryAnswersOnce(self) -> None:
         """
-        One that waits can be made to answer; one that is answered cannot.
+        A held poll can be made to answer, and is answered once.
         """
         waiter, reader = self.poll("a")
         reader.hurry()
         reader.hurry()
         self.assertEqual(waiter.empty, [self.inner.end])
 
-    def test_close(self) -> None:
+    def test_toldWhyItIsClosed(self) -> None:
         """
-        A poll that is sent away is answered why.
+        The response to a poll that is closed has the reason.
         """
         waiter, reader = self.poll("a")
         close = Close("draining", "the server is going down", 2.0)
@@ -135,12 +135,13 @@ class AnswerTests(HubTestCase):
 
 class ReplayTests(HubTestCase):
     """
-    Polls for names that begin behind others.
+    Polls with names that start behind the others.
     """
 
-    def test_whole(self) -> None:
+    def test_replayThenTheRest(self) -> None:
         """
-        What is replayed comes first and is flagged; the cursor is that of all.
+        Replayed messages come first and are flagged; the cursor is that of all
+        names.
         """
         self.publish("a", "b", "a")
         waiter, _ = self.poll("a", "b", begin={"a": self.cursor(0), "b": self.cursor(2)})
@@ -148,10 +149,10 @@ class ReplayTests(HubTestCase):
         self.assertEqual(positions(waiter), [(1, True), (3, False)])
         self.assertEqual(waiter.outcome.cursor.position, 3)
 
-    def test_cut(self) -> None:
+    def test_cutWithinTheReplay(self) -> None:
         """
-        Where an answer ends within a replay, its cursor is where that stands,
-        so that nothing is lost by who comes back with it.
+        A response that ends within a replay has the position of the replay as
+        its cursor, so that its client misses nothing.
         """
         self.publish(*["a"] * 3, "b")
         begin = {"a": self.cursor(0), "b": self.cursor(4)}
@@ -159,9 +160,9 @@ class ReplayTests(HubTestCase):
         self.assertEqual(positions(waiter), [(1, True), (2, True)])
         self.assertEqual((waiter.outcome.cursor.position, waiter.outcome.more), (2, True))
 
-    def test_nothing(self) -> None:
+    def test_emptyReplayWaits(self) -> None:
         """
-        A replay of nothing is not answered.
+        A poll whose replay has no messages waits.
         """
         self.publish("b", "b")
         waiter, reader = self.poll("a", "b", begin={"a": self.cursor(0), "b": self.cursor(2)})
@@ -196,9 +197,10 @@ class SlowTests(HubTestCase):
         self.assertEqual(waiter.empty[0].position, 4)
         self.rest()
 
-    def test_closedBeforeBeginning(self) -> None:
+    def test_closedBeforeStart(self) -> None:
         """
-        A poll that is sent away before it has begun comes back where it was.
+        A poll that is closed before its names are resolved keeps the cursor
+        that it came with.
         """
         self.publish("a", "a")
         self.rest()
@@ -207,10 +209,10 @@ class SlowTests(HubTestCase):
         self.assertEqual(waiter.outcome.cursor.position, 1)
         self.rest()
 
-    def test_lateAnswer(self) -> None:
+    def test_timeRunsWhileTheBusIsSilent(self) -> None:
         """
-        The time of a poll begins when it comes, and ends also while the bus
-        has not answered: it comes back from where it began.
+        The time of a poll runs from its opening, also while the bus does not
+        answer; its client gets back the cursor that it came with.
         """
         self.publish("a")
         self.rest()
@@ -223,8 +225,8 @@ class SlowTests(HubTestCase):
 
     def begun(self, state: State, wait: float = 20.0) -> tuple[MemoryWaiter, PollReader[Outcome]]:
         """
-        A poll that is in a state, over a bus that answers no more; it begins
-        at C{start}.
+        Make a poll in a state, over a bus that answers no more; it starts at
+        C{start}.
         """
         self.start = str(self.fanout.end())
         if state is State.READING:
@@ -238,10 +240,10 @@ class SlowTests(HubTestCase):
             self.clock.settle()
         return waiter, reader
 
-    def test_neverAnswered(self) -> None:
+    def test_answersWhenTheBusNeverDoes(self) -> None:
         """
-        A poll is answered after its time, and not before, though the bus never
-        answers: where it began is where it comes back.
+        A poll over a bus that never answers is answered when its time is over,
+        with the cursor that it came with.
         """
         self.publish("a")
         self.rest()
@@ -255,10 +257,10 @@ class SlowTests(HubTestCase):
             self.rest()
             self.assertEqual(len(self.fanout.readers), 0)
 
-    def test_hurry(self) -> None:
+    def test_hurryInAnyState(self) -> None:
         """
-        It can be made to answer whatever it is doing; what the bus says then
-        is nobody's.
+        A poll can be made to answer in any state; the client is told nothing of
+        what the bus says then.
         """
         self.publish("a")
         self.rest()
@@ -271,10 +273,10 @@ class SlowTests(HubTestCase):
                 self.assertEqual((len(self.fanout.readers), len(waiter.outcomes)), (0, 0))
                 self.rest()
 
-    def test_hurryWithSome(self) -> None:
+    def test_hurryWithMessagesOrGap(self) -> None:
         """
-        What it has read by then is answered, and that there may be more; so is
-        a gap that is all there is.
+        A poll that must answer early answers with what it has read, and says
+        that there may be more; a gap alone is answered, too.
         """
         self.publish(*["a"] * 3, "b")
         self.rest()

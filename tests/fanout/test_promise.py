@@ -1,7 +1,7 @@
 """
 The promise: each reader gets exactly the messages of its names after its
-position, in the order of positions, each once, or a gap, at its place; whatever
-happens, in whatever order.
+position, in the order of positions, each once, or a gap, at its place.  Hypothesis
+chooses what happens, and in which order.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from tests.fanout.world import World
 
 class Promise(RuleBasedStateMachine):
     """
-    What can happen.
+    What can happen over a bus that answers at once.
     """
 
     isSlow = False
@@ -155,7 +155,7 @@ class Promise(RuleBasedStateMachine):
     @rule(channel=CHANNEL, count=st.integers(1, 3), isPoll=st.booleans(), isNow=st.booleans())
     def openAlike(self, channel: str, count: int, isPoll: bool, isNow: bool) -> None:
         """
-        Some clients ask for the same, and have everything, or want nothing of it.
+        Several clients ask for the same names from the log end on.
         """
         for _ in range(count):
             cursor = self.hub.fanout.cursor
@@ -242,7 +242,7 @@ class Promise(RuleBasedStateMachine):
     @rule(pick=PICK, back=st.integers(0, 5), kind=st.integers(0, 3))
     def comeBack(self, pick: int, back: int, kind: int) -> None:
         """
-        A client that is gone comes back where it stood, by any transport.
+        A client that has left comes back with its cursor, on any transport.
         """
         gone = [each for each in self.players if each.isOver and each.history]
         if not gone:
@@ -274,14 +274,14 @@ class Promise(RuleBasedStateMachine):
     @rule()
     def renew(self) -> None:
         """
-        The log begins a new life.
+        A new epoch begins.
         """
         self.inner.renew()
 
     @rule()
     def interrupt(self) -> None:
         """
-        The bus may have missed something.
+        Messages may have been missed.
         """
         if not isinstance(self.bus, SlowBus):
             self.hub.fanout.interrupted()
@@ -291,7 +291,7 @@ class Promise(RuleBasedStateMachine):
     @invariant()
     def collect(self) -> None:
         """
-        Everything that was told is right.
+        All that the clients were told is right.
         """
         if self.world.failures:
             raise self.world.failures[0]
@@ -302,7 +302,7 @@ class Promise(RuleBasedStateMachine):
     @rule()
     def rest(self) -> None:
         """
-        When nothing is left to do, everyone has everything.
+        When nothing is left to do, each client has all its messages.
         """
         self.clock.settle()
         while isinstance(self.bus, SlowBus) and self.bus.catchUp():
@@ -314,7 +314,7 @@ class Promise(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """
-        At last all clients take everything, and leave; then nothing is left.
+        All clients take what was written, and leave; then nothing is left.
         """
         self.rest()
         for player in self.players:
@@ -335,7 +335,7 @@ class Promise(RuleBasedStateMachine):
 
 class SlowPromise(Promise):
     """
-    What can happen where the bus answers later.
+    What can happen over a bus that answers later.
     """
 
     isSlow = True
@@ -344,8 +344,8 @@ class SlowPromise(Promise):
     @rule(steps=STEPS)
     def flow(self, steps: list[str]) -> None:
         """
-        Turns go by, the bus does some of what it was asked for, and answers
-        some, and some of what was stored is heard; more is published.
+        Turns pass; the bus carries out some operations and answers some; the
+        fan-out hears some messages; more are published.
         """
         for each in steps:
             kind, _, which = each.partition(" ")
@@ -363,21 +363,21 @@ class SlowPromise(Promise):
     @rule(steps=STEPS)
     def flowOn(self, steps: list[str]) -> None:
         """
-        The same, as it happens most of all.
+        The same rule as C{flow}, so that it is chosen more often.
         """
         self.flow(steps)
 
     @rule()
     def beat(self) -> None:
         """
-        The bus tells how far it is.
+        The bus reports its log end.
         """
         self.bus.beat()
 
     @rule(isCut=st.booleans())
     def cut(self, isCut: bool) -> None:
         """
-        The link to the bus is cut, or is there again.
+        The link to the bus is cut, or mended.
         """
         if isCut:
             self.bus.cut()
@@ -393,14 +393,14 @@ class PromiseTests(SynchronousTestCase):
     The promise.
     """
 
-    def test_memory(self) -> None:
+    def test_holdsOverABusInMemory(self) -> None:
         """
-        It is kept over a bus that answers at once.
+        The promise holds over a bus that answers at once.
         """
         run_state_machine_as_test(Promise, settings=EXAMPLES)
 
-    def test_slow(self) -> None:
+    def test_holdsOverASlowBus(self) -> None:
         """
-        It is kept over a bus that answers later.
+        The promise holds over a bus that answers later.
         """
         run_state_machine_as_test(SlowPromise, settings=EXAMPLES)

@@ -43,25 +43,25 @@ class SendAllTests(SynchronousTestCase):
                 pass
         return near
 
-    def test_all(self) -> None:
+    def test_allSocketsTakeAll(self) -> None:
         """
-        Where each takes everything there is nothing to tell, and each has it.
+        If each socket takes all bytes, there is nothing to report.
         """
         pairs = [self.pair() for _ in range(5)]
         self.assertEqual(sendAll([near for near, _ in pairs], DATA), ())
         for _, far in pairs:
             self.assertEqual(far.recv(1000), DATA)
 
-    def test_none(self) -> None:
+    def test_noSockets(self) -> None:
         """
-        Nobody is no fault.
+        Without sockets there is nothing to report.
         """
         self.assertEqual(sendAll([], DATA), ())
 
-    def test_errorsBetween(self) -> None:
+    def test_reportsBrokenSocketsAtAnyPlace(self) -> None:
         """
-        A socket that is full, broken or closed is told of, at whatever place it
-        is, and all others get everything, once.
+        A full, broken or closed socket is reported, at any place in the list,
+        and each other socket gets all bytes once.
         """
         broken, other = self.pair()
         other.close()
@@ -76,9 +76,9 @@ class SendAllTests(SynchronousTestCase):
                 for _, far in pairs:
                     self.assertEqual(far.recv(1000), DATA)
 
-    def test_partly(self) -> None:
+    def test_reportsHowMuchWasTaken(self) -> None:
         """
-        Of one that takes some it is told how much.
+        Of a socket that takes some of the bytes it is reported how many.
         """
         near, far = self.pair()
         near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -89,9 +89,10 @@ class SendAllTests(SynchronousTestCase):
         far.setblocking(False)
         self.assertEqual(len(far.recv(len(large))) > 0, True)
 
-    def test_manyFull(self) -> None:
+    def test_manyFullSockets(self) -> None:
         """
-        Many that are full cost no more than one pass.
+        Many full sockets are reported in one pass, and the socket behind them
+        gets all.
         """
         bad, (good, far) = self.full(), self.pair()
         short = sendAll([bad] * 1000 + [good], DATA)
@@ -124,22 +125,22 @@ class DirectSink(MemorySink):
 
 class FailingTests(HubTestCase):
     """
-    Something of ours goes wrong while a group is written to at once.
+    A mistake of the server's own while direct readers are written to.
     """
 
     def direct(self) -> Stream:
         """
-        A reader that is written to together with others.
+        Make a direct reader.
         """
         near, far = socket.socketpair()
         self.addCleanup(near.close)
         self.addCleanup(far.close)
         return self.stream("a", sink=DirectSink(near))
 
-    def test_others(self) -> None:
+    def test_closesTheDirectReadersOnly(self) -> None:
         """
-        The readers of that group are sent away, each once; those of other
-        groups get the message, and the publisher its answer.
+        The direct readers of that group are closed, each once; those of other
+        groups get the message, and the publisher is answered.
         """
         broken = [self.direct() for _ in range(3)]
         whole = [self.stream("a", shape=LineShape(tag="other")), self.stream("a", "b")]

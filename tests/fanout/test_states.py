@@ -11,14 +11,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.fanout.states import TRANSITIONS, Input, State, step
 
 
-class LifeTests(SynchronousTestCase):
+class StateTests(SynchronousTestCase):
     """
     The table.
     """
 
-    def test_reachable(self) -> None:
+    def test_reachesEveryState(self) -> None:
         """
-        Every state can be reached from the first.
+        Each state can be reached from the first one.
         """
         reached = {State.OPENING}
         while True:
@@ -28,10 +28,10 @@ class LifeTests(SynchronousTestCase):
             reached |= more
         self.assertEqual(reached, set(State))
 
-    def test_steps(self) -> None:
+    def test_stepsFollowTheTable(self) -> None:
         """
-        What is in the table happens; what is not is refused, with what was
-        asked of which state.
+        Steps in the table are made; each other step is refused, with its state
+        and input in the error.
         """
         for state, given in product(State, Input):
             if (state, given) in TRANSITIONS:
@@ -41,19 +41,19 @@ class LifeTests(SynchronousTestCase):
                 self.assertIn(state.value, str(error))
                 self.assertIn(given.value, str(error))
 
-    def test_closed(self) -> None:
+    def test_closedStaysClosed(self) -> None:
         """
-        A reader that is gone stays so; any other may end.
+        A closed reader stays closed; a reader in each other state may end.
         """
         self.assertFalse([given for state, given in TRANSITIONS if state is State.CLOSED])
         for state in State:
             if state is not State.CLOSED:
                 self.assertIs(step(state, Input.ENDED), State.CLOSED)
 
-    def test_live(self) -> None:
+    def test_liveOnlyAtTheEnd(self) -> None:
         """
-        Only who has read to the end, or begins there, is live, and whoever was
-        behind reads.
+        A reader goes live only when it has read to the log end or starts there;
+        a reader that was behind reads first.
         """
         for (state, given), to in TRANSITIONS.items():
             if to is State.LIVE and state is not State.LIVE:

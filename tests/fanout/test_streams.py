@@ -19,7 +19,7 @@ BIG = b'"' + b"x" * 40000 + b'"'
 
 class WideShape(LineShape):
     """
-    Its messages are as long as their payload.
+    A shape whose messages are as long as their payload.
     """
 
     def message(self, message: Message, replay: bool = False) -> bytes:
@@ -32,7 +32,7 @@ class WideShape(LineShape):
 @implementer(ISinkOwner)
 class Owner:
     """
-    Is told what happens to a sink.
+    Notes what it is told of a sink.
     """
 
     def __init__(self) -> None:
@@ -51,22 +51,22 @@ class Owner:
         self.told.append("lost")
 
 
-class BeginningTests(HubTestCase):
+class OpeningTests(HubTestCase):
     """
     What is written first.
     """
 
-    def test_opening(self) -> None:
+    def test_openingInOneWrite(self) -> None:
         """
-        The opening, the prelude and where the reader stands are one write.
+        The opening, the prelude and the cursor are one write.
         """
         stream = self.stream("a", shape=LineShape(prelude=b"prelude "), opening=b"opening ")
         [write] = stream.sink.writes
         self.assertTrue(write.startswith(b'opening prelude ["standing", '), write)
 
-    def test_gapFirst(self) -> None:
+    def test_gapInPlaceOfTheCursor(self) -> None:
         """
-        Where the beginning is a gap, the gap is the first that is written.
+        A reader that starts with a gap is told of the gap first.
         """
         self.publish("a")
         stream = self.stream("a", "b", begin="other-7")
@@ -74,7 +74,7 @@ class BeginningTests(HubTestCase):
         self.assertEqual(stream.kinds, ["gap", "message"])
         self.assertEqual(stream.sink.lines[0][2:], [0, "a", "b"])
 
-    def test_toldBySomebodyElse(self) -> None:
+    def test_withoutOpening(self) -> None:
         """
         Without an opening, nothing is written before the messages.
         """
@@ -82,9 +82,9 @@ class BeginningTests(HubTestCase):
         stream = self.stream("a", begin="earliest", opening=None)
         self.assertEqual(stream.kinds, ["message"])
 
-    def test_replay(self) -> None:
+    def test_replayEndsWithACursor(self) -> None:
         """
-        A late name's messages are flagged, and a bare cursor follows them.
+        Replayed messages are flagged, and a bare cursor follows them.
         """
         self.publish("a", "b", "a")
         begin = {"a": self.cursor(0), "b": self.cursor(2)}
@@ -102,9 +102,10 @@ class BeginningTests(HubTestCase):
         self.assertEqual(plain.sink.lines, [["standing", epoch, 2], *expected])
         self.assertEqual(adopting.sink.lines, [["standing", epoch, 0], *expected])
 
-    def test_behindAtOnce(self) -> None:
+    def test_openingFillsTheSink(self) -> None:
         """
-        A client that does not even take the beginning is not read for.
+        If the client does not take all of the opening, the log is not read for
+        it.
         """
         self.publish("a")
         sink = MemorySink()
@@ -115,9 +116,9 @@ class BeginningTests(HubTestCase):
         sink.drain()
         self.assertEqual((stream.positions, stream.reader.state), ([1], State.LIVE))
 
-    def test_broken(self) -> None:
+    def test_openingFails(self) -> None:
         """
-        A fault of ours at the beginning ends the stream.
+        A failure while a stream is opened closes it.
         """
         error = RuntimeError("broken")
 
@@ -132,15 +133,15 @@ class BeginningTests(HubTestCase):
         self.assertEqual(self.flushLoggedErrors(RuntimeError)[0].value, error)
 
 
-class BackPressureTests(HubTestCase):
+class BackpressureTests(HubTestCase):
     """
     Clients that do not take what is written.
     """
 
-    def test_reading(self) -> None:
+    def test_readsOnFromItsPosition(self) -> None:
         """
-        A client that is behind is written nothing; when it has taken all, it
-        reads on from where it was.
+        A client that is behind is written nothing; once it has taken all, its
+        reader reads on from its position.
         """
         stream = self.stream("a")
         stream.sink.fill()
@@ -156,7 +157,7 @@ class BackPressureTests(HubTestCase):
         self.clock.settle()
         self.assertEqual(stream.positions, [1, 2, 3, 4, 5])
 
-    def test_slices(self) -> None:
+    def test_catchesUpInSlices(self) -> None:
         """
         A reader that catches up is given about as much at once as a socket
         takes, and others have their turn.
@@ -174,10 +175,10 @@ class BackPressureTests(HubTestCase):
         sink.drain()
         self.assertEqual(stream.positions, [1, 2, 3, 4, 5, 6, 7, 8, 9])
 
-    def test_burst(self) -> None:
+    def test_burstInParts(self) -> None:
         """
-        A burst is written in parts of about as much; whoever does not take one
-        is not written the next.
+        A burst is written in parts of about L{READ_BYTES}; a client that does
+        not take one part is not written the next.
         """
         stream = self.stream("a", shape=WideShape())
         slow = self.stream("a", shape=WideShape())
@@ -193,9 +194,9 @@ class BackPressureTests(HubTestCase):
         self.clock.settle()
         self.assertEqual(slow.positions, list(range(1, 9)))
 
-    def test_say(self) -> None:
+    def test_otherPiecesFillTheSink(self) -> None:
         """
-        What is said in between counts, too.
+        Pieces between messages can fill the sink, too.
         """
         stream = self.stream("a")
         self.publish("a")
@@ -212,10 +213,10 @@ class BackPressureTests(HubTestCase):
         stream.reader.say(b'["late"]\n')
         self.assertEqual(stream.kinds[-1], "message")
 
-    def test_stalled(self) -> None:
+    def test_cutsStalledClients(self) -> None:
         """
-        A client that takes nothing for long is taken for dead, without a
-        heartbeat before.
+        The connection of a client that takes nothing for L{STALLED} seconds is
+        cut, with no heartbeat before.
         """
         stream = self.stream("a")
         stream.sink.fill()
@@ -231,9 +232,10 @@ class BackPressureTests(HubTestCase):
         self.assertIs(stream.reader.state, State.CLOSED)
         stream.sink.lose()
 
-    def test_owner(self) -> None:
+    def test_tellsTheOtherOwner(self) -> None:
         """
-        Another owner of the sink is told as well, each once.
+        Another owner of the sink is told when it is ready, and once when it is
+        lost.
         """
         owner, sink = Owner(), MemorySink()
         self.hub.openStream(
@@ -252,21 +254,21 @@ class BackPressureTests(HubTestCase):
 
 class HeartbeatTests(HubTestCase):
     """
-    What is said where there is nothing to say.
+    What a stream is told in a silence.
     """
 
     def beats(self, stream: object) -> int:
         """
-        How many there were.
+        How many heartbeats there were.
         """
         sink = getattr(stream, "sink", None)
         assert isinstance(sink, MemorySink)
         return [line[0] for line in sink.lines].count("standing") - 1
 
-    def test_silence(self) -> None:
+    def test_beatsAfterSilence(self) -> None:
         """
-        A heartbeat comes when nothing was written for as long as that, with
-        the cursor of now, and again.
+        A heartbeat with the cursor of now comes after each interval without a
+        write.
         """
         stream = self.stream("a")
         self.publish("d")
@@ -282,9 +284,9 @@ class HeartbeatTests(HubTestCase):
         self.clock.advance(0.4)
         self.assertEqual(self.beats(stream), 2)
 
-    def test_traffic(self) -> None:
+    def test_writesPutHeartbeatsOff(self) -> None:
         """
-        What is written to the group, or to the reader alone, puts it off.
+        A write to the group, or to the reader alone, puts the heartbeat off.
         """
         stream = self.stream("a")
         self.clock.advance(20.0)
@@ -297,9 +299,9 @@ class HeartbeatTests(HubTestCase):
         self.clock.advance(0.4)
         self.assertEqual(self.beats(stream), 1)
 
-    def test_noNames(self) -> None:
+    def test_noHeartbeatWithoutNames(self) -> None:
         """
-        A reader without names stands nowhere.
+        A reader without names has no cursor to tell.
         """
         stream = self.stream(opening=None)
         self.clock.advance(60.0)
@@ -313,10 +315,10 @@ class SlowHeartbeatTests(HubTestCase):
 
     isSlow = True
 
-    def test_replaying(self) -> None:
+    def test_heartbeatDuringAReplay(self) -> None:
         """
-        In the middle of a replay, a bare cursor would say that it is over: it
-        comes only to those whose cursor is the replay's.
+        During a replay, a bare cursor would say that it is over, so only
+        clients that adopt replayed ids are told theirs.
         """
         self.publish("a", "b")
         self.rest()

@@ -20,10 +20,10 @@ class EndTests(HubTestCase):
     How a stream ends.
     """
 
-    def test_close(self) -> None:
+    def test_lastWords(self) -> None:
         """
-        The last words say where the reader stands and when to come back; the
-        coda follows, and the connection is closed.  Nothing is said twice.
+        The last words have the cursor and when to come back; the coda follows,
+        and the connection is closed.  A second close says nothing.
         """
         stream = self.stream("a", shape=LineShape(coda=b'["coda"]\n'))
         self.publish("a")
@@ -41,7 +41,8 @@ class EndTests(HubTestCase):
 
     def test_lastWordsNotTaken(self) -> None:
         """
-        Who does not take the last words in time is cut off.
+        The connection of a client that does not take the last words in time is
+        cut.
         """
         stream = self.stream("a")
         stream.reader.close(CLOSE)
@@ -51,9 +52,10 @@ class EndTests(HubTestCase):
         self.assertTrue(stream.sink.isAborted)
         stream.sink.lose()
 
-    def test_leave(self) -> None:
+    def test_leaveWithoutWords(self) -> None:
         """
-        A transport with an end of its own has as long for it.
+        A transport that says goodbye itself has as much time for it as for last
+        words.
         """
         stream = self.stream("a")
         stream.reader.leave()
@@ -64,8 +66,8 @@ class EndTests(HubTestCase):
 
     def test_closedWhileReplaying(self) -> None:
         """
-        In the middle of a replay, the last cursor is where the reader stands;
-        for those who adopt what is replayed, where the replay does.
+        During a replay, the last cursor is that of the reader; for clients that
+        adopt replayed ids, that of the replay.
         """
         self.publish(*["a"] * 4, "b", payload=BIG)
         begin = {"a": self.cursor(0), "b": self.cursor(5)}
@@ -78,7 +80,7 @@ class EndTests(HubTestCase):
 
     def test_removedWhenClosed(self) -> None:
         """
-        A reader that is gone has no names to remove.
+        A closed reader ignores the removal of names.
         """
         stream = self.stream("a")
         stream.sink.lose()
@@ -88,15 +90,15 @@ class EndTests(HubTestCase):
 
 class SlowEndTests(HubTestCase):
     """
-    Readers that are sent away before they have begun.
+    Readers that are closed before the bus has answered.
     """
 
     isSlow = True
 
-    def test_beforeBeginning(self) -> None:
+    def test_closedBeforeStart(self) -> None:
         """
-        The opening and the prelude come all the same; the cursor is one with
-        which nothing is missed.
+        The opening and the prelude come before the last words; with the cursor
+        in these the client misses nothing.
         """
         self.publish("a", "a")
         self.rest()
@@ -111,9 +113,9 @@ class SlowEndTests(HubTestCase):
         self.assertTrue(other.sink.writes[0].startswith(b"opening "))
         self.rest()
 
-    def test_addedToNobody(self) -> None:
+    def test_resolvedAfterTheClose(self) -> None:
         """
-        Names that are found for a reader that has left are nobody's.
+        Names that are resolved after their reader was closed are dropped.
         """
         stream = self.stream("a")
         self.rest()
@@ -123,9 +125,9 @@ class SlowEndTests(HubTestCase):
         self.assertEqual(self.successResultOf(added), ())
         self.assertEqual(stream.reader.progress.names, ("a",))
 
-    def test_readForNobody(self) -> None:
+    def test_readAfterTheClose(self) -> None:
         """
-        What is read for a reader that has left is told to nobody.
+        Messages that are read after their reader was closed are dropped.
         """
         self.publish("a")
         self.rest()

@@ -39,22 +39,22 @@ class World:
         self.keep: list[StartPosition | ResolvedStarts] = []
         # What was wrong, in calls whose errors are logged and go no further.
         self.failures: list[AssertionError] = []
-        self._spots: dict[tuple[object, ...], WatchedJoinPoint] = {}
+        self._joinPoints: dict[tuple[object, ...], WatchedJoinPoint] = {}
         # Publishers: whether they still wait.
         self.unanswered: list[bool] = []
         bus.onResolved = self._resolved
-        self._locate = hub.fanout.resolve
-        vars(hub.fanout)["resolve"] = self._locateFor
+        self._resolve = hub.fanout.resolve
+        vars(hub.fanout)["resolve"] = self._resolveFor
 
     def _resolved(self, names: Mapping[str, StartPosition], resolved: ResolvedStarts) -> None:
         self.keep.append(resolved)
         self.answered[id(resolved)] = Found(resolved, self.bus.lost())
 
-    def _locateFor(
+    def _resolveFor(
         self, names: Mapping[str, StartPosition], isListening: bool = False
     ) -> Deferred[ResolvedStarts]:
         """
-        Note who is given which answer.
+        Note which reader gets which result.
         """
 
         def note(resolved: ResolvedStarts) -> ResolvedStarts:
@@ -62,12 +62,12 @@ class World:
                 self.where[id(startPosition)] = self.answered[id(resolved)]
             return resolved
 
-        return self._locate(names, isListening).addCallback(note)
+        return self._resolve(names, isListening).addCallback(note)
 
     @contextmanager
     def noting(self) -> Iterator[None]:
         """
-        Keep what is found to be wrong.
+        Keep failed assertions, which the server would only log.
         """
         try:
             yield
@@ -90,13 +90,13 @@ class World:
 
     def joinPoint(self, names: tuple[str, ...], *shape: object) -> WatchedJoinPoint:
         """
-        Where players are that ask for the same names in the same shape.
+        The join point of players that ask for the same names in the same shape.
         """
-        return self._spots.setdefault((names, *shape), WatchedJoinPoint(self, names))
+        return self._joinPoints.setdefault((names, *shape), WatchedJoinPoint(self, names))
 
     def found(self, startPositions: Mapping[str, StartPosition]) -> Found:
         """
-        Where these began.
+        Where these names started.
         """
         for startPosition in startPositions.values():
             return self.where[id(startPosition)]
@@ -105,7 +105,7 @@ class World:
 
 class WatchedJoinPoint(JoinPoint):
     """
-    A spot of the players.
+    A join point that notes where readers start.
     """
 
     def __init__(self, world: World, names: tuple[str, ...]) -> None:

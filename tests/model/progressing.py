@@ -30,7 +30,7 @@ def start(
     skipUpTo: Mapping[str, int] | None = None,
 ) -> ResolvedStart:
     """
-    A place.
+    A resolved start.
     """
     return ResolvedStart(position, floor, isGap, isRelative, skipUpTo or {})
 
@@ -52,13 +52,13 @@ class Log:
     @property
     def end(self) -> Cursor:
         """
-        The position of the newest.
+        The position of the newest message.
         """
         return at(len(self.channels), self.epoch)
 
     def resolved(self, **starts: ResolvedStart) -> ResolvedStarts:
         """
-        Where names begin; C{all} and C{c_all} stand for patterns.
+        Where names start; C{all} and C{c_all} stand for patterns.
         """
         spelled = {"all": "**", "c_all": "c/*", "c_x": "c/x", "c_y": "c/y"}
         return ResolvedStarts(self.end, {spelled.get(n, n): p for n, p in starts.items()})
@@ -89,7 +89,7 @@ class Log:
 
     def step(self, progress: Progress, limit: int = 1000) -> Step:
         """
-        Let a reader go on.
+        Read once for a reader, and let it accept the result.
         """
         wanted = progress.wanted()
         return progress.accept(wanted, self.read(wanted, limit))
@@ -97,7 +97,7 @@ class Log:
 
 def begin(resolved: ResolvedStarts) -> Progress:
     """
-    A reader that begins so.
+    Make a reader with these resolved starts.
     """
     progress = Progress(resolved.end)
     progress.add(resolved)
@@ -106,6 +106,6 @@ def begin(resolved: ResolvedStarts) -> Progress:
 
 def positions(step: Step) -> list[int]:
     """
-    What a step brings.
+    The positions of the messages of a step.
     """
     return [message.position for message in step.messages]

@@ -12,22 +12,22 @@ from comet.model.progress import Progress, Wanted, cursorBeforeStart
 from tests.model.progressing import Log, at, begin, positions, start
 
 
-class BeginningTests(SynchronousTestCase):
+class StartTests(SynchronousTestCase):
     """
     Where a reader stands before any message.
     """
 
-    def test_furthest(self) -> None:
+    def test_startsAtTheFurthestCursor(self) -> None:
         """
-        Of places that were given, the furthest counts.
+        A reader whose names start at cursors stands at the furthest of them.
         """
         log = Log("a", "b", "a", "b")
         self.assertEqual(begin(log.resolved(a=start(1), b=start(3))).cursor, at(3))
 
-    def test_relative(self) -> None:
+    def test_relativeStartsReplayNothing(self) -> None:
         """
-        Where all places were found by what is held, the reader stands before
-        the oldest message to come, and nothing is a replay.
+        If all names start relative to what is held, the reader stands before
+        the oldest message to come, and nothing is replayed.
         """
         log = Log("a", "b", "a", "b")
         progress = begin(log.resolved(a=start(0, isRelative=True), b=start(3, isRelative=True)))
@@ -36,10 +36,10 @@ class BeginningTests(SynchronousTestCase):
         step = log.step(progress)
         self.assertEqual((positions(step), step.isReplay), ([1, 3, 4], False))
 
-    def test_gap(self) -> None:
+    def test_tellsStartingGapsOnce(self) -> None:
         """
-        The names that begin with a gap are told, in the order in which they
-        were asked for, and not told again by what is read.
+        The names that start with a gap are told in the order in which they were
+        asked for, and not told again by what is read.
         """
         log = Log("a", "b", "a", "b")
         log.floors = {"a": 1, "b": 2}
@@ -49,10 +49,10 @@ class BeginningTests(SynchronousTestCase):
         step = log.step(progress)
         self.assertEqual((step.gap, positions(step)), ((), [3, 4]))
 
-    def test_noGap(self) -> None:
+    def test_earliestHasNoGap(self) -> None:
         """
-        C{earliest} has no gap, though another name begins before what the name
-        has lost.
+        A name that starts at C{earliest} has no gap, though another name starts
+        before what it has lost.
         """
         log = Log("a", "b", "b", "b")
         log.floors = {"b": 3}
@@ -60,10 +60,10 @@ class BeginningTests(SynchronousTestCase):
         step = log.step(progress)
         self.assertEqual((step.gap, positions(step)), ((), [1, 4]))
 
-    def test_lastOfEach(self) -> None:
+    def test_lastFewOfEachChannel(self) -> None:
         """
-        Of the last few of each channel, older ones that lie between are left
-        out; a channel that is new since is not.
+        If the last few messages of each channel are wanted, older ones in
+        between are left out; those of a channel that is new since are not.
         """
         log = Log("c/x", "c/y", "c/x", "c/x", "c/y")
         lastFew = start(1, isRelative=True, skipUpTo={"c/x": 3, "c/y": 1})
@@ -73,9 +73,9 @@ class BeginningTests(SynchronousTestCase):
         log.channels.append("c/x")
         self.assertEqual(positions(log.step(progress)), [7])
 
-    def test_nothing(self) -> None:
+    def test_addingNothing(self) -> None:
         """
-        No names are nothing; a name that is held already changes nothing.
+        Adding no names, or a name that is read already, changes nothing.
         """
         log = Log("a")
         progress = begin(log.resolved(a=start(1)))
@@ -84,10 +84,10 @@ class BeginningTests(SynchronousTestCase):
         self.assertEqual((progress.names, progress.cursor), (("a",), at(1)))
         self.assertEqual(progress.wanted(), Wanted(("a",), at(1), None))
 
-    def test_unbegun(self) -> None:
+    def test_cursorBeforeStart(self) -> None:
         """
-        Who is cut off before it is known where the names begin comes back
-        with a cursor that skips nothing of what was asked for.
+        A reader that is cut off before its names are resolved gets a cursor
+        with which it misses nothing that it asked for.
         """
         here = At(at(5))
         cases: tuple[tuple[dict[str, StartPosition], Cursor], ...] = (
@@ -111,12 +111,12 @@ class BeginningTests(SynchronousTestCase):
 
 class ReadingTests(SynchronousTestCase):
     """
-    How a reader goes on.
+    How a reader advances.
     """
 
-    def test_slices(self) -> None:
+    def test_readsOnAfterASlice(self) -> None:
         """
-        A reading that ended early is followed by another, from where it ended.
+        After a reading that was cut, the next one starts where it ended.
         """
         log = Log("a", "b", "a", "a")
         progress = begin(log.resolved(a=start(0), b=start(0)))
@@ -126,19 +126,19 @@ class ReadingTests(SynchronousTestCase):
         step = log.step(progress, 3)
         self.assertEqual((positions(step), step.more, step.cursor), ([4], False, at(3)))
 
-    def test_standing(self) -> None:
+    def test_advancesAndNeverBack(self) -> None:
         """
-        What arrives without being read moves the reader on, never back.
+        Messages that arrive live move the reader on, never back.
         """
         progress = begin(Log("a").resolved(a=start(1)))
         progress.advance(7)
         progress.advance(3)
         self.assertEqual(progress.cursor, at(7))
 
-    def test_gapOnce(self) -> None:
+    def test_tellsEachGapOnce(self) -> None:
         """
-        A gap is told once, however often the log is read; what is lost later
-        is another.
+        A gap is told once, however often the log is read; messages that are
+        lost later are another gap.
         """
         log = Log("a", "a", "a", "b", "a")
         log.floors = {"a": 1}
@@ -150,9 +150,9 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual((step.gap, step.cursor, positions(step)), (("a",), at(2), [4]))
         self.assertEqual(log.step(progress, 1).gap, ())
 
-    def test_lostButNotWanted(self) -> None:
+    def test_lostBeforeTheStart(self) -> None:
         """
-        What is lost of a name before its place is no gap.
+        Messages of a name that were lost before its start are no gap.
         """
         log = Log("b", "a", "a", "b")
         progress = begin(log.resolved(a=start(0)))
@@ -162,10 +162,10 @@ class ReadingTests(SynchronousTestCase):
         step = log.step(progress)
         self.assertEqual((step.gap, positions(step)), ((), [2, 3, 5, 6]))
 
-    def test_changed(self) -> None:
+    def test_namesChangedWhileReading(self) -> None:
         """
-        What was read for other names than the reader has by now is left alone,
-        and read again.
+        What was read for names that have changed since is ignored, and read
+        again.
         """
         log = Log("a", "b")
         progress = begin(log.resolved(a=start(0)))
@@ -175,10 +175,10 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual((positions(step), step.more, progress.cursor), ([], True, at(0)))
         self.assertEqual(positions(log.step(progress)), [1])
 
-    def test_changedReplay(self) -> None:
+    def test_namesChangedWhileReplaying(self) -> None:
         """
-        The same is true of a replay whose name is given up, also where the
-        reader begins anew, at the same place.
+        What was read for a replay whose name was removed since is ignored, also
+        if the reader starts again at the same position.
         """
         log = Log("a", "a", "b", "a")
         progress = begin(log.resolved(a=start(0), b=start(3)))
@@ -192,7 +192,7 @@ class ReadingTests(SynchronousTestCase):
 
 class RemovingTests(SynchronousTestCase):
     """
-    Names that are read no more.
+    Names that are removed.
     """
 
     def setUp(self) -> None:
@@ -203,9 +203,10 @@ class RemovingTests(SynchronousTestCase):
         self.progress = begin(self.log.resolved(c_all=start(0)))
         self.log.step(self.progress)
 
-    def test_removed(self) -> None:
+    def test_removesExactlyTheNamesGiven(self) -> None:
         """
-        Exactly the names that are written are removed; others change nothing.
+        Exactly the names that are given are removed; names that are not read
+        change nothing.
         """
         self.progress.add(self.log.resolved(d=start(4)))
         self.progress.remove(["c/x", "c/*", "e"])
@@ -213,9 +214,9 @@ class RemovingTests(SynchronousTestCase):
         self.log.channels += ["c/x", "d"]
         self.assertEqual(positions(self.log.step(self.progress)), [6])
 
-    def test_late(self) -> None:
+    def test_removesAReplayingName(self) -> None:
         """
-        A late name may be removed in the middle of its replay.
+        A replaying name may be removed in mid-replay.
         """
         self.progress.add(self.log.resolved(d=start(0)))
         self.log.step(self.progress, 1)
@@ -223,10 +224,10 @@ class RemovingTests(SynchronousTestCase):
         self.assertFalse(self.progress.isReplaying)
         self.assertEqual(self.progress.wanted(), Wanted(("c/*",), at(4), None))
 
-    def test_brought(self) -> None:
+    def test_replayLeavesOutWhatWasDelivered(self) -> None:
         """
-        What a removed name has brought is not brought again by those that were
-        late beside it; by those that come later it is.
+        Messages that a removed name delivered are not delivered again by names
+        that were replaying beside it; by names that are added later they are.
         """
         self.progress.add(self.log.resolved(c_x=start(0)))
         self.progress.remove(["c/*"])
@@ -237,17 +238,18 @@ class RemovingTests(SynchronousTestCase):
         self.progress.add(self.log.resolved(c_x=start(0)))
         self.assertEqual(positions(self.log.step(self.progress)), [1, 3])
 
-    def test_partlyTold(self) -> None:
+    def test_replayDeliversWhatWasNotTold(self) -> None:
         """
-        What was read for the removed name and not told is brought.
+        Messages that were read for a removed name and not told are delivered by
+        the replay.
         """
         self.progress.add(self.log.resolved(c_x=start(0)))
         self.progress.remove(["c/*"], 2)
         self.assertEqual(positions(self.log.step(self.progress)), [3])
 
-    def test_lastTwo(self) -> None:
+    def test_skippedMessagesWereNotDelivered(self) -> None:
         """
-        A removed name has not brought what it left out.
+        Messages that a removed name skipped are delivered by the replay.
         """
         log = Log("c/x", "c/y", "c/x", "c/x")
         lastFew = start(1, isRelative=True, skipUpTo={"c/x": 3, "c/y": 1})
@@ -257,9 +259,9 @@ class RemovingTests(SynchronousTestCase):
         progress.remove(["c/*"])
         self.assertEqual(positions(log.step(progress)), [1, 3])
 
-    def test_all(self) -> None:
+    def test_startsAgainWithoutNames(self) -> None:
         """
-        A reader without names begins anew with the next.
+        A reader whose names are all removed starts again with the next name.
         """
         self.progress.remove(["c/*"])
         self.assertEqual(self.progress.wanted().names, ())
@@ -269,20 +271,20 @@ class RemovingTests(SynchronousTestCase):
 
 class EpochTests(SynchronousTestCase):
     """
-    When the log begins a new life.
+    A new epoch.
     """
 
     def setUp(self) -> None:
         """
-        A reader of the old one.
+        Make a reader in the old epoch.
         """
         self.old = Log("a", "b", "a")
         self.new = Log("a", "b", epoch="second")
         self.new.floors = {"b": 1}
 
-    def test_gap(self) -> None:
+    def test_gapOfAllNames(self) -> None:
         """
-        All names have a gap, told once, and everything held comes.
+        All names have a gap, told once, and everything held is delivered.
         """
         progress = begin(self.old.resolved(b=start(3), a=start(3)))
         self.new.floors = {"b": 2}
@@ -294,9 +296,10 @@ class EpochTests(SynchronousTestCase):
         self.assertEqual((step.gap, positions(step)), ((), [3]))
         self.assertEqual(progress.cursor, Cursor("second", 3))
 
-    def test_replay(self) -> None:
+    def test_replayEndsSilently(self) -> None:
         """
-        A replay of the old life ends without a word: it was not for all names.
+        A replay of the old epoch ends without a step of its own, since it was
+        not for all names.
         """
         progress = begin(self.old.resolved(a=start(0), b=start(3)))
         step = self.new.step(progress)
@@ -305,10 +308,10 @@ class EpochTests(SynchronousTestCase):
         step = self.new.step(progress)
         self.assertEqual((step.gap, positions(step)), (("a", "b"), [1, 2]))
 
-    def test_onlyLate(self) -> None:
+    def test_replayOfAllNamesEndsSilently(self) -> None:
         """
-        The same is true where all names that are left are late: what lies
-        beyond the replay is not skipped.
+        A replay of the old epoch ends so, too, if all names that are left were
+        replaying: messages beyond the replay are not skipped.
         """
         progress = begin(self.old.resolved(a=start(0), b=start(1)))
         progress.remove(["b"])
@@ -316,19 +319,19 @@ class EpochTests(SynchronousTestCase):
         self.assertEqual(positions(self.new.step(progress)), [])
         self.assertEqual(positions(self.new.step(progress)), [1, 3])
 
-    def test_added(self) -> None:
+    def test_nameAddedInTheNewEpoch(self) -> None:
         """
-        A name that is added in the new life, before the reader knows of it, is
-        in the gap of all.
+        A name that is added in the new epoch, before the reader knows of it, is
+        in the gap of all names.
         """
         progress = begin(self.old.resolved(a=start(3)))
         self.assertEqual(progress.add(self.new.resolved(b=start(0, 1, True))), ())
         step = self.new.step(progress)
         self.assertEqual((step.gap, positions(step)), (("a", "b"), [1, 2]))
 
-    def test_noNames(self) -> None:
+    def test_noGapWithoutNames(self) -> None:
         """
-        A reader without names has nothing to lose.
+        A reader without names has no gap.
         """
         progress = Progress(self.old.end)
         self.assertEqual(progress.add(self.new.resolved(b=start(2))), ())

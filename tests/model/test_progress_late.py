@@ -11,22 +11,22 @@ from comet.model.progress import Wanted
 from tests.model.progressing import EPOCH, Log, at, begin, positions, start
 
 
-class LateTests(SynchronousTestCase):
+class ReplayTests(SynchronousTestCase):
     """
-    Names that begin behind the furthest of them.
+    Names that start behind the furthest of them.
     """
 
     def setUp(self) -> None:
         """
-        A reader that has read up to 6.
+        Make a reader that has read up to 6.
         """
         self.log = Log("a", "b", "c/x", "a", "b", "c/x")
         self.progress = begin(self.log.resolved(a=start(6)))
 
-    def test_replay(self) -> None:
+    def test_replaysUpToTheOthers(self) -> None:
         """
-        What they missed is replayed up to where the others stand, then the
-        reader has caught up; then the rest comes, for all.
+        A replaying name is read up to the cursor, then the reader has caught
+        up; then all names are read.
         """
         self.progress.add(self.log.resolved(b=start(0)))
         self.log.channels += ["a", "b"]
@@ -42,10 +42,10 @@ class LateTests(SynchronousTestCase):
         step = self.log.step(self.progress)
         self.assertEqual((positions(step), step.isReplay, step.isCaughtUp), ([7, 8], False, False))
 
-    def test_order(self) -> None:
+    def test_furthestBehindFirst(self) -> None:
         """
-        Of several, the one that is furthest behind is read first, up to the
-        next; then both together.
+        Of several replaying names, the one that is furthest behind is read
+        first, up to the next; then both together.
         """
         self.progress.add(self.log.resolved(b=start(0), c_x=start(3)))
         self.assertEqual(self.progress.wanted(), Wanted(("b",), at(0), 3))
@@ -53,36 +53,36 @@ class LateTests(SynchronousTestCase):
         self.assertEqual(self.progress.wanted(), Wanted(("b", "c/x"), at(3), 6))
         self.assertEqual(positions(self.log.step(self.progress)), [5, 6])
 
-    def test_notAgain(self) -> None:
+    def test_leavesOutWhatAnotherNameDelivered(self) -> None:
         """
-        What a name that is held has brought is not brought again.
+        Messages that another name has delivered are not replayed.
         """
         progress = begin(self.log.resolved(a=start(0)))
         self.log.step(progress)
         progress.add(self.log.resolved(all=start(0)))
         self.assertEqual(positions(self.log.step(progress)), [2, 3, 5, 6])
 
-    def test_partly(self) -> None:
+    def test_deliveredOnlyFromItsStart(self) -> None:
         """
-        A name has brought nothing from before its own beginning.
+        A name has delivered nothing from before its own start.
         """
         progress = begin(self.log.resolved(a=start(3)))
         self.log.step(progress)
         progress.add(self.log.resolved(all=start(0)))
         self.assertEqual(positions(self.log.step(progress)), [1, 2, 3, 5, 6])
 
-    def test_amongThemselves(self) -> None:
+    def test_twoReplayingNames(self) -> None:
         """
-        A late name does not wait for what another late one will not bring.
+        A replaying name delivers what another replaying name will not deliver.
         """
         self.progress.add(self.log.resolved(c_x=start(3), c_all=start(0)))
         self.assertEqual(positions(self.log.step(self.progress)), [3])
         self.assertEqual(positions(self.log.step(self.progress)), [6])
 
-    def test_lastOfEach(self) -> None:
+    def test_lastFewAreNotRepeated(self) -> None:
         """
-        The last few of a channel are not brought twice while it is known which
-        they were, and never less.
+        The last few messages of a channel are not delivered twice while it is
+        known which they were, and never left out.
         """
         log = Log("c/x", "c/y", "c/x", "c/y", "c/x")
         lastFew = start(2, isRelative=True, skipUpTo={"c/x": 3, "c/y": 2})
@@ -92,9 +92,10 @@ class LateTests(SynchronousTestCase):
         progress.add(log.resolved(c_x=start(0)))
         self.assertEqual(positions(log.step(progress)), [1, 3])
 
-    def test_gap(self) -> None:
+    def test_gapWithinTheReplay(self) -> None:
         """
-        A gap of a late name is told within its replay; those of others wait.
+        A gap of a replaying name is told within its replay; those of other
+        names wait.
         """
         self.progress.add(self.log.resolved(b=start(0)))
         self.log.floors = {"a": 4, "b": 2}
@@ -103,10 +104,10 @@ class LateTests(SynchronousTestCase):
         self.assertEqual((step.cursor, step.lowest), (at(6), at(0)))
         self.assertEqual(self.log.step(self.progress).gap, ())
 
-    def test_ahead(self) -> None:
+    def test_startsAheadOfTheCursor(self) -> None:
         """
-        A name that begins ahead of a reader that is behind is not read before
-        its place.
+        A name that starts ahead of the reader's cursor is not delivered before
+        its start.
         """
         progress = begin(self.log.resolved(a=start(0)))
         progress.add(self.log.resolved(all=start(4)))
@@ -115,7 +116,7 @@ class LateTests(SynchronousTestCase):
 
     def test_isWanted(self) -> None:
         """
-        A name wants what is of it and comes after its place.
+        A message is wanted if a name matches it and starts before it.
         """
         self.progress.add(self.log.resolved(b=start(0), c_all=start(6, skipUpTo={"c/x": 8})))
         for channel, position, wanted in (

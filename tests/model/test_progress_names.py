@@ -15,29 +15,29 @@ from tests.model.progressing import Log, begin, positions, start
 
 def had(progress: Progress) -> int:
     """
-    How many intervals are kept for late names.
+    How many delivered ranges are kept for replaying names.
     """
     return max((len(intervals) for intervals in progress._suppressed.values()), default=0)
 
 
-class ComingAndGoingTests(SynchronousTestCase):
+class AddedAndRemovedTests(SynchronousTestCase):
     """
-    What names that are gone have brought.
+    What names that are removed have delivered.
     """
 
     def setUp(self) -> None:
         """
-        A reader of C{d} at the end of a log, and of C{**} from its beginning,
-        of which nothing was read yet.
+        Make a reader of C{d} at the end of a log, and of C{**} from its
+        beginning, that has read nothing yet.
         """
         self.log = Log(*["a", "b", "c"] * 200, "d")
         self.progress = begin(self.log.resolved(d=start(601)))
         self.progress.add(self.log.resolved(all=start(0)))
 
-    def test_nothing(self) -> None:
+    def test_removedBeforeItDelivered(self) -> None:
         """
-        Of a name that has brought nothing before it was given up, nothing is
-        kept; all of it is replayed.
+        For a name that delivered nothing before it was removed, no range is
+        kept, and all of it is replayed.
         """
         for _ in range(10):
             self.progress.add(self.log.resolved(a=start(601)))
@@ -45,11 +45,11 @@ class ComingAndGoingTests(SynchronousTestCase):
             self.assertEqual(had(self.progress), 0)
         self.assertEqual(len(positions(self.log.step(self.progress))), 601)
 
-    def test_takenAgain(self) -> None:
+    def test_addedAgainFromTheBeginning(self) -> None:
         """
-        A name that is given up and asked for again, from the beginning, does
-        not bring again what it has brought, where a name that was held all the
-        time reaches it too.
+        A name that is removed and added again, from the beginning, does not
+        deliver again what it has delivered, if another name that was read all
+        the time matches it, too.
         """
         self.progress.add(self.log.resolved(d=start(0)))
         self.progress.remove(["d"])
@@ -63,10 +63,10 @@ class ComingAndGoingTests(SynchronousTestCase):
             seen += positions(self.log.step(self.progress))
         self.assertEqual(sorted(seen), list(range(1, 602)))
 
-    def test_joined(self) -> None:
+    def test_joinsRangesThatTouch(self) -> None:
         """
-        What a name has brought, given up and taken again as often as one
-        likes, is kept as one interval, and not brought again.
+        What a name delivered between any number of removals and additions is
+        kept as one range, and not delivered again.
         """
         for _ in range(1000):
             self.log.channels.append("a")
@@ -79,10 +79,11 @@ class ComingAndGoingTests(SynchronousTestCase):
             self.assertEqual([p for p in positions(step) if p > 601], [])
         self.assertEqual(self.progress.cursor.position, 1601)
 
-    def test_apart(self) -> None:
+    def test_boundsRangesWithHoles(self) -> None:
         """
-        What it has brought with holes in between is kept up to a number; the
-        newest of them are never brought again, and the holes always are.
+        Ranges with holes between them are bounded in number; messages in the
+        newest of them are never delivered again, and those in the holes always
+        are.
         """
         holes, brought = [], []
         for _ in range(2 * MOST_DELIVERED):
@@ -102,7 +103,7 @@ class ComingAndGoingTests(SynchronousTestCase):
         self.assertTrue(set(holes) <= set(seen))
         self.assertEqual([p for p in brought[-(MOST_DELIVERED - 1) :] if p in seen], [])
 
-    def test_manyNames(self) -> None:
+    def test_boundsRangesOfManyNames(self) -> None:
         """
         The ranges delivered through many removed names are bounded in number.
         """
@@ -116,10 +117,10 @@ class ComingAndGoingTests(SynchronousTestCase):
             progress.remove([name])
             self.assertLessEqual(had(progress), MOST_DELIVERED)
 
-    def test_skipping(self) -> None:
+    def test_differentSkipsAreNotJoined(self) -> None:
         """
-        Intervals of one name that have left out other messages are not joined:
-        what was left out is brought.
+        Ranges of one name that skipped other messages are not joined: the
+        skipped messages are delivered.
         """
         log = Log("c/x", "c/x", "c/x", "d")
         progress = begin(log.resolved(d=start(4)))
@@ -137,10 +138,10 @@ class ComingAndGoingTests(SynchronousTestCase):
             seen += positions(log.step(progress))
         self.assertEqual(seen, [1, 2, 3, 4, 5])
 
-    def test_sharedSkips(self) -> None:
+    def test_namesShareATableOfSkips(self) -> None:
         """
-        A table that is shared by several names counts for each its own
-        channels, and is forgotten when all that it says has passed.
+        A table of skips that several names share counts for the channels of
+        each, and is dropped once the reader has passed all of it.
         """
         log = Log("c/x", "c/y", "c/x", "c/y", "d")
         table = {"c/x": 2, "c/y": 3}
@@ -158,10 +159,11 @@ class ComingAndGoingTests(SynchronousTestCase):
 
     @settings(deadline=None)
     @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.integers(0, 3))))
-    def test_everything(self, steps: list[tuple[str, bool, int]]) -> None:
+    def test_eachMessageOnce(self, steps: list[tuple[str, bool, int]]) -> None:
         """
-        Whatever comes and goes while C{**} is replayed, each message arrives
-        once: by a name that is read when it is published, or by the replay.
+        Whichever names are added and removed while C{**} is replayed, each
+        message arrives once: by a name that is read when it is published, or by
+        the replay.
         """
         log = Log("a", "b", "c", "d")
         progress = begin(log.resolved(d=start(4)))
