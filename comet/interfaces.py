@@ -171,8 +171,10 @@ class IMessageBus(Interface):
 
         @return: Fires once the bus listens: the listener will hear every
             message that is stored from then on.  Fails with
-            L{Unavailable<comet.errors.Unavailable>}; then the listener does not
-            hear these names.
+            L{Unavailable<comet.errors.Unavailable>}, or with
+            L{Forbidden<comet.errors.Forbidden>} if the bus may not listen to
+            one of the names and asking again changes nothing; then the listener
+            does not hear these names.
         """
 
     def unlisten(listener: IBusListener, names: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.errors import CometError, Internal, publicError
+from comet.errors import CometError, Forbidden, Internal, publicError
 from comet.fanout.core import Fanout
 from comet.fanout.delivery import Delivery
 from comet.fanout.groups import Group
@@ -467,6 +467,10 @@ class Reader:
                     names=self.progress.names,
                 ),
             )
+        if isinstance(error, Forbidden):
+            # The bus denies one of the names, and would deny it again.
+            self.close(Close("forbidden", error.detail, None))
+            return
         code = "unavailable" if error.isTemporary else "internal"
         retry = 2.0 if error.retryAfter is None else error.retryAfter
         self.close(Close(code, error.detail, retry))

@@ -16,6 +16,7 @@ from comet.deferreds import gather
 from comet.fanout.delivery import Delivery, Member
 from comet.fanout.groups import Group, GroupKey, Ticking
 from comet.interfaces import IBusListener, IMessageBus
+from comet.model.channels import isPattern
 from comet.model.messages import Message
 from comet.model.patterns import PatternTable
 from comet.timers import TimerWheel
@@ -118,11 +119,22 @@ class Registry:
                 self._groupsOf.add(name, groups)
                 new.append(name)
             groups[group] = None
-        if new:
+        self._ask([name for name in new if not isPattern(name)])
+        # A bus may deny one pattern for good.  No other name must fail with it:
+        # other groups may read that name.
+        for name in new:
+            if isPattern(name):
+                self._ask([name])
+
+    def _ask(self, names: list[str]) -> None:
+        """
+        Ask the bus to let names be heard, which fail together.
+        """
+        if names:
             listening = _Listening()
-            self._listening.update(dict.fromkeys(new, listening))
-            asked = maybeDeferred(self._bus.listen, self._listener, new)
-            asked.addBoth(self._listens, new, listening)
+            self._listening.update(dict.fromkeys(names, listening))
+            asked = maybeDeferred(self._bus.listen, self._listener, names)
+            asked.addBoth(self._listens, names, listening)
 
     def _listens(self, result: Failure | None, names: list[str], listening: _Listening) -> None:
         """

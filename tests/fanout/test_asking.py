@@ -5,7 +5,7 @@ what becomes of them where it fails.
 
 from __future__ import annotations
 
-from comet.errors import Unavailable
+from comet.errors import Forbidden, Unavailable
 from comet.fanout.states import State
 from comet.model.positions import Now
 from tests.fanout.case import HubTestCase
@@ -121,6 +121,22 @@ class AskingTests(HubTestCase):
         [words] = second.sink.writes
         self.assertTrue(words.startswith(b'head prelude ["close", '), words)
         self.assertTrue(second.sink.isFinished)
+
+    def test_deniedPattern(self) -> None:
+        """
+        A reader of a pattern that the bus denies is sent away for good.  A
+        reader that waits for another name of the same reader goes on.
+        """
+        first = self.stream("a", "c/*")
+        second = self.stream("a")
+        _, denied = self.slow.operations
+        self.slow.operations.remove(denied)
+        denied.fail(Forbidden("the bus may not read 'c/*'"))
+        self.assertEqual(first.sink.lines[-1][3:], ["forbidden", None])
+        self.rest()
+        self.publish("a")
+        self.rest()
+        self.assertEqual(second.positions, [1])
 
     def test_failedGroupFailsAtOnce(self) -> None:
         """

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from comet.bus.idempotency import keyReused
 from comet.bus.listeners import Listeners
-from comet.bus.redis.capabilities import Capabilities, recheck
+from comet.bus.redis.capabilities import Capabilities, isDenial, recheck
 from comet.bus.redis.notifications import Notifications
 from comet.bus.redis.protocol import (
     RedisConnectionLost,
@@ -30,7 +30,7 @@ from comet.bus.redis.store import Store
 from comet.bus.redis.subscriptions import Subscriptions
 from comet.bus.redis.topics import Topics
 from comet.bus.redis.urls import RedisURL
-from comet.errors import Unavailable, Unknown
+from comet.errors import CometError, Forbidden, Internal, Unavailable, Unknown
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
@@ -48,13 +48,15 @@ MOST_ASKED: Final = 32
 BEAT: Final = 1.0
 BEATS_A_CHECK: Final = 3
 
+# How often a missing permission is logged at most, in seconds.
+DENIAL_SECONDS: Final = 60.0
+
 # How many steps one beat takes at most.
 _MOST_STEPS: Final = 100
 
 # The codes with which Redis refuses a command before it has begun.
 _NOTHING_DONE: Final = frozenset(
-    "BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF NOAUTH NOPERM NOREPLICAS NOSCRIPT OOM READONLY "
-    "WRONGPASS".split()
+    "BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF NOREPLICAS NOSCRIPT OOM READONLY".split()
 )
 
 T = TypeVar("T")
@@ -102,6 +104,7 @@ class RedisBus:
         self._beat: IDelayedCall | None = None
         self._beats = 0
         self._sweeping: list[Deferred[None]] | None = None
+        self._deniedAt: float | None = None
         self._isStopped = False
 
     @property
@@ -240,6 +243,8 @@ class RedisBus:
         error = failure.value
         if isinstance(error, RedisRefused) and error.code == "READONLY":
             connection.abort("this Redis has become a replica")
+        elif isinstance(error, RedisRefused) and isDenial(error):
+            self._logDenial(str(error))
         elif failure.check(BadReply):
             connection.abort(failure.getErrorMessage())
         elif not failure.check(RedisRefused, RedisConnectionLost, TooManyCommands):
@@ -305,6 +310,8 @@ class RedisBus:
         except RedisRefused as error:
             if error.code == "READONLY":
                 connection.abort("this Redis has become a replica")
+            if error.code != "ERR" and isDenial(error):
+                raise self._denied(error, "nothing was stored") from None
             if error.code in _NOTHING_DONE:
                 raise Unavailable(f"Redis refused it; nothing was stored ({error})") from None
             self._log.error(
@@ -370,9 +377,38 @@ class RedisBus:
                 )
                 connection.abort(str(error))
             except RedisRefused as error:
+                if isDenial(error):
+                    raise self._denied(error, "the log cannot be read") from None
                 if error.code != "READONLY":
                     raise Unavailable(f"Redis refused it ({error})") from None
                 connection.abort("this Redis has become a replica")
+            except Forbidden as error:
+                self._logDenial(error.detail)
+                raise
+
+    def _denied(self, error: RedisRefused, what: str) -> CometError:
+        """
+        Make the error for a caller whose question Redis denies to its user.
+
+        @param what: What that means for the caller.
+        """
+        self._logDenial(str(error))
+        return Internal(f"{what}: Redis does not allow it to this server; the log says why")
+
+    def _logDenial(self, reason: str) -> None:
+        """
+        Log what the user may not do, unless that was logged lately: clients may
+        cause it as often as they like.
+        """
+        now = self._reactor.seconds()
+        if self._deniedAt is None or now - self._deniedAt >= DENIAL_SECONDS:
+            self._deniedAt = now
+            self._log.error(
+                "Redis at {url} does not allow its user to do what is needed: {reason}; the "
+                "permissions of a user are in the book, under 'Share one log between nodes'",
+                url=str(self._url),
+                reason=reason,
+            )
 
     def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """

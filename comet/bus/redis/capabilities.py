@@ -169,9 +169,17 @@ def refusal(error: RedisRefused) -> Exception:
     """
     Return the error that a refusal means while a connection is made ready.
     """
-    if error.code in _DENIALS or "user executing the script" in str(error):
+    if isDenial(error):
         return CannotUse(f"Redis does not allow this user to do what is needed ({error})")
     return error
+
+
+def isDenial(error: RedisRefused) -> bool:
+    """
+    Whether Redis refused a command because the user may not execute it: it will
+    refuse the command again until the operator changes the permissions.
+    """
+    return error.code in _DENIALS or "user executing the script" in str(error)
 
 
 def _nothing(failure: Failure) -> dict[bytes, bytes]:

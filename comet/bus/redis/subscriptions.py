@@ -5,12 +5,14 @@ listeners need.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from twisted.internet.defer import Deferred
 
-from comet.bus.redis.protocol import RedisProtocol
+from comet.bus.redis.capabilities import isDenial
+from comet.bus.redis.protocol import RedisProtocol, RedisRefused
 from comet.bus.redis.topics import Topic, Topics
+from comet.errors import Forbidden
 from comet.interfaces import IBusListener
 
 # How many topics one command names at most.
@@ -43,8 +45,9 @@ class Subscriptions:
         @return: The topics it is subscribed to.
         """
         topics = [self._end, *self._topics]
-        await self._subscribe(connection, topics)
-        return topics
+        denied = await self._subscribe(connection, topics)
+        # The listeners that need a denied topic are told by L{confirm}.
+        return [each for each in topics if each not in denied]
 
     def began(self, connection: RedisProtocol, topics: Sequence[Topic]) -> None:
         """
@@ -88,6 +91,9 @@ class Subscriptions:
         """
         Subscribe to those of some names that are still needed, and return once
         all are confirmed.
+
+        @raise Forbidden: If Redis does not allow its user to subscribe to a
+            pattern.
         """
         needed = {self._topics.topicOf(name) for name in names}
         while True:
@@ -106,29 +112,63 @@ class Subscriptions:
             token = object()
             self._asked.update(dict.fromkeys(new, token))
             try:
-                await self._subscribe(connection, new)
+                denied = await self._subscribe(connection, new)
                 mine = [each for each in new if self._asked.get(each) is token]
-                self._effective.update(mine)
+                self._effective.update(each for each in mine if each not in denied)
             finally:
                 for each in new:
                     if self._asked.get(each) is token:
                         del self._asked[each]
+            if denied:
+                refused = [name for name in names if self._topics.topicOf(name) in denied]
+                raise Forbidden(
+                    f"Redis does not allow this server to read the pattern {refused[0]!r}"
+                )
 
-    async def _subscribe(self, connection: RedisProtocol, topics: Iterable[Topic]) -> None:
-        answers = _send(connection, "SUBSCRIBE", "PSUBSCRIBE", topics)
-        for answer in answers:
+    async def _subscribe(
+        self, connection: RedisProtocol, topics: Iterable[Topic]
+    ) -> Collection[Topic]:
+        """
+        Subscribe to topics.
+
+        @return: The patterns among them to which the user may not subscribe.
+            Redis compares a pattern with those of the user letter by letter, so
+            it may deny any pattern of a user who may read all channels.
+        """
+        sent = _send(connection, "SUBSCRIBE", "PSUBSCRIBE", topics)
+        for _, answer in sent:
             # If one of the answers fails, the others are not awaited: without
             # this, their failures would be logged.
             answer.addErrback(lambda failure: failure)
+        denied: set[Topic] = set()
         try:
-            for answer in answers:
-                await answer
+            for part, answer in sent:
+                try:
+                    await answer
+                except RedisRefused as error:
+                    if not part[0].isGlob or not isDenial(error):
+                        raise
+                    denied.update(await self._subscribeApart(connection, part))
         finally:
-            for answer in answers:
+            for _, answer in sent:
                 answer.addErrback(lambda failure: None)
+        return denied
+
+    async def _subscribeApart(
+        self, connection: RedisProtocol, topics: Sequence[Topic]
+    ) -> Collection[Topic]:
+        """
+        Subscribe to those of some patterns to which the user may subscribe,
+        after Redis has denied all of them together because of one.
+        """
+        if len(topics) == 1:
+            return topics
+        half = len(topics) // 2
+        first = await self._subscribe(connection, topics[:half])
+        return [*first, *await self._subscribe(connection, topics[half:])]
 
     def _unsubscribe(self, connection: RedisProtocol, topics: Iterable[Topic]) -> None:
-        for answer in _send(connection, "UNSUBSCRIBE", "PUNSUBSCRIBE", topics):
+        for _, answer in _send(connection, "UNSUBSCRIBE", "PUNSUBSCRIBE", topics):
             # If this fails, the connection is lost, and the subscription with
             # it.
             answer.addErrback(lambda failure: None)
@@ -136,11 +176,18 @@ class Subscriptions:
 
 def _send(
     connection: RedisProtocol, plain: str, glob: str, topics: Iterable[Topic]
-) -> list[Deferred[None]]:
+) -> list[tuple[Sequence[Topic], Deferred[None]]]:
+    """
+    Send commands for topics.
+
+    @return: The topics of each command, none of which mixes both kinds; and the
+        Deferred of its answer.
+    """
     both = list(topics)
-    answers = []
+    sent: list[tuple[Sequence[Topic], Deferred[None]]] = []
     for verb, isGlob in ((plain, False), (glob, True)):
-        texts = [topic.text for topic in both if topic.isGlob is isGlob]
-        for start in range(0, len(texts), _MOST_NAMED):
-            answers.append(connection.subscribe(verb, texts[start : start + _MOST_NAMED]))
-    return answers
+        alike = [topic for topic in both if topic.isGlob is isGlob]
+        for start in range(0, len(alike), _MOST_NAMED):
+            part = alike[start : start + _MOST_NAMED]
+            sent.append((part, connection.subscribe(verb, [each.text for each in part])))
+    return sent

@@ -4,6 +4,8 @@ L{RedisBus} when Redis refuses commands, or cannot be used at all.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from attrs import evolve
@@ -12,12 +14,26 @@ from zope.interface import implementer
 
 from comet.bus.redis.bus import RedisBus
 from comet.bus.redis.capabilities import CannotUse
-from comet.bus.redis.urls import parseURL
-from comet.errors import CometError, Unavailable
+from comet.bus.redis.protocol import RedisRefused
+from comet.bus.redis.urls import RedisURL, parseURL
+from comet.errors import CometError, Forbidden, Internal, Unavailable
 from comet.model.messages import Publication
-from tests.bus.case import BusCase, positionsOf
+from comet.model.positions import Last, Now
+from tests.bus.case import BusCase, Listener, positionsOf
 from tests.bus.redis.case import RedisCase, pause, until
+from tests.bus.redis.direct import DirectConnection
 from tests.redisserver import RedisServer, freePort
+
+BOOK = Path(__file__).parents[3] / "docs"
+
+
+def documentedUser() -> str:
+    """
+    Return the command with which the book makes the user of comet.
+    """
+    found = re.search(r"ACL SETUSER .*\n +\+.*", (BOOK / "howto/redis.rst").read_text())
+    assert found is not None, "the book does not make a user"
+    return found[0]
 
 
 @implementer(ILogObserver)
@@ -256,20 +272,95 @@ class StartTests(RefusalCase):
 
     async def test_documentedPermissionsSuffice(self) -> None:
         """
-        The permissions that the book names are enough.
+        A user with exactly the permissions that the book names can do
+        everything that a bus does, and does it without a warning.
+        """
+        lines = self.logged()
+        url = self.userURL(documentedUser())
+        bus = await self.startedBus(url=url, seconds=60.0)
+        other = await self.startedBus(url=url, seconds=60.0)
+        listener = Listener()
+        await other.listen(listener, ["a", "*", "x/**", "y/*/[z]"])
+        positions = await self.put(bus, "a b x/y/z y/y/[z]")
+        await self.settle(other)
+        self.assertEqual(listener.heard, positions)
+        self.assertEqual(await self.held(bus, "*"), positions[:2])
+        await bus.resolve({"a": Last(1), "*": Last(1), "b": Now()})
+        await bus.forget("a")
+        self.assertEqual(dict((await self.read(bus, "a")).gaps), {"a": positions[0]})
+        self.url = url
+        await self.advance(100)
+        await until(lambda: self.server.ask("ZCARD", f"{url.prefix}oldest") == ":0\r\n")
+        self.server.ask("FLUSHALL")
+        await until(lambda: bus.end.position == 0 and bus.isAvailable)
+        await self.put(bus, "a")
+        self.assertEqual(lines, [])
+
+    async def test_documentedUserIsHarmless(self) -> None:
+        """
+        The user of the book can reach no keys but comet's, and cannot empty
+        Redis.
+        """
+        url = self.userURL(documentedUser())
+        client = DirectConnection(self.server.port)
+        self.addCleanup(client.close)
+        await client.command("AUTH", url.username, url.password)
+        for command in ("GET other", "SET other 1", "FLUSHALL", "KEYS *", "CONFIG SET save x"):
+            denied: Any = self.assertFailure(client.command(*command.split()), RedisRefused)
+            self.assertEqual((await denied).code, "NOPERM", command)
+
+    async def test_patternsOfUser(self) -> None:
+        """
+        A user who may not read all topics may be given single patterns, as the
+        book writes them.  The reader of another pattern is told that this is
+        forbidden, and no other reader is harmed, not even when the connection
+        is made again meanwhile.  The log has the reason once a minute.
+        """
+        narrow = "&{comet}:* &{comet}:0:m:chat/* &{comet}:0:m:x/\\[1\\]/*"
+        bus = await self.startedBus(url=self.userURL(documentedUser().replace("&*", narrow)))
+        lines = self.logged()
+        listener = Listener()
+        await bus.listen(listener, ["a", "chat/*", "x/[1]/**"])
+        names = ["b/*", "chat/a", "c/*", "d/**", "chat/**"]
+        denied: Any = self.assertFailure(bus.listen(listener, names), Forbidden)
+        self.assertIn("pattern 'b/*'", (await denied).detail)
+        denied = bus.listen(listener, ["e/*"])
+        self.assertEqual(self.server.ask("CLIENT", "KILL", "TYPE", "pubsub"), ":1\r\n")
+        await self.assertFailure(denied, Forbidden)
+        positions = await self.put(bus, "a chat/b x/[1]/y z")
+        await self.settle(bus)
+        self.assertEqual(listener.heard, positions[:3])
+        self.assertEqual([line for line in lines if "allow" in line], lines[:1])
+        self.assertIn("pattern 'b/*'", lines[0])
+
+    async def test_permissionTaken(self) -> None:
+        """
+        When the user of a running bus loses permissions, publishers and readers
+        are told that the server has failed, not to come again.
+        """
+        bus = await self.startedBus(url=self.userURL(documentedUser()))
+        lines = self.logged()
+        self.server.ask("ACL", "SETUSER", "comet", "-evalsha")
+        for failed in (bus.publish([Publication(("a",), b"1")]), bus.resolve({"a": Last(1)})):
+            denied: Any = self.assertFailure(failed, Internal)
+            self.assertIsNone((await denied).retryAfter)
+        await pause(1.2)
+        self.assertEqual(len(lines), 1)
+        self.assertIn("NOPERM", lines[0])
+        self.server.ask("ACL", "SETUSER", "comet", "+evalsha")
+        await self.put(bus, "a")
+
+    def userURL(self, command: str) -> RedisURL:
+        """
+        Make a user on a Redis of this test.
+
+        @param command: The command that makes the user.
+
+        @return: The URL with which the bus logs in as this user.
         """
         server = self.ownServer()
-        rules = (
-            "~{comet}:* &{comet}:* -@all +@read +@write +@pubsub +@scripting +@connection "
-            "+info +time"
-        )
-        server.ask("ACL", "SETUSER", "own", "on", "nopass", *rules.split())
-        url = parseURL(f"redis://own:any@127.0.0.1:{server.port}")
-        bus = await self.startedBus(url=url)
-        positions = await self.put(bus, "a b")
-        self.assertEqual(await self.held(bus, "*"), positions)
-        await pause(1.2)
-        self.assertTrue(bus.isAvailable)
+        self.assertEqual(server.ask(*command.split()), "+OK\r\n")
+        return parseURL(f"redis://comet:password@127.0.0.1:{server.port}")
 
     async def test_databaseMissing(self) -> None:
         """
