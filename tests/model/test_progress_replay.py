@@ -1,5 +1,5 @@
 """
-Tests of where a reader stands some of whose names begin behind the others.
+Tests of readers with names that start behind the others, and are replayed.
 """
 
 from __future__ import annotations
