@@ -37,9 +37,9 @@ from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink
 from comet.transports.throttle import InputThrottle
 
-# Frames of one message.  Empty ones would take memory without adding to the size
-# of the message.
-MAX_FRAMES: Final = 1024
+# Frames of one message beyond one for each of its bytes.  Empty frames would
+# otherwise cost time without end and never make the message too large.
+SPARE_FRAMES: Final = 1024
 
 # RFC 6455 7.4.1, and 1012 and 1013 from IANA's registry.
 _STATUSES: Final = {"internal": 1011, "unavailable": 1013, "tooMany": 1013, "draining": 1001}
@@ -207,21 +207,51 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self.traffic.dataOut += len(data)
         super().sendData(data, sync, chopsize)
 
+    def onMessageBegin(self, isBinary: bool) -> None:
+        """
+        Begin a message.
+        """
+        super().onMessageBegin(isBinary)
+        # Autobahn would keep an object for each frame and each piece of one.  A
+        # byte of payload then takes ten times as much memory, or more.
+        self.message_data = bytearray()
+        self._frames = 0
+
     def onMessageFrameBegin(self, length: int) -> None:
         """
         Count the frames of a message, and fail the connection at too many.
         """
+        super().onMessageFrameBegin(length)
         self._frames += 1
-        if self._frames > MAX_FRAMES and not self.failedByMe:
-            self._fail_connection(_POLICY, f"a message has at most {MAX_FRAMES} frames")
-        else:
-            super().onMessageFrameBegin(length)
+        most = SPARE_FRAMES + self.message_data_total_length
+        if self._frames > most and not self.failedByMe:
+            reason = f"a message has at most {SPARE_FRAMES} frames more than bytes"
+            self._fail_connection(_POLICY, reason)
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        """
+        Take a part of a message.
+        """
+        if not self.failedByMe:
+            self.message_data += payload
+
+    def onMessageFrameEnd(self) -> None:
+        """
+        Do nothing: the message has the frame's bytes already.
+        """
+
+    def onMessageEnd(self) -> None:
+        """
+        Carry out a message that is complete.
+        """
+        data, self.message_data = self.message_data, None
+        if not self.failedByMe:
+            self.onMessage(bytes(data), self.message_is_binary)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """
         Carry out a command.
         """
-        self._frames = 0
         if self._session is None:
             return
         if isBinary:

@@ -126,7 +126,7 @@ class LimitsTests(SynchronousTestCase):
             f"bytes of a batch {Limits(maxMessage=1).maxBatchBytes} times ",
             f"{Limits(maxMessage=1).maxCommandBytes - 4096} times ``--max-message``, and 4,096 ",
             f"of one client under way {session.MAX_PENDING_COMMANDS} ",
-            f"frames of one WebSocket message {websocket.MAX_FRAMES:,} ",
+            f"frames of one WebSocket message {websocket.SPARE_FRAMES:,} ",
             f"parameters of a query {request.MAX_PARAMETERS} ",
             f"poll body {reads.MAX_LIMIT:,}, and {polls.POLL_BYTES // 1048576} MiB ",
             f"seconds that a poll is held {reads.MAX_WAIT:g} ",

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from comet.fanout.streams import LAST_WORDS
 from comet.model.messages import Close
-from comet.transports.websocket import MAX_FRAMES
+from comet.transports.websocket import SPARE_FRAMES
 from tests.transports.frames import (
     CLOSE,
     PING,
@@ -88,26 +88,47 @@ class LimitTests(WebSocketTestCase):
 
     def test_refusesManyFrames(self) -> None:
         """
-        A message in too many frames is refused, even if they are empty.
+        A message in many empty frames is refused: they cost time, and would never
+        make it too large.
         """
-        frames = [frame(TEXT, b"", fin=False)] + [frame(0, b"", fin=False)] * (MAX_FRAMES - 1)
+        empty = frame(0, b"", fin=False)
+        frames = [frame(TEXT, b"", fin=False)] + [empty] * (SPARE_FRAMES - 1)
         self.assertEqual(self.say(self.wire, *frames), [])
-        more = [frame(0, b"", fin=False)] * 5000
-        self.assertFailed(self.say(self.wire, *more), 1008)
+        self.assertFailed(self.say(self.wire, *[empty] * 5000), 1008)
         self.assertTrue(self.wire.isOpen)
         self.say(self.wire, close(1008))
         self.assertFalse(self.wire.isOpen)
 
-    def test_takesAllowedFrames(self) -> None:
+    def test_takesMessageOfSmallFrames(self) -> None:
         """
-        A message in as many frames as allowed is taken, and the count starts
-        anew.
+        A message of the largest size is taken in frames of any size, and the
+        count starts anew with each message.
         """
-        for _ in range(2):
-            frames = [frame(TEXT, b"{}"[:1], fin=False)]
-            frames += [frame(0, b" ", fin=False)] * (MAX_FRAMES - 2)
-            (answer,) = self.say(self.wire, *frames, frame(0, b"}"))
+        body = b'{"dance":"' + b"x" * (self.most - 12) + b'"}'
+        self.assertGreater(len(body), 3 * SPARE_FRAMES)
+        for size in (1, 2, 64, 4096):
+            parts = [body[at : at + size] for at in range(0, len(body), size)]
+            frames = [frame(TEXT if n == 0 else 0, part, fin=False) for n, part in enumerate(parts)]
+            empty = [frame(0, b"", fin=False)] * (SPARE_FRAMES - 1)
+            (answer,) = self.say(self.wire, *frames, *empty, frame(0, b""))
             self.assertEqual(answer.json["error"]["code"], "badRequest")
+
+    def test_smallFramesTakeLittleMemory(self) -> None:
+        """
+        A message takes as much memory in small frames as in large ones.
+        """
+        # A bytes object of two bytes takes 35 bytes, and its place in a list 8.
+        pieces = self.most // 2 - 1
+        data = frame(TEXT, b"{", fin=False) + frame(0, b"xy", fin=False) * pieces
+        for wire in (self.wire, self.open()):
+            # The first time, what is allocated once is allocated.
+            tracemalloc.start()
+            wire.send(data)
+            self.turn()
+            kept, _ = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+            wire.transport.sent.clear()
+        self.assertLess(kept, 3 * self.most)
 
     def test_closesOnViolations(self) -> None:
         """
