@@ -4,10 +4,11 @@ Readers that are written bytes for as long as their clients stay.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from socket import socket
-from typing import Final
+from typing import Final, TypeVar
 
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES, Fanout
@@ -20,6 +21,7 @@ from comet.framing import Shape
 from comet.interfaces import IDirectSink, ISink, ISinkOwner
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
+from comet.model.positions import StartPosition
 from comet.model.progress import Step
 from comet.timers import NOT_SET
 
@@ -34,6 +36,8 @@ LAST_WORDS: Final = 10.0
 # After how many seconds a L{Probe} makes a stream say again where its reader
 # stands.
 PROBE: Final = 0.5
+
+R = TypeVar("R")
 
 
 class StreamDelivery:
@@ -99,7 +103,7 @@ class StreamReader(Reader):
     @ivar sink: Where the bytes go.
     """
 
-    __slots__ = ("_opening", "_owner", "_wroteAt", "direct", "shape", "sink")
+    __slots__ = ("_isAdding", "_opening", "_owner", "_wroteAt", "direct", "shape", "sink")
 
     # Slots of the class, narrower than what it inherits.
     shape: Shape
@@ -126,6 +130,7 @@ class StreamReader(Reader):
         self.direct = sink.direct if IDirectSink.providedBy(sink) else None
         self._opening = opening
         self._owner = owner
+        self._isAdding = False
         self._wroteAt = fanout.seconds()
         sink.attach(self)
 
@@ -171,6 +176,17 @@ class StreamReader(Reader):
         cut in mid-replay.
         """
         return self.progress.lowest if self.progress.isReplaying else None
+
+    def addNames(self, startPositions: Mapping[str, StartPosition]) -> Deferred[tuple[str, ...]]:
+        """
+        See L{Reader.addNames}.
+        """
+        self._isAdding = True
+        return super().addNames(startPositions).addBoth(self._added)
+
+    def _added(self, result: R) -> R:
+        self._isAdding = False
+        return result
 
     def beginAtEnd(self) -> bool:
         """
@@ -281,10 +297,23 @@ class StreamReader(Reader):
         """
         if self.state in (State.CLOSED, State.BEHIND) or self._opening is not None:
             return
+        if not self.progress.names:
+            self.say(self.shape.cursor(self._standingWithoutNames))
+            return
         # To a client that does not adopt replayed ids, a bare cursor says that the
         # replay is over.
-        if self.progress.names and (self.shape.adoptsReplay or not self.progress.isReplaying):
+        if self.shape.adoptsReplay or not self.progress.isReplaying:
             self.say(self.shape.cursor(self.standing, self._resume))
+
+    @property
+    def _standingWithoutNames(self) -> Cursor:
+        """
+        The cursor in a heartbeat to a client that reads no names.
+        """
+        end = self.fanout.end()
+        # The client has asked for names, and may take this cursor for theirs.  The
+        # end would then be ahead of messages that it has not had.
+        return Cursor(end.epoch, 0) if self._isAdding else end
 
     def sayClose(self, close: Close) -> None:
         """

@@ -10,10 +10,15 @@ from typing import Any
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client
-from tests.edge.connections import TcpConnection, Violation, ask
+from tests.edge.connections import PATIENCE, TcpConnection, Violation, ask
 from tests.edge.envelopes import BareCursor, Cursor, Message, eventOf, readJson, readPollBody
 from tests.edge.publisher import Published, publish
 from tests.edge.speakers import CLIENTS, SPEAKERS, CommandFailed, Reading, Speaker
+
+_SOCKET = (
+    b"GET /socket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
 
 
 def nextCursor(client: Client) -> Cursor:
@@ -407,3 +412,21 @@ class HeartbeatTests(EdgeTestCase):
             if cursor < end:
                 cursor = nextCursor(client)
             self.assertEqual(cursor, end, client.name)
+
+    def test_heartbeatWithoutNames(self) -> None:
+        """
+        C{/socket} and raw TCP are not silent for longer than that, though they read
+        no channel: on raw TCP from the first line on.
+        """
+        for edge in ("lean", "twisted"):
+            server = self.startServer("--heartbeat", "0.5", "--edge", edge)
+            plain = TcpConnection(server.site.tcpPort)
+            self.addCleanup(plain.close)
+            plain.send(b'{"ping":1}\n')
+            bare = TcpConnection(server.site.port)
+            self.addCleanup(bare.close)
+            bare.send(_SOCKET)
+            for connection in (plain, bare):
+                heard = b""
+                while heard.count(b'{"cursor":"') < 2:
+                    heard += connection.receive(PATIENCE)

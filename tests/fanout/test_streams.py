@@ -10,7 +10,9 @@ from comet.fanout.core import READ_BYTES
 from comet.fanout.states import State
 from comet.fanout.streams import STALLED, StreamReader
 from comet.interfaces import ISinkOwner
+from comet.model.cursors import parseCursor
 from comet.model.messages import Message
+from comet.model.positions import At
 from tests.fanout.case import HubTestCase, since
 from tests.fanout.doubles import ANYONE, LineShape, MemorySink
 
@@ -299,13 +301,18 @@ class HeartbeatTests(HubTestCase):
         self.clock.advance(0.4)
         self.assertEqual(self.beats(stream), 1)
 
-    def test_noHeartbeatWithoutNames(self) -> None:
+    def test_heartbeatWithoutNames(self) -> None:
         """
-        A reader without names has no cursor to tell.
+        A reader without names gets heartbeats, too, with the cursor of now.
         """
         stream = self.stream(opening=None)
-        self.clock.advance(60.0)
-        self.assertEqual(stream.sink.writes, [])
+        self.publish("d")
+        self.clock.advance(24.8)
+        self.assertEqual(stream.sink.lines, [])
+        self.clock.advance(0.4)
+        self.assertEqual(stream.sink.lines, [["standing", self.inner.end.epoch, 1]])
+        self.clock.advance(25.2)
+        self.assertEqual(len(stream.sink.lines), 2)
 
 
 class SlowHeartbeatTests(HubTestCase):
@@ -330,3 +337,18 @@ class SlowHeartbeatTests(HubTestCase):
         self.clock.advance(26.0)
         self.assertEqual(plain.kinds, ["standing"])
         self.assertEqual(adopting.sink.lines[1:], [["standing", self.inner.end.epoch, 0]])
+
+    def test_firstNamesOnTheirWay(self) -> None:
+        """
+        While a reader's first names are looked up, a heartbeat stands before all
+        messages: the client may take its cursor for that of the names.
+        """
+        stream = self.stream(opening=None)
+        self.publish("a")
+        self.rest()
+        added = stream.reader.addNames({"a": At(parseCursor(self.cursor(0)))})
+        self.clock.advance(26.0)
+        self.assertNoResult(added)
+        self.assertEqual(stream.sink.lines, [["standing", self.inner.end.epoch, 0]])
+        self.rest()
+        self.successResultOf(added)

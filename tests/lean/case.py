@@ -26,7 +26,7 @@ from comet.web.resources import CometResource
 from comet.web.site import CometSite
 from tests.lean.handreactor import HandReactor
 
-_UPGRADE = (
+UPGRADE = (
     "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 )
@@ -52,7 +52,7 @@ def read(transport: str, channel: str = "c", more: str = "") -> bytes:
     """
     Make a request to read.
     """
-    headers = _UPGRADE if transport == "websocket" else ""
+    headers = UPGRADE if transport == "websocket" else ""
     return request(f"/channels/{channel}?transport={transport}{more}", headers)
 
 

@@ -16,7 +16,7 @@ from comet.fanout.states import State
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from tests.lean.case import LeanTestCase, Peer
+from tests.lean.case import UPGRADE, LeanTestCase, Peer, request
 
 SIZE = 5000
 STREAMS = ("stream", "sse", "websocket", "tcp")
@@ -223,6 +223,26 @@ class OthersTests(LeanTestCase):
         for peer in peers[:2]:
             self.assertIn(b"draining", peer.ends())
         self.reactor.until(lambda: all(b"draining" in peer.take() for peer in peers))
+
+
+class HeartbeatTests(LeanTestCase):
+    """
+    Heartbeats of clients that read no channel.
+    """
+
+    def test_writesHeartbeat(self) -> None:
+        """
+        C{/socket} gets heartbeats from the start, and raw TCP from the first line
+        on.
+        """
+        plain = self.peer(b'{"ping":1}\n', isTCP=True)
+        plain.hears(b'"pong"')
+        bare = self.peer(request("/socket", UPGRADE))
+        bare.hears(b"\r\n\r\n")
+        for times in (1, 2):
+            self.reactor.advance(25.2)
+            self.assertEqual(plain.hears(b'{"cursor":"', times).count(b'"cursor"'), times)
+            self.assertEqual(bare.hears(b'{"cursor":"', times).count(b'"cursor"'), times)
 
 
 class EndTests(LeanTestCase):

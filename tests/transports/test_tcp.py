@@ -101,7 +101,7 @@ class TCPTests(HubTestCase):
     def test_cutsSilentClient(self) -> None:
         """
         A client that sends nothing for long is cut off; one that has sent a
-        line is not, and gets no heartbeat before it reads a channel.
+        line is not.
         """
         silent, partly, speaking = self.open(), self.open(), self.open()
         partly.send(b'{"ping"')
@@ -111,8 +111,23 @@ class TCPTests(HubTestCase):
         partly.send(b":")
         self.turn(1.2)
         self.assertEqual([wire.isOpen for wire in (silent, partly, speaking)], [False, False, True])
-        self.assertEqual(speaking.take(), b"")
         self.assertNothingLeft()
+
+    def test_writesHeartbeat(self) -> None:
+        """
+        A client that reads no channel gets heartbeats with the cursor of now, from
+        its first line on.
+        """
+        silent, speaking = self.open(), self.open()
+        self.say(speaking, {"ping": 1})
+        self.turn(24)
+        (known,) = self.publish("news", 1)
+        self.assertEqual(self.read(speaking), [])
+        self.turn(1.2)
+        self.assertEqual(self.read(speaking), [{"cursor": known}])
+        self.turn(25.2)
+        self.assertEqual(self.read(speaking), [{"cursor": known}])
+        self.assertEqual(silent.take(), b"")
 
     def test_refusesOverlongLine(self) -> None:
         """

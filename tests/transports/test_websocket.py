@@ -315,12 +315,13 @@ class MessageTests(WebSocketTestCase):
     def test_writesHeartbeat(self) -> None:
         """
         A heartbeat with the reader's cursor is sent after some seconds of
-        silence.
+        silence, also to a client without names.
         """
-        wire = self.open()
-        self.turn(25.2)
-        (beat,) = self.read(wire)
-        self.assertEqual(beat.json, {"cursor": str(self.hub.end)})
+        for path in ("/channels/news", "/socket"):
+            wire = self.open(path)
+            self.turn(25.2)
+            (beat,) = self.read(wire)
+            self.assertEqual(beat.json, {"cursor": str(self.hub.end)})
 
     def test_forgetsClientThatLeaves(self) -> None:
         """
