@@ -140,6 +140,9 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
     log = _Quiet()
 
+    # Any: Autobahn has a list of bytes here.
+    message_data: Any
+
     def __init__(self) -> None:
         super().__init__()
         self._frames = 0
