@@ -17,7 +17,7 @@ names in equal shapes are written the same bytes.
   - L{pollbody}: the body that answers a poll
   - L{websocket}: frames of RFC 6455
   - L{tcp}: lines of raw TCP
-  - L{policy}: Flash's policy file
+  - L{flashpolicy}: Flash's policy file
   - L{publications}: what a publisher's body, line or value says
   - L{commands}: what a client says on a two-way transport
 """

@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
-from comet.framing.policy import REQUEST, encodePolicy
+from comet.framing.flashpolicy import REQUEST, encodePolicy
 from comet.hub import Hub
 from comet.timers import NOT_SET
 

@@ -15,7 +15,7 @@ from zope.interface import implementer
 
 from comet.errors import CometError, TooLarge
 from comet.fanout.streams import LAST_WORDS, StreamReader
-from comet.framing.policy import REQUEST
+from comet.framing.flashpolicy import REQUEST
 from comet.framing.tcp import Line, LineDecoder, LineShape, Overlong
 from comet.hub import Hub
 from comet.interfaces import ISinkOwner

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from twisted.internet.address import UNIXAddress
 from twisted.internet.protocol import ServerFactory
 
-from comet.framing.policy import REQUEST
+from comet.framing.flashpolicy import REQUEST
 from comet.http.origins import Origins
 from comet.transports.flashpolicy import POLICY_TIMEOUT, FlashPolicyFactory, makeFlashPolicy
 from comet.transports.tcp import CometFactory

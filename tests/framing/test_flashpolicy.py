@@ -1,5 +1,5 @@
 """
-Tests of L{comet.framing.policy}.
+Tests of L{comet.framing.flashpolicy}.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.framing.policy import REQUEST, encodePolicy
+from comet.framing.flashpolicy import REQUEST, encodePolicy
 
 
 class PolicyTests(SynchronousTestCase):
