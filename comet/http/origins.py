@@ -176,8 +176,10 @@ class Origins:
             (b"Access-Control-Allow-Methods", b"GET, HEAD, POST, PUT, DELETE, OPTIONS"),
             (
                 b"Access-Control-Allow-Headers",
-                b"Authorization, Comet-Event, Content-Type, Idempotency-Key, If-None-Match, "
-                b"Last-Event-ID, Prefer",
+                # Cache-Control and X-Requested-With are sent by replacements for
+                # EventSource and by libraries.
+                b"Authorization, Cache-Control, Comet-Event, Content-Encoding, Content-Type, "
+                b"Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, X-Requested-With",
             ),
             # Seconds: one day, which is the most that any browser accepts.
             (b"Access-Control-Max-Age", b"86400"),

@@ -43,6 +43,10 @@ _WHOLE = re.compile(r"[0-9]+")
 _DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
+# Parameters that stand for the header Last-Event-ID, in the spellings of the
+# replacements for EventSource that cannot set it.
+LAST_EVENT_ID_PARAMETERS: Final = ("lastEventId", "lastEventID", "last_event_id", "Last-Event-ID")
+
 
 @frozen
 class ReadRequest:
@@ -119,9 +123,10 @@ class StartSource(IntEnum):
     The parts of a request that may have its start position.  The first one, in
     this order, that is there and not empty decides.
 
-    @cvar LAST_EVENT_ID: The header C{Last-Event-ID}.  It overrules also the
-        parameters for single names, since an C{EventSource} that reconnects
-        repeats the URL with which it first connected.
+    @cvar LAST_EVENT_ID: The header C{Last-Event-ID}, else one of
+        L{LAST_EVENT_ID_PARAMETERS}.  It overrules also the parameters for single
+        names, since an C{EventSource} that reconnects repeats the URL with which
+        it first connected.
 
     @cvar SINCE: The parameter C{since}.
 
@@ -141,9 +146,23 @@ def startSource(head: RequestHead) -> StartSource:
     A cursor that was cut out of the request, or is added to it, decides if its
     source is not greater than this one.
     """
-    if head.header("Last-Event-ID"):
+    if lastEventId(head):
         return StartSource.LAST_EVENT_ID
     return StartSource.SINCE if head.parameters.get("since") else StartSource.ENTITY_TAGS
+
+
+def lastEventId(head: RequestHead) -> str:
+    """
+    Find the id of the last event that an C{EventSource} got: in the header
+    C{Last-Event-ID}, else in the first of L{LAST_EVENT_ID_PARAMETERS} that is
+    there.  A value that is empty counts as absent.
+
+    @return: The id; empty if the request has none.
+    """
+    given = head.header("Last-Event-ID")
+    if given:
+        return given
+    return next(filter(None, map(head.parameters.get, LAST_EVENT_ID_PARAMETERS)), "")
 
 
 def readSince(head: RequestHead, names: Sequence[str], epoch: str) -> StartPositions:
@@ -158,14 +177,14 @@ def readSince(head: RequestHead, names: Sequence[str], epoch: str) -> StartPosit
     @param epoch: The epoch of the bus.  A cursor of another epoch in
         C{If-None-Match} decides only if there is none of this epoch.
 
-    @raise BadCursor: If a parameter is not valid.  An invalid C{Last-Event-ID}
-        is L{Unreadable} instead, since an C{EventSource} does not reconnect
-        after an error.
+    @raise BadCursor: If a parameter is not valid.  An invalid L{lastEventId} is
+        L{Unreadable} instead, since an C{EventSource} does not reconnect after
+        an error.
     """
     source = startSource(head)
     if source is StartSource.LAST_EVENT_ID:
         try:
-            return StartPositions(parseStartPosition(head.header("Last-Event-ID") or ""))
+            return StartPositions(parseStartPosition(lastEventId(head)))
         except BadCursor:
             return StartPositions(Unreadable())
     byName = {

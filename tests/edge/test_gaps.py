@@ -261,6 +261,22 @@ class ConditionalTests(EdgeTestCase):
         self.assertEqual(self.messagesOf(answer), [3])
         self.assertEqual(self.messagesOf(self.poll(name, "&since=")), [])
 
+    def test_lastEventIdAsParameter(self) -> None:
+        """
+        A parameter that stands for C{Last-Event-ID} gives the start position on
+        every transport of HTTP, and overrules the C{since} that the URL repeats.
+        """
+        name = self.channel("c")
+        one, _, three = (str(each.cursor) for each in self.publish(name, 3))
+        for spelling in ("lastEventId", "lastEventID", "last_event_id", "Last-Event-ID"):
+            answer = self.poll(name, f"&since={three}&{spelling}={one}")
+            self.assertEqual(self.messagesOf(answer), [2, 3], spelling)
+            for client in self.each("tcp"):
+                client.open([name], None, {}, **{spelling: one})
+                heard = [each.data["n"] for each in client.messages(2)]
+                self.assertEqual(heard, [2, 3], (spelling, client.name, client.variant))
+                client.close()
+
     def test_unreadable(self) -> None:
         """
         A C{Last-Event-ID} that is no cursor is a gap, after which all held

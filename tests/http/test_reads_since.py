@@ -130,6 +130,37 @@ class SinceTests(SynchronousTestCase):
             since = self.since(query, {"Last-Event-ID": b"now1-7"})
             self.assertEqual(since, StartPositions(At(Cursor("now1", 7))))
 
+    def test_readsLastEventIdFromParameter(self) -> None:
+        """
+        A parameter in any of the usual spellings counts like the header
+        C{Last-Event-ID}: it overrules C{since}, the parameters for single names
+        and C{If-None-Match}, and an invalid value is an unreadable start
+        position.
+        """
+        headers = {"If-None-Match": b'"now1-1"'}
+        for name in (b"lastEventId", b"lastEventID", b"last_event_id", b"Last-Event-ID"):
+            for value, beginning in (
+                (b"now1-7", At(Cursor("now1", 7))),
+                (b"earliest", Earliest()),
+                (b"x", Unreadable()),
+            ):
+                query = b"since=now1-2&since.news=x&%b=%b" % (name, value)
+                self.assertEqual(self.since(query, headers), StartPositions(beginning))
+                head = makeHead(query, headers)
+                self.assertIs(startSource(head), StartSource.LAST_EVENT_ID)
+
+    def test_headerBeforeParameter(self) -> None:
+        """
+        The header C{Last-Event-ID} overrules the parameters that stand for it.
+        An empty one counts as absent.
+        """
+        query = b"lastEventId=&last_event_id=now1-2&Last-Event-ID=now1-3&since=now1-4"
+        given = {"Last-Event-ID": b"now1-1"}
+        self.assertEqual(self.since(query, given).default, At(Cursor("now1", 1)))
+        self.assertEqual(self.since(query).default, At(Cursor("now1", 2)))
+        empty = b"lastEventId=&Last-Event-ID=&since=now1-4"
+        self.assertEqual(self.since(empty).default, At(Cursor("now1", 4)))
+
     def test_lowestEntityTagDecides(self) -> None:
         """
         Of several cursors in C{If-None-Match} the one of this epoch with the

@@ -33,6 +33,7 @@ _PARAMETERS = (
     *(b"since=%b", b"since=", b"since=now", b"since=x", b"%%73ince=now", b"x=?since=%b"),
     *(b"since.a=%b", b"since.b=earliest", b"transport=poll", b"transport=sse", b"wait=3"),
     *(b"wait=x", b"", b"a", b"transport=websocket", b"since=%b-gzip"),
+    *(b"lastEventId=%b", b"last_event_id=", b"Last-Event-ID=x"),
 )
 _HEADERS = (
     *(b'If-None-Match: "%b"', b'if-none-match:"%b" ', b"If-None-Match: *", b'If-None-Match: "x"'),
