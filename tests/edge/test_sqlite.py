@@ -183,6 +183,31 @@ class KilledTests(EdgeTestCase):
             self.assertLess(time.monotonic(), deadline, "publishing takes too long")
             time.sleep(0.005)
 
+    def test_lookedInto(self) -> None:
+        """
+        After a kill another program may look into the database, and readers go
+        on with their cursors.  When messages were removed, readers are told of
+        a gap, and the log says why.
+        """
+        server = self.startServer(*BUS)
+        path = server.directory / "comet.db"
+        published = [publish(server.site, "open/k/a", number) for number in range(5)]
+        server.kill()
+        with closing(sqlite3.connect(path)) as connection:
+            [count] = connection.execute("SELECT count(*) FROM messages").fetchone()
+        self.assertEqual((count, (path.parent / "comet.db-wal").exists()), (5, False))
+        server.restart()
+        self.assertEqual(server.log().count("a new epoch begins"), 1)
+        client = self.client("stream", server.site)
+        client.open(["open/k/a"], str(published[1].cursor))
+        self.assertHeard(client.messages(3), published[2:])
+        server.kill()
+        (path.parent / "comet.db-wal").unlink()
+        server.restart()
+        epoch = publish(server.site, "open/k/a", 0).cursor.epoch
+        self.assertNotEqual(epoch, published[0].cursor.epoch)
+        self.assertRegex(server.log(), "#warn. a new epoch begins in .*comet.db: ")
+
     def test_stopped(self) -> None:
         """
         A server that is stopped in order leaves one file with all messages, and

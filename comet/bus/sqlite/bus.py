@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -136,7 +136,13 @@ class SQLiteBus:
     def _opened(self, renewed: str) -> None:
         self.end = self._store.end
         if renewed:
-            self._log.info("a new epoch begins: {reason}", reason=renewed)
+            level = LogLevel.info if self._store.isFirst else LogLevel.warn
+            self._log.emit(
+                level,
+                "a new epoch begins in {path}: {reason}",
+                path=self._store.path,
+                reason=renewed,
+            )
         if self._stopped is None:
             self._isOpen = self.isAvailable = True
             self._sweepAfter(PAUSE_SECONDS)

@@ -1,11 +1,20 @@
 """
 A small file beside the database.  It keeps a second server away, and knows
-whether the database is the one that was last written here.
+whether the database is the one that was last written here, with everything that
+publishers were told is stored.
 
 A database may have been restored from a copy, or may have lost its write-ahead
-log.  Such a database is in order, and yet has lost messages that publishers
-were told are stored.  Only a second file can tell: each start gives the
-database a new random name, its I{life}, and notes it in the lock file.
+log.  Such a database is in order, and yet has lost messages.  Only a second file
+can tell.  Each start gives the database a new random name, its I{life}, and
+notes it in the lock file.  Each commit that stores messages is followed by a
+note of the newest position, before publishers are answered.
+
+A note does not wait for the disk, which would make each commit twice as slow.
+A process that is killed loses no note, since the system has it.  A system that
+crashes may lose the last notes; then an older position is compared with the
+database, which does no harm to one that is complete.  To recognize one that has
+lost its write-ahead log all the same, the first note after the database file
+itself was written does wait: this one is newer than everything in that file.
 
 The lock file is an SQLite database, too, because SQLite locks in the same way
 on every system.  The system releases such a lock when its process ends, in any
@@ -43,6 +52,10 @@ class LockFile:
         self._path = path + SUFFIX
         self._connect = connect
         self._connection: sqlite3.Connection | None = None
+        # The position of the last note; and what the caller has said of the
+        # database file when a note was last on the disk.
+        self._position = -1
+        self._written: object = None
 
     def take(self) -> None:
         """
@@ -57,9 +70,13 @@ class LockFile:
         try:
             # In this mode SQLite keeps the lock after the first transaction.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            # A commit only waits for the disk where L{_sync} makes it.
+            connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("BEGIN EXCLUSIVE")
-            connection.execute("CREATE TABLE IF NOT EXISTS lives (life TEXT, isClean INTEGER)")
+            # Up to this version, the lock file knew no positions.
+            connection.execute("DROP TABLE IF EXISTS lives")
+            connection.execute("CREATE TABLE IF NOT EXISTS notes (life TEXT, position INTEGER)")
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             connection.close()
@@ -68,27 +85,33 @@ class LockFile:
             raise
         self._connection = connection
 
-    def isLatest(self, life: str, hasWriteAheadLog: bool) -> bool:
+    @property
+    def isNew(self) -> bool:
         """
-        Whether a database is the one that was last written here, with all of
-        its content.
+        Whether no database was ever noted here.
+        """
+        return self._execute("SELECT 1 FROM notes").fetchone() is None
+
+    def positionOf(self, life: str) -> int | None:
+        """
+        Return the newest position that a database must have to be complete, or
+        L{None} if it is not the one that was last written here.
 
         @param life: The life that the database has noted.
-
-        @param hasWriteAheadLog: Whether the database had a write-ahead log
-            before it was opened.  A server that stops in order leaves none; a
-            server that crashes leaves one.
         """
-        found = self._execute("SELECT isClean FROM lives WHERE life = ?", life).fetchone()
-        return found is not None and (bool(found[0]) or hasWriteAheadLog)
+        found = self._execute("SELECT position FROM notes WHERE life = ?", life).fetchone()
+        return None if found is None else int(found[0])
 
-    def addLife(self) -> str:
+    def addLife(self, position: int) -> str:
         """
         Make up a new life.  From now on the old and the new life both count as
         the latest.
+
+        @param position: The newest position in the database.
         """
         life = secrets.token_hex(8)
-        self._execute("INSERT INTO lives VALUES (?, 1)", life)
+        self._execute("INSERT INTO notes VALUES (?, ?)", life, position)
+        self._sync()
         return life
 
     def setLife(self, life: str) -> None:
@@ -96,28 +119,41 @@ class LockFile:
         Note that the database has this life.  No other counts as the latest any
         more.
         """
-        self._replace(life, isClean=False)
+        self._execute("DELETE FROM notes WHERE life <> ?", life)
+        self._sync()
 
-    def release(self, life: str | None) -> None:
+    def note(self, position: int, written: object) -> None:
+        """
+        Note the newest position that is stored in the database.
+
+        @param written: A value that changes whenever the database file itself
+            is written, rather than its write-ahead log.  It is looked up before
+            the position is stored.
+
+        @raise sqlite3.Error: If it cannot be written.  The caller has to try
+            again.
+        """
+        if position != self._position:
+            self._execute("UPDATE notes SET position = ?", position)
+            if written != self._written:
+                self._sync()
+            self._position, self._written = position, written
+
+    def release(self) -> None:
         """
         Unlock the database.
-
-        @param life: The life of a database that was closed in order, with
-            nothing left in its write-ahead log; L{None} if it was not.
         """
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
-                if life is not None:
-                    connection.execute("UPDATE lives SET isClean = 1 WHERE life = ?", (life,))
-            finally:
-                connection.close()
+            # This also writes the last notes to the disk.
+            connection.close()
 
-    def _replace(self, life: str, isClean: bool) -> None:
-        self._execute("BEGIN")
-        self._execute("DELETE FROM lives")
-        self._execute("INSERT INTO lives VALUES (?, ?)", life, int(isClean))
-        self._execute("COMMIT")
+    def _sync(self) -> None:
+        """
+        Move the write-ahead log of the lock file into it.  That waits for the
+        disk.
+        """
+        self._execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def _execute(self, statement: str, *values: object) -> sqlite3.Cursor:
         assert self._connection is not None, "the lock file is not held"

@@ -20,6 +20,9 @@ from comet.model.cursors import Cursor, newEpoch
 # How many seconds to wait while another program has locked the database.
 LOCKED_SECONDS: Final = 2.0
 
+# Why a log begins its first epoch.
+_NEW: Final = "the database is new"
+
 # Up to how many bytes a database is checked for damage when it is opened.
 CHECKED_BYTES: Final = 1 << 30
 
@@ -39,9 +42,9 @@ class OpenDatabase:
 
     @ivar end: The cursor of the newest message.
 
-    @ivar life: The life of the database: see L{comet.bus.sqlite.lockfile}.
-
     @ivar renewed: Why the log begins a new epoch; empty if it does not.
+
+    @ivar isFirst: Whether no log was ever kept here.
     """
 
     path: str
@@ -49,21 +52,19 @@ class OpenDatabase:
     connection: sqlite3.Connection
     lockFile: LockFile
     end: Cursor
-    life: str
     renewed: str
+    isFirst: bool
 
     def close(self) -> None:
         """
         Move the write-ahead log into the database, close it, and release the
         lock.
         """
-        life: str | None = None
         try:
             with closing(self.connection):
-                isBusy, _, _ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            life = None if isBusy else self.life
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         finally:
-            self.lockFile.release(life)
+            self.lockFile.release()
 
 
 def openDatabase(path: str, connect: Connect = sqlite3.connect) -> OpenDatabase:
@@ -80,10 +81,10 @@ def openDatabase(path: str, connect: Connect = sqlite3.connect) -> OpenDatabase:
         _take(path, lockFile)
         return _openGuarded(path, lockFile, connect)
     except WrongDatabase as error:
-        lockFile.release(None)
+        lockFile.release()
         raise cannotStart(path, error.what, error.advice) from None
     except (sqlite3.Error, OSError) as error:
-        lockFile.release(None)
+        lockFile.release()
         raise cannotStart(path, *explain(error)) from error
 
 
@@ -137,28 +138,27 @@ def _checkHeader(header: bytes) -> None:
 
 
 def _openGuarded(path: str, lockFile: LockFile, connect: Connect) -> OpenDatabase:
-    hasWriteAheadLog = os.path.exists(path + "-wal")
     connection = connect(path, timeout=LOCKED_SECONDS, isolation_level=None)
     try:
         # This is the first access to the file, which may be no database.
         upgrade(connection)
         _prepare(connection)
         _check(path, connection)
-        renewed = _whyRenew(connection, lockFile, hasWriteAheadLog)
-        life = lockFile.addLife()
+        renewed = _whyRenew(connection, lockFile)
         connection.execute("BEGIN IMMEDIATE")
         if renewed:
             _renew(connection)
+        end = Cursor(*connection.execute("SELECT epoch, head FROM log").fetchone())
+        life = lockFile.addLife(end.position)
         connection.execute("UPDATE log SET life = ?", (life,))
         connection.execute("COMMIT")
         lockFile.setLife(life)
-        end = Cursor(*connection.execute("SELECT epoch, head FROM log").fetchone())
         status = os.stat(path)
     except BaseException:
         connection.close()
         raise
     identity = (status.st_dev, status.st_ino)
-    return OpenDatabase(path, identity, connection, lockFile, end, life, renewed)
+    return OpenDatabase(path, identity, connection, lockFile, end, renewed, renewed == _NEW)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
@@ -183,22 +183,33 @@ def _check(path: str, connection: sqlite3.Connection) -> None:
             raise sqlite3.DatabaseError(f"database disk image is malformed: {found}")
 
 
-def _whyRenew(connection: sqlite3.Connection, lockFile: LockFile, hasWriteAheadLog: bool) -> str:
+def _whyRenew(connection: sqlite3.Connection, lockFile: LockFile) -> str:
     """
     Return why the log end cannot be proved to be the highest position that a
     publisher was told; empty if it can.
     """
     found = connection.execute(
-        "SELECT life, epoch <> '' AND head >= ifnull((SELECT max(position) FROM messages), 0) "
+        "SELECT life, head, epoch <> '' "
+        "AND head >= ifnull((SELECT max(position) FROM messages), 0) "
         "AND head >= ifnull((SELECT max(head) FROM channels), 0) FROM log"
     ).fetchone()
     if found is None:
-        return "the database is new"
-    life, isSound = found
+        return _NEW if lockFile.isNew else "the database is new, and the one before it is gone"
+    life, end, isSound = found
     if not isSound:
         return "the end of the log is behind its messages"
-    if not lockFile.isLatest(life, hasWriteAheadLog):
-        return "the database is not the one that was last written here, or not all of it"
+    confirmed = lockFile.positionOf(life)
+    if confirmed is None and lockFile.isNew:
+        return f"the file with {SUFFIX} in its name, which proves that nothing is lost, was gone"
+    if confirmed is None:
+        return (
+            "the database is not the one that was last written here, but an older copy or another"
+        )
+    if end < confirmed:
+        return (
+            f"messages are lost: the database has those up to {end}, and those up to {confirmed} "
+            "were stored; it is an older copy, or its write-ahead log was removed"
+        )
     return ""
 
 

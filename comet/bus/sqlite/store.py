@@ -42,7 +42,8 @@ class Stored(NamedTuple):
     @ivar isInterrupted: Whether the log had messages before these that this
         object did not know of.
 
-    @ivar fault: Why the database could not be written, or L{None}.
+    @ivar fault: Why the database or its lock file could not be written, or
+        L{None}.
     """
 
     outcomes: Sequence[Outcome]
@@ -96,6 +97,9 @@ class Store:
         self._connect = connect
         self._opened: OpenDatabase | None = None
         self._swept = 0
+        # The time at which the database file itself was last written, as far as
+        # the present transaction knows.
+        self._written = 0
 
     @property
     def path(self) -> str:
@@ -124,6 +128,13 @@ class Store:
         self.end = self._opened.end
         return self._opened.renewed
 
+    @property
+    def isFirst(self) -> bool:
+        """
+        Whether no log was ever kept in this place before it was opened.
+        """
+        return self._opened is not None and self._opened.isFirst
+
     def close(self) -> None:
         """
         Close the database, if it is open.
@@ -147,6 +158,7 @@ class Store:
             self._connection.execute("UPDATE log SET epoch = ?", (epoch,))
             transaction.log.empty()
         self.end = Cursor(epoch, 0)
+        self._note()
         return self.end
 
     # -- Writing
@@ -202,7 +214,9 @@ class Store:
                 except CometError as error:
                     outcomes.append(error)
         self.end = Cursor(transaction.log.epoch, transaction.log.end)
-        return Stored(outcomes, transaction.stored, self.end, isInterrupted)
+        # A fault of the lock file loses no message, so publishers are answered.
+        fault = self._note()
+        return Stored(outcomes, transaction.stored, self.end, isInterrupted, fault)
 
     def forget(self, channel: str, upTo: int | None, now: float) -> int | None:
         """
@@ -241,6 +255,22 @@ class Store:
             self._overwrite()
         except (sqlite3.Error, OSError) as error:
             raise notStored(error) from error
+        fault = self._note()
+        if fault is not None:
+            raise notStored(fault) from fault
+
+    def _note(self) -> sqlite3.Error | None:
+        """
+        Note the log end in the lock file.
+
+        @return: Why it could not be noted, or L{None}.
+        """
+        assert self._opened is not None, "the store is not open"
+        try:
+            self._opened.lockFile.note(self.end.position, self._written)
+        except sqlite3.Error as error:
+            return error
+        return None
 
     # -- Transactions
 
@@ -338,6 +368,7 @@ class Store:
         try:
             found = os.stat(self._opened.path)
             isSame = (found.st_dev, found.st_ino) == self._opened.identity
+            self._written = found.st_mtime_ns
         except FileNotFoundError:
             isSame = False
         if not isSame:

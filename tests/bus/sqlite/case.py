@@ -37,7 +37,7 @@ class Carefree(sqlite3.Connection):
         """
         Execute a statement, unless it makes SQLite wait for the disk.
         """
-        if statement == "PRAGMA synchronous = FULL":
+        if statement in ("PRAGMA synchronous = FULL", "PRAGMA synchronous = NORMAL"):
             statement = "PRAGMA synchronous = OFF"
         return super().execute(statement, *values)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from comet.bus.sqlite.lockfile import SUFFIX, Connect
-from tests.bus.sqlite.case import Carefree, carefree
+from tests.bus.sqlite.case import Carefree
 
 
 class Faults:
@@ -21,12 +21,15 @@ class Faults:
 
     @ivar after: The same, but the statement is executed first.
 
+    @ivar lockFile: The same as C{before}, for statements in the lock file.
+
     @ivar seen: Called with each statement.
     """
 
     def __init__(self) -> None:
         self.before: dict[str, str] = {}
         self.after: dict[str, str] = {}
+        self.lockFile: dict[str, str] = {}
         self.seen: Callable[[str], None] = lambda statement: None
 
     def clear(self) -> None:
@@ -35,6 +38,7 @@ class Faults:
         """
         self.before.clear()
         self.after.clear()
+        self.lockFile.clear()
 
     @property
     def connect(self) -> Connect:
@@ -44,7 +48,9 @@ class Faults:
 
         def connect(path: str, **options: Any) -> sqlite3.Connection:
             if path.endswith(SUFFIX):
-                return carefree(path, **options)
+                guard = sqlite3.connect(path, factory=FaultyLockFile, **options)
+                guard.faults = self.lockFile
+                return guard
             connection = sqlite3.connect(path, factory=Faulty, **options)
             connection.faults = self
             return connection
@@ -68,6 +74,21 @@ class Faulty(Carefree):
         cursor = super().execute(statement, *values)
         _raise(self.faults.after, statement)
         return cursor
+
+
+class FaultyLockFile(Carefree):
+    """
+    A connection to a lock file, with the faults of a test.
+    """
+
+    faults: dict[str, str]
+
+    def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+        """
+        Execute a statement, unless the test wants an error.
+        """
+        _raise(self.faults, statement)
+        return super().execute(statement, *values)
 
 
 def _raise(faults: dict[str, str], statement: str) -> None:

@@ -5,9 +5,13 @@ while its disk fails.
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 from twisted.internet.threads import deferToThread
+from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 
 from comet.bus.sqlite.bus import PAUSE_SECONDS, SWEEP_SECONDS, SQLiteBus
 from comet.errors import CometError, Unavailable, Unknown
@@ -67,6 +71,27 @@ class FaultTests(ThreadsTestCase):
         await self.assertUntil(bus, isAvailable=False, seconds=70.0)
         self.faults.clear()
         await self.assertUntil(bus, isAvailable=True)
+
+    async def test_lockFileFails(self) -> None:
+        """
+        While the lock file cannot be written, what is stored in the database is
+        confirmed, but the bus says that it is not well.  It is well again once
+        the log end is noted.
+        """
+        for statement in ("UPDATE notes", "PRAGMA wal_checkpoint"):
+            bus = await self.makeBus()
+            self.faults.lockFile[statement] = "database or disk is full"
+            for _ in range(2):
+                await bus.publish([publication("a")])
+                self.assertFalse(bus.isAvailable)
+            self.clock.advance(SWEEP_SECONDS)
+            await bus.forget("nothing")
+            self.assertFalse(bus.isAvailable)
+            self.faults.clear()
+            await self.assertUntil(bus, isAvailable=True)
+            await bus.stop()
+            with closing(sqlite3.connect(f"{self.folder}/{self.made}.db-guard")) as guard:
+                self.assertEqual(guard.execute("SELECT position FROM notes").fetchall(), [(2,)])
 
     async def assertUntil(
         self, bus: SQLiteBus, isAvailable: bool, seconds: float = SWEEP_SECONDS
@@ -141,6 +166,33 @@ class LifeTests(ThreadsTestCase):
         self.assertEqual(await again.publish([asked]), [answer])
         reading = await again.read(["*"], Cursor(answer.epoch, 0), 10, 1000, None)
         self.assertEqual(positionsOf(reading.messages), [1, 2])
+
+    async def test_warnsOfNewEpoch(self) -> None:
+        """
+        A new epoch is a warning in the log, with its reason; the first epoch of
+        a new database is no warning.
+        """
+        path = str(self.folder / "comet.db")
+        levels = []
+        lines: list[LogEvent] = []
+        observer = cast(ILogObserver, lines.append)
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        for _ in range(3):
+            bus = self.newBus(path)
+            await bus.start()
+            await bus.publish([publication("a")])
+            await bus.stop()
+            levels.append(
+                [(each["log_level"].name, each["reason"]) for each in lines if "reason" in each]
+            )
+            lines.clear()
+            if len(levels) == 2:
+                Path(path + "-guard").unlink()
+        self.assertEqual(levels[:2], [[("info", "the database is new")], []])
+        [(level, reason)] = levels[2]
+        self.assertEqual(level, "warn")
+        self.assertIn("proves that nothing is lost", reason)
 
     async def test_stopFinishesWork(self) -> None:
         """

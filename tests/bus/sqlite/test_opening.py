@@ -52,7 +52,7 @@ class OpeningTestCase(StoreTestCase):
         """
         folder = Path(self.mktemp())
         folder.mkdir()
-        for suffix in ("", "-wal", SUFFIX, SUFFIX + "-journal"):
+        for suffix in ("", "-wal", SUFFIX, SUFFIX + "-wal"):
             if os.path.exists(self.path + suffix):
                 shutil.copy(self.path + suffix, folder / ("comet.db" + suffix))
         self.path = str((folder / "comet.db").absolute())
@@ -121,22 +121,123 @@ class EpochTests(OpeningTestCase):
         """
         end = self.filled()
         with closing(sqlite3.connect(self.path + SUFFIX, isolation_level=None)) as guard:
-            guard.execute("INSERT INTO lives VALUES ('another', 1)")
+            guard.execute("INSERT INTO notes VALUES ('another', 3)")
         self.assertEqual(self.reopened(), (end, ""))
+
+    def test_keepsEpochAfterLook(self) -> None:
+        """
+        Another program that looks into the database after a crash moves the
+        write-ahead log into it, and removes that.  Nothing is lost, and the
+        epoch is the same.
+        """
+        store = self.openStore()
+        self.put(store, "a b")
+        self.crash(store)
+        self.assertEqual(self.execute("SELECT count(*) FROM messages"), [(2,)])
+        self.assertFalse(os.path.exists(self.path + "-wal"))
+        self.assertEqual(self.reopened(), (store.end, ""))
 
     def test_newEpochWithoutWriteAheadLog(self) -> None:
         """
-        When the write-ahead log was removed after a crash, messages may be lost
-        that publishers were told are stored: a new epoch begins.
+        When the write-ahead log was removed after a crash, messages are lost
+        that publishers were told are stored: a new epoch begins, and the reason
+        says which.
         """
         self.filled()
         store = self.openStore()
+        store._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         self.put(store, "a b")
         self.crash(store)
         os.remove(self.path + "-wal")
         end, why = self.reopened()
         self.assertNotEqual(end.epoch, store.end.epoch)
-        self.assertIn("not all of it", why)
+        self.assertIn("has those up to 3, and those up to 5 were stored", why)
+
+    def test_newEpochWithoutAnyWriteAheadLog(self) -> None:
+        """
+        When the write-ahead logs of both files were removed, the loss is found
+        all the same, whenever the database file was written last: the note that
+        followed is in the lock file itself.  So it is after a crash of the
+        system, which may lose the other notes.
+        """
+        store = self.openStore()
+        for _ in range(3):
+            self.put(store, "a b")
+            store._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            # The time of the file has the steps of the system's clock.
+            os.utime(self.path)
+            for _ in range(3):
+                self.put(store, "a")
+            path = self.path
+            self.crash(store)
+            os.remove(self.path + "-wal")
+            os.remove(self.path + SUFFIX + "-wal")
+            end, why = self.reopened()
+            self.assertNotEqual(end.epoch, store.end.epoch)
+            self.assertIn("messages are lost", why)
+            self.path = path
+
+    def test_keepsEpochWithOlderNotes(self) -> None:
+        """
+        When a crash of the system has lost the last notes, but no message, the
+        epoch is the same.
+        """
+        store = self.openStore()
+        self.put(store, "a b")
+        self.put(store, "a b")
+        self.crash(store)
+        os.remove(self.path + SUFFIX + "-wal")
+        self.assertEqual(self.reopened(), (store.end, ""))
+
+    def test_newEpochFromCopyOfSameStart(self) -> None:
+        """
+        A copy that was made while the server ran, and put back after it has
+        stopped, begins a new epoch if messages were stored since.
+        """
+        store = self.openStore()
+        self.put(store, "a b")
+        copy = self.path + ".copy"
+        with closing(sqlite3.connect(copy)) as target:
+            store._connection.backup(target)
+        unchanged = store.end
+        store.close()
+        shutil.copy(copy, self.path)
+        self.assertEqual(self.reopened(), (unchanged, ""))
+        store = self.openStore()
+        with closing(sqlite3.connect(copy)) as target:
+            store._connection.backup(target)
+        self.put(store, "a")
+        store.close()
+        shutil.copy(copy, self.path)
+        end, why = self.reopened()
+        self.assertNotEqual(end.epoch, unchanged.epoch)
+        self.assertIn("has those up to 2, and those up to 3 were stored", why)
+
+    def test_newEpochWithoutDatabase(self) -> None:
+        """
+        A database that is made where another one is gone is no first one.
+        """
+        store = self.openStore()
+        self.assertTrue(store.isFirst)
+        self.put(store, "a")
+        store.close()
+        os.remove(self.path)
+        store = self.openStore()
+        self.assertFalse(store.isFirst)
+        store.close()
+        os.remove(self.path)
+        self.assertIn("the one before it is gone", self.reopened()[1])
+
+    def test_keepsEpochAfterRenewal(self) -> None:
+        """
+        A log that was emptied begins at 0 again, and its epoch goes on after a
+        crash.
+        """
+        store = self.openStore()
+        self.put(store, "a b a")
+        store.renew(self.now)
+        self.crash(store)
+        self.assertEqual(self.reopened(), (store.end, ""))
 
     def test_newEpochFromOlderCopy(self) -> None:
         """
@@ -165,7 +266,22 @@ class EpochTests(OpeningTestCase):
         """
         end = self.filled()
         os.remove(self.path + SUFFIX)
+        found, why = self.reopened()
+        self.assertNotEqual(found.epoch, end.epoch)
+        self.assertIn(f"the file with {SUFFIX} in its name", why)
+
+    def test_newEpochWithLockFileOfOlderVersion(self) -> None:
+        """
+        A lock file of a version that noted no positions proves nothing.
+        """
+        end = self.filled()
+        with closing(sqlite3.connect(self.path + SUFFIX, isolation_level=None)) as guard:
+            guard.execute("DROP TABLE notes")
+            guard.execute("CREATE TABLE lives (life TEXT, isClean INTEGER)")
+            guard.execute("PRAGMA journal_mode = DELETE")
         self.assertNotEqual(self.reopened()[0].epoch, end.epoch)
+        end = self.reopened()[0]
+        self.assertEqual(self.reopened(), (end, ""))
 
     def test_newEpochWhenEndIsBehind(self) -> None:
         """
@@ -331,11 +447,13 @@ class LockFileTests(StoreTestCase):
         first, second = LockFile(self.path, carefree), LockFile(self.path, carefree)
         first.take()
         self.assertRaises(DatabaseInUse, second.take)
-        first.setLife(first.addLife())
+        first.setLife(first.addLife(0))
         self.assertRaises(DatabaseInUse, second.take)
-        first.release(None)
+        first.note(1, 1)
+        self.assertRaises(DatabaseInUse, second.take)
+        first.release()
         second.take()
-        second.release(None)
+        second.release()
 
     def test_nameBesideDatabase(self) -> None:
         """
@@ -345,24 +463,50 @@ class LockFileTests(StoreTestCase):
         lockFile = LockFile(self.path, carefree)
         lockFile.take()
         self.assertTrue(Path(self.path + "-guard").exists())
-        lockFile.release(None)
+        lockFile.release()
 
-    def test_isLatest(self) -> None:
+    def test_lives(self) -> None:
         """
-        A life is the latest once it was set: with all of its content if it was
-        closed in order, or if its write-ahead log is there.
+        A life is the latest once it was set, with the position that was noted
+        last.
         """
         guard = LockFile(self.path, carefree)
         guard.take()
-        old = guard.addLife()
+        self.assertTrue(guard.isNew)
+        old = guard.addLife(5)
         guard.setLife(old)
-        self.assertEqual([guard.isLatest(old, each) for each in (True, False)], [True, False])
-        new = guard.addLife()
-        self.assertTrue(guard.isLatest(old, True) and guard.isLatest(new, True))
+        self.assertFalse(guard.isNew)
+        self.assertEqual(guard.positionOf(old), 5)
+        guard.note(6, 1)
+        new = guard.addLife(6)
+        self.assertEqual([guard.positionOf(old), guard.positionOf(new)], [6, 6])
         guard.setLife(new)
-        self.assertFalse(guard.isLatest(old, True))
-        guard.release(new)
+        self.assertIsNone(guard.positionOf(old))
+        guard.note(7, 1)
+        guard.release()
         guard.take()
-        self.assertTrue(guard.isLatest(new, False))
-        self.assertFalse(guard.isLatest("another", True))
-        guard.release(None)
+        self.assertEqual(guard.positionOf(new), 7)
+        self.assertIsNone(guard.positionOf("another"))
+        guard.release()
+
+    def test_waitsForDiskOnce(self) -> None:
+        """
+        A note waits for the disk only after the database file was written.
+        """
+        statements: list[str] = []
+
+        def connect(path: str, **options: Any) -> sqlite3.Connection:
+            connection = carefree(path, **options)
+            connection.set_trace_callback(statements.append)
+            return connection
+
+        guard = LockFile(self.path, connect)
+        guard.take()
+        guard.setLife(guard.addLife(0))
+        statements.clear()
+        for position, written in ((1, 7), (2, 7), (2, 8), (3, 8), (4, 8)):
+            guard.note(position, written)
+        syncs = [index for index, each in enumerate(statements) if "checkpoint" in each]
+        notes = [each for each in statements if each.startswith("UPDATE")]
+        self.assertEqual((syncs, len(notes)), ([1, 4], 4))
+        guard.release()
