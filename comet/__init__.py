@@ -23,6 +23,7 @@ reach every branch of them.
   - L{comet.errors} B{P}: what can go wrong, with its code and HTTP status
   - L{comet.metrics}: what is counted on each transport
   - L{comet.deferreds}: waiting for several Deferreds
+  - L{comet.clocks}: a clock that goes on when that of the system is set
   - L{comet.timers}: one timer for every heartbeat, hold and expiry
   - L{comet.model} B{P}: channels, cursors, messages, and the log of a channel
   - L{comet.framing} B{P}: bytes to values and back, one file a wire format

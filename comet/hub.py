@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.access.rights import Access
+from comet.clocks import steadyClock
 from comet.deferreds import gather
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
 from comet.fanout.application import ApplicationReader, Subscription, Where, readStartPositions
@@ -75,6 +76,11 @@ class Hub:
 
     @ivar settings: The limits.
 
+    @ivar reactor: What the hub was made with.
+
+    @ivar clock: The clock of all timers, which goes on when the time of the
+        system is set.
+
     @ivar metrics: Counts what passes on each transport.
 
     @ivar isDraining: Whether the server is going down, and takes nothing new.
@@ -100,11 +106,12 @@ class Hub:
             addresses only, and its own pages alone are trusted.
         """
         self.bus = bus
-        self.clock = clock
+        self.reactor = clock
+        self.clock = steadyClock(clock)
         self.settings = Settings() if settings is None else settings
         self.access: IAccess = Access() if access is None else access
         self.origins = Origins() if origins is None else origins
-        self.fanout = Fanout(bus, clock, self.settings.heartbeat)
+        self.fanout = Fanout(bus, self.clock, self.settings.heartbeat)
         self.metrics = Metrics()
         self.isDraining = False
         self._retryWithin = 0.0

@@ -24,6 +24,7 @@ from twisted.python.runtime import platformType
 from comet.access.keys import loadPublishKey, readPublishKey
 from comet.access.rights import Access
 from comet.bus.registry import findMaker
+from comet.clocks import keepSteadyTime
 from comet.configuration import OPTIONS, Configuration, ConfigurationError, readFile
 from comet.http.origins import Origins
 from comet.server.banner import banner, openFiles, warnings
@@ -202,7 +203,7 @@ def installReactor() -> Any:
     Install the reactor that can serve the most clients, unless twistd has
     installed one.
 
-    @return: The installed reactor.
+    @return: The installed reactor, which keeps steady time.
     """
     if "twisted.internet.reactor" not in sys.modules:
         for kind in ("epoll", "kq", "poll"):
@@ -215,6 +216,8 @@ def installReactor() -> Any:
             break
     from twisted.internet import reactor
 
+    # twistd comet owns the process.
+    keepSteadyTime(reactor)
     return reactor
 
 

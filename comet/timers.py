@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 NOT_SET = -1
+
+# How many items may be cleared, at least, before the slots are rebuilt.
+MOST_CLEARED: Final = 1024
 
 
 class Timed(Protocol):
@@ -42,7 +45,8 @@ class TimerWheel:
     of one resolution each.  An item lies in the slot in which its time ends,
     in a dictionary, so that it is put in and taken out in constant time; a
     heap has only the slots in use, of which there are few; and the clock has
-    one delayed call, for the first slot that is not empty.
+    one delayed call, for the first slot that is not empty.  Cleared items leave
+    room behind, which is freed when they are more than those that wait.
 
     While slots are being emptied, items may be set, cleared and set again by
     the calls.  What is set then never comes into a slot that is due, so that
@@ -53,6 +57,8 @@ class TimerWheel:
 
     def __init__(self, clock: IReactorTime, resolution: float = 0.1) -> None:
         """
+        @param clock: A clock that is never set; see L{comet.clocks}.
+
         @param resolution: How long a slot is, in seconds.
         """
         self._clock = clock
@@ -60,6 +66,8 @@ class TimerWheel:
         self._slots: dict[int, dict[Timed, None]] = {}
         self._numbers: list[int] = []
         self._waiting = 0
+        # How many items were cleared since the slots were last rebuilt.
+        self._cleared = 0
         self._call: IDelayedCall | None = None
         self._callSlot = 0
         # While slots are being emptied, the last of them is this.
@@ -114,8 +122,28 @@ class TimerWheel:
         del self._slots[item.timerSlot][item]
         item.timerSlot = NOT_SET
         self._waiting -= 1
-        if not self._waiting and not self._isTurning:
+        self._cleared += 1
+        if self._isTurning:
+            return
+        if not self._waiting:
+            self._slots.clear()
+            self._numbers.clear()
+            self._cleared = 0
             self._schedule()
+        elif self._cleared > MOST_CLEARED and self._cleared > self._waiting:
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        """
+        Free the memory of what was cleared.
+
+        A dictionary keeps its room when items are taken out, and an empty slot
+        would stay until its time: for items that wait long and are cleared soon,
+        that is the memory of all that were ever set.
+        """
+        self._cleared = 0
+        self._slots = {number: dict(slot) for number, slot in self._slots.items() if slot}
+        self._numbers = sorted(self._slots)
 
     def _schedule(self) -> None:
         """

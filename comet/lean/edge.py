@@ -70,7 +70,7 @@ class Edge:
 
     @ivar reactor: The reactor.
 
-    @ivar seconds: Returns the time, in seconds of the reactor's clock.
+    @ivar seconds: Returns the time, in seconds of the hub's clock.
 
     @ivar hub: The hub.
 
@@ -92,7 +92,7 @@ class Edge:
             C{socket.AF_INET}.
         """
         self.reactor = reactor
-        self.seconds: Callable[[], float] = reactor.seconds
+        self.seconds: Callable[[], float] = hub.clock.seconds
         self.hub = hub
         self.factory = factory
         self.epoll = epoll()
@@ -246,7 +246,7 @@ class Edge:
     def _schedule(self) -> None:
         if not self._isScheduled:
             self._isScheduled = True
-            self.reactor.callLater(0, self._callWaiting)
+            self.hub.clock.callLater(0, self._callWaiting)
 
     def _callWaiting(self) -> None:
         self._isScheduled = False

@@ -68,7 +68,7 @@ class CometService(Service):
         self.hub = hub
         self._ports = Ports(
             [
-                (makeEndpoint(hub.clock, each) if isinstance(each, str) else each, factory)
+                (makeEndpoint(hub.reactor, each) if isinstance(each, str) else each, factory)
                 for each, factory in served
             ]
         )

@@ -10,13 +10,14 @@ from io import BytesIO
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IHandshakeListener
+from twisted.internet.interfaces import IAddress, IHandshakeListener
 from twisted.internet.tcp import Connection as TCPConnection
 from twisted.web.http import HTTPChannel, datetimeToString
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
+from comet.clocks import steadyClock
 from comet.http.http1 import encodeResponse
 from comet.http.responses import problem
 from comet.transports.detach import setProtocol
@@ -201,6 +202,8 @@ class CometSite(Site):
     """
     Serves a tree of resources over HTTP/1.1 and HTTP/2.
 
+    @ivar clock: The clock of the timers of its connections.
+
     @ivar maxBody: How many bytes the body of a request may have.
 
     @ivar maxMessage: How many bytes it may have where it is published to a
@@ -214,10 +217,19 @@ class CometSite(Site):
         self, resource: IResource, maxBody: int, maxMessage: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(resource, requestFactory=BoundedRequest, timeout=IDLE_TIMEOUT, **kwargs)
+        self.clock = steadyClock(self.reactor)
         self.maxBody = maxBody
         self.maxMessage = maxMessage
         self.displayTracebacks = False
         self._connections: set[HTTP2Connection] = set()
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """
+        Make the protocol of a connection, with the site's clock for its timeouts.
+        """
+        channel: Any = super().buildProtocol(addr)
+        channel.callLater = self.clock.callLater
+        return channel
 
     def acceptableProtocols(self) -> list[bytes]:
         """

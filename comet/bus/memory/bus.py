@@ -19,6 +19,7 @@ from comet.bus.idempotency import KeyMemory
 from comet.bus.listeners import Listeners
 from comet.bus.memory.log import Record, merged
 from comet.bus.starts import beforeOldest, resolve
+from comet.clocks import steadyClock
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor, newEpoch
@@ -65,7 +66,7 @@ class MemoryBus:
 
         @param wallClock: Returns the time, in seconds since 1970.
         """
-        self._clock = clock
+        clock = steadyClock(clock)
         self._wallClock = wallClock
         self._retention = retention
         self._totalBytes = totalBytes

@@ -30,6 +30,7 @@ from comet.bus.redis.store import Store
 from comet.bus.redis.subscriptions import Subscriptions
 from comet.bus.redis.topics import Topics
 from comet.bus.redis.urls import RedisURL
+from comet.clocks import steadyClock
 from comet.errors import CometError, Forbidden, Internal, Unavailable, Unknown
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
@@ -88,7 +89,7 @@ class RedisBus:
         @param totalBytes: How many bytes to hold in all; the same on all nodes.
             Above that, the oldest messages are dropped first.
         """
-        self._reactor = reactor
+        self._clock = steadyClock(reactor)
         self._url = url
         self._store = Store(url, retention, totalBytes)
         self._queries = Queries(self._store, self._check, self._sweep)
@@ -152,7 +153,7 @@ class RedisBus:
         self._connection = connection
         self._subscriptions.began(connection, topics)
         self._notifications.began(end, isFirst)
-        self._beat = self._reactor.callLater(BEAT, self._onBeat)
+        self._beat = self._clock.callLater(BEAT, self._onBeat)
         self._tellWaiting()
 
     def lost(self, connection: RedisProtocol, reason: str) -> None:
@@ -196,7 +197,7 @@ class RedisBus:
         Wait for a usable connection.
 
         @param until: The time at which to give up, in the seconds of the
-            reactor.
+            clock.
 
         @raise Unavailable: If there is none by then.
         """
@@ -204,12 +205,12 @@ class RedisBus:
             connection = self._connection
             if connection is not None and connection.isUsable:
                 return connection
-            left = until - self._reactor.seconds()
+            left = until - self._clock.seconds()
             if left <= 0 or self._isStopped:
                 raise Unavailable("Redis does not answer; try again")
             waiting: Deferred[None] = Deferred(self._waiting.remove)
             self._waiting.append(waiting)
-            waiting.addTimeout(left, self._reactor, lambda result, timeout: None)
+            waiting.addTimeout(left, self._clock, lambda result, timeout: None)
             await waiting
 
     # -- Expiry and checks
@@ -254,7 +255,7 @@ class RedisBus:
 
     def _beatDone(self, result: None, connection: RedisProtocol) -> None:
         if connection is self._connection and self._beat is None and not self._isStopped:
-            self._beat = self._reactor.callLater(BEAT, self._onBeat)
+            self._beat = self._clock.callLater(BEAT, self._onBeat)
 
     async def _check(self, connection: RedisProtocol) -> None:
         """
@@ -351,7 +352,7 @@ class RedisBus:
         """
         Ask Redis.  After a lost connection, ask again on the next one.
         """
-        until = self._reactor.seconds() + PATIENCE
+        until = self._clock.seconds() + PATIENCE
         asked: Deferred[T] = self._asking.run(
             lambda: Deferred.fromCoroutine(self._askPatiently(question, until))
         )
@@ -365,7 +366,7 @@ class RedisBus:
             try:
                 return await question(connection)
             except (RedisConnectionLost, Changed):
-                if self._reactor.seconds() >= until:
+                if self._clock.seconds() >= until:
                     raise Unavailable("Redis did not answer; try again") from None
             except TooManyCommands:
                 raise Unavailable("too many commands wait for Redis; try again") from None
@@ -443,7 +444,7 @@ class RedisBus:
         listening = Deferred.fromCoroutine(
             self._askPatiently(
                 lambda connection: self._subscriptions.confirm(connection, wanted),
-                self._reactor.seconds() + PATIENCE,
+                self._clock.seconds() + PATIENCE,
             )
         )
         return listening.addErrback(failed)

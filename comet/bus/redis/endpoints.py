@@ -18,6 +18,7 @@ from zope.interface import implementer
 from comet.bus.redis.capabilities import CannotUse, greet
 from comet.bus.redis.protocol import RedisConnectionLost, RedisProtocol, RedisRefused
 from comet.bus.redis.urls import RedisURL
+from comet.clocks import steadyClock
 
 
 class ConnectionFactory(Factory):
@@ -73,7 +74,7 @@ class SentinelEndpoint:
         """
         @param endpoint: Makes an endpoint for a host and port.
         """
-        self._reactor = reactor
+        self._clock = steadyClock(reactor)
         self._url = url
         self._endpoint = endpoint
         self._hosts = list(url.hosts)
@@ -100,7 +101,7 @@ class SentinelEndpoint:
 
     async def _ask(self, host: str, port: int) -> tuple[str, int]:
         url = self._url
-        factory = ConnectionFactory(lambda: RedisProtocol(self._reactor, _NoPushes(), url.timeout))
+        factory = ConnectionFactory(lambda: RedisProtocol(self._clock, _NoPushes(), url.timeout))
         connection = cast(RedisProtocol, await self._endpoint(host, port).connect(factory))
         try:
             await greet(connection, url.sentinelUsername, url.sentinelPassword)

@@ -25,6 +25,7 @@ from comet.bus.redis.capabilities import (
 from comet.bus.redis.endpoints import ConnectionFactory, endpointOf, reasonOf
 from comet.bus.redis.protocol import IPushListener, RedisConnectionLost, RedisProtocol, RedisRefused
 from comet.bus.redis.urls import RedisURL
+from comet.clocks import steadyClock
 from comet.errors import CometError
 
 # How long to wait before the next attempt, in seconds: at first, and at most.
@@ -60,8 +61,9 @@ class ReconnectingConnection:
             is closed.
         """
         self._reactor = reactor
+        self._clock = clock = steadyClock(reactor)
         self._url = url
-        self._factory = ConnectionFactory(lambda: RedisProtocol(reactor, pushListener, url.timeout))
+        self._factory = ConnectionFactory(lambda: RedisProtocol(clock, pushListener, url.timeout))
         self._ready = ready
         self._endpoint: IStreamClientEndpoint | None = None
         self._connection: RedisProtocol | None = None
@@ -124,13 +126,18 @@ class ReconnectingConnection:
     async def _make(self) -> None:
         url = self._url
         assert self._endpoint is not None
-        connection = cast(RedisProtocol, await self._endpoint.connect(self._factory))
+        # An endpoint has a time limit of its own, which comes first, except where
+        # the reactor's clock was set back.
+        limit = 4 * url.timeout * (1 + len(url.hosts))
+        connected = self._endpoint.connect(self._factory)
+        connected.addTimeout(limit, self._clock, onTimeoutCancel=_tooLate)
+        connection = cast(RedisProtocol, await connected)
         self._connection = connection
         try:
             # The time limit also ends an attempt in which Redis accepts the
             # connection and then does not answer.
             await Deferred.fromCoroutine(self._prepare(connection)).addTimeout(
-                4 * url.timeout, self._reactor
+                4 * url.timeout, self._clock
             )
         except BaseException as error:
             connection.abort(str(error))
@@ -195,7 +202,7 @@ class ReconnectingConnection:
         if self._retry is None and self._stopped is None and not self._isGivenUp:
             pause = min(LONGEST_DELAY, FIRST_DELAY * 1.5 ** min(self._failures, 20))
             self._failures += 1
-            self._retry = self._reactor.callLater(pause * uniform(0.5, 1.0), self._connect)
+            self._retry = self._clock.callLater(pause * uniform(0.5, 1.0), self._connect)
 
     def troubled(self, format: str, reason: str) -> None:
         """
@@ -216,3 +223,12 @@ class ReconnectingConnection:
                 policy=capabilities.policy,
             )
         self._warned = capabilities.policy
+
+
+def _tooLate(result: object, timeout: float) -> None:
+    """
+    Fail in the place of a connection that was not made in time.
+
+    @raise RedisConnectionLost: Always.
+    """
+    raise RedisConnectionLost(f"no connection for {timeout:g} seconds")

@@ -28,6 +28,7 @@ from comet.bus.sqlite.reader import LogReader
 from comet.bus.sqlite.store import Outcome, Store, Stored
 from comet.bus.sqlite.thread import RunningReactor, WorkerThread
 from comet.bus.starts import resolveAtEnd
+from comet.clocks import steadyClock
 from comet.errors import Unavailable
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
@@ -88,13 +89,19 @@ class SQLiteBus:
         """
         self.isAvailable = False
         self.end = Cursor("", 0)
-        self._clock = clock
+        self._clock = steadyClock(clock)
         reactor = RunningReactor() if reactor is None else reactor
         self._reactor = reactor
         self._wallClock = wallClock
         self._listeners = Listeners()
         self._queue = WriteQueue()
-        self._store = Store(path, retention, totalBytes, connect)
+        # An idempotency key is known for its time also when the clock of the
+        # system is set meanwhile.  On the disk its time is one since 1970, as
+        # the next process has to understand it.
+        began = wallClock() - self._clock.seconds()
+        self._store = Store(
+            path, retention, totalBytes, connect, lambda: began + self._clock.seconds()
+        )
         self._writer = self.threadType(reactor, "comet-sqlite-writer")
         self._logReader = LogReader(path, retention, connect)
         self._reader = self.threadType(reactor, "comet-sqlite-reader")

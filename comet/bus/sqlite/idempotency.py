@@ -26,7 +26,8 @@ class KeyTable(KeyedBatches):
 
     def __init__(self, connection: sqlite3.Connection, log: LogRow, now: float) -> None:
         """
-        @param now: The time, in seconds since 1970.
+        @param now: The time by which keys grow old: in seconds since 1970, but
+            in one process it goes on steadily.
         """
         self._connection = connection
         self._log = log

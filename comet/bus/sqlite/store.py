@@ -79,6 +79,7 @@ class Store:
         retention: Callable[[str], Retention],
         totalBytes: int,
         connect: Connect = sqlite3.connect,
+        keysNow: Callable[[], float] | None = None,
     ) -> None:
         """
         @param path: The path of the database.  It is made if it does not exist.
@@ -89,7 +90,12 @@ class Store:
             oldest messages are dropped first.
 
         @param connect: Opens a database.
+
+        @param keysNow: Returns the time by which idempotency keys grow old, in
+            seconds since 1970, or L{None} for the one that each call is given.
+            Called from the thread of the store.
         """
+        self._keysNow = keysNow
         self.end = Cursor("", 0)
         self._path = path
         self._retention = retention
@@ -304,7 +310,10 @@ class Store:
         try:
             self._checkFile()
             self._connection.execute("BEGIN IMMEDIATE")
-            transaction = Transaction(self._connection, self._retention, self._totalBytes, now)
+            keysNow = now if self._keysNow is None else self._keysNow()
+            transaction = Transaction(
+                self._connection, self._retention, self._totalBytes, now, keysNow
+            )
             yield transaction
             transaction.save()
         except Exception as error:

@@ -43,9 +43,12 @@ class Transaction:
         retention: Callable[[str], Retention],
         totalBytes: int,
         now: float,
+        keysNow: float,
     ) -> None:
         """
         @param now: The time, in seconds since 1970.
+
+        @param keysNow: The time by which idempotency keys grow old.
         """
         self._connection = connection
         self._totalBytes = totalBytes
@@ -53,7 +56,7 @@ class Transaction:
         self._budget = DROPS
         self.log = LogRow(connection)
         self._rows = ChannelRows(connection, retention)
-        self._keys = KeyTable(connection, self.log, now)
+        self._keys = KeyTable(connection, self.log, keysNow)
         self.stored: list[Message] = []
         # The channels of these messages.
         self._touched: dict[ChannelRow, None] = {}

@@ -25,6 +25,7 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.clocks import keepSteadyTime
 from comet.configuration import Configuration
 from comet.server.listening import CannotStart
 from comet.server.server import Server, calmCollector
@@ -199,6 +200,7 @@ def run(arguments: Sequence[str]) -> int:
     import_module(arguments[0]).install()
     from twisted.internet import reactor
 
+    keepSteadyTime(reactor)
     parent = ParentLink(1, task.status)
     globalLogBeginner.beginLoggingTo([parent], redirectStandardIO=False)
     worker = Worker(reactor, task, parent)

@@ -129,7 +129,7 @@ class WorkerProcess(ProcessProtocol):
 
     @ivar pid: The id of the process.
 
-    @ivar began: When the process was started, by the reactor's clock.
+    @ivar began: When the process was started, by the owner's clock.
 
     @ivar refusal: The reason that the worker gave for not serving, or empty.
 
@@ -168,7 +168,6 @@ class WorkerProcess(ProcessProtocol):
             descriptors: dict[int, int | str] = {0: "w", 1: "r", 2: "r", self._task.status: "r"}
             descriptors.update(dict.fromkeys(range(FIRST, self._task.status), nothing.fileno()))
             descriptors.update(zip(self._task.sockets, sockets, strict=True))
-            self.began = reactor.seconds()
             reactor.spawnProcess(self, command[0], command, environment, childFDs=descriptors)
 
     def stop(self) -> None:

@@ -17,6 +17,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from comet.clocks import steadyClock
 from comet.configuration import Configuration
 from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
 from comet.server.server import endpointsOf
@@ -79,6 +80,7 @@ class WorkersService(Service):
         """
         self.workers: dict[int, WorkerProcess] = {}
         self._reactor = reactor
+        self._clock = steadyClock(reactor)
         self._count: int = configuration["workers"]
         self._drain: float = configuration["drain"]
         descriptions = endpointsOf(configuration)
@@ -137,6 +139,7 @@ class WorkersService(Service):
         self._delayed.pop(number, None)
         worker = WorkerProcess(self, number, evolve(self.task, isFirst=number == 1))
         self.workers[number] = worker
+        worker.began = self._clock.seconds()
         worker.spawn(self._reactor, self._ports.descriptors(), self._environment)
 
     def _cannotStart(self, failure: Failure) -> None:
@@ -181,14 +184,14 @@ class WorkersService(Service):
             text = worker.refusal or f"a worker has ended before it served: {reason}"
             self._cannotStart(Failure(CannotStart(text)))
         else:
-            delay = self._delay(worker.number, self._reactor.seconds() - worker.began)
+            delay = self._delay(worker.number, self._clock.seconds() - worker.began)
             again = f"in {delay:g} s" if delay else "at once"
             self._log.error(
                 "worker {number} ({pid}) has ended: {reason}; restarting {again}",
                 again=again,
                 **about,
             )
-            later = self._reactor.callLater(delay, self._spawn, worker.number)
+            later = self._clock.callLater(delay, self._spawn, worker.number)
             self._delayed[worker.number] = later
 
     def _delay(self, number: int, lived: float) -> float:
@@ -219,7 +222,7 @@ class WorkersService(Service):
         ended = [worker.ended for worker in self.workers.values()]
         for worker in self.workers.values():
             worker.stop()
-        killing = self._reactor.callLater(self._drain + MARGIN, self._kill)
+        killing = self._clock.callLater(self._drain + MARGIN, self._kill)
         done: Deferred[Any] = DeferredList([*ended, self._closePorts()])
 
         def gone(result: object) -> None:
@@ -234,7 +237,7 @@ class WorkersService(Service):
         port shuts the socket down, and then a worker that still accepts fails.
         """
         self._closing = closing = Deferred[Any]()
-        closing.addTimeout(CLOSING, self._reactor, onTimeoutCancel=lambda result, timeout: None)
+        closing.addTimeout(CLOSING, self._clock, onTimeoutCancel=lambda result, timeout: None)
         self.workerClosed()
         return closing.addCallback(lambda _: self._ports.close())
 

@@ -94,7 +94,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._isOver = False
         self._isDraining = False
         self._resets = MAX_RESETS
-        self._resetAt = site.reactor.seconds()
+        self._resetAt = site.clock.seconds()
         self._aborting: IDelayedCall | None = None
         self._left: list[Deferred[None]] = []
 
@@ -102,9 +102,9 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def callLater(self, seconds: float, call: Callable[[], None]) -> IDelayedCall:
         """
-        Schedule a call on the site's reactor.
+        Schedule a call on the site's clock.
         """
-        delayed: IDelayedCall = self.site.reactor.callLater(seconds, call)
+        delayed: IDelayedCall = self.site.clock.callLater(seconds, call)
         return delayed
 
     def connectionMade(self) -> None:
@@ -270,7 +270,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             stream.serve()
 
     def _wasReset(self, stream: HTTP2Stream | None) -> None:
-        now = self.site.reactor.seconds()
+        now = self.site.clock.seconds()
         more = max(now - self._resetAt, 0) * RESETS_PER_SECOND
         self._resets = min(self._resets + more, MAX_RESETS) - 1
         self._resetAt = now

@@ -280,7 +280,7 @@ class HTTP2Stream:
                 self._producer.resumeProducing()
 
     def _pullLater(self) -> None:
-        self.site.reactor.callLater(0, self._pull)
+        self.site.clock.callLater(0, self._pull)
 
     def _pull(self) -> None:
         if self._producer is None or not self._isPull:
