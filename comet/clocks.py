@@ -92,8 +92,8 @@ class SteadyClock:
     @ivar seconds: Returns the time, in seconds from any moment.
     """
 
-    def __init__(self, reactor: Any) -> None:
-        self.seconds: Callable[[], float] = monotonic
+    def __init__(self, reactor: Any, seconds: Callable[[], float] = monotonic) -> None:
+        self.seconds = seconds
         self._reactor = reactor
         self._calls: dict[SteadyCall, None] = {}
         self._guard: threading.Event | None = None
@@ -143,9 +143,9 @@ class SteadyClock:
         """
         Compare the clocks again and again.  Called in the thread of the guard.
         """
-        ahead = self._reactor.seconds() - monotonic()
+        ahead = self._reactor.seconds() - self.seconds()
         while not ended.wait(LOOK_SECONDS):
-            now = self._reactor.seconds() - monotonic()
+            now = self._reactor.seconds() - self.seconds()
             if abs(now - ahead) > STEP_SECONDS:
                 ahead = now
                 self._reactor.callFromThread(self._stepped)
@@ -173,7 +173,7 @@ class SteadyCall:
         self._reactor = reactor
         self._call: Callable[[], object] | None = call
         self._isCalled = False
-        self._due = monotonic() + delay
+        self._due = clock.seconds() + delay
         self._inner: IDelayedCall = reactor.callLater(delay, self._come)
         clock.scheduled(self)
 
@@ -181,7 +181,7 @@ class SteadyCall:
         """
         The reactor calls, perhaps early.
         """
-        left = self._due - monotonic()
+        left = self._due - self._clock.seconds()
         if left > _EARLY:
             self._inner = self._reactor.callLater(left, self._come)
             return
@@ -197,7 +197,7 @@ class SteadyCall:
         """
         if self._inner.active():
             self._inner.cancel()
-        left = max(self._due - monotonic(), 0.0)
+        left = max(self._due - self._clock.seconds(), 0.0)
         self._inner = self._reactor.callLater(left, self._come)
 
     def _check(self) -> None:
@@ -234,7 +234,7 @@ class SteadyCall:
         See L{IDelayedCall.reset}.
         """
         self._check()
-        self._due = monotonic() + secondsFromNow
+        self._due = self._clock.seconds() + secondsFromNow
         self.reschedule()
 
     def active(self) -> bool:

@@ -4,6 +4,9 @@ Tests of L{comet.timers}.
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+from collections import deque
 from collections.abc import Callable
 from time import perf_counter
 
@@ -326,6 +329,96 @@ class WheelTests(SynchronousTestCase):
 
         cost(1000)
         self.assertLess(min(cost(32000) for _ in range(3)), 60 * min(cost(2000) for _ in range(5)))
+
+
+class MemoryTests(SynchronousTestCase):
+    """
+    The memory of a L{TimerWheel} for items that were cleared.
+    """
+
+    COUNT = 100_000
+
+    def setUp(self) -> None:
+        """
+        Make a wheel.
+        """
+        self.clock = Clock()
+        self.wheel = TimerWheel(self.clock, 0.5)
+
+    def spent(self, churn: Callable[[], None]) -> int:
+        """
+        Return how many bytes more are taken after a function was called.
+        """
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            churn()
+            gc.collect()
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        return after - before
+
+    def churn(self, delay: Callable[[int], float], waiting: int) -> Callable[[], None]:
+        """
+        Make a function that sets many items, each of which is cleared when some
+        others were set after it.
+        """
+
+        def churn() -> None:
+            items: deque[Item] = deque()
+            for number in range(self.COUNT):
+                item = Item(self.clock)
+                self.wheel.set(item, delay(number))
+                items.append(item)
+                if len(items) > waiting:
+                    self.wheel.clear(items.popleft())
+            for item in items:
+                self.wheel.clear(item)
+
+        return churn
+
+    def test_oneSlot(self) -> None:
+        """
+        Items that are cleared long before their common time leave nothing.
+        """
+        keeper = Item(self.clock)
+        self.wheel.set(keeper, 300)
+        self.assertLess(self.spent(self.churn(lambda number: 300, 99)), 200_000)
+        self.wheel.clear(keeper)
+
+    def test_manySlots(self) -> None:
+        """
+        Items whose times are all different leave nothing.
+        """
+        keeper = Item(self.clock)
+        self.wheel.set(keeper, 1e6)
+        self.assertLess(self.spent(self.churn(lambda number: number, 99)), 200_000)
+        self.wheel.clear(keeper)
+
+    def test_itemsThatAreSetAgain(self) -> None:
+        """
+        Items that are set to a later time again and again leave nothing.
+        """
+        items = [Item(self.clock) for _ in range(10)]
+
+        def churn() -> None:
+            for number in range(self.COUNT):
+                self.wheel.set(items[number % 10], 300 + number)
+
+        self.assertLess(self.spent(churn), 200_000)
+
+    def test_keepsTimesWhenRebuilt(self) -> None:
+        """
+        Items that wait while many others are cleared are called in time.
+        """
+        items = [Item(self.clock) for _ in range(20)]
+        for number, item in enumerate(items):
+            self.wheel.set(item, 1 + number)
+        self.churn(lambda number: 5 + number % 7, 0)()
+        self.clock.pump([0.5] * 50)
+        self.assertEqual([each.times for each in items], [[1.0 + n] for n in range(20)])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class RoundingTests(SynchronousTestCase):

@@ -88,6 +88,8 @@ class CometProcess:
         tls: ssl.SSLContext | None = None,
         directory: Path | None = None,
         secure: Authority | None = None,
+        program: Sequence[str] = (),
+        paths: Sequence[Path] = (),
     ) -> None:
         """
         @param options: The options behind C{comet} on the command line, without
@@ -100,7 +102,13 @@ class CometProcess:
         @param directory: A working directory that is not removed.
 
         @param secure: The certificate for one more endpoint, of HTTP over TLS.
+
+        @param program: The command that serves, in the place of C{twistd}.
+
+        @param paths: Folders in which Python finds modules first.
         """
+        self._program = program or twistd()
+        self._paths = ":".join(map(str, (*paths, ROOT)))
         self.port, self.tcpPort, self.securePort = freePorts(3)
         self._owned = directory is None
         self.directory = directory or Path(tempfile.mkdtemp(prefix="comet-edge-"))
@@ -115,7 +123,7 @@ class CometProcess:
 
     def _start(self) -> None:
         command = [
-            *twistd(),
+            *self._program,
             "-n",
             "--pidfile=",
             "comet",
@@ -127,7 +135,7 @@ class CometProcess:
         ]
         if self._secure is not None:
             command += ["--listen", self._secure.endpoint.format(port=self.securePort)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, "PYTHONPATH": self._paths, "PYTHONUNBUFFERED": "1"}
         self.exitCode = None
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -210,6 +218,24 @@ class CometProcess:
         Send SIGTERM, and do not wait.
         """
         self._process.send_signal(signal.SIGTERM)
+
+    def setBack(self) -> None:
+        """
+        Set its clock back by an hour.  It must run with L{tests.edge.stepping}.
+        """
+        self._step(signal.SIGUSR1)
+
+    def setForward(self) -> None:
+        """
+        Set its clock forward by two hours.
+        """
+        self._step(signal.SIGUSR2)
+
+    def _step(self, number: signal.Signals) -> None:
+        process = self._process.pid
+        workers = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+        for each in (process, *map(int, workers)):
+            os.kill(each, number)
 
     def wait(self, timeout: float = STOPPING) -> int:
         """
