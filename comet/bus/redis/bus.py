@@ -401,7 +401,7 @@ class RedisBus:
         Log what the user may not do, unless that was logged lately: clients may
         cause it as often as they like.
         """
-        now = self._reactor.seconds()
+        now = self._clock.seconds()
         if self._deniedAt is None or now - self._deniedAt >= DENIAL_SECONDS:
             self._deniedAt = now
             self._log.error(
