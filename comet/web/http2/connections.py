@@ -12,16 +12,18 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
-    ConnectionTerminated,
     DataReceived,
     Event,
     RemoteSettingsChanged,
     RequestReceived,
     StreamEnded,
     StreamReset,
+    TrailersReceived,
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError, StreamClosedError
+from h2.settings import SettingCodes, Settings
+from hyperframe.frame import WindowUpdateFrame
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport
@@ -33,8 +35,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.transports.sinks import tune
+from comet.web.http2.fields import FieldDecoder, Malformed, checkTrailers, readRequest
+from comet.web.http2.frames import PREFACE, ConnectionFault, Frame, FrameReader, Kind
 from comet.web.http2.http2stream import HTTP2Stream
-from comet.web.http2.lengths import FrameLengths
 
 # Bytes of finished responses that may wait for the client before no other
 # request is begun.
@@ -47,8 +50,18 @@ MAX_UNSENT_FRAMES: Final = 262144
 # Bodies of the largest size that may be kept while they arrive.
 MAX_BODIES: Final = 4
 
-# Streams that a client may reset in a burst, and in each second after that: a
-# client can ask and reset at no cost to itself.
+# RFC 9113 5.1.2: streams that may be open at once.
+MAX_STREAMS: Final = 100
+
+# RFC 9113 6.5.2: bytes of the fields of one block.
+MAX_FIELDS: Final = 65536
+
+# RFC 9113 6.5.2: bytes of the table with which the fields of responses are
+# compressed.
+MAX_TABLE: Final = 4096
+
+# Streams that a client may reset, or have reset by its faults, in a burst, and
+# in each second after that: a client can ask and reset at no cost to itself.
 MAX_RESETS: Final = 500.0
 RESETS_PER_SECOND: Final = 50.0
 
@@ -81,8 +94,21 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self.site = site
         self.streams: dict[int, HTTP2Stream] = {}
         self.isSecure = False
-        self._h2 = H2Connection(H2Configuration(client_side=False, header_encoding=None))
-        self._lengths = FrameLengths()
+        self._h2 = H2Connection(
+            H2Configuration(
+                client_side=False,
+                header_encoding=None,
+                # The decoder keeps the fields from h2.
+                validate_inbound_headers=False,
+                normalize_inbound_headers=False,
+            )
+        )
+        self._frames = FrameReader()
+        self._decoder = self._h2.decoder = FieldDecoder(MAX_FIELDS)
+        # Frames that h2 does not make.
+        self._extra = bytearray()
+        # The stream whose trailers do not end it.
+        self._unended = 0
         # Streams that have something to send, in the order of their turns.
         self._ready: dict[HTTP2Stream, None] = {}
         # Complete requests that are not begun yet.
@@ -116,8 +142,22 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         tune(transport)
         transport.registerProducer(self, True)
         self.setTimeout(self.site.timeOut)
+        self._h2.local_settings = self._settings(MAX_STREAMS)
         self._h2.initiate_connection()
+        # h2 would end the connection over a stream too many.  This side counts
+        # the streams instead.
+        self._h2.local_settings = self._settings(2**31 - 1)
+        # The client's frames come without it.
+        self._h2.receive_data(PREFACE)
         self._push()
+
+    @staticmethod
+    def _settings(streams: int) -> Settings:
+        values = {
+            SettingCodes.MAX_CONCURRENT_STREAMS: streams,
+            SettingCodes.MAX_HEADER_LIST_SIZE: MAX_FIELDS,
+        }
+        return Settings(client=False, initial_values=values)
 
     def timeoutConnection(self) -> None:
         """
@@ -196,25 +236,81 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         """
         if self._isOver:
             return
-        if not self._lengths.check(data):
-            self._close(ErrorCodes.FRAME_SIZE_ERROR)
-            return
-        try:
-            events = self._h2.receive_data(data)
-        except ProtocolError:
-            # h2 has made the last frame itself.
-            self._close(None)
-            return
         self.resetTimeout()
-        # A later event may reset a stream: nothing is sent before all events
+        # A later frame may reset a stream: nothing is sent before all frames
         # are dealt with.
         self._isBusy = True
         try:
-            for event in events:
-                self._happened(event)
+            for frame in self._frames.feed(data):
+                self._receive(frame)
+        except (ConnectionFault, ProtocolError) as error:
+            self._log.debug(
+                "closing the HTTP/2 connection of {peer}: {reason}",
+                peer=self.transport.getPeer(),
+                reason=str(error),
+            )
+            # h2 has made the last frame for its own errors.
+            self._close(error.code if isinstance(error, ConnectionFault) else None)
         finally:
             self._isBusy = False
         self._flush()
+
+    def _receive(self, frame: Frame) -> None:
+        """
+        Deal with one frame.
+
+        @raise ConnectionFault: If it ends the connection.
+
+        @raise ProtocolError: If it does so, and h2 has found out.
+        """
+        if self._isOver:
+            return
+        ident, kind = frame.ident, frame.kind
+        isKnown = ident % 2 == 1 and ident <= self._h2.highest_inbound_stream_id
+        if frame.fault is not None or (kind == Kind.RST_STREAM and ident):
+            if not isKnown:
+                # RFC 9113 5.1: no stream can be reset that was never open.
+                raise ConnectionFault(
+                    frame.fault or ErrorCodes.PROTOCOL_ERROR,
+                    f"{kind.name} is at fault, or cannot come, on stream {ident} that is not open",
+                )
+        if frame.fault is not None:
+            if kind == Kind.DATA:
+                self._discard(frame.size)
+            if ident in self.streams:
+                self._fault(ident, frame.fault, f"{kind.name} with {frame.size} bytes")
+            return
+        if kind == Kind.GOAWAY:
+            self._saidGoodbye(frame)
+            return
+        if kind == Kind.HEADERS and isKnown and not frame.isEnd:
+            # RFC 9113 8.1: such trailers make the request malformed.  h2 would
+            # end the connection.
+            self._unended = ident
+            frame.end()
+        for event in self._h2.receive_data(frame.encode()):
+            self._happened(event)
+
+    def _discard(self, size: int) -> None:
+        """
+        Account for DATA that h2 does not get.
+        """
+        if size > self._h2.inbound_flow_control_window:
+            raise ConnectionFault(
+                ErrorCodes.FLOW_CONTROL_ERROR, f"DATA of {size} bytes is more than the window"
+            )
+        # RFC 9113 6.9: DATA counts also where it is in error.
+        self._extra += WindowUpdateFrame(0, window_increment=size).serialize()
+
+    def _saidGoodbye(self, frame: Frame) -> None:
+        """
+        The client begins no more streams.  RFC 9113 6.8 lets it wait for its
+        responses.  h2 is not told, since it would send nothing more.
+        """
+        if int.from_bytes(frame.body[4:8], "big") == ErrorCodes.NO_ERROR:
+            self._isDraining = True
+        else:
+            self._close(ErrorCodes.NO_ERROR)
 
     def _happened(self, event: Event) -> None:
         if self._isOver:
@@ -223,6 +319,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             self._begin(event)
         elif isinstance(event, DataReceived):
             self._take(event)
+        elif isinstance(event, TrailersReceived):
+            self._ending(event.stream_id or 0)
         elif isinstance(event, StreamEnded):
             self._complete(self.streams.get(event.stream_id or 0))
         elif isinstance(event, StreamReset):
@@ -232,36 +330,79 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         elif isinstance(event, RemoteSettingsChanged):
             # RFC 9113 6.9.2: new settings may open the windows of all streams.
             self._opened(0)
-        elif isinstance(event, ConnectionTerminated):
-            # RFC 9113 6.8 lets the client wait for its responses, but h2 sends
-            # nothing more after this event.
-            self._close(None)
+            self._boundTable()
+
+    def _boundTable(self) -> None:
+        """
+        Bound what the client can have the encoder keep.
+        """
+        # RFC 7541 4.2: the table may be smaller than the client allows, and
+        # only the smallest and the last of several changes are sent.
+        encoder = self._h2.encoder
+        if encoder.header_table_size > MAX_TABLE:
+            encoder.header_table_size = MAX_TABLE
+        changes = [min(size, MAX_TABLE) for size in encoder.table_size_changes]
+        encoder.table_size_changes = [min(changes), changes[-1]] if changes else []
 
     def _begin(self, event: RequestReceived) -> None:
         ident = event.stream_id or 0
-        stream = self.streams[ident] = HTTP2Stream(self, ident)
         isEmpty = event.stream_ended is not None
-        headers: Any = event.headers
-        stream.begun(headers, isEmpty)
+        if len(self.streams) >= MAX_STREAMS:
+            # RFC 9113 8.7: the client may send the request again.
+            self._fault(ident, ErrorCodes.REFUSED_STREAM, f"{MAX_STREAMS} streams are open")
+            return
+        try:
+            head = readRequest(self._decoder.fields)
+            if isEmpty and head.length:
+                # RFC 9113 8.1.1
+                raise Malformed(f"no body, {head.length} bytes are declared")
+        except Malformed as error:
+            self._fault(ident, ErrorCodes.PROTOCOL_ERROR, str(error))
+            return
+        stream = self.streams[ident] = HTTP2Stream(self, ident)
+        stream.begun(head, isEmpty)
         if not isEmpty and stream.isExpecting:
             # RFC 9110 10.1.1
             self.sendHead(stream, [(b":status", b"100")])
 
+    def _ending(self, ident: int) -> None:
+        """
+        Trailers have arrived.
+        """
+        if ident not in self.streams:
+            return
+        try:
+            if self._unended == ident:
+                raise Malformed("trailers that do not end the stream")
+            checkTrailers(self._decoder.fields)
+        except Malformed as error:
+            self._fault(ident, ErrorCodes.PROTOCOL_ERROR, str(error))
+
     def _take(self, event: DataReceived) -> None:
-        stream = self.streams.get(event.stream_id or 0)
+        ident = event.stream_id or 0
+        stream = self.streams.get(ident)
         if stream is not None:
             stream.received(event.data or b"")
             most = self.site.maxBody
             kept = sum(each.taken for each in self.streams.values() if each.taken <= most)
-            if kept > most * MAX_BODIES:
+            if stream.length is not None and stream.arrived > stream.length:
+                # RFC 9113 8.1.1
+                reason = f"more than the {stream.length} bytes that are declared"
+                self._fault(ident, ErrorCodes.PROTOCOL_ERROR, reason)
+            elif kept > most * MAX_BODIES:
                 # RFC 9113 8.7: the request was not processed, and may be
                 # repeated.
                 self.reset(stream, ErrorCodes.REFUSED_STREAM)
-        size = event.flow_controlled_length or 0
-        self._h2.acknowledge_received_data(size, event.stream_id or 0)
+        if not self._isOver:
+            self._h2.acknowledge_received_data(event.flow_controlled_length or 0, ident)
 
     def _complete(self, stream: HTTP2Stream | None) -> None:
         if stream is None:
+            return
+        if stream.length is not None and stream.arrived < stream.length:
+            # RFC 9113 8.1.1
+            reason = f"{stream.arrived} bytes, {stream.length} are declared"
+            self._fault(stream.ident, ErrorCodes.PROTOCOL_ERROR, reason)
             return
         stream.isComplete = True
         if self._owed > MAX_UNSENT or self._parked:
@@ -269,14 +410,42 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         else:
             stream.serve()
 
-    def _wasReset(self, stream: HTTP2Stream | None) -> None:
+    def _fault(self, ident: int, code: ErrorCodes, reason: str) -> None:
+        """
+        Reset a stream by the client's fault, RFC 9113 5.4.2.
+
+        @param code: The code for the client.
+
+        @param reason: What was wrong, for the log.
+        """
+        self._log.debug(
+            "resetting stream {stream} of {peer}: {reason}",
+            stream=ident,
+            peer=self.transport.getPeer(),
+            reason=reason,
+        )
+        stream = self.streams.get(ident)
+        if stream is not None:
+            self.reset(stream, code)
+        else:
+            self._h2.reset_stream(ident, code)
+        self._spendReset()
+
+    def _spendReset(self) -> None:
+        """
+        Count a stream that ends by the client's doing, and close the connection
+        if there are too many: the work for them may be lost.
+        """
         now = self.site.clock.seconds()
         more = max(now - self._resetAt, 0) * RESETS_PER_SECOND
         self._resets = min(self._resets + more, MAX_RESETS) - 1
         self._resetAt = now
         if self._resets < 0:
             self._close(ErrorCodes.ENHANCE_YOUR_CALM)
-        elif stream is not None:
+
+    def _wasReset(self, stream: HTTP2Stream | None) -> None:
+        self._spendReset()
+        if not self._isOver and stream is not None:
             self._forget(stream, Failure(ConnectionLost("the client has reset the stream")))
 
     def _opened(self, ident: int) -> None:
@@ -426,7 +595,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         """
         Write the frames that h2 has made.
         """
-        data = self._h2.data_to_send()
+        data = self._h2.data_to_send() + bytes(self._extra)
+        self._extra.clear()
         if not data or self._isOver:
             return
         if self._isFull:

@@ -13,6 +13,8 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
+from comet.web.http2.fields import RequestHead
+
 # Bytes that a stream keeps before its producer is paused.
 HIGH_WATER_MARK: Final = 65536
 
@@ -65,7 +67,12 @@ class HTTP2Stream:
     @ivar isFinished: Whether all of the response was written, or no more of it
         ever will be.
 
-    @ivar taken: How many bytes of the request's body have arrived.
+    @ivar length: How many bytes the request's body has as its head says, or
+        L{None}.
+
+    @ivar arrived: How many bytes of the request's body have arrived.
+
+    @ivar taken: How many of them the request was given.
 
     @ivar unsent: How many bytes of the response's body wait.
     """
@@ -79,6 +86,8 @@ class HTTP2Stream:
         self.ident = ident
         self.isComplete = False
         self.isFinished = False
+        self.length: int | None = None
+        self.arrived = 0
         self.taken = 0
         self.unsent = 0
         self._carrier = carrier
@@ -92,26 +101,18 @@ class HTTP2Stream:
 
     # -- What comes
 
-    def begun(self, headers: Iterable[tuple[bytes, bytes]], isEmpty: bool) -> None:
+    def begun(self, head: RequestHead, isEmpty: bool) -> None:
         """
         The head of the request has arrived.
 
         @param isEmpty: Whether the request has no body.
         """
         self._request = request = self.site.requestFactory(self)
-        own = {name: value for name, value in headers if name.startswith(b":")}
-        self._method = own.get(b":method", b"")
-        self._path = own.get(b":path", b"*")
-        for name, value in headers:
-            if not name.startswith(b":"):
-                request.requestHeaders.addRawHeader(name, value)
-        if b":authority" in own:
-            # RFC 9113 8.3.1: the authority overrides the header Host.
-            request.requestHeaders.setRawHeaders(b"Host", [own[b":authority"]])
+        self._method, self._path, self.length = head.method, head.target, head.length
+        for name, value in head.fields:
+            request.requestHeaders.addRawHeader(name, value)
         request.parseCookies()
-        length = request.requestHeaders.getRawHeaders(b"Content-Length")
-        # RFC 9113 8.1.1: h2 checks that the length is true.
-        request.gotLength(int(length[0]) if length else 0 if isEmpty else None)
+        request.gotLength(0 if isEmpty else head.length)
 
     @property
     def isExpecting(self) -> bool:
@@ -127,6 +128,7 @@ class HTTP2Stream:
         """
         A part of the body has arrived.
         """
+        self.arrived += len(data)
         request = self._request
         if request is not None and not self.isFinished:
             self.taken += len(data)

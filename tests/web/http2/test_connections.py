@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from h2.errors import ErrorCodes
-from hyperframe.frame import PingFrame, WindowUpdateFrame
+from hyperframe.frame import PingFrame, RstStreamFrame, WindowUpdateFrame
 from twisted.internet.defer import Deferred
 
 from comet.fanout.streams import STALLED
@@ -119,22 +119,35 @@ class ClientTests(Http2TestCase):
 
     def test_forgetsClientThatLeaves(self) -> None:
         """
-        A client that leaves, or sends GOAWAY, is forgotten with all its
-        requests.
+        A client that leaves is forgotten with all its requests.
         """
-        for isPolite in (False, True):
+        http2, wire = self.open()
+        streams = [http2.send("GET", each) for each in (HELD, STREAM, STREAM)]
+        self.assertEqual(len(self.hub.fanout.readers), 3)
+        wire.take()
+        wire.leave()
+        self.assertRaises(Ended, streams[0].answer)
+        self.assertEqual(len(self.hub.fanout.readers), 0)
+        self.assertNothingLeft()
+
+    def test_closesAfterGoodbye(self) -> None:
+        """
+        A client that sends GOAWAY without an error keeps its streams, and the
+        connection is closed when all have ended.
+        """
+        for isBusy in (False, True):
             http2, wire = self.open()
-            streams = [http2.send("GET", each) for each in (HELD, STREAM, STREAM)]
-            self.assertEqual(len(self.hub.fanout.readers), 3)
-            if isPolite:
-                http2.h2.close_connection()
-                http2.flush()
+            if isBusy:
+                stream = http2.send("GET", STREAM)
+                reset = RstStreamFrame(stream.ident).serialize()
+            http2.h2.close_connection()
+            http2.flush()
+            self.assertEqual(wire.isOpen, isBusy)
+            self.assertEqual(len(self.hub.fanout.readers), int(isBusy))
+            if isBusy:
+                wire.send(reset)
                 self.assertFalse(wire.isOpen)
-            else:
-                wire.take()
-                wire.leave()
-                self.assertRaises(Ended, streams[0].answer)
-            self.assertEqual(len(self.hub.fanout.readers), 0)
+                self.assertEqual(len(self.hub.fanout.readers), 0)
         self.assertNothingLeft()
 
     def test_forgetsResetStream(self) -> None:

@@ -1,0 +1,232 @@
+"""
+The field blocks of a client of HTTP/2, and what makes them malformed.
+
+RFC 9113 8.1.1 has a malformed request end its stream.  h2 would end the
+connection, so it is given no fields at all: L{FieldDecoder} keeps them for
+L{readRequest}.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from attrs import frozen
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from hpack import Decoder, HeaderTuple, HPACKError, OversizedHeaderListError
+
+Field = tuple[bytes, bytes]
+
+# RFC 9113 8.3.1: the pseudo-header fields of requests.
+_PSEUDO: Final = frozenset((b":method", b":scheme", b":authority", b":path"))
+
+# RFC 9113 8.2.2: fields that speak of the connection.
+_CONNECTION: Final = frozenset(
+    (b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"upgrade")
+)
+
+# RFC 9110 5.1 and RFC 9113 8.2.1: a token, without capital letters.
+_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+
+# RFC 9113 8.2.1: what a value must not have.
+_BAD_VALUE: Final = re.compile(rb"[\0\r\n]|\A[ \t]|[ \t]\Z")
+
+# RFC 9110 9.1
+_METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+# RFC 3986 3.1
+_SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*")
+
+# RFC 9113 8.3.1: an absolute path, without the characters that HTTP/1.1 has as
+# the ends of targets and lines.
+_PATH: Final = re.compile(rb"/[^\0-\x20\x7f#]*")
+
+# RFC 9113 8.3.1: no user is named.
+_AUTHORITY: Final = re.compile(rb"[^\0-\x20\x7f/?#@]+")
+
+# RFC 9110 8.6: a larger length is too large for any server.
+_LENGTH: Final = re.compile(rb"0*([0-9]+)")
+_MOST_DIGITS: Final = 18
+
+# The ports that need not be named, by their schemes.
+_PORTS: Final = {b"http": b":80", b"https": b":443"}
+
+
+class Malformed(Exception):
+    """
+    A request that is malformed, RFC 9113 8.1.1.
+    """
+
+
+class CompressionFault(ProtocolError):
+    """
+    A field block that cannot be decoded, RFC 9113 4.3.
+    """
+
+    error_code = ErrorCodes.COMPRESSION_ERROR
+
+
+class FieldDecoder(Decoder):
+    """
+    Decodes field blocks for h2, and keeps the fields of the last one.
+
+    @ivar fields: The fields.
+    """
+
+    def __init__(self, most: int) -> None:
+        """
+        @param most: How many bytes the fields of one block may have in all, as
+            RFC 9113 6.5.2 counts them.
+        """
+        super().__init__(most)
+        self.fields: Sequence[Field] = ()
+
+    def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
+        """
+        Decode a block.
+
+        @return: Nothing, since h2 would end the connection over fields that are
+            malformed.
+
+        @raise CompressionFault: If it cannot be decoded.
+
+        @raise OversizedHeaderListError: If there are too many fields.
+        """
+        try:
+            self.fields = list(super().decode(data, raw=True))
+        except OversizedHeaderListError:
+            raise
+        except (HPACKError, IndexError, TypeError) as error:
+            raise CompressionFault(f"a field block cannot be decoded: {error}") from error
+        return []
+
+
+@frozen
+class RequestHead:
+    """
+    The head of a request.
+
+    @ivar method: The method.
+
+    @ivar target: The path and the query, C{*}, or the authority of CONNECT.
+
+    @ivar fields: The fields, lower case: C{host} first and once, C{cookie} and
+        C{content-length} once at most.
+
+    @ivar length: The declared length of the body in bytes, or L{None}.
+    """
+
+    method: bytes
+    target: bytes
+    fields: Sequence[Field]
+    length: int | None
+
+
+def readRequest(fields: Sequence[Field]) -> RequestHead:
+    """
+    Read the fields that begin a request.
+
+    @raise Malformed: If they are no request.
+    """
+    pseudo: dict[bytes, bytes] = {}
+    others: list[Field] = []
+    cookies: list[bytes] = []
+    lengths: set[int] = set()
+    hosts: list[bytes] = []
+    for name, value in fields:
+        if name[:1] == b":":
+            # RFC 9113 8.3: only those that are defined, each once, and first.
+            if name not in _PSEUDO or name in pseudo or others or cookies or lengths or hosts:
+                raise Malformed(f"the pseudo-header field {name!r} is unknown, repeated or late")
+            if _BAD_VALUE.search(value):
+                raise Malformed(f"bad value {value!r} of {name!r}")
+            pseudo[name] = value
+            continue
+        _check(name, value)
+        if name == b"cookie":
+            cookies.append(value)
+        elif name == b"content-length":
+            lengths.add(_readLength(value))
+        elif name == b"host":
+            hosts.append(value)
+        else:
+            others.append((name, value))
+    if len(lengths) > 1:
+        # RFC 9110 8.6
+        raise Malformed("two lengths are declared")
+    method, target = _readTarget(pseudo)
+    kept = [(b"host", _readAuthority(pseudo, hosts)), *others]
+    if cookies:
+        # RFC 9113 8.2.3
+        kept.append((b"cookie", b"; ".join(cookies)))
+    length = lengths.pop() if lengths else None
+    if length is not None:
+        kept.append((b"content-length", b"%d" % length))
+    return RequestHead(method, target, kept, length)
+
+
+def checkTrailers(fields: Iterable[Field]) -> None:
+    """
+    Check the fields that end a request.
+
+    @raise Malformed: If they cannot do so.
+    """
+    for name, value in fields:
+        # RFC 9113 8.1: a name with a colon is bad here.
+        _check(name, value)
+
+
+def _check(name: bytes, value: bytes) -> None:
+    if not _NAME.fullmatch(name):
+        raise Malformed(f"bad name {name!r} of a field")
+    if _BAD_VALUE.search(value):
+        raise Malformed(f"bad value {value!r} of {name!r}")
+    if name in _CONNECTION or (name == b"te" and value.lower() != b"trailers"):
+        raise Malformed(f"{name!r} is not allowed in HTTP/2")
+
+
+def _readLength(value: bytes) -> int:
+    found = _LENGTH.fullmatch(value)
+    if found is None:
+        raise Malformed(f"bad length {value!r}")
+    return int(found[1]) if len(found[1]) <= _MOST_DIGITS else 10**_MOST_DIGITS
+
+
+def _readTarget(pseudo: dict[bytes, bytes]) -> tuple[bytes, bytes]:
+    """
+    Return the method and the target.
+    """
+    method, scheme, path = (pseudo.get(name) for name in (b":method", b":scheme", b":path"))
+    if method is None or not _METHOD.fullmatch(method):
+        raise Malformed(f"bad method {method!r}")
+    if method == b"CONNECT":
+        # RFC 9113 8.5
+        if scheme is not None or path is not None or b":authority" not in pseudo:
+            raise Malformed("CONNECT has an authority, and neither a scheme nor a path")
+        return method, pseudo[b":authority"]
+    if scheme is None or not _SCHEME.fullmatch(scheme):
+        raise Malformed(f"bad scheme {scheme!r}")
+    isTarget = path is not None and _PATH.fullmatch(path)
+    if path is None or not (isTarget or (method == b"OPTIONS" and path == b"*")):
+        raise Malformed(f"bad path {path!r}")
+    return method, path
+
+
+def _readAuthority(pseudo: dict[bytes, bytes], hosts: Sequence[bytes]) -> bytes:
+    """
+    Return the authority, which overrides the field Host, RFC 9113 8.3.1.
+    """
+    named = [pseudo[b":authority"]] if b":authority" in pseudo else []
+    if len(hosts) > 1 or not named + list(hosts):
+        raise Malformed("a request names one authority, or has one field Host")
+    port = _PORTS.get(pseudo.get(b":scheme", b"").lower(), b"")
+    # RFC 9113 8.3.1 and RFC 3986 6.2: they are compared without regard to case
+    # and to the port that the scheme implies.
+    if len({each.lower().removesuffix(port) for each in [*named, *hosts]}) > 1:
+        raise Malformed(f"the authority {named[0]!r} is not the Host {hosts[0]!r}")
+    authority = [*named, *hosts][0]
+    if not _AUTHORITY.fullmatch(authority):
+        raise Malformed(f"bad authority {authority!r}")
+    return authority

@@ -1,0 +1,252 @@
+"""
+The frames of a client of HTTP/2, cut and checked before h2 gets them.
+
+What can be told from the frames alone is checked here: lengths, and the order of
+frames.  Faults of a connection are raised; a fault of one stream comes as a frame
+with C{fault}.  Frames that a server ignores are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Final
+
+from attrs import define
+from h2.errors import ErrorCodes
+
+# RFC 9113 3.4: what a client sends first.
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+# RFC 9113 4.2: bytes of the largest frame, without its head, unless the settings
+# say otherwise.
+MOST_FRAME: Final = 16384
+
+# Bytes of a field block in all of its frames.
+MOST_BLOCK: Final = 262144
+
+# RFC 9113 4.1: bytes of the head of a frame.  Its length does not count them.
+_HEAD: Final = 9
+
+_END_STREAM: Final = 0x1
+_ACK: Final = 0x1
+_END_HEADERS: Final = 0x4
+_PADDED: Final = 0x8
+_PRIORITY: Final = 0x20
+
+
+class Kind(IntEnum):
+    """
+    The types of frames, RFC 9113 6.
+    """
+
+    DATA = 0x0
+    HEADERS = 0x1
+    PRIORITY = 0x2
+    RST_STREAM = 0x3
+    SETTINGS = 0x4
+    PUSH_PROMISE = 0x5
+    PING = 0x6
+    GOAWAY = 0x7
+    WINDOW_UPDATE = 0x8
+    CONTINUATION = 0x9
+
+
+class ConnectionFault(Exception):
+    """
+    A fault that ends the connection, RFC 9113 5.4.1.
+
+    @ivar code: The code for the client.
+    """
+
+    def __init__(self, code: ErrorCodes, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+@define
+class Frame:
+    """
+    A frame of a client.
+
+    @ivar kind: Its type.
+
+    @ivar flags: Its flags.
+
+    @ivar ident: The number of its stream, or 0 for the connection.
+
+    @ivar body: What follows the head; empty if the frame is too long.
+
+    @ivar size: The length in bytes that the head declares for the body.
+
+    @ivar fault: The code of the stream error that the frame is, RFC 9113 5.4.2,
+        or L{None}.
+    """
+
+    kind: Kind
+    flags: int
+    ident: int
+    body: bytes
+    size: int
+    fault: ErrorCodes | None = None
+
+    @property
+    def isEnd(self) -> bool:
+        """
+        Whether a frame of DATA or HEADERS is the last of its stream, but for
+        frames of CONTINUATION.
+        """
+        return bool(self.flags & _END_STREAM)
+
+    def end(self) -> None:
+        """
+        Make a frame of DATA or HEADERS the last of its stream.
+        """
+        self.flags |= _END_STREAM
+
+    def encode(self) -> bytes:
+        """
+        Return the bytes of the frame.
+        """
+        head = self.size.to_bytes(3, "big") + bytes((self.kind, self.flags))
+        return head + self.ident.to_bytes(4, "big") + self.body
+
+
+class FrameReader:
+    """
+    Cuts the bytes of a client into frames.  It keeps one frame at most.
+    """
+
+    __slots__ = ("_block", "_blockSize", "_hasPreface", "_hasSettings", "_kept", "_skip")
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._hasPreface = False
+        self._hasSettings = False
+        # Bytes of a frame that are still to be ignored.
+        self._skip = 0
+        # The stream of a field block that is not complete, and its bytes so far.
+        self._block = 0
+        self._blockSize = 0
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """
+        Yield the frames that end in this data.
+
+        @raise ConnectionFault: At the first frame that breaks the protocol.  No
+            more data can be fed then.
+        """
+        kept = self._kept
+        kept += data
+        if not self._hasPreface and not self._takePreface():
+            return
+        while True:
+            skipped = min(self._skip, len(kept))
+            del kept[:skipped]
+            self._skip -= skipped
+            if len(kept) < _HEAD:
+                return
+            size = int.from_bytes(kept[:3], "big")
+            # RFC 9113 4.1: the first bit of the number is reserved.
+            ident = int.from_bytes(kept[5:9], "big") & 0x7FFFFFFF
+            kind, flags = kept[3], kept[4]
+            self._order(kind, flags, ident, size)
+            frame = None
+            if size > MOST_FRAME:
+                if kind != Kind.DATA or not ident:
+                    raise ConnectionFault(
+                        ErrorCodes.FRAME_SIZE_ERROR,
+                        f"a frame has {size} bytes, {MOST_FRAME} are allowed",
+                    )
+                # RFC 9113 4.2: a frame that does not change the state of the
+                # connection ends its stream.
+                frame = Frame(Kind.DATA, flags, ident, b"", size, ErrorCodes.FRAME_SIZE_ERROR)
+                del kept[:_HEAD]
+                self._skip = size
+            elif len(kept) < _HEAD + size:
+                return
+            else:
+                body = bytes(kept[_HEAD : _HEAD + size])
+                del kept[: _HEAD + size]
+                if kind in _KINDS:
+                    frame = Frame(Kind(kind), flags, ident, body, size)
+                    frame = self._checked(frame)
+            if frame is not None:
+                yield frame
+
+    def _takePreface(self) -> bool:
+        kept = self._kept
+        if not PREFACE.startswith(kept[: len(PREFACE)]):
+            raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "the preface is not that of HTTP/2")
+        if len(kept) < len(PREFACE):
+            return False
+        del kept[: len(PREFACE)]
+        self._hasPreface = True
+        return True
+
+    def _order(self, kind: int, flags: int, ident: int, size: int) -> None:
+        """
+        Check that a frame of this type may come now.  It may be called several
+        times for a frame that is not complete.
+        """
+        if not self._hasSettings and (kind != Kind.SETTINGS or flags & _ACK):
+            # RFC 9113 3.4: the preface includes them.
+            raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "the first frame is not SETTINGS")
+        # RFC 9113 4.3 and 6.10: nothing comes between the frames of a block, and
+        # CONTINUATION only there.
+        isNext = kind == Kind.CONTINUATION and ident == self._block
+        if isNext != bool(self._block) or (kind == Kind.CONTINUATION and not isNext):
+            raise ConnectionFault(
+                ErrorCodes.PROTOCOL_ERROR, f"a frame of type {kind} in or after a field block"
+            )
+        if isNext and self._blockSize + size > MOST_BLOCK:
+            raise ConnectionFault(
+                ErrorCodes.ENHANCE_YOUR_CALM,
+                f"a field block has more than {MOST_BLOCK} bytes",
+            )
+
+    def _checked(self, frame: Frame) -> Frame | None:
+        """
+        Check a complete frame, and replace what h2 would not take.
+
+        @return: None if the frame is to be ignored.
+        """
+        kind, flags, body, size = frame.kind, frame.flags, frame.body, frame.size
+        if kind == Kind.SETTINGS:
+            self._hasSettings = True
+            if flags & _ACK and size:
+                raise ConnectionFault(ErrorCodes.FRAME_SIZE_ERROR, "SETTINGS with ACK has a body")
+        elif kind == Kind.HEADERS or kind == Kind.CONTINUATION:
+            self._blockSize = size + (self._blockSize if kind == Kind.CONTINUATION else 0)
+            self._block = 0 if flags & _END_HEADERS else frame.ident
+            if kind == Kind.HEADERS and flags & _PRIORITY:
+                # RFC 9113 5.3.2: the signal may be ignored.  h2 would end the
+                # connection if the stream depended on itself.
+                start = 1 if flags & _PADDED else 0
+                frame.body = body[:start] + bytes(min(4, size - start)) + body[start + 4 :]
+        elif kind == Kind.PRIORITY:
+            if not frame.ident:
+                raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "PRIORITY without a stream")
+            if size == 5:
+                # RFC 9113 5.3.2
+                return None
+            # RFC 9113 6.3
+            frame.fault = ErrorCodes.FRAME_SIZE_ERROR
+        elif kind == Kind.PUSH_PROMISE:
+            # RFC 9113 8.4
+            raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "a client must not push")
+        elif kind == Kind.GOAWAY:
+            if frame.ident:
+                raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "GOAWAY on a stream")
+            if size < 8:
+                raise ConnectionFault(ErrorCodes.FRAME_SIZE_ERROR, f"GOAWAY has {size} bytes")
+        elif kind == Kind.WINDOW_UPDATE and size == 4:
+            # RFC 9113 6.9: the first bit is reserved.
+            frame.body = bytes((body[0] & 0x7F,)) + body[1:]
+            if frame.ident and not any(frame.body):
+                frame.fault = ErrorCodes.PROTOCOL_ERROR
+        return frame
+
+
+# RFC 9113 5.5: frames of other types are ignored.
+_KINDS: Final = frozenset(Kind)
