@@ -287,6 +287,12 @@ class ISinkOwner(Interface):
         The client is gone.  Called once; the sink calls nothing after it.
         """
 
+    def inputEnded() -> None:
+        """
+        The client has closed its writing side.  What it sent before was received.
+        It may read on, or may have left: only writing to it tells.
+        """
+
 
 class IReceiver(Interface):
     """

@@ -25,6 +25,10 @@ from comet.model.progress import Step, Wanted
 # How many bytes of payload the response to a poll has at most.
 POLL_BYTES: Final = 1048576
 
+# For how many seconds a poll is held at most after its client has closed its
+# writing side.  Most such clients have left, which nothing else tells.
+HALF_CLOSED: Final = 5.0
+
 # How many direct polls of a group are answered in one turn.
 MOST_AT_ONCE: Final = 256
 
@@ -212,6 +216,15 @@ class PollReader(Reader, Generic[R]):
         """
         if self.state is not State.CLOSED:
             self.timedOut()
+
+    def inputEnded(self) -> None:
+        """
+        Wait for L{HALF_CLOSED} seconds at most: the client has closed its writing
+        side.
+        """
+        if self.isListening and self.state is not State.CLOSED:
+            fanout = self.fanout
+            fanout.wheel.setBy(self, fanout.seconds() + HALF_CLOSED)
 
     def _answer(self, more: bool = False, close: Close | None = None) -> None:
         outcome = Outcome(self.standing, self._messages, self._gap, more, close)

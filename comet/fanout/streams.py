@@ -355,6 +355,15 @@ class StreamReader(Reader):
         if self._owner is not None:
             self._owner.sinkReady()
 
+    def inputEnded(self) -> None:
+        """
+        See L{ISinkOwner.inputEnded}.
+        """
+        # The system of a client that has left answers the first of these with a
+        # reset, and the second one fails.
+        self.sayStanding()
+        Probe(self)
+
     def sinkLost(self) -> None:
         """
         See L{ISinkOwner.sinkLost}.

@@ -90,6 +90,15 @@ class LineDecoder:
         self._hold(data[start:])
         return lines
 
+    def end(self) -> list[Line]:
+        """
+        End the stream.
+
+        @return: The last line, if it has no terminator and is not empty.
+        """
+        line = self._take()
+        return [] if line == b"" else [line]
+
     def _endOfLine(self, data: bytes, start: int) -> int:
         if self.terminator is None:
             found = _TERMINATORS.search(data, start)

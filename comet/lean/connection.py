@@ -75,6 +75,13 @@ class Connection:
         See L{EdgeConnection.graceOver<comet.lean.edge.EdgeConnection.graceOver>}.
         """
 
+    def inputEnded(self) -> None:
+        """
+        The client has closed its writing side.  It may read on, or may have left:
+        only writing to it tells.  Called again when the connection is read again.
+        """
+        self.close()
+
     def drained(self) -> None:
         """
         The socket has taken everything that waited.
@@ -104,12 +111,14 @@ class Connection:
         except BlockingIOError:
             return
         except OSError:
-            data = b""
+            self.close()
+            return
         if data:
             self.received(data)
         else:
-            # Twisted, too, closes when the client has closed its writing side.
-            self.close()
+            # Watched for input, the socket would tell its end in each turn.
+            self.pauseProducing()
+            self.inputEnded()
 
     def _drain(self) -> None:
         if self.fd < 0:

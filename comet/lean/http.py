@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.errors import CometError, publicError
-from comet.fanout.polls import PollReader
+from comet.fanout.polls import HALF_CLOSED, PollReader
 from comet.fanout.states import State
 from comet.http.http1 import completeTemplate
 from comet.http.polls import respondEmpty
@@ -180,6 +180,23 @@ class HTTPConnection(Connection):
             self._answerInput()
         else:
             self._boundInput()
+
+    def inputEnded(self) -> None:
+        """
+        See L{Connection.inputEnded}.  What the client has asked is answered before
+        the connection is closed.
+        """
+        if self._body is None and self.plan is None and not self.unsent:
+            # More requests may have waited for another turn.
+            self._answerInput()
+        if self.fd < 0:
+            return
+        if self.plan is None:
+            if not self.unsent:
+                self.close()
+        elif self.reader is not None and self.due != math.inf:
+            self.due = min(self.due, self.edge.seconds() + HALF_CLOSED)
+            self.edge.hub.fanout.wheel.setBy(self, self.due)
 
     def _boundInput(self) -> None:
         """

@@ -101,6 +101,13 @@ class StreamConnection(Connection):
         if self._owner is not None:
             self._owner.sinkReady()
 
+    def inputEnded(self) -> None:
+        """
+        See L{Connection.inputEnded}.
+        """
+        if self._owner is not None:
+            self._owner.inputEnded()
+
     def start(self) -> None:
         """
         Take over the descriptor, which another connection has released.

@@ -207,6 +207,17 @@ class TCPConnection(TwoWayConnection[CometProtocol]):
                 protocol.attend(self, client, reader, shape)
         return protocol
 
+    def inputEnded(self) -> None:
+        """
+        See L{Connection.inputEnded<comet.lean.connection.Connection.inputEnded>}.
+        """
+        if self._protocol is not None:
+            self._protocol.inputEnded()
+        elif self._reader is not None:
+            self._reader.inputEnded()
+        else:
+            self.close()
+
     def gone(self) -> None:
         """
         See L{Connection.gone<comet.lean.connection.Connection.gone>}.

@@ -106,6 +106,16 @@ class WebSocketConnection(TwoWayConnection[CometWebSocketProtocol]):
         """
         self._ensureProtocol().dataReceived(data)
 
+    def inputEnded(self) -> None:
+        """
+        See L{Connection.inputEnded<comet.lean.connection.Connection.inputEnded>}.
+        """
+        reader = self._reader
+        if self._protocol is None and reader is not None and reader.progress.names:
+            reader.inputEnded()
+        else:
+            self._ensureProtocol().inputEnded()
+
     def sendCloseFrame(self, code: int | None, reasonUtf8: bytes | None) -> None:
         """
         Begin the closing handshake, as L{WebSocketReader} asks its protocol to.

@@ -13,7 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.interfaces import IProtocol, IPushProducer, ITransport
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IProtocol,
+    IPushProducer,
+    ITransport,
+)
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
@@ -83,12 +88,13 @@ def detach(request: Request, protocol: IProtocol) -> None:
     # collector.
     channel.requests = []
     channel.transport = None
+    vars(channel).pop("exchange", None)
     request.notifications = []
     del request.channel
     protocol.makeConnection(transport)
 
 
-@implementer(IProtocol)
+@implementer(IProtocol, IHalfCloseableProtocol)
 class DetachedStream:
     """
     The protocol of a connection whose response never ends.  It discards what
@@ -122,6 +128,18 @@ class DetachedStream:
         """
         if self._sink is not None:
             self._sink.traffic.dataIn += len(data)
+
+    def readConnectionLost(self) -> None:
+        """
+        See L{IHalfCloseableProtocol.readConnectionLost}.
+        """
+        if self._sink is not None:
+            self._sink.inputEnded()
+
+    def writeConnectionLost(self) -> None:
+        """
+        See L{IHalfCloseableProtocol.writeConnectionLost}.
+        """
 
     def connectionLost(self, reason: Failure) -> None:
         """

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from io import SEEK_END
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -114,9 +114,22 @@ class Exchange:
     @ivar isGone: Whether the client has left.
 
     @ivar whenGone: Called without arguments when the client leaves.
+
+    @ivar whenInputEnds: Called without arguments when the client closes its
+        writing side.
     """
 
-    __slots__ = ("_traffic", "accountName", "cors", "head", "hub", "isGone", "request", "whenGone")
+    __slots__ = (
+        "_traffic",
+        "accountName",
+        "cors",
+        "head",
+        "hub",
+        "isGone",
+        "request",
+        "whenGone",
+        "whenInputEnds",
+    )
 
     def __init__(self, hub: Hub, request: Request) -> None:
         self.hub = hub
@@ -126,13 +139,26 @@ class Exchange:
         self.accountName: str | None = None
         self.isGone = False
         self.whenGone: Callable[[], None] | None = None
+        self.whenInputEnds: Callable[[], None] | None = None
         self._traffic: Traffic | None = None
         request.notifyFinish().addErrback(self._clientLeft)
+        # Any: only comet's channel has this.
+        channel: Any = request.channel
+        if hasattr(channel, "exchange"):
+            channel.exchange = self
 
     def _clientLeft(self, reason: Failure) -> None:
         self.isGone = True
         if self.whenGone is not None:
             self.whenGone()
+
+    def inputEnded(self) -> None:
+        """
+        The client has closed its writing side, and waits for the response or has
+        left.
+        """
+        if self.whenInputEnds is not None:
+            self.whenInputEnds()
 
     def countAs(self, transport: str) -> Traffic:
         """

@@ -117,6 +117,7 @@ class HeldPoll:
             return
         self._reader = reader
         self._exchange.whenGone = self._clientLeft
+        self._exchange.whenInputEnds = reader.inputEnded
         if isDetachable(request):
             self._hold = HeldRequest(request, reader.hurry)
 

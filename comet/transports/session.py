@@ -53,6 +53,7 @@ class Session:
 
     __slots__ = (
         "_client",
+        "_finish",
         "_hub",
         "_isPaused",
         "_names",
@@ -76,6 +77,8 @@ class Session:
         self._transport = transport
         self._pending = 0
         self._isPaused = False
+        # Ends the connection.  Set once the client sends nothing more.
+        self._finish: Callable[[], None] | None = None
         # Commands that change the reader's names run one after the other.
         self._names = DeferredLock()
 
@@ -146,6 +149,8 @@ class Session:
     def _commandDone(self, result: object) -> None:
         self._pending -= 1
         self._throttle()
+        if self._finish is not None:
+            self._finishWhenDone()
 
     def _throttle(self) -> None:
         """
@@ -176,6 +181,30 @@ class Session:
         The client has taken all that was written to it.
         """
         self._throttle()
+        if self._finish is not None:
+            self._finishWhenDone()
+
+    def inputEnded(self, finish: Callable[[], None]) -> None:
+        """
+        The client sends nothing more.  Once its commands are carried out and their
+        answers are sent, end the connection.  A client that reads names is
+        written to for as long as it takes it.
+
+        @param finish: Ends the connection.
+        """
+        self._finish = finish
+        # Before it is open, the reader does not have its names.
+        self.reader.whenOpen().addCallback(lambda _: self._finishWhenDone())
+
+    def _finishWhenDone(self) -> None:
+        finish, state = self._finish, self.reader.state
+        if finish is None or self._pending or state in (State.OPENING, State.BEHIND):
+            return
+        self._finish = None
+        if state is not State.CLOSED and self.reader.progress.names:
+            self.reader.inputEnded()
+        else:
+            finish()
 
     # -- The commands
 

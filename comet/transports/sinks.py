@@ -46,6 +46,11 @@ class IConnectedSink(ISink):
 
     traffic: Traffic = Attribute("""Where what is sent is counted.""")
 
+    def inputEnded() -> None:
+        """
+        The client has closed its writing side: tell the owner.
+        """
+
     def connectionLost() -> None:
         """
         The connection is lost.
@@ -141,6 +146,13 @@ class TransportSink:
         """
         self._unregister()
         self.transport.abortConnection()
+
+    def inputEnded(self) -> None:
+        """
+        See L{IConnectedSink.inputEnded}.
+        """
+        if self._owner is not None:
+            self._owner.inputEnded()
 
     def connectionLost(self) -> None:
         """

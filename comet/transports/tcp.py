@@ -5,10 +5,10 @@ a line of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from twisted.internet.interfaces import IAddress, ITransport
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ITransport
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -32,7 +32,7 @@ from comet.transports.throttle import InputThrottle
 FIRST_LINE: Final = 60.0
 
 
-@implementer(ISinkOwner)
+@implementer(ISinkOwner, IHalfCloseableProtocol)
 class CometProtocol(Protocol):
     """
     The protocol of one client.
@@ -107,7 +107,10 @@ class CometProtocol(Protocol):
         """
         Carry out the lines in a piece of the client's input.
         """
-        for line in self._decoder.feed(data):
+        self._carryOut(self._decoder.feed(data))
+
+    def _carryOut(self, lines: Sequence[Line]) -> None:
+        for line in lines:
             if self._sink is None:
                 self._begin(line)
             session = self._session
@@ -169,6 +172,46 @@ class CometProtocol(Protocol):
         See L{ISinkOwner.sinkLost}.
         """
         self._session = None
+
+    def inputEnded(self) -> None:
+        """
+        See L{ISinkOwner.inputEnded}.
+        """
+        self._throttle.endInput(self._inputTaken)
+
+    def readConnectionLost(self) -> None:
+        """
+        See L{IHalfCloseableProtocol.readConnectionLost}.
+        """
+        self.inputEnded()
+
+    def writeConnectionLost(self) -> None:
+        """
+        See L{IHalfCloseableProtocol.writeConnectionLost}.
+        """
+
+    def _inputTaken(self) -> None:
+        """
+        Carry out the last line, which may have no terminator, and end the
+        connection unless the client reads names.
+        """
+        self._carryOut(self._decoder.end())
+        if self._session is None:
+            self._finish()
+        else:
+            self._session.inputEnded(self._finish)
+
+    def _finish(self) -> None:
+        """
+        Close the connection once the client has taken what was written.
+        """
+        reader = self.reader
+        if reader is not None:
+            reader.leave()
+        if self._sink is None:
+            self.transport.loseConnection()
+        else:
+            self._sink.finish()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """

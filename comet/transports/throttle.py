@@ -27,6 +27,8 @@ class InputThrottle:
         "_buffered",
         "_clock",
         "_deliver",
+        "_ended",
+        "_isOver",
         "_isPaused",
         "_isScheduled",
         "_isStopped",
@@ -48,6 +50,9 @@ class InputThrottle:
         self._isStopped = False
         self._isPaused = False
         self._isScheduled = False
+        self._isOver = False
+        # Called once all input is delivered, after its end.
+        self._ended: Callable[[], object] | None = None
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -73,11 +78,25 @@ class InputThrottle:
         self._isStopped = False
         self._deliverPiece()
 
+    def endInput(self, ended: Callable[[], object]) -> None:
+        """
+        The client has closed its writing side.  From now on the transport is left
+        alone: where it is read again, it would tell the end again.  Called again,
+        this does nothing.
+
+        @param ended: Called once all input is delivered.
+        """
+        if not self._isOver:
+            self._isOver = True
+            self._ended = ended
+            self._deliverPiece()
+
     def stop(self) -> None:
         """
         The connection is lost: discard what was kept.
         """
         self._buffered = b""
+        self._ended = None
         self._isStopped = True
 
     def _deliverPiece(self) -> None:
@@ -93,9 +112,14 @@ class InputThrottle:
             self._deliver(piece)
         if self._buffered or self._isStopped:
             self._pause()
-        elif self._isPaused:
+            return
+        if self._isPaused:
             self._isPaused = False
-            self._transport.resumeProducing()
+            if not self._isOver:
+                self._transport.resumeProducing()
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended()
 
     def _turnEnded(self) -> None:
         self._isScheduled = False
@@ -104,4 +128,5 @@ class InputThrottle:
     def _pause(self) -> None:
         if not self._isPaused:
             self._isPaused = True
-            self._transport.pauseProducing()
+            if not self._isOver:
+                self._transport.pauseProducing()

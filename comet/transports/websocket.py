@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.protocol import TrafficStats
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -44,6 +44,7 @@ SPARE_FRAMES: Final = 1024
 # RFC 6455 7.4.1, and 1012 and 1013 from IANA's registry.
 _STATUSES: Final = {"internal": 1011, "unavailable": 1013, "tooMany": 1013, "draining": 1001}
 _POLICY: Final = 1008
+_NORMAL: Final = 1000
 
 # Bytes; RFC 6455 5.5.
 MAX_CONTROL_BYTES: Final = 125
@@ -132,7 +133,7 @@ class WebSocketReader(StreamReader):
         self.protocol.sendCloseFrame(code, reason.encode("utf-8"))
 
 
-@implementer(ISinkOwner)
+@implementer(ISinkOwner, IHalfCloseableProtocol)
 class CometWebSocketProtocol(WebSocketServerProtocol):
     """
     Reads the frames of one client.
@@ -321,6 +322,41 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         """
         self._session = None
         self._reader = None
+
+    def inputEnded(self) -> None:
+        """
+        See L{ISinkOwner.inputEnded}.
+        """
+        if self._throttle is not None:
+            self._throttle.endInput(self._inputTaken)
+
+    def readConnectionLost(self) -> None:
+        """
+        See L{IHalfCloseableProtocol.readConnectionLost}.
+        """
+        self.inputEnded()
+
+    def writeConnectionLost(self) -> None:
+        """
+        See L{IHalfCloseableProtocol.writeConnectionLost}.
+        """
+
+    def _inputTaken(self) -> None:
+        """
+        End the connection, unless the client reads names.  The closing handshake
+        needs no answer: none can come.
+        """
+        session = self._session
+        if session is None:
+            self._closeConnection()
+            return
+        if self.data or self.inside_message or self.current_frame is not None:
+            session.refuse(None, BadMessage("the last message is not complete"))
+        session.inputEnded(self._finish)
+
+    def _finish(self) -> None:
+        self.sendCloseFrame(_NORMAL)
+        self._closeConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """

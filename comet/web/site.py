@@ -10,8 +10,10 @@ from io import BytesIO
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.interfaces import IAddress, IHandshakeListener
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IHandshakeListener
+from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection as TCPConnection
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, datetimeToString
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
@@ -21,7 +23,7 @@ from comet.clocks import steadyClock
 from comet.http.http1 import encodeResponse
 from comet.http.responses import problem
 from comet.transports.detach import setProtocol
-from comet.transports.exchange import bodyTooLarge, setHeaders
+from comet.transports.exchange import Exchange, bodyTooLarge, setHeaders
 
 try:
     from comet.web.http2.connections import HTTP2Connection
@@ -161,15 +163,20 @@ class BoundedRequest(Request):
         super().process()
 
 
-@implementer(IHandshakeListener)
+@implementer(IHandshakeListener, IHalfCloseableProtocol)
 class CometChannel(HTTPChannel):
     """
     A connection of HTTP/1, until TLS has negotiated HTTP/2.
+
+    @ivar exchange: The exchange of the request under way, if comet answers it.
     """
 
     # Any: endpoints make more than ITransport says.
     transport: Any
     site: Any
+
+    exchange: Exchange | None = None
+    _isInputOver = False
 
     def connectionMade(self) -> None:
         """
@@ -181,6 +188,39 @@ class CometChannel(HTTPChannel):
             # size a thousand requests would fit, and make all other clients
             # wait.
             self.transport.bufferSize = READ_SIZE
+
+    def readConnectionLost(self) -> None:
+        """
+        The client has closed its writing side.  Answer what it has asked, and
+        close the connection then.  Requests of an application's resources are
+        given up, as Twisted does: they may wait until the client leaves.
+        """
+        self._isInputOver = True
+        if self.exchange is None:
+            self.loseConnection()
+        else:
+            self.exchange.inputEnded()
+
+    def writeConnectionLost(self) -> None:
+        """
+        See L{IHalfCloseableProtocol.writeConnectionLost}.
+        """
+
+    def requestDone(self, request: Any) -> None:
+        """
+        Go on with the next request, or close the connection after the last.
+        """
+        self.exchange = None
+        super().requestDone(request)
+        if self._isInputOver and self.exchange is None:
+            self.loseConnection()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Forget the request under way.
+        """
+        self.exchange = None
+        super().connectionLost(reason)
 
     def handshakeCompleted(self) -> None:
         """

@@ -130,6 +130,7 @@ class LimitsTests(SynchronousTestCase):
             f"parameters of a query {request.MAX_PARAMETERS} ",
             f"poll body {reads.MAX_LIMIT:,}, and {polls.POLL_BYTES // 1048576} MiB ",
             f"seconds that a poll is held {reads.MAX_WAIT:g} ",
+            f"seconds that a half-closed poll is held {polls.HALF_CLOSED:g} ",
             f"characters of a callback {jsonp.MAX_CALLBACK} ",
             f"seconds to the first line on raw TCP {tcp.FIRST_LINE:g} ",
             f"without a request on a connection {site.IDLE_TIMEOUT:g} ",

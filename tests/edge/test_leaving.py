@@ -37,7 +37,6 @@ def leaveAfterMore(client: Client) -> None:
 WAYS: dict[str, Callable[[Client], None]] = {
     "close": Client.close,
     "reset": Client.cut,
-    "half-close": lambda client: client.tcp.halfClose(),
     "more": leaveAfterMore,
 }
 

@@ -52,6 +52,12 @@ class Owner:
         """
         self.told.append("lost")
 
+    def inputEnded(self) -> None:
+        """
+        See L{ISinkOwner.inputEnded}.
+        """
+        self.told.append("ended")
+
 
 class OpeningTests(HubTestCase):
     """

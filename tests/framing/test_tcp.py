@@ -96,6 +96,24 @@ class DecoderTests(SynchronousTestCase):
             self.assertEqual(decoder.feed(stream), lines)
             self.assertEqual(decoder.terminator, terminator)
 
+    def test_endsLastLine(self) -> None:
+        """
+        The end of the stream ends the last line, within the limit of its length.
+        """
+        for data, last in (
+            (b"", []),
+            (b"one\n", []),
+            (b"one\n\r", []),
+            (b"one", [b"one"]),
+            (b"one\ntwo\r", [b"two"]),
+            (b"one\0two\r", [b"two\r"]),
+            (b"one\n" + b"x" * 12, [Overlong(12)]),
+        ):
+            decoder = LineDecoder(10)
+            decoder.feed(data)
+            self.assertEqual(decoder.end(), last, data)
+            self.assertEqual(decoder.end(), [])
+
     def test_dropsEmptyLines(self) -> None:
         """
         Empty lines are left out, though the first one decides the terminator.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import tcp
+from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
@@ -94,7 +95,10 @@ class HandReactor(Clock):
                 why = owner.doRead()
             if not why and events & select.POLLOUT and owner in self.writers:
                 why = owner.doWrite()
-            if why:
+            if isinstance(why, ConnectionDone) and events & select.POLLIN:
+                self.removeReader(owner)
+                owner.readConnectionLost(Failure(why))
+            elif why:
                 self.removeReader(owner)
                 self.removeWriter(owner)
                 owner.connectionLost(Failure(why))

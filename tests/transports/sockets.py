@@ -140,6 +140,12 @@ class Owner:
         """
         self.told.append("lost")
 
+    def inputEnded(self) -> None:
+        """
+        Note the call.
+        """
+        self.told.append("ended")
+
 
 class SinkTestCase(SynchronousTestCase):
     """

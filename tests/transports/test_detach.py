@@ -8,6 +8,7 @@ from __future__ import annotations
 from io import StringIO
 from typing import Any
 
+from twisted.internet.error import ConnectionDone
 from twisted.internet.protocol import Factory, Protocol
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.web.resource import Resource
@@ -246,6 +247,9 @@ class EndlessProtocolTests(HubTestCase):
             def sinkLost(self) -> None:
                 told.append("lost")
 
+            def inputEnded(self) -> None:
+                told.append("ended")
+
         protocol = DetachedStream()
 
         class Serves:
@@ -258,8 +262,10 @@ class EndlessProtocolTests(HubTestCase):
         sink.attach(Owner())
         protocol.attach(sink)
         wire.send(b"x" * 100000)
-        wire.leave()
-        self.assertEqual(told, ["lost"])
+        wire.halfClose()
+        self.assertEqual(told, ["ended"])
+        wire.transport.lose(ConnectionDone())
+        self.assertEqual(told, ["ended", "lost"])
         self.assertEqual(protocol.logPrefix(), "comet")
 
 

@@ -10,7 +10,12 @@ from typing import Any, Protocol
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IPushProducer, ITCPTransport, ITransport
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IPushProducer,
+    ITCPTransport,
+    ITransport,
+)
 from twisted.python.failure import Failure
 from zope.interface import classImplements
 
@@ -41,6 +46,8 @@ class MemoryTransport:
 
     @ivar isReading: Whether the server reads.
 
+    @ivar isInputOver: Whether the client has closed its writing side.
+
     @ivar negotiatedProtocol: What TLS has chosen.
 
     @ivar keepsAlive: Whether the system watches the connection.
@@ -62,6 +69,7 @@ class MemoryTransport:
         self.unsent = bytearray()
         self.isStuck = False
         self.isReading = True
+        self.isInputOver = False
         self.coming: list[bytes] = []
 
     def write(self, data: bytes) -> None:
@@ -188,6 +196,12 @@ class MemoryTransport:
             self.lose(ConnectionLost())
         elif self.coming and self.isReading:
             self.protocol.dataReceived(self.coming.pop(0))
+        elif self.isInputOver and self.isReading:
+            self.isReading = False
+            if IHalfCloseableProtocol.providedBy(self.protocol):
+                self.protocol.readConnectionLost()
+            else:
+                self.lose(ConnectionDone())
         elif self.unsent and not self.isStuck:
             self.sent += self.unsent
             self.unsent.clear()
@@ -261,6 +275,13 @@ class Wire:
         taken = bytes(self.transport.sent)
         self.transport.sent.clear()
         return taken
+
+    def halfClose(self) -> None:
+        """
+        Close the client's writing side.
+        """
+        self.transport.isInputOver = True
+        self.settle()
 
     def leave(self) -> None:
         """
