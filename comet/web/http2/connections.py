@@ -34,6 +34,7 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.http.http1 import checkHeader
 from comet.transports.sinks import tune
 from comet.web.http2.fields import FieldDecoder, Malformed, checkTrailers, readRequest
 from comet.web.http2.frames import PREFACE, ConnectionFault, Frame, FrameReader, Kind
@@ -101,6 +102,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
                 # The decoder keeps the fields from h2.
                 validate_inbound_headers=False,
                 normalize_inbound_headers=False,
+                # h2 would find a bad header when it has encoded others.
+                validate_outbound_headers=False,
             )
         )
         self._frames = FrameReader()
@@ -363,7 +366,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         stream.begun(head, isEmpty)
         if not isEmpty and stream.isExpecting:
             # RFC 9110 10.1.1
-            self.sendHead(stream, [(b":status", b"100")])
+            self.sendHead(stream, b"100", ())
 
     def _ending(self, ident: int) -> None:
         """
@@ -461,19 +464,25 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     # -- What goes
 
-    def sendHead(self, stream: HTTP2Stream, head: Sequence[tuple[bytes, bytes]]) -> None:
+    def sendHead(
+        self, stream: HTTP2Stream, status: bytes, headers: Sequence[tuple[bytes, bytes]]
+    ) -> None:
         """
         Send the head of a response.
         """
         if stream.ident not in self.streams:
             return
         try:
-            self._h2.send_headers(stream.ident, head)
+            # Before the first is encoded: what the encoder has added to its table
+            # must be sent, or the client can read no other response.
+            for name, value in headers:
+                checkHeader(name, value)
+            self._h2.send_headers(stream.ident, [(b":status", status), *headers])
         except StreamClosedError:
             # The client has reset the stream; the event is still to be dealt
             # with.
             return
-        except ProtocolError:
+        except (ProtocolError, ValueError):
             failure = Failure()
             if self.reset(stream, ErrorCodes.INTERNAL_ERROR):
                 # The response is at fault, and not a client that has reset the

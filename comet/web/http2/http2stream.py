@@ -34,7 +34,9 @@ class StreamCarrier(Protocol):
     transport: Any
     isSecure: bool
 
-    def sendHead(self, stream: HTTP2Stream, head: Sequence[tuple[bytes, bytes]]) -> None:
+    def sendHead(
+        self, stream: HTTP2Stream, status: bytes, headers: Sequence[tuple[bytes, bytes]]
+    ) -> None:
         """
         Send the head of a response.
         """
@@ -172,7 +174,7 @@ class HTTP2Stream:
             if isinstance(headers, list)
             else [(name, each) for name, values in headers.getAllRawHeaders() for each in values]
         )
-        self._carrier.sendHead(self, [(b":status", code), *given])
+        self._carrier.sendHead(self, code, given)
 
     def write(self, data: bytes) -> None:
         """

@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import Any
 
 from h2.errors import ErrorCodes
-from h2.exceptions import ProtocolError
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
@@ -144,15 +143,30 @@ class StreamTests(Http2TestCase):
 
     def test_givesUpBadHeaders(self) -> None:
         """
-        A response with bad headers is given up, and logged.
+        A response with bad headers is given up, and logged.  The client can read
+        the other responses, also if they repeat its good headers.
         """
-        self.serve(lambda request: request.channel.writeHeaders(b"", b"200", b"", [(b":x", b"1")]))
-        http2, wire = self.open()
-        stream = http2.send("GET", "/")
-        self.assertRaises(Ended, stream.head)
-        self.assertEqual(stream.code, ErrorCodes.INTERNAL_ERROR)
-        self.assertEqual(len(self.flushLoggedErrors(ProtocolError)), 1)
-        wire.leave()
+        for bad in ((b":x", b"1"), (b"", b"1"), (b"x y", b"1"), (b"x-two", b"1\r\n")):
+
+            def does(request: Any, bad: Any = bad) -> None:
+                headers = [(b"x-one", b"1")]
+                if request.uri == b"/bad":
+                    headers.append(bad)
+                request.channel.writeHeaders(b"", b"204", b"", headers)
+                request.startedWriting = 1
+                if request.uri != b"/bad":
+                    request.finish()
+
+            self.serve(does)
+            http2, wire = self.open()
+            stream = http2.send("GET", "/bad")
+            self.assertRaises(Ended, stream.head)
+            self.assertEqual(stream.code, ErrorCodes.INTERNAL_ERROR)
+            self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+            for _ in range(2):
+                answer = http2.send("GET", "/good").answer()
+                self.assertEqual((answer.status, answer.headers), (204, {"x-one": "1"}))
+            wire.leave()
 
     def test_asksPullProducer(self) -> None:
         """
