@@ -8,7 +8,9 @@ import json
 import signal
 import time
 
-from tests.edge.connections import HttpConnection, Silence, Site, TcpConnection
+from hyperframe.frame import GoAwayFrame
+
+from tests.edge.connections import Ended, HttpConnection, Silence, Site, TcpConnection
 from tests.edge.envelopes import (
     BareCursor,
     Close,
@@ -276,6 +278,52 @@ class StreamsTests(Http2TestCase):
                 return
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.02)
+
+    def test_faults(self) -> None:
+        """
+        A malformed request and a body of another length than declared end their
+        own streams only, and nothing of them is published.
+        """
+        site = self.startTls().site
+        connection = self.connect(site)
+        stays = ask(connection, ["news"], "stream")
+        linesOf(stays, 1)
+        # Let this client send what h2 would refuse to.
+        connection.h2.config.validate_outbound_headers = False
+        connection.h2.config.normalize_outbound_headers = False
+        headers = {**headersOf(site), "content-length": "9"}
+        for n in range(10):
+            bad = [
+                connection.send("GET", "/health", {"connection": "keep-alive"}),
+                connection.send("GET", "/health", {"te": "gzip"}),
+                connection.send("GET", "/health", {":bad": "1"}),
+                connection.send("POST", "/channels/news", headers),
+            ]
+            for stream in bad:
+                self.assertRaises(Ended, stream.answer)
+                self.assertEqual(stream.code, 1)
+            one = publish(site, "news", {"n": n})
+            heard = [event for event in linesOf(stays, 1) if isinstance(event, Message)]
+            self.assertHeard(heard, [one])
+        self.assertEqual(connection.send("GET", "/health").answer().status, 200)
+
+    def test_goodbye(self) -> None:
+        """
+        A client that says that it begins no more streams gets the response that
+        it waits for; then the connection is closed.
+        """
+        site = self.startTls().site
+        connection = self.connect(site)
+        held = ask(connection, ["news"], "longpoll", wait="60")
+        self.assertRaises(Silence, held.head, 0.3)
+        # h2 itself would read no response after its own GOAWAY.
+        connection.pipe.send(GoAwayFrame(0).serialize())
+        self.assertRaises(Silence, held.head, 0.3)
+        one = publish(site, "news", 1)
+        events = readPollBody(held.answer().body).events
+        self.assertHeard([event for event in events if isinstance(event, Message)], [one])
+        connection.untilEnd()
+        self.assertEqual(connection.goodbye, 0)
 
     def test_heartbeats(self) -> None:
         """
