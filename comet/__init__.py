@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         BadRequest,
         CometError,
         Forbidden,
+        HeadTooLarge,
         Internal,
         KeyReused,
         MethodNotAllowed,
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
         Unauthorized,
         Unavailable,
         Unknown,
+        Unsupported,
+        URLTooLong,
         WrongHost,
     )
     from comet.fanout.application import Subscription
@@ -123,6 +126,7 @@ __all__ = [
     "EventSourceResource",
     "Exchange",
     "Forbidden",
+    "HeadTooLarge",
     "Hub",
     "HubResource",
     "IAccess",
@@ -163,9 +167,11 @@ __all__ = [
     "Subscription",
     "TooLarge",
     "TooMany",
+    "URLTooLong",
     "Unauthorized",
     "Unavailable",
     "Unknown",
+    "Unsupported",
     "WebSocketResource",
     "WrongHost",
     "matches",
@@ -179,9 +185,9 @@ _NAMES = {
     "comet.bus.redis.bus": "RedisBus",
     "comet.bus.sqlite.bus": "SQLiteBus",
     "comet.errors": (
-        "BadChannel BadCursor BadMessage BadRequest CometError Forbidden Internal "
-        "KeyReused MethodNotAllowed NotFound TooLarge TooMany Unauthorized Unavailable "
-        "Unknown WrongHost"
+        "BadChannel BadCursor BadMessage BadRequest CometError Forbidden HeadTooLarge "
+        "Internal KeyReused MethodNotAllowed NotFound TooLarge TooMany URLTooLong "
+        "Unauthorized Unavailable Unknown Unsupported WrongHost"
     ),
     "comet.fanout.application": "Subscription",
     "comet.framing": "Shape",

@@ -12,6 +12,9 @@ form: the code that every transport sends, and the HTTP status::
      +-- NotFound          notFound          404
      +-- MethodNotAllowed  methodNotAllowed  405
      +-- TooLarge          tooLarge          413
+     |    +-- URLTooLong    tooLarge          414
+     |    +-- HeadTooLarge  tooLarge          431
+     +-- Unsupported       unsupported       415
      +-- WrongHost         wrongHost         421
      +-- KeyReused         keyReused         422
      +-- TooMany           tooMany           429
@@ -145,6 +148,38 @@ class TooLarge(CometError):
 
     code = "tooLarge"
     status = 413
+
+
+class URLTooLong(TooLarge):
+    """
+    A request line with more bytes than the limit.
+    """
+
+    status = 414
+
+
+class HeadTooLarge(TooLarge):
+    """
+    A request whose headers have more bytes than the limit, or are too many.
+    """
+
+    status = 431
+
+
+class Unsupported(CometError):
+    """
+    A body in a content coding or a charset that the server does not know.
+
+    @ivar codings: The content codings that it knows, if another one was the
+        reason.
+    """
+
+    code = "unsupported"
+    status = 415
+
+    def __init__(self, detail: str, codings: Sequence[str] = ()) -> None:
+        super().__init__(detail)
+        self.codings = tuple(codings)
 
 
 class WrongHost(CometError):

@@ -67,6 +67,14 @@ class Limits:
         return 64 * self.maxMessage
 
     @property
+    def maxLineBytes(self) -> int:
+        """
+        The size of the first line of a request in bytes: room for as many names
+        as are allowed, each percent-encoded, with a start position of its own.
+        """
+        return 8192 + 1600 * self.maxChannels
+
+    @property
     def maxCommandBytes(self) -> int:
         """
         The size of a command, or of a line of a batch, in bytes: room for a

@@ -31,6 +31,14 @@ SINGLETONS: Final = frozenset(
     }
 )
 
+# The beginning of a request head: a method (RFC 9110 9.1), perhaps not all of it
+# yet, and a space.  One empty line may be before it (RFC 9112 2.2).
+_BEGINNING = re.compile(rb"(?:\r\n?)?(?:\Z|[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}(?:\Z| ))")
+
+# RFC 9110 5.5, RFC 9112 2.2: control characters but the tab, and a CR or LF that
+# is not a line end.
+_BROKEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)|(?<!\r)\n")
+
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NEXT_LINE = re.compile(rb"\x85")
 # No input makes this expression backtrack: each part may match nothing, or go
@@ -103,6 +111,23 @@ class RequestHead:
             key, _, value = piece.partition(b"=")
             found.setdefault(_decodeParameter(key), _decodeParameter(value))
         return found
+
+
+def beginsHead(data: bytes) -> bool:
+    """
+    Whether a request head may begin with these bytes.  Whether it goes on well is
+    not looked at.
+    """
+    return _BEGINNING.match(data) is not None
+
+
+def isBrokenHead(data: bytes) -> bool:
+    """
+    Whether a part of a request head has a byte that no head has: a control
+    character, or a line end that is not CR LF.  A client of TLS or one that ends
+    lines with LF alone would wait for a response that never comes.
+    """
+    return _BROKEN.search(data) is not None
 
 
 def checkHeaderValues(pairs: Iterable[tuple[bytes, bytes]], resplit: bool = False) -> None:

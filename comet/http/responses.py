@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import frozen
 
-from comet.errors import CometError, MethodNotAllowed
+from comet.errors import CometError, MethodNotAllowed, Unsupported
 from comet.model.channels import NAME_CACHE_SIZE
 from comet.model.messages import Published
 
@@ -37,7 +37,11 @@ JSON: Final[Headers] = ((b"Content-Type", b"application/json"), *COMMON)
 ENDLESS: Final[Headers] = (*COMMON, (b"X-Accel-Buffering", b"no"))
 
 # Reason phrases of RFC 9110; older versions of Python have older ones.
-_REASONS: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+_REASONS: Final = {
+    413: "Content Too Large",
+    414: "URI Too Long",
+    422: "Unprocessable Content",
+}
 
 
 @frozen
@@ -81,6 +85,9 @@ def problem(error: CometError) -> Response:
     if isinstance(error, MethodNotAllowed):
         # RFC 9110 15.5.6
         headers.append((b"Allow", ", ".join(error.allowed).encode("ascii")))
+    if isinstance(error, Unsupported) and error.codings:
+        # RFC 9110 12.5.3: only where a content coding was the reason.
+        headers.append((b"Accept-Encoding", ", ".join(error.codings).encode("ascii")))
     if error.status == 401:
         # RFC 9110 15.5.2
         headers.append((b"WWW-Authenticate", b"Bearer"))

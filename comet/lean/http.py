@@ -17,6 +17,7 @@ from comet.fanout.polls import HALF_CLOSED, PollReader
 from comet.fanout.states import State
 from comet.http.http1 import completeTemplate
 from comet.http.polls import respondEmpty
+from comet.http.request import isBrokenHead
 from comet.http.responses import Response, batchResponse, problem, publishedResponse
 from comet.lean.cache import RequestCache
 from comet.lean.connection import READ_SIZE, Connection
@@ -233,7 +234,7 @@ class HTTPConnection(Connection):
         data = self.buffer
         end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
         if end < 0:
-            if len(data) >= MAX_HEAD or not mayBeAnswered(data):
+            if len(data) >= MAX_HEAD or not mayBeAnswered(data) or isBrokenHead(data):
                 self._handOver()
             return False
         size = end + 4

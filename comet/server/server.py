@@ -111,6 +111,7 @@ class Server:
             CometResource(self.hub),
             limits.maxBatchBytes,
             limits.maxMessage,
+            limits.maxLineBytes,
             reactor=self._reactor,
         )
         factories: list[IProtocolFactory] = [site] * len(self._configuration["listen"])

@@ -209,11 +209,18 @@ class Exchange:
 
         @raise CometError: If the request cannot be answered.
         """
-        checkHeaderValues(self.rawHeaders())
         head, origins = self.head, self.hub.origins
-        host = head.header("Host")
-        origins.checkHost(host, head.version)
-        self.cors = origins.verdict(head.header("Origin"), host, head.isSecure)
+        origin = head.header("Origin")
+        try:
+            checkHeaderValues(self.rawHeaders())
+            host = head.header("Host")
+            origins.checkHost(host, head.version)
+        except CometError:
+            # A page may read this error, too.  The host may be another's, so no
+            # origin counts as this server's own.
+            self.cors = origins.verdict(origin, None, head.isSecure)
+            raise
+        self.cors = origins.verdict(origin, host, head.isSecure)
         self.accountName = readAccount(head)
 
     def rawHeaders(self) -> list[tuple[bytes, bytes]]:

@@ -12,12 +12,30 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from comet.errors import CometError, Internal, MethodNotAllowed
-from comet.http.responses import COMMON, Response
+from comet.http.responses import COMMON, Headers, Response
 from comet.hub import Hub
 from comet.model.clients import Client
 from comet.transports.exchange import Exchange, notFound
 
 _log = Logger()
+
+
+def corsHeaders(resource: Any, request: Request) -> Headers:
+    """
+    Make the headers of CORS for a response to a request that its resource does
+    not get to see.
+
+    @return: None if the resource is not comet's.
+    """
+    if not isinstance(resource, HubResource):
+        return ()
+    exchange = Exchange(resource.hub, request)
+    try:
+        exchange.check()
+    except CometError:
+        # The request is refused anyway, for another reason.
+        pass
+    return resource.hub.origins.headers(exchange.cors)
 
 
 class HubResource(Resource):

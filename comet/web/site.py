@@ -6,24 +6,31 @@ and HTTP/2, where C{h2} is installed and TLS has negotiated it.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from io import BytesIO
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IHandshakeListener
 from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection as TCPConnection
+from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel, datetimeToString
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from comet.clocks import steadyClock
-from comet.http.http1 import encodeResponse
-from comet.http.responses import problem
+from comet.errors import BadRequest, CometError
+from comet.http.responses import Headers, problem
+from comet.transports.channel import ChannelResource
 from comet.transports.detach import setProtocol
 from comet.transports.exchange import Exchange, bodyTooLarge, setHeaders
+from comet.transports.resource import HubResource, corsHeaders
+from comet.web.forms import FormError, parseForm
+from comet.web.heads import HeadChannel
 
 try:
     from comet.web.http2.connections import HTTP2Connection
@@ -46,6 +53,8 @@ DISCARD_FACTOR: Final = 16
 
 # RFC 9112 3.2.2: the absolute form, which clients send to a proxy.
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
+
+_log = Logger()
 
 
 class BoundedRequest(Request):
@@ -70,9 +79,24 @@ class BoundedRequest(Request):
     _isRefused = False
     _received = 0
 
+    def _parseForm(self) -> dict[bytes, list[bytes]]:
+        """
+        Parse the fields of a form, as Twisted does for every request: with those
+        of the query.
+        """
+        args: dict[bytes, list[bytes]] = self._queryArgs
+        args.update(parseForm(self))
+        return args
+
+    # The parameters of the query and, for the application's resources, the
+    # fields of a form.  Twisted sets the attribute; where it is not set, the form
+    # is parsed when the attribute is read for the first time.
+    args = cached_property(_parseForm)
+
     def gotLength(self, length: int | None) -> None:
         """
-        The head has arrived.  Refuse a body that is declared much too large.
+        The head has arrived.  Refuse a request whose head is too large, or whose
+        body is declared much too large.
 
         @param length: The declared length in bytes, or L{None}.
         """
@@ -81,36 +105,64 @@ class BoundedRequest(Request):
         if lines is not None:
             self.headBytes = self.channel._receivedHeaderSize + 2 * (lines + 2)
         self.content = BytesIO()
-        most = self._most()
+        refusal = getattr(self.channel, "refusal", None)
+        if refusal is not None:
+            self._refuse(refusal)
+            return
+        self.most = most = self._findMost() if length != 0 else 0
         if length is not None and length > most:
             self.isTooLarge = True
             # RFC 9110 10.1.1: a client that expects 100 is refused before it
             # sends the body.
             if length > most * DISCARD_FACTOR or self.requestHeaders.hasHeader(b"Expect"):
-                self._refuse(most)
+                self._refuse(bodyTooLarge(most))
 
-    def _refuse(self, most: int) -> None:
+    def _refuse(self, error: CometError) -> None:
         """
-        Send an error before the body has arrived, and receive no more of it.
+        Send an error before all of the request has arrived, and take no more of
+        it.
         """
-        response = problem(bodyTooLarge(most))
         self._isRefused = True
         self.requestHeaders.removeHeader(b"Expect")
-        if not isinstance(self.channel, HTTPChannel):
-            # RFC 9113 8.1: a response may be complete before its request is.
-            self.setResponseCode(response.status)
-            setHeaders(self, response.headers)
-            self.write(response.body)
-            self.finish()
+        channel = self.channel
+        cors = self._corsHeaders()
+        if isinstance(channel, HeadChannel):
+            channel.refuse(error, cors)
             return
-        encoded = encodeResponse(
-            (1, 1), response.status, response.headers, response.body, False, datetimeToString()
-        )
-        transport: Any = self.channel.transport
-        transport.write(encoded)
-        self.channel.loseConnection()
+        # RFC 9113 8.1: a response may be complete before its request is.
+        self._respond(error, cors)
 
-    def _most(self) -> int:
+    def _corsHeaders(self) -> Headers:
+        """
+        Make the headers of CORS for a request that no resource gets to see.
+        """
+        command, path = self._line
+        self.method, self.clientproto, self.site = command, b"HTTP/1.1", self.channel.site
+        self.uri = self._originForm(path)
+        self.path = self.uri.partition(b"?")[0]
+        self.args = {}
+        self.prepath = []
+        self.postpath = list(map(unquote_to_bytes, self.path[1:].split(b"/")))
+        try:
+            resource = self.site.getResourceFor(self)
+        except Exception:
+            _log.failure("looking up {path} failed", path=self.path)
+            return ()
+        return corsHeaders(resource, self)
+
+    @property
+    def _line(self) -> tuple[bytes, bytes]:
+        """
+        The method and the path of a request whose head has arrived.
+        """
+        channel = self.channel
+        if isinstance(channel, HTTPChannel):
+            # Any: these are private.
+            parsed: Any = channel
+            return parsed._command, parsed._path
+        return channel._method, channel._path
+
+    def _findMost(self) -> int:
         """
         Return how many bytes the body may have.  Where it can only be one
         message, that is less: the client is not identified yet.
@@ -118,17 +170,36 @@ class BoundedRequest(Request):
         site = self.channel.site
         most: int = getattr(site, "maxBody", 0)
         message: int | None = getattr(site, "maxMessage", None)
-        if message is not None and b"/channels/" in getattr(self.channel, "_path", b""):
-            most = min(most, message)
-        self.most = most
+        if message is None or message >= most:
+            return most
+        path = self._originForm(self._line[1]).partition(b"?")[0]
+        resource = site.resource
+        for segment in path[1:].split(b"/"):
+            if isinstance(resource, ChannelResource):
+                return message
+            resource = getattr(resource, "children", {}).get(unquote_to_bytes(segment))
+            if resource is None:
+                break
         return most
+
+    def _originForm(self, path: bytes) -> bytes:
+        """
+        Return the path and query of a request target, and take the host of an
+        absolute one as the header C{Host}.
+        """
+        found = _ABSOLUTE.fullmatch(path)
+        if found is None:
+            return path
+        # RFC 9112 3.2.2: the absolute form overrides the header Host.
+        self.requestHeaders.setRawHeaders(b"Host", [found[1]])
+        return b"/" + found[2].removeprefix(b"/")
 
     def handleContentChunk(self, data: bytes) -> None:
         """
         Keep a part of the body, or discard it if the body is too large.
         """
         self._received += len(data)
-        most = self._most()
+        most = self.most
         if self._received <= most and not self.isTooLarge:
             self.content.write(data)
         elif not self._isRefused:
@@ -136,7 +207,7 @@ class BoundedRequest(Request):
             self.content.seek(0)
             self.content.truncate()
             if self._received > most * DISCARD_FACTOR:
-                self._refuse(most)
+                self._refuse(bodyTooLarge(most))
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """
@@ -144,15 +215,10 @@ class BoundedRequest(Request):
         """
         if self._isRefused:
             return
-        found = _ABSOLUTE.fullmatch(path)
-        if found is not None:
-            # RFC 9112 3.2.2: the absolute form overrides the header Host.
-            self.requestHeaders.setRawHeaders(b"Host", [found[1]])
-            path = b"/" + found[2].removeprefix(b"/")
         # Hide the body from Twisted: it would parse a form, and close the
-        # connection if it cannot.  Here the resources read the body.
+        # connection if it cannot.  comet's resources read the body themselves.
         self._body, self.content = self.content, BytesIO()
-        super().requestReceived(command, path, version)
+        super().requestReceived(command, self._originForm(path), version)
 
     def process(self) -> None:
         """
@@ -160,20 +226,48 @@ class BoundedRequest(Request):
         """
         self.content = self._body
         self.content.seek(0)
+        if self._received and self.method == b"POST":
+            self._queryArgs = self.__dict__.pop("args")
+        if self.isTooLarge:
+            # Only for this request, since every one is rendered.
+            self.__dict__["render"] = self._renderTooLarge
         super().process()
+
+    def _renderTooLarge(self, resource: Any) -> None:
+        """
+        Let a resource answer a request whose body was discarded, if it is
+        comet's.  To another one the body would look empty.
+        """
+        if isinstance(resource, HubResource):
+            super().render(resource)
+        else:
+            self._respond(bodyTooLarge(self.most))
+
+    def _respond(self, error: CometError, cors: Headers = ()) -> None:
+        response = problem(error)
+        self.setResponseCode(response.status)
+        setHeaders(self, (*response.headers, *cors))
+        self.write(response.body)
+        self.finish()
+
+    def processingFailed(self, reason: Failure) -> Any:
+        """
+        The resource has failed.  If it asked for the fields of a form that is
+        none, its client is told.
+        """
+        if reason.check(FormError) is None:
+            return super().processingFailed(reason)
+        self._respond(BadRequest("the body is not the form that its Content-Type says"))
+        return reason
 
 
 @implementer(IHandshakeListener, IHalfCloseableProtocol)
-class CometChannel(HTTPChannel):
+class CometChannel(HeadChannel):
     """
     A connection of HTTP/1, until TLS has negotiated HTTP/2.
 
     @ivar exchange: The exchange of the request under way, if comet answers it.
     """
-
-    # Any: endpoints make more than ITransport says.
-    transport: Any
-    site: Any
 
     exchange: Exchange | None = None
     _isInputOver = False
@@ -196,7 +290,7 @@ class CometChannel(HTTPChannel):
         given up, as Twisted does: they may wait until the client leaves.
         """
         self._isInputOver = True
-        if self.exchange is None:
+        if self.exchange is None or self.isEnding:
             self.loseConnection()
         else:
             self.exchange.inputEnded()
@@ -248,18 +342,26 @@ class CometSite(Site):
 
     @ivar maxMessage: How many bytes it may have where it is published to a
         channel, or L{None} for no other limit.
+
+    @ivar maxLine: How many bytes the first line of a request may have.
     """
 
     noisy = False
     protocol: Any = CometChannel
 
     def __init__(
-        self, resource: IResource, maxBody: int, maxMessage: int | None = None, **kwargs: Any
+        self,
+        resource: IResource,
+        maxBody: int,
+        maxMessage: int | None = None,
+        maxLine: int = HeadChannel.maxLine,
+        **kwargs: Any,
     ) -> None:
         super().__init__(resource, requestFactory=BoundedRequest, timeout=IDLE_TIMEOUT, **kwargs)
         self.clock = steadyClock(self.reactor)
         self.maxBody = maxBody
         self.maxMessage = maxMessage
+        self.maxLine = maxLine
         self.displayTracebacks = False
         self._connections: set[HTTP2Connection] = set()
 

@@ -109,6 +109,37 @@ class OrderTests(LeanTestCase):
         self.assertEqual(list(self.hub.fanout.readers), [])
 
 
+class NoHeadTests(LeanTestCase):
+    """
+    What looks like a request of the lean edge, and is none.
+    """
+
+    def test_refusesBrokenHead(self) -> None:
+        """
+        A head with bytes that no head has is refused with its first such byte,
+        instead of being waited for.
+        """
+        for said in (
+            POLL.replace(b"\r\n", b"\n"),
+            POLL.replace(b"\r\n\r\n", b"\n\n"),
+            POLL.replace(b"\r\n", b"\r"),
+            POLL[:20] + b"\x00",
+        ):
+            peer = self.peer(said)
+            peer.hears(b"HTTP/1.1 400 ")
+            peer.socket.close()
+
+    def test_waitsForRestOfHead(self) -> None:
+        """
+        A head that is cut within a line end is waited for.
+        """
+        peer = self.peer(POLL[:-3])
+        self.reactor.settle()
+        self.assertEqual((self.connections, peer.take()), (1, b""))
+        peer.send(POLL[-3:])
+        peer.hears(OK)
+
+
 class TimeTests(LeanTestCase):
     """
     The time that clients have.

@@ -51,6 +51,8 @@ class MemoryTransport:
     @ivar negotiatedProtocol: What TLS has chosen.
 
     @ivar keepsAlive: Whether the system watches the connection.
+
+    @ivar isHalfClosed: Whether the server has closed its writing side.
     """
 
     connected = True
@@ -59,6 +61,7 @@ class MemoryTransport:
     disconnected = False
     aborted = False
     keepsAlive = False
+    isHalfClosed = False
     producer: Any = None
     streaming = False
     isPaused = False
@@ -80,6 +83,8 @@ class MemoryTransport:
             raise TypeError(f"not bytes: {data!r}")
         if not self.connected:
             return
+        if self.isHalfClosed:
+            raise RuntimeError(f"written after the end: {data!r}")
         self.unsent += data
         if self.producer is not None and self.streaming and len(self.unsent) > FULL:
             self.isPaused = True
@@ -164,9 +169,11 @@ class MemoryTransport:
 
     def loseWriteConnection(self) -> None:
         """
-        Do nothing: no half of a connection is ever closed here.
+        Close the server's writing side.
         """
-        raise NotImplementedError
+        if self.producer is not None:
+            raise RuntimeError("the producer is told of a side that is closed")
+        self.isHalfClosed = True
 
     def getPeer(self) -> IPv4Address:
         """

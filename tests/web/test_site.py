@@ -5,14 +5,20 @@ Tests of L{comet.web.site}: the bounds on what is taken in.
 from __future__ import annotations
 
 import base64
+import json
 import tracemalloc
 from io import StringIO
 
-from twisted.web.resource import IResource
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request
+from twisted.web.static import Data
 
 import comet.web.site
+from comet.web.heads import LINGER_SILENCE, LINGER_TIME
+from comet.web.resources import CometResource
 from comet.web.site import DISCARD_FACTOR, IDLE_TIMEOUT, CometSite
-from tests.transports.case import AUTH, KEY, HubTestCase, get, post, readResponse
+from tests.transports.case import AUTH, KEY, HubTestCase, Response, get, post, readResponse
+from tests.transports.wire import Wire
 
 HEAD = b"POST /channels/open/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: a/b\r\n"
 
@@ -25,7 +31,23 @@ def chunked(body: bytes, size: int) -> bytes:
     return b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
 
 
-class BodyTests(HubTestCase):
+class EndingCase(HubTestCase):
+    """
+    The base class of the tests of refused requests.
+    """
+
+    def assertEnds(self, wire: Wire) -> None:
+        """
+        Assert that the server has closed its side of a connection, and closes
+        all of it when the client is silent.
+        """
+        self.assertTrue(wire.isOpen)
+        self.assertTrue(wire.transport.isHalfClosed)
+        self.turn(LINGER_SILENCE + 0.1)
+        self.assertFalse(wire.isOpen)
+
+
+class BodyTests(EndingCase):
     """
     The bound on a body.
     """
@@ -106,10 +128,10 @@ class BodyTests(HubTestCase):
         piece = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
         for _ in range(self.most * DISCARD_FACTOR // 0x8000 + 2):
             wire.send(piece)
-        self.assertFalse(wire.isOpen)
         response = readResponse(wire.take())
         self.assertProblem(response, 413, "tooLarge")
         self.assertEqual((response.header("Connection"), response.rest), ("close", b""))
+        self.assertEnds(wire)
 
     def test_refusesHugeLength(self) -> None:
         """
@@ -120,7 +142,7 @@ class BodyTests(HubTestCase):
         response = readResponse(wire.take())
         self.assertProblem(response, 413, "tooLarge")
         self.assertEqual(response.rest, b"")
-        self.assertFalse(wire.isOpen)
+        self.assertEnds(wire)
 
     def test_tellsToContinue(self) -> None:
         """
@@ -145,15 +167,13 @@ class BodyTests(HubTestCase):
         response = readResponse(wire.take())
         self.assertProblem(response, 413, "tooLarge")
         self.assertEqual((response.header("Connection"), response.rest), ("close", b""))
-        self.assertFalse(wire.isOpen)
+        self.assertEnds(wire)
 
     def test_answeredOnce(self) -> None:
         """
-        A client that was refused early gets no second response, also if its
-        connection closes slowly.
+        A client that was refused early gets no second response.
         """
         wire = self.connect()
-        self.patch(wire.transport, "loseConnection", lambda: None)
         head = HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (self.most + 1)
         wire.send(head, b"x" * (self.most + 1), get("/health"))
         self.assertEqual(wire.take().count(b"HTTP/1.1"), 1)
@@ -187,7 +207,7 @@ class BodyTests(HubTestCase):
         self.assertNothingLeft()
 
 
-class ChannelBodyTests(HubTestCase):
+class ChannelBodyTests(EndingCase):
     """
     The bound on a body that can be one message only.
     """
@@ -238,8 +258,8 @@ class ChannelBodyTests(HubTestCase):
         wire.send(b"Transfer-Encoding: chunked\r\n\r\n")
         for _ in range(DISCARD_FACTOR + 1):
             wire.send(b"%x\r\n" % most + b"x" * most + b"\r\n")
-        self.assertFalse(wire.isOpen)
         self.assertProblem(readResponse(wire.take()), 413, "tooLarge")
+        self.assertEnds(wire)
 
     def test_allowsBatchElsewhere(self) -> None:
         """
@@ -254,6 +274,215 @@ class ChannelBodyTests(HubTestCase):
         response = self.ask(post("/publish", b"x" * (limits.maxBatchBytes + 1), kind))
         self.assertProblem(response, 413, "tooLarge")
         self.assertIn(f"more than {limits.maxBatchBytes} bytes", response.json["detail"])
+
+
+class EarlyTests(EndingCase):
+    """
+    Responses that are sent before all of a request has arrived.
+    """
+
+    def refusal(self, origin: str = "https://friend.example", path: str = "/publish") -> Response:
+        """
+        Send a request with a body that is refused before it arrives.
+        """
+        lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Origin: {origin}"]
+        head = "\r\n".join([*lines, "Content-Length: 99999999999", "", ""])
+        return self.ask(head.encode("ascii"))
+
+    def test_tellsPageOfAllowedOrigin(self) -> None:
+        """
+        A page of an allowed origin may read an error that is told early, another
+        page may not.
+        """
+        for origin, allowed in (
+            ("https://friend.example", "https://friend.example"),
+            ("http://localhost", "http://localhost"),
+            ("https://evil.example", None),
+        ):
+            for path in ("/publish", "/channels/a", "/nothing", "http://localhost/publish"):
+                response = self.refusal(origin, path)
+                self.assertProblem(response, 413, "tooLarge")
+                self.assertEqual(response.header("Access-Control-Allow-Origin"), allowed)
+
+    def test_tellsPageWhereEmbedded(self) -> None:
+        """
+        In an application's tree the page is told if the path leads to comet's
+        resources, and is told nothing elsewhere.
+        """
+        root = Resource()
+        root.putChild(b"push", CometResource(self.hub))
+        root.putChild(b"own", Data(b"own", "text/plain"))
+        self.site = CometSite(root, 100, reactor=self.clock)
+        for path, allowed in (
+            ("/push/channels/a", "https://friend.example"),
+            ("/own", None),
+            ("/", None),
+        ):
+            response = self.refusal(path=path)
+            self.assertProblem(response, 413, "tooLarge")
+            self.assertEqual(response.header("Access-Control-Allow-Origin"), allowed, path)
+
+    def test_survivesBrokenTree(self) -> None:
+        """
+        A client is told also where the application cannot say which resource it
+        meant.
+        """
+
+        class Broken(Resource):
+            def getChild(self, path: bytes, request: Request) -> Resource:
+                raise RuntimeError("broken")
+
+        self.site = CometSite(Broken(), 100, reactor=self.clock)
+        self.assertProblem(self.refusal(path="/a/b"), 413, "tooLarge")
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    def test_readsOnAfterRefusal(self) -> None:
+        """
+        After an early response the server discards what the client still sends,
+        so that the client gets to read it: until the client is silent, and not
+        for ever.
+        """
+        wire = self.connect()
+        wire.send(HEAD + b"Content-Length: 99999999999\r\n\r\n")
+        self.assertProblem(readResponse(wire.take()), 413, "tooLarge")
+        for _ in range(int(LINGER_TIME / 4)):
+            wire.send(b"x" * 10000)
+            self.turn(4)
+            self.assertTrue(wire.isOpen)
+        wire.send(b"x")
+        self.turn(4)
+        wire.send(b"x")
+        self.turn(4)
+        self.assertFalse(wire.isOpen)
+        self.assertEqual(bytes(wire.transport.sent), b"")
+
+    def test_forgetsClientThatReadsTheRefusal(self) -> None:
+        """
+        A client that closes after an early response is forgotten at once.
+        """
+        wire = self.connect()
+        wire.send(HEAD + b"Content-Length: 99999999999\r\n\r\n")
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_tellsPageWhatIsWrongWithTheRequest(self) -> None:
+        """
+        A page of a listed origin may read also the errors of the first checks:
+        a host that is not the server's, a header that cannot be.  No origin is
+        the server's own by a host that is not.
+        """
+        wrong = b"GET /channels/a HTTP/1.1\r\nHost: evil.example\r\nOrigin: %b\r\n\r\n"
+        for origin, allowed in (
+            ("https://friend.example", "https://friend.example"),
+            ("http://evil.example", None),
+        ):
+            response = self.ask(wrong % origin.encode("ascii"))
+            self.assertProblem(response, 421, "wrongHost")
+            self.assertEqual(response.header("Access-Control-Allow-Origin"), allowed)
+        response = self.ask(get("/channels/a", "Origin: https://friend.example", "X: \x01"))
+        self.assertProblem(response, 400, "badRequest")
+        self.assertTrue(response.header("Access-Control-Allow-Origin"))
+
+
+class Fields(Resource):
+    """
+    A resource of an application, which answers with the fields of its requests.
+    """
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes:
+        """
+        Answer with the fields, and with the body.
+        """
+        assert request.content is not None and request.args is not None
+        fields = {name.decode(): [v.decode() for v in vs] for name, vs in request.args.items()}
+        return json.dumps([fields, request.content.read().decode()]).encode("ascii")
+
+
+class FormTests(EndingCase):
+    """
+    Forms that are posted to an application's resources.
+    """
+
+    FORM = "Content-Type: application/x-www-form-urlencoded"
+    PARTS = "Content-Type: multipart/form-data; boundary=b"
+
+    def makeSite(self, resource: IResource) -> CometSite:
+        """
+        Make a site of an application with comet in it.
+        """
+        root = Resource()
+        root.putChild(b"push", resource)
+        root.putChild(b"fields", Fields())
+        root.putChild(b"channels", Fields())
+        limits = self.settings.limits
+        return CometSite(root, limits.maxBatchBytes, limits.maxMessage, reactor=self.clock)
+
+    def test_applicationGetsFields(self) -> None:
+        """
+        A resource of the application finds the fields of a form in the request's
+        C{args}, with those of the query, and the body is there, too.
+        """
+        response = self.ask(post("/fields?x=1&b=2", b"a=3&b=4&c=", self.FORM))
+        expected = {"x": ["1"], "b": ["4"], "a": ["3"], "c": [""]}
+        self.assertEqual(response.json, [expected, "a=3&b=4&c="])
+        body = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nhello\r\n--b--\r\n'
+        response = self.ask(post("/fields?x=1", body, self.PARTS))
+        self.assertEqual(response.json, [{"x": ["1"], "a": ["hello"]}, body.decode()])
+
+    def test_asOnTwistedsSite(self) -> None:
+        """
+        The application's resource gets just what it gets on a site of Twisted's.
+        """
+        plain = self.makePlainSite(self.site.resource)
+        for request in (
+            post("/fields?a=1", b"a=2", self.FORM),
+            post("/fields?a=1", b"a=2", self.FORM + "; charset=utf-8"),
+            post("/fields?a=1", b"a=2", "Content-Type: text/plain"),
+            post("/fields?a=1", b"a=2"),
+            post("/fields?a=1", b"", self.FORM),
+            post("/fields?a=1", b"a=2", self.FORM).replace(b"POST", b"PUT", 1),
+            get("/fields?a=1&a=2&b"),
+        ):
+            self.assertEqual(self.ask(request).body, self.ask(request, plain).body)
+
+    def test_tellsBadForm(self) -> None:
+        """
+        A body that is not the form that its type says is refused when the
+        application asks for its fields, and the connection serves on.
+        """
+        wire = self.connect()
+        wire.send(post("/fields", b"x", "Content-Type: multipart/form-data") + get("/fields"))
+        response = readResponse(wire.take())
+        self.assertProblem(response, 400, "badRequest")
+        self.assertEqual(readResponse(response.rest).status, 200)
+
+    def test_applicationIsToldOfNoEmptyBody(self) -> None:
+        """
+        A body that is too large is refused in the place of the application's
+        resource, which would see an empty body.
+        """
+        response = self.ask(post("/fields", b"a=" + b"x" * self.site.maxBody, self.FORM))
+        self.assertProblem(response, 413, "tooLarge")
+
+    def test_ownBodyIsNoForm(self) -> None:
+        """
+        Below comet's resources a body is a message, whatever its type, and is
+        parsed as no form.
+        """
+        for kind, body in ((self.FORM, b"transport=poll"), (self.PARTS, b"no parts")):
+            self.assertEqual(self.ask(post("/push/channels/a", body, kind)).status, 201)
+        response = self.ask(get("/push/channels/a?transport=poll&since=-2"))
+        self.assertEqual(response.json["messages"][0]["data"], "transport=poll")
+
+    def test_boundOfMessageIsComets(self) -> None:
+        """
+        Only below comet's channels is a body bounded by the size of a message.
+        """
+        body = b"a=" + b"x" * self.settings.limits.maxMessage
+        self.assertEqual(self.ask(post("/channels/a", body, self.FORM)).status, 200)
+        self.assertProblem(self.ask(post("/push/channels/a", body, self.FORM)), 413, "tooLarge")
 
 
 class SiteTests(HubTestCase):

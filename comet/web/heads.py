@@ -1,0 +1,271 @@
+"""
+The heads of HTTP/1 requests, within bounds, and the ends of connections whose
+client has to be told an error before it has sent all of its request.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from twisted.internet.interfaces import ISSLTransport
+from twisted.web.http import HTTPChannel, datetimeToString
+
+from comet.errors import BadRequest, CometError, HeadTooLarge, URLTooLong
+from comet.framing.publications import Limits
+from comet.http.http1 import encodeResponse
+from comet.http.request import beginsHead, isBrokenHead
+from comet.http.responses import Headers, Response, problem
+
+# How many bytes the headers of a request may have together, and how many there
+# may be.
+MAX_FIELDS_SIZE: Final = 16384
+MAX_FIELDS: Final = 500
+
+# How many bytes of a head that is too large are discarded until it ends.  Up to
+# there the server waits for the headers that say to which page it answers.
+MAX_DISCARDED: Final = 1048576
+
+# How many bytes of a request line that is too long are looked at.
+_LINE_START: Final = 1024
+
+# For how many seconds a connection that the server ends waits for the client to
+# read the last response and to close: in all, and without hearing anything.
+LINGER_TIME: Final = 30.0
+LINGER_SILENCE: Final = 5.0
+
+# How a record of TLS begins that opens a connection (RFC 8446 5.1).
+_TLS: Final = b"\x16\x03"
+
+_KEPT: Final = (b"host:", b"origin:")
+
+
+class HeadChannel(HTTPChannel):
+    """
+    A connection of HTTP/1 that bounds the heads of requests.
+
+    A head that is too large is read to its end, and discarded but for what the
+    response depends on.  Then L{refusal} is set when the request is told its
+    length, and the request has to refuse itself.
+
+    @ivar maxLine: How many bytes a request line may have.
+
+    @ivar refusal: Why the request is refused whose head comes, or L{None}.
+
+    @ivar isEnding: Whether the last response was sent.
+    """
+
+    # Any: endpoints make more than ITransport says.
+    transport: Any
+    site: Any
+
+    maxHeaders = MAX_FIELDS
+    maxLine = Limits().maxLineBytes
+
+    refusal: CometError | None = None
+    isEnding = False
+    _isSkipping = False
+    _discarded = 0
+    _skipped = b""
+    _lingersUntil = 0.0
+
+    def connectionMade(self) -> None:
+        """
+        Set the bound on the first request line.
+        """
+        super().connectionMade()
+        self.maxLine = getattr(self.site, "maxLine", self.maxLine)
+        self.MAX_LENGTH = self.maxLine
+
+    # -- Input
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Parse input, or discard it once the connection ends.
+        """
+        if self.isEnding:
+            if self.site.clock.seconds() < self._lingersUntil:
+                self.resetTimeout()
+            return
+        size = len(data)
+        while data and not self.isEnding:
+            if self._isSkipping:
+                data = self._skip(data)
+            else:
+                super().dataReceived(data)
+                data, self._skipped = self._skipped, b""
+        self._checkRest(size)
+
+    def _skip(self, data: bytes) -> bytes:
+        """
+        Discard the rest of a line.
+
+        @return: What follows the line.
+        """
+        self.resetTimeout()
+        line, end, rest = (self._skipped + data).partition(b"\r\n")
+        # The end of the line may come in two pieces.
+        self._skipped = b"" if end else data[-1:]
+        self._isSkipping = not end
+        self._discard(len(line))
+        return rest
+
+    def _discard(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > MAX_DISCARDED and self.refusal is not None:
+            self.refuse(self.refusal)
+
+    def _checkRest(self, size: int) -> None:
+        """
+        Refuse what will never become a request head, instead of waiting for it.
+
+        @param size: How many bytes came last.
+        """
+        transport = self.transport
+        if not self.line_mode or self._isSkipping or self._busyReceiving:
+            return
+        if self.isEnding or transport is None or transport.disconnecting:
+            return
+        # All that is left is the beginning of a line.
+        rest = self._buffer
+        if isBrokenHead(rest[-size - 1 :]) or not (self._receivedHeaderSize or beginsHead(rest)):
+            self._respondToBadRequestAndDisconnect()
+
+    def lineReceived(self, line: bytes) -> bool:
+        """
+        A line of a head has arrived.
+
+        @return: Whether the connection ends, so that the rest of the input is
+            not parsed.
+        """
+        if self.isEnding:
+            return True
+        if self.refusal is not None:
+            self._discard(len(line))
+            if self.isEnding or (line and not line.lower().startswith(_KEPT)):
+                return self.isEnding
+            # Twisted has bounds of its own, which what is kept must not reach.
+            self.totalHeadersSize += len(line)
+            self.maxHeaders += 1
+        elif not self._receivedHeaderSize:
+            self.totalHeadersSize = len(line) + MAX_FIELDS_SIZE
+            if line:
+                # The request line is here: what follows are headers.
+                self.MAX_LENGTH = MAX_FIELDS_SIZE
+        elif line and self._isHeadFull(line):
+            self.refusal = self._headTooLarge()
+            return self.lineReceived(line)
+        super().lineReceived(line)
+        return self.isEnding
+
+    def _isHeadFull(self, line: bytes) -> bool:
+        # The header before this line is counted when the next line has come.
+        return (
+            self._receivedHeaderSize + len(line) > self.totalHeadersSize
+            or self._receivedHeaderCount + 1 >= self.maxHeaders
+        )
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """
+        A line is too long: skip the rest of it, but go on with the head.
+
+        @param line: The beginning of the line, and what has arrived behind it.
+        """
+        self._isSkipping = True
+        self._skipped = line
+        if self._receivedHeaderSize:
+            self.refusal = self.refusal or self._headTooLarge()
+            return
+        # Only what is before the query decides who answers.
+        method, _, target = line[:_LINE_START].partition(b"?")[0].partition(b" ")
+        self.refusal = URLTooLong(
+            f"the request line has more than {self.maxLine} bytes, the most that is allowed"
+        )
+        super().lineReceived(b"%b %b HTTP/1.1" % (method, target))
+        self.MAX_LENGTH = MAX_FIELDS_SIZE
+        self.totalHeadersSize = self._receivedHeaderSize + MAX_FIELDS_SIZE
+
+    def _headTooLarge(self) -> HeadTooLarge:
+        return HeadTooLarge(
+            f"the request has more than {MAX_FIELDS} headers, or they have more than "
+            f"{MAX_FIELDS_SIZE} bytes, the most that is allowed"
+        )
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """
+        A part of a body has arrived.
+        """
+        if not self.isEnding:
+            super().rawDataReceived(data)
+
+    def allContentReceived(self) -> None:
+        """
+        The request is complete: get ready for the next one.
+        """
+        if not self.isEnding:
+            self.MAX_LENGTH = self.maxLine
+            super().allContentReceived()
+
+    # -- The end
+
+    def refuse(self, error: CometError, cors: Headers = ()) -> None:
+        """
+        Send an error as the last response of the connection, before all of the
+        request has arrived.
+
+        @param cors: Headers for the page that asked.
+        """
+        response = problem(error)
+        self.end(Response(response.status, (*response.headers, *cors), response.body))
+
+    def end(self, response: Response) -> None:
+        """
+        Send the last response of the connection.
+
+        A client may send all of a large body before it reads.  If the
+        connection was closed then, the client's system would drop the response
+        unread (RFC 9112 9.6).  So only the writing side is closed, and the
+        server discards what still comes, for a while.
+        """
+        encoded = encodeResponse(
+            (1, 1), response.status, response.headers, response.body, False, datetimeToString()
+        )
+        if getattr(self, "_command", None) == b"HEAD":
+            encoded = encoded[: len(encoded) - len(response.body)]
+        self.isEnding = True
+        transport = self.transport
+        transport.write(encoded)
+        transport.unregisterProducer()
+        self._lingersUntil = self.site.clock.seconds() + LINGER_TIME
+        self.setTimeout(LINGER_SILENCE)
+        # The channel may have stopped reading.
+        transport.resumeProducing()
+        if ISSLTransport.providedBy(transport):
+            # TLS ends its side with an alert, and reads on until the client
+            # does.
+            transport.loseConnection()
+        else:
+            transport.loseWriteConnection()
+
+    def timeoutConnection(self) -> None:
+        """
+        The client was silent for too long.
+        """
+        if self.isEnding:
+            self.transport.abortConnection()
+        else:
+            super().timeoutConnection()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        """
+        Twisted calls this for what is not HTTP.
+        """
+        if not self.isEnding:
+            self.refuse(BadRequest(_whyBad(self._buffer)))
+
+
+def _whyBad(rest: bytes) -> str:
+    if rest.startswith(_TLS):
+        return "this port takes plain HTTP, and the client began with TLS"
+    if b"\n" in rest and b"\r\n" not in rest:
+        return "a line ends with LF alone; HTTP/1.1 has CR LF"
+    return "the request is not a well-formed request of HTTP/1.1 (RFC 9112)"
