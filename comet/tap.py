@@ -13,8 +13,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import Any, ClassVar
 
-from twisted.application.service import IService
-from twisted.internet.endpoints import serverFromString
+from twisted.application.service import IService, Service
 from twisted.internet.interfaces import IListeningPort, IReactorCore
 from twisted.internet.task import Clock
 from twisted.logger import Logger
@@ -28,9 +27,11 @@ from comet.clocks import keepSteadyTime
 from comet.configuration import OPTIONS, Configuration, ConfigurationError, readFile
 from comet.http.origins import Origins
 from comet.server.banner import banner, openFiles, warnings
-from comet.server.listening import CannotStart
+from comet.server.listening import CannotStart, makeEndpoint
+from comet.server.locks import FileLock, holdPIDFile, removeStalePIDFile
 from comet.server.server import Server, calmCollector
 from comet.server.service import CometService
+from comet.server.signals import ignoreHangup
 from comet.server.workers.service import WorkersService
 
 _log = Logger()
@@ -112,6 +113,14 @@ class Options(usage.Options):
         """
         self._add("allow-origin", origin)
 
+    @property
+    def pidFile(self) -> str:
+        """
+        Return the path of the pid file of C{twistd}, or nothing if there is none.
+        """
+        given = None if self.parent is None else self.parent.get("pidfile")
+        return os.path.abspath(given) if given else ""
+
     def parseArgs(self, *words: str) -> None:
         """
         Refuse words that are not options.
@@ -127,6 +136,9 @@ class Options(usage.Options):
 
         @raise usage.UsageError: If a value is not allowed.
         """
+        if self.pidFile:
+            # twistd reads it next.
+            removeStalePIDFile(self.pidFile)
         given: dict[str, Any] = dict(self._several)
         for option in OPTIONS:
             value = self.get(option.name)
@@ -162,7 +174,7 @@ def _check(configuration: Configuration) -> None:
     for name in ("listen", "tcp", "flash-policy"):
         for description in _several(configuration[name]):
             try:
-                serverFromString(object(), description)
+                makeEndpoint(object(), description)
             # Each kind of endpoint raises its own exceptions.
             except Exception as error:
                 raise ConfigurationError(
@@ -230,6 +242,9 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
     @raise SystemExit: If the publish key cannot be read or made.
     """
     used: Any = installReactor() if reactor is None else reactor
+    if reactor is None:
+        # The process is twistd's.
+        ignoreHangup(used)
     configuration = options.configuration
     try:
         key, keyFile = loadPublishKey(configuration["publish-key"])
@@ -255,29 +270,54 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
     def failed(error: CannotStart) -> None:
         used.callWhenRunning(_stopFailed, used)
 
+    service: Any
     if configuration["workers"] == 1:
-        return Server(configuration, used, key).makeService(_SingleProcess, listening, failed)
-    return _SeveralProcesses(used, configuration, options.given, key, listening, failed)
+        service = Server(configuration, used, key).makeService(_SingleProcess, listening, failed)
+    else:
+        service = _SeveralProcesses(used, configuration, options.given, key, listening, failed)
+    service.pidFile = options.pidFile
+    made: IService = service
+    return made
 
 
-class _SingleProcess(CometService):
+class _Process(Service):
     """
-    A service that shows the user in one line why it does not start.
+    The service of this process.  It shows the user in one line why it does not
+    start, and holds the pid file.
+
+    @ivar pidFile: The path of the pid file, or nothing if there is none.
     """
 
-    def _start(self) -> None:
+    pidFile = ""
+    _pidLock: FileLock | None = None
+
+    def privilegedStartService(self) -> None:
+        """
+        Hold the pid file, while the process still has the privilege to open it.
+        """
+        if self.pidFile:
+            self._pidLock = holdPIDFile(self.pidFile)
         with _withoutTraceback():
-            super()._start()
+            super().privilegedStartService()
 
-
-class _SeveralProcesses(WorkersService):
-    """
-    Workers that show the user in one line why they do not start.
-    """
-
-    def _start(self) -> None:
+    def startService(self) -> None:
+        """
+        Start.
+        """
         with _withoutTraceback():
-            super()._start()
+            super().startService()
+
+
+class _SingleProcess(_Process, CometService):
+    """
+    A server of one process.
+    """
+
+
+class _SeveralProcesses(_Process, WorkersService):
+    """
+    A server of several processes.
+    """
 
 
 @contextmanager

@@ -18,6 +18,7 @@ names in equal shapes are written the same bytes.
   - L{websocket}: frames of RFC 6455
   - L{tcp}: lines of raw TCP
   - L{flashpolicy}: Flash's policy file
+  - L{proxyheader}: what a proxy says of a connection's client
   - L{publications}: what a publisher's body, line or value says
   - L{commands}: what a client says on a two-way transport
 """

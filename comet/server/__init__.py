@@ -1,10 +1,14 @@
 """
 The server that C{twistd comet} starts.
 
+  - L{locks}: locks that end with the process that holds them
+  - L{systemd}: the sockets that systemd has passed
+  - L{proxied}: endpoints behind the PROXY protocol
   - L{listening}: endpoints and ports: opened together, held, shared with workers
   - L{statistics}: the server's own figures, published to C{$stats}
   - L{banner}: what the server logs when it has started
   - L{service}: the server as a Twisted service
+  - L{signals}: signals that must not end it
   - L{demo}: readers over raw TCP for the lab page
   - L{server}: hub and endpoints, made of a configuration
   - L{workers}: several processes on the same ports

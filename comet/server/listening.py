@@ -24,6 +24,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.errors import CometError
+from comet.server.locks import lockSocket
+from comet.server.proxied import ProxiedEndpoint
+from comet.server.systemd import systemdEndpoint
 
 _log = Logger()
 
@@ -115,7 +118,48 @@ def makeEndpoint(reactor: Any, description: str, inherited: int | None = None) -
         of endpoint raise other exceptions, too.
     """
     used = _Queueing(reactor) if inherited is None else _Inheriting(reactor, inherited)
-    return DescribedEndpoint(description, serverFromString(used, description))
+    return DescribedEndpoint(description, _parse(used, description))
+
+
+def _parse(reactor: Any, description: str) -> IStreamServerEndpoint:
+    """
+    Make an endpoint of its description, as Twisted does, but for the kinds that
+    comet has a better one of.
+    """
+    kind, _, rest = description.partition(":")
+    if kind == "haproxy":
+        return ProxiedEndpoint(_parse(reactor, rest))
+    if kind != "systemd":
+        made: IStreamServerEndpoint = serverFromString(reactor, description)
+        return made
+    options = dict(_option(each) for each in rest.split(":"))
+    unknown = options.keys() - {"domain", "index", "name"}
+    if unknown or "domain" not in options:
+        raise ValueError("'systemd:domain=INET:index=0' and 'systemd:domain=UNIX:name=http' are")
+    if isinstance(reactor, _Inheriting):
+        return _InheritedEndpoint(reactor)
+    return systemdEndpoint(reactor, **options)
+
+
+def _option(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
+
+
+@implementer(IStreamServerEndpoint)
+@frozen
+class _InheritedEndpoint:
+    """
+    The endpoint of a socket of systemd's that the parent has bound.
+    """
+
+    reactor: _Inheriting
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        """
+        See L{IStreamServerEndpoint}.
+        """
+        return maybeDeferred(self.reactor.adopt, protocolFactory)
 
 
 class _Queueing:
@@ -144,11 +188,34 @@ class _Queueing:
         """
         return self._reactor.listenSSL(*args, backlog=_queue(backlog), **kwargs)
 
-    def listenUNIX(self, *args: Any, backlog: int, **kwargs: Any) -> Any:
+    def listenUNIX(
+        self, address: Any, factory: Any, *, backlog: int, mode: int, wantPID: bool
+    ) -> Any:
         """
-        See L{IReactorUNIX<twisted.internet.interfaces.IReactorUNIX>}.
+        See L{IReactorUNIX<twisted.internet.interfaces.IReactorUNIX>}.  The lock
+        that C{wantPID} asks for is a L{FileLock<comet.server.locks.FileLock>}.
         """
-        return self._reactor.listenUNIX(*args, backlog=_queue(backlog), **kwargs)
+        path = os.fsdecode(address)
+        lock = lockSocket(path) if wantPID and not path.startswith("\0") else None
+        try:
+            port = self._reactor.listenUNIX(
+                address, factory, backlog=_queue(backlog), mode=mode, wantPID=False
+            )
+        except BaseException:
+            if lock is not None:
+                lock.unlock()
+            raise
+        # Twisted unlocks it when the port is closed.
+        port.lockFile = lock
+        return port
+
+    def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: Any) -> Any:
+        """
+        See L{IReactorSocket<twisted.internet.interfaces.IReactorSocket>}.
+        """
+        if addressFamily == getattr(socket, "AF_UNIX", None):
+            return _adoptFile(self._reactor, fileDescriptor, factory)
+        return self._reactor.adoptStreamPort(fileDescriptor, addressFamily, factory)
 
 
 def _queue(backlog: int) -> int:
@@ -173,7 +240,7 @@ class _Inheriting:
         """
         See L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>}.
         """
-        return self._adopt(factory)
+        return self.adopt(factory)
 
     def listenSSL(
         self, port: object, factory: Any, contextFactory: Any, *args: object, **kwargs: object
@@ -183,23 +250,18 @@ class _Inheriting:
         """
         from twisted.protocols.tls import TLSMemoryBIOFactory
 
-        return self._adopt(TLSMemoryBIOFactory(contextFactory, False, factory))
+        return self.adopt(TLSMemoryBIOFactory(contextFactory, False, factory))
 
     def listenUNIX(self, address: object, factory: Any, *args: object, **kwargs: object) -> Any:
         """
         See L{IReactorUNIX<twisted.internet.interfaces.IReactorUNIX>}.
         """
-        return self._adopt(factory)
+        return self.adopt(factory)
 
-    def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: Any) -> Any:
+    def adopt(self, factory: Any) -> Any:
         """
-        See L{IReactorSocket<twisted.internet.interfaces.IReactorSocket>}.  The
-        given descriptor is ignored: it is a number in the process that bound
-        the socket.
+        Listen on the socket.
         """
-        return self._adopt(factory)
-
-    def _adopt(self, factory: Any) -> Any:
         with socket.socket(fileno=os.dup(self._fileno)) as bound:
             family = bound.family
         if family == socket.AF_UNIX:
@@ -212,9 +274,10 @@ class _Inheriting:
 
 def _adoptFile(reactor: Any, fileno: int, factory: Any) -> Any:
     """
-    Listen on a UNIX socket, and leave its file alone.  Twisted would change the
-    file's permissions when a process adopts the socket, and remove the file
-    when one of the processes closes it.
+    Listen on a UNIX socket that another process has bound: the parent, or
+    systemd.  Leave its file alone, and the socket open.  Twisted would change the
+    file's permissions when a process adopts the socket, and remove the file and
+    shut the socket down when a process closes it.
     """
     from twisted.internet.unix import Port
 

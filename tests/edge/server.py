@@ -59,19 +59,23 @@ def twistd() -> list[str]:
 _ACTIVATE = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
-os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="http")
-os.execv(sys.argv[2], sys.argv[2:])
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1")
+if sys.argv[2]:
+    os.environ["LISTEN_FDNAMES"] = sys.argv[2]
+os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
-def activated(descriptor: int, command: Sequence[str]) -> list[str]:
+def activated(descriptor: int, command: Sequence[str], name: str = "http") -> list[str]:
     """
     Return the command that runs a program with a listening socket, as systemd
     does.
 
     @param descriptor: The number of the socket, which the process must inherit.
+
+    @param name: The name of the socket; empty if systemd gives none.
     """
-    return [sys.executable, "-c", _ACTIVATE, str(descriptor), *command]
+    return [sys.executable, "-c", _ACTIVATE, str(descriptor), name, *command]
 
 
 class CometProcess:

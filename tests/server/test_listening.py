@@ -310,10 +310,12 @@ class DescriptionTests(SynchronousTestCase):
             ("tcp:0:interface=127.0.0.1", QUEUE),
             ("tcp:0:backlog=7", 7),
             ("unix:here", QUEUE),
-            ("unix:here:backlog=9", 9),
+            ("unix:there:backlog=9", 9),
         ):
             reactor = MemoryReactor()
             endpoint = makeEndpoint(reactor, description)
-            self.successResultOf(endpoint.listen(Greeter()))
+            port: Any = self.successResultOf(endpoint.listen(Greeter()))
+            if reactor.unixServers:
+                self.addCleanup(port.lockFile.unlock)
             [bound] = reactor.tcpServers or reactor.unixServers
             self.assertEqual(bound[2], expected, description)

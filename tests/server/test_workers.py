@@ -61,23 +61,6 @@ class StartTests(WorkersTestCase):
         for process in self.processes:
             self.assertEqual(process.fds, {0: "w", 1: "r", 2: "r", 3: "r", 4: 1, 5: 2})
 
-    def test_skipsDescriptorsOfSystemd(self) -> None:
-        """
-        The numbers of descriptors that systemd has passed stay reserved.
-        """
-        # Twisted has removed LISTEN_FDS.
-        self.patch(os, "environ", {**os.environ, "LISTEN_FDNAMES": "a:b"})
-        self.start()
-        fds = self.newest.fds
-        self.assertEqual(self.newest.task["passed"], 2)
-        self.assertEqual(self.newest.environment["LISTEN_FDS"], "2")
-        self.assertEqual(
-            {key: fds[key] for key in (0, 1, 2, 5, 6, 7)},
-            {0: "w", 1: "r", 2: "r", 5: "r", 6: 1, 7: 2},
-        )
-        self.assertEqual(fds[3], fds[4])
-        self.assertIsInstance(fds[3], int)
-
     def test_firstWorkerHasItsOwnTask(self) -> None:
         """
         Each worker gets the parent's options and key.  Only the first worker
@@ -90,7 +73,7 @@ class StartTests(WorkersTestCase):
             self.assertEqual(task["given"]["tcp"], "tcp:2")
             self.assertEqual(task["file"], {"open": ["a/*"]})
             self.assertEqual(task["key"], "a-key-of-our-very-own")
-            self.assertEqual((task["count"], task["passed"]), (2, 0))
+            self.assertEqual(task["count"], 2)
             self.assertEqual(task["directory"], os.getcwd())
 
     def test_callsBackOnceWhenFirstWorkerServes(self) -> None:

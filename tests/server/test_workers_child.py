@@ -182,7 +182,7 @@ class WorkerTests(PipesTestCase):
         Restore the signal handlers of this process after the test.
         """
         super().setUp()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.reactor = StoppableReactor()
 
@@ -191,7 +191,7 @@ class WorkerTests(PipesTestCase):
         Make a worker that has no sockets to serve.
         """
         options = {"listen": ["tcp:1"], "workers": 3, **given}
-        task = Task(options, None, KEY, os.getcwd(), 0, 0, False)
+        task = Task(options, None, KEY, os.getcwd(), 0, False)
         return Worker(self.reactor, task, self.parent)
 
     def test_reportsThatItServes(self) -> None:
@@ -266,14 +266,11 @@ class ProcessTests(SynchronousTestCase):
     The descriptors and the environment that parent and worker agree on.
     """
 
-    def test_descriptorsFollowThoseOfSystemd(self) -> None:
+    def test_socketsFollowStatus(self) -> None:
         """
-        The worker's descriptors come after those that systemd has passed.
+        The worker's sockets come after its status.
         """
-        for passed in (0, 2):
-            task = Task({}, None, KEY, "/", 3, passed, True)
-            self.assertEqual(task.status, 3 + passed)
-            self.assertEqual(list(task.sockets), [4 + passed, 5 + passed, 6 + passed])
+        self.assertEqual(list(Task({}, None, KEY, "/", 3, True).sockets), [4, 5, 6])
 
     def test_findsModulesOfTheParent(self) -> None:
         """
@@ -285,15 +282,10 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual(found["HOME"], "/h")
         self.assertEqual(found["PYTHONPATH"], f"{here}:/a:{here}/b")
 
-    def test_passesOnDescriptorsOfSystemdMeantForParent(self) -> None:
+    def test_hidesDescriptorsOfSystemd(self) -> None:
         """
-        The number of descriptors from systemd is passed on if systemd meant
-        them for the parent, and not otherwise.
+        A worker does not look for descriptors that systemd meant for the parent.
         """
-        for environment, expected in (
-            ({}, None),
-            ({"LISTEN_FDNAMES": "a:b"}, "2"),
-            ({"LISTEN_FDNAMES": "a:b", "LISTEN_FDS": "2", "LISTEN_PID": "1"}, None),
-        ):
-            found = environmentFor(environment, [])
-            self.assertEqual(found.get("LISTEN_FDS"), expected)
+        passed = {"LISTEN_PID": "1", "LISTEN_FDS": "2", "LISTEN_FDNAMES": "a:b"}
+        found = environmentFor({"HOME": "/h", **passed}, [])
+        self.assertEqual(found.keys() & {"HOME", *passed}, {"HOME"})

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from comet.configuration import Configuration
+from comet.server.workers.process import STATUS
 from comet.server.workers.service import WorkersService
 from tests.server.servicecase import Port
 
@@ -87,8 +88,7 @@ class Process:
         """
         Report some status to the parent.
         """
-        status = 3 + self.task["passed"]
-        self.protocol.childDataReceived(status, json.dumps(values).encode() + b"\n")
+        self.protocol.childDataReceived(STATUS, json.dumps(values).encode() + b"\n")
 
     def end(self, code: int = 0, signal: int | None = None) -> None:
         """

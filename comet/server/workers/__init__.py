@@ -15,11 +15,9 @@ A worker inherits these descriptors:
 
   - 2: the standard error of Python.
 
-  - As many as systemd has passed to the parent.  A worker does not use them.
+  - 3: the worker's status, in lines of JSON.
 
-  - One for the worker's status, in lines of JSON.
-
-  - The sockets.
+  - From 4 on: the sockets.
 
   - L{process}: a worker, in the process of its parent
   - L{child}: a worker, in its own process

@@ -4,7 +4,7 @@ A worker: its parent starts it by C{python -m comet.server.workers REACTOR NUMBE
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
 
 
@@ -12,10 +12,8 @@ def main() -> None:
     """
     Run a worker to its end.
     """
-    if "LISTEN_FDS" in os.environ:
-        # systemd meant its descriptors for the parent, but the endpoints of the
-        # configuration name them.  Twisted looks for them when it is imported.
-        os.environ["LISTEN_PID"] = str(os.getpid())
+    # The signal would end the worker until the worker handles it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from comet.server.workers.child import run
 
     sys.exit(run(sys.argv[1:]))

@@ -30,7 +30,8 @@ from comet.configuration import Configuration
 from comet.server.listening import CannotStart
 from comet.server.server import Server, calmCollector
 from comet.server.service import CometService
-from comet.server.workers.process import Task
+from comet.server.signals import ignoreHangup
+from comet.server.workers.process import STATUS, Task
 
 
 @implementer(ILogObserver)
@@ -145,6 +146,7 @@ class Worker:
         self._reactor.callWhenRunning(self._start)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._signalled)
+        ignoreHangup(self._reactor)
         # The reactor's own signal handlers fail if it is stopped already.
         self._reactor.run(installSignalHandlers=False)
 
@@ -201,7 +203,7 @@ def run(arguments: Sequence[str]) -> int:
     from twisted.internet import reactor
 
     keepSteadyTime(reactor)
-    parent = ParentLink(1, task.status)
+    parent = ParentLink(1, STATUS)
     globalLogBeginner.beginLoggingTo([parent], redirectStandardIO=False)
     worker = Worker(reactor, task, parent)
     worker.run()

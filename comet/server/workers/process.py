@@ -21,8 +21,11 @@ from twisted.python.failure import Failure
 # The longest line of a worker's log, in bytes.  A longer one is logged in pieces.
 MAX_LINE: Final = 1 << 16
 
-# The first descriptor that systemd passes.
-FIRST: Final = 3
+# The descriptor of a worker's status.  Those of the sockets follow.
+STATUS: Final = 3
+
+# The variables by which systemd passes descriptors.
+_SYSTEMD: Final = frozenset({"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"})
 
 _log = Logger()
 
@@ -42,8 +45,6 @@ class Task:
 
     @ivar count: The number of sockets.
 
-    @ivar passed: The number of descriptors that systemd has passed to the parent.
-
     @ivar isFirst: Whether this worker does the work that only one worker may do.
     """
 
@@ -52,22 +53,14 @@ class Task:
     key: str
     directory: str
     count: int
-    passed: int
     isFirst: bool
-
-    @property
-    def status(self) -> int:
-        """
-        The descriptor of the worker's status.
-        """
-        return FIRST + self.passed
 
     @property
     def sockets(self) -> range:
         """
         The descriptors of the sockets.
         """
-        return range(self.status + 1, self.status + 1 + self.count)
+        return range(STATUS + 1, STATUS + 1 + self.count)
 
 
 class WorkerOwner(Protocol):
@@ -153,7 +146,7 @@ class WorkerProcess(ProcessProtocol):
         self._lines = {
             1: _LineSplitter(self._logReceived),
             2: _LineSplitter(lambda line: self._logLine(LogLevel.warn, line)),
-            task.status: _LineSplitter(self._statusReceived),
+            STATUS: _LineSplitter(self._statusReceived),
         }
 
     def spawn(self, reactor: Any, sockets: Sequence[int], environment: Mapping[str, str]) -> None:
@@ -164,11 +157,9 @@ class WorkerProcess(ProcessProtocol):
         """
         module = type(reactor).__module__
         command = [sys.executable, "-m", "comet.server.workers", module, str(self.number)]
-        with open(os.devnull, "rb") as nothing:
-            descriptors: dict[int, int | str] = {0: "w", 1: "r", 2: "r", self._task.status: "r"}
-            descriptors.update(dict.fromkeys(range(FIRST, self._task.status), nothing.fileno()))
-            descriptors.update(zip(self._task.sockets, sockets, strict=True))
-            reactor.spawnProcess(self, command[0], command, environment, childFDs=descriptors)
+        descriptors: dict[int, int | str] = {0: "w", 1: "r", 2: "r", STATUS: "r"}
+        descriptors.update(zip(self._task.sockets, sockets, strict=True))
+        reactor.spawnProcess(self, command[0], command, environment, childFDs=descriptors)
 
     def stop(self) -> None:
         """
@@ -244,28 +235,16 @@ def reasonOf(failure: Failure) -> str:
     return signal.Signals(error.signal).name
 
 
-def passedBySystemd(environment: Mapping[str, str]) -> int:
-    """
-    Return the number of descriptors that systemd has passed to this process.
-    """
-    names = environment.get("LISTEN_FDNAMES")
-    # Twisted removes LISTEN_FDS if systemd meant it for this process, but leaves
-    # the names, of which there are as many.
-    return len(names.split(":")) if names and "LISTEN_FDS" not in environment else 0
-
-
 def environmentFor(environment: Mapping[str, str], path: Sequence[str]) -> dict[str, str]:
     """
     Return the environment of the workers: that of the parent, changed so that
-    they find the same modules and the descriptors that systemd has passed.
+    they find the same modules, and look for no descriptors of systemd's.
 
     @param path: The parent's C{sys.path}.
     """
-    passed = passedBySystemd(environment)
-    kept = {name: environment[name] for name in environment if name != "LISTEN_FDS"}
+    kept = {name: environment[name] for name in environment if name not in _SYSTEMD}
     return {
         **kept,
-        **({"LISTEN_FDS": str(passed)} if passed else {}),
         "PYTHONPATH": os.pathsep.join(os.path.abspath(each) for each in path),
         # A worker must not find modules in its working directory.
         "PYTHONSAFEPATH": "1",

@@ -21,7 +21,7 @@ from comet.clocks import steadyClock
 from comet.configuration import Configuration
 from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
 from comet.server.server import endpointsOf
-from comet.server.workers.process import Task, WorkerProcess, environmentFor, passedBySystemd
+from comet.server.workers.process import Task, WorkerProcess, environmentFor
 
 # A worker that lives for fewer seconds fails in a row, and its restart is delayed.
 AT_ONCE: Final = 10.0
@@ -85,8 +85,7 @@ class WorkersService(Service):
         self._drain: float = configuration["drain"]
         descriptions = endpointsOf(configuration)
         self._ports = Ports([(makeEndpoint(reactor, each), Workers()) for each in descriptions])
-        passed = passedBySystemd(os.environ)
-        self.task = Task(*given, key, os.getcwd(), len(descriptions), passed, False)
+        self.task = Task(*given, key, os.getcwd(), len(descriptions), False)
         self._environment = environmentFor(os.environ, sys.path)
         self._listening = listening
         self._failed = failed
