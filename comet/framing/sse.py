@@ -28,28 +28,33 @@ from comet.model.messages import Close, Message
 _LINE_END: Final = re.compile("\r\n|\r|\n")
 
 
-def encodeEvent(cursor: Cursor, data: str | None, event: str | None = None) -> bytes:
+def encodeEvent(cursor: Cursor | None, data: str | None, event: str | None = None) -> bytes:
     """
     Encode one event, with the blank line that ends it.
 
     @param cursor: The id of the event, with which an C{EventSource}
-        reconnects.
+        reconnects, or L{None} to leave the client the id that it has.
 
-    @param data: The data of the event, or L{None} for an event that only sets
-        the id and that the page does not see.  Each CR, LF and CRLF starts a
-        new C{data} field, so that no line of the data can be read as another
-        field.
+    @param data: The data of the event, or L{None} for a C{data} field without a
+        value.  Each CR, LF and CRLF starts a new C{data} field, so that no line
+        of the data can be read as another field.
 
     @param event: The name of the event, without control characters, or L{None}
         for an event without a name.
     """
     # WHATWG HTML 9.2.6: one space after the colon does not belong to the value.
     # It is always written, so that a space at the start of the value is kept.
-    lines = [f"id: {cursor}\n"]
+    lines = []
+    if cursor is not None:
+        lines.append(f"id: {cursor}\n")
     if event is not None:
         lines.append(f"event: {event}\n")
     if data is not None:
         lines += [f"data: {line}\n" for line in _LINE_END.split(data)]
+    else:
+        # WHATWG HTML 9.2.6 keeps the id of an event without data.  Firefox and
+        # npm's eventsource forget it, unless there is a data field.
+        lines.append("data:\n")
     lines.append("\n")
     return "".join(lines).encode("utf-8")
 
@@ -78,9 +83,9 @@ class SSEShape:
     @ivar envelope: Whether the data of an event is an envelope, rather than the
         data that was published.  Then heartbeats have data, too.
 
-    @ivar unnamed: Whether no event has a name, gaps and the end included.  An
-        C{EventSource} dispatches only the names that the page listens for,
-        and messages may have any names.
+    @ivar unnamed: Whether no event has a name, cursors, gaps and the end
+        included.  An C{EventSource} dispatches only the names that the page
+        listens for, and messages may have any names.
 
     @ivar retry: After how many milliseconds an C{EventSource} reconnects.
     """
@@ -129,10 +134,11 @@ class SSEShape:
 
     def cursor(self, cursor: Cursor, resume: Cursor | None = None) -> bytes:
         """
-        Make an event with only the id, or with the envelope.
+        Make the event C{$at}, with nothing but the id, or with the envelope.
+        Its name keeps it from C{onmessage}.
         """
         data = encodeCursor(cursor).decode("utf-8") if self.envelope else None
-        return encodeEvent(resume or cursor, data)
+        return self._event(resume or cursor, data, "$at")
 
     def gap(self, cursor: Cursor, names: Sequence[str], resume: Cursor | None = None) -> bytes:
         """
@@ -146,13 +152,28 @@ class SSEShape:
         Make the event C{$close}, with the reason or with the envelope, and the
         field C{retry} if the client should reconnect.
         """
+        return self._close(cursor, close, resume or cursor)
+
+    def refusal(self, cursor: Cursor, close: Close, setsID: bool) -> bytes:
+        """
+        Make the event C{$close} for a client whose request was refused.
+
+        @param cursor: The cursor in the envelope.
+
+        @param setsID: Whether that is also the id of the event.  It must not be
+            for a client that has said where it starts: an C{EventSource} would
+            come back with it in the place of its own id.
+        """
+        return self._close(cursor, close, cursor if setsID else None)
+
+    def _close(self, cursor: Cursor, close: Close, id: Cursor | None) -> bytes:
         value = closeValue(close)
         data = encodeClose(cursor, close) if self.envelope else strictjson.encode(value)
-        event = self._event(resume or cursor, data.decode("utf-8"), "$close")
+        event = self._event(id, data.decode("utf-8"), "$close")
         return event if close.retry is None else encodeRetry(close.retry) + event
 
-    def _event(self, cursor: Cursor, data: str, event: str | None) -> bytes:
-        return encodeEvent(cursor, data, None if self.unnamed else event)
+    def _event(self, id: Cursor | None, data: str | None, event: str | None) -> bytes:
+        return encodeEvent(id, data, None if self.unnamed else event)
 
     def frame(self, pieces: Sequence[bytes]) -> bytes:
         """

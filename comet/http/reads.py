@@ -197,6 +197,22 @@ def readSince(head: RequestHead, names: Sequence[str], epoch: str) -> StartPosit
     return StartPositions(_lowestCursor(entityTags(head), epoch), byName)
 
 
+def readStarts(head: RequestHead, epoch: str) -> dict[str, StartPosition]:
+    """
+    Read where a request starts that was refused before its names were read: by
+    name where it says so for single names, and else by the empty name.  What
+    cannot be read is L{Unreadable}.
+
+    @param epoch: As for L{readSince}.
+    """
+    names = [key.removeprefix("since.") for key in head.parameters if key.startswith("since.")]
+    try:
+        since = readSince(head, names, epoch)
+    except BadCursor:
+        return {"": Unreadable()}
+    return {**since.byName, "": since.default}
+
+
 def readWait(head: RequestHead) -> float:
     """
     Read how many seconds the server may hold the response: the parameter

@@ -7,10 +7,12 @@ from __future__ import annotations
 from comet.errors import CometError
 from comet.framing import Shape
 from comet.framing.sse import SSEShape
-from comet.http.reads import ReadRequest, readFlag
+from comet.http.reads import ReadRequest, readFlag, readStarts
 from comet.http.responses import COMMON, Response
 from comet.model.channels import isPattern
 from comet.model.messages import Close
+from comet.model.positions import Now
+from comet.model.progress import cursorBeforeStart
 from comet.transports.exchange import Exchange
 from comet.transports.streaming import StreamingResource
 
@@ -47,14 +49,28 @@ class EventSourceResource(StreamingResource):
         Report temporary errors in a successful response, as the last words of a
         stream: WHATWG HTML 9.2.3 has an C{EventSource} reconnect only after
         such a response.  Other errors are final, and reported as usual.
+
+        The response leaves a client the cursor that it came with.
         """
         if error.code not in _CLOSES:
             super().refuse(exchange, error)
             return
+        head, end = exchange.head, self.hub.end
+        try:
+            shape = SSEShape(
+                chunked=False,
+                envelope=readFlag(head, "envelope"),
+                unnamed=readFlag(head, "unnamed"),
+            )
+        except CometError as final:
+            super().refuse(exchange, final)
+            return
         code = "draining" if self.hub.isDraining else _CLOSES[error.code]
-        head = exchange.head
-        envelope, unnamed = readFlag(head, "envelope"), readFlag(head, "unnamed")
-        shape = SSEShape(chunked=False, envelope=envelope, unnamed=unnamed)
-        close = shape.close(self.hub.end, Close(code, error.detail, error.retryAfter))
+        close = Close(code, error.detail, error.retryAfter)
+        starts = readStarts(head, end.epoch)
+        # A client that starts now gets the cursor of this now, or it would miss
+        # what comes before its next request.
+        setsID = all(isinstance(start, Now) for start in starts.values())
+        words = shape.refusal(cursorBeforeStart(starts, end), close, setsID)
         headers = ((b"Content-Type", self.contentType), *COMMON)
-        exchange.respond(Response(200, headers, shape.prelude + shape.frame([close])))
+        exchange.respond(Response(200, headers, shape.prelude + shape.frame([words])))

@@ -46,8 +46,9 @@ def follow(host: str, port: int, names: Sequence[str], since: str) -> Iterator[d
                     pause = retry
                 if "gap" in envelope or "data" in envelope:
                     yield envelope
-                # The caller has used the message only now.
-                if not envelope.get("replay"):
+                # The caller has used the message only now.  A server that closes
+                # at once does not know since.
+                if not ("close" in envelope or envelope.get("replay")):
                     since = envelope["cursor"]
         except OSError as error:
             print(f"{error}; again in {pause:g} s", file=sys.stderr)

@@ -5,8 +5,12 @@ The examples that serve do what their pages say.
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Mapping
+from threading import Thread
 from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.docs.running import EXAMPLES, ExampleTestCase, Running, load
 from tests.edge.clients import Refused, SseClient
@@ -173,6 +177,48 @@ class EmbeddingTests(ExampleTestCase):
         while piece := connection.piece():
             text += piece
         self.assertEqual(text.splitlines()[-1], b"# the server is going down")
+
+
+class TailTests(SynchronousTestCase):
+    """
+    C{tail.py}, which resumes.
+    """
+
+    def test_keepsCursorWhenRefused(self) -> None:
+        """
+        A server that closes the connection before it has read the command tells
+        a cursor that says nothing of what the program has: the program comes
+        back with its own.
+        """
+
+        def close(cursor: str) -> dict[str, Any]:
+            return {"cursor": cursor, "close": {"code": "tooMany", "message": "", "retry": 0}}
+
+        asked: list[str] = []
+        first = {"channel": "news", "cursor": "e-2", "data": 1}
+        second = {"channel": "news", "cursor": "e-3", "data": 2}
+        answers: list[list[dict[str, Any]]] = [
+            [{"id": 1, "ok": {"cursor": "e-1"}}, first, close("e-2")],
+            [close("e-9")],
+            [{"id": 1, "ok": {"cursor": "e-2"}}, second],
+        ]
+
+        def serve() -> None:
+            for lines in answers:
+                connection, _ = listening.accept()
+                with connection, connection.makefile("rwb") as file:
+                    asked.append(json.loads(file.readline())["since"])
+                    file.writelines(json.dumps(line).encode() + b"\n" for line in lines)
+
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listening.close)
+        listening.settimeout(20)
+        server = Thread(target=serve)
+        server.start()
+        self.addCleanup(server.join)
+        follow = load(EXAMPLES / "tail.py").follow(*listening.getsockname(), ["news"], "e-0")
+        self.assertEqual([next(follow), next(follow)], [first, second])
+        self.assertEqual(asked, ["e-0", "e-2", "e-2"])
 
 
 class MembersTests(ExampleTestCase):

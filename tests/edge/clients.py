@@ -389,7 +389,9 @@ class SseClient(EndlessClient):
         for block in self._stream.feed(piece):
             if block.retry is not None:
                 self.retries.append(block.retry)
-            if block.event == "$gap":
+            if block.event == "$at":
+                self._heard(self._standing(block.ident, block.data))
+            elif block.event == "$gap":
                 self._heard(self._gap(block.ident, block.data or ""))
             elif block.event == "$close":
                 self._heard(self._closed(block.data or ""))
@@ -397,16 +399,22 @@ class SseClient(EndlessClient):
                 self._heard(self._enveloped(block.ident, block.data))
             elif block.data is not None:
                 self._heard(self._message(block.event, block.ident, block.data))
-            elif block.event:
+            elif block.event or block.ident:
+                # Some clients forget the id of such an event.
                 raise Violation(f"an event without data: {block!r}")
-            elif block.ident:
-                self._heard(BareCursor(readCursor(block.ident)))
 
     def _value(self, data: str) -> object:
         value = readJson(data)
         if self._inEnvelopes and isinstance(value, dict):
             return value.get("gap", value.get("close", value))
         return value
+
+    def _standing(self, ident: str, data: str | None) -> Event:
+        if self._inEnvelopes and data:
+            return self._enveloped(ident, data)
+        if data != "":
+            raise Violation(f"an event $at with the data {data!r}")
+        return BareCursor(readCursor(ident))
 
     def _gap(self, ident: str, data: str) -> Event:
         return Gap(readCursor(ident), readNames(self._value(data)))

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.framing import Shape
 from comet.framing.envelope import encodeClose, encodeCursor, encodeEnvelope, encodeGap, rawText
 from comet.framing.sse import SSEShape
+from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from tests.framing.readers import (
     CLOSES,
@@ -55,11 +56,13 @@ class LiteralTests(SynchronousTestCase):
         self.assertEqual(SSEShape().frame([b"ab", b"c"]), b"3\r\nabc\r\n")
         self.assertEqual(self.shape.frame([b"ab", b"c"]), b"abc")
 
-    def test_cursorIsOnlyID(self) -> None:
+    def test_cursorHasIDAndEmptyData(self) -> None:
         """
-        The event of a cursor has only an id, so that the page does not get it.
+        The event of a cursor has an id, a name that keeps it from
+        C{onmessage}, and an empty data line, without which some clients forget
+        the id.
         """
-        self.assertEqual(self.shape.cursor(CURSOR), b"id: k3f9a2-1042\n\n")
+        self.assertEqual(self.shape.cursor(CURSOR), b"id: k3f9a2-1042\nevent: $at\ndata:\n\n")
 
     def test_stringIsItsText(self) -> None:
         """
@@ -101,6 +104,22 @@ class LiteralTests(SynchronousTestCase):
         )
         self.assertEqual(self.shape.close(CURSOR, Close("draining", "m")), end + b"null}\n\n")
 
+    def test_refusalSetsIDIfAsked(self) -> None:
+        """
+        The event for a refused client has an id only where the client has none;
+        an envelope has the cursor in any case.
+        """
+        end = b'event: $close\ndata: {"code":"tooMany","message":"m","retry":1}\n\n'
+        close = Close("tooMany", "m", 1)
+        for shape in (self.shape, SSEShape(chunked=False, envelope=True)):
+            without = shape.refusal(CURSOR, close, False)
+            self.assertEqual(
+                shape.refusal(CURSOR, close, True),
+                without.replace(b"event:", b"id: k3f9a2-1042\nevent:"),
+            )
+        self.assertEqual(self.shape.refusal(CURSOR, close, False), b"retry: 1000\n" + end)
+        self.assertIn(encodeClose(CURSOR, close), without)
+
     def test_namesEvents(self) -> None:
         """
         An event has the event name of its message, else the channel if several
@@ -117,16 +136,20 @@ class LiteralTests(SynchronousTestCase):
 
     def test_unnamedHasNoNames(self) -> None:
         """
-        No event has a name if the shape says so, gaps and the end included.
+        No event has a name if the shape says so, cursors, gaps and the end
+        included.
         """
         shape = SSEShape(channelEvents=True, envelope=True, unnamed=True)
         for event in (
             shape.message(makeMessage(1, "chat/a", "said")),
             shape.message(makeMessage(1, "chat/a")),
+            shape.cursor(CURSOR),
             shape.gap(CURSOR, ["a"]),
             shape.close(CURSOR, Close("draining", "m", 1)),
         ):
             self.assertNotIn(b"\nevent:", event)
+        bare = SSEShape(chunked=False, unnamed=True).cursor(CURSOR)
+        self.assertEqual(bare, b"id: k3f9a2-1042\ndata:\n\n")
 
     def test_hasTime(self) -> None:
         """
@@ -187,7 +210,8 @@ class StreamTests(SynchronousTestCase):
         pieces = [shape.cursor(CURSOR), shape.gap(CURSOR, names)]
         pieces += [shape.message(message, replay=True) for message in messages]
         heard = self.read(shape, [*pieces, shape.close(CURSOR, close)], sizes)
-        first, *middle, last = heard.events
+        self.assertEqual(heard.events[0], Event("$at", "", ID))
+        first, *middle, last = heard.events[1:]
         self.assertEqual((first.type, json.loads(first.data)), ("$gap", names))
         self.assertEqual(
             [(event.type, event.data) for event in middle],
@@ -200,6 +224,28 @@ class StreamTests(SynchronousTestCase):
         self.assertEqual(heard.lastEventID, ID)
         expected = 2000 if close.retry is None else round(close.retry * 1000)
         self.assertEqual(heard.retry, expected)
+
+    @settings(deadline=None)
+    @given(MESSAGES, CLOSES, st.booleans(), st.booleans(), st.booleans())
+    def test_anyPieceKeepsID(
+        self, message: Message, close: Close, several: bool, envelope: bool, unnamed: bool
+    ) -> None:
+        """
+        A client that forgets the id of an event without data has the cursor
+        after any first piece.
+        """
+        shape = SSEShape(False, False, several, envelope, unnamed)
+        for piece in (
+            shape.cursor(CURSOR),
+            shape.cursor(Cursor("k3f9a2", 2000), resume=CURSOR),
+            shape.message(message),
+            shape.gap(CURSOR, ["news"]),
+            shape.close(CURSOR, close),
+            shape.refusal(CURSOR, close, True),
+        ):
+            events = EventReader(isForgetful=True)
+            events.feed(shape.prelude + shape.frame([piece]))
+            self.assertEqual((events.lastEventID, len(events.events)), (ID, 1))
 
     @settings(deadline=None)
     @given(MESSAGES, st.lists(NAMES), CLOSES, CUTS)
@@ -219,7 +265,7 @@ class StreamTests(SynchronousTestCase):
         ]
         heard = self.read(shape, pieces, sizes)
         expected = [
-            ("message", encodeCursor(CURSOR)),
+            ("$at", encodeCursor(CURSOR)),
             ("$gap", encodeGap(CURSOR, names)),
             (message.event or "message", encodeEnvelope(message, replay=True)),
             ("$close", encodeClose(CURSOR, close)),

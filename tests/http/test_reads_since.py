@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadCursor
-from comet.http.reads import StartSource, entityTags, readSince, startSource
+from comet.http.reads import StartSource, entityTags, readSince, readStarts, startSource
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, StartPositions, Unreadable
 from tests.http.heads import Values, makeHead
@@ -170,6 +170,29 @@ class SinceTests(SynchronousTestCase):
         self.assertEqual(self.since(headers={"If-None-Match": tags}).default, At(Cursor("now1", 9)))
         tags = [b'*, "x", "old1-5"']
         self.assertEqual(self.since(headers={"If-None-Match": tags}).default, At(Cursor("old1", 5)))
+
+
+class StartsTests(SynchronousTestCase):
+    """
+    L{readStarts}.
+    """
+
+    def test_readsStartsOfAnyNames(self) -> None:
+        """
+        The starts of single names are read without the path.
+        """
+        head = makeHead(b"since=-3&since.a/b=earliest&since.=now1-4&since.c=")
+        expected = {"a/b": Earliest(), "": Last(3)}
+        self.assertEqual(readStarts(head, "now1"), expected)
+        self.assertEqual(readStarts(makeHead(b"since=-3"), "now1"), {"": Last(3)})
+        self.assertEqual(readStarts(makeHead(), "now1"), {"": Now()})
+
+    def test_unreadableStart(self) -> None:
+        """
+        A start that cannot be read does not fail.
+        """
+        for query in (b"since=x", b"since.a=x"):
+            self.assertEqual(readStarts(makeHead(query), "now1"), {"": Unreadable()})
 
 
 class EntityTagTests(SynchronousTestCase):

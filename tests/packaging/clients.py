@@ -239,13 +239,14 @@ class EventSource(HTTPClient):
         self.lastEventID = ""
         for fields in self.blocks():
             if "id" in fields:
-                expect("first event", (fields["id"], "data" in fields), (self.since, False))
+                expected = {"id": self.since, "event": "$at", "data": ""}
+                expect("first event", fields, expected)
                 return
 
     def blocks(self) -> Iterator[dict[str, str]]:
         """
-        Yield the fields of each block, with the lines of C{data} joined, also of
-        a block without data, which is no event.
+        Yield the fields of each block, with the lines of C{data} joined.  The
+        first block has only C{retry}, and is no event.
         """
         fields: dict[str, str] = {}
         while line := self.response.readline().decode().rstrip("\r\n") or fields:
@@ -265,7 +266,7 @@ class EventSource(HTTPClient):
         Read one event.
         """
         for fields in self.blocks():
-            if "data" in fields:
+            if fields.get("event") != "$at":
                 expect("name of the event", fields.get("event"), None)
                 return Received(fields["id"], json.loads(fields["data"]))
         raise Failed("no event came")

@@ -45,13 +45,42 @@ class EventSourceTests(HubTestCase):
         heard, events.events = events.events, []
         return heard
 
+    def follow(self, wire: Wire, events: EventReader, chunks: ChunkReader) -> list[Event]:
+        """
+        Return what has arrived after the first event, which tells the cursor.
+        """
+        first, *heard = self.read(wire, events, chunks)
+        self.assertEqual((first.type, first.data), ("$at", ""))
+        return heard
+
     def test_beginsWithRetryAndCursor(self) -> None:
         """
-        The stream begins with the reconnection time and the reader's cursor.
+        The stream begins with the reconnection time and the reader's cursor,
+        which comes again with every heartbeat.
         """
-        _, events, _ = self.open("/channels/news")
-        self.assertEqual((events.events, events.retry), ([], 2000))
-        self.assertEqual(events.lastEventID, str(self.hub.end))
+        wire, events, chunks = self.open("/channels/news")
+        at = Event("$at", "", str(self.hub.end))
+        self.assertEqual((events.events, events.retry), ([at], 2000))
+        self.publish("other", 1)
+        self.turn(25.2)
+        first, beat = self.read(wire, events, chunks)
+        self.assertEqual(first, at)
+        self.assertEqual(beat, Event("$at", "", str(self.hub.end)))
+        self.assertNotEqual(beat, at)
+
+    def test_resumesBeforeFirstMessage(self) -> None:
+        """
+        A client that is cut off before its first message, and forgets the ids of
+        events without data, comes back with a cursor, and misses nothing.
+        """
+        wire = self.connect()
+        wire.send(get("/channels/news?transport=sse"))
+        chunks, events = ChunkReader(), EventReader(isForgetful=True)
+        chunks.feed(readHead(wire.take()).body)
+        events.feed(chunks.body)
+        known = self.publish("news", 1, 2)
+        opened = self.open("/channels/news", f"Last-Event-ID: {events.lastEventID}")
+        self.assertEqual([e.lastEventID for e in self.follow(*opened)], known)
 
     def test_writesEvents(self) -> None:
         """
@@ -61,7 +90,7 @@ class EventSourceTests(HubTestCase):
         opened = self.open("/channels/news")
         self.hub.publish("news", "a\r\nb", "alarm")
         first, second = self.publish("news", {"a": 1}, "x")
-        heard = self.read(*opened)
+        heard = self.follow(*opened)
         self.assertEqual([e.type for e in heard], ["alarm", "message", "message"])
         self.assertEqual([e.data for e in heard], ["a\nb", '{"a":1}', "x"])
         self.assertEqual([e.lastEventID for e in heard[1:]], [first, second])
@@ -75,7 +104,7 @@ class EventSourceTests(HubTestCase):
             opened = self.open(path)
             self.publish("a", 1)
             self.publish("b", 2)
-            self.assertEqual([e.type for e in self.read(*opened)], ["a", "b"])
+            self.assertEqual([e.type for e in self.follow(*opened)], ["a", "b"])
 
     def test_resumesAfterLastEventId(self) -> None:
         """
@@ -83,7 +112,7 @@ class EventSourceTests(HubTestCase):
         """
         known = self.publish("news", 1, 2, 3)
         opened = self.open("/channels/news?since=now", f"Last-Event-ID: {known[0]}")
-        heard = self.read(*opened)
+        heard = self.follow(*opened)
         self.assertEqual([e.lastEventID for e in heard], known[1:])
 
     def test_reportsGapOfBadId(self) -> None:
@@ -128,7 +157,7 @@ class EventSourceTests(HubTestCase):
         """
         opened = self.open("/channels/news")
         self.hub.drain(10)
-        (event,) = self.read(*opened)
+        (event,) = self.follow(*opened)
         close = json.loads(event.data)
         self.assertEqual((event.type, close["code"]), ("$close", "draining"))
         self.assertEqual(opened[1].retry, round(close["retry"] * 1000))
@@ -181,6 +210,37 @@ class TemporaryTests(HubTestCase):
         wire = self.connect()
         wire.send(get("/channels/news?transport=sse"))
         self.assertClosed(wire.take(), "tooMany", wire)
+
+    def test_leavesCursorOfClient(self) -> None:
+        """
+        A client that says where it starts keeps its own id when it is refused,
+        or what was published since would be lost.  A client that starts now gets
+        the cursor of the log end as its id.
+        """
+        known, *_ = self.publish("news", 1, 2)
+        self.hub.drain(10)
+        lost, none = f"{known[:-2]}-0", ""
+        for query, header, ident, standing in (
+            ("", "", str(self.hub.end), str(self.hub.end)),
+            ("&since=now&since.news=", "", str(self.hub.end), str(self.hub.end)),
+            ("", f"Last-Event-ID: {known}", none, known),
+            ("&since=now", f"Last-Event-ID: {known}", none, known),
+            (f"&since={known}", "", none, known),
+            (f"&since.news={known}", "", none, known),
+            ("", f'If-None-Match: "{known}"', none, known),
+            ("&since=-1", "", none, lost),
+            ("&since=earliest", "", none, lost),
+            ("", "Last-Event-ID: what?", none, lost),
+        ):
+            for more in ("", "&envelope=1"):
+                path = f"/channels/news?transport=sse{query}{more}"
+                response = self.ask(get(path, *([header] if header else [])))
+                events = EventReader()
+                events.feed(response.body)
+                (event,) = events.events
+                self.assertEqual((event.type, event.lastEventID), ("$close", ident), path)
+                if more:
+                    self.assertEqual(json.loads(event.data)["cursor"], standing, path)
 
     def test_endsStreamInFormAskedFor(self) -> None:
         """

@@ -75,7 +75,7 @@ class RequestSinkTests(HubTestCase):
         events = EventReader()
         written = channel.transport.written.getvalue()
         events.feed(written.partition(b"\r\n\r\n")[2])
-        self.assertEqual([event.type for event in events.events], ["b", "$close"])
+        self.assertEqual([event.type for event in events.events], ["$at", "b", "$close"])
         self.assertNothingLeft()
 
     def test_endsWithRequest(self) -> None:

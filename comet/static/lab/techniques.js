@@ -122,9 +122,8 @@ export async function sse(link) {
   const source = new EventSource(link.url("sse", { envelope: 1 }));
   source.onopen = () => link.opened(false);
   source.onmessage = (event) => link.heard(JSON.parse(event.data));
-  source.addEventListener("$gap", (event) => {
-    link.heard(JSON.parse(event.data));
-  });
+  source.addEventListener("$at", source.onmessage);
+  source.addEventListener("$gap", source.onmessage);
   // By itself it would reconnect, with the last id that it saw.
   await lost(link, (end) => source.addEventListener("error", end));
   source.close();
