@@ -19,6 +19,8 @@ names in equal shapes are written the same bytes.
   - L{tcp}: lines of raw TCP
   - L{flashpolicy}: Flash's policy file
   - L{proxyheader}: what a proxy says of a connection's client
+  - L{contenttypes}: the type of a publisher's body
+  - L{codings}: bodies that a publisher has compressed
   - L{publications}: what a publisher's body, line or value says
   - L{commands}: what a client says on a two-way transport
 """

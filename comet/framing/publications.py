@@ -17,6 +17,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from comet.errors import BadChannel, BadMessage, BadRequest, KeyReused, TooLarge
+from comet.framing.contenttypes import parseContentType
 from comet.framing.strictjson import decode, encode
 from comet.model.channels import parseChannel, parseEvent
 from comet.model.messages import KeyScope, Publication
@@ -25,10 +26,6 @@ _BATCH_TYPE: Final = "application/x-ndjson"
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _BASE64: Final = "base64"
 
-# RFC 9110 8.3.1: a media type is two tokens (5.6.2) around a slash; parameters
-# follow a semicolon.
-_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_MEDIA_TYPE = re.compile(rf"[ \t]*({_TOKEN}/{_TOKEN})[ \t]*(?:;.*)?")
 _KEY = re.compile(r"[\x20-\x7e]{1,128}")
 # RFC 8259 2: the white space that may surround a JSON value.
 _WHITE_SPACE: Final = b" \t\r\n"
@@ -116,10 +113,10 @@ def readBody(
     """
     Read the body of a request that publishes one message.
 
-    The media type decides how the body is read; its parameters are ignored.
-    C{application/json} and types that end with C{+json} are a JSON value.
-    C{text/*}, a form, and a body without a type are text in UTF-8.  Any other
-    body is bytes, also if the type is not valid.
+    The media type decides how the body is read.  C{application/json} and types
+    that end with C{+json} are a JSON value.  C{text/*}, a form, and a body
+    without a type are text in UTF-8.  Any other body is bytes, whatever its
+    charset.
 
     @param channels: The decoded names in the path; one that is there twice
         counts once.
@@ -135,17 +132,22 @@ def readBody(
     @raise BadChannel: If one of the names is not the name of a channel.
 
     @raise BadRequest: If there is no channel, if there are too many, or if the
-        key is not valid.
+        key or the content type is not valid.
+
+    @raise Unsupported: If the body is text in another charset than UTF-8.
 
     @raise BadMessage: If the body is not what its type says, or the name of the
         event is not valid.
     """
     _checkSize(len(body), limits)
-    kind = _mediaType(contentType)
+    parsed = parseContentType(contentType or "")
+    kind = parsed.mediaType
     value: Any
     if _isJSON(kind):
+        parsed.checkCharset()
         value = decode(body, limits.maxDepth)
     elif kind in ("", _FORM_TYPE) or kind.startswith("text/"):
+        parsed.checkCharset()
         value = _text(body)
     else:
         value = body
@@ -171,6 +173,8 @@ def readBatch(
     @raise BadRequest: If the type is not C{application/x-ndjson}, if there is
         no line, or if there are too many; or as in L{readObject}.
 
+    @raise Unsupported: If its charset is another one than UTF-8.
+
     @raise TooLarge: If the body, or the message of a line, has more bytes than
         the limit.
 
@@ -180,9 +184,11 @@ def readBatch(
 
     @raise BadMessage: As in L{readObject}, or if a line is not a JSON object.
     """
-    if _mediaType(contentType) != _BATCH_TYPE:
+    parsed = parseContentType(contentType or "")
+    if parsed.mediaType != _BATCH_TYPE:
         given = "no content type" if contentType is None else shown(contentType)
         raise BadRequest(f"{given}: the type of a batch is {_BATCH_TYPE}, one message a line")
+    parsed.checkCharset()
     if len(body) > limits.maxBatchBytes:
         raise TooLarge(
             f"the batch has {len(body)} bytes; at most {limits.maxBatchBytes} are allowed"
@@ -288,17 +294,6 @@ def measure(value: Any, payload: bytes) -> int:
     bare = payload.replace(b"\\\\", b"..")
     escaped = 5 * bare.count(b"\\u003c") + 3 * (bare.count(b"\\u2028") + bare.count(b"\\u2029"))
     return len(payload) - escaped
-
-
-def _mediaType(contentType: str | None) -> str:
-    """
-    Get the media type in lower case: empty if there is none, C{"?"} if it is
-    not valid.
-    """
-    if contentType is None or not contentType.strip(" \t"):
-        return ""
-    found = _MEDIA_TYPE.fullmatch(contentType)
-    return "?" if found is None else found[1].lower()
 
 
 def _isJSON(kind: str) -> bool:

@@ -110,11 +110,12 @@ class ChannelResource(HubResource):
         names, client = self.names(exchange), self.client(exchange)
         checkNoPatterns(names)
         self.hub.checkPublish(client, names)
+        limits = self.hub.settings.limits
         publication = readBody(
             names,
             head.header("Content-Type"),
-            exchange.body(),
-            self.hub.settings.limits,
+            exchange.body(limits.maxMessage),
+            limits,
             head.header("Comet-Event"),
             head.header("Idempotency-Key"),
             client.name,

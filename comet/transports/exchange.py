@@ -21,6 +21,7 @@ from comet.errors import (
     TooLarge,
     publicError,
 )
+from comet.framing.codings import undoCoding
 from comet.http.http1 import checkHeader, encodeResponse
 from comet.http.origins import CORS
 from comet.http.reads import ReadRequest, parseReadRequest, readAccount
@@ -291,20 +292,29 @@ class Exchange:
             checkHeader(*header)
         return (*cors, *own, *cookies)
 
-    def body(self) -> bytes:
+    def body(self, most: int | None = None) -> bytes:
         """
-        Return the body of the request.
+        Return the body of the request, with its content coding undone.
 
-        @raise TooLarge: If the body was larger than the server takes.
+        @param most: How many bytes it may have; as many as the largest batch if
+            it is L{None}.
+
+        @raise TooLarge: If the body was larger than the server takes, or has
+            more bytes once its coding is undone.
+
+        @raise Unsupported: If the server does not know the coding.
+
+        @raise BadMessage: If the body is not in its coding.
         """
-        most = self.hub.settings.limits.maxBatchBytes
+        whole = self.hub.settings.limits.maxBatchBytes
         content = self.request.content
         assert content is not None, "Twisted sets it before a request is rendered"
-        if getattr(self.request, "isTooLarge", False) or content.seek(0, SEEK_END) > most:
-            raise bodyTooLarge(getattr(self.request, "most", most))
+        if getattr(self.request, "isTooLarge", False) or content.seek(0, SEEK_END) > whole:
+            raise bodyTooLarge(getattr(self.request, "most", whole))
         content.seek(0)
         body: bytes = content.read()
-        return body
+        coding = self.head.header("Content-Encoding")
+        return body if coding is None else undoCoding(coding, body, most or whole)
 
     def respond(self, response: Response) -> None:
         """

@@ -5,6 +5,7 @@ resource sees them: on both edges the client gets to read why.
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import socket
 import ssl
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from tests.edge.case import EdgeTestCase
-from tests.edge.connections import HttpConnection, Response, TcpConnection
+from tests.edge.connections import HttpConnection, Response, TcpConnection, ask
 from tests.edge.envelopes import problemOf
 
 PAGE = "https://page.example"
@@ -106,6 +107,33 @@ class RefusalTests(EdgeTestCase):
             self.assertEqual(answer.status, 413)
             self.assertIn(b"tooLarge", answer.read())
         client.close()
+
+    def test_codings(self) -> None:
+        """
+        A publication that was compressed by gzip is read as what it stands for.
+        Another coding, another charset and a malformed type are refused.
+        """
+        channel, key = self.channel("c"), self.site.key
+
+        def publish(body: bytes, **headers: str) -> Response:
+            given = {name.replace("_", "-"): value for name, value in headers.items()}
+            given["Authorization"] = f"Bearer {key}"
+            return ask(self.site, "POST", f"/channels/{channel}", given, body)
+
+        packed = gzip.compress(b'{"n":1}')
+        kind = "application/json"
+        answer = publish(packed, Content_Type=kind, Content_Encoding="gzip")
+        self.assertEqual(answer.status, 201, answer)
+        answer = ask(self.site, "GET", f"/channels/{channel}?transport=poll&since=-1")
+        self.assertIn(b'"data":{"n":1}', answer.body)
+        answer = publish(packed, Content_Type=kind, Content_Encoding="br")
+        self.assertRefused(answer, 415, "unsupported")
+        self.assertEqual(answer.headers["accept-encoding"], "gzip")
+        answer = publish(b"x", Content_Type="text/plain; charset=iso-8859-1")
+        self.assertRefused(answer, 415, "unsupported")
+        self.assertRefused(publish(b"x", Content_Type="text"), 400, "badRequest")
+        bomb = gzip.compress(bytes(10_000_000))
+        self.assertRefused(publish(bomb, Content_Encoding="gzip"), 413, "tooLarge")
 
     def test_noHead(self) -> None:
         """

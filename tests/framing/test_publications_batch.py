@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.errors import BadChannel, BadMessage, BadRequest, CometError, KeyReused, TooLarge
+from comet.errors import (
+    BadChannel,
+    BadMessage,
+    BadRequest,
+    CometError,
+    KeyReused,
+    TooLarge,
+    Unsupported,
+)
 from comet.framing.publications import Limits, readBatch, readObject
 from comet.model.messages import Publication
 from tests.framing.test_publications import nested, values
@@ -200,6 +208,7 @@ class ReadBatchTests(SynchronousTestCase):
         for kind in (None, "", "application/json", "text/plain", "application/ndjson"):
             error = self.assertRaises(BadRequest, readBatch, kind, body, LIMITS)
             self.assertIn(NDJSON, error.detail)
+        self.assertRaises(Unsupported, readBatch, NDJSON + ";charset=utf-16", body, LIMITS)
 
     def test_boundsSize(self) -> None:
         """

@@ -5,6 +5,7 @@ Tests of L{comet.transports.channel}: publish, read by any transport, delete.
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Callable
 from typing import Any
@@ -106,11 +107,54 @@ class PublishTests(HubTestCase):
         A form is published as its bytes, also if it is malformed.
         """
         kind = "Content-Type: multipart/form-data"
-        for parameter in ("; boundary=x", "", "; boundary="):
+        for parameter in ("; boundary=x", "", '; boundary=""'):
             for body in (b"--x\r\nnonsense", b"\xff\xfe", b"--x--\r\n"):
                 response = self.ask(post("/channels/a", body, kind + parameter))
                 self.assertEqual(response.status, 201)
                 self.assertEqual(base64.b64decode(self.held("a")[-1]["data"]), body)
+
+    def test_undoesGzip(self) -> None:
+        """
+        A body that was compressed by gzip is published as what it stands for.
+        """
+        kind, coding = "Content-Type: application/json", "Content-Encoding: gzip"
+        body = gzip.compress(b'{"a":1}')
+        self.assertEqual(self.ask(post("/channels/a", body, kind, coding)).status, 201)
+        self.assertEqual(self.held("a")[-1]["data"], {"a": 1})
+        lines = gzip.compress(b'{"channel":"a","data":2}\n')
+        kind = "Content-Type: application/x-ndjson"
+        self.assertEqual(self.ask(post("/publish", lines, kind, coding)).status, 201)
+        self.assertEqual(self.held("a")[-1]["data"], 2)
+
+    def test_refusesCodings(self) -> None:
+        """
+        Another coding is not supported, and the response has the one that is.  A
+        body that is not in its coding, or is larger than a message once its
+        coding is undone, is refused.
+        """
+        most = self.settings.limits.maxMessage
+        for path, large in (
+            ("/channels/a", gzip.compress(b" " * (most + 1))),
+            ("/publish", gzip.compress(b" " * (self.settings.limits.maxBatchBytes + 1))),
+        ):
+            kind = "Content-Type: application/x-ndjson"
+            response = self.ask(post(path, b"x", kind, "Content-Encoding: br"))
+            self.assertProblem(response, 415, "unsupported")
+            self.assertEqual(response.header("Accept-Encoding"), "gzip")
+            response = self.ask(post(path, b"x", kind, "Content-Encoding: gzip"))
+            self.assertProblem(response, 400, "badMessage")
+            response = self.ask(post(path, large, kind, "Content-Encoding: gzip"))
+            self.assertProblem(response, 413, "tooLarge")
+        self.assertEqual(self.held("a"), [])
+
+    def test_refusesCharsets(self) -> None:
+        """
+        Text in another charset is not supported.  The response has no
+        Accept-Encoding, since no coding was the reason.
+        """
+        response = self.ask(post("/channels/a", b"x", "Content-Type: text/plain; charset=utf-16"))
+        self.assertProblem(response, 415, "unsupported")
+        self.assertIsNone(response.header("Accept-Encoding"))
 
     def test_readsEventFromHeader(self) -> None:
         """
