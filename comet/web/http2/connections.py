@@ -36,7 +36,14 @@ from zope.interface import implementer
 
 from comet.http.http1 import checkHeader
 from comet.transports.sinks import tune
-from comet.web.http2.fields import FieldDecoder, Malformed, checkTrailers, readRequest
+from comet.web.heads import MAX_FIELDS, MAX_FIELDS_SIZE
+from comet.web.http2.fields import (
+    FieldDecoder,
+    Malformed,
+    checkTrailers,
+    readRequest,
+    refusalOf,
+)
 from comet.web.http2.frames import PREFACE, ConnectionFault, Frame, FrameReader, Kind
 from comet.web.http2.http2stream import HTTP2Stream
 
@@ -54,8 +61,13 @@ MAX_BODIES: Final = 4
 # RFC 9113 5.1.2: streams that may be open at once.
 MAX_STREAMS: Final = 100
 
-# RFC 9113 6.5.2: bytes of the fields of one block.
-MAX_FIELDS: Final = 65536
+# RFC 9113 6.5.2: bytes that the fields of one block may have, beside the URL: each
+# counts for 32 more than it has.
+FIELDS_SIZE: Final = MAX_FIELDS_SIZE + 32 * MAX_FIELDS
+
+# The same with the URL, however many channels it may name.  h2 takes at most 64
+# frames for a block.
+MOST_FIELDS: Final = 524288
 
 # RFC 9113 6.5.2: bytes of the table with which the fields of responses are
 # compressed.
@@ -106,8 +118,12 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
                 validate_outbound_headers=False,
             )
         )
-        self._frames = FrameReader()
-        self._decoder = self._h2.decoder = FieldDecoder(MAX_FIELDS)
+        # What the settings tell the client.
+        self._mostFields = min(site.maxLine + FIELDS_SIZE, MOST_FIELDS)
+        # A larger head gets an error as response.  It must be decoded for that,
+        # so it may not be of any size.
+        self._frames = FrameReader(2 * self._mostFields)
+        self._decoder = self._h2.decoder = FieldDecoder(2 * self._mostFields)
         # Frames that h2 does not make.
         self._extra = bytearray()
         # The stream whose trailers do not end it.
@@ -154,11 +170,10 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._h2.receive_data(PREFACE)
         self._push()
 
-    @staticmethod
-    def _settings(streams: int) -> Settings:
+    def _settings(self, streams: int) -> Settings:
         values = {
             SettingCodes.MAX_CONCURRENT_STREAMS: streams,
-            SettingCodes.MAX_HEADER_LIST_SIZE: MAX_FIELDS,
+            SettingCodes.MAX_HEADER_LIST_SIZE: self._mostFields,
         }
         return Settings(client=False, initial_values=values)
 
@@ -363,7 +378,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             self._fault(ident, ErrorCodes.PROTOCOL_ERROR, str(error))
             return
         stream = self.streams[ident] = HTTP2Stream(self, ident)
-        stream.begun(head, isEmpty)
+        stream.begun(head, isEmpty, refusalOf(head, self.site.maxLine))
         if not isEmpty and stream.isExpecting:
             # RFC 9110 10.1.1
             self.sendHead(stream, b"100", ())

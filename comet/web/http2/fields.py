@@ -17,6 +17,9 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from hpack import Decoder, HeaderTuple, HPACKError, OversizedHeaderListError
 
+from comet.errors import CometError, HeadTooLarge, URLTooLong
+from comet.web.heads import MAX_FIELDS, MAX_FIELDS_SIZE
+
 Field = tuple[bytes, bytes]
 
 # RFC 9113 8.3.1: the pseudo-header fields of requests.
@@ -165,6 +168,25 @@ def readRequest(fields: Sequence[Field]) -> RequestHead:
     if length is not None:
         kept.append((b"content-length", b"%d" % length))
     return RequestHead(method, target, kept, length)
+
+
+def refusalOf(head: RequestHead, maxLine: int) -> CometError | None:
+    """
+    Return why a head is too large, or None if it is not.  The limits are those of
+    HTTP/1.
+
+    @param maxLine: How many bytes the first line of a request may have, if it
+        were one of HTTP/1.
+    """
+    if len(head.method) + len(head.target) + len("  HTTP/1.1") > maxLine:
+        return URLTooLong(f"the URL has more than about {maxLine} bytes, the most that is allowed")
+    size = sum(len(name) + len(value) + len(": ") for name, value in head.fields)
+    if size > MAX_FIELDS_SIZE or len(head.fields) > MAX_FIELDS:
+        return HeadTooLarge(
+            f"the request has more than {MAX_FIELDS} headers, or they have more than "
+            f"{MAX_FIELDS_SIZE} bytes, the most that is allowed"
+        )
+    return None
 
 
 def checkTrailers(fields: Iterable[Field]) -> None:

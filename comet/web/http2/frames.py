@@ -22,9 +22,6 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 # say otherwise.
 MOST_FRAME: Final = 16384
 
-# Bytes of a field block in all of its frames.
-MOST_BLOCK: Final = 262144
-
 # RFC 9113 4.1: bytes of the head of a frame.  Its length does not count them.
 _HEAD: Final = 9
 
@@ -117,9 +114,22 @@ class FrameReader:
     Cuts the bytes of a client into frames.  It keeps one frame at most.
     """
 
-    __slots__ = ("_block", "_blockSize", "_hasPreface", "_hasSettings", "_kept", "_skip")
+    __slots__ = (
+        "_block",
+        "_blockSize",
+        "_hasPreface",
+        "_hasSettings",
+        "_kept",
+        "_mostBlock",
+        "_skip",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, mostBlock: int) -> None:
+        """
+        @param mostBlock: How many bytes a field block may have in all of its
+            frames.
+        """
+        self._mostBlock = mostBlock
         self._kept = bytearray()
         self._hasPreface = False
         self._hasSettings = False
@@ -199,10 +209,10 @@ class FrameReader:
             raise ConnectionFault(
                 ErrorCodes.PROTOCOL_ERROR, f"a frame of type {kind} in or after a field block"
             )
-        if isNext and self._blockSize + size > MOST_BLOCK:
+        if isNext and self._blockSize + size > self._mostBlock:
             raise ConnectionFault(
                 ErrorCodes.ENHANCE_YOUR_CALM,
-                f"a field block has more than {MOST_BLOCK} bytes",
+                f"a field block has more than {self._mostBlock} bytes",
             )
 
     def _checked(self, frame: Frame) -> Frame | None:
@@ -223,7 +233,8 @@ class FrameReader:
                 # RFC 9113 5.3.2: the signal may be ignored.  h2 would end the
                 # connection if the stream depended on itself.
                 start = 1 if flags & _PADDED else 0
-                frame.body = body[:start] + bytes(min(4, size - start)) + body[start + 4 :]
+                zeros = bytes(max(0, min(4, size - start)))
+                frame.body = body[:start] + zeros + body[start + 4 :]
         elif kind == Kind.PRIORITY:
             if not frame.ident:
                 raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "PRIORITY without a stream")

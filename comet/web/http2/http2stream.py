@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
+from comet.errors import CometError
 from comet.web.http2.fields import RequestHead
 
 # Bytes that a stream keeps before its producer is paused.
@@ -64,6 +65,9 @@ class HTTP2Stream:
 
     @ivar ident: The number of the stream.
 
+    @ivar refusal: Why the request is refused, or L{None}: a
+        L{BoundedRequest<comet.web.site.BoundedRequest>} looks here.
+
     @ivar isComplete: Whether all of the request has arrived.
 
     @ivar isFinished: Whether all of the response was written, or no more of it
@@ -86,6 +90,7 @@ class HTTP2Stream:
     def __init__(self, carrier: StreamCarrier, ident: int) -> None:
         self.site = self.factory = carrier.site
         self.ident = ident
+        self.refusal: CometError | None = None
         self.isComplete = False
         self.isFinished = False
         self.length: int | None = None
@@ -103,12 +108,15 @@ class HTTP2Stream:
 
     # -- What comes
 
-    def begun(self, head: RequestHead, isEmpty: bool) -> None:
+    def begun(self, head: RequestHead, isEmpty: bool, refusal: CometError | None = None) -> None:
         """
         The head of the request has arrived.
 
         @param isEmpty: Whether the request has no body.
+
+        @param refusal: Why the request is refused, or L{None}.
         """
+        self.refusal = refusal
         self._request = request = self.site.requestFactory(self)
         self._method, self._path, self.length = head.method, head.target, head.length
         for name, value in head.fields:

@@ -51,6 +51,8 @@ class RawClient:
     """
     The client.
 
+    @ivar heads: The fields of the last head on each stream.
+
     @ivar statuses: The last status of each stream that got a response.
 
     @ivar bodies: What has arrived of the body of each stream.
@@ -69,6 +71,7 @@ class RawClient:
 
     def __init__(self, wire: Wire, settings: bytes = SETTINGS) -> None:
         self.wire = wire
+        self.heads: dict[int, dict[bytes, bytes]] = {}
         self.statuses: dict[int, int] = {}
         self.bodies: dict[int, bytes] = {}
         self.ended: set[int] = set()
@@ -120,6 +123,7 @@ class RawClient:
         ident = found.stream_id
         if isinstance(found, HeadersFrame):
             fields = dict(self.decoder.decode(found.data, raw=True))
+            self.heads[ident] = fields
             self.statuses[ident] = int(fields[b":status"])
         elif isinstance(found, DataFrame):
             self.bodies[ident] = self.bodies.get(ident, b"") + found.data

@@ -8,20 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
+from urllib.parse import quote
 
 from h2.errors import ErrorCodes
 from hyperframe.frame import HeadersFrame, SettingsFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from comet.web.heads import MAX_FIELDS, MAX_FIELDS_SIZE
 from comet.web.http2.connections import (
-    MAX_FIELDS,
     MAX_RESETS,
     MAX_STREAMS,
     MAX_TABLE,
+    MOST_FIELDS,
     RESETS_PER_SECOND,
 )
-from comet.web.http2.frames import MOST_BLOCK, MOST_FRAME, PREFACE, Kind
+from comet.web.http2.frames import MOST_FRAME, PREFACE, Kind
 from tests.transports.wire import Wire
 from tests.web.http2.case import Http2TestCase, SecureTransport
 from tests.web.http2.rawclient import SETTINGS, RawClient, frame, request
@@ -243,7 +245,7 @@ CONNECTION_FAULTS: Final[dict[str, tuple[ErrorCodes, Act]]] = {
         ErrorCodes.ENHANCE_YOUR_CALM,
         lambda raw: [
             BLOCK,
-            *[frame(Kind.CONTINUATION, 5, bytes(MOST_FRAME))] * (MOST_BLOCK // MOST_FRAME + 1),
+            *[frame(Kind.CONTINUATION, 5, bytes(MOST_FRAME))] * (2 * MOST_FIELDS // MOST_FRAME),
         ],
     ),
     "too many fields": (
@@ -316,6 +318,10 @@ CONNECTION_FAULTS: Final[dict[str, tuple[ErrorCodes, Act]]] = {
     "HEADERS with too much padding": (
         ErrorCodes.PROTOCOL_ERROR,
         lambda raw: [frame(Kind.HEADERS, 5, b"\5\x82", 0xD)],
+    ),
+    "HEADERS without the length of its padding": (
+        ErrorCodes.FRAME_SIZE_ERROR,
+        lambda raw: [frame(Kind.HEADERS, 5, b"", 0x2D)],
     ),
     "HEADERS with a cut priority": (
         ErrorCodes.FRAME_SIZE_ERROR,
@@ -696,19 +702,54 @@ class ConnectionFaultTests(FaultsTestCase):
         self.assertEqual(self.flushLoggedErrors(), [])
         self.assertNothingLeft()
 
-    def test_allowsManyFields(self) -> None:
+    def test_allowsLongHeads(self) -> None:
         """
-        The fields of a head may have as many bytes as the settings say.
+        A request may name as many channels as are allowed, and have headers of
+        as many bytes.
         """
+        name = "ж" * 60
+        names = ",".join(quote(f"{name}{n}") for n in range(100))
+        path = f"/channels/{names}?transport=poll".encode()
         raw = self.raw()
-        count = (MAX_FIELDS - 1000) // 1032
-        raw.send(
-            *self._cut(
-                raw.encoder.encode([*request(), *[(b"x%d" % n, b"a" * 998) for n in range(count)]])
-            )
-        )
+        raw.send(*self._cut(raw.encoder.encode(request(b"GET", path))))
         self.assertEqual((raw.resets, raw.statuses.get(3)), ({}, 200))
-        raw.wire.leave()
+        self.assertGoesOn(raw, 5, "after")
+        for count, size in ((MAX_FIELDS - 1, 20), (30, MAX_FIELDS_SIZE // 30 - 10)):
+            raw = self.raw()
+            fields = [(b"x%d" % n, b"a" * size) for n in range(count)]
+            raw.send(*self._cut(raw.encoder.encode([*request(), *fields])))
+            self.assertEqual((raw.resets, raw.statuses.get(3)), ({}, 200))
+            self.assertGoesOn(raw, 5, "after")
+        self.leaveAll()
+
+    def test_refusesLongHeads(self) -> None:
+        """
+        A URL that is too long gets a 414, headers that are too many or too large
+        a 431, with the headers of CORS, and all other streams go on.
+        """
+        origin = (b"origin", b"https://friend.example")
+        many = [(b"x%d" % n, b"") for n in range(MAX_FIELDS)]
+        large = [(b"x-large", b"a" * MAX_FIELDS_SIZE)]
+        path = b"/channels/" + b"a," * (self.site.maxLine // 2)
+        for status, fields in (
+            (414, request(b"GET", path, origin)),
+            (431, request(b"GET", b"/channels/news", origin, *many)),
+            (431, request(b"GET", b"/channels/news", origin, *large)),
+        ):
+            raw = self.raw()
+            raw.send(*self._cut(raw.encoder.encode(fields)))
+            self.assertEqual((raw.resets, raw.statuses.get(3)), ({}, status))
+            self.assertIn(b'"tooLarge"', raw.bodies[3])
+            self.assertEqual(raw.heads[3][b"access-control-allow-origin"], origin[1])
+            self.assertGoesOn(raw, 5, "after")
+        self.leaveAll()
+
+    def leaveAll(self) -> None:
+        """
+        Leave, and check that nothing is left.
+        """
+        for wire in self.wires:
+            wire.leave()
         self.assertNothingLeft()
 
     def _cut(self, block: bytes) -> list[bytes]:

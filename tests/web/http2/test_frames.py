@@ -13,6 +13,7 @@ from comet.web.http2.frames import MOST_FRAME, PREFACE, ConnectionFault, Frame, 
 from tests.web.http2.rawclient import SETTINGS, frame
 
 START = PREFACE + SETTINGS
+MOST_BLOCK = 100_000
 
 
 def cut(data: bytes, sizes: list[int]) -> list[bytes]:
@@ -57,7 +58,7 @@ class FrameReaderTests(SynchronousTestCase):
         that is too long.
         """
         made = [frame(Kind.DATA, 1, b"\xff" * length) for length in lengths]
-        first, *found = self.read(FrameReader(), cut(START + b"".join(made), sizes))
+        first, *found = self.read(FrameReader(MOST_BLOCK), cut(START + b"".join(made), sizes))
         self.assertEqual(first.encode(), SETTINGS)
         self.assertEqual([each.size for each in found], lengths)
         for each, data in zip(found, made, strict=True):
@@ -75,7 +76,7 @@ class FrameReaderTests(SynchronousTestCase):
         """
         A frame that is too long is found as soon as its head has arrived.
         """
-        reader = FrameReader()
+        reader = FrameReader(MOST_BLOCK)
         data = START + b"".join(frame(Kind.DATA, 1, bytes(length)) for length in lengths)
         self.assertEqual(len(self.read(reader, cut(data, sizes))), 1 + len(lengths))
         head = tooLong.to_bytes(3, "big") + bytes((Kind.HEADERS, 0, 0, 0, 0, 1))
@@ -87,6 +88,6 @@ class FrameReaderTests(SynchronousTestCase):
         """
         A preface that is wrong is found at its first wrong byte.
         """
-        reader = FrameReader()
+        reader = FrameReader(MOST_BLOCK)
         self.assertEqual(list(reader.feed(b"P")), [])
         self.assertRaises(ConnectionFault, list, reader.feed(b"O"))
