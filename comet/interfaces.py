@@ -232,6 +232,16 @@ class ISink(Interface):
             has returned.
         """
 
+    def stalled(isStalled: bool) -> None:
+        """
+        The client has taken nothing for a while, or takes what is written again.
+        The sink cuts the connection of a client that has vanished; one whose
+        program only does not read is left to the owner.
+
+        @param isStalled: Whether it takes nothing.  This is told again and again
+            for as long as it is so, and once when it is over.
+        """
+
     def finish() -> None:
         """
         Close the connection once all written bytes are sent.

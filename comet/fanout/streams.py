@@ -29,6 +29,9 @@ from comet.timers import NOT_SET
 # connection is cut.
 STALLED: Final = 300.0
 
+# After how many seconds, at most, it is looked at again.
+STALL_CHECK: Final = 25.0
+
 # For how many seconds a closed reader's connection may stay open, so that the
 # client can take the last words.
 LAST_WORDS: Final = 10.0
@@ -103,7 +106,16 @@ class StreamReader(Reader):
     @ivar sink: Where the bytes go.
     """
 
-    __slots__ = ("_isAdding", "_opening", "_owner", "_wroteAt", "direct", "shape", "sink")
+    __slots__ = (
+        "_isAdding",
+        "_isStalled",
+        "_opening",
+        "_owner",
+        "_wroteAt",
+        "direct",
+        "shape",
+        "sink",
+    )
 
     # Slots of the class, narrower than what it inherits.
     shape: Shape
@@ -131,6 +143,7 @@ class StreamReader(Reader):
         self._opening = opening
         self._owner = owner
         self._isAdding = False
+        self._isStalled = False
         self._wroteAt = fanout.seconds()
         sink.attach(self)
 
@@ -278,7 +291,9 @@ class StreamReader(Reader):
                 self.sink.abort()
                 self.sinkLost()
             else:
-                self.fanout.wheel.set(self, self.fanout.heartbeat)
+                self._isStalled = True
+                self.sink.stalled(True)
+                self.fanout.wheel.set(self, min(self.fanout.heartbeat, STALL_CHECK))
             return
         wroteAt = self._wroteAt
         if self.group is not None:
@@ -351,6 +366,9 @@ class StreamReader(Reader):
         """
         See L{ISinkOwner.sinkReady}.
         """
+        if self._isStalled:
+            self._isStalled = False
+            self.sink.stalled(False)
         self.drained()
         if self._owner is not None:
             self._owner.sinkReady()

@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from comet.lean.edge import MAX_EVENTS, Edge
 from comet.timers import NOT_SET
+from comet.transports.vanished import watchForVanishing
 
 # How many clients are accepted in one turn.
 MAX_ACCEPTED: Final = 64
@@ -60,7 +61,7 @@ class LeanPort:
         self._isListening = True
         self._isAccepting = False
         # Accepted sockets inherit these options.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        watchForVanishing(self._socket)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         port.stopReading()
         self.startReading()

@@ -28,6 +28,7 @@ from comet.model.clients import Client
 from comet.transports.sinks import IConnectedSink
 from comet.transports.sse import EventSourceResource, shapeOf
 from comet.transports.stream import StreamResource
+from comet.transports.vanished import waitForProgram
 
 # What the responses of each transport say that they are, and their shape.
 _STYLES: Final[dict[str, tuple[bytes, Callable[[ReadRequest], Shape]]]] = {
@@ -81,6 +82,12 @@ class StreamConnection(Connection):
         """
         self.traffic.dataOut += len(data)
         return self.push(data)
+
+    def stalled(self, isStalled: bool) -> None:
+        """
+        See L{ISink.stalled<comet.interfaces.ISink.stalled>}.
+        """
+        waitForProgram(self.socket, isStalled)
 
     def sent(self, count: int) -> None:
         """

@@ -5,6 +5,7 @@ which states only what is particular to it.
 The bytes come from L{comet.framing}, and L{comet.hub} has decided whether a
 client may have them.
 
+  - L{vanished}: have the system find out that a client has vanished
   - L{sinks}: straight to the socket, or through a transport, with backpressure
   - L{detach}: take a connection from under Twisted's HTTP
   - L{throttle}: how much input of one client is taken in one turn

@@ -19,6 +19,7 @@ from zope.interface import Attribute, implementer
 
 from comet.interfaces import ISink, ISinkOwner
 from comet.metrics import Traffic
+from comet.transports.vanished import socketOf, waitForProgram, watchForVanishing
 
 # Only Twisted's own plain TCP connection, with these attributes, may be sent to
 # directly.  A subclass may do more with what is written. A TLS transport has the
@@ -29,9 +30,11 @@ _ATTRIBUTES: Final = ("TLS", "_tempDataBuffer", "dataBuffer", "socket")
 def tune(transport: Any) -> None:
     """
     Prepare a connection for a long stay: send each message at once, and find
-    out by keepalive that a client has vanished, also when there is nothing to
-    send to it.
+    out that a client has vanished, also when there is nothing to send to it.
     """
+    connection = socketOf(transport)
+    if connection is not None:
+        watchForVanishing(connection)
     if ITCPTransport.providedBy(transport):
         # A Unix socket provides ITCPTransport, too, but has neither option.
         with suppress(OSError):
@@ -132,6 +135,14 @@ class TransportSink:
         See L{ISink.attach}.
         """
         self._owner = owner
+
+    def stalled(self, isStalled: bool) -> None:
+        """
+        See L{ISink.stalled}.
+        """
+        connection = socketOf(self.transport)
+        if connection is not None:
+            waitForProgram(connection, isStalled)
 
     def finish(self) -> None:
         """

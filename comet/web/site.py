@@ -29,6 +29,7 @@ from comet.transports.channel import ChannelResource
 from comet.transports.detach import setProtocol
 from comet.transports.exchange import Exchange, bodyTooLarge, setHeaders
 from comet.transports.resource import HubResource, corsHeaders
+from comet.transports.sinks import tune
 from comet.web.forms import FormError, parseForm
 from comet.web.heads import HeadChannel
 
@@ -274,9 +275,11 @@ class CometChannel(HeadChannel):
 
     def connectionMade(self) -> None:
         """
-        Limit how much is read at once.
+        Limit how much is read at once, and have the system watch the client: a poll
+        may be held for minutes.
         """
         super().connectionMade()
+        tune(self.transport)
         if isinstance(self.transport, TCPConnection):
             # All that is read at once is answered in one turn: with Twisted's
             # size a thousand requests would fit, and make all other clients

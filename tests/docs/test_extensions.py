@@ -23,7 +23,7 @@ from comet.http import reads, request
 from comet.http.negotiation import TRANSPORTS
 from comet.model import channels
 from comet.model.messages import MESSAGE_OVERHEAD
-from comet.transports import session, tcp, websocket
+from comet.transports import session, tcp, vanished, websocket
 from comet.web import site
 from tests.docs.running import DOCS, load
 from tests.docs.shell import matches
@@ -135,6 +135,9 @@ class LimitsTests(SynchronousTestCase):
             f"seconds to the first line on raw TCP {tcp.FIRST_LINE:g} ",
             f"without a request on a connection {site.IDLE_TIMEOUT:g} ",
             f"a reader may take nothing {streams.STALLED:g}, ",
+            f"may acknowledge {vanished.UNACKNOWLEDGED:g}, then",
+            f"is asked after {vanished.ASKED_AFTER:g} seconds and has to answer within "
+            f"{vanished.ANSWERED_WITHIN:g}.",
             f"may wait to be taken {streams.LAST_WORDS:g} ",
             f"counts {MESSAGE_OVERHEAD} bytes for each message and {CHANNEL_OVERHEAD} for",
         ):

@@ -148,6 +148,8 @@ class MemorySink:
 
     @ivar budget: After how many more writes it is behind, or L{None}.
 
+    @ivar stalls: What it was told of its client, whether it takes nothing.
+
     @ivar isEnding: Whether it was told to finish or to abort.
     """
 
@@ -158,6 +160,7 @@ class MemorySink:
         self.isReady = True
         self.isFinished = False
         self.isAborted = False
+        self.stalls: list[bool] = []
         self._heard = heard
 
     @property
@@ -193,6 +196,12 @@ class MemorySink:
             self.budget -= 1
             self.isReady = self.isReady and self.budget > 0
         return self.isReady
+
+    def stalled(self, isStalled: bool) -> None:
+        """
+        See L{ISink.stalled}.
+        """
+        self.stalls.append(isStalled)
 
     def finish(self) -> None:
         """

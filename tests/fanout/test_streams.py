@@ -8,7 +8,7 @@ from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES
 from comet.fanout.states import State
-from comet.fanout.streams import STALLED, StreamReader
+from comet.fanout.streams import STALL_CHECK, STALLED, StreamReader
 from comet.interfaces import ISinkOwner
 from comet.model.cursors import parseCursor
 from comet.model.messages import Message
@@ -239,6 +239,28 @@ class BackpressureTests(HubTestCase):
         self.assertEqual(len(stream.sink.writes), count)
         self.assertIs(stream.reader.state, State.CLOSED)
         stream.sink.lose()
+
+    def test_tellsSinkOfStall(self) -> None:
+        """
+        The sink is told while its client takes nothing, however seldom heartbeats
+        are, and once when the client takes it.
+        """
+        self.fanout.heartbeat = 100.0
+        stream = self.stream("a")
+        stream.sink.fill()
+        self.publish("a")
+        self.clock.settle()
+        self.clock.advance(100.2)
+        self.assertEqual(stream.sink.stalls, [True])
+        self.clock.advance(STALL_CHECK + 0.2)
+        self.assertEqual(stream.sink.stalls, [True, True])
+        for _ in range(2):
+            stream.sink.drain()
+            self.clock.settle()
+            self.assertEqual(stream.sink.stalls, [True, True, False])
+            stream.sink.fill()
+            self.publish("a")
+            self.clock.settle()
 
     def test_tellsTheOtherOwner(self) -> None:
         """
