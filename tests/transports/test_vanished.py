@@ -5,6 +5,7 @@ its options.
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from struct import pack, unpack_from
@@ -42,6 +43,13 @@ def patience(connection: socket.socket) -> float:
     Return for how many seconds data may be unacknowledged.
     """
     return option(connection, "TCP_USER_TIMEOUT") / 1000
+
+
+def isWritable(connection: socket.socket) -> bool:
+    """
+    Return whether a socket takes more.
+    """
+    return bool(select.select([], [connection], [], 0)[1])
 
 
 def isAcknowledged(connection: socket.socket) -> bool:
@@ -129,9 +137,8 @@ class OptionTests(VanishedTestCase):
         others.
         """
         server, _ = self.connect()
-        with self.assertRaises(BlockingIOError):
-            while True:
-                server.send(b"x" * 65536)
+        while isWritable(server):
+            server.send(b"x" * 65536)
         # The client's system takes a moment.
         for _ in range(1000):
             waitForProgram(server, True)
@@ -176,7 +183,8 @@ class OptionTests(VanishedTestCase):
         """
         server, _ = self.connect()
         reactor: Any = HandReactor()
-        transport: Any = Server(server, Protocol(), ("127.0.0.1", 1), None, 1, reactor)
+        port: Any = None
+        transport: Any = Server(server, Protocol(), ("127.0.0.1", 1), port, 1, reactor)
         wrapper = ProtocolWrapper(WrappingFactory(Factory()), Protocol())
         wrapper.makeConnection(transport)
         self.assertIs(socketOf(wrapper), server)
@@ -193,9 +201,9 @@ class EdgeTests(VanishedTestCase, LeanTestCase):
         """
         Return the sockets of the connections of both edges.
         """
-        lean = [*self.port._edge.connections.values(), *self.tcpPort._edge.connections.values()]
-        twisted = [each for each in self.reactor.readers if isinstance(each, Server)]
-        return [each.socket for each in (*lean, *twisted)]
+        edges = (self.port._edge, self.tcpPort._edge)
+        lean = [each.socket for edge in edges for each in edge.connections.values()]
+        return lean + [each.socket for each in self.reactor.readers if isinstance(each, Server)]
 
     def test_leanEdge(self) -> None:
         """
