@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Final
 
@@ -16,11 +17,19 @@ from comet.http.responses import Headers
 
 MAX_PORT: Final = 65535
 
-# An IPv6 address is in brackets.
-_AUTHORITY = r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?"
+# RFC 3986 3.2.2, 3.2.3: an IPv6 address is in brackets; a port may be empty.  A
+# name may have other letters than those of ASCII.
+_AUTHORITY = r"([A-Za-z0-9._\u0080-\U0010ffff-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?"
 _HOST = re.compile(_AUTHORITY)
-_ORIGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://" + _AUTHORITY)
-_PUBLIC_URL = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?)://" + _AUTHORITY + r"(?:/[!\"$->@-~]*)?")
+_ORIGIN = re.compile(rf"([A-Za-z][A-Za-z0-9+.-]*)://(?:{_AUTHORITY})?")
+_PUBLIC_URL = re.compile(rf"([Hh][Tt][Tt][Pp][Ss]?)://{_AUTHORITY}(?:/[!\"$->@-~]*)?")
+_ASCII_NAME = re.compile(r"[a-z0-9._-]+")
+
+# RFC 1035 2.3.4
+_MAX_HOST: Final = 255
+
+# Schemes whose origins always have a host.
+_WEB_SCHEMES: Final = frozenset({"http", "https", "ws", "wss"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -55,8 +64,8 @@ class Origins:
     def __init__(self, allowed: Sequence[str] = (), publicURLs: Sequence[str] = ()) -> None:
         """
         @param allowed: The origins that are allowed besides the server's own:
-            C{scheme://host}, perhaps with a port; C{null}; or C{*} for all
-            but C{null}.
+            C{scheme://host}, perhaps with a port; C{file://} and the like;
+            C{null}; or C{*} for all but C{null}.
 
         @param publicURLs: The URLs of C{http} or C{https} at which clients
             reach this server.
@@ -84,7 +93,9 @@ class Origins:
         if self.allowsAll:
             return frozenset({"*"})
         origins = map(_ORIGIN.fullmatch, self._listed)
-        return frozenset({*self._hosts, *(found[2] for found in origins if found is not None)})
+        return frozenset(
+            {*self._hosts, *(found[2] for found in origins if found is not None and found[2])}
+        )
 
     def own(self, host: str | None, isSecure: bool) -> str | None:
         """
@@ -152,7 +163,7 @@ class Origins:
             return CORS(origin if isListed else None, False, isListed)
         normal = readOrigin(origin)
         if normal is not None and (normal == _ownOrigin(host, isSecure) or normal in self._listed):
-            return CORS(origin, True, True)
+            return CORS(origin if origin.isascii() else normal, True, True)
         if self.allowsAll:
             return CORS("*", False, True)
         return CORS(None, False, False)
@@ -188,17 +199,39 @@ class Origins:
 
 def _normalHost(host: str) -> str | None:
     """
-    Bring a host into the form in which hosts are compared.
+    Bring a host into the form in which hosts are compared: in lower case, in
+    ASCII, and without the dot that ends an absolute name.
 
-    @return: The host, or L{None} if it is in brackets without being an IPv6
-        address.
+    @return: The host, or L{None} if it is not valid.
     """
     if not host.startswith("["):
-        return host.lower()
+        name = host.lower() if host.isascii() else _asciiName(host)
+        return (name or "").removesuffix(".") or None
     try:
         return f"[{IPv6Address(host[1:-1])}]"
     except AddressValueError:
         return None
+
+
+@lru_cache(256)
+def _asciiName(host: str) -> str | None:
+    """
+    Encode an internationalized name as browsers do: C{xn--} and so on.
+
+    @return: The name in ASCII, or L{None} if it is not valid.
+    """
+    # Loading it takes longer than all else here, and few servers need it.
+    import idna
+
+    if len(host) > _MAX_HOST:
+        return None
+    try:
+        # WHATWG URL 3.3: UTS 46, not transitional.
+        name = idna.encode(host, uts46=True).decode("ascii")
+    except UnicodeError:
+        return None
+    # A name of ASCII alone in disguise, such as "localho\u017ft", is refused.
+    return name if "xn--" in name and _ASCII_NAME.fullmatch(name) else None
 
 
 def _isIPv4(host: str) -> bool:
@@ -209,17 +242,20 @@ def _isIPv4(host: str) -> bool:
     return True
 
 
-def _normalOrigin(scheme: str, host: str, port: str | None) -> tuple[str, str] | None:
+def _normalOrigin(scheme: str, host: str | None, port: str | None) -> tuple[str, str] | None:
     """
     Bring an origin into the form in which origins are compared.
 
     @return: The origin and its host, or L{None} if it is not valid.
     """
+    scheme = scheme.lower()
+    if host is None:
+        # Such as file://, which apps that show their own files send.
+        return None if scheme in _WEB_SCHEMES else (f"{scheme}://", "")
     name = _normalHost(host)
     if name is None or int(port or 0) > MAX_PORT:
         return None
-    scheme = scheme.lower()
-    if port is None or int(port) == _DEFAULT_PORTS.get(scheme):
+    if not port or int(port) == _DEFAULT_PORTS.get(scheme):
         return f"{scheme}://{name}", name
     return f"{scheme}://{name}:{int(port)}", name
 
@@ -229,7 +265,8 @@ def readOrigin(text: str) -> str | None:
     Read an origin.
 
     @return: The form in which origins are compared, C{scheme://host} and
-        perhaps a port, in lower case; L{None} if it is not valid.
+        perhaps a port, in lower case and ASCII, or C{file://} and the like;
+        L{None} if it is not valid.
     """
     found = _ORIGIN.fullmatch(text)
     normal = None if found is None else _normalOrigin(*found.groups())
@@ -245,8 +282,8 @@ def _parseAllowed(text: str) -> str:
     origin = text if text in ("*", "null") else readOrigin(text)
     if origin is None:
         raise ValueError(
-            f"{text[:64]!r} is not an origin: '*', 'null', or scheme://host, perhaps with :port, "
-            "and nothing after it, not even a slash"
+            f"{text[:64]!r} is not an origin: '*', 'null', 'file://', or scheme://host, perhaps "
+            "with :port, and nothing after it, not even a slash"
         )
     return origin
 

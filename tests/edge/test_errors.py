@@ -202,7 +202,10 @@ class RequestErrorTests(ErrorCase):
                 answer = ask(self.site, "GET", path, {"Host": host})
                 self.assertProblem(answer, 421, "wrongHost", host)
                 self.assertIn(b"--public-url", answer.body)
-        good = ("localhost", "LOCALHOST", f"localhost:{port}", "127.0.0.1", "[::1]", "10.1.2.3:99")
+        good = (
+            *("localhost", "LOCALHOST", f"localhost:{port}", "localhost.", f"localhost.:{port}"),
+            *("127.0.0.1", "127.0.0.1:", "[::1]", "10.1.2.3:99"),
+        )
         for host in good:
             answer = ask(self.site, "GET", "/channels/a?transport=poll", {"Host": host})
             self.assertEqual(answer.status, 200, host)

@@ -24,7 +24,10 @@ class RefusalTests(EdgeTestCase):
     The lean edge, which is the default.
     """
 
-    options: Sequence[str] = ("--open", "open/**", "--allow-origin", PAGE)
+    options: Sequence[str] = (
+        *("--open", "open/**", "--allow-origin", PAGE),
+        *("--allow-origin", "file://", "--allow-origin", "https://b\u00fccher.example"),
+    )
 
     def say(self, said: bytes, method: str = "GET") -> Response:
         """
@@ -72,6 +75,21 @@ class RefusalTests(EdgeTestCase):
             self.assertEqual(answer.status, status, (first[:100], answer))
             allowed = answer.headers.get("access-control-allow-origin")
             self.assertEqual(allowed, PAGE, (first[:100], answer))
+
+    def test_unusualOrigins(self) -> None:
+        """
+        Pages that are files of an app are allowed, and those of hosts with other
+        letters than those of ASCII, as browsers name them.
+        """
+        for origin, allowed in (
+            ("file://", "file://"),
+            ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+            ("file:///", None),
+            ("https://bucher.example", None),
+        ):
+            headers = {"Origin": origin}
+            answer = ask(self.site, "GET", "/channels/a?transport=poll", headers)
+            self.assertEqual(answer.headers.get("access-control-allow-origin"), allowed, origin)
 
     def test_longestURL(self) -> None:
         """

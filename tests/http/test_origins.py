@@ -43,6 +43,12 @@ class ConstructionTests(SynchronousTestCase):
             "http://[::1]:80",
             "capacitor://localhost",
             "chrome-extension://abcdef",
+            "file://",
+            "app://",
+            "https://b\u00fccher.example",
+            "https://xn--bcher-kva.example:8443",
+            "https://a.example.",
+            "https://a.example:",
         ):
             verdict = Origins([origin]).verdict(origin, "b.example", False)
             self.assertTrue(verdict.isAllowed, origin)
@@ -55,14 +61,20 @@ class ConstructionTests(SynchronousTestCase):
             "",
             "a.example",
             "https://",
+            "http://:80",
+            "wss://",
+            "file:///",
+            "file:",
+            "https://b\u00fcc her.example",
+            "https://\u2603.example",
+            "https://a\uff0fb.example",
+            "https://.",
             "https://a.example/",
             "https://a.example/path",
             "https://user@a.example",
             "https://*.a.example",
-            "https://a.example:",
             "https://a.example:65536",
             "https://a.example\n",
-            "https://ä.example",
             "http://[:::]",
             "https://a.example https://b.example",
             "Null",
@@ -132,6 +144,33 @@ class HostTests(SynchronousTestCase):
         for host in ("page.example", "a.push.example", "example", "push.example.evil.example"):
             self.assertFalse(accepts(origins, host), host)
 
+    def test_acceptsOtherFormsOfHosts(self) -> None:
+        """
+        A port may be empty, and a name may end with the dot of an absolute name:
+        the host and the own origin are the same.
+        """
+        origins = Origins([], ["https://www.example.com."])
+        for host in (
+            "127.0.0.1:",
+            "localhost.",
+            "LOCALHOST.:8080",
+            "[::1]:",
+            "127.0.0.1.",
+            "www.example.com",
+            "www.example.com.:",
+        ):
+            self.assertTrue(accepts(origins, host), host)
+        for host in ("localhost..", ".", "", ":", ":80", "www.example.com..", ".localhost"):
+            self.assertFalse(accepts(origins, host), host)
+        for origin, host in (
+            ("http://localhost", "localhost."),
+            ("http://localhost.:8080", "localhost:8080"),
+            ("http://127.0.0.1", "127.0.0.1:"),
+            ("http://127.0.0.1", "127.0.0.1:80"),
+        ):
+            self.assertEqual(origins.verdict(origin, host, False), CORS(origin, True, True))
+        self.assertEqual(origins.own("localhost.:80", False), "http://localhost")
+
     def test_refusesUnknownHosts(self) -> None:
         """
         Any other host is refused, and the error names the option that would
@@ -150,7 +189,6 @@ class HostTests(SynchronousTestCase):
             "[::1",
             "[:::]",
             "[::1%eth0]",
-            "localhost:",
             "localhost:port",
             "localhost:80:80",
             "localhost\n",
@@ -265,6 +303,45 @@ class VerdictTests(SynchronousTestCase):
         self.assertEqual(origins.verdict(PAGE, "a.example", False), CORS(PAGE, True, True))
         own = origins.verdict("http://a.example", "a.example", False)
         self.assertEqual(own, CORS("http://a.example", True, True))
+
+    def test_refusesLongInternationalizedNames(self) -> None:
+        """
+        A very long name with other letters than those of ASCII is no origin.
+        """
+        for name in ("\u00fc" * 256, "\u00fc." * 100000):
+            self.assertIsNone(readOrigin(f"https://{name}"))
+
+    def test_internationalizedNames(self) -> None:
+        """
+        A name with other letters than those of ASCII is the same as its form in
+        ASCII, which browsers send, wherever each of them stands.
+        """
+        page, ascii = "https://B\u00dcCHER.example", "https://xn--bcher-kva.example"
+        for listed in (page, ascii, ascii.upper().replace("HTTPS", "https")):
+            origins = Origins([listed], ["https://fa\u00df.example/x"])
+            for origin in (page, ascii):
+                verdict = origins.verdict(origin, "localhost", False)
+                self.assertEqual(verdict, CORS(ascii, True, True), (listed, origin))
+                self.assertIn(
+                    (b"Access-Control-Allow-Origin", ascii.encode()), origins.headers(verdict)
+                )
+            self.assertTrue(accepts(origins, "xn--fa-hia.example"))
+            self.assertTrue(accepts(origins, "fa\u00df.example:80"))
+            self.assertFalse(accepts(origins, "fass.example"))
+            self.assertIn("xn--bcher-kva.example", origins.hosts)
+
+    def test_allowsFiles(self) -> None:
+        """
+        Pages that are files of an app are allowed if their origin is listed, and
+        no other file is.
+        """
+        verdict = Origins(["file://"]).verdict("file://", "localhost", False)
+        self.assertEqual(verdict, CORS("file://", True, True))
+        for allowed in ((), ("app://",), ("null",), ("https://a.example",)):
+            self.assertEqual(Origins(allowed).verdict("file://", "localhost", False), REFUSED)
+        for origin in ("null", "file:///", "http://", "app://"):
+            self.assertEqual(Origins(["file://"]).verdict(origin, "localhost", False), REFUSED)
+        self.assertEqual(Origins(["file://"]).hosts, {"localhost"})
 
     def test_nullOnlyIfListed(self) -> None:
         """
