@@ -7,10 +7,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from operator import attrgetter
+from typing import Final
 
 from attrs import frozen
 
 from comet.model.messages import Message
+
+# Channels without messages are known for their floors: while a channel is
+# known, no reader that missed nothing is told of a gap in it.  They may take
+# this part of what a bus may hold in all; then those are forgotten whose newest
+# message is the oldest.
+FLOORS_PART: Final = 4
 
 _position = attrgetter("position")
 

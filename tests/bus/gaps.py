@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from comet.interfaces import IMessageBus
 from comet.model.cursors import Cursor
+from comet.model.positions import At
 from tests.bus.case import DAY, OTHER_EPOCH, BusCase, positionsOf
 
 
@@ -162,6 +163,29 @@ class GapContract(BusCase):
         [a2] = await self.put(bus, "a")
         self.assertEqual(await self.held(bus, "a"), [a2])
         self.assertGreaterEqual((await self.read(bus, "a")).gaps["a"], a1)
+
+    async def test_noGapAfterLongSilence(self) -> None:
+        """
+        A reader that comes back after days of silence, with the cursor of the
+        last message of its name, has no gap.  That other channels got later
+        messages, and lost them, makes no difference.
+        """
+        bus = await self.makeBus(seconds=60.0)
+        a1, _, xa1, xb1 = await self.put(bus, "a b x/a x/b")
+        for days in range(4):
+            await self.advance(DAY)
+            await self.put(bus, f"b y/{days}")
+            await self.advance(DAY)
+        for name, after in (("a", a1), ("x/a", xa1), ("x/b", xb1), ("x/*", xb1), ("z", 0)):
+            reading = await self.read(bus, name, after)
+            self.assertEqual((dict(reading.gaps), list(reading.messages)), ({}, []), name)
+            start = await self.start(bus, name, At(Cursor(bus.end.epoch, after)))
+            self.assertStart(start, after)
+        await self.assertFloor(bus, "a", a1)
+        await self.assertFloor(bus, "x/*", xb1)
+        [a2] = await self.put(bus, "a")
+        reading = await self.read(bus, "a", a1)
+        self.assertEqual((dict(reading.gaps), positionsOf(reading.messages)), ({}, [a2]))
 
     async def test_readsLostEpochFromOldest(self) -> None:
         """

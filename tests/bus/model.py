@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from comet.bus.memory.bus import CHANNEL_OVERHEAD
-from comet.bus.memory.log import REMEMBERED
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
@@ -36,16 +35,18 @@ class BusModel:
 
     @ivar lost: The positions of those that are no longer held.
 
-    @ivar known: By channel, when it got its newest message; without channels
-        that were forgotten.
+    @ivar known: The channels that were not forgotten.
 
     @ivar floor: The bus's own floor.
 
     @cvar channelOverhead: What a channel counts for beside its messages and
         name.
+
+    @cvar streamOverhead: What a channel with messages counts for in addition.
     """
 
     channelOverhead = CHANNEL_OVERHEAD
+    streamOverhead = 0
 
     def __init__(self, retention: Callable[[str], Retention], totalBytes: int) -> None:
         self.retention = retention
@@ -59,7 +60,7 @@ class BusModel:
         self.epoch = epoch
         self.all: list[Message] = []
         self.lost: set[int] = set()
-        self.known: dict[str, float] = {}
+        self.known: set[str] = set()
         self.began: dict[str, int] = {}
         self.floor = 0
 
@@ -76,7 +77,9 @@ class BusModel:
         How many bytes the held messages and channels count for.
         """
         records = sum(self.channelOverhead + len(channel) for channel in self.known)
-        return records + sum(map(self.sizeOf, self.held()))
+        held = self.held()
+        streams = self.streamOverhead * len({message.channel for message in held})
+        return records + streams + sum(map(self.sizeOf, held))
 
     def sizeOf(self, message: Message) -> int:
         """
@@ -102,9 +105,7 @@ class BusModel:
         for channel in channels:
             if channel not in self.known:
                 self.began[channel] = self.floor
-            # The channel that got a message last comes last.
-            self.known.pop(channel, None)
-            self.known[channel] = now
+            self.known.add(channel)
             self.all.append(Message(channel, self.epoch, len(self.all) + 1, now, payload))
             self._bound(channel, self.retention(channel))
 
@@ -117,20 +118,26 @@ class BusModel:
         """
         Drop messages and forget channels until the total is within its limit.
         """
-        while self.size > self.totalBytes and self.known:
-            held = self.held()
-            stalest = next(iter(self.known))
-            isCrowded = len(self.known) * self.channelOverhead * 4 > self.totalBytes
-            if not self.held(stalest) and (isCrowded or not held):
-                self.forgetChannel(stalest)
-            else:
-                self.lost.add(held[0].position)
+        while self.size > self.totalBytes and self.held():
+            self.lost.add(self.held()[0].position)
+        self.forgetStalest()
+
+    def forgetStalest(self) -> None:
+        """
+        Forget channels without messages while they would take more than a
+        quarter of the total.
+        """
+        empty = [channel for channel in self.known if not self.held(channel)]
+        while len(empty) * self.channelOverhead * 4 > self.totalBytes:
+            stalest = min(empty, key=self.endOf)
+            empty.remove(stalest)
+            self.forgetChannel(stalest)
 
     def forgetChannel(self, channel: str) -> None:
         """
         Forget a channel, with its floor.
         """
-        del self.known[channel]
+        self.known.remove(channel)
         self.floor = max(self.floor, self.endOf(channel))
 
     def endOf(self, channel: str) -> int:
@@ -144,19 +151,15 @@ class BusModel:
         Drop the messages that are held of a channel.
         """
         self.lost.update(message.position for message in self.held(channel))
+        self.forgetStalest()
 
     def expire(self, now: float) -> None:
         """
-        Drop messages that are too old, and forget channels that are idle for
-        too long.
+        Drop messages that are too old.
         """
         for message in self.held():
             if message.time + self.retention(message.channel).seconds <= now:
                 self.lost.add(message.position)
-        for channel, stored in list(self.known.items()):
-            idle = max(REMEMBERED, self.retention(channel).seconds)
-            if not self.held(channel) and stored + idle <= now:
-                self.forgetChannel(channel)
 
     # -- Questions
 

@@ -23,7 +23,7 @@ from comet.clocks import steadyClock
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor, newEpoch
-from comet.model.log import Retention
+from comet.model.log import FLOORS_PART, Retention
 from comet.model.messages import Message, Publication, Published
 from comet.model.patterns import PatternTable, matches
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
@@ -70,6 +70,7 @@ class MemoryBus:
         self._wallClock = wallClock
         self._retention = retention
         self._totalBytes = totalBytes
+        self._mostEmpty = totalBytes // (FLOORS_PART * CHANNEL_OVERHEAD)
         self._listeners = Listeners()
         self._wheel = TimerWheel(clock, 0.5)
         self._keys = KeyMemory(clock.seconds)
@@ -84,6 +85,11 @@ class MemoryBus:
         # entry may be out of date, and too old: it is corrected when it comes
         # up.
         self._oldest: list[tuple[int, str]] = []
+        # A heap with the newest position of each record without messages.  An
+        # entry may be out of date: such a record has messages, or another
+        # newest position.
+        self._stalest: list[tuple[int, str]] = []
+        self._empty = 0
         self._size = 0
         self._floor = 0
         self.end = Cursor(newEpoch(), 0)
@@ -135,6 +141,8 @@ class MemoryBus:
             return failed
         if self._size > self._totalBytes:
             self._evict()
+        if self._empty > self._mostEmpty:
+            self._forgetStalest()
         if stored:
             heard = self._listeners.messagesStored(stored)
             if not heard.called:
@@ -173,6 +181,7 @@ class MemoryBus:
             record = Record(self._recordTimedOut, channel, self._retention(channel), self._floor)
             self._records[channel] = record
             self._size += CHANNEL_OVERHEAD + len(channel.encode())
+            self._empty += 1
         else:
             self._records.move_to_end(channel)
         return record
@@ -181,11 +190,13 @@ class MemoryBus:
         before = record.size
         wasEmpty = not len(record)
         record.append(message)
-        record.stored = message.time
         self._size += record.size - before
         if wasEmpty:
+            self._empty -= 1
             self._pushOldest(record)
             self._setTimer(record)
+        if record.floor == message.position:
+            self._emptied(record)
 
     def _pushOldest(self, record: Record) -> None:
         oldest = record.oldest
@@ -202,16 +213,8 @@ class MemoryBus:
         """
         Drop the oldest messages of all channels until the total is within its
         limit.
-
-        Records without messages go last, unless there are so many that they
-        would take the room of the messages.
         """
-        while self._size > self._totalBytes and self._records:
-            isCrowded = len(self._records) * CHANNEL_OVERHEAD * 4 > self._totalBytes
-            stalest = next(iter(self._records.values()))
-            if not len(stalest) and (isCrowded or not self._oldest):
-                self._forgetRecord(stalest)
-                continue
+        while self._size > self._totalBytes and self._oldest:
             position, channel = heapq.heappop(self._oldest)
             record = self._records.get(channel)
             oldest = None if record is None else record.oldest
@@ -221,45 +224,77 @@ class MemoryBus:
             if oldest.position == position:
                 self._size -= oldest.size
                 record.dropOldest()
+                if record.floor == record.end:
+                    self._emptied(record)
             self._pushOldest(record)
+
+    def _emptied(self, record: Record) -> None:
+        """
+        Note that a record has lost its last message.  It is only known for its
+        floor from now on, and may be forgotten by L{_forgetStalest}.
+        """
+        self._empty += 1
+        heapq.heappush(self._stalest, (record.end, record.channel))
+        if len(self._stalest) > 2 * len(self._records) + 64:
+            # More than half of the entries are out of date.
+            self._stalest = [(r.end, r.channel) for r in self._records.values() if not len(r)]
+            heapq.heapify(self._stalest)
+
+    def _forgetStalest(self) -> None:
+        """
+        Forget records without messages until they are few enough, beginning
+        with the oldest newest message.
+        """
+        while self._empty > self._mostEmpty and self._stalest:
+            end, channel = heapq.heappop(self._stalest)
+            record = self._records.get(channel)
+            if record is not None and not len(record) and record.end == end:
+                self._forgetRecord(record)
 
     def _forgetRecord(self, record: Record) -> None:
         """
-        Forget a channel, with its floor.  The floor of all channels without a
-        record rises to its newest message.
+        Forget a channel without messages, with its floor.  The floor of all
+        channels without a record rises to its newest message.
         """
         self._wheel.clear(record)
+        self._empty -= 1
         self._floor = max(self._floor, record.end)
-        self._size -= record.size + CHANNEL_OVERHEAD + len(record.channel.encode())
+        self._size -= CHANNEL_OVERHEAD + len(record.channel.encode())
         del self._records[record.channel]
 
     def _setTimer(self, record: Record) -> None:
         # If a message is dropped early, the timer only comes too early.
         oldest = record.oldest
-        due = record.idleAt if oldest is None else oldest.time + record.retention.seconds
-        self._wheel.set(record, due - self._wallClock())
+        if oldest is not None:
+            due = oldest.time + record.retention.seconds
+            self._wheel.set(record, due - self._wallClock())
 
     def _recordTimedOut(self, record: Record) -> None:
-        now = self._wallClock()
-        self._expire(record, now)
-        if not len(record) and record.idleAt <= now:
-            self._forgetRecord(record)
-        else:
-            self._setTimer(record)
+        self._expire(record, self._wallClock())
+        self._setTimer(record)
+        self._forgetStalest()
 
     def _expire(self, record: Record, now: float) -> None:
+        """
+        Drop the messages of a channel that are too old.  This forgets no
+        record: a caller may have several in its hands.
+        """
         before = record.size
         record.expire(now)
         self._size += record.size - before
+        if before and not record.size:
+            self._emptied(record)
 
     def forget(self, channel: str) -> Deferred[None]:
         """
         See L{IMessageBus.forget}.
         """
         record = self._records.get(channel)
-        if record is not None:
+        if record is not None and len(record):
             self._size -= record.size
             record.clear()
+            self._emptied(record)
+            self._forgetStalest()
         return succeed(None)
 
     # -- Reading

@@ -14,10 +14,6 @@ from comet.model.log import ChannelLog, Retention
 from comet.model.messages import Message
 from comet.timers import NOT_SET
 
-# For how long at least the floor of a channel without messages is kept, in
-# seconds.  To forget it raises the floor of all channels without a record.
-REMEMBERED: Final = 86400.0
-
 # How many messages of each channel are merged at once.
 _PAGE: Final = 32
 
@@ -29,11 +25,9 @@ class Record(ChannelLog):
     The log of a channel, with what the memory bus keeps beside it.
 
     @ivar channel: The name of the channel.
-
-    @ivar stored: When the newest message was stored, in seconds since 1970.
     """
 
-    __slots__ = ("_timedOut", "channel", "stored", "timerSlot")
+    __slots__ = ("_timedOut", "channel", "timerSlot")
 
     def __init__(
         self,
@@ -43,19 +37,16 @@ class Record(ChannelLog):
         floor: int,
     ) -> None:
         """
-        @param timedOut: Called when a message may be too old, or when the
-            record has been without messages for so long that it may be
-            forgotten.
+        @param timedOut: Called when a message may be too old.
         """
         super().__init__(retention, floor)
         self._timedOut = timedOut
         self.channel = channel
         self.timerSlot = NOT_SET
-        self.stored = 0.0
 
     def timedOut(self) -> None:
         """
-        Called by the timer wheel at L{idleAt}, or when a message expires.
+        Called by the timer wheel when a message expires.
         """
         self._timedOut(self)
 
@@ -66,14 +57,6 @@ class Record(ChannelLog):
         """
         oldest = self.oldest
         return None if oldest is None else oldest.position
-
-    @property
-    def idleAt(self) -> float:
-        """
-        The time, in seconds since 1970, at which a record without messages is
-        forgotten.
-        """
-        return self.stored + max(REMEMBERED, self.retention.seconds)
 
 
 def merged(records: Sequence[Record], after: int) -> Iterator[Message]:

@@ -121,7 +121,7 @@ class Store:
         """
         Drop all messages that are held of a channel.
         """
-        reply = await self._run(connection, scripts.FORGET, channel)
+        reply = await self._run(connection, scripts.FORGET, channel, self._totalBytes)
         if reply != [b"OK"]:
             raise BadReply(f"forgetting was answered {reply!r:.100}")
 

@@ -217,7 +217,7 @@ def _renew(connection: sqlite3.Connection) -> None:
     """
     Begin a new epoch with the messages that are held.
     """
-    connection.execute("INSERT OR IGNORE INTO log VALUES (1, '', '', 0, 0, 0, 0, 0, 0)")
+    connection.execute("INSERT OR IGNORE INTO log VALUES (1, '', '', 0, 0, 0, 0, 0, 0, 0)")
     # The answers in it are positions of the old epoch.
     connection.execute("DELETE FROM keys")
     connection.execute(

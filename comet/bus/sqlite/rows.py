@@ -7,6 +7,7 @@ number of messages that the transaction stores.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -14,16 +15,12 @@ from typing import Final
 from comet.model.log import Retention
 from comet.model.messages import Message
 
-# For how long at least the floor of a channel without messages is kept, in
-# seconds.
-REMEMBERED: Final = 86400.0
-
 # How many bytes a channel counts for in the limit of what the bus holds, beside
 # its name.  It is the same as in the memory bus, so that the option means the
 # same.
 CHANNEL_OVERHEAD: Final = 512
 
-_COLUMNS: Final = "id, name, head, floor, oldest, since, held, bytes, stored, due"
+_COLUMNS: Final = "id, name, head, floor, oldest, since, held, bytes, due"
 
 
 class LogRow:
@@ -40,34 +37,42 @@ class LogRow:
 
     @ivar channels: How many channels have a row.
 
+    @ivar emptyChannels: How many of them hold no message.
+
     @ivar keys: How many idempotency keys are known.
     """
 
-    __slots__ = ("channels", "end", "epoch", "floor", "keys", "size")
+    __slots__ = ("channels", "emptyChannels", "end", "epoch", "floor", "keys", "size")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """
         Read the row.
         """
-        (self.epoch, self.end, self.floor, self.size, self.channels, self.keys) = (
-            connection.execute(
-                "SELECT epoch, head, floor, size, channels, keys FROM log"
-            ).fetchone()
-        )
+        (
+            self.epoch,
+            self.end,
+            self.floor,
+            self.size,
+            self.channels,
+            self.emptyChannels,
+            self.keys,
+        ) = connection.execute(
+            "SELECT epoch, head, floor, size, channels, empty, keys FROM log"
+        ).fetchone()
 
     def empty(self) -> None:
         """
         Set all counts to those of a log in which nothing was ever stored.
         """
-        self.end = self.floor = self.size = self.channels = self.keys = 0
+        self.end = self.floor = self.size = self.channels = self.emptyChannels = self.keys = 0
 
     def save(self, connection: sqlite3.Connection) -> None:
         """
         Write the row back.
         """
         connection.execute(
-            "UPDATE log SET head = ?, floor = ?, size = ?, channels = ?, keys = ?",
-            (self.end, self.floor, self.size, self.channels, self.keys),
+            "UPDATE log SET head = ?, floor = ?, size = ?, channels = ?, empty = ?, keys = ?",
+            (self.end, self.floor, self.size, self.channels, self.emptyChannels, self.keys),
         )
 
 
@@ -97,12 +102,11 @@ class ChannelRow:
         "oldest",
         "retention",
         "since",
-        "stored",
     )
 
     def __init__(
         self,
-        values: tuple[int, str, int, int, int, float, int, int, float, float],
+        values: tuple[int, str, int, int, int, float, int, int, float],
         retention: Retention,
     ) -> None:
         (
@@ -114,7 +118,6 @@ class ChannelRow:
             self.since,
             self.held,
             self.bytes,
-            self.stored,
             self.due,
         ) = values
         self.retention = retention
@@ -136,14 +139,6 @@ class ChannelRow:
         """
         return self.held > self.retention.messages or self.bytes > self.retention.bytes
 
-    @property
-    def idleAt(self) -> float:
-        """
-        The time, in seconds since 1970, at which a row without messages is
-        forgotten.
-        """
-        return self.stored + max(REMEMBERED, self.retention.seconds)
-
     def append(self, message: Message) -> None:
         """
         Count a new message, which is the newest.
@@ -153,7 +148,6 @@ class ChannelRow:
         self.held += 1
         self.bytes += len(message.payload)
         self.end = message.position
-        self.stored = message.time
         self.isChanged = True
 
     def drop(self, position: int, payloadBytes: int) -> None:
@@ -173,7 +167,7 @@ class ChannelRow:
         if self.isBehind:
             self.due = 0.0
         else:
-            self.due = self.since + self.retention.seconds if self.held else self.idleAt
+            self.due = self.since + self.retention.seconds if self.held else math.inf
         return (
             self.end,
             self.floor,
@@ -181,7 +175,6 @@ class ChannelRow:
             self.since,
             self.held,
             self.bytes,
-            self.stored,
             self.due,
             self.id,
         )
@@ -217,12 +210,12 @@ class ChannelRows:
         row = self._byNumber.get(number)
         return self._select("WHERE id = ?", number)[0] if row is None else row
 
-    def stalest(self) -> ChannelRow:
+    def stalest(self, limit: int) -> Sequence[ChannelRow]:
         """
-        Return the row with the oldest newest message.  Rows with new messages
-        must have been saved before.
+        Return the rows without messages with the oldest newest message.
+        Changed rows must have been saved before.
         """
-        return self._select("ORDER BY head LIMIT 1")[0]
+        return self._select("WHERE held = 0 ORDER BY head LIMIT ?", limit)
 
     def due(self, now: float, limit: int) -> Sequence[ChannelRow]:
         """
@@ -255,13 +248,13 @@ class ChannelRows:
         Make the row of a channel that has none.
         """
         made = self._connection.execute(
-            "INSERT INTO channels (name, head, floor, oldest, since, held, bytes, stored, due) "
-            "VALUES (?, ?, ?, 0, 0, 0, 0, 0, 0)",
+            "INSERT INTO channels (name, head, floor, oldest, since, held, bytes, due) "
+            "VALUES (?, ?, ?, 0, 0, 0, 0, 0)",
             (name, floor, floor),
         )
         number = made.lastrowid
         assert number is not None
-        values = (number, name, floor, floor, 0, 0.0, 0, 0, 0.0, 0.0)
+        values = (number, name, floor, floor, 0, 0.0, 0, 0, 0.0)
         return self._keep(ChannelRow(values, self._retention(name)))
 
     def remove(self, row: ChannelRow) -> None:
@@ -280,6 +273,6 @@ class ChannelRows:
             row.isChanged = False
         self._connection.executemany(
             "UPDATE channels SET head = ?, floor = ?, oldest = ?, since = ?, held = ?, bytes = ?, "
-            "stored = ?, due = ? WHERE id = ?",
+            "due = ? WHERE id = ?",
             [row.values() for row in changed],
         )

@@ -2,8 +2,9 @@
 The tables of the database, and their upgrade from older versions.
 
 The table C{log} has one row: the epoch, the position of the newest message
-(C{head}), the bus's own floor, and the counts of what is held.  C{channels} has
-a row for each known channel, with or without messages.  C{messages} has exactly
+(C{head}), the bus's own floor, and the counts of what is held and of channels
+without messages (C{empty}).  C{channels} has a row for each known channel, with
+or without messages.  C{messages} has exactly
 the messages that are held, and C{keys} the idempotency keys.
 """
 
@@ -36,8 +37,7 @@ UPGRADES: Final[Sequence[Sequence[str]]] = (
         )
         """,
         # "oldest" and "since" are the position and time of the oldest message
-        # that is held.  "stored" is the time of the newest message ever stored.
-        # At "due", messages may have to be dropped.
+        # that is held.  At "due", messages may have to be dropped.
         """
         CREATE TABLE channels (
             id INTEGER PRIMARY KEY,
@@ -75,6 +75,33 @@ UPGRADES: Final[Sequence[Sequence[str]]] = (
         ) WITHOUT ROWID
         """,
         "CREATE INDEX keysByUntil ON keys (until)",
+    ),
+    # Channels without messages are kept for any time, and are never due.
+    (
+        "ALTER TABLE log ADD COLUMN empty INTEGER NOT NULL DEFAULT 0",
+        "UPDATE log SET empty = (SELECT count(*) FROM channels WHERE held = 0)",
+        """
+        CREATE TABLE kept (
+            id INTEGER PRIMARY KEY,
+            name TEXT NOT NULL UNIQUE,
+            head INTEGER NOT NULL,
+            floor INTEGER NOT NULL,
+            oldest INTEGER NOT NULL,
+            since REAL NOT NULL,
+            held INTEGER NOT NULL,
+            bytes INTEGER NOT NULL,
+            due REAL NOT NULL
+        )
+        """,
+        """
+        INSERT INTO kept SELECT id, name, head, floor, oldest, since, held, bytes,
+            CASE WHEN held THEN due ELSE 9e999 END FROM channels
+        """,
+        "DROP TABLE channels",
+        "ALTER TABLE kept RENAME TO channels",
+        "CREATE INDEX channelsByHead ON channels (head)",
+        "CREATE INDEX channelsByDue ON channels (due)",
+        "CREATE INDEX channelsWithoutMessages ON channels (head) WHERE held = 0",
     ),
 )
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from comet.bus.sqlite.idempotency import KeyTable
 from comet.bus.sqlite.rows import CHANNEL_OVERHEAD, ChannelRow, ChannelRows, LogRow
-from comet.model.log import Retention
+from comet.model.log import FLOORS_PART, Retention
 from comet.model.messages import MESSAGE_OVERHEAD, Message, Publication, Published
 
 # How many messages a transaction drops at most, in addition to two for each
@@ -52,6 +52,7 @@ class Transaction:
         """
         self._connection = connection
         self._totalBytes = totalBytes
+        self._mostEmpty = totalBytes // (FLOORS_PART * CHANNEL_OVERHEAD)
         self._now = now
         self._budget = DROPS
         self.log = LogRow(connection)
@@ -86,6 +87,8 @@ class Transaction:
                 publication.event,
                 publication.encoding,
             )
+            if not row.held:
+                self.log.emptyChannels -= 1
             row.append(message)
             self.log.size += message.size
             self._touched[row] = None
@@ -106,6 +109,7 @@ class Transaction:
     def _addRow(self, channel: str) -> ChannelRow:
         row = self._rows.add(channel, self.log.floor)
         self.log.channels += 1
+        self.log.emptyChannels += 1
         self.log.size += row.size
         return row
 
@@ -120,10 +124,10 @@ class Transaction:
         for row in self._touched:
             self._trim(row)
         self._keys.save()
-        # C{_evict} asks the database which row is the stalest.
-        self._rows.save()
         self._evict()
+        # L{_forgetStalest} asks the database for the stalest rows.
         self._rows.save()
+        self._forgetStalest()
         self.log.save(self._connection)
 
     # -- Dropping
@@ -157,15 +161,14 @@ class Transaction:
     def _drop(self, row: ChannelRow, position: int, payloadBytes: int, eventLength: int) -> None:
         row.drop(position, payloadBytes)
         self.log.size -= payloadBytes + 4 * eventLength + MESSAGE_OVERHEAD
+        if not row.held:
+            self.log.emptyChannels += 1
         self._budget -= 1
 
     def _evict(self) -> None:
         """
         Drop the oldest messages of all channels until the total is within its
         limit.
-
-        Rows without messages go last, unless there are so many that they would
-        take the room of the messages.
         """
         if self.log.size <= self._totalBytes:
             return
@@ -174,25 +177,15 @@ class Transaction:
             "ORDER BY position LIMIT ?",
             (self._budget,),
         )
-        oldest = found.fetchone()
         dropped: dict[ChannelRow, None] = {}
         last = 0
-        while self.log.size > self._totalBytes and self.log.channels and self._budget:
-            isCrowded = self.log.channels * CHANNEL_OVERHEAD * 4 > self._totalBytes
-            stalest = self._rows.stalest()
-            if not stalest.held and (isCrowded or oldest is None):
-                self._forgetRow(stalest)
-                dropped.pop(stalest, None)
-                self._budget -= 1
-                continue
-            if oldest is None:
-                # The budget did not allow to read any message.
-                break
-            last, number, payloadBytes, eventLength = oldest
+        for position, number, payloadBytes, eventLength in found:
             row = self._rows.numbered(number)
-            self._drop(row, last, payloadBytes, eventLength)
+            self._drop(row, position, payloadBytes, eventLength)
             dropped[row] = None
-            oldest = found.fetchone()
+            last = position
+            if self.log.size <= self._totalBytes:
+                break
         found.close()
         self._connection.execute("DELETE FROM messages WHERE position <= ?", (last,))
         for row in dropped:
@@ -206,14 +199,26 @@ class Transaction:
         if found is not None:
             row.oldest, row.since = found
 
+    def _forgetStalest(self) -> None:
+        """
+        Forget rows without messages until they are few enough, beginning with
+        the oldest newest message.
+        """
+        most = min(self.log.emptyChannels - self._mostEmpty, self._budget)
+        if most > 0:
+            for row in self._rows.stalest(most):
+                self._forgetRow(row)
+                self._budget -= 1
+
     def _forgetRow(self, row: ChannelRow) -> None:
         """
-        Forget a channel, with its floor.  The floor of all channels without a
-        row rises to its newest message.
+        Forget a channel without messages, with its floor.  The floor of all
+        channels without a row rises to its newest message.
         """
         self.log.floor = max(self.log.floor, row.end)
         self.log.size -= row.size
         self.log.channels -= 1
+        self.log.emptyChannels -= 1
         self._rows.remove(row)
 
     def forget(self, channel: str, upTo: int | None) -> int | None:
@@ -235,7 +240,7 @@ class Transaction:
 
     def sweep(self, number: int) -> tuple[bool, int]:
         """
-        Drop messages that are too old, and forget idle channels and old keys.
+        Drop messages that are too old, and forget old keys.
 
         @param number: The number up to which rows were refreshed since the
             server started.  Later rows may still follow the retention of an
@@ -254,6 +259,7 @@ class Transaction:
             self._refresh(row)
             number = row.id
         more = self._keys.forget(SWEPT) or self.log.size > self._totalBytes
+        more = more or self.log.emptyChannels > self._mostEmpty
         return more or not self._budget or SWEPT in (len(due), len(unseen)), number
 
     def _refresh(self, row: ChannelRow) -> None:
@@ -267,8 +273,5 @@ class Transaction:
             self._dropWhile(row, lambda position, time: time + seconds <= self._now)
         row.isBehind = False
         self._trim(row)
-        if not row.held and row.idleAt <= self._now:
-            self._forgetRow(row)
-        else:
-            row.values()
-            row.isChanged = row.isChanged or row.due != due
+        row.values()
+        row.isChanged = row.isChanged or row.due != due

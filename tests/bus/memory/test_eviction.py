@@ -86,10 +86,10 @@ class TotalTests(MemoryTestCase):
         self.assertEqual(dict(self.read(bus, "a *").gaps), {"a": 2, "*": 2})
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_keepsFewIdleChannels(self) -> None:
+    def test_keepsFloorsBeforeMessages(self) -> None:
         """
-        While few channels are idle, their floors are kept in preference to
-        messages.
+        While few channels are without messages, their floors are kept in
+        preference to messages.
         """
         bus = self.makeBus(totalBytes=20 * CHANNEL)
         self.put(bus, "a b")
@@ -97,33 +97,34 @@ class TotalTests(MemoryTestCase):
         self.assertEqual(dict(self.read(bus, "a b x").gaps), {"a": 1, "b": 2})
         self.assertEqual(len(self.held(bus, "c")), 17 * CHANNEL // MESSAGE)
 
-    def test_forgetsManyIdleChannels(self) -> None:
+    def test_boundsFloors(self) -> None:
         """
-        Many idle channels make room for messages: those that are idle for the
-        longest time are forgotten.
+        Channels without messages take a quarter of the total at most: those
+        whose newest message is the oldest are forgotten.
         """
         bus = self.makeBus(totalBytes=20 * CHANNEL)
         for number in range(100):
             self.put(bus, f"idle/{number:02}")
             self.successResultOf(bus.forget(f"idle/{number:02}"))
-        self.assertLessEqual(bus.size, 20 * CHANNEL)
+        self.assertEqual(bus.size, 5 * (CHANNEL + 6))
         positions = self.put(bus, " ".join("c" * 20))
         self.assertEqual(self.held(bus, "c"), positions)
         gaps = self.read(bus, "idle/99 idle/20 x").gaps
         self.assertEqual(gaps["idle/99"], 100)
         self.assertEqual(gaps["idle/20"], gaps["x"])
-        self.assertGreater(gaps["x"], 80)
+        self.assertEqual(gaps["x"], 95)
 
-    def test_heapIsBounded(self) -> None:
+    def test_heapsAreBounded(self) -> None:
         """
-        The heap of oldest messages has at most twice the entries that are
-        needed, after any changes.
+        The heaps of oldest messages and of channels without messages have at
+        most twice the entries that are needed, after any changes.
         """
         bus = self.makeBus()
         for _ in range(300):
             self.put(bus, "a b")
             self.successResultOf(bus.forget("a"))
             self.assertLessEqual(len(bus._oldest), 2 * 2 + 64)
+            self.assertLessEqual(len(bus._stalest), 2 * 2 + 64)
         self.assertEqual(len(self.held(bus, "b")), 300)
 
     def test_evictsManyChannelsInLinearTime(self) -> None:
@@ -187,8 +188,8 @@ class AnyOrderTests(MemoryTestCase):
             self.assertLessEqual(len({each.channel for each in held}), channels)
             self.assertLessEqual(channels, 7)
         self.clock.advance(60.5)
-        self.clock.advance(86400.5)
-        self.assertEqual((bus.size, self.clock.getDelayedCalls()), (0, []))
+        self.assertLessEqual(bus.size, total // 4 // CHANNEL_OVERHEAD * CHANNEL)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     @settings(deadline=None, max_examples=100)
     @given(

@@ -5,7 +5,6 @@ Tests for L{comet.bus.memory.bus}: what it drops and forgets with time.
 from __future__ import annotations
 
 from comet.bus.memory.bus import CHANNEL_OVERHEAD, MemoryBus
-from comet.bus.memory.log import REMEMBERED
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD
@@ -34,66 +33,92 @@ class TimeTests(MemoryTestCase):
         self.clock.pump([0.5] * 60)
         self.assertEqual(bus.size, records)
 
-    def test_forgetsIdleChannel(self) -> None:
+    def test_keepsFloors(self) -> None:
         """
-        A channel that is idle for long is forgotten.  The floor of all channels
-        without a record, and of patterns, rises to its newest message.  Nothing
-        is left on the clock.
+        The floor of a channel without messages is kept for any time.  Nothing
+        is left on the clock for it.
         """
         bus = self.makeBus(Retention(seconds=60.0))
-        self.put(bus, "a b")
+        self.put(bus, "a b x/y")
         self.clock.advance(HOUR)
         self.put(bus, "b c")
-        self.clock.advance(REMEMBERED - HOUR + 1)
-        for name, floor in (("a", 1), ("x", 1), ("x/*", 1), ("b", 3), ("c", 4), ("*", 4)):
-            self.assertEqual(dict(self.read(bus, name).gaps), {name: floor})
-            self.assertTrue(self.start(bus, name, At(Cursor(bus.end.epoch, 0))).isGap)
-            self.assertFalse(self.start(bus, name, Earliest()).isGap)
-        self.assertEqual(dict(self.read(bus, "a x").gaps), {"a": 1, "x": 1})
-        self.clock.advance(REMEMBERED)
-        self.assertEqual(bus.size, 0)
+        self.clock.advance(HOUR)
         self.assertEqual(self.clock.getDelayedCalls(), [])
-        for name in ("a", "b", "x", "**"):
-            self.assertEqual(dict(self.read(bus, name).gaps), {name: 4})
-            self.assertEqual(dict(self.read(bus, name, 4).gaps), {})
+        self.clock.advance(1000 * DAY)
+        self.assertEqual(bus.size, 4 * CHANNEL_OVERHEAD + 6)
+        for name, floor in (("a", 1), ("x/*", 3), ("b", 4), ("c", 5), ("*", 5)):
+            self.assertEqual(dict(self.read(bus, name).gaps), {name: floor})
+            self.assertEqual(dict(self.read(bus, name, floor).gaps), {})
+            self.assertTrue(self.start(bus, name, At(Cursor(bus.end.epoch, 0))).isGap)
+            self.assertFalse(self.start(bus, name, At(Cursor(bus.end.epoch, floor))).isGap)
+            self.assertFalse(self.start(bus, name, Earliest()).isGap)
+        self.assertEqual(dict(self.read(bus, "x").gaps), {})
+
+    def test_forgetsStalestFloors(self) -> None:
+        """
+        When the channels without messages are too many, those are forgotten
+        whose newest message is the oldest, in whatever order they lost their
+        messages.  The floor of all channels without a record, and of patterns,
+        rises to these messages.
+        """
+        bus = self.makeBus(Retention(seconds=60.0), 4 * 3 * CHANNEL_OVERHEAD)
+        self.put(bus, "a b c d")
+        self.successResultOf(bus.forget("d"))
+        self.successResultOf(bus.forget("b"))
+        self.put(bus, "e")
+        self.clock.advance(61)
+        self.assertEqual(bus.size, 3 * (CHANNEL_OVERHEAD + 1))
+        for name, floor in (("a", 2), ("b", 2), ("c", 3), ("d", 4), ("e", 5), ("x", 2), ("x/*", 2)):
+            self.assertEqual(dict(self.read(bus, name).gaps), {name: floor})
+            self.assertEqual(dict(self.read(bus, name, floor).gaps), {})
 
     def test_newChannelBeginsWithFloorOfBus(self) -> None:
         """
         A channel that comes after another was forgotten begins with the floor
         of the bus.
         """
-        bus = self.makeBus(Retention(seconds=60.0))
-        self.put(bus, "a b")
-        self.clock.advance(3 * REMEMBERED)
-        self.assertEqual(self.put(bus, "c"), [3])
+        bus = self.makeBus(Retention(seconds=60.0), 4 * CHANNEL_OVERHEAD)
+        self.put(bus, "a b e")
+        self.clock.advance(61)
+        self.assertEqual(self.put(bus, "c"), [4])
         self.assertEqual(dict(self.read(bus, "c", 1).gaps), {"c": 2})
         self.assertEqual(dict(self.read(bus, "c", 2).gaps), {})
 
-    def test_keepsChannelDuringRetention(self) -> None:
+    def test_channelWithMessagesIsKept(self) -> None:
         """
-        A channel is not forgotten while its retention lasts.
+        A channel that gets a message again is not forgotten in place of one
+        that is empty.
         """
-        bus = self.makeBus(Retention(seconds=10 * DAY))
-        self.put(bus, "a")
-        self.clock.advance(9 * DAY)
-        self.assertEqual(self.held(bus, "a"), [1])
-        self.clock.advance(2 * DAY)
-        self.assertEqual((bus.size, self.clock.getDelayedCalls()), (0, []))
+        bus = self.makeBus(Retention(seconds=60.0), 4 * 2 * CHANNEL_OVERHEAD)
+        self.put(bus, "a b")
+        self.clock.advance(61)
+        self.put(bus, "a c d")
+        self.successResultOf(bus.forget("c"))
+        self.assertEqual(dict(self.read(bus, "a b c x").gaps), {"a": 1, "b": 2, "c": 4})
+        self.successResultOf(bus.forget("d"))
+        self.assertEqual(
+            dict(self.read(bus, "a b c d x").gaps), {"a": 1, "b": 2, "c": 4, "d": 5, "x": 2}
+        )
+        self.assertEqual(self.held(bus, "a"), [3])
 
-    def test_keepsChannelAfterEarlyDrop(self) -> None:
+    def test_readingForgetsNothing(self) -> None:
         """
-        A channel is not forgotten early because its messages were dropped
-        early.
+        Messages that turn out to be too old while they are read leave their
+        channels known until the reading is over.
         """
-        bus = self.makeBus(Retention(seconds=10 * DAY))
-        self.put(bus, "a")
-        self.clock.advance(5 * DAY)
-        self.put(bus, "a")
-        self.successResultOf(bus.forget("a"))
-        self.clock.pump([DAY] * 9)
-        self.assertEqual(dict(self.read(bus, "a b").gaps), {"a": 2})
-        self.clock.pump([DAY] * 2)
-        self.assertEqual(dict(self.read(bus, "a b").gaps), {"a": 2, "b": 2})
+        time = [EPOCH_SECONDS]
+        bus = MemoryBus(
+            self.clock,
+            lambda channel: Retention(seconds=60.0),
+            7 * CHANNEL_OVERHEAD,
+            wallClock=lambda: time[0],
+        )
+        self.put(bus, "a b c d")
+        time[0] += 61
+        expected = {"*": 4, "a": 1, "b": 2, "c": 3, "d": 4}
+        self.assertEqual(dict(self.read(bus, "* a b c d").gaps), expected)
+        self.clock.advance(61)
+        self.assertEqual(bus.size, CHANNEL_OVERHEAD + 1)
 
     def test_dropsInTimeAfterEarlyDrop(self) -> None:
         """
@@ -108,10 +133,7 @@ class TimeTests(MemoryTestCase):
         self.assertEqual(self.held(bus, "*"), [2])
         self.clock.advance(2)
         self.assertEqual(bus.size, 2 * (CHANNEL_OVERHEAD + 1))
-        self.clock.advance(REMEMBERED - 62)
-        self.assertNotEqual(bus.size, 0)
-        self.clock.advance(2)
-        self.assertEqual((bus.size, self.clock.getDelayedCalls()), (0, []))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_wallClockSetBack(self) -> None:
         """

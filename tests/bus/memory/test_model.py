@@ -22,13 +22,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory.bus import MemoryBus
-from comet.bus.memory.log import REMEMBERED
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication
 from comet.model.patterns import matches
 from comet.model.positions import At, Earliest, Last, Now, ResolvedStart, StartPosition, Unreadable
-from tests.bus.case import OTHER_EPOCH, Listener, positionsOf
+from tests.bus.case import DAY, OTHER_EPOCH, Listener, positionsOf
 from tests.bus.model import BusModel
 
 CHANNELS = ("a", "b", "c/a", "c/b", "c/a/d", "$s", "c/$s")
@@ -66,7 +65,7 @@ class BusMachine(RuleBasedStateMachine):
             st.builds(
                 Retention,
                 st.integers(0, 6),
-                st.sampled_from([0.5, 60.0, 3600.0, 3 * REMEMBERED]),
+                st.sampled_from([0.5, 60.0, 3600.0, 3 * DAY]),
                 st.integers(0, 60),
             ),
             min_size=1,
@@ -81,7 +80,8 @@ class BusMachine(RuleBasedStateMachine):
         """
         totalBytes = 10**9
         if total is not None:
-            totalBytes = total * (self.Model.channelOverhead + 3) // 2
+            channel = self.Model.channelOverhead + self.Model.streamOverhead + 3
+            totalBytes = total * channel // 2
             retentions = [evolve(retention, seconds=FOREVER) for retention in retentions]
 
         def retention(channel: str) -> Retention:

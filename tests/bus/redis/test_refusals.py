@@ -384,7 +384,7 @@ class StartTests(RefusalCase):
         A log of another version of comet is not changed.
         """
         server = self.ownServer()
-        server.ask("HSET", f"{self.url.prefix}state", "form", "2", "epoch", "abc")
+        server.ask("HSET", f"{self.url.prefix}state", "form", "1", "epoch", "abc")
         self.assertIn("another version of comet", await self.notStarted(self.newBus()))
         self.assertIn("abc", server.ask("HGET", f"{self.url.prefix}state", "epoch"))
 

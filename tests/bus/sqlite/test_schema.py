@@ -4,6 +4,7 @@ Tests for L{comet.bus.sqlite.schema}.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 
 from comet.bus.sqlite.schema import APPLICATION_ID, UPGRADES, WrongDatabase, upgrade
@@ -68,18 +69,37 @@ class UpgradeTests(StoreTestCase):
         self.assertEqual(self.get("SELECT count(*) FROM messages"), 3)
         self.assertEqual(self.get("SELECT group_concat(colour) FROM channels"), "red,red")
 
+    def test_upgradesFirstVersion(self) -> None:
+        """
+        A database of the first version, which knew until when to keep a channel
+        without messages, keeps its channels.  Those without messages are
+        counted, and are never due.
+        """
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.addCleanup(connection.close)
+        upgrade(connection, UPGRADES[:1])
+        connection.execute("INSERT INTO log VALUES (1, 'e', 'l', 3, 0, 0, 2, 0, 0)")
+        connection.execute("INSERT INTO channels VALUES (7, 'a', 3, 2, 3, 5.0, 1, 1, 5.0, 65.0)")
+        connection.execute("INSERT INTO channels VALUES (8, 'b', 1, 1, 1, 4.0, 0, 0, 4.0, 99.0)")
+        upgrade(connection)
+        self.assertEqual(connection.execute("SELECT empty FROM log").fetchone(), (1,))
+        self.assertEqual(
+            connection.execute("SELECT * FROM channels").fetchall(),
+            [(7, "a", 3, 2, 3, 5.0, 1, 1, 65.0), (8, "b", 1, 1, 1, 4.0, 0, 0, math.inf)],
+        )
+
     def test_eachVersionIsTransaction(self) -> None:
         """
         Each version is a transaction.  When one fails, the database is of the
         version before it, and the next attempt goes on from there.
         """
-        broken = (*LATER[:2], ("DROP TABLE keys", "DROP TABLE nonsense"))
+        broken = (*LATER[:-1], ("DROP TABLE keys", "DROP TABLE nonsense"))
         self.assertRaises(sqlite3.OperationalError, upgrade, self.connection, broken)
-        self.assertEqual(self.get("PRAGMA user_version"), 2)
+        self.assertEqual(self.get("PRAGMA user_version"), len(LATER) - 1)
         self.assertEqual(self.get("SELECT count(*) FROM keys"), 0)
         self.assertFalse(self.connection.in_transaction)
         upgrade(self.connection, LATER)
-        self.assertEqual(self.get("PRAGMA user_version"), 3)
+        self.assertEqual(self.get("PRAGMA user_version"), len(LATER))
 
     def test_refusesNewerVersion(self) -> None:
         """
@@ -87,5 +107,5 @@ class UpgradeTests(StoreTestCase):
         """
         upgrade(self.connection, LATER)
         error = self.assertRaises(WrongDatabase, upgrade, self.connection)
-        self.assertIn("version 3", error.what)
-        self.assertEqual(self.get("PRAGMA user_version"), 3)
+        self.assertIn(f"version {len(LATER)}", error.what)
+        self.assertEqual(self.get("PRAGMA user_version"), len(LATER))

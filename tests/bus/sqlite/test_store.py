@@ -9,7 +9,7 @@ import sqlite3
 from contextlib import closing
 
 from comet.bus.sqlite.idempotency import KeyTable
-from comet.bus.sqlite.rows import LogRow
+from comet.bus.sqlite.rows import CHANNEL_OVERHEAD, LogRow
 from comet.bus.sqlite.transaction import DROPS, SWEPT
 from comet.errors import KeyReused, Unavailable
 from comet.model.cursors import Cursor
@@ -68,14 +68,14 @@ class RestartTests(StoreTestCase):
         """
         The floor of forgotten channels survives a restart.
         """
-        store = self.openStore(Retention(seconds=60.0))
-        self.put(store, "a b c")
-        self.now += 2 * DAY
+        store = self.openStore(Retention(seconds=60.0), 4 * CHANNEL_OVERHEAD)
+        self.put(store, "a b c d")
+        self.now += 61
         self.sweepAll(store)
         store.close()
         self.openStore(Retention(seconds=60.0))
-        gaps = self.read(self.openReader(), "a * x").gaps
-        self.assertEqual(dict(gaps), {"a": 3, "*": 3, "x": 3})
+        gaps = self.read(self.openReader(), "a * x d").gaps
+        self.assertEqual(dict(gaps), {"a": 3, "*": 4, "x": 3, "d": 4})
 
     def test_appliesNewRetention(self) -> None:
         """
@@ -179,18 +179,39 @@ class SliceTests(StoreTestCase):
 
     def test_forgetsChannelsStepByStep(self) -> None:
         """
-        Many channels are forgotten step by step.
+        Many channels are forgotten step by step, when they lose their messages
+        and when less may be held after a restart.  The others are kept for any
+        time.
         """
-        store = self.openStore()
-        self.put(store, " ".join(f"c/{number}" for number in range(1000)))
-        self.now += 2 * DAY
+        store = self.openStore(totalBytes=4 * 2900 * CHANNEL_OVERHEAD)
+        for start in range(0, 3000, 1000):
+            self.put(store, " ".join(f"c/{start + number}" for number in range(1000)))
+        self.now += 1000 * DAY
         sweeps = self.sweepAll(store)
-        self.assertGreaterEqual(sweeps, 1000 // (2 * SWEPT))
+        self.assertGreaterEqual(sweeps, 3000 // (2 * SWEPT))
+        self.assertEqual(self.counts(), (2900, 2900, 2900, 100))
+        self.now += 1000 * DAY
+        self.sweepAll(store)
+        self.assertEqual(self.counts(), (2900, 2900, 2900, 100))
+        store.close()
+        store = self.openStore(totalBytes=4 * 10 * CHANNEL_OVERHEAD)
+        self.assertGreaterEqual(self.sweepAll(store), 3)
+        self.assertEqual(self.counts(), (10, 10, 10, 2990))
+        gaps = self.read(self.openReader(), "c/2989 c/2990").gaps
+        self.assertEqual(dict(gaps), {"c/2989": 2990, "c/2990": 2991})
+        self.put(store, "c/2995")
+        self.assertEqual(self.counts(), (10, 10, 9, 2990))
+
+    def counts(self) -> tuple[int, int, int, int]:
+        """
+        Return how many channels there are, in the table and in the row of the
+        log; how many of them are without messages; and the floor of the bus.
+        """
         with closing(sqlite3.connect(self.path)) as connection:
-            found = connection.execute(
-                "SELECT (SELECT count(*) FROM channels), channels, size, floor FROM log"
+            found: tuple[int, int, int, int] = connection.execute(
+                "SELECT (SELECT count(*) FROM channels), channels, empty, floor FROM log"
             ).fetchone()
-        self.assertEqual(found, (0, 0, 0, 1000))
+            return found
 
     def test_forgetsKeysStepByStep(self) -> None:
         """

@@ -10,7 +10,7 @@
 -- comet has written here.
 
 local form = redis.call('HGET', STATE, 'form')
-if form and form ~= '1' then
+if form and form ~= FORM then
   return {'FORM', form}
 end
 local life = load()

@@ -8,7 +8,9 @@
 --   oldest     sorted set: the position of the oldest message that is held, of
 --              each channel that holds any
 --   due        sorted set: the time at which a message of a channel is too old,
---              or an earlier time; of every channel
+--              or an earlier time; of each channel that holds any
+--   empty      sorted set: the position of the newest message of each channel
+--              that holds none
 --   c:CHANNEL  hash: what is held of a channel, and how much may be
 --   s:CHANNEL  stream: its messages, by position
 --   k:DIGEST   string: what was published under an idempotency key
@@ -16,19 +18,24 @@
 -- The "head" is the end of the log: the position of its newest message.
 -- Positions are exact up to 2^53: a million messages a second for 285 years.
 
+-- The form of the log, which another version of comet may change.
+local FORM = '2'
+
 local STATE = KEYS[1]
 local PREFIX = string.sub(STATE, 1, -#'state' - 1)
 -- The beginning of the topics of PUBLISH.
 local TOPIC_PREFIX = ARGV[1]
 
--- What a message and a channel cost beside their bytes, as measured on Redis
--- 7.0.  Most of it is the 4 KiB that a stream takes for its newest messages.
+-- What a message, a channel, and the stream of a channel with messages cost
+-- beside their bytes, as measured on Redis 7.0.  A stream takes 4 KiB for its
+-- newest messages.
 local MESSAGE_OVERHEAD = 32
-local CHANNEL_OVERHEAD = 4800
+local CHANNEL_OVERHEAD = 512
+local STREAM_OVERHEAD = 4288
 
--- For how long at least the floor of a channel without messages is kept, in
--- seconds.
-local REMEMBERED = 86400
+-- Channels without messages may take this part of the total; then those are
+-- forgotten whose newest message is the oldest.
+local FLOORS_PART = 4
 
 local function text(number)
   return string.format('%.0f', number)
@@ -80,7 +87,7 @@ local function begin(epoch)
     now = clock(),
   }
   local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
-  redis.call('HSET', STATE, 'form', '1', 'epoch', epoch, 'run', run or '', 'durable', '0')
+  redis.call('HSET', STATE, 'form', FORM, 'epoch', epoch, 'run', run or '', 'durable', '0')
   save(life)
   announce(life, head)
   return life
@@ -98,7 +105,7 @@ local function positionOf(entry)
   return tonumber(string.match(entry[1], '^%d+'))
 end
 
-local FIELDS = {'count', 'bytes', 'size', 'time', 'messages', 'seconds', 'limit'}
+local FIELDS = {'count', 'bytes', 'size', 'messages', 'seconds', 'limit'}
 
 -- The record of what is held of a channel, or nil if there is none.
 local function record(name)
@@ -116,18 +123,20 @@ end
 local function keep(name, kept)
   redis.call('HSET', PREFIX .. 'c:' .. name,
     'count', text(kept.count), 'bytes', text(kept.bytes), 'size', text(kept.size),
-    'time', string.format('%.6f', kept.time), 'messages', text(kept.messages),
-    'seconds', string.format('%.6f', kept.seconds), 'limit', text(kept.limit))
+    'messages', text(kept.messages), 'seconds', string.format('%.6f', kept.seconds),
+    'limit', text(kept.limit))
 end
 
--- Drop all messages of a channel.
+-- Drop all messages of a channel, which is only known for its floor from then on.
 local function clear(life, name, kept)
   local head = redis.call('ZSCORE', PREFIX .. 'heads', name)
   life.size = math.max(0, life.size - kept.size)
   kept.count, kept.bytes, kept.size = 0, 0, 0
   redis.call('DEL', PREFIX .. 's:' .. name)
   redis.call('ZREM', PREFIX .. 'oldest', name)
+  redis.call('ZREM', PREFIX .. 'due', name)
   redis.call('ZADD', PREFIX .. 'floors', head, name)
+  redis.call('ZADD', PREFIX .. 'empty', head, name)
 end
 
 -- Drop the oldest messages of a channel: the first few in any case, then those
@@ -167,46 +176,57 @@ local function shed(life, name, kept, few, most)
   return gone, nil
 end
 
--- Forget a channel, with its floor.  The floor of all channels without a record
--- rises to its newest message.
+-- Forget a channel without messages, with its floor.  The floor of all channels
+-- without a record rises to its newest message.
 local function forgetRecord(life, name)
   local head = tonumber(redis.call('ZSCORE', PREFIX .. 'heads', name)) or 0
-  local size = tonumber(redis.call('HGET', PREFIX .. 'c:' .. name, 'size')) or 0
   life.floor = math.max(life.floor, head)
-  life.size = math.max(0, life.size - size - CHANNEL_OVERHEAD - #name)
-  redis.call('DEL', PREFIX .. 's:' .. name, PREFIX .. 'c:' .. name)
-  for _, set in ipairs({'heads', 'floors', 'oldest', 'due'}) do
+  life.size = math.max(0, life.size - CHANNEL_OVERHEAD - #name)
+  redis.call('DEL', PREFIX .. 'c:' .. name)
+  for _, set in ipairs({'heads', 'floors', 'empty'}) do
     redis.call('ZREM', PREFIX .. set, name)
   end
 end
 
--- Drop the oldest messages of all channels until the total is within its limit.
--- Records without messages go last, unless they would take the room of
--- messages.  Returns whether there is more to drop.
-local function evict(life, total, most)
-  local heads, oldest = PREFIX .. 'heads', PREFIX .. 'oldest'
-  while life.size > total and redis.call('ZCARD', heads) > 0 do
-    if most <= 0 then
-      return true
-    end
-    most = most - 1
-    local stalest = redis.call('ZRANGE', heads, 0, 0)[1]
-    local isCrowded = redis.call('ZCARD', heads) * CHANNEL_OVERHEAD * 4 > total
-    local isEmpty = not redis.call('ZSCORE', oldest, stalest)
-    if isEmpty and (isCrowded or redis.call('ZCARD', oldest) == 0) then
-      forgetRecord(life, stalest)
-    else
-      local name = redis.call('ZRANGE', oldest, 0, 0)[1]
-      local kept = record(name)
-      if kept then
-        shed(life, name, kept, 1, 1)
-        keep(name, kept)
-      else
-        redis.call('ZREM', oldest, name)
-      end
+-- How many records without messages there are too many.
+local function excess(total)
+  return redis.call('ZCARD', PREFIX .. 'empty')
+    - math.floor(total / (FLOORS_PART * CHANNEL_OVERHEAD))
+end
+
+-- Forget records without messages until they are few enough, beginning with the
+-- oldest newest message.
+local function forgetStalest(life, total, most)
+  local number = math.min(excess(total), most)
+  if number > 0 then
+    for _, name in ipairs(redis.call('ZRANGE', PREFIX .. 'empty', 0, number - 1)) do
+      forgetRecord(life, name)
     end
   end
-  return false
+end
+
+-- Drop the oldest messages of all channels until the total is within its limit,
+-- and forget records without messages until they are few enough.  Returns
+-- whether there is more to drop.
+local function evict(life, total, most)
+  local oldest = PREFIX .. 'oldest'
+  local left = most
+  while life.size > total and left > 0 do
+    local name = redis.call('ZRANGE', oldest, 0, 0)[1]
+    if not name then
+      break
+    end
+    left = left - 1
+    local kept = record(name)
+    if kept then
+      shed(life, name, kept, 1, 1)
+      keep(name, kept)
+    else
+      redis.call('ZREM', oldest, name)
+    end
+  end
+  forgetStalest(life, total, most)
+  return left == 0 and life.size > total or excess(total) > 0
 end
 
 -- Whether a message should have been dropped half a second ago.  Reading waits

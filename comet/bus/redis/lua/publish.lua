@@ -68,18 +68,22 @@ local function store(name, messages, seconds, bytes, body)
       redis.call('ZADD', PREFIX .. 'floors', text(life.floor), name)
     end
   end
-  kept.messages, kept.seconds, kept.limit, kept.time = messages, seconds, bytes, life.now
+  kept.messages, kept.seconds, kept.limit = messages, seconds, bytes
   local _, payload, size = measure(body)
   add(PREFIX .. 's:' .. name, position, body)
   redis.call('ZADD', PREFIX .. 'heads', position, name)
   if kept.count == 0 then
+    kept.size = STREAM_OVERHEAD
+    life.size = life.size + STREAM_OVERHEAD
+    redis.call('ZREM', PREFIX .. 'empty', name)
     redis.call('ZADD', PREFIX .. 'oldest', position, name)
     redis.call('ZADD', PREFIX .. 'due', string.format('%.6f', life.now + seconds), name)
   end
   kept.count, kept.bytes, kept.size = kept.count + 1, kept.bytes + payload, kept.size + size
   life.size = life.size + size
   if kept.count > messages or kept.bytes > bytes then
-    if shed(life, name, kept, 0, MOST_SHED) == MOST_SHED then
+    local gone, rest = shed(life, name, kept, 0, MOST_SHED)
+    if gone == MOST_SHED and rest then
       redis.call('ZADD', PREFIX .. 'due', string.format('%.6f', life.now), name)
     end
   end

@@ -18,7 +18,8 @@ local left = tonumber(ARGV[3])
 local due = PREFIX .. 'due'
 local found = redis.call('ZRANGEBYSCORE', due, '-inf', string.format('%.6f', life.now),
   'LIMIT', 0, left)
-if #found == 0 and life.size <= tonumber(ARGV[2]) then
+local total = tonumber(ARGV[2])
+if #found == 0 and life.size <= total and excess(total) <= 0 then
   return {'OK', 0}
 end
 local more = #found == left
@@ -34,17 +35,13 @@ for _, name in ipairs(found) do
   else
     local gone, stored = shed(life, name, kept, 0, left)
     left = left - gone
-    local idle = kept.time + math.max(REMEMBERED, kept.seconds)
-    if kept.count == 0 and idle <= life.now then
-      keep(name, kept)
-      forgetRecord(life, name)
-    else
-      keep(name, kept)
+    keep(name, kept)
+    if stored then
       -- If not everything could be dropped now, the rest is still due.
-      redis.call('ZADD', due, string.format('%.6f', stored and stored + kept.seconds or idle), name)
+      redis.call('ZADD', due, string.format('%.6f', stored + kept.seconds), name)
     end
   end
 end
-more = evict(life, tonumber(ARGV[2]), math.max(left, 1)) or more
+more = evict(life, total, math.max(left, 1)) or more
 save(life)
 return {'OK', more and 1 or 0}
