@@ -11,6 +11,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
+    IHalfCloseableProtocol,
     IListeningPort,
     IProtocolFactory,
     IStreamServerEndpoint,
@@ -22,6 +23,7 @@ from zope.interface import implementer
 from comet.framing.proxyheader import BadProxyHeader, Endpoint, ProxyHeader, parseProxyHeader
 
 
+@implementer(IHalfCloseableProtocol)
 class ProxiedProtocol(ProtocolWrapper):
     """
     A connection that a proxy has made for a client.
@@ -62,6 +64,22 @@ class ProxiedProtocol(ProtocolWrapper):
             data, self._begun = self._begun[header.size :], b""
         if data:
             self.wrappedProtocol.dataReceived(data)
+
+    def readConnectionLost(self) -> None:
+        """
+        The client has closed its writing side: tell the protocol, or else close
+        the connection as Twisted does.
+        """
+        protocol = IHalfCloseableProtocol(self.wrappedProtocol, None)
+        if protocol is None or self._header is None:
+            self.transport.loseConnection()
+        else:
+            protocol.readConnectionLost()
+
+    def writeConnectionLost(self) -> None:
+        """
+        See L{IHalfCloseableProtocol.writeConnectionLost}.
+        """
 
     def getPeer(self) -> IAddress:
         """

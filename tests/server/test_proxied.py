@@ -7,9 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from comet.server.proxied import ProxiedFactory
 from tests.framing.test_proxyheader import BEFORE, INET, SHORT, UNIX, binary
@@ -32,18 +34,36 @@ class Recorder(Protocol):
         self.received.append(data)
 
 
+@implementer(IHalfCloseableProtocol)
+class HalfCloseable(Recorder):
+    """
+    A protocol that goes on when the client has closed its writing side.
+    """
+
+    def readConnectionLost(self) -> None:
+        """
+        Record it.
+        """
+        self.received.append(b"ended")
+
+    def writeConnectionLost(self) -> None:
+        """
+        See L{IHalfCloseableProtocol.writeConnectionLost}.
+        """
+
+
 class ProxiedTests(SynchronousTestCase):
     """
     L{ProxiedFactory}.
     """
 
-    def connect(self) -> tuple[Recorder, Any, StringTransport]:
+    def connect(self, kind: type[Recorder] = Recorder) -> tuple[Recorder, Any, StringTransport]:
         """
         Make a connection.
 
         @return: The protocol, its wrapper, and the transport.
         """
-        factory = ProxiedFactory(Factory.forProtocol(Recorder))
+        factory = ProxiedFactory(Factory.forProtocol(kind))
         wrapper: Any = factory.buildProtocol(OWN[0])
         transport = StringTransport(OWN[1], OWN[0])
         wrapper.makeConnection(transport)
@@ -78,6 +98,24 @@ class ProxiedTests(SynchronousTestCase):
             self.assertEqual((wrapper.getPeer(), wrapper.getHost()), OWN)
             wrapper.dataReceived(header)
             self.assertEqual((wrapper.getPeer(), wrapper.getHost()), addresses)
+
+    def test_tellsEndOfInput(self) -> None:
+        """
+        A protocol that can go on is told that the client has closed its writing
+        side.  Without such a protocol, or without a header, that ends the
+        connection.
+        """
+        for kind, header, isClosed in (
+            (HalfCloseable, SHORT, False),
+            (HalfCloseable, b"PROXY", True),
+            (Recorder, SHORT, True),
+        ):
+            protocol, wrapper, transport = self.connect(kind)
+            self.assertTrue(IHalfCloseableProtocol.providedBy(wrapper))
+            wrapper.dataReceived(header)
+            wrapper.readConnectionLost()
+            self.assertEqual(transport.disconnecting, isClosed, (kind, header))
+            self.assertEqual(protocol.received, [] if isClosed else [b"ended"])
 
     def test_closesWithoutHeader(self) -> None:
         """
