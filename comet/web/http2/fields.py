@@ -17,7 +17,7 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from hpack import Decoder, HeaderTuple, HPACKError, OversizedHeaderListError
 
-from comet.errors import CometError, HeadTooLarge, URLTooLong
+from comet.errors import CometError, HeadTooLarge, MethodNotAllowed, URLTooLong
 from comet.web.heads import MAX_FIELDS, MAX_FIELDS_SIZE
 
 Field = tuple[bytes, bytes]
@@ -38,6 +38,9 @@ _BAD_VALUE: Final = re.compile(rb"[\0\r\n]|\A[ \t]|[ \t]\Z")
 
 # RFC 9110 9.1
 _METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+# What a client that asks for a tunnel may ask for instead.
+_METHODS: Final = ("GET", "HEAD", "OPTIONS", "POST")
 
 # RFC 3986 3.1
 _SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*")
@@ -172,12 +175,16 @@ def readRequest(fields: Sequence[Field]) -> RequestHead:
 
 def refusalOf(head: RequestHead, maxLine: int) -> CometError | None:
     """
-    Return why a head is too large, or None if it is not.  The limits are those of
-    HTTP/1.
+    Return why a request is refused by its head alone, or None if it is not.  The
+    limits are those of HTTP/1.
 
     @param maxLine: How many bytes the first line of a request may have, if it
         were one of HTTP/1.
     """
+    if head.method == b"CONNECT":
+        # RFC 9113 8.5: the stream stays open for a tunnel, so that no end of the
+        # request may be waited for.
+        return MethodNotAllowed("this server is no proxy, CONNECT is not allowed", _METHODS)
     if len(head.method) + len(head.target) + len("  HTTP/1.1") > maxLine:
         return URLTooLong(f"the URL has more than about {maxLine} bytes, the most that is allowed")
     size = sum(len(name) + len(value) + len(": ") for name, value in head.fields)
