@@ -239,7 +239,21 @@ OPTIONS: Final = (
         "drain",
         10.0,
         seconds(0.0, 3600.0),
-        "Seconds at SIGTERM within which clients are told to come back. Default: 10",
+        "Seconds at SIGTERM within which clients are sent away, and requests under way are "
+        "finished. Default: 10",
+    ),
+    Option(
+        "drain-notice",
+        0.0,
+        seconds(0.0, 3600.0),
+        "Seconds at SIGTERM for which /health/ready answers 503 before anything else happens, for "
+        "load balancers. Default: 0",
+    ),
+    Option(
+        "idle-timeout",
+        75.0,
+        seconds(1.0, 86400.0),
+        "Seconds without a request after which an HTTP connection is closed. Default: 75",
     ),
     Option(
         "workers",

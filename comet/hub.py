@@ -30,6 +30,7 @@ from comet.deferreds import gather
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
 from comet.fanout.application import ApplicationReader, Subscription, Where, readStartPositions
 from comet.fanout.core import Fanout
+from comet.fanout.departures import LEAST, SPREAD, Departures, spanFor
 from comet.fanout.polls import PollReader, PollShape, Waiter
 from comet.fanout.reader import Opener, Reader, openReader
 from comet.fanout.streams import StreamReader
@@ -83,7 +84,12 @@ class Hub:
 
     @ivar metrics: Counts what passes on each transport.
 
-    @ivar isDraining: Whether the server is going down, and takes nothing new.
+    @ivar isStarting: Whether the server has not started yet.
+
+    @ivar isLeaving: Whether the server will drain soon.  It takes everything
+        until then, but is not ready.
+
+    @ivar isDraining: Whether the server is going down, and takes no new readers.
     """
 
     _log = Logger()
@@ -113,7 +119,7 @@ class Hub:
         self.origins = Origins() if origins is None else origins
         self.fanout = Fanout(bus, self.clock, self.settings.heartbeat)
         self.metrics = Metrics()
-        self.isDraining = False
+        self.isStarting = self.isLeaving = self.isDraining = False
         self._retryWithin = 0.0
         self._underWay = 0
         self._waiting: list[Deferred[None]] = []
@@ -217,9 +223,6 @@ class Hub:
         @param failed: Called with what it would fail with, perhaps before this
             returns.  It must not raise.
         """
-        if self.isDraining:
-            failed(Failure(self._draining()))
-            return
         self._underWay += 1
         stored: Any = maybeDeferred(self.bus.publish, publications)
         if stored.called and not stored.paused and not isinstance(stored.result, Failure):
@@ -374,7 +377,19 @@ class Hub:
         """
         Whether a load balancer should send clients here.
         """
-        return not self.isDraining and self.bus.isAvailable
+        return not self.whyNotReady
+
+    @property
+    def whyNotReady(self) -> str:
+        """
+        What keeps the server from taking clients: C{draining}, C{starting}, or
+        C{bus} where the bus is not available.  Empty if nothing does.
+        """
+        if self.isLeaving or self.isDraining:
+            return "draining"
+        if self.isStarting:
+            return "starting"
+        return "" if self.bus.isAvailable else "bus"
 
     @property
     def end(self) -> Cursor:
@@ -395,26 +410,43 @@ class Hub:
         A random delay, in seconds, within the time that the server takes to
         stop: clients that reconnect do not all come at once.
         """
-        return round(random.uniform(0.1, max(self._retryWithin, 0.1)), 3)
+        return round(random.uniform(LEAST, max(self._retryWithin, LEAST)), 3)
 
-    def drain(self, seconds: float) -> Deferred[None]:
+    def drain(self, seconds: float, isShared: bool = False) -> Deferred[None]:
         """
-        Take nothing new, and close all readers.  Each client is told to come
-        back after a random delay, so that they do not all come at once.
+        Take no new readers, and close all that there are.  Their clients do not
+        all come back at once: they are spread over C{seconds}, or a second for
+        each thousand of them, if that is less.
 
-        @param seconds: The longest such delay, and how long to wait for
-            publications under way.
+        Publications are still taken, until the bus is stopped.
+
+        @param seconds: The longest time over which clients are spread, and how
+            long to wait for publications under way.
+
+        @param isShared: Whether other servers on the same bus take the clients.
+            Each reader is closed at its own moment then, and its client comes
+            back at once.  Otherwise all are closed now, and the clients told to
+            come back at their moments.
 
         @return: Fires when all connections of closed readers are closed and all
             publications are answered, or the time is over.
         """
-        self.isDraining = True
-        self._retryWithin = seconds
-        for reader in list(self.fanout.readers):
-            reader.close(Close("draining", "the server is going down", self._retry()))
-        done = gather([self.fanout.whenDrained(), self._answered()])
+        self.isDraining = self.fanout.isDraining = True
+        readers = list(self.fanout.readers)
+        span = spanFor(len(readers), seconds)
+        self._retryWithin = LEAST if isShared else span
+        closed: Deferred[None] = succeed(None)
+        if isShared and span <= seconds:
+            closed = Departures(readers, self._dismiss, span * SPREAD, self.clock).start()
+        else:
+            for reader in readers:
+                self._dismiss(reader)
+        done = gather([closed.addCallback(lambda _: self.fanout.whenDrained()), self._answered()])
         done.addTimeout(seconds, self.clock, onTimeoutCancel=lambda result, timeout: None)
         return done.addCallback(lambda _: None)
+
+    def _dismiss(self, reader: Any) -> None:
+        reader.close(Close("draining", "the server is going down", self._retry()))
 
     def _answered(self) -> Deferred[None]:
         """

@@ -43,6 +43,8 @@ DEFAULTS: dict[str, Any] = {
     "open": (),
     "allow-origin": (),
     "drain": 10.0,
+    "drain-notice": 0.0,
+    "idle-timeout": 75.0,
     "workers": 1,
     "edge": "lean",
     "demo": False,
@@ -64,6 +66,8 @@ SECONDS = {
     "history-seconds": (0.001, 1e9),
     "heartbeat": (0.1, 86400.0),
     "drain": (0.0, 3600.0),
+    "drain-notice": (0.0, 3600.0),
+    "idle-timeout": (1.0, 86400.0),
 }
 TEXTS = ("tcp", "flash-policy", "bus", "publish-key")
 SEVERAL = ("listen", "public-url", "open", "allow-origin")

@@ -8,6 +8,7 @@ The map, lower modules first:
   - L{backlog}: what is left to do of earlier ticks
   - L{coalescing}: equal queries to the bus, asked once
   - L{encodingcache}: messages as bytes, made once for each shape
+  - L{departures}: closing many readers, each at its own moment
   - L{delivery}: how the messages of a tick reach the readers of a group
   - L{groups}: readers of the same names in the same shape
   - L{registry}: which groups there are, and what the bus lets be heard

@@ -99,6 +99,9 @@ class Fanout:
         connection is not closed yet.
 
     @ivar backlog: What is left to do of earlier ticks.
+
+    @ivar isDraining: Whether the server is going down: each response then ends
+        its connection.
     """
 
     _log = Logger()
@@ -111,6 +114,7 @@ class Fanout:
         self.leaving: dict[Member, None] = {}
         self.cursor = Cursor("", 0)
         self.isContinuous = True
+        self.isDraining = False
         self.bus = bus
         self._clock = clock
         self.seconds: Callable[[], float] = clock.seconds

@@ -283,6 +283,9 @@ class PollDelivery(Generic[R]):
 
         @param prepared: Bytes, as the waiters of direct polls take them.
         """
+        if self._fanout.isDraining:
+            # Each response has to end its connection.
+            return False
         # The readers are closed without a call for each.
         fanout, closed = self._fanout, step(State.LIVE, Input.ENDED)
         waiters = []

@@ -63,6 +63,19 @@ def encodeResponse(
     return _encodeHead(status, date, _check(headers), framing) + body
 
 
+def endConnection(response: bytes) -> bytes:
+    """
+    Make a response of HTTP/1 say that the connection ends after it.
+
+    @param response: The bytes of a response, from their beginning to the end of
+        the head at least.
+    """
+    head, end, body = response.partition(b"\r\n\r\n")
+    first, *lines = head.split(b"\r\n")
+    kept = [line for line in lines if not line.lower().startswith(b"connection:")]
+    return b"\r\n".join((first, *kept, b"Connection: close")) + end + body
+
+
 def encodeHead(
     version: tuple[int, int],
     status: int,

@@ -92,6 +92,13 @@ class Connection:
         The connection is closed, by the client or by the server.  Called once.
         """
 
+    @property
+    def isBusy(self) -> bool:
+        """
+        See L{EdgeConnection.isBusy<comet.lean.edge.EdgeConnection.isBusy>}.
+        """
+        return bool(self.unsent or self._isFinishing)
+
     # -- Events
 
     def ready(self, events: int) -> None:

@@ -42,6 +42,12 @@ class EdgeConnection(Protocol):
     socket: socket
     fd: int
 
+    @property
+    def isBusy(self) -> bool:
+        """
+        Whether a part of a request has come, or a response is not sent yet.
+        """
+
     def ready(self, events: int) -> None:
         """
         Handle events of the C{epoll}.
@@ -225,6 +231,11 @@ class Edge:
         """
         for connection in list(self.connections.values()):
             self._close(connection)
+
+    def drain(self) -> None:
+        """
+        Let each connection end after its next response.
+        """
 
     def whenEmpty(self, call: Callable[[], None]) -> None:
         """

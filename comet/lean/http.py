@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from comet.errors import CometError, publicError
 from comet.fanout.polls import HALF_CLOSED, PollReader
 from comet.fanout.states import State
-from comet.http.http1 import completeTemplate
+from comet.http.http1 import completeTemplate, endConnection
 from comet.http.polls import respondEmpty
 from comet.http.request import isBrokenHead
 from comet.http.responses import Response, batchResponse, problem, publishedResponse
@@ -30,7 +30,6 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Published
 from comet.timers import NOT_SET
 from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
-from comet.web.site import IDLE_TIMEOUT
 
 T = TypeVar("T")
 
@@ -46,11 +45,33 @@ class HTTPEdge(Edge):
     The connections of a port that speaks HTTP.
 
     @ivar requests: Parses the requests.
+
+    @ivar idleTimeout: Seconds after which a connection without a request is
+        closed.
     """
 
     def __init__(self, reactor: Any, routes: Routes, factory: Any, family: int) -> None:
         super().__init__(reactor, routes.hub, factory, family)
-        self.requests = RequestCache(routes.hub, routes.makePlan)
+        self.requests: RequestCache | _NoRequests = RequestCache(routes.hub, routes.makePlan)
+        self.idleTimeout: float = factory.timeOut
+
+    def drain(self) -> None:
+        """
+        See L{Edge.drain}.  New requests are handed over: Twisted's edge answers
+        them, and ends the connection.
+        """
+        self.requests = _NoRequests()
+
+
+class _NoRequests:
+    """
+    Leaves all requests to Twisted's edge.
+    """
+
+    def parse(self, head: bytes) -> None:
+        """
+        Parse no request.
+        """
 
 
 class HTTPConnection(Connection):
@@ -114,6 +135,14 @@ class HTTPConnection(Connection):
         self.tags: frozenset[str] = NO_TAGS
         edge.add(self)
 
+    @property
+    def isBusy(self) -> bool:
+        """
+        See L{EdgeConnection.isBusy<comet.lean.edge.EdgeConnection.isBusy>}.
+        """
+        hasRequest = self.plan is not None or self._body is not None
+        return bool(hasRequest or self.buffer or super().isBusy)
+
     # -- Time
 
     def _wait(self, seconds: float) -> None:
@@ -133,7 +162,7 @@ class HTTPConnection(Connection):
         See L{EdgeConnection.graceOver<comet.lean.edge.EdgeConnection.graceOver>}.
         """
         if not self.due:
-            self._wait(IDLE_TIMEOUT)
+            self._wait(self.edge.idleTimeout)
 
     def timedOut(self) -> None:
         """
@@ -144,14 +173,14 @@ class HTTPConnection(Connection):
         if left == math.inf or self.fd < 0:
             return
         if left > _EARLY:
-            # A poll may be answered at any time; from then on the client has
-            # IDLE_TIMEOUT, so the timer must not come later than that.
-            self.edge.hub.fanout.wheel.set(self, min(left, IDLE_TIMEOUT))
+            # A poll may be answered at any time; from then on the client has the
+            # idle time, so the timer must not come later than that.
+            self.edge.hub.fanout.wheel.set(self, min(left, self.edge.idleTimeout))
         elif self.reader is not None:
             reader, self.reader = self.reader, None
             if reader.state is State.CLOSED:
                 # Its response waits in the backlog.
-                self._wait(IDLE_TIMEOUT)
+                self._wait(self.edge.idleTimeout)
             else:
                 reader.timedOut()
         elif self.unsent:
@@ -170,7 +199,7 @@ class HTTPConnection(Connection):
             # Joining the buffer with each piece would copy a large body each time.
             self._body += data
             if len(self.buffer) + len(self._body) < self._needed:
-                self._wait(IDLE_TIMEOUT)
+                self._wait(self.edge.idleTimeout)
                 return
             data = bytes(self._body)
             self._body = None
@@ -284,7 +313,8 @@ class HTTPConnection(Connection):
         self.reader = reader
         self.due = now + wait if wait else math.inf
         # The same timer is the client's once the poll is answered.
-        fanout.wheel.setBy(self, now + min(wait or IDLE_TIMEOUT, IDLE_TIMEOUT))
+        idle = self.edge.idleTimeout
+        fanout.wheel.setBy(self, now + min(wait or idle, idle))
 
     def awaitBody(self, size: int) -> None:
         """
@@ -327,7 +357,7 @@ class HTTPConnection(Connection):
         head = response.index(b"\r\n\r\n") + 4
         traffic.headOut += count * head
         traffic.dataOut += count * (len(response) - head)
-        due = self.edge.seconds() + IDLE_TIMEOUT
+        due = self.edge.seconds() + self.edge.idleTimeout
         for connection in waiters:
             connection.plan = connection.reader = None
             # The connection is on the timer wheel, and not for later than this.
@@ -402,8 +432,14 @@ class HTTPConnection(Connection):
         @param bodySize: How many of the bytes are the body.
         """
         if self.fd >= 0:
+            # What the client has sent behind its request is handed over.
+            isLast = self.edge.hub.isDraining and not self.buffer
+            if isLast:
+                response = endConnection(response)
             self.push(response)
             self._answered(len(response), bodySize)
+            if isLast:
+                self.finish()
 
     def _answered(self, size: int, bodySize: int) -> None:
         plan = self.plan
@@ -412,7 +448,7 @@ class HTTPConnection(Connection):
         traffic.headOut += size - bodySize
         traffic.dataOut += bodySize
         self.plan = self.reader = None
-        self._wait(IDLE_TIMEOUT)
+        self._wait(self.edge.idleTimeout)
         if (self.buffer and not self._isAnswering) or self.unsent or self.isPaused:
             self.goOnLater()
 
@@ -425,6 +461,8 @@ class HTTPConnection(Connection):
             # The next request waits until the client has taken this response.
             self.pauseProducing()
             self._wait(UNSENT_TIMEOUT)
+            # The connection may be on the wheel for longer.
+            self.edge.hub.fanout.wheel.setBy(self, self.due)
             return
         if self.isPaused:
             self.resumeProducing()
@@ -436,7 +474,7 @@ class HTTPConnection(Connection):
         See L{Connection.drained}.
         """
         if self.plan is None:
-            self._wait(IDLE_TIMEOUT)
+            self._wait(self.edge.idleTimeout)
             self.resumeProducing()
             self._answerInput()
 

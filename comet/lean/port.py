@@ -99,13 +99,22 @@ class LeanPort:
 
     def stopListening(self) -> Deferred[None]:
         """
-        See L{IListeningPort.stopListening}.  The connections stay.
+        See L{IListeningPort.stopListening}.  The connections stay, and each ends
+        after its next response.
         """
         self.stopReading()
+        self._edge.drain()
         self._isListening = False
         self._edge.whenEmpty(self._end)
         stopped: Deferred[None] = maybeDeferred(self._port.stopListening)
         return stopped
+
+    @property
+    def isBusy(self) -> bool:
+        """
+        Whether a request is under way.
+        """
+        return any(connection.isBusy for connection in self._edge.connections.values())
 
     # -- As a descriptor of the reactor's
 

@@ -112,6 +112,7 @@ class Server:
             limits.maxBatchBytes,
             limits.maxMessage,
             limits.maxLineBytes,
+            idleTimeout=self._configuration["idle-timeout"],
             reactor=self._reactor,
         )
         factories: list[IProtocolFactory] = [site] * len(self._configuration["listen"])
@@ -141,7 +142,16 @@ class Server:
             self._begin(service.ports)
             listening(service.ports)
 
-        return kind(self.hub, self.served, self._configuration["drain"], listens, failed)
+        configuration = self._configuration
+        return kind(
+            self.hub,
+            self.served,
+            configuration["drain"],
+            listens,
+            failed,
+            configuration["drain-notice"],
+            getattr(findMaker(configuration["bus"]), "isShared", False),
+        )
 
     def _begin(self, ports: Sequence[IListeningPort]) -> None:
         self._policy.ports = _numbersOf(ports[len(self._configuration["listen"]) :][:1])

@@ -5,16 +5,18 @@ the clients before it stops.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import (
     Deferred,
     DeferredList,
+    inlineCallbacks,
     maybeDeferred,
 )
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -23,6 +25,9 @@ from comet.hub import Hub
 from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
 from comet.server.statistics import StatisticsService
 from comet.web.site import CometSite
+
+# How often it is looked whether requests are under way, in seconds.
+STEP: Final = 0.05
 
 
 class CometService(Service):
@@ -33,6 +38,8 @@ class CometService(Service):
 
     A service is started once and stopped once: a drained hub accepts no
     client again.
+
+    @ivar portsClosed: Fires when all ports are closed.
     """
 
     name = "comet"
@@ -45,6 +52,8 @@ class CometService(Service):
         drain: float = 10.0,
         listening: Callable[[CometService], None] = lambda service: None,
         failed: Callable[[CannotStart], None] = lambda error: None,
+        notice: float = 0.0,
+        isShared: bool = False,
     ) -> None:
         """
         @param served: The endpoints, each with the factory that is served
@@ -53,15 +62,20 @@ class CometService(Service):
             endpoints the service starts the bus and drains the hub, and
             something else listens.
 
-        @param drain: The time, in seconds, over which clients are spread that
-            are told to come back when the service stops; and how long the
-            service waits for requests under way.
+        @param drain: The time, in seconds, over which clients are spread at most
+            when the service stops; and how long the service waits for requests
+            under way.
 
         @param listening: Called once, with this service, when all endpoints
             accept connections.
 
         @param failed: Called if the start fails after C{startService} has
             returned.  The error is logged already.
+
+        @param notice: For how many seconds the hub is not ready before the
+            service begins to drain.
+
+        @param isShared: As for L{Hub.drain}.
 
         @raise ValueError: If a description is not that of an endpoint.
         """
@@ -73,6 +87,10 @@ class CometService(Service):
             ]
         )
         self._drain = drain
+        self._notice = notice
+        self._isShared = isShared
+        self.hub.isStarting = True
+        self.portsClosed: Deferred[Any] = Deferred()
         self._listening = listening
         self._failed = failed
         self._statistics = StatisticsService(hub, hub.clock)
@@ -136,6 +154,7 @@ class CometService(Service):
 
     def _busStarted(self, result: object) -> None:
         self._isBusReady = True
+        self.hub.isStarting = False
 
     def _undoBoth(self, failure: Failure, *both: Deferred[Any]) -> Failure:
         for each in both:
@@ -165,12 +184,19 @@ class CometService(Service):
 
     def stopService(self) -> Deferred[Any]:
         """
-        Accept no more connections, tell the clients to come back, finish the
-        requests under way, and stop the bus.
+        Tell load balancers, accept no more connections, send the clients away,
+        finish the requests under way, and stop the bus.
 
         @return: Fires when that is done, or when the time to drain is over.
         """
         super().stopService()
+        if self._notice and self.ports:
+            self.hub.isLeaving = True
+            noticed: Deferred[Any] = deferLater(self.hub.clock, self._notice)
+            return noticed.addCallback(lambda _: self._stop())
+        return self._stop()
+
+    def _stop(self) -> Deferred[Any]:
         self._isStopped = True
         if self._statistics.running:
             self._statistics.stopService()
@@ -179,18 +205,31 @@ class CometService(Service):
             self._started.cancel()
         # The hub drains before the ports close: a client that connects in
         # between is told to come back.
-        drained = self.hub.drain(self._drain)
+        drained = self.hub.drain(self._drain, self._isShared)
         drained.addErrback(self._logFailure)
-        done: Deferred[Any] = DeferredList([drained, self._drainSites(), self._ports.close()])
+        ports = list(self.ports)
+        closed = self._ports.close()
+        closed.chainDeferred(self.portsClosed)
+        sites = self._finishRequests(ports)
+        sites.addTimeout(self._drain, self.hub.clock, onTimeoutCancel=lambda result, timeout: None)
+        done: Deferred[Any] = DeferredList([drained, sites, closed])
         return done.addCallback(lambda _: self.hub.bus.stop())
 
-    def _drainSites(self) -> Deferred[Any]:
-        sites = {factory for _, factory in self._ports.served if isinstance(factory, CometSite)}
-        drained: Deferred[Any] = gather([site.drain() for site in sites])
-        drained.addTimeout(
-            self._drain, self.hub.clock, onTimeoutCancel=lambda result, timeout: None
-        )
-        return drained
+    @property
+    def _sites(self) -> set[CometSite]:
+        return {factory for _, factory in self._ports.served if isinstance(factory, CometSite)}
+
+    @inlineCallbacks
+    def _finishRequests(self, ports: Sequence[IListeningPort]) -> Generator[Any, Any, None]:
+        """
+        Drain the sites, and wait until no request of HTTP/1 is under way.
+
+        @param ports: The ports, which are closed.  Those of the lean edge know
+            their connections.
+        """
+        yield gather([site.drain() for site in self._sites])
+        while any(getattr(each, "isBusy", False) for each in (*self._sites, *ports)):
+            yield deferLater(self.hub.clock, STEP)
 
     def _logFailure(self, failure: Failure) -> None:
         self._log.failure("the hub could not be drained", failure)

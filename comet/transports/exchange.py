@@ -22,7 +22,7 @@ from comet.errors import (
     publicError,
 )
 from comet.framing.codings import undoCoding
-from comet.http.http1 import checkHeader, encodeResponse
+from comet.http.http1 import checkHeader, encodeResponse, endConnection
 from comet.http.origins import CORS
 from comet.http.reads import ReadRequest, parseReadRequest, readAccount
 from comet.http.request import RequestHead, checkHeaderValues
@@ -358,6 +358,9 @@ class Exchange:
             response, bodyBytes = response[: len(response) - bodyBytes], 0
             # RFC 9110 8.6: it would be the length that the response to GET has.
             response = response.replace(b"\r\nContent-Length: 0\r\n", b"\r\n", 1)
+        if self.hub.isDraining and request.channel.persistent:
+            request.channel.persistent = False
+            response = endConnection(response)
         self.countResponse(len(response) - bodyBytes, bodyBytes)
         # Twisted has to believe that it has written the response itself.
         request.startedWriting = 1

@@ -30,9 +30,27 @@ class NotFoundResource(HubResource):
         raise notFound(exchange)
 
 
-class HealthResource(HubResource):
+class LiveResource(HubResource):
     """
-    Tells a load balancer whether to send clients here: 200 if so, else 503.
+    Answers 200 while the server runs, for a manager that restarts dead servers.
+    """
+
+    methods = ("GET", "HEAD")
+    hasPath = False
+
+    def answer_GET(self, exchange: Exchange) -> None:
+        """
+        Tell that the server runs.
+        """
+        exchange.respond(_health(200, b'{"live":true}'))
+
+    answer_HEAD = answer_GET
+
+
+class ReadyResource(HubResource):
+    """
+    Tells a load balancer whether to send clients here: 200 if so, else 503 with
+    the reason.
     """
 
     methods = ("GET", "HEAD")
@@ -42,11 +60,39 @@ class HealthResource(HubResource):
         """
         Tell whether the hub is ready.
         """
-        status, word = (200, b"true") if self.hub.isReady else (503, b"false")
-        headers = ((b"Content-Type", b"application/json"), *COMMON)
-        exchange.respond(Response(status, headers, b'{"ready":%s}' % word))
+        reason = self.hub.whyNotReady
+        if reason:
+            body = b'{"ready":false,"reason":"%s"}' % reason.encode("ascii")
+            exchange.respond(_health(503, body))
+        else:
+            exchange.respond(_health(200, b'{"ready":true}'))
 
     answer_HEAD = answer_GET
+
+
+class HealthResource(ReadyResource):
+    """
+    The resource at C{/health}: the same as C{/health/ready}, and what is below it.
+    """
+
+    # Twisted looks for the children.
+    isLeaf = False
+
+    def __init__(self, hub: Hub) -> None:
+        super().__init__(hub)
+        self._notFound = NotFoundResource(hub)
+        self.putChild(b"live", LiveResource(hub))
+        self.putChild(b"ready", ReadyResource(hub))
+
+    def getChild(self, path: bytes, request: Request) -> Any:
+        """
+        Return the resource for a path at which nothing was put.
+        """
+        return self._notFound
+
+
+def _health(status: int, body: bytes) -> Response:
+    return Response(status, ((b"Content-Type", b"application/json"), *COMMON), body)
 
 
 class CometResource(Resource):

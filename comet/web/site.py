@@ -10,6 +10,7 @@ from functools import cached_property
 from io import BytesIO
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
+from weakref import WeakSet
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IHandshakeListener
@@ -41,7 +42,9 @@ else:
     HAS_HTTP2 = True
 
 # Seconds after which a connection without a request is closed.
-IDLE_TIMEOUT: Final = 60.0
+# Balancers close theirs after 60 by default.  A server that does so first would
+# close some under a request that is on its way.
+IDLE_TIMEOUT: Final = 75.0
 
 # Bytes of requests that are read at once.
 READ_SIZE: Final = 8192
@@ -317,7 +320,30 @@ class CometChannel(HeadChannel):
         Forget the request under way.
         """
         self.exchange = None
+        self.site.channelClosed(self)
         super().connectionLost(reason)
+
+    @property
+    def isBusy(self) -> bool:
+        """
+        Whether a part of a request has come, or a response is not sent yet.
+        """
+        transport: Any = self.transport
+        if transport is None:
+            return False
+        hasInput = self.requests or self._buffer or self._dataBuffer
+        return bool(hasInput or getattr(transport, "disconnecting", False))
+
+    def checkPersistence(self, request: Any, version: bytes) -> bool:
+        """
+        Let the connection end after a response of a server that drains.
+        """
+        if self.site.isDraining:
+            # RFC 9112 9.6: the server says so in its last response.
+            request.responseHeaders.setRawHeaders(b"connection", [b"close"])
+            return False
+        persists: bool = super().checkPersistence(request, version)
+        return persists
 
     def handshakeCompleted(self) -> None:
         """
@@ -346,6 +372,8 @@ class CometSite(Site):
     @ivar maxMessage: How many bytes it may have where it is published to a
         channel, or L{None} for no other limit.
 
+    @ivar isDraining: Whether each response ends its connection.
+
     @ivar maxLine: How many bytes the first line of a request may have.
     """
 
@@ -358,9 +386,12 @@ class CometSite(Site):
         maxBody: int,
         maxMessage: int | None = None,
         maxLine: int = HeadChannel.maxLine,
+        idleTimeout: float = IDLE_TIMEOUT,
         **kwargs: Any,
     ) -> None:
-        super().__init__(resource, requestFactory=BoundedRequest, timeout=IDLE_TIMEOUT, **kwargs)
+        super().__init__(resource, requestFactory=BoundedRequest, timeout=idleTimeout, **kwargs)
+        self.isDraining = False
+        self._channels: WeakSet[CometChannel] = WeakSet()
         self.clock = steadyClock(self.reactor)
         self.maxBody = maxBody
         self.maxMessage = maxMessage
@@ -374,6 +405,8 @@ class CometSite(Site):
         """
         channel: Any = super().buildProtocol(addr)
         channel.callLater = self.clock.callLater
+        # A channel from which a stream took the connection is not told of its end.
+        self._channels.add(getattr(channel, "_channel", channel))
         return channel
 
     def acceptableProtocols(self) -> list[bytes]:
@@ -390,6 +423,12 @@ class CometSite(Site):
         self._connections.add(connection)
         return connection
 
+    def channelClosed(self, channel: CometChannel) -> None:
+        """
+        A connection of HTTP/1 is closed: forget it.
+        """
+        self._channels.discard(channel)
+
     def connectionClosed(self, connection: HTTP2Connection) -> None:
         """
         A connection of HTTP/2 is closed: forget it.
@@ -398,12 +437,21 @@ class CometSite(Site):
 
     def drain(self) -> Deferred[Any]:
         """
-        Close each connection of HTTP/2 once all requests on it are answered.
+        Close each connection once all requests on it are answered.
 
-        @return: Fires when all are closed.
+        @return: Fires when all connections of HTTP/2 are closed.  Those of HTTP/1
+            are left open while they are idle: see L{isBusy}.
         """
+        self.isDraining = True
         drained = [connection.drain() for connection in list(self._connections)]
         return gatherResults(drained, consumeErrors=True)
+
+    @property
+    def isBusy(self) -> bool:
+        """
+        Whether a request of HTTP/1 is under way.
+        """
+        return any(channel.isBusy for channel in self._channels)
 
     def log(self, request: Any) -> None:
         """

@@ -24,7 +24,6 @@ from comet.http.negotiation import TRANSPORTS
 from comet.model import channels
 from comet.model.messages import MESSAGE_OVERHEAD
 from comet.transports import session, tcp, vanished, websocket
-from comet.web import site
 from tests.docs.running import DOCS, load
 from tests.docs.shell import matches
 
@@ -133,7 +132,6 @@ class LimitsTests(SynchronousTestCase):
             f"seconds that a half-closed poll is held {polls.HALF_CLOSED:g} ",
             f"characters of a callback {jsonp.MAX_CALLBACK} ",
             f"seconds to the first line on raw TCP {tcp.FIRST_LINE:g} ",
-            f"without a request on a connection {site.IDLE_TIMEOUT:g} ",
             f"a reader may take nothing {streams.STALLED:g}, ",
             f"may acknowledge {vanished.UNACKNOWLEDGED:g}, then",
             f"is asked after {vanished.ASKED_AFTER:g} seconds and has to answer within "

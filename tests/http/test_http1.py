@@ -17,6 +17,7 @@ from comet.http.http1 import (
     completeTemplate,
     encodeHead,
     encodeResponse,
+    endConnection,
     streamTemplate,
 )
 
@@ -42,6 +43,21 @@ class ResponseTests(SynchronousTestCase):
             b"\r\n"
             b"{}",
         )
+
+    def test_endsConnection(self) -> None:
+        """
+        A response that is encoded already can be made the last of its connection.
+        """
+        for version, persistent in product(((1, 0), (1, 1)), (True, False)):
+            for body in (b"", b"Connection: keep-alive\r\n\r\n"):
+                kept, last = (
+                    encodeResponse(version, 200, [(b"ETag", b"x")], body, persists, DATE)
+                    for persists in (persistent, False)
+                )
+                self.assertEqual(
+                    sorted(endConnection(kept).split(b"\r\n")), sorted(last.split(b"\r\n"))
+                )
+                self.assertTrue(endConnection(kept).endswith(b"\r\n\r\n" + body))
 
     def test_refusesBodyOfBodiless(self) -> None:
         """

@@ -182,8 +182,8 @@ class TimeTests(LeanTestCase):
         A request head that comes byte by byte has no more time than the idle
         timeout.
         """
-        peer = self.after(*((10, POLL[n : n + 1]) for n in range(5)))
-        self.reactor.advance(10.2)
+        peer = self.after(*((IDLE_TIMEOUT / 6, POLL[n : n + 1]) for n in range(5)))
+        self.reactor.advance(IDLE_TIMEOUT / 6 + 0.2)
         self.assertClosed(peer)
 
     def test_eachPieceOfBodyGivesTime(self) -> None:

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from comet.lean.edge import GRACE_TIME
 from comet.lean.port import FULL_PAUSE, MAX_ACCEPTED, MAX_HANDLED
 from comet.transports.tcp import CometFactory
+from comet.web.site import IDLE_TIMEOUT
 from tests.lean.case import LeanTestCase, read, request
 
 POLL = read("poll")
@@ -224,7 +225,7 @@ class EndTests(LeanTestCase):
         for peer in peers:
             peer.hears(OK)
         self.port.stopListening()
-        self.reactor.advance(61)
+        self.reactor.advance(IDLE_TIMEOUT + 1)
         for peer in peers:
             peer.ends()
         self.assertNotIn(self.port, self.reactor.readers)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
@@ -67,6 +68,54 @@ class StopTests(ServiceTestCase):
         self.assertEqual(close.code, "draining")
         assert close.retry is not None
         self.assertTrue(0 < close.retry <= 10.0)
+
+    def test_noticeComesFirst(self) -> None:
+        """
+        During the notice the hub is not ready, and everything else is as before:
+        ports are open, readers stay, and new ones come.
+        """
+        service = CometService(
+            self.hub,
+            [(Endpoint(succeed(self.ports[0])), Factory())],
+            10.0,
+            notice=2.0,
+        )
+        service.startService()
+        readers = [Reader(self.events), Reader(self.events)]
+        self.successResultOf(self.hub.subscribe("news", "now", readers[0]))
+        stopped = service.stopService()
+        self.assertEqual(self.hub.whyNotReady, "draining")
+        self.successResultOf(self.hub.subscribe("news", "now", readers[1]))
+        self.clock.advance(1.9)
+        self.assertNotIn("port 1 closed", self.events)
+        self.assertNotIn("reader told", self.events)
+        self.clock.advance(0.2)
+        self.assertIn("port 1 closed", self.events)
+        self.assertEqual(self.events.count("reader told"), 2)
+        self.successResultOf(stopped)
+
+    def test_waitsForRequestsUnderWay(self) -> None:
+        """
+        The bus is stopped only once no port and no site has a request under way,
+        or the time to drain is over.
+        """
+        for isFinished in (True, False):
+            self.setUp()
+            busy: Any = self.ports[0]
+            busy.isBusy = True
+            self.service.startService()
+            stopped = self.service.stopService()
+            self.clock.pump([0.05] * 20)
+            self.assertNoResult(stopped)
+            self.assertNotIn("bus stopped", self.events)
+            if isFinished:
+                busy.isBusy = False
+                self.clock.advance(0.05)
+            else:
+                self.clock.advance(9.0)
+            self.successResultOf(stopped)
+            self.assertEqual(self.events[-1], "bus stopped")
+            self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_hubIsNotReadyOnceStopping(self) -> None:
         """

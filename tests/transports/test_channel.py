@@ -240,12 +240,19 @@ class PublishTests(HubTestCase):
             stored.errback(Unknown("the link to the bus broke"))
         self.assertProblem(readResponse(wire.take()), 504, "unknown")
 
-    def test_refusesWhileDraining(self) -> None:
+    def test_finishesWhileDraining(self) -> None:
         """
-        A server that drains refuses to publish.
+        A server that drains publishes, tells the client that the connection ends,
+        and ends it.
         """
+        wire = self.connect()
+        request = post("/channels/a", b"x")
+        wire.send(request[:-1])
         self.hub.drain(10)
-        self.assertProblem(self.ask(post("/channels/a", b"x")), 503, "unavailable")
+        wire.send(request[-1:])
+        response = readResponse(wire.take())
+        self.assertEqual((response.status, response.header("Connection")), (201, "close"))
+        self.assertFalse(wire.isOpen)
 
 
 class BatchTests(HubTestCase):

@@ -47,14 +47,33 @@ class TreeTests(HubTestCase):
         self.assertEqual(self.ask(get("/health", method="HEAD")).status, 200)
         self.hub.drain(1)
         response = self.ask(get("/health"))
-        self.assertEqual((response.status, response.json), (503, {"ready": False}))
+        told = {"ready": False, "reason": "draining"}
+        self.assertEqual((response.status, response.json), (503, told))
+        self.assertEqual(self.ask(get("/health/live")).json, {"live": True})
+
+    def test_tellsWhyItIsNotReady(self) -> None:
+        """
+        The server says what keeps it from being ready, also below
+        C{/health/ready}.
+        """
+        for attribute, reason in (("isStarting", "starting"), ("isLeaving", "draining")):
+            setattr(self.hub, attribute, True)
+            for path in ("/health", "/health/ready"):
+                response = self.ask(get(path))
+                told = {"ready": False, "reason": reason}
+                self.assertEqual((response.status, response.json), (503, told))
+            setattr(self.hub, attribute, False)
+        for path in ("/health/", "/health/x", "/health/live/x", "/health/ready/"):
+            self.assertEqual(self.ask(get(path)).status, 404, path)
 
     def test_isNotReadyWithoutBus(self) -> None:
         """
         The server is not ready while the bus is unavailable.
         """
         self.patch(self.bus, "isAvailable", False)
-        self.assertEqual(self.ask(get("/health")).status, 503)
+        response = self.ask(get("/health"))
+        told = {"ready": False, "reason": "bus"}
+        self.assertEqual((response.status, response.json), (503, told))
 
     def test_worksBelowPath(self) -> None:
         """

@@ -178,9 +178,8 @@ class Worker:
 
     def _shutDown(self) -> Deferred[Any]:
         self._isStopping = True
-        stopped = maybeDeferred(self.service.stopService)
-        self._parent.report("closed")
-        return stopped
+        self.service.portsClosed.addCallback(lambda _: self._parent.report("closed"))
+        return maybeDeferred(self.service.stopService)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -82,7 +82,8 @@ class WorkersService(Service):
         self._reactor = reactor
         self._clock = steadyClock(reactor)
         self._count: int = configuration["workers"]
-        self._drain: float = configuration["drain"]
+        self._notice: float = configuration["drain-notice"]
+        self._drain: float = self._notice + configuration["drain"]
         descriptions = endpointsOf(configuration)
         self._ports = Ports([(makeEndpoint(reactor, each), Workers()) for each in descriptions])
         self.task = Task(*given, key, os.getcwd(), len(descriptions), False)
@@ -236,7 +237,9 @@ class WorkersService(Service):
         port shuts the socket down, and then a worker that still accepts fails.
         """
         self._closing = closing = Deferred[Any]()
-        closing.addTimeout(CLOSING, self._clock, onTimeoutCancel=lambda result, timeout: None)
+        closing.addTimeout(
+            self._notice + CLOSING, self._clock, onTimeoutCancel=lambda result, timeout: None
+        )
         self.workerClosed()
         return closing.addCallback(lambda _: self._ports.close())
 
