@@ -141,7 +141,9 @@ class BoundedRequest(Request):
         Make the headers of CORS for a request that no resource gets to see.
         """
         command, path = self._line
-        self.method, self.clientproto, self.site = command, b"HTTP/1.1", self.channel.site
+        self.method, self.site = command, self.channel.site
+        # Twisted sends a response of HTTP/1.1 in chunks.
+        self.clientproto = b"HTTP/1.1" if isinstance(self.channel, HTTPChannel) else b"HTTP/2"
         self.uri = self._originForm(path)
         self.path = self.uri.partition(b"?")[0]
         self.args = {}

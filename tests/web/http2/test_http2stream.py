@@ -4,6 +4,7 @@ Tests of L{comet.web.http2.http2stream}: what resources other than comet's may d
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from h2.errors import ErrorCodes
@@ -253,7 +254,9 @@ class StreamTests(Http2TestCase):
         http2, wire = self.open()
         headers = {"Content-Length": str(10**9)}
         stream = http2.send("POST", "/publish", headers, b"x", isWhole=False)
-        self.assertEqual(stream.answer().status, 413)
+        answer = stream.answer()
+        self.assertEqual(answer.status, 413)
+        self.assertEqual(json.loads(answer.body)["code"], "tooLarge")
         self.assertEqual(stream.code, ErrorCodes.NO_ERROR)
         wire.leave()
         self.assertNothingLeft()
