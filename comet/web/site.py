@@ -232,7 +232,7 @@ class BoundedRequest(Request):
         """
         self.content = self._body
         self.content.seek(0)
-        if self._received and self.method == b"POST":
+        if self._received and self.method == b"POST" and self._parsePOSTFormSubmission:
             self._queryArgs = self.__dict__.pop("args")
         if self.isTooLarge:
             # Only for this request, since every one is rendered.

@@ -57,7 +57,8 @@ def saidBeforeTheEnd(port: int, said: bytes) -> bytes:
     try:
         tcp.send(said)
         tcp.halfClose()
-        while received := tcp.receive(5.0):
+        # A poll is held for 5 seconds more behind the end of the client's input.
+        while received := tcp.receive(20.0):
             heard += received
     finally:
         tcp.close()

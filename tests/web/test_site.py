@@ -447,6 +447,14 @@ class FormTests(EndingCase):
         ):
             self.assertEqual(self.ask(request).body, self.ask(request, plain).body)
 
+    def test_siteMayLeaveForms(self) -> None:
+        """
+        A site that was told to parse no forms parses none.
+        """
+        site = CometSite(Fields(), 1000, reactor=self.clock, parsePOSTFormSubmission=False)
+        response = self.ask(post("/?x=1", b"a=2", self.FORM), site)
+        self.assertEqual(response.json, [{"x": ["1"]}, "a=2"])
+
     def test_tellsBadForm(self) -> None:
         """
         A body that is not the form that its type says is refused when the
