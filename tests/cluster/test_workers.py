@@ -69,9 +69,12 @@ def killIfThere(pid: int) -> None:
 class WorkersTestCase(TestCase):
     """
     A server of several workers.
+
+    @cvar count: How many there are.
     """
 
     timeout = 120
+    count = WORKERS
 
     def setUp(self) -> None:
         """
@@ -86,7 +89,7 @@ class WorkersTestCase(TestCase):
         Return the options of every server, and more.
         """
         bus = f"redis://127.0.0.1:{self.redis.port}/0"
-        given = ["--bus", bus, "--workers", str(WORKERS), "--drain", "2", *HISTORY]
+        given = ["--bus", bus, "--workers", str(self.count), "--drain", "2", *HISTORY]
         return [*given, "--open", "load/**", "--heartbeat", "1", *options]
 
     def start(self, *options: str, **settings: Any) -> CometProcess:
@@ -117,7 +120,7 @@ class WorkersTestCase(TestCase):
 
         def all_() -> bool:
             # Each worker listens on two ports with a descriptor of its own.
-            return sum(map(self.listening, self.workers(server))) >= 2 * WORKERS
+            return sum(map(self.listening, self.workers(server))) >= 2 * self.count
 
         self.until(all_, "all workers serve", server)
 
