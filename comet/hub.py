@@ -16,7 +16,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from attrs import field, frozen
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -42,6 +42,10 @@ from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Publication, Published
 from comet.model.positions import StartPositions
+
+# How many seconds a reader has, that was sent away last, to take its last words
+# before its connection is cut; and then to be closed.
+LAST_MOMENT: Final = 1.0
 
 R = TypeVar("R")
 S = TypeVar("S", bound=StreamReader)
@@ -447,6 +451,29 @@ class Hub:
 
     def _dismiss(self, reader: Any) -> None:
         reader.close(Close("draining", "the server is going down", self._retry()))
+
+    def stop(self) -> Deferred[None]:
+        """
+        Stop the bus, and keep nothing for clients.  Call it when the hub is
+        drained.
+
+        @return: Fires when neither a timer nor a connection of a reader is left.
+        """
+        self.isDraining = self.fanout.isDraining = True
+        for reader in list(self.fanout.readers):
+            self._dismiss(reader)
+        stopped = self._within(LAST_MOMENT, self.fanout.whenDrained())
+        stopped.addCallback(lambda _: self.fanout.cut())
+        # A sink of an application's own may never report that it is lost.
+        stopped.addCallback(lambda _: self._within(LAST_MOMENT, self.fanout.whenDrained()))
+        stopped.addCallback(lambda _: self.fanout.stop())
+        return stopped.addCallback(lambda _: self.bus.stop())
+
+    def _within(self, seconds: float, done: Deferred[None]) -> Deferred[None]:
+        """
+        Wait for something no longer than some seconds.
+        """
+        return done.addTimeout(seconds, self.clock, onTimeoutCancel=lambda result, timeout: None)
 
     def _answered(self) -> Deferred[None]:
         """

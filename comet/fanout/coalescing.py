@@ -58,6 +58,7 @@ class QueryCoalescer:
         # All are kept equally long, so the oldest are in front.
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
         self._size = 0
+        self._isStopped = False
 
     def ask(
         self,
@@ -116,7 +117,7 @@ class QueryCoalescer:
 
     def _keep(self, key: Hashable, result: Any, size: int) -> None:
         self._drop(key)
-        if size > MOST_BYTES:
+        if size > MOST_BYTES or self._isStopped:
             return
         self._kept[key] = _Kept(result, size, self._seconds() + LINGER)
         self._size += size
@@ -151,6 +152,13 @@ class QueryCoalescer:
         self._kept.clear()
         self._size = 0
         self._wheel.clear(self)
+
+    def stop(self) -> None:
+        """
+        Keep no answer from now on.
+        """
+        self._isStopped = True
+        self.clear()
 
 
 def sizeOfReadResult(result: ReadResult) -> int:

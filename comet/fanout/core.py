@@ -47,7 +47,7 @@ from functools import partial
 from typing import Final
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -133,6 +133,7 @@ class Fanout:
         self._afterFlush: list[Callable[[], None]] = []
         self._drained: list[Deferred[None]] = []
         self._isTickDue = False
+        self._tickCall: IDelayedCall | None = None
         self._isInTurn = False
         self._ticksAtEndOfTurn = False
 
@@ -205,7 +206,7 @@ class Fanout:
             if self._isInTurn:
                 self._ticksAtEndOfTurn = True
             else:
-                self._clock.callLater(0, self._tick)
+                self._tickCall = self._clock.callLater(0, self._tick)
 
     def _tick(self) -> None:
         """
@@ -213,6 +214,7 @@ class Fanout:
         over from earlier ones.
         """
         self._isTickDue = False
+        self._tickCall = None
         if self._wasInterrupted:
             self._wasInterrupted = False
             self._unsettleReaders()
@@ -337,3 +339,23 @@ class Fanout:
         self._drained.append(drained)
         self._tellDrained()
         return drained
+
+    def cut(self) -> None:
+        """
+        Close the connections of closed readers that have not taken their last
+        words.
+        """
+        for reader in list(self.leaving):
+            reader.cut()
+
+    def stop(self) -> None:
+        """
+        Keep nothing for readers that might come, and make the calls that wait.
+        No timer is left then.
+        """
+        self.registry.stop()
+        self.encodings.stop()
+        self._queries.stop()
+        if self._tickCall is not None:
+            self._tickCall.cancel()
+            self._tick()

@@ -121,6 +121,11 @@ class Member(Protocol):
         Send the reader away with a reason.
         """
 
+    def cut(self) -> None:
+        """
+        Close the connection at once.  The reader is closed.
+        """
+
     def failed(self) -> None:
         """
         Send the reader away: the server made a mistake, which was logged.

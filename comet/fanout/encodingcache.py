@@ -78,6 +78,14 @@ class EncodingCache:
         self.bytes = 0
         self._wheel.clear(self)
 
+    def stop(self) -> None:
+        """
+        Keep nothing from now on.
+        """
+        self._mostBytes = -1
+        self._begun = None
+        self.clear()
+
     def timedOut(self) -> None:
         """
         Drop all, L{KEPT_SECONDS} after the first was kept.

@@ -449,6 +449,11 @@ class Reader:
                     code=close.code,
                 )
 
+    def cut(self) -> None:
+        """
+        See L{Member.cut<comet.fanout.delivery.Member.cut>}.
+        """
+
     def failed(self, failure: Failure | None = None) -> None:
         """
         Send the reader away after a failure.

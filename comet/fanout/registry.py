@@ -86,6 +86,7 @@ class Registry:
         # The group that has been idle for longest is in front.
         self._idle: dict[Group, None] = {}
         self._idleCharacters = 0
+        self._mostIdle = MOST_IDLE
 
     def __len__(self) -> int:
         """
@@ -239,7 +240,7 @@ class Registry:
         self._idle[group] = None
         self._idleCharacters += group.size
         self._wheel.set(group, LINGER)
-        while len(self._idle) > MOST_IDLE or self._idleCharacters > MOST_IDLE_NAMES:
+        while len(self._idle) > self._mostIdle or self._idleCharacters > MOST_IDLE_NAMES:
             self.retire(next(iter(self._idle)))
 
     def _unidle(self, group: Group) -> None:
@@ -247,6 +248,14 @@ class Registry:
             del self._idle[group]
             self._idleCharacters -= group.size
             self._wheel.clear(group)
+
+    def stop(self) -> None:
+        """
+        Keep no idle group from now on.
+        """
+        self._mostIdle = 0
+        for group in list(self._idle):
+            self.retire(group)
 
     def retire(self, group: Group) -> None:
         """

@@ -349,6 +349,12 @@ class StreamReader(Reader):
         """
         self.sink.finish()
 
+    def cut(self) -> None:
+        """
+        See L{Reader.cut}.
+        """
+        self.sink.abort()
+
     def leave(self) -> None:
         """
         Close the reader without a word: the transport says goodbye and closes

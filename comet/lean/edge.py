@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from comet.hub import Hub
@@ -107,7 +108,7 @@ class Edge:
         self._newcomers = Newcomers(self)
         self._family = family
         self._later: deque[Callable[[], None]] = deque()
-        self._isScheduled = False
+        self._scheduled: IDelayedCall | None = None
         self._whenEmpty: Callable[[], None] | None = None
 
     def __len__(self) -> int:
@@ -237,6 +238,17 @@ class Edge:
         Let each connection end after its next response.
         """
 
+    def end(self) -> None:
+        """
+        Close all connections, and make the calls that wait.  Nothing is left to
+        be called then.
+        """
+        self._whenEmpty = None
+        self.closeAll()
+        while self._scheduled is not None:
+            self._scheduled.cancel()
+            self._callWaiting()
+
     def whenEmpty(self, call: Callable[[], None]) -> None:
         """
         Call a function, in another turn, once no connection is open.
@@ -255,12 +267,11 @@ class Edge:
         self._schedule()
 
     def _schedule(self) -> None:
-        if not self._isScheduled:
-            self._isScheduled = True
-            self.hub.clock.callLater(0, self._callWaiting)
+        if self._scheduled is None:
+            self._scheduled = self.hub.clock.callLater(0, self._callWaiting)
 
     def _callWaiting(self) -> None:
-        self._isScheduled = False
+        self._scheduled = None
         self.hub.fanout.beginTurn()
         try:
             for _ in range(min(len(self._later), MAX_CALLS)):

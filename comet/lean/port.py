@@ -116,6 +116,16 @@ class LeanPort:
         """
         return any(connection.isBusy for connection in self._edge.connections.values())
 
+    def cutConnections(self) -> bool:
+        """
+        Close the connections that are left, after L{stopListening}.
+
+        @return: False: they are closed when this returns.
+        """
+        self._edge.end()
+        self._end()
+        return False
+
     # -- As a descriptor of the reactor's
 
     def logPrefix(self) -> str:

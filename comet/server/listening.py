@@ -84,6 +84,15 @@ class _Holdable(Protocol):
     def startReading(self) -> None: ...
 
 
+@runtime_checkable
+class _Cuttable(Protocol):
+    """
+    A port, or a factory, that knows its connections.
+    """
+
+    def cutConnections(self) -> bool: ...
+
+
 def hold(port: IListeningPort) -> bool:
     """
     Let a port accept no connections for now.
@@ -341,6 +350,7 @@ class Ports:
         self.open: list[IListeningPort] = []
         self._found: list[IListeningPort | None] = [None] * len(served)
         self._isHeld = True
+        self._closed: list[IListeningPort] = []
 
     def bind(self, isHeld: bool = True) -> Deferred[Any]:
         """
@@ -395,11 +405,24 @@ class Ports:
             be closed is logged.
         """
         ports, self.open = self.open, []
+        self._closed += ports
         self._found = [None] * len(self.served)
         closed = [maybeDeferred(port.stopListening) for port in ports]
         for port, closing in zip(ports, closed, strict=True):
             closing.addErrback(_logNotClosed, port)
         return DeferredList(closed)
+
+    def cutConnections(self) -> bool:
+        """
+        Close the connections that are left on the closed ports, and those of the
+        factories, at once.
+
+        @return: Whether some of them will be closed in the next turn only.
+        """
+        factories = {id(factory): factory for _, factory in self.served}
+        owners = [*self._closed, *factories.values()]
+        cut = [each.cutConnections() for each in owners if isinstance(each, _Cuttable)]
+        return any(cut)
 
     def _listenOn(
         self, endpoint: IStreamServerEndpoint, factory: IProtocolFactory

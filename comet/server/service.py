@@ -187,7 +187,8 @@ class CometService(Service):
         Tell load balancers, accept no more connections, send the clients away,
         finish the requests under way, and stop the bus.
 
-        @return: Fires when that is done, or when the time to drain is over.
+        @return: Fires when that is done.  What is not done when the time to
+            drain is over is cut: no connection, timer or thread is left.
         """
         super().stopService()
         if self._notice and self.ports:
@@ -213,7 +214,19 @@ class CometService(Service):
         sites = self._finishRequests(ports)
         sites.addTimeout(self._drain, self.hub.clock, onTimeoutCancel=lambda result, timeout: None)
         done: Deferred[Any] = DeferredList([drained, sites, closed])
-        return done.addCallback(lambda _: self.hub.bus.stop())
+        done.addCallback(lambda _: self._cutConnections())
+        return done.addCallback(lambda _: self.hub.stop())
+
+    def _cutConnections(self) -> Deferred[None] | None:
+        """
+        Close the connections whose clients were told to go, and have not gone.
+
+        @return: Fires when they are closed.
+        """
+        if not self._ports.cutConnections():
+            return None
+        # The reactor closes them in its next turn.
+        return deferLater(self.hub.clock, 0)
 
     @property
     def _sites(self) -> set[CometSite]:

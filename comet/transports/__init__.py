@@ -7,6 +7,7 @@ client may have them.
 
   - L{vanished}: have the system find out that a client has vanished
   - L{sinks}: straight to the socket, or through a transport, with backpressure
+  - L{connected}: the connections of a factory, to be cut in the end
   - L{detach}: take a connection from under Twisted's HTTP
   - L{throttle}: how much input of one client is taken in one turn
   - L{session}: commands of one client, for the transports with two directions

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from comet.framing.flashpolicy import REQUEST, encodePolicy
 from comet.hub import Hub
 from comet.timers import NOT_SET
+from comet.transports.connected import Connections
 
 # Seconds that a client may take to ask, and to take the response.
 POLICY_TIMEOUT: Final = 20.0
@@ -41,6 +42,7 @@ class FlashPolicyProtocol(Protocol):
 
     # Any: endpoints make more than ITransport says.
     transport: Any
+    factory: Any
 
     def __init__(self, hub: Hub, ports: Sequence[int]) -> None:
         self.hub = hub
@@ -81,6 +83,8 @@ class FlashPolicyProtocol(Protocol):
         """
         Stop the timeout.
         """
+        if self.factory is not None:
+            self.factory.connections.discard(self)
         self.hub.fanout.wheel.clear(self)
 
 
@@ -89,6 +93,8 @@ class FlashPolicyFactory(ServerFactory):
     Serves the policy file on a port of its own.
 
     @ivar ports: The ports to which movies may connect.
+
+    @ivar connections: The open connections.
     """
 
     noisy = False
@@ -96,6 +102,15 @@ class FlashPolicyFactory(ServerFactory):
     def __init__(self, hub: Hub, ports: Sequence[int] = ()) -> None:
         self.hub = hub
         self.ports = ports
+        self.connections = Connections()
+
+    def cutConnections(self) -> bool:
+        """
+        Close the connections that are left, when the server stops.
+
+        @return: Whether there was any.
+        """
+        return self.connections.cut()
 
     def buildProtocol(self, addr: IAddress | None) -> FlashPolicyProtocol:
         """
@@ -103,4 +118,5 @@ class FlashPolicyFactory(ServerFactory):
         """
         protocol = FlashPolicyProtocol(self.hub, self.ports)
         protocol.factory = self
+        self.connections.add(protocol)
         return protocol

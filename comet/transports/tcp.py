@@ -23,6 +23,7 @@ from comet.model.clients import ANONYMOUS, Client
 from comet.model.messages import Close
 from comet.model.positions import StartPositions
 from comet.timers import NOT_SET
+from comet.transports.connected import Connections
 from comet.transports.flashpolicy import makeFlashPolicy
 from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink, tune
@@ -43,6 +44,7 @@ class CometProtocol(Protocol):
 
     # Any: endpoints make more than ITransport says.
     transport: Any
+    factory: Any
     _throttle: InputThrottle
 
     def __init__(self, hub: Hub, identify: Callable[[Any], Client]) -> None:
@@ -217,6 +219,8 @@ class CometProtocol(Protocol):
         """
         Stop the timeout, and tell the sink.
         """
+        if self.factory is not None:
+            self.factory.connections.discard(self)
         self.hub.fanout.wheel.clear(self)
         self._throttle.stop()
         if self._sink is not None:
@@ -228,12 +232,15 @@ class CometFactory(ServerFactory):
     Serves raw TCP over a hub.  Listen with it on any stream endpoint.
 
     Subclass it and override C{client} to identify clients.
+
+    @ivar connections: The connections that Twisted's edge has.
     """
 
     noisy = False
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
+        self.connections = Connections()
 
     def client(self, transport: ITransport) -> Client:
         """
@@ -245,10 +252,19 @@ class CometFactory(ServerFactory):
         """
         return ANONYMOUS
 
+    def cutConnections(self) -> bool:
+        """
+        Close the connections that are left, when the server stops.
+
+        @return: Whether there was any.
+        """
+        return self.connections.cut()
+
     def buildProtocol(self, addr: IAddress | None) -> CometProtocol:
         """
         Make the protocol of one client.
         """
         protocol = CometProtocol(self.hub, self.client)
         protocol.factory = self
+        self.connections.add(protocol)
         return protocol

@@ -411,6 +411,19 @@ class CometSite(Site):
         self._channels.add(getattr(channel, "_channel", channel))
         return channel
 
+    def cutConnections(self) -> bool:
+        """
+        Close the connections that are left, when the server stops.
+
+        @return: Whether there was any.
+        """
+        # Any: what the two have in common is a transport.
+        protocols: tuple[Any, ...] = (*self._connections, *self._channels)
+        transports = [each.transport for each in protocols if each.transport is not None]
+        for transport in transports:
+            transport.abortConnection()
+        return bool(transports)
+
     def acceptableProtocols(self) -> list[bytes]:
         """
         Return the protocols that TLS may negotiate, best first.

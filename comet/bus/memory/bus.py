@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
@@ -20,6 +20,7 @@ from comet.bus.listeners import Listeners
 from comet.bus.memory.log import Record, merged
 from comet.bus.starts import beforeOldest, resolve
 from comet.clocks import steadyClock
+from comet.errors import Unavailable
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor, newEpoch
@@ -74,6 +75,7 @@ class MemoryBus:
         self._listeners = Listeners()
         self._wheel = TimerWheel(clock, 0.5)
         self._keys = KeyMemory(clock.seconds)
+        self._isStopped = False
         self._reset()
 
     def _reset(self) -> None:
@@ -111,6 +113,7 @@ class MemoryBus:
         """
         See L{IMessageBus.stop}.
         """
+        self._isStopped = True
         for record in self._records.values():
             self._wheel.clear(record)
         self._listeners.clear()
@@ -132,6 +135,8 @@ class MemoryBus:
         """
         See L{IMessageBus.publish}.
         """
+        if self._isStopped:
+            return fail(Unavailable("the bus has stopped"))
         stored: list[Message] = []
         try:
             answers = self._keys.storeBatch(publications, partial(self._store, stored))
