@@ -214,8 +214,8 @@ class CometService(Service):
         sites = self._finishRequests(ports)
         sites.addTimeout(self._drain, self.hub.clock, onTimeoutCancel=lambda result, timeout: None)
         done: Deferred[Any] = DeferredList([drained, sites, closed])
-        done.addCallback(lambda _: self._cutConnections())
-        return done.addCallback(lambda _: self.hub.stop())
+        done.addCallback(lambda _: self.hub.stop())
+        return done.addCallback(lambda _: self._cutConnections())
 
     def _cutConnections(self) -> Deferred[None] | None:
         """
