@@ -4,9 +4,11 @@ Tests of L{comet.clocks}.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.base import ReactorBase
@@ -19,6 +21,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface.verify import verifyObject
 
+import comet
 from comet.clocks import SteadyClock, followsWallTime, keepSteadyTime, steadyClock
 
 HOUR = 3600.0
@@ -296,3 +299,39 @@ class GuardTests(TestCase):
         self.assertEqual(len(guards()), 1)
         call.cancel()
         await self.until(lambda: not guards())
+
+
+class SourceTests(SynchronousTestCase):
+    """
+    The modules of comet.
+    """
+
+    # What is a time of the day: of messages, of responses, and of reports that
+    # people see.
+    DATED = frozenset({"bus/memory/bus", "bus/sqlite/bus", "http/http1", "server/demo/visits"})
+
+    def modules(self) -> Iterator[tuple[str, str]]:
+        """
+        Yield the name of each module, and its source.
+        """
+        root = Path(comet.__file__).parent
+        for path in root.rglob("*.py"):
+            name = str(path.relative_to(root).with_suffix(""))
+            if name != "clocks":
+                yield name, path.read_text()
+
+    def test_noTimerOfReactor(self) -> None:
+        """
+        No module asks a reactor for the time, or schedules a call on it: all
+        have a steady clock.
+        """
+        timer = re.compile(r"reactor\.(seconds|callLater)|(addTimeout|deferLater)\([^)]*reactor")
+        found = [name for name, source in self.modules() if timer.search(source)]
+        self.assertEqual(found, [])
+
+    def test_timeOfDay(self) -> None:
+        """
+        Only modules that date something ask for the time of the day.
+        """
+        found = {name for name, source in self.modules() if re.search(r"\btime\.time\b", source)}
+        self.assertEqual(found, self.DATED)
