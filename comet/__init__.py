@@ -22,6 +22,7 @@ reach every branch of them.
 
   - L{comet.errors} B{P}: what can go wrong, with its code and HTTP status
   - L{comet.metrics}: what is counted on each transport
+  - L{comet.capacity}: how many connections the system allows
   - L{comet.deferreds}: waiting for several Deferreds
   - L{comet.clocks}: a clock that goes on when that of the system is set
   - L{comet.timers}: one timer for every heartbeat, hold and expiry

@@ -206,7 +206,7 @@ OPTIONS: Final = (
         "max-connections",
         0,
         whole(0, 1 << 24),
-        "Readers and sockets in all; 0 is as many as the system allows. Default: 0",
+        "Readers and sockets in all; 0 is the limit of open files less 64. Default: 0",
     ),
     Option("max-channels", 100, whole(1, 10000), "Names of one reader at most. Default: 100"),
     Option("max-batch", 1000, whole(1, 1000000), "Lines of one batch at most. Default: 1000"),

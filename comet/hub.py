@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.access.rights import Access
+from comet.capacity import Refusals
 from comet.clocks import steadyClock
 from comet.deferreds import gather
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
@@ -50,6 +51,9 @@ LAST_MOMENT: Final = 1.0
 R = TypeVar("R")
 S = TypeVar("S", bound=StreamReader)
 
+# After how many seconds a client may ask again that found the server full.
+FULL_RETRY: Final = 5.0
+
 
 @frozen
 class Settings:
@@ -64,11 +68,14 @@ class Settings:
 
     @ivar maxConnections: How many readers there may be at once; 0 for as many
         as the system allows.
+
+    @ivar room: For how many readers the system has room; 0 if there is no limit.
     """
 
     limits: Limits = field(factory=Limits)
     heartbeat: float = 25.0
     maxConnections: int = 0
+    room: int = 0
 
 
 class Hub:
@@ -87,6 +94,8 @@ class Hub:
         system is set.
 
     @ivar metrics: Counts what passes on each transport.
+
+    @ivar refusals: Counts and logs clients for which there was no room.
 
     @ivar isStarting: Whether the server has not started yet.
 
@@ -123,6 +132,7 @@ class Hub:
         self.origins = Origins() if origins is None else origins
         self.fanout = Fanout(bus, self.clock, self.settings.heartbeat)
         self.metrics = Metrics()
+        self.refusals = Refusals(self.fanout.seconds)
         self.isStarting = self.isLeaving = self.isDraining = False
         self._retryWithin = 0.0
         self._underWay = 0
@@ -307,7 +317,18 @@ class Hub:
             self._checkDraining()
         most = self.settings.maxConnections
         if most and len(self.fanout.readers) >= most:
+            self.refusals.add(f"there are {most} readers and sockets, as --max-connections allows")
             raise TooMany(f"there are {most} readers and sockets, which is all there may be")
+        room = self.settings.room
+        if room and len(self.fanout.readers) >= room:
+            self.refusals.add(f"there are {room} readers, for which the open files are enough")
+            raise self.full()
+
+    def full(self) -> Unavailable:
+        """
+        Return the error for a client for which the process has no open file left.
+        """
+        return Unavailable("the server is full", FULL_RETRY)
 
     def openStream(
         self,

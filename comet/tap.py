@@ -23,10 +23,11 @@ from twisted.python.runtime import platformType
 from comet.access.keys import loadPublishKey, readPublishKey
 from comet.access.rights import Access
 from comet.bus.registry import findMaker
+from comet.capacity import openFiles
 from comet.clocks import keepSteadyTime
 from comet.configuration import OPTIONS, Configuration, ConfigurationError, readFile
 from comet.http.origins import Origins
-from comet.server.banner import banner, openFiles, warnings
+from comet.server.banner import banner, warnings
 from comet.server.listening import CannotStart, makeEndpoint
 from comet.server.locks import FileLock, holdPIDFile, removeStalePIDFile
 from comet.server.server import Server, calmCollector

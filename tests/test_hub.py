@@ -334,6 +334,29 @@ class DrainTests(HubTestCase):
         self.assertIsNone(self.successResultOf(drained))
 
 
+class RoomTests(HubTestCase):
+    """
+    How many readers the system has room for.
+    """
+
+    settings = Settings(room=2)
+
+    def test_leavesOpenFilesToOthers(self) -> None:
+        """
+        Readers for which the process has no open files are refused for now.
+        Publications are taken.
+        """
+        self.stream("a")
+        self.poll("a")
+        for refused in (self.stream, self.poll):
+            error = self.assertRaises(Unavailable, refused, "a")
+            self.assertEqual(error.retryAfter, 5.0)
+        self.poll("a", wait=0.0)
+        published = self.publish("a")
+        self.rest()
+        self.successResultOf(published)
+
+
 class SlowDrainTests(HubTestCase):
     """
     Draining while operations of the bus are under way.

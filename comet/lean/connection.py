@@ -99,6 +99,13 @@ class Connection:
         """
         return bool(self.unsent or self._isFinishing)
 
+    @property
+    def isIdle(self) -> bool:
+        """
+        See L{EdgeConnection.isIdle<comet.lean.edge.EdgeConnection.isIdle>}.
+        """
+        return False
+
     # -- Events
 
     def ready(self, events: int) -> None:

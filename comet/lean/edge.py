@@ -17,6 +17,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from comet.capacity import SOME
 from comet.hub import Hub
 from comet.timers import NOT_SET
 
@@ -25,6 +26,9 @@ MAX_EVENTS: Final = 1024
 
 # How many of the calls that wait are made in one turn.
 MAX_CALLS: Final = 64
+
+# How many bytes of a refused client's input are read.
+MAX_UNREAD: Final = 65536
 
 # For how many seconds, at least, a new connection has no deadline.
 GRACE_TIME: Final = 0.2
@@ -47,6 +51,13 @@ class EdgeConnection(Protocol):
     def isBusy(self) -> bool:
         """
         Whether a part of a request has come, or a response is not sent yet.
+        """
+
+    @property
+    def isIdle(self) -> bool:
+        """
+        Whether the connection may be closed at any time: it waits for another
+        request.
         """
 
     def ready(self, events: int) -> None:
@@ -232,6 +243,37 @@ class Edge:
         """
         for connection in list(self.connections.values()):
             self._close(connection)
+
+    def makeRoom(self) -> bool:
+        """
+        Close some idle connections, since there is no room for more.
+
+        @return: Whether there was one.
+        """
+        idle = [each for each in self.connections.values() if each.isIdle]
+        for connection in idle[:SOME]:
+            self._close(connection)
+        return bool(idle)
+
+    def refuse(self, client: socket) -> None:
+        """
+        Tell an accepted client that there is no room for it, and close the socket.
+        """
+        self.hub.refusals.add("the process has no more open files")
+        try:
+            client.send(self.refusal())
+            # To close a socket with unread input would reset the connection.
+            client.recv(MAX_UNREAD)
+        except OSError:
+            # It has sent nothing yet, or has left.
+            pass
+        client.close()
+
+    def refusal(self) -> bytes:
+        """
+        Make what a client is told for which there is no room.
+        """
+        raise NotImplementedError
 
     def drain(self) -> None:
         """

@@ -21,7 +21,7 @@ from comet.http.request import isBrokenHead
 from comet.http.responses import Response, batchResponse, problem, publishedResponse
 from comet.lean.cache import RequestCache
 from comet.lean.connection import READ_SIZE, Connection
-from comet.lean.edge import Edge
+from comet.lean.edge import Edge, EdgeConnection
 from comet.lean.parser import MAX_HEAD
 from comet.lean.plans import HAND_OVER, NO_TAGS, Plan
 from comet.lean.polls import PollPlan
@@ -54,6 +54,24 @@ class HTTPEdge(Edge):
         super().__init__(reactor, routes.hub, factory, family)
         self.requests: RequestCache | _NoRequests = RequestCache(routes.hub, routes.makePlan)
         self.idleTimeout: float = factory.timeOut
+
+    def refusal(self) -> bytes:
+        """
+        See L{Edge.refusal}.
+        """
+        response = problem(self.hub.full())
+        template = completeTemplate(response.status, response.headers)
+        return endConnection(template.fill(response.body))
+
+    def handOver(self, connection: EdgeConnection, data: bytes) -> None:
+        """
+        See L{Edge.handOver}.
+        """
+        self.factory.isAdopting = True
+        try:
+            super().handOver(connection, data)
+        finally:
+            self.factory.isAdopting = False
 
     def drain(self) -> None:
         """
@@ -142,6 +160,14 @@ class HTTPConnection(Connection):
         """
         hasRequest = self.plan is not None or self._body is not None
         return bool(hasRequest or self.buffer or super().isBusy)
+
+    @property
+    def isIdle(self) -> bool:
+        """
+        See L{EdgeConnection.isIdle<comet.lean.edge.EdgeConnection.isIdle>}.
+        """
+        # A new connection, which has no deadline yet, is about to ask.
+        return bool(self.due) and not self.isBusy
 
     # -- Time
 

@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.capacity import fullFrom, openFiles
 from comet.lean.edge import MAX_EVENTS, Edge
 from comet.timers import NOT_SET
 from comet.transports.vanished import watchForVanishing
@@ -58,6 +59,7 @@ class LeanPort:
         self._makeConnection = makeConnection
         self._socket: socket.socket = port.socket
         self._fd: int = port.fileno()
+        self._full = fullFrom(openFiles())
         self._isListening = True
         self._isAccepting = False
         # Accepted sockets inherit these options.
@@ -207,20 +209,19 @@ class LeanPort:
                 return count
             except OSError as error:
                 if error.errno in _NO_ROOM:
-                    self._log.error(
-                        "{host} accepts no clients for {delay} seconds: {error}",
-                        host=self.getHost(),
-                        delay=FULL_PAUSE,
-                        error=error.strerror,
-                    )
+                    self._edge.hub.refusals.add(f"{error.strerror}, so new ones wait")
                     self.stopReading()
                     self._edge.hub.fanout.wheel.set(self, FULL_PAUSE)
                     return count
                 # The client has left already.
                 continue
             client.setblocking(False)
+            fd = client.fileno()
+            if fd >= self._full and not self._edge.makeRoom():
+                self._edge.refuse(client)
+                continue
             try:
-                self._makeConnection(client, client.fileno())
+                self._makeConnection(client, fd)
             except Exception:
                 # A connection that fails must not keep the others from beginning.
                 self._edge.beginFailed(client)

@@ -12,12 +12,14 @@ from comet.errors import CometError
 from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.streams import StreamReader
 from comet.framing.commands import CommandError, Id, Subscribe, readCommand
+from comet.framing.envelope import encodeClose
 from comet.framing.tcp import LineDecoder, LineShape, Overlong
 from comet.hub import Hub
 from comet.lean.edge import Edge
 from comet.lean.streams import TwoWayConnection
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
+from comet.model.messages import Close
 from comet.model.positions import StartPositions
 from comet.transports.session import encodeSubscribed
 from comet.transports.tcp import CometFactory, CometProtocol
@@ -120,6 +122,13 @@ class TCPEdge(Edge):
     def __init__(self, reactor: Any, factory: CometFactory, family: int) -> None:
         super().__init__(reactor, factory.hub, factory, family)
         self.lines = FirstLines(factory.hub)
+
+    def refusal(self) -> bytes:
+        """
+        See L{Edge.refusal}.
+        """
+        error = self.hub.full()
+        return encodeClose(self.hub.end, Close(error.code, error.detail, error.retryAfter)) + b"\n"
 
 
 class TCPConnection(TwoWayConnection[CometProtocol]):

@@ -72,23 +72,11 @@ def _address(port: IListeningPort) -> str | None:
     return f"[{shown}]:{host.port}" if ":" in shown else f"{shown}:{host.port}"
 
 
-def openFiles() -> tuple[int, int] | None:
-    """
-    Return how many files this process may open, and to how many it could raise
-    that; or L{None} if the system does not say.  A negative number is no limit.
-    """
-    try:
-        import resource
-    except ImportError:
-        return None
-    return resource.getrlimit(resource.RLIMIT_NOFILE)
-
-
 def warnings(reactor: object, files: tuple[int, int] | None) -> list[str]:
     """
     Return a line for each limit that keeps the server from serving many clients.
 
-    @param files: The result of L{openFiles}.
+    @param files: The result of L{openFiles<comet.capacity.openFiles>}.
     """
     lines = []
     if type(reactor).__name__ == "SelectReactor":

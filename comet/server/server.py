@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from comet.access.rights import Access
 from comet.bus.registry import findMaker
+from comet.capacity import openFiles, readersWithin
 from comet.configuration import Configuration
 from comet.framing.publications import Limits
 from comet.http.origins import Origins
@@ -48,7 +49,12 @@ def makeHub(configuration: Configuration, reactor: Any, publishKey: str | None =
         maxBatch=configuration["max-batch"],
         maxChannels=configuration["max-channels"],
     )
-    settings = Settings(limits, configuration["heartbeat"], configuration["max-connections"])
+    settings = Settings(
+        limits,
+        configuration["heartbeat"],
+        configuration["max-connections"],
+        readersWithin(openFiles()),
+    )
     url = configuration["bus"]
     return Hub(
         findMaker(url).makeBus(url, reactor, configuration),

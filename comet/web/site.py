@@ -13,24 +13,28 @@ from urllib.parse import unquote_to_bytes
 from weakref import WeakSet
 
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IHandshakeListener
 from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection as TCPConnection
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
+from twisted.web.http import HTTPChannel, datetimeToString
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
+from comet.capacity import SOME, fullFrom, openFiles
 from comet.clocks import steadyClock
-from comet.errors import BadRequest, CometError
+from comet.errors import BadRequest, CometError, Unavailable
+from comet.http.http1 import encodeResponse
 from comet.http.responses import Headers, problem
+from comet.hub import FULL_RETRY
 from comet.transports.channel import ChannelResource
 from comet.transports.detach import setProtocol
 from comet.transports.exchange import Exchange, bodyTooLarge, setHeaders
 from comet.transports.resource import HubResource, corsHeaders
-from comet.transports.sinks import tune
+from comet.transports.sinks import sendNow, tune
 from comet.web.forms import FormError, parseForm
 from comet.web.heads import HeadChannel
 
@@ -277,6 +281,7 @@ class CometChannel(HeadChannel):
 
     exchange: Exchange | None = None
     _isInputOver = False
+    _hasAnswered = False
 
     def connectionMade(self) -> None:
         """
@@ -284,6 +289,10 @@ class CometChannel(HeadChannel):
         may be held for minutes.
         """
         super().connectionMade()
+        if self.site.isFull(self.transport) and not self.site.makeRoom(self):
+            self.isEnding = True
+            self.site.refuse(self.transport)
+            return
         tune(self.transport)
         if isinstance(self.transport, TCPConnection):
             # All that is read at once is answered in one turn: with Twisted's
@@ -313,6 +322,7 @@ class CometChannel(HeadChannel):
         Go on with the next request, or close the connection after the last.
         """
         self.exchange = None
+        self._hasAnswered = True
         super().requestDone(request)
         if self._isInputOver and self.exchange is None:
             self.loseConnection()
@@ -335,6 +345,13 @@ class CometChannel(HeadChannel):
             return False
         hasInput = self.requests or self._buffer or self._dataBuffer
         return bool(hasInput or getattr(transport, "disconnecting", False))
+
+    @property
+    def isIdle(self) -> bool:
+        """
+        Whether the connection has been asked, and waits for another request.
+        """
+        return self.transport is not None and self._hasAnswered and not self.isBusy
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:
         """
@@ -376,6 +393,8 @@ class CometSite(Site):
 
     @ivar isDraining: Whether each response ends its connection.
 
+    @ivar isAdopting: Whether a connection is being handed over by the lean edge.
+
     @ivar maxLine: How many bytes the first line of a request may have.
     """
 
@@ -392,7 +411,8 @@ class CometSite(Site):
         **kwargs: Any,
     ) -> None:
         super().__init__(resource, requestFactory=BoundedRequest, timeout=idleTimeout, **kwargs)
-        self.isDraining = False
+        self.isDraining = self.isAdopting = False
+        self._full = fullFrom(openFiles())
         self._channels: WeakSet[CometChannel] = WeakSet()
         self.clock = steadyClock(self.reactor)
         self.maxBody = maxBody
@@ -437,6 +457,52 @@ class CometSite(Site):
         connection = HTTP2Connection(self)
         self._connections.add(connection)
         return connection
+
+    def isFull(self, transport: Any) -> bool:
+        """
+        Whether a new connection takes one of the last open files.
+        """
+        if self.isAdopting:
+            # It has been accepted elsewhere, and its other descriptor is closed.
+            return False
+        try:
+            return bool(transport.fileno() >= self._full)
+        except AttributeError:
+            # The transport has no file of its own.
+            return False
+
+    def makeRoom(self, new: CometChannel) -> bool:
+        """
+        Close some idle connections of HTTP/1, since there is no room for more.
+
+        @param new: The connection that needs it.
+
+        @return: Whether there was one.
+        """
+        idle = [each for each in self._channels if each is not new and each.isIdle]
+        for channel in idle[:SOME]:
+            channel.loseConnection()
+        return bool(idle)
+
+    def refuse(self, transport: Any) -> None:
+        """
+        Tell a client that there is no room for it, and close its connection.
+        """
+        error = Unavailable("the server is full", FULL_RETRY)
+        hub = getattr(self.resource, "hub", None)
+        if hub is not None:
+            hub.refusals.add("the process has no more open files")
+        response = problem(error)
+        date = datetimeToString()
+        encoded = encodeResponse(
+            (1, 1), response.status, response.headers, response.body, False, date
+        )
+        if isinstance(transport, TCPConnection) and not sendNow(transport, encoded):
+            # Twisted would close it in another turn, and might accept many before.
+            transport.connectionLost(Failure(ConnectionDone()))
+            return
+        transport.write(encoded)
+        transport.loseConnection()
 
     def channelClosed(self, channel: CometChannel) -> None:
         """

@@ -15,8 +15,9 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from comet.capacity import openFiles
 from comet.configuration import Configuration
-from comet.server.banner import FEW_FILES, banner, openFiles, warnings
+from comet.server.banner import FEW_FILES, banner, warnings
 
 
 @implementer(IListeningPort)
