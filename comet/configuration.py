@@ -8,6 +8,7 @@ no files and no sockets.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -273,6 +274,18 @@ OPTIONS: Final = (
 
 _BY_NAME: Final = {option.name: option for option in OPTIONS}
 
+# The options that all nodes with one bus should have in common, beside the tables
+# of channels.
+SHARED: Final = (
+    "history-messages",
+    "history-seconds",
+    "history-bytes",
+    "history-total-bytes",
+    "max-message",
+    "allow-origin",
+    "public-url",
+)
+
 RETENTION: Final = ("history-messages", "history-seconds", "history-bytes")
 
 DEMO: Final = ("lab/**", "chat/**")
@@ -325,6 +338,23 @@ class Configuration:
         """
         patterns: tuple[str, ...] = self["open"]
         return (*patterns, *DEMO) if self["demo"] else patterns
+
+    @property
+    def shared(self) -> dict[str, str]:
+        """
+        The values, as text, of everything that all nodes with one bus should
+        have in common.
+        """
+        values: dict[str, object] = {key: self[key] for key in SHARED}
+        for key in ("allow-origin", "public-url"):
+            values[key] = sorted(self[key])
+        values["open"] = sorted(self.openPatterns)
+        # The first table that matches a channel counts, so their order matters.
+        values["channels"] = [
+            [pattern, kept.messages, kept.seconds, kept.bytes]
+            for pattern, kept in self._retentions.items()
+        ]
+        return {key: json.dumps(value) for key, value in values.items()}
 
     def retention(self, channel: str) -> Retention:
         """

@@ -379,6 +379,28 @@ class FileTests(CaseWithRefusals):
         negative = {"channels": {"news": {"history-messages": -1}}}
         self.assertRefused(negative, "-1 is not allowed for history-messages of 'news'", "from 0")
 
+    def test_sharedValues(self) -> None:
+        """
+        What all nodes should have in common is there as text, with the tables
+        of channels in their order.  The order of origins, addresses and open
+        patterns makes no difference.
+        """
+        tables = {"a/*": {"history-messages": 5}, "a/b": {"history-seconds": 2}}
+        shared = Configuration({"open": ["b", "a"]}, {"demo": True, "channels": tables}).shared
+        self.assertEqual(shared["history-messages"], "1000")
+        self.assertEqual(shared["history-total-bytes"], "268435456")
+        self.assertEqual(shared["open"], '["a", "b", "chat/**", "lab/**"]')
+        self.assertEqual(
+            shared["channels"], '[["a/*", 5, 3600.0, 1048576], ["a/b", 1000, 2.0, 1048576]]'
+        )
+        other = dict(reversed(tables.items()))
+        given = {"open": ["a", "b"], "demo": True, "heartbeat": "7"}
+        again = Configuration(given, {"channels": other}).shared
+        self.assertEqual({key for key in shared if shared[key] != again[key]}, {"channels"})
+        for key in ("allow-origin", "public-url"):
+            one, two = (Configuration({key: each}).shared for each in (["x", "y"], ["y", "x"]))
+            self.assertEqual((one[key], two[key]), ('["x", "y"]', '["x", "y"]'))
+
     def test_fileCannotBeRead(self) -> None:
         """
         The error about a file that cannot be read has the path and the reason.

@@ -94,7 +94,7 @@ class _RedisMaker:
                 "pip install 'comet-push[redis]'"
             ) from None
         total = configuration["history-total-bytes"]
-        return RedisBus(reactor, parsed, configuration.retention, total)
+        return RedisBus(reactor, parsed, configuration.retention, total, configuration.shared)
 
 
 _OWN: Final = (_MemoryMaker(), _SQLiteMaker(), *map(_RedisMaker, REDIS_SCHEMES))

@@ -10,6 +10,7 @@ The bus of several nodes: its log is in a Redis that all of them use.
   - L{endpoints}: connects to a Redis, also by way of sentinels
   - L{reconnect}: keeps a connection, and connects again after a loss
   - L{replies}: reads what the scripts answer and push, and checks it
+  - L{settings}: compares what the nodes are configured with
   - L{store}: the scripts as functions
   - L{queries}: answers C{read} and C{resolve} in several short steps
   - L{topics}: the topics of Redis that carry a name

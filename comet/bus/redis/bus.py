@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, fail, succeed
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -26,6 +26,7 @@ from comet.bus.redis.protocol import (
 from comet.bus.redis.queries import Changed, Queries
 from comet.bus.redis.reconnect import ReconnectingConnection
 from comet.bus.redis.replies import BadReply, KeyConflict, NoLog, Stored
+from comet.bus.redis.settings import NodeSettings
 from comet.bus.redis.store import Store
 from comet.bus.redis.subscriptions import Subscriptions
 from comet.bus.redis.topics import Topics
@@ -60,6 +61,14 @@ _NOTHING_DONE: Final = frozenset(
     "BUSY CLUSTERDOWN LOADING MASTERDOWN MISCONF NOREPLICAS NOSCRIPT OOM READONLY".split()
 )
 
+# Why a new epoch begins.
+_NEW_EPOCH: Final = {
+    "new": "there is no log in it",
+    "restart": "it was started anew, or is another one, and does not prove that it has everything",
+    "behind": "messages that it had confirmed are not there",
+    "other": "another node has begun it",
+}
+
 T = TypeVar("T")
 
 
@@ -79,6 +88,7 @@ class RedisBus:
         url: RedisURL,
         retention: Callable[[str], Retention] = lambda channel: Retention(),
         totalBytes: int = 268435456,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         """
         @param reactor: Connects, and schedules calls.
@@ -88,10 +98,16 @@ class RedisBus:
 
         @param totalBytes: How many bytes to hold in all; the same on all nodes.
             Above that, the oldest messages are dropped first.
+
+        @param settings: The values of other options that all nodes should have
+            in common, by name.  Nodes that differ log a warning.
         """
         self._clock = steadyClock(reactor)
         self._url = url
         self._store = Store(url, retention, totalBytes)
+        self._settings = NodeSettings(
+            {"history-total-bytes": str(totalBytes), **(settings or {})}, str(url)
+        )
         self._queries = Queries(self._store, self._check, self._sweep)
         self._listeners = Listeners()
         topics = Topics(f"{self._store.topicPrefix}m:")
@@ -106,6 +122,7 @@ class RedisBus:
         self._beats = 0
         self._sweeping: list[Deferred[None]] | None = None
         self._deniedAt: float | None = None
+        self._newEpoch = ""
         self._isStopped = False
 
     @property
@@ -148,7 +165,7 @@ class RedisBus:
         # missed in between.
         topics = await self._subscriptions.begin(connection)
         isFirst = not self.end.epoch
-        end = await self._store.attach(connection, capabilities, self.end)
+        end = await self._attach(connection, capabilities)
         self._capabilities = capabilities
         self._connection = connection
         self._subscriptions.began(connection, topics)
@@ -264,7 +281,33 @@ class RedisBus:
         """
         assert self._capabilities is not None
         self._capabilities = await recheck(connection, self._capabilities)
-        await self._store.attach(connection, self._capabilities, self.end)
+        await self._attach(connection, self._capabilities)
+
+    async def _attach(self, connection: RedisProtocol, capabilities: Capabilities) -> Cursor:
+        """
+        Join the log, or check that it is the same, and look for nodes that are
+        configured differently.
+
+        @return: The end of the log.
+        """
+        known = self.end
+        attached = await self._store.attach(connection, capabilities, known, self._settings)
+        why = attached.why
+        if not why and known.epoch not in ("", attached.end.epoch):
+            why = "other"
+        if why and attached.end.epoch != self._newEpoch:
+            # Several checks under way at once may all find it.
+            self._newEpoch = attached.end.epoch
+            # The first node that ever used this Redis has nothing to warn of.
+            level = LogLevel.warn if known.epoch or why != "new" else LogLevel.info
+            self._log.emit(
+                level,
+                "a new epoch begins in Redis at {url}: {reason}",
+                url=str(self._url),
+                reason=_NEW_EPOCH.get(why, why),
+            )
+        self._settings.compare(attached.others)
+        return attached.end
 
     async def _sweep(self, connection: RedisProtocol) -> None:
         """

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from attrs import frozen
 
+from comet.bus.redis.settings import OtherSettings
 from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
 
@@ -151,6 +152,14 @@ def _word(value: Any) -> str:
         raise BadReply(f"{value!r:.100} is not UTF-8") from None
 
 
+def _lenient(value: Any) -> str:
+    """
+    Read a text that may be a foreign writer's: it must not keep this node away
+    from the log.
+    """
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
+
+
 def _epoch(value: Any) -> str:
     if not isinstance(value, bytes) or _EPOCH.fullmatch(value) is None:
         raise BadReply(f"{value!r:.100} is not an epoch")
@@ -205,12 +214,31 @@ def readEndMoved(data: bytes) -> tuple[Cursor, int]:
     return Cursor(_epoch(parts[0]), int(parts[2])), int(parts[1])
 
 
-def readCursor(reply: Any) -> Cursor:
+@frozen
+class Attached:
     """
-    Read the answer of C{attach}: the end of the log.
+    The answer of the script C{attach}.
+
+    @ivar end: The end of the log.
+
+    @ivar why: Why a new epoch begins: C{new}, C{restart} or C{behind}; empty if
+        none begins.
+
+    @ivar others: What other nodes are configured with.
     """
-    _, epoch, position, *_ = _fields(reply, 3)
-    return Cursor(_epoch(epoch), _number(position))
+
+    end: Cursor
+    why: str
+    others: list[OtherSettings]
+
+
+def readAttached(reply: Any) -> Attached:
+    """
+    Read the answer of C{attach}.
+    """
+    _, epoch, position, why, *rest = _fields(reply, 4)
+    others = [OtherSettings(*map(_lenient, row)) for row in _rows(rest, 3)]
+    return Attached(Cursor(_epoch(epoch), _number(position)), _word(why), others)
 
 
 def readMore(reply: Any) -> bool:

@@ -12,12 +12,13 @@ from comet.bus.redis import scripts
 from comet.bus.redis.capabilities import CannotUse, Capabilities
 from comet.bus.redis.protocol import RedisProtocol, RedisRefused
 from comet.bus.redis.replies import (
+    Attached,
     BadReply,
     FoundChannels,
     KeyConflict,
     LogPage,
     Stored,
-    readCursor,
+    readAttached,
     readFoundChannels,
     readLogPage,
     readMore,
@@ -25,6 +26,7 @@ from comet.bus.redis.replies import (
     readTails,
     writeBody,
 )
+from comet.bus.redis.settings import NodeSettings
 from comet.bus.redis.urls import RedisURL
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor, newEpoch
@@ -72,14 +74,18 @@ class Store:
         return await connection.command("EVAL", script.source, *arguments)
 
     async def attach(
-        self, connection: RedisProtocol, capabilities: Capabilities, known: Cursor
-    ) -> Cursor:
+        self,
+        connection: RedisProtocol,
+        capabilities: Capabilities,
+        known: Cursor,
+        settings: NodeSettings,
+    ) -> Attached:
         """
         Join the log, or check that it is the one that this node knows.
 
         @param known: The newest end of the log that this node was ever told.
 
-        @return: The end of the log.
+        @param settings: What this node is configured with.
 
         @raise CannotUse: If another version of comet has written there.
         """
@@ -92,13 +98,16 @@ class Store:
             int(capabilities.isDurable),
             known.epoch,
             known.position,
+            settings.digest,
+            settings.node,
+            settings.text,
         )
         if isinstance(reply, list) and reply[:1] == [b"FORM"]:
             raise CannotUse(
                 f"the log in Redis under {self._state!r} was written by another version of comet; "
                 "give this one a prefix of its own: ?prefix="
             )
-        return readCursor(reply)
+        return readAttached(reply)
 
     async def publish(
         self, connection: RedisProtocol, publications: Sequence[Publication]

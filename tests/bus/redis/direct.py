@@ -17,6 +17,7 @@ from comet.bus.redis.capabilities import Capabilities
 from comet.bus.redis.protocol import RedisRefused
 from comet.bus.redis.queries import Queries
 from comet.bus.redis.replies import KeyConflict
+from comet.bus.redis.settings import NodeSettings
 from comet.bus.redis.store import Store
 from comet.bus.redis.urls import RedisURL
 from comet.interfaces import IBusListener
@@ -26,6 +27,7 @@ from comet.model.messages import Message, Publication, Published
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 from tests.bus.redis.case import ADVANCE, LOSE
 
+SETTINGS = NodeSettings({}, "")
 SERVER = Capabilities("run", isDurable=False, hasProof=False, policy="")
 
 
@@ -92,7 +94,8 @@ class DirectBus:
         return only
 
     async def _attach(self, connection: Any) -> None:
-        self.end = await self._store.attach(connection, SERVER, Cursor("", 0))
+        attached = await self._store.attach(connection, SERVER, Cursor("", 0), SETTINGS)
+        self.end = attached.end
 
     def _begin(self) -> None:
         self._wait(self._attach(self.connection))

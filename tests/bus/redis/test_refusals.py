@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import evolve
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
 from comet.bus.redis.bus import RedisBus
@@ -49,7 +49,8 @@ class _Observer:
         """
         See L{ILogObserver}.
         """
-        if str(event["log_namespace"]).startswith("comet.bus.redis"):
+        isOurs = str(event["log_namespace"]).startswith("comet.bus.redis")
+        if isOurs and event["log_level"] >= LogLevel.warn:
             self._lines.append(str(event["log_format"]).format(**event))
 
 
@@ -291,10 +292,12 @@ class StartTests(RefusalCase):
         self.url = url
         await self.advance(100)
         await until(lambda: self.server.ask("ZCARD", f"{url.prefix}oldest") == ":0\r\n")
+        self.assertEqual(lines, [])
         self.server.ask("FLUSHALL")
         await until(lambda: bus.end.position == 0 and bus.isAvailable)
         await self.put(bus, "a")
-        self.assertEqual(lines, [])
+        self.assertIn("a new epoch begins", lines[0])
+        self.assertIn("there is no log in it", lines[0])
 
     async def test_documentedUserIsHarmless(self) -> None:
         """

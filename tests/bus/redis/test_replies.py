@@ -21,7 +21,7 @@ ITEM = st.integers(-3, 10) | st.sampled_from(
 REPLY = st.recursive(ITEM, lambda inner: st.lists(inner, max_size=14), max_leaves=20)
 
 READERS: list[Callable[[Any], Any]] = [
-    replies.readCursor,
+    replies.readAttached,
     replies.readMore,
     replies.readFoundChannels,
     lambda reply: replies.readTails(reply, ["a", "b"]),

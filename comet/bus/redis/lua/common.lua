@@ -13,6 +13,8 @@
 --              that holds none
 --   c:CHANNEL  hash: what is held of a channel, and how much may be
 --   s:CHANNEL  stream: its messages, by position
+--   settings   hash: what nodes are configured with, by its digest, with the
+--              time at which a node had it last
 --   k:DIGEST   string: what was published under an idempotency key
 --
 -- The "head" is the end of the log: the position of its newest message.
