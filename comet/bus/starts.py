@@ -7,7 +7,7 @@ can look at its log at one moment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol
 
 from comet.model.cursors import Cursor
 from comet.model.positions import (
@@ -20,12 +20,32 @@ from comet.model.positions import (
     Unreadable,
 )
 
-C = TypeVar("C")
+# How many channels are told in one question, of which the last few messages are
+# wanted: those with the newest messages.  A reader keeps a position for each.
+MOST_LAST: Final = 1000
 
 
-class Snapshot(Protocol[C]):
+class LastFew(NamedTuple):
     """
-    The log of a bus at one moment.  C{C} is what the bus has for a channel.
+    Where the last few messages of each channel of a name begin.
+
+    @ivar position: The position just before the oldest of all these; or the end
+        of the log, if there are none.
+
+    @ivar skipUpTo: By channel, the position just before the last few messages.
+        Several names may share this table, so it may have channels that the
+        name does not match.  If there are more channels than L{MOST_LAST}, those
+        with the newest messages are in it, and the empty key has the end of the
+        log, for all others.
+    """
+
+    position: int
+    skipUpTo: Mapping[str, int]
+
+
+class Snapshot(Protocol):
+    """
+    The log of a bus at one moment.
     """
 
     @property
@@ -34,33 +54,29 @@ class Snapshot(Protocol[C]):
         The cursor of the newest message.
         """
 
-    def reach(
-        self, names: Sequence[str], after: int
-    ) -> tuple[Mapping[str, Mapping[str, C]], Mapping[str, int]]:
+    def floors(self, names: Sequence[str], after: int) -> Mapping[str, int]:
         """
-        Find the channels with messages after a position.
-
-        @param names: Channels or patterns.
-
-        @return: For each name, the channels that it reaches, by their names;
-            and the floors of those names whose floor is above the position.
-            Other floors may be there, too.
+        The floors of those names whose floor is above a position.  Other floors
+        may be there, too.
         """
 
-    def oldest(self, channel: C) -> int | None:
+    def oldest(self, names: Sequence[str]) -> Mapping[str, int]:
         """
-        The position of the oldest message that is held of a channel, or
-        L{None} if none is held.
+        The position of the oldest message that is held of each name.  Names
+        without messages are left out.
         """
 
-    def beforeLast(self, channel: C, count: int) -> int | None:
+    def lastFew(self, counts: Mapping[str, int]) -> Mapping[str, LastFew]:
         """
-        The position just before the last C{count} messages of a channel, or of
-        as many as are held; L{None} if none is held.
+        Where the last few messages of each channel of some names begin.
+
+        @param counts: For each name, how many messages of each channel.
+
+        @return: For each name.  Names with the same count share a table.
         """
 
 
-def resolve(names: Mapping[str, StartPosition], snapshot: Snapshot[C]) -> ResolvedStarts:
+def resolve(names: Mapping[str, StartPosition], snapshot: Snapshot) -> ResolvedStarts:
     """
     Find where each of some names begins: see
     L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}.
@@ -72,23 +88,23 @@ def resolve(names: Mapping[str, StartPosition], snapshot: Snapshot[C]) -> Resolv
     positions = {name: _known(startPosition, end) for name, startPosition in names.items()}
     sought = [name for name, startPosition in names.items() if not isinstance(startPosition, Now)]
     after = min((positions[name] or 0 for name in sought), default=0)
-    reached, floors = snapshot.reach(sought, after)
-    # One table for each count: the names that want as many messages share it.
-    byCount: dict[int, dict[str, int]] = {}
+    last = {name: each.count for name, each in names.items() if isinstance(each, Last)}
+    lastFew = snapshot.lastFew(last)
+    oldest = snapshot.oldest([n for n in sought if positions[n] is None and n not in last])
+    floors = snapshot.floors(sought, after)
     starts = {}
     for name, startPosition in names.items():
-        channels, floor, position = reached.get(name, {}), floors.get(name, 0), positions[name]
+        floor, position = floors.get(name, 0), positions[name]
         if isinstance(startPosition, Now):
             starts[name] = ResolvedStart(end.position)
         elif position is not None:
             starts[name] = ResolvedStart(position, floor, isGap=floor > position)
         elif isinstance(startPosition, Last):
-            table = byCount.setdefault(startPosition.count, {})
-            start = _beforeLast(startPosition.count, channels, snapshot, table)
+            start, table = lastFew[name]
             starts[name] = ResolvedStart(start, floor, isRelative=True, skipUpTo=table)
         else:
             isGap = isinstance(startPosition, (At, Unreadable))
-            start = beforeOldest(map(snapshot.oldest, channels.values()), end)
+            start = beforeOldest([oldest.get(name)], end)
             starts[name] = ResolvedStart(start, floor, isGap, isRelative=True)
     return ResolvedStarts(end, starts)
 
@@ -112,32 +128,11 @@ def beforeOldest(oldest: Iterable[int | None], end: Cursor) -> int:
     The position just before the oldest message of some channels.
 
     @param oldest: The position of the oldest message that is held of each
-        channel, or L{None} if none is held.
+        channel or name, or L{None} if none is held.
 
-    @return: The end of the log if none of the channels holds a message.
+    @return: The end of the log if none holds a message.
     """
     return min((position for position in oldest if position), default=end.position + 1) - 1
-
-
-def _beforeLast(
-    count: int, channels: Mapping[str, C], snapshot: Snapshot[C], table: dict[str, int]
-) -> int:
-    """
-    The lowest position that lies just before the last C{count} messages of one
-    of some channels.
-
-    @param table: The positions that are known already, by channel; those that
-        are found are added.
-    """
-    start = snapshot.end.position
-    for name, channel in channels.items():
-        position = table.get(name)
-        if position is None:
-            position = snapshot.beforeLast(channel, count)
-        if position is not None:
-            table[name] = position
-            start = min(start, position)
-    return start
 
 
 def _known(startPosition: StartPosition, end: Cursor) -> int | None:

@@ -4,7 +4,7 @@ The log of one channel: bounded by count, bytes and age together, with a floor.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final
@@ -142,6 +142,12 @@ class ChannelLog:
         """
         start = bisect_right(self._messages, position, lo=self._first, key=_position)
         return self._messages[start : start + limit]
+
+    def at(self, position: int) -> Message:
+        """
+        Return the message at a position.  It must be held.
+        """
+        return self._messages[bisect_left(self._messages, position, lo=self._first, key=_position)]
 
     def beforeLast(self, count: int) -> int:
         """

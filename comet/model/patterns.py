@@ -1,6 +1,6 @@
 """
-Which channels a pattern reaches, and a table that finds the patterns that reach
-a channel.
+Which channels a pattern reaches; a table that finds the patterns that reach a
+channel; and a set of names that is compared with very many channels.
 
 The C{*} of a pattern stands for exactly one segment.  Its C{**}, which is always
 the last segment, stands for one or more.  Neither stands for a segment that
@@ -10,12 +10,13 @@ segments.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from comet.model.channels import isPattern
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 
 def covers(pattern: str, name: str) -> bool:
@@ -184,3 +185,156 @@ def _coversSegment(held: str, asked: str) -> bool:
     if held == "*":
         return asked != "**" and not asked.startswith("$")
     return held == asked
+
+
+class NameSet:
+    """
+    The names of one query, which is compared with very many channels.
+
+    A set of names is a whole number with a bit for each, so all names advance
+    by one segment with one operation.  The cost of a comparison depends on the
+    segments of the channel, and not on how many names there are or how much
+    they have in common.
+
+    @ivar names: The names, each once.
+
+    @ivar channels: Those that are channels.
+
+    @ivar prefixes: What the channels begin with that the patterns reach: none
+        of these texts begins with another.  Each is empty or ends with a slash.
+
+    @ivar patterns: The bits of the patterns.
+    """
+
+    __slots__ = (
+        "_bits",
+        "_deep",
+        "_ends",
+        "_free",
+        "_spelled",
+        "channels",
+        "names",
+        "patterns",
+        "prefixes",
+    )
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """
+        @param names: Parsed names.
+        """
+        self.names: Sequence[str] = tuple(dict.fromkeys(names))
+        self._bits = {name: 1 << at for at, name in enumerate(self.names)}
+        self.channels = [name for name in self.names if not isPattern(name)]
+        self.patterns = 0
+        # By depth: the patterns with a star there; those with two, which end
+        # there; and by segment, those that go on with that segment.
+        self._free: list[int] = []
+        self._deep: list[int] = []
+        self._spelled: list[dict[str, int]] = []
+        # By the number of segments: the patterns that end after them.
+        self._ends: dict[int, int] = {}
+        prefixes = set()
+        for name in self.names:
+            if isPattern(name):
+                prefixes.add(self._addPattern(name.split("/"), self._bits[name]))
+        self.prefixes = _outermost(prefixes)
+        for free, spelled in zip(self._free, self._spelled, strict=True):
+            for segment in spelled:
+                if not segment.startswith("$"):
+                    spelled[segment] |= free
+
+    def _addPattern(self, segments: Sequence[str], bit: int) -> str:
+        """
+        @return: What all channels begin with that the pattern reaches.
+        """
+        self.patterns |= bit
+        literal = True
+        prefix = ""
+        for depth, segment in enumerate(segments):
+            if depth == len(self._free):
+                self._free.append(0)
+                self._deep.append(0)
+                self._spelled.append({})
+            if segment == "**":
+                self._deep[depth] |= bit
+                return prefix
+            if segment == "*":
+                self._free[depth] |= bit
+                literal = False
+            else:
+                self._spelled[depth][segment] = self._spelled[depth].get(segment, 0) | bit
+                prefix += f"{segment}/" if literal else ""
+        self._ends[len(segments)] = self._ends.get(len(segments), 0) | bit
+        return prefix
+
+    def bitsOf(self, names: Iterable[str]) -> int:
+        """
+        The bits of some of the names.
+        """
+        bits = 0
+        for name in names:
+            bits |= self._bits[name]
+        return bits
+
+    def matching(self, channel: str) -> int:
+        """
+        The bits of the names that reach a channel.
+        """
+        found = self._bits.get(channel, 0)
+        alive = self.patterns
+        if not alive:
+            return found
+        segments = channel.split("/")
+        # '**' stands for all segments that are left, none of which may be
+        # reserved.
+        deepFrom = 0
+        if "$" in channel:
+            for depth, segment in enumerate(segments):
+                if segment[0] == "$":
+                    deepFrom = depth + 1
+        for depth, segment in enumerate(segments[: len(self._free)]):
+            if depth >= deepFrom:
+                found |= alive & self._deep[depth]
+            going = self._spelled[depth].get(segment)
+            if going is None:
+                going = 0 if segment[0] == "$" else self._free[depth]
+            alive &= going
+            if not alive:
+                return found
+        return found | (alive & self._ends.get(len(segments), 0))
+
+    def first(self, found: Iterable[tuple[V, int]], wanted: int) -> dict[str, V]:
+        """
+        For each name: the first of some values that has its bit.
+
+        @param found: Values, with the bits of the names that each is of.  No
+            more are taken than are needed.
+
+        @param wanted: The bits of the names to look for.
+
+        @return: Without the names that no value is of.
+        """
+        values = {}
+        if wanted:
+            for value, bits in found:
+                bits &= wanted
+                if bits:
+                    wanted ^= bits
+                    while bits:
+                        lowest = bits & -bits
+                        bits ^= lowest
+                        values[self.names[lowest.bit_length() - 1]] = value
+                    if not wanted:
+                        break
+        return values
+
+
+def _outermost(prefixes: Iterable[str]) -> list[str]:
+    """
+    Leave out the texts that begin with another one.
+    """
+    kept: list[str] = []
+    for prefix in sorted(prefixes):
+        if not kept or not prefix.startswith(kept[-1]):
+            kept.append(prefix)
+    return kept

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadChannel
 from comet.model.channels import MAX_PATTERN_SEGMENTS, parseChannel, parseName
-from comet.model.patterns import PatternTable, covers, matches
+from comet.model.patterns import NameSet, PatternTable, covers, matches
 
 LITERALS = ("a", "b", "$s")
 # One segment of either kind is only in channels, never spelled by a pattern.
@@ -243,3 +243,55 @@ class TableTests(SynchronousTestCase):
             found += [path + key for key in node.children]
             below += [(f"{path}{key}/", child) for key, child in node.children.items()]
         return sorted(found)
+
+
+class NameSetTests(SynchronousTestCase):
+    """
+    L{NameSet}.
+    """
+
+    @settings(deadline=None)
+    @given(st.lists(NAMES, max_size=12), st.lists(CHANNELS, min_size=1, max_size=5))
+    def test_agreesWithMatches(self, names: list[str], channels: list[str]) -> None:
+        """
+        A set finds the names that L{matches} finds; and the channels that its
+        patterns reach begin with exactly one of its prefixes.
+        """
+        asked = NameSet(names)
+        everything = asked.bitsOf(asked.names)
+        for channel in channels:
+            found = asked.matching(channel)
+            expected = {name for name in names if matches(name, channel)}
+            self.assertEqual(set(asked.first([(1, found)], everything)), expected)
+            begun = [prefix for prefix in asked.prefixes if channel.startswith(prefix)]
+            if found & asked.patterns:
+                self.assertEqual(len(begun), 1)
+        self.assertEqual(set(asked.channels), {name for name in names if "*" not in name})
+        patterns = set(asked.names) - set(asked.channels)
+        self.assertEqual(asked.patterns, asked.bitsOf(patterns))
+
+    def test_prefixes(self) -> None:
+        """
+        The prefixes are what the patterns spell before their first star, as far
+        as none begins with another.
+        """
+        for names, prefixes in (
+            ("a/* a/b/** c/d/*/e c", ["a/", "c/d/"]),
+            ("a/b/* a/b0/*", ["a/b/", "a/b0/"]),
+            ("a/* */b", [""]),
+            ("**", [""]),
+            ("a", []),
+        ):
+            self.assertEqual(NameSet(names.split()).prefixes, prefixes, names)
+
+    def test_first(self) -> None:
+        """
+        Of each wanted name, the first value is found, and no more values are
+        taken than needed.
+        """
+        asked = NameSet(["a", "*", "b/*"])
+        values = iter([(1, 0), (2, asked.bitsOf(["a"])), (3, asked.bitsOf(["a", "*"])), (4, 7)])
+        self.assertEqual(asked.first(values, asked.bitsOf(["a", "*"])), {"a": 2, "*": 3})
+        self.assertEqual(list(values), [(4, 7)])
+        self.assertEqual(asked.first([(5, 1)], asked.bitsOf(["*"])), {})
+        self.assertEqual(asked.first([(5, 1)], 0), {})

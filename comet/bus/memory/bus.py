@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -17,26 +17,23 @@ from zope.interface import implementer
 
 from comet.bus.idempotency import KeyMemory
 from comet.bus.listeners import Listeners
-from comet.bus.memory.log import Record, merged
-from comet.bus.starts import beforeOldest, resolve
+from comet.bus.memory.channelindex import ChannelIndex
+from comet.bus.memory.log import Record
+from comet.bus.memory.positionlog import PositionLog
+from comet.bus.memory.query import PatientQueries, Query
+from comet.bus.starts import resolve, resolveAtEnd
 from comet.clocks import steadyClock
 from comet.errors import Unavailable
 from comet.interfaces import IBusListener, IMessageBus
-from comet.model.channels import isPattern
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import FLOORS_PART, Retention
 from comet.model.messages import Message, Publication, Published
-from comet.model.patterns import PatternTable, matches
-from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import Now, ReadResult, ResolvedStarts, StartPosition
 from comet.timers import TimerWheel
 
 # What a channel costs in memory beside its messages, as measured on CPython
 # 3.11: the log, its list, its name and its place in the table.
 CHANNEL_OVERHEAD: Final = 512
-
-
-# Logs of channels, each with those of the asked names that match the channel.
-_Reached: TypeAlias = Sequence[tuple[Record, Sequence[str]]]
 
 
 @implementer(IMessageBus)
@@ -76,6 +73,7 @@ class MemoryBus:
         self._wheel = TimerWheel(clock, 0.5)
         self._keys = KeyMemory(clock.seconds)
         self._isStopped = False
+        self._queries = PatientQueries(clock)
         self._reset()
 
     def _reset(self) -> None:
@@ -94,6 +92,8 @@ class MemoryBus:
         self._empty = 0
         self._size = 0
         self._floor = 0
+        self._channels = ChannelIndex()
+        self._positions = PositionLog()
         self.end = Cursor(newEpoch(), 0)
 
     @property
@@ -116,6 +116,7 @@ class MemoryBus:
         self._isStopped = True
         for record in self._records.values():
             self._wheel.clear(record)
+        self._queries.stop()
         self._listeners.clear()
         return succeed(None)
 
@@ -185,6 +186,7 @@ class MemoryBus:
         if record is None:
             record = Record(self._recordTimedOut, channel, self._retention(channel), self._floor)
             self._records[channel] = record
+            self._channels.add(record)
             self._size += CHANNEL_OVERHEAD + len(channel.encode())
             self._empty += 1
         else:
@@ -195,6 +197,8 @@ class MemoryBus:
         before = record.size
         wasEmpty = not len(record)
         record.append(message)
+        self._positions.append(message.position, record)
+        record.block.floor = max(record.block.floor, record.floor)
         self._size += record.size - before
         if wasEmpty:
             self._empty -= 1
@@ -229,6 +233,7 @@ class MemoryBus:
             if oldest.position == position:
                 self._size -= oldest.size
                 record.dropOldest()
+                record.block.floor = max(record.block.floor, record.floor)
                 if record.floor == record.end:
                     self._emptied(record)
             self._pushOldest(record)
@@ -266,6 +271,7 @@ class MemoryBus:
         self._floor = max(self._floor, record.end)
         self._size -= CHANNEL_OVERHEAD + len(record.channel.encode())
         del self._records[record.channel]
+        self._channels.remove(record)
 
     def _setTimer(self, record: Record) -> None:
         # If a message is dropped early, the timer only comes too early.
@@ -286,6 +292,7 @@ class MemoryBus:
         """
         before = record.size
         record.expire(now)
+        record.block.floor = max(record.block.floor, record.floor)
         self._size += record.size - before
         if before and not record.size:
             self._emptied(record)
@@ -298,93 +305,23 @@ class MemoryBus:
         if record is not None and len(record):
             self._size -= record.size
             record.clear()
+            record.block.floor = max(record.block.floor, record.floor)
             self._emptied(record)
             self._forgetStalest()
         return succeed(None)
 
     # -- Reading
 
-    def _reached(self, names: Iterable[str], after: int) -> _Reached:
-        """
-        Find the records that some names match and that have messages after a
-        position, each once, with the names that match it.
-        """
-        patterns: PatternTable[str] = PatternTable()
-        found: dict[str, list[str]] = {}
-        for name in names:
-            if isPattern(name):
-                patterns.add(name, name)
-            elif name in self._records:
-                found[name] = [name]
-        if len(patterns):
-            # Only channels with a message after the position can matter, and
-            # the records are in the order of their newest messages.  They are
-            # walked once, regardless of the number of patterns.
-            alone = next(iter(patterns)) if len(patterns) == 1 else None
-            for channel in reversed(self._records):
-                if self._records[channel].end <= after:
-                    break
-                if alone is None:
-                    reaching = patterns.matching(channel)
-                else:
-                    reaching = [alone] if matches(alone, channel) else []
-                if reaching:
-                    found[channel] = found.get(channel, []) + reaching
-        now = self._wallClock()
-        reached = []
-        for channel, reaching in found.items():
-            record = self._records[channel]
-            if record.end > after:
-                self._expire(record, now)
-                reached.append((record, reaching))
-        return reached
-
-    def _floors(self, names: Iterable[str], after: int, reached: _Reached) -> dict[str, int]:
-        """
-        Return the floors of those names whose floor is above a position.
-
-        @param reached: What L{_reached} returned for the same names and
-            position.
-        """
-        floors = {}
-        if self._floor > after:
-            floors = {name: self._floor for name in names if name not in self._records}
-        for record, reaching in reached:
-            if record.floor > after:
-                for name in reaching:
-                    floors[name] = max(floors.get(name, 0), record.floor)
-        return floors
-
     def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
         See L{IMessageBus.resolve}.
         """
-        return succeed(resolve(names, self))
-
-    def reach(
-        self, names: Sequence[str], after: int
-    ) -> tuple[Mapping[str, Mapping[str, Record]], Mapping[str, int]]:
-        """
-        See L{Snapshot.reach}.
-        """
-        reached = self._reached(names, after)
-        byName: dict[str, dict[str, Record]] = {name: {} for name in names}
-        for record, reaching in reached:
-            for name in reaching:
-                byName[name][record.channel] = record
-        return byName, self._floors(names, after, reached)
-
-    def oldest(self, channel: Record) -> int | None:
-        """
-        See L{Snapshot.oldest}.
-        """
-        return channel.oldestPosition
-
-    def beforeLast(self, channel: Record, count: int) -> int | None:
-        """
-        See L{Snapshot.beforeLast}.
-        """
-        return channel.beforeLast(count) if len(channel) else None
+        here = resolveAtEnd(names, self.end)
+        if here is not None:
+            return succeed(here)
+        sought = [name for name, start in names.items() if not isinstance(start, Now)]
+        query = Query(_Log(self), sought)
+        return self._queries.ask(query, partial(resolve, names, query))
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
@@ -392,27 +329,8 @@ class MemoryBus:
         """
         See L{IMessageBus.read}.
         """
-        if after.isKnownAt(self.end):
-            reached = self._reached(names, after.position)
-            gaps = self._floors(names, after.position, reached)
-        else:
-            reached = self._reached(names, 0)
-            oldest = beforeOldest((record.oldestPosition for record, _ in reached), self.end)
-            after = Cursor(self.end.epoch, oldest)
-            gaps = {**dict.fromkeys(names, 0), **self._floors(names, 0, reached)}
-        end = self.end.position if upTo is None else min(upTo, self.end.position)
-        messages: list[Message] = []
-        size = 0
-        for message in merged([record for record, _ in reached], after.position):
-            if message.position > end:
-                break
-            if messages and (len(messages) == limit or size + len(message.payload) > maxBytes):
-                newest = Cursor(after.epoch, messages[-1].position)
-                return succeed(ReadResult(after, messages, newest, gaps, more=True))
-            messages.append(message)
-            size += len(message.payload)
-        newest = Cursor(after.epoch, max(end, after.position))
-        return succeed(ReadResult(after, messages, newest, gaps))
+        query = Query(_Log(self), names)
+        return self._queries.ask(query, partial(query.read, after, limit, maxBytes, upTo))
 
     # -- Listening
 
@@ -428,3 +346,41 @@ class MemoryBus:
         See L{IMessageBus.unlisten}.
         """
         self._listeners.remove(listener, names)
+
+
+class _Log:
+    """
+    What queries know of a bus: see L{comet.bus.memory.query.Log}.
+    """
+
+    __slots__ = ("_bus", "_now")
+
+    def __init__(self, bus: MemoryBus) -> None:
+        self._bus = bus
+        self._now = bus._wallClock()
+
+    @property
+    def end(self) -> Cursor:
+        return self._bus.end
+
+    @property
+    def floor(self) -> int:
+        return self._bus._floor
+
+    @property
+    def records(self) -> OrderedDict[str, Record]:
+        return self._bus._records
+
+    @property
+    def channels(self) -> ChannelIndex:
+        return self._bus._channels
+
+    @property
+    def positions(self) -> PositionLog:
+        return self._bus._positions
+
+    def expire(self, record: Record) -> None:
+        self._bus._expire(record, self._now)
+
+    def isExpired(self, record: Record, message: Message) -> bool:
+        return message.time + record.retention.seconds <= self._now

@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
+from comet.bus.memory.channelindex import Block
 from comet.model.log import ChannelLog, Retention
 from comet.model.messages import Message
 from comet.timers import NOT_SET
 
 # How many messages of each channel are merged at once.
 _PAGE: Final = 32
+
+# The block of a record that is not in the index yet.
+_NOWHERE: Final = Block([])
 
 _position = attrgetter("position")
 
@@ -24,10 +28,13 @@ class Record(ChannelLog):
     """
     The log of a channel, with what the memory bus keeps beside it.
 
+    @ivar block: Where the record stands in the index of channels, which sets
+        it.
+
     @ivar channel: The name of the channel.
     """
 
-    __slots__ = ("_timedOut", "channel", "timerSlot")
+    __slots__ = ("_timedOut", "block", "channel", "timerSlot")
 
     def __init__(
         self,
@@ -41,6 +48,7 @@ class Record(ChannelLog):
         """
         super().__init__(retention, floor)
         self._timedOut = timedOut
+        self.block = _NOWHERE
         self.channel = channel
         self.timerSlot = NOT_SET
 

@@ -12,10 +12,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
 from comet.bus.memory.bus import MemoryBus
+from comet.bus.memory.query import COMPARED
+from comet.bus.starts import MOST_LAST
 from comet.interfaces import IMessageBus
+from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication
-from comet.model.patterns import PatternTable, matches
+from comet.model.patterns import NameSet
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
 from tests.bus.case import EPOCH_SECONDS, HOUR, Listener
 from tests.bus.contract import BusContract
@@ -191,8 +194,7 @@ class Matched:
         sys.setprofile(None)
 
     def _called(self, frame: FrameType, event: str, argument: object) -> None:
-        codes = (PatternTable.matching.__code__, matches.__code__)
-        if event == "call" and frame.f_code in codes:
+        if event == "call" and frame.f_code is NameSet.matching.__code__:
             self.channels.append(frame.f_locals["channel"])
 
 
@@ -218,20 +220,114 @@ class WorkTests(MemoryTestCase):
                 self.assertEqual(self.held(bus, names, after), news)
             self.assertEqual(sorted(matched.channels), looks)
 
-    def test_resolveComparesChannelsWithNewMessages(self) -> None:
+    def test_readComparesChannelsThatBeginAsPattern(self) -> None:
         """
-        To resolve a cursor of a pattern, the bus compares only channels with
-        messages after it.  For a channel, it compares none.
+        To read patterns, the bus compares only channels that begin as one of
+        them does, whatever else is held.
         """
         bus = self.makeBus()
-        self.put(bus, "a b c a")
+        self.put(bus, " ".join(f"{c}/{number}" for number in range(300) for c in "abcdef"))
+        own = self.put(bus, "b/x/y b/x/z b/y b/x0/y")
+        for names, count, looks in (
+            ("b/x/*", 2, ["b/x/y", "b/x/z"]),
+            ("b/x/** b/x/*", 2, ["b/x/y", "b/x/z"]),
+            ("b/y/** b/y", 1, ["b/y"]),
+            ("g/**", 0, []),
+        ):
+            with Matched() as matched:
+                self.assertEqual(len(self.held(bus, names)), count)
+                self.start(bus, names.split()[0], Earliest())
+                self.start(bus, names.split()[0], Last(1))
+            self.assertEqual(sorted(set(matched.channels)), looks)
+        self.assertEqual(len(own), 4)
+
+    def catchUp(self, bus: MemoryBus, names: str, limit: int) -> tuple[list[int], int]:
+        """
+        Read all pages from the beginning.
+
+        @return: How many messages each page had, and how many channels were compared.
+        """
+        counts, compared, after, more = [], 0, Cursor(bus.end.epoch, 0), True
+        while more:
+            with Matched() as matched:
+                page = self.successResultOf(bus.read(names.split(), after, limit, 10**9, None))
+            counts.append(len(page.messages))
+            compared += len(matched.channels)
+            after, more = page.reached, page.more
+        return counts, compared
+
+    def test_pagesCostWhatTheyReturn(self) -> None:
+        """
+        To read a wide pattern from the beginning compares as many channels as
+        it returns messages, and one for each page, however many channels there
+        are.
+        """
+        bus = self.makeBus()
+        for start in range(0, 6000, 1000):
+            self.put(bus, " ".join(f"c/{n}" for n in range(start, start + 1000)))
+        self.put(bus, "c/0 " * 1500)
+        for names in ("**", "c/*", "c/* c/0 **"):
+            counts, compared = self.catchUp(bus, names, 100)
+            self.assertEqual((sum(counts), max(counts)), (6999, 100))
+            self.assertLessEqual(compared, 7000 + 4 * len(counts), names)
+
+    def test_resolvesWidePatternAtOnce(self) -> None:
+        """
+        To resolve a wide pattern compares one channel, however many there are:
+        for C{earliest}, for a cursor with a gap, and for a lost one.  The last
+        few messages compare as many channels as are told.
+        """
+        bus = self.makeBus(Retention(1))
+        self.put(bus, " ".join(f"c/{number}" for number in range(3000)))
+        self.put(bus, " ".join(f"c/{number}" for number in range(3000)))
+        for startPosition, position, isGap in (
+            (Earliest(), 3000, False),
+            (At(bus.end._replace(position=17)), 17, True),
+            (Unreadable(), 3000, True),
+        ):
+            with Matched() as matched:
+                start = self.start(bus, "**", startPosition)
+            self.assertEqual((start.position, start.floor, start.isGap), (position, 3000, isGap))
+            self.assertLessEqual(len(matched.channels), 2)
         with Matched() as matched:
-            self.start(bus, "*", At(bus.end._replace(position=2)))
-        self.assertEqual(sorted(matched.channels), ["a", "c"])
-        with Matched() as matched:
-            self.start(bus, "b", At(bus.end._replace(position=0)))
-            self.held(bus, "a b c")
-        self.assertEqual(matched.channels, [])
+            self.start(bus, "**", Last(5))
+        self.assertLessEqual(len(matched.channels), MOST_LAST + 3)
+
+    def test_comparesManyChannelsInTurns(self) -> None:
+        """
+        What has to compare very many channels compares a few in each turn of
+        the reactor.  The answer is of the moment at which it is given: what is
+        published, dropped and forgotten meanwhile is in it.
+        """
+        bus = self.makeBus()
+        last = 5 * COMPARED
+        for start in range(0, last, 1000):
+            self.put(bus, " ".join(f"{number}/a" for number in range(start, start + 1000)))
+        [lost, _] = self.put(bus, "b/x c/x")
+        steps: list[int] = []
+        asked = bus.resolve(
+            {"*/x": Earliest(), "*/y": Last(1), "*/z": At(bus.end._replace(position=0))}
+        )
+        self.assertNoResult(asked)
+        while not asked.called:
+            # Advancing the clock would take all turns.
+            turn = self.clock.calls[0]
+            goOn = turn.func
+            turn.cancel()
+            with Matched() as matched:
+                goOn()
+            steps.append(len(matched.channels))
+            if len(steps) == 2:
+                self.successResultOf(bus.forget("b/x"))
+                [new] = self.put(bus, "0/y")
+        self.assertGreater(len(steps), 4)
+        self.assertLessEqual(max(steps), COMPARED + 2)
+        resolved = self.successResultOf(asked)
+        self.assertEqual(resolved.end, bus.end)
+        self.assertEqual(resolved.starts["*/x"].position, lost)
+        self.assertEqual(resolved.starts["*/x"].floor, lost)
+        self.assertEqual(resolved.starts["*/y"].position, new - 1)
+        self.assertEqual(resolved.starts["*/z"].floor, 0)
 
     def test_resolveComparesEachChannelOnce(self) -> None:
         """
@@ -269,19 +365,3 @@ class WorkTests(MemoryTestCase):
             self.assertEqual(evolve(start, skipUpTo={}), evolve(alone, skipUpTo={}))
             for channel, position in alone.skipUpTo.items():
                 self.assertEqual(start.skipUpTo[channel], position)
-
-    def test_resolveComparesFromLowestCursor(self) -> None:
-        """
-        To resolve cursors of several patterns, the bus compares only channels
-        with messages after the lowest cursor.
-        """
-        bus = self.makeBus()
-        self.put(bus, "a b c a")
-        cursors: dict[str, StartPosition] = {
-            "*": At(bus.end),
-            "**": At(bus.end._replace(position=2)),
-            "d/*": Now(),
-        }
-        with Matched() as matched:
-            self.successResultOf(bus.resolve(cursors))
-        self.assertEqual(sorted(matched.channels), ["a", "c"])

@@ -22,11 +22,24 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory.bus import MemoryBus
+from comet.bus.memory.channelindex import ChannelIndex
+from comet.bus.memory.positionlog import PositionLog
+from comet.bus.memory.query import Query
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication
 from comet.model.patterns import matches
-from comet.model.positions import At, Earliest, Last, Now, ResolvedStart, StartPosition, Unreadable
+from comet.model.positions import (
+    At,
+    Earliest,
+    Last,
+    Now,
+    ReadResult,
+    ResolvedStart,
+    ResolvedStarts,
+    StartPosition,
+    Unreadable,
+)
 from tests.bus.case import DAY, OTHER_EPOCH, Listener, positionsOf
 from tests.bus.model import BusModel
 
@@ -176,12 +189,18 @@ class BusMachine(RuleBasedStateMachine):
         """
         startPositions: list[StartPosition] = [Now(), Earliest(), Last(count), Unreadable()]
         for startPosition in (*startPositions, At(self.cursor(stand))):
-            resolved = result(self.bus.resolve(dict.fromkeys(names, startPosition)))
+            resolved = self.resolved(dict.fromkeys(names, startPosition))
             assert resolved.end == self.model.end
             for name in names:
                 expected = self.model.resolve(name, startPosition)
                 found = resolved.starts[name]
                 assert same(name, found) == same(name, expected), (name, startPosition)
+
+    def resolved(self, startPositions: dict[str, StartPosition]) -> ResolvedStarts:
+        """
+        Resolve start positions with the bus.
+        """
+        return result(self.bus.resolve(startPositions))
 
     def cursor(self, stand: tuple[bool, int]) -> Cursor:
         """
@@ -212,6 +231,72 @@ class BusMachine(RuleBasedStateMachine):
             assert not self.clock.getDelayedCalls()
 
 
+class SlicedMachine(BusMachine):
+    """
+    Compares a bus that answers each question in many small slices.
+    """
+
+    def answer(self, asked: Deferred[T]) -> T:
+        """
+        Let the bus take as many turns as it needs.
+        """
+        for _ in range(100):
+            if asked.called:
+                break
+            self.clock.advance(0)
+        return result(asked)
+
+    def pages(self, names: Sequence[str], after: Cursor, upTo: int | None) -> ReadResult:
+        """
+        Read all pages, and put them together.
+        """
+        whole: ReadResult | None = None
+        while whole is None or whole.more:
+            start = after if whole is None else whole.reached
+            page = self.answer(self.bus.read(names, start, 5, 10**6, upTo))
+            if whole is not None:
+                assert page.reached > whole.reached
+                page = evolve(
+                    page,
+                    after=whole.after,
+                    messages=[*whole.messages, *page.messages],
+                    gaps=whole.gaps,
+                )
+            whole = page
+        return whole
+
+    @rule(names=names, stand=stands, upTo=st.none() | st.integers(0, 30))
+    def readPages(self, names: Sequence[str], stand: tuple[bool, int], upTo: int | None) -> None:
+        """
+        Read from both, to the end.
+        """
+        after = self.cursor(stand)
+        found = self.pages(names, after, upTo)
+        expected = self.model.read(names, after, 1000, 10**6, upTo)
+        assert positionsOf(found.messages) == positionsOf(expected.messages)
+        assert evolve(found, messages=()) == evolve(expected, messages=())
+
+    @rule()
+    def read(self) -> None:  # type: ignore[override]
+        """
+        Do nothing: pages differ from those of the model.
+        """
+
+    def resolved(self, startPositions: dict[str, StartPosition]) -> ResolvedStarts:
+        """
+        Resolve start positions.
+        """
+        return self.answer(self.bus.resolve(startPositions))
+
+    @invariant()
+    def agree(self) -> None:
+        """
+        Assert that both have the same end and messages.
+        """
+        self.readPages(["**", "$s", "*/$s"], (False, 0), None)
+        assert self.bus.end == self.model.end
+
+
 def result(fired: Deferred[T]) -> T:
     """
     Return the result of a Deferred that has fired.
@@ -233,5 +318,19 @@ class ModelTests(SynchronousTestCase):
         """
         run_state_machine_as_test(
             BusMachine,
+            settings=settings(deadline=None, max_examples=150, stateful_step_count=30),
+        )
+
+    def test_slicesAgreeWithModel(self) -> None:
+        """
+        The answers are the same if the bus works in the smallest slices, and
+        its indices in the smallest blocks.
+        """
+        self.patch(Query, "compared", 1)
+        self.patch(Query, "examined", 2)
+        self.patch(ChannelIndex, "most", 2)
+        self.patch(PositionLog, "most", 3)
+        run_state_machine_as_test(
+            SlicedMachine,
             settings=settings(deadline=None, max_examples=150, stateful_step_count=30),
         )
