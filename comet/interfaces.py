@@ -137,6 +137,8 @@ class IMessageBus(Interface):
         C{now}, C{earliest} and the last few messages begin without a gap.  A
         cursor that is of another epoch, or beyond the log end, or unreadable,
         begins before the oldest message that is held of its name, with a gap.
+        The last few messages are told of at most 1,000 channels, named ones and
+        then those with the newest messages; all others begin at the log end.
 
         @param names: The start position of each channel or pattern.
 
@@ -148,6 +150,10 @@ class IMessageBus(Interface):
     ) -> Deferred[ReadResult]:
         """
         Read the log of some names, in the order of positions.
+
+        A read that would take long for the bus may end earlier than asked, even
+        without a message: then it tells how far it came, and that there is
+        more.
 
         @param names: Channels or patterns.  A message that several of them
             match is read once.

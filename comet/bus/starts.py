@@ -6,10 +6,11 @@ can look at its log at one moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from comet.model.cursors import Cursor
+from comet.model.patterns import NameSet
 from comet.model.positions import (
     At,
     Last,
@@ -23,6 +24,21 @@ from comet.model.positions import (
 # How many channels are told in one question, of which the last few messages are
 # wanted: those with the newest messages.  A reader keeps a position for each.
 MOST_LAST: Final = 1000
+
+
+class NamedChannel(Protocol):
+    """
+    What a bus knows of a channel.
+    """
+
+    @property
+    def name(self) -> str:
+        """
+        Its name.
+        """
+
+
+C = TypeVar("C", bound=NamedChannel)
 
 
 class LastFew(NamedTuple):
@@ -107,6 +123,51 @@ def resolve(names: Mapping[str, StartPosition], snapshot: Snapshot) -> ResolvedS
             start = beforeOldest([oldest.get(name)], end)
             starts[name] = ResolvedStart(start, floor, isGap, isRelative=True)
     return ResolvedStarts(end, starts)
+
+
+def lastFew(
+    counts: Mapping[str, int],
+    names: NameSet,
+    newest: Callable[[int], Iterable[tuple[C, int]]],
+    beforeLast: Callable[[C, int], int],
+    end: Cursor,
+) -> dict[str, LastFew]:
+    """
+    See L{Snapshot.lastFew}.
+
+    @param names: The names, and perhaps others.
+
+    @param newest: Finds, for the bits of some names, the channels with messages
+        that they reach, each with these bits: first those that are named, then
+        those with the newest messages first.
+
+    @param beforeLast: Finds the position just before the last few messages of
+        such a channel.
+
+    @param end: The end of the log.
+    """
+    byCount: dict[int, list[str]] = {}
+    for name, count in counts.items():
+        byCount.setdefault(count, []).append(name)
+    found = {}
+    for count, same in byCount.items():
+        most = max(MOST_LAST // len(byCount), 1)
+        wanted = names.bitsOf(same)
+        table: dict[str, int] = {}
+        held: list[tuple[int, int]] = []
+        for channel, bits in newest(wanted):
+            if channel.name in table:
+                continue
+            if len(table) >= most and not bits & ~names.patterns:
+                table[""] = end.position
+                break
+            position = table[channel.name] = beforeLast(channel, count)
+            held.append((position, bits))
+        held.sort()
+        starts = names.first(held, wanted)
+        for name in same:
+            found[name] = LastFew(starts.get(name, end.position), table)
+    return found
 
 
 def resolveAtEnd(names: Mapping[str, StartPosition], end: Cursor) -> ResolvedStarts | None:

@@ -125,7 +125,8 @@ class ResolvedStart:
 
     @ivar skipUpTo: For single channels, a later position up to which the reader
         wants nothing: used where the last few messages of each channel were
-        asked for.  It may have channels that the name does not match.
+        asked for.  It may have channels that the name does not match.  The
+        empty key stands for all channels that are not in it.
     """
 
     position: int
@@ -169,7 +170,7 @@ class ReadResult:
         a name without a floor.
 
     @ivar more: Whether there were more messages after C{reached} at that
-        moment.
+        moment, or the bus has not looked yet.
     """
 
     after: Cursor

@@ -59,6 +59,13 @@ class Record(ChannelLog):
         self._timedOut(self)
 
     @property
+    def name(self) -> str:
+        """
+        The name of the channel.
+        """
+        return self.channel
+
+    @property
     def oldestPosition(self) -> int | None:
         """
         The position of the oldest message that is held, or L{None} if none is.

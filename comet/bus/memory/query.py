@@ -45,7 +45,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from comet.bus.memory.channelindex import Block, ChannelIndex
 from comet.bus.memory.log import Record, merged
 from comet.bus.memory.positionlog import PositionLog
-from comet.bus.starts import MOST_LAST, LastFew, beforeOldest
+from comet.bus.starts import LastFew, beforeOldest, lastFew
 from comet.errors import Unavailable
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
@@ -318,32 +318,7 @@ class Query:
         """
         See L{Snapshot.lastFew<comet.bus.starts.Snapshot.lastFew>}.
         """
-        byCount: dict[int, list[str]] = {}
-        for name, count in counts.items():
-            byCount.setdefault(count, []).append(name)
-        found: dict[str, LastFew] = {}
-        for count, names in byCount.items():
-            most = max(MOST_LAST // len(byCount), 1)
-            found.update(self._lastFew(count, names, most))
-        return found
-
-    def _lastFew(self, count: int, names: Sequence[str], most: int) -> dict[str, LastFew]:
-        wanted = self._set.bitsOf(names)
-        table: dict[str, int] = {}
-        held: list[tuple[int, int]] = []
-        for record, bits in self._newest(wanted):
-            self._log.expire(record)
-            if not len(record) or record.channel in table:
-                continue
-            if len(table) >= most and not bits & ~self._set.patterns:
-                table[""] = self._log.end.position
-                break
-            position = table[record.channel] = record.beforeLast(count)
-            held.append((position, bits))
-        held.sort()
-        starts = self._set.first(held, wanted)
-        end = self._log.end.position
-        return {name: LastFew(starts.get(name, end), table) for name in names}
+        return lastFew(counts, self._set, self._newest, Record.beforeLast, self.end)
 
     def _newest(self, wanted: int) -> Iterator[tuple[Record, int]]:
         """
@@ -351,7 +326,7 @@ class Query:
         named, and then those with the newest messages first.
         """
         for record, bits in self._named():
-            if bits & wanted and len(record):
+            if bits & wanted and self._holds(record):
                 yield record, bits & wanted
         if not wanted & self._set.patterns:
             return
@@ -363,9 +338,16 @@ class Query:
             records = map(self._log.records.__getitem__, reversed(self._log.records))
         for record in records:
             if len(record):
-                bits = self._bits(record) & wanted
-                if bits:
-                    yield record, bits
+                bits = self._bits(record)
+                if bits & wanted and not bits & ~self._set.patterns and self._holds(record):
+                    yield record, bits & wanted
+
+    def _holds(self, record: Record) -> bool:
+        """
+        Whether a channel holds messages that are not too old.
+        """
+        self._log.expire(record)
+        return len(record) > 0
 
     def read(self, after: Cursor, limit: int, maxBytes: int, upTo: int | None) -> ReadResult:
         """

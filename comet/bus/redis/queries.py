@@ -14,9 +14,9 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from comet.bus.redis.protocol import RedisProtocol
-from comet.bus.redis.replies import ChannelState, FoundChannels, LogPage, NoLog, Overdue
+from comet.bus.redis.replies import FoundChannels, LogPage, NoLog, Overdue
 from comet.bus.redis.store import MOST_CHANNELS, Store
-from comet.bus.starts import beforeOldest, resolve
+from comet.bus.starts import MOST_LAST, LastFew, beforeOldest, resolve
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
@@ -48,52 +48,52 @@ class Changed(Exception):
 
 class _Snapshot:
     """
-    What was found of some names, for L{resolve}.  A channel stands for itself,
-    by its name.
+    What was found of some names, for L{resolve}.
     """
 
     def __init__(
         self,
         found: FoundChannels,
         byName: Mapping[str, Sequence[str]],
-        byCount: Mapping[int, Mapping[str, int]],
+        tables: Mapping[str, LastFew],
     ) -> None:
         """
         @param byName: The channels that each name matches.
 
-        @param byCount: By count and channel, the position just before the last
-            so many messages.  Channels without messages are not in it.
+        @param tables: What L{lastFew} tells, by name.
         """
         self.end = found.end
         self._found = found
         self._byName = byName
-        self._byCount = byCount
+        self._tables = tables
 
-    def reach(
-        self, names: Sequence[str], after: int
-    ) -> tuple[Mapping[str, Mapping[str, str]], Mapping[str, int]]:
+    def floors(self, names: Sequence[str], after: int) -> Mapping[str, int]:
         """
-        See L{Snapshot.reach<comet.bus.starts.Snapshot.reach>}.
+        See L{Snapshot.floors<comet.bus.starts.Snapshot.floors>}.
         """
         channels = self._found.channels
-        reached = {name: {each: each for each in self._byName[name]} for name in names}
         floors = {}
         for name in names:
             own = 0 if name in channels else self._found.floor
-            floors[name] = max([own, *(channels[each].floor for each in reached[name])])
-        return reached, floors
+            floors[name] = max([own, *(channels[each].floor for each in self._byName[name])])
+        return floors
 
-    def oldest(self, channel: str) -> int | None:
+    def oldest(self, names: Sequence[str]) -> Mapping[str, int]:
         """
         See L{Snapshot.oldest<comet.bus.starts.Snapshot.oldest>}.
         """
-        return self._found.channels[channel].oldest or None
+        channels = self._found.channels
+        found = {
+            name: [channels[each].oldest for each in self._byName[name] if channels[each].oldest]
+            for name in names
+        }
+        return {name: min(positions) for name, positions in found.items() if positions}
 
-    def beforeLast(self, channel: str, count: int) -> int | None:
+    def lastFew(self, counts: Mapping[str, int]) -> Mapping[str, LastFew]:
         """
-        See L{Snapshot.beforeLast<comet.bus.starts.Snapshot.beforeLast>}.
+        See L{Snapshot.lastFew<comet.bus.starts.Snapshot.lastFew>}.
         """
-        return self._byCount[count].get(channel)
+        return self._tables
 
 
 class Queries:
@@ -239,35 +239,45 @@ class Queries:
         for channel, reaching in _reached(sought, found.channels).items():
             for name in reaching:
                 byName[name].append(channel)
-        byCount = await self._starts(connection, found.end, names, byName, found.channels)
-        return resolve(names, _Snapshot(found, byName, byCount))
+        counts = {name: each.count for name, each in names.items() if isinstance(each, Last)}
+        tables = await self._lastFew(connection, found, counts, byName)
+        return resolve(names, _Snapshot(found, byName, tables))
 
-    async def _starts(
+    async def _lastFew(
         self,
         connection: RedisProtocol,
-        end: Cursor,
-        names: Mapping[str, StartPosition],
+        found: FoundChannels,
+        counts: Mapping[str, int],
         byName: Mapping[str, Sequence[str]],
-        channels: Mapping[str, ChannelState],
-    ) -> dict[int, dict[str, int]]:
+    ) -> dict[str, LastFew]:
         """
-        Find the positions just before the last few messages, by count and
-        channel.  Channels without messages are left out.
+        See L{Snapshot.lastFew<comet.bus.starts.Snapshot.lastFew>}.
         """
-        starts: dict[int, dict[str, int]] = {}
-        for name, startPosition in names.items():
-            if not isinstance(startPosition, Last):
-                continue
-            table = starts.setdefault(startPosition.count, {})
-            held = (each for each in byName[name] if channels[each].oldest and each not in table)
-            for part in _batches(held, _MOST_TAILS):
-                epoch, found = await self._store.tails(
-                    connection, end.position, dict.fromkeys(part, startPosition.count)
+        channels = found.channels
+        byCount: dict[int, list[str]] = {}
+        for name, count in counts.items():
+            byCount.setdefault(count, []).append(name)
+        tables = {}
+        for count, same in byCount.items():
+            most = max(MOST_LAST // len(byCount), 1)
+            held = {each for name in same for each in byName[name] if channels[each].oldest}
+            # Those that are named first, and then those with the newest messages.
+            sought = sorted(held, key=lambda each: (each not in counts, -channels[each].end))
+            named = sum(each in counts for each in held)
+            table: dict[str, int] = {}
+            for part in _batches(sought[: max(most, named)], _MOST_TAILS):
+                epoch, positions = await self._store.tails(
+                    connection, found.end.position, dict.fromkeys(part, count)
                 )
-                if epoch != end.epoch:
+                if epoch != found.end.epoch:
                     raise Changed
-                table.update(found)
-        return starts
+                table.update(positions)
+            for name in same:
+                own = [table[each] for each in byName[name] if each in table]
+                tables[name] = LastFew(min(own, default=found.end.position), table)
+            if len(sought) > max(most, named):
+                table[""] = found.end.position
+        return tables
 
 
 def _lowest(startPositions: Iterable[StartPosition]) -> Cursor:

@@ -10,22 +10,29 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from comet.bus.sqlite.lockfile import Connect
-from comet.bus.starts import beforeOldest, resolve
-from comet.model.channels import isPattern
+from comet.bus.starts import LastFew, beforeOldest, lastFew, resolve
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message
-from comet.model.patterns import PatternTable
-from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
+from comet.model.patterns import NameSet
+from comet.model.positions import Now, ReadResult, ResolvedStarts, StartPosition
 
 # Up to this number of channels, each is read by itself and the results are
-# merged.  For more channels, all messages of the log are walked.
+# merged.  For more channels, the messages of the log are walked.
 MERGED: Final = 128
+
+# How many channels that begin as a pattern does are each looked at, before the
+# log is walked instead.
+FEW: Final = 1024
+
+# How many messages one page, or the search for the oldest ones, examines.
+EXAMINED: Final = 8192
 
 _COLUMNS: Final = "id, name, head, floor, oldest, since, held"
 
@@ -44,10 +51,6 @@ class _Channel(NamedTuple):
     floor: int
     oldest: int
     held: int
-
-
-# Channels by name, each with those of the asked names that match it.
-_Reached = Mapping[str, tuple[_Channel, Sequence[str]]]
 
 
 class LogReader:
@@ -85,7 +88,8 @@ class LogReader:
 
         @raise sqlite3.Error: If the database cannot be read.
         """
-        with self._snapshot(now) as snapshot:
+        sought = [name for name, start in names.items() if not isinstance(start, Now)]
+        with self._snapshot(now, sought) as snapshot:
             return resolve(names, snapshot)
 
     def read(
@@ -104,18 +108,18 @@ class LogReader:
 
         @raise sqlite3.Error: If the database cannot be read.
         """
-        with self._snapshot(now) as snapshot:
-            return snapshot.read(names, after, limit, maxBytes, upTo)
+        with self._snapshot(now, names) as snapshot:
+            return snapshot.read(after, limit, maxBytes, upTo)
 
     @contextmanager
-    def _snapshot(self, now: float) -> Iterator[_Snapshot]:
+    def _snapshot(self, now: float, names: Iterable[str]) -> Iterator[_Snapshot]:
         if self._connection is None:
             connection = self._connect(self._path, timeout=2.0, isolation_level=None)
             connection.execute("PRAGMA query_only = ON")
             self._connection = connection
         try:
             self._connection.execute("BEGIN")
-            yield _Snapshot(self._connection, self._retention, now)
+            yield _Snapshot(self._connection, self._retention, now, NameSet(names))
             self._connection.execute("ROLLBACK")
         except BaseException:
             # A new connection may be able to read.
@@ -126,14 +130,30 @@ class LogReader:
 class _Snapshot:
     """
     The log at one moment, inside a transaction.
+
+    Names that reach few channels have each of these looked at.  For other names
+    the log is walked in the order in which the answer stands, by an index of the
+    database: a name as wide as C{**} finds what it seeks at once.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, retention: Callable[[str], Retention], now: float
+        self,
+        connection: sqlite3.Connection,
+        retention: Callable[[str], Retention],
+        now: float,
+        names: NameSet,
     ) -> None:
+        """
+        @param names: The names that are asked about.
+        """
         self._connection = connection
         self._retention = retention
         self._now = now
+        self._set = names
+        # The names that reach each channel that was compared.
+        self._matching: dict[str, int] = {}
+        # Channels with messages that are too old, as far as it is known.
+        self._overdue: set[str] = set()
         epoch, end, self._floor = connection.execute(
             "SELECT epoch, head, floor FROM log"
         ).fetchone()
@@ -141,8 +161,17 @@ class _Snapshot:
 
     # -- Channels
 
-    def _channels(self, which: str, value: object) -> Iterator[_Channel]:
-        found = self._connection.execute(f"SELECT {_COLUMNS} FROM channels {which}", (value,))
+    def _bits(self, name: str) -> int:
+        """
+        The bits of the names that reach a channel.
+        """
+        bits = self._matching.get(name)
+        if bits is None:
+            bits = self._matching[name] = self._set.matching(name)
+        return bits
+
+    def _channels(self, which: str, *values: object) -> Iterator[_Channel]:
+        found = self._connection.execute(f"SELECT {_COLUMNS} FROM channels {which}", values)
         for number, name, end, floor, oldest, since, held in found:
             channel = _Channel(number, name, end, floor, oldest, held)
             if held:
@@ -169,75 +198,142 @@ class _Snapshot:
         found.close()
         return channel._replace(floor=floor, oldest=oldest, held=held)
 
-    def _reached(self, names: Sequence[str], after: int) -> tuple[_Reached, set[str]]:
+    def _named(self) -> Iterator[tuple[_Channel, int]]:
         """
-        Find the channels that some names match and that have messages after a
-        position.
-
-        @return: The channels; and those of the names that are channels with a
-            row.
+        The channels that are named.
         """
-        patterns: PatternTable[str] = PatternTable()
-        found: dict[str, tuple[_Channel, list[str]]] = {}
-        known = set()
-        for name in dict.fromkeys(names):
-            if isPattern(name):
-                patterns.add(name, name)
-                continue
+        for name in self._set.channels:
             for channel in self._channels("WHERE name = ?", name):
-                known.add(name)
-                if channel.end > after:
-                    found[name] = (channel, [name])
-        if len(patterns):
-            # Only channels with a message after the position can matter.
-            for channel in self._channels("WHERE head > ?", after):
-                reaching = patterns.matching(channel.name)
-                if reaching:
-                    found.setdefault(channel.name, (channel, []))[1].extend(reaching)
-        return found, known
+                yield channel, self._bits(name)
 
-    def _floors(
-        self, names: Sequence[str], after: int, reached: _Reached, known: set[str]
-    ) -> dict[str, int]:
+    def _begun(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """
-        Return the floors of those names whose floor is above a position.
+        Conditions for the channels that begin as the patterns do.
         """
-        floors = {}
-        if self._floor > after:
-            floors = {name: self._floor for name in names if name not in known}
-        for channel, reaching in reached.values():
-            if channel.floor > after:
-                for name in reaching:
-                    floors[name] = max(floors.get(name, 0), channel.floor)
-        return floors
+        for prefix in self._set.prefixes:
+            # '0' follows the slash in Unicode.
+            yield (
+                ("name >= ? AND name < ?", (prefix, f"{prefix[:-1]}0")) if prefix else ("TRUE", ())
+            )
+
+    def _isFew(self, most: int) -> bool:
+        """
+        Whether no more than so many channels begin as the patterns do.
+        """
+        for which, values in self._begun():
+            [count] = self._connection.execute(
+                f"SELECT count(*) FROM (SELECT 1 FROM channels WHERE {which} LIMIT ?)",
+                (*values, most + 1),
+            ).fetchone()
+            most -= count
+            if most < 0:
+                return False
+        return True
+
+    def _reached(self, which: str = "TRUE", *values: object) -> Iterator[tuple[_Channel, int]]:
+        """
+        Look at each channel that the names can reach.
+
+        @param which: A condition.
+
+        @return: Those that the names reach.
+        """
+        for name in self._set.channels:
+            for channel in self._channels(f"WHERE name = ? AND {which}", name, *values):
+                yield channel, self._bits(name)
+        for begun, prefix in self._begun():
+            for channel in self._channels(f"WHERE {begun} AND {which}", *prefix, *values):
+                bits = self._bits(channel.name)
+                # Those that are named have been told.
+                if bits and not bits & ~self._set.patterns:
+                    yield channel, bits
 
     # -- Where names begin
 
-    def reach(
-        self, names: Sequence[str], after: int
-    ) -> tuple[Mapping[str, Mapping[str, _Channel]], Mapping[str, int]]:
+    def floors(self, names: Sequence[str], after: int) -> dict[str, int]:
         """
-        See L{Snapshot.reach<comet.bus.starts.Snapshot.reach>}.
+        See L{Snapshot.floors<comet.bus.starts.Snapshot.floors>}.
         """
-        reached, known = self._reached(names, after)
-        byName: dict[str, dict[str, _Channel]] = {name: {} for name in names}
-        for channel, reaching in reached.values():
-            for name in reaching:
-                byName[name][channel.name] = channel
-        return byName, self._floors(names, after, reached, known)
+        known = {channel.name: channel.floor for channel, _ in self._named()}
+        floors = {name: floor for name, floor in known.items() if floor > after}
+        if self._floor > after:
+            floors.update((name, self._floor) for name in names if name not in known)
+        if self._set.patterns:
+            highest = ((floor, self._bits(name)) for floor, name in self._byFloor(after))
+            for name, floor in self._set.first(highest, self._set.patterns).items():
+                floors[name] = max(floors.get(name, 0), floor)
+        return floors
 
-    def oldest(self, channel: _Channel) -> int | None:
+    def _byFloor(self, after: int) -> Iterator[tuple[int, str]]:
+        """
+        The floors above a position, highest first, with their channels.
+        """
+        # The rows do not know yet of messages that have become too old since
+        # old messages were dropped last.
+        overdue = list(self._channels("WHERE due <= ? AND head > ?", self._now, after))
+        for name in self._overdue.difference(channel.name for channel in overdue):
+            overdue += self._channels("WHERE name = ?", name)
+        expired = sorted(
+            ((each.floor, each.name) for each in overdue if each.floor > after), reverse=True
+        )
+        stored = self._connection.execute(
+            "SELECT floor, name FROM channels WHERE floor > ? ORDER BY floor DESC", (after,)
+        )
+        return heapq.merge(expired, stored, reverse=True)
+
+    def oldest(self, names: Iterable[str]) -> dict[str, int]:
         """
         See L{Snapshot.oldest<comet.bus.starts.Snapshot.oldest>}.
         """
-        return channel.oldest if channel.held else None
+        wanted = self._set.bitsOf(names)
+        found: dict[str, int] = {}
+        if wanted and not self._isFew(FEW):
+            front = (
+                (position, self._bits(name))
+                for position, name, _, isHeld in self._walked(0, self.end.position, EXAMINED)
+                if isHeld
+            )
+            found = self._set.first(front, wanted)
+            wanted &= ~self._set.bitsOf(found)
+        if wanted:
+            held = sorted(
+                (channel.oldest, bits)
+                for channel, bits in self._reached("held > 0")
+                if bits & wanted and channel.held
+            )
+            found.update(self._set.first(held, wanted))
+        return found
 
-    def beforeLast(self, channel: _Channel, count: int) -> int | None:
+    def lastFew(self, counts: Mapping[str, int]) -> dict[str, LastFew]:
         """
-        See L{Snapshot.beforeLast<comet.bus.starts.Snapshot.beforeLast>}.
+        See L{Snapshot.lastFew<comet.bus.starts.Snapshot.lastFew>}.
         """
-        if not channel.held:
-            return None
+        return lastFew(counts, self._set, self._newest, self._beforeLast, self.end)
+
+    def _newest(self, wanted: int) -> Iterator[tuple[_Channel, int]]:
+        """
+        The channels with messages that some of the names reach: those that are
+        named, and then those with the newest messages first.
+        """
+        for channel, bits in self._named():
+            if bits & wanted and channel.held:
+                yield channel, bits & wanted
+        if not wanted & self._set.patterns:
+            return
+        found: Iterable[_Channel] = self._channels("WHERE held > 0 ORDER BY head DESC")
+        if self._isFew(FEW):
+            reached = (channel for channel, _ in self._reached("held > 0"))
+            found = sorted(reached, key=attrgetter("end"), reverse=True)
+        for channel in found:
+            bits = self._bits(channel.name)
+            if bits & wanted and not bits & ~self._set.patterns and channel.held:
+                yield channel, bits & wanted
+
+    def _beforeLast(self, channel: _Channel, count: int) -> int:
+        """
+        The position just before the last C{count} messages of a channel, or of
+        as many as are held.
+        """
         if count >= channel.held:
             return channel.oldest - 1
         [position] = self._connection.execute(
@@ -250,76 +346,95 @@ class _Snapshot:
 
     # -- Messages
 
-    def read(
-        self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
-    ) -> ReadResult:
+    def read(self, after: Cursor, limit: int, maxBytes: int, upTo: int | None) -> ReadResult:
         """
         See L{comet.interfaces.IMessageBus.read}.
         """
-        isOurs = after.isKnownAt(self.end)
-        start = after.position if isOurs else 0
-        reached, known = self._reached(names, start)
-        gaps = self._floors(names, start, reached, known)
-        channels = [channel for channel, _ in reached.values()]
-        if not isOurs:
-            after = Cursor(self.end.epoch, beforeOldest(map(self.oldest, channels), self.end))
-            gaps = {**dict.fromkeys(names, 0), **gaps}
-        end = self.end.position if upTo is None else min(upTo, self.end.position)
+        names = self._set.names
+        gaps: dict[str, int] = {}
+        isLost = not after.isKnownAt(self.end)
+        if isLost:
+            after = Cursor(self.end.epoch, beforeOldest(self.oldest(names).values(), self.end))
+            gaps = dict.fromkeys(names, 0)
+        last = self.end.position if upTo is None else min(upTo, self.end.position)
+        messages, reached = self._page(after.position, last, limit, maxBytes)
+        gaps.update(self.floors(names, 0 if isLost else after.position))
+        return ReadResult(after, messages, Cursor(after.epoch, reached), gaps, reached < last)
+
+    def _page(self, after: int, last: int, limit: int, maxBytes: int) -> tuple[list[Message], int]:
+        """
+        @return: Messages, and the position up to which they are complete.
+        """
         messages: list[Message] = []
         size = 0
-        for message in self._messages(channels, after.position, end):
-            if messages and (len(messages) == limit or size + len(message.payload) > maxBytes):
-                newest = Cursor(after.epoch, messages[-1].position)
-                return ReadResult(after, messages, newest, gaps, more=True)
-            messages.append(message)
-            size += len(message.payload)
-        newest = Cursor(after.epoch, max(end, after.position))
-        return ReadResult(after, messages, newest, gaps)
-
-    def _messages(self, channels: Sequence[_Channel], after: int, end: int) -> Iterator[Message]:
-        """
-        The messages of some channels between two positions, in the order of
-        positions.
-        """
-        byNumber = {channel.id: channel for channel in channels if channel.end > after}
-        for position, number in self._positions(byNumber, after, end):
+        for position, name in self._positions(after, last):
+            if not name:
+                # Enough was examined.
+                return messages, position
             time, event, encoding, payload = self._connection.execute(
                 "SELECT time, event, encoding, payload FROM messages WHERE position = ?",
                 (position,),
             ).fetchone()
-            name = byNumber[number].name
-            yield Message(name, self.end.epoch, position, time, payload, event, encoding)
+            if messages and (len(messages) == limit or size + len(payload) > maxBytes):
+                return messages, messages[-1].position
+            messages.append(Message(name, self.end.epoch, position, time, payload, event, encoding))
+            size += len(payload)
+        return messages, max(last, after)
 
-    def _positions(
-        self, byNumber: Mapping[int, _Channel], after: int, end: int
-    ) -> Iterator[tuple[int, int]]:
+    def _positions(self, after: int, last: int) -> Iterator[tuple[int, str]]:
         """
-        The positions of these messages in order, each with the row number of
-        its channel.
+        The positions of the messages to be read, in order, each with its
+        channel; and, if enough was examined, the last position that was, with an
+        empty text.
         """
-        if after >= end or not byNumber:
-            return iter(())
-        if len(byNumber) > MERGED:
-            return self._walked(byNumber, after, end)
+        if after >= last:
+            return
+        if len(self._set.channels) <= MERGED and self._isFew(min(MERGED, last - after)):
+            channels = [channel for channel, _ in self._reached("head > ?", after)]
+            yield from self._merged(channels, after, last)
+            return
+        for position, name, isLast, isHeld in self._walked(after, last, EXAMINED):
+            if isHeld and self._bits(name):
+                yield position, name
+            if isLast:
+                yield position, ""
+
+    def _merged(
+        self, channels: Sequence[_Channel], after: int, last: int
+    ) -> Iterator[tuple[int, str]]:
+        names = {channel.id: channel.name for channel in channels}
         held = [
             self._connection.execute(
                 "SELECT position, channel FROM messages "
                 "WHERE channel = ? AND position > ? AND position <= ? ORDER BY position",
-                (number, max(after, channel.floor), end),
+                (channel.id, max(after, channel.floor), last),
             )
-            for number, channel in byNumber.items()
+            for channel in channels
         ]
-        return iter(held[0]) if len(held) == 1 else heapq.merge(*held)
+        for position, number in heapq.merge(*held):
+            yield position, names[number]
 
-    def _walked(
-        self, byNumber: Mapping[int, _Channel], after: int, end: int
-    ) -> Iterator[tuple[int, int]]:
+    def _walked(self, after: int, last: int, most: int) -> Iterator[tuple[int, str, bool, bool]]:
+        """
+        Walk messages in the order of positions.
+
+        @param most: How many at most.
+
+        @return: For each its position and channel, whether it is the last that
+            may be walked while there are more, and whether it is not too old.
+        """
         found = self._connection.execute(
-            "SELECT position, channel FROM messages WHERE position > ? AND position <= ? "
-            "ORDER BY position",
-            (after, end),
+            "SELECT m.position, c.name, m.time FROM messages m "
+            "CROSS JOIN channels c ON c.id = m.channel "
+            "WHERE m.position > ? AND m.position <= ? ORDER BY m.position",
+            (after, last),
         )
-        for position, number in found:
-            channel = byNumber.get(number)
-            if channel is not None and position > channel.floor:
-                yield position, number
+        for position, name, time in found:
+            most -= 1
+            isHeld = time + self._retention(name).seconds > self._now
+            if not isHeld:
+                self._overdue.add(name)
+            yield position, name, not most and position < last, isHeld
+            if not most:
+                break
+        found.close()

@@ -103,6 +103,8 @@ UPGRADES: Final[Sequence[Sequence[str]]] = (
         "CREATE INDEX channelsByDue ON channels (due)",
         "CREATE INDEX channelsWithoutMessages ON channels (head) WHERE held = 0",
     ),
+    # A pattern asks for the highest floor of its channels.
+    ("CREATE INDEX channelsByFloor ON channels (floor)",),
 )
 
 

@@ -200,7 +200,8 @@ class BusMachine(RuleBasedStateMachine):
         """
         Resolve start positions with the bus.
         """
-        return result(self.bus.resolve(startPositions))
+        found: ResolvedStarts = result(self.bus.resolve(startPositions))
+        return found
 
     def cursor(self, stand: tuple[bool, int]) -> Cursor:
         """
@@ -277,7 +278,7 @@ class SlicedMachine(BusMachine):
         assert evolve(found, messages=()) == evolve(expected, messages=())
 
     @rule()
-    def read(self) -> None:  # type: ignore[override]
+    def read(self) -> None:
         """
         Do nothing: pages differ from those of the model.
         """
@@ -286,7 +287,8 @@ class SlicedMachine(BusMachine):
         """
         Resolve start positions.
         """
-        return self.answer(self.bus.resolve(startPositions))
+        found: ResolvedStarts = self.answer(self.bus.resolve(startPositions))
+        return found
 
     @invariant()
     def agree(self) -> None:

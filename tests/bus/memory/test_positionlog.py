@@ -49,7 +49,9 @@ class PositionLogTests(SynchronousTestCase):
             if left is not None:
                 # All but the newest few messages of the channel are dropped.
                 own = [at for at, each in held if each is records[channel]]
-                records[channel].floor = max([0, *own[: max(len(own) - left, 0)]])
+                records[channel].floor = max(
+                    [records[channel].floor, *own[: max(len(own) - left, 0)]]
+                )
                 held = [(at, each) for at, each in held if at > each.floor]
         for after in range(len(changes) + 2):
             found = [(at, each) for at, each in log.after(after) if at > each.floor]
