@@ -3,8 +3,9 @@ All channels in the order of their names, so that a pattern looks only at those
 that begin as it does.
 
 The channels are kept in blocks of some hundreds, which makes it cheap to add
-one.  Each block knows a bound of the floors in it.  So the channels that have
-lost messages are found without looking at all others.
+one (L{Block<comet.bus.memory.log.Block>}).  Each block knows a bound of the
+floors in it.  So the channels that have lost messages are found without looking
+at all others.
 """
 
 from __future__ import annotations
@@ -12,37 +13,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator
 from operator import attrgetter
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from comet.bus.memory.log import Record
+from comet.bus.memory.log import Block, Record
 
 _channel = attrgetter("channel")
-
-
-class Block:
-    """
-    Some channels whose names follow one another.
-
-    @ivar records: Their records, in the order of the names.
-
-    @ivar floor: No record has a higher floor.
-    """
-
-    __slots__ = ("floor", "records")
-
-    def __init__(self, records: list[Record]) -> None:
-        self.records = records
-        self.floor = 0
-        for record in records:
-            record.block = self
-        self.tighten()
-
-    def tighten(self) -> None:
-        """
-        Lower the bound of the floors as far as it can be.
-        """
-        self.floor = max((record.floor for record in self.records), default=0)
 
 
 class ChannelIndex:

@@ -10,16 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
-from comet.bus.memory.channelindex import Block
 from comet.model.log import ChannelLog, Retention
 from comet.model.messages import Message
 from comet.timers import NOT_SET
 
 # How many messages of each channel are merged at once.
 _PAGE: Final = 32
-
-# The block of a record that is not in the index yet.
-_NOWHERE: Final = Block([])
 
 _position = attrgetter("position")
 
@@ -72,6 +68,35 @@ class Record(ChannelLog):
         """
         oldest = self.oldest
         return None if oldest is None else oldest.position
+
+
+class Block:
+    """
+    Some channels whose names follow one another.
+
+    @ivar records: Their records, in the order of the names.
+
+    @ivar floor: No record has a higher floor.
+    """
+
+    __slots__ = ("floor", "records")
+
+    def __init__(self, records: list[Record]) -> None:
+        self.records = records
+        self.floor = 0
+        for record in records:
+            record.block = self
+        self.tighten()
+
+    def tighten(self) -> None:
+        """
+        Lower the bound of the floors as far as it can be.
+        """
+        self.floor = max((record.floor for record in self.records), default=0)
+
+
+# The block of a record that is not in the index yet.
+_NOWHERE: Final = Block([])
 
 
 def merged(records: Sequence[Record], after: int) -> Iterator[Message]:

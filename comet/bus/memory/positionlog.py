@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from comet.bus.memory.log import Record
+from comet.bus.memory.log import Record
 
 # How many blocks are cleaned in turn each time that one is full.
 _CLEANED: Final = 2

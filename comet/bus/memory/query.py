@@ -42,8 +42,8 @@ from typing import Any, Final, Protocol, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from comet.bus.memory.channelindex import Block, ChannelIndex
-from comet.bus.memory.log import Record, merged
+from comet.bus.memory.channelindex import ChannelIndex
+from comet.bus.memory.log import Block, Record, merged
 from comet.bus.memory.positionlog import PositionLog
 from comet.bus.starts import LastFew, beforeOldest, lastFew
 from comet.errors import Unavailable
