@@ -255,6 +255,9 @@ class Tracker:
         """
         self.heard.append(("standing", cursor))
         assert self.cursor is not None
+        if not self.names:
+            self._standsWithoutNames(cursor)
+            return
         assert cursor.epoch == self.cursor.epoch
         self._check(cursor.position)
         if not self.adopts:
@@ -263,6 +266,22 @@ class Tracker:
         self.cursor = max(self.cursor, cursor)
         self.lastID = cursor
         self._checkResume()
+
+    def _standsWithoutNames(self, cursor: Cursor) -> None:
+        """
+        A client that reads no names is told the log end, which may be of a new
+        epoch; or, while its first names are looked up, what is before all
+        messages.
+        """
+        assert self.cursor is not None
+        if cursor.epoch == self.cursor.epoch:
+            self.cursor = max(self.cursor, cursor)
+        else:
+            epochs = list(self.bus.stored)
+            assert epochs.index(cursor.epoch) > epochs.index(self.cursor.epoch)
+            self.cursor = cursor
+            self._replayed = 0
+        self.lastID = cursor
 
     def _caughtUp(self) -> None:
         for each in self.names.values():
