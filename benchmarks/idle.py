@@ -37,7 +37,7 @@ _UPGRADE = (
 )
 BEGINNINGS = {
     "longpoll": (_HEAD.format("longpoll&wait=300", ""), b""),
-    "jsonp": (_HEAD.format("jsonp&callback=cb&wait=300", ""), b""),
+    "jsonp": (_HEAD.format("jsonp&callback=cb&wait=300", "Sec-Fetch-Site: same-origin\r\n"), b""),
     "stream": (_HEAD.format("stream", ""), b'{"cursor"'),
     "sse": (_HEAD.format("sse", ""), b"id: "),
     "multipart": (_HEAD.format("multipart", ""), b'{"cursor"'),

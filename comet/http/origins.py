@@ -22,6 +22,9 @@ MAX_PORT: Final = 65535
 _AUTHORITY = r"([A-Za-z0-9._\u0080-\U0010ffff-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?"
 _HOST = re.compile(_AUTHORITY)
 _ORIGIN = re.compile(rf"([A-Za-z][A-Za-z0-9+.-]*)://(?:{_AUTHORITY})?")
+# The authority of a URL ends at the first of these (RFC 3986 3.2).  With user
+# information or a backslash in it, what is found is not a valid origin.
+_URL_ORIGIN = re.compile(r"[^/?#]+://[^/?#]*")
 _PUBLIC_URL = re.compile(rf"([Hh][Tt][Tt][Pp][Ss]?)://{_AUTHORITY}(?:/[!\"$->@-~]*)?")
 _ASCII_NAME = re.compile(r"[a-z0-9._-]+")
 
@@ -167,6 +170,29 @@ class Origins:
         if self.allowsAll:
             return CORS("*", False, True)
         return CORS(None, False, False)
+
+    def allowsScript(
+        self, site: str | None, referer: str | None, host: str | None, isSecure: bool
+    ) -> bool:
+        """
+        Decide whether a page may load a script with what it may not read
+        otherwise.  Without any proof of where the page is from, it may not:
+        browsers send C{Sec-Fetch-Site} only to HTTPS and to the machine itself,
+        and call a page of another port C{same-site}.
+
+        @param site: The value of the header C{Sec-Fetch-Site}, or L{None}.
+
+        @param referer: The value of the header C{Referer}, or L{None}.
+
+        @param host: The value of the header C{Host}, which L{checkHost} let
+            pass.
+
+        @param isSecure: Whether the request came through TLS that ends here.
+        """
+        if self.allowsAll or site in ("same-origin", "none"):
+            return True
+        found = None if referer is None else _URL_ORIGIN.match(referer)
+        return found is not None and self.verdict(found[0], host, isSecure).isAllowed
 
     def headers(self, cors: CORS) -> Headers:
         """

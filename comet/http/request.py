@@ -28,6 +28,7 @@ SINGLETONS: Final = frozenset(
         "idempotency-key",
         "last-event-id",
         "origin",
+        "referer",
     }
 )
 

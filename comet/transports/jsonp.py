@@ -5,6 +5,7 @@ transport.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from attrs import evolve
@@ -27,6 +28,11 @@ SCRIPT: Final[Headers] = (
 )
 
 
+# A browser adds the credentials of Basic and the like by itself, also for a
+# script; Bearer it never adds.
+_OTHER_THAN_SCRIPT: Final = re.compile(r"bearer ", re.IGNORECASE)
+
+
 class JSONPResource(LongPollResource):
     """
     Answers as a long poll does, with a script that calls the function that the
@@ -46,23 +52,31 @@ class JSONPResource(LongPollResource):
         See
         L{PollingResource.waiter<comet.transports.polling.PollingResource.waiter>}.
         """
-        self.checkSite(exchange)
         callback = checkCallback(exchange.head.parameters.get("callback", ""))
+        self.checkPage(exchange)
         return HeldCall(exchange, readRequest, callback)
 
-    def checkSite(self, exchange: Exchange) -> None:
+    def checkPage(self, exchange: Exchange) -> None:
         """
-        Refuse the pages of other sites, unless all origins are allowed.  A
-        browser sends no C{Origin} with a request for a script, so single
-        origins cannot be allowed.
+        Refuse a request unless it proves that no page of a foreign origin made
+        it.  A script runs in the page that loads it, which so reads the
+        response, and a browser sends no C{Origin} with it.
 
-        @raise Forbidden: If the page is of another site.
+        @raise Forbidden: If there is no proof.
         """
-        site = exchange.head.header("Sec-Fetch-Site") or ""
-        if "cross-site" in site and not self.hub.origins.allowsAll:
+        head, origins = exchange.head, self.hub.origins
+        if _OTHER_THAN_SCRIPT.match(head.header("Authorization") or ""):
+            return
+        if not origins.allowsScript(
+            head.header("Sec-Fetch-Site"),
+            head.header("Referer"),
+            head.header("Host"),
+            head.isSecure,
+        ):
             raise Forbidden(
-                "pages of other sites may use JSONP only if --allow-origin is '*'; single origins "
-                "in --allow-origin may use the other transports"
+                "JSONP needs a header 'Sec-Fetch-Site: same-origin', or a Referer of the "
+                "server's own origin or one of --public-url and --allow-origin, or an "
+                "Authorization with Bearer; --allow-origin '*' lets all pages use it"
             )
 
 

@@ -67,7 +67,8 @@ _POLICY: Final = "; ".join(
 _PAGE: Final[Headers] = (
     (b"Content-Security-Policy", _POLICY.encode("ascii")),
     (b"Cross-Origin-Opener-Policy", b"same-origin"),
-    (b"Referrer-Policy", b"no-referrer"),
+    # JSONP takes the Referer as a proof that its page is of this server.
+    (b"Referrer-Policy", b"same-origin"),
     (b"X-Frame-Options", b"DENY"),
 )
 

@@ -232,6 +232,7 @@ class MembersTests(ExampleTestCase):
         """
         headers = {"Cookie": f"session={session}"} if session else {}
         headers["Content-Type"] = "text/plain"
+        headers["Sec-Fetch-Site"] = "same-origin"
         return ask(self.running.site, method, path, headers, body).status
 
     def test_sessionsDecideRights(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import ClassVar
 
 from tests.edge.clients import EndlessClient
 from tests.edge.connections import Response, ResponseHead, Site, Violation
@@ -172,6 +173,7 @@ class JsonpClient(LongpollClient):
     """
 
     name = "jsonp"
+    pageHeaders: ClassVar[Mapping[str, str]] = {"Sec-Fetch-Site": "same-origin"}
 
     def _target(
         self, since: str | None, byName: Mapping[str, str], parameters: Mapping[str, str]

@@ -23,7 +23,8 @@ def ask(
     Send a request to read.
     """
     query = {"transport": transport, **parameters}
-    return connection.send("GET", pathOf(names) + queryOf(query))
+    headers = {"sec-fetch-site": "same-origin"}
+    return connection.send("GET", pathOf(names) + queryOf(query), headers)
 
 
 def linesOf(stream: Http2Stream, count: int, timeout: float = 10) -> list[Any]:

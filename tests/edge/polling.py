@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from tests.edge.clients import HttpClient
 from tests.edge.connections import Ended, Response, ResponseHead, Site, Violation
@@ -23,6 +23,8 @@ class PollClient(HttpClient):
 
     name = "poll"
     endless = False
+    # What a browser says of the page.
+    pageHeaders: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, site: Site, **settings: int) -> None:
         super().__init__(site, **settings)
@@ -46,7 +48,7 @@ class PollClient(HttpClient):
         """
         Send a request with the reader's cursor.
         """
-        since, headers = self.cursor or self._since, {}
+        since, headers = self.cursor or self._since, dict(self.pageHeaders)
         self._byTag = bool(self.variant % 2) and self.cursor is not None
         if self._byTag:
             headers["If-None-Match"] = f'"{since}"'

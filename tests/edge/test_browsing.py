@@ -71,12 +71,28 @@ class FrameTests(EdgeTestCase):
 
     def test_crossSite(self) -> None:
         """
-        A JSONP request of a page of another site is refused.
+        A JSONP request is refused unless it proves that its page is of the
+        server's own origin or of an allowed one.
         """
-        for site, status in (("cross-site", 403), ("same-site", 200), ("same-origin", 200)):
+        own = f"http://localhost:{self.site.port}"
+        cases: list[tuple[dict[str, str], int]] = [
+            ({}, 403),
+            ({"Sec-Fetch-Site": "cross-site"}, 403),
+            ({"Sec-Fetch-Site": "same-site"}, 403),
+            ({"Sec-Fetch-Site": "same-origin"}, 200),
+            ({"Sec-Fetch-Site": "none"}, 200),
+            ({"Referer": f"{own}/page"}, 200),
+            ({"Referer": f"{FRIEND}/page"}, 200),
+            ({"Sec-Fetch-Site": "cross-site", "Referer": f"{FRIEND}/"}, 200),
+            ({"Referer": f"{own}1/"}, 403),
+            ({"Referer": "http://localhost:1/"}, 403),
+            ({"Referer": f"{FRIEND}.evil.example/"}, 403),
+        ]
+        for headers, status in cases:
             path = "/channels/a?callback=cb&wait=0"
-            answer = ask(self.site, "GET", path, {"Sec-Fetch-Site": site})
-            self.assertEqual(answer.status, status, site)
+            headers = {"Host": own.removeprefix("http://"), **headers}
+            answer = ask(self.site, "GET", path, headers)
+            self.assertEqual(answer.status, status, headers)
 
     def test_prototype(self) -> None:
         """
@@ -84,9 +100,8 @@ class FrameTests(EdgeTestCase):
         in a script.
         """
         publish(self.site, self.channel("keys"), {"__proto__": {"isAdmin": True}})
-        answer = ask(
-            self.site, "GET", f"/channels/{self.channel('keys')}?callback=cb&since=earliest"
-        )
+        target = f"/channels/{self.channel('keys')}?callback=cb&since=earliest"
+        answer = ask(self.site, "GET", target, {"Sec-Fetch-Site": "same-origin"})
         self.assertIn(b'"data":{["__proto__"]:{"isAdmin":true}}', answer.body)
 
 

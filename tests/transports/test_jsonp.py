@@ -8,10 +8,21 @@ from typing import Any
 
 from comet.http.origins import Origins
 from comet.http.polls import PollResponseShape
+from comet.model.clients import KEY_HOLDER, Client
 from comet.transports.jsonp import JSONPResource
 from tests.framing.browsers import HOSTILE, readCall
-from tests.transports.case import COMMON, HubTestCase, Response, cursors, get, readResponse
+from tests.transports.case import COMMON, KEY, HubTestCase, Response, cursors, readResponse
+from tests.transports.case import get as plainGet
 from tests.transports.wire import Wire
+
+PATH = "/channels/news?callback=cb&wait=0"
+
+
+def get(path: str, *headers: str, method: str = "GET") -> bytes:
+    """
+    Make a request of a page of the server's own origin.
+    """
+    return plainGet(path, "Sec-Fetch-Site: same-origin", *headers, method=method)
 
 
 class JSONPCase(HubTestCase):
@@ -184,17 +195,6 @@ class RefusalTests(JSONPCase):
         ):
             self.assertProblem(self.ask(get(path, *headers)), status, code)
 
-    def test_crossSite(self) -> None:
-        """
-        Pages of other sites may not use JSONP, even if their origin is allowed.
-        """
-        path = "/channels/news?callback=cb&wait=0"
-        for more in ((), ("Origin: https://friend.example",)):
-            response = self.ask(get(path, "Sec-Fetch-Site: cross-site", *more))
-            self.assertProblem(response, 403, "forbidden")
-        for site in ("same-origin", "same-site", "none"):
-            self.called(self.ask(get(path, f"Sec-Fetch-Site: {site}")))
-
     def test_answersGetOnly(self) -> None:
         """
         The resource alone answers C{GET} only.
@@ -206,6 +206,114 @@ class RefusalTests(JSONPCase):
             self.assertEqual(response.status, 405)
 
 
+class PageTests(JSONPCase):
+    """
+    Which pages may use JSONP: their proof is needed.
+    """
+
+    origins = Origins(["https://friend.example", "http://[2001:db8::1]:81", "null"])
+
+    def assertRefused(self, *headers: str) -> None:
+        """
+        Check that a request with these headers is refused.
+        """
+        response = self.ask(plainGet(PATH, *headers))
+        self.assertProblem(response, 403, "forbidden")
+        self.assertNotIn(b"/**/", response.body)
+
+    def test_proofIsNeeded(self) -> None:
+        """
+        A request that says nothing of its page is refused, as is one whose page
+        is merely of the same site.
+        """
+        self.assertRefused()
+        self.assertRefused("Origin: https://friend.example")
+        for site in (
+            *("cross-site", "same-site", "", "same", "same-origin, cross-site"),
+            *("same-origin-not", "None", "null"),
+        ):
+            self.assertRefused(f"Sec-Fetch-Site: {site}")
+        self.assertRefused("Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site")
+
+    def test_siteIsProof(self) -> None:
+        """
+        A page of the server's own origin, and a user who types the address, are
+        served by what the browser says of them.
+        """
+        for site in ("same-origin", "none"):
+            self.called(self.ask(plainGet(PATH, f"Sec-Fetch-Site: {site}")))
+
+    def test_refererIsProof(self) -> None:
+        """
+        A page is served if the origin of its URL is the server's own or an
+        allowed one, whatever the site is.
+        """
+        for url in (
+            *("http://localhost/", "http://localhost", "HTTP://LOCALHOST:80/a?b#c"),
+            *("http://localhost?a", "http://localhost/@/http://evil.example"),
+            *("https://friend.example/", "https://friend.example:443/a"),
+            "http://[2001:DB8:0::1]:81/",
+        ):
+            self.called(self.ask(plainGet(PATH, f"Referer: {url}")))
+            self.called(self.ask(plainGet(PATH, "Sec-Fetch-Site: cross-site", f"Referer: {url}")))
+
+    def test_refererOfOtherOrigin(self) -> None:
+        """
+        A page whose URL only resembles one of an allowed origin is refused.
+        """
+        for url in (
+            *("", "null", "/", "localhost", "about:blank", "about:client", "file:///localhost/"),
+            *("http://localhost:8080/", "https://localhost/", "http://localhost.evil.example/"),
+            *("http://evil.example/http://localhost/", "http://evil.example/#http://localhost/"),
+            *("http://localhost@evil.example/", "http://evil.example\\@localhost/"),
+            *("http://localhost\\.evil.example/", "http://localhost evil.example/"),
+            *("http://sub.localhost/", "//localhost/", "http:localhost/", "http:/localhost/"),
+            *("http://friend.example/", "https://friend.example:444/"),
+            *("https://friend.example.evil.example/", "https://a.friend.example/"),
+            *("https://friend.example, https://evil.example/", "*", "http://*/"),
+        ):
+            self.assertRefused(f"Referer: {url}")
+            self.assertRefused("Sec-Fetch-Site: same-site", f"Referer: {url}")
+
+    def test_twoReferers(self) -> None:
+        """
+        Two URLs of a page prove nothing.
+        """
+        headers = ("Referer: http://localhost/", "Referer: http://evil.example/")
+        self.assertProblem(self.ask(plainGet(PATH, *headers)), 400, "badRequest")
+
+    def test_bearerIsProof(self) -> None:
+        """
+        A client that sends a bearer's credential is not a script element.  Those
+        that a browser adds by itself are no proof.
+        """
+        key = f"Authorization: Bearer {KEY}"
+        self.called(self.ask(plainGet(PATH, key)))
+        self.called(self.ask(plainGet(PATH, key, "Sec-Fetch-Site: cross-site")))
+        self.assertNotEqual(self.ask(plainGet(PATH, "Authorization: Basic YTpi")).status, 200)
+
+
+class BasicTests(JSONPCase):
+    """
+    A server whose application takes the credentials of Basic.
+    """
+
+    def test_basicIsNoProof(self) -> None:
+        """
+        A browser that knows a password sends it for a script of any page, so
+        that it proves nothing.
+        """
+
+        def identify(authorization: str | None) -> Client:
+            return KEY_HOLDER
+
+        self.patch(self.hub.access, "identify", identify)
+        for scheme in ("Basic YTpi", "Negotiate YTpi", "Bearer", "BearerYTpi"):
+            response = self.ask(plainGet(PATH, f"Authorization: {scheme}"))
+            self.assertProblem(response, 403, "forbidden")
+        self.called(self.ask(plainGet(PATH, "Authorization: bearer YTpi")))
+
+
 class AllSitesTests(JSONPCase):
     """
     A server that allows all origins.
@@ -213,9 +321,13 @@ class AllSitesTests(JSONPCase):
 
     origins = Origins(["*"])
 
-    def test_crossSite(self) -> None:
+    def test_anyPage(self) -> None:
         """
-        Pages of other sites may use JSONP.
+        Pages of all sites may use JSONP.
         """
-        path = "/channels/news?callback=cb&wait=0"
-        self.called(self.ask(get(path, "Sec-Fetch-Site: cross-site")))
+        for header in (
+            "Sec-Fetch-Site: cross-site",
+            "Referer: http://evil.example/",
+            "Accept: */*",
+        ):
+            self.called(self.ask(plainGet(PATH, header)))

@@ -75,7 +75,7 @@ class FileTests(HubTestCase):
             self.assertEqual(response.status, 200)
             self.assertEqual(response.header("Content-Type"), "text/html; charset=utf-8")
             self.assertEqual(response.header("X-Content-Type-Options"), "nosniff")
-            self.assertEqual(response.header("Referrer-Policy"), "no-referrer")
+            self.assertEqual(response.header("Referrer-Policy"), "same-origin")
             self.assertEqual(response.header("X-Frame-Options"), "DENY")
             self.assertEqual(response.header("Cross-Origin-Resource-Policy"), "same-origin")
             policy = response.header("Content-Security-Policy") or ""

@@ -16,6 +16,9 @@ from benchmarks.servers import Peer, Place
 _URL: Final = "/channels/%N?transport="
 _CODE: Final = "from twisted.scripts.twistd import run; run()"
 
+# JSONP is for pages of the server's own origin.
+_PAGE: Final = "Sec-Fetch-Site: same-origin"
+
 # The first poll is answered at once, with the cursor from which the next begins.
 _POLL: Final = (("send", get(_URL + "poll")), ("end",))
 
@@ -34,7 +37,9 @@ _READINGS: Final = {
     ),
     "multipart": Reading("http", [("send", get(_URL + "multipart")), ("await", '{"cursor"')]),
     "iframe": Reading("http", [("send", get(_URL + "iframe")), ("await", "postMessage(")]),
-    "jsonp": Reading("http", _POLL, get(_URL + "jsonp&callback=cb&since=%0"), cursors=["ETag"]),
+    "jsonp": Reading(
+        "http", _POLL, get(_URL + "jsonp&callback=cb&since=%0", _PAGE), cursors=["ETag"]
+    ),
 }
 _PUBLISHINGS: Final = {
     "http": Publishing(

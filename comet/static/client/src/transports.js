@@ -43,6 +43,8 @@ const load = (link, transport = "", wait) =>
       delete page[callback];
       failed();
     };
+    // The server asks for a proof of the page's origin, whatever the page's own policy is.
+    script.referrerPolicy = "origin";
     script.src = link.readingOf(transport, { callback, wait });
     document.head.append(script);
   });
