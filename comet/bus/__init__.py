@@ -6,6 +6,7 @@ package knows which bus it uses.
 
   - L{idempotency}: idempotency keys: what may be stored, and what was answered
   - L{listeners}: the listeners of a bus, and the order in which they hear
+  - L{refusals}: logs what a store was refused
   - L{starts}: resolves start positions, for every bus
   - L{memory}: the bus of one process
   - L{sqlite}: the bus of one machine, in a file

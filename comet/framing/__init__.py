@@ -22,6 +22,7 @@ names in equal shapes are written the same bytes.
   - L{contenttypes}: the type of a publisher's body
   - L{codings}: bodies that a publisher has compressed
   - L{publications}: what a publisher's body, line or value says
+  - L{stored}: what a store gives back, checked
   - L{commands}: what a client says on a two-way transport
 """
 

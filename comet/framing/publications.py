@@ -229,7 +229,7 @@ def readObject(fields: Mapping[str, Any], limits: Limits, publisher: str = "") -
     key = checkKey(fields["key"]) if "key" in fields else None
     value = fields["data"]
     if "encoding" in fields:
-        value = _decodeBase64(fields["encoding"], value)
+        value = checkBase64(fields["encoding"], value)
     return fromValue((channel,), value, limits, event, key, publisher)
 
 
@@ -324,7 +324,12 @@ def _text(body: bytes) -> str:
         ) from None
 
 
-def _decodeBase64(encoding: Any, data: Any) -> bytes:
+def checkBase64(encoding: Any, data: Any) -> bytes:
+    """
+    Decode data that stand for bytes.
+
+    @raise BadMessage: If the encoding is not known, or the data are not in it.
+    """
     if encoding != _BASE64:
         raise BadMessage(f"{shown(encoding)} is not an encoding; the only one is 'base64'")
     if not isinstance(data, str):

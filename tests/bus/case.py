@@ -31,6 +31,13 @@ EPOCH_SECONDS = 1767225600.0
 OTHER_EPOCH = "another0epoch"
 
 
+def dataOf(size: int) -> bytes:
+    """
+    Return JSON of this many bytes, at least one.
+    """
+    return b'"%b"' % (b"x" * (size - 2)) if size > 1 else b"1"
+
+
 class BusCase(_TestCase):
     """
     Tests of one kind of bus.  Mix it into trial's C{TestCase}, not its

@@ -8,7 +8,7 @@ from __future__ import annotations
 from comet.interfaces import IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.positions import At
-from tests.bus.case import DAY, OTHER_EPOCH, BusCase, positionsOf
+from tests.bus.case import DAY, OTHER_EPOCH, BusCase, dataOf, positionsOf
 
 
 class GapContract(BusCase):
@@ -83,7 +83,7 @@ class GapContract(BusCase):
         dropped, regardless of their channel.
         """
         bus = await self.makeBus(totalBytes=20000)
-        positions = await self.put(bus, "a b c c a c b b a c " * 4, b"x" * 1000)
+        positions = await self.put(bus, "a b c c a c b b a c " * 4, dataOf(1000))
         held = await self.held(bus, "a b c")
         self.assertTrue(5 <= len(held) <= 19, str(len(held)))
         self.assertEqual(held, positions[-len(held) :])

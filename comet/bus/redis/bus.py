@@ -31,6 +31,7 @@ from comet.bus.redis.store import Store
 from comet.bus.redis.subscriptions import Subscriptions
 from comet.bus.redis.topics import Topics
 from comet.bus.redis.urls import RedisURL
+from comet.bus.refusals import Refusals
 from comet.clocks import steadyClock
 from comet.errors import CometError, Forbidden, Internal, Unavailable, Unknown
 from comet.interfaces import IBusListener, IMessageBus
@@ -104,14 +105,17 @@ class RedisBus:
         """
         self._clock = steadyClock(reactor)
         self._url = url
-        self._store = Store(url, retention, totalBytes)
+        self._refusals = Refusals(f"Redis at {url}")
+        self._store = Store(url, retention, totalBytes, self._refused)
         self._settings = NodeSettings(
             {"history-total-bytes": str(totalBytes), **(settings or {})}, str(url)
         )
         self._queries = Queries(self._store, self._check, self._sweep)
         self._listeners = Listeners()
         topics = Topics(f"{self._store.topicPrefix}m:")
-        self._notifications = Notifications(self._store.topicPrefix, topics, self._listeners)
+        self._notifications = Notifications(
+            self._store.topicPrefix, topics, self._listeners, self._refused
+        )
         self._subscriptions = Subscriptions(topics, f"{self._store.topicPrefix}head")
         self._reconnecting = ReconnectingConnection(reactor, url, self, self._begin)
         self._connection: RedisProtocol | None = None
@@ -123,6 +127,7 @@ class RedisBus:
         self._sweeping: list[Deferred[None]] | None = None
         self._deniedAt: float | None = None
         self._newEpoch = ""
+        self._troubledAt: float | None = None
         self._isStopped = False
 
     @property
@@ -192,10 +197,10 @@ class RedisBus:
         See L{IPushListener.pushed<comet.bus.redis.protocol.IPushListener.pushed>}.
         """
         if self._connection is not None:
-            try:
-                self._notifications.pushed(topic, data)
-            except BadReply as error:
-                self._connection.abort(str(error))
+            self._notifications.pushed(topic, data)
+
+    def _refused(self, reason: object) -> None:
+        self._refusals.refused(reason, self._clock.seconds())
 
     def paused(self) -> None:
         """
@@ -347,7 +352,8 @@ class RedisBus:
         except (TooManyCommands, NoLog):
             raise Unavailable("Redis has too much to do; nothing was stored") from None
         except RedisConnectionLost as error:
-            raise Unknown(f"the connection to Redis broke before it answered ({error})") from None
+            self._logTrouble(f"the connection broke before a message was confirmed: {error}")
+            raise Unknown("the connection to Redis broke before it answered") from None
         except BadReply as error:
             connection.abort(str(error))
             raise Unknown("Redis sent an answer that is not valid") from None
@@ -357,10 +363,9 @@ class RedisBus:
             if error.code != "ERR" and isDenial(error):
                 raise self._denied(error, "nothing was stored") from None
             if error.code in _NOTHING_DONE:
-                raise Unavailable(f"Redis refused it; nothing was stored ({error})") from None
-            self._log.error(
-                "Redis at {url} failed to store: {error}", url=str(self._url), error=str(error)
-            )
+                self._logTrouble(f"nothing was stored: {error}")
+                raise Unavailable("Redis refused it; nothing was stored") from None
+            self._logTrouble(f"failed to store: {error}")
             raise Unknown("Redis failed while it stored the message") from None
         if isinstance(stored, KeyConflict):
             raise keyReused(publications[stored.index].key)
@@ -414,17 +419,14 @@ class RedisBus:
             except TooManyCommands:
                 raise Unavailable("too many commands wait for Redis; try again") from None
             except BadReply as error:
-                self._log.error(
-                    "Redis at {url} sent an answer that is not valid: {error}",
-                    url=str(self._url),
-                    error=str(error),
-                )
+                self._logTrouble(f"an answer is not valid: {error}")
                 connection.abort(str(error))
             except RedisRefused as error:
                 if isDenial(error):
                     raise self._denied(error, "the log cannot be read") from None
                 if error.code != "READONLY":
-                    raise Unavailable(f"Redis refused it ({error})") from None
+                    self._logTrouble(f"the log cannot be read: {error}")
+                    raise Unavailable("Redis refused it; try again") from None
                 connection.abort("this Redis has become a replica")
             except Forbidden as error:
                 self._logDenial(error.detail)
@@ -452,6 +454,18 @@ class RedisBus:
                 "permissions of a user are in the book, under 'Share one log between nodes'",
                 url=str(self._url),
                 reason=reason,
+            )
+
+    def _logTrouble(self, reason: str) -> None:
+        """
+        Log what Redis said, unless such a line was logged lately: clients are
+        not told it, and may cause it as often as they like.
+        """
+        now = self._clock.seconds()
+        if self._troubledAt is None or now - self._troubledAt >= DENIAL_SECONDS:
+            self._troubledAt = now
+            self._log.error(
+                "trouble with Redis at {url}: {reason}", url=str(self._url), reason=reason
             )
 
     def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:

@@ -5,9 +5,12 @@ log end, and new epochs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from comet.bus.listeners import Listeners
-from comet.bus.redis.replies import readEndMoved, readPushed
+from comet.bus.redis.replies import BadReply, readEndMoved, readPushed
 from comet.bus.redis.topics import Topics
+from comet.framing.stored import NotOurs
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
 
@@ -20,15 +23,26 @@ class Notifications:
     @ivar end: The newest position that was pushed, in the present epoch.
     """
 
-    def __init__(self, topicPrefix: str, topics: Topics, listeners: Listeners) -> None:
+    def __init__(
+        self,
+        topicPrefix: str,
+        topics: Topics,
+        listeners: Listeners,
+        refused: Callable[[object], None],
+    ) -> None:
         """
         @param topicPrefix: The beginning of all topics.
+
+        @param refused: Told of pushes that no script of comet's can have sent.
+            They are ignored: a message that was stored is pushed by its script,
+            and a push that is missing shows when the log end moves.
         """
         self.end = Cursor("", 0)
         self._endTopic = f"{topicPrefix}head".encode()
         self._messages = f"{topicPrefix}m:".encode()
         self._topics = topics
         self._listeners = listeners
+        self._refused = refused
         # The log end as the scripts have pushed it, and the newest position
         # that was seen in any push.
         self._told = self._newest = self.end
@@ -52,18 +66,21 @@ class Notifications:
     def pushed(self, topic: bytes, data: bytes) -> None:
         """
         Take a push.
-
-        @raise BadReply: If it is not one of comet's scripts'.
         """
+        try:
+            self._pushed(topic, data)
+        except (BadReply, NotOurs) as error:
+            self._refused(error)
+
+    def _pushed(self, topic: bytes, data: bytes) -> None:
         if topic == self._endTopic:
             self._endMoved(*readEndMoved(data))
         elif topic.startswith(self._messages):
-            channel = topic[len(self._messages) :].decode("utf-8", "replace")
-            message = readPushed(channel, data)
+            message = readPushed(topic[len(self._messages) :], data)
             # A message is pushed once for each topic that carries it.
             if message.epoch == self._told.epoch and message.position > self._newest.position:
                 self._newest = message.cursor
-                if self._topics.isWanted(channel):
+                if self._topics.isWanted(message.channel):
                     self._fresh.append(message)
 
     def _endMoved(self, end: Cursor, before: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from attrs import frozen
 
 from comet.bus.redis.settings import OtherSettings
+from comet.framing.stored import NotOurs, checkStored, checkStoredChannel
 from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
 
@@ -66,6 +67,8 @@ class FoundChannels:
         if there is none.
 
     @ivar channels: The channels that were found, by name.
+
+    @ivar refused: What is wrong with names that no channel can have.
     """
 
     end: Cursor
@@ -73,6 +76,7 @@ class FoundChannels:
     isLost: bool
     following: int | None
     channels: dict[str, ChannelState]
+    refused: Sequence[NotOurs] = ()
 
 
 @frozen
@@ -97,6 +101,9 @@ class LogPage:
     @ivar missing: The channels without a record.
 
     @ivar messages: The messages, in the order of positions.
+
+    @ivar refused: What is wrong with the entries that are left out, because
+        comet cannot have written them.
     """
 
     after: Cursor
@@ -107,6 +114,7 @@ class LogPage:
     floors: dict[str, int]
     missing: frozenset[str]
     messages: list[Message]
+    refused: Sequence[NotOurs] = ()
 
 
 def _fields(reply: Any, count: int) -> list[Any]:
@@ -160,6 +168,16 @@ def _lenient(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
 
 
+def _decoded(value: Any) -> str | None:
+    """
+    Return a text, or L{None} for what is not one.
+    """
+    try:
+        return _word(value)
+    except BadReply:
+        return None
+
+
 def _epoch(value: Any) -> str:
     if not isinstance(value, bytes) or _EPOCH.fullmatch(value) is None:
         raise BadReply(f"{value!r:.100} is not an epoch")
@@ -170,16 +188,18 @@ def readBody(channel: str, epoch: str, position: int, body: Any) -> Message:
     """
     Read a stored message: the time, the event, the encoding and the payload, a
     line each.
+
+    @raise NotOurs: If comet cannot have stored it.
     """
     parts = body.split(b"\n", 3) if isinstance(body, bytes) else ()
     if len(parts) != 4:
-        raise BadReply(f"{body!r:.100} is not a message")
+        raise NotOurs("body", f"{body!r:.100} does not have four lines")
     try:
         time = float(parts[0])
+        event, encoding = parts[1].decode() or None, parts[2].decode() or None
     except ValueError:
-        raise BadReply(f"{parts[0]!r:.100} is not a time") from None
-    event, encoding = _word(parts[1]) or None, _word(parts[2]) or None
-    return Message(channel, epoch, position, time, parts[3], event, encoding)
+        raise NotOurs("body", f"{body!r:.100} has a time, event or encoding of no form") from None
+    return checkStored(channel, epoch, position, time, parts[3], event, encoding)
 
 
 def writeBody(publication: Publication) -> bytes:
@@ -190,16 +210,24 @@ def writeBody(publication: Publication) -> bytes:
     return b"%b\n%b\n%b" % (event.encode(), encoding.encode(), publication.payload)
 
 
-def readPushed(channel: str, data: bytes) -> Message:
+def readPushed(topic: bytes, data: bytes) -> Message:
     """
     Read a pushed message: the epoch and the position, and the body from the
     next line on.
+
+    @param topic: The name of the channel, in UTF-8.
+
+    @raise NotOurs: If no script of comet's can have pushed it.
     """
     first, _, body = data.partition(b"\n")
     epoch, _, position = first.partition(b" ")
-    if not position.isdigit() or len(position) > 19:
-        raise BadReply(f"{first!r:.100} is not a cursor")
-    return readBody(channel, _epoch(epoch), int(position), body)
+    if _EPOCH.fullmatch(epoch) is None or not position.isdigit() or len(position) > 19:
+        raise NotOurs("cursor", f"{first!r:.100} is not a cursor")
+    try:
+        channel = topic.decode()
+    except UnicodeDecodeError:
+        raise NotOurs("channel", f"{topic!r:.100} is not UTF-8") from None
+    return readBody(channel, epoch.decode(), int(position), body)
 
 
 def readEndMoved(data: bytes) -> tuple[Cursor, int]:
@@ -253,16 +281,21 @@ def readFoundChannels(reply: Any) -> FoundChannels:
     Read the answer of C{find}.
     """
     _, epoch, end, floor, isLost, following, *rest = _fields(reply, 6)
-    channels = {
-        _word(name): ChannelState(_number(newest), _number(own), _number(oldest))
-        for name, newest, own, oldest in _rows(rest, 4)
-    }
+    channels: dict[str, ChannelState] = {}
+    refused = []
+    for name, newest, own, oldest in _rows(rest, 4):
+        state = ChannelState(_number(newest), _number(own), _number(oldest))
+        try:
+            channels[checkStoredChannel(_decoded(name))] = state
+        except NotOurs as error:
+            refused.append(error)
     return FoundChannels(
         Cursor(_epoch(epoch), _number(end)),
         _number(floor),
         isLost == 1,
         following if _number(following) >= 0 else None,
         channels,
+        refused,
     )
 
 
@@ -292,11 +325,14 @@ def readLogPage(reply: Any, channels: Sequence[str]) -> LogPage:
     if not 0 <= start <= end <= len(rest):
         raise BadReply(f"{floored!r} floors and {missing!r} names are not among {len(rest)} items")
     floors = {_word(name): _number(own) for name, own in _rows(rest[:start], 2)}
-    messages = []
+    messages, refused = [], []
     for index, position, body in _rows(rest[end:], 3):
         if not 0 <= _number(index) < len(channels):
             raise BadReply(f"there is no channel {index}")
-        messages.append(readBody(channels[index], epoch, _number(position), body))
+        try:
+            messages.append(readBody(channels[index], epoch, position, body))
+        except NotOurs as error:
+            refused.append(error)
     return LogPage(
         Cursor(epoch, _number(after)),
         isLost == 1,
@@ -306,6 +342,7 @@ def readLogPage(reply: Any, channels: Sequence[str]) -> LogPage:
         floors,
         frozenset(map(_word, rest[start:end])),
         messages,
+        refused,
     )
 
 

@@ -28,6 +28,7 @@ from comet.bus.redis.replies import (
 )
 from comet.bus.redis.settings import NodeSettings
 from comet.bus.redis.urls import RedisURL
+from comet.framing.stored import NotOurs
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
@@ -53,12 +54,21 @@ class Store:
     """
 
     def __init__(
-        self, url: RedisURL, retention: Callable[[str], Retention], totalBytes: int
+        self,
+        url: RedisURL,
+        retention: Callable[[str], Retention],
+        totalBytes: int,
+        refused: Callable[[NotOurs], None] = lambda error: None,
     ) -> None:
+        """
+        @param refused: Told of each entry that comet cannot have written, and
+            that an answer therefore leaves out.
+        """
         self.topicPrefix = f"{url.prefix}{url.db}:"
         self._state = f"{url.prefix}state"
         self._retention = retention
         self._totalBytes = totalBytes
+        self._refused = refused
 
     async def _run(
         self, connection: RedisProtocol, script: scripts.Script, *words: bytes | str | int
@@ -170,7 +180,7 @@ class Store:
         """
         channels = [name for name in names if not isPattern(name)]
         patterns = [word for name in names if isPattern(name) for word in luaPattern(name)]
-        return readFoundChannels(
+        found = readFoundChannels(
             await self._run(
                 connection,
                 scripts.FIND,
@@ -185,6 +195,8 @@ class Store:
                 *patterns,
             )
         )
+        self._tellRefused(found.refused)
+        return found
 
     async def tails(
         self, connection: RedisProtocol, upTo: int, counts: Mapping[str, int]
@@ -233,7 +245,13 @@ class Store:
             "" if upTo is None else upTo,
             *channels,
         )
-        return readLogPage(reply, channels)
+        page = readLogPage(reply, channels)
+        self._tellRefused(page.refused)
+        return page
+
+    def _tellRefused(self, refused: Iterable[NotOurs]) -> None:
+        for error in refused:
+            self._refused(error)
 
 
 def _digest(publication: Publication) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from contextlib import closing
 from typing import Final
 
@@ -78,6 +79,7 @@ def openDatabase(path: str, connect: Connect = sqlite3.connect) -> OpenDatabase:
     lockFile = LockFile(path, connect)
     try:
         _checkPath(path)
+        _keepToOwner(path)
         _take(path, lockFile)
         return _openGuarded(path, lockFile, connect)
     except WrongDatabase as error:
@@ -123,6 +125,23 @@ def _checkPath(path: str) -> None:
     if os.path.exists(path) and not os.path.exists(path + "-journal"):
         with open(path, "rb") as file:
             _checkHeader(file.read(100))
+
+
+def _keepToOwner(path: str) -> None:
+    """
+    Let only its owner read the database and the files beside it, and make the
+    files that are given a name here.  SQLite gives the others, which it makes,
+    the mode of the database.
+    """
+    for file in (path, path + SUFFIX):
+        if not os.path.lexists(file):
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for file in (path, path + SUFFIX):
+        for name in (file, f"{file}-wal", f"{file}-shm", f"{file}-journal"):
+            if os.path.isfile(name):
+                status = os.stat(name)
+                if stat.S_IMODE(status.st_mode) & 0o077 and status.st_uid == os.geteuid():
+                    os.chmod(name, 0o600)
 
 
 def _checkHeader(header: bytes) -> None:
@@ -189,7 +208,9 @@ def _whyRenew(connection: sqlite3.Connection, lockFile: LockFile) -> str:
     publisher was told; empty if it can.
     """
     found = connection.execute(
-        "SELECT life, head, epoch <> '' "
+        "SELECT life, head, "
+        # Any other epoch would be copied into the cursors of all readers.
+        "length(epoch) BETWEEN 1 AND 32 AND epoch NOT GLOB '*[^A-Za-z0-9]*' "
         "AND head >= ifnull((SELECT max(position) FROM messages), 0) "
         "AND head >= ifnull((SELECT max(head) FROM channels), 0) FROM log"
     ).fetchone()

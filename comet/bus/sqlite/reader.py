@@ -15,8 +15,16 @@ from contextlib import contextmanager
 from operator import attrgetter
 from typing import Final, NamedTuple
 
+from comet.bus.refusals import Refusals
 from comet.bus.sqlite.lockfile import Connect
 from comet.bus.starts import LastFew, beforeOldest, lastFew, resolve
+from comet.framing.stored import (
+    MOST_BYTES,
+    NotOurs,
+    checkStored,
+    checkStoredChannel,
+    checkStoredEpoch,
+)
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message
@@ -34,7 +42,13 @@ FEW: Final = 1024
 # How many messages one page, or the search for the oldest ones, examines.
 EXAMINED: Final = 8192
 
-_COLUMNS: Final = "id, name, head, floor, oldest, since, held"
+# A text that is not UTF-8 would fail the whole query, so texts are read as bytes.
+_COLUMNS: Final = "id, CAST(name AS BLOB), head, floor, oldest, since, held"
+_MESSAGE: Final = (
+    "SELECT time, CAST(event AS BLOB), CAST(encoding AS BLOB), "
+    f"CASE WHEN typeof(payload) = 'blob' AND length(payload) <= {MOST_BYTES} THEN payload END "
+    "FROM messages WHERE position = ?"
+)
 
 
 class _Channel(NamedTuple):
@@ -71,6 +85,7 @@ class LogReader:
         self._retention = retention
         self._connect = connect
         self._connection: sqlite3.Connection | None = None
+        self._refusals = Refusals(path)
 
     def close(self) -> None:
         """
@@ -119,7 +134,7 @@ class LogReader:
             self._connection = connection
         try:
             self._connection.execute("BEGIN")
-            yield _Snapshot(self._connection, self._retention, now, NameSet(names))
+            yield _Snapshot(self._connection, self._retention, now, NameSet(names), self._refusals)
             self._connection.execute("ROLLBACK")
         except BaseException:
             # A new connection may be able to read.
@@ -142,6 +157,7 @@ class _Snapshot:
         retention: Callable[[str], Retention],
         now: float,
         names: NameSet,
+        refusals: Refusals,
     ) -> None:
         """
         @param names: The names that are asked about.
@@ -154,10 +170,14 @@ class _Snapshot:
         self._matching: dict[str, int] = {}
         # Channels with messages that are too old, as far as it is known.
         self._overdue: set[str] = set()
+        self._refusals = refusals
         epoch, end, self._floor = connection.execute(
             "SELECT epoch, head, floor FROM log"
         ).fetchone()
-        self.end = Cursor(epoch, end)
+        try:
+            self.end = Cursor(checkStoredEpoch(epoch), end)
+        except NotOurs as error:
+            raise sqlite3.DatabaseError(f"database disk image is malformed: {error}") from None
 
     # -- Channels
 
@@ -170,13 +190,26 @@ class _Snapshot:
             bits = self._matching[name] = self._set.matching(name)
         return bits
 
+    def _nameOf(self, raw: object) -> str:
+        """
+        Return the name of a channel, or an empty text for what is none.
+        """
+        try:
+            return checkStoredChannel(_text(raw))
+        except NotOurs as error:
+            self._refusals.refused(error, self._now)
+            return ""
+
     def _channels(self, which: str, *values: object) -> Iterator[_Channel]:
         found = self._connection.execute(f"SELECT {_COLUMNS} FROM channels {which}", values)
-        for number, name, end, floor, oldest, since, held in found:
+        for number, raw, end, floor, oldest, since, held in found:
+            name = self._nameOf(raw)
+            if not name:
+                continue
             channel = _Channel(number, name, end, floor, oldest, held)
             if held:
                 seconds = self._retention(name).seconds
-                if since + seconds <= self._now:
+                if _number(since) + seconds <= self._now:
                     channel = self._expired(channel, seconds)
             yield channel
 
@@ -191,7 +224,7 @@ class _Snapshot:
         floor, held = channel.floor, channel.held
         oldest = 0
         for position, time in found:
-            if time + seconds > self._now:
+            if _number(time) + seconds > self._now:
                 oldest = position
                 break
             floor, held = position, held - 1
@@ -276,9 +309,11 @@ class _Snapshot:
         expired = sorted(
             ((each.floor, each.name) for each in overdue if each.floor > after), reverse=True
         )
-        stored = self._connection.execute(
-            "SELECT floor, name FROM channels WHERE floor > ? ORDER BY floor DESC", (after,)
+        rows = self._connection.execute(
+            "SELECT floor, CAST(name AS BLOB) FROM channels WHERE floor > ? ORDER BY floor DESC",
+            (after,),
         )
+        stored = ((floor, self._nameOf(raw)) for floor, raw in rows)
         return heapq.merge(expired, stored, reverse=True)
 
     def oldest(self, names: Iterable[str]) -> dict[str, int]:
@@ -372,12 +407,19 @@ class _Snapshot:
                 # Enough was examined.
                 return messages, position
             time, event, encoding, payload = self._connection.execute(
-                "SELECT time, event, encoding, payload FROM messages WHERE position = ?",
-                (position,),
+                _MESSAGE, (position,)
             ).fetchone()
+            try:
+                message = checkStored(
+                    name, self.end.epoch, position, time, payload, _text(event), _text(encoding)
+                )
+            except NotOurs as error:
+                # The reader goes on with the next message.
+                self._refusals.refused(error, self._now)
+                continue
             if messages and (len(messages) == limit or size + len(payload) > maxBytes):
                 return messages, messages[-1].position
-            messages.append(Message(name, self.end.epoch, position, time, payload, event, encoding))
+            messages.append(message)
             size += len(payload)
         return messages, max(last, after)
 
@@ -424,17 +466,38 @@ class _Snapshot:
             may be walked while there are more, and whether it is not too old.
         """
         found = self._connection.execute(
-            "SELECT m.position, c.name, m.time FROM messages m "
+            "SELECT m.position, CAST(c.name AS BLOB), m.time FROM messages m "
             "CROSS JOIN channels c ON c.id = m.channel "
             "WHERE m.position > ? AND m.position <= ? ORDER BY m.position",
             (after, last),
         )
-        for position, name, time in found:
+        for position, raw, time in found:
             most -= 1
-            isHeld = time + self._retention(name).seconds > self._now
-            if not isHeld:
+            name = self._nameOf(raw)
+            isHeld = bool(name) and _number(time) + self._retention(name).seconds > self._now
+            if name and not isHeld:
                 self._overdue.add(name)
             yield position, name, not most and position < last, isHeld
             if not most:
                 break
         found.close()
+
+
+def _text(raw: object) -> str | bytes | None:
+    """
+    Decode a text of the database, or return the bytes that are not UTF-8: no
+    check takes them for a text.
+    """
+    if not isinstance(raw, bytes):
+        return None
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw
+
+
+def _number(value: float | str | bytes) -> float:
+    """
+    Return a time of the database.  What is no number counts as very old.
+    """
+    return value if isinstance(value, (float, int)) else 0.0

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from comet.framing.stored import NotOurs, checkStoredEpoch
 from comet.model.log import Retention
 from comet.model.messages import Message
 
@@ -59,6 +60,11 @@ class LogRow:
         ) = connection.execute(
             "SELECT epoch, head, floor, size, channels, empty, keys FROM log"
         ).fetchone()
+        try:
+            # It is copied into the cursors of live messages, too.
+            checkStoredEpoch(self.epoch)
+        except NotOurs as error:
+            raise sqlite3.DatabaseError(f"database disk image is malformed: {error}") from None
 
     def empty(self) -> None:
         """

@@ -40,7 +40,7 @@ from comet.model.positions import (
     StartPosition,
     Unreadable,
 )
-from tests.bus.case import DAY, OTHER_EPOCH, Listener, positionsOf
+from tests.bus.case import DAY, OTHER_EPOCH, Listener, dataOf, positionsOf
 from tests.bus.model import BusModel
 
 CHANNELS = ("a", "b", "c/a", "c/b", "c/a/d", "$s", "c/$s")
@@ -115,7 +115,7 @@ class BusMachine(RuleBasedStateMachine):
         return MemoryBus(self.clock, retention, totalBytes, self.clock.seconds)
 
     @rule(
-        batch=st.lists(st.tuples(channels, st.integers(0, 20)), min_size=1, max_size=4),
+        batch=st.lists(st.tuples(channels, st.integers(1, 20)), min_size=1, max_size=4),
         times=st.integers(1, 3),
     )
     def publish(self, batch: list[tuple[list[str], int]], times: int) -> None:
@@ -123,7 +123,7 @@ class BusMachine(RuleBasedStateMachine):
         Publish a batch several times.
         """
         for _ in range(times):
-            asked = [Publication(tuple(names), b"x" * size) for names, size in batch]
+            asked = [Publication(tuple(names), dataOf(size)) for names, size in batch]
             result(self.bus.publish(asked))
             for publication in asked:
                 self.model.publish(publication.channels, publication.payload, self.clock.seconds())

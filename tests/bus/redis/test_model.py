@@ -22,7 +22,7 @@ from comet.model.cursors import Cursor
 from comet.model.log import FLOORS_PART, Retention
 from comet.model.messages import Message, Publication
 from comet.model.positions import At, Earliest, Last, StartPosition
-from tests.bus.case import OTHER_EPOCH, positionsOf
+from tests.bus.case import OTHER_EPOCH, dataOf, positionsOf
 from tests.bus.memory.test_model import BusMachine, result
 from tests.bus.model import BusModel
 from tests.bus.redis.case import RedisCase, sharedServer
@@ -146,7 +146,7 @@ class PagesTests(SynchronousTestCase):
         bus = self.makeBus()
         try:
             for number in channels:
-                result(bus.publish([Publication((f"c/{number}",), b"x" * (number % 5))]))
+                result(bus.publish([Publication((f"c/{number}",), dataOf(1 + number % 5))]))
             whole = self.answers(bus, 1000, after, limit, maxBytes, upTo)
             self.assertEqual(self.answers(bus, size, after, limit, maxBytes, upTo), whole)
         finally:

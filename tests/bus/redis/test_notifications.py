@@ -27,7 +27,8 @@ class NotificationsTests(SynchronousTestCase):
         topics = Topics("v:m:")
         listeners.add(self.listener, ["a", "b/*"])
         topics.add(self.listener, ["a", "b/*"])
-        self.notifications = Notifications("v:", topics, listeners)
+        self.refused: list[object] = []
+        self.notifications = Notifications("v:", topics, listeners, self.refused.append)
         self.notifications.began(Cursor("e", 5), isFirst=True)
 
     def say(self, *said: tuple[str, str]) -> None:

@@ -100,7 +100,12 @@ end
 -- for.
 local function measure(body)
   local stored, start = string.match(body, '^([^\n]*)\n[^\n]*\n[^\n]*\n()')
-  return tonumber(stored), #body - start + 1, #body + MESSAGE_OVERHEAD
+  stored = tonumber(stored)
+  -- An entry of a foreign writer is as old as can be, and is dropped first.
+  if not (stored and stored >= 0 and stored <= 253402300799) then
+    stored = 0
+  end
+  return stored, #body - (start or 1) + 1, #body + MESSAGE_OVERHEAD
 end
 
 local function positionOf(entry)

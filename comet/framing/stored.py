@@ -1,0 +1,140 @@
+"""
+Checks what a store gives back, as strictly as what a client sends.
+
+The encoders copy the payload, event and channel of a L{Message} into pages,
+events and envelopes, and trust them.  A bus whose store can be written by other
+programs has to make each of its messages here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from comet.errors import BadChannel, BadMessage
+from comet.framing.publications import checkBase64
+from comet.framing.strictjson import decode
+from comet.model.channels import parseChannel, parseEvent
+from comet.model.messages import Message
+
+# The highest values that --max-message and --max-depth can have: a node with
+# lower values reads what another has stored.
+MOST_BYTES: Final = 1 << 26
+MOST_LEVELS: Final = 256
+
+# Redis counts in doubles, and so do the programs that read cursors.
+MOST_POSITION: Final = 2**53
+
+# 9999-12-31, in seconds since 1970.
+_MOST_TIME: Final = 253402300799.0
+
+_EPOCH: Final = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
+
+# What strictjson.encode never writes: control characters, "<", U+2028, U+2029.
+_NEVER_WRITTEN: Final = re.compile(rb"[\x00-\x1f<]|\xe2\x80[\xa8\xa9]")
+
+
+class NotOurs(Exception):
+    """
+    A part of a stored message that comet has not written.
+
+    @ivar field: The name of the part.
+
+    @ivar fault: What is wrong with it.
+    """
+
+    def __init__(self, field: str, fault: str) -> None:
+        super().__init__(f"{field}: {fault}")
+        self.field = field
+        self.fault = fault
+
+
+def checkStored(
+    channel: Any,
+    epoch: Any,
+    position: Any,
+    time: Any,
+    payload: Any,
+    event: Any = None,
+    encoding: Any = None,
+) -> Message:
+    """
+    Make a message of what a store has of it.
+
+    @raise NotOurs: If a part could not come from a publisher of comet's.
+    """
+    checkStoredChannel(channel)
+    checkStoredEpoch(epoch)
+    checkStoredPosition(position)
+    # A comparison with nan is false.
+    if type(time) not in (float, int) or not 0 <= time <= _MOST_TIME:
+        raise NotOurs("time", f"{_shown(time)} is not a time")
+    if event is not None:
+        try:
+            parseEvent(_text("event", event))
+        except BadMessage as error:
+            raise NotOurs("event", error.detail) from None
+    if encoding not in (None, "base64"):
+        raise NotOurs("encoding", f"{_shown(encoding)} is not an encoding")
+    _checkPayload(payload, encoding)
+    return Message(channel, epoch, position, time, payload, event, encoding)
+
+
+def checkStoredChannel(channel: Any) -> str:
+    """
+    Check the name of a channel, which a reader may not have asked for.
+
+    @raise NotOurs: If no channel can have this name.
+    """
+    try:
+        return parseChannel(_text("channel", channel))
+    except BadChannel as error:
+        raise NotOurs("channel", error.detail) from None
+
+
+def checkStoredEpoch(epoch: Any) -> str:
+    """
+    Check the name of an epoch.
+
+    @raise NotOurs: If no epoch can have this name.
+    """
+    if _EPOCH.fullmatch(_text("epoch", epoch)) is None:
+        raise NotOurs("epoch", f"{_shown(epoch)} is not an epoch")
+    checked: str = epoch
+    return checked
+
+
+def checkStoredPosition(position: Any) -> int:
+    """
+    Check the position of a message.
+
+    @raise NotOurs: If no message can have this position.
+    """
+    if type(position) is not int or not 1 <= position <= MOST_POSITION:
+        raise NotOurs("position", f"{_shown(position)} is not a position")
+    return position
+
+
+def _checkPayload(payload: Any, encoding: str | None) -> None:
+    if type(payload) is not bytes:
+        raise NotOurs("payload", f"it is a {type(payload).__name__} and not bytes")
+    if len(payload) > MOST_BYTES:
+        raise NotOurs("payload", f"it has {len(payload)} bytes; {MOST_BYTES} are allowed")
+    if payload[:1] == b" " or payload[-1:] == b" " or _NEVER_WRITTEN.search(payload) is not None:
+        raise NotOurs("payload", f"{payload[:64]!r} has a character that is always escaped")
+    try:
+        value = decode(payload, MOST_LEVELS)
+        if encoding is not None:
+            checkBase64(encoding, value)
+    except BadMessage as error:
+        raise NotOurs("payload", error.detail) from None
+
+
+def _text(field: str, value: Any) -> str:
+    if type(value) is not str:
+        raise NotOurs(field, f"{_shown(value)} is not a text")
+    return value
+
+
+def _shown(value: object) -> str:
+    return f"{value!r:.64}" if isinstance(value, (int, float, str, bytes)) else type(value).__name__

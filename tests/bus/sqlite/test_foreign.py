@@ -1,0 +1,105 @@
+"""
+Tests for L{comet.bus.sqlite}: rows that another program has written, and who
+may read the files.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from contextlib import closing
+from typing import Any
+
+from comet.errors import Unavailable
+from comet.model.cursors import Cursor
+from tests.bus.case import positionsOf
+from tests.bus.sqlite.case import StoreTestCase, publication
+
+HOSTILE: list[tuple[str, Any]] = [
+    ("payload", b'"</script>"'),
+    ("payload", b"1\n2"),
+    ("payload", "1"),
+    ("event", "a\rb"),
+    ("encoding", "gzip"),
+    ("time", 1e300),
+]
+
+
+class ForeignRowTests(StoreTestCase):
+    """
+    What another program writes into the database.
+    """
+
+    def edit(self, statement: str, *values: object) -> None:
+        """
+        Change the database from outside.
+        """
+        with closing(sqlite3.connect(self.path)) as connection, connection:
+            connection.execute(statement, values)
+
+    def test_foreignMessages(self) -> None:
+        """
+        A message that comet cannot have written is left out.  The others are
+        read, by name and by pattern.
+        """
+        for field, value in HOSTILE:
+            store = self.openStore(path=None)
+            _, bad, good = self.put(store, "a a a")
+            self.edit(f"UPDATE messages SET {field} = ? WHERE position = ?", value, bad)
+            self.edit("UPDATE messages SET event = CAST(X'ff' AS TEXT) WHERE position < ?", bad)
+            for names in ("a", "*"):
+                result = self.read(self.openReader(), names, Cursor(store.end.epoch, 0))
+                self.assertEqual(positionsOf(result.messages)[-1:], [good], value)
+                self.assertNotIn(bad, positionsOf(result.messages))
+            store.close()
+
+    def test_foreignChannel(self) -> None:
+        """
+        A channel whose name no client could give is left out of patterns.
+        """
+        store = self.openStore()
+        a, _, c = self.put(store, "a b c")
+        self.edit("UPDATE channels SET name = ? WHERE name = 'b'", "b\nb")
+        result = self.read(self.openReader(), "*", Cursor(store.end.epoch, 0))
+        self.assertEqual(positionsOf(result.messages), [a, c])
+
+    def test_foreignEpoch(self) -> None:
+        """
+        A log whose epoch could not stand in a cursor cannot be read, and gets
+        a new epoch at the next start.
+        """
+        store = self.openStore()
+        self.put(store, "a")
+        self.edit("UPDATE log SET epoch = ?", "e\nx")
+        self.assertRaises(sqlite3.DatabaseError, self.read, self.openReader(), "a", Cursor("e", 0))
+        [outcome] = store.publish([[publication("a")]], self.now).outcomes
+        self.assertIsInstance(outcome, Unavailable)
+        store.close()
+        self.assertTrue(self.openStore().end.epoch.isalnum())
+
+    def test_filesAreTheOwnersAlone(self) -> None:
+        """
+        The database and all files beside it can be read by their owner alone,
+        also those that an earlier version has left to others.
+        """
+        before = os.umask(0)
+        self.addCleanup(os.umask, before)
+        store = self.openStore()
+        self.put(store, "a")
+        self.assertModes(4)
+        store.close()
+        os.chmod(self.path, 0o644)
+        self.put(self.openStore(), "a")
+        self.assertModes(4)
+
+    def assertModes(self, least: int) -> None:
+        """
+        Check the modes of the files.
+        """
+        folder = os.path.dirname(self.path)
+        names = os.listdir(folder)
+        self.assertGreaterEqual(len(names), least, names)
+        for name in names:
+            mode = stat.S_IMODE(os.stat(os.path.join(folder, name)).st_mode)
+            self.assertEqual(oct(mode), "0o600", name)

@@ -1,0 +1,115 @@
+"""
+Tests for L{comet.framing.stored}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.framing.stored import MOST_BYTES, MOST_POSITION, NotOurs, checkStored
+from comet.framing.strictjson import encode
+
+GOOD: dict[str, Any] = {
+    "channel": "news",
+    "epoch": "e",
+    "position": 1,
+    "time": 1.5,
+    "payload": b'"x"',
+    "event": None,
+    "encoding": None,
+}
+
+BAD: list[tuple[str, Any]] = [
+    ("channel", "a\nb"),
+    ("channel", "*"),
+    ("channel", None),
+    ("epoch", "e\n"),
+    ("epoch", b"e"),
+    ("position", 0),
+    ("position", MOST_POSITION + 1),
+    ("position", True),
+    ("position", 1.0),
+    ("time", float("nan")),
+    ("time", float("inf")),
+    ("time", -1.0),
+    ("time", 1e12),
+    ("time", "1"),
+    ("event", "a\rb"),
+    ("event", "$gap"),
+    ("event", b"\xff"),
+    ("encoding", "gzip"),
+    ("encoding", []),
+    ("payload", "1"),
+    ("payload", b""),
+    ("payload", b'"</script>"'),
+    ("payload", b"1\n2"),
+    ("payload", b"1\r"),
+    ("payload", b"[1,\t2]"),
+    ("payload", b" 1"),
+    ("payload", b"1 "),
+    ("payload", '"\u2028"'.encode()),
+    ("payload", b"NaN"),
+    ("payload", b"1}"),
+    ("payload", b'"\xff"'),
+    ("payload", b"[" * 300 + b"]" * 300),
+    ("payload", b"1" * (MOST_BYTES + 1)),
+]
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(-1e9, 1e9) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+class CheckTests(SynchronousTestCase):
+    """
+    L{checkStored}.
+    """
+
+    def test_refusesEachBadPart(self) -> None:
+        """
+        A part that comet cannot have written is refused by its name.
+        """
+        for field, value in BAD:
+            error = self.assertRaises(NotOurs, checkStored, **{**GOOD, field: value})
+            self.assertEqual(error.field, field, f"{value!r:.80}")
+
+    def test_refusesFalseBase64(self) -> None:
+        """
+        Data with an encoding have to be a text in it.
+        """
+        for payload in (b"1", b'"a"', b'"AB=="'):
+            parts = {**GOOD, "encoding": "base64", "payload": payload}
+            self.assertEqual(self.assertRaises(NotOurs, checkStored, **parts).field, "payload")
+
+    @given(VALUES)
+    def test_takesAllThatIsEncoded(self, value: Any) -> None:
+        """
+        Each payload that comet writes is taken, byte for byte.
+        """
+        try:
+            payload = encode(value)
+        except ValueError:
+            return
+        except Exception as error:
+            self.assertEqual(type(error).__name__, "BadMessage")
+            return
+        message = checkStored(**{**GOOD, "payload": payload, "event": "tick"})
+        self.assertEqual((message.payload, message.event), (payload, "tick"))
+        checkStored(**{**GOOD, "payload": b'"AA=="', "encoding": "base64"})
+
+    @given(st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode("utf-8")))
+    def test_lineAndScriptStayWhole(self, payload: bytes) -> None:
+        """
+        What is taken ends no line, event or script element.
+        """
+        try:
+            message = checkStored(**{**GOOD, "payload": payload})
+        except NotOurs:
+            return
+        self.assertFalse(set(message.payload) & set(b"\r\n<\x00"))
