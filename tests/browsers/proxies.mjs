@@ -14,6 +14,10 @@ import { until } from "../pages/site.mjs";
 /** The empty page on which all scenarios run. */
 const PAGE = '<!doctype html><html lang="en"><title>test</title><link rel="icon" href="data:,">';
 
+// When a Cutter cuts at the latest: most of the bytes are a head and a dozen messages.
+const MOST_BYTES = 1200;
+const MOST_TIME = 2000;
+
 /** An HTTP proxy that can refuse and delay requests. */
 export class Meddler {
   /** Whether the proxy cuts off a request, `{ url, isUpgrade }`, at once. */
@@ -149,6 +153,85 @@ export class Forgetful {
 
   stop() {
     this.#server.close();
+  }
+}
+
+/**
+ * A TCP proxy that cuts each connection at a random moment: after some bytes of the
+ * response, or after some time.
+ */
+export class Cutter {
+  /** How many connections it has cut, by what had passed before. */
+  cuts = { "before the head": 0, "before a message": 0, later: 0 };
+  #budget;
+  #server;
+
+  /**
+   * @param port The port of the server.
+   * @param budget `{ left }`: how many connections it cuts, together with others.
+   */
+  constructor(port, budget) {
+    this.#budget = budget;
+    this.#server = net.createServer((client) => this.#connected(client, port));
+  }
+
+  async start() {
+    this.#server.listen(0, "127.0.0.1");
+    await once(this.#server, "listening");
+    this.url = `http://127.0.0.1:${this.#server.address().port}/`;
+    return this;
+  }
+
+  stop() {
+    this.#server.close();
+  }
+
+  #connected(client, port) {
+    const server = net.connect(port, "127.0.0.1");
+    const end = () => {
+      client.destroy();
+      server.destroy();
+    };
+    client.pipe(server);
+    for (const socket of [client, server]) socket.on("error", end).on("close", end);
+    if (this.#budget.left > 0) this.#planCut(client, server);
+    else server.pipe(client);
+  }
+
+  #planCut(client, server) {
+    this.#budget.left -= 1;
+    const isReset = Math.random() < 0.5;
+    let left = Math.random() < 0.5 ? Math.floor((Math.random() - 0.1) * MOST_BYTES) : Infinity;
+    let passed = "";
+    let timer;
+    const cut = () => {
+      if (!timer) return;
+      clearTimeout(timer);
+      timer = null;
+      const isMessage = /\ndata: /.test(passed);
+      this.cuts[passed ? (isMessage ? "later" : "before a message") : "before the head"] += 1;
+      server.destroy();
+      if (isReset) client.resetAndDestroy();
+      else client.end();
+    };
+    // Browsers also open connections on which they ask nothing.
+    client.once("data", () => (timer = setTimeout(cut, Math.random() * MOST_TIME)));
+    client.on("close", () => {
+      if (timer === undefined || timer) this.#budget.left += 1;
+      clearTimeout(timer);
+      timer = null;
+    });
+    server.on("data", (data) => {
+      if (!timer) return;
+      // A browser takes half a head for a whole one, and gives up if its type is missing.  Firefox
+      // also gives up if not one byte of the first chunk, behind its size, comes after the head.
+      const head = passed ? 0 : data.indexOf("\r\n\r\n") + "\r\n\r\nd\r\nr".length;
+      if (left < 0) return cut();
+      const piece = data.subarray(0, head + left);
+      left -= piece.length - head;
+      passed += piece;
+      client.write(piece, () => left <= 0 && cut());
+    });
   }
 }
 

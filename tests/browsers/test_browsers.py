@@ -18,6 +18,9 @@ from tests.pages.running import runScript
 
 HERE = Path(__file__).resolve().parent
 
+# How many connections are cut; a run by hand may cut more.
+CUTS = 60
+
 
 class BrowserTests(SynchronousTestCase):
     """
@@ -48,3 +51,42 @@ class BrowserTests(SynchronousTestCase):
         In Firefox no message is lost or repeated, and no error is logged.
         """
         self.assertShows("firefox")
+
+
+class MomentTests(SynchronousTestCase):
+    """
+    An C{EventSource} without the client, cut off at random moments.
+    """
+
+    def assertLosesNothing(self, client: str) -> None:
+        """
+        Check that connections were cut, and that no message was lost or
+        repeated.
+        """
+        folder = self.mktemp()
+        os.mkdir(folder)
+        done = runScript(str(HERE / "moments.mjs"), client, str(CUTS), folder=folder)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        cuts, told, _ = done.stdout.splitlines()
+        self.assertEqual(sum(map(int, re.findall(r"\d+", cuts))), CUTS)
+        self.assertRegex(told, r"^[1-9]\d* messages due, 0 lost, 0 repeated, 0 gaps$")
+
+    def test_chromium(self) -> None:
+        """
+        Chromium's comes back without losing or repeating a message.
+        """
+        self.assertLosesNothing("chromium")
+
+    def test_firefox(self) -> None:
+        """
+        Firefox's, which forgets the id of an event without data, comes back
+        without losing or repeating a message.
+        """
+        self.assertLosesNothing("firefox")
+
+    def test_node(self) -> None:
+        """
+        The C{eventsource} of npm, which forgets it likewise, comes back without
+        losing or repeating a message.
+        """
+        self.assertLosesNothing("eventsource")
