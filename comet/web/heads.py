@@ -243,8 +243,11 @@ class HeadChannel(HTTPChannel):
             # TLS ends its side with an alert, and reads on until the client
             # does.
             transport.loseConnection()
-        else:
+        elif hasattr(transport, "loseWriteConnection"):
             transport.loseWriteConnection()
+        else:
+            # Such a transport cannot close one side alone.
+            transport.loseConnection()
 
     def timeoutConnection(self) -> None:
         """

@@ -75,6 +75,8 @@ class LeanServer:
         routes = findRoutes(self.site)
         assert routes is not None
         listening = self.reactor.listenTCP(0, self, 50, "127.0.0.1")
+        # The lean edge asks its factory, as it asks a site.
+        self.timeOut = self.site.timeOut
         self._edge = HTTPEdge(self.reactor, routes, self, listening.socket.family)
         self._port = LeanPort(listening, self._edge, self._accept)
         self.number: int = listening.getHost().port
