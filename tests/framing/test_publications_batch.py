@@ -5,6 +5,7 @@ Tests of L{comet.framing.publications}: batches, and the objects in them.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
@@ -17,11 +18,12 @@ from comet.errors import (
     BadMessage,
     BadRequest,
     CometError,
+    Forbidden,
     KeyReused,
     TooLarge,
     Unsupported,
 )
-from comet.framing.publications import Limits, readBatch, readObject
+from comet.framing.publications import BatchReader, Limits, readBatch, readObject
 from comet.model.messages import Publication
 from tests.framing.test_publications import nested, values
 
@@ -226,16 +228,17 @@ class ReadBatchTests(SynchronousTestCase):
         line = {"channel": "a", "data": 1}
         self.assertEqual(len(self.read(batch(*[line] * 3) + b"\n\n", SMALL)), 3)
         error = self.assertRaises(BadRequest, self.read, batch(*[line] * 4), SMALL)
-        self.assertIn("4 lines; at most 3", error.detail)
+        self.assertIn("more than 3 lines", error.detail)
         for body in (b"", b"\n", b" \r\n\t\n"):
             self.assertRaises(BadRequest, self.read, body)
 
     def test_refusesLineFeedsQuickly(self) -> None:
         """
-        A body of many line feeds around one line is refused without being
+        A body of many line feeds between two lines is refused without being
         split.
         """
-        body = b"0" + b"\n" * (LIMITS.maxBatchBytes - 2) + b"0"
+        line = b'{"channel":"a","data":1}'
+        body = line + b"\n" * (LIMITS.maxBatchBytes - 2 * len(line)) + line
         start = perf_counter()
         self.assertRaises(BadRequest, self.read, body)
         self.assertLess(perf_counter() - start, 0.5)
@@ -320,11 +323,10 @@ class LongLineTests(SynchronousTestCase):
         """
         limits = Limits(maxMessage=200)
         most = limits.maxCommandBytes
-        for line in (b"{" * (most + 1), b" " * most + b"{", b'"' + b"\\" * most):
+        for line in (b"{" * (most + 1), b"{" + b" " * most, b'"' + b"\\" * most):
             with self.assertRaises(TooLarge) as caught:
                 readBatch(NDJSON, batch({"channel": "a", "data": 1}) + line + b"\n", limits)
-            self.assertIn(f"the line has {len(line)} bytes", caught.exception.detail)
-            self.assertIn(f"{most} are allowed", caught.exception.detail)
+            self.assertIn(f"line 2: it has more than {most} bytes", caught.exception.detail)
         start = b'{"channel":"a","data":1'
         whole = start + b" " * (most - len(start) - 1) + b"}"
         (publication,) = readBatch(NDJSON, whole + b"\n", limits)
@@ -338,3 +340,94 @@ class LongLineTests(SynchronousTestCase):
         line = b'{"channel":"' + b"a" * 255 + b'","data":"' + b"\\u0041" * 598 + b'"}\n'
         (publication,) = readBatch(NDJSON, line, limits)
         self.assertEqual(len(publication.payload), limits.maxMessage)
+
+
+class PiecesTests(SynchronousTestCase):
+    """
+    A batch that arrives in pieces.
+    """
+
+    def outcome(self, body: bytes, size: int, limits: Limits = SMALL) -> object:
+        """
+        Read a batch in pieces of some size.
+
+        @return: What was read, or the error.
+        """
+        try:
+            reader = BatchReader(NDJSON, limits, "me")
+            for start in range(0, len(body), size):
+                reader.received(body[start : start + size])
+            return reader.finish()
+        except CometError as error:
+            return type(error), error.detail
+
+    def test_sameInAnyPieces(self) -> None:
+        """
+        However a body is cut into pieces, it is read, or refused, as the whole
+        body is.
+        """
+        line = b'{"channel":"a","data":1}'
+        limits = Limits(maxMessage=10, maxBatch=5)
+        most = limits.maxCommandBytes
+        for body in (
+            line,
+            b"\r\n".join([line] * 5) + b"\n \n\n\n\n",
+            b"\n \n" + line + b"\n\n" + line + b"\n",
+            b"\n".join([line] * 6),
+            line + b"\n" * 6 + line,
+            line + b"\n{\n" + line,
+            b" " * most + line + b" " * 500,
+            line + b" " * most,
+            line + b"\n" + b"[" * (most + 1),
+            b"",
+            b" \n \n",
+        ):
+            whole = self.outcome(body, max(len(body), 1), limits)
+            for size in (1, 2, 7, 100, 4000):
+                self.assertEqual(self.outcome(body, size, limits), whole, (body[:100], size))
+
+    def test_refusesWithoutTheRest(self) -> None:
+        """
+        What is wrong is told as soon as it has arrived: a line, a line that has
+        too many bytes although it has not ended, a line too many.
+        """
+        line = b'{"channel":"a","data":1}\n'
+        for body, kind in (
+            (line + b"{\n", BadMessage),
+            (line + b"[" * (SMALL.maxCommandBytes + 1), TooLarge),
+            (line * SMALL.maxBatch + b"{", BadRequest),
+        ):
+            reader = BatchReader(NDJSON, SMALL)
+            self.assertRaises(kind, reader.received, body)
+
+    def test_keepsNoWhiteSpace(self) -> None:
+        """
+        White space before a line and after the last is not kept.
+        """
+        reader = BatchReader(NDJSON, SMALL)
+        for _ in range(3):
+            reader.received(b" " * (SMALL.maxCommandBytes + 1))
+        reader.received(b'{"channel":"a","data":1}\n')
+        for _ in range(3):
+            reader.received(b" " * (SMALL.maxCommandBytes + 1))
+        self.assertEqual(len(reader.finish()), 1)
+
+    def test_asksForEachLine(self) -> None:
+        """
+        The right to publish is asked for with each line, as soon as it has
+        arrived, and its error goes to the caller as it is.
+        """
+        asked: list[Sequence[str]] = []
+
+        def check(channels: Sequence[str]) -> None:
+            asked.append(channels)
+            if channels == ("shut",):
+                raise Forbidden("it is shut")
+
+        reader = BatchReader(NDJSON, LIMITS, check=check)
+        reader.received(b'{"channel":"a","data":1}\n{"channel":"b","data":')
+        self.assertEqual(asked, [("a",)])
+        reader.received(b"2}\n")
+        self.assertEqual(asked, [("a",), ("b",)])
+        error = self.assertRaises(Forbidden, reader.received, b'{"channel":"shut","data":1}\n{')
+        self.assertEqual(error.detail, "it is shut")
