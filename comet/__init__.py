@@ -21,8 +21,9 @@ page.  The parts marked B{P} are pure: they import no Twisted, and the tests
 reach every branch of them.
 
   - L{comet.errors} B{P}: what can go wrong, with its code and HTTP status
+  - L{comet.overrides} B{P}: whether a method still speaks for others
   - L{comet.metrics}: what is counted on each transport
-  - L{comet.capacity}: how many connections the system allows
+  - L{comet.capacity}: how many connections there is room for, and how many bytes
   - L{comet.deferreds}: waiting for several Deferreds
   - L{comet.clocks}: a clock that goes on when that of the system is set
   - L{comet.timers}: one timer for every heartbeat, hold and expiry
@@ -49,7 +50,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from comet.access.rights import Access
-    from comet.bus.idempotency import KeyBudget
     from comet.bus.memory.bus import MemoryBus
     from comet.bus.redis.bus import RedisBus
     from comet.bus.sqlite.bus import SQLiteBus
@@ -139,7 +139,6 @@ __all__ = [
     "IReceiver",
     "Internal",
     "JSONPResource",
-    "KeyBudget",
     "KeyReused",
     "Limits",
     "LongPollResource",
@@ -184,7 +183,6 @@ __all__ = [
 # The module of each of these names, for __getattr__.
 _NAMES = {
     "comet.access.rights": "Access",
-    "comet.bus.idempotency": "KeyBudget",
     "comet.bus.memory.bus": "MemoryBus",
     "comet.bus.redis.bus": "RedisBus",
     "comet.bus.sqlite.bus": "SQLiteBus",

@@ -1,6 +1,7 @@
 """
 How many connections the system lets this process have, and what is kept back: some
-open files stay free for publishers, health checks, and the server's own work.
+open files stay free for publishers, health checks, and the server's own work.  And
+how many bytes of bodies it takes in at once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import Final
 
 from twisted.logger import Logger
 
+from comet.errors import Unavailable
+
 # How many open files readers leave to everything else.
 RESERVED: Final = 64
 
@@ -19,6 +22,12 @@ SPARE: Final = 16
 
 # How many seconds pass between two log lines about refusals.
 PAUSE: Final = 60.0
+
+# How many bytes the bodies of requests that are on their way may have together.
+UPLOAD_BYTES: Final = 64 * 1024 * 1024
+
+# After how many seconds a client may send a body again for which there was no room.
+UPLOAD_RETRY: Final = 1.0
 
 # How many idle connections are closed at once to make room.
 SOME: Final = 16
@@ -90,3 +99,50 @@ class Refusals:
                 count=count,
                 reason=reason,
             )
+
+
+class Uploads:
+    """
+    Counts the bytes of the bodies that are on their way, all together, and refuses
+    those for which there is no room.
+
+    A body that arrives together with the head of its request is not counted.
+
+    @ivar most: How many bytes there may be.
+
+    @ivar kept: How many there are.
+    """
+
+    def __init__(self, most: int, refusals: Refusals) -> None:
+        self.most = most
+        self.kept = 0
+        self._refusals = refusals
+
+    def check(self, size: int) -> None:
+        """
+        Check that there is room for a body, before it comes.
+
+        @raise Unavailable: If there is none.
+        """
+        if self.kept + size > self.most:
+            self._refusals.add(f"bodies on their way have {self.kept} bytes already")
+            raise Unavailable(
+                f"the bodies on their way to the server would have more than {self.most} bytes, as "
+                "many as --upload-total-bytes allows",
+                UPLOAD_RETRY,
+            )
+
+    def take(self, size: int) -> None:
+        """
+        Count a part of a body that has arrived.
+
+        @raise Unavailable: If there is no room for it.
+        """
+        self.check(size)
+        self.kept += size
+
+    def give(self, size: int) -> None:
+        """
+        Count what was taken of a body no longer: it is whole, or given up.
+        """
+        self.kept -= size

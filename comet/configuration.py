@@ -202,6 +202,13 @@ OPTIONS: Final = (
         "Bytes held in all; then the oldest messages go first. Default: 268435456",
     ),
     Option("max-message", 65536, whole(1, 1 << 26), "Bytes a message has at most. Default: 65536"),
+    Option(
+        "upload-total-bytes",
+        67108864,
+        whole(65536, 1 << 50),
+        "Bytes of request bodies that are on their way, in all; beyond them requests are answered "
+        "503. Default: 67108864",
+    ),
     Option("max-depth", 64, whole(1, 256), "Levels of JSON a message has at most. Default: 64"),
     Option(
         "max-connections",

@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from comet.access.rights import Access
-from comet.capacity import Refusals
+from comet.capacity import UPLOAD_BYTES, Refusals, Uploads
 from comet.clocks import steadyClock
 from comet.deferreds import gather
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
@@ -37,12 +37,13 @@ from comet.fanout.reader import Opener, Reader, openReader
 from comet.fanout.streams import StreamReader
 from comet.framing.publications import Limits, fromValue
 from comet.http.origins import Origins
-from comet.interfaces import IAccess, IMessageBus, IReceiver
+from comet.interfaces import IAccess, IMessageBus, IPublisherAccess, IReceiver
 from comet.metrics import Metrics
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Publication, Published
 from comet.model.positions import StartPositions
+from comet.overrides import speaksFor
 
 # How many seconds a reader has, that was sent away last, to take its last words
 # before its connection is cut; and then to be closed.
@@ -70,12 +71,16 @@ class Settings:
         as the system allows.
 
     @ivar room: For how many readers the system has room; 0 if there is no limit.
+
+    @ivar uploadBytes: How many bytes the bodies of requests may have that are on
+        their way, all together.
     """
 
     limits: Limits = field(factory=Limits)
     heartbeat: float = 25.0
     maxConnections: int = 0
     room: int = 0
+    uploadBytes: int = UPLOAD_BYTES
 
 
 class Hub:
@@ -96,6 +101,8 @@ class Hub:
     @ivar metrics: Counts what passes on each transport.
 
     @ivar refusals: Counts and logs clients for which there was no room.
+
+    @ivar uploads: Counts the bytes of bodies that are on their way.
 
     @ivar isStarting: Whether the server has not started yet.
 
@@ -133,6 +140,7 @@ class Hub:
         self.fanout = Fanout(bus, self.clock, self.settings.heartbeat)
         self.metrics = Metrics()
         self.refusals = Refusals(self.fanout.seconds)
+        self.uploads = Uploads(self.settings.uploadBytes, self.refusals)
         self.isStarting = self.isLeaving = self.isDraining = False
         self._retryWithin = 0.0
         self._underWay = 0
@@ -288,6 +296,20 @@ class Hub:
         """
         for channel in channels:
             self.access.checkPublish(client, channel)
+
+    def checkPublisher(self, client: Client) -> None:
+        """
+        Check that there may be a channel to which this client may publish, before
+        anything that it publishes is read.  An access that does not know lets
+        every client pass.
+
+        @raise CometError: If there is none.
+        """
+        access = self.access
+        if IPublisherAccess.providedBy(access) and speaksFor(
+            type(access), "checkPublisher", "checkPublish"
+        ):
+            access.checkPublisher(client)
 
     def check(self, client: Client, names: Sequence[str], held: int = 0) -> None:
         """

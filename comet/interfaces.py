@@ -113,12 +113,6 @@ class IMessageBus(Interface):
         one of the first time.  While the first publication is under way, the
         second waits for it.
 
-        Each publisher has a budget for its keys, and all publishers have one
-        together (see L{KeyBudget<comet.bus.idempotency.KeyBudget>}).  A
-        publisher with too many loses its oldest keys early; the keys of a
-        publisher that takes less than an equal share of all are never forgotten
-        for those of others.
-
         @return: Fires with an answer for each publication, once all are stored
             and the listeners of this bus have heard of them.  Fails with
             L{Unavailable<comet.errors.Unavailable>} if nothing was stored; with
@@ -380,4 +374,19 @@ class IAccess(Interface):
     def checkDelete(client: Client, channel: str) -> None:
         """
         Check that the client may delete the messages of a channel.
+        """
+
+
+class IPublisherAccess(IAccess):
+    """
+    Knows also which clients may publish nowhere.  Such a client is refused
+    before the server takes the body of its request.
+
+    A subclass that overrides C{checkPublish} overrides C{checkPublisher}, too,
+    or it is not asked.
+    """
+
+    def checkPublisher(client: Client) -> None:
+        """
+        Check that there may be a channel to which the client may publish.
         """

@@ -22,6 +22,7 @@ GOOD = {
     "history-seconds": ("1.5", 1.5),
     "history-bytes": ("0", 0),
     "history-total-bytes": ("65536", 65536),
+    "upload-total-bytes": ("65536", 65536),
     "max-message": ("10", 10),
     "max-depth": ("2", 2),
     "max-connections": ("7", 7),
@@ -31,6 +32,8 @@ GOOD = {
     "open": ("chat/*", ("chat/*",)),
     "allow-origin": ("*", ("*",)),
     "drain": ("0", 0.0),
+    "drain-notice": ("1", 1.0),
+    "idle-timeout": ("5", 5.0),
     "workers": ("1", 1),
     "edge": ("twisted", "twisted"),
 }
@@ -62,6 +65,7 @@ BAD = {
     "history-seconds": (("0", "from 0.001 to 1e+09"), ("nan", "from 0.001"), ("", "from 0.001")),
     "history-bytes": (("1.5", "from 0 to"), ("1k", "from 0 to")),
     "history-total-bytes": (("65535", "from 65536 to"),),
+    "upload-total-bytes": (("65535", "from 65536 to"),),
     "max-message": (("0", "from 1 to 67108864"), ("67108865", "from 1 to 67108864")),
     "max-depth": (("0", "from 1 to 256"), ("257", "from 1 to 256")),
     "max-connections": (("-1", "from 0 to"),),
@@ -76,6 +80,8 @@ BAD = {
         ("", "a text that is not empty"),
     ),
     "drain": (("-1", "from 0 to 3600"), ("3601", "from 0 to 3600")),
+    "drain-notice": (("-1", "from 0 to 3600"),),
+    "idle-timeout": (("0", "from 1 to 86400"),),
     "workers": (
         ("0", "from 1 to 1024"),
         ("2", "need a bus that several processes share, such as redis:; 'memory:' is of one"),

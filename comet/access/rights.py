@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from comet.access.keys import KEY
 from comet.errors import BadChannel, Forbidden, Unauthorized
-from comet.interfaces import IAccess
+from comet.interfaces import IPublisherAccess
 from comet.model.channels import NAME_CACHE_SIZE, isReserved, parseName
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.model.patterns import matchesAny
@@ -23,7 +23,7 @@ from comet.model.patterns import matchesAny
 _BEARER = re.compile(r"bearer +(.*)", re.IGNORECASE | re.DOTALL)
 
 
-@implementer(IAccess)
+@implementer(IPublisherAccess)
 class Access:
     """
     Every client may read every channel.  A client with the publish key may
@@ -50,6 +50,7 @@ class Access:
             except BadChannel as error:
                 raise ValueError(f"a channel to open is not valid: {error.detail}") from None
         self._publishKey = None if publishKey is None else publishKey.encode("ascii")
+        self._opensAny = bool(openPatterns)
         # Remembered by channel, since every message asks for it.
         self._isOpen = lru_cache(NAME_CACHE_SIZE)(partial(matchesAny, tuple(openPatterns)))
 
@@ -79,6 +80,23 @@ class Access:
         """
         Allow every client to read every channel and pattern.
         """
+
+    def checkPublisher(self, client: Client) -> None:
+        """
+        Check that a client may publish to some channel.
+
+        @raise Forbidden: If no channel is open, and the client was identified
+            and does not have the right.
+
+        @raise Unauthorized: If no channel is open, and an anonymous client needs
+            the publish key.
+        """
+        if not (client.mayPublishAll or self._opensAny):
+            raise _keyNeeded(
+                client,
+                "to publish, send the publish key as 'Authorization: Bearer' and the key; or "
+                "start the server with --open, which opens channels to every client",
+            )
 
     def checkPublish(self, client: Client, channel: str) -> None:
         """

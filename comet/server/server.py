@@ -54,6 +54,7 @@ def makeHub(configuration: Configuration, reactor: Any, publishKey: str | None =
         configuration["heartbeat"],
         configuration["max-connections"],
         readersWithin(openFiles()),
+        configuration["upload-total-bytes"],
     )
     url = configuration["bus"]
     return Hub(
