@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from socket import socket
+from socket import SHUT_WR, socket
 from typing import Any, Final, TypeVar
 
 from twisted.logger import Logger
@@ -25,11 +25,13 @@ from comet.lean.edge import Edge, EdgeConnection
 from comet.lean.parser import MAX_HEAD
 from comet.lean.plans import HAND_OVER, NO_TAGS, Plan
 from comet.lean.polls import PollPlan
+from comet.lean.publishing import Upload
 from comet.lean.routes import Routes, mayBeAnswered
 from comet.model.cursors import Cursor
 from comet.model.messages import Published
 from comet.timers import NOT_SET
 from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
+from comet.web.heads import LINGER_TIME
 
 T = TypeVar("T")
 
@@ -123,9 +125,9 @@ class HTTPConnection(Connection):
     _log = Logger()
 
     __slots__ = (
-        "_body",
         "_isAnswering",
-        "_needed",
+        "_isRefused",
+        "_upload",
         "buffer",
         "direct",
         "due",
@@ -141,10 +143,11 @@ class HTTPConnection(Connection):
         self.buffer = b""
         self.readSize = READ_SIZE
         self.timerSlot = NOT_SET
-        # While a body is waited for: the size of its request, and what has come
-        # of the body beside the buffer.
-        self._needed = 0
-        self._body: bytearray | None = None
+        # The body that is waited for.
+        self._upload: Upload | None = None
+        # Whether a request was refused that had not come whole: the connection
+        # ends then.
+        self._isRefused = False
         self.direct = None
         self._isAnswering = False
         self.plan: Plan | None = None
@@ -158,7 +161,7 @@ class HTTPConnection(Connection):
         """
         See L{EdgeConnection.isBusy<comet.lean.edge.EdgeConnection.isBusy>}.
         """
-        hasRequest = self.plan is not None or self._body is not None
+        hasRequest = self.plan is not None or self._upload is not None or self._isRefused
         return bool(hasRequest or self.buffer or super().isBusy)
 
     @property
@@ -221,14 +224,12 @@ class HTTPConnection(Connection):
         """
         See L{Connection.received}.
         """
-        if self._body is not None:
-            # Joining the buffer with each piece would copy a large body each time.
-            self._body += data
-            if len(self.buffer) + len(self._body) < self._needed:
-                self._wait(self.edge.idleTimeout)
-                return
-            data = bytes(self._body)
-            self._body = None
+        if self._upload is not None:
+            self._bodyReceived(self._upload, data)
+            return
+        if self._isRefused:
+            # The client may be in the middle of its body.
+            return
         if self.buffer:
             data = self.buffer + data
         self.buffer = data
@@ -237,12 +238,60 @@ class HTTPConnection(Connection):
         else:
             self._boundInput()
 
+    def _bodyReceived(self, upload: Upload, data: bytes) -> None:
+        """
+        Give an upload a part of the body; once it is whole, go on with what
+        follows.
+        """
+        size = min(len(data), upload.left)
+        traffic = upload.plan.traffic or upload.plan.findTraffic()
+        traffic.dataIn += size
+        error: CometError | None = None
+        try:
+            upload.received(data[:size])
+        except CometError as raised:
+            error = raised
+        isWhole = not upload.left
+        if error is None and not isWhole:
+            self._wait(self.edge.idleTimeout)
+            return
+        self.plan = upload.plan
+        if error is not None and not isWhole:
+            self.refuse(problem(error))
+            return
+        self.buffer = data[size:]
+        self.readSize = READ_SIZE
+        self._endUpload()
+        self._storeUpload(upload, error)
+        self._goOn()
+
+    def _storeUpload(self, upload: Upload, error: CometError | None) -> None:
+        """
+        Have a body stored that is whole, or tell what is wrong with it.
+        """
+        # The response may be sent before this returns.
+        self._isAnswering = True
+        try:
+            if error is None:
+                upload.store(self)
+            else:
+                self.respond(problem(error))
+        except CometError as raised:
+            self.respond(problem(raised))
+        finally:
+            self._isAnswering = False
+
+    def _endUpload(self) -> None:
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.end()
+
     def inputEnded(self) -> None:
         """
         See L{Connection.inputEnded}.  What the client has asked is answered before
         the connection is closed.
         """
-        if self._body is None and self.plan is None and not self.unsent:
+        if self._upload is None and self.plan is None and not self.unsent:
             # More requests may have waited for another turn.
             self._answerInput()
         if self.fd < 0:
@@ -270,8 +319,6 @@ class HTTPConnection(Connection):
         Answer the requests in the buffer, in order, until one of them has to
         wait.
         """
-        self._needed = 0
-        self.readSize = READ_SIZE
         self._isAnswering = True
         try:
             while self.buffer and self.plan is None and not self.unsent and self.fd >= 0:
@@ -305,9 +352,8 @@ class HTTPConnection(Connection):
             try:
                 client = self.edge.hub.access.identify(plan.authorization)
                 taken = plan.begin(self, request, client, size)
-            except CometError:
-                # Twisted's edge finds the same error, and tells it.
-                pass
+            except CometError as error:
+                taken = plan.refused(self, request, size, error)
         if taken > 0:
             self.buffer = self.buffer[taken:]
             traffic = plan.traffic or plan.findTraffic()
@@ -342,15 +388,50 @@ class HTTPConnection(Connection):
         idle = self.edge.idleTimeout
         fanout.wheel.setBy(self, now + min(wait or idle, idle))
 
-    def awaitBody(self, size: int) -> None:
+    def awaitBody(self, upload: Upload, size: int) -> None:
         """
         See L{RequestConnection.awaitBody
         <comet.lean.plans.RequestConnection.awaitBody>}.
         """
         self.plan = None
-        self._needed = size
+        data, self.buffer = self.buffer[size:], b""
+        traffic = upload.plan.traffic or upload.plan.findTraffic()
+        traffic.requests += 1
+        traffic.headIn += size
         self.readSize = _BODY_READ_SIZE
-        self._body = bytearray()
+        self._upload = upload
+        self._bodyReceived(upload, data)
+
+    def respond(self, response: Response) -> None:
+        """
+        See L{RequestConnection.respond
+        <comet.lean.plans.RequestConnection.respond>}.
+        """
+        self._respond(response)
+
+    def refuse(self, response: Response) -> None:
+        """
+        See L{RequestConnection.refuse<comet.lean.plans.RequestConnection.refuse>}.
+        The client may send all of its body before it reads.  So what still comes is
+        discarded, for a while: else its system would drop the response unread (RFC
+        9112 9.6).
+        """
+        self._endUpload()
+        self._isRefused = True
+        self._respond(response)
+        self.buffer = b""
+        self._wait(LINGER_TIME)
+        # The connection may be on the wheel for longer.
+        self.edge.hub.fanout.wheel.setBy(self, self.due)
+        if not self.unsent:
+            self._endOutput()
+
+    def _endOutput(self) -> None:
+        try:
+            self.socket.shutdown(SHUT_WR)
+        except OSError:
+            # The client has left; an event will tell.
+            pass
 
     def awaitStore(self) -> None:
         """
@@ -460,11 +541,11 @@ class HTTPConnection(Connection):
         if self.fd >= 0:
             # What the client has sent behind its request is handed over.
             isLast = self.edge.hub.isDraining and not self.buffer
-            if isLast:
+            if isLast or self._isRefused:
                 response = endConnection(response)
             self.push(response)
             self._answered(len(response), bodySize)
-            if isLast:
+            if isLast and not self._isRefused:
                 self.finish()
 
     def _answered(self, size: int, bodySize: int) -> None:
@@ -499,7 +580,10 @@ class HTTPConnection(Connection):
         """
         See L{Connection.drained}.
         """
-        if self.plan is None:
+        if self._isRefused:
+            self.resumeProducing()
+            self._endOutput()
+        elif self.plan is None:
             self._wait(self.edge.idleTimeout)
             self.resumeProducing()
             self._answerInput()
@@ -513,6 +597,7 @@ class HTTPConnection(Connection):
         See L{Connection.gone}.
         """
         self.edge.hub.fanout.wheel.clear(self)
+        self._endUpload()
         reader, self.reader = self.reader, None
         if reader is not None:
             reader.ended()

@@ -13,16 +13,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from socket import socket
-from typing import ClassVar, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from twisted.python.failure import Failure
 
+from comet.errors import CometError
 from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.polls import DirectWaiter, PollReader
 from comet.fanout.reader import Opener, openReader
 from comet.http.reads import ReadRequest, StartSource, readAccount, startSource
 from comet.http.request import MAX_PARAMETERS, RequestHead
-from comet.http.responses import Headers
+from comet.http.responses import Headers, Response
 from comet.hub import Hub
 from comet.lean.edge import Edge
 from comet.lean.parser import MEANT
@@ -132,11 +133,24 @@ class RequestConnection(DirectWaiter, Protocol):
             for a poll that waits for the bus alone, however long that takes.
         """
 
-    def awaitBody(self, size: int) -> None:
+    def awaitBody(self, upload: Any, size: int) -> None:
         """
-        Call the plan again once the request is complete.
+        Give an upload the body of the request as it comes, and have it stored
+        then.
 
-        @param size: How many bytes the request has, with its head.
+        @param upload: An L{Upload<comet.lean.publishing.Upload>}.
+
+        @param size: How many bytes the head of the request has.
+        """
+
+    def respond(self, response: Response) -> None:
+        """
+        Answer the request.
+        """
+
+    def refuse(self, response: Response) -> None:
+        """
+        Answer a request of which not all has come, and end the connection.
         """
 
     def awaitStore(self) -> None:
@@ -255,6 +269,20 @@ class Plan:
             of the request line.
         """
         return ParsedRequest(self, headers, _NO_START, NO_TAGS)
+
+    def refused(
+        self, connection: RequestConnection, request: ParsedRequest, size: int, error: CometError
+    ) -> int:
+        """
+        Answer a request that L{begin} or the hub's access has refused; or leave
+        it to Twisted's edge, which finds the same error, and can tell it on every
+        transport.
+
+        @param size: How many bytes the head of the request has.
+
+        @return: As L{begin} does.
+        """
+        return HAND_OVER
 
     def begin(
         self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int

@@ -6,10 +6,11 @@ it by any transport, delete what it holds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from comet.errors import BadChannel, CometError
-from comet.framing.publications import readBatch, readBody
+from comet.framing.publications import BatchReader, readBatch, readBody
 from comet.http.polls import entityTag
 from comet.http.reads import ReadRequest
 from comet.http.responses import COMMON, JSON, Response, batchResponse, publishedResponse
@@ -107,9 +108,7 @@ class ChannelResource(HubResource):
         """
         head = exchange.head
         exchange.countAs("publish")
-        names, client = self.names(exchange), self.client(exchange)
-        checkNoPatterns(names)
-        self.hub.checkPublish(client, names)
+        names, client = self._checkPublish(exchange)
         limits = self.hub.settings.limits
         publication = readBody(
             names,
@@ -124,6 +123,23 @@ class ChannelResource(HubResource):
         exchange.respondWhen(stored, lambda answers: publishedResponse(answers[0]))
 
     answer_PUT = answer_POST
+
+    def admit_POST(self, exchange: Exchange) -> None:
+        """
+        Refuse a client that may not publish to the channels in the path.
+        """
+        self._checkPublish(exchange)
+
+    admit_PUT = admit_POST
+
+    def _checkPublish(self, exchange: Exchange) -> tuple[Sequence[str], Client]:
+        """
+        @return: The channels in the path, and the client, who may publish to them.
+        """
+        names, client = self.names(exchange), self.client(exchange)
+        checkNoPatterns(names)
+        self.hub.checkPublish(client, names)
+        return names, client
 
     def answer_DELETE(self, exchange: Exchange) -> None:
         """
@@ -161,10 +177,35 @@ class PublishResource(HubResource):
         """
         exchange.countAs("publish")
         client = self.client(exchange)
-        publications = readBatch(
-            exchange.head.header("Content-Type"),
-            exchange.body(),
+        self.hub.checkPublisher(client)
+        reader = exchange.bodyReader
+        if isinstance(reader, BatchReader):
+            publications = reader.finish()
+        else:
+            publications = readBatch(
+                exchange.head.header("Content-Type"),
+                exchange.body(),
+                self.hub.settings.limits,
+                client.name,
+                partial(self.hub.checkPublish, client),
+            )
+        exchange.respondWhen(self.hub.store(client, publications), batchResponse)
+
+    def admit_POST(self, exchange: Exchange) -> BatchReader | None:
+        """
+        Refuse a client that may publish nowhere.
+
+        @return: What reads the lines as they arrive, and checks the channel of
+            each; L{None} for a body that is compressed.
+        """
+        client = self.client(exchange)
+        self.hub.checkPublisher(client)
+        head = exchange.head
+        if head.header("Content-Encoding") is not None:
+            return None
+        return BatchReader(
+            head.header("Content-Type"),
             self.hub.settings.limits,
             client.name,
+            partial(self.hub.checkPublish, client),
         )
-        exchange.respondWhen(self.hub.store(client, publications), batchResponse)

@@ -316,6 +316,18 @@ class Exchange:
         coding = self.head.header("Content-Encoding")
         return body if coding is None else undoCoding(coding, body, most or whole)
 
+    @property
+    def bodyReader(self) -> object:
+        """
+        What has read the body while it arrived, or L{None}: then L{body} has it.
+
+        @raise TooLarge: If the body was larger than the server takes.
+        """
+        reader: object = getattr(self.request, "bodyReader", None)
+        if reader is not None and getattr(self.request, "isTooLarge", False):
+            raise bodyTooLarge(getattr(self.request, "most", 0))
+        return reader
+
     def respond(self, response: Response) -> None:
         """
         Send a response, unless the client has left.

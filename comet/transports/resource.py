@@ -5,7 +5,7 @@ error is reported in the same form.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.logger import Logger
 from twisted.web.resource import Resource
@@ -15,6 +15,7 @@ from comet.errors import CometError, Internal, MethodNotAllowed
 from comet.http.responses import COMMON, Headers, Response
 from comet.hub import Hub
 from comet.model.clients import Client
+from comet.overrides import speaksFor
 from comet.transports.exchange import Exchange, notFound
 
 _log = Logger()
@@ -38,6 +39,19 @@ def corsHeaders(resource: Any, request: Request) -> Headers:
     return resource.hub.origins.headers(exchange.cors)
 
 
+class BodyReader(Protocol):
+    """
+    Reads the body of a request while it arrives.
+    """
+
+    def received(self, data: bytes) -> None:
+        """
+        Read a part of the body.
+
+        @raise CometError: If the request has to be refused.
+        """
+
+
 class HubResource(Resource):
     """
     A resource over a hub.  It is a leaf: it answers for the rest of the path.
@@ -57,14 +71,25 @@ class HubResource(Resource):
       - C{names}, to take channels and patterns from elsewhere than the path;
       - C{answer_GET} and so on, together with C{methods}, to answer yourself.
 
+    A request whose body is still to come is refused at its head where the head
+    tells enough: C{admit_POST} and C{admit_PUT} are called for that, with an
+    L{Exchange} that has no body yet.  Such a method raises the error, or returns
+    a L{BodyReader} or L{None}.  It is not called where a subclass overrides
+    C{client}, C{names}, C{refuse} or the C{answer_} method below it, since these
+    may need the body; override it, too, if they do not.
+
     @cvar methods: The methods that have a C{answer_} method.  C{OPTIONS} is
         answered for all.
+
+    @cvar bodyMethods: The methods whose requests have a body.  That of another
+        request is discarded as it arrives.
 
     @cvar hasPath: Whether the path may have segments below the resource.
     """
 
     isLeaf = True
     methods: tuple[str, ...] = ("GET",)
+    bodyMethods: tuple[str, ...] = ("POST", "PUT")
     hasPath = True
 
     def __init__(self, hub: Hub) -> None:
@@ -115,6 +140,29 @@ class HubResource(Resource):
             self.refuse(exchange, Internal())
         return NOT_DONE_YET
 
+    def admit(self, exchange: Exchange) -> BodyReader | None:
+        """
+        Refuse a request at its head, before its body has come, if the head tells
+        enough for that.
+
+        @return: What reads the body as it arrives, or L{None} to have it kept.
+
+        @raise CometError: If the request has to be refused.
+        """
+        kind, method = type(self), exchange.head.method.decode("latin-1")
+        if method not in self.bodyMethods or kind.refuse is not HubResource.refuse:
+            return None
+        exchange.check()
+        self._checkMethod(exchange, method)
+        exchange.checkOrigin()
+        admit = f"admit_{method}"
+        if not hasattr(kind, admit):
+            return None
+        if not speaksFor(kind, admit, f"answer_{method}", "client", "names"):
+            return None
+        reader: BodyReader | None = getattr(self, admit)(exchange)
+        return reader
+
     def dispatch(self, exchange: Exchange) -> None:
         """
         Answer a request that has passed the checks: call C{answer_} of its
@@ -122,21 +170,24 @@ class HubResource(Resource):
 
         @raise MethodNotAllowed: If the method is not among C{methods}.
         """
-        if exchange.head.segments and not self.hasPath:
-            raise notFound(exchange)
         method = exchange.head.method.decode("latin-1")
-        if method == "OPTIONS":
+        if method == "OPTIONS" and (self.hasPath or not exchange.head.segments):
             exchange.respond(Response(204, self._preflight(exchange), b""))
             return
+        self._checkMethod(exchange, method)
+        if method not in ("GET", "HEAD"):
+            exchange.checkOrigin()
+        getattr(self, f"answer_{method}")(exchange)
+
+    def _checkMethod(self, exchange: Exchange, method: str) -> None:
+        if exchange.head.segments and not self.hasPath:
+            raise notFound(exchange)
         if method not in self.methods:
             allowed = (*self.methods, "OPTIONS")
             raise MethodNotAllowed(
                 f"the method {method[:64]!r} is not allowed here; allowed are {', '.join(allowed)}",
                 allowed,
             )
-        if method not in ("GET", "HEAD"):
-            exchange.checkOrigin()
-        getattr(self, f"answer_{method}")(exchange)
 
     def _preflight(self, exchange: Exchange) -> tuple[tuple[bytes, bytes], ...]:
         allow = ", ".join((*self.methods, "OPTIONS")).encode("ascii")

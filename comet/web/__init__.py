@@ -4,6 +4,7 @@ Which resource is at which URL, over HTTP/1.1 and HTTP/2.
   - L{pages}: the pages and comet.js, from C{static}
   - L{forms}: the fields of forms, for an application's resources
   - L{heads}: the heads of HTTP/1 requests, and the ends of connections
+  - L{lookup}: which resource will answer, as far as the head tells
   - L{resources}: the tree of URLs
   - L{http2}: HTTP/2 on the C{h2} library
   - L{site}: HTTP/1.1, bounds on what is taken in, and the choice of HTTP/2

@@ -29,9 +29,8 @@ MAX_DISCARDED: Final = 1048576
 _LINE_START: Final = 1024
 
 # For how many seconds a connection that the server ends waits for the client to
-# read the last response and to close: in all, and without hearing anything.
-LINGER_TIME: Final = 30.0
-LINGER_SILENCE: Final = 5.0
+# read the last response and to close.
+LINGER_TIME: Final = 5.0
 
 # How a record of TLS begins that opens a connection (RFC 8446 5.1).
 _TLS: Final = b"\x16\x03"
@@ -66,7 +65,6 @@ class HeadChannel(HTTPChannel):
     _isSkipping = False
     _discarded = 0
     _skipped = b""
-    _lingersUntil = 0.0
 
     def connectionMade(self) -> None:
         """
@@ -83,8 +81,6 @@ class HeadChannel(HTTPChannel):
         Parse input, or discard it once the connection ends.
         """
         if self.isEnding:
-            if self.site.clock.seconds() < self._lingersUntil:
-                self.resetTimeout()
             return
         size = len(data)
         while data and not self.isEnding:
@@ -235,8 +231,7 @@ class HeadChannel(HTTPChannel):
         transport = self.transport
         transport.write(encoded)
         transport.unregisterProducer()
-        self._lingersUntil = self.site.clock.seconds() + LINGER_TIME
-        self.setTimeout(LINGER_SILENCE)
+        self.setTimeout(LINGER_TIME)
         # The channel may have stopped reading.
         transport.resumeProducing()
         if ISSLTransport.providedBy(transport):

@@ -29,6 +29,13 @@ class NotFoundResource(HubResource):
         """
         raise notFound(exchange)
 
+    def admit(self, exchange: Exchange) -> None:
+        """
+        See L{HubResource.admit}.
+        """
+        exchange.check()
+        raise notFound(exchange)
+
 
 class LiveResource(HubResource):
     """
@@ -84,11 +91,18 @@ class HealthResource(ReadyResource):
         self.putChild(b"live", LiveResource(hub))
         self.putChild(b"ready", ReadyResource(hub))
 
+    @property
+    def missing(self) -> NotFoundResource:
+        """
+        The resource for the paths at which nothing was put.
+        """
+        return self._notFound
+
     def getChild(self, path: bytes, request: Request) -> Any:
         """
         Return the resource for a path at which nothing was put.
         """
-        return self._notFound
+        return self.missing
 
 
 def _health(status: int, body: bytes) -> Response:
@@ -119,11 +133,18 @@ class CometResource(Resource):
         self.putChild(b"socket", SocketResource(hub))
         self.putChild(b"health", HealthResource(hub))
 
+    @property
+    def missing(self) -> NotFoundResource:
+        """
+        The resource for the paths at which nothing was put.
+        """
+        return self._notFound
+
     def getChild(self, path: bytes, request: Request) -> Any:
         """
         Return the resource for a path at which nothing was put.
         """
-        return self._notFound
+        return self.missing
 
     def render(self, request: Request) -> Any:
         """

@@ -24,19 +24,20 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
-from comet.capacity import SOME, fullFrom, openFiles
+from comet.capacity import SOME, UPLOAD_BYTES, Refusals, Uploads, fullFrom, openFiles
 from comet.clocks import steadyClock
 from comet.errors import BadRequest, CometError, Unavailable
 from comet.http.http1 import encodeResponse
 from comet.http.responses import Headers, problem
-from comet.hub import FULL_RETRY
+from comet.hub import FULL_RETRY, Hub
 from comet.transports.channel import ChannelResource
 from comet.transports.detach import setProtocol
 from comet.transports.exchange import Exchange, bodyTooLarge, setHeaders
-from comet.transports.resource import HubResource, corsHeaders
+from comet.transports.resource import BodyReader, HubResource, corsHeaders
 from comet.transports.sinks import sendNow, tune
 from comet.web.forms import FormError, parseForm
 from comet.web.heads import HeadChannel
+from comet.web.lookup import findAtHead
 
 try:
     from comet.web.http2.connections import HTTP2Connection
@@ -74,18 +75,27 @@ class BoundedRequest(Request):
     @ivar most: How many bytes the body may have.
 
     @ivar isTooLarge: Whether the body was larger than that; then it is empty.
+
+    @ivar bodyReader: What reads the body as it arrives, or L{None} if it is kept.
     """
 
     # Any: Twisted's annotations do not know all of these.
     channel: Any
     content: Any
+    postpath: Any
+    sitepath: list[bytes]
     _body: Any
 
     headBytes: int | None = None
     most = 0
     isTooLarge = False
+    bodyReader: BodyReader | None = None
     _isRefused = False
+    _isKept = True
     _received = 0
+    # What counts the body, and how many bytes of it.
+    _uploads: Uploads | None = None
+    _counted = 0
 
     def _parseForm(self) -> dict[bytes, list[bytes]]:
         """
@@ -117,7 +127,13 @@ class BoundedRequest(Request):
         if refusal is not None:
             self._refuse(refusal)
             return
-        self.most = most = self._findMost() if length != 0 else 0
+        if length == 0:
+            return
+        try:
+            self.most = most = self._expectBody(length)
+        except CometError as error:
+            self._refuse(error)
+            return
         if length is not None and length > most:
             self.isTooLarge = True
             # RFC 9110 10.1.1: a client that expects 100 is refused before it
@@ -125,12 +141,42 @@ class BoundedRequest(Request):
             if length > most * DISCARD_FACTOR or self.requestHeaders.hasHeader(b"Expect"):
                 self._refuse(bodyTooLarge(most))
 
+    def _expectBody(self, length: int | None) -> int:
+        """
+        Prepare for a body.
+
+        @return: How many bytes it may have.
+
+        @raise CometError: If the request is refused before its body has come.
+        """
+        site = self.channel.site
+        path = self._originForm(self._line[1]).partition(b"?")[0]
+        resource, depth = findAtHead(site.resource, path)
+        uploads: Uploads | None = getattr(site, "uploads", None)
+        if isinstance(resource, HubResource):
+            self._isKept = self._line[0].decode("latin-1") in resource.bodyMethods
+            uploads = resource.hub.uploads
+        # Any: what has come behind the head is private to Twisted.
+        channel: Any = self.channel
+        isHere = length is not None and length <= len(getattr(channel, "_buffer", b""))
+        most = self._findMost(resource)
+        if not isHere and self._isKept:
+            if isinstance(resource, HubResource):
+                self._admit(resource, depth)
+            self._uploads = uploads
+            if uploads is not None:
+                uploads.check(min(length or 0, most))
+        return most
+
     def _refuse(self, error: CometError) -> None:
         """
         Send an error before all of the request has arrived, and take no more of
         it.
         """
         self._isRefused = True
+        self._release()
+        self.bodyReader = None
+        self.content = BytesIO()
         self.requestHeaders.removeHeader(b"Expect")
         channel = self.channel
         cors = self._corsHeaders()
@@ -144,6 +190,18 @@ class BoundedRequest(Request):
         """
         Make the headers of CORS for a request that no resource gets to see.
         """
+        self._prepare()
+        try:
+            resource = self.channel.site.getResourceFor(self)
+        except Exception:
+            _log.failure("looking up {path} failed", path=self.path)
+            return ()
+        return corsHeaders(resource, self)
+
+    def _prepare(self) -> None:
+        """
+        Set what Twisted sets when all of the request has arrived.
+        """
         command, path = self._line
         self.method, self.site = command, self.channel.site
         # Twisted sends a response of HTTP/1.1 in chunks.
@@ -151,14 +209,8 @@ class BoundedRequest(Request):
         self.uri = self._originForm(path)
         self.path = self.uri.partition(b"?")[0]
         self.args = {}
-        self.prepath = []
+        self.prepath, self.sitepath = [], []
         self.postpath = list(map(unquote_to_bytes, self.path[1:].split(b"/")))
-        try:
-            resource = self.site.getResourceFor(self)
-        except Exception:
-            _log.failure("looking up {path} failed", path=self.path)
-            return ()
-        return corsHeaders(resource, self)
 
     @property
     def _line(self) -> tuple[bytes, bytes]:
@@ -172,24 +224,40 @@ class BoundedRequest(Request):
             return parsed._command, parsed._path
         return channel._method, channel._path
 
-    def _findMost(self) -> int:
+    def _admit(self, resource: HubResource, depth: int) -> None:
+        """
+        Have the resource refuse the request at its head, if it can tell by that.
+
+        @param depth: How many segments of the path lead to the resource.
+
+        @raise CometError: If the request is refused.
+        """
+        self._prepare()
+        path = self.postpath
+        self.prepath, self.postpath = path[:depth], path[depth:]
+        exchange = Exchange(resource.hub, self)
+        try:
+            self.bodyReader = resource.admit(exchange)
+        except CometError:
+            raise
+        except Exception:
+            # An application's resource may fail without the body.
+            _log.debug("{path} was not checked before its body", path=self.path)
+        finally:
+            if isinstance(self.channel, CometChannel):
+                # The exchange is not under way.
+                self.channel.exchange = None
+
+    def _findMost(self, resource: Any) -> int:
         """
         Return how many bytes the body may have.  Where it can only be one
-        message, that is less: the client is not identified yet.
+        message, that is less.
         """
         site = self.channel.site
         most: int = getattr(site, "maxBody", 0)
         message: int | None = getattr(site, "maxMessage", None)
-        if message is None or message >= most:
-            return most
-        path = self._originForm(self._line[1]).partition(b"?")[0]
-        resource = site.resource
-        for segment in path[1:].split(b"/"):
-            if isinstance(resource, ChannelResource):
-                return message
-            resource = getattr(resource, "children", {}).get(unquote_to_bytes(segment))
-            if resource is None:
-                break
+        if message is not None and isinstance(resource, ChannelResource):
+            return min(message, most)
         return most
 
     def _originForm(self, path: bytes) -> bytes:
@@ -206,18 +274,48 @@ class BoundedRequest(Request):
 
     def handleContentChunk(self, data: bytes) -> None:
         """
-        Keep a part of the body, or discard it if the body is too large.
+        Read or keep a part of the body, or discard it if the body is too large.
         """
         self._received += len(data)
         most = self.most
+        if self._isRefused:
+            return
         if self._received <= most and not self.isTooLarge:
-            self.content.write(data)
-        elif not self._isRefused:
-            self.isTooLarge = True
-            self.content.seek(0)
-            self.content.truncate()
-            if self._received > most * DISCARD_FACTOR:
-                self._refuse(bodyTooLarge(most))
+            if self._isKept:
+                self._keep(data)
+            return
+        self.isTooLarge = True
+        self.content = BytesIO()
+        self._release()
+        if self._received > most * DISCARD_FACTOR:
+            self._refuse(bodyTooLarge(most))
+
+    def _keep(self, data: bytes) -> None:
+        try:
+            if self._uploads is not None:
+                self._uploads.take(len(data))
+                self._counted += len(data)
+            if self.bodyReader is None:
+                self.content.write(data)
+            else:
+                self.bodyReader.received(data)
+        except CometError as error:
+            self._refuse(error)
+
+    def _release(self) -> None:
+        """
+        The body is not on its way any longer.
+        """
+        if self._uploads is not None:
+            self._uploads.give(self._counted)
+            self._uploads = None
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The client has left.
+        """
+        self._release()
+        super().connectionLost(reason)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """
@@ -225,6 +323,7 @@ class BoundedRequest(Request):
         """
         if self._isRefused:
             return
+        self._release()
         # Hide the body from Twisted: it would parse a form, and close the
         # connection if it cannot.  comet's resources read the body themselves.
         self._body, self.content = self.content, BytesIO()
@@ -396,6 +495,8 @@ class CometSite(Site):
     @ivar isAdopting: Whether a connection is being handed over by the lean edge.
 
     @ivar maxLine: How many bytes the first line of a request may have.
+
+    @ivar uploads: Counts the bodies for an application's resources.
     """
 
     noisy = False
@@ -420,6 +521,9 @@ class CometSite(Site):
         self.maxLine = maxLine
         self.displayTracebacks = False
         self._connections: set[HTTP2Connection] = set()
+        hub: Hub | None = getattr(resource, "hub", None)
+        refusals = Refusals(self.clock.seconds)
+        self.uploads = Uploads(UPLOAD_BYTES, refusals) if hub is None else hub.uploads
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """

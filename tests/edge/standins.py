@@ -25,12 +25,15 @@ _MOST_BODY: Final = 1 << 20
 class _Answering:
     """
     A request that reads its body as L{BoundedRequest} does before it renders a
-    resource, and adds no header.
+    resource, and adds no header.  No resource is asked whether it is refused.
     """
 
     defaultContentType = None
     content: Any
     _body: Any
+
+    def _expectBody(self, length: int | None) -> int:
+        return _MOST_BODY
 
     def process(self) -> None:
         """

@@ -177,8 +177,9 @@ class PublishingTests(Http2TestCase):
             self.assertFalse(stream.isContinued)
             code = problemOf(answer.status, answer.headers, answer.body)
             self.assertEqual((answer.status, code), (413, "tooLarge"))
-        stream = connection.send("POST", "/publish", headers, isWhole=False)
-        connection.sendBody(stream, bytes(5_000_000))
+        batch = {**headers, "Content-Type": "application/x-ndjson"}
+        stream = connection.send("POST", "/publish", batch, isWhole=False)
+        connection.sendBody(stream, b" " * 5_000_000)
         self.assertEqual(stream.answer().status, 413)
         self.assertEqual(connection.send("GET", "/health").answer().status, 200)
 
@@ -190,10 +191,11 @@ class PublishingTests(Http2TestCase):
         server = self.startTls()
         connection = self.connect(server.site)
         before = server.resident()
-        headers = headersOf(server.site)
+        headers = {**headersOf(server.site), "Content-Type": "application/x-ndjson"}
         streams = [connection.send("POST", "/publish", headers, isWhole=False) for _ in range(20)]
+        lines = b'{"channel":"a","data":"%b"}\n' % (b"x" * 3000) * 990
         for stream in streams:
-            connection.sendBody(stream, bytes(3_000_000), isWhole=False)
+            connection.sendBody(stream, lines, isWhole=False)
         self.assertIn(7, {stream.code for stream in streams})
         self.assertLess(server.resident() - before, 40_000_000)
         self.assertEqual(connection.send("GET", "/health").answer().status, 200)

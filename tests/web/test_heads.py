@@ -9,7 +9,7 @@ from urllib.parse import quote
 from twisted.web.resource import IResource
 
 from comet.model.channels import MAX_NAME_BYTES
-from comet.web.heads import LINGER_SILENCE, MAX_DISCARDED, MAX_FIELDS, MAX_FIELDS_SIZE
+from comet.web.heads import LINGER_TIME, MAX_DISCARDED, MAX_FIELDS, MAX_FIELDS_SIZE
 from comet.web.site import READ_SIZE, CometSite
 from tests.transports.case import HubTestCase, get, readResponse
 
@@ -48,7 +48,7 @@ class HeadTestCase(HubTestCase):
             self.assertEqual(response.header("Access-Control-Allow-Origin"), allowed)
             self.assertEqual((response.header("Connection"), response.rest), ("close", b""))
             self.assertTrue(wire.transport.isHalfClosed)
-            self.turn(LINGER_SILENCE + 0.1)
+            self.turn(LINGER_TIME + 0.1)
             self.assertFalse(wire.isOpen)
             detail = response.json["detail"]
         return detail

@@ -11,6 +11,7 @@ from h2.errors import ErrorCodes
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from comet.access.rights import Access
 from comet.web.http2.http2stream import HIGH_WATER_MARK
 from tests.edge.connections import Ended
 from tests.web.http2.case import Http2TestCase
@@ -258,5 +259,36 @@ class StreamTests(Http2TestCase):
         self.assertEqual(answer.status, 413)
         self.assertEqual(json.loads(answer.body)["code"], "tooLarge")
         self.assertEqual(stream.code, ErrorCodes.NO_ERROR)
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_refusesBeforeBody(self) -> None:
+        """
+        A client that may not publish is told so at the head of its request; a
+        batch is read while it arrives; and a body for which there is no room is
+        refused.
+        """
+        http2, wire = self.open()
+        kind = {"Content-Type": "application/x-ndjson"}
+        shut = http2.send("POST", "/channels/a", {}, b"", isWhole=False)
+        self.assertEqual(shut.answer().status, 401)
+        self.assertEqual(shut.code, ErrorCodes.NO_ERROR)
+        line = b'{"channel":"open/a","data":1}\n'
+        batch = http2.send("POST", "/publish", kind, line, isWhole=False)
+        self.assertEqual(self.hub.uploads.kept, len(line))
+        http2.sendBody(batch, b'{"channel":"a","data":1}\n', isWhole=False)
+        self.assertEqual(batch.answer().status, 401)
+        self.assertEqual((batch.code, self.hub.uploads.kept), (ErrorCodes.NO_ERROR, 0))
+        self.hub.access = Access()
+        refused = http2.send("POST", "/publish", kind, line, isWhole=False)
+        self.assertEqual(refused.answer().status, 401)
+        self.hub.access = Access(openPatterns=["**"])
+        self.hub.uploads.most = 2 * len(line)
+        first = http2.send("POST", "/publish", kind, line, isWhole=False)
+        second = http2.send("POST", "/publish", kind, line * 2, isWhole=False)
+        answer = second.answer()
+        self.assertEqual((answer.status, answer.headers["retry-after"]), (503, "1"))
+        http2.sendBody(first, line)
+        self.assertEqual((first.answer().status, self.hub.uploads.kept), (201, 0))
         wire.leave()
         self.assertNothingLeft()
