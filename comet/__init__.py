@@ -50,6 +50,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from comet.access.rights import Access
+    from comet.bus.idempotency import KeyBudget
     from comet.bus.memory.bus import MemoryBus
     from comet.bus.redis.bus import RedisBus
     from comet.bus.sqlite.bus import SQLiteBus
@@ -139,6 +140,7 @@ __all__ = [
     "IReceiver",
     "Internal",
     "JSONPResource",
+    "KeyBudget",
     "KeyReused",
     "Limits",
     "LongPollResource",
@@ -183,6 +185,7 @@ __all__ = [
 # The module of each of these names, for __getattr__.
 _NAMES = {
     "comet.access.rights": "Access",
+    "comet.bus.idempotency": "KeyBudget",
     "comet.bus.memory.bus": "MemoryBus",
     "comet.bus.redis.bus": "RedisBus",
     "comet.bus.sqlite.bus": "SQLiteBus",

@@ -113,6 +113,12 @@ class IMessageBus(Interface):
         one of the first time.  While the first publication is under way, the
         second waits for it.
 
+        Each publisher has a budget for its keys, and all publishers have one
+        together (see L{KeyBudget<comet.bus.idempotency.KeyBudget>}).  A
+        publisher with too many loses its oldest keys early; the keys of a
+        publisher that takes less than an equal share of all are never forgotten
+        for those of others.
+
         @return: Fires with an answer for each publication, once all are stored
             and the listeners of this bus have heard of them.  Fails with
             L{Unavailable<comet.errors.Unavailable>} if nothing was stored; with

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from zope.interface import implementer
 
+from comet.bus.idempotency import KeyBudget
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
@@ -50,6 +51,7 @@ class BusCase(_TestCase):
         seconds: float = HOUR,
         bytes: int = 1048576,
         totalBytes: int = 268435456,
+        keyBudget: KeyBudget | None = None,
     ) -> IMessageBus:
         """
         Make and start a bus that has never held anything.  It stops when the
@@ -57,6 +59,8 @@ class BusCase(_TestCase):
 
         @param messages: The retention of each channel, like C{seconds} and
             C{bytes}.
+
+        @param keyBudget: How many bytes idempotency keys may count for.
         """
         raise NotImplementedError
 

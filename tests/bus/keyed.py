@@ -5,9 +5,16 @@ once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from comet.bus.idempotency import KeyBudget, keySize
 from comet.errors import KeyReused
-from comet.model.messages import Publication
+from comet.interfaces import IMessageBus
+from comet.model.messages import Publication, Published
 from tests.bus.case import BusCase
+
+# What a key counts for whose publisher has one letter, with one channel.
+ONE = keySize(Publication(("a",), b"1", publisher="p", key="k"))
 
 
 class KeyContract(BusCase):
@@ -169,3 +176,108 @@ class KeyContract(BusCase):
         await self.assertFailure(asked[2], KeyReused)
         self.assertEqual(first, second)
         self.assertEqual(await self.held(bus, "a"), [first.positions["a"]])
+
+    async def keyed(
+        self, bus: IMessageBus, publisher: str, numbers: range, channels: str = "a"
+    ) -> list[Published]:
+        """
+        Publish a message for each number, with the number as its key.
+        """
+        names = tuple(channels.split())
+        return list(
+            await bus.publish(
+                [Publication(names, b"1", publisher=publisher, key=str(each)) for each in numbers]
+            )
+        )
+
+    async def assertKnown(
+        self, bus: IMessageBus, publisher: str, known: Sequence[Published], forgotten: int
+    ) -> None:
+        """
+        Assert that the first few keys of a publisher are forgotten, and the
+        others are known.
+
+        @param known: The answers to all of its keys, which are their indices.
+        """
+        count = len(known)
+        again = await self.keyed(bus, publisher, range(forgotten, count))
+        self.assertEqual(again, known[forgotten:])
+        # From the newest to the oldest: each that is stored anew pushes another
+        # key out, or would.
+        for number in reversed(range(forgotten)):
+            [answer] = await self.keyed(bus, publisher, range(number, number + 1))
+            self.assertGreater(answer.cursor, known[-1].cursor)
+
+    async def test_keysOfOthersPushNoneOut(self) -> None:
+        """
+        Keys of other publishers, however many, do not make the bus forget the
+        keys of a publisher within its budget.
+        """
+        bus = await self.makeBus(keyBudget=KeyBudget(10 * ONE, 50 * ONE))
+        own = await self.keyed(bus, "k", range(10))
+        for start in range(0, 60, 20):
+            await self.keyed(bus, "", range(start, start + 20))
+            for number in range(3):
+                await self.keyed(bus, f"{number}", range(start, start + 3))
+        await self.assertKnown(bus, "k", own, 0)
+
+    async def test_forgetsOldestKeysOfPublisher(self) -> None:
+        """
+        A publisher with more keys than its budget allows loses its oldest, and
+        keeps as many of the newest as fit.
+        """
+        bus = await self.makeBus(keyBudget=KeyBudget(10 * ONE, 100 * ONE))
+        other = await self.keyed(bus, "o", range(5))
+        own: list[Published] = []
+        for start in range(0, 24, 6):
+            own += await self.keyed(bus, "k", range(start, start + 6))
+        await self.assertKnown(bus, "o", other, 0)
+        await self.assertKnown(bus, "k", own, 14)
+
+    async def test_publisherWithMostKeysLosesFirst(self) -> None:
+        """
+        When the keys of all publishers are too many, the publisher with the most
+        loses its oldest keys.
+        """
+        bus = await self.makeBus(keyBudget=KeyBudget(10 * ONE, 16 * ONE))
+        most = await self.keyed(bus, "m", range(10))
+        few = await self.keyed(bus, "f", range(4))
+        fewer = await self.keyed(bus, "g", range(4))
+        await self.assertKnown(bus, "f", few, 0)
+        await self.assertKnown(bus, "g", fewer, 0)
+        again = await self.keyed(bus, "m", range(2, 10))
+        self.assertEqual(again, most[2:])
+        [answer] = await self.keyed(bus, "m", range(1))
+        self.assertGreater(answer.cursor, fewer[-1].cursor)
+
+    async def test_longNamesCountForNoMore(self) -> None:
+        """
+        A key counts for its channels, not for the length of their names.
+        """
+        size = keySize(Publication(tuple("abcdefgh"), b"1", publisher="p", key="k"))
+        bus = await self.makeBus(keyBudget=KeyBudget(10 * size, 100 * size))
+        long = " ".join(letter * 250 for letter in "hgfedcba")
+        answers = await self.keyed(bus, "p", range(12), long)
+        again = await self.keyed(bus, "p", range(2, 12), " ".join(sorted(long.split())))
+        self.assertEqual(again, answers[2:])
+        [first] = await self.keyed(bus, "p", range(1), long)
+        self.assertGreater(first.cursor, answers[-1].cursor)
+
+    async def test_forgottenKeysTakeNoRoom(self) -> None:
+        """
+        Keys that are too old give their room to new ones of the same publisher
+        and of others, and may come again themselves.
+        """
+        bus = await self.makeBus(keyBudget=KeyBudget(10 * ONE, 15 * ONE))
+        await self.keyed(bus, "k", range(10))
+        await self.advance(150)
+        half = await self.keyed(bus, "o", range(5))
+        await self.advance(151)
+        own = await self.keyed(bus, "k", range(10))
+        await self.assertKnown(bus, "o", half, 0)
+        await self.assertKnown(bus, "k", own, 0)
+        await self.advance(301)
+        other = await self.keyed(bus, "o", range(10))
+        await self.assertKnown(bus, "o", other, 0)
+        new = await self.keyed(bus, "k", range(5))
+        await self.assertKnown(bus, "k", new, 0)

@@ -4,12 +4,15 @@ Tests for L{comet.bus.idempotency}.
 
 from __future__ import annotations
 
-from time import perf_counter
+import gc
+import sys
+import tracemalloc
 
+from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.bus.idempotency import KEY_SECONDS, KeyMemory
+from comet.bus.idempotency import KEY_SECONDS, KeyBudget, KeyMemory, keySize
 from comet.errors import KeyReused
 from comet.model.messages import Publication, Published
 
@@ -61,7 +64,6 @@ class KeyMemoryTests(SynchronousTestCase):
         A publication without a key is stored each time, and leaves no key.
         """
         self.assertEqual(self.positions(publication(None), publication(None)), [1, 2])
-        self.keys.remember(publication(None), published(1))
         self.assertEqual(len(self.keys), 0)
 
     def test_answersKnownKeyAsAtFirst(self) -> None:
@@ -87,7 +89,7 @@ class KeyMemoryTests(SynchronousTestCase):
         is in the same batch or an earlier one.  Nothing of the batch is stored,
         and the error names the key.
         """
-        self.keys.remember(publication("k"), published(1))
+        self.positions(publication("k"))
         for batch in (
             [publication(None), publication("k", b"2")],
             [publication("k"), publication("k", b"2")],
@@ -95,7 +97,7 @@ class KeyMemoryTests(SynchronousTestCase):
         ):
             error = self.assertRaises(KeyReused, self.keys.storeBatch, batch, self.store)
             self.assertIn(repr((batch[-1].key or "")[:64]), error.detail)
-        self.assertEqual((self.end, len(self.keys)), (0, 1))
+        self.assertEqual((self.end, len(self.keys)), (1, 1))
 
     def test_forgetsKeyAfterLifetime(self) -> None:
         """
@@ -111,83 +113,103 @@ class KeyMemoryTests(SynchronousTestCase):
         self.positions()
         self.assertEqual(len(self.keys), 0)
 
-    def test_rememberAgainRenewsLifetime(self) -> None:
-        """
-        A key that is remembered once more begins a new lifetime, and does not
-        keep other keys from being forgotten.
-        """
-        self.keys.remember(publication("k"), published(1))
-        self.clock.advance(100)
-        self.keys.remember(publication("l"), published(2))
-        self.clock.advance(100)
-        self.keys.remember(publication("k"), published(3))
-        self.clock.advance(200)
-        self.positions()
-        self.assertEqual(len(self.keys), 1)
-        self.end = 9
-        self.assertEqual(self.positions(publication("k"), publication("l")), [3, 10])
-
     def test_clearForgetsAllKeys(self) -> None:
         """
         After C{clear}, a key may come with another message.
         """
-        self.keys.remember(publication("k"), published(1))
+        self.positions(publication("k"))
         self.keys.clear()
-        self.assertEqual(len(self.keys), 0)
-        self.assertEqual(self.positions(publication("k", b"2")), [1])
-
-    def test_forgetsOldestKeysWhenFull(self) -> None:
-        """
-        The oldest keys are forgotten when all take too many bytes.  A forgotten
-        key gives its bytes back.
-        """
-        keys = KeyMemory(self.clock.seconds, mostBytes=10000)
-        for _ in range(3):
-            for number in range(20):
-                keys.remember(publication(f"k{number:02}"), published(number))
-            count = len(keys)
-            self.assertTrue(10 <= count <= 16, str(count))
-            self.end = 99
-            newest = [publication(f"k{number:02}") for number in range(20 - count, 20)]
-            self.assertEqual(self.positions(*newest, keys=keys), [*range(20 - count, 20)])
-            self.assertEqual(self.positions(publication("k00"), keys=keys), [100])
-            self.clock.advance(KEY_SECONDS)
-            self.positions(keys=keys)
-            self.assertEqual(len(keys), 0)
-
-    def test_countsBytesOfChannels(self) -> None:
-        """
-        What a key costs grows with its channels and their names.
-        """
-        keys = KeyMemory(self.clock.seconds, mostBytes=10000)
-        wide = [Publication(tuple(f"{n}/{i}" for i in range(20)), b"1", key="k") for n in range(9)]
-        long = [publication("k" * 128, channel=f"{n}/" + "x" * 250) for n in range(9)]
-        for batch, least, most in ((wide, 2, 4), (long, 7, 9)):
-            for each in batch:
-                keys.remember(each, published(1))
-            self.assertTrue(least <= len(keys) <= most, str(len(keys)))
-            keys.clear()
+        self.assertEqual((len(self.keys), self.keys.size), (0, 0))
+        self.assertEqual(self.positions(publication("k", b"2")), [2])
 
     def test_doesNotKeepTooLargeKey(self) -> None:
         """
         A single key that is too large is not kept.
         """
-        keys = KeyMemory(self.clock.seconds, mostBytes=100)
-        keys.remember(publication("k"), published(1))
-        self.assertEqual(len(keys), 0)
+        for budget in (KeyBudget(100, 10000), KeyBudget(10000, 100)):
+            keys = KeyMemory(self.clock.seconds, budget=budget)
+            self.positions(publication("k"), keys=keys)
+            self.assertEqual((len(keys), keys.size), (0, 0))
 
-    def test_forgetsManyKeysInLinearTime(self) -> None:
+    def test_countsWhatKeysTake(self) -> None:
         """
-        The time to forget many keys at once grows no faster than their number.
+        The bytes that keys count for are those that they take in memory, within
+        a quarter, regardless of their channels and names.  The keys of
+        publishers with a single one take half as much again.
         """
+        for count, channels, length, publishers, most in (
+            *((30000, 1, 10, 1, 1.25), (45000, 1, 10, 1, 1.25), (20000, 1, 250, 20000, 1.5)),
+            *((5000, 10, 200, 3, 1.25), (1000, 100, 50, 1, 1.25)),
+        ):
+            names = tuple(f"{number}".zfill(length) for number in range(channels))
+            keys = KeyMemory(self.clock.seconds)
+            gc.collect()
+            tracemalloc.start()
+            try:
+                for number in range(count):
+                    publisher = f"{number % publishers}".zfill(20)
+                    each = Publication(names, b"1", publisher=publisher, key=f"key-{number}")
+                    keys.storeBatch([each], self.storeAt)
+                taken, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            shape = f"{channels} channels, {publishers} publishers: {taken} for {keys.size}"
+            self.assertEqual(len(keys), count)
+            self.assertTrue(keys.size / 1.25 < taken < keys.size * most, shape)
 
-        def cost(count: int) -> float:
-            for number in range(count):
-                self.keys.remember(publication(str(number)), published(1))
-            self.clock.advance(KEY_SECONDS)
-            start = perf_counter()
-            self.positions()
-            return perf_counter() - start
+    def storeAt(self, publication: Publication) -> Published:
+        """
+        Store a publication at the next positions.
+        """
+        positions = {}
+        for channel in publication.channels:
+            self.end += 1
+            positions[channel] = self.end + 10**6
+        return Published("e", positions)
 
-        few = min(cost(1000) for _ in range(5))
-        self.assertLess(min(cost(16000) for _ in range(3)), 60 * few)
+    def test_forgetsManyKeysInSteps(self) -> None:
+        """
+        Keys that are too old are forgotten a thousand at a time, so that no
+        publisher waits for all of them.  Meanwhile they are not known.
+        """
+        batch = [publication(str(number)) for number in range(3500)]
+        self.positions(*batch)
+        self.clock.advance(KEY_SECONDS)
+        for left in (2500, 1500, 500, 0, 0):
+            self.positions(publication(None))
+            self.assertEqual(len(self.keys), left)
+        self.positions(*batch)
+        self.clock.advance(KEY_SECONDS)
+        end = self.end
+        self.assertEqual(self.positions(batch[-1], batch[-2]), [end + 1, end + 2])
+        while len(self.keys) > 2:
+            self.positions(publication(None))
+        self.assertEqual(self.positions(batch[-1], batch[-2]), [end + 1, end + 2])
+        self.assertEqual(self.keys.size, 2 * keySize(batch[0]))
+
+    def test_findsLargestPublisherAmongMany(self) -> None:
+        """
+        The publisher with the most keys is found without looking at all
+        publishers, whose number has no bound but that of the keys.
+        """
+        size = keySize(publication("k"))
+        keys = KeyMemory(self.clock.seconds, budget=KeyBudget(10 * size, 4000 * size))
+        for number in range(4000):
+            each = Publication(("a",), b"1", publisher=f"{number:02}"[-2:], key=str(number))
+            keys.storeBatch([each], self.store)
+        calls = 0
+
+        def count(frame: object, event: str, argument: object) -> None:
+            nonlocal calls
+            calls += event in ("call", "c_call")
+
+        many = [Publication(("a",), b"1", publisher=f"p{n}", key="k") for n in range(4000)]
+        for each in many:
+            keys.storeBatch([each], self.store)
+        sys.setprofile(count)
+        try:
+            for each in many[:100]:
+                keys.storeBatch([evolve(each, key="l")], self.store)
+        finally:
+            sys.setprofile(None)
+        self.assertLess(calls, 100 * 150)

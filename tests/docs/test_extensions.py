@@ -117,11 +117,18 @@ class LimitsTests(SynchronousTestCase):
         The fixed limits on the page are those of the program.
         """
         page = " ".join((DOCS / "reference" / "limits.rst").read_text("utf-8").split())
-        megabytes = idempotency.MOST_BYTES // 1048576
+        budget = idempotency.KeyBudget()
+        overhead, channel = idempotency.KEY_OVERHEAD, idempotency.CHANNEL_OVERHEAD
+        each, inAll = (size // (overhead + channel) // 1000 for size in (budget.each, budget.inAll))
+        second = budget.each / idempotency.KEY_SECONDS / (overhead + channel) // 50 * 50
         for line in (
             f"bytes of a name {channels.MAX_NAME_BYTES} ",
             f"characters of an event's name {channels.MAX_EVENT_CHARACTERS} ",
-            f"is known {idempotency.KEY_SECONDS / 60:g} minutes; at most {megabytes} MiB ",
+            f"is known {idempotency.KEY_SECONDS / 60:g} minutes, within the budget of its ",
+            f"keys of a publisher {budget.each >> 20} MiB: {each},000 keys to one channel each ",
+            f"bytes of all idempotency keys {budget.inAll >> 20} MiB: {inAll},000 keys to one ",
+            f"counts for {overhead} bytes, {channel} for each of its channels, ",
+            f"is enough for {second:g} new keys a second ",
             f"bytes of a batch {Limits(maxMessage=1).maxBatchBytes} times ",
             f"{Limits(maxMessage=1).maxCommandBytes - 4096} times ``--max-message``, and 4,096 ",
             f"of one client under way {session.MAX_PENDING_COMMANDS} ",

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from comet.bus.idempotency import KeyMemory
+from comet.bus.idempotency import KeyBudget, KeyMemory
 from comet.bus.listeners import Listeners
 from comet.bus.memory.channelindex import ChannelIndex
 from comet.bus.memory.log import Record
@@ -52,6 +52,7 @@ class MemoryBus:
         retention: Callable[[str], Retention] = lambda channel: Retention(),
         totalBytes: int = 268435456,
         wallClock: Callable[[], float] = time.time,
+        keyBudget: KeyBudget | None = None,
     ) -> None:
         """
         @param clock: Schedules the expiry of messages.
@@ -63,6 +64,9 @@ class MemoryBus:
             dropped first.
 
         @param wallClock: Returns the time, in seconds since 1970.
+
+        @param keyBudget: How many bytes idempotency keys may count for, beside
+            C{totalBytes}.
         """
         clock = steadyClock(clock)
         self._wallClock = wallClock
@@ -71,7 +75,7 @@ class MemoryBus:
         self._mostEmpty = totalBytes // (FLOORS_PART * CHANNEL_OVERHEAD)
         self._listeners = Listeners()
         self._wheel = TimerWheel(clock, 0.5)
-        self._keys = KeyMemory(clock.seconds)
+        self._keys = KeyMemory(clock.seconds, budget=keyBudget)
         self._isStopped = False
         self._queries = PatientQueries(clock)
         self._reset()

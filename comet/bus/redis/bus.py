@@ -13,7 +13,7 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.bus.idempotency import keyReused
+from comet.bus.idempotency import KeyBudget, keyReused
 from comet.bus.listeners import Listeners
 from comet.bus.redis.capabilities import Capabilities, isDenial, recheck
 from comet.bus.redis.notifications import Notifications
@@ -90,6 +90,7 @@ class RedisBus:
         retention: Callable[[str], Retention] = lambda channel: Retention(),
         totalBytes: int = 268435456,
         settings: Mapping[str, str] | None = None,
+        keyBudget: KeyBudget | None = None,
     ) -> None:
         """
         @param reactor: Connects, and schedules calls.
@@ -102,11 +103,14 @@ class RedisBus:
 
         @param settings: The values of other options that all nodes should have
             in common, by name.  Nodes that differ log a warning.
+
+        @param keyBudget: How many bytes idempotency keys may count for, beside
+            C{totalBytes}; the same on all nodes.
         """
         self._clock = steadyClock(reactor)
         self._url = url
         self._refusals = Refusals(f"Redis at {url}")
-        self._store = Store(url, retention, totalBytes, self._refused)
+        self._store = Store(url, retention, totalBytes, self._refused, keyBudget)
         self._settings = NodeSettings(
             {"history-total-bytes": str(totalBytes), **(settings or {})}, str(url)
         )

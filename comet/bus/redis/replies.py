@@ -16,6 +16,7 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
 
 _EPOCH: Final = re.compile(rb"[A-Za-z0-9]{1,32}")
+_POSITION: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 class BadReply(Exception):
@@ -210,6 +211,15 @@ def writeBody(publication: Publication) -> bytes:
     return b"%b\n%b\n%b" % (event.encode(), encoding.encode(), publication.payload)
 
 
+def writeOrder(channels: Sequence[str]) -> str:
+    """
+    Write in which order a publication names its channels: the index of each, in
+    the order of their names; empty if they are in this order already.
+    """
+    order = sorted(range(len(channels)), key=channels.__getitem__)
+    return "" if order == list(range(len(channels))) else ",".join(map(str, order))
+
+
 def readPushed(topic: bytes, data: bytes) -> Message:
     """
     Read a pushed message: the epoch and the position, and the body from the
@@ -397,8 +407,11 @@ def _positions(channels: Sequence[str], answer: Any) -> dict[str, int]:
         return dict(zip(channels, range(answer, answer + len(channels)), strict=True))
     # This is the answer of the first publication with the same key, perhaps
     # with the channels in another order.
-    first, *names = _word(answer).split("\n")
-    if not first.isdigit() or len(first) > 19 or sorted(names) != sorted(channels):
+    first, _, written = _word(answer).partition(" ")
+    usual = [str(index) for index in range(len(channels))]
+    order = written.split(",") if written else usual
+    if not _POSITION.fullmatch(first) or sorted(order) != sorted(usual):
         raise BadReply(f"{answer!r:.100} is not an answer to {channels!r:.100}")
-    found = {name: int(first) + offset for offset, name in enumerate(names)}
+    offsets = zip(sorted(channels), map(int, order), strict=True)
+    found = {name: int(first) + offset for name, offset in offsets}
     return {channel: found[channel] for channel in channels}

@@ -28,9 +28,9 @@ class Script:
     digest: str
 
 
-def _load(name: str, flags: str) -> Script:
+def _load(name: str, flags: str, *shared: str) -> Script:
     folder = files("comet.bus.redis") / "lua"
-    parts = [(folder / f"{each}.lua").read_text("utf-8") for each in ("common", name)]
+    parts = [(folder / f"{each}.lua").read_text("utf-8") for each in ("common", *shared, name)]
     source = "\n".join([f"#!lua{flags}", *parts])
     # Redis looks a script up by the SHA-1 digest of its source.
     return Script(name, source, sha1(source.encode()).hexdigest())
@@ -42,9 +42,9 @@ def _load(name: str, flags: str) -> Script:
 _FREES: Final = " flags=allow-oom"
 _READS: Final = " flags=no-writes"
 
-PUBLISH: Final = _load("publish", "")
+PUBLISH: Final = _load("publish", "", "keys")
 ATTACH: Final = _load("attach", _FREES)
-SWEEP: Final = _load("sweep", _FREES)
+SWEEP: Final = _load("sweep", _FREES, "keys")
 FORGET: Final = _load("forget", _FREES)
 FIND: Final = _load("find", _READS)
 TAILS: Final = _load("tails", _READS)

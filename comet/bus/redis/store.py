@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from comet.bus.idempotency import scopeDigest
+from comet.bus.idempotency import KeyBudget, keySize, rawPublisher, scopeDigest
 from comet.bus.redis import scripts
 from comet.bus.redis.capabilities import CannotUse, Capabilities
 from comet.bus.redis.protocol import RedisProtocol, RedisRefused
@@ -25,6 +25,7 @@ from comet.bus.redis.replies import (
     readStored,
     readTails,
     writeBody,
+    writeOrder,
 )
 from comet.bus.redis.settings import NodeSettings
 from comet.bus.redis.urls import RedisURL
@@ -59,11 +60,15 @@ class Store:
         retention: Callable[[str], Retention],
         totalBytes: int,
         refused: Callable[[NotOurs], None] = lambda error: None,
+        keyBudget: KeyBudget | None = None,
     ) -> None:
         """
         @param refused: Told of each entry that comet cannot have written, and
             that an answer therefore leaves out.
+
+        @param keyBudget: How many bytes idempotency keys may count for.
         """
+        self._keyBudget = KeyBudget() if keyBudget is None else keyBudget
         self.topicPrefix = f"{url.prefix}{url.db}:"
         self._state = f"{url.prefix}state"
         self._retention = retention
@@ -127,9 +132,11 @@ class Store:
 
         @raise NoLog: If there is no log to store them in.
         """
-        words: list[bytes | str | int] = [self._totalBytes, len(publications)]
+        budget = self._keyBudget
+        words: list[bytes | str | int] = [self._totalBytes, budget.each, budget.inAll]
+        words.append(len(publications))
         for each in publications:
-            words += [_digest(each), each.fingerprint().hex(), writeBody(each), len(each.channels)]
+            words += [*_keyWords(each), writeBody(each), len(each.channels)]
             for channel in each.channels:
                 kept = self._retention(channel)
                 words += [channel, kept.messages, repr(kept.seconds), kept.bytes]
@@ -254,12 +261,20 @@ class Store:
             self._refused(error)
 
 
-def _digest(publication: Publication) -> str:
+def _keyWords(publication: Publication) -> tuple[bytes | str | int, ...]:
     """
-    The digest under which Redis knows a key; empty without a key.
+    What the script has to know of the key of a publication.
     """
     scope = publication.keyScope
-    return "" if scope is None else scopeDigest(scope, 20).hex()
+    if scope is None:
+        return "", "", "", 0, ""
+    return (
+        scopeDigest(scope),
+        publication.fingerprint(),
+        rawPublisher(publication),
+        keySize(publication),
+        writeOrder(publication.channels),
+    )
 
 
 def luaPattern(name: str) -> tuple[str, int]:

@@ -20,6 +20,7 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.bus.idempotency import KeyBudget
 from comet.bus.listeners import Listeners
 from comet.bus.sqlite.errors import explain, notRead
 from comet.bus.sqlite.lockfile import Connect
@@ -67,6 +68,7 @@ class SQLiteBus:
         totalBytes: int = 268435456,
         wallClock: Callable[[], float] = time.time,
         connect: Connect = sqlite3.connect,
+        keyBudget: KeyBudget | None = None,
     ) -> None:
         """
         @param path: The path of the file.  The file is made if it does not
@@ -86,6 +88,8 @@ class SQLiteBus:
         @param wallClock: Returns the time, in seconds since 1970.
 
         @param connect: Opens a database, as C{sqlite3.connect} does.
+
+        @param keyBudget: How many bytes idempotency keys may count for.
         """
         self.isAvailable = False
         self.end = Cursor("", 0)
@@ -100,7 +104,7 @@ class SQLiteBus:
         # the next process has to understand it.
         began = wallClock() - self._clock.seconds()
         self._store = Store(
-            path, retention, totalBytes, connect, lambda: began + self._clock.seconds()
+            path, retention, totalBytes, connect, lambda: began + self._clock.seconds(), keyBudget
         )
         self._writer = self.threadType(reactor, "comet-sqlite-writer")
         self._logReader = LogReader(path, retention, connect)

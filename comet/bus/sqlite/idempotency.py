@@ -5,18 +5,25 @@ Idempotency keys in a table.
 from __future__ import annotations
 
 import sqlite3
-from array import array
 from typing import Final, TypeAlias
 
-from comet.bus.idempotency import KEY_SECONDS, KeyedBatches, scopeDigest
+from comet.bus.idempotency import (
+    KEY_SECONDS,
+    KeyBudget,
+    KeyedBatches,
+    NewKey,
+    keySize,
+    packPositions,
+    rawPublisher,
+    unpackPositions,
+)
 from comet.bus.sqlite.rows import LogRow
-from comet.model.messages import KeyScope, Publication, Published
-
-# How many keys are known at most; then the oldest are forgotten early.  Each
-# takes some hundred bytes of disk.
-MOST_KEYS: Final = 1000000
+from comet.model.messages import Publication, Published
 
 _Known: TypeAlias = tuple[bytes, Published]
+
+# How many keys one step forgets at most.
+_STEP: Final = 200
 
 
 class KeyTable(KeyedBatches):
@@ -24,83 +31,129 @@ class KeyTable(KeyedBatches):
     The known keys, during one transaction.
     """
 
-    def __init__(self, connection: sqlite3.Connection, log: LogRow, now: float) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, log: LogRow, now: float, budget: KeyBudget
+    ) -> None:
         """
         @param now: The time by which keys grow old: in seconds since 1970, but
             in one process it goes on steadily.
+
+        @param budget: How many bytes the keys may count for.
         """
         self._connection = connection
         self._log = log
         self._now = now
-        # The keys of this transaction, by digest.
-        self._new: dict[bytes, tuple[_Known, bytes]] = {}
+        self._budget = budget
+        # The publishers with new keys in this batch.
+        self._grown: set[bytes] = set()
 
-    def find(self, scope: KeyScope, publication: Publication) -> _Known | None:
+    def find(self, digest: bytes, publication: Publication) -> _Known | None:
         """
         See L{KeyedBatches.find}.
         """
-        digest = scopeDigest(scope, 32)
-        new = self._new.get(digest)
-        if new is not None:
-            return new[0]
         found = self._connection.execute(
             "SELECT fingerprint, positions FROM keys WHERE scope = ? AND until > ?",
             (digest, self._now),
         ).fetchone()
         if found is None:
             return None
-        content, packed = found
-        positions = zip(sorted(publication.channels), array("q", packed), strict=True)
-        # The answer has the order of positions, as if it had just been stored.
-        inOrder = dict(sorted(positions, key=lambda each: each[1]))
-        return content, Published(self._log.epoch, inOrder)
+        fingerprint, packed = found
+        positions = unpackPositions(publication.channels, packed)
+        return fingerprint, Published(self._log.epoch, positions)
 
-    def remember(self, publication: Publication, answer: Published) -> None:
+    def remember(self, new: NewKey, answer: Published) -> None:
         """
         See L{KeyedBatches.remember}.
         """
-        scope = publication.keyScope
-        if scope is not None:
-            packed = array("q", [answer.positions[each] for each in sorted(answer.positions)])
-            known = publication.fingerprint(), answer
-            self._new[scopeDigest(scope, 32)] = known, packed.tobytes()
-
-    def save(self) -> None:
-        """
-        Write the keys of this transaction.
-        """
-        if not self._new:
-            return
-        until = self._now + KEY_SECONDS
-        rows = [
-            (scope, content, packed, until) for scope, ((content, _), packed) in self._new.items()
-        ]
         # A row of the same key may still be there, if it is too old.
-        before = self._connection.total_changes
-        self._connection.executemany("DELETE FROM keys WHERE scope = ?", [row[:1] for row in rows])
-        self._log.keys -= self._connection.total_changes - before
-        self._connection.executemany("INSERT INTO keys VALUES (?, ?, ?, ?)", rows)
-        self._log.keys += len(rows)
-        self._new.clear()
+        old = self._connection.execute(
+            "SELECT number, publisher, size FROM keys WHERE scope = ?", (new.digest,)
+        ).fetchone()
+        if old is not None:
+            self._delete([old])
+        publisher, size = rawPublisher(new.publication), keySize(new.publication)
+        self._connection.execute(
+            "INSERT INTO keys (scope, publisher, size, fingerprint, positions, until) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                new.digest,
+                publisher,
+                size,
+                new.fingerprint,
+                packPositions(answer),
+                self._now + KEY_SECONDS,
+            ),
+        )
+        self._connection.execute(
+            "INSERT INTO publishers VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET bytes = bytes + excluded.bytes",
+            (publisher, size),
+        )
+        self._log.keyBytes += size
+        self._grown.add(publisher)
 
-    def forget(self, limit: int, most: int = MOST_KEYS) -> bool:
+    def trim(self) -> None:
         """
-        Forget keys that are too old, or too many.
+        See L{KeyedBatches.trim}.
+        """
+        for publisher in sorted(self._grown):
+            found = self._connection.execute(
+                "SELECT bytes FROM publishers WHERE name = ?", (publisher,)
+            ).fetchone()
+            if found is not None:
+                self._forgetOldestOf(publisher, found[0] - self._budget.each)
+        self._grown.clear()
+        if self._log.keyBytes > self._budget.inAll:
+            self.forget(_STEP)
+        while self._log.keyBytes > self._budget.inAll:
+            [largest] = self._connection.execute(
+                "SELECT name FROM publishers ORDER BY bytes DESC, name LIMIT 1"
+            ).fetchone()
+            self._forgetOldestOf(largest, 1)
+
+    def _forgetOldestOf(self, publisher: bytes, excess: int) -> None:
+        """
+        Forget the oldest keys of a publisher.
+
+        @param excess: How many bytes they have to count for.  If it is not
+            greater than 0, none is forgotten.
+        """
+        rows = []
+        found = self._connection.execute(
+            "SELECT number, publisher, size FROM keys WHERE publisher = ? ORDER BY number",
+            (publisher,),
+        )
+        while excess > 0 and (row := found.fetchone()) is not None:
+            rows.append(row)
+            excess -= row[2]
+        found.close()
+        self._delete(rows)
+
+    def _delete(self, rows: list[tuple[int, bytes, int]]) -> None:
+        """
+        Delete some rows, each given by its number, publisher and size.
+        """
+        if not rows:
+            return
+        self._connection.executemany("DELETE FROM keys WHERE number = ?", [row[:1] for row in rows])
+        sizes = [(size, publisher) for _, publisher, size in rows]
+        self._connection.executemany(
+            "UPDATE publishers SET bytes = bytes - ? WHERE name = ?", sizes
+        )
+        self._connection.execute("DELETE FROM publishers WHERE bytes <= 0")
+        self._log.keyBytes -= sum(size for size, _ in sizes)
+
+    def forget(self, limit: int) -> bool:
+        """
+        Forget keys that are too old.
 
         @param limit: How many keys to forget at most.
 
         @return: Whether more keys may have to be forgotten.
         """
-        tooMany = max(self._log.keys - most, 0)
         oldest = self._connection.execute(
-            "SELECT scope, until FROM keys ORDER BY until LIMIT ?", (limit,)
+            "SELECT number, publisher, size, until FROM keys ORDER BY number LIMIT ?", (limit,)
         ).fetchall()
-        gone = [
-            (scope,)
-            for index, (scope, until) in enumerate(oldest)
-            if until <= self._now or index < tooMany
-        ]
-        if gone:
-            self._connection.executemany("DELETE FROM keys WHERE scope = ?", gone)
-            self._log.keys -= len(gone)
+        gone = [row[:3] for row in oldest if row[3] <= self._now]
+        self._delete(gone)
         return len(gone) == limit

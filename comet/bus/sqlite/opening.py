@@ -241,8 +241,9 @@ def _renew(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT OR IGNORE INTO log VALUES (1, '', '', 0, 0, 0, 0, 0, 0, 0)")
     # The answers in it are positions of the old epoch.
     connection.execute("DELETE FROM keys")
+    connection.execute("DELETE FROM publishers")
     connection.execute(
-        "UPDATE log SET epoch = ?, keys = 0, head = max("
+        "UPDATE log SET epoch = ?, keyBytes = 0, head = max("
         "head, ifnull((SELECT max(position) FROM messages), 0), "
         "ifnull((SELECT max(head) FROM channels), 0))",
         (newEpoch(),),

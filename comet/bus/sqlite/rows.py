@@ -40,10 +40,10 @@ class LogRow:
 
     @ivar emptyChannels: How many of them hold no message.
 
-    @ivar keys: How many idempotency keys are known.
+    @ivar keyBytes: How many bytes the idempotency keys count for.
     """
 
-    __slots__ = ("channels", "emptyChannels", "end", "epoch", "floor", "keys", "size")
+    __slots__ = ("channels", "emptyChannels", "end", "epoch", "floor", "keyBytes", "size")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """
@@ -56,9 +56,9 @@ class LogRow:
             self.size,
             self.channels,
             self.emptyChannels,
-            self.keys,
+            self.keyBytes,
         ) = connection.execute(
-            "SELECT epoch, head, floor, size, channels, empty, keys FROM log"
+            "SELECT epoch, head, floor, size, channels, empty, keyBytes FROM log"
         ).fetchone()
         try:
             # It is copied into the cursors of live messages, too.
@@ -70,15 +70,16 @@ class LogRow:
         """
         Set all counts to those of a log in which nothing was ever stored.
         """
-        self.end = self.floor = self.size = self.channels = self.emptyChannels = self.keys = 0
+        self.end = self.floor = self.size = 0
+        self.channels = self.emptyChannels = self.keyBytes = 0
 
     def save(self, connection: sqlite3.Connection) -> None:
         """
         Write the row back.
         """
         connection.execute(
-            "UPDATE log SET head = ?, floor = ?, size = ?, channels = ?, empty = ?, keys = ?",
-            (self.end, self.floor, self.size, self.channels, self.emptyChannels, self.keys),
+            "UPDATE log SET head = ?, floor = ?, size = ?, channels = ?, empty = ?, keyBytes = ?",
+            (self.end, self.floor, self.size, self.channels, self.emptyChannels, self.keyBytes),
         )
 
 

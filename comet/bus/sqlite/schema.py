@@ -5,7 +5,8 @@ The table C{log} has one row: the epoch, the position of the newest message
 (C{head}), the bus's own floor, and the counts of what is held and of channels
 without messages (C{empty}).  C{channels} has a row for each known channel, with
 or without messages.  C{messages} has exactly
-the messages that are held, and C{keys} the idempotency keys.
+the messages that are held.  C{keys} has the idempotency keys, oldest first, and
+C{publishers} how many bytes the keys of each publisher count for.
 """
 
 from __future__ import annotations
@@ -105,6 +106,35 @@ UPGRADES: Final[Sequence[Sequence[str]]] = (
     ),
     # A pattern asks for the highest floor of its channels.
     ("CREATE INDEX channelsByFloor ON channels (floor)",),
+    # Each publisher has a budget for its keys.  It is not known which publisher
+    # the keys of an earlier version have: they are one of its own.
+    (
+        """
+        CREATE TABLE newKeys (
+            number INTEGER PRIMARY KEY,
+            scope BLOB NOT NULL UNIQUE,
+            publisher BLOB NOT NULL,
+            size INTEGER NOT NULL,
+            fingerprint BLOB NOT NULL,
+            positions BLOB NOT NULL,
+            until REAL NOT NULL
+        )
+        """,
+        """
+        INSERT INTO newKeys (scope, publisher, size, fingerprint, positions, until)
+            SELECT scope, x'00', 400 + length(positions), fingerprint, positions, until
+            FROM keys ORDER BY until
+        """,
+        "DROP TABLE keys",
+        "ALTER TABLE newKeys RENAME TO keys",
+        # SQLite adds the number to this index.
+        "CREATE INDEX keysByPublisher ON keys (publisher)",
+        "CREATE TABLE publishers (name BLOB PRIMARY KEY, bytes INTEGER NOT NULL) WITHOUT ROWID",
+        "INSERT INTO publishers SELECT publisher, sum(size) FROM keys GROUP BY publisher",
+        "CREATE INDEX publishersByBytes ON publishers (bytes DESC, name)",
+        "ALTER TABLE log RENAME COLUMN keys TO keyBytes",
+        "UPDATE log SET keyBytes = (SELECT ifnull(sum(bytes), 0) FROM publishers)",
+    ),
 )
 
 

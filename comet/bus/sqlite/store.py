@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
+from comet.bus.idempotency import KeyBudget
 from comet.bus.sqlite.errors import isFault, isFull, notStored, reasonOf
 from comet.bus.sqlite.lockfile import Connect
 from comet.bus.sqlite.opening import OpenDatabase, openDatabase
@@ -80,6 +81,7 @@ class Store:
         totalBytes: int,
         connect: Connect = sqlite3.connect,
         keysNow: Callable[[], float] | None = None,
+        keyBudget: KeyBudget | None = None,
     ) -> None:
         """
         @param path: The path of the database.  It is made if it does not exist.
@@ -94,7 +96,10 @@ class Store:
         @param keysNow: Returns the time by which idempotency keys grow old, in
             seconds since 1970, or L{None} for the one that each call is given.
             Called from the thread of the store.
+
+        @param keyBudget: How many bytes idempotency keys may count for.
         """
+        self._keyBudget = KeyBudget() if keyBudget is None else keyBudget
         self._keysNow = keysNow
         self.end = Cursor("", 0)
         self._path = path
@@ -159,7 +164,7 @@ class Store:
         """
         epoch = newEpoch()
         with self._changing(now) as transaction:
-            for table in ("messages", "channels", "keys"):
+            for table in ("messages", "channels", "keys", "publishers"):
                 self._connection.execute(f"DELETE FROM {table}")
             self._connection.execute("UPDATE log SET epoch = ?", (epoch,))
             transaction.log.empty()
@@ -312,7 +317,12 @@ class Store:
             self._connection.execute("BEGIN IMMEDIATE")
             keysNow = now if self._keysNow is None else self._keysNow()
             transaction = Transaction(
-                self._connection, self._retention, self._totalBytes, now, keysNow
+                self._connection,
+                self._retention,
+                self._totalBytes,
+                now,
+                keysNow,
+                self._keyBudget,
             )
             yield transaction
             transaction.save()

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from comet.bus.idempotency import KeyBudget
 from comet.bus.sqlite.idempotency import KeyTable
 from comet.bus.sqlite.rows import CHANNEL_OVERHEAD, ChannelRow, ChannelRows, LogRow
 from comet.model.log import FLOORS_PART, Retention
@@ -44,11 +45,14 @@ class Transaction:
         totalBytes: int,
         now: float,
         keysNow: float,
+        keyBudget: KeyBudget,
     ) -> None:
         """
         @param now: The time, in seconds since 1970.
 
         @param keysNow: The time by which idempotency keys grow old.
+
+        @param keyBudget: How many bytes they may count for.
         """
         self._connection = connection
         self._totalBytes = totalBytes
@@ -57,7 +61,7 @@ class Transaction:
         self._budget = DROPS
         self.log = LogRow(connection)
         self._rows = ChannelRows(connection, retention)
-        self._keys = KeyTable(connection, self.log, keysNow)
+        self._keys = KeyTable(connection, self.log, keysNow, keyBudget)
         self.stored: list[Message] = []
         # The channels of these messages.
         self._touched: dict[ChannelRow, None] = {}
@@ -123,7 +127,6 @@ class Transaction:
         self._budget += 2 * len(self._inserts)
         for row in self._touched:
             self._trim(row)
-        self._keys.save()
         self._evict()
         # L{_forgetStalest} asks the database for the stalest rows.
         self._rows.save()

@@ -11,6 +11,7 @@ from attrs import evolve
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
+from comet.bus.idempotency import KeyBudget
 from comet.bus.memory.bus import MemoryBus
 from comet.bus.memory.query import COMPARED
 from comet.bus.starts import MOST_LAST
@@ -42,6 +43,7 @@ class MemoryBusTests(BusContract, TestCase):
         seconds: float = HOUR,
         bytes: int = 1048576,
         totalBytes: int = 268435456,
+        keyBudget: KeyBudget | None = None,
     ) -> IMessageBus:
         """
         Make a bus with the clock of the test.
@@ -52,6 +54,7 @@ class MemoryBusTests(BusContract, TestCase):
             lambda channel: retention,
             totalBytes,
             lambda: EPOCH_SECONDS + self.clock.seconds(),
+            keyBudget,
         )
         await bus.start()
         self.addCleanup(self.stop, bus)

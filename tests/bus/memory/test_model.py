@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.bus.idempotency import KeyBudget
 from comet.bus.memory.bus import MemoryBus
 from comet.bus.memory.channelindex import ChannelIndex
 from comet.bus.memory.positionlog import PositionLog
@@ -41,6 +42,7 @@ from comet.model.positions import (
     Unreadable,
 )
 from tests.bus.case import DAY, OTHER_EPOCH, Listener, dataOf, positionsOf
+from tests.bus.keymodel import KeyMachine
 from tests.bus.model import BusModel
 
 CHANNELS = ("a", "b", "c/a", "c/b", "c/a/d", "$s", "c/$s")
@@ -299,6 +301,18 @@ class SlicedMachine(BusMachine):
         assert self.bus.end == self.model.end
 
 
+class KeyMemoryMachine(KeyMachine):
+    """
+    Compares the keys of a memory bus.
+    """
+
+    def makeBus(self, budget: KeyBudget) -> MemoryBus:
+        """
+        See L{KeyMachine.makeBus}.
+        """
+        return MemoryBus(self.clock, wallClock=self.clock.seconds, keyBudget=budget)
+
+
 def result(fired: Deferred[T]) -> T:
     """
     Return the result of a Deferred that has fired.
@@ -335,4 +349,14 @@ class ModelTests(SynchronousTestCase):
         run_state_machine_as_test(
             SlicedMachine,
             settings=settings(deadline=None, max_examples=150, stateful_step_count=30),
+        )
+
+    def test_keysAgreeWithModel(self) -> None:
+        """
+        After any history, idempotency keys are known and forgotten as in the
+        model.
+        """
+        run_state_machine_as_test(
+            KeyMemoryMachine,
+            settings=settings(deadline=None, max_examples=100, stateful_step_count=30),
         )

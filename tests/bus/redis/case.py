@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
+from comet.bus.idempotency import KeyBudget
 from comet.bus.redis.bus import RedisBus
 from comet.bus.redis.urls import RedisURL, parseURL
 from comet.interfaces import IMessageBus
@@ -107,13 +108,18 @@ class RedisCase(TestCase):
         bytes: int = 1048576,
         totalBytes: int = 268435456,
         url: RedisURL | None = None,
+        keyBudget: KeyBudget | None = None,
     ) -> RedisBus:
         """
         Make a bus without starting it.
         """
         retention = Retention(messages, seconds, bytes)
         return RedisBus(
-            theReactor(), self.url if url is None else url, lambda _: retention, totalBytes
+            theReactor(),
+            self.url if url is None else url,
+            lambda _: retention,
+            totalBytes,
+            keyBudget=keyBudget,
         )
 
     async def startedBus(self, **settings: Any) -> RedisBus:
@@ -131,12 +137,17 @@ class RedisCase(TestCase):
         seconds: float = HOUR,
         bytes: int = 1048576,
         totalBytes: int = 268435456,
+        keyBudget: KeyBudget | None = None,
     ) -> IMessageBus:
         """
         See L{tests.bus.case.BusCase.makeBus}.
         """
         return await self.startedBus(
-            messages=messages, seconds=seconds, bytes=bytes, totalBytes=totalBytes
+            messages=messages,
+            seconds=seconds,
+            bytes=bytes,
+            totalBytes=totalBytes,
+            keyBudget=keyBudget,
         )
 
     async def advance(self, seconds: float) -> None:

@@ -13,6 +13,7 @@ from hiredis import Reader, ReplyError, pack_command
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 
+from comet.bus.idempotency import KeyBudget, keyReused
 from comet.bus.redis.capabilities import Capabilities
 from comet.bus.redis.protocol import RedisRefused
 from comet.bus.redis.queries import Queries
@@ -70,6 +71,7 @@ class DirectBus:
         clock: Clock,
         retention: Callable[[str], Retention],
         totalBytes: int,
+        keyBudget: KeyBudget | None = None,
     ) -> None:
         """
         @param clock: The time, which Redis follows.
@@ -79,7 +81,7 @@ class DirectBus:
         self._prefix = url.prefix
         self._clock = clock
         self._advanced = 0.0
-        self._store = Store(url, retention, totalBytes)
+        self._store = Store(url, retention, totalBytes, keyBudget=keyBudget)
         self._queries = Queries(self._store, self._attach, self._store.sweep)
         self._listeners: list[IBusListener] = []
         self.end = Cursor("", 0)
@@ -149,13 +151,14 @@ class DirectBus:
         """
         self._catchUp()
         stored = self._wait(self._store.publish(self.connection, publications))
-        assert not isinstance(stored, KeyConflict)
+        if isinstance(stored, KeyConflict):
+            return fail(keyReused(publications[stored.index].key))
         messages = [
             Message(channel, answer.epoch, position, 0.0, b"")
             for answer in stored.answers
             for channel, position in answer.positions.items()
         ]
-        self.end = messages[-1].cursor
+        self.end = max([self.end, *(message.cursor for message in messages)])
         for listener in self._listeners:
             listener.messagesStored(messages)
         while self._wait(self._store.sweep(self.connection)):

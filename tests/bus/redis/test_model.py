@@ -15,6 +15,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.bus.idempotency import KeyBudget, keySize
 from comet.bus.memory.bus import CHANNEL_OVERHEAD
 from comet.bus.redis import queries, store
 from comet.bus.redis.urls import RedisURL
@@ -23,9 +24,10 @@ from comet.model.log import FLOORS_PART, Retention
 from comet.model.messages import Message, Publication
 from comet.model.positions import At, Earliest, Last, StartPosition
 from tests.bus.case import OTHER_EPOCH, dataOf, positionsOf
+from tests.bus.keymodel import KeyMachine
 from tests.bus.memory.test_model import BusMachine, result
 from tests.bus.model import BusModel
-from tests.bus.redis.case import RedisCase, sharedServer
+from tests.bus.redis.case import ADVANCE, RedisCase, sharedServer
 from tests.bus.redis.direct import DirectBus
 
 _COMMON = (files("comet.bus.redis") / "lua" / "common.lua").read_text("utf-8")
@@ -77,6 +79,25 @@ class RedisMachine(BusMachine):
         return DirectBus(port, urlOf("machine"), self.clock, retention, totalBytes)
 
 
+class KeyScriptMachine(KeyMachine):
+    """
+    Compares the keys in Redis.
+    """
+
+    def makeBus(self, budget: KeyBudget) -> DirectBus:
+        """
+        See L{KeyMachine.makeBus}.
+        """
+        return DirectBus(
+            sharedServer().port,
+            urlOf("keymachine"),
+            self.clock,
+            lambda channel: Retention(),
+            10**9,
+            budget,
+        )
+
+
 class ModelTests(SynchronousTestCase):
     """
     The log in Redis, after any history.
@@ -96,6 +117,21 @@ class ModelTests(SynchronousTestCase):
             ),
         )
 
+    def test_keysAgreeWithModel(self) -> None:
+        """
+        After any history, idempotency keys are known and forgotten as in the
+        model.
+        """
+        run_state_machine_as_test(
+            KeyScriptMachine,
+            settings=settings(
+                deadline=None,
+                max_examples=40,
+                stateful_step_count=25,
+                suppress_health_check=[HealthCheck.too_slow],
+            ),
+        )
+
     def test_keepsFloorsAsMemoryBus(self) -> None:
         """
         Floors may take the same part of the total as in the memory bus, and a
@@ -103,6 +139,109 @@ class ModelTests(SynchronousTestCase):
         """
         self.assertEqual(constant("FLOORS_PART"), FLOORS_PART)
         self.assertEqual(constant("CHANNEL_OVERHEAD"), CHANNEL_OVERHEAD)
+
+
+class KeyScriptTests(SynchronousTestCase):
+    """
+    What Redis keeps of idempotency keys.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a bus.
+        """
+        self.clock = Clock()
+        url = urlOf(self.id().rsplit(".", 1)[-1])
+        self.prefix = url.prefix
+        self.bus = DirectBus(
+            sharedServer().port, url, self.clock, lambda channel: Retention(), 10**9
+        )
+        self.addCleanup(self.bus.stop)
+
+    def publish(self, *keys: str, channels: tuple[str, ...] = ("a",)) -> None:
+        """
+        Publish a message with each key.
+        """
+        batch = [Publication(channels, b"1", publisher="me", key=key) for key in keys]
+        result(self.bus.publish(batch))
+
+    def kept(self) -> tuple[int, int, int]:
+        """
+        Return how many bytes the keys count for, and how many are in the hash and
+        in the list of the publisher.
+        """
+        size = int(self.bus._ask("HGET", f"{self.prefix}state", "keys"))
+        known = self.bus._ask("HLEN", f"{self.prefix}known:me")
+        return size, known, self.bus._ask("LLEN", f"{self.prefix}order:me")
+
+    def test_forgetsStepByStep(self) -> None:
+        """
+        Keys that are too old are forgotten in the background, in steps, until
+        nothing is left of their publisher.
+        """
+        self.publish(*(f"{number}" for number in range(1200)))
+        self.clock.advance(200)
+        self.publish("new")
+        one = keySize(Publication(("a",), b"1", publisher="me", key="k"))
+        self.assertEqual(self.kept(), (1201 * one, 1201, 1201))
+        self.bus._ask("EVAL", ADVANCE, 1, f"{self.prefix}state", 150)
+        steps = 1
+        while self.bus._wait(self.bus._store.sweep(self.bus.connection)):
+            steps += 1
+        self.assertEqual((self.kept(), steps), ((one, 1, 1), 3))
+        self.clock.advance(301)
+        self.bus._catchUp()
+        self.assertEqual(self.kept(), (0, 0, 0))
+        left = self.bus._ask("KEYS", f"{self.prefix}*")
+        self.assertEqual([name for name in left if b"key" in name or b":me" in name], [])
+
+    def test_expiresByItself(self) -> None:
+        """
+        What is kept of keys expires although no node forgets it.
+        """
+        self.publish("k")
+        for name in ("known:me", "order:me", "keysizes", "keysdue"):
+            seconds = self.bus._ask("TTL", f"{self.prefix}{name}")
+            self.assertTrue(300 < seconds <= 600, (name, seconds))
+
+    def test_namesTakeNoRoom(self) -> None:
+        """
+        A key takes some hundred bytes, although its channels have long names.
+        """
+        channels = tuple(f"{number}".zfill(255) for number in reversed(range(100)))
+        self.publish("k", channels=channels)
+        taken = self.bus._ask("MEMORY", "USAGE", f"{self.prefix}known:me")
+        self.assertLess(taken, keySize(Publication(channels, b"1", publisher="me", key="k")))
+
+    def test_foreignEntries(self) -> None:
+        """
+        Entries that comet cannot have written, or that are missing, do no harm.
+        """
+        self.publish("a", "b")
+        [first, _] = self.bus._ask("LRANGE", f"{self.prefix}order:me", 0, 1)
+        self.bus._ask("LPUSH", f"{self.prefix}order:me", "x", "", b"\xff" * 60)
+        self.bus._ask("HSET", f"{self.prefix}known:me", first[:32], "x" * 20, "y", "")
+        end = self.bus.end.position
+        self.publish("a", "b")
+        self.assertEqual(self.bus.end.position, end + 1)
+        self.bus._ask("DEL", f"{self.prefix}order:me")
+        self.publish("c")
+        self.bus._ask("DEL", f"{self.prefix}known:me")
+        self.publish("d")
+        self.clock.advance(301)
+        self.bus._catchUp()
+        self.assertEqual(self.kept(), (0, 0, 0))
+
+    def test_keyOfLostMessages(self) -> None:
+        """
+        A key whose message is beyond the end of the log, because the log was
+        lost without it, means nothing.
+        """
+        self.publish("a", "b", "c")
+        self.bus._ask("HSET", f"{self.prefix}state", "head", "1")
+        self.bus.end = self.bus.end._replace(position=1)
+        self.publish("a", "b")
+        self.assertEqual(self.bus.end.position, 2)
 
 
 class PagesTests(SynchronousTestCase):

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from comet.bus.idempotency import KeyBudget
 from comet.bus.sqlite.bus import SQLiteBus
 from comet.bus.sqlite.lockfile import Connect
 from comet.bus.sqlite.reader import LogReader
@@ -177,7 +178,11 @@ class SQLiteCase(BusCase, TestCase):
         self.made = 0
 
     def newBus(
-        self, path: str, retention: Retention | None = None, totalBytes: int = TOTAL
+        self,
+        path: str,
+        retention: Retention | None = None,
+        totalBytes: int = TOTAL,
+        keyBudget: KeyBudget | None = None,
     ) -> SQLiteBus:
         """
         Make a bus by the clock.
@@ -191,6 +196,7 @@ class SQLiteCase(BusCase, TestCase):
             totalBytes,
             lambda: EPOCH_SECONDS + self.clock.seconds(),
             self.connect,
+            keyBudget,
         )
 
     async def makeBus(
@@ -199,13 +205,14 @@ class SQLiteCase(BusCase, TestCase):
         seconds: float = HOUR,
         bytes: int = 1048576,
         totalBytes: int = TOTAL,
+        keyBudget: KeyBudget | None = None,
     ) -> SQLiteBus:
         """
         Make a bus with a file of its own.
         """
         self.made += 1
         path = str(self.folder / f"{self.made}.db")
-        bus = self.newBus(path, Retention(messages, seconds, bytes), totalBytes)
+        bus = self.newBus(path, Retention(messages, seconds, bytes), totalBytes, keyBudget)
         await bus.start()
         self.addCleanup(self.stop, bus)
         return bus

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from comet.bus.idempotency import KeyBudget
 from comet.bus.sqlite.bus import SQLiteBus
 from comet.bus.sqlite.thread import WorkerThread
 from comet.model.log import Retention
@@ -75,10 +76,11 @@ class InlineBus(SQLiteBus):
         retention: Callable[[str], Retention],
         totalBytes: int,
         wallClock: Callable[[], float],
+        keyBudget: KeyBudget | None = None,
     ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="comet-inline-"))
         path = str(self.folder / "comet.db")
-        super().__init__(path, clock, Here(), retention, totalBytes, wallClock, carefree)
+        super().__init__(path, clock, Here(), retention, totalBytes, wallClock, carefree, keyBudget)
         self.start()
 
     def _sweepAll(self) -> None:

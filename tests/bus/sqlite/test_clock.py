@@ -4,7 +4,7 @@ Tests for L{comet.bus.sqlite.bus}: the clock of the system is set.
 
 from __future__ import annotations
 
-from comet.bus.idempotency import KEY_SECONDS
+from comet.bus.idempotency import KEY_SECONDS, KeyBudget
 from comet.bus.sqlite.bus import SQLiteBus
 from comet.model.log import Retention
 from tests.bus.case import EPOCH_SECONDS, HOUR
@@ -26,7 +26,11 @@ class ClockTests(SQLiteCase):
         self.ahead = 0.0
 
     def newBus(
-        self, path: str, retention: Retention | None = None, totalBytes: int = TOTAL
+        self,
+        path: str,
+        retention: Retention | None = None,
+        totalBytes: int = TOTAL,
+        keyBudget: KeyBudget | None = None,
     ) -> SQLiteBus:
         """
         Make a bus by two clocks.

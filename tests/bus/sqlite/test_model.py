@@ -10,9 +10,11 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.bus.idempotency import KeyBudget
 from comet.bus.memory.bus import CHANNEL_OVERHEAD
 from comet.bus.sqlite import rows
 from comet.model.log import Retention
+from tests.bus.keymodel import KeyMachine
 from tests.bus.memory.test_model import BusMachine
 from tests.bus.sqlite.inline import InlineBus
 
@@ -29,6 +31,18 @@ class SQLiteMachine(BusMachine):
         return InlineBus(self.clock, retention, totalBytes, self.clock.seconds)
 
 
+class KeyTableMachine(KeyMachine):
+    """
+    Compares the keys in a database.
+    """
+
+    def makeBus(self, budget: KeyBudget) -> InlineBus:
+        """
+        See L{KeyMachine.makeBus}.
+        """
+        return InlineBus(self.clock, lambda channel: Retention(), 10**9, self.clock.seconds, budget)
+
+
 class ModelTests(SynchronousTestCase):
     """
     L{SQLiteBus}, after any history.
@@ -41,6 +55,16 @@ class ModelTests(SynchronousTestCase):
         run_state_machine_as_test(
             SQLiteMachine,
             settings=settings(deadline=None, max_examples=50, stateful_step_count=30),
+        )
+
+    def test_keysAgreeWithModel(self) -> None:
+        """
+        After any history, idempotency keys are known and forgotten as in the
+        model.
+        """
+        run_state_machine_as_test(
+            KeyTableMachine,
+            settings=settings(deadline=None, max_examples=40, stateful_step_count=30),
         )
 
     def test_countsAsMemoryBus(self) -> None:

@@ -7,14 +7,25 @@ from __future__ import annotations
 import math
 import sqlite3
 
+from comet.bus.idempotency import (
+    CHANNEL_OVERHEAD,
+    KEY_OVERHEAD,
+    KeyBudget,
+    keySize,
+    packPositions,
+    scopeDigest,
+)
+from comet.bus.sqlite.idempotency import KeyTable
+from comet.bus.sqlite.rows import LogRow
 from comet.bus.sqlite.schema import APPLICATION_ID, UPGRADES, WrongDatabase, upgrade
-from tests.bus.sqlite.case import StoreTestCase
+from comet.model.messages import Published
+from tests.bus.sqlite.case import StoreTestCase, publication
 
 # A possible version after the present one.
 LATER = (
     *UPGRADES,
     ("ALTER TABLE channels ADD COLUMN colour TEXT", "UPDATE channels SET colour = 'red'"),
-    ("DROP INDEX keysByUntil",),
+    ("DROP INDEX keysByPublisher",),
 )
 
 
@@ -87,6 +98,33 @@ class UpgradeTests(StoreTestCase):
             connection.execute("SELECT * FROM channels").fetchall(),
             [(7, "a", 3, 2, 3, 5.0, 1, 1, 65.0), (8, "b", 1, 1, 1, 4.0, 0, 0, math.inf)],
         )
+
+    def test_upgradesKeys(self) -> None:
+        """
+        The keys of a database without budgets are still known, and are counted.
+        Those that come first are the first to be forgotten.
+        """
+        known = publication("a b", key="k")
+        assert known.keyScope is not None
+        fingerprint = known.fingerprint()
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.addCleanup(connection.close)
+        upgrade(connection, UPGRADES[:3])
+        connection.execute("INSERT INTO log VALUES (1, 'e', 'l', 3, 0, 0, 0, 2, 0, 0)")
+        packed = packPositions(Published("e", {"a": 2, "b": 1}))
+        for scope, until in ((scopeDigest(known.keyScope), 99.0), (b"other", 98.0)):
+            row = (scope, fingerprint, packed, until)
+            connection.execute("INSERT INTO keys VALUES (?, ?, ?, ?)", row)
+        upgrade(connection)
+        log = LogRow(connection)
+        self.assertEqual(log.keyBytes, 2 * (KEY_OVERHEAD + 2 * CHANNEL_OVERHEAD))
+        keys = KeyTable(connection, log, 98.0, KeyBudget(log.keyBytes, log.keyBytes))
+        [answer] = keys.storeBatch([known], lambda _: self.fail("it was stored"))
+        self.assertEqual(answer, Published("e", {"a": 2, "b": 1}))
+        new = publication("a", key="l")
+        keys.storeBatch([new], lambda _: Published("e", {"a": 4}))
+        self.assertEqual(log.keyBytes, KEY_OVERHEAD + 2 * CHANNEL_OVERHEAD + keySize(new))
+        [answer] = keys.storeBatch([known], lambda _: self.fail("it was stored"))
 
     def test_eachVersionIsTransaction(self) -> None:
         """

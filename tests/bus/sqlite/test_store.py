@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from comet.bus.sqlite.idempotency import KeyTable
-from comet.bus.sqlite.rows import CHANNEL_OVERHEAD, LogRow
+from comet.bus.idempotency import keySize
+from comet.bus.sqlite.rows import CHANNEL_OVERHEAD
 from comet.bus.sqlite.transaction import DROPS, SWEPT
 from comet.errors import KeyReused, Unavailable
 from comet.model.cursors import Cursor
@@ -215,24 +215,35 @@ class SliceTests(StoreTestCase):
 
     def test_forgetsKeysStepByStep(self) -> None:
         """
-        Keys that are too old are deleted step by step, and keys that are too
-        many are deleted early.
+        Keys that are too old are deleted step by step, with what is counted of
+        them.
         """
         store = self.openStore()
         batch = [publication("a", key=f"k{number}") for number in range(500)]
         self.publish(store, *batch)
+        self.assertEqual(self.keyCounts(), (500, 500 * keySize(batch[0]), 1))
         self.now += 301
         self.assertGreaterEqual(self.sweepAll(store), 3)
-        self.publish(store, *batch)
+        self.assertEqual(self.keyCounts(), (0, 0, 0))
+        self.publish(store, *batch[:7])
+        self.assertEqual(self.keyCounts(), (7, 7 * keySize(batch[0]), 1))
         store.close()
-        with closing(sqlite3.connect(self.path, isolation_level=None)) as connection:
-            log = LogRow(connection)
-            self.assertEqual(log.keys, 500)
-            keys = KeyTable(connection, log, self.now)
-            self.assertTrue(keys.forget(100, most=350))
-            self.assertFalse(keys.forget(100, most=350))
-            [count] = connection.execute("SELECT count(*) FROM keys").fetchone()
-            self.assertEqual((log.keys, count), (350, 350))
+
+    def keyCounts(self) -> tuple[int, int, int]:
+        """
+        Return how many keys there are; for how many bytes they count, which has
+        to agree in all three places; and how many publishers have any.
+        """
+        with closing(sqlite3.connect(self.path)) as connection:
+            [keys, size] = connection.execute(
+                "SELECT count(*), ifnull(sum(size), 0) FROM keys"
+            ).fetchone()
+            [publishers, bytes] = connection.execute(
+                "SELECT count(*), ifnull(sum(bytes), 0) FROM publishers"
+            ).fetchone()
+            [counted] = connection.execute("SELECT keyBytes FROM log").fetchone()
+        self.assertEqual((bytes, counted), (size, size))
+        return keys, size, publishers
 
 
 class GroupTests(StoreTestCase):

@@ -2,7 +2,7 @@
 -- dropped.  The flags of a script stand before this file, and the script itself
 -- after it.
 --
---   state      hash: form, epoch, head, floor, size, time, run, durable
+--   state      hash: form, epoch, head, floor, size, keys, time, run, durable
 --   heads      sorted set: the position of the newest message of each channel
 --   floors     sorted set: the floor of each channel that has one
 --   oldest     sorted set: the position of the oldest message that is held, of
@@ -15,13 +15,14 @@
 --   s:CHANNEL  stream: its messages, by position
 --   settings   hash: what nodes are configured with, by its digest, with the
 --              time at which a node had it last
---   k:DIGEST   string: what was published under an idempotency key
+--
+-- Those of idempotency keys are in keys.lua.
 --
 -- The "head" is the end of the log: the position of its newest message.
 -- Positions are exact up to 2^53: a million messages a second for 285 years.
 
 -- The form of the log, which another version of comet may change.
-local FORM = '2'
+local FORM = '3'
 
 local STATE = KEYS[1]
 local PREFIX = string.sub(STATE, 1, -#'state' - 1)
@@ -50,7 +51,7 @@ end
 
 -- The state of the log, or nil if there is none.  Its time never goes back.
 local function load()
-  local found = redis.call('HMGET', STATE, 'epoch', 'head', 'floor', 'size', 'time')
+  local found = redis.call('HMGET', STATE, 'epoch', 'head', 'floor', 'size', 'time', 'keys')
   if not found[1] then
     return nil
   end
@@ -59,13 +60,15 @@ local function load()
     head = tonumber(found[2]) or 0,
     floor = tonumber(found[3]) or 0,
     size = tonumber(found[4]) or 0,
+    -- How many bytes the idempotency keys count for.
+    keys = tonumber(found[6]) or 0,
     now = math.max(clock(), tonumber(found[5]) or 0),
   }
 end
 
 local function save(life)
   redis.call('HSET', STATE, 'head', text(life.head), 'floor', text(life.floor),
-    'size', text(life.size), 'time', string.format('%.6f', life.now))
+    'size', text(life.size), 'keys', text(life.keys), 'time', string.format('%.6f', life.now))
 end
 
 -- Tell all nodes that the head has moved.
@@ -86,6 +89,7 @@ local function begin(epoch)
     -- messages.
     floor = tonumber(found[2]) or head,
     size = tonumber(found[3]) or 0,
+    keys = 0,
     now = clock(),
   }
   local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')

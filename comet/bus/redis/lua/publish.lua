@@ -1,17 +1,19 @@
 -- Store all of some publications, or none, and tell all nodes.
 --
--- ARGV: the topic prefix; the bytes to hold in all; how many publications; and
--- for each the digest of its key or '', its fingerprint, its text (event,
--- encoding and payload, a line each), how many channels; and for each channel
--- its name, and how many messages, seconds and bytes of it may be held.
+-- ARGV: the topic prefix; the bytes to hold in all; the bytes that the
+-- idempotency keys of one publisher may count for, and those of all; how many
+-- publications; and for each the digest of its key or '', its fingerprint, its
+-- publisher, the bytes that the key counts for, the order of its channels, its
+-- text (event, encoding and payload, a line each), how many channels; and for
+-- each channel its name, and how many messages, seconds and bytes of it may be
+-- held.
 --
 -- Returns 'NONE' if there is no log; or 'KEY' and the index of a publication,
 -- from 0, if its key was used for another message.  Otherwise 'OK', the epoch,
 -- whether there is more to drop; and for each publication its first position,
--- or what is remembered of its key: the first position, and the channels in
--- their order, a line each.
+-- or what is remembered of its key: the first position, and the order of the
+-- channels at that time.
 
-local KEY_SECONDS = 300
 -- How many messages of a channel one new message may displace at once.
 local MOST_SHED = 200
 
@@ -22,20 +24,18 @@ end
 local total = tonumber(ARGV[2])
 
 -- Check all keys before anything is written.
-local plan, at, seen = {}, 4, {}
-for index = 1, tonumber(ARGV[3]) do
-  local one = {digest = ARGV[at], print = ARGV[at + 1], text = ARGV[at + 2], first = at + 4,
-    channels = tonumber(ARGV[at + 3])}
+local plan, at, seen = {}, 6, {}
+for index = 1, tonumber(ARGV[5]) do
+  local one = {digest = ARGV[at], print = ARGV[at + 1], publisher = ARGV[at + 2],
+    size = tonumber(ARGV[at + 3]), order = ARGV[at + 4], text = ARGV[at + 5],
+    channels = tonumber(ARGV[at + 6]), first = at + 7}
   at = one.first + 4 * one.channels
   if one.digest ~= '' then
-    local known = redis.call('GET', PREFIX .. 'k:' .. one.digest)
+    local known = recallKey(life, one.publisher, one.digest, one.channels)
     local before = seen[one.digest]
     if known then
-      local print, untilTime, rest = string.match(known, '^(%S+) (%S+) (.*)$')
-      if tonumber(untilTime) > life.now then
-        before = {print = print}
-        one.known = rest
-      end
+      before = {print = known.print}
+      one.known = known.first .. ' ' .. known.order
     end
     if before and before.print ~= one.print then
       return {'KEY', index - 1}
@@ -91,7 +91,7 @@ local function store(name, messages, seconds, bytes, body)
   redis.call('PUBLISH', TOPIC_PREFIX .. 'm:' .. name, life.epoch .. ' ' .. position .. '\n' .. body)
 end
 
-local before, stored = life.head, 0
+local before, stored, grown = life.head, 0, {}
 local stamp = string.format('%.6f', life.now)
 local reply = {'OK', life.epoch, 0}
 for index, one in ipairs(plan) do
@@ -101,25 +101,23 @@ for index, one in ipairs(plan) do
     answer = one.before.known
   end
   if not answer then
-    local names = {text(life.head + 1)}
     answer = life.head + 1
     for channel = 0, one.channels - 1 do
       local item = one.first + 4 * channel
-      names[channel + 2] = ARGV[item]
       store(ARGV[item], tonumber(ARGV[item + 1]), tonumber(ARGV[item + 2]),
         tonumber(ARGV[item + 3]), stamp .. '\n' .. one.text)
       stored = stored + 1
     end
     if one.digest ~= '' then
-      one.known = table.concat(names, '\n')
-      redis.call('SET', PREFIX .. 'k:' .. one.digest,
-        one.print .. ' ' .. string.format('%.6f', life.now + KEY_SECONDS) .. ' ' .. one.known,
-        'PX', KEY_SECONDS * 1000)
+      one.known = text(answer) .. ' ' .. one.order
+      rememberKey(life, one.publisher, one.digest, one.print, one.size, text(answer), one.order)
+      grown[#grown + 1] = one.publisher
     end
   end
   reply[index + 3] = answer
 end
 if stored > 0 then
+  trimKeys(life, grown, tonumber(ARGV[3]), tonumber(ARGV[4]))
   if evict(life, total, 100 + 2 * stored) then
     reply[3] = 1
   end

@@ -1,4 +1,5 @@
--- Drop messages that are too old or too many, a limited number at a time.
+-- Drop messages that are too old or too many, and idempotency keys that are too
+-- old, a limited number at a time.
 --
 -- ARGV: the topic prefix; the bytes to hold in all; how many messages to drop
 -- at most; and for how many milliseconds no other node shall sweep in the
@@ -19,10 +20,11 @@ local due = PREFIX .. 'due'
 local found = redis.call('ZRANGEBYSCORE', due, '-inf', string.format('%.6f', life.now),
   'LIMIT', 0, left)
 local total = tonumber(ARGV[2])
-if #found == 0 and life.size <= total and excess(total) <= 0 then
+local forgotten = forgetOldKeys(life, left)
+if #found == 0 and life.size <= total and excess(total) <= 0 and forgotten == 0 then
   return {'OK', 0}
 end
-local more = #found == left
+local more = #found == left or forgotten == left
 for _, name in ipairs(found) do
   if left <= 0 then
     more = true
