@@ -27,6 +27,7 @@ reach every branch of them.
   - L{comet.deferreds}: waiting for several Deferreds
   - L{comet.clocks}: a clock that goes on when that of the system is set
   - L{comet.timers}: one timer for every heartbeat, hold and expiry
+  - L{comet.turns}: shares of time: a little of each client's work in every turn
   - L{comet.model} B{P}: channels, cursors, messages, and the log of a channel
   - L{comet.framing} B{P}: bytes to values and back, one file a wire format
   - L{comet.http} B{P}: what a request asks for, and how its response begins

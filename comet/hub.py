@@ -98,6 +98,8 @@ class Hub:
     @ivar clock: The clock of all timers, which goes on when the time of the
         system is set.
 
+    @ivar turns: Those that have input of their clients left.
+
     @ivar metrics: Counts what passes on each transport.
 
     @ivar refusals: Counts and logs clients for which there was no room.
@@ -138,6 +140,7 @@ class Hub:
         self.access: IAccess = Access() if access is None else access
         self.origins = Origins() if origins is None else origins
         self.fanout = Fanout(bus, self.clock, self.settings.heartbeat)
+        self.turns = self.fanout.turns
         self.metrics = Metrics()
         self.refusals = Refusals(self.fanout.seconds)
         self.uploads = Uploads(self.settings.uploadBytes, self.refusals)

@@ -63,13 +63,14 @@ from comet.model.messages import Message
 from comet.model.positions import At, ReadResult, ResolvedStarts, StartPosition
 from comet.model.progress import Wanted
 from comet.timers import TimerWheel
+from comet.turns import TURN, Turns
 
 # How much a reader that catches up is given at once: about as much as Twisted
 # sends at once.
 READ_MESSAGES: Final = 512
 READ_BYTES: Final = 128 * 1024
 
-# How many readers go on reading in one turn.
+# How many readers go on reading in one turn, if they have time for it.
 MOST_DUE: Final = 64
 
 
@@ -87,6 +88,8 @@ class Fanout:
         not between an interruption and the next report of the bus.
 
     @ivar seconds: Tells the time of now, in seconds from any moment.
+
+    @ivar turns: Those that have input of their clients left.
 
     @ivar heartbeat: After how many seconds of silence a stream is told where
         its reader stands.
@@ -109,6 +112,7 @@ class Fanout:
     def __init__(self, bus: IMessageBus, clock: IReactorTime, heartbeat: float = 25.0) -> None:
         self.heartbeat = heartbeat
         self.wheel = TimerWheel(clock)
+        self.turns = Turns(clock, self.beginTurn, self.endTurn)
         self.encodings = EncodingCache(self.wheel)
         self.readers: dict[Member, None] = {}
         self.leaving: dict[Member, None] = {}
@@ -256,6 +260,8 @@ class Fanout:
         """
         Let some of the readers go on that have more to read.
         """
+        seconds = self.seconds
+        over = seconds() + TURN if self._due else 0.0
         for _ in range(min(len(self._due), MOST_DUE)):
             reader = self._due.popleft()
             try:
@@ -263,6 +269,8 @@ class Fanout:
             except Exception:
                 self._log.failure("{reader} failed to read the log", reader=reader)
                 reader.failed()
+            if seconds() >= over:
+                break
         if self._due:
             self._tickSoon()
 
@@ -356,6 +364,7 @@ class Fanout:
         self.registry.stop()
         self.encodings.stop()
         self._queries.stop()
+        self.turns.finish()
         if self._tickCall is not None:
             self._tickCall.cancel()
             self._tick()

@@ -17,8 +17,7 @@ from zope.interface import implementer
 
 from comet.lean.edge import Edge
 
-# How many bytes are read at once.  All requests in them are handled in the same
-# turn, so this bounds the share of a turn that one client has.
+# How many bytes are read at once.
 READ_SIZE: Final = 8192
 
 _GONE: Final = EPOLLERR | EPOLLHUP
@@ -235,7 +234,7 @@ class Connection:
             self.leave()
             self.socket.close()
             # The caller is in the middle of its work, and must not be re-entered.
-            self.edge.later(self.gone)
+            self.edge.hub.turns.later(self.gone)
 
     loseConnection = finish
     abortConnection = abort

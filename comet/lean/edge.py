@@ -1,12 +1,11 @@
 """
-What the connections of a lean port share: the C{epoll}, the calls that wait for
-another turn, and the way to Twisted's edge.
+What the connections of a lean port share: the C{epoll}, and the way to Twisted's
+edge.
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable
 from select import EPOLLIN, epoll
 from socket import socket
@@ -14,7 +13,6 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from comet.capacity import SOME
@@ -23,9 +21,6 @@ from comet.timers import NOT_SET
 
 # How many events are taken from the epoll at once.
 MAX_EVENTS: Final = 1024
-
-# How many of the calls that wait are made in one turn.
-MAX_CALLS: Final = 64
 
 # How many bytes of a refused client's input are read.
 MAX_UNREAD: Final = 65536
@@ -118,8 +113,6 @@ class Edge:
         self.connections: dict[int, EdgeConnection] = {}
         self._newcomers = Newcomers(self)
         self._family = family
-        self._later: deque[Callable[[], None]] = deque()
-        self._scheduled: IDelayedCall | None = None
         self._whenEmpty: Callable[[], None] | None = None
 
     def __len__(self) -> int:
@@ -163,7 +156,7 @@ class Edge:
         del self.connections[fd]
         self.epoll.unregister(fd)
         if self._whenEmpty is not None and not self.connections:
-            self.later(self._whenEmpty)
+            self.hub.turns.later(self._whenEmpty)
 
     def broken(self, connection: EdgeConnection) -> None:
         """
@@ -287,9 +280,7 @@ class Edge:
         """
         self._whenEmpty = None
         self.closeAll()
-        while self._scheduled is not None:
-            self._scheduled.cancel()
-            self._callWaiting()
+        self.hub.turns.finish()
 
     def whenEmpty(self, call: Callable[[], None]) -> None:
         """
@@ -297,35 +288,7 @@ class Edge:
         """
         self._whenEmpty = call
         if not self.connections:
-            self.later(call)
-
-    # -- Calls that wait for another turn
-
-    def later(self, call: Callable[[], None]) -> None:
-        """
-        Call a function in another turn.
-        """
-        self._later.append(call)
-        self._schedule()
-
-    def _schedule(self) -> None:
-        if self._scheduled is None:
-            self._scheduled = self.hub.clock.callLater(0, self._callWaiting)
-
-    def _callWaiting(self) -> None:
-        self._scheduled = None
-        self.hub.fanout.beginTurn()
-        try:
-            for _ in range(min(len(self._later), MAX_CALLS)):
-                call = self._later.popleft()
-                try:
-                    call()
-                except Exception:
-                    self._log.failure("{call} failed, called in another turn", call=call)
-        finally:
-            self.hub.fanout.endTurn()
-        if self._later:
-            self._schedule()
+            self.hub.turns.later(call)
 
 
 class Newcomers:

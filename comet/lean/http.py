@@ -31,6 +31,7 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Published
 from comet.timers import NOT_SET
 from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
+from comet.turns import SHARE
 from comet.web.heads import LINGER_TIME
 
 T = TypeVar("T")
@@ -100,7 +101,8 @@ class HTTPConnection(Connection):
 
     A request is I{under way} from the moment at which its plan begins until its
     response is handed to the socket.  The next request waits for that, and until
-    the socket has taken the response.
+    the socket has taken the response.  Where the client has sent several, some of
+    them wait for another turn: see L{comet.turns}.
 
     @ivar buffer: The input that is not answered.
 
@@ -127,6 +129,7 @@ class HTTPConnection(Connection):
     __slots__ = (
         "_isAnswering",
         "_isRefused",
+        "_isWaiting",
         "_upload",
         "buffer",
         "direct",
@@ -150,6 +153,8 @@ class HTTPConnection(Connection):
         self._isRefused = False
         self.direct = None
         self._isAnswering = False
+        # Whether the buffer waits for another turn.
+        self._isWaiting = False
         self.plan: Plan | None = None
         self.reader: PollReader[bytes] | None = None
         self.due = 0.0
@@ -233,7 +238,7 @@ class HTTPConnection(Connection):
         if self.buffer:
             data = self.buffer + data
         self.buffer = data
-        if self.plan is None:
+        if self.plan is None and not self._isWaiting:
             self._answerInput()
         else:
             self._boundInput()
@@ -263,7 +268,7 @@ class HTTPConnection(Connection):
         self.readSize = READ_SIZE
         self._endUpload()
         self._storeUpload(upload, error)
-        self._goOn()
+        self._answerInput()
 
     def _storeUpload(self, upload: Upload, error: CometError | None) -> None:
         """
@@ -291,10 +296,8 @@ class HTTPConnection(Connection):
         See L{Connection.inputEnded}.  What the client has asked is answered before
         the connection is closed.
         """
-        if self._upload is None and self.plan is None and not self.unsent:
-            # More requests may have waited for another turn.
-            self._answerInput()
-        if self.fd < 0:
+        if self.fd < 0 or self._isWaiting:
+            # The end comes again when the connection is read again.
             return
         if self.plan is None:
             if not self.unsent:
@@ -317,11 +320,20 @@ class HTTPConnection(Connection):
     def _answerInput(self) -> None:
         """
         Answer the requests in the buffer, in order, until one of them has to
-        wait.
+        wait, or the share of this turn is over.
         """
         self._isAnswering = True
+        seconds = self.edge.seconds
+        over: float | None = None
         try:
             while self.buffer and self.plan is None and not self.unsent and self.fd >= 0:
+                now = seconds()
+                if over is None:
+                    over = now + SHARE
+                elif now >= over:
+                    self.pauseProducing()
+                    self._waitForTurn()
+                    break
                 if not self._beginNext():
                     break
         finally:
@@ -574,7 +586,7 @@ class HTTPConnection(Connection):
         if self.isPaused:
             self.resumeProducing()
         if self.buffer and not self._isAnswering:
-            self.edge.later(self._goOn)
+            self._waitForTurn()
 
     def drained(self) -> None:
         """
@@ -583,14 +595,33 @@ class HTTPConnection(Connection):
         if self._isRefused:
             self.resumeProducing()
             self._endOutput()
-        elif self.plan is None:
+        elif self.plan is None and not self._isWaiting:
             self._wait(self.edge.idleTimeout)
             self.resumeProducing()
             self._answerInput()
 
+    def _waitForTurn(self) -> None:
+        """
+        Leave the rest of the input for another turn.
+        """
+        if not self._isWaiting:
+            self._isWaiting = True
+            self.edge.hub.turns.later(self._goOn)
+
     def _goOn(self) -> None:
-        if self.plan is None and self.fd >= 0:
+        """
+        Answer input that has waited for this turn.
+        """
+        self._isWaiting = False
+        if self.fd < 0:
+            return
+        try:
+            if self.isPaused:
+                # First, since a stream that begins now takes over the descriptor.
+                self.resumeProducing()
             self._answerInput()
+        except Exception:
+            self.edge.broken(self)
 
     def gone(self) -> None:
         """

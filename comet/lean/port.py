@@ -21,12 +21,13 @@ from comet.capacity import fullFrom, openFiles
 from comet.lean.edge import MAX_EVENTS, Edge
 from comet.timers import NOT_SET
 from comet.transports.vanished import watchForVanishing
+from comet.turns import TURN
 
 # How many clients are accepted in one turn.
 MAX_ACCEPTED: Final = 64
 
 # How many events and new clients are handled before the reactor goes on with
-# others.
+# others, if there is time for them.
 MAX_HANDLED: Final = 256
 
 # For how many seconds no client is accepted once the system has no room.
@@ -62,6 +63,10 @@ class LeanPort:
         self._full = fullFrom(openFiles())
         self._isListening = True
         self._isAccepting = False
+        # The events of the last poll for which there was no time, and whether one
+        # of the others was that of the port.
+        self._unhandled: list[tuple[int, int]] = []
+        self._hasNewClients = False
         # Accepted sockets inherit these options.
         watchForVanishing(self._socket)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -155,44 +160,59 @@ class LeanPort:
             self._log.failure("Handling the events of {host} failed", host=self.getHost())
 
     def _handleEvents(self) -> None:
+        over = self._edge.seconds() + TURN
         handled, count = 0, 2
         # Where several events come at once, more are on their way.  Polling again
         # costs less than another turn of the reactor.
         while count > 1 and handled < MAX_HANDLED:
-            count = self._handleSome()
+            count = self._handleSome(over)
             handled += count
+            if self._unhandled:
+                break
 
-    def _handleSome(self) -> int:
+    def _handleSome(self, over: float) -> int:
         """
         Handle the events that there are by now.
+
+        @param over: When the time for that is over, in seconds of the hub's clock.
 
         @return: The number of events and accepted clients.
         """
         edge = self._edge
         if edge.epoll.closed:
             return 0
-        happened = edge.epoll.poll(0, MAX_EVENTS)
+        # Events for which there was no time come first.  If they were asked for
+        # anew, those of the busiest clients would come first each time.
+        happened, self._unhandled = self._unhandled, []
+        if not happened:
+            happened = edge.epoll.poll(0, MAX_EVENTS)
         if not happened:
             return 0
-        hasNewClients = False
-        fanout, connections = edge.hub.fanout, edge.connections
+        fanout, connections, seconds = edge.hub.fanout, edge.connections, edge.seconds
+        handled = 0
         fanout.beginTurn()
         try:
             for fd, events in happened:
+                handled += 1
                 connection = connections.get(fd)
                 if connection is not None:
                     try:
                         connection.ready(events)
                     except Exception:
                         edge.broken(connection)
+                    if seconds() >= over:
+                        self._unhandled = happened[handled:]
+                        break
                 elif fd == self._fd:
-                    hasNewClients = True
+                    self._hasNewClients = True
             # Last, since a new client may get a descriptor that was closed just
             # now, and of which an event is still in the list.
-            accepted = self._accept() if hasNewClients else 0
+            if self._hasNewClients and not self._unhandled:
+                self._hasNewClients = False
+                handled += self._accept()
         finally:
             fanout.endTurn()
-        return len(happened) + accepted
+        return handled
 
     def _accept(self) -> int:
         """
@@ -245,6 +265,7 @@ class LeanPort:
         Leave the reactor, and close the C{epoll}.
         """
         self._isAccepting = self._isListening = False
+        self._unhandled.clear()
         self._edge.reactor.removeReader(self)
         self._edge.epoll.close()
         self._edge.spare.close()

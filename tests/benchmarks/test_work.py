@@ -31,11 +31,11 @@ ENDLESS = ("stream", "sse", "websocket", "tcp")
 # The most calls of Python functions for each poll: to answer it, and to hold it
 # again when it comes back.
 POLL_CALLS: Final = 1.0
-ASK_CALLS: Final = 34.0
+ASK_CALLS: Final = 33.0
 
 # The most calls of Python functions for each new reader, from C{accept} until it
 # is live.
-CONNECT_CALLS: Final = {"stream": 70.0, "sse": 70.0, "websocket": 84.0, "tcp": 66.0}
+CONNECT_CALLS: Final = {"stream": 67.0, "sse": 67.0, "websocket": 81.0, "tcp": 63.0}
 
 # The bytes of Linux's C{struct tcp_info} before C{tcpi_data_segs_in}.
 _BEFORE_SEGMENTS: Final = 152

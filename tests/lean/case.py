@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -155,15 +156,18 @@ class LeanTestCase(SynchronousTestCase):
     A server with a port for HTTP and one for raw TCP.
 
     @ivar settings: The settings of the hub.
+
+    @cvar makeReactor: Makes the reactor.
     """
 
+    makeReactor: Callable[[], HandReactor] = HandReactor
     settings = Settings(limits=Limits(maxMessage=1 << 20))
 
     def setUp(self) -> None:
         """
         Start the server.
         """
-        self.reactor = HandReactor()
+        self.reactor = self.makeReactor()
         self.reactor.advance(1000)
         self.bus = MemoryBus(
             self.reactor,

@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import select
 from collections.abc import Callable
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
+
+from tests.fanout.doubles import TurnClock
 
 # How many turns a test waits for a condition, and for how many milliseconds each
 # of them waits for the kernel.
@@ -28,6 +32,8 @@ class HandReactor(Clock):
 
     def __init__(self) -> None:
         super().__init__()
+        # The clock of a reactor is C code, and calls of Python functions are counted.
+        self.seconds = partial(attrgetter("rightNow"), self)  # type: ignore[method-assign]
         self.readers: dict[Any, None] = {}
         self.writers: dict[Any, None] = {}
         self.turns = 0
@@ -81,6 +87,10 @@ class HandReactor(Clock):
         @param wait: For how many milliseconds of real time the kernel may take.
         """
         self.advance(0)
+        self._handleEvents(wait)
+        self.advance(0)
+
+    def _handleEvents(self, wait: int) -> None:
         poll = select.poll()
         owners = {each.fileno(): each for each in (*self.readers, *self.writers)}
         for fd, owner in owners.items():
@@ -102,7 +112,6 @@ class HandReactor(Clock):
                 self.removeReader(owner)
                 self.removeWriter(owner)
                 owner.connectionLost(Failure(why))
-        self.advance(0)
 
     def until(self, isSo: Callable[[], Any]) -> Any:
         """
@@ -129,3 +138,17 @@ class HandReactor(Clock):
             if quiet == 3:
                 return
         raise AssertionError("there was something to do in every turn")
+
+
+class SteppingReactor(HandReactor, TurnClock):
+    """
+    A reactor in whose turns only those calls are made that were due before, as in a
+    real one.
+    """
+
+    def turn(self, wait: int = 0) -> None:
+        """
+        See L{HandReactor.turn}.
+        """
+        TurnClock.turn(self)
+        self._handleEvents(wait)

@@ -1,0 +1,134 @@
+"""
+Shares of time: a little of each client's work is done in every turn of the
+reactor.
+
+How it works
+============
+
+A client needs only a few bytes to ask for much: a segment of TCP has room for a
+hundred requests, each of which may take some milliseconds.  So what is bounded is
+not how many bytes of a client are dealt with in a turn, but for how long:
+
+  - New input is dealt with at once, for a L{SHARE}.  The clock is looked at after
+    each request, frame or command behind which there is more input.
+
+  - Input that is left when the share is over stays with its connection, which is
+    not read meanwhile, so it is what was read at once, and no more.  The connection
+    waits in L{Turns}.
+
+  - In each turn those that wait get one share each, in their order, until a
+    L{TURN} is over.  Then the reactor goes on with its timers and sockets.  A
+    connection that still has input left goes to the end of the queue.
+
+So a client that asks for one thing at a time waits behind no queue, however many
+others there are that ask for a thousand: what it waits for is a turn, and the
+requests that were begun.
+
+Nothing stops a request in its middle.  Those that may take longer than a share do
+their work in parts: queries with patterns (L{comet.bus.memory.query}), readers
+that catch up (L{comet.fanout.core}), large groups of polls
+(L{comet.fanout.backlog}).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+# For how many seconds the input of one client is dealt with at once.
+SHARE: Final = 0.004
+
+# For how many seconds of a turn those that wait have their shares.  The same time
+# is given to what comes in from the clients of a lean port.
+TURN: Final = 0.008
+
+
+def _nothing() -> None:
+    """
+    Do nothing.
+    """
+
+
+class Turns:
+    """
+    The queue of those that have work left.
+
+    @ivar seconds: Tells the time of now, in seconds from any moment.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        begin: Callable[[], None] = _nothing,
+        end: Callable[[], None] = _nothing,
+    ) -> None:
+        """
+        @param clock: A clock that is never set; see L{comet.clocks}.
+
+        @param begin: Called before the work of each turn.
+
+        @param end: Called after it.
+        """
+        self.seconds: Callable[[], float] = clock.seconds
+        self._clock = clock
+        self._begin = begin
+        self._end = end
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._turn: IDelayedCall | None = None
+
+    def __len__(self) -> int:
+        """
+        Return how many wait.
+        """
+        return len(self._waiting)
+
+    def later(self, call: Callable[[], object]) -> None:
+        """
+        Call a function in another turn, after all that wait.
+
+        @param call: Does work for a L{SHARE}.  If it has more to do, it calls this
+            again.  If its client is gone by then, it does nothing.
+        """
+        self._waiting.append(call)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._turn is None:
+            self._turn = self._clock.callLater(0, self._goOn)
+
+    def _goOn(self) -> None:
+        """
+        Do the work of one turn.
+        """
+        self._turn = None
+        waiting, seconds = self._waiting, self.seconds
+        over = seconds() + TURN
+        self._begin()
+        try:
+            # What is added meanwhile is for another turn.
+            for _ in range(len(waiting)):
+                call = waiting.popleft()
+                try:
+                    call()
+                except Exception:
+                    self._log.failure("{call} failed, called in another turn", call=call)
+                if seconds() >= over:
+                    break
+        finally:
+            self._end()
+        if waiting:
+            self._schedule()
+
+    def finish(self) -> None:
+        """
+        Do all the work that waits.  No timer is left then.
+        """
+        while self._turn is not None:
+            self._turn.cancel()
+            self._goOn()

@@ -1,0 +1,272 @@
+"""
+Tests of the shares of time on the lean edge.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comet.lean.connection import READ_SIZE
+from comet.turns import SHARE, TURN
+from tests.lean.case import LeanTestCase, Peer, read, request
+from tests.lean.handreactor import SteppingReactor
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+# For how many seconds of the clock a poll is dealt with in these tests.
+COST = 0.003
+
+
+class TurnsCase(LeanTestCase):
+    """
+    A server on which each poll takes some milliseconds of the clock.
+    """
+
+    makeReactor = SteppingReactor
+
+    def setUp(self) -> None:
+        """
+        Note the first name of each poll that is begun.
+        """
+        super().setUp()
+        self.begun: list[str] = []
+        openPoll = self.hub.openPoll
+
+        def slowly(client: Any, names: Any, *rest: Any) -> Any:
+            self.begun.append(names[0])
+            self.reactor.rightNow += COST
+            return openPoll(client, names, *rest)
+
+        self.patch(self.hub, "openPoll", slowly)
+
+    def connected(self, count: int = 1) -> list[Peer]:
+        """
+        Connect clients that the server has accepted.
+        """
+        peers = [self.peer() for _ in range(count)]
+        self.reactor.until(lambda: self.connections >= count)
+        return peers
+
+
+class HTTPTests(TurnsCase):
+    """
+    Clients that send many requests at once.
+    """
+
+    def test_othersAreServedBetween(self) -> None:
+        """
+        A client that has sent a hundred requests makes another one wait for a share
+        of them, not for all.  In the end all are answered, in order.
+        """
+        busy, other = self.connected(2)
+        names = [f"a{number}" for number in range(100)]
+        busy.send(b"".join(read("poll", name) for name in names))
+        other.send(read("poll", "b"))
+        self.reactor.turn(100)
+        self.assertLess(self.begun.index("b"), 4)
+        other.hears(OK)
+        self.assertLess(len(self.begun), 10)
+        other.send(read("poll", "b"))
+        other.hears(OK, 2)
+        self.assertLess(len(self.begun), 20)
+        busy.hears(OK, 100)
+        self.assertEqual([name for name in self.begun if name != "b"], names)
+
+    def test_shareOfTurn(self) -> None:
+        """
+        A connection is dealt with until its share is over, and again in the next
+        turn.  It is not read in between.
+        """
+        (busy,) = self.connected()
+        busy.send(read("poll") * 9)
+        self.reactor.turn(100)
+        share = int(SHARE / COST) + 1
+        connection: Any = next(iter(self.port._edge.connections.values()))
+        # The turn of this reactor makes the calls that wait before and after the
+        # events of the sockets.
+        self.assertEqual(len(self.begun) % share, 0)
+        self.assertTrue(connection.isPaused)
+        self.assertEqual(busy.hears(OK, 9).count(OK), 9)
+        self.assertFalse(connection.isPaused)
+
+    def test_boundsWhatIsKept(self) -> None:
+        """
+        However much a client sends, no more is kept of it than was read at once.
+        """
+        (busy,) = self.connected()
+        busy.socket.setblocking(True)
+        busy.socket.settimeout(0.01)
+        connection: Any = next(iter(self.port._edge.connections.values()))
+        said = read("poll") * 1000
+        sent = most = 0
+        for _ in range(30):
+            try:
+                sent += busy.socket.send(said[sent:])
+            except TimeoutError:
+                pass
+            self.reactor.turn()
+            most = max(most, len(connection.buffer))
+        self.assertEqual(sent, len(said))
+        self.assertTrue(0 < most < READ_SIZE, most)
+
+    def test_dropsWorkOfClientThatLeft(self) -> None:
+        """
+        What a client has asked is not answered any more once it has left.
+        """
+        (busy,) = self.connected()
+        busy.send(read("poll") * 90)
+        self.reactor.until(lambda: self.begun)
+        busy.take()
+        busy.cut()
+        self.reactor.until(lambda: not self.connections)
+        begun = len(self.begun)
+        self.reactor.settle()
+        self.assertEqual((len(self.begun), len(self.hub.turns)), (begun, 0))
+        self.assertLess(begun, 90)
+
+    def test_roundRobin(self) -> None:
+        """
+        Clients that have much to ask have their shares in turn.
+        """
+        busy = self.connected(3)
+        for name, peer in zip("abc", busy, strict=True):
+            peer.send(read("poll", name) * 20)
+        for peer in busy:
+            peer.hears(OK, 20)
+        share = int(SHARE / COST) + 1
+        shares = [self.begun[start : start + share] for start in range(0, 60, share)]
+        self.assertTrue(all(len({*each}) == 1 for each in shares), shares)
+        had = dict.fromkeys("abc", 0)
+        for each in shares:
+            had[each[0]] += 1
+            self.assertLessEqual(max(had.values()) - min(had.values()), 2, shares)
+
+    def test_halfClosed(self) -> None:
+        """
+        A client that has closed its writing side gets all answers, although most
+        requests had to wait.
+        """
+        (peer,) = self.connected()
+        peer.send(read("poll") * 9)
+        peer.halfClose()
+        self.assertEqual(peer.ends().count(OK), 9)
+
+    def test_publishesBetween(self) -> None:
+        """
+        Requests that wait for the bus and those that wait for a turn are answered
+        in their order.
+        """
+        publish = request("/channels/open/c", method="POST", body=b"x")
+        (peer,) = self.connected()
+        peer.send((read("poll", "open/c") * 3 + publish) * 5)
+        peer.halfClose()
+        answers = peer.ends().split(b"HTTP/1.1 ")[1:]
+        self.assertEqual([each[:3] for each in answers], [b"200", b"200", b"200", b"201"] * 5)
+
+    def test_streamBehindRequests(self) -> None:
+        """
+        A stream behind requests that had to wait hears its messages, and it is
+        noticed when its client leaves.
+        """
+        for transport in ("sse", "websocket"):
+            (peer,) = self.connected()
+            peer.send(read("poll") * 9 + read(transport))
+            self.untilReaders(1)
+            self.publish(1)
+            peer.upTo(1)
+            peer.cut()
+            self.untilReaders(0)
+
+    def test_waitsForRestOfBody(self) -> None:
+        """
+        Requests that come together with the last byte of a body wait, too.
+        """
+        publish = request("/channels/open/c", method="POST", body=b"x" * 3000)
+        busy, other = self.connected(2)
+        busy.send(publish[:-1])
+        self.reactor.settle()
+        busy.send(publish[-1:] + read("poll", "a") * 200)
+        other.send(read("poll", "b"))
+        other.hears(OK)
+        self.assertLess(self.begun.index("b"), 9)
+        busy.hears(OK, 200)
+
+    def test_failureClosesConnection(self) -> None:
+        """
+        A request that fails after it has waited closes its connection alone.
+        """
+        busy, other = self.connected(2)
+        busy.send(read("poll") * 5)
+        self.reactor.until(lambda: len(self.hub.turns))
+        openPoll = self.hub.openPoll
+        self.patch(self.hub, "openPoll", lambda *given: 1 // 0)
+        busy.ends()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.patch(self.hub, "openPoll", openPoll)
+        other.send(read("poll"))
+        other.hears(OK)
+
+
+class PortTests(TurnsCase):
+    """
+    The turn of a port as a whole.
+    """
+
+    def test_timersBetween(self) -> None:
+        """
+        When many clients ask at once, the port lets the reactor go on when its time
+        is over, and deals with the others in the next turns, each once.
+        """
+        peers = self.connected(20)
+        for number, peer in enumerate(peers):
+            peer.send(read("poll", f"c{number}"))
+        most = int(TURN / COST) + 1
+        turns = 0
+        while len(self.begun) < 20:
+            before = len(self.begun)
+            self.reactor.turn(100)
+            turns += 1
+            self.assertLessEqual(len(self.begun) - before, most)
+        self.assertEqual(turns, -(-20 // most))
+        self.assertEqual({*self.begun}, {f"c{number}" for number in range(20)})
+
+    def test_eventsInTheirOrder(self) -> None:
+        """
+        Those for whom there was no time are first in the next turn: clients that ask
+        again and again do not come before them.
+        """
+        peers = self.connected(9)
+        for number, peer in enumerate(peers):
+            peer.send(read("poll", f"c{number}"))
+        self.reactor.turn(100)
+        first = [*self.begun]
+        for name in first:
+            peers[int(name[1:])].send(read("poll", "again"))
+        self.reactor.until(lambda: len(self.begun) == 9 + len(first))
+        self.assertEqual(self.begun[9:], ["again"] * len(first))
+
+    def test_acceptsAfterEvents(self) -> None:
+        """
+        A new client is accepted although the port has no time for all events.
+        """
+        peers = self.connected(9)
+        for peer in peers:
+            peer.send(read("poll"))
+        new = self.peer(read("poll", "new"))
+        self.reactor.until(lambda: self.connections == 10)
+        new.hears(OK)
+        self.assertEqual(len(self.begun), 10)
+
+    def test_stopsWithEventsLeft(self) -> None:
+        """
+        The port may be closed while events are left.
+        """
+        peers = self.connected(9)
+        for peer in peers:
+            peer.send(read("poll"))
+        self.reactor.turn(100)
+        self.port.cutConnections()
+        for peer in peers:
+            peer.ends()
+        self.reactor.settle()
+        self.assertLess(len(self.begun), 9)

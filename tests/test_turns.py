@@ -1,0 +1,117 @@
+"""
+Tests of L{comet.turns}: shares of time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.turns import TURN, Turns
+from tests.fanout.doubles import TurnClock
+
+
+class TurnsTests(SynchronousTestCase):
+    """
+    Those that wait, and a clock that goes on while they work.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make an empty queue.
+        """
+        self.clock = TurnClock()
+        self.noted: list[object] = []
+        self.turns = Turns(
+            self.clock, lambda: self.noted.append("begin"), lambda: self.noted.append("end")
+        )
+
+    def worker(self, name: str, parts: int = 1, cost: float = 0.0) -> Callable[[], None]:
+        """
+        Return a call that notes its name.
+
+        @param parts: In how many turns it has work.
+
+        @param cost: For how many seconds it works in each of them.
+        """
+        left = parts
+
+        def work() -> None:
+            nonlocal left
+            self.noted.append(name)
+            self.clock.rightNow += cost
+            left -= 1
+            if left:
+                self.turns.later(work)
+
+        return work
+
+    def turn(self) -> list[object]:
+        """
+        Let one turn go by, and return what happened in it.
+        """
+        self.noted.clear()
+        self.clock.turn()
+        return [*self.noted]
+
+    def test_callsInOrder(self) -> None:
+        """
+        All that wait are called in the next turn, in their order, between the two
+        calls that frame a turn.  No timer is left then.
+        """
+        for name in "abc":
+            self.turns.later(self.worker(name))
+        self.assertEqual((self.noted, len(self.turns)), ([], 3))
+        self.assertEqual(self.turn(), ["begin", "a", "b", "c", "end"])
+        self.assertEqual((self.clock.getDelayedCalls(), len(self.turns)), ([], 0))
+
+    def test_calledAgainInAnotherTurn(self) -> None:
+        """
+        A call that waits again is made in another turn, also if no time has passed.
+        """
+        self.turns.later(self.worker("a", parts=2))
+        self.assertEqual(self.turn(), ["begin", "a", "end"])
+        self.assertEqual(self.turn(), ["begin", "a", "end"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_endsWithTime(self) -> None:
+        """
+        When the time of a turn is over, the others wait for the next one.  Those
+        that have more work go to the end.
+        """
+        for name in "abcd":
+            self.turns.later(self.worker(name, parts=2, cost=TURN / 2))
+        heard = [self.turn()[1:-1] for _ in range(4)]
+        self.assertEqual(heard, [["a", "b"], ["c", "d"], ["a", "b"], ["c", "d"]])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_oneCallAtLeast(self) -> None:
+        """
+        A call is made in each turn, however long the one before it took.
+        """
+        for name in "ab":
+            self.turns.later(self.worker(name, cost=10 * TURN))
+        self.assertEqual([self.turn()[1:-1] for _ in range(2)], [["a"], ["b"]])
+
+    def test_failingCall(self) -> None:
+        """
+        A call that fails is logged, and those behind it are made.
+        """
+        self.turns.later(lambda: 1 // 0)
+        self.turns.later(self.worker("a"))
+        self.assertEqual(self.turn(), ["begin", "a", "end"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_finish(self) -> None:
+        """
+        All that wait are called at once when the server stops, however long that
+        takes, and those that come meanwhile.
+        """
+        for name in "ab":
+            self.turns.later(self.worker(name, parts=2, cost=TURN))
+        self.turns.finish()
+        heard = [each for each in self.noted if each not in ("begin", "end")]
+        self.assertEqual(heard, ["a", "b", "a", "b"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.turns.finish()
