@@ -117,7 +117,7 @@ class HeadChannel(HTTPChannel):
         @param size: How many bytes came last.
         """
         transport = self.transport
-        if not self.line_mode or self._isSkipping or self._busyReceiving:
+        if not self.line_mode or self._isSkipping or self._busyReceiving or self.paused:
             return
         if self.isEnding or transport is None or transport.disconnecting:
             return

@@ -35,6 +35,7 @@ from comet.transports.detach import setProtocol
 from comet.transports.exchange import Exchange, bodyTooLarge, setHeaders
 from comet.transports.resource import BodyReader, HubResource, corsHeaders
 from comet.transports.sinks import sendNow, tune
+from comet.turns import SHARE, Turns
 from comet.web.forms import FormError, parseForm
 from comet.web.heads import HeadChannel
 from comet.web.lookup import findAtHead
@@ -375,12 +376,21 @@ class CometChannel(HeadChannel):
     """
     A connection of HTTP/1, until TLS has negotiated HTTP/2.
 
+    Where the client has sent several requests, some of them wait for another
+    turn: see L{comet.turns}.
+
     @ivar exchange: The exchange of the request under way, if comet answers it.
+
+    @ivar paused: Whether the rest of the input waits for another turn.  Twisted
+        parses no line meanwhile.
     """
 
     exchange: Exchange | None = None
+    paused: bool
     _isInputOver = False
     _hasAnswered = False
+    # When the share of this turn is over.
+    _shareOver = 0.0
 
     def connectionMade(self) -> None:
         """
@@ -394,10 +404,42 @@ class CometChannel(HeadChannel):
             return
         tune(self.transport)
         if isinstance(self.transport, TCPConnection):
-            # All that is read at once is answered in one turn: with Twisted's
-            # size a thousand requests would fit, and make all other clients
-            # wait.
             self.transport.bufferSize = READ_SIZE
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Parse input, and answer the requests in it, until the share of this turn
+        is over.
+        """
+        if not (self.paused or self._busyReceiving):
+            self._shareOver = self.site.turns.seconds() + SHARE
+        super().dataReceived(data)
+
+    def _goOn(self) -> None:
+        """
+        Answer input that has waited for this turn.
+        """
+        transport = self.transport
+        if not self.paused or transport is None or transport.disconnecting:
+            return
+        self.paused = False
+        try:
+            if not self._waitingForTransport:
+                self._networkProducer.resumeProducing()
+            self.dataReceived(self.clearLineBuffer())
+            if self._isInputOver:
+                self._endWithInput()
+        except Exception:
+            _log.failure("The connection of {peer} failed and is cut", peer=transport.getPeer())
+            transport.abortConnection()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport takes more.  Read only if no input is left.
+        """
+        super().resumeProducing()
+        if self.paused:
+            self._networkProducer.pauseProducing()
 
     def readConnectionLost(self) -> None:
         """
@@ -406,6 +448,14 @@ class CometChannel(HeadChannel):
         given up, as Twisted does: they may wait until the client leaves.
         """
         self._isInputOver = True
+        self._endWithInput()
+
+    def _endWithInput(self) -> None:
+        """
+        The client sends nothing more: end the connection after what it has asked.
+        """
+        if self.paused:
+            return
         if self.exchange is None or self.isEnding:
             self.loseConnection()
         else:
@@ -422,8 +472,17 @@ class CometChannel(HeadChannel):
         """
         self.exchange = None
         self._hasAnswered = True
+        turns = self.site.turns
+        # A response that comes later may come together with many others.
+        if not self._busyReceiving or turns.seconds() >= self._shareOver:
+            self.paused = True
         super().requestDone(request)
-        if self._isInputOver and self.exchange is None:
+        if self.paused and self._buffer and self.persistent:
+            self._networkProducer.pauseProducing()
+            turns.later(self._goOn)
+            return
+        self.paused = False
+        if self._isInputOver and self.exchange is None and not self._buffer:
             self.loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -431,6 +490,7 @@ class CometChannel(HeadChannel):
         Forget the request under way.
         """
         self.exchange = None
+        self.paused = False
         self.site.channelClosed(self)
         super().connectionLost(reason)
 
@@ -485,6 +545,9 @@ class CometSite(Site):
 
     @ivar clock: The clock of the timers of its connections.
 
+    @ivar turns: Those of its connections that have input left; and those of the
+        hub's, if the resource has one.
+
     @ivar maxBody: How many bytes the body of a request may have.
 
     @ivar maxMessage: How many bytes it may have where it is published to a
@@ -522,6 +585,7 @@ class CometSite(Site):
         self.displayTracebacks = False
         self._connections: set[HTTP2Connection] = set()
         hub: Hub | None = getattr(resource, "hub", None)
+        self.turns = Turns(self.clock) if hub is None else hub.turns
         refusals = Refusals(self.clock.seconds)
         self.uploads = Uploads(UPLOAD_BYTES, refusals) if hub is None else hub.uploads
 

@@ -315,6 +315,7 @@ class HoldTests(HubTestCase):
         request.setHeader(b"Content-Length", b"0")
         request.finish()
         self.assertEqual(readResponse(wire.take()).status, 200)
+        self.turn()
         self.assertEqual(self.keeper.requests[1].uri, b"/second")
         wire.send(b"x" * 2 * MAX_HELD_INPUT)
         self.assertEqual(self.hurried, [])

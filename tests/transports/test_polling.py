@@ -289,6 +289,7 @@ class SlowTests(HubTestCase):
         wire.send(get("/channels/news?transport=poll&since=earliest") * 100)
         self.assertLess(len(wire.transport.unsent), 200000)
         wire.transport.isStuck = False
+        self.turn()
         raw = wire.take()
         for _ in range(100):
             response = readResponse(raw)

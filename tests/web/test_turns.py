@@ -1,0 +1,209 @@
+"""
+Tests of the shares of time on connections of HTTP/1 to Twisted's edge.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.web.resource import Resource
+
+from comet.turns import SHARE
+from comet.web.resources import CometResource
+from comet.web.site import READ_SIZE
+from tests.transports.case import HubTestCase, Response, get, post, readResponse
+from tests.transports.wire import Wire
+
+# For how many seconds of the clock a poll is dealt with in these tests.
+COST = 0.003
+
+# How many of them are begun in one share.
+IN_SHARE = int(SHARE / COST) + 1
+
+
+def poll(name: str) -> bytes:
+    """
+    Make a request for a poll.
+    """
+    return get(f"/channels/{name}?transport=poll")
+
+
+class TurnsTests(HubTestCase):
+    """
+    Clients that send many requests at once.
+    """
+
+    def setUp(self) -> None:
+        """
+        Let each poll take some milliseconds of the clock, and note its name.
+        """
+        super().setUp()
+        self.begun: list[str] = []
+        openPoll = self.hub.openPoll
+
+        def slowly(client: Any, names: Any, *rest: Any) -> Any:
+            self.begun.append(names[0])
+            self.clock.rightNow += COST
+            return openPoll(client, names, *rest)
+
+        self.patch(self.hub, "openPoll", slowly)
+
+    def responses(self, wire: Wire) -> list[Response]:
+        """
+        Parse all responses that have come.
+        """
+        found, rest = [], wire.take()
+        while rest:
+            found.append(readResponse(rest))
+            rest = found[-1].rest
+        return found
+
+    def test_othersAreServedBetween(self) -> None:
+        """
+        A client that has sent a hundred requests makes another one wait for a share
+        of them.  In the end all are answered, in order.
+        """
+        busy, other = self.connect(), self.connect()
+        names = [f"a{number}" for number in range(100)]
+        busy.send(b"".join(map(poll, names)))
+        self.assertEqual(self.begun, names[:IN_SHARE])
+        self.assertFalse(busy.transport.isReading)
+        other.send(poll("b"))
+        self.assertEqual(self.begun[IN_SHARE:], ["b"])
+        self.assertEqual(len(self.responses(other)), 1)
+        self.turn()
+        self.assertEqual([name for name in self.begun if name != "b"], names)
+        self.assertEqual([each.status for each in self.responses(busy)], [200] * 100)
+        self.assertTrue(busy.transport.isReading)
+
+    def test_roundRobin(self) -> None:
+        """
+        Clients that have much to ask have their shares in turn.
+        """
+        wires = {name: self.connect() for name in "abc"}
+        for name, wire in wires.items():
+            wire.send(poll(name) * (4 * IN_SHARE))
+        self.turn()
+        shares = [self.begun[at : at + IN_SHARE] for at in range(0, len(self.begun), IN_SHARE)]
+        self.assertEqual(shares, [[name] * IN_SHARE for name in "abc" * 4])
+
+    def test_readingsOfTLS(self) -> None:
+        """
+        TLS gives what it has decrypted piece after piece, also to a connection that
+        is paused: all of it is answered, in order.
+        """
+        wire = self.connect()
+        protocol = wire.transport.protocol
+        said = poll("a") * 900
+        for start in range(0, len(said), 16384):
+            protocol.dataReceived(said[start : start + 16384])
+        self.assertEqual(len(self.begun), IN_SHARE)
+        self.assertLessEqual(len(protocol._buffer), len(said))
+        self.turn()
+        self.assertEqual([each.status for each in self.responses(wire)], [200] * 900)
+
+    def test_readsNoMoreWhileInputIsLeft(self) -> None:
+        """
+        While input waits, nothing is read, also when the transport has sent what it
+        had.
+        """
+        wire = self.connect()
+        wire.transport.isStuck = True
+        wire.send(poll("a") * (READ_SIZE // len(poll("a"))))
+        protocol = wire.transport.protocol
+        protocol.pauseProducing()
+        protocol.resumeProducing()
+        self.assertFalse(wire.transport.isReading)
+        wire.send(poll("b") * 99)
+        self.assertLessEqual(len(protocol._buffer), READ_SIZE)
+        wire.transport.isStuck = False
+        self.turn()
+        self.assertEqual(self.begun.count("b"), 99)
+
+    def test_dropsWorkOfClientThatLeft(self) -> None:
+        """
+        What a client has asked is not answered any more once it has left.
+        """
+        wire = self.connect()
+        wire.send(poll("a") * 90)
+        wire.transport.lose(ZeroDivisionError())
+        self.turn()
+        self.assertEqual((len(self.begun), len(self.hub.turns)), (IN_SHARE, 0))
+        self.assertNothingLeft()
+
+    def test_halfClosed(self) -> None:
+        """
+        A client that has closed its writing side gets all answers, although most
+        requests had to wait, and the connection ends.
+        """
+        wire = self.connect()
+        wire.send(poll("a") * 9 + post("/channels/open/c", b"x") + poll("a") * 9 + b"GET /")
+        wire.halfClose()
+        self.turn()
+        statuses = [each.status for each in self.responses(wire)]
+        self.assertEqual(statuses, [200] * 9 + [201] + [200] * 9)
+        self.assertFalse(wire.isOpen)
+
+    def test_longPollBehindRequests(self) -> None:
+        """
+        A long poll behind requests that had to wait is held, and answered with the
+        next message.
+        """
+        wire = self.connect()
+        wire.send(poll("a") * 9 + get("/channels/a?transport=longpoll") + poll("a"))
+        self.turn()
+        self.assertEqual(len(self.responses(wire)), 9)
+        self.publish("a", 1)
+        self.assertEqual([each.status for each in self.responses(wire)], [200, 200])
+
+    def test_streamBehindRequests(self) -> None:
+        """
+        A stream behind requests that had to wait hears its messages, and it is
+        noticed when its client leaves.
+        """
+        wire = self.connect()
+        wire.send(poll("a") * 9 + get("/channels/a?transport=sse"))
+        self.turn()
+        self.publish("a", 1)
+        self.assertIn(b"data: 1\n", wire.take())
+        self.assertTrue(wire.transport.isReading)
+        self.assertNothingLeft()
+
+    def test_manyAnswersAtOnce(self) -> None:
+        """
+        What clients have sent behind a request that is answered together with many
+        others waits for another turn.
+        """
+        wires = [self.connect() for _ in range(5)]
+        for wire in wires:
+            wire.send(get("/channels/a?transport=longpoll") + poll("a") * 20)
+        waiting: list[Any] = []
+        self.patch(self.hub.turns, "later", waiting.append)
+        self.hub.publish("a", 1)
+        self.clock.advance(0)
+        self.assertEqual((len(self.begun), len(waiting)), (5, 5))
+        waiting.pop(0)()
+        self.assertEqual(len(self.begun), 5 + IN_SHARE)
+
+    def test_failureCutsConnection(self) -> None:
+        """
+        A connection that fails after it has waited is cut.
+        """
+        wire = self.connect()
+        wire.send(poll("a") * 9)
+        wire.transport.protocol.lineReceived = lambda line: 1 // 0
+        self.turn()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertTrue(wire.transport.aborted)
+
+    def test_applicationsTree(self) -> None:
+        """
+        A site whose root is an application's shares its time as well.
+        """
+        root = Resource()
+        root.putChild(b"push", CometResource(self.hub))
+        wire = self.connect(self.makeSite(root))
+        wire.send(get("/push/channels/a?transport=poll") * 9)
+        self.assertEqual(len(self.begun), IN_SHARE)
+        self.turn()
+        self.assertEqual(len(self.responses(wire)), 9)
