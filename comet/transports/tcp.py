@@ -47,6 +47,9 @@ class CometProtocol(Protocol):
     factory: Any
     _throttle: InputThrottle
 
+    # Lines that wait for another turn.
+    _lines: Sequence[Line] = ()
+
     def __init__(self, hub: Hub, identify: Callable[[Any], Client]) -> None:
         """
         @param identify: Returns the client of a transport, as
@@ -65,7 +68,7 @@ class CometProtocol(Protocol):
         Count the client, and wait for its first line.
         """
         self._traffic.requests += 1
-        self._throttle = InputThrottle(self.hub.clock, self.transport, self._taken)
+        self._throttle = InputThrottle(self.hub.turns, self.transport, self._take)
         tune(self.transport)
         self.hub.fanout.wheel.set(self, FIRST_LINE)
 
@@ -80,7 +83,7 @@ class CometProtocol(Protocol):
         """
         self.transport = self._sink = sink
         self._decoder.terminator = shape.terminator
-        self._throttle = throttle = InputThrottle(self.hub.clock, sink, self._taken)
+        self._throttle = throttle = InputThrottle(self.hub.turns, sink, self._take)
         self._session = Session(self.hub, client, reader, shape, throttle)
 
     @property
@@ -105,24 +108,33 @@ class CometProtocol(Protocol):
         self._traffic.dataIn += len(data)
         self._throttle.dataReceived(data)
 
-    def _taken(self, data: bytes) -> None:
+    def _take(self, data: bytes) -> bool:
         """
         Carry out the lines in a piece of the client's input.
-        """
-        self._carryOut(self._decoder.feed(data))
 
-    def _carryOut(self, lines: Sequence[Line]) -> None:
-        for line in lines:
-            if self._sink is None:
-                self._begin(line)
-            session = self._session
-            if session is None:
-                return
-            if isinstance(line, Overlong):
-                most = self.hub.settings.limits.maxCommandBytes
-                session.refuse(None, TooLarge(f"a line has at most {most} bytes"))
-            else:
-                session.commandReceived(line)
+        @return: Whether some are left for another turn.
+        """
+        lines: Sequence[Line] = self._decoder.feed(data)
+        if self._lines:
+            lines, self._lines = (*self._lines, *lines), ()
+        for number, line in enumerate(lines):
+            if number and not self._throttle.mayGoOn:
+                self._lines = lines[number:]
+                return True
+            self._carryOut(line)
+        return False
+
+    def _carryOut(self, line: Line) -> None:
+        if self._sink is None:
+            self._begin(line)
+        session = self._session
+        if session is None:
+            return
+        if isinstance(line, Overlong):
+            most = self.hub.settings.limits.maxCommandBytes
+            session.refuse(None, TooLarge(f"a line has at most {most} bytes"))
+        else:
+            session.commandReceived(line)
 
     def _begin(self, line: Line) -> None:
         """
@@ -197,7 +209,8 @@ class CometProtocol(Protocol):
         Carry out the last line, which may have no terminator, and end the
         connection unless the client reads names.
         """
-        self._carryOut(self._decoder.end())
+        for line in self._decoder.end():
+            self._carryOut(line)
         if self._session is None:
             self._finish()
         else:

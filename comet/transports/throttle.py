@@ -1,5 +1,5 @@
 """
-Throttle a client's input: deal with a little of it in each turn of the reactor.
+Throttle a client's input: deal with some of it in each turn of the reactor.
 
 A client may send thousands of small commands at once, and to answer all of them
 in one turn would make all other clients wait.
@@ -10,59 +10,73 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
-# Bytes of input that are dealt with in one turn.  Most commands have ten or
-# more; the smallest that has to be answered has two.
-BYTES_PER_TURN: Final = 2048
+from comet.turns import SHARE, Turns
+
+# How many bytes are delivered at once.
+PIECE: Final = 2048
 
 
 class InputThrottle:
     """
-    Delivers a client's input in pieces that are small enough for one turn, and
-    pauses the transport until all of them are delivered.
+    Delivers a client's input until the share of the turn is over, and pauses the
+    transport until all of it is delivered: see L{comet.turns}.
     """
+
+    _log = Logger()
 
     __slots__ = (
         "_buffered",
-        "_clock",
         "_deliver",
         "_ended",
+        "_hasRest",
+        "_isDelivering",
         "_isOver",
         "_isPaused",
-        "_isScheduled",
         "_isStopped",
+        "_isWaiting",
+        "_shareOver",
         "_transport",
+        "_turns",
     )
 
-    def __init__(
-        self, clock: IReactorTime, transport: Any, deliver: Callable[[bytes], object]
-    ) -> None:
+    def __init__(self, turns: Turns, transport: Any, deliver: Callable[[bytes], bool]) -> None:
         """
         @param transport: A push producer: the source of the input.
 
-        @param deliver: Called with each piece, in order.
+        @param deliver: Called with each piece, in order.  Before each command but
+            the first in what it has, it asks L{mayGoOn}.  It returns True if it
+            was told not to, and keeps the rest.  Then it is called with no bytes
+            when it may go on.
         """
-        self._clock = clock
+        self._turns = turns
         self._transport = transport
         self._deliver = deliver
         self._buffered = b""
+        self._hasRest = False
+        self._isDelivering = False
         self._isStopped = False
         self._isPaused = False
-        self._isScheduled = False
+        self._isWaiting = False
         self._isOver = False
+        self._shareOver = 0.0
         # Called once all input is delivered, after its end.
         self._ended: Callable[[], object] | None = None
+
+    @property
+    def mayGoOn(self) -> bool:
+        """
+        Whether another command may be carried out in this turn.
+        """
+        return not self._isStopped and self._turns.seconds() < self._shareOver
 
     def dataReceived(self, data: bytes) -> None:
         """
         Deliver some input, or keep it for a later turn.
         """
-        if self._buffered or self._isStopped or len(data) > BYTES_PER_TURN:
-            self._buffered += data
-            self._deliverPiece()
-        else:
-            self._deliver(data)
+        self._buffered += data
+        self._deliverSome()
 
     def pauseProducing(self) -> None:
         """
@@ -76,7 +90,13 @@ class InputThrottle:
         Deliver what was kept, and what will be received.
         """
         self._isStopped = False
-        self._deliverPiece()
+        if self._isDelivering:
+            return
+        if self._hasRest or self._buffered:
+            # This may be called for many clients at once.
+            self._wait()
+        else:
+            self._deliverSome()
 
     def endInput(self, ended: Callable[[], object]) -> None:
         """
@@ -89,29 +109,41 @@ class InputThrottle:
         if not self._isOver:
             self._isOver = True
             self._ended = ended
-            self._deliverPiece()
+            self._deliverSome()
 
     def stop(self) -> None:
         """
         The connection is lost: discard what was kept.
         """
         self._buffered = b""
+        self._hasRest = False
         self._ended = None
         self._isStopped = True
 
-    def _deliverPiece(self) -> None:
+    def _deliverSome(self) -> None:
         """
-        Deliver one piece, unless this turn has had one or delivery is paused.
-        Then pause or resume the transport.
+        Deliver input, unless it waits for another turn or delivery is paused.  Then
+        pause or resume the transport.
         """
-        if self._buffered and not self._isScheduled and not self._isStopped:
-            piece, self._buffered = self._buffered[:BYTES_PER_TURN], self._buffered[BYTES_PER_TURN:]
-            if self._buffered:
-                self._isScheduled = True
-                self._clock.callLater(0, self._turnEnded)
-            self._deliver(piece)
-        if self._buffered or self._isStopped:
+        if self._isDelivering:
+            return
+        if not (self._isWaiting or self._isStopped):
+            self._shareOver = self._turns.seconds() + SHARE
+            self._isDelivering = True
+            try:
+                while self._hasRest or self._buffered:
+                    piece = b""
+                    if not self._hasRest:
+                        piece, self._buffered = self._buffered[:PIECE], self._buffered[PIECE:]
+                    self._hasRest = self._deliver(piece)
+                    if (self._hasRest or self._buffered) and not self.mayGoOn:
+                        break
+            finally:
+                self._isDelivering = False
+        if self._hasRest or self._buffered or self._isStopped:
             self._pause()
+            if not self._isStopped:
+                self._wait()
             return
         if self._isPaused:
             self._isPaused = False
@@ -121,9 +153,18 @@ class InputThrottle:
         if ended is not None:
             ended()
 
-    def _turnEnded(self) -> None:
-        self._isScheduled = False
-        self._deliverPiece()
+    def _wait(self) -> None:
+        if not self._isWaiting:
+            self._isWaiting = True
+            self._turns.later(self._goOn)
+
+    def _goOn(self) -> None:
+        self._isWaiting = False
+        try:
+            self._deliverSome()
+        except Exception:
+            self._log.failure("A client's input failed, and its connection is cut")
+            self._transport.abortConnection()
 
     def _pause(self) -> None:
         if not self._isPaused:

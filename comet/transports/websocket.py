@@ -144,6 +144,11 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
     # Any: Autobahn has a list of bytes here.
     message_data: Any
 
+    # Whether the next frame is the first of a piece of input, and whether the rest
+    # of the piece waits for another turn.
+    _isFirst = True
+    _isCut = False
+
     def __init__(self) -> None:
         super().__init__()
         self._frames = 0
@@ -191,7 +196,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         @param sink: The reader's sink.
         """
         self._sink, self._reader = sink, reader
-        self._throttle = throttle = InputThrottle(hub.clock, self.transport, super().dataReceived)
+        self._throttle = throttle = InputThrottle(hub.turns, self.transport, self._take)
         self._session = Session(hub, client, reader, reader.shape, throttle)
 
     def dataReceived(self, data: bytes) -> None:
@@ -203,6 +208,31 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
             super().dataReceived(data)
         else:
             self._throttle.dataReceived(data)
+
+    def _take(self, data: bytes) -> bool:
+        """
+        Read the frames in a piece of the client's input.
+
+        @return: Whether some are left for another turn.
+        """
+        self._isFirst, self._isCut = True, False
+        super().dataReceived(data)
+        return self._isCut
+
+    def processData(self) -> bool:
+        """
+        Read a frame, or a part of one.  Autobahn calls this again while it returns
+        true.
+        """
+        # Any: Autobahn annotates what it is within a frame.
+        frame: Any = self.current_frame
+        if frame is None and self._throttle is not None:
+            if not (self._isFirst or self._throttle.mayGoOn):
+                self._isCut = True
+                return False
+            self._isFirst = False
+        hasMore: bool = super().processData()
+        return hasMore
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """

@@ -1,21 +1,27 @@
 """
-Tests of L{comet.transports.throttle}: a client's input, a little in each turn.
+Tests of L{comet.transports.throttle}: a client's input, for a share of each turn.
 """
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.framing.commands import readCommand
+from comet.transports import session
+from comet.transports.session import Session
 from comet.transports.tcp import CometFactory
-from comet.transports.throttle import BYTES_PER_TURN, InputThrottle
+from comet.transports.throttle import PIECE, InputThrottle
+from comet.turns import SHARE, Turns
 from tests.fanout.doubles import TurnClock
 from tests.transports.case import HubTestCase
-from tests.transports.frames import PING, WebSocketTestCase, frame
-from tests.transports.wire import FULL, Wire
+from tests.transports.frames import PING, WebSocketTestCase, frame, text
+from tests.transports.wire import Wire
 
 
 class Producer:
@@ -40,11 +46,21 @@ class Producer:
         """
         self.told.append("resume")
 
+    def abortConnection(self) -> None:
+        """
+        Note the call.
+        """
+        self.told.append("abort")
+
 
 class InputThrottleTests(SynchronousTestCase):
     """
     The pieces of a client's input.
+
+    @cvar cost: For how many seconds of the clock a piece is dealt with.
     """
+
+    cost = SHARE / 2
 
     def setUp(self) -> None:
         """
@@ -52,87 +68,126 @@ class InputThrottleTests(SynchronousTestCase):
         """
         self.clock, self.producer = TurnClock(), Producer()
         self.pieces: list[bytes] = []
-        self.throttle = InputThrottle(self.clock, self.producer, self.pieces.append)
+        self.throttle = InputThrottle(Turns(self.clock), self.producer, self.take)
+
+    def take(self, piece: bytes) -> bool:
+        """
+        Keep a piece.
+        """
+        self.pieces.append(piece)
+        self.clock.rightNow += self.cost
+        return False
 
     def test_deliversLittleAtOnce(self) -> None:
         """
         Input of at most one piece is delivered at once, and the transport is
-        not paused.
+        not paused, however long it takes.
         """
-        little = b"x" * BYTES_PER_TURN
+        self.cost = 2 * SHARE
+        little = b"x" * PIECE
         self.throttle.dataReceived(little)
         self.throttle.dataReceived(b"y")
         self.assertIs(self.pieces[0], little)
         self.assertEqual(self.pieces[1:], [b"y"])
         self.assertEqual((self.producer.told, self.clock.getDelayedCalls()), ([], []))
 
-    def test_deliversPieceATurn(self) -> None:
+    def test_deliversForShare(self) -> None:
         """
-        More input is delivered a piece a turn.  The transport is paused from
-        the first to the last of them, once.
+        More input is delivered for a share of each turn.  The transport is paused
+        from the first to the last of them, once.
         """
-        data = bytes(range(256)) * (3 * BYTES_PER_TURN // 256) + b"end"
+        data = bytes(range(256)) * (5 * PIECE // 256) + b"end"
         self.throttle.dataReceived(data)
-        for count in (1, 2, 3):
+        for count in (2, 4):
             self.assertEqual(len(self.pieces), count)
             self.assertEqual(self.producer.told, ["pause"])
             self.clock.turn()
         self.assertEqual(b"".join(self.pieces), data)
-        self.assertEqual(
-            [len(piece) for piece in self.pieces],
-            [BYTES_PER_TURN, BYTES_PER_TURN, BYTES_PER_TURN, 3],
-        )
+        self.assertEqual([len(piece) for piece in self.pieces], [PIECE] * 5 + [3])
         self.assertEqual(self.producer.told, ["pause", "resume"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_deliversAllIfThereIsTime(self) -> None:
+        """
+        All of the input is delivered at once if the share is not over.
+        """
+        self.cost = 0
+        self.throttle.dataReceived(b"x" * (5 * PIECE))
+        self.assertEqual((len(self.pieces), self.producer.told), (5, []))
 
     def test_keepsOrder(self) -> None:
         """
         Input that arrives while some is left is delivered after that.
         """
-        self.throttle.dataReceived(b"a" * (BYTES_PER_TURN + 1))
+        self.cost = SHARE
+        self.throttle.dataReceived(b"a" * (PIECE + 1))
         self.throttle.dataReceived(b"b")
-        self.assertEqual(self.pieces, [b"a" * BYTES_PER_TURN])
+        self.assertEqual(self.pieces, [b"a" * PIECE])
         self.clock.turn()
         self.assertEqual(self.pieces[1:], [b"ab"])
+
+    def test_restOfPiece(self) -> None:
+        """
+        If the share is over within a piece, its rest comes first in the next turn:
+        without bytes, since it was delivered already.
+        """
+        self.cost = 0
+        left = [True, True, False, False]
+
+        def take(piece: bytes) -> bool:
+            self.take(piece)
+            self.clock.rightNow += SHARE
+            return left.pop(0)
+
+        throttle = InputThrottle(Turns(self.clock), self.producer, take)
+        throttle.dataReceived(b"ab")
+        throttle.dataReceived(b"c")
+        for expected in ([b"ab"], [b"ab", b""], [b"ab", b"", b""]):
+            self.assertEqual(self.pieces, expected)
+            self.assertEqual(self.producer.told, ["pause"])
+            self.clock.turn()
+        self.assertEqual(self.pieces, [b"ab", b"", b"", b"c"])
+        self.assertEqual(self.producer.told, ["pause", "resume"])
 
     def test_pauses(self) -> None:
         """
         While the throttle is paused it delivers nothing and pauses the
-        transport; then it delivers all, in order.
+        transport; then it delivers all, in order, in another turn.
         """
         self.throttle.pauseProducing()
         self.throttle.pauseProducing()
         self.throttle.dataReceived(b"a")
-        self.throttle.dataReceived(b"b" * BYTES_PER_TURN)
+        self.throttle.dataReceived(b"b" * PIECE)
         self.clock.turn()
         self.assertEqual((self.pieces, self.producer.told), ([], ["pause"]))
         self.throttle.resumeProducing()
-        self.assertEqual(self.producer.told, ["pause"])
+        self.assertEqual((self.pieces, self.producer.told), ([], ["pause"]))
         self.clock.turn()
-        self.assertEqual(b"".join(self.pieces), b"a" + b"b" * BYTES_PER_TURN)
+        self.assertEqual(b"".join(self.pieces), b"a" + b"b" * PIECE)
         self.assertEqual(self.producer.told, ["pause", "resume"])
 
     def test_pausesWithinDelivery(self) -> None:
         """
-        The throttle may be paused and resumed within a delivery; no second
-        piece is delivered in the same turn then.
+        The throttle may be paused and resumed within a delivery, and delivers
+        nothing more once it is paused.
         """
         given: list[int] = []
 
-        def give(piece: bytes) -> None:
+        def give(piece: bytes) -> bool:
             given.append(len(piece))
             throttle.pauseProducing()
             if len(given) == 1:
                 throttle.resumeProducing()
+            return False
 
-        throttle = InputThrottle(self.clock, self.producer, give)
-        throttle.dataReceived(b"x" * (3 * BYTES_PER_TURN))
-        self.assertEqual(given, [BYTES_PER_TURN])
+        throttle = InputThrottle(Turns(self.clock), self.producer, give)
+        throttle.dataReceived(b"x" * (3 * PIECE))
+        self.assertEqual((given, self.producer.told), ([PIECE] * 2, ["pause"]))
         self.clock.turn()
-        self.clock.turn()
-        self.assertEqual((given, self.producer.told), ([BYTES_PER_TURN] * 2, ["pause"]))
+        self.assertEqual((given, self.producer.told), ([PIECE] * 2, ["pause"]))
         throttle.resumeProducing()
-        self.assertEqual(given, [BYTES_PER_TURN] * 3)
+        self.clock.turn()
+        self.assertEqual(given, [PIECE] * 3)
         self.assertEqual(self.producer.told, ["pause"])
         throttle.resumeProducing()
         self.assertEqual(self.producer.told, ["pause", "resume"])
@@ -141,26 +196,34 @@ class InputThrottleTests(SynchronousTestCase):
         """
         When the connection is lost, what is left is discarded.
         """
-        self.throttle.dataReceived(b"x" * (3 * BYTES_PER_TURN))
+        self.throttle.dataReceived(b"x" * (5 * PIECE))
         self.throttle.stop()
         self.clock.turn()
-        self.assertEqual(len(self.pieces), 1)
+        self.assertEqual(len(self.pieces), 2)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_failureCutsConnection(self) -> None:
+        """
+        A delivery that fails in a later turn cuts the connection.
+        """
+        self.throttle.dataReceived(b"x" * (3 * PIECE))
+        self.pieces = ()  # type: ignore[assignment]
+        self.clock.turn()
+        self.assertEqual(self.producer.told, ["pause", "abort"])
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
 
     @settings(deadline=None)
     @given(
         st.lists(
-            st.one_of(
-                st.integers(1, 3 * BYTES_PER_TURN), st.sampled_from(["hold", "go on", "turn"])
-            ),
+            st.one_of(st.integers(1, 3 * PIECE), st.sampled_from(["hold", "go on", "turn"])),
             max_size=20,
         )
     )
     def test_deliversAllInAnyOrderOfCalls(self, steps: list[int | str]) -> None:
         """
         After any calls in any order, all input was delivered once, in order, in
-        pieces that are small enough, at most one of several in a turn; and the
-        transport is paused exactly while something is left.
+        pieces that are small enough, and no more in a turn than there is time for;
+        and the transport is paused exactly while something is left.
         """
         self.setUp()
         sent = b""
@@ -176,19 +239,48 @@ class InputThrottleTests(SynchronousTestCase):
                 self.throttle.resumeProducing()
             else:
                 self.clock.turn()
-            self.assertLessEqual(len(self.pieces), count + 1)
+            self.assertLessEqual(len(self.pieces), count + 2)
             if b"".join(self.pieces) != sent:
                 self.assertEqual(self.producer.told[-1], "pause")
         self.assertEqual(b"".join(self.pieces), sent)
-        self.assertLessEqual(max(map(len, self.pieces), default=0), BYTES_PER_TURN)
+        self.assertLessEqual(max(map(len, self.pieces), default=0), PIECE)
         told = self.producer.told
         self.assertEqual(told, ["pause", "resume"] * (len(told) // 2))
+
+
+class Slowly:
+    """
+    Lets each command take some milliseconds of a clock.
+    """
+
+    cost = 0.003
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def __call__(self, *given: Any) -> Any:
+        """
+        Read a command.
+        """
+        self._clock.rightNow += self.cost
+        return readCommand(*given)
+
+
+# How many such commands are begun in one share.
+IN_SHARE = int(SHARE / Slowly.cost) + 1
 
 
 class FloodTests(HubTestCase):
     """
     One client of raw TCP floods the server, another sends one command.
     """
+
+    def setUp(self) -> None:
+        """
+        Let each command take some milliseconds.
+        """
+        super().setUp()
+        self.patch(session, "readCommand", Slowly(self.clock))
 
     def test_answersOtherClient(self) -> None:
         """
@@ -197,17 +289,49 @@ class FloodTests(HubTestCase):
         """
         factory = CometFactory(self.hub)
         flooding, asking = self.connect(factory), self.connect(factory)
-        lines = [b'{"id":%d,"ping":0}\n' % number for number in range(FULL // 18)]
+        lines = [b'{"id":%d,"ping":0}\n' % number for number in range(1000)]
         flooding.send(b"".join(lines))
         asking.send(b'{"ping":"me"}\n')
         self.assertEqual(asking.take(), b'{"ok":{"pong":"me"}}\n')
         answered = flooding.take().count(b"\n")
-        self.assertLess(answered, 2 * BYTES_PER_TURN // 18)
+        self.assertEqual(answered, IN_SHARE)
         self.assertFalse(flooding.transport.isReading)
         self.turn()
         ids = [json.loads(line)["id"] for line in flooding.take().splitlines()]
         self.assertEqual(ids, list(range(answered, len(lines))))
         self.assertTrue(flooding.transport.isReading)
+
+    def test_sharesInTurn(self) -> None:
+        """
+        Clients that flood the server have their shares in turn.
+        """
+        heard: list[str] = []
+        read = Slowly(self.clock)
+
+        def noting(raw: bytes, *given: Any) -> Any:
+            heard.append(json.loads(raw)["ping"])
+            return read(raw, *given)
+
+        self.patch(session, "readCommand", noting)
+        factory = CometFactory(self.hub)
+        for name in "abc":
+            self.connect(factory).send(b'{"ping":"%b"}\n' % name.encode() * (3 * IN_SHARE))
+        self.turn()
+        shares = [heard[at : at + IN_SHARE] for at in range(0, len(heard), IN_SHARE)]
+        self.assertEqual(shares, [[name] * IN_SHARE for name in "abc" * 3])
+
+    def test_lastLines(self) -> None:
+        """
+        A client that has closed its writing side gets the answers to all lines, also
+        to the last, which has no end.
+        """
+        wire = self.connect(CometFactory(self.hub))
+        wire.send(b'{"ping":0}\n' * 9 + b'{"ping":1}')
+        wire.halfClose()
+        self.turn()
+        pongs = [json.loads(line)["ok"]["pong"] for line in wire.take().splitlines()]
+        self.assertEqual(pongs, [0] * 9 + [1])
+        self.assertFalse(wire.isOpen)
 
     def test_dropsFloodOfClientThatLeft(self) -> None:
         """
@@ -219,7 +343,7 @@ class FloodTests(HubTestCase):
         wire.transport.lose(ZeroDivisionError())
         self.turn()
         self.assertEqual(self.hub.end.position, stored)
-        self.assertLess(stored, 2000)
+        self.assertEqual(stored, IN_SHARE)
         self.assertNothingLeft()
 
 
@@ -228,27 +352,61 @@ class WebSocketFloodTests(WebSocketTestCase):
     One client of a WebSocket floods the server.
     """
 
+    def setUp(self) -> None:
+        """
+        Let each command take some milliseconds.
+        """
+        super().setUp()
+        self.patch(session, "readCommand", Slowly(self.clock))
+
     def test_answersOtherClient(self) -> None:
         """
-        The frames of a flood wait, and another client is answered at once.
+        The frames of a flood wait, and another client is answered at once; all of the
+        flood is answered in the end, in order.
         """
         flooding, asking = self.open(), self.open()
-        ping = frame(PING, b"")
-        count = FULL // len(ping)
-        flooding.send(ping * count)
-        asking.send(frame(PING, b"me"))
-        self.assertEqual([each.payload for each in self.read(asking)], [b"me"])
+        flooding.send(b"".join(text({"id": number, "ping": 0}) for number in range(1000)))
+        asking.send(text({"ping": "me"}))
+        self.assertEqual(self.read(asking)[0].json, {"ok": {"pong": "me"}})
         answered = len(self.read(flooding))
-        self.assertLess(answered, 2 * BYTES_PER_TURN // len(ping))
+        self.assertEqual(answered, IN_SHARE)
         self.turn()
-        self.assertEqual(answered + len(self.read(flooding)), count)
+        ids = [each.json["id"] for each in self.read(flooding)]
+        self.assertEqual(ids, list(range(answered, 1000)))
+
+    def test_pings(self) -> None:
+        """
+        Frames without commands are answered as long as there is time.
+        """
+        wire = self.open()
+        sendPong = Session.sendPong
+
+        def slowly(own: Session, pong: bytes) -> None:
+            self.clock.rightNow += SHARE / 10
+            sendPong(own, pong)
+
+        self.patch(Session, "sendPong", slowly)
+        wire.send(frame(PING, b"") * 2000)
+        self.assertTrue(10 <= len(self.read(wire)) <= 11)
+        self.turn()
+        self.assertTrue(1989 <= len(self.read(wire)) <= 1990)
+
+    def test_messageInPieces(self) -> None:
+        """
+        A message that is larger than a piece is carried out at once.
+        """
+        wire = self.open()
+        said = {"publish": "open/a", "data": "x" * 1000}
+        wire.send(text({**said, "y": "y" * 4000}))
+        self.assertEqual(self.hub.end.position, 1)
+        self.assertTrue(wire.transport.isReading)
 
     def test_dropsFloodOfClientThatLeft(self) -> None:
         """
         A client that leaves in the middle of its input leaves nothing behind.
         """
         wire: Wire = self.open()
-        wire.send(frame(PING, b"") * 2000)
+        wire.send(text({"ping": 0}) * 2000)
         wire.transport.lose(ZeroDivisionError())
         self.turn()
         self.assertNothingLeft()
