@@ -36,9 +36,9 @@ SINGLETONS: Final = frozenset(
 # yet, and a space.  One empty line may be before it (RFC 9112 2.2).
 _BEGINNING = re.compile(rb"(?:\r\n?)?(?:\Z|[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}(?:\Z| ))")
 
-# RFC 9110 5.5, RFC 9112 2.2: control characters but the tab, and a CR or LF that
-# is not a line end.
-_BROKEN = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|\Z)|(?<!\r)\n")
+# RFC 9110 5.5, RFC 9112 2.2: NUL, and a CR or LF that is not a line end.
+_BROKEN = re.compile(rb"\x00|\r(?!\n|\Z)|(?<!\r)\n")
+_BROKEN_LINE = re.compile(rb"[\x00\r\n]")
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NEXT_LINE = re.compile(rb"\x85")
@@ -124,11 +124,19 @@ def beginsHead(data: bytes) -> bool:
 
 def isBrokenHead(data: bytes) -> bool:
     """
-    Whether a part of a request head has a byte that no head has: a control
-    character, or a line end that is not CR LF.  A client of TLS or one that ends
-    lines with LF alone would wait for a response that never comes.
+    Whether a part of a request head has a byte that no head may have: NUL, or a
+    line end that is not CR LF.  A client that ends lines with LF alone would wait
+    for a response that never comes.
     """
     return _BROKEN.search(data) is not None
+
+
+def isBrokenLine(line: bytes) -> bool:
+    """
+    Whether a line of a request head, without its end, has a byte that no head may
+    have, as L{isBrokenHead} finds it before the line is complete.
+    """
+    return _BROKEN_LINE.search(line) is not None
 
 
 def checkHeaderValues(pairs: Iterable[tuple[bytes, bytes]], resplit: bool = False) -> None:

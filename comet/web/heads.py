@@ -13,7 +13,7 @@ from twisted.web.http import HTTPChannel, datetimeToString
 from comet.errors import BadRequest, CometError, HeadTooLarge, URLTooLong
 from comet.framing.publications import Limits
 from comet.http.http1 import encodeResponse
-from comet.http.request import beginsHead, isBrokenHead
+from comet.http.request import beginsHead, isBrokenHead, isBrokenLine
 from comet.http.responses import Headers, Response, problem
 
 # How many bytes the headers of a request may have together, and how many there
@@ -135,6 +135,10 @@ class HeadChannel(HTTPChannel):
         """
         if self.isEnding:
             return True
+        if isBrokenLine(line) or not (self._receivedHeaderSize or beginsHead(line)):
+            # A line must not pass that is refused when it comes piece by piece.
+            self.refuse(BadRequest(_whyBad(line)))
+            return True
         if self.refusal is not None:
             self._discard(len(line))
             if self.isEnding or (line and not line.lower().startswith(_KEPT)):
@@ -154,10 +158,12 @@ class HeadChannel(HTTPChannel):
         return self.isEnding
 
     def _isHeadFull(self, line: bytes) -> bool:
-        # The header before this line is counted when the next line has come.
+        # The header before this line is counted when the next line has come; before
+        # the first header there is none.
+        isFirst = self._receivedHeaderSize == self.totalHeadersSize - MAX_FIELDS_SIZE
         return (
             self._receivedHeaderSize + len(line) > self.totalHeadersSize
-            or self._receivedHeaderCount + 1 >= self.maxHeaders
+            or self._receivedHeaderCount + 1 + (not isFirst) > self.maxHeaders
         )
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -166,6 +172,10 @@ class HeadChannel(HTTPChannel):
 
         @param line: The beginning of the line, and what has arrived behind it.
         """
+        # What follows would be discarded before it is looked at, if it came later.
+        if isBrokenHead(line[: self.MAX_LENGTH + 1]):
+            self.refuse(BadRequest(_whyBad(line[: self.MAX_LENGTH + 1])))
+            return
         self._isSkipping = True
         self._skipped = line
         if self._receivedHeaderSize:

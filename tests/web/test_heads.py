@@ -206,12 +206,65 @@ class NoHeadTests(HeadTestCase):
             b"\x00",
             b"GET /\x00",
             b"GET / HTTP/1.1\rHost",
-            b"GET / HTTP/1.1\r\nHost: localhost\x07",
+            b"GET / HTTP/1.1\r\nHost: localhost\x00",
             b" GET / HTTP/1.1",
             b"\x80\x2e\x01",
             b"A" * 65,
         ):
             self.assertRefused(request, 400)
+
+    def test_sameAtEverySplit(self) -> None:
+        """
+        The answer does not depend on how TCP cuts a head into pieces, whether
+        the head is good or not.
+        """
+        good = b"GET /channels/a?transport=poll HTTP/1.1\r\nHost: localhost\r\n"
+        post = b"POST /channels/a HTTP/1.1\r\nHost: localhost\r\n"
+        for request, status in (
+            (good + b"\r\n", 200),
+            (good + b"X: a\tb\r\n\r\n", 200),
+            (good + b"X: a\nb\r\n\r\n", 400),
+            (good + b"X: a\r\r\n\r\n", 400),
+            (good + b"X: a\rContent-Length: 5\r\n\r\n", 400),
+            (good + b"X: a\x00b\r\n\r\n", 400),
+            (good + b"X: a\x0bb\r\n\r\n", 400),
+            (good + b"X: a\x7fb\r\n\r\n", 400),
+            (good + b"X: a\r\n b\n c\r\n\r\n", 400),
+            (good + b"Y\nX: a\r\n\r\n", 400),
+            (good + b"X: a\n\r\n", 400),
+            (post + b"Content-Length: 1\nX: a\r\n\r\nx", 400),
+            (b"GET / HTTP/1.1\nHost: localhost\r\n\r\n", 400),
+            (b"GET /\x0b HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+            (b"A" * 65 + b" /health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400),
+            (b"\r\n\n" + good + b"\r\n", 400),
+        ):
+            bodies = set()
+            for size in (*range(1, 20), len(request)):
+                wire = self.connect()
+                wire.sendIn(size, request)
+                response = readResponse(wire.take())
+                self.assertEqual((response.status, response.rest), (status, b""), (size, request))
+                bodies.add(response.body)
+            self.assertEqual(len(bodies), 1, bodies)
+
+    def test_sameAtEverySplitOfLargeHeads(self) -> None:
+        """
+        What is wrong in a head that is too large, too, is found at every split,
+        up to where lines are discarded.
+        """
+        line = b"GET /channels/a HTTP/1.1\r\nHost: localhost\r\n"
+        for request, status in (
+            (line + b"X: " + b"a" * MAX_FIELDS_SIZE + b"\r\nY: a\nb\r\n\r\n", 400),
+            (line + b"X: \n" + b"a" * MAX_FIELDS_SIZE + b"\r\n\r\n", 400),
+            (line + b"X: " + b"a" * (MAX_FIELDS_SIZE - 3) + b"\n\r\n\r\n", 400),
+            (line + b"X: " + b"a" * (MAX_FIELDS_SIZE - 2) + b"\n\r\n\r\n", 431),
+            (line + b"X: " + b"a" * MAX_FIELDS_SIZE + b"\n\r\n\r\n", 431),
+        ):
+            for size in (1, 1000, 1460, len(request)):
+                wire = self.connect()
+                wire.sendIn(size, request)
+                response = readResponse(wire.take())
+                self.assertEqual((response.status, response.rest), (status, b""), size)
 
     def test_waitsForTheRest(self) -> None:
         """
