@@ -21,6 +21,9 @@ from comet.web.site import BoundedRequest, CometChannel, CometSite
 
 _MOST_BODY: Final = 1 << 20
 
+# The idle time of Twisted's factories, in seconds.
+_TIMEOUT: Final = 60
+
 
 class _Answering:
     """
@@ -161,8 +164,7 @@ class _Class(_StandIn):
 class _Factory(_StandIn):
     def __init__(self, site: CometSite, make: Callable[[], Any], **settings: Any) -> None:
         super().__init__(site, make)
-        if "timeout" in settings:
-            site.timeOut = settings["timeout"]
+        site.timeOut = settings.get("timeout", _TIMEOUT)
         if "reactor" in settings:
             site.reactor = settings["reactor"]
 
