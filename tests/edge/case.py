@@ -49,7 +49,18 @@ class EdgeTestCase(TestCase):
     def __init__(self, methodName: str = "runTest") -> None:
         super().__init__(methodName)
         self.servers: list[CometProcess] = []
-        setattr(self, methodName, self._telling(getattr(self, methodName)))
+
+    def run(self, result: Any = None) -> Any:
+        """
+        Run the test; if it fails, it tells what its servers have logged.
+        """
+        name = self._testMethodName
+        # Not before: trial finds a single test by its method.
+        setattr(self, name, self._telling(getattr(self, name)))
+        try:
+            return super().run(result)
+        finally:
+            delattr(self, name)
 
     def _telling(self, method: Callable[[], None]) -> Callable[[], None]:
         """

@@ -139,6 +139,23 @@ class TcpConnection:
         except (ConnectionError, ssl.SSLEOFError):
             return b""
 
+    def receiveUntil(self, mark: bytes, count: int = 1, timeout: float = PATIENCE) -> bytes:
+        """
+        Receive until the bytes contain a mark so many times.
+
+        @raise Ended: If the server closes before.
+
+        @raise Silence: If that takes more than C{timeout} seconds.
+        """
+        deadline = time.monotonic() + timeout
+        data = b""
+        while data.count(mark) < count:
+            piece = self.receive(deadline - time.monotonic())
+            if not piece:
+                raise Ended(f"closed after {data[-200:]!r}")
+            data += piece
+        return data
+
     def cut(self) -> None:
         """
         Cut the connection with a reset.

@@ -60,9 +60,7 @@ class FrameTests(EdgeTestCase):
             tcp = TcpConnection(self.site.port)
             self.addCleanup(tcp.close)
             tcp.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-            buffer = b""
-            while b"</script>" not in buffer:
-                buffer += tcp.receive(PATIENCE)
+            buffer = tcp.receiveUntil(b"</script>")
             head, _, page = buffer.partition(b"\r\n\r\n")
             policy = head.partition(b"frame-ancestors ")[2].split(b"\r\n")[0].decode()
             self.assertIn(ancestor, policy.split())

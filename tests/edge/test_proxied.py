@@ -57,9 +57,7 @@ class ProxiedTests(EdgeTestCase):
                     tcp = TcpConnection(port)
                     tcp.send(header[:cut])
                     tcp.send(header[cut:] + question)
-                    heard = b""
-                    while answer not in heard:
-                        heard += tcp.receive(10.0)
+                    tcp.receiveUntil(answer)
                     tcp.close()
 
     def test_refusesWithout(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Client
-from tests.edge.connections import PATIENCE, TcpConnection, Violation, ask
+from tests.edge.connections import TcpConnection, Violation, ask
 from tests.edge.envelopes import BareCursor, Cursor, Message, eventOf, readJson, readPollBody
 from tests.edge.publisher import Published, publish
 from tests.edge.speakers import CLIENTS, SPEAKERS, CommandFailed, Reading, Speaker
@@ -376,11 +376,7 @@ class FormTests(EdgeTestCase):
         self.addCleanup(tcp.close)
         target = f"/channels/{name}?transport=stream"
         tcp.send(f"GET {target} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
-        buffer = b""
-        while not buffer.endswith(b"}\n"):
-            data = tcp.receive(5)
-            self.assertTrue(data, buffer)
-            buffer += data
+        buffer = tcp.receiveUntil(b"}\n")
         head, _, body = buffer.partition(b"\r\n\r\n")
         self.assertNotIn(b"transfer-encoding", head.lower())
         self.assertIsInstance(eventOf(readJson(body[:-1])), BareCursor)
@@ -427,6 +423,4 @@ class HeartbeatTests(EdgeTestCase):
             self.addCleanup(bare.close)
             bare.send(_SOCKET)
             for connection in (plain, bare):
-                heard = b""
-                while heard.count(b'{"cursor":"') < 2:
-                    heard += connection.receive(PATIENCE)
+                connection.receiveUntil(b'{"cursor":"', 2)

@@ -20,15 +20,6 @@ class TrafficTests(EdgeTestCase):
     C{$stats}, read by raw TCP.
     """
 
-    def read(self, tcp: TcpConnection, until: bytes) -> bytes:
-        """
-        Read up to some bytes.
-        """
-        data = b""
-        while until not in data:
-            data += tcp.receive(10)
-        return data
-
     def figures(self, name: str, channel: str = "$stats") -> dict[str, int]:
         """
         Return the server's figures of a transport, from the next report on.
@@ -36,9 +27,9 @@ class TrafficTests(EdgeTestCase):
         tcp = TcpConnection(self.own.site.tcpPort)
         self.addCleanup(tcp.close)
         tcp.send(b'{"subscribe":["%s"]}\n' % channel.encode())
-        data = self.read(tcp, b'"transports"')
-        while not data.endswith(b"\n"):
-            data += tcp.receive(10)
+        data = tcp.receiveUntil(b'"transports"')
+        if not data.endswith(b"\n"):
+            data += tcp.receiveUntil(b"\n")
         tcp.close()
         line: Any = json.loads(data.strip().splitlines()[-1])
         found: dict[str, int] = line["data"]["transports"].get(name, {})
@@ -60,9 +51,7 @@ class TrafficTests(EdgeTestCase):
         self.addCleanup(tcp.close)
         request = HEAD.format("a?transport=poll").encode()
         tcp.send(request * 2)
-        data = self.read(tcp, b"]}")
-        while data.count(b"]}") < 2:
-            data += tcp.receive(10)
+        data = tcp.receiveUntil(b"]}", 2)
         figures = self.figures("poll")
         self.assertEqual(figures["requests"], 2)
         self.assertEqual(figures["headIn"], 2 * len(request))
@@ -74,29 +63,40 @@ class TrafficTests(EdgeTestCase):
     def test_stream(self) -> None:
         """
         A stream counts the head of its response and all that follows, while it
-        is open and after it is closed.
+        is open, after the client has ended its side, and after it is closed.
         """
         tcp = TcpConnection(self.own.port)
         self.addCleanup(tcp.close)
         request = HEAD.format("a?transport=stream").encode()
         tcp.send(request)
-        data = self.read(tcp, b"}\n\r\n")
+        data = tcp.receiveUntil(b"}\n\r\n")
         publish(self.own.site, "a", "x" * 1000)
-        data += self.read(tcp, b"x}\n\r\n"[1:])
+        data += tcp.receiveUntil(b"}\n\r\n")
+        self.assertStream(1, request, data)
+        tcp.halfClose()
+        # The server says twice where the reader stands, to learn whether the client
+        # has left.
+        data += tcp.receiveUntil(b"}\n\r\n", 2)
+        self.assertStream(1, request, data)
+        tcp.cut()
+        if self.figures("stream")["open"]:
+            self.figures("stream")
+        self.assertStream(0, request, data)
+
+    def assertStream(self, isOpen: int, request: bytes, data: bytes) -> None:
+        """
+        Check the figures of one stream, of which the client has got these bytes.
+        """
         head, _, body = data.partition(b"\r\n\r\n")
         expected = {
+            "open": isOpen,
             "requests": 1,
             "headIn": len(request),
             "dataIn": 0,
             "headOut": len(head) + 4,
             "dataOut": len(body),
         }
-        self.assertEqual(self.figures("stream"), {"open": 1, **expected})
-        tcp.close()
-        figures = self.figures("stream")
-        if figures["open"]:
-            figures = self.figures("stream")
-        self.assertEqual(figures, {"open": 0, **expected})
+        self.assertEqual(self.figures("stream"), expected)
 
     def test_publish(self) -> None:
         """
@@ -115,6 +115,6 @@ class TrafficTests(EdgeTestCase):
             tcp = TcpConnection(self.own.port)
             self.addCleanup(tcp.close)
             tcp.send(HEAD.format(path).encode())
-            self.read(tcp, b"]}")
+            tcp.receiveUntil(b"]}")
         self.assertEqual(self.figures("poll")["requests"], 2)
         self.assertEqual(self.figures("poll", "$stats/me")["requests"], 1)

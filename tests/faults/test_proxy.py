@@ -83,7 +83,9 @@ class LinkTests(SynchronousTestCase):
         made.sendall(data)
         heard = b""
         while len(heard) < len(data):
-            heard += made.recv(65536)
+            piece = made.recv(65536)
+            self.assertTrue(piece, heard)
+            heard += piece
         self.assertEqual(heard, data)
 
     def assertOver(self, made: socket.socket) -> None:
