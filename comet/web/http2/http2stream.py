@@ -101,6 +101,8 @@ class HTTP2Stream:
         self._method, self._path = b"", b"*"
         self._request: Request | None = None
         self._queue: deque[bytes] = deque()
+        # How many bytes of the first in the queue are sent.
+        self._offset = 0
         self._producer: IPushProducer | None = None
         self._isPull = False
         self._isPaused = False
@@ -206,10 +208,14 @@ class HTTP2Stream:
 
         @param size: How many at most.
         """
-        data = self._queue.popleft()
-        if len(data) > size:
-            self._queue.appendleft(data[size:])
-            data = data[:size]
+        first, start = self._queue[0], self._offset
+        data = first[start : start + size]
+        if start + len(data) < len(first):
+            # What is left may be shared with other streams, and is not copied.
+            self._offset = start + len(data)
+        else:
+            self._queue.popleft()
+            self._offset = 0
         self.unsent -= len(data)
         return data
 
@@ -244,7 +250,7 @@ class HTTP2Stream:
         """
         self.isFinished = True
         self._queue.clear()
-        self.unsent = 0
+        self.unsent = self._offset = 0
         self._producer = None
         request, self._request = self._request, None
         if request is not None:

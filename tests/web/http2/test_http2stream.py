@@ -8,11 +8,14 @@ import json
 from typing import Any
 
 from h2.errors import ErrorCodes
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from comet.access.rights import Access
-from comet.web.http2.http2stream import HIGH_WATER_MARK
+from comet.web.http2.http2stream import HIGH_WATER_MARK, HTTP2Stream
 from tests.edge.connections import Ended
 from tests.web.http2.case import Http2TestCase
 
@@ -79,6 +82,89 @@ class Pushed:
         Note the call.
         """
         self.told.append("resume")
+
+
+class Counted(bytes):
+    """
+    Bytes that count how many of them are copied.
+    """
+
+    copied = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        """
+        Copy a part.
+        """
+        part = super().__getitem__(index)
+        if isinstance(part, bytes):
+            Counted.copied += len(part)
+            return Counted(part)
+        return part
+
+
+class Carrier:
+    """
+    A connection whose windows are shut.
+    """
+
+    site: Any = None
+    transport: Any = None
+    isSecure = False
+
+    def sendHead(self, stream: HTTP2Stream, status: bytes, headers: Any) -> None:
+        """
+        Send nothing.
+        """
+
+    def wake(self, stream: HTTP2Stream) -> None:
+        """
+        Send nothing.
+        """
+
+    def finished(self, stream: HTTP2Stream) -> None:
+        """
+        Send nothing.
+        """
+
+    def reset(self, stream: HTTP2Stream, code: ErrorCodes) -> None:
+        """
+        Send nothing.
+        """
+
+
+class QueueTests(SynchronousTestCase):
+    """
+    What waits in a stream.
+    """
+
+    @given(st.lists(st.binary(max_size=50)), st.lists(st.integers(1, 60), min_size=1))
+    def test_takesAllInOrder(self, written: list[bytes], sizes: list[int]) -> None:
+        """
+        All that is written is taken once, in order, in pieces of at most the
+        sizes asked for.
+        """
+        stream = HTTP2Stream(Carrier(), 1)
+        taken, number = b"", 0
+        for data in written:
+            stream.write(data)
+        while stream.unsent:
+            size = sizes[number % len(sizes)]
+            piece = stream.take(size)
+            self.assertTrue(0 < len(piece) <= size)
+            taken += piece
+            number += 1
+        self.assertEqual(taken, b"".join(written))
+
+    def test_copiesEachByteOnce(self) -> None:
+        """
+        A large part of a body is cut without copying what is left of it.
+        """
+        self.patch(Counted, "copied", 0)
+        stream, size = HTTP2Stream(Carrier(), 1), 1_000_000
+        stream.write(Counted(size))
+        while stream.unsent:
+            stream.take(1000)
+        self.assertEqual(Counted.copied, size)
 
 
 class StreamTests(Http2TestCase):
