@@ -8,9 +8,17 @@ import json
 import signal
 import time
 
-from hyperframe.frame import GoAwayFrame
+from h2.errors import ErrorCodes
+from hyperframe.frame import (
+    GoAwayFrame,
+    PingFrame,
+    PriorityFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
 
-from tests.edge.connections import Ended, HttpConnection, Silence, Site, TcpConnection
+from comet.web.http2.budgets import MAX_FRAMES
+from tests.edge.connections import PATIENCE, Ended, HttpConnection, Silence, Site, TcpConnection
 from tests.edge.envelopes import (
     BareCursor,
     Close,
@@ -199,6 +207,56 @@ class PublishingTests(Http2TestCase):
         self.assertIn(7, {stream.code for stream in streams})
         self.assertLess(server.resident() - before, 40_000_000)
         self.assertEqual(connection.send("GET", "/health").answer().status, 200)
+
+
+class FloodTests(Http2TestCase):
+    """
+    Many frames that carry nothing.
+    """
+
+    def test_floods(self) -> None:
+        """
+        A client that sends them without end is told to calm down, and the others
+        are served.
+        """
+        site = self.startTls().site
+        for made in (
+            PingFrame(0, b"12345678"),
+            SettingsFrame(0, {0x7777: 1}),
+            WindowUpdateFrame(0, window_increment=1),
+            PriorityFrame(1),
+        ):
+            connection, other = self.connect(site), self.connect(site)
+            stream = ask(connection, ["news"], "stream")
+            linesOf(stream, 1)
+            connection.pipe.send(made.serialize() * (int(MAX_FRAMES) * 3))
+            connection.untilEnd()
+            self.assertEqual(connection.goodbye, ErrorCodes.ENHANCE_YOUR_CALM)
+            self.assertEqual(other.send("GET", "/health").answer().status, 200)
+
+    def test_download(self) -> None:
+        """
+        A client whose windows are small opens both of them many thousand times
+        while it reads.
+        """
+        site = self.startTls().site
+        for _ in range(4):
+            last = publish(site, "news", "x" * 60_000)
+        connection = self.connect(site, window=100)
+        stream = ask(connection, ["news"], "poll", since="earliest")
+        stream.isOpenHanded = False
+        read = 0
+        while not stream.isEnded:
+            connection.pump(PATIENCE)
+            while read < stream.received:
+                size = min(stream.received - read, 100)
+                connection.allow(stream, size)
+                connection.h2.increment_flow_control_window(1)
+                read += size
+            connection.flush()
+        self.assertGreater(len(connection.frames), 2 * MAX_FRAMES)
+        body = readPollBody(stream.answer().body)
+        self.assertEqual((body.cursor, len(body.events)), (last.cursor, 5))
 
 
 class StreamsTests(Http2TestCase):

@@ -76,9 +76,8 @@ class CompressionFault(ProtocolError):
 
 class FieldDecoder(Decoder):
     """
-    Decodes field blocks for h2, and keeps the fields of the last one.
-
-    @ivar fields: The fields.
+    Decodes field blocks for h2, and keeps the fields of the last one until they
+    are taken.
     """
 
     def __init__(self, most: int) -> None:
@@ -87,7 +86,14 @@ class FieldDecoder(Decoder):
             RFC 9113 6.5.2 counts them.
         """
         super().__init__(most)
-        self.fields: Sequence[Field] = ()
+        self._fields: Sequence[Field] = ()
+
+    def take(self) -> Sequence[Field]:
+        """
+        Return the fields of the last block, and keep them no longer.
+        """
+        fields, self._fields = self._fields, ()
+        return fields
 
     def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
         """
@@ -101,7 +107,7 @@ class FieldDecoder(Decoder):
         @raise OversizedHeaderListError: If there are too many fields.
         """
         try:
-            self.fields = list(super().decode(data, raw=True))
+            self._fields = list(super().decode(data, raw=True))
         except OversizedHeaderListError:
             raise
         except (HPACKError, IndexError, TypeError) as error:

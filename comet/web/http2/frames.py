@@ -3,7 +3,8 @@ The frames of a client of HTTP/2, cut and checked before h2 gets them.
 
 What can be told from the frames alone is checked here: lengths, and the order of
 frames.  Faults of a connection are raised; a fault of one stream comes as a frame
-with C{fault}.  Frames that a server ignores are left out.
+with C{fault}.  Settings that h2 does not know are left out, since it would keep
+each of them for as long as the connection lives.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 
 from attrs import define
 from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
 
 # RFC 9113 3.4: what a client sends first.
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -24,6 +26,10 @@ MOST_FRAME: Final = 16384
 
 # RFC 9113 4.1: bytes of the head of a frame.  Its length does not count them.
 _HEAD: Final = 9
+
+# RFC 9113 6.5.1: bytes of one setting, of which the first two are its name.
+_SETTING: Final = 6
+_KNOWN_SETTINGS: Final = frozenset(code.to_bytes(2, "big") for code in SettingCodes)
 
 _END_STREAM: Final = 0x1
 _ACK: Final = 0x1
@@ -66,7 +72,7 @@ class Frame:
     """
     A frame of a client.
 
-    @ivar kind: Its type.
+    @ivar kind: Its type, or L{None} if it is one that servers ignore.
 
     @ivar flags: Its flags.
 
@@ -78,14 +84,40 @@ class Frame:
 
     @ivar fault: The code of the stream error that the frame is, RFC 9113 5.4.2,
         or L{None}.
+
+    @ivar ignored: How many of its settings were left out.
     """
 
-    kind: Kind
+    kind: Kind | None
     flags: int
     ident: int
     body: bytes
     size: int
     fault: ErrorCodes | None = None
+    ignored: int = 0
+
+    @property
+    def name(self) -> str:
+        """
+        The name of its type, for the log.
+        """
+        return "a frame" if self.kind is None else self.kind.name
+
+    @property
+    def hasData(self) -> bool:
+        """
+        Whether a frame of DATA has bytes that are no padding.
+        """
+        if self.flags & _PADDED and self.body:
+            return self.size > 1 + self.body[0]
+        return self.size > 0
+
+    @property
+    def isBlockEnd(self) -> bool:
+        """
+        Whether a frame of HEADERS or CONTINUATION is the last of its field block.
+        """
+        return bool(self.flags & _END_HEADERS)
 
     @property
     def isEnd(self) -> bool:
@@ -105,6 +137,7 @@ class Frame:
         """
         Return the bytes of the frame.
         """
+        assert self.kind is not None, "frames of types that are ignored are not encoded"
         head = self.size.to_bytes(3, "big") + bytes((self.kind, self.flags))
         return head + self.ident.to_bytes(4, "big") + self.body
 
@@ -161,7 +194,6 @@ class FrameReader:
             ident = int.from_bytes(kept[5:9], "big") & 0x7FFFFFFF
             kind, flags = kept[3], kept[4]
             self._order(kind, flags, ident, size)
-            frame = None
             if size > MOST_FRAME:
                 if kind != Kind.DATA or not ident:
                     raise ConnectionFault(
@@ -178,11 +210,11 @@ class FrameReader:
             else:
                 body = bytes(kept[_HEAD : _HEAD + size])
                 del kept[: _HEAD + size]
-                if kind in _KINDS:
-                    frame = Frame(Kind(kind), flags, ident, body, size)
-                    frame = self._checked(frame)
-            if frame is not None:
-                yield frame
+                # RFC 9113 5.5: frames of other types are ignored.
+                known = Kind(kind) if kind in _KINDS else None
+                frame = Frame(known, flags, ident, body, size)
+                self._check(frame)
+            yield frame
 
     def _takePreface(self) -> bool:
         kept = self._kept
@@ -215,17 +247,16 @@ class FrameReader:
                 f"a field block has more than {self._mostBlock} bytes",
             )
 
-    def _checked(self, frame: Frame) -> Frame | None:
+    def _check(self, frame: Frame) -> None:
         """
-        Check a complete frame, and replace what h2 would not take.
-
-        @return: None if the frame is to be ignored.
+        Check a complete frame, and replace what h2 would not take, or would keep.
         """
         kind, flags, body, size = frame.kind, frame.flags, frame.body, frame.size
         if kind == Kind.SETTINGS:
             self._hasSettings = True
             if flags & _ACK and size:
                 raise ConnectionFault(ErrorCodes.FRAME_SIZE_ERROR, "SETTINGS with ACK has a body")
+            _keepKnown(frame)
         elif kind == Kind.HEADERS or kind == Kind.CONTINUATION:
             self._blockSize = size + (self._blockSize if kind == Kind.CONTINUATION else 0)
             self._block = 0 if flags & _END_HEADERS else frame.ident
@@ -238,11 +269,9 @@ class FrameReader:
         elif kind == Kind.PRIORITY:
             if not frame.ident:
                 raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "PRIORITY without a stream")
-            if size == 5:
-                # RFC 9113 5.3.2
-                return None
-            # RFC 9113 6.3
-            frame.fault = ErrorCodes.FRAME_SIZE_ERROR
+            if size != 5:
+                # RFC 9113 6.3
+                frame.fault = ErrorCodes.FRAME_SIZE_ERROR
         elif kind == Kind.PUSH_PROMISE:
             # RFC 9113 8.4
             raise ConnectionFault(ErrorCodes.PROTOCOL_ERROR, "a client must not push")
@@ -256,8 +285,23 @@ class FrameReader:
             frame.body = bytes((body[0] & 0x7F,)) + body[1:]
             if frame.ident and not any(frame.body):
                 frame.fault = ErrorCodes.PROTOCOL_ERROR
-        return frame
 
 
-# RFC 9113 5.5: frames of other types are ignored.
+def _keepKnown(frame: Frame) -> None:
+    """
+    Leave out the settings that h2 does not know, and all but the last value of
+    each that it does: RFC 9113 6.5.3 has them replace one another.
+    """
+    body, size = frame.body, frame.size
+    if size % _SETTING:
+        # h2 ends the connection.
+        return
+    starts = range(0, size, _SETTING)
+    found = {body[start : start + 2]: body[start : start + _SETTING] for start in starts}
+    kept = [setting for name, setting in found.items() if name in _KNOWN_SETTINGS]
+    frame.body = b"".join(kept)
+    frame.size = len(frame.body)
+    frame.ignored = len(starts) - len(kept)
+
+
 _KINDS: Final = frozenset(Kind)

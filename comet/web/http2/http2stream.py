@@ -99,6 +99,7 @@ class HTTP2Stream:
         self.unsent = 0
         self._carrier = carrier
         self._method, self._path = b"", b"*"
+        self._head: RequestHead | None = None
         self._request: Request | None = None
         self._queue: deque[bytes] = deque()
         # How many bytes of the first in the queue are sent.
@@ -119,12 +120,25 @@ class HTTP2Stream:
         @param refusal: Why the request is refused, or L{None}.
         """
         self.refusal = refusal
-        self._request = request = self.site.requestFactory(self)
         self._method, self._path, self.length = head.method, head.target, head.length
+        self._head = head
+        if not isEmpty:
+            self._makeRequest(head.length)
+
+    def _makeRequest(self, length: int | None) -> None:
+        """
+        Make the request.  One without a body is made when it is served: the
+        client may have reset the stream by then.
+
+        @param length: How many bytes the body has as the head says, or L{None}.
+        """
+        head, self._head = self._head, None
+        assert head is not None
+        self._request = request = self.site.requestFactory(self)
         for name, value in head.fields:
             request.requestHeaders.addRawHeader(name, value)
         request.parseCookies()
-        request.gotLength(0 if isEmpty else head.length)
+        request.gotLength(length)
 
     @property
     def isExpecting(self) -> bool:
@@ -150,6 +164,8 @@ class HTTP2Stream:
         """
         All of the request has arrived: have it answered.
         """
+        if self._head is not None:
+            self._makeRequest(0)
         request = self._request
         if request is not None and not self.isFinished:
             request.requestReceived(self._method, self._path, b"HTTP/2")
@@ -249,6 +265,7 @@ class HTTP2Stream:
         @param reason: Why, or L{None} if all of the response was sent.
         """
         self.isFinished = True
+        self._head = None
         self._queue.clear()
         self.unsent = self._offset = 0
         self._producer = None

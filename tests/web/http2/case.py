@@ -14,6 +14,7 @@ from tests.edge.h2client import Http2Connection, Http2Stream
 from tests.framing.readers import LinesReader
 from tests.transports.case import HubTestCase
 from tests.transports.wire import MemoryTransport, Wire
+from tests.web.http2.rawclient import SETTINGS, RawClient, request
 
 
 class SecureTransport(MemoryTransport):
@@ -93,3 +94,32 @@ class Http2TestCase(HubTestCase):
             pass
         self.assertEqual(lines.rest, b"")
         return lines.values
+
+
+class RawTestCase(Http2TestCase):
+    """
+    A client that reads a channel on stream 1, and does something else on others.
+    """
+
+    def raw(self, settings: bytes = SETTINGS) -> RawClient:
+        """
+        Connect, and begin to read.
+        """
+        wire = Wire(self.site, SecureTransport())
+        self.wires.append(wire)
+        wire.transport.protocol.handshakeCompleted()
+        raw = RawClient(wire, settings)
+        raw.send(raw.headers(1, request(b"GET", b"/channels/news?transport=stream")))
+        return raw
+
+    def assertGoesOn(self, raw: RawClient, ident: int, case: str) -> None:
+        """
+        Check that stream 1 gets a message, and the next request its response.
+        """
+        self.assertTrue(raw.wire.isOpen, case)
+        self.assertIsNone(raw.goodbye, case)
+        self.publish("news", case)
+        raw.send(raw.headers(ident, request()))
+        self.assertEqual(raw.statuses.get(ident), 200, case)
+        self.assertIn(f'"{case}"'.encode(), raw.bodies[1])
+        self.assertNotIn(1, raw.resets)

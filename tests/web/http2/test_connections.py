@@ -5,24 +5,33 @@ Tests of L{comet.web.http2.connections}.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from h2.errors import ErrorCodes
 from hyperframe.frame import PingFrame, RstStreamFrame, WindowUpdateFrame
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 
+from comet.bus.memory.bus import MemoryBus
 from comet.fanout.streams import STALLED
 from comet.model.messages import Published
-from comet.web.http2.connections import LAST_WORDS, MAX_RESETS, MAX_UNSENT_FRAMES, RESETS_PER_SECOND
+from comet.web.http2 import framereceiver
+from comet.web.http2.budgets import MAX_RESETS, RESETS_PER_SECOND
+from comet.web.http2.connections import LAST_WORDS
+from comet.web.http2.frames import Kind
+from comet.web.http2.framesender import MAX_UNSENT_FRAMES
 from comet.web.http2.http2stream import HIGH_WATER_MARK
 from comet.web.site import IDLE_TIMEOUT
 from tests.edge.connections import Ended, Silence
 from tests.edge.envelopes import readPollBody
 from tests.edge.h2client import Http2Stream
-from tests.web.http2.case import Http2TestCase
+from tests.web.http2.case import Http2TestCase, RawTestCase
+from tests.web.http2.rawclient import frame, request
 
 POLL = "/channels/news?transport=poll&since=earliest"
 HELD = "/channels/news?wait=300"
 STREAM = "/channels/news?transport=stream"
+EVERY = b"/channels/**?transport=poll&since=earliest"
 KEY = {"Authorization": "Bearer 0123456789abcdef"}
 
 
@@ -234,6 +243,7 @@ class ClientTests(Http2TestCase):
         A client that does not read, and makes the server answer ever more
         frames, is cut off.
         """
+        self.patch(framereceiver, "MAX_FRAMES", 1e9)
         _, wire = self.open()
         wire.transport.isStuck = True
         for _ in range(MAX_UNSENT_FRAMES // 17 + HIGH_WATER_MARK // 17 + 100):
@@ -260,6 +270,90 @@ class ClientTests(Http2TestCase):
             self.assertEqual(answer.headers["allow"], "GET, HEAD, OPTIONS, POST")
             self.assertEqual(http2.send("GET", "/health").answer().status, 200)
             wire.leave()
+        self.assertNothingLeft()
+
+
+class EarlyResetTests(RawTestCase):
+    """
+    Clients that reset streams before their requests are begun.
+    """
+
+    def requests(self) -> list[Any]:
+        """
+        Return a list that is filled with the requests that the site makes.
+        """
+        made: list[Any] = []
+        make = self.site.requestFactory
+
+        def noting(channel: Any) -> Any:
+            made.append(make(channel))
+            return made[-1]
+
+        self.patch(self.site, "requestFactory", noting)
+        return made
+
+    def test_servesNoneOfThem(self) -> None:
+        """
+        Streams that are opened and reset in one packet are not served, and no
+        request is made for them; those between that are not reset are.
+        """
+        raw, made = self.raw(), self.requests()
+        read = self.bus.read
+        asked: list[Any] = []
+
+        def reading(*args: Any) -> Any:
+            asked.append(args)
+            return read(*args)
+
+        self.patch(self.bus, "read", reading)
+        frames, stay = [], [203, 403, 603]
+        for ident in range(3, 803, 2):
+            frames.append(raw.headers(ident, request(b"GET", EVERY)))
+            if ident not in stay:
+                frames.append(frame(Kind.RST_STREAM, ident, bytes(4)))
+        raw.send(*frames)
+        self.turn()
+        raw.read()
+        self.assertEqual(raw.ended, set(stay))
+        self.assertEqual(len(made), len(stay))
+        self.assertLessEqual(len(asked), len(stay))
+        self.assertEqual(raw.resets, {})
+        self.assertGoesOn(raw, 805, "after")
+        raw.wire.leave()
+        self.assertNothingLeft()
+
+    def test_servesNoneBeforeTheWholePacket(self) -> None:
+        """
+        A connection that ends in the packet of its requests has none of them
+        served.
+        """
+        raw, made = self.raw(), self.requests()
+        frames = [raw.headers(ident, request(b"GET", EVERY)) for ident in (3, 5, 7)]
+        raw.send(*frames, frame(Kind.PING, 3, bytes(8)))
+        self.assertEqual(raw.goodbye, ErrorCodes.PROTOCOL_ERROR)
+        self.assertEqual(made, [])
+        self.assertNothingLeft()
+
+    def test_cancelsThoseUnderWay(self) -> None:
+        """
+        A stream that is reset while its request is under way has it cancelled:
+        the resource is told, and nothing more is read for it.
+        """
+        raw, made = self.raw(), self.requests()
+        self.publish("news", "x")
+        waiting: Deferred[Any] = Deferred()
+        self.patch(self.bus, "read", lambda *args: waiting)
+        raw.send(raw.headers(3, request(b"GET", EVERY)))
+        (asked,) = made
+        gone = asked.notifyFinish()
+        self.assertEqual(len(self.hub.fanout.readers), 2)
+        raw.send(frame(Kind.RST_STREAM, 3, bytes(4)))
+        self.failureResultOf(gone, ConnectionLost)
+        self.assertEqual(len(self.hub.fanout.readers), 1)
+        self.assertIsNone(raw.statuses.get(3))
+        self.patch(self.bus, "read", MemoryBus.read.__get__(self.bus))
+        self.assertGoesOn(raw, 5, "after")
+        raw.wire.leave()
         self.assertNothingLeft()
 
 

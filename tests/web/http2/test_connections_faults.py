@@ -17,19 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comet.web.heads import MAX_FIELDS, MAX_FIELDS_SIZE
-from comet.web.http2.connections import (
-    MAX_RESETS,
-    MAX_STREAMS,
-    MAX_TABLE,
-    MOST_FIELDS,
-    RESETS_PER_SECOND,
-)
+from comet.web.http2.budgets import MAX_RESETS, RESETS_PER_SECOND
+from comet.web.http2.connectionstates import MAX_STREAMS, MAX_TABLE
+from comet.web.http2.framereceiver import MOST_FIELDS
 from comet.web.http2.frames import MOST_FRAME, PREFACE, Kind
 from tests.transports.wire import Wire
-from tests.web.http2.case import Http2TestCase, SecureTransport
+from tests.web.http2.case import RawTestCase, SecureTransport
 from tests.web.http2.rawclient import SETTINGS, RawClient, frame, request
 
-STREAM: Final = b"/channels/news?transport=stream"
 HELD: Final = b"/channels/news?wait=300"
 KEY: Final = (b"authorization", b"Bearer 0123456789abcdef")
 
@@ -358,36 +353,7 @@ CONNECTION_FAULTS: Final[dict[str, tuple[ErrorCodes, Act]]] = {
 }
 
 
-class FaultsTestCase(Http2TestCase):
-    """
-    A client that reads a channel on stream 1, and does something else on others.
-    """
-
-    def raw(self, settings: bytes = SETTINGS) -> RawClient:
-        """
-        Connect, and begin to read.
-        """
-        wire = Wire(self.site, SecureTransport())
-        self.wires.append(wire)
-        wire.transport.protocol.handshakeCompleted()
-        raw = RawClient(wire, settings)
-        raw.send(raw.headers(1, request(b"GET", STREAM)))
-        return raw
-
-    def assertGoesOn(self, raw: RawClient, ident: int, case: str) -> None:
-        """
-        Check that stream 1 gets a message, and the next request its response.
-        """
-        self.assertTrue(raw.wire.isOpen, case)
-        self.assertIsNone(raw.goodbye, case)
-        self.publish("news", case)
-        raw.send(raw.headers(ident, request()))
-        self.assertEqual(raw.statuses.get(ident), 200, case)
-        self.assertIn(f'"{case}"'.encode(), raw.bodies[1])
-        self.assertNotIn(1, raw.resets)
-
-
-class StreamFaultTests(FaultsTestCase):
+class StreamFaultTests(RawTestCase):
     """
     Faults that end their stream only, RFC 9113 5.4.2.
     """
@@ -569,7 +535,7 @@ class StreamFaultTests(FaultsTestCase):
         self.assertNothingLeft()
 
 
-class ConnectionFaultTests(FaultsTestCase):
+class ConnectionFaultTests(RawTestCase):
     """
     What ends the connection, RFC 9113 5.4.1, and what does not.
     """

@@ -32,12 +32,14 @@ class FieldDecoderTests(SynchronousTestCase):
 
     def test_keepsFields(self) -> None:
         """
-        The fields of the last block are kept, and none are returned.
+        The fields of the last block are kept until they are taken, and none are
+        returned.
         """
         encoder, decoder = Encoder(), FieldDecoder(1000)
         for fields in (request(), [(b"a", b"b")], request(b"GET", b"/")):
             self.assertEqual(list(decoder.decode(encoder.encode(fields), raw=True)), [])
-            self.assertEqual(list(decoder.fields), list(fields))
+            self.assertEqual(list(decoder.take()), list(fields))
+            self.assertEqual(decoder.take(), ())
 
     def test_boundsFields(self) -> None:
         """

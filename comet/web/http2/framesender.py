@@ -1,0 +1,172 @@
+"""
+What goes to a client of HTTP/2: the frames of its streams, in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from comet.http.http1 import checkHeader
+from comet.web.http2.budgets import FRAMES_PER_BYTE, FRAMES_PER_SENT, Budget
+from comet.web.http2.connectionstates import ConnectionStates
+from comet.web.http2.http2stream import HTTP2Stream
+
+# Bytes of finished responses that may wait for the client before no other
+# request is begun.
+MAX_UNSENT: Final = 1048576
+
+# Bytes of frames other than bodies that may wait for a client that does not
+# read, before its connection is cut.
+MAX_UNSENT_FRAMES: Final = 262144
+
+
+class FrameSender:
+    """
+    Sends to one client as much as its windows and the transport allow.
+
+    @ivar transport: The transport of the connection, once there is one.
+    """
+
+    # Any: endpoints make more than ITransport says.
+    transport: Any
+
+    __slots__ = ("_budget", "_isFull", "_late", "_owed", "_ready", "_states", "transport")
+
+    def __init__(self, states: ConnectionStates, budget: Budget) -> None:
+        """
+        @param states: What h2 keeps of the connection.
+
+        @param budget: What the client earns by taking the frames of responses.
+        """
+        self._states = states
+        self._budget = budget
+        # Streams that have something to send, in the order of their turns.
+        self._ready: dict[HTTP2Stream, None] = {}
+        # Bytes of finished responses that wait for the client.
+        self._owed = 0
+        self._isFull = False
+        # Bytes that were written since the transport is full.
+        self._late = 0
+
+    @property
+    def isBehind(self) -> bool:
+        """
+        Whether the client should take some responses before it gets others.
+        """
+        return self._owed > MAX_UNSENT
+
+    def add(self, stream: HTTP2Stream) -> None:
+        """
+        A stream has something to send.
+        """
+        self._ready[stream] = None
+
+    def opened(self, streams: Iterable[HTTP2Stream]) -> None:
+        """
+        The client has opened the windows of some streams.
+        """
+        for stream in streams:
+            if stream.unsent:
+                self._ready[stream] = None
+
+    def finished(self, stream: HTTP2Stream) -> None:
+        """
+        All of a response was written to its stream.
+        """
+        self._owed += stream.unsent
+        self._ready[stream] = None
+
+    def forget(self, stream: HTTP2Stream) -> None:
+        """
+        A stream is over.
+        """
+        self._ready.pop(stream, None)
+        if stream.isFinished:
+            self._owed -= stream.unsent
+
+    def close(self) -> None:
+        """
+        Send nothing more of any stream.
+        """
+        self._ready.clear()
+
+    def sendHead(self, ident: int, status: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """
+        Make the head of a response.
+
+        @raise ValueError: If a header has a bad name or value.
+
+        @raise ProtocolError: If the head cannot be sent now.
+        """
+        # Before the first is encoded: what the encoder has added to its table
+        # must be sent, or the client can read no other response.
+        for name, value in headers:
+            checkHeader(name, value)
+        self._states.send_headers(ident, [(b":status", status), *headers])
+
+    def sendAll(self, taken: Callable[[HTTP2Stream], None]) -> None:
+        """
+        Send until the windows or the transport allow no more.
+
+        @param taken: Called with the stream of each frame that was sent.
+        """
+        while self._ready and not self._isFull:
+            stream = self._sendOne()
+            if stream is not None:
+                taken(stream)
+
+    def _sendOne(self) -> HTTP2Stream | None:
+        """
+        Send one frame of the stream that is next.
+
+        @return: The stream, or L{None} if its window is shut: it is ready again
+            when the client opens the window.
+        """
+        stream = next(iter(self._ready))
+        del self._ready[stream]
+        states, ident, size = self._states, stream.ident, 0
+        if stream.unsent:
+            size = min(states.local_flow_control_window(ident), states.max_outbound_frame_size)
+            if size <= 0:
+                return None
+            data = stream.take(size)
+            size = len(data)
+            if stream.isFinished:
+                self._owed -= size
+            isEnd = stream.isFinished and not stream.unsent
+            states.send_data(ident, data, end_stream=isEnd)
+        elif stream.isFinished:
+            states.end_stream(ident)
+        self._budget.earn(FRAMES_PER_SENT + size * FRAMES_PER_BYTE)
+        self.push()
+        if stream.unsent:
+            self._ready[stream] = None
+        return stream
+
+    def push(self) -> None:
+        """
+        Write the frames that are made.
+        """
+        data = self._states.takeFrames()
+        if not data:
+            return
+        if self._isFull:
+            self._late += len(data)
+            if self._late > MAX_UNSENT_FRAMES:
+                self.transport.abortConnection()
+                return
+        self.transport.write(data)
+
+    def pause(self) -> None:
+        """
+        The transport is above its high-water mark.
+        """
+        self._isFull = True
+
+    def resume(self) -> None:
+        """
+        The transport has sent all data.
+        """
+        self._isFull = False
+        self._late = 0
