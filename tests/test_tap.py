@@ -8,6 +8,7 @@ import atexit
 import gc
 import io
 import os
+import socket
 import stat
 import sys
 from pathlib import Path
@@ -156,29 +157,29 @@ class MakeServiceTests(TapTestCase):
         self.assertEqual(path, "s")
         self.assertIsInstance(site, CometSite)
 
-    def test_demoRunsReadersOverTCP(self) -> None:
+    def test_demoRunsReadersWithoutPort(self) -> None:
         """
-        With C{--demo} the server listens for raw TCP on this machine, and the
-        readers of the lab page connect there.
+        With C{--demo} the server listens on no port more, and connects the readers of
+        the lab page to itself over pairs of sockets.
         """
         service = self.start("--demo", "--tcp", "tcp:9000")
-        ports = [(server[0], server[3]) for server in self.reactor.tcpServers]
-        self.assertEqual(ports, [(8080, "127.0.0.1"), (9000, ""), (0, "127.0.0.1")])
-        self.assertIsInstance(self.reactor.tcpServers[-1][1], CometFactory)
         service.hub.publish("lab/a/tcp", str(service.hub.end))
         self.reactor.advance(0)
-        ((host, *_),) = self.reactor.tcpClients
-        port: Any = service.ports[-1]
-        self.assertEqual(host, port.getHost().host)
+        (family, factory), (own, _) = [each[1:] for each in self.reactor.adoptedStreamConnections]
+        self.assertEqual((family, own), (socket.AF_UNIX, socket.AF_UNIX))
+        self.assertIsInstance(factory, CometFactory)
+        ports = [(server[0], server[3]) for server in self.reactor.tcpServers]
+        self.assertEqual(ports, [(8080, "127.0.0.1"), (9000, "")])
+        self.assertEqual((len(service.ports), self.reactor.tcpClients), (2, []))
 
     def test_runsNoReadersWithoutDemo(self) -> None:
         """
-        Without C{--demo} there is neither that port nor a reader.
+        Without C{--demo} there is no reader.
         """
         service = self.start("--open", "lab/**")
         service.hub.publish("lab/a/tcp", str(service.hub.end))
         self.reactor.advance(0)
-        self.assertEqual((len(self.reactor.tcpServers), self.reactor.tcpClients), (1, []))
+        self.assertEqual(self.reactor.adoptedStreamConnections, [])
 
     def test_flashPolicyNamesPortOfRawTCP(self) -> None:
         """

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from comet.access.rights import Access
@@ -21,6 +20,7 @@ from comet.framing.publications import Limits
 from comet.http.origins import Origins
 from comet.hub import Hub, Settings
 from comet.lean.reactor import LeanReactor, canBeLean
+from comet.server.demo.pair import PairEndpoint
 from comet.server.demo.visits import Demo
 from comet.server.listening import CannotStart, Serving, makeEndpoint
 from comet.server.service import CometService
@@ -31,10 +31,6 @@ from comet.web.site import CometSite
 
 # The garbage collector's thresholds, for its three generations.
 _GC_THRESHOLDS: Final = (50_000, 20, 50)
-
-# The endpoint to which the lab page's readers over raw TCP connect.  The endpoint
-# of --tcp would not do: it may speak TLS, or be a UNIX socket.
-_DEMO_TCP: Final = "tcp:0:interface=127.0.0.1"
 
 
 def makeHub(configuration: Configuration, reactor: Any, publishKey: str | None = None) -> Hub:
@@ -70,9 +66,8 @@ class Server:
     """
     The hub and the endpoints of one serving process.
 
-    @ivar served: The endpoints, each with its factory: those of
-        L{endpointsOf}, in that order, and with C{--demo} one more for the
-        process itself.
+    @ivar served: The endpoints of L{endpointsOf}, in that order, each with its
+        factory.
     """
 
     def __init__(
@@ -106,8 +101,6 @@ class Server:
                 descriptions, self._factories(), sockets, strict=True
             )
         ]
-        if self._hasDemo:
-            self.served.append((makeEndpoint(reactor, _DEMO_TCP), CometFactory(self.hub)))
 
     def _factories(self) -> list[IProtocolFactory]:
         """
@@ -163,9 +156,8 @@ class Server:
     def _begin(self, ports: Sequence[IListeningPort]) -> None:
         self._policy.ports = _numbersOf(ports[len(self._configuration["listen"]) :][:1])
         if self._hasDemo:
-            host = ports[-1].getHost()
-            assert isinstance(host, IPv4Address)
-            Demo(self.hub, TCP4ClientEndpoint(self._reactor, host.host, host.port)).start()
+            # The endpoint of --tcp would not do: it may speak TLS, and need not be there.
+            Demo(self.hub, PairEndpoint(self._reactor, CometFactory(self.hub))).start()
 
 
 def endpointsOf(configuration: Configuration) -> list[str]:

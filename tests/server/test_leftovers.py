@@ -37,6 +37,8 @@ from comet.interfaces import IMessageBus, IReceiver
 from comet.lean.reactor import LeanReactor
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
+from comet.server.demo.pair import PairEndpoint
+from comet.server.demo.visits import Demo
 from comet.server.listening import makeEndpoint
 from comet.server.service import CometService
 from comet.transports.flashpolicy import FlashPolicyFactory
@@ -278,6 +280,26 @@ class LeftoverTests(TestCase):
             subscription = await hub.subscribe("a", since, Receiver())
             subscription.unsubscribe()
         await service.stopService()
+        await self.assertNothingLeft()
+
+    async def test_demo(self) -> None:
+        """
+        The readers of the lab page, which the server connects to itself, leave
+        nothing, whether they are connected or cut.
+        """
+        hub = self.makeHub()
+        service = await self.start(hub)
+        Demo(hub, PairEndpoint(reactor(), CometFactory(hub))).start()
+        reports = Receiver()
+        await hub.subscribe(["$lab/tcp/a", "$lab/tcp/b"], "now", reports)
+        for visit in "ab":
+            await hub.publish(f"lab/{visit}/tcp", str(hub.end))
+            await hub.publish(f"lab/{visit}", "to be read")
+        while sum(b"to be read" in str(each).encode() for each in reports.heard) < 2:
+            await self.turn()
+        await hub.publish("lab/b/tcp", False)
+        await service.stopService()
+        await self.turn()
         await self.assertNothingLeft()
 
     async def test_stopsAsItStarts(self) -> None:
