@@ -17,6 +17,7 @@ names in equal shapes are written the same bytes.
   - L{pollbody}: the body that answers a poll
   - L{websocket}: frames of RFC 6455
   - L{tcp}: lines of raw TCP
+  - L{firstline}: what a connection of raw TCP may begin with
   - L{flashpolicy}: Flash's policy file
   - L{proxyheader}: what a proxy says of a connection's client
   - L{contenttypes}: the type of a publisher's body

@@ -26,6 +26,9 @@ from comet.model.positions import Now, StartPosition, StartPositions, parseStart
 # None if the client does not need to.
 Id = str | int | None
 
+# What a command says, by its keys.
+Fields = dict[str, Any]
+
 # The depth of the values in an answer was checked when the command was read.
 _ANSWER_DEPTH: Final = sys.maxsize
 _MAX_ID: Final = 128
@@ -110,24 +113,40 @@ class Ping:
 Command = Subscribe | Unsubscribe | Publish | Ping
 
 
-def readCommand(raw: bytes, limits: Limits, publisher: str = "") -> Command:
+def readFields(raw: bytes, limits: Limits) -> Fields:
     """
-    Read one command.
+    Read the fields of one command, and check none of them.
 
     @param raw: One frame or line of the client, without a terminator.  The
         transport has checked its size.
+
+    @raise CommandError: If it is not a JSON object; nothing else is raised.
+    """
+    try:
+        # The command itself is one level around the data; one more is allowed
+        # for the value of a ping.
+        fields = decode(raw, limits.maxDepth + 2)
+    except BadMessage as error:
+        raise CommandError(None, error) from None
+    if not isinstance(fields, dict):
+        other = f"{shown(fields)} is not a command: it is not an object"
+        raise CommandError(None, BadMessage(other))
+    return fields
+
+
+def readCommand(raw: bytes | Fields, limits: Limits, publisher: str = "") -> Command:
+    """
+    Read one command.
+
+    @param raw: The command as L{readFields} takes it, or what that has returned.
 
     @param publisher: The name of the client, as in L{Publication.publisher}.
 
     @raise CommandError: If it is not a valid command; nothing else is raised.
     """
     id: Id = None
+    fields = raw if isinstance(raw, dict) else readFields(raw, limits)
     try:
-        # The command itself is one level around the data; one more is allowed
-        # for the value of a ping.
-        fields = decode(raw, limits.maxDepth + 2)
-        if not isinstance(fields, dict):
-            raise BadMessage(f"{shown(fields)} is not a command: it is not an object")
         if "id" in fields:
             id = _readID(fields["id"])
         return _READERS[_commandKey(fields)](id, fields, limits, publisher)

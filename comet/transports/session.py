@@ -17,6 +17,7 @@ from comet.fanout.states import State
 from comet.fanout.streams import StreamReader
 from comet.framing.commands import (
     CommandError,
+    Fields,
     Id,
     Ping,
     Publish,
@@ -82,11 +83,12 @@ class Session:
         # Commands that change the reader's names run one after the other.
         self._names = DeferredLock()
 
-    def commandReceived(self, raw: bytes) -> None:
+    def commandReceived(self, raw: bytes | Fields) -> None:
         """
         Carry out a command.
 
-        @param raw: The command as JSON.
+        @param raw: The command as JSON, or as L{readFields
+            <comet.framing.commands.readFields>} has read it.
         """
         if self.reader.state is State.CLOSED:
             # The client will not get the answer.

@@ -13,8 +13,10 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.errors import CometError, TooLarge
+from comet.errors import BadMessage, CometError, TooLarge
 from comet.fanout.streams import LAST_WORDS, StreamReader
+from comet.framing.commands import CommandError, encodeError, readFields
+from comet.framing.firstline import FirstBytes
 from comet.framing.flashpolicy import REQUEST
 from comet.framing.tcp import Line, LineDecoder, LineShape, Overlong
 from comet.hub import Hub
@@ -40,6 +42,10 @@ class CometProtocol(Protocol):
 
     The client ends its first line with LF, or with NUL as Flash's C{XMLSocket}
     does.  From then on both sides use that terminator.
+
+    The first line has to be a JSON object, or the request for Flash's policy file.
+    A connection that begins otherwise is refused at its first wrong byte: it may be
+    the request of a web page, whose body has lines that would be carried out.
     """
 
     # Any: endpoints make more than ITransport says.
@@ -59,6 +65,7 @@ class CometProtocol(Protocol):
         self._identify = identify
         self.timerSlot = NOT_SET
         self._decoder = LineDecoder(hub.settings.limits.maxCommandBytes)
+        self._firstBytes = FirstBytes()
         self._sink: IConnectedSink | None = None
         self._session: Session | None = None
         self._traffic = hub.metrics.of("tcp")
@@ -114,7 +121,14 @@ class CometProtocol(Protocol):
 
         @return: Whether some are left for another turn.
         """
+        if self._sink is not None and self._session is None:
+            # Refused, or answered with the policy file.
+            self._lines = ()
+            return False
         lines: Sequence[Line] = self._decoder.feed(data)
+        if self._sink is None and not self._firstBytes.feed(data):
+            self._refuse(BadMessage("the first line on raw TCP has to be a JSON object"))
+            return False
         if self._lines:
             lines, self._lines = (*self._lines, *lines), ()
         for number, line in enumerate(lines):
@@ -126,27 +140,70 @@ class CometProtocol(Protocol):
 
     def _carryOut(self, line: Line) -> None:
         if self._sink is None:
-            self._begin(line)
-        session = self._session
-        if session is None:
-            return
-        if isinstance(line, Overlong):
-            most = self.hub.settings.limits.maxCommandBytes
-            session.refuse(None, TooLarge(f"a line has at most {most} bytes"))
+            self._firstLineReceived(line)
+        elif self._session is None:
+            # The first line was refused.
+            pass
+        elif isinstance(line, Overlong):
+            self._session.refuse(None, self._tooLong())
         else:
-            session.commandReceived(line)
+            self._session.commandReceived(line)
 
-    def _begin(self, line: Line) -> None:
+    def _firstLineReceived(self, line: Line) -> None:
         """
-        Begin a session: the first line tells which terminator the client uses.
+        Begin a session with its first command, or end the connection.
+        """
+        if isinstance(line, Overlong):
+            # It may be no object.
+            self._refuse(self._tooLong())
+        elif line + self._terminator == REQUEST:
+            self._answerPolicy(self._makeSink())
+        else:
+            try:
+                fields = readFields(line, self.hub.settings.limits)
+            except CommandError as error:
+                self._refuse(error.error)
+            else:
+                self._begin()
+                if self._session is not None:
+                    self._session.commandReceived(fields)
+
+    def _tooLong(self) -> TooLarge:
+        most = self.hub.settings.limits.maxCommandBytes
+        return TooLarge(f"a line has at most {most} bytes")
+
+    @property
+    def _terminator(self) -> bytes:
+        """
+        The terminator that the client uses, as its first line tells.
+        """
+        return self._decoder.terminator or b"\n"
+
+    def _makeSink(self) -> IConnectedSink:
+        """
+        Make the sink: what is written to the client is known now.
         """
         self.hub.fanout.wheel.clear(self)
-        terminator = self._decoder.terminator or b"\n"
-        shape = LineShape(terminator)
         self._sink = sink = makeSink(self.transport, self._traffic)
-        if not isinstance(line, Overlong) and line + terminator == REQUEST:
-            self._answerPolicy(sink)
-            return
+        return sink
+
+    def _refuse(self, error: CometError) -> None:
+        """
+        Answer what the connection began with, and end it.
+        """
+        self._endWith(self._makeSink(), encodeError(None, error) + self._terminator)
+
+    def _endWith(self, sink: IConnectedSink, lastWords: bytes) -> None:
+        sink.write(lastWords)
+        sink.finish()
+        self.hub.fanout.wheel.set(self, LAST_WORDS)
+
+    def _begin(self) -> None:
+        """
+        Begin a session, if the client may have one.
+        """
+        shape = LineShape(self._terminator)
+        sink = self._makeSink()
 
         def makeReader() -> StreamReader:
             return StreamReader(self.hub.fanout, shape, sink, None, self)
@@ -158,9 +215,7 @@ class CometProtocol(Protocol):
             close = Close(
                 "draining" if self.hub.isDraining else error.code, error.detail, error.retryAfter
             )
-            sink.write(shape.frame([shape.close(self.hub.end, close)]))
-            sink.finish()
-            self.hub.fanout.wheel.set(self, LAST_WORDS)
+            self._endWith(sink, shape.frame([shape.close(self.hub.end, close)]))
         else:
             self._session = Session(self.hub, client, reader, shape, self._throttle)
 
@@ -170,9 +225,8 @@ class CometProtocol(Protocol):
         port.
         """
         port = getattr(self.transport.getHost(), "port", None)
-        sink.write(makeFlashPolicy(self.hub, self.transport, () if port is None else (port,)))
-        sink.finish()
-        self.hub.fanout.wheel.set(self, LAST_WORDS)
+        ports = () if port is None else (port,)
+        self._endWith(sink, makeFlashPolicy(self.hub, self.transport, ports))
 
     def sinkReady(self) -> None:
         """
@@ -259,7 +313,7 @@ class CometFactory(ServerFactory):
         """
         Return the client of a connection.  Override it to identify clients by
         their address, or by their TLS certificate.  Called once a connection,
-        when its first line has come.
+        when its first line has come, which is a JSON object.
 
         @raise CometError: If the client cannot be identified.
         """

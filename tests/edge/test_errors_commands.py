@@ -44,11 +44,13 @@ class CommandErrorTests(EdgeTestCase):
 
     def speaker(self, kind: str, variant: int = 0) -> Speaker:
         """
-        Make a client that gives commands.
+        Make a client that has given a command: the first line of raw TCP has rules of
+        its own.
         """
         speaker = SPEAKERS[kind](self.site, variant=variant)
         self.addCleanup(speaker.close)
         speaker.open([])
+        speaker.command(ping=0)
         return speaker
 
     def bad(self) -> list[tuple[str, str]]:
@@ -168,6 +170,8 @@ class CommandErrorTests(EdgeTestCase):
         before = self.server.resident()
         buffer = b""
         try:
+            tcp.send(b'{"ping":0}\n')
+            self.assertEqual(tcp.receive(5), b'{"ok":{"pong":0}}\n')
             for _ in range(40):
                 tcp.send(b"x" * 1000000)
             tcp.send(b'\n{"ping":1}\n')

@@ -170,6 +170,24 @@ class LineTests(LeanTestCase):
         self.publish(1)
         self.assertEqual((reads.upTo(1), again.upTo(1)), ([1], [1]))
 
+    def test_refusesRequestOfPage(self) -> None:
+        """
+        A request of HTTP is refused at its first byte, with one error, and no line of
+        its body is carried out, however TCP cuts it.
+        """
+        line = b'{"publish":"open/a","data":1}\n{"id":1,"subscribe":["c"]}\n'
+        request = b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n" + line
+        for pieces in ((request,), (b"P",), (b"\n", b"P"), (b"\r", request), (request[:20], line)):
+            peer = self.client(pieces[0])
+            for piece in pieces[1:]:
+                self.reactor.settle()
+                peer.send(piece)
+            answer = json.loads(peer.ends())
+            self.assertEqual((list(answer), answer["error"]["code"]), (["error"], "badMessage"))
+        self.reactor.settle()
+        self.assertEqual((self.hub.end.position, self.lineConnections()), (0, []))
+        self.assertEqual(len(self.hub.fanout.readers), 0)
+
     def test_refusesWhileDraining(self) -> None:
         """
         A draining server opens no reader, also at a join point.

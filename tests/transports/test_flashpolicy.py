@@ -149,12 +149,16 @@ class SocketTests(PolicyTests):
         """
         Only the first line can ask for the policy, and only with C{U+0000}.
         """
-        for said, end in ((b'{"ping":1}\0' + REQUEST, b"\0"), (REQUEST[:-1] + b"\n", b"\n")):
+        for said, end, isOpen in (
+            (b'{"ping":1}\0' + REQUEST, b"\0", True),
+            (REQUEST[:-1] + b"\n", b"\n", False),
+            (b"\n" + REQUEST + b"\n", b"\n", False),
+        ):
             wire = self.connect(self.factory())
             wire.send(said)
             last = wire.take().split(end)[-2]
             self.assertIn(b'"error":{"code":"badMessage"', last)
-            self.assertTrue(wire.isOpen)
+            self.assertIs(wire.isOpen, isOpen)
 
     def test_answersWhenFull(self) -> None:
         """

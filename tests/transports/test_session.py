@@ -235,6 +235,8 @@ class CommandTests(SessionTestCase):
         """
         A malformed command is answered with an error, and the connection stays.
         """
+        # A first line that is no object would end it.
+        self.say({"ping": 1})
         for value, code in (
             ([], "badMessage"),
             ("x", "badMessage"),

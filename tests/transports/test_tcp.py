@@ -12,6 +12,7 @@ from twisted.internet.interfaces import ITransport
 from comet.errors import CometError, Unauthorized
 from comet.fanout.streams import LAST_WORDS
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
+from comet.server.proxied import ProxiedFactory
 from comet.transports.tcp import FIRST_LINE, CometFactory
 from tests.framing.readers import LinesReader
 from tests.transports.case import HubTestCase
@@ -135,6 +136,7 @@ class TCPTests(HubTestCase):
         stays.
         """
         wire = self.open()
+        self.say(wire, {"ping": 0})
         most = self.settings.limits.maxCommandBytes
         wire.sendIn(4000, b"x" * (most + 1) + b"\n")
         self.turn()
@@ -230,13 +232,172 @@ class TCPTests(HubTestCase):
         protocol.dataReceived(b'{"ping":1}\n')
         self.assertEqual(transport.written, b'{"ok":{"pong":1}}\n')
 
-    def test_survivesHTTP(self) -> None:
+
+# What a web page can make a browser send: the body of a C{no-cors} request has lines
+# of the page's choice, and is taken for no part of a command.
+PAGE = (
+    b"POST / HTTP/1.1\r\nHost: localhost:8081\r\nContent-Type: text/plain\r\n\r\n"
+    b'{"publish":"open/a","data":1}\n{"publish":"open/a","data":2}\n'
+)
+
+
+class FirstLineTests(HubTestCase):
+    """
+    The first line, which has to be a JSON object or the request for the policy file.
+    """
+
+    def setUp(self) -> None:
         """
-        A client that speaks HTTP does no harm.
+        Serve raw TCP.
         """
-        wire = self.open()
-        wire.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        self.assertEqual([v["error"]["code"] for v in self.read(wire)], ["badMessage"] * 2)
+        super().setUp()
+        self.factory: Any = CometFactory(self.hub)
+
+    def assertRefused(
+        self, wire: Wire, code: str = "badMessage", terminator: bytes = b"\n"
+    ) -> None:
+        """
+        Check that the client was told of one error and nothing else, that the
+        connection is closed, and that nothing was carried out.
+        """
+        self.turn()
+        lines = LinesReader(terminator)
+        lines.feed(wire.take())
+        (answer,) = lines.values
+        self.assertEqual(
+            (list(answer), answer["error"]["code"], lines.rest), (["error"], code, b"")
+        )
+        self.assertTrue(answer["error"]["message"])
+        self.assertFalse(wire.isOpen)
+        self.assertEqual(self.hub.end.position, 0)
+        self.assertNothingLeft()
+
+    def test_refusesRequestOfPage(self) -> None:
+        """
+        A request of HTTP is refused, and no line of its body is carried out, however
+        TCP cuts it.
+        """
+        for size in range(1, len(PAGE) + 1):
+            wire = self.connect(self.factory)
+            wire.sendIn(size, PAGE)
+            self.assertRefused(wire)
+
+    def test_refusesAtFirstByte(self) -> None:
+        """
+        A connection is refused at the first byte that no JSON object and no request
+        for the policy file has there.  Its line does not have to end.
+        """
+        for first in (b"P", b"\x16", b"[", b'"', b"7", b" n", b"\r\n \tG", b"\xef", b"<x"):
+            wire = self.connect(self.factory)
+            wire.sendIn(1, first[:-1])
+            self.assertEqual((wire.isOpen, wire.take()), (True, b""))
+            wire.send(first[-1:])
+            self.assertRefused(wire)
+
+    def test_refusesOtherThanObject(self) -> None:
+        """
+        A first line that only begins as an object does is refused at its end, and
+        what follows it is not carried out.
+        """
+        command = b'{"publish":"open/a","data":1}'
+        for first in (
+            *(b"{", b"{]", b"{}{}", b"{} x", b"{'ping':1}", b'{"ping":NaN}', b'{"ping":"\xff"}'),
+            b'{"ping":' + b"[" * 100 + b"]" * 100 + b"}",
+        ):
+            for terminator in (b"\n", b"\0"):
+                wire = self.connect(self.factory)
+                wire.send(first)
+                self.assertTrue(wire.isOpen)
+                wire.send(terminator + command + terminator)
+                self.assertRefused(wire, terminator=terminator)
+
+    def test_refusesLastLine(self) -> None:
+        """
+        A first line that ends with the client's input is judged, too.
+        """
+        for first in (b"{", b"<policy-file-request/>"):
+            wire = self.connect(self.factory)
+            wire.send(first)
+            wire.halfClose()
+            self.assertRefused(wire)
+
+    def test_refusesOverlongLine(self) -> None:
+        """
+        A first line that is too long may be no object: it is refused.
+        """
+        wire = self.connect(self.factory)
+        most = self.settings.limits.maxCommandBytes
+        wire.sendIn(4000, b"{" + b"x" * most + b"\n" + b'{"publish":"open/a","data":1}\n')
+        self.assertRefused(wire, "tooLarge")
+
+    def test_takesWhiteSpaceBefore(self) -> None:
+        """
+        Empty lines and JSON's white space may stand before the object.
+        """
+        for first in (b" {", b"\n\r\n\n{", b"\t\r {", b"\0\0 {"):
+            wire = self.connect(self.factory)
+            wire.sendIn(1, first + b'"ping":1}' + first[:1].strip(b" \t") + b"\n\0")
+            self.assertIn(b'{"ok":{"pong":1}}', wire.take())
+            self.assertTrue(wire.isOpen)
+
+    def test_takesUnknownCommand(self) -> None:
+        """
+        A first line that is an object, but no command, is answered with its error,
+        and the connection stays.
+        """
+        wire = self.connect(self.factory)
+        wire.send(b'{"id":1,"dance":1}\nrubbish\n{"ping":1}\n')
+        self.turn()
+        codes = [each.get("error", {}).get("code") for each in self.values(wire)]
+        self.assertEqual((codes, wire.isOpen), (["badRequest", "badMessage", None], True))
+
+    def values(self, wire: Wire) -> list[Any]:
+        """
+        Return what has arrived.
+        """
+        return [json.loads(line) for line in wire.take().splitlines()]
+
+    def test_cutsRefusedClient(self) -> None:
+        """
+        A refused client that does not take its error is cut off, and what it goes on
+        to send is dropped.
+        """
+        wire = self.connect(self.factory)
+        wire.transport.isStuck = True
+        self.patch(wire.transport, "loseConnection", lambda: None)
+        wire.send(PAGE)
+        for _ in range(3):
+            wire.send(b'{"publish":"open/a","data":1}\n')
+        self.turn(LAST_WORDS + 0.2)
+        self.assertEqual((wire.isOpen, self.hub.end.position), (False, 0))
+        self.assertEqual(wire.transport.unsent.count(b"badMessage"), 1)
+        self.assertNothingLeft()
+
+    def test_refusesBehindProxy(self) -> None:
+        """
+        What follows a header of the PROXY protocol is judged in the same way, however
+        TCP cuts it.
+        """
+        header = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
+        for size in (1, 7, len(header), len(header) + 1, len(header) + len(PAGE)):
+            wire = self.connect(ProxiedFactory(self.factory))
+            wire.sendIn(size, header + PAGE)
+            self.assertRefused(wire)
+
+    def test_asksForNoClient(self) -> None:
+        """
+        The application is not asked about a client that is refused for its first line.
+        """
+        test = self
+
+        class Mine(CometFactory):
+            def client(self, transport: ITransport) -> Client:
+                test.fail("asked")
+
+        for first in (PAGE, b"{\n"):
+            wire = self.connect(Mine(self.hub))
+            wire.send(first)
+            self.assertRefused(wire)
 
 
 class ClientTests(HubTestCase):
