@@ -120,6 +120,8 @@ class RequestCache:
         @param head: The head, with the empty line at its end.
 
         @return: L{None} if Twisted's edge is to answer.
+
+        @raise CometError: If Twisted's edge is to answer with an error.
         """
         hub = self._hub
         if hub.bus.end.epoch != self._epoch or hub.origins is not self._origins:

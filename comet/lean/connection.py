@@ -247,9 +247,10 @@ class Connection:
 
     def getPeer(self) -> IPv4Address | IPv6Address:
         """
-        Return the address of the client.
+        Return the address of the client.  Its host is empty once the client has
+        reset the connection: the system has forgotten it then.
         """
-        return self.edge.address(self.socket.getpeername())
+        return self.edge.peerOf(self.socket) or IPv4Address("TCP", "", 0)
 
     # -- The end
 

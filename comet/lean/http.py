@@ -352,12 +352,16 @@ class HTTPConnection(Connection):
                 self._handOver()
             return False
         size = end + 4
-        request = self.edge.requests.parse(data[:size])
+        taken = HAND_OVER
+        try:
+            request = self.edge.requests.parse(data[:size])
+        except CometError:
+            # Twisted's edge finds the same error, and tells it.
+            request = None
         if request is None:
             self._handOver()
             return False
         plan = request.plan
-        taken = HAND_OVER
         if (request.headers.length is not None) is plan.hasBody:
             self.plan, self.tags = plan, request.tags
             self.direct = self.socket if plan.account is None else None

@@ -193,6 +193,8 @@ class Plan:
     @cvar checksOrigin: True if pages of foreign origins are refused.  Other
         responses are safe, since the browser keeps them from such a page.
 
+    @ivar takesSince: True if a parameter C{since} may be added to the request.
+
     @ivar hub: The hub.
 
     @ivar transport: The name under which the requests are counted.
@@ -213,6 +215,7 @@ class Plan:
 
     hasBody: ClassVar[bool] = False
     checksOrigin: ClassVar[bool] = False
+    takesSince: bool = False
 
     __slots__ = (
         "account",
@@ -250,14 +253,6 @@ class Plan:
         if self.account is None:
             self.traffic = traffic
         return traffic
-
-    @property
-    def takesSince(self) -> bool:
-        """
-        True if a parameter C{since} may be added to the request.
-        """
-        head = self.head
-        return "since" not in head.parameters and head.query.count(b"&") < MAX_PARAMETERS - 2
 
     def parsed(self, headers: ParsedHeaders, since: bytes | None) -> ParsedRequest:
         """
@@ -312,7 +307,7 @@ class ReadPlan(Plan):
         same, unless names have start positions of their own.
     """
 
-    __slots__ = ("_startSource", "opener", "request")
+    __slots__ = ("_startSource", "opener", "request", "takesSince")
 
     def __init__(
         self, hub: Hub, head: RequestHead, request: ReadRequest, ownHeaders: Headers
@@ -323,6 +318,10 @@ class ReadPlan(Plan):
         if request.names and not request.since.byName:
             self.opener = JoinPoint(request.names).open
         self._startSource = startSource(head)
+        # Only a plan that reads has parsed the parameters: of a request that
+        # publishes they may be anything.
+        isFull = head.query.count(b"&") >= MAX_PARAMETERS - 2
+        self.takesSince = "since" not in head.parameters and not isFull
 
     def parsed(self, headers: ParsedHeaders, since: bytes | None) -> ParsedRequest:
         """

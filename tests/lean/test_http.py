@@ -7,8 +7,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 
+from comet.errors import BadRequest
 from comet.fanout.reader import Reader
 from comet.lean.connection import READ_SIZE
 from comet.lean.edge import GRACE_TIME
@@ -138,6 +140,52 @@ class NoHeadTests(LeanTestCase):
         self.assertEqual((self.connections, peer.take()), (1, b""))
         peer.send(POLL[-3:])
         peer.hears(OK)
+
+
+class FaultyTests(LeanTestCase):
+    """
+    Requests with a fault that is found late, or not at all.
+    """
+
+    def test_publishesWithAnyParameters(self) -> None:
+        """
+        To publish, no parameter has to be readable: the cursor beside it is left
+        where it is.
+        """
+        for query in ("since=e-1&a=%ff", "a=%ff&since=e-1", "since=e-1" + "&a" * 300):
+            for target in (f"/channels/open/c?{query}", f"/publish?{query}"):
+                line = b'{"channel":"open/c","data":1}'
+                kind = "Content-Type: application/x-ndjson\r\n"
+                self.peer(request(target, kind, "POST", line)).hears(CREATED)
+        self.assertEqual(self.connections, 6)
+
+    def test_handsOverWhereParsingFails(self) -> None:
+        """
+        If any part of a request raises one of comet's errors, the request is
+        left to Twisted's edge, and the log says nothing.
+        """
+
+        def parse(head: bytes) -> None:
+            raise BadRequest("a lazy part cannot be read")
+
+        self.patch(self.port._edge.requests, "parse", parse)
+        self.peer(POLL).hears(OK)
+        self.assertEqual(self.connections, 0)
+
+    def test_peerOfClientThatHasLeft(self) -> None:
+        """
+        The address of a client that has left is not known to the system, which
+        is no reason to fail.
+        """
+        peer = self.peer()
+        self.reactor.until(lambda: self.connections)
+        (connection,) = self.port._edge.connections.values()
+        host, port = peer.socket.getsockname()
+        self.assertEqual(connection.getPeer(), IPv4Address("TCP", host, port))
+        peer.cut()
+        self.reactor.until(lambda: connection.getPeer() == IPv4Address("TCP", "", 0))
+        self.reactor.until(lambda: not self.connections)
+        self.assertEqual(connection.getPeer(), IPv4Address("TCP", "", 0))
 
 
 class TimeTests(LeanTestCase):
