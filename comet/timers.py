@@ -9,7 +9,8 @@ import math
 from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+
+from comet.clientlog import ClientLogger
 
 NOT_SET = -1
 
@@ -53,7 +54,7 @@ class TimerWheel:
     an item that sets itself again and again does not stop the reactor.
     """
 
-    _log = Logger()
+    _log = ClientLogger()
 
     def __init__(self, clock: IReactorTime, resolution: float = 0.1) -> None:
         """

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 
+from comet.clientlog import ClientLogger
 from comet.interfaces import IBusListener
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
@@ -37,7 +37,7 @@ class Listeners:
     heard what came before.  So all listeners hear everything in the same order.
     """
 
-    _log = Logger()
+    _log = ClientLogger()
 
     def __init__(self) -> None:
         self._names: dict[IBusListener, set[str]] = {}

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from twisted.logger import Logger
+from comet.clientlog import ClientLogger
 
 
 class _Call(NamedTuple):
@@ -27,7 +27,7 @@ class Backlog:
     Calls that are made in order, with at most one part a turn.
     """
 
-    _log = Logger()
+    _log = ClientLogger()
 
     def __init__(self) -> None:
         self._calls: deque[_Call] = deque()

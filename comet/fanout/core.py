@@ -48,9 +48,9 @@ from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 from zope.interface import implementer
 
+from comet.clientlog import ClientLogger
 from comet.fanout.backlog import Backlog
 from comet.fanout.coalescing import QueryCoalescer, sizeOfReadResult, sizeOfResolvedStarts
 from comet.fanout.delivery import Member
@@ -107,7 +107,7 @@ class Fanout:
         its connection.
     """
 
-    _log = Logger()
+    _log = ClientLogger()
 
     def __init__(self, bus: IMessageBus, clock: IReactorTime, heartbeat: float = 25.0) -> None:
         self.heartbeat = heartbeat

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from socket import socket
 from typing import Any, Protocol, TypeAlias
 
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from comet.clientlog import ClientLogger
 from comet.fanout.delivery import Delivery, Member
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
@@ -92,7 +92,7 @@ class Group:
     @ivar isRetired: Whether the registry has forgotten the group.
     """
 
-    _log = Logger()
+    _log = ClientLogger()
 
     __slots__ = (
         "_ahead",

@@ -9,9 +9,9 @@ from socket import socket
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from comet.clientlog import ClientLogger
 from comet.errors import CometError, Forbidden, Internal, publicError
 from comet.fanout.core import Fanout
 from comet.fanout.delivery import Delivery
@@ -50,7 +50,7 @@ class Reader:
         reads what is held, and that is all.
     """
 
-    _log = Logger()
+    _log = ClientLogger()
 
     isListening = True
 

@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.logger import Logger
 
 from comet.capacity import SOME
+from comet.clientlog import ClientLogger
 from comet.hub import Hub
 from comet.timers import NOT_SET
 
@@ -97,7 +97,7 @@ class Edge:
     @ivar connections: The connections, by descriptor.
     """
 
-    _log = Logger()
+    _log = ClientLogger()
 
     def __init__(self, reactor: Any, hub: Hub, factory: Any, family: int) -> None:
         """

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from socket import SHUT_WR, socket
 from typing import Any, Final, TypeVar
 
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from comet.clientlog import ClientLogger
 from comet.errors import CometError, publicError
 from comet.fanout.polls import HALF_CLOSED, PollReader
 from comet.fanout.states import State
@@ -124,7 +124,7 @@ class HTTPConnection(Connection):
     direct: socket | None
     edge: HTTPEdge
 
-    _log = Logger()
+    _log = ClientLogger()
 
     __slots__ = (
         "_isAnswering",

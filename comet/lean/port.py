@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReadDescriptor
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.capacity import fullFrom, openFiles
+from comet.clientlog import ClientLogger
 from comet.lean.edge import MAX_EVENTS, Edge
 from comet.timers import NOT_SET
 from comet.transports.vanished import watchForVanishing
@@ -43,7 +43,7 @@ class LeanPort:
     Listens in the place of a port of Twisted's, with its socket.
     """
 
-    _log = Logger()
+    _log = ClientLogger()
 
     def __init__(
         self, port: Any, edge: Edge, makeConnection: Callable[[socket.socket, int], object]

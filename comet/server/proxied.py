@@ -16,10 +16,10 @@ from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamServerEndpoint,
 )
-from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
+from comet.clientlog import ClientLogger
 from comet.framing.proxyheader import BadProxyHeader, Endpoint, ProxyHeader, parseProxyHeader
 
 
@@ -32,7 +32,7 @@ class ProxiedProtocol(ProtocolWrapper):
     that begins with anything else than a header is closed at once.
     """
 
-    _log = Logger()
+    _log = ClientLogger()
 
     # Any: the transport that Twisted gives has more than ITransport says.
     transport: Any

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
+from twisted.application.internet import TimerService
 from twisted.application.service import Service
 from twisted.internet.defer import (
     Deferred,
@@ -20,6 +21,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from comet.clientlog import TELLING_SECONDS, tellLeftOut
 from comet.deferreds import gather
 from comet.hub import Hub
 from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
@@ -94,6 +96,8 @@ class CometService(Service):
         self._listening = listening
         self._failed = failed
         self._statistics = StatisticsService(hub, hub.clock)
+        self._telling = TimerService(TELLING_SECONDS, tellLeftOut)
+        self._telling.clock = hub.clock
         self._started: Deferred[Any] | None = None
         self._isBusReady = False
         self._isStopped = False
@@ -173,6 +177,7 @@ class CometService(Service):
             self._ports.close()
             return
         self._statistics.startService()
+        self._telling.startService()
         self._listening(self)
 
     def _reportFailures(self, failures: Sequence[Failure]) -> None:
@@ -201,6 +206,8 @@ class CometService(Service):
         self._isStopped = True
         if self._statistics.running:
             self._statistics.stopService()
+            self._telling.stopService()
+            tellLeftOut()
         if self._started is not None:
             # It does nothing if the start is over.
             self._started.cancel()

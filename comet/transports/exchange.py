@@ -9,11 +9,11 @@ from io import SEEK_END
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from twisted.web.server import Request
 
+from comet.clientlog import ClientLogger
 from comet.errors import (
     CometError,
     Forbidden,
@@ -55,7 +55,7 @@ _FRAMING: Final = frozenset(
 # The transport under which requests are counted that belong to none.
 OTHER: Final = "other"
 
-_log = Logger()
+_log = ClientLogger()
 
 
 def makeRequestHead(request: Request) -> RequestHead:

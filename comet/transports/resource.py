@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from comet.clientlog import ClientLogger
 from comet.errors import CometError, Internal, MethodNotAllowed
 from comet.http.responses import COMMON, Headers, Response
 from comet.hub import Hub
@@ -18,7 +18,7 @@ from comet.model.clients import Client
 from comet.overrides import speaksFor
 from comet.transports.exchange import Exchange, notFound
 
-_log = Logger()
+_log = ClientLogger()
 
 
 def corsHeaders(resource: Any, request: Request) -> Headers:

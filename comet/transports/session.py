@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from comet.clientlog import ClientLogger
 from comet.errors import CometError, Internal, publicError
 from comet.fanout.states import State
 from comet.fanout.streams import StreamReader
@@ -50,7 +50,7 @@ class Session:
     @ivar reader: The reader of this client.
     """
 
-    _log = Logger()
+    _log = ClientLogger()
 
     __slots__ = (
         "_client",

@@ -14,10 +14,10 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from autobahn.websocket.protocol import TrafficStats
 from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.clientlog import ClientLogger
 from comet.errors import BadMessage
 from comet.fanout.core import Fanout
 from comet.fanout.streams import StreamReader
@@ -79,7 +79,7 @@ class _Quiet:
     error of a client as an error of the server.
     """
 
-    _log = Logger(namespace="comet.transports.websocket")
+    _log = ClientLogger(namespace="comet.transports.websocket")
 
     def debug(self, format: str, **kwargs: object) -> None:
         """

@@ -17,7 +17,6 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IHandshakeListener
 from twisted.internet.protocol import connectionDone
 from twisted.internet.tcp import Connection as TCPConnection
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, datetimeToString
 from twisted.web.resource import IResource
@@ -25,6 +24,7 @@ from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from comet.capacity import SOME, UPLOAD_BYTES, Refusals, Uploads, fullFrom, openFiles
+from comet.clientlog import ClientLogger
 from comet.clocks import steadyClock
 from comet.errors import BadRequest, CometError, Unavailable
 from comet.http.http1 import encodeResponse
@@ -64,7 +64,7 @@ DISCARD_FACTOR: Final = 16
 # RFC 9112 3.2.2: the absolute form, which clients send to a proxy.
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
-_log = Logger()
+_log = ClientLogger()
 
 
 class BoundedRequest(Request):
@@ -86,6 +86,9 @@ class BoundedRequest(Request):
     postpath: Any
     sitepath: list[bytes]
     _body: Any
+
+    # For what an application's resource raises.
+    _log = ClientLogger()
 
     headBytes: int | None = None
     most = 0
