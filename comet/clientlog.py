@@ -162,7 +162,7 @@ class ClientLogger(Logger):
 
     def emit(self, level: LogLevel, format: str | None = None, **kwargs: object) -> None:
         """
-        See L{Logger.emit}.  The line is left out if there were too many of its
+        See C{Logger.emit}.  The line is left out if there were too many of its
         kind.
         """
         failure = kwargs.pop("log_failure", None)

@@ -37,7 +37,8 @@ from collections.abc import Callable
 from typing import Final
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+
+from comet.clientlog import ClientLogger
 
 # For how many seconds the input of one client is dealt with at once.
 SHARE: Final = 0.004
@@ -60,7 +61,7 @@ class Turns:
     @ivar seconds: Tells the time of now, in seconds from any moment.
     """
 
-    _log = Logger()
+    _log = ClientLogger()
 
     def __init__(
         self,

@@ -1,11 +1,25 @@
 """
-The connections of a factory, to close those that are left when the server stops.
+The connections of a factory, to close those that are left when the server stops;
+and the end of a connection whose protocol fails.
 """
 
 from __future__ import annotations
 
 from typing import Any
 from weakref import WeakSet
+
+from comet.clientlog import ClientLogger
+
+_log = ClientLogger()
+
+
+def connectionFailed(transport: Any) -> None:
+    """
+    Cut a connection whose protocol raised the exception being handled.  Twisted
+    would log it as often as it comes, or leave the connection open.
+    """
+    _log.failure("the connection of {peer} failed, and is cut", peer=transport.getPeer())
+    transport.abortConnection()
 
 
 class Connections:

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.logger import Logger
-
+from comet.transports.connected import connectionFailed
 from comet.turns import SHARE, Turns
 
 # How many bytes are delivered at once.
@@ -21,10 +20,9 @@ PIECE: Final = 2048
 class InputThrottle:
     """
     Delivers a client's input until the share of the turn is over, and pauses the
-    transport until all of it is delivered: see L{comet.turns}.
+    transport until all of it is delivered: see L{comet.turns}.  Where the delivery
+    raises an exception, the connection is cut.
     """
-
-    _log = Logger()
 
     __slots__ = (
         "_buffered",
@@ -138,6 +136,9 @@ class InputThrottle:
                     self._hasRest = self._deliver(piece)
                     if (self._hasRest or self._buffered) and not self.mayGoOn:
                         break
+            except Exception:
+                self._failed()
+                return
             finally:
                 self._isDelivering = False
         if self._hasRest or self._buffered or self._isStopped:
@@ -151,7 +152,18 @@ class InputThrottle:
                 self._transport.resumeProducing()
         ended, self._ended = self._ended, None
         if ended is not None:
-            ended()
+            try:
+                ended()
+            except Exception:
+                self._failed()
+
+    def _failed(self) -> None:
+        """
+        Discard what was kept, and cut the connection: the exception being handled
+        was raised.
+        """
+        self.stop()
+        connectionFailed(self._transport)
 
     def _wait(self) -> None:
         if not self._isWaiting:
@@ -160,11 +172,7 @@ class InputThrottle:
 
     def _goOn(self) -> None:
         self._isWaiting = False
-        try:
-            self._deliverSome()
-        except Exception:
-            self._log.failure("A client's input failed, and its connection is cut")
-            self._transport.abortConnection()
+        self._deliverSome()
 
     def _pause(self) -> None:
         if not self._isPaused:

@@ -10,11 +10,13 @@ from typing import Any, Final
 from twisted.internet.interfaces import ISSLTransport
 from twisted.web.http import HTTPChannel, datetimeToString
 
+from comet.clientlog import ClientLogger
 from comet.errors import BadRequest, CometError, HeadTooLarge, URLTooLong
 from comet.framing.publications import Limits
 from comet.http.http1 import encodeResponse
 from comet.http.request import beginsHead, isBrokenHead, isBrokenLine
 from comet.http.responses import Headers, Response, problem
+from comet.transports.connected import connectionFailed
 
 # How many bytes the headers of a request may have together, and how many there
 # may be.
@@ -57,6 +59,9 @@ class HeadChannel(HTTPChannel):
     transport: Any
     site: Any
 
+    # Twisted logs a line for each client that is silent for too long.
+    _log = ClientLogger()
+
     maxHeaders = MAX_FIELDS
     maxLine = Limits().maxLineBytes
 
@@ -82,14 +87,18 @@ class HeadChannel(HTTPChannel):
         """
         if self.isEnding:
             return
-        size = len(data)
-        while data and not self.isEnding:
-            if self._isSkipping:
-                data = self._skip(data)
-            else:
-                super().dataReceived(data)
-                data, self._skipped = self._skipped, b""
-        self._checkRest(size)
+        size, transport = len(data), self.transport
+        try:
+            while data and not self.isEnding:
+                if self._isSkipping:
+                    data = self._skip(data)
+                else:
+                    super().dataReceived(data)
+                    data, self._skipped = self._skipped, b""
+            self._checkRest(size)
+        except Exception:
+            # The transport may be another protocol's by now.
+            connectionFailed(transport)
 
     def _skip(self, data: bytes) -> bytes:
         """

@@ -5,11 +5,19 @@ deadlines after it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from twisted.logger import formatEvent, globalLogPublisher
+
+from comet import clientlog
+from comet.clientlog import BURST, Budgets
+from comet.lean.cache import RequestCache
 from comet.lean.edge import GRACE_TIME, Newcomers
+from comet.transports.session import Session
 from comet.web.site import IDLE_TIMEOUT
-from tests.lean.case import LeanTestCase, Peer, read
+from tests.lean.case import LeanTestCase, Peer, read, request
+from tests.transports.frames import TEXT, frame
 
 
 class Newcomer:
@@ -157,3 +165,68 @@ class DeadlineTests(LeanTestCase):
         self.reactor.advance(1.3)
         left.ends()
         self.assertEqual(self.connections, 1)
+
+
+class FailingTests(LeanTestCase):
+    """
+    Connections whose input raises an exception that is none of comet's.
+    """
+
+    def setUp(self) -> None:
+        """
+        Let requests and commands fail.
+        """
+        super().setUp()
+        # Any: an edge of HTTP has more than an edge.
+        edge: Any = self.port._edge
+        self.edge = edge
+        self.makePlan = self.edge.requests._makePlan
+
+        def fail(*args: object) -> None:
+            raise RuntimeError("broken")
+
+        self.patch(self.edge.requests, "_makePlan", fail)
+        self.patch(Session, "commandReceived", fail)
+
+    def http(self) -> Peer:
+        """
+        Send a request.
+        """
+        return self.peer(request("/channels/other?transport=poll"))
+
+    def tcp(self) -> Peer:
+        """
+        Send a command by raw TCP.
+        """
+        return self.peer(b'{"ping":1}\n', isTCP=True)
+
+    def test_boundsLines(self) -> None:
+        """
+        Each connection is closed, a client that comes back and back does not
+        fill the log, and is counted.
+        """
+        self.patch(clientlog, "_budgets", Budgets(self.reactor.seconds))
+        lines: list[dict[str, Any]] = []
+        # Any: zope's interfaces do not know that a function is an observer.
+        observer: Any = lines.append
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        ways: list[Callable[[], Peer]] = [self.http, self.tcp]
+        for way in ways:
+            for _ in range(2 * BURST):
+                way().ends()
+        clientlog.tellLeftOut()
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2 * BURST)
+        told = [formatEvent(line) for line in lines if "count" in line]
+        self.assertEqual([each.split()[0] for each in told], [str(BURST)] * 2)
+
+    def test_webSocket(self) -> None:
+        """
+        The same goes for a command by WebSocket, on a connection that was open.
+        """
+        self.edge.requests = RequestCache(self.hub, self.makePlan)
+        peer = self.reader("websocket")
+        peer.send(frame(TEXT, b'{"ping":1}'))
+        peer.ends()
+        self.assertEqual(self.connections, 0)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)

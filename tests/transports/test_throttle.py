@@ -46,6 +46,12 @@ class Producer:
         """
         self.told.append("resume")
 
+    def getPeer(self) -> str:
+        """
+        Return the address of the client.
+        """
+        return "nowhere"
+
     def abortConnection(self) -> None:
         """
         Note the call.

@@ -15,11 +15,12 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Protocol as BaseProtocol
 from twisted.internet.protocol import connectionDone
-from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.clientlog import ClientLogger
+from comet.transports.connected import connectionFailed
 from comet.transports.sinks import tune
 from comet.web.http2.budgets import MAX_RESETS, RESETS_PER_SECOND, Budget
 from comet.web.http2.fields import refusalOf
@@ -57,7 +58,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
     # Any: endpoints make more than ITransport says.
     transport: Any
 
-    _log = Logger()
+    _log = ClientLogger()
 
     def __init__(self, site: Any) -> None:
         """
@@ -192,6 +193,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             )
             # h2 has made the last frame for its own errors.
             self._close(error.code if isinstance(error, ConnectionFault) else None)
+        except Exception:
+            connectionFailed(self.transport)
         finally:
             self._isBusy = False
         self._flush()
@@ -412,6 +415,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
                 if not self._waiting or sender.isBehind:
                     break
                 self._serveNext()
+        except Exception:
+            connectionFailed(self.transport)
         finally:
             self._isBusy = False
         if not self._isOver:
