@@ -426,15 +426,11 @@ class CometChannel(HeadChannel):
         if not self.paused or transport is None or transport.disconnecting:
             return
         self.paused = False
-        try:
-            if not self._waitingForTransport:
-                self._networkProducer.resumeProducing()
-            self.dataReceived(self.clearLineBuffer())
-            if self._isInputOver:
-                self._endWithInput()
-        except Exception:
-            _log.failure("The connection of {peer} failed and is cut", peer=transport.getPeer())
-            transport.abortConnection()
+        if not self._waitingForTransport:
+            self._networkProducer.resumeProducing()
+        self.dataReceived(self.clearLineBuffer())
+        if self._isInputOver:
+            self._endWithInput()
 
     def resumeProducing(self) -> None:
         """

@@ -214,7 +214,7 @@ class TwistedTests(HubTestCase):
         wire = Wire(Made(connection))
         wire.transport.registerProducer(connection, True)
         self.wires.append(wire)
-        return Http2Connection(MemoryPipe(wire), "localhost"), connection
+        return Http2Connection(MemoryPipe(wire, self.turn), "localhost"), connection
 
     def test_streamsOverTwistedHTTP2(self) -> None:
         """

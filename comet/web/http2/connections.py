@@ -4,7 +4,7 @@ One connection of HTTP/2, and the streams on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from h2.errors import ErrorCodes
@@ -22,6 +22,7 @@ from zope.interface import implementer
 from comet.clientlog import ClientLogger
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import tune
+from comet.turns import SHARE
 from comet.web.http2.budgets import MAX_RESETS, RESETS_PER_SECOND, Budget
 from comet.web.http2.fields import refusalOf
 from comet.web.http2.framereceiver import (
@@ -72,8 +73,13 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._states = self._receiver.states
         self._sender = FrameSender(self._states, self._receiver.budget)
         self._resets = Budget(MAX_RESETS, RESETS_PER_SECOND, now)
+        # Input that is not read, and the events of what is being read.
+        self._input = b""
+        self._events: Iterator[Received] | None = None
         # Complete requests that are not begun yet, in the order of their ends.
         self._waiting: dict[HTTP2Stream, None] = {}
+        # Whether input and requests wait for another turn.
+        self._isWaiting = False
         self._isBusy = False
         self._isOver = False
         self._isDraining = False
@@ -154,6 +160,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self.streams.clear()
         self._sender.close()
         self._waiting.clear()
+        self._input, self._events = b"", None
         for stream in streams:
             stream.gone(reason)
 
@@ -176,15 +183,24 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Deal with what the frames say, and then begin and go on with requests: a
-        later frame may reset a stream.
+        Deal with what the frames say, and then begin requests, until the share of
+        this turn is over.
         """
         if self._isOver:
             return
         self.resetTimeout()
+        self._input += data
+        if not self._isWaiting:
+            self._work()
+
+    def _work(self) -> None:
+        """
+        Deal with input and requests that wait, for a share of time.
+        """
+        over: float = self.site.turns.seconds() + SHARE
         self._isBusy = True
         try:
-            self._receive(data)
+            self._receive(over)
         except (ConnectionFault, ProtocolError) as error:
             self._log.debug(
                 "closing the HTTP/2 connection of {peer}: {reason}",
@@ -194,16 +210,77 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             # h2 has made the last frame for its own errors.
             self._close(error.code if isinstance(error, ConnectionFault) else None)
         except Exception:
-            connectionFailed(self.transport)
+            self._failed()
         finally:
             self._isBusy = False
+        self._serve(over)
         self._flush()
 
-    def _receive(self, data: bytes) -> None:
-        for event in self._receiver.feed(data, self.site.clock.seconds()):
-            self._happened(event)
-            if self._isOver:
-                return
+    def _receive(self, over: float) -> None:
+        """
+        Deal with events until the share is over.
+        """
+        seconds = self.site.turns.seconds
+        while self._hasInput:
+            if self._events is None:
+                data, self._input = self._input, b""
+                self._events = self._receiver.feed(data, self.site.clock.seconds())
+            for event in self._events:
+                self._happened(event)
+                if self._isOver or seconds() >= over:
+                    return
+            self._events = None
+
+    @property
+    def _hasInput(self) -> bool:
+        return self._events is not None or bool(self._input)
+
+    def _serve(self, over: float) -> None:
+        """
+        Begin requests until the share is over.  None is begun while there may be
+        frames behind it: one of them may reset the stream.
+        """
+        sender, seconds = self._sender, self.site.turns.seconds
+        self._isBusy = True
+        try:
+            while self._waiting and not self._hasInput and seconds() < over:
+                if sender.isBehind:
+                    sender.sendAll(self._wasTaken)
+                    if sender.isBehind:
+                        return
+                self._serveNext()
+        except Exception:
+            self._failed()
+        finally:
+            self._isBusy = False
+
+    def _failed(self) -> None:
+        """
+        Cut the connection, and deal with nothing that has come: the exception being
+        handled was raised.
+        """
+        self._input, self._events = b"", None
+        self._waiting.clear()
+        connectionFailed(self.transport)
+
+    def _waitForTurn(self) -> None:
+        """
+        Leave input and requests for another turn, and read nothing meanwhile.
+        """
+        if not self._isWaiting:
+            self._isWaiting = True
+            self.transport.pauseProducing()
+            self.site.turns.later(self._goOn)
+
+    def _goOn(self) -> None:
+        """
+        Deal with what has waited for this turn.
+        """
+        self._isWaiting = False
+        if self._isOver:
+            return
+        self.transport.resumeProducing()
+        self._work()
 
     def _happened(self, event: Received) -> None:
         if isinstance(event, RequestBegun):
@@ -402,27 +479,25 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def _flush(self) -> None:
         """
-        Send what the windows and the transport allow, and begin requests that
-        wait.
+        Send what the windows and the transport allow.  Requests that wait have a
+        turn then, if the client has taken enough.
         """
         if self._isBusy or self._isOver:
             return
-        self._isBusy = True
         sender = self._sender
+        self._isBusy = True
         try:
-            while not self._isOver:
-                sender.sendAll(self._wasTaken)
-                if not self._waiting or sender.isBehind:
-                    break
-                self._serveNext()
+            sender.sendAll(self._wasTaken)
         except Exception:
-            connectionFailed(self.transport)
+            self._failed()
         finally:
             self._isBusy = False
         if not self._isOver:
             sender.push()
-        if self._isDraining and not self.streams:
-            self._close(ErrorCodes.NO_ERROR)
+            if self._hasInput or (self._waiting and not sender.isBehind):
+                self._waitForTurn()
+            elif self._isDraining and not self.streams:
+                self._close(ErrorCodes.NO_ERROR)
 
     def _wasTaken(self, stream: HTTP2Stream) -> None:
         """

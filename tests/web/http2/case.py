@@ -4,6 +4,7 @@ What the tests of HTTP/2 in memory share.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import ISSLTransport
@@ -38,8 +39,12 @@ class MemoryPipe:
     What the client's side of HTTP/2 is connected with.
     """
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, turn: Callable[[], None]) -> None:
+        """
+        @param turn: Lets everything happen that is due.
+        """
         self.memory = wire
+        self._turn = turn
 
     def send(self, data: bytes) -> None:
         """
@@ -53,6 +58,9 @@ class MemoryPipe:
         Return what has arrived.
         """
         data = self.memory.take()
+        if not data:
+            self._turn()
+            data = self.memory.take()
         if not data and self.memory.isOpen:
             raise Silence
         return data
@@ -80,7 +88,7 @@ class Http2TestCase(HubTestCase):
         wire = Wire(self.site, SecureTransport())
         self.wires.append(wire)
         wire.transport.protocol.handshakeCompleted()
-        return Http2Connection(MemoryPipe(wire), "localhost", window), wire
+        return Http2Connection(MemoryPipe(wire, self.turn), "localhost", window), wire
 
     def read(self, stream: Http2Stream) -> list[Any]:
         """

@@ -447,6 +447,7 @@ class FlowTests(Http2TestCase):
             http2.allow(stream, 2_000_000)
             http2.flush()
             self.assertEqual(len(readPollBody(stream.answer().body).events), 1001)
+        self.turn()
         self.turn(IDLE_TIMEOUT + 1)
         self.assertFalse(wire.isOpen)
         self.assertNothingLeft()

@@ -1,0 +1,176 @@
+"""
+Tests of the shares of time on connections of HTTP/2.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comet.turns import SHARE
+from tests.transports.wire import Wire
+from tests.web.http2.case import Http2TestCase, SecureTransport
+from tests.web.http2.rawclient import RawClient, frame, request
+
+# For how many seconds of the clock a poll is dealt with in these tests.
+COST = 0.003
+
+# How many of them are begun in one share.
+IN_SHARE = int(SHARE / COST) + 1
+
+RESET, PING = 3, 6
+
+
+class TurnsTests(Http2TestCase):
+    """
+    Clients with many streams.
+    """
+
+    def setUp(self) -> None:
+        """
+        Let each poll take some milliseconds of the clock, and note its name.
+        """
+        super().setUp()
+        self.begun: list[str] = []
+        openPoll = self.hub.openPoll
+
+        def slowly(client: Any, names: Any, *rest: Any) -> Any:
+            self.begun.append(names[0])
+            self.clock.rightNow += COST
+            return openPoll(client, names, *rest)
+
+        self.patch(self.hub, "openPoll", slowly)
+
+    def client(self) -> RawClient:
+        """
+        Connect a client.
+        """
+        wire = Wire(self.site, SecureTransport())
+        self.wires.append(wire)
+        wire.transport.protocol.handshakeCompleted()
+        return RawClient(wire)
+
+    def polls(self, client: RawClient, *names: str, first: int = 1) -> bytes:
+        """
+        Make the frames of a poll for each name.
+
+        @param first: The number of the first stream.
+        """
+        paths = [f"/channels/{name}?transport=poll".encode() for name in names]
+        idents = range(first, first + 2 * len(names), 2)
+        return b"".join(
+            client.headers(ident, request(b"GET", path))
+            for ident, path in zip(idents, paths, strict=True)
+        )
+
+    def test_othersAreServedBetween(self) -> None:
+        """
+        A client with a hundred streams makes another one wait for a share of them.
+        In the end all are answered, in order.
+        """
+        busy, other = self.client(), self.client()
+        names = [f"a{number}" for number in range(100)]
+        busy.send(self.polls(busy, *names))
+        self.assertEqual(self.begun, names[:IN_SHARE])
+        self.assertFalse(busy.wire.transport.isReading)
+        other.send(self.polls(other, "b"))
+        self.assertEqual(self.begun[IN_SHARE:], ["b"])
+        other.read()
+        self.assertEqual(other.statuses, {1: 200})
+        self.turn()
+        busy.read()
+        self.assertEqual([name for name in self.begun if name != "b"], names)
+        self.assertEqual({*busy.statuses.values()}, {200})
+        self.assertEqual(len(busy.ended), 100)
+        self.assertTrue(busy.wire.transport.isReading)
+
+    def test_roundRobin(self) -> None:
+        """
+        Clients that have much to ask have their shares in turn.
+        """
+        for name in "abc":
+            client = self.client()
+            client.send(self.polls(client, *[name] * (4 * IN_SHARE)))
+        self.turn()
+        shares = [self.begun[at : at + IN_SHARE] for at in range(0, len(self.begun), IN_SHARE)]
+        self.assertEqual(shares, [[name] * IN_SHARE for name in "abc" * 4])
+
+    def test_framesTakeTime(self) -> None:
+        """
+        Frames are read until the share is over, and none of their events is lost.
+        No request is begun before the frames behind it are read, since one of them
+        may reset its stream.
+        """
+        busy, other = self.client(), self.client()
+        protocol = busy.wire.transport.protocol
+        happened = protocol._happened
+        events: list[Any] = []
+
+        def slowly(event: Any) -> None:
+            events.append(event)
+            self.clock.rightNow += COST
+            happened(event)
+
+        self.patch(protocol, "_happened", slowly)
+        streams = range(1, 41, 2)
+        resets = b"".join(frame(RESET, ident, bytes(4)) for ident in streams[1:])
+        busy.send(self.polls(busy, *["a"] * 20) + resets)
+        self.assertEqual((len(events), self.begun), (IN_SHARE, []))
+        other.send(self.polls(other, "b"))
+        self.assertEqual(self.begun, ["b"])
+        self.turn()
+        # The head and the end of each request, and 19 resets.
+        self.assertEqual((len(events), self.begun), (59, ["b", "a"]))
+        busy.read()
+        self.assertEqual(busy.statuses, {1: 200})
+
+    def test_piecesOfTLS(self) -> None:
+        """
+        TLS gives what it has decrypted piece after piece, also to a connection that
+        is paused: all of it is dealt with, in order.
+        """
+        client = self.client()
+        names = [f"a{number}" for number in range(40)]
+        said = self.polls(client, *names) + frame(PING, 0, b"12345678")
+        for start in range(0, len(said), 100):
+            client.wire.transport.protocol.dataReceived(said[start : start + 100])
+        self.assertLess(len(self.begun), 40)
+        self.turn()
+        client.read()
+        self.assertEqual((self.begun, len(client.ended)), (names, 40))
+
+    def test_dropsWorkOfClientThatLeft(self) -> None:
+        """
+        Nothing more is begun for a client that has left.
+        """
+        client = self.client()
+        client.send(self.polls(client, *["a"] * 90))
+        client.wire.transport.lose(ZeroDivisionError())
+        self.turn()
+        self.assertEqual((len(self.begun), len(self.hub.turns)), (IN_SHARE, 0))
+        self.assertNothingLeft()
+
+    def test_drains(self) -> None:
+        """
+        A server that drains answers requests that had to wait before it closes the
+        connection.
+        """
+        client = self.client()
+        client.send(self.polls(client, *["a"] * 20))
+        drained = self.site.drain()
+        self.assertNoResult(drained)
+        self.turn()
+        client.read()
+        self.successResultOf(drained)
+        self.assertEqual(len(client.ended), 20)
+
+    def test_failureCutsConnection(self) -> None:
+        """
+        A connection that fails after it has waited is cut.
+        """
+        client = self.client()
+        client.send(self.polls(client, *["a"] * 20))
+        protocol = client.wire.transport.protocol
+        self.patch(protocol, "_serveNext", lambda: 1 // 0)
+        self.turn()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertTrue(client.wire.transport.aborted)
