@@ -101,7 +101,7 @@ def resolve(names: Mapping[str, StartPosition], snapshot: Snapshot) -> ResolvedS
     found = resolveAtEnd(names, end)
     if found is not None:
         return found
-    positions = {name: _known(startPosition, end) for name, startPosition in names.items()}
+    positions = {name: knownPosition(startPosition, end) for name, startPosition in names.items()}
     sought = [name for name, startPosition in names.items() if not isinstance(startPosition, Now)]
     after = min((positions[name] or 0 for name in sought), default=0)
     last = {name: each.count for name, each in names.items() if isinstance(each, Last)}
@@ -196,9 +196,9 @@ def beforeOldest(oldest: Iterable[int | None], end: Cursor) -> int:
     return min((position for position in oldest if position), default=end.position + 1) - 1
 
 
-def _known(startPosition: StartPosition, end: Cursor) -> int | None:
+def knownPosition(startPosition: StartPosition, end: Cursor) -> int | None:
     """
-    The position of a start that is a cursor of this log.
+    The position of a start that is a cursor of this log; L{None} of any other.
     """
     if isinstance(startPosition, At) and startPosition.cursor.isKnownAt(end):
         return startPosition.cursor.position

@@ -6,8 +6,9 @@ between the buses, and short words for the tests.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from comet.bus.idempotency import KeyBudget
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 else:
     # This is a mix-in: trial must not take the contract itself for tests.
     _TestCase = object
+
+T = TypeVar("T")
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -82,6 +85,12 @@ class BusCase(_TestCase):
         """
         raise NotImplementedError
 
+    async def answer(self, asked: Deferred[T]) -> T:
+        """
+        Wait for an answer that may take the bus several turns.
+        """
+        return await asked
+
     # -- Short words for the tests
 
     async def publish(
@@ -127,7 +136,7 @@ class BusCase(_TestCase):
         @param after: A cursor, or a position in the present epoch.
         """
         cursor = after if isinstance(after, Cursor) else Cursor(bus.end.epoch, after)
-        return await bus.read(names.split(), cursor, limit, maxBytes, upTo)
+        return await self.answer(bus.read(names.split(), cursor, limit, maxBytes, upTo))
 
     async def held(self, bus: IMessageBus, names: str) -> list[int]:
         """
@@ -135,13 +144,28 @@ class BusCase(_TestCase):
         """
         return positionsOf((await self.read(bus, names)).messages)
 
+    async def readAll(self, bus: IMessageBus, names: str) -> tuple[list[int], dict[str, int]]:
+        """
+        Read all pages from the beginning.
+
+        @return: The positions of the messages, and the gaps of the first page.
+        """
+        page = await self.read(bus, names)
+        gaps = dict(page.gaps)
+        found = positionsOf(page.messages)
+        while page.more:
+            page = await self.read(bus, names, page.reached)
+            found += positionsOf(page.messages)
+        self.assertEqual(page.reached, bus.end)
+        return found, gaps
+
     async def start(
         self, bus: IMessageBus, name: str, startPosition: StartPosition
     ) -> ResolvedStart:
         """
         Resolve the start position of one name.
         """
-        resolved = await bus.resolve({name: startPosition})
+        resolved = await self.answer(bus.resolve({name: startPosition}))
         self.assertEqual(resolved.end, bus.end)
         return resolved.starts[name]
 

@@ -76,10 +76,16 @@ class BusModel:
         """
         How many bytes the held messages and channels count for.
         """
-        records = sum(self.channelOverhead + len(channel) for channel in self.known)
+        records = sum(map(self.recordSize, self.known))
         held = self.held()
         streams = self.streamOverhead * len({message.channel for message in held})
         return records + streams + sum(map(self.sizeOf, held))
+
+    def recordSize(self, channel: str) -> int:
+        """
+        How many bytes a channel counts for, without messages.
+        """
+        return self.channelOverhead + len(channel)
 
     def sizeOf(self, message: Message) -> int:
         """

@@ -4,7 +4,11 @@ The contract of all buses: what is held can be read.
 
 from __future__ import annotations
 
+from comet.bus.starts import MOST_LAST
 from comet.model.cursors import Cursor
+from comet.model.messages import Publication
+from comet.model.patterns import matches
+from comet.model.positions import At, Earliest, Last, Unreadable
 from tests.bus.case import BusCase, positionsOf
 
 
@@ -220,3 +224,34 @@ class ReadingContract(BusCase):
         self.assertEqual(await self.held(bus, "c/*"), positions)
         reading = await self.read(bus, "c/*", positions[49], limit=100)
         self.assertEqual(positionsOf(reading.messages), positions[50:150])
+
+    async def test_readsPatternsAmongManyChannels(self) -> None:
+        """
+        Patterns that match many of very many channels, or few of them, or none,
+        are read, resolved and told of their gaps like any others.
+        """
+        bus = await self.makeBus(messages=1)
+        channels = [f"c/{number}" for number in range(1200)] + ["d/x", "c/7/x", "e/x", "$s/x"]
+        asked = [Publication((channel,), b"1") for channel in channels * 2]
+        stored = [each.cursor.position for each in await bus.publish(asked)]
+        lost = dict(zip(channels, stored, strict=False))
+        held = dict(zip(channels, stored[len(channels) :], strict=True))
+        end = bus.end.position
+        for name in ("c/*", "*/x", "**", "c/*/x", "c/7/*", "*/*/*", "$s/*", "*/y/**", "f/*"):
+            matched = [channel for channel in channels if matches(name, channel)]
+            own = [held[channel] for channel in matched]
+            floor = max([lost[channel] for channel in matched], default=0)
+            found, gaps = await self.readAll(bus, name)
+            self.assertEqual((found, gaps), (own, {name: floor} if floor else {}), name)
+            first = min(own, default=end + 1) - 1
+            self.assertStart(await self.start(bus, name, Earliest()), first)
+            # The last few are told of so many channels.
+            lasts = min(own[-MOST_LAST:], default=end + 1) - 1
+            self.assertStart(await self.start(bus, name, Last(5)), lasts)
+            at = At(Cursor(bus.end.epoch, 1))
+            self.assertStart(await self.start(bus, name, at), 1, floor, isGap=floor > 1)
+            self.assertStart(await self.start(bus, name, Unreadable()), first, isGap=True)
+        # With a named channel beside it, each has its own gap.
+        found, gaps = await self.readAll(bus, "** c/3 f")
+        self.assertEqual(found, [held[each] for each in channels if each != "$s/x"])
+        self.assertEqual(gaps, {"**": lost["e/x"], "c/3": lost["c/3"]})

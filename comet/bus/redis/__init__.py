@@ -12,6 +12,8 @@ The bus of several nodes: its log is in a Redis that all of them use.
   - L{replies}: reads what the scripts answer and push, and checks it
   - L{settings}: compares what the nodes are configured with
   - L{store}: the scripts as functions
+  - L{holdings}: finds what is held of names, without looking at all channels
+  - L{page}: a page of the log, which is put together from several steps
   - L{queries}: answers C{read} and C{resolve} in several short steps
   - L{topics}: the topics of Redis that carry a name
   - L{subscriptions}: the topics that a connection is subscribed to

@@ -16,6 +16,7 @@ from zope.interface import implementer
 from comet.bus.idempotency import KeyBudget, keyReused
 from comet.bus.listeners import Listeners
 from comet.bus.redis.capabilities import Capabilities, isDenial, recheck
+from comet.bus.redis.holdings import Changed
 from comet.bus.redis.notifications import Notifications
 from comet.bus.redis.protocol import (
     RedisConnectionLost,
@@ -23,7 +24,7 @@ from comet.bus.redis.protocol import (
     RedisRefused,
     TooManyCommands,
 )
-from comet.bus.redis.queries import Changed, Queries
+from comet.bus.redis.queries import Queries
 from comet.bus.redis.reconnect import ReconnectingConnection
 from comet.bus.redis.replies import BadReply, KeyConflict, NoLog, Stored
 from comet.bus.redis.settings import NodeSettings
@@ -417,7 +418,7 @@ class RedisBus:
             connection = await self._whenReady(until)
             try:
                 return await question(connection)
-            except (RedisConnectionLost, Changed):
+            except (RedisConnectionLost, Changed, NoLog):
                 if self._clock.seconds() >= until:
                     raise Unavailable("Redis did not answer; try again") from None
             except TooManyCommands:

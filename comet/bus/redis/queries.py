@@ -2,92 +2,74 @@
 Answers C{read} and C{resolve} in several steps, each of which is short for
 Redis.
 
-Channels are read in one step.  For patterns, the channels are found first, a
-page at a time, by their newest messages: only channels with messages after the
-cursor are looked at.
+How it works
+============
+
+Channels are read in one step.  None of the other questions looks at all channels
+if it can do with fewer:
+
+  - For patterns, the channels are found first, by the index of names, if they
+    are few.  Then these are read.
+
+  - Otherwise the log is walked in the order in which the answer stands, slice by
+    slice: the index of positions for a page; the channels by their oldest
+    messages, newest messages or highest floors.  A name as wide as C{**} finds
+    what it seeks in the first slice, however many channels there are.  Names are
+    compared on this side, since Redis has one thread for all nodes.
+
+  - A page ends also when it has examined so many messages.  It tells how far it
+    came, and the reader goes on from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from itertools import islice
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
+from attrs import evolve, frozen
+
+from comet.bus.redis.holdings import Changed, Holdings
+from comet.bus.redis.page import Page, chosen
 from comet.bus.redis.protocol import RedisProtocol
-from comet.bus.redis.replies import FoundChannels, LogPage, NoLog, Overdue
+from comet.bus.redis.replies import FoundChannels, IndexSlice, LogPage
 from comet.bus.redis.store import MOST_CHANNELS, Store
-from comet.bus.starts import MOST_LAST, LastFew, beforeOldest, resolve
+from comet.bus.starts import LastFew, beforeOldest, knownPosition, resolve
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
-from comet.model.messages import Message
-from comet.model.patterns import PatternTable
-from comet.model.positions import (
-    At,
-    Last,
-    Now,
-    ReadResult,
-    ResolvedStarts,
-    StartPosition,
-)
+from comet.model.patterns import NameSet
+from comet.model.positions import Last, Now, ReadResult, ResolvedStarts, StartPosition
 
-# How often to drop overdue messages before asking regardless of them.
-_MOST_ROUNDS: Final = 20
+# How many messages of the log one page examines.
+EXAMINED: Final = 8192
 
-# How many channels are asked at once for their last few messages.  Each may
-# hold a megabyte.
-_MOST_TAILS: Final = 32
-
-T = TypeVar("T")
+# Of how many channels, and how many messages, are read in one step of a walk: at
+# most, and at least, since some of the channels may have nothing.
+_MOST_READ: Final = 200
+_FEWEST_READ: Final = 16
 
 
-class Changed(Exception):
-    """
-    A new epoch began between two steps: the query has to begin again.
-    """
-
-
+@frozen
 class _Snapshot:
     """
     What was found of some names, for L{resolve}.
     """
 
-    def __init__(
-        self,
-        found: FoundChannels,
-        byName: Mapping[str, Sequence[str]],
-        tables: Mapping[str, LastFew],
-    ) -> None:
-        """
-        @param byName: The channels that each name matches.
-
-        @param tables: What L{lastFew} tells, by name.
-        """
-        self.end = found.end
-        self._found = found
-        self._byName = byName
-        self._tables = tables
+    end: Cursor
+    _floors: Mapping[str, int]
+    _oldest: Mapping[str, int]
+    _tables: Mapping[str, LastFew]
 
     def floors(self, names: Sequence[str], after: int) -> Mapping[str, int]:
         """
         See L{Snapshot.floors<comet.bus.starts.Snapshot.floors>}.
         """
-        channels = self._found.channels
-        floors = {}
-        for name in names:
-            own = 0 if name in channels else self._found.floor
-            floors[name] = max([own, *(channels[each].floor for each in self._byName[name])])
-        return floors
+        return self._floors
 
     def oldest(self, names: Sequence[str]) -> Mapping[str, int]:
         """
         See L{Snapshot.oldest<comet.bus.starts.Snapshot.oldest>}.
         """
-        channels = self._found.channels
-        found = {
-            name: [channels[each].oldest for each in self._byName[name] if channels[each].oldest]
-            for name in names
-        }
-        return {name: min(positions) for name, positions in found.items() if positions}
+        return self._oldest
 
     def lastFew(self, counts: Mapping[str, int]) -> Mapping[str, LastFew]:
         """
@@ -113,43 +95,7 @@ class Queries:
         @param sweep: Drops some of the overdue messages.
         """
         self._store = store
-        self._begin = begin
-        self._sweep = sweep
-
-    async def _patiently(self, connection: RedisProtocol, ask: Callable[[bool], Awaitable[T]]) -> T:
-        for _ in range(_MOST_ROUNDS):
-            try:
-                return await ask(False)
-            except NoLog:
-                await self._begin(connection)
-            except Overdue:
-                await self._sweep(connection)
-        try:
-            return await ask(True)
-        except NoLog:
-            raise Changed from None
-
-    async def _find(
-        self, connection: RedisProtocol, after: Cursor, names: Sequence[str]
-    ) -> FoundChannels:
-        """
-        Find the channels of some names: all that are named, and those with
-        messages after the cursor that a pattern matches.
-        """
-        store = self._store
-        page = first = await self._patiently(
-            connection, lambda isForced: store.find(connection, isForced, after, names)
-        )
-        channels = dict(first.channels)
-        patterns = [name for name in names if isPattern(name)]
-        while patterns and page.following is not None:
-            page = await store.find(
-                connection, True, after, patterns, page.following, first.end.position
-            )
-            if page.end.epoch != first.end.epoch:
-                raise Changed
-            channels.update(page.channels)
-        return FoundChannels(first.end, max(first.floor, page.floor), first.isLost, None, channels)
+        self._holdings = Holdings(store, begin, sweep)
 
     # -- Reading
 
@@ -168,32 +114,127 @@ class Queries:
         names = list(dict.fromkeys(names))
         if len(names) <= MOST_CHANNELS and not any(map(isPattern, names)):
             return await self._readChannels(connection, names, after, limit, maxBytes, upTo)
-        found = await self._find(connection, after, names)
-        end = found.end
-        isLost = found.isLost
+        sought = NameSet(names)
+        found = await self._holdings.find(connection, after, names)
+        end, isLost = found.end, found.isLost
+        gaps: dict[str, int] = {}
         if isLost:
-            oldest = (each.oldest for each in found.channels.values())
-            after = Cursor(end.epoch, beforeOldest(oldest, end))
-        last = end.position if upTo is None else min(upTo, end.position)
-        reached = _reached(names, found.channels)
-        extracts = []
-        for part in _batches(reached, MOST_CHANNELS):
-            extract = await self._store.read(connection, True, part, after, limit, maxBytes, last)
-            if extract.isLost or extract.after.epoch != end.epoch:
-                raise Changed
-            extracts.append(extract)
-        gaps = dict.fromkeys(names, 0) if isLost else {}
+            all_ = sought.bitsOf(names)
+            oldest = await self._holdings.oldest(connection, found, sought, all_)
+            after = Cursor(end.epoch, beforeOldest(oldest.values(), end))
+            gaps = dict.fromkeys(names, 0)
         lowest = 0 if isLost else after.position
-        floor = max([found.floor, *(each.floor for each in extracts)])
-        if floor > lowest:
-            gaps.update((name, floor) for name in names if name not in found.channels)
-        floors = {channel: known.floor for channel, known in found.channels.items()}
-        for extract in extracts:
-            floors.update(extract.floors)
-        for channel, own in floors.items():
-            for name in reached.get(channel, ()) if own > lowest else ():
-                gaps[name] = max(gaps.get(name, 0), own)
-        return _merged(extracts, after, max(last, after.position), limit, maxBytes, gaps)
+        last = end.position if upTo is None else min(upTo, end.position)
+        page = Page(limit, maxBytes, after.position)
+        if found.isComplete:
+            found = await self._readFound(connection, found, sought, page, after.epoch, last)
+        elif page.reached < last:
+            found = await self._readWalking(connection, found, sought, page, last, lowest)
+        gaps.update(await self._holdings.floors(connection, found, sought, lowest))
+        reached = max(page.reached, after.position)
+        return ReadResult(after, page.messages, Cursor(after.epoch, reached), gaps, reached < last)
+
+    async def _readFound(
+        self,
+        connection: RedisProtocol,
+        found: FoundChannels,
+        names: NameSet,
+        page: Page,
+        epoch: str,
+        last: int,
+    ) -> FoundChannels:
+        """
+        Read the channels that were found.
+
+        @return: These, with the floors that they have now.
+        """
+        after = Cursor(epoch, page.reached)
+        channels = dict(found.channels)
+        extracts = []
+        news = [
+            name
+            for name, each in channels.items()
+            if each.end > after.position and names.matching(name)
+        ]
+        for start in range(0, len(news), MOST_CHANNELS):
+            part = news[start : start + MOST_CHANNELS]
+            extract = await self._readPart(connection, part, after, page.limit, page.maxBytes, last)
+            extracts.append(extract)
+            for name, floor in extract.floors.items():
+                channels[name] = channels[name]._replace(floor=floor)
+            for name in extract.missing:
+                del channels[name]
+        page.add(extracts, max(last, after.position))
+        return evolve(
+            found,
+            floor=max([found.floor, *(each.floor for each in extracts)]),
+            highest=max([found.highest, *(each.highest for each in extracts)]),
+            channels=channels,
+        )
+
+    async def _readWalking(
+        self,
+        connection: RedisProtocol,
+        found: FoundChannels,
+        names: NameSet,
+        page: Page,
+        last: int,
+        lowest: int,
+    ) -> FoundChannels:
+        """
+        Read what the index of positions says, in the order of positions.
+
+        @param lowest: No floor matters that is not above this position.
+
+        @return: The channels that are named, as they are now.
+        """
+        examined = 0
+        epoch = found.end.epoch
+        part: IndexSlice | None = None
+        floor, highest = found.floor, found.highest
+        while page.reached < last and not page.isFull:
+            if part is None or part.reached <= page.reached:
+                if examined >= EXAMINED:
+                    break
+                wanted = page.room if part is None else EXAMINED
+                part = await self._store.positions(connection, page.reached, last, wanted)
+                if part.end.epoch != epoch:
+                    raise Changed
+                examined += len(part.entries)
+                floor, highest = part.floor, part.highest
+            most = min(max(page.room, _FEWEST_READ), _MOST_READ)
+            channels, reached = chosen(part, page.reached, names, most)
+            extracts = []
+            if channels:
+                after = Cursor(epoch, page.reached)
+                limit = min(page.room, _MOST_READ)
+                extract = await self._readPart(
+                    connection, channels, after, limit, page.bytesLeft, reached
+                )
+                extracts.append(extract)
+                floor, highest = extract.floor, extract.highest
+            page.add(extracts, reached)
+        if names.channels and max(floor, highest) > lowest:
+            # Floors are told last: messages were dropped until now.
+            now = await self._store.find(connection, True, found.end, names.channels)
+            if now.end.epoch != epoch:
+                raise Changed
+            return evolve(now, isComplete=False)
+        return evolve(found, floor=floor, highest=highest)
+
+    async def _readPart(
+        self,
+        connection: RedisProtocol,
+        channels: Sequence[str],
+        after: Cursor,
+        limit: int,
+        maxBytes: int,
+        last: int,
+    ) -> LogPage:
+        extract = await self._store.read(connection, True, channels, after, limit, maxBytes, last)
+        if extract.isLost or extract.after.epoch != after.epoch:
+            raise Changed
+        return extract
 
     async def _readChannels(
         self,
@@ -205,7 +246,7 @@ class Queries:
         upTo: int | None,
     ) -> ReadResult:
         store = self._store
-        found = await self._patiently(
+        found = await self._holdings.patiently(
             connection,
             lambda isForced: store.read(connection, isForced, names, after, limit, maxBytes, upTo),
         )
@@ -231,112 +272,15 @@ class Queries:
         """
         See L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}.
         """
-        sought = [
+        sought = NameSet(
             name for name, startPosition in names.items() if not isinstance(startPosition, Now)
-        ]
-        found = await self._find(connection, _lowest(names[name] for name in sought), sought)
-        byName: dict[str, list[str]] = {name: [] for name in sought}
-        for channel, reaching in _reached(sought, found.channels).items():
-            for name in reaching:
-                byName[name].append(channel)
+        )
+        found = await self._holdings.find(connection, Cursor("", 0), sought.names)
         counts = {name: each.count for name, each in names.items() if isinstance(each, Last)}
-        tables = await self._lastFew(connection, found, counts, byName)
-        return resolve(names, _Snapshot(found, byName, tables))
-
-    async def _lastFew(
-        self,
-        connection: RedisProtocol,
-        found: FoundChannels,
-        counts: Mapping[str, int],
-        byName: Mapping[str, Sequence[str]],
-    ) -> dict[str, LastFew]:
-        """
-        See L{Snapshot.lastFew<comet.bus.starts.Snapshot.lastFew>}.
-        """
-        channels = found.channels
-        byCount: dict[int, list[str]] = {}
-        for name, count in counts.items():
-            byCount.setdefault(count, []).append(name)
-        tables = {}
-        for count, same in byCount.items():
-            most = max(MOST_LAST // len(byCount), 1)
-            held = {each for name in same for each in byName[name] if channels[each].oldest}
-            # Those that are named first, and then those with the newest messages.
-            sought = sorted(held, key=lambda each: (each not in counts, -channels[each].end))
-            named = sum(each in counts for each in held)
-            table: dict[str, int] = {}
-            for part in _batches(sought[: max(most, named)], _MOST_TAILS):
-                epoch, positions = await self._store.tails(
-                    connection, found.end.position, dict.fromkeys(part, count)
-                )
-                if epoch != found.end.epoch:
-                    raise Changed
-                table.update(positions)
-            for name in same:
-                own = [table[each] for each in byName[name] if each in table]
-                tables[name] = LastFew(min(own, default=found.end.position), table)
-            if len(sought) > max(most, named):
-                table[""] = found.end.position
-        return tables
-
-
-def _lowest(startPositions: Iterable[StartPosition]) -> Cursor:
-    """
-    Return a cursor such that nothing before it matters for some start
-    positions.
-    """
-    lowest: Cursor | None = None
-    for startPosition in startPositions:
-        if not isinstance(startPosition, At):
-            return Cursor("", 0)
-        cursor = startPosition.cursor
-        if lowest is not None and cursor.epoch != lowest.epoch:
-            return Cursor("", 0)
-        lowest = cursor if lowest is None else min(lowest, cursor)
-    return Cursor("", 0) if lowest is None else lowest
-
-
-def _reached(names: Iterable[str], channels: Iterable[str]) -> dict[str, list[str]]:
-    """
-    Return those of the names that match each channel.  Channels without a match
-    are left out.
-    """
-    table: PatternTable[str] = PatternTable()
-    for name in names:
-        table.add(name, name)
-    reached = {channel: table.matching(channel) for channel in channels}
-    return {channel: reaching for channel, reaching in reached.items() if reaching}
-
-
-def _batches(items: Iterable[str], size: int) -> Iterable[list[str]]:
-    rest = iter(items)
-    while part := list(islice(rest, size)):
-        yield part
-
-
-def _merged(
-    extracts: Sequence[LogPage],
-    after: Cursor,
-    end: int,
-    limit: int,
-    maxBytes: int,
-    gaps: Mapping[str, int],
-) -> ReadResult:
-    """
-    Merge pages that begin at the same position into one result.
-    """
-    # After the end of an incomplete page, its messages are not known.
-    stop = min([end, *(each.reached for each in extracts if each.more)])
-    all_ = (message for extract in extracts for message in extract.messages)
-    messages: list[Message] = []
-    size = 0
-    for message in sorted(all_, key=lambda message: message.position):
-        if message.position > stop:
-            break
-        if messages and (len(messages) == limit or size + len(message.payload) > maxBytes):
-            stop = messages[-1].position
-            break
-        messages.append(message)
-        size += len(message.payload)
-    more = stop < end
-    return ReadResult(after, messages, Cursor(after.epoch, stop), gaps, more)
+        tables = await self._holdings.lastFew(connection, found, counts, sought)
+        known = {name: knownPosition(names[name], found.end) for name in sought.names}
+        unknown = [name for name, each in known.items() if each is None and name not in counts]
+        oldest = await self._holdings.oldest(connection, found, sought, sought.bitsOf(unknown))
+        after = min((each or 0 for each in known.values()), default=0)
+        floors = await self._holdings.floors(connection, found, sought, after)
+        return resolve(names, _Snapshot(found.end, floors, oldest, tables))

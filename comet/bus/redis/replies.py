@@ -62,21 +62,76 @@ class FoundChannels:
 
     @ivar floor: The bus's own floor.
 
+    @ivar highest: The highest floor of a channel.
+
     @ivar isLost: Whether the log does not know the cursor that was asked for.
 
-    @ivar following: The position after which the next page begins, or L{None}
-        if there is none.
+    @ivar isComplete: Whether all channels that the patterns may match were
+        looked at; else only those that are named were.
 
-    @ivar channels: The channels that were found, by name.
+    @ivar channels: The channels that were found, by name.  Some may match none
+        of the patterns.
 
     @ivar refused: What is wrong with names that no channel can have.
     """
 
     end: Cursor
     floor: int
+    highest: int
     isLost: bool
-    following: int | None
+    isComplete: bool
     channels: dict[str, ChannelState]
+    refused: Sequence[NotOurs] = ()
+
+
+@frozen
+class OrderedChannels:
+    """
+    The answer of the script C{ordered}.
+
+    @ivar end: The end of the log.
+
+    @ivar floor: The bus's own floor.
+
+    @ivar following: The position after which the next slice begins, or L{None}
+        if there is none.
+
+    @ivar channels: The channels, each with its position.
+
+    @ivar refused: What is wrong with names that no channel can have.
+    """
+
+    end: Cursor
+    floor: int
+    following: int | None
+    channels: list[tuple[str, int]]
+    refused: Sequence[NotOurs] = ()
+
+
+@frozen
+class IndexSlice:
+    """
+    The answer of the script C{positions}.
+
+    @ivar end: The end of the log.
+
+    @ivar floor: The bus's own floor.
+
+    @ivar highest: The highest floor of a channel.
+
+    @ivar reached: The position up to which this is complete.
+
+    @ivar entries: The positions of messages, in order, each with the channel.
+        Messages that were dropped may be among them.
+
+    @ivar refused: What is wrong with names that no channel can have.
+    """
+
+    end: Cursor
+    floor: int
+    highest: int
+    reached: int
+    entries: list[tuple[int, str]]
     refused: Sequence[NotOurs] = ()
 
 
@@ -96,6 +151,8 @@ class LogPage:
 
     @ivar floor: The bus's own floor.
 
+    @ivar highest: The highest floor of a channel.
+
     @ivar floors: The floors of those channels whose floor is above C{after}; if
         C{isLost}, the floors of all channels with a record.
 
@@ -112,6 +169,7 @@ class LogPage:
     reached: int
     more: bool
     floor: int
+    highest: int
     floors: dict[str, int]
     missing: frozenset[str]
     messages: list[Message]
@@ -290,7 +348,7 @@ def readFoundChannels(reply: Any) -> FoundChannels:
     """
     Read the answer of C{find}.
     """
-    _, epoch, end, floor, isLost, following, *rest = _fields(reply, 6)
+    _, epoch, end, floor, highest, isLost, isComplete, *rest = _fields(reply, 7)
     channels: dict[str, ChannelState] = {}
     refused = []
     for name, newest, own, oldest in _rows(rest, 4):
@@ -302,9 +360,72 @@ def readFoundChannels(reply: Any) -> FoundChannels:
     return FoundChannels(
         Cursor(_epoch(epoch), _number(end)),
         _number(floor),
+        _number(highest),
         isLost == 1,
+        isComplete == 1,
+        channels,
+        refused,
+    )
+
+
+def readOrdered(reply: Any) -> OrderedChannels:
+    """
+    Read the answer of C{ordered}.
+    """
+    _, epoch, end, floor, following, *rest = _fields(reply, 5)
+    channels: list[tuple[str, int]] = []
+    refused = []
+    for name, position in _rows(rest, 2):
+        try:
+            channels.append((checkStoredChannel(_decoded(name)), _number(position)))
+        except NotOurs as error:
+            refused.append(error)
+    return OrderedChannels(
+        Cursor(_epoch(epoch), _number(end)),
+        _number(floor),
         following if _number(following) >= 0 else None,
         channels,
+        refused,
+    )
+
+
+def readPositions(reply: Any, after: int, last: int) -> IndexSlice:
+    """
+    Read the answer of C{positions}.
+
+    @param after: The position that was asked for.
+
+    @param last: The last position that was asked for.
+    """
+    _, epoch, end, floor, highest, reached, *blocks = _fields(reply, 6)
+    entries = []
+    # The names by their bytes; None for those that no channel can have.
+    names: dict[bytes, str | None] = {}
+    refused = []
+    for block in blocks:
+        if not isinstance(block, bytes):
+            raise BadReply(f"{block!r:.100} is not a block")
+        for line in block.split(b"\n"):
+            position, _, word = line.partition(b" ")
+            if not position.isdigit() or len(position) > 19 or not after < int(position) <= last:
+                continue
+            if word not in names:
+                names[word] = None
+                try:
+                    names[word] = checkStoredChannel(_decoded(word))
+                except NotOurs as error:
+                    refused.append(error)
+            name = names[word]
+            if name is not None:
+                entries.append((int(position), name))
+    entries.sort()
+    return IndexSlice(
+        Cursor(_epoch(epoch), _number(end)),
+        _number(floor),
+        _number(highest),
+        # A slice always goes on.
+        max(min(_number(reached), last), after + 1),
+        entries,
         refused,
     )
 
@@ -328,7 +449,8 @@ def readLogPage(reply: Any, channels: Sequence[str]) -> LogPage:
 
     @param channels: The channels that were asked for, in the same order.
     """
-    _, word, _, floor, after, isLost, reached, more, floored, missing, *rest = _fields(reply, 10)
+    fields = _fields(reply, 11)
+    _, word, _, floor, highest, after, isLost, reached, more, floored, missing, *rest = fields
     epoch = _epoch(word)
     start = 2 * _number(floored)
     end = start + _number(missing)
@@ -349,6 +471,7 @@ def readLogPage(reply: Any, channels: Sequence[str]) -> LogPage:
         _number(reached),
         more == 1,
         _number(floor),
+        _number(highest),
         floors,
         frozenset(map(_word, rest[start:end])),
         messages,

@@ -30,7 +30,8 @@ class Script:
 
 def _load(name: str, flags: str, *shared: str) -> Script:
     folder = files("comet.bus.redis") / "lua"
-    parts = [(folder / f"{each}.lua").read_text("utf-8") for each in ("common", *shared, name)]
+    names = ("common", *shared, name)
+    parts = [(folder / f"{each}.lua").read_text("utf-8") for each in names]
     source = "\n".join([f"#!lua{flags}", *parts])
     # Redis looks a script up by the SHA-1 digest of its source.
     return Script(name, source, sha1(source.encode()).hexdigest())
@@ -42,12 +43,14 @@ def _load(name: str, flags: str, *shared: str) -> Script:
 _FREES: Final = " flags=allow-oom"
 _READS: Final = " flags=no-writes"
 
-PUBLISH: Final = _load("publish", "", "keys")
+PUBLISH: Final = _load("publish", "", "keys", "blocks")
 ATTACH: Final = _load("attach", _FREES)
-SWEEP: Final = _load("sweep", _FREES, "keys")
+SWEEP: Final = _load("sweep", _FREES, "keys", "blocks")
 FORGET: Final = _load("forget", _FREES)
 FIND: Final = _load("find", _READS)
+ORDERED: Final = _load("ordered", _READS)
+POSITIONS: Final = _load("positions", _READS)
 TAILS: Final = _load("tails", _READS)
 READ: Final = _load("read", _READS)
 
-ALL: Final = (PUBLISH, ATTACH, SWEEP, FORGET, FIND, TAILS, READ)
+ALL: Final = (PUBLISH, ATTACH, SWEEP, FORGET, FIND, ORDERED, POSITIONS, TAILS, READ)

@@ -15,13 +15,17 @@ from comet.bus.redis.replies import (
     Attached,
     BadReply,
     FoundChannels,
+    IndexSlice,
     KeyConflict,
     LogPage,
+    OrderedChannels,
     Stored,
     readAttached,
     readFoundChannels,
     readLogPage,
     readMore,
+    readOrdered,
+    readPositions,
     readStored,
     readTails,
     writeBody,
@@ -35,10 +39,18 @@ from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
 from comet.model.messages import Publication
 
-# How many channels one script looks at, and how many messages it drops, at
-# most.  Redis does nothing else meanwhile: this takes some milliseconds.
+# How many channels one script looks at, how many messages it drops, and how many
+# blocks of the index of positions it tells, at most.  Redis does nothing else
+# meanwhile: this takes some milliseconds.
 MOST_CHANNELS: Final = 1000
 MOST_DROPPED: Final = 500
+MOST_BLOCKS: Final = 4
+
+# How many messages most blocks tell at least, with names of usual length.
+_LEAST_LINES: Final = 128
+
+# How many segments of a name the index of names has, as the scripts say.
+_MOST_SEGMENTS: Final = 8
 
 
 class Store:
@@ -165,28 +177,21 @@ class Store:
         )
 
     async def find(
-        self,
-        connection: RedisProtocol,
-        isForced: bool,
-        after: Cursor,
-        names: Iterable[str],
-        following: int | None = None,
-        upTo: int | None = None,
+        self, connection: RedisProtocol, isForced: bool, after: Cursor, names: Iterable[str]
     ) -> FoundChannels:
         """
-        Find the channels that some names match and that have messages after a
-        cursor.
+        Find the channels that are named; and those that some patterns may match,
+        if these are at most L{MOST_CHANNELS}.
 
         @param isForced: Whether to answer even if messages are overdue to be
             dropped.
-
-        @param following: The position after which to go on, or L{None} to
-            begin.
-
-        @param upTo: The end of the log when the first page was found.
         """
         channels = [name for name in names if not isPattern(name)]
-        patterns = [word for name in names if isPattern(name) for word in luaPattern(name)]
+        words: list[str | int] = [len(channels), *channels]
+        for name in names:
+            if isPattern(name):
+                starts = entryStarts(name)
+                words += [len(starts), *starts]
         found = readFoundChannels(
             await self._run(
                 connection,
@@ -194,14 +199,56 @@ class Store:
                 int(isForced),
                 after.epoch,
                 after.position,
-                "" if following is None else following,
-                "" if upTo is None else upTo,
                 MOST_CHANNELS,
-                len(channels),
-                *channels,
-                *patterns,
+                *words,
             )
         )
+        self._tellRefused(found.refused)
+        return found
+
+    async def ordered(
+        self,
+        connection: RedisProtocol,
+        what: str,
+        first: str,
+        last: str,
+        most: int,
+        isHeld: bool = False,
+    ) -> OrderedChannels:
+        """
+        Tell channels in the order of one of their positions.
+
+        @param what: C{"oldest"}: that of the oldest message that is held, from
+            below.  C{"floors"}: the floor, from above.  C{"heads"}: that of the
+            newest message, from above.
+
+        @param first: Where to begin, as C{ZRANGE} takes it.
+
+        @param last: Where to end.
+
+        @param most: How many channels to look at, at most.
+
+        @param isHeld: Whether to leave out channels without messages.
+        """
+        found = readOrdered(
+            await self._run(connection, scripts.ORDERED, what, first, last, most, int(isHeld))
+        )
+        self._tellRefused(found.refused)
+        return found
+
+    async def positions(
+        self, connection: RedisProtocol, after: int, last: int, wanted: int
+    ) -> IndexSlice:
+        """
+        Tell which channels have the messages after a position.
+
+        @param last: The last position, which is greater.
+
+        @param wanted: About how many messages are wanted.
+        """
+        blocks = min(1 + wanted // _LEAST_LINES, MOST_BLOCKS)
+        reply = await self._run(connection, scripts.POSITIONS, after, last, blocks)
+        found = readPositions(reply, after, last)
         self._tellRefused(found.refused)
         return found
 
@@ -277,24 +324,18 @@ def _keyWords(publication: Publication) -> tuple[bytes | str | int, ...]:
     )
 
 
-def luaPattern(name: str) -> tuple[str, int]:
+def entryStarts(pattern: str) -> list[str]:
     """
-    Translate a pattern into one of Lua's, for bytes of UTF-8.
+    Return texts, each of which some entry of each channel that a pattern matches
+    begins with, in the index of names.
 
-    @return: The pattern; and 1 if its capture stands for any number of
-        segments, none of which may be reserved, else 0.
+    The first is what the names themselves begin with, perhaps nothing.  The others
+    are for the segments that are spelled after a star.
     """
-    segments = name.split("/")
-    isDeep = segments[-1] == "**"
-    if isDeep:
-        segments.pop()
-    # A star does not match a reserved segment.  An escaped byte matches itself.
-    written = ["[^/$][^/]*" if each == "*" else _escaped(each) for each in segments]
-    written += ["(.+)"] if isDeep else []
-    return f"^{'/'.join(written)}$", int(isDeep)
-
-
-def _escaped(segment: str) -> str:
-    return "".join(
-        f"%{each}" if each.isascii() and not each.isalnum() else each for each in segment
-    )
+    segments = pattern.split("/")
+    spelled = next(at for at, each in enumerate(segments) if each in ("*", "**"))
+    starts = ["".join(f"{each}/" for each in segments[:spelled])]
+    for number, segment in enumerate(segments[:_MOST_SEGMENTS], 1):
+        if number > spelled + 1 and segment not in ("*", "**"):
+            starts.append(f"\x01{number}/{segment}/")
+    return starts

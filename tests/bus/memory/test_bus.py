@@ -8,6 +8,7 @@ import sys
 from types import FrameType
 
 from attrs import evolve
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
@@ -21,7 +22,7 @@ from comet.model.log import Retention
 from comet.model.messages import Publication
 from comet.model.patterns import NameSet
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
-from tests.bus.case import EPOCH_SECONDS, HOUR, Listener
+from tests.bus.case import EPOCH_SECONDS, HOUR, Listener, T
 from tests.bus.contract import BusContract
 from tests.bus.memory.case import MemoryTestCase
 
@@ -72,6 +73,14 @@ class MemoryBusTests(BusContract, TestCase):
         Advance the clock.
         """
         self.clock.advance(seconds)
+
+    async def answer(self, asked: Deferred[T]) -> T:
+        """
+        Let the bus have its turns.
+        """
+        while not asked.called:
+            self.clock.advance(0)
+        return await asked
 
     async def renew(self, bus: IMessageBus) -> None:
         """

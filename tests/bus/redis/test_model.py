@@ -6,18 +6,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from hashlib import sha1
 from importlib.resources import files
 
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis.stateful import invariant, run_state_machine_as_test
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.idempotency import KeyBudget, keySize
 from comet.bus.memory.bus import CHANNEL_OVERHEAD
-from comet.bus.redis import queries, store
+from comet.bus.redis import holdings, queries, scripts, store
+from comet.bus.redis.scripts import Script
 from comet.bus.redis.urls import RedisURL
 from comet.model.cursors import Cursor
 from comet.model.log import FLOORS_PART, Retention
@@ -25,9 +27,9 @@ from comet.model.messages import Message, Publication
 from comet.model.positions import At, Earliest, Last, StartPosition
 from tests.bus.case import OTHER_EPOCH, dataOf, positionsOf
 from tests.bus.keymodel import KeyMachine
-from tests.bus.memory.test_model import BusMachine, result
+from tests.bus.memory.test_model import BusMachine, SlicedMachine, result
 from tests.bus.model import BusModel
-from tests.bus.redis.case import ADVANCE, RedisCase, sharedServer
+from tests.bus.redis.case import ADVANCE, sharedServer
 from tests.bus.redis.direct import DirectBus
 
 _COMMON = (files("comet.bus.redis") / "lua" / "common.lua").read_text("utf-8")
@@ -50,11 +52,19 @@ class RedisModel(BusModel):
     channelOverhead = constant("CHANNEL_OVERHEAD")
     streamOverhead = constant("STREAM_OVERHEAD")
 
+    def recordSize(self, channel: str) -> int:
+        """
+        Each further segment is in the index of names with the name.
+        """
+        further = channel.count("/") * (constant("SEGMENT_OVERHEAD") + len(channel))
+        return super().recordSize(channel) + further
+
     def sizeOf(self, message: Message) -> int:
         """
-        The size of the body, and the overhead.  The time has 17 characters.
+        The size of the body and of the name, and the overhead.  The time has 17
+        characters.
         """
-        return len(message.payload) + 20 + constant("MESSAGE_OVERHEAD")
+        return len(message.payload) + 20 + len(message.channel) + constant("MESSAGE_OVERHEAD")
 
 
 def urlOf(case: str) -> RedisURL:
@@ -98,10 +108,81 @@ class KeyScriptMachine(KeyMachine):
         )
 
 
+class SlicedRedisMachine(SlicedMachine):
+    """
+    Does the same, and puts pages together that end early.
+    """
+
+    Model = RedisModel
+
+    def makeBus(self, retention: Callable[[str], Retention], totalBytes: int) -> DirectBus:
+        """
+        Make a bus that answers at once.
+        """
+        return DirectBus(sharedServer().port, urlOf("sliced"), self.clock, retention, totalBytes)
+
+    @invariant()
+    def keepsIndices(self) -> None:
+        """
+        Assert that the index of positions has every message that is held, and
+        not many others; and the index of names exactly the channels that are
+        known.
+        """
+        lines = indexedPositions(self.bus)
+        held = {message.position for message in self.model.held()}
+        assert held <= set(lines), (held, lines)
+        names = self.bus._ask("ZRANGE", f"{self.bus._prefix}names", 0, -1)
+        assert {name.decode() for name in names if name[0] > 1} == self.model.known
+
+
+def indexedPositions(bus: DirectBus) -> list[int]:
+    """
+    Return what the index of positions has, block by block.
+    """
+    positions = []
+    for first in bus._ask("ZRANGE", f"{bus._prefix}blocks", 0, -1):
+        lines = bus._ask("GET", f"{bus._prefix}p:{first.decode()}").split(b"\n")
+        positions += [int(line.split(b" ")[0]) for line in lines if line]
+    return positions
+
+
+def smallBlocks(script: Script, bytes: int) -> Script:
+    """
+    Return a script with other blocks of the index of positions.
+    """
+    source, count = re.subn(r"BLOCK_BYTES = 4096", f"BLOCK_BYTES = {bytes}", script.source)
+    assert count == 1
+    return Script(script.name, source, sha1(source.encode()).hexdigest())
+
+
 class ModelTests(SynchronousTestCase):
     """
     The log in Redis, after any history.
     """
+
+    def test_slicesAgreeWithModel(self) -> None:
+        """
+        The answers are the same if each step looks at next to nothing, and if
+        the blocks of the index are small.
+        """
+        for module in (store, queries, holdings):
+            self.patch(module, "MOST_CHANNELS", 1)
+        self.patch(holdings, "_FIRST_SLICE", 1)
+        self.patch(store, "MOST_BLOCKS", 1)
+        self.patch(queries, "EXAMINED", 3)
+        self.patch(queries, "_MOST_READ", 2)
+        self.patch(queries, "_FEWEST_READ", 1)
+        for name in ("PUBLISH", "SWEEP"):
+            self.patch(scripts, name, smallBlocks(getattr(scripts, name), 16))
+        run_state_machine_as_test(
+            SlicedRedisMachine,
+            settings=settings(
+                deadline=None,
+                max_examples=40,
+                stateful_step_count=25,
+                suppress_health_check=[HealthCheck.too_slow],
+            ),
+        )
 
     def test_agreesWithModel(self) -> None:
         """
@@ -299,7 +380,8 @@ class PagesTests(SynchronousTestCase):
         """
         self.patch(store, "MOST_CHANNELS", most)
         self.patch(queries, "MOST_CHANNELS", most)
-        self.patch(queries, "_MOST_TAILS", most)
+        self.patch(holdings, "MOST_CHANNELS", most)
+        self.patch(holdings, "_MOST_TAILS", most)
         answers: list[object] = []
         for epoch in (bus.end.epoch, OTHER_EPOCH):
             names = ["c/*", "c/1", "d"]
@@ -354,22 +436,3 @@ class PagesTests(SynchronousTestCase):
         self.assertGreater(steps, 3)
         self.assertLessEqual(bus.size, 100000)
         result(bus.stop())
-
-
-class LuaPatternTests(RedisCase):
-    """
-    L{store.luaPattern}.
-    """
-
-    async def test_matchesOnlyItself(self) -> None:
-        """
-        A character with a meaning in patterns of Lua or Redis stands only for
-        itself in a name.
-        """
-        bus = await self.startedBus()
-        for name in ("a.c", "%a", "[a]", "a-b", "(x)", "^a$", "caf\u00e9", "a b", "{x}", "\\a"):
-            publication = Publication((f"{name}/x", "zzz/x"), b"1")
-            [answer] = await bus.publish([publication])
-            after = Cursor(bus.end.epoch, 0)
-            reading = await bus.read([f"{name}/*"], after, 10, 1000, None)
-            self.assertEqual(positionsOf(reading.messages), [answer.positions[f"{name}/x"]])

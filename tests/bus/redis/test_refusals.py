@@ -433,9 +433,10 @@ class StartTests(RefusalCase):
         A log of another version of comet is not changed.
         """
         server = self.ownServer()
-        server.ask("HSET", f"{self.url.prefix}state", "form", "1", "epoch", "abc")
-        self.assertIn("another version of comet", await self.notStarted(self.newBus()))
-        self.assertIn("abc", server.ask("HGET", f"{self.url.prefix}state", "epoch"))
+        for form in ("1", "3", "5"):
+            server.ask("HSET", f"{self.url.prefix}state", "form", form, "epoch", "abc")
+            self.assertIn("another version of comet", await self.notStarted(self.newBus()))
+            self.assertIn("abc", server.ask("HGET", f"{self.url.prefix}state", "epoch"))
 
     async def test_notRedis(self) -> None:
         """

@@ -17,7 +17,20 @@ from comet.framing.stored import NotOurs
 from comet.model.messages import Publication
 
 ITEM = st.integers(-3, 10) | st.sampled_from(
-    [b"OK", b"KEY", b"NONE", b"OVERDUE", b"abc", b"a", b"1\na", b"1.5\n\n\n1", b"\xff", None, 1.5]
+    [
+        b"OK",
+        b"KEY",
+        b"NONE",
+        b"OVERDUE",
+        b"abc",
+        b"a",
+        b"1\na",
+        b"2 a\n3 b/\xff\n4",
+        b"1.5\n\n\n1",
+        b"\xff",
+        None,
+        1.5,
+    ]
 )
 REPLY = st.recursive(ITEM, lambda inner: st.lists(inner, max_size=14), max_leaves=20)
 
@@ -25,6 +38,8 @@ READERS: list[Callable[[Any], Any]] = [
     replies.readAttached,
     replies.readMore,
     replies.readFoundChannels,
+    replies.readOrdered,
+    lambda reply: replies.readPositions(reply, 0, 5),
     lambda reply: replies.readTails(reply, ["a", "b"]),
     lambda reply: replies.readLogPage(reply, ["a", "b"]),
     lambda reply: replies.readStored(reply, [Publication(("a", "b"), b"1")]),

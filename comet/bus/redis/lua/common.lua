@@ -2,8 +2,15 @@
 -- dropped.  The flags of a script stand before this file, and the script itself
 -- after it.
 --
---   state      hash: form, epoch, head, floor, size, keys, time, run, durable
+--   state      hash: form, epoch, head, floor, size, keys, time, run, durable, and
+--              what blocks.lua notes: block, cleaned, stale, dirty
 --   heads      sorted set: the position of the newest message of each channel
+--   names      sorted set without scores: each channel that has a record, by its
+--              name, and by its other segments (see entriesOf)
+--   blocks     sorted set: the blocks of the index of positions, each by the
+--              first position that may be in it
+--   p:FIRST    string: one block: the position and the channel of each message, a
+--              line each (see blocks.lua)
 --   floors     sorted set: the floor of each channel that has one
 --   oldest     sorted set: the position of the oldest message that is held, of
 --              each channel that holds any
@@ -22,7 +29,7 @@
 -- Positions are exact up to 2^53: a million messages a second for 285 years.
 
 -- The form of the log, which another version of comet may change.
-local FORM = '3'
+local FORM = '4'
 
 local STATE = KEYS[1]
 local PREFIX = string.sub(STATE, 1, -#'state' - 1)
@@ -30,11 +37,15 @@ local PREFIX = string.sub(STATE, 1, -#'state' - 1)
 local TOPIC_PREFIX = ARGV[1]
 
 -- What a message, a channel, and the stream of a channel with messages cost
--- beside their bytes, as measured on Redis 7.0.  A stream takes 4 KiB for its
--- newest messages.
-local MESSAGE_OVERHEAD = 32
+-- beside their bytes, as measured on Redis 7.0.  A message also counts for the
+-- name of its channel, which the index of positions has.  A stream takes 4 KiB
+-- for its newest messages.
+local MESSAGE_OVERHEAD = 48
 local CHANNEL_OVERHEAD = 512
 local STREAM_OVERHEAD = 4288
+-- What the index of names takes for each segment of a channel but the first,
+-- beside the name.
+local SEGMENT_OVERHEAD = 200
 
 -- Channels without messages may take this part of the total; then those are
 -- forgotten whose newest message is the oldest.
@@ -51,7 +62,8 @@ end
 
 -- The state of the log, or nil if there is none.  Its time never goes back.
 local function load()
-  local found = redis.call('HMGET', STATE, 'epoch', 'head', 'floor', 'size', 'time', 'keys')
+  local found = redis.call('HMGET', STATE, 'epoch', 'head', 'floor', 'size', 'time', 'keys',
+    'block', 'cleaned', 'stale', 'dirty')
   if not found[1] then
     return nil
   end
@@ -63,12 +75,18 @@ local function load()
     -- How many bytes the idempotency keys count for.
     keys = tonumber(found[6]) or 0,
     now = math.max(clock(), tonumber(found[5]) or 0),
+    block = tonumber(found[7]),
+    cleaned = tonumber(found[8]) or -1,
+    stale = tonumber(found[9]) or 0,
+    isDirty = found[10] == '1',
   }
 end
 
 local function save(life)
   redis.call('HSET', STATE, 'head', text(life.head), 'floor', text(life.floor),
-    'size', text(life.size), 'keys', text(life.keys), 'time', string.format('%.6f', life.now))
+    'size', text(life.size), 'keys', text(life.keys), 'time', string.format('%.6f', life.now),
+    'block', life.block and text(life.block) or '', 'cleaned', text(life.cleaned),
+    'stale', text(life.stale), 'dirty', life.isDirty and '1' or '0')
 end
 
 -- Tell all nodes that the head has moved.
@@ -91,6 +109,8 @@ local function begin(epoch)
     size = tonumber(found[3]) or 0,
     keys = 0,
     now = clock(),
+    cleaned = -1,
+    stale = 0,
   }
   local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
   redis.call('HSET', STATE, 'form', FORM, 'epoch', epoch, 'run', run or '', 'durable', '0')
@@ -101,15 +121,15 @@ end
 
 -- A body has the time, the event, the encoding and the payload, a line each.
 -- Returns the time, the bytes of payload, and the bytes that the message counts
--- for.
-local function measure(body)
+-- for in the channel.
+local function measure(body, name)
   local stored, start = string.match(body, '^([^\n]*)\n[^\n]*\n[^\n]*\n()')
   stored = tonumber(stored)
   -- An entry of a foreign writer is as old as can be, and is dropped first.
   if not (stored and stored >= 0 and stored <= 253402300799) then
     stored = 0
   end
-  return stored, #body - (start or 1) + 1, #body + MESSAGE_OVERHEAD
+  return stored, #body - (start or 1) + 1, #body + #name + MESSAGE_OVERHEAD
 end
 
 local function positionOf(entry)
@@ -138,10 +158,44 @@ local function keep(name, kept)
     'limit', text(kept.limit))
 end
 
+-- How many segments of a name are in the index of names.
+local MOST_SEGMENTS = 8
+
+-- What the index of names has of a channel, as arguments of ZADD: the name; and
+-- for each segment but the first its number and the segment, which patterns such
+-- as */x begin with, and then the name.  No name begins with a control character.
+local function entriesOf(name)
+  local entries, number = {0, name}, 0
+  for segment in string.gmatch(name, '[^/]+') do
+    number = number + 1
+    if number > MOST_SEGMENTS then
+      break
+    elseif number > 1 then
+      entries[#entries + 1] = 0
+      entries[#entries + 1] = '\1' .. number .. '/' .. segment .. '/' .. name
+    end
+  end
+  return entries
+end
+
+-- How many bytes a record counts for, without messages.
+local function recordSize(name)
+  local further = #entriesOf(name) / 2 - 1
+  return CHANNEL_OVERHEAD + #name + further * (SEGMENT_OVERHEAD + #name)
+end
+
+-- Note that messages were dropped, which are still in the index of positions.
+local function noteDropped(life, count)
+  if count > 0 then
+    life.stale, life.isDirty = life.stale + count, true
+  end
+end
+
 -- Drop all messages of a channel, which is only known for its floor from then on.
 local function clear(life, name, kept)
   local head = redis.call('ZSCORE', PREFIX .. 'heads', name)
   life.size = math.max(0, life.size - kept.size)
+  noteDropped(life, kept.count)
   kept.count, kept.bytes, kept.size = 0, 0, 0
   redis.call('DEL', PREFIX .. 's:' .. name)
   redis.call('ZREM', PREFIX .. 'oldest', name)
@@ -164,7 +218,7 @@ local function shed(life, name, kept, few, most)
     end
     for _, entry in ipairs(page) do
       local position = positionOf(entry)
-      local stored, payload, size = measure(entry[2][2])
+      local stored, payload, size = measure(entry[2][2], name)
       local isWanted = gone >= few and kept.count <= kept.messages
         and kept.bytes <= kept.limit and stored + kept.seconds > life.now
       if isWanted or gone >= most then
@@ -176,6 +230,7 @@ local function shed(life, name, kept, few, most)
         return gone, stored
       end
       gone, floor = gone + 1, position
+      noteDropped(life, 1)
       kept.count, kept.bytes = kept.count - 1, kept.bytes - payload
       kept.size = kept.size - size
       life.size = math.max(0, life.size - size)
@@ -192,10 +247,14 @@ end
 local function forgetRecord(life, name)
   local head = tonumber(redis.call('ZSCORE', PREFIX .. 'heads', name)) or 0
   life.floor = math.max(life.floor, head)
-  life.size = math.max(0, life.size - CHANNEL_OVERHEAD - #name)
+  life.size = math.max(0, life.size - recordSize(name))
   redis.call('DEL', PREFIX .. 'c:' .. name)
   for _, set in ipairs({'heads', 'floors', 'empty'}) do
     redis.call('ZREM', PREFIX .. set, name)
+  end
+  local entries = entriesOf(name)
+  for index = 2, #entries, 2 do
+    redis.call('ZREM', PREFIX .. 'names', entries[index])
   end
 end
 
@@ -245,6 +304,16 @@ end
 local function isOverdue(life)
   return #redis.call('ZRANGEBYSCORE', PREFIX .. 'due', '-inf',
     string.format('%.6f', life.now - 0.5), 'LIMIT', 0, 1) > 0
+end
+
+-- The highest floor of a channel.
+local function highestFloor()
+  return tonumber(redis.call('ZREVRANGE', PREFIX .. 'floors', 0, 0, 'WITHSCORES')[2] or 0)
+end
+
+-- The scores of some channels in a set, false for those that are not in it.
+local function scoresOf(set, names)
+  return #names > 0 and redis.call('ZMSCORE', PREFIX .. set, unpack(names)) or {}
 end
 
 -- Load the state of the log for a script that only reads; or return nil, and the

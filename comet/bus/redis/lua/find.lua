@@ -1,20 +1,18 @@
--- Find the channels that some names match, and tell what is held of them.
+-- Find the channels that some names may match, if these are few, and tell what is
+-- held of them.
 --
 -- ARGV: the topic prefix; 1 to answer even if messages are overdue to be
--- dropped; the epoch and position of a cursor; the position after which to go
--- on, or '' to begin; the last position, or '' for the head; how many channels
--- to look at, at most; how many names are channels; these channels; and the
--- patterns, translated for Lua, with two items each: the pattern, and 1 if its
--- capture stands for any number of segments.
---
--- For patterns, only channels whose newest message is after the cursor are
--- looked at.
+-- dropped; the epoch and position of a cursor; how many channels of patterns to
+-- look at, at most; how many names are channels; these channels; and for each
+-- pattern how many texts follow, and these texts: every channel that it matches
+-- has an entry in the index of names that begins with the text.
 --
 -- Returns 'NONE' if there is no log, 'OVERDUE' if messages have to be dropped
--- first.  Otherwise 'OK', the epoch, the head, the floor of the bus, whether
--- the log does not know the cursor, the position after which to go on (or -1);
--- and for each channel with a record its name, its newest position, its floor
--- and its oldest position (or 0).
+-- first.  Otherwise 'OK', the epoch, the head, the floor of the bus, the highest
+-- floor of all channels, whether the log does not know the cursor, whether the
+-- channels of patterns are few; and for each channel with a record its name, its
+-- newest position, its floor and its oldest position (or 0).  If the channels of
+-- patterns are not few, only those that are named are told.
 
 local life, refusal = loadToRead(ARGV[2])
 if not life then
@@ -22,52 +20,71 @@ if not life then
 end
 local position = tonumber(ARGV[4])
 local isLost = ARGV[3] ~= life.epoch or position > life.head
-local after = isLost and 0 or position
-local reply = {'OK', life.epoch, life.head, life.floor, isLost and 1 or 0, -1}
-local heads, floors, oldest = PREFIX .. 'heads', PREFIX .. 'floors', PREFIX .. 'oldest'
+local most = tonumber(ARGV[5])
+local last = 6 + tonumber(ARGV[6])
 
-local function tell(name, head)
-  local size = #reply
-  reply[size + 1] = name
-  reply[size + 2] = tonumber(head)
-  reply[size + 3] = tonumber(redis.call('ZSCORE', floors, name) or 0)
-  reply[size + 4] = tonumber(redis.call('ZSCORE', oldest, name) or 0)
+local NAMES = PREFIX .. 'names'
+
+-- The entries that begin with a text, which ends with a slash or is empty.
+local function rangeOf(start)
+  if start == '' then
+    -- No entry of a segment begins with a space, or what is after it.
+    return '[ ', '+'
+  end
+  return '[' .. start, '(' .. string.sub(start, 1, -2) .. '0'
 end
 
-local last = 8 + tonumber(ARGV[8])
-if ARGV[5] == '' then
-  for index = 9, last do
-    local head = redis.call('ZSCORE', heads, ARGV[index])
-    if head then
-      tell(ARGV[index], head)
+-- The text with the fewest entries for each pattern.
+local starts, at = {}, last + 1
+while ARGV[at] and most >= 0 do
+  local count, fewest, best = tonumber(ARGV[at]), math.huge, nil
+  for index = at + 1, at + count do
+    local number = starts[ARGV[index]] and 0 or redis.call('ZLEXCOUNT', NAMES, rangeOf(ARGV[index]))
+    if number < fewest then
+      fewest, best = number, ARGV[index]
+    end
+  end
+  starts[best] = true
+  most = most - fewest
+  at = at + count + 1
+end
+local isFew = most >= 0
+
+local names, known = {}, {}
+local function add(name)
+  if not known[name] then
+    known[name] = true
+    names[#names + 1] = name
+  end
+end
+for index = 7, last do
+  add(ARGV[index])
+end
+if isFew then
+  for start in pairs(starts) do
+    local from, to = rangeOf(start)
+    -- The name follows the text that the entry of a segment begins with.
+    local first = string.byte(start) == 1 and #start + 1 or 1
+    for _, entry in ipairs(redis.call('ZRANGE', NAMES, from, to, 'BYLEX')) do
+      add(string.sub(entry, first))
     end
   end
 end
 
-local function isReached(name)
-  for index = last + 1, #ARGV, 2 do
-    local rest = string.match(name, ARGV[index])
-    if rest and (ARGV[index + 1] ~= '1'
-        or not (string.find(rest, '^%$') or string.find(rest, '/$', 1, true))) then
-      return true
+local reply = {'OK', life.epoch, life.head, life.floor, highestFloor(), isLost and 1 or 0,
+  isFew and 1 or 0}
+for start = 1, #names, 1000 do
+  local part = {unpack(names, start, math.min(start + 999, #names))}
+  local heads, floors, oldest =
+    scoresOf('heads', part), scoresOf('floors', part), scoresOf('oldest', part)
+  for index, name in ipairs(part) do
+    if heads[index] then
+      local size = #reply
+      reply[size + 1] = name
+      reply[size + 2] = tonumber(heads[index])
+      reply[size + 3] = tonumber(floors[index] or 0)
+      reply[size + 4] = tonumber(oldest[index] or 0)
     end
-  end
-  return false
-end
-
-if #ARGV > last then
-  local most = tonumber(ARGV[7])
-  local from = ARGV[5] == '' and text(after) or ARGV[5]
-  local upTo = ARGV[6] == '' and text(life.head) or ARGV[6]
-  local found = redis.call('ZRANGEBYSCORE', heads, '(' .. from, upTo, 'WITHSCORES',
-    'LIMIT', 0, most)
-  for index = 1, #found, 2 do
-    if isReached(found[index]) then
-      tell(found[index], found[index + 1])
-    end
-  end
-  if #found == 2 * most then
-    reply[6] = tonumber(found[#found])
   end
 end
 return reply

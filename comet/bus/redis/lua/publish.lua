@@ -63,13 +63,14 @@ local function store(name, messages, seconds, bytes, body)
   local kept = record(name)
   if not kept then
     kept = {count = 0, bytes = 0, size = 0}
-    life.size = life.size + CHANNEL_OVERHEAD + #name
+    life.size = life.size + recordSize(name)
+    redis.call('ZADD', PREFIX .. 'names', unpack(entriesOf(name)))
     if life.floor > 0 then
       redis.call('ZADD', PREFIX .. 'floors', text(life.floor), name)
     end
   end
   kept.messages, kept.seconds, kept.limit = messages, seconds, bytes
-  local _, payload, size = measure(body)
+  local _, payload, size = measure(body, name)
   add(PREFIX .. 's:' .. name, position, body)
   redis.call('ZADD', PREFIX .. 'heads', position, name)
   if kept.count == 0 then
@@ -79,6 +80,7 @@ local function store(name, messages, seconds, bytes, body)
     redis.call('ZADD', PREFIX .. 'oldest', position, name)
     redis.call('ZADD', PREFIX .. 'due', string.format('%.6f', life.now + seconds), name)
   end
+  indexPosition(life, position, name)
   kept.count, kept.bytes, kept.size = kept.count + 1, kept.bytes + payload, kept.size + size
   life.size = life.size + size
   if kept.count > messages or kept.bytes > bytes then

@@ -7,7 +7,7 @@
 --
 -- Returns 'NONE' if there is no log, 'OVERDUE' if messages have to be dropped
 -- first.  Otherwise 'OK', the epoch, the head, the floor of the bus, the
--- position that was read after, whether the log does not know the cursor, the
+-- highest floor of all channels, the position that was read after, whether the log does not know the cursor, the
 -- position that was reached, whether there is more, how many floors follow, how
 -- many names of channels without a record follow; these floors, each after the
 -- name of its channel; these names; and for each message the index of its
@@ -20,10 +20,8 @@ end
 
 local FIRST = 8
 local names = {unpack(ARGV, FIRST)}
-local function scores(set)
-  return #names > 0 and redis.call('ZMSCORE', PREFIX .. set, unpack(names)) or {}
-end
-local heads, floors, oldest = scores('heads'), scores('floors'), scores('oldest')
+local heads, floors, oldest =
+  scoresOf('heads', names), scoresOf('floors', names), scoresOf('oldest', names)
 
 local after = tonumber(ARGV[4])
 local isLost = ARGV[3] ~= life.epoch or after > life.head
@@ -115,7 +113,7 @@ while #heap > 0 and heap[1].next <= stop do
   local top = heap[1]
   if top.isRead then
     local body = top.page[top.at][2][2]
-    local _, payload = measure(body)
+    local _, payload = measure(body, '')
     local size = #messages
     if size > 0 and (size / 3 >= limit or bytes + payload > maxBytes) then
       more, reached = 1, messages[size - 1]
@@ -129,8 +127,8 @@ while #heap > 0 and heap[1].next <= stop do
   advance()
 end
 
-local reply = {'OK', life.epoch, life.head, life.floor, after, isLost and 1 or 0, reached, more,
-  #floored / 2, #missing}
+local reply = {'OK', life.epoch, life.head, life.floor, highestFloor(), after, isLost and 1 or 0,
+  reached, more, #floored / 2, #missing}
 for _, list in ipairs({floored, missing, messages}) do
   for _, item in ipairs(list) do
     reply[#reply + 1] = item

@@ -1,11 +1,15 @@
 -- Drop messages that are too old or too many, and idempotency keys that are too
--- old, a limited number at a time.
+-- old, a limited number at a time; and remove some of the dropped messages from the
+-- index of positions.
 --
 -- ARGV: the topic prefix; the bytes to hold in all; how many messages to drop
 -- at most; and for how many milliseconds no other node shall sweep in the
 -- background, or 0 to sweep in any case.
 --
 -- Returns whether there is more to drop.
+
+-- How many dropped messages may stay in the index until the next sweep.
+local MOST_STALE = 1000
 
 local life = load()
 if not life then
@@ -21,7 +25,8 @@ local found = redis.call('ZRANGEBYSCORE', due, '-inf', string.format('%.6f', lif
   'LIMIT', 0, left)
 local total = tonumber(ARGV[2])
 local forgotten = forgetOldKeys(life, left)
-if #found == 0 and life.size <= total and excess(total) <= 0 and forgotten == 0 then
+if #found == 0 and life.size <= total and excess(total) <= 0 and forgotten == 0
+    and life.stale == 0 then
   return {'OK', 0}
 end
 local more = #found == left or forgotten == left
@@ -45,5 +50,7 @@ for _, name in ipairs(found) do
   end
 end
 more = evict(life, total, math.max(left, 1)) or more
+cleanBlocks(life, 8)
+more = more or life.stale > MOST_STALE
 save(life)
 return {'OK', more and 1 or 0}
