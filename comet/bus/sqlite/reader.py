@@ -37,10 +37,11 @@ MERGED: Final = 128
 
 # How many channels that begin as a pattern does are each looked at, before the
 # log is walked instead.
-FEW: Final = 1024
+FEW: Final = 400
 
-# How many messages one page, or the search for the oldest ones, examines.
-EXAMINED: Final = 8192
+# How many messages one page, or the search for the oldest ones, examines.  The
+# reactor waits for the interpreter meanwhile, some milliseconds at a time.
+EXAMINED: Final = 1024
 
 # A text that is not UTF-8 would fail the whole query, so texts are read as bytes.
 _COLUMNS: Final = "id, CAST(name AS BLOB), head, floor, oldest, since, held"
@@ -267,7 +268,8 @@ class _Snapshot:
         """
         Look at each channel that the names can reach.
 
-        @param which: A condition.
+        @param which: A condition.  With a plus before a column, SQLite does not
+            use an index of that column in the place of the index of names.
 
         @return: Those that the names reach.
         """
@@ -292,15 +294,20 @@ class _Snapshot:
         if self._floor > after:
             floors.update((name, self._floor) for name in names if name not in known)
         if self._set.patterns:
-            highest = ((floor, self._bits(name)) for floor, name in self._byFloor(after))
+            highest = self._byFloor(after)
             for name, floor in self._set.first(highest, self._set.patterns).items():
                 floors[name] = max(floors.get(name, 0), floor)
         return floors
 
-    def _byFloor(self, after: int) -> Iterator[tuple[int, str]]:
+    def _byFloor(self, after: int) -> Iterable[tuple[int, int]]:
         """
-        The floors above a position, highest first, with their channels.
+        The floors above a position, highest first, with the bits of the names that
+        reach their channels.
         """
+        if self._isFew(FEW):
+            reached = self._reached("+head > ?", after)
+            found = ((channel.floor, bits) for channel, bits in reached if channel.floor > after)
+            return sorted(found, reverse=True)
         # The rows do not know yet of messages that have become too old since
         # old messages were dropped last.
         overdue = list(self._channels("WHERE due <= ? AND head > ?", self._now, after))
@@ -313,8 +320,9 @@ class _Snapshot:
             "SELECT floor, CAST(name AS BLOB) FROM channels WHERE floor > ? ORDER BY floor DESC",
             (after,),
         )
-        stored = ((floor, self._nameOf(raw)) for floor, raw in rows)
-        return heapq.merge(expired, stored, reverse=True)
+        stored = ((floor, name) for floor, raw in rows if (name := self._nameOf(raw)))
+        merged = heapq.merge(expired, stored, reverse=True)
+        return ((floor, self._bits(name)) for floor, name in merged)
 
     def oldest(self, names: Iterable[str]) -> dict[str, int]:
         """
@@ -333,7 +341,7 @@ class _Snapshot:
         if wanted:
             held = sorted(
                 (channel.oldest, bits)
-                for channel, bits in self._reached("held > 0")
+                for channel, bits in self._reached("+held > 0")
                 if bits & wanted and channel.held
             )
             found.update(self._set.first(held, wanted))
@@ -357,7 +365,7 @@ class _Snapshot:
             return
         found: Iterable[_Channel] = self._channels("WHERE held > 0 ORDER BY head DESC")
         if self._isFew(FEW):
-            reached = (channel for channel, _ in self._reached("held > 0"))
+            reached = (channel for channel, _ in self._reached("+held > 0"))
             found = sorted(reached, key=attrgetter("end"), reverse=True)
         for channel in found:
             bits = self._bits(channel.name)
@@ -432,7 +440,7 @@ class _Snapshot:
         if after >= last:
             return
         if len(self._set.channels) <= MERGED and self._isFew(min(MERGED, last - after)):
-            channels = [channel for channel, _ in self._reached("head > ?", after)]
+            channels = [channel for channel, _ in self._reached("+head > ?", after)]
             yield from self._merged(channels, after, last)
             return
         for position, name, isLast, isHeld in self._walked(after, last, EXAMINED):

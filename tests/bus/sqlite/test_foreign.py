@@ -11,8 +11,10 @@ import stat
 from contextlib import closing
 from typing import Any
 
+from comet.bus.sqlite import reader
 from comet.errors import Unavailable
 from comet.model.cursors import Cursor
+from comet.model.log import Retention
 from tests.bus.case import positionsOf
 from tests.bus.sqlite.case import StoreTestCase, publication
 
@@ -63,6 +65,19 @@ class ForeignRowTests(StoreTestCase):
         self.edit("UPDATE channels SET name = ? WHERE name = 'b'", "b\nb")
         result = self.read(self.openReader(), "*", Cursor(store.end.epoch, 0))
         self.assertEqual(positionsOf(result.messages), [a, c])
+
+    def test_foreignChannelWithFloor(self) -> None:
+        """
+        Such a channel that has lost messages is left out of the gaps of patterns
+        as well, be their channels few or many.
+        """
+        store = self.openStore(Retention(messages=1))
+        lost, _, _, _ = self.put(store, "a a b b")
+        self.edit("UPDATE channels SET name = ? WHERE name = 'b'", "b//b")
+        for few in (400, 1):
+            self.patch(reader, "FEW", few)
+            result = self.read(self.openReader(), "*", Cursor(store.end.epoch, 0))
+            self.assertEqual(dict(result.gaps), {"*": lost})
 
     def test_foreignEpoch(self) -> None:
         """
