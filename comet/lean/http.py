@@ -36,8 +36,10 @@ from comet.web.heads import LINGER_TIME
 
 T = TypeVar("T")
 
-# How many bytes of a body are read at once.
+# How many bytes of a body are read at once, and how many of them are dealt with
+# before the clock is looked at: a batch is parsed as it comes.
 _BODY_READ_SIZE: Final = 65536
+_BODY_PIECE: Final = 8192
 
 # The timer wheel may call this much early, in seconds.
 _EARLY: Final = 0.01
@@ -229,42 +231,60 @@ class HTTPConnection(Connection):
         """
         See L{Connection.received}.
         """
-        if self._upload is not None:
-            self._bodyReceived(self._upload, data)
-            return
         if self._isRefused:
             # The client may be in the middle of its body.
             return
         if self.buffer:
             data = self.buffer + data
         self.buffer = data
-        if self.plan is None and not self._isWaiting:
-            self._answerInput()
-        else:
+        if self.plan is not None or self._isWaiting:
             self._boundInput()
+        else:
+            self._takeInput()
 
-    def _bodyReceived(self, upload: Upload, data: bytes) -> None:
+    def _takeInput(self) -> None:
         """
-        Give an upload a part of the body; once it is whole, go on with what
-        follows.
+        Deal with what is in the buffer: a part of a body, or requests.
         """
-        size = min(len(data), upload.left)
+        if self._upload is not None:
+            self._takeBody(self._upload)
+        else:
+            self._answerInput()
+
+    def _takeBody(self, upload: Upload) -> None:
+        """
+        Give an upload the part of the body in the buffer, until the share of this
+        turn is over.  Once it is whole, go on with what follows.
+        """
+        data, at, seconds = self.buffer, 0, self.edge.seconds
+        end = min(len(data), upload.left)
         traffic = upload.plan.traffic or upload.plan.findTraffic()
-        traffic.dataIn += size
+        over = seconds() + SHARE
         error: CometError | None = None
-        try:
-            upload.received(data[:size])
-        except CometError as raised:
-            error = raised
+        while True:
+            start, at = at, min(at + _BODY_PIECE, end)
+            try:
+                upload.received(data[start:at])
+            except CometError as raised:
+                error = raised
+                # The rest that has come is of no use.
+                upload.left -= end - at
+                at = end
+            if at == end or seconds() >= over:
+                break
+        traffic.dataIn += at
+        self.buffer = data[at:]
         isWhole = not upload.left
         if error is None and not isWhole:
             self._wait(self.edge.idleTimeout)
+            if self.buffer:
+                self.pauseProducing()
+                self._waitForTurn()
             return
         self.plan = upload.plan
         if error is not None and not isWhole:
             self.refuse(problem(error))
             return
-        self.buffer = data[size:]
         self.readSize = READ_SIZE
         self._endUpload()
         self._storeUpload(upload, error)
@@ -410,13 +430,13 @@ class HTTPConnection(Connection):
         <comet.lean.plans.RequestConnection.awaitBody>}.
         """
         self.plan = None
-        data, self.buffer = self.buffer[size:], b""
+        self.buffer = self.buffer[size:]
         traffic = upload.plan.traffic or upload.plan.findTraffic()
         traffic.requests += 1
         traffic.headIn += size
         self.readSize = _BODY_READ_SIZE
         self._upload = upload
-        self._bodyReceived(upload, data)
+        self._takeBody(upload)
 
     def respond(self, response: Response) -> None:
         """
@@ -623,7 +643,7 @@ class HTTPConnection(Connection):
             if self.isPaused:
                 # First, since a stream that begins now takes over the descriptor.
                 self.resumeProducing()
-            self._answerInput()
+            self._takeInput()
         except Exception:
             self.edge.broken(self)
 

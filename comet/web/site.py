@@ -414,9 +414,25 @@ class CometChannel(HeadChannel):
         Parse input, and answer the requests in it, until the share of this turn
         is over.
         """
-        if not (self.paused or self._busyReceiving):
-            self._shareOver = self.site.turns.seconds() + SHARE
-        super().dataReceived(data)
+        if self.paused or self._busyReceiving:
+            super().dataReceived(data)
+            return
+        seconds = self.site.turns.seconds
+        self._shareOver = seconds() + SHARE
+        # TLS reads more at once than plain TCP, and batches are parsed as they come.
+        for start in range(0, len(data), READ_SIZE):
+            isOurs = self.transport is not None and not self.paused
+            if start and isOurs and seconds() >= self._shareOver:
+                self._waitForTurn()
+            super().dataReceived(data[start : start + READ_SIZE])
+
+    def _waitForTurn(self) -> None:
+        """
+        Leave the rest of the input for another turn, and read nothing meanwhile.
+        """
+        self.paused = True
+        self._networkProducer.pauseProducing()
+        self.site.turns.later(self._goOn)
 
     def _goOn(self) -> None:
         """
@@ -471,14 +487,16 @@ class CometChannel(HeadChannel):
         """
         self.exchange = None
         self._hasAnswered = True
-        turns = self.site.turns
+        if self.paused:
+            # There is more that waits already.
+            super().requestDone(request)
+            return
         # A response that comes later may come together with many others.
-        if not self._busyReceiving or turns.seconds() >= self._shareOver:
+        if not self._busyReceiving or self.site.turns.seconds() >= self._shareOver:
             self.paused = True
         super().requestDone(request)
         if self.paused and self._buffer and self.persistent:
-            self._networkProducer.pauseProducing()
-            turns.later(self._goOn)
+            self._waitForTurn()
             return
         self.paused = False
         if self._isInputOver and self.exchange is None and not self._buffer:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from comet.framing import publications, strictjson
 from comet.lean.connection import READ_SIZE
 from comet.turns import SHARE, TURN
 from tests.lean.case import LeanTestCase, Peer, read, request
@@ -190,6 +191,45 @@ class HTTPTests(TurnsCase):
         other.hears(OK)
         self.assertLess(self.begun.index("b"), 9)
         busy.hears(OK, 200)
+
+    def test_partsOfBody(self) -> None:
+        """
+        A batch that comes at once is parsed for a share of each turn, and stored when
+        all of it is there.
+        """
+        decode = strictjson.decode
+
+        def slowly(*given: Any) -> Any:
+            self.reactor.rightNow += 0.0001
+            return decode(*given)
+
+        self.patch(publications, "decode", slowly)
+        busy, other = self.connected(2)
+        lines = b'{"channel":"open/c","data":1}\n' * 900
+        headers = "Content-Type: application/x-ndjson\r\n"
+        busy.send(request("/publish", headers, "POST", lines) + read("poll", "a") * 3)
+        other.send(read("poll", "b"))
+        other.hears(OK)
+        self.assertEqual(self.hub.end.position, 0)
+        busy.hears(OK, 3)
+        self.assertEqual(self.hub.end.position, 900)
+        self.assertIn(b" 201 ", busy.said)
+
+    def test_refusedBody(self) -> None:
+        """
+        A batch with a bad line is refused, and what follows it is answered, also if
+        most of it had not been parsed.
+        """
+        busy, other = self.connected(2)
+        lines = b"?\n" + b'{"channel":"open/c","data":1}\n' * 900
+        headers = "Content-Type: application/x-ndjson\r\n"
+        said = request("/publish", headers, "POST", lines)
+        busy.send(said[:100])
+        self.reactor.settle()
+        busy.send(said[100:] + read("poll", "a"))
+        busy.hears(b" 400 ")
+        other.send(read("poll", "b"))
+        other.hears(OK)
 
     def test_failureClosesConnection(self) -> None:
         """

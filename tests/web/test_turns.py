@@ -8,10 +8,12 @@ from typing import Any
 
 from twisted.web.resource import Resource
 
+from comet.framing import publications, strictjson
 from comet.turns import SHARE
 from comet.web.resources import CometResource
 from comet.web.site import READ_SIZE
 from tests.transports.case import HubTestCase, Response, get, post, readResponse
+from tests.transports.frames import PING, UPGRADE, frame, readFrames
 from tests.transports.wire import Wire
 
 # For how many seconds of the clock a poll is dealt with in these tests.
@@ -101,6 +103,58 @@ class TurnsTests(HubTestCase):
         self.assertLessEqual(len(protocol._buffer), len(said))
         self.turn()
         self.assertEqual([each.status for each in self.responses(wire)], [200] * 900)
+
+    def test_bodies(self) -> None:
+        """
+        A batch is parsed for a share of each turn, and stored when all of it is
+        there.
+        """
+        read = strictjson.decode
+
+        def slowly(*given: Any) -> Any:
+            self.clock.rightNow += 0.0001
+            return read(*given)
+
+        self.patch(publications, "decode", slowly)
+        wire, other = self.connect(), self.connect()
+        lines = b'{"channel":"open/c","data":1}\n' * 900
+        said = post("/publish", lines, "Content-Type: application/x-ndjson") + poll("a")
+        began = self.clock.seconds()
+        wire.transport.protocol.dataReceived(said)
+        self.assertLess(self.clock.seconds() - began, len(lines) / 30 * 0.0001 / 2)
+        other.send(poll("b"))
+        self.assertEqual((self.hub.end.position, self.begun), (0, ["b"]))
+        self.turn()
+        self.assertEqual(self.hub.end.position, 900)
+        self.assertEqual([each.status for each in self.responses(wire)], [201, 200])
+
+    def test_upgradeBeforeMuch(self) -> None:
+        """
+        What follows an upgrade in the same input is the WebSocket's, however much it
+        is, and the WebSocket is read then.
+        """
+        wire = self.connect()
+        said = poll("a") * IN_SHARE + get("/socket", *UPGRADE)
+        pings = frame(PING, b"x" * 100) * 400
+        wire.transport.protocol.dataReceived(said + pings)
+        self.turn()
+        answers, _, rest = wire.take().rpartition(b"\r\n\r\n")
+        self.assertIn(b" 101 ", answers)
+        self.assertEqual(len(readFrames(rest)), 400)
+        self.assertTrue(wire.transport.isReading)
+
+    def test_longPollBeforeMuch(self) -> None:
+        """
+        A long poll that is answered while input behind it waits for another turn
+        makes nothing of that input wait twice.
+        """
+        wire = self.connect()
+        wire.transport.protocol.dataReceived(
+            poll("b") * IN_SHARE + get("/channels/a?transport=longpoll") + poll("c") * 300
+        )
+        self.publish("a", 1)
+        self.assertEqual([each.status for each in self.responses(wire)], [200] * (301 + IN_SHARE))
+        self.assertEqual(self.begun.count("c"), 300)
 
     def test_readsNoMoreWhileInputIsLeft(self) -> None:
         """
