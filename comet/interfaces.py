@@ -287,7 +287,7 @@ class IDirectSink(ISink):
             counted in the same place.
         """
 
-    def keep(rest: bytes) -> None:
+    def keep(rest: bytes | memoryview) -> None:
         """
         Keep bytes that the socket did not take.  The sink is behind from now
         on.

@@ -5,6 +5,7 @@ The map, lower modules first:
 
   - L{states}: the life of a reader, as a table
   - L{sending}: the same bytes to many sockets
+  - L{unsent}: what clients have not taken of what was sent to them
   - L{backlog}: what is left to do of earlier ticks
   - L{coalescing}: equal queries to the bus, asked once
   - L{encodingcache}: messages as bytes, made once for each shape

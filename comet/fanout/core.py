@@ -57,6 +57,7 @@ from comet.fanout.delivery import Member
 from comet.fanout.encodingcache import EncodingCache
 from comet.fanout.groups import Prepared
 from comet.fanout.registry import Registry
+from comet.fanout.unsent import Unsent
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
@@ -103,6 +104,8 @@ class Fanout:
 
     @ivar backlog: What is left to do of earlier ticks.
 
+    @ivar unsent: Counts the bytes of responses that wait for their clients.
+
     @ivar isDraining: Whether the server is going down: each response then ends
         its connection.
     """
@@ -111,6 +114,7 @@ class Fanout:
 
     def __init__(self, bus: IMessageBus, clock: IReactorTime, heartbeat: float = 25.0) -> None:
         self.heartbeat = heartbeat
+        self.unsent = Unsent()
         self.wheel = TimerWheel(clock)
         self.turns = Turns(clock, self.beginTurn, self.endTurn)
         self.encodings = EncodingCache(self.wheel)

@@ -22,9 +22,6 @@ from comet.model.messages import Close, Message
 from comet.model.positions import ReadResult, StartPosition
 from comet.model.progress import Step, Wanted
 
-# How many bytes of payload the response to a poll has at most.
-POLL_BYTES: Final = 1048576
-
 # For how many seconds a poll is held at most after its client has closed its
 # writing side.  Most such clients have left, which nothing else tells.
 HALF_CLOSED: Final = 5.0
@@ -108,7 +105,10 @@ class PollReader(Reader, Generic[R]):
     @ivar waiter: Sends the response.
     """
 
-    __slots__ = ("_bytes", "_gap", "_messages", "_time", "direct", "isListening", "shape", "waiter")
+    __slots__ = (
+        *("_bytes", "_gap", "_messages", "_most", "_time"),
+        *("direct", "isListening", "shape", "waiter"),
+    )
 
     # Slots of the class, narrower than what it inherits.
     isListening: bool
@@ -133,6 +133,8 @@ class PollReader(Reader, Generic[R]):
         self._gap: tuple[str, ...] = ()
         self._messages: Sequence[tuple[Message, bool]] = ()
         self._bytes = 0
+        # How many bytes of payload the response has at most.
+        self._most = 0
 
     @property
     def standing(self) -> Cursor:
@@ -154,7 +156,8 @@ class PollReader(Reader, Generic[R]):
         See L{Reader.read}.
         """
         limit = self.shape.limit - len(self._messages)
-        most = max(POLL_BYTES - self._bytes, 1)
+        self._most = self.fanout.unsent.pollBytes
+        most = max(self._most - self._bytes, 1)
         return self.fanout.read(wanted, limit, most, self.isListening)
 
     def tell(self, step: Step) -> bool:
@@ -165,7 +168,7 @@ class PollReader(Reader, Generic[R]):
         told = [(message, step.isReplay) for message in step.messages]
         self._messages = [*self._messages, *told] if self._messages else told
         self._bytes += sum(len(message.payload) for message in step.messages)
-        isFull = len(self._messages) >= self.shape.limit or self._bytes >= POLL_BYTES
+        isFull = len(self._messages) >= self.shape.limit or self._bytes >= self._most
         # A reading that was cut for its bytes ends the response; after a replay
         # there is always more to read.
         isEnd = not step.more or (step.messages and not step.isReplay)
@@ -266,10 +269,10 @@ class PollDelivery(Generic[R]):
         """
         See L{Delivery.prepare<comet.fanout.delivery.Delivery.prepare>}.
         """
-        size, count = 0, 0
+        size, count, most = 0, 0, self._fanout.unsent.pollBytes
         for message in messages[: self._shape.limit]:
             size += len(message.payload)
-            if count and size > POLL_BYTES:
+            if count and size > most:
                 break
             count += 1
         given = [(message, False) for message in messages[:count]]

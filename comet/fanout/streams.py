@@ -17,6 +17,7 @@ from comet.fanout.encodingcache import EncodingCache
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State
+from comet.fanout.unsent import sharedRest
 from comet.framing import Shape
 from comet.interfaces import IDirectSink, ISink, ISinkOwner
 from comet.model.cursors import Cursor
@@ -92,7 +93,7 @@ class StreamDelivery:
         if short:
             readers = list(direct)
             for index, sent in short:
-                readers[index].tookPart(data[sent:], last, group.wroteAt)
+                readers[index].tookPart(sharedRest(data, sent), last, group.wroteAt)
         return True
 
 
@@ -263,7 +264,7 @@ class StreamReader(Reader):
                 self.filled(last)
                 return
 
-    def tookPart(self, rest: bytes, last: int, wroteAt: float) -> None:
+    def tookPart(self, rest: bytes | memoryview, last: int, wroteAt: float) -> None:
         """
         A delivery sent bytes to the socket, which took only the first of them.
 

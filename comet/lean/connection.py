@@ -15,6 +15,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import ITransport
 from zope.interface import implementer
 
+from comet.fanout.unsent import sharedRest
 from comet.lean.edge import Edge
 
 # How many bytes are read at once.
@@ -57,7 +58,7 @@ class Connection:
         self.edge = edge
         self.socket = socket
         self.fd = fd
-        self.unsent = b""
+        self.unsent: bytes | memoryview = b""
         self.isPaused = False
         self._isFinishing = False
 
@@ -144,7 +145,7 @@ class Connection:
             except OSError:
                 self.close()
                 return
-            self.unsent = self.unsent[sent:]
+            self._took(sent)
             if self.unsent:
                 return
         if self._isFinishing:
@@ -169,16 +170,31 @@ class Connection:
             sent = 0
         if sent == len(data):
             return True
-        self.keep(data[sent:])
+        self.keep(self._rest(data, sent))
         return False
 
-    def keep(self, rest: bytes) -> None:
+    def _rest(self, data: bytes, sent: int) -> bytes | memoryview:
+        """
+        Return what is to be kept of some data.  A subclass that sends what many
+        clients get returns a view.
+        """
+        return data[sent:]
+
+    def keep(self, rest: bytes | memoryview) -> None:
         """
         Send bytes once the socket takes them.
         """
         if self.fd >= 0:
-            self.unsent += rest
+            self.unsent = b"".join((self.unsent, rest)) if self.unsent else rest
             self.watch()
+
+    def _took(self, sent: int) -> None:
+        """
+        The socket has taken some of what waited.
+        """
+        unsent = self.unsent
+        isShared = isinstance(unsent, memoryview)
+        self.unsent = sharedRest(unsent, sent) if isShared else unsent[sent:]
 
     def watch(self) -> None:
         """

@@ -15,6 +15,7 @@ from comet.clientlog import ClientLogger
 from comet.errors import CometError, publicError
 from comet.fanout.polls import HALF_CLOSED, PollReader
 from comet.fanout.states import State
+from comet.fanout.unsent import sharedRest
 from comet.http.http1 import completeTemplate, endConnection
 from comet.http.polls import respondEmpty
 from comet.http.request import isBrokenHead
@@ -506,7 +507,7 @@ class HTTPConnection(Connection):
             # The connection is on the timer wheel, and not for later than this.
             connection.due = due
         for index, sent in short:
-            waiters[index].keep(response[sent:])
+            waiters[index].keep(sharedRest(response, sent))
         for connection in waiters:
             if connection.buffer or connection.unsent or connection.isPaused:
                 connection.goOnLater()
@@ -594,6 +595,26 @@ class HTTPConnection(Connection):
         self._wait(self.edge.idleTimeout)
         if (self.buffer and not self._isAnswering) or self.unsent or self.isPaused:
             self.goOnLater()
+
+    def keep(self, rest: bytes | memoryview) -> None:
+        """
+        See L{Connection.keep}.
+        """
+        if self.fd >= 0:
+            self.edge.hub.fanout.unsent.add(len(rest))
+        super().keep(rest)
+
+    def _took(self, sent: int) -> None:
+        self.edge.hub.fanout.unsent.add(-sent)
+        super()._took(sent)
+
+    def leave(self) -> None:
+        """
+        See L{Connection.leave}.
+        """
+        self.edge.hub.fanout.unsent.add(-len(self.unsent))
+        self.unsent = b""
+        super().leave()
 
     def goOnLater(self) -> None:
         """

@@ -11,7 +11,9 @@ from typing import Final, Generic, TypeVar
 
 from zope.interface import implementer
 
+from comet.fanout.core import READ_BYTES
 from comet.fanout.streams import Probe, StreamReader
+from comet.fanout.unsent import sharedRest
 from comet.framing import Shape
 from comet.framing.ndjson import NDJSONShape
 from comet.http.http1 import streamTemplate
@@ -82,6 +84,10 @@ class StreamConnection(Connection):
         """
         self.traffic.dataOut += len(data)
         return self.push(data)
+
+    def _rest(self, data: bytes, sent: int) -> bytes | memoryview:
+        # What one reader alone gets, when it catches up, is less.
+        return sharedRest(data, sent) if len(data) > 2 * READ_BYTES else data[sent:]
 
     def stalled(self, isStalled: bool) -> None:
         """

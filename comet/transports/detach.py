@@ -25,8 +25,10 @@ from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
 from zope.interface import implementer
 
-from comet.timers import NOT_SET, TimerWheel
-from comet.transports.sinks import IConnectedSink, tune
+from comet.fanout.core import Fanout
+from comet.fanout.unsent import ownRest
+from comet.timers import NOT_SET
+from comet.transports.sinks import PIECE, IConnectedSink, tune
 
 # Bytes that a client may send while its request is on hold.  Twisted stops
 # reading a little later.
@@ -206,11 +208,16 @@ class UnsentResponse:
     request on the connection, which may have arrived already, waits until it
     has.  Without this, a client that asks and does not read would fill the
     memory with responses.
+
+    The transport is given a piece at a time: it would copy bytes that many
+    clients may share.
     """
 
-    def __init__(self, request: Request, wheel: TimerWheel) -> None:
+    def __init__(self, request: Request, fanout: Fanout) -> None:
         self._request = request
-        self._wheel = wheel
+        self._fanout = fanout
+        self._rest: bytes | memoryview = b""
+        self._counted = 0
         self._isPaused = False
         self.timerSlot = NOT_SET
 
@@ -223,17 +230,37 @@ class UnsentResponse:
         transport: Any = self._request.channel.transport
         transport.abortConnection()
 
-    def write(self, rest: bytes) -> None:
+    def write(self, rest: bytes | memoryview) -> None:
         """
         Write the rest, and finish the request once the client has taken it.
         """
-        transport: Any = self._request.channel.transport
+        self._rest = rest
+        self._counted = len(rest)
+        self._fanout.unsent.add(self._counted)
+        self._request.notifyFinish().addBoth(self._ended)
         self._request.registerProducer(self, True)
-        transport.write(rest)
+        self._writePieces()
         if self._isPaused:
-            self._wheel.set(self, UNSENT_TIMEOUT)
-        else:
-            self._finish()
+            self._fanout.wheel.set(self, UNSENT_TIMEOUT)
+
+    def _writePieces(self) -> None:
+        transport: Any = self._request.channel.transport
+        while self._rest and not self._isPaused:
+            piece = bytes(self._rest[:PIECE])
+            self._rest = ownRest(self._rest, len(piece))
+            transport.write(piece)
+        if not self._isPaused:
+            self._request.unregisterProducer()
+            self._request.finish()
+
+    def _ended(self, reason: object) -> None:
+        """
+        The response is taken, or the connection is lost.
+        """
+        self._fanout.wheel.clear(self)
+        self._fanout.unsent.add(-self._counted)
+        self._counted = 0
+        self._rest = b""
 
     def pauseProducing(self) -> None:
         """
@@ -243,17 +270,12 @@ class UnsentResponse:
 
     def resumeProducing(self) -> None:
         """
-        The client has taken the rest.
+        The client has taken what was written.
         """
-        self._finish()
+        self._isPaused = False
+        self._writePieces()
 
     def stopProducing(self) -> None:
         """
         The connection is lost, as the request will say.
         """
-        self._wheel.clear(self)
-
-    def _finish(self) -> None:
-        self._wheel.clear(self)
-        self._request.unregisterProducer()
-        self._request.finish()

@@ -380,7 +380,7 @@ class Exchange:
         request.sentLength = bodyBytes
         rest = sendNow(request.channel.transport, response)
         if rest:
-            UnsentResponse(request, self.hub.fanout.wheel).write(rest)
+            UnsentResponse(request, self.hub.fanout).write(rest)
         else:
             request.finish()
 

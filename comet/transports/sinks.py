@@ -17,6 +17,8 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer, ITCPTransp
 from twisted.internet.tcp import Server
 from zope.interface import Attribute, implementer
 
+from comet.fanout.core import READ_BYTES
+from comet.fanout.unsent import ownRest, sharedRest
 from comet.interfaces import ISink, ISinkOwner
 from comet.metrics import Traffic
 from comet.transports.vanished import socketOf, waitForProgram, watchForVanishing
@@ -25,6 +27,10 @@ from comet.transports.vanished import socketOf, waitForProgram, watchForVanishin
 # directly.  A subclass may do more with what is written. A TLS transport has the
 # attributes of the plain one below it, so plaintext would leak.
 _ATTRIBUTES: Final = ("TLS", "_tempDataBuffer", "dataBuffer", "socket")
+
+
+# How many bytes a transport is given at once of what its client does not take.
+PIECE: Final = 131072
 
 
 def tune(transport: Any) -> None:
@@ -76,7 +82,7 @@ def makeSink(transport: Any, traffic: Traffic | None = None) -> IConnectedSink:
     return (DirectSink if _isPlain(transport) else BufferedSink)(transport, traffic)
 
 
-def sendNow(transport: Any, data: bytes) -> bytes:
+def sendNow(transport: Any, data: bytes) -> bytes | memoryview:
     """
     Send to a transport that has a producer already, if that is possible at
     once.
@@ -84,7 +90,7 @@ def sendNow(transport: Any, data: bytes) -> bytes:
     @return: The data that was not sent; empty if all was.
     """
     if _isPlain(transport) and not transport.dataBuffer and not transport._tempDataBuffer:
-        return data[_send(transport, data) :]
+        return ownRest(data, _send(transport, data))
     return data
 
 
@@ -186,11 +192,14 @@ class DirectSink(TransportSink):
     socket does not take everything.
     """
 
-    __slots__ = ("_isRegistering",)
+    __slots__ = ("_isRegistering", "_rest")
 
     def __init__(self, transport: Any, traffic: Traffic | None = None) -> None:
         super().__init__(transport, traffic)
         self._isRegistering = False
+        # What the transport was not given yet.  It would copy what many clients
+        # may share.
+        self._rest: bytes | memoryview = b""
 
     def write(self, data: bytes) -> bool:
         """
@@ -199,13 +208,21 @@ class DirectSink(TransportSink):
         transport = self.transport
         size = len(data)
         self.traffic.dataOut += size
-        if transport.dataBuffer or transport._tempDataBuffer:
+        if self._rest or transport.dataBuffer or transport._tempDataBuffer:
             return self._keep(data)
         sent = _send(transport, data)
-        return True if sent == size else self._keep(data[sent:])
+        if sent == size:
+            return True
+        # What one reader alone gets, when it catches up, is less.
+        isShared = size > 2 * READ_BYTES
+        return self._keep(sharedRest(data, sent) if isShared else data[sent:])
 
-    def _keep(self, data: bytes) -> bool:
-        self.transport.write(data)
+    def _keep(self, data: bytes | memoryview) -> bool:
+        if self._rest:
+            self._rest = b"".join((self._rest, data))
+        else:
+            self._rest = data
+            self._writePiece()
         if not self._isBehind and not self.transport.disconnected:
             self._isBehind = True
             # A pull producer is asked for more whenever all data is sent,
@@ -220,15 +237,34 @@ class DirectSink(TransportSink):
         """
         The transport has sent all data.
         """
-        if not self._isRegistering:
-            self._unregister()
-            if self._owner is not None:
-                self._owner.sinkReady()
+        if self._isRegistering:
+            return
+        if self._rest:
+            self._writePiece()
+            return
+        self._unregister()
+        if self._owner is not None:
+            self._owner.sinkReady()
+
+    def _writePiece(self) -> None:
+        piece = bytes(self._rest[:PIECE])
+        self._rest = sharedRest(self._rest, len(piece))
+        self.transport.write(piece)
+
+    def finish(self) -> None:
+        """
+        See L{ISink.finish}.
+        """
+        rest, self._rest = self._rest, b""
+        if rest:
+            self.transport.write(bytes(rest))
+        super().finish()
 
     def stopProducing(self) -> None:
         """
         The connection is lost, as L{TransportSink.connectionLost} will say.
         """
+        self._rest = b""
 
     def _unregister(self) -> None:
         if self._isBehind:

@@ -27,6 +27,7 @@ from comet.capacity import SOME, UPLOAD_BYTES, Refusals, Uploads, fullFrom, open
 from comet.clientlog import ClientLogger
 from comet.clocks import steadyClock
 from comet.errors import BadRequest, CometError, Unavailable
+from comet.fanout.unsent import Unsent
 from comet.http.http1 import encodeResponse
 from comet.http.responses import Headers, problem
 from comet.hub import FULL_RETRY, Hub
@@ -577,6 +578,8 @@ class CometSite(Site):
     @ivar maxLine: How many bytes the first line of a request may have.
 
     @ivar uploads: Counts the bodies for an application's resources.
+
+    @ivar unsent: Counts the bytes of responses that wait for their clients.
     """
 
     noisy = False
@@ -605,6 +608,7 @@ class CometSite(Site):
         self.turns = Turns(self.clock) if hub is None else hub.turns
         refusals = Refusals(self.clock.seconds)
         self.uploads = Uploads(UPLOAD_BYTES, refusals) if hub is None else hub.uploads
+        self.unsent = Unsent() if hub is None else hub.fanout.unsent
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.bus import idempotency
 from comet.bus.memory.bus import CHANNEL_OVERHEAD
 from comet.configuration import OPTIONS
-from comet.fanout import polls, streams
+from comet.fanout import polls, streams, unsent
 from comet.fanout.states import TRANSITIONS, Input, State
 from comet.framing import jsonp
 from comet.framing.publications import Limits
@@ -134,7 +134,9 @@ class LimitsTests(SynchronousTestCase):
             f"of one client under way {session.MAX_PENDING_COMMANDS} ",
             f"frames of one WebSocket message {websocket.SPARE_FRAMES:,} ",
             f"parameters of a query {request.MAX_PARAMETERS} ",
-            f"poll body {reads.MAX_LIMIT:,}, and {polls.POLL_BYTES // 1048576} MiB ",
+            f"have {unsent.UNSENT_BYTES >> 20} MiB in all; beyond them a response has one ",
+            f"not taken message, or {unsent.CUT_BYTES:,} bytes of data, and",
+            f"poll body {reads.MAX_LIMIT:,}, and {unsent.POLL_BYTES // 1048576} MiB ",
             f"seconds that a poll is held {reads.MAX_WAIT:g} ",
             f"seconds that a half-closed poll is held {polls.HALF_CLOSED:g} ",
             f"characters of a callback {jsonp.MAX_CALLBACK} ",

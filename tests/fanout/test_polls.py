@@ -4,8 +4,9 @@ Tests of polls: what is answered, when, and with which cursor.
 
 from __future__ import annotations
 
-from comet.fanout.polls import POLL_BYTES, PollReader
+from comet.fanout.polls import PollReader
 from comet.fanout.states import State
+from comet.fanout.unsent import POLL_BYTES
 from comet.http.polls import Outcome
 from comet.model.messages import Close
 from tests.fanout.case import HubTestCase

@@ -116,11 +116,11 @@ class DirectSink(MemorySink):
         """
         raise RuntimeError("broken")
 
-    def keep(self, rest: bytes) -> None:
+    def keep(self, rest: bytes | memoryview) -> None:
         """
         Take the rest.
         """
-        self.writes.append(rest)
+        self.writes.append(bytes(rest))
 
 
 class FailingTests(HubTestCase):

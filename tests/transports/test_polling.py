@@ -7,8 +7,11 @@ from __future__ import annotations
 from twisted.web.server import Request
 from twisted.web.test.requesthelper import DummyChannel
 
+from comet.fanout.unsent import POLL_BYTES
 from comet.http.polls import HTTP1PollShape, Outcome, PollResponseShape
+from comet.transports.detach import UNSENT_TIMEOUT
 from comet.transports.longpoll import LongPollResource
+from comet.transports.sinks import PIECE
 from tests.transports.case import COMMON, HubTestCase, Response, cursors, get, readResponse
 
 
@@ -305,7 +308,47 @@ class SlowTests(HubTestCase):
         wire.transport.isStuck = True
         wire.send(get("/channels/news?transport=poll&since=earliest") * 2)
         wire.leave()
+        self.assertEqual(self.hub.fanout.unsent.kept, 0)
         self.assertNothingLeft()
+
+    def test_countsAndCuts(self) -> None:
+        """
+        What waits for clients that do not read is counted until it is taken, or
+        the client cut off.  While it is too much, responses are cut, and say that
+        there is more.
+        """
+        unsent = self.hub.fanout.unsent
+        unsent.most = POLL_BYTES + 50_000
+        wanted = get("/channels/news?transport=poll&since=earliest")
+        for leaves in (False, True):
+            wire = self.connect()
+            wire.transport.isStuck = True
+            wire.send(wanted * 8)
+            self.assertGreater(unsent.kept, 90_000)
+            response = self.ask(wanted)
+            self.assertEqual((len(response.json["messages"]), response.json["more"]), (9, True))
+            if leaves:
+                self.turn(UNSENT_TIMEOUT + 0.1)
+                self.assertFalse(wire.isOpen)
+            else:
+                wire.transport.isStuck = False
+                said = wire.take()
+                self.turn()
+                self.assertEqual((said + wire.take()).count(b"HTTP/1.1 200"), 8)
+            self.assertEqual(unsent.kept, 0)
+
+    def test_givesTransportPieces(self) -> None:
+        """
+        The transport, which copies what it is given, has a piece of a large
+        response at a time.
+        """
+        self.publish("large", *["x" * 1000] * 900)
+        wire = self.connect()
+        wire.transport.isStuck = True
+        wire.send(get("/channels/large?transport=poll&since=earliest"))
+        self.assertLessEqual(len(wire.transport.unsent), PIECE)
+        wire.transport.isStuck = False
+        self.assertEqual(len(readResponse(wire.take()).json["messages"]), 900)
 
 
 class OtherChannelTests(HubTestCase):

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from comet.interfaces import ISink
-from comet.transports.sinks import DirectSink
+from comet.transports.sinks import PIECE, DirectSink
 from tests.transports.sockets import Descriptors, Owner, SinkTestCase, makeServer
 
 
@@ -64,6 +64,28 @@ class DirectTests(SinkTestCase):
             self.assertEqual(self.owner.told, ["ready"])
             self.assertTrue(sink.write(b"third"))
             self.assertEqual(bytes(self.socket.taken), data + b"secondthird")
+            self.assertIsNone(self.transport.producer)
+
+    def test_givesTransportPieces(self) -> None:
+        """
+        Of bytes that the socket does not take, the transport, which copies them,
+        is given a piece at a time; those that the sink writes last are sent
+        whole, too.
+        """
+        data = bytes(range(256)) * (5 * PIECE // 256)
+        for end in (lambda sink: None, DirectSink.finish):
+            self.setUp()
+            sink = self.makeSink()
+            self.socket.room = 10
+            self.assertFalse(sink.write(data))
+            given = self.transport.dataBuffer, *self.transport._tempDataBuffer
+            self.assertEqual(sum(map(len, given)), PIECE)
+            self.assertFalse(sink.write(b"more"))
+            end(sink)
+            while len(self.socket.taken) < len(data) + 4:
+                self.socket.room = 1 << 30
+                self.turn()
+            self.assertEqual(bytes(self.socket.taken), data + b"more")
             self.assertIsNone(self.transport.producer)
 
     def test_isReadyAfterLastByte(self) -> None:

@@ -71,7 +71,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         now = site.clock.seconds()
         self._receiver = FrameReceiver(site.maxLine, self.streams.keys(), now)
         self._states = self._receiver.states
-        self._sender = FrameSender(self._states, self._receiver.budget)
+        self._sender = FrameSender(self._states, self._receiver.budget, site.unsent)
         self._resets = Budget(MAX_RESETS, RESETS_PER_SECOND, now)
         # Input that is not read, and the events of what is being read.
         self._input = b""

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from comet.fanout.unsent import Unsent
 from comet.http.http1 import checkHeader
 from comet.web.http2.budgets import FRAMES_PER_BYTE, FRAMES_PER_SENT, Budget
 from comet.web.http2.connectionstates import ConnectionStates
@@ -31,16 +32,28 @@ class FrameSender:
     # Any: endpoints make more than ITransport says.
     transport: Any
 
-    __slots__ = ("_budget", "_isFull", "_late", "_owed", "_ready", "_states", "transport")
+    __slots__ = (
+        "_budget",
+        "_isFull",
+        "_late",
+        "_owed",
+        "_ready",
+        "_states",
+        "_unsent",
+        "transport",
+    )
 
-    def __init__(self, states: ConnectionStates, budget: Budget) -> None:
+    def __init__(self, states: ConnectionStates, budget: Budget, unsent: Unsent) -> None:
         """
         @param states: What h2 keeps of the connection.
 
         @param budget: What the client earns by taking the frames of responses.
+
+        @param unsent: Counts what waits for all clients.
         """
         self._states = states
         self._budget = budget
+        self._unsent = unsent
         # Streams that have something to send, in the order of their turns.
         self._ready: dict[HTTP2Stream, None] = {}
         # Bytes of finished responses that wait for the client.
@@ -74,7 +87,7 @@ class FrameSender:
         """
         All of a response was written to its stream.
         """
-        self._owed += stream.unsent
+        self._owe(stream.unsent)
         self._ready[stream] = None
 
     def forget(self, stream: HTTP2Stream) -> None:
@@ -83,13 +96,22 @@ class FrameSender:
         """
         self._ready.pop(stream, None)
         if stream.isFinished:
-            self._owed -= stream.unsent
+            self._owe(-stream.unsent)
 
     def close(self) -> None:
         """
         Send nothing more of any stream.
         """
         self._ready.clear()
+        self._owe(-self._owed)
+
+    def _owe(self, size: int) -> None:
+        """
+        Some bytes of finished responses wait for the client; or, if C{size} is
+        negative, they no longer do.
+        """
+        self._owed += size
+        self._unsent.add(size)
 
     def sendHead(self, ident: int, status: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """
@@ -133,7 +155,7 @@ class FrameSender:
             data = stream.take(size)
             size = len(data)
             if stream.isFinished:
-                self._owed -= size
+                self._owe(-size)
             isEnd = stream.isFinished and not stream.unsent
             states.send_data(ident, data, end_stream=isEnd)
         elif stream.isFinished:

@@ -348,6 +348,25 @@ class StreamTests(Http2TestCase):
         wire.leave()
         self.assertNothingLeft()
 
+    def test_countsWhatWaits(self) -> None:
+        """
+        A response that waits for its client is counted until it is taken, or the
+        stream or the connection is gone.
+        """
+        unsent = self.hub.fanout.unsent
+        self.publish("a", *["x" * 1000] * 50)
+        for isReset in (False, True):
+            http2, wire = self.open(window=1000)
+            stream = http2.send("GET", "/channels/a?transport=poll&since=earliest")
+            self.turn()
+            self.assertGreater(unsent.kept, 49_000)
+            self.assertLess(unsent.kept, 60_000)
+            if isReset:
+                http2.reset(stream)
+                self.assertEqual(unsent.kept, 0)
+            wire.leave()
+            self.assertEqual(unsent.kept, 0)
+
     def test_refusesBeforeBody(self) -> None:
         """
         A client that may not publish is told so at the head of its request; a
