@@ -23,7 +23,8 @@ the reader has caught up.
 
   - I{Skips}: where only the last few messages of each channel were asked for,
     a name starts at the oldest of all these, and each channel has a position up
-    to which its messages are left out.
+    to which its messages are left out.  A reader keeps no more than L{MOST_SKIPS}
+    of them, however many names it adds one after the other.
 
 These hold between two calls:
 
@@ -48,9 +49,10 @@ delivered what was stored before it was read.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from heapq import nlargest
 from typing import Any, Final, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from comet.model.cursors import Cursor
 from comet.model.delivered import DeliveredRange, includes, merge
@@ -58,6 +60,10 @@ from comet.model.messages import Message
 from comet.model.positions import At, Now, ReadResult, ResolvedStart, ResolvedStarts, StartPosition
 
 V = TypeVar("V")
+
+# Of how many channels one reader knows up to which position their messages are
+# left out.
+MOST_SKIPS: Final = 1000
 
 
 @frozen
@@ -123,6 +129,13 @@ def _put(table: dict[str, V], name: str, value: V) -> dict[str, V]:
         return {name: value}
     table[name] = value
     return table
+
+
+def _channels(skips: Mapping[str, int]) -> int:
+    """
+    How many channels a table of skips has.
+    """
+    return len(skips) - ("" in skips)
 
 
 class Progress:
@@ -210,6 +223,7 @@ class Progress:
         starts = {n: start for n, start in resolved.starts.items() if n not in self.names}
         if not starts:
             return ()
+        starts = self._bounded(starts, resolved.end.position)
         if not self.names:
             self.cursor = Cursor(resolved.end.epoch, _startTogether(starts.values()))
             self._base = self.cursor.position
@@ -221,6 +235,37 @@ class Progress:
         for name, start in starts.items():
             self._start(name, start)
         return tuple(name for name, start in starts.items() if start.isGap)
+
+    def _bounded(self, starts: dict[str, ResolvedStart], end: int) -> dict[str, ResolvedStart]:
+        """
+        Return starts with which the reader does not skip more channels than it
+        may.  If there are too many, those that are named and those with the newest
+        messages stay, and all others start at the log end.
+        """
+        tables = {id(each.skipUpTo): each.skipUpTo for each in starts.values() if each.skipUpTo}
+        if not tables:
+            return starts
+        ranges = [each.skips for ranges in self._suppressed.values() for each in ranges]
+        held = {id(skips): _channels(skips) for skips in (*self._skipUpTo.values(), *ranges)}
+        room = MOST_SKIPS - sum(held.values())
+        kept: dict[int, Mapping[str, int]] = {}
+        for which, table in tables.items():
+            if _channels(table) > room:
+                newest = nlargest(
+                    max(room, 0),
+                    (channel for channel in table if channel),
+                    key=lambda channel: (channel in starts, table[channel]),
+                )
+                kept[which] = {**{channel: table[channel] for channel in newest}, "": end}
+                room -= len(newest)
+            else:
+                room -= _channels(table)
+        if not kept:
+            return starts
+        return {
+            name: evolve(start, skipUpTo=kept.get(id(start.skipUpTo), start.skipUpTo))
+            for name, start in starts.items()
+        }
 
     def _start(self, name: str, start: ResolvedStart) -> None:
         if start.position != self._base:

@@ -6,10 +6,20 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.model import progress
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
 from comet.model.progress import Progress, Wanted, cursorBeforeStart
 from tests.model.progressing import Log, at, begin, positions, start
+
+
+def skipsOf(reader: Progress) -> dict[str, int]:
+    """
+    The channels of which a reader knows up to where they are left out.
+    """
+    ranges = [each.skips for ranges in reader._suppressed.values() for each in ranges]
+    tables = [*reader._skipUpTo.values(), *ranges]
+    return {channel: p for table in tables for channel, p in table.items() if channel}
 
 
 class StartTests(SynchronousTestCase):
@@ -72,6 +82,52 @@ class StartTests(SynchronousTestCase):
         self.assertEqual(positions(log.step(progress)), [2, 4, 5, 6])
         log.channels.append("c/x")
         self.assertEqual(positions(log.step(progress)), [7])
+
+    def test_boundsLastFew(self) -> None:
+        """
+        A reader that asks for the last few messages of one pattern after the other
+        keeps positions of a bounded number of channels, those that are named and
+        those with the newest messages; also while it reads slowly, and when it
+        removes the patterns again.  All other channels start at the log end.
+        """
+        self.patch(progress, "MOST_SKIPS", 3)
+        log = Log("a", "c/v", "c/w", "c/x", "c/y", "d/x", "d/y", "e/x", "c/x", "a")
+        reader = begin(log.resolved(a=start(0)))
+        log.step(reader, 1)
+        first = {"c/v": 1, "c/w": 2, "c/x": 8, "c/y": 4}
+        reader.add(log.resolved(c_all=start(1, isRelative=True, skipUpTo=first)))
+        second = {"d/x": 5, "d/y": 6, "": 10}
+        reader.add(log.resolved(**{"d/*": start(5, isRelative=True, skipUpTo=second)}))
+        self.assertEqual(skipsOf(reader), {"c/w": 2, "c/x": 8, "c/y": 4})
+        reader.remove(["c/*"], 1)
+        third = {"e/x": 7, "e/y": 9}
+        reader.add(log.resolved(**{"e/*": start(7, isRelative=True, skipUpTo=third)}))
+        log.channels += ["d/x", "e/x", "c/v"]
+        found = []
+        while (step := log.step(reader, 1)).messages or step.more:
+            self.assertLessEqual(len(skipsOf(reader)), 3)
+            found += positions(step)
+        self.assertEqual(skipsOf(reader), {})
+        self.assertIn(11, found)
+        self.assertNotIn(6, found)
+        self.assertEqual(sorted(set(found)), sorted(found))
+
+    def test_boundKeepsNamedChannels(self) -> None:
+        """
+        What is named has its last few messages before what a pattern matches, and
+        names that share a table share what is left of it.
+        """
+        self.patch(progress, "MOST_SKIPS", 2)
+        log = Log("c/x", "c/x", "c/y", "c/z", "c/y", "c/z", "c/x")
+        table = {"c/x": 1, "c/y": 4, "c/z": 5}
+        reader = begin(
+            log.resolved(
+                c_x=start(1, isRelative=True, skipUpTo=table),
+                c_all=start(1, isRelative=True, skipUpTo=table),
+            )
+        )
+        self.assertEqual(skipsOf(reader), {"c/x": 1, "c/z": 5})
+        self.assertEqual(positions(log.step(reader)), [2, 6, 7])
 
     def test_addingNothing(self) -> None:
         """

@@ -160,6 +160,12 @@ class Query:
             bits = self._matching[record] = self._set.matching(record.channel)
         return bits
 
+    def forgetCompared(self) -> None:
+        """
+        Forget which channels the names reach, to take no memory.
+        """
+        self._matching.clear()
+
     def compareAll(self) -> Iterator[None]:
         """
         Compare every channel that the names can reach.  Channels may come and
@@ -450,6 +456,8 @@ class PatientQueries:
         try:
             return succeed(question())
         except TooMuch:
+            # Very many queries may wait.
+            query.forgetCompared()
             answer: Deferred[T] = Deferred()
             self._waiting.append((query.compareAll(), question, answer))
             self._turnSoon()

@@ -4,7 +4,9 @@ Tests for L{comet.bus.memory.bus}: the contract, and what only this bus does.
 
 from __future__ import annotations
 
+import gc
 import sys
+import tracemalloc
 from types import FrameType
 
 from attrs import evolve
@@ -340,6 +342,26 @@ class WorkTests(MemoryTestCase):
         self.assertEqual(resolved.starts["*/x"].floor, lost)
         self.assertEqual(resolved.starts["*/y"].position, new - 1)
         self.assertEqual(resolved.starts["*/z"].floor, 0)
+
+    def test_waitingQueriesTakeNoMemory(self) -> None:
+        """
+        A query that waits for its turns keeps nothing of what it has compared:
+        very many may wait behind one another.
+        """
+        bus = self.makeBus()
+        for start in range(0, 2 * COMPARED, 1000):
+            self.put(bus, " ".join(f"{number}/a" for number in range(start, start + 1000)))
+
+        asked = [bus.resolve({"*/x": Earliest()}) for _ in range(10)]
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        asked += [bus.resolve({"*/x": Earliest()}) for _ in range(10)]
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+        self.assertLess(taken, 10 * 16384)
+        self.clock.pump([0] * 1000)
+        for each in asked:
+            self.assertEqual(self.successResultOf(each).starts["*/x"].position, bus.end.position)
 
     def test_resolveComparesEachChannelOnce(self) -> None:
         """
