@@ -300,8 +300,11 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def _begin(self, event: RequestBegun) -> None:
         head = event.head
+        refusal = refusalOf(head, self.site.maxLine)
+        if refusal is not None:
+            head = head.short()
         stream = self.streams[event.ident] = HTTP2Stream(self, event.ident)
-        stream.begun(head, event.isEmpty, refusalOf(head, self.site.maxLine))
+        stream.begun(head, event.isEmpty, refusal)
         if stream.isExpecting:
             # RFC 9110 10.1.1
             self.sendHead(stream, b"100", ())

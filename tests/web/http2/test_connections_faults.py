@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from h2.errors import ErrorCodes
@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from comet.web.heads import MAX_FIELDS, MAX_FIELDS_SIZE
 from comet.web.http2.budgets import MAX_RESETS, RESETS_PER_SECOND
 from comet.web.http2.connectionstates import MAX_STREAMS, MAX_TABLE
+from comet.web.http2.fields import MOST_IN_BLOCK
 from comet.web.http2.framereceiver import MOST_FIELDS
 from comet.web.http2.frames import MOST_FRAME, PREFACE, Kind
 from tests.transports.wire import Wire
@@ -246,7 +247,15 @@ CONNECTION_FAULTS: Final[dict[str, tuple[ErrorCodes, Act]]] = {
     ),
     "too many fields": (
         ErrorCodes.ENHANCE_YOUR_CALM,
-        lambda raw: [frame(Kind.HEADERS, 5, b"\x82" * MOST_FRAME, 5)],
+        lambda raw: [frame(Kind.HEADERS, 5, b"\x82" * (MOST_IN_BLOCK + 1), 5)],
+    ),
+    "too many bytes of fields": (
+        ErrorCodes.ENHANCE_YOUR_CALM,
+        lambda raw: [
+            raw.headers(
+                5, request(b"GET", b"/health", *[(b"a", b"b" * 3900)] * (MOST_IN_BLOCK - 9))
+            )
+        ],
     ),
     # RFC 9113 5.1
     "DATA on no stream yet": (ErrorCodes.PROTOCOL_ERROR, lambda raw: [raw.data(5, b"x")]),
@@ -712,6 +721,28 @@ class ConnectionFaultTests(RawTestCase):
             self.assertEqual(json.loads(raw.bodies[3])["code"], "tooLarge")
             self.assertEqual(raw.heads[3][b"access-control-allow-origin"], origin[1])
             self.assertGoesOn(raw, 5, "after")
+        self.leaveAll()
+
+    def test_keepsLittleOfLongHeads(self) -> None:
+        """
+        A request that is refused by its head has no more of the headers than are
+        needed to tell the page.
+        """
+        made: list[Any] = []
+        make = self.site.requestFactory
+
+        def noting(channel: Any) -> Any:
+            made.append(make(channel))
+            return made[-1]
+
+        self.patch(self.site, "requestFactory", noting)
+        origin = (b"origin", b"https://friend.example")
+        many = [(b"x-large", b"a" * 3000)] * 100
+        raw = self.raw()
+        raw.send(raw.headers(3, request(b"GET", b"/channels/news", *many, origin)))
+        self.assertEqual(raw.statuses.get(3), 431)
+        names = {name for name, _ in made[-1].requestHeaders.getAllRawHeaders()}
+        self.assertEqual(names, {b"Host", b"Origin"})
         self.leaveAll()
 
     def leaveAll(self) -> None:

@@ -6,16 +6,18 @@ C{test_connections_faults}.
 from __future__ import annotations
 
 from h2.errors import ErrorCodes
-from hpack import Encoder, OversizedHeaderListError
+from hpack import Decoder, Encoder, OversizedHeaderListError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.web.http2.fields import (
+    MOST_IN_BLOCK,
     CompressionFault,
     FieldDecoder,
     Malformed,
     checkTrailers,
+    hasMoreFields,
     readRequest,
 )
 from tests.web.http2.rawclient import request
@@ -47,6 +49,48 @@ class FieldDecoderTests(SynchronousTestCase):
         """
         block = Encoder().encode([(b"a", b"b" * 1000)])
         self.assertRaises(OversizedHeaderListError, FieldDecoder(1000).decode, block)
+
+    def test_boundsNumberOfFields(self) -> None:
+        """
+        A block with too many fields is refused before it is decoded; one with as
+        many as are allowed is not.
+        """
+        for field in ((b":method", b"GET"), (b"a", b""), (b"b" * 20, b"c" * 200)):
+            for count, isRefused in ((MOST_IN_BLOCK, False), (MOST_IN_BLOCK + 1, True)):
+                decoder = FieldDecoder(10**7)
+                block = Encoder().encode([field] * count)
+                if isRefused:
+                    self.assertRaises(OversizedHeaderListError, decoder.decode, block)
+                    self.assertEqual(decoder.take(), ())
+                else:
+                    decoder.decode(block)
+                    self.assertEqual(len(decoder.take()), count)
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from((b":path", b":method", b"a", b"b" * 300)),
+                st.sampled_from((b"/", b"GET", b"", b"1" * 130, b"x")),
+            ),
+            max_size=20,
+        ),
+        st.lists(st.integers(0, 4096), max_size=2),
+        st.booleans(),
+    )
+    def test_countsFields(
+        self, fields: list[tuple[bytes, bytes]], sizes: list[int], isShort: bool
+    ) -> None:
+        """
+        Fields are counted as they are decoded, however they are encoded.
+        """
+        encoder = Encoder()
+        for size in sizes:
+            encoder.header_table_size = size
+        block = b"".join(encoder.encode([field], huffman=isShort) for field in fields)
+        count = len(list(Decoder(10**6).decode(block, raw=True)))
+        self.assertEqual(count, len(fields))
+        self.assertFalse(hasMoreFields(block, count))
+        self.assertEqual(count > 0 and hasMoreFields(block, count - 1), count > 0)
 
     @settings(deadline=None)
     @given(st.binary(max_size=50))
