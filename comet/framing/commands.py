@@ -159,9 +159,8 @@ def encodeOK(id: Id, fields: Mapping[str, Any]) -> bytes:
     Encode the answer to a command that was carried out, as one line of JSON
     without its terminator.
 
-    @param fields: The values in the answer.  A L{Cursor} is written as text.
-
-    @raise BadMessage: If JSON does not have one of the values.
+    @param fields: The values in the answer: such as L{decode} makes, or a
+        L{Cursor}, which is written as text.
     """
     ok = {
         name: str(value) if isinstance(value, Cursor) else value for name, value in fields.items()
@@ -180,7 +179,8 @@ def encodeError(id: Id, error: CometError) -> bytes:
 
 
 def _encodeAnswer(id: Id, answer: Mapping[str, Any]) -> bytes:
-    return encode(dict(answer) if id is None else {"id": id, **answer}, _ANSWER_DEPTH)
+    whole = dict(answer) if id is None else {"id": id, **answer}
+    return encode(whole, _ANSWER_DEPTH, isDecoded=True)
 
 
 def _readID(value: Any) -> Id:

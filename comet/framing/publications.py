@@ -143,7 +143,8 @@ def readBody(
     parsed = parseContentType(contentType or "")
     kind = parsed.mediaType
     value: Any
-    if _isJSON(kind):
+    isJSON = _isJSON(kind)
+    if isJSON:
         parsed.checkCharset()
         value = decode(body, limits.maxDepth)
     elif kind in ("", _FORM_TYPE) or kind.startswith("text/"):
@@ -151,7 +152,7 @@ def readBody(
         value = _text(body)
     else:
         value = body
-    return fromValue(channels, value, limits, event, key, publisher)
+    return fromValue(channels, value, limits, event, key, publisher, isDecoded=isJSON)
 
 
 class BatchReader:
@@ -350,7 +351,7 @@ def readObject(fields: Mapping[str, Any], limits: Limits, publisher: str = "") -
     value = fields["data"]
     if "encoding" in fields:
         value = checkBase64(fields["encoding"], value)
-    return fromValue((channel,), value, limits, event, key, publisher)
+    return fromValue((channel,), value, limits, event, key, publisher, isDecoded=True)
 
 
 def fromValue(
@@ -360,6 +361,7 @@ def fromValue(
     event: str | None = None,
     key: str | None = None,
     publisher: str = "",
+    isDecoded: bool = False,
 ) -> Publication:
     """
     Make a publication from a Python value.
@@ -367,6 +369,8 @@ def fromValue(
     @param channels: The names, or one name.
 
     @param value: Bytes, which are sent as base64, or a value that JSON has.
+
+    @param isDecoded: Whether the value was read from JSON: see L{encode}.
 
     @raise BadChannel: If one of the names is not the name of a channel.
 
@@ -389,7 +393,7 @@ def fromValue(
         payload = b'"' + b64encode(value) + b'"'
         encoding = _BASE64
     else:
-        payload = encode(value, limits.maxDepth)
+        payload = encode(value, limits.maxDepth, isDecoded)
     # The payload is never smaller than its measure, so that most messages need
     # not be measured.
     if len(payload) > limits.maxMessage:

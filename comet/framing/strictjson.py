@@ -31,6 +31,16 @@ _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
+# What numbers consist of: each digit as 0, the letter before an exponent as e.  A
+# number with fewer digits in a row than the second, and without the third, is finite,
+# and not too large where it is an integer.
+_MARKS: Final = bytes(
+    ord("0") if byte in b"0123456789" else ord("e") if byte in b"eE" else ord(" ")
+    for byte in range(256)
+)
+_MARKED_LONG: Final = b"0" * 19
+_MARKED_EXPONENT: Final = b"0e"
+
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -58,8 +68,12 @@ def decode(raw: bytes, maxDepth: int) -> Any:
     if text.startswith("\ufeff"):
         raise BadMessage(f"{raw[:64]!r} begins with a byte order mark, which is not allowed")
     _checkDepth(raw, maxDepth)
+    # Checking each number takes longer than all the rest, and hardly any text needs
+    # it.
+    marks = raw.translate(_MARKS)
+    isPlain = _MARKED_LONG not in marks and _MARKED_EXPONENT not in marks
     try:
-        value = _DECODER.decode(text)
+        value = (_PLAIN_DECODER if isPlain else _DECODER).decode(text)
     except json.JSONDecodeError as error:
         raise BadMessage(
             f"{text[:64]!r} is not JSON: {error.msg} at character {error.pos}"
@@ -71,7 +85,7 @@ def decode(raw: bytes, maxDepth: int) -> Any:
     return value
 
 
-def encode(value: Any, maxDepth: int = MAX_DEPTH) -> bytes:
+def encode(value: Any, maxDepth: int = MAX_DEPTH, isDecoded: bool = False) -> bytes:
     """
     Encode a value as JSON in UTF-8, without white space between tokens and with
     the keys in their order.
@@ -84,12 +98,18 @@ def encode(value: Any, maxDepth: int = MAX_DEPTH) -> bytes:
 
     @param maxDepth: As in L{decode}.
 
+    @param isDecoded: Whether L{decode} has made the value, or all that is in it, so
+        that only its depth has to be checked.
+
     @raise BadMessage: If L{decode} would not accept the value, a key is not a
         string, or JSON does not have the type.
     """
-    if not isinstance(value, str):
+    isText = isinstance(value, str)
+    if not (isDecoded or isText):
         _checkValue(value, maxDepth)
     written = _write(value, maxDepth)
+    if isDecoded and not isText:
+        _checkDepth(written, maxDepth)
     # In JSON all three can only be within a string, where escapes are allowed.
     return (
         written.replace(b"<", b"\\u003c")
@@ -118,7 +138,7 @@ def _checkDepth(raw: bytes, maxDepth: int) -> None:
     if raw.count(b"[") + raw.count(b"{") <= maxDepth:
         return
     brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
-    if any(depth > maxDepth for depth in accumulate(map(_STEPS.__getitem__, brackets))):
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > maxDepth:
         raise _tooDeep(maxDepth)
 
 
@@ -189,6 +209,7 @@ def _tooDeep(maxDepth: int) -> BadMessage:
 _DECODER: Final = json.JSONDecoder(
     parse_int=_parseInteger, parse_float=_parseFloat, parse_constant=_refuseConstant
 )
+_PLAIN_DECODER: Final = json.JSONDecoder(parse_constant=_refuseConstant)
 _ENCODER: Final = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")
 )

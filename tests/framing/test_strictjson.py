@@ -5,6 +5,7 @@ Tests of L{comet.framing.strictjson}.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from time import process_time
 from typing import Any
@@ -16,6 +17,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.errors import BadMessage
 from comet.framing.strictjson import decode, encode
 from tests.framing.readers import TEXTS, VALUES
+
+# RFC 8259 6: numbers, some of them too large.
+_NUMBER = r"-?(0|[1-9][0-9]{0,24})(\.[0-9]{1,24})?([eE][+-]?[0-9]{1,4})?"
 
 
 class DecodeTests(SynchronousTestCase):
@@ -101,6 +105,41 @@ class DecodeTests(SynchronousTestCase):
             b"9" * 400 + b".0",
         ):
             self.assertRefused(raw, "not a finite number")
+
+    @given(st.from_regex(_NUMBER, fullmatch=True))
+    def test_anyNumber(self, text: str) -> None:
+        """
+        Any number is read as Python reads it, or refused by its value, however it is
+        written.
+        """
+        raw = text.encode()
+        value = json.loads(raw)
+        isInteger = isinstance(value, int)
+        isGood = -(2**63) <= value < 2**64 if isInteger else math.isfinite(value)
+        for whole, expected in ((raw, value), (b'{"e":[' + raw + b"]}", {"e": [value]})):
+            if isGood:
+                self.assertEqual(repr(decode(whole, 2)), repr(expected))
+            else:
+                self.assertRaises(BadMessage, decode, whole, 2)
+
+    def test_callsDoNotGrowWithNumbers(self) -> None:
+        """
+        No Python function is called for each number, neither to read a value nor to
+        write what was read.
+        """
+
+        def calls(count: int) -> int:
+            raw = b"[" + b"1,2.5," * count + b"-3]"
+            counted = []
+            before = sys.getprofile()
+            sys.setprofile(lambda frame, event, what: counted.append(event))
+            try:
+                encode(decode(raw, 1), 1, isDecoded=True)
+            finally:
+                sys.setprofile(before)
+            return counted.count("call")
+
+        self.assertEqual(calls(1000), calls(1))
 
     def test_refusesLongIntegers(self) -> None:
         """
@@ -287,6 +326,16 @@ class EncodeTests(SynchronousTestCase):
         self.assertEqual(encode({"a": 1}, 1), b'{"a":1}')
         self.assertRefused({"a": {}}, "more than 1 levels", 1)
         self.assertEqual(encode(1, 0), b"1")
+
+    def test_decodedValue(self) -> None:
+        """
+        The depth of a value that was decoded is bounded, too, and it is written as
+        any other.
+        """
+        for value in ([[1, "[[["]], {"a": {"]": "<"}}, "[[[", 1, None):
+            self.assertEqual(encode(value, 2, isDecoded=True), encode(value, 2))
+        for deep in (b"[[1]]", b'{"a":[]}'):
+            self.assertRaises(BadMessage, encode, decode(deep, 2), 1, isDecoded=True)
 
     def test_refusesCycle(self) -> None:
         """
