@@ -95,6 +95,7 @@ class Group:
     _log = ClientLogger()
 
     __slots__ = (
+        "__weakref__",
         "_ahead",
         "_direct",
         "_indirect",

@@ -34,6 +34,7 @@ reader joins as one that may be ahead, and the flush leaves them out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import ref
 
 from comet.fanout.core import Fanout
 from comet.fanout.groups import Group
@@ -54,7 +55,9 @@ class JoinPoint:
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
-        self._group: Group | None = None
+        # A join point may be cached for long: it keeps no group that the registry
+        # has forgotten.
+        self._group: ref[Group] | None = None
         # The first cursor from which on no message of the names is missed.
         self._since = Cursor("", 0)
         # Whether the bus tells its log end at once.
@@ -65,7 +68,7 @@ class JoinPoint:
         The cursor at which a new reader may go live at once, or L{None} if it
         has to ask the bus.
         """
-        group = self._group
+        group = None if self._group is None else self._group()
         if group is None or group.isRetired:
             return None
         if type(startPosition) is At:
@@ -87,8 +90,9 @@ class JoinPoint:
 
         @param since: One start position, for all names.
         """
-        fanout, group = reader.fanout, self._group
+        fanout = reader.fanout
         cursor = self.find(fanout, since.default) if reader.isListening else None
+        group = None if self._group is None else self._group()
         if cursor is None or group is None:
             openReader(reader, names, since)
             self.learn(reader, since.default)
@@ -115,8 +119,10 @@ class JoinPoint:
         it is live.
         """
         if reader.state is State.LIVE and reader.progress.names == self.names:
-            stands = reader.progress.cursor
-            if reader.group is not self._group or stands.epoch != self._since.epoch:
-                self._group, self._since = reader.group, stands
+            stands, known = reader.progress.cursor, self._group
+            group = None if known is None else known()
+            if reader.group is not group or stands.epoch != self._since.epoch:
+                self._group = None if reader.group is None else ref(reader.group)
+                self._since = stands
             # The reader did not wait for the bus.
             self._knowsEnd = self._knowsEnd or type(startPosition) is Now

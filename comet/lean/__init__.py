@@ -16,6 +16,7 @@ not answered, so that its client sees no difference.
   - L{websocket}: the plan of a WebSocket, and the connection that it becomes
   - L{publishing}: the plan of a request that publishes
   - L{routes}: the requests that are answered here, and the making of their plans
+  - L{footprint}: how much memory a value takes
   - L{cache}: requests that were parsed already
   - L{http}: a connection of HTTP/1.1
   - L{tcp}: raw TCP

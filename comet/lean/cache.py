@@ -36,12 +36,13 @@ asked for with each request.  Two things that do change empty the cache: the
 epoch of the bus, on which it depends which cursor of several counts, and the
 origins that are trusted.
 
-All levels are bounded, by the number of entries and by an estimate of their
-bytes.  When headers or plans are too many the whole cache is emptied; when whole
-heads are, the first level is.  Entries in use are back at once, and a request
-need not note which entry it has used.  A held poll keeps its plan until it is
-answered.  Long lines and heads are not cached, since a client could fill the
-cache with them.
+All levels are bounded together, by the bytes that they take: a plan is measured
+when it is made, and its size does not follow from that of its line.  When headers
+and plans take too much the whole cache is emptied; when whole heads do, the first
+level is.  Entries in use are back at once, and a request need not note which entry
+it has used.  A held poll keeps its plan until it is answered.  Long lines and
+heads, and plans that take much, are not cached, since a client could fill the
+cache with a few of them.
 """
 
 from __future__ import annotations
@@ -53,24 +54,37 @@ from typing import Final
 from comet.errors import CometError
 from comet.http.origins import Origins
 from comet.hub import Hub
+from comet.lean.footprint import footprint
 from comet.lean.parser import MAX_FIELDS, MEANT, readFields
-from comet.lean.plans import HeaderProfile, ParsedHeaders, ParsedRequest, Plan
+from comet.lean.plans import NO_START, HeaderProfile, ParsedHeaders, ParsedRequest, Plan
 
-# How many plans are cached, and how many bytes of headers and plans.
-MAX_PLANS: Final = 4096
+# How many bytes the cache takes at most, and how many of these are for whole heads.
 MAX_BYTES: Final = 4 * 1024 * 1024
+_HEADS_BYTES: Final = MAX_BYTES // 4
+_PLANS_BYTES: Final = MAX_BYTES - _HEADS_BYTES
 
-# Estimates, in bytes: of what a block of headers costs besides its own bytes; of
-# a plan; and of what is parsed of each byte of its line.
-_BLOCK_OVERHEAD: Final = 300
-_PLAN_OVERHEAD: Final = 1000
-_PLAN_FACTOR: Final = 8
+# What an entry takes in its table, in bytes: a place, the object that is its key
+# without the bytes in it, and its part of the room for new entries.
+_PLACE: Final = 100
+
+# What a block of headers takes beside its place and its own bytes.
+_HEADERS_SIZE: Final = 95
+
+# What a whole head takes beside its place and its own bytes: a parsed request; if it
+# reads, its start positions; and where these came in C{If-None-Match}, headers and
+# tags.
+_REQUEST_SIZE: Final = 90
+_START_SIZE: Final = 120
+_TAG_SIZE: Final = 530
 
 # The longest line that is cached, in bytes: a longer one will hardly come again.
 MAX_LINE: Final = 1024
 
-# How many whole heads are cached, and how many bytes each may have.
-MAX_HEADS: Final = 1024
+# How many bytes a plan may take.  A reader of a hundred channels takes less.
+MAX_PLAN: Final = 16384
+
+# How many bytes a block of headers may have in the cache, and a whole head.
+MAX_BLOCK: Final = 4096
 MAX_HEAD_BYTES: Final = 2048
 
 # A cursor, alone in its header, or as a parameter.
@@ -101,17 +115,29 @@ class RequestCache:
         self._makePlan = makePlan
         self._epoch = ""
         self._origins: Origins | None = None
+        self._profiles: dict[Sequence[bytes | None], HeaderProfile] = {}
         self.clear()
 
     def clear(self) -> None:
         """
         Forget everything.
         """
+        for profile in self._profiles.values():
+            # A plan of WebSockets refers to its headers.  The collector, which
+            # runs seldom, should not have to find that out.
+            profile.plans.clear()
         self._heads: dict[bytes, ParsedRequest] = {}
         self._blocks: dict[bytes, ParsedHeaders] = {}
-        self._profiles: dict[Sequence[bytes | None], HeaderProfile] = {}
+        self._profiles = {}
         self._bytes = 0
-        self._planCount = 0
+        self._headsBytes = 0
+
+    @property
+    def size(self) -> int:
+        """
+        How many bytes the cache takes, as far as it knows.
+        """
+        return self._bytes + self._headsBytes
 
     def parse(self, head: bytes) -> ParsedRequest | None:
         """
@@ -135,11 +161,17 @@ class RequestCache:
         request = None if headers is None else self.parseLine(head[:first], headers)
         if request is None or request.headers.key is not None:
             return request
-        # The plan of a longer line is not cached elsewhere: with it, each entry
-        # would cost several times as much.
-        if len(head) <= MAX_HEAD_BYTES and first <= MAX_LINE:
-            if len(self._heads) >= MAX_HEADS:
+        # A plan that is not cached would be kept by the head alone, and for each
+        # head anew.
+        if len(head) <= MAX_HEAD_BYTES and request.plan.isCached:
+            self._headsBytes += _PLACE + len(head) + _REQUEST_SIZE
+            if request.since is not NO_START:
+                self._headsBytes += _START_SIZE
+            if request.headers.tag is not None:
+                self._headsBytes += _TAG_SIZE
+            if self._headsBytes > _HEADS_BYTES:
                 self._heads.clear()
+                self._headsBytes = 0
             self._heads[head] = request
         return request
 
@@ -187,21 +219,24 @@ class RequestCache:
 
     def _keep(self, block: bytes, fields: Mapping[bytes, bytes]) -> ParsedHeaders:
         """
-        Cache a block of headers.
+        Cache a block of headers, unless it is long.
         """
-        if self._bytes > MAX_BYTES:
+        if self._bytes > _PLANS_BYTES:
             self.clear()
+        isShort = len(block) <= MAX_BLOCK
         values = tuple(map(fields.get, MEANT))
         profile = self._profiles.get(values)
         if profile is None:
-            profile = self._profiles[values] = HeaderProfile(values)
-            self._bytes += len(block) + _BLOCK_OVERHEAD
+            profile = HeaderProfile(values, isShort)
+            if isShort:
+                self._profiles[values] = profile
+                self._bytes += footprint((values, profile))
         key = fields.get(b"sec-websocket-key")
         headers = ParsedHeaders(profile, fields.get(b"content-length"), key, None)
-        if key is None:
+        if isShort and key is None:
             # A block with a key will not come again.
             self._blocks[block] = headers
-            self._bytes += len(block) + _BLOCK_OVERHEAD
+            self._bytes += _PLACE + len(block) + _HEADERS_SIZE
         return headers
 
     def parseLine(self, line: bytes, headers: ParsedHeaders) -> ParsedRequest | None:
@@ -230,20 +265,29 @@ class RequestCache:
         plans = profile.plans
         if line in plans:
             return plans[line]
-        if self._planCount >= MAX_PLANS or self._bytes > MAX_BYTES:
-            self.clear()
-            plans.clear()
         try:
             plan = self._makePlan(line, profile)
         except CometError:
             # Twisted's edge finds the same error, and can tell it on every
             # transport.
             plan = None
-        if len(line) <= MAX_LINE:
-            plans[line] = plan
-            self._planCount += 1
-            self._bytes += _PLAN_OVERHEAD + _PLAN_FACTOR * len(line)
+        if len(line) <= MAX_LINE and profile.isCached:
+            size = 0 if plan is None else footprint(plan, plan.shared, MAX_PLAN)
+            if size <= MAX_PLAN:
+                self._addPlan(line, plan, plans, _PLACE + len(line) + size)
         return plan
+
+    def _addPlan(
+        self, line: bytes, plan: Plan | None, plans: dict[bytes, Plan | None], size: int
+    ) -> None:
+        self._bytes += size
+        if self._bytes > _PLANS_BYTES:
+            self.clear()
+            # The headers that this was called with are not cached any more.
+            return
+        plans[line] = plan
+        if plan is not None:
+            plan.isCached = True
 
 
 def _without(line: bytes, found: re.Match[bytes]) -> bytes:

@@ -40,7 +40,7 @@ HAND_OVER: Final = -1
 
 # The start positions of a request that reads nothing, and the tags of a client
 # that has nothing.
-_NO_START: Final = StartPositions()
+NO_START: Final = StartPositions()
 NO_TAGS: Final[frozenset[str]] = frozenset()
 
 
@@ -50,14 +50,17 @@ class HeaderProfile:
 
     @ivar plans: The plans of requests with these headers, by request line;
         L{None} for a line that is not answered here.
+
+    @ivar isCached: Whether other requests may have these headers, too.
     """
 
-    __slots__ = ("_values", "plans")
+    __slots__ = ("_values", "isCached", "plans")
 
-    def __init__(self, values: Sequence[bytes | None]) -> None:
+    def __init__(self, values: Sequence[bytes | None], isCached: bool) -> None:
         """
         @param values: The value of each of L{MEANT}, in that order.
         """
+        self.isCached = isCached
         self._values = {
             name: (value,) for name, value in zip(MEANT, values, strict=True) if value is not None
         }
@@ -205,9 +208,9 @@ class Plan:
 
     @ivar names: The channels and patterns in the path.
 
-    @ivar head: The request head, without cursors and keys.
-
     @ivar ownHeaders: Response headers for the page that asked.
+
+    @ivar isCached: Whether other requests may have this plan, too.
 
     @ivar traffic: The counters of the requests, once they are looked up; L{None}
         for an account, which may be closed when idle.
@@ -220,8 +223,8 @@ class Plan:
     __slots__ = (
         "account",
         "authorization",
-        "head",
         "hub",
+        "isCached",
         "names",
         "ownHeaders",
         "traffic",
@@ -236,13 +239,18 @@ class Plan:
         names: Sequence[str],
         ownHeaders: Headers,
     ) -> None:
+        """
+        @param head: The request head, without cursors and keys.  The plan does
+            not keep it: its parameters may take much more than all that they
+            mean.
+        """
         self.hub = hub
-        self.head = head
         self.transport = transport
         self.names = names
         self.ownHeaders = ownHeaders
         self.account = readAccount(head)
         self.authorization = head.header("Authorization")
+        self.isCached = False
         self.traffic: Traffic | None = None
 
     def findTraffic(self) -> Traffic:
@@ -254,6 +262,13 @@ class Plan:
             self.traffic = traffic
         return traffic
 
+    @property
+    def shared(self) -> Sequence[object]:
+        """
+        What the plan refers to, and the server keeps in any case.
+        """
+        return (self.hub, self.transport)
+
     def parsed(self, headers: ParsedHeaders, since: bytes | None) -> ParsedRequest:
         """
         Make a request that has this plan.
@@ -263,7 +278,7 @@ class Plan:
         @param since: The cursor in the parameter C{since}, if that was cut out
             of the request line.
         """
-        return ParsedRequest(self, headers, _NO_START, NO_TAGS)
+        return ParsedRequest(self, headers, NO_START, NO_TAGS)
 
     def refused(
         self, connection: RequestConnection, request: ParsedRequest, size: int, error: CometError

@@ -5,7 +5,7 @@ sink.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from socket import socket
 from typing import Final, Generic, TypeVar
 
@@ -184,6 +184,13 @@ class StreamPlan(ReadPlan):
         contentType, makeShape = _STYLES[request.transport]
         self._shape = makeShape(request)
         self._template = streamTemplate(((b"Content-Type", contentType), *ENDLESS, *ownHeaders))
+
+    @property
+    def shared(self) -> Sequence[object]:
+        """
+        See L{Plan.shared<comet.lean.plans.Plan.shared>}.
+        """
+        return (*super().shared, self._template)
 
     def begin(
         self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int

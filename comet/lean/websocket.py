@@ -150,7 +150,7 @@ class WebSocketPlan(ReadPlan):
 
     checksOrigin = True
 
-    __slots__ = ("_handshakeEnd", "_makeProtocol", "isBare", "shape")
+    __slots__ = ("_handshakeEnd", "_headers", "_makeProtocol", "isBare", "shape")
 
     def __init__(
         self,
@@ -165,9 +165,17 @@ class WebSocketPlan(ReadPlan):
         """
         super().__init__(hub, head, request, ownHeaders)
         self._makeProtocol = makeProtocol
+        self._headers = head.headers
         self.isBare = not request.names
         self.shape = WebSocketShape(time=request.time)
         self._handshakeEnd = b""
+
+    @property
+    def shared(self) -> Sequence[object]:
+        """
+        See L{Plan.shared<comet.lean.plans.Plan.shared>}.
+        """
+        return (*super().shared, self._headers, self._makeProtocol)
 
     def begin(
         self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int
@@ -221,12 +229,12 @@ class WebSocketPlan(ReadPlan):
         if self._handshakeEnd:
             return acceptKey((headers.key or b"").decode("ascii")) + self._handshakeEnd
         key = () if headers.key is None else (headers.key,)
-        head = self.head
+        given = self._headers
 
         def valuesOf(name: bytes) -> Sequence[bytes]:
-            return key if name == b"Sec-WebSocket-Key" else head.headers(name)
+            return key if name == b"Sec-WebSocket-Key" else given(name)
 
-        response = answerHandshake(RequestHead(head.method, (), b"", head.version, valuesOf, False))
+        response = answerHandshake(RequestHead(b"GET", (), b"", (1, 1), valuesOf, False))
         if response is not None:
             self._handshakeEnd = response[ACCEPT_SIZE:]
         return response

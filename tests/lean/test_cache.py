@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from collections.abc import Iterable
-from itertools import repeat
+from collections.abc import Iterable, Iterator
+from itertools import count, islice
+from sys import getsizeof
 from typing import Any
+from weakref import ref
 
 from attrs import evolve
 from hypothesis import given, settings
@@ -19,10 +21,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
-from comet.lean.cache import MAX_BYTES, MAX_HEAD_BYTES, MAX_HEADS, MAX_LINE, RequestCache
+from comet.lean import cache
+from comet.lean.cache import MAX_HEAD_BYTES, MAX_PLAN, RequestCache
+from comet.lean.footprint import footprint
 from comet.lean.parser import MAX_FIELDS, readFields
 from comet.lean.plans import ParsedHeaders, ParsedRequest, ReadPlan
 from comet.lean.routes import findRoutes
+from comet.model.channels import NAME_CACHE_SIZE, parseName
+from comet.model.clients import ANONYMOUS
+from comet.model.messages import Publication
 from comet.web.resources import CometResource
 from comet.web.site import CometSite
 
@@ -199,77 +206,209 @@ class KeyTests(CacheTestCase):
             self.assertIsNone(self.cache.parseHeaders(others + key))
 
 
+def _heads(line: bytes, *headers: bytes) -> Iterator[bytes]:
+    """
+    Make heads that differ in the numbers which stand for C{%d} in them.
+    """
+    head = b"".join(each + b"\r\n" for each in (line, b"Host: localhost", *headers, b""))
+    places = head.count(b"%d")
+    for number in count(10**6):
+        yield head.replace(b"%d", b"%d" % number) if places else head
+
+
+_POLL = b"GET /channels/a?transport=poll HTTP/1.1"
+_POLLS = b"GET /channels/a?transport=poll&z=%d HTTP/1.1"
+# Names that no two requests have in common: common ones are kept elsewhere.
+_NAMES = b",".join(b"%x/%%d" % number for number in range(80))
+_SOME_NAMES = b",".join(b"%x/%%d" % number for number in range(32))
+_SINCE = b"&".join(b"since.%x/%%d=-1" % number for number in range(32))
+_PARAMETERS_240 = b"&".join(b"%x=" % number for number in range(240))
+
+# Requests of many kinds, most of which no two are alike.
+_SHAPES = {
+    "alike": (_POLL,),
+    "lines": (_POLLS,),
+    "long lines": (_POLLS[:-9] + b"&" + b"x" * 900 + b" HTTP/1.1",),
+    "parameters": (_POLLS[:-9] + b"&" + _PARAMETERS_240 + b" HTTP/1.1",),
+    "names": (b"GET /channels/%b?transport=poll HTTP/1.1" % _NAMES,),
+    "starts": (b"GET /channels/%b?%b HTTP/1.1" % (_SOME_NAMES, _SINCE),),
+    "streams": (b"GET /channels/a?transport=sse&z=%d HTTP/1.1",),
+    "sockets": (
+        b"GET /channels/a?z=%d HTTP/1.1",
+        *(b"Upgrade: websocket", b"Connection: upgrade", b"Sec-WebSocket-Version: 13"),
+        b"Sec-WebSocket-Key: " + KEY,
+    ),
+    "publications": (b"POST /channels/a?z=%d HTTP/1.1", b"Content-Length: 3"),
+    "keys": (b"POST /channels/a HTTP/1.1", b"Content-Length: 3", b"Idempotency-Key: %d"),
+    "lengths": (b"POST /channels/a HTTP/1.1", b"Content-Length: %d"),
+    "tag": (_POLL, b'If-None-Match: "e-%d"'),
+    "tag and more": (_POLL, b'If-None-Match: "e-%d"', b"X: " + b"x" * 1900),
+    "since": (b"GET /channels/a?transport=poll&since=e-%d HTTP/1.1",),
+    "some tags": (_POLLS, b"If-None-Match: " + b",".join(b"t-%x" % n for n in range(30))),
+    "many tags": (_POLL, b"If-None-Match: %d," + b",".join(b"%x" % n for n in range(1200))),
+    "lines and tags": (_POLLS, b"If-None-Match: " + b",".join(b"%x" % n for n in range(1200))),
+    "blocks": (_POLL, b"User-Agent: %d" + b"u" * 100),
+    "small blocks": (_POLL, b"a:%d"),
+    "long blocks": (_POLL, b"User-Agent: %d" + b"u" * 3900),
+    "longer blocks": (_POLL, b"User-Agent: %d" + b"u" * 7000),
+    "profiles": (_POLL, b"Accept: %d"),
+    "large profiles": (
+        *(_POLL, b"Accept: %d", b"Comet-Event: x", b"Prefer: wait=3", b"Connection: keep-alive"),
+        *(b"Idempotency-Key: %d", b"Last-Event-ID: e-1"),
+    ),
+    "credentials": (_POLL, b"Authorization: Bearer %d" + b"x" * 1500),
+    "lines and credentials": (_POLLS, b"Authorization: Bearer " + b"x" * 1500),
+    "long credentials": (_POLL, b"Authorization: Bearer %d" + b"x" * 7000),
+    "lines and long credentials": (_POLLS, b"Authorization: Bearer " + b"x" * 7000),
+    "others": (b"GET /chat/%d HTTP/1.1",),
+}
+
+
 class BoundTests(CacheTestCase):
     """
     The cache is bounded, whatever requests come.
     """
 
-    def cached(self, lines: Iterable[bytes], blocks: Iterable[bytes]) -> int:
+    def fill(self, heads: Iterable[bytes]) -> Iterator[tuple[int, int]]:
         """
-        Parse requests that are all answered.
+        Parse requests, without the help of the collector.
 
-        @return: How many bytes more are allocated then.
+        @return: After some of them, how many bytes are allocated, and how many
+            the cache counts.
         """
-        gc.collect()
+        gc.disable()
         tracemalloc.start()
-        self.addCleanup(tracemalloc.stop)
-        for line, block in zip(lines, blocks, strict=False):
-            headers = self.cache.parseHeaders(block)
-            assert headers is not None
-            self.assertIsNotNone(self.cache.parseLine(line, headers), line)
-        gc.collect()
-        taken, _ = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        return taken
+        try:
+            for number, head in enumerate(heads):
+                self.cache.parse(head)
+                if number % 50 == 49:
+                    taken, _ = tracemalloc.get_traced_memory()
+                    yield taken, self.cache.size
+        finally:
+            tracemalloc.stop()
+            gc.enable()
 
-    def test_longLines(self) -> None:
+    def test_countsWhatItTakes(self) -> None:
         """
-        Lines with hundreds of parameters are not cached.
+        The bytes that the cache counts are those that it takes, within a
+        quarter, for requests of every kind.
         """
-        rest = b"".join(b"&%03d=%s" % (number, b"a" * 24) for number in range(200))
-        lines = (
-            b"GET /channels/a?transport=poll&z%d=1%s HTTP/1.1" % (number, rest)
-            for number in range(1000)
+        for number in range(NAME_CACHE_SIZE):
+            # Fill the cache of names, which is not a part of this one.
+            parseName(f"{number}/a")
+        for name, shape in _SHAPES.items():
+            self.cache = self.makeCache(RequestCache)
+            largest, size = max(self.fill(islice(_heads(*shape), 150)))
+            # One large request that is not cached takes some of this.
+            if largest > 160000 or size > 50000:
+                self.assertTrue(0.8 < size / largest < 1.25, (name, largest, size))
+
+    def test_emptiesItself(self) -> None:
+        """
+        However many requests come, the cache takes no more than its bytes.
+        """
+        self.patch(cache, "_PLANS_BYTES", 30000)
+        self.patch(cache, "_HEADS_BYTES", 10000)
+        for name, shape in _SHAPES.items():
+            self.cache = self.makeCache(RequestCache)
+            sizes = list(self.fill(islice(_heads(*shape), 150)))
+            # The largest plan may come on top of the limit.
+            self.assertLess(max(counted for _, counted in sizes), 40000 + MAX_PLAN, name)
+            if name not in ("names", "starts"):
+                # These names are remembered elsewhere as well.
+                self.assertLess(max(taken for taken, _ in sizes), 200000, name)
+
+    def test_ordinaryRequestsAreCached(self) -> None:
+        """
+        A request of a browser with a hundred names and a token is answered from
+        the cache when it comes again.
+        """
+        names = b",".join(b"room/%03d" % number for number in range(100))
+        head = next(
+            _heads(
+                b"GET /channels/%b?transport=poll HTTP/1.1" % names,
+                b"User-Agent: " + b"u" * 120,
+                b"Authorization: Bearer " + b"x" * 600,
+            )
         )
-        taken = self.cached(lines, repeat(b"Host: localhost\r\n"))
-        self.assertLess(taken, 2 * MAX_BYTES)
+        self.assertTrue(len(head) < MAX_HEAD_BYTES)
+        self.assertIs(self.cache.parse(head), self.cache.parse(head))
 
-    def test_manyLines(self) -> None:
+    def test_largePlanIsNotCached(self) -> None:
         """
-        Lines are cached up to a number of bytes.
+        A plan that takes much is made anew for each request, and so is the whole
+        head; and neither is measured to the end.
         """
-        rest = b"".join(b"&%03d=" % number for number in range(160))
-        lines = (
-            b"GET /channels/a?transport=poll&z%d=1%s HTTP/1.1" % (number, rest)
-            for number in range(3000)
+        head = next(_heads(*_SHAPES["many tags"]))
+        first, second = self.cache.parse(head), self.cache.parse(head)
+        assert first is not None
+        assert second is not None
+        self.assertIsNot(first.plan, second.plan)
+        self.assertEqual(len(first.tags), 1201)
+        self.assertLess(self.cache.size, 20000)
+        self.assertLess(footprint(first.plan, first.plan.shared, 1000), 100000)
+
+    def test_keepsNoRetiredGroup(self) -> None:
+        """
+        A cached plan keeps no group of readers that is gone.
+        """
+        request = self.cache.parse(next(_heads(_POLL)))
+        assert request is not None
+        plan: Any = request.plan
+        joinPoint = plan.opener.__self__
+        reader = self.hub.openPoll(
+            ANONYMOUS, plan.names, request.since, plan.shape, _Waiter(), 25.0, plan.opener
         )
-        taken = self.cached(lines, repeat(b"Host: localhost\r\n"))
-        self.assertLess(taken, 4 * MAX_BYTES)
-
-    def test_manyHeads(self) -> None:
-        """
-        Whole heads, each of another plan with many names, are cached up to a
-        number.
-        """
-        names = b",".join(b"%03d" % number for number in range(90))
-        rest = b"&".join(b"%03d=" % number for number in range(240))
+        group = ref(joinPoint._group())
+        self.assertIs(group(), reader.group)
+        reader.ended()
+        del reader
+        idle = group()
+        assert idle is not None
+        self.hub.fanout.registry.retire(idle)
+        del idle
         gc.collect()
-        tracemalloc.start()
-        self.addCleanup(tracemalloc.stop)
-        for number in range(MAX_HEADS):
-            line = b"GET /channels/%s?transport=poll&z%d=1&%s" % (names, number, rest)
-            head = b"%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % line
-            self.assertTrue(MAX_LINE < len(head) < MAX_HEAD_BYTES)
-            self.assertIsNotNone(self.cache.parse(head))
-        gc.collect()
-        taken, _ = tracemalloc.get_traced_memory()
-        self.assertLess(taken, MAX_BYTES)
+        self.assertIsNone(group())
 
-    def test_manySmallBlocks(self) -> None:
+
+class _Waiter:
+    """
+    A connection that waits for the answer to a poll.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments: None
+
+
+class FootprintTests(SynchronousTestCase):
+    """
+    L{footprint}.
+    """
+
+    def test_countsOnce(self) -> None:
         """
-        Blocks of headers are cached up to a number of bytes, however small
-        they are.
+        What a value refers to in several ways is counted once, and what is set
+        apart is not.
         """
-        blocks = (b"Host: localhost\r\na:%d\r\n" % number for number in range(50000))
-        taken = self.cached(repeat(b"GET /channels/a?transport=poll HTTP/1.1"), blocks)
-        self.assertLess(taken, 2 * MAX_BYTES)
+        inner = ["x" * 100]
+        both, one = footprint([inner, inner]), footprint([inner])
+        self.assertEqual(both - one, getsizeof([0, 0]) - getsizeof([0]))
+        self.assertEqual(footprint([inner], (inner,)), getsizeof([0]))
+
+    def test_leavesClassesOut(self) -> None:
+        """
+        Classes, functions and modules are not counted, and nothing that they
+        refer to.
+        """
+        for each in (FootprintTests, footprint, gc, None, gc.collect):
+            self.assertEqual(footprint(each), 0)
+        self.assertLess(footprint(Publication(("a",), b"x")), 500)
+
+    def test_stops(self) -> None:
+        """
+        With a limit, little more is looked at.
+        """
+        parts = [["x" * number] for number in range(10000)]
+        self.assertGreater(footprint(parts), 10**7)
+        found = footprint(parts, (), 10**6)
+        self.assertTrue(10**6 < found < 2 * 10**6)
