@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 # For how long a server may take to begin or to end, in seconds.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 def freePort() -> int:

@@ -25,7 +25,7 @@ DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"
 
 # How long a test waits for a process, in seconds.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 def environment() -> dict[str, str]:

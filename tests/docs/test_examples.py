@@ -289,4 +289,6 @@ class MembersTests(ExampleTestCase):
         self.assertEqual(client.errorOf('{"subscribe":["inbox/ada"]}'), "unauthorized")
         with self.assertRaises(Refused):
             WebSocketClient(running.site).open(["inbox/ada"])
+        # The server would wait for a client that does not leave.
+        client.close()
         running.stop()

@@ -17,7 +17,7 @@ from typing import ClassVar, Final
 from attrs import evolve, frozen
 
 # How long a test waits for the server by default, in seconds.
-PATIENCE: Final = 10.0
+PATIENCE: Final = 30.0
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9]) [\t -~]*")
 _HEADER = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\t -~\x80-\xff]*)")

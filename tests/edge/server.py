@@ -24,8 +24,8 @@ from tests.edge.tls import Authority
 ROOT = Path(__file__).resolve().parents[2]
 
 # How long a server may take to start or to stop, in seconds.
-STARTING = 20.0
-STOPPING = 20.0
+STARTING = 60.0
+STOPPING = 60.0
 
 # What the log contains after an unexpected error.
 SIGNS = ("Traceback (most recent call last)", "Unhandled Error", "Unhandled error in Deferred")

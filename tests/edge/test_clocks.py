@@ -135,9 +135,10 @@ class SteppedClockTests(EdgeTestCase):
 
     def test_stopsAfterSteps(self) -> None:
         """
-        A server whose clock was set back drains and stops.
+        A server whose clock was set back drains, and stops when the time for that
+        is over: some of its clients do not leave.
         """
-        server = self.begin()
+        server = self.begin("--drain", "4")
         clients = self.readers(server, "50")
         server.setForward()
         server.setBack()

@@ -6,12 +6,17 @@ end in odd ways, and on connections that the lean edge hands over.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.connections import Ended, Silence, TcpConnection
 from tests.edge.framings import broken, framings
 from tests.edge.oddities import oddities
+
+# After how many seconds without a byte a server counts as silent.
+SILENCE = 2.0
 
 # The header that differs from one moment to the next.
 _DATE = re.compile(rb"\r\nDate: [^\r]*")
@@ -27,18 +32,32 @@ def plain(said: bytes) -> bytes:
     return _CURSOR.sub(b"<cursor>", _DATE.sub(b"", said))
 
 
-def conversation(port: int, *pieces: bytes) -> bytes:
+def begun(port: int, *pieces: bytes) -> Callable[[], bytes]:
     """
-    Send bytes, and return all answers until the server closes the connection or
-    is silent.
+    Send bytes, and return a function that returns all answers until the server
+    closes the connection or is silent.
     """
     tcp = TcpConnection(port)
-    said = b""
     try:
         for piece in pieces:
             tcp.send(piece)
-        while received := tcp.receive(2.0):
+    except (ConnectionError, Ended):
+        tcp.close()
+        return lambda: b"<reset>"
+    return partial(answers, tcp, time.monotonic() + SILENCE)
+
+
+def answers(tcp: TcpConnection, until: float) -> bytes:
+    """
+    Return all answers until the server closes the connection or is silent.
+
+    @param until: The time at which it counts as silent if it has said nothing.
+    """
+    said = b""
+    try:
+        while received := tcp.receive(until - time.monotonic()):
             said += received
+            until = time.monotonic() + SILENCE
     except (ConnectionError, Ended):
         said += b"<reset>"
     except Silence:
@@ -48,15 +67,30 @@ def conversation(port: int, *pieces: bytes) -> bytes:
     return plain(said)
 
 
-def saidBeforeTheEnd(port: int, said: bytes) -> bytes:
+def conversation(port: int, *pieces: bytes) -> bytes:
     """
-    Send bytes, close the sending half, and return all answers.
+    Send bytes, and return all answers.
+    """
+    return begun(port, *pieces)()
+
+
+def ended(port: int, said: bytes) -> Callable[[], bytes]:
+    """
+    Send bytes, close the sending half, and return a function that returns all
+    answers.
     """
     tcp = TcpConnection(port)
+    tcp.send(said)
+    tcp.halfClose()
+    return partial(answersAfterTheEnd, tcp)
+
+
+def answersAfterTheEnd(tcp: TcpConnection) -> bytes:
+    """
+    Return all answers until the server closes the connection.
+    """
     heard = b""
     try:
-        tcp.send(said)
-        tcp.halfClose()
         # A poll is held for 5 seconds more behind the end of the client's input.
         while received := tcp.receive(20.0):
             heard += received
@@ -70,35 +104,41 @@ class SameTests(EdgeTestCase):
     The same bytes, sent to both edges.
     """
 
-    def assertSame(self, talk: Callable[[int, bytes], bytes], said: Iterable[bytes]) -> None:
+    def assertSame(
+        self, begin: Callable[[int, bytes], Callable[[], bytes]], said: Iterable[bytes]
+    ) -> None:
         """
         Check that both edges give the same answers.
+
+        @param begin: Sends bytes to a port, and returns a function that waits for
+            the answers: both edges are waited for at once.
         """
         lean = self.startServer("--open", "open/**")
         twisted = self.startServer("--open", "open/**", "--edge", "twisted")
         for each in said:
-            self.assertEqual(talk(lean.port, each), talk(twisted.port, each), each[:300])
+            one, other = begin(lean.port, each), begin(twisted.port, each)
+            self.assertEqual(one(), other(), each[:300])
 
     def test_oddities(self) -> None:
         """
         Both edges give the same answer to each odd request, and to the request
         behind it.
         """
-        self.assertSame(conversation, oddities())
+        self.assertSame(begun, oddities())
 
     def test_framings(self) -> None:
         """
         Both edges give the same answers to requests that mark their end in odd
         ways, and to the requests behind them.
         """
-        self.assertSame(conversation, framings())
+        self.assertSame(begun, framings())
 
     def test_halfClosed(self) -> None:
         """
         Both edges give the same answers to a client that closes its sending
         half, behind a whole request and in the middle of one.
         """
-        self.assertSame(saidBeforeTheEnd, broken())
+        self.assertSame(ended, broken())
 
 
 class SplitTests(EdgeTestCase):

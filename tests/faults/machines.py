@@ -19,7 +19,7 @@ from tests.edge.server import CometProcess
 from tests.faults.proxy import Link, Proxies
 
 # How long a process may take to be ready without faults, in seconds.
-STARTING: Final = 30.0
+STARTING: Final = 60.0
 
 
 # Below the ports that the system gives to clients: a process that restarts must

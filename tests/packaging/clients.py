@@ -21,7 +21,7 @@ from urllib.parse import quote
 HOST = "127.0.0.1"
 
 # How long a client waits, in seconds.
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 # RFC 6455 1.3: appended to the key before it is hashed.
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

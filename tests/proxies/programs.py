@@ -23,7 +23,7 @@ CONFIGURATIONS: Final = ROOT / "docs" / "examples" / "proxies"
 HOST: Final = "push.example.com"
 
 # How long a proxy may take to start, in seconds.
-STARTING: Final = 20.0
+STARTING: Final = 60.0
 
 
 def findProgram(name: str) -> str:

@@ -27,7 +27,7 @@ from comet.server.listening import QUEUE, descriptionOf, hold, makeEndpoint, rel
 from tests.edge.tls import authority
 
 # How long a client waits, in seconds.
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 PROXIED = b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n"
 
