@@ -17,7 +17,7 @@ ROOT: Final = HERE.parents[1]
 BROWSERS: Final = ("chromium", "firefox")
 
 # The time for a whole script on a busy machine, in seconds.
-PATIENCE: Final = 300
+PATIENCE: Final = 600
 
 
 def runScript(script: str, *arguments: str, folder: str | Path) -> subprocess.CompletedProcess[str]:

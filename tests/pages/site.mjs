@@ -13,8 +13,8 @@ const { default: puppeteer } = await import(
 );
 
 /** How long one wait may take, and the whole script, in milliseconds. */
-export const PATIENCE = 20_000;
-const ALL = 240_000;
+export const PATIENCE = 60_000;
+const ALL = 540_000;
 
 setTimeout(() => {
   console.log("FAILED: it took too long");
