@@ -75,7 +75,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._resets = Budget(MAX_RESETS, RESETS_PER_SECOND, now)
         # Input that is not read, and the events of what is being read.
         self._input = b""
-        self._events: Iterator[Received] | None = None
+        self._events: Iterator[Received | None] | None = None
         # Complete requests that are not begun yet, in the order of their ends.
         self._waiting: dict[HTTP2Stream, None] = {}
         # Whether input and requests wait for another turn.
@@ -282,7 +282,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self.transport.resumeProducing()
         self._work()
 
-    def _happened(self, event: Received) -> None:
+    def _happened(self, event: Received | None) -> None:
         if isinstance(event, RequestBegun):
             self._begin(event)
         elif isinstance(event, DataReceived):
@@ -295,7 +295,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             self._fault(event)
         elif isinstance(event, WindowUpdated):
             self._opened(event.stream_id or 0)
-        else:
+        elif isinstance(event, Goodbye):
             self._saidGoodbye(event)
 
     def _begin(self, event: RequestBegun) -> None:

@@ -124,10 +124,11 @@ class FrameReceiver:
         # The stream whose trailers do not end it.
         self._unended = 0
 
-    def feed(self, data: bytes, now: float) -> Iterator[Received]:
+    def feed(self, data: bytes, now: float) -> Iterator[Received | None]:
         """
         Yield what the frames that end in this data say.  Each event is to be dealt
-        with before the next is taken.
+        with before the next is taken.  Of a frame that says nothing to the caller,
+        yield L{None}: it took time, too.
 
         @param now: The time, in seconds.
 
@@ -138,10 +139,11 @@ class FrameReceiver:
         """
         self.budget.fill(now)
         for frame in self._frames.feed(data):
-            for event in self._receive(frame):
-                received = self._read(event)
-                if received is not None:
-                    yield received
+            events = self._receive(frame)
+            if not events:
+                yield None
+            for event in events:
+                yield self._read(event)
 
     def _receive(self, frame: Frame) -> Sequence[Received | Event]:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from comet.turns import SHARE
+from comet.web.http2.budgets import Budget
 from tests.transports.wire import Wire
 from tests.web.http2.case import Http2TestCase, SecureTransport
 from tests.web.http2.rawclient import RawClient, frame, request
@@ -17,7 +18,7 @@ COST = 0.003
 # How many of them are begun in one share.
 IN_SHARE = int(SHARE / COST) + 1
 
-RESET, PING = 3, 6
+PRIORITY, RESET, PING = 2, 3, 6
 
 
 class TurnsTests(Http2TestCase):
@@ -122,6 +123,36 @@ class TurnsTests(Http2TestCase):
         self.assertEqual((len(events), self.begun), (59, ["b", "a"]))
         busy.read()
         self.assertEqual(busy.statuses, {1: 200})
+
+    def test_emptyFramesTakeTime(self) -> None:
+        """
+        Frames that carry nothing take time of the share, too.
+        """
+        spent: list[float] = []
+        spend = Budget.spend
+
+        def slowly(budget: Budget, cost: float) -> bool:
+            spent.append(cost)
+            self.clock.rightNow += COST
+            return spend(budget, cost)
+
+        for made in (
+            frame(PING, 0, bytes(8)),
+            frame(PRIORITY, 1, bytes(5)),
+            frame(0x99),
+            frame(RESET, 1, bytes(4)),
+        ):
+            busy, other = self.client(), self.client()
+            busy.send(self.polls(busy, "a"))
+            self.patch(Budget, "spend", slowly)
+            spent.clear()
+            self.begun.clear()
+            busy.send(made * 20)
+            self.assertEqual(len(spent), IN_SHARE)
+            other.send(self.polls(other, "b"))
+            self.assertEqual((len(spent), self.begun), (IN_SHARE, ["b"]))
+            self.turn()
+            self.assertEqual(len(spent), 20)
 
     def test_piecesOfTLS(self) -> None:
         """
