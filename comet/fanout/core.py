@@ -64,7 +64,7 @@ from comet.model.messages import Message
 from comet.model.positions import At, ReadResult, ResolvedStarts, StartPosition
 from comet.model.progress import Wanted
 from comet.timers import TimerWheel
-from comet.turns import TURN, Turns
+from comet.turns import SHARE, Turns
 
 # How much a reader that catches up is given at once: about as much as Twisted
 # sends at once.
@@ -265,7 +265,7 @@ class Fanout:
         Let some of the readers go on that have more to read.
         """
         seconds = self.seconds
-        over = seconds() + TURN if self._due else 0.0
+        over = seconds() + SHARE if self._due else 0.0
         for _ in range(min(len(self._due), MOST_DUE)):
             reader = self._due.popleft()
             try:

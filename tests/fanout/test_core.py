@@ -5,9 +5,11 @@ Tests of the fan-out over a bus that answers later: ticks and interruptions.
 from __future__ import annotations
 
 from comet.fanout.core import MOST_DUE
+from comet.fanout.reader import Reader
 from comet.fanout.states import State
 from comet.model.cursors import Cursor
 from comet.model.positions import At
+from comet.turns import SHARE
 from tests.fanout.case import HubTestCase, Stream
 from tests.fanout.doubles import LineShape
 
@@ -152,6 +154,27 @@ class TickTests(HubTestCase):
         self.assertEqual(len(reading), 1)
         self.clock.turn()
         self.assertIs(reading[0].reader.state, State.LIVE)
+
+    def test_dueReadersTakeShare(self) -> None:
+        """
+        Readers that have more to read go on for a share of each turn, one at least,
+        and each in its turn.
+        """
+        pumped: list[object] = []
+        pump = Reader.pump
+
+        def slowly(reader: Reader) -> None:
+            pumped.append(reader)
+            self.clock.rightNow += SHARE / 2
+            pump(reader)
+
+        streams = [self.stream("a") for _ in range(5)]
+        self.patch(Reader, "pump", slowly)
+        self.fanout.interrupted()
+        for count in (2, 4, 5):
+            self.clock.turn()
+            self.assertEqual(len(pumped), count)
+        self.assertEqual(pumped, [each.reader for each in streams])
 
 
 class InterruptionTests(HubTestCase):

@@ -52,8 +52,11 @@ from comet.model.messages import Message
 from comet.model.patterns import NameSet
 from comet.model.positions import ReadResult
 
-# How many channels are compared with the names of queries in one go.
+# How many channels are compared with the names of queries in one go, and how many in
+# each turn of a query that was put off: with a hundred patterns of sixteen segments
+# that is about one share of time (L{comet.turns}).
 COMPARED: Final = 1024
+IN_TURN: Final = 512
 
 # How much of the log one page examines; a channel that has to be compared with
 # the names counts for several messages.
@@ -176,14 +179,14 @@ class Query:
         log = self._log
         self._comparedAt = log.end
         blocks = [block.records[start:end] for block, start, end in self._blocks()]
-        left = self.compared
+        left = most = min(self.compared, IN_TURN)
         for records in [list(filter(None, map(log.records.get, self._set.channels))), *blocks]:
             for record in records:
                 if record not in self._matching:
                     self._matching[record] = self._set.matching(record.channel)
                     left -= 1
                     if not left:
-                        left = self.compared
+                        left = most
                         yield
         self._isComplete = True
         # A channel that came meanwhile has a message of this time.

@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 
 from comet.bus.idempotency import KeyBudget
 from comet.bus.memory.bus import MemoryBus
-from comet.bus.memory.query import COMPARED
+from comet.bus.memory.query import COMPARED, IN_TURN
 from comet.bus.starts import MOST_LAST
 from comet.interfaces import IMessageBus
 from comet.model.cursors import Cursor
@@ -335,7 +335,7 @@ class WorkTests(MemoryTestCase):
                 self.successResultOf(bus.forget("b/x"))
                 [new] = self.put(bus, "0/y")
         self.assertGreater(len(steps), 4)
-        self.assertLessEqual(max(steps), COMPARED + 2)
+        self.assertLessEqual(max(steps), IN_TURN + 2)
         resolved = self.successResultOf(asked)
         self.assertEqual(resolved.end, bus.end)
         self.assertEqual(resolved.starts["*/x"].position, lost)
