@@ -23,7 +23,7 @@ from comet.http.responses import Response, batchResponse, problem, publishedResp
 from comet.lean.cache import RequestCache
 from comet.lean.connection import READ_SIZE, Connection
 from comet.lean.edge import Edge, EdgeConnection
-from comet.lean.parser import MAX_HEAD
+from comet.lean.parser import MAX_HEAD, mayBeHead
 from comet.lean.plans import HAND_OVER, NO_TAGS, Plan
 from comet.lean.polls import PollPlan
 from comet.lean.publishing import Upload
@@ -369,7 +369,8 @@ class HTTPConnection(Connection):
         data = self.buffer
         end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
         if end < 0:
-            if len(data) >= MAX_HEAD or not mayBeAnswered(data) or isBrokenHead(data):
+            isOurs = len(data) < MAX_HEAD and mayBeAnswered(data) and not isBrokenHead(data)
+            if not (isOurs and mayBeHead(data)):
                 self._handOver()
             return False
         size = end + 4

@@ -68,6 +68,19 @@ def readLine(line: bytes) -> tuple[bytes, bytes, bytes] | None:
     return found[1], path, query
 
 
+def mayBeHead(data: bytes) -> bool:
+    """
+    Tell whether a part of a request head, from its beginning, may be understood
+    here once all of it has come.
+    """
+    line, end, rest = data.partition(b"\r\n")
+    if not end:
+        return True
+    # What follows the last line end is the beginning of a line.
+    block = rest[: rest.rfind(b"\n") + 1]
+    return readLine(line) is not None and (not block or _FIELDS.fullmatch(block) is not None)
+
+
 def readFields(block: bytes) -> Mapping[bytes, bytes] | None:
     """
     Parse the headers of a request.

@@ -131,15 +131,38 @@ class NoHeadTests(LeanTestCase):
             peer.hears(b"HTTP/1.1 400 ")
             peer.socket.close()
 
+    def test_refusesOtherLines(self) -> None:
+        """
+        A line that is neither a request line nor a header is refused when it is
+        complete, as Twisted's edge does; also one that came in pieces.
+        """
+        first, headers = POLL.split(b"\r\n", 1)
+        for said in (
+            b"GET /channels/c?Host: localhost\r\n",
+            first.replace(b"HTTP", b"HTP") + b"\r\n" + headers[:5],
+            first + b"\r\nH\xa5st: x\r\nA: b\r\n",
+            first + b"\r\nHost : localhost\r\nA: b\r\n",
+        ):
+            whole = self.peer(said)
+            cut = self.peer(said[:-3])
+            self.reactor.settle()
+            cut.send(said[-3:])
+            for peer in (whole, cut):
+                peer.hears(b"HTTP/1.1 400 ")
+                peer.socket.close()
+
     def test_waitsForRestOfHead(self) -> None:
         """
-        A head that is cut within a line end is waited for.
+        A head that is cut anywhere is waited for.
         """
-        peer = self.peer(POLL[:-3])
-        self.reactor.settle()
-        self.assertEqual((self.connections, peer.take()), (1, b""))
-        peer.send(POLL[-3:])
-        peer.hears(OK)
+        for at in (5, POLL.index(b"\r"), POLL.index(b"\n"), POLL.index(b"\n") + 1, -9, -4, -3, -1):
+            peer = self.peer(POLL[:at])
+            self.reactor.settle()
+            self.assertEqual((self.connections, peer.take()), (1, b""))
+            peer.send(POLL[at:])
+            peer.hears(OK)
+            peer.socket.close()
+            self.reactor.until(lambda: not self.connections)
 
 
 class FaultyTests(LeanTestCase):
