@@ -2,6 +2,7 @@
 # make test   all checks that a change has to pass
 # make docs   the book, in docs/_build/html
 # make faults kill and cut under load; FAULTS="--bus redis --faults 200"
+# make fuzz   send what no client should send; FUZZ="--minutes 60"
 # make bench  measure beside other servers; BENCH="--short" takes five minutes
 # make client build comet.js and comet.classic.js
 # make clean  remove all files that these make
@@ -11,6 +12,7 @@
 
 PYTHON ?= python3
 FAULTS ?= --bus sqlite
+FUZZ ?=
 BENCH ?=
 TRIALFLAGS ?= --reporter=bwverbose
 
@@ -22,7 +24,7 @@ MODULES := client/node_modules/.package-lock.json
 .DEFAULT_GOAL := run
 .NOTPARALLEL:
 .SILENT:
-.PHONY: run test lint mypy trial programs docs faults packaging bench client clean
+.PHONY: run test lint mypy trial programs docs faults fuzz packaging bench client clean
 
 run: $(VENV)/run.stamp
 	echo "== twistd -n comet --demo"
@@ -56,6 +58,10 @@ docs: $(VENV)/test.stamp
 
 faults: $(VENV)/test.stamp
 	$(BIN)/python -m tests.faults $(FAULTS)
+
+fuzz: $(VENV)/test.stamp
+	$(PIP) install --editable '.[fuzz]'
+	$(BIN)/python -m tests.fuzz $(FUZZ)
 
 bench: $(VENV)/run.stamp
 	$(PIP) install --editable '.[bench]'
