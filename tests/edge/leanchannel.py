@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from comet.lean.http import HTTPConnection, HTTPEdge
 from comet.lean.port import LeanPort
 from comet.lean.routes import findRoutes
-from tests.edge.standins import PlainChannel, makeChannel, makeSite
+from tests.edge.standins import LOOKS, PlainChannel, makeChannel, makeSite
 from tests.lean.case import Peer, read
 from tests.lean.handreactor import HandReactor
 
@@ -124,7 +124,7 @@ class ClientEnd(StringTransport):
     connection: Connection | None = None
 
     def __getattribute__(self, name: str) -> Any:
-        if name in ("value", "disconnecting", "disconnected", "producerState"):
+        if name in LOOKS:
             connection = super().__getattribute__("connection")
             if connection is not None:
                 connection.pump()

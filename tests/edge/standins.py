@@ -9,6 +9,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, Final
 
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.web import http
 from zope.interface import directlyProvides, providedBy
 
@@ -20,6 +22,9 @@ from comet.web.resources import CometResource
 from comet.web.site import BoundedRequest, CometChannel, CometSite
 
 _MOST_BODY: Final = 1 << 20
+
+# The attributes of a transport by which a test looks what the channel has done.
+LOOKS: Final = frozenset({"value", "disconnecting", "disconnected", "producerState"})
 
 # The idle time of Twisted's factories, in seconds.
 _TIMEOUT: Final = 60
@@ -121,6 +126,32 @@ def makeChannel(site: CometSite) -> Any:
     channel: Any = site.buildProtocol(None)
     channel.requestFactory = http.Request
     return channel
+
+
+class TurningTransport(StringTransport):
+    """
+    The transport in which a test reads what a channel has written.  Before each
+    look at it the reactor has a turn: the channel may leave the rest of its input
+    for another one.
+
+    @cvar reactor: The reactor.
+    """
+
+    reactor: Clock | None = None
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in LOOKS:
+            reactor = super().__getattribute__("reactor")
+            if reactor is not None:
+                reactor.advance(0)
+        return super().__getattribute__(name)
+
+
+def turningWith(reactor: Clock) -> type[TurningTransport]:
+    """
+    Make a class of transports that let this reactor have its turns.
+    """
+    return type("TurningTransport", (TurningTransport,), {"reactor": reactor})
 
 
 class Module:

@@ -16,7 +16,14 @@ from twisted.web.test import test_http
 
 from comet.web.site import CometSite
 from tests.edge.leanchannel import OURS, ClientEnd, LeanChannel, LeanServer
-from tests.edge.standins import BoundedChannel, Module, PlainChannel, makeChannel, makeSite
+from tests.edge.standins import (
+    BoundedChannel,
+    Module,
+    PlainChannel,
+    makeChannel,
+    makeSite,
+    turningWith,
+)
 from tests.lean.handreactor import HandReactor
 
 # Whole classes, or single tests, each with the reason.  An inherited test is named
@@ -189,7 +196,17 @@ class Ordinary(UpstreamTestCase):
         """
         See L{UpstreamTestCase.place}.
         """
-        site = makeSite(HandReactor(), kind)
+        reactor = HandReactor()
+        site = makeSite(reactor, kind)
+        self.patch(test_http, "StringTransport", turningWith(reactor))
+        answer = test_http.DelayedHTTPHandler.delayedProcess
+
+        def answerAndTurn(request: Any) -> None:
+            # The next request in the input comes to the channel in another turn.
+            answer(request)
+            reactor.advance(0)
+
+        self.patch(test_http.DelayedHTTPHandler, "delayedProcess", answerAndTurn)
         return site, lambda: makeChannel(site)
 
 
