@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+from attrs import frozen
+
 from comet.model.cursors import Cursor
 from comet.model.patterns import NameSet
 from comet.model.positions import (
@@ -90,6 +92,39 @@ class Snapshot(Protocol):
 
         @return: For each name.  Names with the same count share a table.
         """
+
+
+@frozen
+class FoundStarts:
+    """
+    A L{Snapshot} of what was found of some names, for a bus that needs several
+    steps for it.
+
+    @ivar end: The cursor of the newest message.
+    """
+
+    end: Cursor
+    _floors: Mapping[str, int]
+    _oldest: Mapping[str, int]
+    _tables: Mapping[str, LastFew]
+
+    def floors(self, names: Sequence[str], after: int) -> Mapping[str, int]:
+        """
+        See L{Snapshot.floors}.
+        """
+        return self._floors
+
+    def oldest(self, names: Sequence[str]) -> Mapping[str, int]:
+        """
+        See L{Snapshot.oldest}.
+        """
+        return self._oldest
+
+    def lastFew(self, counts: Mapping[str, int]) -> Mapping[str, LastFew]:
+        """
+        See L{Snapshot.lastFew}.
+        """
+        return self._tables
 
 
 def resolve(names: Mapping[str, StartPosition], snapshot: Snapshot) -> ResolvedStarts:

@@ -26,14 +26,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from comet.bus.redis.holdings import Changed, Holdings
 from comet.bus.redis.page import Page, chosen
 from comet.bus.redis.protocol import RedisProtocol
 from comet.bus.redis.replies import FoundChannels, IndexSlice, LogPage
 from comet.bus.redis.store import MOST_CHANNELS, Store
-from comet.bus.starts import LastFew, beforeOldest, knownPosition, resolve
+from comet.bus.starts import FoundStarts, beforeOldest, knownPosition, resolve
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
 from comet.model.patterns import NameSet
@@ -46,36 +46,6 @@ EXAMINED: Final = 8192
 # most, and at least, since some of the channels may have nothing.
 _MOST_READ: Final = 200
 _FEWEST_READ: Final = 16
-
-
-@frozen
-class _Snapshot:
-    """
-    What was found of some names, for L{resolve}.
-    """
-
-    end: Cursor
-    _floors: Mapping[str, int]
-    _oldest: Mapping[str, int]
-    _tables: Mapping[str, LastFew]
-
-    def floors(self, names: Sequence[str], after: int) -> Mapping[str, int]:
-        """
-        See L{Snapshot.floors<comet.bus.starts.Snapshot.floors>}.
-        """
-        return self._floors
-
-    def oldest(self, names: Sequence[str]) -> Mapping[str, int]:
-        """
-        See L{Snapshot.oldest<comet.bus.starts.Snapshot.oldest>}.
-        """
-        return self._oldest
-
-    def lastFew(self, counts: Mapping[str, int]) -> Mapping[str, LastFew]:
-        """
-        See L{Snapshot.lastFew<comet.bus.starts.Snapshot.lastFew>}.
-        """
-        return self._tables
 
 
 class Queries:
@@ -283,4 +253,4 @@ class Queries:
         oldest = await self._holdings.oldest(connection, found, sought, sought.bitsOf(unknown))
         after = min((each or 0 for each in known.values()), default=0)
         floors = await self._holdings.floors(connection, found, sought, after)
-        return resolve(names, _Snapshot(found.end, floors, oldest, tables))
+        return resolve(names, FoundStarts(found.end, floors, oldest, tables))

@@ -15,6 +15,7 @@ the reactor never waits.
   - L{idempotency}: idempotency keys in a table
   - L{transaction}: what one transaction changes
   - L{store}: writes the log
+  - L{snapshot}: answers one question about the log, in short steps
   - L{reader}: reads the log
   - L{queue}: what waits for the thread that writes
   - L{thread}: the threads

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorFromThreads, IReactorTime
@@ -42,6 +42,8 @@ from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
 # drop.
 SWEEP_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 0.02
+
+T = TypeVar("T")
 
 
 @implementer(IMessageBus)
@@ -359,7 +361,7 @@ class SQLiteBus:
         if here is not None:
             # This needs no disk.
             return succeed(here)
-        resolved = self._read(self._logReader.resolve, dict(names), self._wallClock())
+        resolved = self._read(self._logReader.resolving(dict(names), self._wallClock()))
         return resolved.addCallback(self._resolved)
 
     def _resolved(self, resolved: ResolvedStarts) -> ResolvedStarts:
@@ -375,21 +377,31 @@ class SQLiteBus:
         if self._isOpen and after == self.end:
             return succeed(ReadResult(after, (), after))
         asked = (tuple(names), after, limit, maxBytes, upTo, self._wallClock())
-        return self._read(self._logReader.read, *asked).addCallback(self._wasRead)
+        return self._read(self._logReader.reading(*asked)).addCallback(self._wasRead)
 
     def _wasRead(self, result: ReadResult) -> ReadResult:
         self._note(result.reached)
         return result
 
-    def _read(self, job: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+    def _read(self, steps: Iterator[T | None]) -> Deferred[T]:
         if not self._isOpen:
             return fail(_notOpen())
         self._underWay += 1
-        done = self._reader.do(job, *arguments)
+        done = Deferred.fromCoroutine(self._inSteps(steps))
         done.addCallbacks(self._isRead, self._isNotRead)
         return done
 
-    def _isRead(self, result: Any) -> Any:
+    async def _inSteps(self, steps: Iterator[T | None]) -> T:
+        """
+        Do what takes several steps.  Between two of them, the reactor and other
+        readers have their turn.
+        """
+        while True:
+            answer: T | None = await self._reader.do(self._logReader.step, steps)
+            if answer is not None:
+                return answer
+
+    def _isRead(self, result: T) -> T:
         self._isReadable = True
         self._isDone()
         return result

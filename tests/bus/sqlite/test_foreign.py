@@ -11,7 +11,7 @@ import stat
 from contextlib import closing
 from typing import Any
 
-from comet.bus.sqlite import reader
+from comet.bus.sqlite import snapshot
 from comet.errors import Unavailable
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
@@ -75,7 +75,7 @@ class ForeignRowTests(StoreTestCase):
         lost, _, _, _ = self.put(store, "a a b b")
         self.edit("UPDATE channels SET name = ? WHERE name = 'b'", "b//b")
         for few in (400, 1):
-            self.patch(reader, "FEW", few)
+            self.patch(snapshot, "FEW", few)
             result = self.read(self.openReader(), "*", Cursor(store.end.epoch, 0))
             self.assertEqual(dict(result.gaps), {"*": lost})
 

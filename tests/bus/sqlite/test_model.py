@@ -12,10 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.idempotency import KeyBudget
 from comet.bus.memory.bus import CHANNEL_OVERHEAD
-from comet.bus.sqlite import rows
+from comet.bus.sqlite import rows, snapshot
 from comet.model.log import Retention
 from tests.bus.keymodel import KeyMachine
-from tests.bus.memory.test_model import BusMachine
+from tests.bus.memory.test_model import BusMachine, SlicedMachine
 from tests.bus.sqlite.inline import InlineBus
 
 
@@ -43,10 +43,36 @@ class KeyTableMachine(KeyMachine):
         return InlineBus(self.clock, lambda channel: Retention(), 10**9, self.clock.seconds, budget)
 
 
+class SlicedSQLiteMachine(SlicedMachine):
+    """
+    Does the same, and puts pages together that end early.
+    """
+
+    def makeBus(self, retention: Callable[[str], Retention], totalBytes: int) -> InlineBus:
+        """
+        Make a bus that answers at once.
+        """
+        return InlineBus(self.clock, retention, totalBytes, self.clock.seconds)
+
+
 class ModelTests(SynchronousTestCase):
     """
     L{SQLiteBus}, after any history.
     """
+
+    def test_slicesAgreeWithModel(self) -> None:
+        """
+        The answers are the same if each step looks at next to nothing.
+        """
+        self.patch(snapshot, "MERGED", 1)
+        self.patch(snapshot, "FEW", 1)
+        self.patch(snapshot, "EXAMINED", 2)
+        self.patch(snapshot, "_FIRST_SLICE", 1)
+        self.patch(snapshot, "_EXPIRED", 1)
+        run_state_machine_as_test(
+            SlicedSQLiteMachine,
+            settings=settings(deadline=None, max_examples=50, stateful_step_count=30),
+        )
 
     def test_agreesWithModel(self) -> None:
         """

@@ -5,15 +5,19 @@ How much of the database patterns look at.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any, TypeVar
 
-from comet.bus.sqlite.reader import EXAMINED, FEW, LogReader
+from comet.bus.sqlite.reader import LogReader
+from comet.bus.sqlite.snapshot import EXAMINED, FEW
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.positions import At, Earliest, Last, ResolvedStarts, StartPosition, Unreadable
 from tests.bus.case import positionsOf
 from tests.bus.sqlite.case import StoreTestCase
+
+T = TypeVar("T")
 
 
 class PatternTests(StoreTestCase):
@@ -78,6 +82,20 @@ class PatternTests(StoreTestCase):
                 found += [f"{row[3]}: {statement}" for row in rows]
         return found
 
+    def answer(self, steps: Iterator[T | None]) -> tuple[T, list[int]]:
+        """
+        Take all steps.
+
+        @return: The answer, and how many rows each step looked at.
+        """
+        rows = []
+        answer = None
+        while answer is None:
+            self.rows = 0
+            answer = self.reader.step(steps)
+            rows.append(self.rows)
+        return answer, rows
+
     def ask(self, names: Sequence[str]) -> None:
         """
         Ask all kinds of questions about each of some patterns.
@@ -136,9 +154,9 @@ class PatternTests(StoreTestCase):
             found, pages, more = 0, 0, True
             after = Cursor(self.end.epoch, self.end.position - 3003)
             while more:
-                self.rows = 0
-                page = self.reader.read(names, after, 200, 10**6, None, self.now)
-                self.assertLessEqual(self.rows - len(page.messages), most, str(names))
+                steps = self.reader.reading(names, after, 200, 10**6, None, self.now)
+                page, rows = self.answer(steps)
+                self.assertLessEqual(max(rows) - len(page.messages), most, str(names))
                 found, pages = found + len(page.messages), pages + 1
                 after, more = page.reached, page.more
             self.assertEqual(found, count)
@@ -152,3 +170,78 @@ class PatternTests(StoreTestCase):
             self.rows = 0
             self.resolve("**", startPosition)
             self.assertLessEqual(self.rows, 20)
+
+    def test_startsThatMatchNothingLookAtFewRowsInEachStep(self) -> None:
+        """
+        To know that a pattern matches nothing takes several steps, each of which
+        looks at a bounded number of rows.
+        """
+        for name in ("*/nothing", "c/*/*"):
+            for startPosition in (Earliest(), Last(1), Unreadable(), At(Cursor(self.end.epoch, 5))):
+                steps = self.reader.resolving({name: startPosition}, self.now)
+                resolved, rows = self.answer(steps)
+                start = resolved.starts[name]
+                self.assertEqual((start.floor, resolved.end), (0, self.end))
+                self.assertGreater(len(rows), 2)
+                self.assertLessEqual(max(rows), 1500)
+            page, rows = self.answer(
+                self.reader.reading([name], Cursor("x", 1), 10, 10**6, None, self.now)
+            )
+            self.assertEqual((dict(page.gaps), page.reached), ({name: 0}, self.end))
+            self.assertLessEqual(max(rows), 1500)
+
+    def test_manyOverdueMessagesLookAtFewRowsInEachStep(self) -> None:
+        """
+        Where very many messages have become too old and were not dropped yet,
+        each step looks at a bounded number of rows.
+        """
+        self.retention = Retention(messages=1, seconds=60.0)
+        self.now += 3600
+        page, rows = self.answer(
+            self.reader.reading(["**"], Cursor(self.end.epoch, 0), 10, 10**6, None, self.now)
+        )
+        self.assertEqual((list(page.messages), page.more), ([], True))
+        self.assertEqual(page.gaps["**"], self.end.position)
+        self.assertLessEqual(max(rows), 1500)
+
+    def test_answersOthersBetweenSteps(self) -> None:
+        """
+        Between two steps other questions are answered, and messages are stored and
+        dropped.  The answer is of the moment at which it was asked for, but for
+        floors.
+        """
+        steps = self.reader.resolving({"*/z": Earliest(), "c/*/*": Last(1)}, self.now)
+        self.assertIsNone(self.reader.step(steps))
+        store = self.openStore(self.retention)
+        [lost, _] = self.put(store, "y/z y/z")
+        page = self.reader.read(["y/*"], self.end, 10, 10**6, None, self.now)
+        self.assertEqual(dict(page.gaps), {"y/*": lost})
+        resolved, _ = self.answer(steps)
+        self.assertEqual(resolved.end, self.end)
+        self.assertEqual(resolved.starts["*/z"].floor, lost)
+
+    def test_asksAgainInNewEpoch(self) -> None:
+        """
+        If a new epoch begins between two steps, the answer is of the new one.
+        """
+        steps = self.reader.resolving({"*/z": Earliest()}, self.now)
+        self.assertIsNone(self.reader.step(steps))
+        store = self.openStore(self.retention)
+        store.renew(self.now)
+        self.put(store, "y/a y/z")
+        resolved, _ = self.answer(steps)
+        self.assertEqual(resolved.end, store.end)
+        self.assertEqual(resolved.starts["*/z"].position, 1)
+
+    def test_failsInLaterStep(self) -> None:
+        """
+        If the database cannot be read any more, the step fails, and the next
+        question is answered if it can be read again.
+        """
+        steps = self.reader.resolving({"*/z": Earliest()}, self.now)
+        self.assertIsNone(self.reader.step(steps))
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute("ALTER TABLE channels RENAME TO gone")
+            self.assertRaises(sqlite3.OperationalError, self.answer, steps)
+            connection.execute("ALTER TABLE gone RENAME TO channels")
+        self.ask(["b/**"])
