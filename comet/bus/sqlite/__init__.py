@@ -8,6 +8,7 @@ L{SQLiteBus<comet.bus.sqlite.bus.SQLiteBus>} puts them on such threads, so that
 the reactor never waits.
 
   - L{errors}: what the errors of SQLite mean to operators and clients
+  - L{files}: notices that a file was taken from under SQLite
   - L{schema}: the tables, and their upgrade from older versions
   - L{rows}: rows of these tables as objects
   - L{lockfile}: keeps other servers away from the file

@@ -36,6 +36,11 @@ _MEANINGS: Final = (
         "the file was moved or replaced while the server ran",
         "restart the server",
     ),
+    (
+        "cut short",
+        "the file was cut short while the server ran",
+        "restart the server, with a copy put back if it is damaged",
+    ),
 )
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from attrs import frozen
 
 from comet.bus.sqlite.errors import cannotStart, explain
+from comet.bus.sqlite.files import BESIDE, WatchedFile, kindOf
 from comet.bus.sqlite.lockfile import SUFFIX, Connect, DatabaseInUse, LockFile
 from comet.bus.sqlite.schema import APPLICATION_ID, FOREIGN, WrongDatabase, upgrade
 from comet.model.cursors import Cursor, newEpoch
@@ -35,7 +36,9 @@ class OpenDatabase:
 
     @ivar path: The path of the file, with symbolic links resolved.
 
-    @ivar identity: The device number and inode number of the file.
+    @ivar database: The file itself.
+
+    @ivar journal: Its write-ahead log.
 
     @ivar connection: The connection that writes.
 
@@ -49,7 +52,8 @@ class OpenDatabase:
     """
 
     path: str
-    identity: tuple[int, int]
+    database: WatchedFile
+    journal: WatchedFile
     connection: sqlite3.Connection
     lockFile: LockFile
     end: Cursor
@@ -113,6 +117,12 @@ def _checkPath(path: str) -> None:
         raise cannotStart(path, f"there is no folder {folder}", "make it, or name another file")
     if os.path.isdir(path):
         raise cannotStart(path, "that is a folder", "name a file in it")
+    for name in (path, path + SUFFIX, *(path + each for each in BESIDE)):
+        kind = kindOf(name)
+        if kind and name == path:
+            raise cannotStart(path, f"that is {kind}", "name a file")
+        if kind:
+            raise cannotStart(path, f"{name} beside it is {kind}", "remove that")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise cannotStart(
             path,
@@ -137,7 +147,7 @@ def _keepToOwner(path: str) -> None:
         if not os.path.lexists(file):
             os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     for file in (path, path + SUFFIX):
-        for name in (file, f"{file}-wal", f"{file}-shm", f"{file}-journal"):
+        for name in (file, *(file + each for each in BESIDE)):
             if os.path.isfile(name):
                 status = os.stat(name)
                 if stat.S_IMODE(status.st_mode) & 0o077 and status.st_uid == os.geteuid():
@@ -172,12 +182,13 @@ def _openGuarded(path: str, lockFile: LockFile, connect: Connect) -> OpenDatabas
         connection.execute("UPDATE log SET life = ?", (life,))
         connection.execute("COMMIT")
         lockFile.setLife(life)
-        status = os.stat(path)
+        database = WatchedFile(path, mayShrink=False)
+        journal = WatchedFile(f"{path}-wal", mayShrink=True)
     except BaseException:
         connection.close()
         raise
-    identity = (status.st_dev, status.st_ino)
-    return OpenDatabase(path, identity, connection, lockFile, end, renewed, renewed == _NEW)
+    isFirst = renewed == _NEW
+    return OpenDatabase(path, database, journal, connection, lockFile, end, renewed, isFirst)
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

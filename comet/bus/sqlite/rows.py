@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
-from comet.framing.stored import NotOurs, checkStoredEpoch
+from comet.framing.stored import NotOurs, checkStoredChannel, checkStoredEpoch
 from comet.model.log import Retention
 from comet.model.messages import Message
 
@@ -81,6 +81,12 @@ class LogRow:
             "UPDATE log SET head = ?, floor = ?, size = ?, channels = ?, empty = ?, keyBytes = ?",
             (self.end, self.floor, self.size, self.channels, self.emptyChannels, self.keyBytes),
         )
+
+
+# The name of a channel to which comet cannot have given its own, and what is to be
+# held of it.
+_NO_NAME: Final = ""
+_NOTHING: Final = Retention(messages=0, seconds=0.0, bytes=0)
 
 
 class ChannelRow:
@@ -190,13 +196,23 @@ class ChannelRow:
 class ChannelRows:
     """
     The rows that a transaction has read or made, each once.
+
+    A channel whose name comet cannot have written holds nothing: its messages
+    are dropped when they come up.
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, retention: Callable[[str], Retention]
+        self,
+        connection: sqlite3.Connection,
+        retention: Callable[[str], Retention],
+        refused: Callable[[NotOurs], None],
     ) -> None:
+        """
+        @param refused: Told of each name that comet cannot have written.
+        """
         self._connection = connection
         self._retention = retention
+        self._refused = refused
         self._byNumber: dict[int, ChannelRow] = {}
         self._byName: dict[str, ChannelRow] = {}
 
@@ -242,9 +258,17 @@ class ChannelRows:
         for each in found.fetchall():
             row = self._byNumber.get(each[0])
             if row is None:
-                row = self._keep(ChannelRow(each, self._retention(each[1])))
+                row = self._keep(self._read(*each))
             rows.append(row)
         return rows
+
+    def _read(self, number: int, name: object, *values: Any) -> ChannelRow:
+        try:
+            checked = checkStoredChannel(name)
+        except NotOurs as error:
+            self._refused(error)
+            return ChannelRow((number, _NO_NAME, *values), _NOTHING)
+        return ChannelRow((number, checked, *values), self._retention(checked))
 
     def _keep(self, row: ChannelRow) -> ChannelRow:
         self._byNumber[row.id] = self._byName[row.name] = row
@@ -269,7 +293,9 @@ class ChannelRows:
         Remove the row of a channel without messages.
         """
         self._connection.execute("DELETE FROM channels WHERE id = ?", (row.id,))
-        del self._byNumber[row.id], self._byName[row.name]
+        del self._byNumber[row.id]
+        # Several rows may be without a name.
+        self._byName.pop(row.name, None)
 
     def save(self) -> None:
         """

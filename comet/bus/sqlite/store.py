@@ -8,13 +8,13 @@ nothing is stored.  Every method waits for the disk.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeAlias
 
 from comet.bus.idempotency import KeyBudget
+from comet.bus.refusals import Refusals
 from comet.bus.sqlite.errors import isFault, isFull, notStored, reasonOf
 from comet.bus.sqlite.lockfile import Connect
 from comet.bus.sqlite.opening import OpenDatabase, openDatabase
@@ -106,11 +106,9 @@ class Store:
         self._retention = retention
         self._totalBytes = totalBytes
         self._connect = connect
+        self._refusals = Refusals(path)
         self._opened: OpenDatabase | None = None
         self._swept = 0
-        # The time at which the database file itself was last written, as far as
-        # the present transaction knows.
-        self._written = 0
 
     @property
     def path(self) -> str:
@@ -278,7 +276,7 @@ class Store:
         """
         assert self._opened is not None, "the store is not open"
         try:
-            self._opened.lockFile.note(self.end.position, self._written)
+            self._opened.lockFile.note(self.end.position, self._opened.database.written)
         except sqlite3.Error as error:
             return error
         return None
@@ -313,7 +311,7 @@ class Store:
         @raise Unknown: If the outcome cannot be known.
         """
         try:
-            self._checkFile()
+            self._checkFiles()
             self._connection.execute("BEGIN IMMEDIATE")
             keysNow = now if self._keysNow is None else self._keysNow()
             transaction = Transaction(
@@ -323,6 +321,7 @@ class Store:
                 now,
                 keysNow,
                 self._keyBudget,
+                lambda error: self._refusals.refused(error, now),
             )
             yield transaction
             transaction.save()
@@ -375,20 +374,13 @@ class Store:
         """
         Commit a change that means nothing.
         """
-        self._checkFile()
+        self._checkFiles()
         self._connection.execute("UPDATE log SET probes = probes + 1")
 
-    def _checkFile(self) -> None:
+    def _checkFiles(self) -> None:
         """
-        Check that the file still has its name: what is stored in a removed file
-        would be lost.
+        Check that nothing was taken from under the database.
         """
         assert self._opened is not None, "the store is not open"
-        try:
-            found = os.stat(self._opened.path)
-            isSame = (found.st_dev, found.st_ino) == self._opened.identity
-            self._written = found.st_mtime_ns
-        except FileNotFoundError:
-            isSame = False
-        if not isSame:
-            raise OSError("moved or replaced")
+        self._opened.database.check()
+        self._opened.journal.check()

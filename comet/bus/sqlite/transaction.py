@@ -15,6 +15,7 @@ from typing import Final
 from comet.bus.idempotency import KeyBudget
 from comet.bus.sqlite.idempotency import KeyTable
 from comet.bus.sqlite.rows import CHANNEL_OVERHEAD, ChannelRow, ChannelRows, LogRow
+from comet.framing.stored import NotOurs
 from comet.model.log import FLOORS_PART, Retention
 from comet.model.messages import MESSAGE_OVERHEAD, Message, Publication, Published
 
@@ -46,6 +47,7 @@ class Transaction:
         now: float,
         keysNow: float,
         keyBudget: KeyBudget,
+        refused: Callable[[NotOurs], None],
     ) -> None:
         """
         @param now: The time, in seconds since 1970.
@@ -53,6 +55,8 @@ class Transaction:
         @param keysNow: The time by which idempotency keys grow old.
 
         @param keyBudget: How many bytes they may count for.
+
+        @param refused: Told of what comet cannot have written.
         """
         self._connection = connection
         self._totalBytes = totalBytes
@@ -60,7 +64,7 @@ class Transaction:
         self._now = now
         self._budget = DROPS
         self.log = LogRow(connection)
-        self._rows = ChannelRows(connection, retention)
+        self._rows = ChannelRows(connection, retention, refused)
         self._keys = KeyTable(connection, self.log, keysNow, keyBudget)
         self.stored: list[Message] = []
         # The channels of these messages.

@@ -4,6 +4,7 @@ Tests for L{comet.bus.memory.bus}: the limit of what it holds in all.
 
 from __future__ import annotations
 
+import tracemalloc
 from time import perf_counter
 
 from hypothesis import given, settings
@@ -35,6 +36,28 @@ class TotalTests(MemoryTestCase):
         self.assertEqual(bus.size, 2 * CHANNEL + 3 * (MESSAGE_OVERHEAD + 5))
         self.successResultOf(bus.forget("a"))
         self.assertEqual(bus.size, 2 * CHANNEL + MESSAGE_OVERHEAD + 5)
+
+    def test_countsWhatItTakes(self) -> None:
+        """
+        The bytes that a bus counts are those that it takes, with its indices,
+        within a quarter; also after many messages were dropped.
+        """
+        for channels, rounds, depth, held in (
+            *((1, 6000, 1, 10**6), (20, 300, 1, 10**6), (3000, 2, 1, 10**6)),
+            *((1500, 3, 8, 10**6), (20, 1500, 1, 300), (1500, 12, 2, 4)),
+        ):
+            names = ["/".join([f"s{each}"] * depth) for each in range(channels)]
+            tracemalloc.start()
+            try:
+                bus = self.makeBus(Retention(held, bytes=10**9), 10**9)
+                for number in range(rounds):
+                    for name in names:
+                        bus.publish([Publication((name,), b'"%d"' % number)])
+                taken, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            shape = (channels, rounds, depth, held, taken, bus.size)
+            self.assertTrue(taken / 1.25 < bus.size < taken * 1.25, shape)
 
     def test_dropsOldestFirst(self) -> None:
         """

@@ -208,6 +208,42 @@ class FaultTests(StoreTestCase):
             self.assertNothingOnce(each)
         self.assertNothing(stored[0], "moved or replaced")
 
+    def test_fileTakenFromUnder(self) -> None:
+        """
+        When the file was cut short, or its write-ahead log was removed or
+        replaced, nothing is stored any more: it would be lost in the next crash.
+        """
+        for number, (suffix, cut) in enumerate(
+            (("", 0), ("", 100), ("", 4096), ("-wal", None), ("-wal", 0))
+        ):
+            store = self.openStore(path=f"{self.path}{number}")
+            self.put(store, "a b c " * 20, b"x" * 4000)
+            file = store.path + suffix
+            if cut is None or suffix:
+                os.remove(file)
+            if cut is not None:
+                with open(file, "ab"):
+                    os.truncate(file, cut)
+            stored = store.publish([[publication("a")]], self.now)
+            [outcome] = stored.outcomes
+            self.assertIsInstance(outcome, Unavailable)
+            reason = "moved or replaced" if suffix else "cut short"
+            self.assertIn(reason, str(outcome))
+            self.assertEqual(stored.end.position, 60)
+            self.assertRaises(Unavailable, store.probe)
+
+    def test_journalShrinks(self) -> None:
+        """
+        Another program may have SQLite move the write-ahead log into the
+        database, which cuts it short.
+        """
+        self.put(self.store, "a b c " * 20, b"x" * 4000)
+        before = os.path.getsize(self.path + "-wal")
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self.assertLess(os.path.getsize(self.path + "-wal"), before)
+        self.put(self.store, "a")
+
     def assertNothingOnce(self, stored: Stored) -> None:
         """
         Assert that publishers were told that nothing is stored.

@@ -11,12 +11,16 @@ import stat
 from contextlib import closing
 from typing import Any
 
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from zope.interface import implementer
+
 from comet.bus.sqlite import snapshot
+from comet.bus.sqlite.store import Store
 from comet.errors import Unavailable
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from tests.bus.case import positionsOf
-from tests.bus.sqlite.case import StoreTestCase, publication
+from tests.bus.sqlite.case import StoreTestCase, carefree, publication
 
 HOSTILE: list[tuple[str, Any]] = [
     ("payload", b'"</script>"'),
@@ -65,6 +69,46 @@ class ForeignRowTests(StoreTestCase):
         self.edit("UPDATE channels SET name = ? WHERE name = 'b'", "b\nb")
         result = self.read(self.openReader(), "*", Cursor(store.end.epoch, 0))
         self.assertEqual(positionsOf(result.messages), [a, c])
+
+    def test_foreignChannelHoldsNothing(self) -> None:
+        """
+        Channels with names that no client could give, or that are no text, are
+        kept no longer than until they come up, and the log tells of them.  The
+        others go on.
+        """
+        lines: list[str] = []
+
+        @implementer(ILogObserver)
+        def observer(event: LogEvent) -> None:
+            lines.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        asked = []
+
+        def retention(channel: str) -> Retention:
+            asked.append(channel)
+            return Retention(seconds=60.0)
+
+        store = Store(self.path, retention, 10**6, carefree)
+        store.open()
+        self.put(store, "a b c d e")
+        for name, value in (("b", "b\nb"), ("c", b"c"), ("d", "")):
+            self.edit("UPDATE channels SET name = ? WHERE name = ?", value, name)
+        store.close()
+        store = Store(self.path, retention, 10**6, carefree)
+        store.open()
+        self.addCleanup(store.close)
+        self.sweepAll(store)
+        with closing(sqlite3.connect(self.path)) as connection:
+            held = connection.execute("SELECT position FROM messages").fetchall()
+        self.assertEqual(held, [(1,), (5,)])
+        self.assertEqual(set(asked), set("abcde"))
+        self.assertTrue(any("comet cannot have written" in line for line in lines), lines)
+        self.now += 61
+        self.sweepAll(store)
+        self.put(store, "b c")
+        self.assertEqual(self.held(self.openReader(), "*"), [6, 7])
 
     def test_foreignChannelWithFloor(self) -> None:
         """

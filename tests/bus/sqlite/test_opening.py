@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -324,6 +325,28 @@ class RefusedTests(OpeningTestCase):
         """
         self.path = os.path.dirname(self.path)
         self.assertRefused(self.path, "that is a folder", "name a file in it")
+
+    def test_pathIsNoFile(self) -> None:
+        """
+        A pipe, a socket or a device is refused before it is opened, which might
+        never return; and so is one that stands beside the database.
+        """
+        os.mkfifo(self.path)
+        self.assertRefused(self.path, "that is a pipe", "name a file")
+        os.remove(self.path)
+        with closing(socket.socket(socket.AF_UNIX)) as listening:
+            self.addCleanup(os.chdir, os.getcwd())
+            os.chdir(os.path.dirname(self.path))
+            listening.bind(os.path.basename(self.path))
+            self.assertRefused(self.path, "that is a socket", "name a file")
+        os.remove(self.path)
+        os.symlink(os.devnull, self.path)
+        self.assertRefused("/dev/null", "that is a device", "name a file")
+        os.remove(self.path)
+        for suffix in ("-guard", "-wal", "-shm", "-journal"):
+            os.mkfifo(self.path + suffix)
+            self.assertRefused(self.path + suffix, "is a pipe", "remove that")
+            os.remove(self.path + suffix)
 
     def test_fileIsNotDatabase(self) -> None:
         """
