@@ -2,6 +2,7 @@
 HTTP as values: what a request asks for, and how its response begins.
 
   - L{request}: the head of a request
+  - L{pace}: how fast a request has to come
   - L{negotiation}: the transports, and which of them a request asks for
   - L{reads}: what a request to read asks for, and where it begins
   - L{responses}: responses as values

@@ -17,6 +17,7 @@ from comet.fanout.polls import HALF_CLOSED, PollReader
 from comet.fanout.states import State
 from comet.fanout.unsent import sharedRest
 from comet.http.http1 import completeTemplate, endConnection
+from comet.http.pace import BODY_TIME, HEAD_TIME, extended
 from comet.http.polls import respondEmpty
 from comet.http.request import isBrokenHead
 from comet.http.responses import Response, batchResponse, problem, publishedResponse
@@ -54,12 +55,18 @@ class HTTPEdge(Edge):
 
     @ivar idleTimeout: Seconds after which a connection without a request is
         closed.
+
+    @ivar headTime: Seconds in which a head has to be whole.
+
+    @ivar bodyTime: Seconds that a body may be late: see L{comet.http.pace}.
     """
 
     def __init__(self, reactor: Any, routes: Routes, factory: Any, family: int) -> None:
         super().__init__(reactor, routes.hub, factory, family)
         self.requests: RequestCache | _NoRequests = RequestCache(routes.hub, routes.makePlan)
         self.idleTimeout: float = factory.timeOut
+        self.headTime = min(HEAD_TIME, self.idleTimeout)
+        self.bodyTime = min(BODY_TIME, self.idleTimeout)
 
     def refusal(self) -> bytes:
         """
@@ -131,6 +138,7 @@ class HTTPConnection(Connection):
 
     __slots__ = (
         "_isAnswering",
+        "_isHeadBegun",
         "_isRefused",
         "_isWaiting",
         "_upload",
@@ -154,6 +162,8 @@ class HTTPConnection(Connection):
         # Whether a request was refused that had not come whole: the connection
         # ends then.
         self._isRefused = False
+        # Whether a head has begun, and its time runs.
+        self._isHeadBegun = False
         self.direct = None
         self._isAnswering = False
         # Whether the buffer waits for another turn.
@@ -181,6 +191,13 @@ class HTTPConnection(Connection):
         return bool(self.due) and not self.isBusy
 
     # -- Time
+
+    def _waitNoLonger(self, seconds: float) -> None:
+        """
+        Give the client this long, although the wheel may call later.
+        """
+        self._wait(seconds)
+        self.edge.hub.fanout.wheel.setBy(self, self.due)
 
     def _wait(self, seconds: float) -> None:
         """
@@ -277,7 +294,8 @@ class HTTPConnection(Connection):
         self.buffer = data[at:]
         isWhole = not upload.left
         if error is None and not isWhole:
-            self._wait(self.edge.idleTimeout)
+            now = self.edge.seconds()
+            self.due = extended(self.due, now, at, self.edge.bodyTime)
             if self.buffer:
                 self.pauseProducing()
                 self._waitForTurn()
@@ -372,7 +390,12 @@ class HTTPConnection(Connection):
             isOurs = len(data) < MAX_HEAD and mayBeAnswered(data) and not isBrokenHead(data)
             if not (isOurs and mayBeHead(data)):
                 self._handOver()
+            elif not self._isHeadBegun:
+                # From now on, however much more of it comes.
+                self._isHeadBegun = True
+                self._waitNoLonger(self.edge.headTime)
             return False
+        self._isHeadBegun = False
         size = end + 4
         taken = HAND_OVER
         try:
@@ -410,6 +433,8 @@ class HTTPConnection(Connection):
         """
         data, self.buffer = self.buffer, b""
         self.edge.hub.fanout.wheel.clear(self)
+        # The rest of the head has no more time there.
+        self.edge.factory.headDue = self.due if self._isHeadBegun else math.inf
         self.edge.handOver(self, data)
 
     # -- What a plan asks for
@@ -438,6 +463,7 @@ class HTTPConnection(Connection):
         traffic.headIn += size
         self.readSize = _BODY_READ_SIZE
         self._upload = upload
+        self._waitNoLonger(self.edge.bodyTime)
         self._takeBody(upload)
 
     def respond(self, response: Response) -> None:
@@ -458,9 +484,7 @@ class HTTPConnection(Connection):
         self._isRefused = True
         self._respond(response)
         self.buffer = b""
-        self._wait(LINGER_TIME)
-        # The connection may be on the wheel for longer.
-        self.edge.hub.fanout.wheel.setBy(self, self.due)
+        self._waitNoLonger(LINGER_TIME)
         if not self.unsent:
             self._endOutput()
 
@@ -625,9 +649,7 @@ class HTTPConnection(Connection):
         if self.unsent:
             # The next request waits until the client has taken this response.
             self.pauseProducing()
-            self._wait(UNSENT_TIMEOUT)
-            # The connection may be on the wheel for longer.
-            self.edge.hub.fanout.wheel.setBy(self, self.due)
+            self._waitNoLonger(UNSENT_TIMEOUT)
             return
         if self.isPaused:
             self.resumeProducing()

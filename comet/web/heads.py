@@ -5,17 +5,22 @@ client has to be told an error before it has sent all of its request.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, datetimeToString
 
 from comet.clientlog import ClientLogger
 from comet.errors import BadRequest, CometError, HeadTooLarge, URLTooLong
 from comet.framing.publications import Limits
 from comet.http.http1 import encodeResponse
+from comet.http.pace import BODY_TIME, HEAD_TIME, extended
 from comet.http.request import beginsHead, isBrokenHead, isBrokenLine
 from comet.http.responses import Headers, Response, problem
+from comet.timers import NOT_SET
 from comet.transports.connected import connectionFailed
 
 # How many bytes the headers of a request may have together, and how many there
@@ -33,6 +38,9 @@ _LINE_START: Final = 1024
 # For how many seconds a connection that the server ends waits for the client to
 # read the last response and to close.
 LINGER_TIME: Final = 5.0
+
+# The timer wheel may call this much early, in seconds.
+_EARLY: Final = 0.01
 
 # How a record of TLS begins that opens a connection (RFC 8446 5.1).
 _TLS: Final = b"\x16\x03"
@@ -67,6 +75,9 @@ class HeadChannel(HTTPChannel):
 
     refusal: CometError | None = None
     isEnding = False
+    timerSlot = NOT_SET
+    # When the head or the body that comes has to be whole, or to go on.
+    _due = math.inf
     _isSkipping = False
     _discarded = 0
     _skipped = b""
@@ -96,6 +107,7 @@ class HeadChannel(HTTPChannel):
                     super().dataReceived(data)
                     data, self._skipped = self._skipped, b""
             self._checkRest(size)
+            self._keepPace(size)
         except Exception:
             # The transport may be another protocol's by now.
             connectionFailed(transport)
@@ -113,6 +125,70 @@ class HeadChannel(HTTPChannel):
         self._isSkipping = not end
         self._discard(len(line))
         return rest
+
+    def _keepPace(self, size: int) -> None:
+        """
+        Give the client time for the rest of a head or a body.
+
+        @param size: How many bytes came last.
+        """
+        period, site = self.timeOut, self.site
+        if period is None or self.isEnding or self.transport is None:
+            return
+        if not self.line_mode:
+            now, most = site.seconds(), min(BODY_TIME, period)
+            isBegun = self._due != math.inf
+            self._due = extended(self._due, now, size, most) if isBegun else now + most
+        elif self._due != math.inf:
+            # However much more of the head comes.
+            return
+        elif self._isSkipping or self._buffer or self._receivedHeaderSize:
+            self._due = site.seconds() + min(HEAD_TIME, period)
+            if site.isAdopting:
+                # It has begun on the lean edge.
+                self._due = min(self._due, site.headDue)
+        else:
+            return
+        site.wheel.setBy(self, self._due)
+
+    def timedOut(self) -> None:
+        """
+        See L{Timed.timedOut<comet.timers.Timed.timedOut>}.
+        """
+        left = self._due - self.site.seconds()
+        if left > _EARLY:
+            if left != math.inf:
+                self.site.wheel.set(self, left)
+        elif self.transport is not None and not self.isEnding:
+            self.timeoutConnection()
+
+    def _isInTime(self) -> None:
+        """
+        A head or a body is whole.
+        """
+        self._due = math.inf
+        self.site.wheel.clear(self)
+
+    def allHeadersReceived(self) -> None:
+        """
+        A head is whole: what comes next is its body.
+        """
+        self._isInTime()
+        super().allHeadersReceived()
+
+    def requestDone(self, request: Any) -> None:
+        """
+        A request is answered.  The next head may have begun.
+        """
+        super().requestDone(request)
+        self._keepPace(0)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        The connection is closed.
+        """
+        self._isInTime()
+        super().connectionLost(reason)
 
     def _discard(self, size: int) -> None:
         self._discarded += size
@@ -217,6 +293,7 @@ class HeadChannel(HTTPChannel):
         The request is complete: get ready for the next one.
         """
         if not self.isEnding:
+            self._isInTime()
             self.MAX_LENGTH = self.maxLine
             super().allContentReceived()
 
@@ -247,6 +324,7 @@ class HeadChannel(HTTPChannel):
         if getattr(self, "_command", None) == b"HEAD":
             encoded = encoded[: len(encoded) - len(response.body)]
         self.isEnding = True
+        self._isInTime()
         transport = self.transport
         transport.write(encoded)
         transport.unregisterProducer()

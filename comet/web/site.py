@@ -5,7 +5,9 @@ and HTTP/2, where C{h2} is installed and TLS has negotiated it.
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable
 from functools import cached_property
 from io import BytesIO
 from typing import Any, Final
@@ -31,6 +33,7 @@ from comet.fanout.unsent import Unsent
 from comet.http.http1 import encodeResponse
 from comet.http.responses import Headers, problem
 from comet.hub import FULL_RETRY, Hub
+from comet.timers import TimerWheel
 from comet.transports.channel import ChannelResource
 from comet.transports.detach import setProtocol
 from comet.transports.exchange import Exchange, bodyTooLarge, setHeaders
@@ -580,6 +583,13 @@ class CometSite(Site):
     @ivar uploads: Counts the bodies for an application's resources.
 
     @ivar unsent: Counts the bytes of responses that wait for their clients.
+
+    @ivar wheel: Calls connections whose requests come too slowly.
+
+    @ivar seconds: Tells the time of the wheel's clock.
+
+    @ivar headDue: When the head has to be whole that has begun to come to a
+        connection which is being handed over.
     """
 
     noisy = False
@@ -609,6 +619,9 @@ class CometSite(Site):
         refusals = Refusals(self.clock.seconds)
         self.uploads = Uploads(UPLOAD_BYTES, refusals) if hub is None else hub.uploads
         self.unsent = Unsent() if hub is None else hub.fanout.unsent
+        self.wheel = TimerWheel(self.clock) if hub is None else hub.fanout.wheel
+        self.seconds: Callable[[], float] = (self.clock if hub is None else hub.clock).seconds
+        self.headDue = math.inf
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """

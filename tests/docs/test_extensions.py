@@ -19,11 +19,12 @@ from comet.fanout import polls, streams, unsent
 from comet.fanout.states import TRANSITIONS, Input, State
 from comet.framing import jsonp
 from comet.framing.publications import Limits
-from comet.http import reads, request
+from comet.http import pace, reads, request
 from comet.http.negotiation import TRANSPORTS
 from comet.model import channels
 from comet.model.messages import MESSAGE_OVERHEAD
 from comet.transports import session, tcp, vanished, websocket
+from comet.web import heads
 from tests.docs.running import DOCS, load
 from tests.docs.shell import matches
 
@@ -136,6 +137,10 @@ class LimitsTests(SynchronousTestCase):
             f"parameters of a query {request.MAX_PARAMETERS} ",
             f"have {unsent.UNSENT_BYTES >> 20} MiB in all; beyond them a response has one ",
             f"not taken message, or {unsent.CUT_BYTES:,} bytes of data, and",
+            f"seconds in which a head has to be whole {pace.HEAD_TIME:g} from its first byte",
+            f"seconds that a body may be late {pace.BODY_TIME:g}, or",
+            f"to come at {pace.LEAST_RATE:,.0f} bytes a second",
+            f"seconds a refused upload is read on {heads.LINGER_TIME:g} ",
             f"poll body {reads.MAX_LIMIT:,}, and {unsent.POLL_BYTES // 1048576} MiB ",
             f"seconds that a poll is held {reads.MAX_WAIT:g} ",
             f"seconds that a half-closed poll is held {polls.HALF_CLOSED:g} ",

@@ -12,6 +12,7 @@ from twisted.logger import formatEvent, globalLogPublisher
 
 from comet import clientlog
 from comet.clientlog import BURST, Budgets
+from comet.http.pace import HEAD_TIME
 from comet.lean.cache import RequestCache
 from comet.lean.edge import GRACE_TIME, Newcomers
 from comet.transports.session import Session
@@ -141,11 +142,12 @@ class DeadlineTests(LeanTestCase):
         self.assertEqual(self.connections, 5)
         self.reactor.advance(5.2)
         waits.hears(b'"messages":[]')
-        self.reactor.advance(IDLE_TIMEOUT - 5)
+        self.reactor.advance(HEAD_TIME - 1)
         self.reactor.settle()
-        self.assertEqual(self.connections, 1)
-        self.reactor.advance(5.2)
+        self.assertEqual(self.connections, 3)
+        self.reactor.advance(1.2)
         waits.ends()
+        self.reactor.advance(IDLE_TIMEOUT - HEAD_TIME)
         self.assertEqual(self.connections, 0)
 
     def test_idleTimeoutAfterLongPoll(self) -> None:

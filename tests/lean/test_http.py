@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from comet.errors import BadRequest
 from comet.fanout.reader import Reader
+from comet.http.pace import BODY_TIME, HEAD_TIME, LEAST_RATE
 from comet.lean.connection import READ_SIZE
 from comet.lean.edge import GRACE_TIME
 from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
@@ -254,24 +255,52 @@ class TimeTests(LeanTestCase):
 
     def test_closesSlowHead(self) -> None:
         """
-        A request head that comes byte by byte has no more time than the idle
-        timeout.
+        A head that comes byte by byte has its time from its first byte, also one
+        that follows another request.
         """
-        peer = self.after(*((IDLE_TIMEOUT / 6, POLL[n : n + 1]) for n in range(5)))
-        self.reactor.advance(IDLE_TIMEOUT / 6 + 0.2)
-        self.assertClosed(peer)
+        for first in (b"", POLL):
+            peer = self.after((IDLE_TIMEOUT - 5, first + POLL[:1]))
+            for n in range(1, 6):
+                self.reactor.advance(HEAD_TIME / 6)
+                peer.send(POLL[n : n + 1])
+                self.reactor.settle()
+            self.assertEqual(self.connections, 1)
+            self.reactor.advance(HEAD_TIME / 6 + 0.2)
+            self.assertEqual(peer.ends().count(OK), len(first) // len(POLL))
+            self.assertEqual(self.connections, 0)
 
-    def test_eachPieceOfBodyGivesTime(self) -> None:
+    def test_headHasItsTimeOnce(self) -> None:
         """
-        Each piece of a body gives the client the idle timeout again.  A body
-        that stops coming is given up.
+        A head that is handed over has no more time there.
         """
-        said = publishing(b"x" * 10)
-        pieces = [(0, said[:-10]), *((IDLE_TIMEOUT - 5, b"x") for _ in range(10))]
-        self.assertIn(CREATED, self.after(*pieces).take())
-        peer = self.after(*pieces[:5])
-        self.reactor.advance(IDLE_TIMEOUT + 0.2)
+        peer = self.after((0, b"GET /ch"), (HEAD_TIME - 2, b"ill"))
+        self.reactor.until(lambda: not self.connections)
+        self.reactor.advance(1.8)
+        self.reactor.settle()
+        self.assertFalse((peer.take(), peer.isOver)[1])
+        self.reactor.advance(0.5)
         self.assertEqual(peer.ends(), b"")
+
+    def test_bodyHasToGoOn(self) -> None:
+        """
+        A body may come slowly, but not below a rate, however fast a part of it has
+        come.
+        """
+        size = int(LEAST_RATE) * 300
+        said = publishing(b"x" * size)
+        head, step = said[:-size], int(LEAST_RATE) * 20
+        pieces = [(0.0, head), *((20.0, b"x" * step) for _ in range(15))]
+        self.after(*pieces).hears(CREATED)
+        for fast in (0, size - 100):
+            peer = self.after((0, head), (0, b"x" * fast))
+            for _ in range(5):
+                self.reactor.advance(BODY_TIME / 6)
+                peer.send(b"x")
+                self.reactor.settle()
+            self.reactor.advance(BODY_TIME / 6 - 1)
+            self.assertFalse((peer.take(), peer.isOver)[1])
+            self.reactor.advance(1.2)
+            self.assertEqual(peer.ends(), b"")
 
     def test_timeBetweenRequests(self) -> None:
         """

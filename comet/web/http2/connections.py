@@ -4,6 +4,7 @@ One connection of HTTP/2, and the streams on it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.clientlog import ClientLogger
+from comet.http.pace import BODY_TIME, HEAD_TIME, extended
+from comet.timers import NOT_SET
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import tune
 from comet.turns import SHARE
@@ -38,6 +41,9 @@ from comet.web.http2.http2stream import HTTP2Stream
 
 # Bodies of the largest size that may be kept while they arrive.
 MAX_BODIES: Final = 4
+
+# The timer wheel may call this much early, in seconds.
+_EARLY: Final = 0.01
 
 # Seconds that the last frames to a client may wait to be taken.
 LAST_WORDS: Final = 15.0
@@ -82,6 +88,9 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._isWaiting = False
         self._isBusy = False
         self._isOver = False
+        # When the frame or the field block that comes has to go on.
+        self._due = math.inf
+        self.timerSlot = NOT_SET
         self._isDraining = False
         self._aborting: IDelayedCall | None = None
         self._left: list[Deferred[None]] = []
@@ -144,6 +153,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._push()
         self._isOver = True
         self.setTimeout(None)
+        self.site.wheel.clear(self)
         self._aborting = self.callLater(LAST_WORDS, self._abort)
         # A registered producer would keep loseConnection waiting.
         self.transport.unregisterProducer()
@@ -170,6 +180,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         """
         self._isOver = True
         self.setTimeout(None)
+        self.site.wheel.clear(self)
         if self._aborting is not None:
             self._aborting.cancel()
             self._aborting = None
@@ -192,6 +203,43 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._input += data
         if not self._isWaiting:
             self._work()
+        if not self._isOver:
+            self._keepPace(len(data))
+
+    def _keepPace(self, size: int) -> None:
+        """
+        Give the client time for the rest of a frame, or a field block.
+
+        @param size: How many bytes came last.
+        """
+        if not self._receiver.isWithin:
+            self._due = math.inf
+            return
+        now = self.site.seconds()
+        isBegun = self._due != math.inf
+        self._due = extended(self._due, now, size) if isBegun else now + HEAD_TIME
+        self.site.wheel.setBy(self, self._due)
+
+    def timedOut(self) -> None:
+        """
+        See L{Timed.timedOut<comet.timers.Timed.timedOut>}.  End what comes too
+        slowly: the connection with its frame, or the stream with its body.
+        """
+        now = self.site.seconds()
+        if self._due <= now + _EARLY:
+            self._close(ErrorCodes.NO_ERROR)
+            return
+        due = self._due
+        for stream in list(self.streams.values()):
+            if stream.isComplete or stream.isFinished or self._isOver:
+                continue
+            if stream.due <= now + _EARLY:
+                reason = "the body of its request comes too slowly"
+                self._fault(StreamFault(stream.ident, ErrorCodes.CANCEL, reason))
+            else:
+                due = min(due, stream.due)
+        if due != math.inf and not self._isOver:
+            self.site.wheel.set(self, due - now)
 
     def _work(self) -> None:
         """
@@ -281,6 +329,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             return
         self.transport.resumeProducing()
         self._work()
+        if not self._isOver:
+            self._keepPace(0)
 
     def _happened(self, event: Received | None) -> None:
         if isinstance(event, RequestBegun):
@@ -305,6 +355,9 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             head = head.short()
         stream = self.streams[event.ident] = HTTP2Stream(self, event.ident)
         stream.begun(head, event.isEmpty, refusal)
+        if not event.isEmpty:
+            stream.due = self.site.seconds() + BODY_TIME
+            self.site.wheel.setBy(self, stream.due)
         if stream.isExpecting:
             # RFC 9110 10.1.1
             self.sendHead(stream, b"100", ())
@@ -316,7 +369,9 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         ident = event.stream_id or 0
         stream = self.streams.get(ident)
         if stream is not None:
-            stream.received(event.data or b"")
+            data = event.data or b""
+            stream.received(data)
+            stream.due = extended(stream.due, self.site.seconds(), len(data))
             most = self.site.maxBody
             kept = sum(each.taken for each in self.streams.values() if each.taken <= most)
             if stream.length is not None and stream.arrived > stream.length:

@@ -124,6 +124,13 @@ class FrameReceiver:
         # The stream whose trailers do not end it.
         self._unended = 0
 
+    @property
+    def isWithin(self) -> bool:
+        """
+        Whether a frame or a field block has begun, and is not whole.
+        """
+        return self._frames.isWithin
+
     def feed(self, data: bytes, now: float) -> Iterator[Received | None]:
         """
         Yield what the frames that end in this data say.  Each event is to be dealt

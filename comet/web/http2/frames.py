@@ -172,6 +172,13 @@ class FrameReader:
         self._block = 0
         self._blockSize = 0
 
+    @property
+    def isWithin(self) -> bool:
+        """
+        Whether the preface, a frame or a field block is not whole.
+        """
+        return bool(self._kept or self._skip or self._block or not self._hasSettings)
+
     def feed(self, data: bytes) -> Iterator[Frame]:
         """
         Yield the frames that end in this data.

@@ -4,6 +4,7 @@ One request over HTTP/2, and its response.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
@@ -81,6 +82,8 @@ class HTTP2Stream:
     @ivar taken: How many of them the request was given.
 
     @ivar unsent: How many bytes of the response's body wait.
+
+    @ivar due: When the request's body has to go on; only its connection looks.
     """
 
     # Code that asks a request for its transport must not get that of the
@@ -97,6 +100,7 @@ class HTTP2Stream:
         self.arrived = 0
         self.taken = 0
         self.unsent = 0
+        self.due = math.inf
         self._carrier = carrier
         self._method, self._path = b"", b"*"
         self._head: RequestHead | None = None
