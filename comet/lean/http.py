@@ -347,14 +347,17 @@ class HTTPConnection(Connection):
 
     def _boundInput(self) -> None:
         """
-        Bound the input that is kept behind the request under way.
+        Bound the input that is kept behind the request under way, or for another
+        turn.
         """
-        if len(self.buffer) > MAX_HELD_INPUT:
-            if self.reader is not None and self.reader.state is not State.CLOSED:
-                # The client does not wait for the response, or has forgotten it.
-                self.reader.hurry()
-            else:
-                self.pauseProducing()
+        isKept = self.plan is not None or self._isWaiting
+        if isKept and len(self.buffer) > MAX_HELD_INPUT:
+            self.pauseProducing()
+            reader = self.reader
+            if reader is not None and reader.state is not State.CLOSED and self.due != math.inf:
+                # The client does not wait for the response, or has forgotten it; and
+                # that it leaves would not be noticed.
+                reader.hurry()
 
     def _answerInput(self) -> None:
         """
@@ -375,6 +378,8 @@ class HTTPConnection(Connection):
                     break
                 if not self._beginNext():
                     break
+                if len(self.buffer) > MAX_HELD_INPUT:
+                    self._boundInput()
         finally:
             self._isAnswering = False
 
@@ -508,6 +513,9 @@ class HTTPConnection(Connection):
         <comet.lean.plans.RequestConnection.release>}.
         """
         self.edge.hub.fanout.wheel.clear(self)
+        if self.isPaused:
+            # The other connection takes over the descriptor as it is watched.
+            self.resumeProducing()
         fd, self.fd = self.fd, -1
         rest, self.buffer = self.buffer[size:], b""
         return self.socket, fd, rest
@@ -651,10 +659,16 @@ class HTTPConnection(Connection):
             self.pauseProducing()
             self._waitNoLonger(UNSENT_TIMEOUT)
             return
-        if self.isPaused:
-            self.resumeProducing()
+        self._readAgain()
         if self.buffer and not self._isAnswering:
             self._waitForTurn()
+
+    def _readAgain(self) -> None:
+        """
+        Read again, unless enough input waits.
+        """
+        if self.isPaused and len(self.buffer) <= MAX_HELD_INPUT:
+            self.resumeProducing()
 
     def drained(self) -> None:
         """
@@ -684,10 +698,9 @@ class HTTPConnection(Connection):
         if self.fd < 0:
             return
         try:
-            if self.isPaused:
-                # First, since a stream that begins now takes over the descriptor.
-                self.resumeProducing()
             self._takeInput()
+            if not self._isWaiting and not self.unsent and self.fd >= 0:
+                self._readAgain()
         except Exception:
             self.edge.broken(self)
 

@@ -6,8 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from comet.framing import publications, strictjson
 from comet.lean.connection import READ_SIZE
+from comet.lean.http import HTTPConnection
+from comet.transports.detach import MAX_HELD_INPUT
 from comet.turns import SHARE, TURN
 from tests.lean.case import LeanTestCase, Peer, read, request
 from tests.lean.handreactor import SteppingReactor
@@ -109,6 +113,46 @@ class HTTPTests(TurnsCase):
             most = max(most, len(connection.buffer))
         self.assertEqual(sent, len(said))
         self.assertTrue(0 < most < READ_SIZE, most)
+
+    def test_boundsWhatIsKeptForSlowBus(self) -> None:
+        """
+        No more is kept of a client either whose requests wait for the bus, or for a
+        message, and it is noticed when the client leaves.  What waits for the bus is
+        answered with what there is.
+        """
+        readLog = self.bus.read
+
+        def later(*given: Any) -> Any:
+            answer: Deferred[Any] = Deferred()
+            self.reactor.callLater(0, lambda: readLog(*given).chainDeferred(answer))
+            return answer
+
+        self.patch(self.bus, "read", later)
+        self.publish(1)
+        count = 150
+        for transport in ("poll", "longpoll"):
+            (busy,) = self.connected()
+            (connection,) = self.port._edge.connections.values()
+            assert isinstance(connection, HTTPConnection)
+            since = "&since=earliest" if transport == "poll" else ""
+            target = f"/channels/c?transport={transport}{since}"
+            said = request(target, f"X: {'x' * 1000}\r\n") * count
+            sent = most = 0
+            for _ in range(3 * count):
+                try:
+                    sent += busy.socket.send(said[sent:])
+                except BlockingIOError:
+                    pass
+                self.reactor.turn()
+                busy.take()
+                most = max(most, len(connection.buffer))
+            self.assertEqual(sent, len(said))
+            self.assertLess(most, MAX_HELD_INPUT + 2 * READ_SIZE)
+            if transport == "poll":
+                busy.hears(b"HTTP/1.1 200 OK", count)
+                self.assertEqual(busy.said.count(b'"data":1'), count)
+            busy.cut()
+            self.reactor.until(lambda: not self.connections)
 
     def test_dropsWorkOfClientThatLeft(self) -> None:
         """
