@@ -13,8 +13,9 @@ used::
 
 The names in C{__all__} are the public API.  An application may subclass the
 resources, L{Access}, L{CometService} and L{CometSite}, and implement
-L{IAccess}, L{IReceiver}, L{IMessageBus}, L{IBusMaker} and L{Shape}.  All else in
-the modules below is internal: it may change in any release.
+L{IAccess}, L{IPublisherAccess}, L{IReceiver}, L{IMessageBus}, L{IBusMaker} and
+L{Shape}.  All else in the modules below is internal: it may change in any
+release.
 
 The map, lower parts first.  A part imports no part that stands below it on this
 page.  The parts marked B{P} are pure: they import no Twisted, and the tests
@@ -85,7 +86,14 @@ if TYPE_CHECKING:
     from comet.http.origins import Origins
     from comet.http.reads import ReadRequest
     from comet.hub import Hub, Settings
-    from comet.interfaces import IAccess, IBusListener, IBusMaker, IMessageBus, IReceiver
+    from comet.interfaces import (
+        IAccess,
+        IBusListener,
+        IBusMaker,
+        IMessageBus,
+        IPublisherAccess,
+        IReceiver,
+    )
     from comet.model.clients import ANONYMOUS, Client
     from comet.model.cursors import Cursor
     from comet.model.log import Retention
@@ -139,6 +147,7 @@ __all__ = [
     "IBusMaker",
     "IFrameResource",
     "IMessageBus",
+    "IPublisherAccess",
     "IReceiver",
     "Internal",
     "JSONPResource",
@@ -204,7 +213,7 @@ _NAMES = {
     "comet.http.origins": "Origins",
     "comet.http.reads": "ReadRequest",
     "comet.hub": "Hub Settings",
-    "comet.interfaces": "IAccess IBusListener IBusMaker IMessageBus IReceiver",
+    "comet.interfaces": "IAccess IBusListener IBusMaker IMessageBus IPublisherAccess IReceiver",
     "comet.model.clients": "ANONYMOUS Client",
     "comet.model.cursors": "Cursor",
     "comet.model.log": "Retention",

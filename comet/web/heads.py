@@ -173,7 +173,8 @@ class HeadChannel(HTTPChannel):
         """
         A head is whole: what comes next is its body.
         """
-        self._isInTime()
+        if self._due != math.inf:
+            self._isInTime()
         super().allHeadersReceived()
 
     def requestDone(self, request: Any) -> None:
@@ -293,7 +294,8 @@ class HeadChannel(HTTPChannel):
         The request is complete: get ready for the next one.
         """
         if not self.isEnding:
-            self._isInTime()
+            if self._due != math.inf:
+                self._isInTime()
             self.MAX_LENGTH = self.maxLine
             super().allContentReceived()
 
