@@ -14,18 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
 
+from tests.ports import freePort
+
 # For how long a server may take to begin or to end, in seconds.
 PATIENCE = 30.0
-
-
-def freePort() -> int:
-    """
-    A port that nobody listened on a moment ago.
-    """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class RedisServer:

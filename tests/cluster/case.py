@@ -8,7 +8,7 @@ import atexit
 import functools
 import traceback
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from twisted.trial.unittest import TestCase
 
@@ -69,8 +69,18 @@ class ClusterTestCase(TestCase):
     def __init__(self, methodName: str = "runTest") -> None:
         super().__init__(methodName)
         self.clusters: list[Cluster] = []
-        method = getattr(self, methodName)
-        setattr(self, methodName, telling(method, lambda: self.clusters))
+
+    def run(self, result: Any = None) -> Any:
+        """
+        Run the test; if it fails, it tells what its clusters have logged.
+        """
+        name = self._testMethodName
+        # Not before: trial finds a single test by its method.
+        setattr(self, name, telling(getattr(self, name), lambda: self.clusters))
+        try:
+            return super().run(result)
+        finally:
+            delattr(self, name)
 
     @property
     def cluster(self) -> Cluster:

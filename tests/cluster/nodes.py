@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.edge.connections import Ended, Silence, Site, ask
-from tests.edge.server import ROOT, STARTING, CometProcess, freePorts
+from tests.edge.server import ROOT, STARTING, CometProcess
+from tests.ports import freePorts
 from tests.proxies.programs import findProgram
 from tests.redisserver import RedisServer
 

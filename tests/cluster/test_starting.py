@@ -16,7 +16,8 @@ from pathlib import Path
 from twisted.trial.unittest import TestCase
 
 from tests.edge.connections import HttpConnection, Silence, TcpConnection
-from tests.edge.server import STARTING, freePorts, twistd
+from tests.edge.server import STARTING, twistd
+from tests.ports import freePorts
 from tests.redisserver import RedisServer
 
 

@@ -19,7 +19,8 @@ from types import ModuleType
 from twisted.trial.unittest import TestCase
 
 from tests.edge.connections import Ended, Silence, Site, ask
-from tests.edge.server import ROOT, SIGNS, freePorts
+from tests.edge.server import ROOT, SIGNS
+from tests.ports import freePorts
 
 DOCS = ROOT / "docs"
 EXAMPLES = DOCS / "examples"

@@ -18,7 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.docs.running import DOCS, EXAMPLES, PATIENCE, ExampleTestCase, Running, environment
 from tests.docs.shell import EPOCH, Block, Command, blocksOf, matches, serverOf
 from tests.edge.connections import ask
-from tests.edge.server import freePorts, twistd
+from tests.edge.server import twistd
+from tests.ports import freePorts
 
 PAGES = sorted(
     page

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from attrs import evolve
 
 from tests.edge.connections import Ended, Silence, Site, ask
 from tests.edge.tls import Authority
+from tests.ports import freePorts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,20 +29,6 @@ STOPPING = 60.0
 
 # What the log contains after an unexpected error.
 SIGNS = ("Traceback (most recent call last)", "Unhandled Error", "Unhandled error in Deferred")
-
-
-def freePorts(count: int) -> list[int]:
-    """
-    Find free ports of 127.0.0.1.
-    """
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def twistd() -> list[str]:

@@ -11,7 +11,7 @@ from tests.edge.case import EdgeTestCase
 from tests.edge.clients import Refused
 from tests.edge.connections import PATIENCE, TcpConnection, ask
 from tests.edge.publisher import publish
-from tests.edge.server import freePorts
+from tests.ports import freePorts
 
 FRIEND = "https://friend.example"
 REQUEST = b"<policy-file-request/>\0"

@@ -95,7 +95,7 @@ class SteppedClockTests(EdgeTestCase):
         After the clock was set back by an hour, readers have heartbeats, and
         held polls are answered when their time is over.
         """
-        server = self.begin("--heartbeat", "1")
+        server = self.begin("--heartbeat", "0.5")
         clients = self.readers(server, "2")
         server.setBack()
         for client in clients:
@@ -125,7 +125,7 @@ class SteppedClockTests(EdgeTestCase):
             if client.endless:
                 self.listen(client)
         server.setForward()
-        self.assertRaises(Silence, clients[0].next, 3.0)
+        self.assertRaises(Silence, clients[0].next, 1.5)
         for client in clients:
             self.assertRaises(Silence, client.next, 0.01)
         for connection in idle:

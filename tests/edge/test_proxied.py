@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from tests.edge.case import EdgeTestCase
 from tests.edge.connections import TcpConnection
-from tests.edge.server import freePorts
 from tests.framing.test_proxyheader import (
     BEFORE,
     INET,
@@ -18,6 +17,7 @@ from tests.framing.test_proxyheader import (
     WORST,
     binary,
 )
+from tests.ports import freePorts
 
 HEADERS = (
     *(SHORT, WORST, TCP4, TCP6, BEFORE),

@@ -24,8 +24,9 @@ from comet.tap import Options
 from tests.edge.case import EdgeTestCase
 from tests.edge.connections import PATIENCE
 from tests.edge.costs import SIZE, measure
-from tests.edge.server import ROOT, CometProcess, freePorts
+from tests.edge.server import ROOT, CometProcess
 from tests.edge.speakers import CLIENTS
+from tests.ports import freePorts
 
 TEXT = (ROOT / "README.md").read_text("utf-8")
 EXAMPLE = ROOT / "docs" / "examples" / "embedded.py"

@@ -18,7 +18,8 @@ from pathlib import Path
 from twisted.trial.unittest import TestCase
 
 from tests.edge.connections import Site, ask
-from tests.edge.server import ROOT, STARTING, freePorts, twistd
+from tests.edge.server import ROOT, STARTING, twistd
+from tests.ports import freePorts
 
 # A plugin with a bus that fails a moment after it began to start.
 PLUGIN = """

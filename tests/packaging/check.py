@@ -39,6 +39,7 @@ from tests.packaging.clients import (
     expect,
     publish,
 )
+from tests.ports import freePort
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNEL = "packaging/check"
@@ -118,16 +119,6 @@ def look(port: int) -> None:
         with urlopen(f"http://{HOST}:{port}{path}", timeout=PATIENCE) as response:
             expect(f"what is at {path} is {file.name}", response.read() == file.read_bytes(), True)
     say(f"served {len(pages())} files")
-
-
-def freePort() -> int:
-    """
-    Find a free port.
-    """
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def awaitPort(port: int, server: subprocess.Popen[bytes]) -> None:

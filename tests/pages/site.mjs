@@ -74,14 +74,23 @@ export class Server {
   }
 }
 
-/** A port that nothing listens on. */
+/**
+ * A port that nothing listens on.  The system may give a port of its choice to a connection
+ * before the server listens there, so this is one that it gives to none: see tests/ports.py.
+ */
 export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
+  for (;;) {
+    const port = 10240 + Math.floor(Math.random() * 22000);
+    const server = createServer();
+    const isFree = await new Promise((resolve) => {
+      server.once("error", () => resolve(false));
+      server.listen(port, "127.0.0.1", () => resolve(true));
+    });
+    if (!isFree) continue;
+    server.close();
+    await once(server, "close");
+    return port;
+  }
 }
 
 /** @param name `chromium` or `firefox`. */

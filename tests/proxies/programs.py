@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from tests.edge.connections import Ended, Silence, Site, ask
-from tests.edge.server import ROOT, CometProcess, freePorts
+from tests.edge.server import ROOT, CometProcess
 from tests.edge.tls import makeCertificate
+from tests.ports import freePorts
 
 CONFIGURATIONS: Final = ROOT / "docs" / "examples" / "proxies"
 

@@ -222,13 +222,12 @@ class EdgeTests(VanishedTestCase, LeanTestCase):
         Every connection of Twisted's edge is watched, from the beginning on.
         """
         site = CometSite(CometResource(self.hub), 65536, reactor=self.reactor)
-        ports = [
-            self.reactor.listenTCP(0, each, 50, "127.0.0.1")
-            for each in (site, CometFactory(self.hub))
-        ]
-        for port in ports:
+        requests = (b"", read("longpoll"), read("sse"), read("websocket"))
+        lines = (b"", b"{", b'{"ping":1}\n', b'{"subscribe":["c"]}\n')
+        for factory, begins in ((site, requests), (CometFactory(self.hub), lines)):
+            port = self.reactor.listenTCP(0, factory, 50, "127.0.0.1")
             self.addCleanup(port.stopListening)
-            for said in (b"", read("longpoll"), read("sse"), read("websocket")):
+            for said in begins:
                 peer = Peer(self.reactor, port.getHost().port)
                 self.addCleanup(peer.socket.close)
                 peer.send(said)

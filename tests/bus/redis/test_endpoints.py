@@ -14,7 +14,8 @@ from comet.model.cursors import Cursor
 from tests.bus.case import BusCase, Listener
 from tests.bus.redis.case import RedisCase, pause, until
 from tests.edge.tls import makeCertificate
-from tests.redisserver import RedisServer, freePort
+from tests.ports import freePort
+from tests.redisserver import RedisServer
 
 SENTINEL = """
 sentinel monitor mine 127.0.0.1 {port} 1

@@ -22,7 +22,8 @@ from comet.model.positions import Last, Now
 from tests.bus.case import BusCase, Listener, positionsOf
 from tests.bus.redis.case import RedisCase, pause, until
 from tests.bus.redis.direct import DirectConnection
-from tests.redisserver import RedisServer, freePort
+from tests.ports import freePort
+from tests.redisserver import RedisServer
 
 # Bodies that a foreign writer may store or push.
 HOSTILE = (
