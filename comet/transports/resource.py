@@ -130,15 +130,25 @@ class HubResource(Resource):
             exchange.check()
             self.dispatch(exchange)
         except CometError as error:
-            self.refuse(exchange, error)
+            self._tell(exchange, error)
         except Exception:
             _log.failure(
                 "a request of {peer} for {path} failed",
                 peer=request.getClientAddress(),
                 path=request.path,
             )
-            self.refuse(exchange, Internal())
+            self._tell(exchange, Internal())
         return NOT_DONE_YET
+
+    def _tell(self, exchange: Exchange, error: CometError) -> None:
+        """
+        Respond with an error in the form of the transport, or with the error that
+        is found when that form is chosen by the request.
+        """
+        try:
+            self.refuse(exchange, error)
+        except CometError as other:
+            exchange.refuse(other)
 
     def admit(self, exchange: Exchange) -> BodyReader | None:
         """

@@ -8,6 +8,8 @@ import json
 
 from twisted.web.resource import Resource
 
+from comet.errors import TooMany
+from comet.transports.exchange import Exchange
 from comet.transports.sse import EventSourceResource
 from tests.framing.readers import ChunkReader, Event, EventReader
 from tests.transports.case import COMMON, HubTestCase, get, readHead, readResponse
@@ -294,3 +296,21 @@ class AloneTests(HubTestCase):
             self.assertProblem(self.ask(get("/events"), site), 400, "badChannel")
             response = self.ask(get("/events/a", method="POST"), site)
             self.assertProblem(response, 405, "methodNotAllowed")
+
+    def test_refusalThatCannotBeTold(self) -> None:
+        """
+        A request that is refused before it is parsed, and whose start position
+        cannot be read, gets that error; the log says nothing.
+        """
+
+        class FullResource(EventSourceResource):
+            def names(self, exchange: Exchange) -> tuple[str, ...]:
+                raise TooMany("the application has enough readers")
+
+        root = Resource()
+        root.putChild(b"events", FullResource(self.hub))
+        for site in (self.makeSite(root), self.makePlainSite(root)):
+            twice = ("Last-Event-ID: a-1", "Last-Event-ID: a-2")
+            self.assertProblem(self.ask(get("/events", *twice), site), 400, "badRequest")
+            self.assertEqual(self.ask(get("/events"), site).status, 200)
+        self.assertEqual(self.flushLoggedErrors(), [])
