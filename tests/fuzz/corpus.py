@@ -90,6 +90,7 @@ REQUESTS: Final = (
     _request(b"POST /channels/open/a", b"Content-Encoding: gzip\r\n", BODIES[-1]),
     _request(b"POST /channels/open/a", b"Comet-Event: e\r\n", b"x"),
     _request(b"POST /channels/open/a?since=k3f9a2-1&b=1", b"", b"x"),
+    _request(b"POST /channels/open/a?since=k3f9a2-1&b=%ff", b"", b"x"),
     _request(b"POST /channels/closed", b"Authorization: Bearer 0123456789abcdef\r\n", b"x"),
     _request(b"POST /channels/open/a", b"Transfer-Encoding: chunked\r\n")
     + b"3\r\nabc\r\n0\r\n\r\n",
@@ -242,6 +243,17 @@ PROXY_HEADERS: Final = (
     b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x24" + bytes(36),
     b"\r\n\r\n\0\r\nQUIT\n\x21\x31\0\xd8" + b"/a".ljust(216, b"\0"),
     b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+)
+
+# What comes to a port of TLS: a client that greets, and what has come to the wrong
+# port.
+TLS: Final = (
+    b"\x16\x03\x01\x00\x2f\x01\x00\x00\x2b\x03\x03" + bytes(34) + b"\x00\x02\x13\x01\x01\x00",
+    b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x00",
+    b"\x15\x03\x03\x00\x02\x02\x28",
+    b"\x17\x03\x03\x00\x10" + bytes(16),
+    REQUESTS[0],
+    PREFACE,
 )
 
 # What Redis sends, in RESP3.

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.logger import LogEvent, formatEventAsClassicLogText, globalLogPublisher
 
 from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
+from comet.bus.redis.protocol import RedisConnectionLost, RedisProtocol, RedisRefused
 from comet.hub import Hub, Settings
 from comet.model.log import Retention
+from comet.server.proxied import ProxiedFactory
 from comet.transports.tcp import CometFactory
 from comet.web.resources import CometResource
 from comet.web.site import CometSite
@@ -32,6 +35,33 @@ class Fault(AssertionError):
     """
     The server logged an error, or something is left of a client.
     """
+
+
+class _Pushes:
+    """
+    Takes the pushes of a connection to Redis.
+
+    @ivar data: What was pushed.
+    """
+
+    def __init__(self) -> None:
+        self.data: list[bytes] = []
+
+    def pushed(self, topic: bytes, data: bytes) -> None:
+        """
+        Keep it.
+        """
+        self.data.append(data)
+
+    def paused(self) -> None:
+        """
+        Do nothing.
+        """
+
+    def lost(self, connection: RedisProtocol, reason: str) -> None:
+        """
+        Do nothing.
+        """
 
 
 class MemoryServer:
@@ -77,6 +107,29 @@ class MemoryServer:
         Let a client send some pieces on an open WebSocket.
         """
         return self._talk(Wire(self._site), (UPGRADE_REQUEST, *pieces))
+
+    def proxied(self, pieces: Sequence[bytes]) -> bytes:
+        """
+        Let a proxy send some pieces, of which the first begins with its header.
+        """
+        return self._talk(Wire(ProxiedFactory(self._site)), pieces)
+
+    def redis(self, pieces: Sequence[bytes]) -> bytes:
+        """
+        Let Redis send some pieces, as replies to commands and pushes.
+        """
+        listener, transport = _Pushes(), StringTransportWithDisconnection()
+        connection = RedisProtocol(self._clock, listener, 5.0)
+        transport.protocol = connection
+        connection.makeConnection(transport)
+        answers = [connection.command("EVALSHA"), connection.subscribe("SUBSCRIBE", [b"a", b"b"])]
+        for answer in answers:
+            answer.addErrback(lambda failure: failure.trap(RedisRefused, RedisConnectionLost))
+        for piece in pieces:
+            connection.dataReceived(piece)
+        connection.connectionLost()
+        self._turn([])
+        return b"".join(listener.data)
 
     def tcp(self, pieces: Sequence[bytes]) -> bytes:
         """

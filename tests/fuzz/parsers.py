@@ -289,6 +289,7 @@ def makeParsers() -> list[Parser]:
     server = MemoryServer()
     bodies = [kind + b"\n" + body for kind in corpus.CONTENT_TYPES for body in corpus.BODIES]
     streams = (*corpus.REQUESTS, *corpus.KEYED_REQUESTS)
+    proxied = [header + each for header in corpus.PROXY_HEADERS for each in streams[:5]]
     commands = (*corpus.COMMANDS, *corpus.KEYED_COMMANDS)
     lines = (*corpus.LINES, *(each + b"\n" for each in corpus.KEYED_COMMANDS))
     return [
@@ -314,5 +315,7 @@ def makeParsers() -> list[Parser]:
         Parser("http1", lambda data: server.http1(halves(data)), streams, ()),
         Parser("http2", lambda data: server.http2(halves(data)), corpus.CONVERSATIONS, ()),
         Parser("websocket", lambda data: server.webSocket(halves(data)), corpus.FRAMES, ()),
+        Parser("proxied", lambda data: server.proxied(halves(data)), proxied, ()),
+        Parser("resp", lambda data: server.redis(halves(data)), corpus.REPLIES, ()),
         Parser("tcp", lambda data: server.tcp(halves(data)), lines, ()),
     ]

@@ -25,6 +25,9 @@ from tests.fuzz.parsers import Parser
 INPUTS: Final = 500
 SLICE: Final = 0.4
 
+# For how many seconds an input that was found is made smaller.
+SHRINKING: Final = 10.0
+
 
 @frozen
 class Parsed:
@@ -57,6 +60,13 @@ def _mutated(drawn: int, corpus: Sequence[bytes]) -> bytes:
     return Mutator(random.Random(drawn)).mutate(corpus, 6)
 
 
+class _Over(BaseException):
+    """
+    The time is over.  No C{Exception}, of which Hypothesis would try to make a
+    smaller one.
+    """
+
+
 def tryParser(parser: Parser, number: int, result: Parsed, until: float) -> None:
     """
     Give a parser some inputs.
@@ -81,13 +91,15 @@ def tryParser(parser: Parser, number: int, result: Parsed, until: float) -> None
     def attempt(data: bytes) -> None:
         nonlocal last
         if time.monotonic() > until:
-            return
+            raise _Over
         last = data
         counts = result.taken if parser.attempt(data) else result.refused
         counts[parser.name] += 1
 
     try:
         attempt()
+    except _Over:
+        pass
     except Exception:
         why = traceback.format_exc(limit=-6)
         result.findings.append(Finding(parser.name, shrink(parser, last), why))
@@ -98,10 +110,10 @@ def shrink(parser: Parser, data: bytes) -> bytes:
     Make an input smaller that raises what it may not: Hypothesis knows the seed of
     a mutation only.
     """
-    size = len(data)
+    size, until = len(data), time.monotonic() + SHRINKING
     while size:
         start = 0
-        while start < len(data):
+        while start < len(data) and time.monotonic() < until:
             less = data[:start] + data[start + size :]
             if _fails(parser, less):
                 data = less

@@ -44,8 +44,9 @@ _CORPORA: Final = {
     "websocket": corpus.FRAMES,
     "tcp": corpus.LINES,
     "http2": corpus.CONVERSATIONS,
+    "tls": corpus.TLS,
 }
-_WEIGHTS: Final = {"http1": 6, "websocket": 2, "tcp": 2, "http2": 2}
+_WEIGHTS: Final = {"http1": 6, "websocket": 2, "tcp": 2, "http2": 2, "tls": 1}
 
 _COMPARED: Final[dict[str, Callable[[bytes], list[object]]]] = {
     "http1": ofHTTP,

@@ -108,6 +108,8 @@ class Server:
         process = self._process
         if kind == "http1":
             return ask(cases, process.port, silence)
+        if kind == "tls":
+            return ask(cases, process.securePort, silence)
         if kind == "tcp":
             return ask(cases, process.tcpPort, silence)
         if kind == "websocket":
