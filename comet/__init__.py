@@ -23,6 +23,7 @@ reach every branch of them.
 
   - L{comet.errors} B{P}: what can go wrong, with its code and HTTP status
   - L{comet.overrides} B{P}: whether a method still speaks for others
+  - L{comet.spelling} B{P}: the known word that a mistyped one stands for
   - L{comet.clientlog}: log lines that clients can cause, within bounds
   - L{comet.metrics}: what is counted on each transport
   - L{comet.capacity}: how many connections there is room for, and how many bytes

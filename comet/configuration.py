@@ -9,6 +9,7 @@ no files and no sockets.
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from comet.errors import BadChannel
 from comet.model.channels import parseName
 from comet.model.log import Retention
 from comet.model.patterns import matches
+from comet.spelling import closest
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -317,9 +319,11 @@ class Configuration:
         channels = file.pop("channels", {})
         unknown = [key for key in file if key not in _BY_NAME]
         if unknown:
+            meant = closest(unknown[0], (*_BY_NAME, "channels"))
+            allowed = f'{", ".join(_BY_NAME)} can, and tables such as [channels."chat/**"]'
             raise ConfigurationError(
-                f"{_shown(unknown[0])} cannot be set in the file; {', '.join(_BY_NAME)} can, and "
-                'tables such as [channels."chat/**"]'
+                f"{_shown(unknown[0])} cannot be set in the file; "
+                + (f"did you mean {meant}?" if meant else allowed)
             )
         self._values = {
             option.name: _read(option, given.get(option.name, file.get(option.name)))
@@ -384,7 +388,9 @@ def readFile(path: str) -> dict[str, Any]:
         with open(path, "rb") as file:
             return tomllib.load(file)
     except OSError as error:
-        raise ConfigurationError(f"the file {path!r} cannot be read: {error.strerror}") from None
+        # The path that was tried, which depends on the working directory.
+        tried = os.path.abspath(path) if path else path
+        raise ConfigurationError(f"the file {tried!r} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"the file {path!r} is not TOML: {error}") from None
 
@@ -443,8 +449,10 @@ def _readChannels(channels: Any, default: Retention) -> dict[str, Retention]:
 def _readRetention(pattern: str, table: dict[str, Any], default: Retention) -> Retention:
     unknown = [key for key in table if key not in RETENTION]
     if unknown:
+        meant = closest(unknown[0], RETENTION)
         raise ConfigurationError(
-            f"{_shown(unknown[0])} cannot be set for {_shown(pattern)}: {', '.join(RETENTION)} can"
+            f"{_shown(unknown[0])} cannot be set for {_shown(pattern)}: "
+            + (f"did you mean {meant}?" if meant else f"{', '.join(RETENTION)} can")
         )
     values = zip(RETENTION, (default.messages, default.seconds, default.bytes), strict=True)
     where = f" of {_shown(pattern)}"

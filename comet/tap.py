@@ -5,6 +5,7 @@ The command line of C{twistd comet}: its options, and the service that they make
 from __future__ import annotations
 
 import atexit
+import getopt
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,6 +35,7 @@ from comet.server.server import Server, calmCollector
 from comet.server.service import CometService
 from comet.server.signals import ignoreHangup
 from comet.server.workers.service import WorkersService
+from comet.spelling import closest
 
 _log = Logger()
 
@@ -77,6 +79,47 @@ class Options(usage.Options):
     def __init__(self) -> None:
         self._several: dict[str, list[str]] = {}
         super().__init__()
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """
+        Read the command line.
+
+        @raise usage.UsageError: If a word of it is not allowed.
+
+        @raise SystemExit: If a word is not allowed and the command line is that of
+            C{twistd}, which would print its usage of 60 lines before the reason.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            reason = str(error)
+            if isinstance(error.__context__, getopt.GetoptError):
+                reason = self._explain(error.__context__)
+            if self.parent is None:
+                raise usage.UsageError(reason) from None
+            raise SystemExit(f"comet: {reason}") from None
+
+    def _explain(self, error: getopt.GetoptError) -> str:
+        """
+        Say what is wrong with an option.
+        """
+        given = error.opt
+        option = f"{'--' if len(given) > 1 else '-'}{given[:64]}"
+        if not error.msg.endswith("not recognized"):
+            return error.msg.removeprefix("option ")
+        if self.parent is not None and given in self.parent.synonyms:
+            return f"{option} is an option of twistd: it stands before the word comet"
+        meant = closest(given, [name.removesuffix("=") for name in self.longOpt])
+        hint = f"did you mean --{meant}?" if meant else "'twistd comet --help' lists all"
+        return f"{option} is no option; {hint}"
+
+    def opt_version(self) -> None:
+        """
+        Display the version of comet and exit.
+        """
+        # No part imports the top of the package, which would load parts above it.
+        print("comet", import_module("comet").__version__)
+        sys.exit(0)
 
     def _add(self, name: str, value: str) -> None:
         self._several.setdefault(name, []).append(value)
@@ -140,6 +183,7 @@ class Options(usage.Options):
         if self.pidFile:
             # twistd reads it next.
             removeStalePIDFile(self.pidFile)
+            self._checkPIDFile()
         given: dict[str, Any] = dict(self._several)
         for option in OPTIONS:
             value = self.get(option.name)
@@ -155,6 +199,23 @@ class Options(usage.Options):
             _check(configuration)
         except ValueError as error:
             raise usage.UsageError(str(error)) from None
+
+    def _checkPIDFile(self) -> None:
+        """
+        Refuse to start where C{twistd} cannot write its pid file: it would end with
+        a traceback.
+
+        @raise usage.UsageError: If it cannot.
+        """
+        path = self.pidFile
+        folder = path if os.path.exists(path) else os.path.dirname(path)
+        # In another root the path means another file.
+        isOther = self.parent is not None and self.parent.get("chroot")
+        if not isOther and not os.access(folder, os.W_OK):
+            raise usage.UsageError(
+                f"the pid file {path!r} cannot be written; start the server in a directory that "
+                "it may write to, or without that file: twistd -n --pidfile= comet"
+            )
 
 
 def _check(configuration: Configuration) -> None:
@@ -176,6 +237,10 @@ def _check(configuration: Configuration) -> None:
         for description in _several(configuration[name]):
             try:
                 makeEndpoint(object(), description)
+            except ConfigurationError as error:
+                raise ConfigurationError(
+                    f"{description[:64]!r} is not allowed for {name}: {error}"
+                ) from None
             # Each kind of endpoint raises its own exceptions.
             except Exception as error:
                 raise ConfigurationError(
@@ -188,8 +253,9 @@ def _check(configuration: Configuration) -> None:
         try:
             readPublishKey(configuration["publish-key"])
         except OSError as error:
+            path = os.path.abspath(configuration["publish-key"])
             raise ConfigurationError(
-                f"the publish key {configuration['publish-key']!r} cannot be read: {error.strerror}"
+                f"the publish key {path!r} cannot be read: {error.strerror}"
             ) from None
 
 
@@ -250,7 +316,7 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
     try:
         key, keyFile = loadPublishKey(configuration["publish-key"])
     except OSError as error:
-        raise SystemExit(f"comet: the publish key: {error.filename!r}: {error.strerror}") from None
+        raise SystemExit(f"comet: {_keyFault(error, configuration['publish-key'])}") from None
     except ValueError as error:
         raise SystemExit(f"comet: the publish key: {error}") from None
     # Before twistd changes the directory, as --rundir demands.
@@ -279,6 +345,21 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
     service.pidFile = options.pidFile
     made: IService = service
     return made
+
+
+def _keyFault(error: OSError, given: str | None) -> str:
+    """
+    Say why there is no publish key, and what can be done about it.
+
+    @param given: The value of C{--publish-key}.
+    """
+    fault = f"the publish key {os.path.abspath(error.filename)!r} cannot be "
+    if given is not None:
+        return f"{fault}read: {error.strerror}"
+    return (
+        f"{fault}made or read: {error.strerror}; start the server in a directory that it may write "
+        "to, or name the file of a key with --publish-key"
+    )
 
 
 class _Process(Service):

@@ -4,6 +4,7 @@ Tests of L{comet.configuration}.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -346,7 +347,8 @@ class FileTests(CaseWithRefusals):
         """
         An unknown name is refused, and the error has the known ones.
         """
-        self.assertRefused({"hearbeat": 5}, "'hearbeat'", "heartbeat", "[channels.")
+        self.assertRefused({"nothing": 5}, "'nothing'", "heartbeat", "[channels.")
+        self.assertRefused({"hearbeat": 5}, "'hearbeat' cannot be set", "did you mean heartbeat?")
         self.assertRefused({"config": "x"}, "'config' cannot be set in the file")
         self.assertRefused({"x" * 5000: 5}, "'" + "x" * 64 + "'")
 
@@ -409,7 +411,7 @@ class FileTests(CaseWithRefusals):
         """
         for path, reason in ((self.mktemp(), "No such file"), (".", "directory")):
             error = self.assertRaises(ConfigurationError, readFile, path)
-            self.assertIn(repr(path), str(error))
+            self.assertIn(repr(os.path.abspath(path)), str(error))
             self.assertIn(reason, str(error))
 
     def test_fileIsNotTOML(self) -> None:

@@ -4,9 +4,14 @@ The command line of C{twistd comet}.
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+from importlib import import_module
 from pathlib import Path
 
 from twisted.python.usage import UsageError
+from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.configuration import OPTIONS, Configuration
@@ -44,7 +49,9 @@ BAD = {
         ("nothing", "an endpoint such as tcp:8080:interface=127.0.0.1"),
         ("tcp:x", "an endpoint such as"),
         ("ssl:443:privateKey=/none.pem", "an endpoint such as"),
-        ("systemd:domain=INET:index=99", "an endpoint such as"),
+        ("systemd:", "'systemd:domain=INET:index=0' and"),
+        ("systemd:domain=INET:index=0", "systemd has passed no socket to this process"),
+        ("systemd:domain=INET", "either an index or a name is needed"),
         ("", "a text that is not empty"),
     ),
     "public-url": (
@@ -201,8 +208,34 @@ class OptionsTests(SynchronousTestCase):
         """
         An unknown option is refused, and so are words that are no options.
         """
-        self.assertIn("hearbeat", self.assertRefused("--hearbeat", "5"))
+        self.assertIn("--nothing is no option", self.assertRefused("--nothing", "5"))
+        self.assertIn("-x is no option", self.assertRefused("-x"))
         self.assertIn("'news'", self.assertRefused("news"))
+
+    def test_namesOptionThatWasMeant(self) -> None:
+        """
+        The error for an option that is nearly one names that.
+        """
+        for given, meant in (
+            ("--hearbeat", "--heartbeat"),
+            ("--hearbeat=5", "--heartbeat"),
+            ("--public_url", "--public-url"),
+            ("--Demo", "--demo"),
+            ("--alow-origins", "--allow-origin"),
+        ):
+            self.assertEqual(
+                self.assertRefused(given, "5"),
+                f"{given.partition('=')[0]} is no option; did you mean {meant}?",
+            )
+
+    def test_saysWhatIsWrongWithOption(self) -> None:
+        """
+        The error names an option that lacks its value, has one too many, or is the
+        beginning of several.
+        """
+        self.assertEqual(self.assertRefused("--heartbeat"), "--heartbeat requires argument")
+        self.assertEqual(self.assertRefused("--demo=1"), "--demo must not have an argument")
+        self.assertIn("--history not a unique prefix", self.assertRefused("--history", "5"))
 
     def test_checksFileOfKey(self) -> None:
         """
@@ -210,7 +243,7 @@ class OptionsTests(SynchronousTestCase):
         """
         path = Path(self.mktemp())
         text = self.assertRefused("--publish-key", str(path))
-        self.assertIn(f"{str(path)!r} cannot be read: No such file", text)
+        self.assertIn(f"{os.path.abspath(path)!r} cannot be read: No such file", text)
         path.write_text("short\n")
         text = self.assertRefused("--publish-key", str(path))
         self.assertIn(repr(str(path)), text)
@@ -237,11 +270,16 @@ class OptionsTests(SynchronousTestCase):
         """
         path = Path(self.mktemp())
         name = str(path)
-        self.assertIn(f"{name!r} cannot be read: No such", self.assertRefused("--config", name))
+        tried = repr(os.path.abspath(name))
+        self.assertIn(f"{tried} cannot be read: No such", self.assertRefused("--config", name))
         self.assertIn("'' cannot be read", self.assertRefused("--config", ""))
         for content, told in (
             ("heartbeat 5", "is not TOML"),
-            ("hearbeat = 5", "'hearbeat' cannot be set in the file"),
+            ("nothing = 5", "'nothing' cannot be set in the file; listen, "),
+            ("hearbeat = 5", "cannot be set in the file; did you mean heartbeat?"),
+            ("history_bytes = 5", "did you mean history-bytes?"),
+            ("[channel.news]", "did you mean channels?"),
+            ("[channels.news]\nhistory-second = 5", "did you mean history-seconds?"),
             ("heartbeat = 0", "0 is not allowed for heartbeat"),
             ('listen = "nothing"', "'nothing' is not allowed for listen"),
             ('bus = "nothing:"', "'nothing:' is not a bus"),
@@ -259,3 +297,59 @@ class OptionsTests(SynchronousTestCase):
         for option in OPTIONS:
             self.assertIn(f"--{option.name}", text)
         self.assertIn("--config", text)
+
+
+class TwistdTests(SynchronousTestCase):
+    """
+    L{Options}, as a part of the command line of C{twistd}.
+    """
+
+    def refused(self, *arguments: str) -> str:
+        """
+        Give C{twistd} a command line, and return how it ends.
+        """
+        error = self.assertRaises(SystemExit, ServerOptions().parseOptions, list(arguments))
+        return str(error)
+
+    def test_givesReasonAlone(self) -> None:
+        """
+        The process ends with the reason, and prints no usage.
+        """
+        output = io.StringIO()
+        self.patch(sys, "stdout", output)
+        self.assertEqual(
+            self.refused("-n", "comet", "--hearbeat", "5"),
+            "comet: --hearbeat is no option; did you mean --heartbeat?",
+        )
+        self.assertIn("comet: '0' is not allowed", self.refused("comet", "--max-depth", "0"))
+        self.assertEqual(output.getvalue(), "")
+
+    def test_namesPlaceOfTwistdsOptions(self) -> None:
+        """
+        For an option of C{twistd} the reason says where that belongs.
+        """
+        for given, name in (("--pidfile=", "--pidfile"), ("-n", "-n")):
+            self.assertEqual(
+                self.refused("comet", given),
+                f"comet: {name} is an option of twistd: it stands before the word comet",
+            )
+
+    def test_tellsVersion(self) -> None:
+        """
+        C{--version} tells comet's version.
+        """
+        output = io.StringIO()
+        self.patch(sys, "stdout", output)
+        self.assertEqual(self.refused("comet", "--version"), "0")
+        self.assertEqual(output.getvalue(), f"comet {import_module('comet').__version__}\n")
+
+    def test_needsPIDFileThatCanBeWritten(self) -> None:
+        """
+        Where the pid file cannot be written, the reason names it and the way out.
+        """
+        path = os.path.abspath(os.path.join(self.mktemp(), "twistd.pid"))
+        said = self.refused("-n", f"--pidfile={path}", "comet")
+        self.assertIn(f"comet: the pid file {path!r} cannot be written", said)
+        self.assertIn("twistd -n --pidfile= comet", said)
+        ServerOptions().parseOptions(["-n", "--pidfile=", "comet"])
+        ServerOptions().parseOptions(["-n", f"--pidfile={path}", "--chroot=/x", "comet"])

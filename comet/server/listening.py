@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.configuration import ConfigurationError
 from comet.errors import CometError
 from comet.server.locks import lockSocket
 from comet.server.proxied import ProxiedEndpoint
@@ -123,6 +124,9 @@ def makeEndpoint(reactor: Any, description: str, inherited: int | None = None) -
         to this address and that listens already.  Nothing is bound then.  The
         descriptor is closed when the endpoint listens: the port has its own.
 
+    @raise ConfigurationError: If the text says all that the user needs to make it
+        work.
+
     @raise ValueError: If it is not the description of an endpoint.  Some kinds
         of endpoint raise other exceptions, too.
     """
@@ -138,16 +142,35 @@ def _parse(reactor: Any, description: str) -> IStreamServerEndpoint:
     kind, _, rest = description.partition(":")
     if kind == "haproxy":
         return ProxiedEndpoint(_parse(reactor, rest))
+    if kind == "ssl":
+        _needTLS()
     if kind != "systemd":
         made: IStreamServerEndpoint = serverFromString(reactor, description)
         return made
     options = dict(_option(each) for each in rest.split(":"))
     unknown = options.keys() - {"domain", "index", "name"}
     if unknown or "domain" not in options:
-        raise ValueError("'systemd:domain=INET:index=0' and 'systemd:domain=UNIX:name=http' are")
+        raise ConfigurationError(
+            "'systemd:domain=INET:index=0' and 'systemd:domain=UNIX:name=http' are"
+        )
     if isinstance(reactor, _Inheriting):
         return _InheritedEndpoint(reactor)
     return systemdEndpoint(reactor, **options)
+
+
+def _needTLS() -> None:
+    """
+    Refuse to serve TLS without the packages for it.
+
+    @raise ConfigurationError: If they are not installed.
+    """
+    try:
+        # They are not installed with comet, but with an extra.
+        import twisted.internet.ssl  # noqa: F401
+    except ImportError:
+        raise ConfigurationError(
+            "it needs packages that are not installed: pip install 'comet-push[tls]'"
+        ) from None
 
 
 def _option(text: str) -> tuple[str, str]:

@@ -17,6 +17,8 @@ from typing import Any, Final
 from attrs import frozen
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 
+from comet.configuration import ConfigurationError
+
 # The first descriptor that systemd passes.
 FIRST: Final = 3
 
@@ -41,18 +43,28 @@ class PassedSockets:
         """
         Return the descriptor with an index, counted from 0, or with a name.
 
-        @raise ValueError: If there is none, or not exactly one of the two is
-            given.
+        @raise ConfigurationError: If there is none, or not exactly one of the two
+            is given.
         """
         if (index is None) == (name is None):
-            raise ValueError("either an index or a name is needed")
+            raise ConfigurationError("either an index or a name is needed")
+        if not self.names:
+            raise ConfigurationError(
+                "systemd has passed no socket to this process; it does so to a service that it "
+                "starts for a unit of the same name, such as comet.socket"
+            )
         if name is not None:
             if name not in self.names:
-                raise ValueError(f"systemd has passed no socket with the name {name[:64]!r}")
+                raise ConfigurationError(
+                    f"systemd has passed no socket with the name {name[:64]!r}, but "
+                    f"{', '.join(map(repr, self.names))}"
+                )
             return FIRST + self.names.index(name)
         assert index is not None, "one of the two is given"
         if not index.isdecimal() or int(index) >= len(self.names):
-            raise ValueError(f"systemd has passed {len(self.names)} sockets, none with that index")
+            raise ConfigurationError(
+                f"systemd has passed {len(self.names)} sockets, counted from 0"
+            )
         return FIRST + int(index)
 
 
@@ -96,9 +108,11 @@ def systemdEndpoint(
     """
     Make the endpoint of a socket that systemd has passed.
 
-    @raise ValueError: If there is no such socket.
+    @raise ConfigurationError: If there is no such socket.
     """
     family = getattr(socket, f"AF_{domain}", None)
     if domain not in ("INET", "INET6", "UNIX") or family is None:
-        raise ValueError(f"{domain[:64]!r} is not allowed for domain: INET, INET6 and UNIX are")
+        raise ConfigurationError(
+            f"{domain[:64]!r} is not allowed for domain: INET, INET6 and UNIX are"
+        )
     return AdoptedStreamServerEndpoint(reactor, passedSockets().find(index, name), family)

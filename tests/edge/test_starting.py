@@ -301,7 +301,7 @@ class CannotStartTests(StartingTestCase):
         (self.folder / "comet.key").symlink_to("/nowhere/comet.key")
         status, said = self.run_(*self.listen)
         self.assertEqual(status, 1, said)
-        self.assertIn("comet: the publish key: 'comet.key': No such file or directory", said)
+        self.assertIn(f"comet: the publish key '{self.folder.resolve()}/comet.key' cannot be", said)
         self.assertNotIn("Traceback", said)
         self.assertFalse((self.folder / "twistd.pid").exists())
 
@@ -312,18 +312,17 @@ class CannotStartTests(StartingTestCase):
         self.folder = Path("/proc/self")
         status, said = self.run_(*self.listen, before=("-n", "--pidfile="))
         self.assertEqual(status, 1, said)
-        self.assertIn("comet: the publish key: 'comet.key': ", said)
+        self.assertRegex(said, "comet: the publish key '/proc/[0-9]+/comet.key' cannot be made")
         self.assertNotIn("Traceback", said)
 
     def test_badOption(self) -> None:
         """
-        For a wrong value of an option the server prints an error, and does not
-        start.
+        For a wrong value of an option the server prints the error alone, and exits
+        with 1.
         """
-        # Twisted chooses the exit status, which is 0 in older versions.
-        _, said = self.run_("--heartbeat", "never")
-        self.assertIn("'never' is not allowed for heartbeat: a number of seconds from", said)
-        self.assertNotIn("Traceback", said)
+        status, said = self.run_("--heartbeat", "never")
+        self.assertEqual(status, 1, said)
+        self.assertRegex(said, "^comet: 'never' is not allowed for heartbeat: .*\n$")
 
     def test_busFailsLater(self) -> None:
         """

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from attrs import frozen
 from twisted.internet.defer import inlineCallbacks
@@ -23,6 +25,7 @@ from twisted.internet.testing import MemoryReactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from comet.configuration import ConfigurationError
 from comet.server.listening import QUEUE, descriptionOf, hold, makeEndpoint, release
 from tests.edge.tls import authority
 
@@ -289,6 +292,21 @@ class DescriptionTests(SynchronousTestCase):
         """
         for inherited in (None, 99):
             self.assertRaises(ValueError, makeEndpoint, MemoryReactor(), "nothing", inherited)
+
+    def test_namesExtraForTLS(self) -> None:
+        """
+        Without the packages for TLS the error names the extra that brings them.
+        """
+        missing: dict[str, Any] = {"twisted.internet.ssl": None}
+        with patch.dict(sys.modules, missing):
+            self._assertNamesExtra()
+
+    def _assertNamesExtra(self) -> None:
+        for description in ("ssl:443:privateKey=/none.pem", "haproxy:ssl:443"):
+            error = self.assertRaises(
+                ConfigurationError, makeEndpoint, MemoryReactor(), description
+            )
+            self.assertIn("pip install 'comet-push[tls]'", str(error))
 
     def test_inheritingEndpointHasAllOfReactor(self) -> None:
         """
