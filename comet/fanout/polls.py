@@ -26,6 +26,13 @@ from comet.model.progress import Step, Wanted
 # writing side.  Most such clients have left, which nothing else tells.
 HALF_CLOSED: Final = 5.0
 
+# For how many seconds a poll that need not wait for a message waits for the bus.
+# It is more than a bus takes that has to connect again.
+BUS_SECONDS: Final = 15.0
+
+# After how many seconds its client may come back.
+BUS_RETRY: Final = 2.0
+
 # How many direct polls of a group are answered in one turn.
 MOST_AT_ONCE: Final = 256
 
@@ -59,7 +66,7 @@ class Waiter(Protocol[R_contra]):
         the response together with those of others; or L{None}.  Used only if
         the waiter keeps the time.
 
-    @ivar keepsTime: Whether the waiter calls L{PollReader.hurry} when the time
+    @ivar keepsTime: Whether the waiter calls L{PollReader.timedOut} when the time
         of the poll is over, since it has a timer of its own; otherwise the
         reader sets one.
     """
@@ -126,9 +133,9 @@ class PollReader(Reader, Generic[R]):
         # no timer to clear: their waiters keep the time.
         self.direct = waiter.direct if waiter.keepsTime else None
         self.isListening = wait > 0
-        # For how many seconds the reader waits by its own timer; 0 if it need not
-        # wait, or the waiter keeps the time.
-        self._time = wait if self.isListening and not waiter.keepsTime else 0.0
+        # For how many seconds the reader waits by its own timer; 0 if the waiter
+        # keeps the time.
+        self._time = 0.0 if waiter.keepsTime else wait or BUS_SECONDS
         self.waiter = waiter
         self._gap: tuple[str, ...] = ()
         self._messages: Sequence[tuple[Message, bool]] = ()
@@ -200,12 +207,19 @@ class PollReader(Reader, Generic[R]):
         See L{Reader.caughtUp}.
         """
         if not self.isListening:
-            self.timedOut()
+            self._answerNow()
 
     def timedOut(self) -> None:
         """
-        Answer with what there is: the time is over.
+        Answer with what there is: the time is over.  A poll that need not wait
+        for a message has waited for the bus, and is told so.
         """
+        if self.isListening or self._messages or self._gap:
+            self._answerNow()
+        else:
+            self.close(Close("unavailable", "the bus does not answer", BUS_RETRY))
+
+    def _answerNow(self) -> None:
         if self._messages or self._gap:
             self._answer(more=True)
             return
@@ -218,7 +232,7 @@ class PollReader(Reader, Generic[R]):
         Answer now, with what there is.  Does nothing if the poll is answered.
         """
         if self.state is not State.CLOSED:
-            self.timedOut()
+            self._answerNow()
 
     def inputEnded(self) -> None:
         """

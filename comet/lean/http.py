@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from comet.clientlog import ClientLogger
 from comet.errors import CometError, publicError
-from comet.fanout.polls import HALF_CLOSED, PollReader
+from comet.fanout.polls import BUS_SECONDS, HALF_CLOSED, PollReader
 from comet.fanout.states import State
 from comet.fanout.unsent import sharedRest
 from comet.http.http1 import completeTemplate, endConnection
@@ -341,7 +341,7 @@ class HTTPConnection(Connection):
         if self.plan is None:
             if not self.unsent:
                 self.close()
-        elif self.reader is not None and self.due != math.inf:
+        elif self.reader is not None and self.reader.isListening:
             self.due = min(self.due, self.edge.seconds() + HALF_CLOSED)
             self.edge.hub.fanout.wheel.setBy(self, self.due)
 
@@ -451,10 +451,10 @@ class HTTPConnection(Connection):
         fanout = self.edge.hub.fanout
         now = fanout.seconds()
         self.reader = reader
-        self.due = now + wait if wait else math.inf
+        self.due = now + (wait or BUS_SECONDS)
         # The same timer is the client's once the poll is answered.
         idle = self.edge.idleTimeout
-        fanout.wheel.setBy(self, now + min(wait or idle, idle))
+        fanout.wheel.setBy(self, now + min(wait or BUS_SECONDS, idle))
 
     def awaitBody(self, upload: Upload, size: int) -> None:
         """

@@ -133,7 +133,7 @@ class RequestConnection(DirectWaiter, Protocol):
         Hold the request until its poll is answered.
 
         @param wait: For how many seconds the poll may wait for a message; 0
-            for a poll that waits for the bus alone, however long that takes.
+            for a poll that waits for the bus alone.
         """
 
     def awaitBody(self, upload: Any, size: int) -> None:

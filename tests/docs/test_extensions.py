@@ -144,6 +144,7 @@ class LimitsTests(SynchronousTestCase):
             f"poll body {reads.MAX_LIMIT:,}, and {unsent.POLL_BYTES // 1048576} MiB ",
             f"seconds that a poll is held {reads.MAX_WAIT:g} ",
             f"seconds that a half-closed poll is held {polls.HALF_CLOSED:g} ",
+            f"with ``wait=0`` waits for {polls.BUS_SECONDS:g}, then ",
             f"characters of a callback {jsonp.MAX_CALLBACK} ",
             f"seconds to the first line on raw TCP {tcp.FIRST_LINE:g} ",
             f"a reader may take nothing {streams.STALLED:g}, ",

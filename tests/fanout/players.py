@@ -256,7 +256,10 @@ class Poll(Player):
             return
         self.isOver = True
         outcome = self.waiter.outcome
-        assert outcome.close is None
+        if outcome.close is not None:
+            # It could not wait for a message, and the bus did not answer in time.
+            assert outcome.close.code == "unavailable"
+            assert not self._reader.isListening and not outcome.messages
         assert len(outcome.messages) <= self.limit
         if self._reader.progress.names:
             self._follow(outcome)

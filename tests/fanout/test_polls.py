@@ -4,11 +4,12 @@ Tests of polls: what is answered, when, and with which cursor.
 
 from __future__ import annotations
 
-from comet.fanout.polls import PollReader
+from comet.fanout.polls import BUS_RETRY, BUS_SECONDS, PollReader
 from comet.fanout.states import State
 from comet.fanout.unsent import POLL_BYTES
 from comet.http.polls import Outcome
 from comet.model.messages import Close
+from comet.timers import NOT_SET
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import MemoryWaiter, OutcomeShape
 
@@ -257,6 +258,43 @@ class SlowTests(HubTestCase):
             self.assertIs(reader.state, State.CLOSED)
             self.rest()
             self.assertEqual(len(self.fanout.readers), 0)
+
+    def test_tellsThatTheBusNeverAnswers(self) -> None:
+        """
+        A poll that need not wait for a message waits for the bus no longer than
+        L{BUS_SECONDS}.  Its client is told to come back, with the cursor that it
+        came with, and nothing is left of the poll.
+        """
+        self.publish("a")
+        self.rest()
+        for state in (State.OPENING, State.READING):
+            waiter, reader = self.begun(state, wait=0.0)
+            self.clock.advance(BUS_SECONDS - 0.2)
+            self.assertFalse(waiter.isAnswered)
+            self.clock.advance(0.4)
+            close = waiter.outcome.close
+            assert close is not None
+            self.assertEqual((close.code, close.retry), ("unavailable", BUS_RETRY))
+            self.assertEqual(str(waiter.outcome.cursor), self.start)
+            self.assertIs(reader.state, State.CLOSED)
+            # The answer of the bus comes too late.
+            self.rest()
+            self.assertEqual(len(waiter.outcomes), 1)
+            self.assertEqual(len(self.fanout.readers), 0)
+            self.assertEqual(reader.timerSlot, NOT_SET)
+
+    def test_noTimerIfTheBusAnswers(self) -> None:
+        """
+        A poll that need not wait for a message leaves no timer once it is
+        answered.
+        """
+        self.publish("a")
+        self.rest()
+        waiter, reader = self.poll("a", begin="earliest", wait=0.0)
+        self.assertNotEqual(reader.timerSlot, NOT_SET)
+        self.rest()
+        self.assertEqual(positions(waiter), [(1, False)])
+        self.assertEqual(reader.timerSlot, NOT_SET)
 
     def test_hurryInAnyState(self) -> None:
         """

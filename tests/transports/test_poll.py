@@ -4,6 +4,9 @@ Tests of L{comet.transports.poll}.
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+
+from comet.fanout.polls import BUS_SECONDS
 from comet.transports.poll import PollResource
 from tests.transports.case import HubTestCase, get, readResponse
 
@@ -39,6 +42,21 @@ class PollTests(HubTestCase):
         self.assertEqual(data, ["of a", "of b"])
         self.assertEqual(second.rest, b"")
         self.assertTrue(wire.isOpen)
+
+    def test_busThatNeverAnswers(self) -> None:
+        """
+        A poll that need not wait for a message is answered although the bus
+        never answers.
+        """
+        self.patch(self.hub.bus, "resolve", lambda names: Deferred())
+        for more in ("transport=poll", "wait=0"):
+            wire = self.connect()
+            wire.send(get(f"/channels/a?since=earliest&{more}"))
+            self.turn(BUS_SECONDS - 0.3)
+            self.assertEqual(wire.take(), b"")
+            self.turn(0.6)
+            self.assertEqual(readResponse(wire.take()).json["close"]["code"], "unavailable")
+        self.assertNothingLeft()
 
     def test_servesAtAnyPath(self) -> None:
         """
