@@ -119,7 +119,9 @@ class HeldPoll:
         self._exchange.whenGone = self._clientLeft
         self._exchange.whenInputEnds = reader.inputEnded
         if isDetachable(request):
-            self._hold = HeldRequest(request, reader.hurry)
+            # The bus alone is not waited for much longer.
+            isLong = reader.isListening
+            self._hold = HeldRequest(request, reader.hurry if isLong else _nothing)
 
     def _clientLeft(self) -> None:
         if self._reader is not None:
@@ -176,3 +178,9 @@ class HTTP1HeldPoll(HeldPoll):
         bodyBytes = len(response) - response.index(b"\r\n\r\n") - 4
         # A poll body is never empty, and only 304 has no body.
         self._exchange.send(response, bodyBytes, 200 if bodyBytes else 304)
+
+
+def _nothing() -> None:
+    """
+    Do nothing.
+    """

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
 from comet.framing import publications, strictjson
@@ -155,6 +156,28 @@ class TurnsTests(HubTestCase):
         self.publish("a", 1)
         self.assertEqual([each.status for each in self.responses(wire)], [200] * (301 + IN_SHARE))
         self.assertEqual(self.begun.count("c"), 300)
+
+    def test_pollsWaitForBus(self) -> None:
+        """
+        Polls that wait for the bus are answered with what it holds, however much the
+        client has sent behind them.
+        """
+        readLog = self.bus.read
+
+        def later(*given: Any) -> Any:
+            answer: Deferred[Any] = Deferred()
+            self.clock.callLater(0, lambda: readLog(*given).chainDeferred(answer))
+            return answer
+
+        self.patch(self.bus, "read", later)
+        self.publish("a", 1)
+        wire = self.connect()
+        asked = get("/channels/a?transport=poll&since=earliest", f"X: {'x' * 1000}")
+        wire.sendIn(READ_SIZE, asked * 60)
+        self.assertLess(len(wire.transport.protocol._buffer), 2 * READ_SIZE)
+        self.turn()
+        counts = [len(each.json["messages"]) for each in self.responses(wire)]
+        self.assertEqual(counts, [1] * 60)
 
     def test_readsNoMoreWhileInputIsLeft(self) -> None:
         """
