@@ -191,6 +191,23 @@ class PublishingTests(Http2TestCase):
         self.assertEqual(stream.answer().status, 413)
         self.assertEqual(connection.send("GET", "/health").answer().status, 200)
 
+    def test_bodiesWithoutRight(self) -> None:
+        """
+        Bodies of a client that may not publish what they say cost the server no
+        memory; the client is told with the first line.
+        """
+        server = self.startTls()
+        connection = self.connect(server.site)
+        before = server.resident()
+        kind = {"Content-Type": "application/x-ndjson"}
+        streams = [connection.send("POST", "/publish", kind, isWhole=False) for _ in range(20)]
+        lines = b'{"channel":"a","data":"%b"}\n' % (b"x" * 3000) * 990
+        for stream in streams:
+            connection.sendBody(stream, lines, isWhole=False)
+            self.assertEqual(stream.answer().status, 401)
+        self.assertLess(server.resident() - before, 8_000_000)
+        self.assertEqual(connection.send("GET", "/health").answer().status, 200)
+
     def test_manyBodies(self) -> None:
         """
         Bodies that never end take a bounded amount of memory together: the

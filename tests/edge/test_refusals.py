@@ -115,6 +115,22 @@ class RefusalTests(EdgeTestCase):
             client = http.client.HTTPConnection("127.0.0.1", self.site.port, timeout=60)
             self.upload(client, path, body)
 
+    def test_keepsNoUploadWithoutRight(self) -> None:
+        """
+        Clients that send all but the last byte of large batches, for a channel
+        that is not theirs, are told so, and cost the server no memory.
+        """
+        size = 4_000_000
+        lines = (b'{"channel":"shut","data":"%b"}\n' % (b"x" * 3000)) * (size // 3030)
+        kind = f"Content-Type: application/x-ndjson\r\nContent-Length: {size}\r\n\r\n"
+        head = f"POST /publish HTTP/1.1\r\nHost: localhost\r\n{kind}".encode("ascii")
+        self.say(head + lines[:3100])
+        before = self.server.resident()
+        for _ in range(10):
+            answer = self.say(head + lines, "POST")
+            self.assertRefused(answer, 401, "unauthorized")
+        self.assertLess(self.server.resident() - before, 2 * size)
+
     def upload(self, client: http.client.HTTPConnection, path: str, body: bytes) -> None:
         """
         Upload a body that is too large, and read the refusal.

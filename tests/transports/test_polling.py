@@ -170,7 +170,10 @@ class AnswerTests(HubTestCase):
         for size in range(1, len(request)):
             wire = self.connect()
             wire.sendIn(size, request)
-            self.assertEqual(readResponse(wire.take()), whole)
+            response = readResponse(wire.take())
+            # Another second may have begun.
+            response.headers["date"] = whole.headers["date"]
+            self.assertEqual(response, whole)
 
     def test_worksOnPlainSite(self) -> None:
         """
