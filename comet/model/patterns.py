@@ -11,12 +11,15 @@ segments.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from comet.model.channels import isPattern
 
 T = TypeVar("T")
 V = TypeVar("V")
+
+# How many segments of the name of a channel a bus indexes.
+MOST_INDEXED: Final = 8
 
 
 def covers(pattern: str, name: str) -> bool:
@@ -187,6 +190,38 @@ def _coversSegment(held: str, asked: str) -> bool:
     return held == asked
 
 
+class Spelling(NamedTuple):
+    """
+    What a pattern spells.
+
+    @ivar prefix: What the channels begin with that the pattern reaches: nothing, or
+        a text that ends with a slash.
+
+    @ivar segments: The segments that are spelled after a star, each with its
+        number in the name; the first segment is 1.  None is beyond
+        L{MOST_INDEXED}.
+    """
+
+    prefix: str
+    segments: Sequence[tuple[int, str]]
+
+
+def spellingOf(pattern: str) -> Spelling:
+    """
+    Tell what a pattern spells.
+    """
+    segments = pattern.split("/")
+    stars = [number for number, each in enumerate(segments, 1) if each in ("*", "**")]
+    return Spelling(
+        "".join(f"{each}/" for each in segments[: stars[0] - 1]),
+        [
+            (number, each)
+            for number, each in enumerate(segments[:MOST_INDEXED], 1)
+            if number > stars[0] and number not in stars
+        ],
+    )
+
+
 class NameSet:
     """
     The names of one query, which is compared with very many channels.
@@ -203,6 +238,8 @@ class NameSet:
     @ivar prefixes: What the channels begin with that the patterns reach: none
         of these texts begins with another.  Each is empty or ends with a slash.
 
+    @ivar spellings: What each pattern spells, by its bit.
+
     @ivar patterns: The bits of the patterns.
     """
 
@@ -216,6 +253,7 @@ class NameSet:
         "names",
         "patterns",
         "prefixes",
+        "spellings",
     )
 
     def __init__(self, names: Iterable[str]) -> None:
@@ -233,23 +271,19 @@ class NameSet:
         self._spelled: list[dict[str, int]] = []
         # By the number of segments: the patterns that end after them.
         self._ends: dict[int, int] = {}
-        prefixes = set()
+        self.spellings: dict[int, Spelling] = {}
         for name in self.names:
             if isPattern(name):
-                prefixes.add(self._addPattern(name.split("/"), self._bits[name]))
-        self.prefixes = _outermost(prefixes)
+                self._addPattern(name.split("/"), self._bits[name])
+                self.spellings[self._bits[name]] = spellingOf(name)
+        self.prefixes = outermost(each.prefix for each in self.spellings.values())
         for free, spelled in zip(self._free, self._spelled, strict=True):
             for segment in spelled:
                 if not segment.startswith("$"):
                     spelled[segment] |= free
 
-    def _addPattern(self, segments: Sequence[str], bit: int) -> str:
-        """
-        @return: What all channels begin with that the pattern reaches.
-        """
+    def _addPattern(self, segments: Sequence[str], bit: int) -> None:
         self.patterns |= bit
-        literal = True
-        prefix = ""
         for depth, segment in enumerate(segments):
             if depth == len(self._free):
                 self._free.append(0)
@@ -257,15 +291,12 @@ class NameSet:
                 self._spelled.append({})
             if segment == "**":
                 self._deep[depth] |= bit
-                return prefix
+                return
             if segment == "*":
                 self._free[depth] |= bit
-                literal = False
             else:
                 self._spelled[depth][segment] = self._spelled[depth].get(segment, 0) | bit
-                prefix += f"{segment}/" if literal else ""
         self._ends[len(segments)] = self._ends.get(len(segments), 0) | bit
-        return prefix
 
     def bitsOf(self, names: Iterable[str]) -> int:
         """
@@ -329,7 +360,7 @@ class NameSet:
         return values
 
 
-def _outermost(prefixes: Iterable[str]) -> list[str]:
+def outermost(prefixes: Iterable[str]) -> list[str]:
     """
     Leave out the texts that begin with another one.
     """

@@ -42,10 +42,13 @@ class BusModel:
     @cvar channelOverhead: What a channel counts for beside its messages and
         name.
 
+    @cvar segmentOverhead: What each segment of a name but the first counts for.
+
     @cvar streamOverhead: What a channel with messages counts for in addition.
     """
 
     channelOverhead = CHANNEL_OVERHEAD
+    segmentOverhead = 0
     streamOverhead = 0
 
     def __init__(self, retention: Callable[[str], Retention], totalBytes: int) -> None:
@@ -85,7 +88,7 @@ class BusModel:
         """
         How many bytes a channel counts for, without messages.
         """
-        return self.channelOverhead + len(channel)
+        return self.channelOverhead + self.segmentOverhead * channel.count("/") + len(channel)
 
     def sizeOf(self, message: Message) -> int:
         """

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from comet.bus.idempotency import KeyBudget, KeyMemory
 from comet.bus.listeners import Listeners
-from comet.bus.memory.channelindex import ChannelIndex
+from comet.bus.memory.channelindex import ChannelIndex, segmentsIndexed
 from comet.bus.memory.log import Record
 from comet.bus.memory.positionlog import PositionLog
 from comet.bus.memory.query import PatientQueries, Query
@@ -34,6 +34,9 @@ from comet.timers import TimerWheel
 # What a channel costs in memory beside its messages, as measured on CPython
 # 3.11: the log, its list, its name and its place in the table.
 CHANNEL_OVERHEAD: Final = 512
+
+# What each segment of its name but the first costs in the index.
+SEGMENT_OVERHEAD: Final = 150
 
 
 @implementer(IMessageBus)
@@ -191,7 +194,7 @@ class MemoryBus:
             record = Record(self._recordTimedOut, channel, self._retention(channel), self._floor)
             self._records[channel] = record
             self._channels.add(record)
-            self._size += CHANNEL_OVERHEAD + len(channel.encode())
+            self._size += _recordSize(channel)
             self._empty += 1
         else:
             self._records.move_to_end(channel)
@@ -273,7 +276,7 @@ class MemoryBus:
         self._wheel.clear(record)
         self._empty -= 1
         self._floor = max(self._floor, record.end)
-        self._size -= CHANNEL_OVERHEAD + len(record.channel.encode())
+        self._size -= _recordSize(record.channel)
         del self._records[record.channel]
         self._channels.remove(record)
 
@@ -350,6 +353,13 @@ class MemoryBus:
         See L{IMessageBus.unlisten}.
         """
         self._listeners.remove(listener, names)
+
+
+def _recordSize(channel: str) -> int:
+    """
+    How many bytes a channel counts for, without messages.
+    """
+    return CHANNEL_OVERHEAD + SEGMENT_OVERHEAD * segmentsIndexed(channel) + len(channel.encode())
 
 
 class _Log:

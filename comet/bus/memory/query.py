@@ -10,8 +10,8 @@ of each, the last few messages of each channel, or the messages after a position
 (L{Query}).  None of them looks at all channels if it can do with fewer:
 
   - Names that reach few channels, which the L{index of
-    channels<comet.bus.memory.channelindex>} tells from how they begin: each of
-    these channels is looked at.
+    channels<comet.bus.memory.channelindex>} tells from how they begin, or from a
+    segment that they spell after a star: each of these channels is looked at.
 
   - Otherwise the log is walked in the order in which the answer stands: the
     L{positions<comet.bus.memory.positionlog>} from the front for the oldest
@@ -23,8 +23,9 @@ of each, the last few messages of each channel, or the messages after a position
     came, and the reader goes on from there.  So to read the log once costs as
     much as it has messages, however much of it the names reach.
 
-  - What is left are names that begin with a star and reach next to nothing,
-    such as C{*/x}: to know that, each channel has to be compared once.  A query
+  - What is left are names that spell nothing that few channels have, and reach
+    next to nothing, such as C{*/*/*}: to know that, each channel has to be compared
+    once.  A query
     that would compare too many at once is put off: L{PatientQueries} compares
     a few of the channels in each turn of the reactor.  What a name matches does
     not change with time.  Then the query is answered as a whole, at one moment.
@@ -42,7 +43,7 @@ from typing import Any, Final, Protocol, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from comet.bus.memory.channelindex import ChannelIndex
+from comet.bus.memory.channelindex import ChannelIndex, Reach
 from comet.bus.memory.log import Block, Record, merged
 from comet.bus.memory.positionlog import PositionLog
 from comet.bus.starts import LastFew, beforeOldest, lastFew
@@ -66,6 +67,7 @@ _COMPARISON: Final = 6
 T = TypeVar("T")
 
 _end = attrgetter("end")
+_floor = attrgetter("floor")
 
 
 class Log(Protocol):
@@ -141,6 +143,7 @@ class Query:
         # Whether every channel that the names can reach was compared.
         self._isComplete = False
         self._comparedAt = log.end
+        self._found: Reach | None = None
 
     @property
     def end(self) -> Cursor:
@@ -178,6 +181,7 @@ class Query:
         """
         log = self._log
         self._comparedAt = log.end
+        self._found = None
         blocks = [block.records[start:end] for block, start, end in self._blocks()]
         left = most = min(self.compared, IN_TURN)
         for records in [list(filter(None, map(log.records.get, self._set.channels))), *blocks]:
@@ -189,6 +193,7 @@ class Query:
                         left = most
                         yield
         self._isComplete = True
+        self._found = None
         # A channel that came meanwhile has a message of this time.
         since = self._comparedAt.position if log.end.epoch == self._comparedAt.epoch else 0
         for _, record in log.positions.after(since):
@@ -196,11 +201,21 @@ class Query:
 
     # -- Which channels
 
-    def _isFew(self, most: int = COMPARED) -> bool:
+    @property
+    def _reach(self) -> Reach:
         """
-        Whether the patterns reach no more than so many channels.
+        Which channels the patterns can reach.
         """
-        return self._log.channels.isFew(self._set.prefixes, min(most, self.compared))
+        if self._found is None:
+            self._found = self._log.channels.reach(self._set, min(COMPARED, self.compared))
+        return self._found
+
+    @property
+    def _wide(self) -> int:
+        """
+        The bits of the patterns that can reach many channels.
+        """
+        return self._set.patterns & ~self._reach.narrow
 
     def _named(self) -> Iterator[tuple[Record, int]]:
         """
@@ -213,7 +228,18 @@ class Query:
                 yield record, self._bits(record)
 
     def _blocks(self) -> Iterator[tuple[Block, int, int]]:
-        return self._log.channels.within(self._set.prefixes)
+        return self._log.channels.within(self._reach.prefixes)
+
+    def _near(self) -> Iterator[tuple[Record, int]]:
+        """
+        The channels that are named, and those that narrow patterns reach.
+        """
+        yield from self._named()
+        for record in self._reach.records:
+            bits = self._bits(record)
+            # Those that are named have been told.
+            if bits and not bits & ~self._set.patterns:
+                yield record, bits
 
     def _reached(self) -> Iterator[tuple[Record, int]]:
         """
@@ -225,12 +251,11 @@ class Query:
                 if bits:
                     yield record, bits
             return
-        yield from self._named()
+        yield from self._near()
         for block, start, end in self._blocks():
             for record in islice(block.records, start, end):
                 bits = self._bits(record)
-                # Those that are named have been told.
-                if bits and not bits & ~self._set.patterns:
+                if bits and record not in self._reach.records and not bits & ~self._set.patterns:
                     yield record, bits
 
     # -- Questions
@@ -250,10 +275,20 @@ class Query:
             if record is not None and record.floor > after:
                 floors[name] = record.floor
         if self._set.patterns:
-            highest = ((record.floor, self._bits(record)) for record in self._byFloor(after))
-            for name, floor in self._set.first(highest, self._set.patterns).items():
+            near = [record for record in self._reach.records if record.floor > after]
+            near.sort(key=_floor, reverse=True)
+            found = self._highest(near, self._reach.narrow)
+            found.update(self._highest(self._byFloor(after), self._wide))
+            for name, floor in found.items():
                 floors[name] = max(floors.get(name, 0), floor)
         return floors
+
+    def _highest(self, records: Iterable[Record], wanted: int) -> dict[str, int]:
+        """
+        The highest floor of each of some names, given records with the highest
+        floor first.
+        """
+        return self._set.first(((each.floor, self._bits(each)) for each in records), wanted)
 
     def _byFloor(self, after: int) -> Iterator[Record]:
         """
@@ -286,21 +321,29 @@ class Query:
         Names without messages are left out.
         """
         wanted = self._set.bitsOf(names)
-        found: dict[str, int] = {}
-        if wanted and not self._isFew():
-            found = self._set.first(self._front(), wanted)
+        found = self._oldestOf(self._near(), wanted & ~self._wide)
+        wanted &= self._wide
+        if wanted:
+            found.update(self._set.first(self._front(), wanted))
             wanted &= ~self._set.bitsOf(found)
         if wanted:
-            held = []
-            for record, bits in self._reached():
-                if bits & wanted and len(record):
-                    self._log.expire(record)
-                    position = record.oldestPosition
-                    if position is not None:
-                        held.append((position, bits))
-            held.sort()
-            found.update(self._set.first(held, wanted))
+            found.update(self._oldestOf(self._reached(), wanted))
         return found
+
+    def _oldestOf(self, reached: Iterable[tuple[Record, int]], wanted: int) -> dict[str, int]:
+        """
+        The position of the oldest message of each of some names, given the
+        channels that they reach.
+        """
+        held = []
+        for record, bits in reached if wanted else ():
+            if bits & wanted and len(record):
+                self._log.expire(record)
+                position = record.oldestPosition
+                if position is not None:
+                    held.append((position, bits))
+        held.sort()
+        return self._set.first(held, wanted)
 
     def _front(self) -> Iterator[tuple[int, int]]:
         """
@@ -339,8 +382,8 @@ class Query:
                 yield record, bits & wanted
         if not wanted & self._set.patterns:
             return
-        if self._isFew():
-            found = [record for record, bits in self._reached() if bits & wanted]
+        if not wanted & self._wide:
+            found = [record for record, bits in self._near() if bits & wanted]
             found.sort(key=_end, reverse=True)
             records: Iterable[Record] = found
         else:
@@ -399,7 +442,7 @@ class Query:
         """
         if after >= last:
             return
-        if not self._set.patterns or self._isFew(last - after):
+        if not self._wide and len(self._reach.records) <= last - after:
             for message in self._merged(after):
                 if message.position > last:
                     return
@@ -428,7 +471,7 @@ class Query:
 
     def _merged(self, after: int) -> Iterator[Message]:
         records = []
-        for record, _ in self._reached():
+        for record, _ in self._near():
             if record.end > after:
                 self._log.expire(record)
                 records.append(record)

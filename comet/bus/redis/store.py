@@ -38,6 +38,7 @@ from comet.model.channels import isPattern
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
 from comet.model.messages import Publication
+from comet.model.patterns import spellingOf
 
 # How many channels one script looks at, how many messages it drops, and how many
 # blocks of the index of positions it tells, at most.  Redis does nothing else
@@ -48,9 +49,6 @@ MOST_BLOCKS: Final = 4
 
 # How many messages most blocks tell at least, with names of usual length.
 _LEAST_LINES: Final = 128
-
-# How many segments of a name the index of names has, as the scripts say.
-_MOST_SEGMENTS: Final = 8
 
 
 class Store:
@@ -332,10 +330,5 @@ def entryStarts(pattern: str) -> list[str]:
     The first is what the names themselves begin with, perhaps nothing.  The others
     are for the segments that are spelled after a star.
     """
-    segments = pattern.split("/")
-    spelled = next(at for at, each in enumerate(segments) if each in ("*", "**"))
-    starts = ["".join(f"{each}/" for each in segments[:spelled])]
-    for number, segment in enumerate(segments[:_MOST_SEGMENTS], 1):
-        if number > spelled + 1 and segment not in ("*", "**"):
-            starts.append(f"\x01{number}/{segment}/")
-    return starts
+    prefix, segments = spellingOf(pattern)
+    return [prefix, *(f"\x01{number}/{segment}/" for number, segment in segments)]

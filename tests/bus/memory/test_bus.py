@@ -237,13 +237,18 @@ class WorkTests(MemoryTestCase):
     def test_readComparesChannelsThatBeginAsPattern(self) -> None:
         """
         To read patterns, the bus compares only channels that begin as one of
-        them does, whatever else is held.
+        them does, or have a segment that one of them spells after a star, whatever
+        else is held.
         """
         bus = self.makeBus()
         self.put(bus, " ".join(f"{c}/{number}" for number in range(300) for c in "abcdef"))
         own = self.put(bus, "b/x/y b/x/z b/y b/x0/y")
         for names, count, looks in (
             ("b/x/*", 2, ["b/x/y", "b/x/z"]),
+            ("*/x/*", 2, ["b/x/y", "b/x/z"]),
+            ("*/*/z b/x/z", 1, ["b/x/z"]),
+            ("*/y", 1, ["b/y"]),
+            ("*/x/w", 0, []),
             ("b/x/** b/x/*", 2, ["b/x/y", "b/x/z"]),
             ("b/y/** b/y", 1, ["b/y"]),
             ("g/**", 0, []),
@@ -317,10 +322,14 @@ class WorkTests(MemoryTestCase):
         last = 5 * COMPARED
         for start in range(0, last, 1000):
             self.put(bus, " ".join(f"{number}/a" for number in range(start, start + 1000)))
-        [lost, _] = self.put(bus, "b/x c/x")
+        [lost, _] = self.put(bus, "b/x/x c/x/x")
         steps: list[int] = []
         asked = bus.resolve(
-            {"*/x": Earliest(), "*/y": Last(1), "*/z": At(bus.end._replace(position=0))}
+            {
+                "*/*/*": Earliest(),
+                "*/*/*/*": Last(1),
+                "*/*/*/*/*": At(bus.end._replace(position=0)),
+            }
         )
         self.assertNoResult(asked)
         while not asked.called:
@@ -332,16 +341,16 @@ class WorkTests(MemoryTestCase):
                 goOn()
             steps.append(len(matched.channels))
             if len(steps) == 2:
-                self.successResultOf(bus.forget("b/x"))
-                [new] = self.put(bus, "0/y")
+                self.successResultOf(bus.forget("b/x/x"))
+                [new] = self.put(bus, "0/y/y/y")
         self.assertGreater(len(steps), 4)
         self.assertLessEqual(max(steps), IN_TURN + 2)
         resolved = self.successResultOf(asked)
         self.assertEqual(resolved.end, bus.end)
-        self.assertEqual(resolved.starts["*/x"].position, lost)
-        self.assertEqual(resolved.starts["*/x"].floor, lost)
-        self.assertEqual(resolved.starts["*/y"].position, new - 1)
-        self.assertEqual(resolved.starts["*/z"].floor, 0)
+        self.assertEqual(resolved.starts["*/*/*"].position, lost)
+        self.assertEqual(resolved.starts["*/*/*"].floor, lost)
+        self.assertEqual(resolved.starts["*/*/*/*"].position, new - 1)
+        self.assertEqual(resolved.starts["*/*/*/*/*"].floor, 0)
 
     def test_waitingQueriesTakeNoMemory(self) -> None:
         """
@@ -352,16 +361,16 @@ class WorkTests(MemoryTestCase):
         for start in range(0, 2 * COMPARED, 1000):
             self.put(bus, " ".join(f"{number}/a" for number in range(start, start + 1000)))
 
-        asked = [bus.resolve({"*/x": Earliest()}) for _ in range(10)]
+        asked = [bus.resolve({"*/*/*": Earliest()}) for _ in range(10)]
         tracemalloc.start()
         self.addCleanup(tracemalloc.stop)
-        asked += [bus.resolve({"*/x": Earliest()}) for _ in range(10)]
+        asked += [bus.resolve({"*/*/*": Earliest()}) for _ in range(10)]
         gc.collect()
         taken, _ = tracemalloc.get_traced_memory()
         self.assertLess(taken, 10 * 16384)
         self.clock.pump([0] * 1000)
         for each in asked:
-            self.assertEqual(self.successResultOf(each).starts["*/x"].position, bus.end.position)
+            self.assertEqual(self.successResultOf(each).starts["*/*/*"].position, bus.end.position)
 
     def test_resolveComparesEachChannelOnce(self) -> None:
         """

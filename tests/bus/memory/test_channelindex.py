@@ -11,10 +11,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.bus.memory.channelindex import ChannelIndex
 from comet.bus.memory.log import Record
 from comet.model.log import Retention
+from comet.model.patterns import NameSet
 
 NAMES = st.lists(st.sampled_from(["a", "b", "a0", "é", "b\U0001f600"]), min_size=1, max_size=3).map(
     "/".join
 )
+PATTERNS = st.tuples(
+    st.lists(st.sampled_from(["a", "b", "a0", "*", "*"]), max_size=3), st.sampled_from(["*", "**"])
+).map(lambda each: "/".join([*each[0], each[1]])) | NAMES.map(lambda name: f"*/{name}")
 
 
 class SmallIndex(ChannelIndex):
@@ -69,6 +73,78 @@ class ChannelIndexTests(SynchronousTestCase):
             self.assertEqual(found, expected)
             for most in range(len(expected) + 2):
                 self.assertIs(index.isFew(sought, most), len(expected) <= most)
+
+    @settings(deadline=None)
+    @given(
+        st.lists(NAMES),
+        st.lists(PATTERNS, min_size=1, max_size=4, unique=True),
+        st.integers(0, 12),
+    )
+    def test_reaches(self, changes: list[str], patterns: list[str], most: int) -> None:
+        """
+        After any series of adding and removing, every channel that a pattern
+        matches is among those that were found for it, which are few; or else it
+        begins with one of the prefixes.
+        """
+        index = SmallIndex()
+        records: dict[str, Record] = {}
+        for name in changes:
+            if name in records:
+                index.remove(records.pop(name))
+            else:
+                records[name] = record(name)
+                index.add(records[name])
+        names = NameSet(patterns)
+        reach = index.reach(names, most)
+        self.assertLessEqual(len(reach.records), most)
+        self.assertLessEqual({each.channel for each in reach.records}, set(records))
+        for name in records:
+            bits = names.matching(name)
+            if bits & reach.narrow:
+                self.assertIn(records[name], reach.records)
+            if bits & ~reach.narrow:
+                self.assertTrue(name.startswith(tuple(reach.prefixes)))
+        if len(records) <= most:
+            self.assertEqual((reach.narrow, reach.prefixes), (names.patterns, []))
+        for each in records.values():
+            index.remove(each)
+        self.assertEqual(index._bySegment, {})
+
+    def test_reachesBySpelledSegments(self) -> None:
+        """
+        Of the segments that a pattern spells after a star, the one that the
+        fewest channels have tells which they are; up to the eighth.
+        """
+        index = ChannelIndex()
+        records = {}
+        for name in (
+            "a/x/1",
+            "b/x/1",
+            "c/x/2",
+            "d/y",
+            "e/x",
+            "1/2/3/4/5/6/7/8",
+            "9/9/9/9/9/9/9/9/9",
+        ):
+            records[name] = record(name)
+            index.add(records[name])
+        for pattern, few in (
+            ("*/x/2", ["c/x/2"]),
+            ("*/x/**", ["a/x/1", "b/x/1", "c/x/2", "e/x"]),
+            ("*/*/1", ["a/x/1", "b/x/1"]),
+            ("*/y", ["d/y"]),
+            ("a/*/1", ["a/x/1", "b/x/1"]),
+            ("*/*/*/*/*/*/*/8", ["1/2/3/4/5/6/7/8"]),
+            ("*/nothing/**", []),
+            ("*/*/*/*/*/*/*/*/9", None),
+            ("**", None),
+        ):
+            reach = index.reach(NameSet([pattern]), 4)
+            if few is None:
+                self.assertEqual((reach.narrow, list(reach.prefixes)), (0, [""]))
+            else:
+                self.assertEqual(sorted(each.channel for each in reach.records), sorted(few))
+                self.assertEqual((reach.narrow, list(reach.prefixes)), (1, []))
 
     def test_tightens(self) -> None:
         """

@@ -10,7 +10,7 @@ from time import perf_counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comet.bus.memory.bus import CHANNEL_OVERHEAD
+from comet.bus.memory.bus import CHANNEL_OVERHEAD, SEGMENT_OVERHEAD
 from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD, Publication
 from tests.bus.memory.case import MemoryTestCase
@@ -129,7 +129,7 @@ class TotalTests(MemoryTestCase):
         for number in range(100):
             self.put(bus, f"idle/{number:02}")
             self.successResultOf(bus.forget(f"idle/{number:02}"))
-        self.assertEqual(bus.size, 5 * (CHANNEL + 6))
+        self.assertEqual(bus.size, 5 * (CHANNEL + 6 + SEGMENT_OVERHEAD))
         positions = self.put(bus, " ".join("c" * 20))
         self.assertEqual(self.held(bus, "c"), positions)
         gaps = self.read(bus, "idle/99 idle/20 x").gaps

@@ -4,7 +4,7 @@ Tests for L{comet.bus.memory.bus}: what it drops and forgets with time.
 
 from __future__ import annotations
 
-from comet.bus.memory.bus import CHANNEL_OVERHEAD, MemoryBus
+from comet.bus.memory.bus import CHANNEL_OVERHEAD, SEGMENT_OVERHEAD, MemoryBus
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD
@@ -45,7 +45,7 @@ class TimeTests(MemoryTestCase):
         self.clock.advance(HOUR)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.clock.advance(1000 * DAY)
-        self.assertEqual(bus.size, 4 * CHANNEL_OVERHEAD + 6)
+        self.assertEqual(bus.size, 4 * CHANNEL_OVERHEAD + 6 + SEGMENT_OVERHEAD)
         for name, floor in (("a", 1), ("x/*", 3), ("b", 4), ("c", 5), ("*", 5)):
             self.assertEqual(dict(self.read(bus, name).gaps), {name: floor})
             self.assertEqual(dict(self.read(bus, name, floor).gaps), {})

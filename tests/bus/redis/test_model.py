@@ -52,12 +52,13 @@ class RedisModel(BusModel):
     channelOverhead = constant("CHANNEL_OVERHEAD")
     streamOverhead = constant("STREAM_OVERHEAD")
 
+    segmentOverhead = constant("SEGMENT_OVERHEAD")
+
     def recordSize(self, channel: str) -> int:
         """
         Each further segment is in the index of names with the name.
         """
-        further = channel.count("/") * (constant("SEGMENT_OVERHEAD") + len(channel))
-        return super().recordSize(channel) + further
+        return super().recordSize(channel) + channel.count("/") * len(channel)
 
     def sizeOf(self, message: Message) -> int:
         """

@@ -16,6 +16,7 @@ from comet.bus.sqlite import rows, snapshot
 from comet.model.log import Retention
 from tests.bus.keymodel import KeyMachine
 from tests.bus.memory.test_model import BusMachine, SlicedMachine
+from tests.bus.model import BusModel
 from tests.bus.sqlite.inline import InlineBus
 
 
@@ -23,6 +24,8 @@ class SQLiteMachine(BusMachine):
     """
     Does the same with an SQLite bus and with its model.
     """
+
+    Model = BusModel
 
     def makeBus(self, retention: Callable[[str], Retention], totalBytes: int) -> InlineBus:
         """
@@ -47,6 +50,8 @@ class SlicedSQLiteMachine(SlicedMachine):
     """
     Does the same, and puts pages together that end early.
     """
+
+    Model = BusModel
 
     def makeBus(self, retention: Callable[[str], Retention], totalBytes: int) -> InlineBus:
         """
