@@ -233,9 +233,7 @@ class Bystander:
             while not self._isStopped:
                 before = self._server.processor()
                 connection.send(_BYSTANDING)
-                came = b""
-                while b"\r\n\r\n" not in came:
-                    came += connection.receive(60)
+                connection.receiveUntil(b"\r\n\r\n", timeout=60)
                 self._worst = max(self._worst, self._server.processor() - before)
                 self.polls += 1
                 time.sleep(0.02)

@@ -198,7 +198,9 @@ class ProxyTestCase(TestCase):
         self.assertEqual(connection.head().status, 200)
         page = b""
         while b"</script>" not in page:
-            page += connection.piece()
+            piece = connection.piece()
+            self.assertTrue(piece, page)
+            page += piece
         self.assertIn(f',"{OURS}");</script>'.encode(), page)
 
     def assertOrigin(self, origin: str, isAllowed: bool, more: Mapping[str, str]) -> None:
