@@ -28,6 +28,7 @@ reach every branch of them.
   - L{comet.metrics}: what is counted on each transport
   - L{comet.capacity}: how many connections there is room for, and how many bytes
   - L{comet.deferreds}: waiting for several Deferreds
+  - L{comet.threads}: the one thread in which the hub may be called
   - L{comet.clocks}: a clock that goes on when that of the system is set
   - L{comet.timers}: one timer for every heartbeat, hold and expiry
   - L{comet.turns}: shares of time: a little of each client's work in every turn

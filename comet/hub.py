@@ -22,6 +22,7 @@ from attrs import field, frozen
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python import threadable
 from twisted.python.failure import Failure
 
 from comet.access.rights import Access
@@ -44,6 +45,7 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Close, Publication, Published
 from comet.model.positions import StartPositions
 from comet.overrides import speaksFor
+from comet.threads import checkThread
 
 # How many seconds a reader has, that was sent away last, to take its last words
 # before its connection is cut; and then to be closed.
@@ -172,7 +174,11 @@ class Hub:
             several, once it is stored and was written to the readers.  Fails
             with a L{CometError} if nothing was stored, or with
             L{Unknown<comet.errors.Unknown>} if that cannot be known.
+
+        @raise RuntimeError: If this is not the thread of the reactor; in another
+            one, call L{publishFromThread}.
         """
+        checkThread("hub.publish")
 
         def publish() -> Deferred[Sequence[Published]]:
             limits = self.settings.limits
@@ -180,6 +186,38 @@ class Hub:
             return self._store([publication])
 
         return maybeDeferred(publish).addCallback(lambda answers: answers[0].cursor)
+
+    def publishFromThread(
+        self,
+        channels: str | Sequence[str],
+        data: Any,
+        event: str | None = None,
+        key: str | None = None,
+    ) -> Cursor:
+        """
+        Publish as L{publish} does, from another thread than that of the reactor,
+        and wait until the message is stored.
+
+        @return: The cursor of the message, or of the last one of several.
+
+        @raise CometError: If nothing was stored.
+
+        @raise Unknown: If that cannot be known.
+
+        @raise RuntimeError: If this is the thread of the reactor, which would wait
+            for itself.
+        """
+        if threadable.isInIOThread():
+            raise RuntimeError(
+                "hub.publishFromThread was called in the thread of the reactor: call hub.publish"
+            )
+        # A program without threads need not load it.
+        from twisted.internet.threads import blockingCallFromThread
+
+        publish: Callable[..., Any] = self.publish
+        reactor: Any = self.reactor
+        cursor: Cursor = blockingCallFromThread(reactor, publish, channels, data, event, key)
+        return cursor
 
     def subscribe(
         self, names: str | Sequence[str], since: Where, receiver: IReceiver
@@ -195,7 +233,10 @@ class Hub:
 
         @return: Fires with the subscription once every message that is stored
             will be received.  Fails with a L{CometError}.
+
+        @raise RuntimeError: If this is not the thread of the reactor.
         """
+        checkThread("hub.subscribe")
 
         def subscribe() -> Deferred[Subscription]:
             startPositions = readStartPositions(names, since)
@@ -445,8 +486,13 @@ class Hub:
     def end(self) -> Cursor:
         """
         The log end, as a cursor.
+
+        @raise Unavailable: If it is not known yet, as before the bus has started.
         """
-        return self.bus.end
+        end = self.bus.end
+        if not end.epoch:
+            raise Unavailable("the bus has not started")
+        return end
 
     def _checkDraining(self) -> None:
         if self.isDraining:

@@ -4,13 +4,20 @@ Tests of the hub: what an application can do, who may what, and the end.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThread
+from twisted.python import threadable
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
+from comet.bus.sqlite.bus import SQLiteBus
 from comet.errors import (
     BadChannel,
     BadCursor,
@@ -75,6 +82,81 @@ class PublishTests(HubTestCase):
         self.failureResultOf(self.hub.publish("c/*", 1), BadChannel)
         self.failureResultOf(self.hub.publish("a", float("nan")), BadMessage)
         self.assertEqual(self.hub.end.position, 0)
+
+
+class EndTests(SynchronousTestCase):
+    """
+    The log end.
+    """
+
+    def test_isUnknownBeforeTheStart(self) -> None:
+        """
+        Before the bus has started there is no cursor, but an error that says why.
+        """
+        hub = Hub(SQLiteBus(self.mktemp(), Clock()), Clock())
+        error = self.assertRaises(Unavailable, getattr, hub, "end")
+        self.assertEqual(error.detail, "the bus has not started")
+
+
+class ThreadTests(TestCase):
+    """
+    Calls from other threads than that of the reactor.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a hub on the reactor.
+        """
+        from twisted.internet import reactor
+
+        self.hub = Hub(MemoryBus(cast(IReactorTime, reactor)), cast(IReactorTime, reactor))
+        self.addCleanup(self.hub.stop)
+
+    async def test_refusesOtherThreads(self) -> None:
+        """
+        What changes the hub raises in another thread, and names what to call there.
+        """
+        subscription = await self.hub.subscribe("news", None, MemoryReceiver())
+        calls: dict[str, Callable[[], Any]] = {
+            "hub.publish": partial(self.hub.publish, "news", 1),
+            "hub.subscribe": partial(self.hub.subscribe, "news", None, MemoryReceiver()),
+            "subscription.add": partial(subscription.add, "more"),
+            "subscription.remove": partial(subscription.remove, "news"),
+            "subscription.unsubscribe": subscription.unsubscribe,
+        }
+        for name, call in calls.items():
+            with self.assertRaises(RuntimeError) as caught:
+                await deferToThread(call)
+            self.assertIn(f"blockingCallFromThread(reactor, {name}, ...)", str(caught.exception))
+        self.assertEqual((self.hub.end.position, subscription.names), (0, ("news",)))
+
+    async def test_publishesFromThread(self) -> None:
+        """
+        In another thread, C{publishFromThread} returns once the message is stored,
+        and raises what went wrong.
+        """
+        receiver = MemoryReceiver()
+        await self.hub.subscribe("news", None, receiver)
+        publish: Callable[..., Cursor] = self.hub.publishFromThread
+        cursor = await deferToThread(publish, "news", {"n": 1})
+        self.assertEqual((cursor, receiver.positions), (self.hub.end, [1]))
+        with self.assertRaises(BadChannel):
+            await deferToThread(publish, "a//b", 1)
+
+    def test_waitsNotForItself(self) -> None:
+        """
+        In the thread of the reactor, C{publishFromThread} raises rather than wait
+        for ever.
+        """
+        error = self.assertRaises(RuntimeError, self.hub.publishFromThread, "news", 1)
+        self.assertIn("call hub.publish", str(error))
+
+    def test_anyThreadBeforeTheReactorRuns(self) -> None:
+        """
+        Before the reactor runs, the hub may be called.
+        """
+        self.patch(threadable, "ioThread", None)
+        self.successResultOf(self.hub.subscribe("news", None, MemoryReceiver()))
 
 
 class SubscribeTests(HubTestCase):

@@ -21,6 +21,7 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import StartPosition, StartPositions, parseStartPosition
 from comet.model.progress import Step
+from comet.threads import checkThread
 
 # A start position as an application writes it: a text as on the wire, a cursor,
 # or one of these for each name.
@@ -250,6 +251,7 @@ class Subscription:
             Fails with a L{CometError<comet.errors.CometError>}, and then changes
             nothing.
         """
+        checkThread("subscription.add")
 
         def add() -> Deferred[None]:
             startPositions = readStartPositions(names, since)
@@ -272,6 +274,7 @@ class Subscription:
         @return: Fires when nothing more will be received for the names: at
             once, unless names are being added.
         """
+        checkThread("subscription.remove")
         gone = [names] if isinstance(names, str) else list(names)
         if not self._adding.locked:
             return maybeDeferred(self._reader.removeNames, gone)
@@ -281,6 +284,7 @@ class Subscription:
         """
         End the subscription.  The receiver is not called again.
         """
+        checkThread("subscription.unsubscribe")
         self._reader.ended()
 
     def pauseProducing(self) -> None:

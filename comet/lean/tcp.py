@@ -127,8 +127,8 @@ class TCPEdge(Edge):
         """
         See L{Edge.refusal}.
         """
-        error = self.hub.full()
-        return encodeClose(self.hub.end, Close(error.code, error.detail, error.retryAfter)) + b"\n"
+        error, end = self.hub.full(), self.hub.fanout.end()
+        return encodeClose(end, Close(error.code, error.detail, error.retryAfter)) + b"\n"
 
 
 class TCPConnection(TwoWayConnection[CometProtocol]):

@@ -55,7 +55,7 @@ class EventSourceResource(StreamingResource):
         if error.code not in _CLOSES:
             super().refuse(exchange, error)
             return
-        head, end = exchange.head, self.hub.end
+        head, end = exchange.head, self.hub.fanout.end()
         try:
             shape = SSEShape(
                 chunked=False,

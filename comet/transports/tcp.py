@@ -215,7 +215,7 @@ class CometProtocol(Protocol):
             close = Close(
                 "draining" if self.hub.isDraining else error.code, error.detail, error.retryAfter
             )
-            self._endWith(sink, shape.frame([shape.close(self.hub.end, close)]))
+            self._endWith(sink, shape.frame([shape.close(self.hub.fanout.end(), close)]))
         else:
             self._session = Session(self.hub, client, reader, shape, self._throttle)
 

@@ -11,19 +11,17 @@ from typing import Any
 from flask import Flask, request
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
-from twisted.internet.threads import blockingCallFromThread
 from twisted.web.resource import IResource, Resource
 from twisted.web.wsgi import WSGIResource
 
-from comet import CometResource, CometService, CometSite, Hub, MemoryBus
+from comet import CometResource, CometService, CometSite, Cursor, Hub, MemoryBus
 
 
-def makeApplication(reactor: Any, publish: Callable[..., Any]) -> Flask:
+def makeApplication(publish: Callable[..., Cursor]) -> Flask:
     """
     Make the application: an ordinary one that also publishes.
 
-    @param publish: The hub's method.  It may be called in the reactor's thread
-        only.
+    @param publish: The hub's method for threads, which waits for the answer.
     """
     app = Flask(__name__)
 
@@ -35,8 +33,7 @@ def makeApplication(reactor: Any, publish: Callable[..., Any]) -> Flask:
     def order() -> tuple[dict[str, str], int]:
         # WSGI runs this in a thread of the reactor's pool.
         data = {"item": request.form["item"]}
-        cursor = blockingCallFromThread(reactor, publish, "orders", data)
-        return {"cursor": str(cursor)}, 201
+        return {"cursor": str(publish("orders", data))}, 201
 
     return app
 
@@ -64,7 +61,7 @@ def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Def
     Serve until the process is told to stop.
     """
     hub = Hub(MemoryBus(reactor), reactor)
-    wsgi = WSGIResource(reactor, reactor.getThreadPool(), makeApplication(reactor, hub.publish))
+    wsgi = WSGIResource(reactor, reactor.getThreadPool(), makeApplication(hub.publishFromThread))
     site = CometSite(Beside(wsgi, CometResource(hub)), 10 * 1024 * 1024)
     service = CometService(hub, [(description, site)])
     service.startService()

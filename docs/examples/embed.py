@@ -11,6 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.task import LoopingCall, react
+from twisted.python import log
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
@@ -29,6 +30,15 @@ class Hello(Resource):
         return b"hello\n"
 
 
+def publishTime(hub: Hub) -> Deferred[Any]:
+    """
+    Publish the time.  A failure, such as that of a bus which will be back, does
+    not end the loop.
+    """
+    published = hub.publish("time", round(time.time()))
+    return published.addErrback(lambda failure: log.err(failure, "the time is not published"))
+
+
 def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Deferred[None]:
     """
     Serve the site, and publish the time every second.
@@ -45,7 +55,7 @@ def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Def
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
 
     serverFromString(reactor, description).listen(Site(root))
-    LoopingCall(lambda: hub.publish("time", round(time.time()))).start(1.0)
+    LoopingCall(publishTime, hub).start(1.0)
     return Deferred()
 
 

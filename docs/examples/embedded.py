@@ -9,10 +9,20 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, react
+from twisted.python import log
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from comet import CometResource, Hub, MemoryBus
+
+
+def publishTime(hub: Hub) -> Deferred[Any]:
+    """
+    Publish the time.  A failure, such as that of a bus which will be back, does
+    not end the loop.
+    """
+    published = hub.publish("clock", time.ctime())
+    return published.addErrback(lambda failure: log.err(failure, "the time is not published"))
 
 
 def main(reactor: Any, port: str = "8080") -> Deferred[Any]:
@@ -23,7 +33,7 @@ def main(reactor: Any, port: str = "8080") -> Deferred[Any]:
     root = Resource()
     root.putChild(b"push", CometResource(hub))
     reactor.listenTCP(int(port), Site(root), interface="127.0.0.1")
-    clock = LoopingCall(lambda: hub.publish("clock", time.ctime()))
+    clock = LoopingCall(publishTime, hub)
     clock.clock = reactor
     return clock.start(1.0)
 

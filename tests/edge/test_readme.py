@@ -13,13 +13,19 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.error import ConnectionDone
+from twisted.internet.task import LoopingCall
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
+from comet.bus.memory.bus import MemoryBus
 from comet.configuration import OPTIONS, Option
+from comet.errors import Unavailable
+from comet.hub import Hub
 from comet.tap import Options
 from tests.edge.case import EdgeTestCase
 from tests.edge.connections import PATIENCE
@@ -33,6 +39,17 @@ EXAMPLE = ROOT / "docs" / "examples" / "embedded.py"
 
 # The epoch of all cursors in the text.
 EPOCH = "k3f9a2"
+
+
+def load(path: Path) -> Any:
+    """
+    Import an example.
+    """
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def blocks(language: str) -> list[str]:
@@ -191,10 +208,7 @@ class EmbeddedTests(EdgeTestCase):
         """
         The application publishes its ticks below C{/push/}, on any reactor.
         """
-        spec = importlib.util.spec_from_file_location("embedded", EXAMPLE)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = load(EXAMPLE)
         reactor = MemoryReactorClock()
         running = module.main(reactor)
         ((_, site, *_),) = reactor.tcpServers
@@ -209,6 +223,42 @@ class EmbeddedTests(EdgeTestCase):
         protocol.connectionLost(Failure(ConnectionDone()))
         self.assertIn(b'"channel":"clock"', transport.value())
         self.assertNoResult(running)
+
+    def test_goesOnAfterFailure(self) -> None:
+        """
+        A publication that fails ends no loop of the examples.
+        """
+        reactor = MemoryReactorClock()
+
+        class Failing(Hub):
+            """
+            A hub whose first publication fails.
+            """
+
+            published = 0
+
+            def publish(self, *args: object, **kwargs: object) -> Deferred[Any]:
+                """
+                Fail once.
+                """
+                Failing.published += 1
+                first = Failing.published == 1
+                return fail(Unavailable("the bus is down")) if first else succeed(None)
+
+        for name in ("embedded.py", "embed.py"):
+            Failing.published = 0
+            module = load(EXAMPLE.with_name(name))
+            hub = Failing(MemoryBus(reactor), reactor)
+            loop = LoopingCall(module.publishTime, hub)
+            loop.clock = reactor
+            running = loop.start(1.0)
+            reactor.advance(1.0)
+            self.assertEqual((Failing.published, loop.running), (2, True))
+            self.assertEqual(len(self.flushLoggedErrors(Unavailable)), 1)
+            loop.stop()
+            self.successResultOf(running)
+            source = EXAMPLE.with_name(name).read_text("utf-8")
+            self.assertIn("LoopingCall(publishTime, hub)", source)
 
     def test_run(self) -> None:
         """
