@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from h2.errors import ErrorCodes
@@ -566,8 +567,10 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             return
         if stream.isFinished:
             if not stream.isComplete:
-                # RFC 9113 8.1: the rest of the request is not needed.
-                self._states.reset_stream(stream.ident, ErrorCodes.NO_ERROR)
+                # RFC 9113 8.1: the rest of the request is not needed.  It may have
+                # come, and only wait for its turn: then nothing is left to reset.
+                with suppress(StreamClosedError):
+                    self._states.reset_stream(stream.ident, ErrorCodes.NO_ERROR)
             self._forget(stream, None)
         else:
             stream.drained()

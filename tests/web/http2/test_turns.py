@@ -124,6 +124,35 @@ class TurnsTests(Http2TestCase):
         busy.read()
         self.assertEqual(busy.statuses, {1: 200})
 
+    def test_refusesBeforeTheEndIsDealtWith(self) -> None:
+        """
+        A response may be complete before the end of its request, or its reset, is
+        dealt with, although the frame that tells it has come.
+        """
+        client = self.client()
+        happened = client.wire.transport.protocol._happened
+
+        def slowly(event: Any) -> None:
+            self.clock.rightNow += SHARE
+            happened(event)
+
+        self.patch(client.wire.transport.protocol, "_happened", slowly)
+        kind = (b"content-type", b"application/x-ndjson")
+        fields = request(b"POST", b"/publish", kind)
+        line = b'{"channel":"a","data":1}\n'
+        ends = [
+            (client.data(1, line),),
+            (client.data(3, line, isEnd=False), frame(RESET, 3, bytes(4))),
+            (client.data(5, line, isEnd=False), client.data(5, line)),
+        ]
+        for ident, end in zip((1, 3, 5), ends, strict=True):
+            client.send(client.headers(ident, fields, isEnd=False), *end)
+            self.turn()
+            client.read()
+            self.assertEqual(client.statuses.get(ident), 401)
+        self.assertIsNone(client.goodbye)
+        self.assertTrue(client.wire.isOpen)
+
     def test_emptyFramesTakeTime(self) -> None:
         """
         Frames that carry nothing take time of the share, too.
