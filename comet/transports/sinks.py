@@ -127,7 +127,7 @@ class TransportSink:
     @ivar traffic: Where it is counted.
     """
 
-    __slots__ = ("_isBehind", "_owner", "traffic", "transport")
+    __slots__ = ("_isBehind", "_owner", "_rest", "traffic", "transport")
 
     def __init__(self, transport: Any, traffic: Traffic | None = None) -> None:
         self.transport = transport
@@ -135,6 +135,9 @@ class TransportSink:
         self.traffic.open += 1
         self._owner: ISinkOwner | None = None
         self._isBehind = False
+        # What the transport was not given yet.  It would copy what many clients
+        # may share.
+        self._rest: bytes | memoryview = b""
 
     def attach(self, owner: ISinkOwner) -> None:
         """
@@ -154,8 +157,19 @@ class TransportSink:
         """
         See L{ISink.finish}.
         """
+        rest, self._rest = self._rest, b""
+        if rest:
+            self.transport.write(bytes(rest))
         self._unregister()
         self.transport.loseConnection()
+
+    def _writePiece(self) -> None:
+        """
+        Give the transport some of the rest.
+        """
+        piece = bytes(self._rest[:PIECE])
+        self._rest = sharedRest(self._rest, len(piece))
+        self.transport.write(piece)
 
     def abort(self) -> None:
         """
@@ -177,6 +191,7 @@ class TransportSink:
         the transport calls this once.
         """
         self.traffic.open -= 1
+        self._rest = b""
         owner, self._owner = self._owner, None
         if owner is not None:
             owner.sinkLost()
@@ -192,14 +207,11 @@ class DirectSink(TransportSink):
     socket does not take everything.
     """
 
-    __slots__ = ("_isRegistering", "_rest")
+    __slots__ = ("_isRegistering",)
 
     def __init__(self, transport: Any, traffic: Traffic | None = None) -> None:
         super().__init__(transport, traffic)
         self._isRegistering = False
-        # What the transport was not given yet.  It would copy what many clients
-        # may share.
-        self._rest: bytes | memoryview = b""
 
     def write(self, data: bytes) -> bool:
         """
@@ -246,25 +258,10 @@ class DirectSink(TransportSink):
         if self._owner is not None:
             self._owner.sinkReady()
 
-    def _writePiece(self) -> None:
-        piece = bytes(self._rest[:PIECE])
-        self._rest = sharedRest(self._rest, len(piece))
-        self.transport.write(piece)
-
-    def finish(self) -> None:
-        """
-        See L{ISink.finish}.
-        """
-        rest, self._rest = self._rest, b""
-        if rest:
-            self.transport.write(bytes(rest))
-        super().finish()
-
     def stopProducing(self) -> None:
         """
         The connection is lost, as L{TransportSink.connectionLost} will say.
         """
-        self._rest = b""
 
     def _unregister(self) -> None:
         if self._isBehind:
@@ -321,8 +318,31 @@ class BufferedSink(PushProducerSink):
         See L{ISink.write}.
         """
         self.traffic.dataOut += len(data)
-        self.transport.write(data)
+        if self._rest:
+            self._rest = b"".join((self._rest, data))
+        elif len(data) > PIECE:
+            self._rest = data
+            self._writePieces()
+        else:
+            self.transport.write(data)
         return not self._isBehind
+
+    def _writePieces(self) -> None:
+        """
+        Give the transport the rest, a piece at a time, until it is full.
+        """
+        while self._rest and not self._isBehind:
+            self._writePiece()
+
+    def resumeProducing(self) -> None:
+        """
+        The transport has sent all data that it was given.
+        """
+        if self._isBehind:
+            self._isBehind = False
+            self._writePieces()
+            if not self._isBehind and self._owner is not None:
+                self._owner.sinkReady()
 
     def _unregister(self) -> None:
         if self._isRegistered:

@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from comet.interfaces import ISink
-from comet.transports.sinks import BufferedSink, makeSink, sendNow
+from comet.transports.sinks import PIECE, BufferedSink, makeSink, sendNow
 from tests.transports.sockets import Lost, Owner, SinkTestCase
 from tests.transports.wire import FULL, MemoryTransport
 
@@ -151,6 +151,25 @@ class BufferedTests(SynchronousTestCase):
         """
         verifyObject(ISink, self.sink)
         verifyObject(IPushProducer, self.sink)
+
+    def test_givesTransportPieces(self) -> None:
+        """
+        Of many bytes the transport, which copies or encrypts them, is given a
+        piece at a time; those that the sink writes last are sent whole, too.
+        """
+        data = bytes(range(256)) * (5 * PIECE // 256)
+        for isLast in (False, True):
+            self.setUp()
+            self.transport.isStuck = True
+            self.assertFalse(self.sink.write(data))
+            self.assertFalse(self.sink.write(b"more"))
+            self.assertEqual(len(self.transport.unsent), PIECE)
+            if isLast:
+                self.sink.finish()
+            self.transport.isStuck = False
+            self.transport.settle()
+            self.assertEqual(bytes(self.transport.sent), data + b"more")
+            self.assertEqual(self.owner.told, ["lost"] if isLast else ["ready"])
 
     def test_reportsBackpressure(self) -> None:
         """
