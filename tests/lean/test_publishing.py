@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 from comet.access.rights import Access
+from comet.bus.idempotency import KeyBudget, KeyMemory
 from comet.framing.publications import Limits
 from comet.hub import Settings
 from comet.lean.edge import EdgeConnection
@@ -233,3 +234,36 @@ class PiecesTests(UploadCase):
         fourth = self.begin(head("/channels/open/a", 4000), b"x" * 4000)
         fourth.hears(b"HTTP/1.1 201 ")
         self.assertEqual(uploads.kept, 0)
+
+
+class KeyTests(UploadCase):
+    """
+    Idempotency keys.
+    """
+
+    opens = ("**",)
+
+    def test_strangersPushNoKeyOut(self) -> None:
+        """
+        Clients without the publish key make the server forget keys of their
+        own, and none of its holder's.
+        """
+        self.patch(self.bus, "_keys", KeyMemory(self.reactor.seconds, budget=KeyBudget(4500)))
+        peer = self.peer()
+        count = 0
+
+        def cursor(number: int, more: str = "") -> str:
+            nonlocal count
+            count += 1
+            peer.send(head("/channels/a", 1, f"{more}Idempotency-Key: {number}\r\n") + b"x")
+            return peer.hears(b'"cursor":', count).rpartition(b'"cursor":')[2].decode("ascii")
+
+        holder = f"Authorization: Bearer {'k' * 16}\r\n"
+        own = cursor(0, holder)
+        first = cursor(0)
+        self.assertEqual(cursor(0), first)
+        for number in range(1, 12):
+            cursor(number)
+        self.assertEqual(cursor(0, holder), own)
+        self.assertNotEqual(cursor(0), first)
+        self.assertEqual(self.handedOver, [])

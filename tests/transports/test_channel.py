@@ -12,6 +12,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from comet.bus.idempotency import KeyBudget, KeyMemory
 from comet.errors import Unknown
 from comet.http.negotiation import TRANSPORTS
 from comet.transports.channel import RESOURCES, ChannelResource
@@ -176,6 +177,26 @@ class PublishTests(HubTestCase):
         self.assertEqual((again.status, again.json), (201, first.json))
         self.assertEqual(len(self.held("a")), 1)
         self.assertProblem(self.ask(post("/channels/a", b"y", key)), 422, "keyReused")
+
+    def test_strangersPushNoKeyOut(self) -> None:
+        """
+        Clients without the publish key make the server forget keys of their
+        own, and none of its holder's.
+        """
+        self.patch(self.hub.bus, "_keys", KeyMemory(self.clock.seconds, budget=KeyBudget(4500)))
+
+        def strange(number: int) -> Any:
+            header = f"Idempotency-Key: {number}"
+            return self.ask(request("POST", "/channels/open/a", header, body=b"x")).json
+
+        own = self.ask(post("/channels/open/a", b"x", "Idempotency-Key: k")).json
+        first, second = strange(0), strange(1)
+        self.assertEqual(strange(0), first)
+        for number in range(2, 12):
+            strange(number)
+        self.assertEqual(self.ask(post("/channels/open/a", b"x", "Idempotency-Key: k")).json, own)
+        self.assertNotEqual(strange(0), first)
+        self.assertNotEqual(strange(1), second)
 
     def test_checksRights(self) -> None:
         """

@@ -44,20 +44,28 @@ class KeyTable(KeyedBatches):
         self._log = log
         self._now = now
         self._budget = budget
-        # The publishers with new keys in this batch.
+        # The publishers with new keys in this batch; and the rows of its keys that
+        # were there before and are too old, by digest.
         self._grown: set[bytes] = set()
+        self._old: dict[bytes, tuple[int, bytes, int]] = {}
 
     def find(self, digest: bytes, publication: Publication) -> _Known | None:
         """
         See L{KeyedBatches.find}.
         """
         found = self._connection.execute(
-            "SELECT fingerprint, positions FROM keys WHERE scope = ? AND until > ?",
-            (digest, self._now),
+            "SELECT number, publisher, size, fingerprint, positions, until FROM keys "
+            "WHERE scope = ?",
+            (digest,),
         ).fetchone()
         if found is None:
+            # A batch before may have been refused after it had found one.
+            self._old.pop(digest, None)
             return None
-        fingerprint, packed = found
+        number, publisher, size, fingerprint, packed, until = found
+        if until <= self._now:
+            self._old[digest] = number, publisher, size
+            return None
         positions = unpackPositions(publication.channels, packed)
         return fingerprint, Published(self._log.epoch, positions)
 
@@ -65,10 +73,7 @@ class KeyTable(KeyedBatches):
         """
         See L{KeyedBatches.remember}.
         """
-        # A row of the same key may still be there, if it is too old.
-        old = self._connection.execute(
-            "SELECT number, publisher, size FROM keys WHERE scope = ?", (new.digest,)
-        ).fetchone()
+        old = self._old.pop(new.digest, None)
         if old is not None:
             self._delete([old])
         publisher, size = rawPublisher(new.publication), keySize(new.publication)
@@ -103,6 +108,7 @@ class KeyTable(KeyedBatches):
             if found is not None:
                 self._forgetOldestOf(publisher, found[0] - self._budget.each)
         self._grown.clear()
+        self._old.clear()
         if self._log.keyBytes > self._budget.inAll:
             self.forget(_STEP)
         while self._log.keyBytes > self._budget.inAll:
