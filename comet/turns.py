@@ -9,7 +9,8 @@ A client needs only a few bytes to ask for much: a segment of TCP has room for a
 hundred requests, each of which may take some milliseconds.  So what is bounded is
 not how many bytes of a client are dealt with in a turn, but for how long:
 
-  - New input is dealt with at once, for a L{SHARE}.  The clock is looked at after
+  - New input is dealt with at once, for a L{SHARE}; for less, the more clients wait,
+    but for L{LEAST} in any case.  The clock is looked at after
     each request, frame or command behind which there is more input.
 
   - Input that is left when the share is over stays with its connection, which is
@@ -40,8 +41,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from comet.clientlog import ClientLogger
 
-# For how many seconds the input of one client is dealt with at once.
+# For how many seconds the input of one client is dealt with at once; and for how many
+# where very many wait.
 SHARE: Final = 0.004
+LEAST: Final = 0.001
 
 # For how many seconds of a turn those that wait have their shares.  The same time
 # is given to what comes in from the clients of a lean port.
@@ -59,6 +62,9 @@ class Turns:
     The queue of those that have work left.
 
     @ivar seconds: Tells the time of now, in seconds from any moment.
+
+    @ivar share: For how many seconds the input of a client is dealt with that begins
+        now.
     """
 
     _log = ClientLogger()
@@ -77,6 +83,7 @@ class Turns:
         @param end: Called after it.
         """
         self.seconds: Callable[[], float] = clock.seconds
+        self.share = SHARE
         self._clock = clock
         self._begin = begin
         self._end = end
@@ -93,11 +100,15 @@ class Turns:
         """
         Call a function in another turn, after all that wait.
 
-        @param call: Does work for a L{SHARE}.  If it has more to do, it calls this
+        @param call: Does work for a L{share}.  If it has more to do, it calls this
             again.  If its client is gone by then, it does nothing.
         """
         self._waiting.append(call)
+        self._counted()
         self._schedule()
+
+    def _counted(self) -> None:
+        self.share = max(SHARE / (1 + len(self._waiting)), LEAST)
 
     def _schedule(self) -> None:
         if self._turn is None:
@@ -115,6 +126,7 @@ class Turns:
             # What is added meanwhile is for another turn.
             for _ in range(len(waiting)):
                 call = waiting.popleft()
+                self._counted()
                 try:
                     call()
                 except Exception:

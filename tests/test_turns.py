@@ -4,12 +4,26 @@ Tests of L{comet.turns}: shares of time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.turns import TURN, Turns
+from comet.turns import LEAST, SHARE, TURN, Turns
 from tests.fanout.doubles import TurnClock
+
+
+def assertFair(case: SynchronousTestCase, begun: Sequence[str], most: int = 2) -> None:
+    """
+    Assert that clients that had as much to ask each were served in turn.
+
+    @param begun: The client of each request, in the order in which they were begun.
+
+    @param most: By how many requests one client was ahead of another at most.
+    """
+    had = dict.fromkeys(begun, 0)
+    for name in begun:
+        had[name] += 1
+        case.assertLessEqual(max(had.values()) - min(had.values()), most, begun)
 
 
 class TurnsTests(SynchronousTestCase):
@@ -93,6 +107,23 @@ class TurnsTests(SynchronousTestCase):
         for name in "ab":
             self.turns.later(self.worker(name, cost=10 * TURN))
         self.assertEqual([self.turn()[1:-1] for _ in range(2)], [["a"], ["b"]])
+
+    def test_shareIsSmallerForMany(self) -> None:
+        """
+        The more wait, the shorter is the share of each, so that together they do not
+        keep a new client waiting; but it is never too short to get on.
+        """
+        shares = [self.turns.share]
+        for _ in range(3):
+            self.turns.later(lambda: shares.append(self.turns.share))
+            shares.append(self.turns.share)
+        self.assertEqual(shares, [SHARE, SHARE / 2, SHARE / 3, SHARE / 4])
+        shares.clear()
+        self.turn()
+        self.assertEqual((shares, self.turns.share), ([SHARE / 3, SHARE / 2, SHARE], SHARE))
+        for _ in range(1000):
+            self.turns.later(self.worker("a"))
+        self.assertEqual(self.turns.share, LEAST)
 
     def test_failingCall(self) -> None:
         """

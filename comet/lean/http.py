@@ -33,7 +33,6 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Published
 from comet.timers import NOT_SET
 from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
-from comet.turns import SHARE
 from comet.web.heads import LINGER_TIME
 
 T = TypeVar("T")
@@ -277,7 +276,7 @@ class HTTPConnection(Connection):
         data, at, seconds = self.buffer, 0, self.edge.seconds
         end = min(len(data), upload.left)
         traffic = upload.plan.traffic or upload.plan.findTraffic()
-        over = seconds() + SHARE
+        over = seconds() + self.edge.hub.turns.share
         error: CometError | None = None
         while True:
             start, at = at, min(at + _BODY_PIECE, end)
@@ -354,9 +353,9 @@ class HTTPConnection(Connection):
         if isKept and len(self.buffer) > MAX_HELD_INPUT:
             self.pauseProducing()
             reader = self.reader
-            if reader is not None and reader.state is not State.CLOSED and self.due != math.inf:
-                # The client does not wait for the response, or has forgotten it; and
-                # that it leaves would not be noticed.
+            if reader is not None and reader.isListening:
+                # The client does not wait for a message, or has forgotten it; and that
+                # it leaves would not be noticed.
                 reader.hurry()
 
     def _answerInput(self) -> None:
@@ -371,7 +370,7 @@ class HTTPConnection(Connection):
             while self.buffer and self.plan is None and not self.unsent and self.fd >= 0:
                 now = seconds()
                 if over is None:
-                    over = now + SHARE
+                    over = now + self.edge.hub.turns.share
                 elif now >= over:
                     self.pauseProducing()
                     self._waitForTurn()

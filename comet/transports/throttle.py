@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from comet.transports.connected import connectionFailed
-from comet.turns import SHARE, Turns
+from comet.turns import Turns
 
 # How many bytes are delivered at once.
 PIECE: Final = 2048
@@ -126,7 +126,7 @@ class InputThrottle:
         if self._isDelivering:
             return
         if not (self._isWaiting or self._isStopped):
-            self._shareOver = self._turns.seconds() + SHARE
+            self._shareOver = self._turns.seconds() + self._turns.share
             self._isDelivering = True
             try:
                 while self._hasRest or self._buffered:

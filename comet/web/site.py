@@ -39,7 +39,7 @@ from comet.transports.detach import setProtocol
 from comet.transports.exchange import Exchange, bodyTooLarge, setHeaders
 from comet.transports.resource import BodyReader, HubResource, corsHeaders
 from comet.transports.sinks import sendNow, tune
-from comet.turns import SHARE, Turns
+from comet.turns import Turns
 from comet.web.forms import FormError, parseForm
 from comet.web.heads import HeadChannel
 from comet.web.lookup import findAtHead
@@ -421,8 +421,9 @@ class CometChannel(HeadChannel):
         if self.paused or self._busyReceiving:
             super().dataReceived(data)
             return
-        seconds = self.site.turns.seconds
-        self._shareOver = seconds() + SHARE
+        turns = self.site.turns
+        seconds = turns.seconds
+        self._shareOver = seconds() + turns.share
         # TLS reads more at once than plain TCP, and batches are parsed as they come.
         for start in range(0, len(data), READ_SIZE):
             isOurs = self.transport is not None and not self.paused

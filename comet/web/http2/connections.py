@@ -26,7 +26,6 @@ from comet.http.pace import BODY_TIME, HEAD_TIME, extended
 from comet.timers import NOT_SET
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import tune
-from comet.turns import SHARE
 from comet.web.http2.budgets import MAX_RESETS, RESETS_PER_SECOND, Budget
 from comet.web.http2.fields import refusalOf
 from comet.web.http2.framereceiver import (
@@ -246,7 +245,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         """
         Deal with input and requests that wait, for a share of time.
         """
-        over: float = self.site.turns.seconds() + SHARE
+        turns = self.site.turns
+        over: float = turns.seconds() + turns.share
         self._isBusy = True
         try:
             self._receive(over)
