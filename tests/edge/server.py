@@ -185,6 +185,13 @@ class CometProcess:
         """
         return self._process.poll() is None
 
+    @property
+    def process(self) -> int:
+        """
+        The id of the process.
+        """
+        return self._process.pid
+
     def processor(self) -> float:
         """
         Return the processor time that it has used, in seconds.

@@ -1,0 +1,10 @@
+"""
+Lets a test start a server that does not share its time: Python imports this module,
+if its folder is in C{PYTHONPATH}, before anything else.
+"""
+
+from __future__ import annotations
+
+import comet.turns
+
+comet.turns.SHARE = comet.turns.TURN = 3600.0  # type: ignore[misc]
