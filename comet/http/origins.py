@@ -145,6 +145,13 @@ class Origins:
             "the hosts of --public-url are"
         )
 
+    def isHost(self, host: str | None) -> bool:
+        """
+        Tell whether the value of a header C{Host} is the name of any host at all.
+        """
+        found = None if host is None else _HOST.fullmatch(host)
+        return found is not None and _normalHost(found[1]) is not None
+
     def verdict(self, origin: str | None, host: str | None, isSecure: bool) -> CORS:
         """
         Decide what the page that sent a request may do.

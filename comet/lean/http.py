@@ -416,9 +416,11 @@ class HTTPConnection(Connection):
             self.direct = self.socket if plan.account is None else None
             try:
                 client = self.edge.hub.access.identify(plan.authorization)
-                taken = plan.begin(self, request, client, size)
+                if not plan.needsKey or client.mayPublishAll:
+                    taken = plan.begin(self, request, client, size)
             except CometError as error:
-                taken = plan.refused(self, request, size, error)
+                if not plan.needsKey:
+                    taken = plan.refused(self, request, size, error)
         if taken > 0:
             self.buffer = self.buffer[taken:]
             traffic = plan.traffic or plan.findTraffic()

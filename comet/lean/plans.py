@@ -208,6 +208,9 @@ class Plan:
 
     @ivar names: The channels and patterns in the path.
 
+    @ivar needsKey: Whether the requests are for another host, which only those of
+        a key holder may be; Twisted's edge refuses all others.
+
     @ivar ownHeaders: Response headers for the page that asked.
 
     @ivar isCached: Whether other requests may have this plan, too.
@@ -226,6 +229,7 @@ class Plan:
         "hub",
         "isCached",
         "names",
+        "needsKey",
         "ownHeaders",
         "traffic",
         "transport",
@@ -250,7 +254,7 @@ class Plan:
         self.ownHeaders = ownHeaders
         self.account = readAccount(head)
         self.authorization = head.header("Authorization")
-        self.isCached = False
+        self.needsKey = self.isCached = False
         self.traffic: Traffic | None = None
 
     def findTraffic(self) -> Traffic:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from twisted.web.resource import IResource
 
+from comet.errors import WrongHost
 from comet.http.reads import parseReadRequest
 from comet.http.request import RequestHead
 from comet.http.responses import Headers
@@ -127,7 +128,14 @@ class Routes:
         segments = tuple(path.split(b"/")[2:])
         head = RequestHead(method, segments, query, (1, 1), profile, False)
         origins, host = hub.origins, head.header("Host")
-        origins.checkHost(host, head.version)
+        needsKey = False
+        try:
+            origins.checkHost(host, head.version)
+        except WrongHost:
+            if not origins.isHost(host) or head.header("Authorization") is None:
+                raise
+            # No origin counts as that of another's host.
+            host, needsKey = None, True
         cors = origins.verdict(head.header("Origin"), host, False)
         names = parsePath(segments, hub.settings.limits.maxChannels) if isChannels else ()
         ownHeaders = origins.headers(cors)
@@ -136,8 +144,10 @@ class Routes:
             if method == b"GET"
             else self._makePublish(head, names, ownHeaders, isChannels)
         )
-        if plan is not None and plan.checksOrigin and not cors.isAllowed:
-            return None
+        if plan is not None:
+            plan.needsKey = needsKey
+            if plan.checksOrigin and not cors.isAllowed:
+                return None
         return plan
 
     def _makeRead(

@@ -19,6 +19,7 @@ from comet.errors import (
     Forbidden,
     NotFound,
     TooLarge,
+    WrongHost,
     publicError,
 )
 from comet.framing.codings import undoCoding
@@ -106,6 +107,9 @@ class Exchange:
 
     @ivar head: The request head.
 
+    @ivar host: The value of the header C{Host} if it is this server's, else
+        L{None}; known after L{check}.
+
     @ivar cors: What the page that sent the request may see; known after
         L{check}.
 
@@ -125,6 +129,7 @@ class Exchange:
         "accountName",
         "cors",
         "head",
+        "host",
         "hub",
         "isGone",
         "request",
@@ -136,6 +141,7 @@ class Exchange:
         self.hub = hub
         self.request = request
         self.head = makeRequestHead(request)
+        self.host: str | None = None
         self.cors = CORS(None, False, True)
         self.accountName: str | None = None
         self.isGone = False
@@ -203,10 +209,13 @@ class Exchange:
         traffic.headOut += head
         traffic.dataOut += data
 
-    def check(self) -> None:
+    def check(self, needsHost: bool = True) -> None:
         """
         Check what no request may get wrong: header values, host, origin,
         account.
+
+        @param needsHost: Whether the host has to be one of this server's, unless
+            the request has a key.
 
         @raise CometError: If the request cannot be answered.
         """
@@ -214,15 +223,44 @@ class Exchange:
         origin = head.header("Origin")
         try:
             checkHeaderValues(self.rawHeaders())
-            host = head.header("Host")
-            origins.checkHost(host, head.version)
+            self.host = self._ownHost(needsHost)
         except CometError:
             # A page may read this error, too.  The host may be another's, so no
             # origin counts as this server's own.
             self.cors = origins.verdict(origin, None, head.isSecure)
             raise
-        self.cors = origins.verdict(origin, host, head.isSecure)
+        self.cors = origins.verdict(origin, self.host, head.isSecure)
         self.accountName = readAccount(head)
+
+    def _ownHost(self, isNeeded: bool) -> str | None:
+        """
+        Return the host of the request if it is one of this server's.
+
+        @raise CometError: If it is another's, and the request needs one of this
+            server's.
+        """
+        head, origins = self.head, self.hub.origins
+        host = head.header("Host")
+        try:
+            origins.checkHost(host, head.version)
+        except WrongHost:
+            if origins.isHost(host) and (self._hasKey() or not isNeeded):
+                return None
+            raise
+        return host
+
+    def _hasKey(self) -> bool:
+        """
+        Whether the header C{Authorization} has a key to publish anywhere, which no
+        page has that lets a name point to this server.
+        """
+        authorization = self.head.header("Authorization")
+        if authorization is None:
+            return False
+        try:
+            return self.hub.access.identify(authorization).mayPublishAll
+        except CometError:
+            return False
 
     def rawHeaders(self) -> list[tuple[bytes, bytes]]:
         """

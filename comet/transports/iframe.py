@@ -80,11 +80,13 @@ class IFrameResource(StreamingResource):
         @raise Forbidden: If the pages of that origin are not allowed.
         """
         origins, head = self.hub.origins, exchange.head
-        host, asked = head.header("Host"), head.parameters.get("origin")
+        host, asked = exchange.host, head.parameters.get("origin")
         if not asked:
             own = origins.own(host, head.isSecure)
             if own is None:
-                raise BadRequest("the request has neither the header Host nor the parameter origin")
+                raise BadRequest(
+                    "the request has neither a Host of this server nor the parameter origin"
+                )
             return own
         # Pages of the opaque origin 'null' cannot be named as a target of
         # postMessage.

@@ -70,7 +70,7 @@ class JSONPResource(LongPollResource):
         if not origins.allowsScript(
             head.header("Sec-Fetch-Site"),
             head.header("Referer"),
-            head.header("Host"),
+            exchange.host,
             head.isSecure,
         ):
             raise Forbidden(

@@ -32,7 +32,7 @@ def corsHeaders(resource: Any, request: Request) -> Headers:
         return ()
     exchange = Exchange(resource.hub, request)
     try:
-        exchange.check()
+        exchange.check(resource.needsHost)
     except CometError:
         # The request is refused anyway, for another reason.
         pass
@@ -85,12 +85,16 @@ class HubResource(Resource):
         request is discarded as it arrives.
 
     @cvar hasPath: Whether the path may have segments below the resource.
+
+    @cvar needsHost: Whether the host of a request without a key has to be one of
+        this server's.
     """
 
     isLeaf = True
     methods: tuple[str, ...] = ("GET",)
     bodyMethods: tuple[str, ...] = ("POST", "PUT")
     hasPath = True
+    needsHost = True
 
     def __init__(self, hub: Hub) -> None:
         Resource.__init__(self)
@@ -127,7 +131,7 @@ class HubResource(Resource):
             request.responseHeaders.removeHeader(b"Content-Encoding")
         exchange = Exchange(self.hub, request)
         try:
-            exchange.check()
+            exchange.check(self.needsHost)
             self.dispatch(exchange)
         except CometError as error:
             self._tell(exchange, error)
@@ -162,7 +166,7 @@ class HubResource(Resource):
         kind, method = type(self), exchange.head.method.decode("latin-1")
         if method not in self.bodyMethods or kind.refuse is not HubResource.refuse:
             return None
-        exchange.check()
+        exchange.check(self.needsHost)
         self._checkMethod(exchange, method)
         exchange.checkOrigin()
         admit = f"admit_{method}"

@@ -44,6 +44,8 @@ class LiveResource(HubResource):
 
     methods = ("GET", "HEAD")
     hasPath = False
+    # A load balancer asks by any name or none.
+    needsHost = False
 
     def answer_GET(self, exchange: Exchange) -> None:
         """
@@ -62,6 +64,8 @@ class ReadyResource(HubResource):
 
     methods = ("GET", "HEAD")
     hasPath = False
+    # A load balancer asks by any name or none.
+    needsHost = False
 
     def answer_GET(self, exchange: Exchange) -> None:
         """

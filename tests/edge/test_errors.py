@@ -202,6 +202,19 @@ class RequestErrorTests(ErrorCase):
                 answer = ask(self.site, "GET", path, {"Host": host})
                 self.assertProblem(answer, 421, "wrongHost", host)
                 self.assertIn(b"--public-url", answer.body)
+        for headers, status in (
+            ({}, 421),
+            ({"Authorization": "Bearer not-the-key-of-this"}, 421),
+            ({"Authorization": f"Bearer {self.site.key}"}, 201),
+            ({"Authorization": f"Bearer {self.site.key}", "Origin": "http://comet:8080"}, 403),
+        ):
+            # Twice: what the first request came to may be remembered.
+            for _ in range(2):
+                named = {"Host": "comet:8080", **headers}
+                answer = ask(self.site, "POST", "/channels/a", named, b"x")
+                self.assertEqual(answer.status, status, headers)
+        for path in ("/health", "/health/live", "/health/ready"):
+            self.assertEqual(ask(self.site, "GET", path, {"Host": "comet:8080"}).status, 200)
         good = (
             *("localhost", "LOCALHOST", f"localhost:{port}", "localhost.", f"localhost.:{port}"),
             *("127.0.0.1", "127.0.0.1:", "[::1]", "10.1.2.3:99"),

@@ -104,6 +104,26 @@ class RoutesTests(SynchronousTestCase):
         for line in (b"POST /channels/a", b"POST /publish", b"GET /socket"):
             self.assertIsNone(self.plan(line, origin), line)
 
+    def test_servesKeyHoldersUnderAnyName(self) -> None:
+        """
+        A request for another host has a plan if it has a credential, which is to be
+        the key, and no page of that host is the server's own.
+        """
+        parse = RequestCache(self.hub, self.routes.makePlan).parse
+        head = b"%b /channels/a HTTP/1.1\r\nHost: %b\r\n%b\r\n"
+        credential = b"Authorization: Bearer x\r\n"
+        for method in (b"GET", b"POST"):
+            request = parse(head % (method, b"comet:8080", credential))
+            assert request is not None
+            self.assertTrue(request.plan.needsKey)
+            request = parse(head % (method, b"localhost", credential))
+            assert request is not None
+            self.assertFalse(request.plan.needsKey)
+            self.assertIsNone(parse(head % (method, b"comet:8080", b"")))
+            self.assertIsNone(parse(head % (method, b"a b", credential)))
+        origin = b"Origin: http://comet:8080\r\n"
+        self.assertIsNone(parse(head % (b"POST", b"comet:8080", credential + origin)))
+
     def test_leavesResourcesOfApplication(self) -> None:
         """
         Requests for a resource that an application has put in the place of

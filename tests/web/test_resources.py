@@ -9,7 +9,7 @@ from twisted.web.resource import Resource
 from comet.transports.channel import ChannelResource
 from comet.transports.exchange import Exchange
 from comet.web.resources import CometResource
-from tests.transports.case import COMMON, HubTestCase, get, post, readResponse
+from tests.transports.case import COMMON, KEY, HubTestCase, get, post, readResponse
 
 
 class TreeTests(HubTestCase):
@@ -123,9 +123,48 @@ class TreeTests(HubTestCase):
 
     def test_checksHost(self) -> None:
         """
-        The host is checked at all paths.
+        The host is checked at all paths but those of a load balancer.
         """
-        for path in ("/", "/health", "/publish", "/socket", "/channels/a", "/x"):
+        for path in ("/", "/health/x", "/publish", "/socket", "/channels/a", "/x"):
             wire = self.connect()
             wire.send(f"GET {path} HTTP/1.1\r\nHost: evil.example\r\n\r\n".encode())
             self.assertProblem(readResponse(wire.take()), 421, "wrongHost")
+
+    def test_healthNeedsNoHost(self) -> None:
+        """
+        The state is told under any name, though not to pages of that name, and not
+        under what is no name.
+        """
+        for path in ("/health", "/health/live", "/health/ready"):
+            text = f"GET {path} HTTP/1.1\r\nHost: comet:8080\r\nOrigin: http://comet:8080\r\n\r\n"
+            response = self.ask(text.encode())
+            self.assertEqual(response.status, 200)
+            self.assertIsNone(response.header("Access-Control-Allow-Origin"))
+            wrong = f"GET {path} HTTP/1.1\r\nHost: a b\r\n\r\n"
+            self.assertProblem(self.ask(wrong.encode()), 421, "wrongHost")
+
+    def test_keyNeedsNoHost(self) -> None:
+        """
+        A request with the key is answered under any name; one with another
+        credential, or with the key in another place, is not.
+        """
+        text = "POST /channels/a{0} HTTP/1.1\r\nHost: comet:8080\r\n{1}Content-Length: 1\r\n\r\nx"
+        good = f"Authorization: Bearer {KEY}\r\n"
+        response = self.ask(text.format("", good).encode())
+        self.assertEqual((response.status, self.hub.end.position), (201, 1))
+        for query, header in (
+            ("", ""),
+            ("", "Authorization: Bearer 0123456789abcdeg\r\n"),
+            ("", f"Authorization: Basic {KEY}\r\n"),
+            ("", f"Cookie: comet_token={KEY}\r\n"),
+            (f"?token={KEY}", ""),
+        ):
+            response = self.ask(text.format(query, header).encode())
+            self.assertProblem(response, 421, "wrongHost")
+        # The name becomes no origin of the server's.
+        response = self.ask(text.format("", f"{good}Origin: http://comet:8080\r\n").encode())
+        self.assertProblem(response, 403, "forbidden")
+        for query, status in (("", 400), ("&origin=http://comet:8080", 403)):
+            asked = f"GET /channels/a?transport=iframe{query} HTTP/1.1\r\nHost: comet:8080\r\n"
+            self.assertEqual(self.ask(f"{asked}{good}\r\n".encode()).status, status)
+        self.assertEqual(self.hub.end.position, 1)

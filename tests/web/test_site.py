@@ -537,7 +537,7 @@ class SiteTests(HubTestCase):
             response = self.ask(get(root))
             self.assertEqual(response.status, 200)
             self.assertIn("text/html", response.header("Content-Type") or "")
-        self.assertProblem(self.ask(get("http://evil.example/health")), 421, "wrongHost")
+        self.assertProblem(self.ask(get("http://evil.example/socket")), 421, "wrongHost")
         self.assertProblem(self.ask(get("http:///health")), 421, "wrongHost")
 
     def test_writesNoAccessLog(self) -> None:
