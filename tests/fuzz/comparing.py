@@ -82,10 +82,11 @@ def _body(headers: Mapping[str, str], body: bytes) -> object:
 
 def ofLines(data: bytes) -> list[object]:
     """
-    Return what has to agree in the lines to one client of raw TCP.
+    Return what has to agree in the lines to one client of raw TCP.  A publication
+    is answered when its turn ends, which may be before or after the next command.
     """
     pieces = re.split(rb"[\n\0]", data)
-    return [each for each in map(_envelope, pieces) if each is not None]
+    return sorted((each for each in map(_envelope, pieces) if each is not None), key=repr)
 
 
 def ofFrames(data: bytes) -> list[object]:
@@ -94,7 +95,7 @@ def ofFrames(data: bytes) -> list[object]:
     response to its handshake.
     """
     head, _, rest = data.partition(b"\r\n\r\n")
-    found: list[object] = [head[:12]]
+    found: list[object] = []
     while len(rest) >= 2:
         opcode, size, at = rest[0] & 15, rest[1] & 127, 2
         if size > 125:
@@ -107,7 +108,7 @@ def ofFrames(data: bytes) -> list[object]:
                 found.append(envelope)
         else:
             found.append((opcode, payload))
-    return found
+    return [head[:12], *sorted(found, key=repr)]
 
 
 def _envelope(piece: bytes) -> object:

@@ -190,8 +190,8 @@ class Run:
             # What one server has not sent yet, or others have changed, is no
             # difference.
             again += 1
-            for _ in range(2):
-                both = [server.ask(kind, [case], PATIENCE)[0] for server in self._servers]
+            for patience in (PATIENCE, 4 * PATIENCE):
+                both = [server.ask(kind, [case], patience)[0] for server in self._servers]
                 if self._agree(kind, both):
                     break
             else:
