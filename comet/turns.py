@@ -44,7 +44,7 @@ from comet.clientlog import ClientLogger
 # For how many seconds the input of one client is dealt with at once; and for how many
 # where very many wait.
 SHARE: Final = 0.004
-LEAST: Final = 0.001
+LEAST: Final = 0.00025
 
 # For how many seconds of a turn those that wait have their shares.  The same time
 # is given to what comes in from the clients of a lean port.

@@ -138,7 +138,9 @@ def _checkDepth(raw: bytes, maxDepth: int) -> None:
     if raw.count(b"[") + raw.count(b"{") <= maxDepth:
         return
     brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
-    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > maxDepth:
+    # Without a call of a Python function for each bracket, and only up to the first
+    # that is too deep.
+    if any(map(maxDepth.__lt__, accumulate(map(_STEPS.__getitem__, brackets)))):
         raise _tooDeep(maxDepth)
 
 

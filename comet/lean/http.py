@@ -40,7 +40,7 @@ T = TypeVar("T")
 # How many bytes of a body are read at once, and how many of them are dealt with
 # before the clock is looked at: a batch is parsed as it comes.
 _BODY_READ_SIZE: Final = 65536
-_BODY_PIECE: Final = 8192
+_BODY_PIECE: Final = 2048
 
 # The timer wheel may call this much early, in seconds.
 _EARLY: Final = 0.01

@@ -59,6 +59,10 @@ IDLE_TIMEOUT: Final = 75.0
 # Bytes of requests that are read at once.
 READ_SIZE: Final = 8192
 
+# Bytes of a body that are dealt with before the clock is looked at: each may be a chunk,
+# and batches are parsed as they come.
+BODY_PIECE: Final = 1024
+
 # A body may be this many times as large as the server takes before its
 # connection is cut.  Up to there it is discarded as it arrives, so that the
 # client gets to read the error.
@@ -430,6 +434,21 @@ class CometChannel(HeadChannel):
             if start and isOurs and seconds() >= self._shareOver:
                 self._waitForTurn()
             super().dataReceived(data[start : start + READ_SIZE])
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """
+        A part of a body has arrived: take some of it, until the share of this turn is
+        over.  What follows a request under way is kept as a whole.
+        """
+        if self._handlingRequest or len(data) <= BODY_PIECE:
+            super().rawDataReceived(data)
+            return
+        super().rawDataReceived(data[:BODY_PIECE])
+        # Twisted goes on with this, behind what it has put back of the piece.
+        self._buffer += data[BODY_PIECE:]
+        isOurs = self.transport is not None and not self.paused
+        if isOurs and self.site.turns.seconds() >= self._shareOver:
+            self._waitForTurn()
 
     def _waitForTurn(self) -> None:
         """

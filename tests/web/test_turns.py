@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 from comet.framing import publications, strictjson
 from comet.turns import SHARE
 from comet.web.resources import CometResource
-from comet.web.site import READ_SIZE
+from comet.web.site import READ_SIZE, BoundedRequest
 from tests.test_turns import assertFair
 from tests.transports.case import HubTestCase, Response, get, post, readResponse
 from tests.transports.frames import PING, UPGRADE, frame, readFrames
@@ -129,6 +129,31 @@ class TurnsTests(HubTestCase):
         self.turn()
         self.assertEqual(self.hub.end.position, 900)
         self.assertEqual([each.status for each in self.responses(wire)], [201, 200])
+
+    def test_chunks(self) -> None:
+        """
+        A body in very many chunks is taken for a share of each turn, and it is whole in
+        the end; so is what follows it.
+        """
+        take = BoundedRequest.handleContentChunk
+
+        def slowly(own: BoundedRequest, data: bytes) -> None:
+            self.clock.rightNow += 0.0001
+            take(own, data)
+
+        self.patch(BoundedRequest, "handleContentChunk", slowly)
+        body = bytes(range(97, 123)) * 35
+        chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+        head = get("/channels/open/c", "Transfer-Encoding: chunked", method="POST")
+        wire = self.connect()
+        began = self.clock.seconds()
+        wire.transport.protocol.dataReceived((head + chunks) * 2 + poll("a"))
+        self.assertLess(self.clock.seconds() - began, 0.03)
+        self.assertEqual(self.hub.end.position, 0)
+        self.turn()
+        self.assertEqual([each.status for each in self.responses(wire)], [201, 201, 200])
+        held = self.ask(get("/channels/open/c?transport=poll&since=earliest")).json
+        self.assertEqual([each["data"] for each in held["messages"]], [body.decode()] * 2)
 
     def test_upgradeBeforeMuch(self) -> None:
         """
