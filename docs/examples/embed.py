@@ -56,6 +56,7 @@ def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Def
 
     serverFromString(reactor, description).listen(Site(root))
     LoopingCall(publishTime, hub).start(1.0)
+    print(f"serving HTTP on {description}", flush=True)
     return Deferred()
 
 

@@ -33,6 +33,7 @@ def main(reactor: Any, port: str = "8080") -> Deferred[Any]:
     root = Resource()
     root.putChild(b"push", CometResource(hub))
     reactor.listenTCP(int(port), Site(root), interface="127.0.0.1")
+    print(f"serving http://127.0.0.1:{port}/push/channels/clock")
     clock = LoopingCall(publishTime, hub)
     clock.clock = reactor
     return clock.start(1.0)

@@ -144,6 +144,7 @@ def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Def
     service = CometService(hub, [(description, site)])
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    print(f"serving HTTP on {description}", flush=True)
     return Deferred()
 
 

@@ -79,6 +79,7 @@ def main(reactor: Any, description: str = "tcp:8080:interface=127.0.0.1") -> Def
     service = makeService(reactor, description, Path("headlines.json"))
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
+    print(f"serving HTTP on {description}", flush=True)
     return Deferred()
 
 

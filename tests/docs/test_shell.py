@@ -177,7 +177,22 @@ class BookTests(SynchronousTestCase):
         blocks = [block for page in PAGES for block in blocksOf(page) if block.kind == "by-hand"]
         for block in blocks:
             for command in block.commands:
-                self.assertRegex(command.text, r"^(pip install|sudo |openssl |make )", command)
+                self.assertRegex(
+                    command.text,
+                    r"^(pip install|python3 -m venv|\. \.venv|cd |sudo |openssl |make )",
+                    command,
+                )
+
+    def test_serversOfOneFolderShareNoPIDFile(self) -> None:
+        """
+        Where several servers are started one below the other, none uses the pid
+        file of another.
+        """
+        for page in PAGES:
+            for block in re.findall(r"\n\n((?:   .*\n)+)", page.read_text("utf-8")):
+                started = re.findall(r"^ *(?:\$ )?twistd .*", block, re.MULTILINE)
+                if len(started) > 1:
+                    self.assertTrue(all("--pidfile=" in each for each in started), block)
 
     def test_codeIsFromFiles(self) -> None:
         """
