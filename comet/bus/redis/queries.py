@@ -44,8 +44,12 @@ EXAMINED: Final = 8192
 
 # Of how many channels, and how many messages, are read in one step of a walk: at
 # most, and at least, since some of the channels may have nothing.
-_MOST_READ: Final = 200
+_MOST_READ: Final = 128
 _FEWEST_READ: Final = 16
+
+# How many of the channels that patterns match are read in one step, where all of
+# them were found.
+_MOST_FOUND: Final = 500
 
 
 class Queries:
@@ -126,8 +130,8 @@ class Queries:
             for name, each in channels.items()
             if each.end > after.position and names.matching(name)
         ]
-        for start in range(0, len(news), MOST_CHANNELS):
-            part = news[start : start + MOST_CHANNELS]
+        for start in range(0, len(news), _MOST_FOUND):
+            part = news[start : start + _MOST_FOUND]
             extract = await self._readPart(connection, part, after, page.limit, page.maxBytes, last)
             extracts.append(extract)
             for name, floor in extract.floors.items():

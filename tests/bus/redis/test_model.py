@@ -24,6 +24,7 @@ from comet.bus.redis.urls import RedisURL
 from comet.model.cursors import Cursor
 from comet.model.log import FLOORS_PART, Retention
 from comet.model.messages import Message, Publication
+from comet.model.patterns import MOST_INDEXED
 from comet.model.positions import At, Earliest, Last, StartPosition
 from tests.bus.case import OTHER_EPOCH, dataOf, positionsOf
 from tests.bus.keymodel import KeyMachine
@@ -172,6 +173,7 @@ class ModelTests(SynchronousTestCase):
         self.patch(store, "MOST_BLOCKS", 1)
         self.patch(queries, "EXAMINED", 3)
         self.patch(queries, "_MOST_READ", 2)
+        self.patch(queries, "_MOST_FOUND", 1)
         self.patch(queries, "_FEWEST_READ", 1)
         for name in ("PUBLISH", "SWEEP"):
             self.patch(scripts, name, smallBlocks(getattr(scripts, name), 16))
@@ -213,6 +215,12 @@ class ModelTests(SynchronousTestCase):
                 suppress_health_check=[HealthCheck.too_slow],
             ),
         )
+
+    def test_indexesWhatPatternsSpell(self) -> None:
+        """
+        The scripts index as many segments of a name as patterns look for.
+        """
+        self.assertEqual(constant("MOST_SEGMENTS"), MOST_INDEXED)
 
     def test_keepsFloorsAsMemoryBus(self) -> None:
         """
@@ -381,6 +389,7 @@ class PagesTests(SynchronousTestCase):
         """
         self.patch(store, "MOST_CHANNELS", most)
         self.patch(queries, "MOST_CHANNELS", most)
+        self.patch(queries, "_MOST_FOUND", most)
         self.patch(holdings, "MOST_CHANNELS", most)
         self.patch(holdings, "_MOST_TAILS", most)
         answers: list[object] = []

@@ -80,7 +80,9 @@ for index = 1, #names do
       next = math.max(after + 1, tonumber(oldest[index])),
       page = {},
       at = 1,
-      count = math.max(1, math.min(32, math.ceil(limit / #names))),
+      -- One more than most need: fewer than were asked for are the last.
+      count = math.max(2, math.min(32, math.ceil(limit / #names))),
+      asked = 0,
     }
   end
 end
@@ -92,10 +94,10 @@ end
 local function advance()
   local top = heap[1]
   top.at = top.at + 1
-  if top.at > #top.page then
+  if top.at > #top.page and #top.page == top.asked then
     top.page = redis.call('XRANGE', top.stream, text(top.next + (top.isRead and 1 or 0)),
       text(stop), 'COUNT', top.count)
-    top.at, top.isRead, top.count = 1, true, math.min(128, top.count * 2)
+    top.at, top.isRead, top.asked, top.count = 1, true, top.count, math.min(128, top.count * 2)
   end
   if top.page[top.at] then
     top.next = positionOf(top.page[top.at])
