@@ -34,8 +34,21 @@ from comet.transports.sinks import PIECE, IConnectedSink, tune
 # reading a little later.
 MAX_HELD_INPUT: Final = 0x4000
 
+# In how many pieces a channel keeps the input behind a request that waits.
+MAX_PIECES: Final = 64
+
 # Seconds that a client may leave a response unread.
 UNSENT_TIMEOUT: Final = 60.0
+
+
+def joinPieces(channel: Any) -> None:
+    """
+    Join the input that a channel keeps behind a request that waits, if it is in
+    many pieces.  Twisted adds up their sizes for each one that comes: to a client
+    that sends single bytes it would do work that grows with their square.
+    """
+    if len(channel._dataBuffer) > MAX_PIECES:
+        channel._dataBuffer = [b"".join(channel._dataBuffer)]
 
 
 def isDetachable(request: Request) -> bool:
@@ -195,6 +208,7 @@ class HeldRequest:
         """
         The client sent something after its request.
         """
+        joinPieces(self._channel)
         HTTPChannel.rawDataReceived(self._channel, data)
         self._left -= len(data)
         if self._left < 0:

@@ -22,6 +22,7 @@ from comet.http.request import beginsHead, isBrokenHead, isBrokenLine
 from comet.http.responses import Headers, Response, problem
 from comet.timers import NOT_SET
 from comet.transports.connected import connectionFailed
+from comet.transports.detach import joinPieces
 
 # How many bytes the headers of a request may have together, and how many there
 # may be.
@@ -284,9 +285,10 @@ class HeadChannel(HTTPChannel):
 
     def rawDataReceived(self, data: bytes) -> None:
         """
-        A part of a body has arrived.
+        A part of a body has arrived, or input behind a request that waits.
         """
         if not self.isEnding:
+            joinPieces(self)
             super().rawDataReceived(data)
 
     def allContentReceived(self) -> None:

@@ -4,11 +4,13 @@ Tests of L{comet.web.heads}: heads that are too large, and what is no head.
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
 from twisted.web.resource import IResource
 
 from comet.model.channels import MAX_NAME_BYTES
+from comet.transports.detach import MAX_PIECES
 from comet.web.heads import LINGER_TIME, MAX_DISCARDED, MAX_FIELDS, MAX_FIELDS_SIZE
 from comet.web.site import READ_SIZE, CometSite
 from tests.transports.case import HubTestCase, get, readResponse
@@ -275,6 +277,22 @@ class NoHeadTests(HeadTestCase):
         wire = self.connect()
         wire.sendIn(1, request)
         self.assertEqual(readResponse(wire.take()).status, 200)
+
+    def test_keepsInputInFewPieces(self) -> None:
+        """
+        A client cannot make each byte behind a request that waits dearer than the
+        one before: what waits is kept in few pieces, and nothing of it is lost.
+        """
+        wire = self.connect()
+        wire.send(get("/channels/a?wait=5"))
+        behind = get("/health") * 20
+        wire.sendIn(1, behind)
+        channel: Any = wire.transport.protocol
+        self.assertEqual(b"".join(channel._dataBuffer), behind)
+        self.assertLessEqual(len(channel._dataBuffer), MAX_PIECES + 1)
+        self.turn(6)
+        wire.settle()
+        self.assertEqual(wire.take().count(b"HTTP/1.1 200"), 21)
 
     def test_bodyMayHaveAnyByte(self) -> None:
         """
