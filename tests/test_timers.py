@@ -8,7 +8,7 @@ import gc
 import tracemalloc
 from collections import deque
 from collections.abc import Callable
-from time import perf_counter
+from time import thread_time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -323,9 +323,9 @@ class WheelTests(SynchronousTestCase):
         def cost(count: int) -> float:
             for _ in range(count):
                 self.wheel.set(self.item(), 1)
-            start = perf_counter()
+            start = thread_time()
             self.clock.advance(1)
-            return perf_counter() - start
+            return thread_time() - start
 
         cost(1000)
         self.assertLess(min(cost(32000) for _ in range(3)), 60 * min(cost(2000) for _ in range(5)))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 from hypothesis import given, settings
@@ -239,9 +239,9 @@ class ReadBatchTests(SynchronousTestCase):
         """
         line = b'{"channel":"a","data":1}'
         body = line + b"\n" * (LIMITS.maxBatchBytes - 2 * len(line)) + line
-        start = perf_counter()
+        start = thread_time()
         self.assertRaises(BadRequest, self.read, body)
-        self.assertLess(perf_counter() - start, 0.5)
+        self.assertLess(thread_time() - start, 0.5)
 
     def test_errorHasLineNumber(self) -> None:
         """

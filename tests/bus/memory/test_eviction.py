@@ -5,7 +5,7 @@ Tests for L{comet.bus.memory.bus}: the limit of what it holds in all.
 from __future__ import annotations
 
 import tracemalloc
-from time import perf_counter
+from time import thread_time
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -161,9 +161,9 @@ class TotalTests(MemoryTestCase):
             self.put(bus, " ".join(f"c/{number}" for number in range(count)))
             for number in range(count):
                 self.successResultOf(bus.forget(f"c/{number}"))
-            start = perf_counter()
+            start = thread_time()
             self.put(bus, "c/x", b"x" * count * 1000)
-            return perf_counter() - start
+            return thread_time() - start
 
         few = min(cost(1000) for _ in range(3))
         self.assertLess(min(cost(16000) for _ in range(2)), 60 * few)
