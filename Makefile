@@ -3,6 +3,7 @@
 # make docs   the book, in docs/_build/html
 # make faults kill and cut under load; FAULTS="--bus redis --faults 200"
 # make fuzz   send what no client should send; FUZZ="--minutes 60"
+# make soak   let readers come and go; SOAK="--minutes 30"
 # make bystander  how long a client waits while others abuse the server
 # make bench  measure beside other servers; BENCH="--short" takes five minutes
 # make client build comet.js and comet.classic.js
@@ -16,6 +17,7 @@ FAULTS ?= --bus sqlite
 FUZZ ?=
 BENCH ?=
 BYSTANDER ?=
+SOAK ?=
 TRIALFLAGS ?= --reporter=bwverbose
 
 VENV := .venv
@@ -26,7 +28,7 @@ MODULES := client/node_modules/.package-lock.json
 .DEFAULT_GOAL := run
 .NOTPARALLEL:
 .SILENT:
-.PHONY: run test lint mypy trial programs docs faults fuzz bystander packaging bench client clean
+.PHONY: run test lint mypy trial programs docs faults fuzz soak bystander packaging bench client clean
 
 run: $(VENV)/run.stamp
 	echo "== twistd -n comet --demo"
@@ -64,6 +66,9 @@ faults: $(VENV)/test.stamp
 fuzz: $(VENV)/test.stamp
 	$(PIP) install --editable '.[fuzz]'
 	$(BIN)/python -m tests.fuzz $(FUZZ)
+
+soak: $(VENV)/test.stamp
+	$(BIN)/python -m tests.soak $(SOAK)
 
 bystander: $(VENV)/test.stamp
 	$(BIN)/python -m tests.bystander $(BYSTANDER)

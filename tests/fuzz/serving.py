@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +54,19 @@ def offering() -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
     return context
+
+
+def perClient(counts: Mapping[str, int]) -> Counter[str]:
+    """
+    Leave out what is kept in caches, of the numbers of objects by their classes.
+    """
+    return Counter(
+        {
+            name: count
+            for name, count in counts.items()
+            if _KINDS.search(name) and not _SHARED.search(name)
+        }
+    )
 
 
 class Server:
@@ -143,14 +156,7 @@ class Server:
         until = time.monotonic() + 30
         while not path.exists() and time.monotonic() < until:
             time.sleep(0.02)
-        found = json.loads(path.read_text())
-        return Counter(
-            {
-                name: count
-                for name, count in found.items()
-                if _KINDS.search(name) and not _SHARED.search(name)
-            }
-        )
+        return perClient(json.loads(path.read_text()))
 
     def left(self, before: Counter[str]) -> dict[str, tuple[int, int]]:
         """

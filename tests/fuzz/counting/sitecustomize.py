@@ -10,6 +10,10 @@ import gc
 import json
 import os
 import signal
+import weakref
+from typing import Any
+
+from comet.timers import TimerWheel
 
 # The classes of which there may be no more than before once all clients are gone,
 # by their modules: connections, requests, readers, timers and what waits for them.
@@ -23,9 +27,23 @@ COUNTED = {
 }
 
 
+# The wheels of timers.  The collector does not know those that were there when the
+# server froze what it had.
+_wheels: weakref.WeakSet[TimerWheel] = weakref.WeakSet()
+_begin = TimerWheel.__init__
+
+
+def _note(self: TimerWheel, *given: Any, **named: Any) -> None:
+    _begin(self, *given, **named)
+    _wheels.add(self)
+
+
+TimerWheel.__init__ = _note  # type: ignore[method-assign]
+
+
 def _write(number: int, frame: object) -> None:
     gc.collect()
-    counts: dict[str, int] = {}
+    counts = {"comet.timers.TimerWheel.waiting": sum(map(len, _wheels))}
     for each in gc.get_objects():
         kind = type(each)
         module = str(kind.__module__)
