@@ -13,6 +13,9 @@ not how many bytes of a client are dealt with in a turn, but for how long:
     but for L{LEAST} in any case.  The clock is looked at after
     each request, frame or command behind which there is more input.
 
+  - While others wait, new input of more than L{MUCH} bytes waits behind them.  So
+    those that send the most do not come first, however many they are.
+
   - Input that is left when the share is over stays with its connection, which is
     not read meanwhile, so it is what was read at once, and no more.  The connection
     waits in L{Turns}.
@@ -45,6 +48,9 @@ from comet.clientlog import ClientLogger
 # where very many wait.
 SHARE: Final = 0.004
 LEAST: Final = 0.00025
+
+# How many bytes of new input are more than a request and little else.
+MUCH: Final = 2048
 
 # For how many seconds of a turn those that wait have their shares.  The same time
 # is given to what comes in from the clients of a lean port.
@@ -95,6 +101,14 @@ class Turns:
         Return how many wait.
         """
         return len(self._waiting)
+
+    def mustWait(self, size: int) -> bool:
+        """
+        Return whether new input of a client has to wait for another turn.
+
+        @param size: How many bytes it has.
+        """
+        return size > MUCH and bool(self._waiting)
 
     def later(self, call: Callable[[], object]) -> None:
         """

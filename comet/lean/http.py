@@ -33,6 +33,7 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Published
 from comet.timers import NOT_SET
 from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
+from comet.turns import MUCH
 from comet.web.heads import LINGER_TIME
 
 T = TypeVar("T")
@@ -256,6 +257,9 @@ class HTTPConnection(Connection):
         self.buffer = data
         if self.plan is not None or self._isWaiting:
             self._boundInput()
+        elif len(data) > MUCH and self.edge.hub.turns.mustWait(len(data)):
+            self.pauseProducing()
+            self._waitForTurn()
         else:
             self._takeInput()
 

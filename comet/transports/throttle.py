@@ -74,7 +74,11 @@ class InputThrottle:
         Deliver some input, or keep it for a later turn.
         """
         self._buffered += data
-        self._deliverSome()
+        if self._turns.mustWait(len(data)) and not (self._isDelivering or self._isStopped):
+            self._pause()
+            self._wait()
+        else:
+            self._deliverSome()
 
     def pauseProducing(self) -> None:
         """

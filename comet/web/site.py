@@ -420,11 +420,31 @@ class CometChannel(HeadChannel):
     def dataReceived(self, data: bytes) -> None:
         """
         Parse input, and answer the requests in it, until the share of this turn
-        is over.
+        is over.  Much input waits while others do.
         """
         if self.paused or self._busyReceiving:
             super().dataReceived(data)
             return
+        turns = self.site.turns
+        if turns.mustWait(len(data)) and self._isParsing:
+            self._waitForTurn()
+            super().dataReceived(data)
+            return
+        self._takeInput(data)
+
+    @property
+    def _isParsing(self) -> bool:
+        """
+        Whether input is parsed: the transport is not another protocol's, no request is
+        under way, and the last response was not sent.
+        """
+        isOurs = self.transport is not None and not self.isEnding
+        return isOurs and not self._handlingRequest
+
+    def _takeInput(self, data: bytes) -> None:
+        """
+        Parse input, until the share of this turn is over.
+        """
         turns = self.site.turns
         seconds = turns.seconds
         self._shareOver = seconds() + turns.share
@@ -468,7 +488,7 @@ class CometChannel(HeadChannel):
         self.paused = False
         if not self._waitingForTransport:
             self._networkProducer.resumeProducing()
-        self.dataReceived(self.clearLineBuffer())
+        self._takeInput(self.clearLineBuffer())
         if self._isInputOver:
             self._endWithInput()
 

@@ -170,6 +170,22 @@ class HTTPTests(TurnsCase):
         self.assertEqual((len(self.begun), len(self.hub.turns)), (begun, 0))
         self.assertLess(begun, 90)
 
+    def test_muchWaits(self) -> None:
+        """
+        While a client waits, another one that sends much at once waits, too; one that
+        asks for one thing does not.
+        """
+        first, second, third = self.connected(3)
+        first.send(read("poll", "a") * 60)
+        self.reactor.until(lambda: len(self.hub.turns))
+        self.begun.clear()
+        second.send(read("poll", "b") * 60)
+        third.send(read("poll", "c"))
+        third.hears(OK)
+        self.assertEqual(self.begun[: self.begun.index("c")].count("b"), 0)
+        first.hears(OK, 60)
+        second.hears(OK, 60)
+
     def test_roundRobin(self) -> None:
         """
         Clients that have much to ask have their shares in turn.

@@ -308,6 +308,22 @@ class FloodTests(HubTestCase):
         self.assertEqual(ids, list(range(answered, len(lines))))
         self.assertTrue(flooding.transport.isReading)
 
+    def test_muchWaits(self) -> None:
+        """
+        While a client waits, another one that sends much at once waits, too; one that
+        asks for one thing does not.
+        """
+        factory = CometFactory(self.hub)
+        wires = [self.connect(factory) for _ in range(3)]
+        for wire, count in zip(wires, (300, 300, 1), strict=True):
+            wire.send(b'{"ping":0}\n' * count)
+        counts = [wire.take().count(b"\n") for wire in wires]
+        self.assertEqual(counts, [IN_SHARE, 0, 1])
+        self.assertFalse(wires[1].transport.isReading)
+        self.turn()
+        counts = [wire.take().count(b"\n") for wire in wires]
+        self.assertEqual(counts, [300 - IN_SHARE, 300, 0])
+
     def test_sharesInTurn(self) -> None:
         """
         Clients that flood the server have their shares in turn.

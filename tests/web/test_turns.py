@@ -80,6 +80,20 @@ class TurnsTests(HubTestCase):
         self.assertEqual([each.status for each in self.responses(busy)], [200] * 100)
         self.assertTrue(busy.transport.isReading)
 
+    def test_muchWaits(self) -> None:
+        """
+        While a client waits, another one that sends much at once waits, too; one that
+        asks for one thing does not.
+        """
+        wires = [self.connect() for _ in range(3)]
+        for wire, name, count in zip(wires, "abc", (60, 60, 1), strict=True):
+            wire.send(poll(name) * count)
+        self.assertEqual(self.begun, ["a"] * IN_SHARE + ["c"])
+        self.assertFalse(wires[1].transport.isReading)
+        self.turn()
+        self.assertEqual([len(self.responses(wire)) for wire in wires], [60, 60, 1])
+        self.assertTrue(wires[1].transport.isReading)
+
     def test_roundRobin(self) -> None:
         """
         Clients that have much to ask have their shares in turn.

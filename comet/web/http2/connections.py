@@ -202,7 +202,11 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self.resetTimeout()
         self._input += data
         if not self._isWaiting:
-            self._work()
+            # RFC 7541: requests take less room than in HTTP/1.
+            if self.site.turns.mustWait(4 * len(data)):
+                self._waitForTurn()
+            else:
+                self._work()
         if not self._isOver:
             self._keepPace(len(data))
 

@@ -85,6 +85,20 @@ class TurnsTests(Http2TestCase):
         self.assertEqual(len(busy.ended), 100)
         self.assertTrue(busy.wire.transport.isReading)
 
+    def test_muchWaits(self) -> None:
+        """
+        While a client waits, another one that sends much at once waits, too; one that
+        asks for one thing does not.
+        """
+        clients = [self.client() for _ in range(3)]
+        for client, name, count in zip(clients, "abc", (90, 90, 1), strict=True):
+            client.send(self.polls(client, *[name] * count))
+        self.assertEqual(self.begun, ["a"] * IN_SHARE + ["c"])
+        self.turn()
+        for client, count in zip(clients, (90, 90, 1), strict=True):
+            client.read()
+            self.assertEqual(len(client.ended), count)
+
     def test_roundRobin(self) -> None:
         """
         Clients that have much to ask have their shares in turn.
