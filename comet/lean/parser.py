@@ -46,6 +46,10 @@ _LINE: Final = re.compile(rb"(GET|POST|PUT) (/[!\"$-~]*) HTTP/1\.1")
 # without control characters here, and are not folded.
 _FIELDS: Final = re.compile(rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e]*\r\n)+")
 
+# The values of Content-Length; and a header that may say where the body ends, too.
+_LENGTHS: Final = re.compile(rb"(?im)^content-length:([^\r]*)")
+_CODED: Final = re.compile(rb"(?im)^transfer-encoding:")
+
 # RFC 9110 7.6.1: the values of Connection that are understood, besides none.
 _CONNECTIONS: Final = frozenset(
     {b"keep-alive", b"upgrade", b"keep-alive, upgrade", b"upgrade, keep-alive"}
@@ -78,7 +82,11 @@ def mayBeHead(data: bytes) -> bool:
         return True
     # What follows the last line end is the beginning of a line.
     block = rest[: rest.rfind(b"\n") + 1]
-    return readLine(line) is not None and (not block or _FIELDS.fullmatch(block) is not None)
+    if readLine(line) is None or (block and _FIELDS.fullmatch(block) is None):
+        return False
+    # Twisted's edge may refuse these before the head is complete.
+    lengths = [length.strip(b" \t") for length in _LENGTHS.findall(block)]
+    return len(lengths) < 2 and all(map(bytes.isdigit, lengths)) and _CODED.search(block) is None
 
 
 def readFields(block: bytes) -> Mapping[bytes, bytes] | None:

@@ -144,6 +144,9 @@ class NoHeadTests(LeanTestCase):
             first.replace(b"HTTP", b"HTP") + b"\r\n" + headers[:5],
             first + b"\r\nH\xa5st: x\r\nA: b\r\n",
             first + b"\r\nHost : localhost\r\nA: b\r\n",
+            first + b"\r\nContent-Length: 2%\r\nA: b\r\n",
+            first + b"\r\nContent-Length: 2\r\ncontent-length:3\r\nA: b\r\n",
+            first + b"\r\nTransfer-Encoding: x\r\nA: b\r\n",
         ):
             whole = self.peer(said)
             cut = self.peer(said[:-3])
