@@ -25,6 +25,7 @@ from zope.interface import implementer
 
 from comet.configuration import ConfigurationError
 from comet.errors import CometError
+from comet.server.certificates import RenewingReactor
 from comet.server.locks import lockSocket
 from comet.server.proxied import ProxiedEndpoint
 from comet.server.systemd import systemdEndpoint
@@ -144,6 +145,7 @@ def _parse(reactor: Any, description: str) -> IStreamServerEndpoint:
         return ProxiedEndpoint(_parse(reactor, rest))
     if kind == "ssl":
         _needTLS()
+        reactor = RenewingReactor(reactor, description)
     if kind != "systemd":
         made: IStreamServerEndpoint = serverFromString(reactor, description)
         return made
