@@ -82,7 +82,10 @@ def mayBeHead(data: bytes) -> bool:
         return True
     # What follows the last line end is the beginning of a line.
     block = rest[: rest.rfind(b"\n") + 1]
-    if readLine(line) is None or (block and _FIELDS.fullmatch(block) is None):
+    # A head that comes byte by byte is looked at each time, so few lines are.
+    if readLine(line) is None or block.count(b"\n") > MAX_FIELDS:
+        return False
+    if block and _FIELDS.fullmatch(block) is None:
         return False
     # Twisted's edge may refuse these before the head is complete.
     lengths = [length.strip(b" \t") for length in _LENGTHS.findall(block)]

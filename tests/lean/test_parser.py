@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.lean.parser import readFields, readLine
+from comet.lean.parser import MAX_FIELDS, mayBeHead, readFields, readLine
 
 
 class LineTests(SynchronousTestCase):
@@ -118,3 +118,34 @@ class FieldTests(SynchronousTestCase):
             for name, value in (readFields(block) or {}).items():
                 self.assertTrue((name + value).replace(b"\t", b" ").isascii())
                 self.assertTrue((name + value).replace(b"\t", b" ").decode().isprintable())
+
+
+class PartTests(SynchronousTestCase):
+    """
+    Tests of L{mayBeHead}.
+    """
+
+    def test_waitsForWhatItTakes(self) -> None:
+        """
+        Each beginning of a head that is understood may be one.
+        """
+        fields = b"".join(b"a%d: b\r\n" % n for n in range(MAX_FIELDS - 1))
+        head = b"POST /channels/a HTTP/1.1\r\n" + fields + b"Content-Length: 3 \r\n"
+        for end in range(len(head) + 1):
+            self.assertTrue(mayBeHead(head[:end]), head[:end])
+
+    def test_leavesWhatItDoesNot(self) -> None:
+        """
+        A line or length that is none, and a header too many, are left to Twisted's
+        edge at once.
+        """
+        for lines in (
+            b"a b\r\n",
+            b"Content-Length: 3x\r\n",
+            b"content-length:\r\n",
+            b"Content-Length: 3\r\nContent-Length: 3\r\n",
+            b"a: b\r\nTRANSFER-ENCODING: chunked\r\n",
+            b"a: b\r\n" * (MAX_FIELDS + 1),
+        ):
+            self.assertFalse(mayBeHead(b"POST /publish HTTP/1.1\r\n" + lines), lines)
+        self.assertFalse(mayBeHead(b"POST /publish HTTP/1.0\r\n"))
