@@ -183,6 +183,14 @@ class BookTests(SynchronousTestCase):
                     command,
                 )
 
+    def test_saysWordsThatReadersSearchFor(self) -> None:
+        """
+        The search of the book finds the words that readers know from elsewhere.
+        """
+        text = " ".join(page.read_text("utf-8") for page in PAGES)
+        for word in ("authentication", "TypeScript", "Docker", "metrics", "reconnect", "ulimit"):
+            self.assertRegex(text, rf"(?i)\b{word}\b")
+
     def test_serversOfOneFolderShareNoPIDFile(self) -> None:
         """
         Where several servers are started one below the other, none uses the pid
