@@ -38,16 +38,25 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(given)
 
 
-def told(label: str, row: Row, allowed: float) -> str:
+def isOver(row: Row, idle: Row) -> bool:
+    """
+    Tell whether the longest wait is longer than is allowed.
+    """
+    return row.seconds(1) > max(LONGEST, TIMES * idle.seconds(1))
+
+
+def told(label: str, row: Row, idle: Row) -> str:
     """
     Write a row of the table.
     """
     longest = row.seconds(1)
+    ratios = [row.seconds(part) / idle.seconds(part) for part in (0.99, 1)]
     return (
         f"{label:16}{row.abuse:29}{row.way:5}{len(row.waits):7}{row.seconds(0.5) * 1000:9.2f}"
-        f"{row.seconds(0.99) * 1000:9.2f}{longest * 1000:9.2f}{row.processor(1) * 1000:9.2f}"
-        f"{row.done.get('connections', 0):8}{row.done.get('sent', 0) / 1e6:9.1f}"
-        f"{row.done.get('received', 0) / 1e6:9.1f}{'  over' if longest > allowed else ''}"
+        f"{row.seconds(0.99) * 1000:9.2f}{longest * 1000:9.2f}{ratios[0]:7.1f}{ratios[1]:7.1f}"
+        f"{row.processor(1) * 1000:9.2f}{row.done.get('connections', 0):8}"
+        f"{row.done.get('sent', 0) / 1e6:9.1f}{row.done.get('received', 0) / 1e6:9.1f}"
+        f"{'  over' if isOver(row, idle) else ''}"
     )
 
 
@@ -58,7 +67,7 @@ def main(given: Sequence[str]) -> int:
     options = arguments(given)
     print(
         f"{'edge bus':16}{'abuse':29}{'way':5}{'asked':>7}{'p50 ms':>9}{'p99 ms':>9}{'longest':>9}"
-        f"{'cpu':>9}{'links':>8}{'MB sent':>9}{'received':>9}"
+        f"{'xp99':>7}{'xmax':>7}{'cpu':>9}{'links':>8}{'MB sent':>9}{'received':>9}"
     )
     count = over = 0
     for edge in options.edge or EDGES:
@@ -67,17 +76,16 @@ def main(given: Sequence[str]) -> int:
             with scene(edge, bus, options.channels) as stage:
                 waits = stage.idle(options.seconds)
                 idle = Row("idle", "", waits, {})
-                allowed = max(LONGEST, TIMES * idle.seconds(1))
-                print(told(label, idle, allowed), flush=True)
+                print(told(label, idle, idle), flush=True)
                 for abuse in ABUSES:
                     if options.only and abuse.name not in options.only:
                         continue
                     for way in options.way or WAYS:
                         if way in abuse.ways:
                             row = stage.measure(abuse, way, options.seconds, options.scale)
-                            print(told(label, row, allowed), flush=True)
+                            print(told(label, row, idle), flush=True)
                             count += 1
-                            over += row.seconds(1) > allowed
+                            over += isOver(row, idle)
                 stage.server.assertNoTracebacks()
     print(f"{count} rows, {over} over {LONGEST * 1000:.0f} ms and {TIMES:.0f} times idle")
     return 1 if over else 0
