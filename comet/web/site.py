@@ -531,6 +531,12 @@ class CometChannel(HeadChannel):
         """
         self.exchange = None
         self._hasAnswered = True
+        if self._dataBuffer and self._buffer:
+            # A share of time has ended while the request was under way: what waits
+            # for another turn came after what Twisted keeps, which it would put
+            # behind that.
+            self._buffer = b"".join(self._dataBuffer) + self._buffer
+            self._dataBuffer = []
         if self.paused:
             # There is more that waits already.
             super().requestDone(request)

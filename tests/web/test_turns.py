@@ -4,6 +4,7 @@ Tests of the shares of time on connections of HTTP/1 to Twisted's edge.
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -168,6 +169,50 @@ class TurnsTests(HubTestCase):
         self.assertEqual([each.status for each in self.responses(wire)], [201, 201, 200])
         held = self.ask(get("/channels/open/c?transport=poll&since=earliest")).json
         self.assertEqual([each["data"] for each in held["messages"]], [body.decode()] * 2)
+
+    def test_shareEndsAnywhere(self) -> None:
+        """
+        Wherever shares of time end, and however the input is cut, pipelined requests
+        are answered in their order, and no byte of their bodies moves.
+        """
+        lines = b"".join(b'{"channel":"open/c","data":%d}\n' % number for number in range(80))
+        chunks = b"100\r\n%s\r\n" % (b"x" * 0x100) * 3 + b"0\r\n\r\n"
+        said = (
+            post("/publish", lines, "Content-Type: application/x-ndjson")
+            + poll("a")
+            + get("/channels/open/d", "Transfer-Encoding: chunked", method="POST")
+            + chunks
+            + get("/channels/a?transport=longpoll&wait=1")
+            + post("/channels/open/d", b"y" * 900)
+        ) * 2
+        numbers = [*range(80)] * 2
+        for seed in range(100):
+            chance = Random(seed)
+
+            def seconds(chance: Random = chance) -> float:
+                if chance.random() < 0.2:
+                    self.clock.rightNow += SHARE
+                return self.clock.seconds()
+
+            self.patch(self.hub.turns, "seconds", seconds)
+            start = self.hub.end
+            wire = self.connect()
+            size = chance.choice((len(said), READ_SIZE, 2500, 700))
+            for at in range(0, len(said), size):
+                wire.transport.protocol.dataReceived(said[at : at + size])
+                if chance.random() < 0.5:
+                    self.turn()
+            for _ in range(4):
+                self.turn()
+                self.clock.advance(1)
+            self.turn()
+            answers = [each.status for each in self.responses(wire)]
+            self.assertEqual(answers, [201, 200, 201, 200, 201] * 2, seed)
+            held = self.ask(get(f"/channels/open/*?transport=poll&since={start}")).json
+            data = [each["data"] for each in held["messages"]]
+            self.assertEqual([each for each in data if isinstance(each, int)], numbers, seed)
+            texts = [each for each in data if isinstance(each, str)]
+            self.assertEqual(texts, ["x" * 0x300, "y" * 900] * 2, seed)
 
     def test_upgradeBeforeMuch(self) -> None:
         """
