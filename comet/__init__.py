@@ -26,13 +26,13 @@ reach every branch of them.
   - L{comet.spelling} B{P}: the known word that a mistyped one stands for
   - L{comet.clientlog}: log lines that clients can cause, within bounds
   - L{comet.metrics}: what is counted on each transport
-  - L{comet.capacity}: how many connections there is room for, and how many bytes
   - L{comet.deferreds}: waiting for several Deferreds
   - L{comet.threads}: the one thread in which the hub may be called
   - L{comet.clocks}: a clock that goes on when that of the system is set
   - L{comet.timers}: one timer for every heartbeat, hold and expiry
   - L{comet.turns}: shares of time: a little of each client's work in every turn
   - L{comet.model} B{P}: channels, cursors, messages, and the log of a channel
+  - L{comet.capacity}: how many connections there is room for, and how many bytes
   - L{comet.framing} B{P}: bytes to values and back, one file a wire format
   - L{comet.http} B{P}: what a request asks for, and how its response begins
   - L{comet.configuration} B{P}: options, defaults, and the file that sets them

@@ -13,6 +13,7 @@ from typing import Final
 from twisted.logger import Logger
 
 from comet.errors import Unavailable
+from comet.model.clients import Client
 
 # How many open files readers leave to everything else.
 RESERVED: Final = 64
@@ -106,6 +107,10 @@ class Uploads:
     Counts the bytes of the bodies that are on their way, all together, and refuses
     those for which there is no room.
 
+    Clients that may not publish to every channel have three quarters of the room, and
+    those of one name a half of it: so no stranger keeps out a holder of the publish
+    key, and no clients of one name those of all others.
+
     A body that arrives together with the head of its request is not counted.
 
     @ivar most: How many bytes there may be.
@@ -117,32 +122,92 @@ class Uploads:
         self.most = most
         self.kept = 0
         self._refusals = refusals
+        # Those of clients that may not publish to every channel.
+        self._shared = 0
+        self._byName: dict[str, int] = {}
+
+    def begin(self, client: Client) -> BodyCount:
+        """
+        Begin to count a body.
+
+        @param client: The client that sends it, as far as the head tells.
+        """
+        return BodyCount(self, client)
+
+    def room(self, client: Client, own: int) -> int:
+        """
+        Return how many bytes more a body may have for now.
+
+        @param own: How many of it have come.
+        """
+        free = self.most - self.kept
+        # A single large body has to pass where the total is small.
+        if client.mayPublishAll or self._shared == own:
+            return free
+        shared = self.most * 3 // 4 - self._shared
+        named = self.most // 2 - self._byName.get(client.name, 0)
+        return min(free, shared, named)
+
+    def refuse(self) -> Unavailable:
+        """
+        Return the error for a body for which there is no room.
+        """
+        self._refusals.add(f"bodies on their way have {self.kept} bytes already")
+        return Unavailable(
+            f"the bodies on their way to the server would have more of the {self.most} bytes of "
+            "--upload-total-bytes than this client's may have",
+            UPLOAD_RETRY,
+        )
+
+    def add(self, client: Client, size: int) -> None:
+        """
+        Count bytes, or with a negative size count them no longer.
+        """
+        self.kept += size
+        if client.mayPublishAll:
+            return
+        self._shared += size
+        own = self._byName.get(client.name, 0) + size
+        if own:
+            self._byName[client.name] = own
+        else:
+            self._byName.pop(client.name, None)
+
+
+class BodyCount:
+    """
+    Counts the bytes of one body that is on its way.
+    """
+
+    __slots__ = ("_client", "_counted", "_uploads")
+
+    def __init__(self, uploads: Uploads, client: Client) -> None:
+        self._uploads = uploads
+        self._client = client
+        self._counted = 0
 
     def check(self, size: int) -> None:
         """
-        Check that there is room for a body, before it comes.
+        Check that there is room for more bytes, before they come.
 
         @raise Unavailable: If there is none.
         """
-        if self.kept + size > self.most:
-            self._refusals.add(f"bodies on their way have {self.kept} bytes already")
-            raise Unavailable(
-                f"the bodies on their way to the server would have more than {self.most} bytes, as "
-                "many as --upload-total-bytes allows",
-                UPLOAD_RETRY,
-            )
+        if size > self._uploads.room(self._client, self._counted):
+            raise self._uploads.refuse()
 
     def take(self, size: int) -> None:
         """
-        Count a part of a body that has arrived.
+        Count a part of the body that has arrived.
 
         @raise Unavailable: If there is no room for it.
         """
         self.check(size)
-        self.kept += size
+        self._uploads.add(self._client, size)
+        self._counted += size
 
-    def give(self, size: int) -> None:
+    def end(self) -> None:
         """
-        Count what was taken of a body no longer: it is whole, or given up.
+        The body is whole, or given up: count it no longer.
         """
-        self.kept -= size
+        self._uploads.add(self._client, -self._counted)
+        self._counted = 0

@@ -75,7 +75,8 @@ class Settings:
     @ivar room: For how many readers the system has room; 0 if there is no limit.
 
     @ivar uploadBytes: How many bytes the bodies of requests may have that are on
-        their way, all together.
+        their way, all together.  Clients that may not publish to every channel
+        have a part of them.
     """
 
     limits: Limits = field(factory=Limits)

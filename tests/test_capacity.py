@@ -9,7 +9,9 @@ import resource
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.capacity import PAUSE, Refusals, fullFrom, openFiles, readersWithin
+from comet.capacity import PAUSE, BodyCount, Refusals, Uploads, fullFrom, openFiles, readersWithin
+from comet.errors import Unavailable
+from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 
 
 class LimitTests(SynchronousTestCase):
@@ -68,3 +70,74 @@ class RefusalTests(SynchronousTestCase):
         refusals.add("of a test")
         self.assertEqual(lines, [1, 100])
         self.assertEqual(clock.getDelayedCalls(), [])
+
+
+class UploadsTests(SynchronousTestCase):
+    """
+    L{Uploads}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make room for 1,000 bytes.
+        """
+        self.uploads = Uploads(1000, Refusals(Clock().seconds))
+
+    def fill(self, *clients: Client) -> list[BodyCount]:
+        """
+        Have each client send many bodies, until every one of them is refused.
+        """
+        bodies = []
+        for client in clients:
+            for size in (100, 10, 1):
+                for _ in range(20):
+                    body = self.uploads.begin(client)
+                    bodies.append(body)
+                    try:
+                        body.take(size)
+                    except Unavailable:
+                        self.assertRaises(Unavailable, body.check, size)
+        return bodies
+
+    def test_strangersLeaveRoom(self) -> None:
+        """
+        All clients without a name leave a half of the room, and those with one a
+        quarter to the clients that may publish to every channel.
+        """
+        kept = []
+        for client in (ANONYMOUS, Client("ada", False), Client("bob", False), KEY_HOLDER):
+            self.fill(client)
+            kept.append(self.uploads.kept)
+        self.assertEqual(kept, [500, 750, 750, 1000])
+
+    def test_holdersShutOutOthers(self) -> None:
+        """
+        The total is the same for all: what holders of the key have on its way is
+        no longer there for others.
+        """
+        self.fill(KEY_HOLDER)
+        self.assertRaises(Unavailable, self.uploads.begin(ANONYMOUS).take, 1)
+
+    def test_takesLargeBodyAlone(self) -> None:
+        """
+        A body that is larger than the part of its client passes while no other
+        such client sends one.
+        """
+        trusted, alone, other = map(self.uploads.begin, (KEY_HOLDER, ANONYMOUS, ANONYMOUS))
+        trusted.take(50)
+        alone.check(950)
+        alone.take(600)
+        self.assertRaises(Unavailable, other.take, 1)
+        alone.take(350)
+        self.assertRaises(Unavailable, alone.take, 1)
+
+    def test_givesAllBack(self) -> None:
+        """
+        When all bodies are whole or given up there is room as before, and no name
+        is remembered.
+        """
+        for body in self.fill(Client("ada", False), ANONYMOUS, KEY_HOLDER):
+            body.end()
+            body.end()
+        self.assertEqual((self.uploads.kept, self.uploads._byName), (0, {}))
+        self.uploads.begin(ANONYMOUS).check(1000)

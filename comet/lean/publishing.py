@@ -69,8 +69,9 @@ class PublishPlan(Plan):
             self.hub.checkPublish(client, self.names)
         whole = size + count
         if len(connection.buffer) < whole:
-            self.hub.uploads.check(count)
-            connection.awaitBody(Upload(self, client, count), size)
+            upload = Upload(self, client, count)
+            upload.check()
+            connection.awaitBody(upload, size)
             return NOTHING_TAKEN
         self.store(connection, self.read(client, connection.buffer[size:whole]))
         return whole
@@ -147,7 +148,7 @@ class Upload:
     @ivar left: How many bytes are still to come.
     """
 
-    __slots__ = ("_body", "_client", "_counted", "_reader", "left", "plan")
+    __slots__ = ("_body", "_client", "_count", "_reader", "left", "plan")
 
     def __init__(self, plan: PublishPlan, client: Client, size: int) -> None:
         """
@@ -158,7 +159,15 @@ class Upload:
         self._client = client
         self._reader = plan.makeReader(client)
         self._body = bytearray()
-        self._counted = 0
+        self._count = plan.hub.uploads.begin(client)
+
+    def check(self) -> None:
+        """
+        Check that there is room for the body, before it comes.
+
+        @raise Unavailable: If there is none.
+        """
+        self._count.check(self.left)
 
     def received(self, data: bytes) -> None:
         """
@@ -167,8 +176,7 @@ class Upload:
         @raise CometError: If the request has to be refused.
         """
         size = len(data)
-        self.plan.hub.uploads.take(size)
-        self._counted += size
+        self._count.take(size)
         self.left -= size
         if self._reader is None:
             self._body += data
@@ -195,5 +203,4 @@ class Upload:
         """
         The body is whole, or given up: count it no longer.
         """
-        self.plan.hub.uploads.give(self._counted)
-        self._counted = 0
+        self._count.end()

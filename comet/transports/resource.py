@@ -14,7 +14,7 @@ from comet.clientlog import ClientLogger
 from comet.errors import CometError, Internal, MethodNotAllowed
 from comet.http.responses import COMMON, Headers, Response
 from comet.hub import Hub
-from comet.model.clients import Client
+from comet.model.clients import ANONYMOUS, Client
 from comet.overrides import speaksFor
 from comet.transports.exchange import Exchange, notFound
 
@@ -76,7 +76,8 @@ class HubResource(Resource):
     L{Exchange} that has no body yet.  Such a method raises the error, or returns
     a L{BodyReader} or L{None}.  It is not called where a subclass overrides
     C{client}, C{names}, C{refuse} or the C{answer_} method below it, since these
-    may need the body; override it, too, if they do not.
+    may need the body; override it, too, if they do not.  C{client} is then also
+    asked for whom the body is counted.
 
     @cvar methods: The methods that have a C{answer_} method.  C{OPTIONS} is
         answered for all.
@@ -176,6 +177,19 @@ class HubResource(Resource):
             return None
         reader: BodyReader | None = getattr(self, admit)(exchange)
         return reader
+
+    def sender(self, exchange: Exchange) -> Client:
+        """
+        Return the client whose body is to come, as far as the head tells: where
+        C{client} may need the body, the one that C{Authorization} names.
+        """
+        kind, admit = type(self), f"admit_{exchange.head.method.decode('latin-1')}"
+        try:
+            if hasattr(kind, admit) and speaksFor(kind, admit, "client"):
+                return self.client(exchange)
+            return exchange.client
+        except CometError:
+            return ANONYMOUS
 
     def dispatch(self, exchange: Exchange) -> None:
         """

@@ -25,7 +25,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
-from comet.capacity import SOME, UPLOAD_BYTES, Refusals, Uploads, fullFrom, openFiles
+from comet.capacity import SOME, UPLOAD_BYTES, BodyCount, Refusals, Uploads, fullFrom, openFiles
 from comet.clientlog import ClientLogger
 from comet.clocks import steadyClock
 from comet.errors import BadRequest, CometError, Unavailable
@@ -33,6 +33,7 @@ from comet.fanout.unsent import Unsent
 from comet.http.http1 import encodeResponse
 from comet.http.responses import Headers, problem
 from comet.hub import FULL_RETRY, Hub
+from comet.model.clients import ANONYMOUS, Client
 from comet.timers import TimerWheel
 from comet.transports.channel import ChannelResource
 from comet.transports.detach import setProtocol
@@ -105,9 +106,8 @@ class BoundedRequest(Request):
     _isRefused = False
     _isKept = True
     _received = 0
-    # What counts the body, and how many bytes of it.
-    _uploads: Uploads | None = None
-    _counted = 0
+    # What counts the body.
+    _count: BodyCount | None = None
 
     def _parseForm(self) -> dict[bytes, list[bytes]]:
         """
@@ -173,11 +173,12 @@ class BoundedRequest(Request):
         isHere = length is not None and length <= len(getattr(channel, "_buffer", b""))
         most = self._findMost(resource)
         if not isHere and self._isKept:
+            client = ANONYMOUS
             if isinstance(resource, HubResource):
-                self._admit(resource, depth)
-            self._uploads = uploads
+                client = self._admit(resource, depth)
             if uploads is not None:
-                uploads.check(min(length or 0, most))
+                self._count = uploads.begin(client)
+                self._count.check(min(length or 0, most))
         return most
 
     def _refuse(self, error: CometError) -> None:
@@ -236,11 +237,13 @@ class BoundedRequest(Request):
             return parsed._command, parsed._path
         return channel._method, channel._path
 
-    def _admit(self, resource: HubResource, depth: int) -> None:
+    def _admit(self, resource: HubResource, depth: int) -> Client:
         """
         Have the resource refuse the request at its head, if it can tell by that.
 
         @param depth: How many segments of the path lead to the resource.
+
+        @return: The client, as far as the head tells.
 
         @raise CometError: If the request is refused.
         """
@@ -250,11 +253,13 @@ class BoundedRequest(Request):
         exchange = Exchange(resource.hub, self)
         try:
             self.bodyReader = resource.admit(exchange)
+            return resource.sender(exchange)
         except CometError:
             raise
         except Exception:
             # An application's resource may fail without the body.
             _log.debug("{path} was not checked before its body", path=self.path)
+            return ANONYMOUS
         finally:
             if isinstance(self.channel, CometChannel):
                 # The exchange is not under way.
@@ -304,9 +309,8 @@ class BoundedRequest(Request):
 
     def _keep(self, data: bytes) -> None:
         try:
-            if self._uploads is not None:
-                self._uploads.take(len(data))
-                self._counted += len(data)
+            if self._count is not None:
+                self._count.take(len(data))
             if self.bodyReader is None:
                 self.content.write(data)
             else:
@@ -318,9 +322,9 @@ class BoundedRequest(Request):
         """
         The body is not on its way any longer.
         """
-        if self._uploads is not None:
-            self._uploads.give(self._counted)
-            self._uploads = None
+        if self._count is not None:
+            self._count.end()
+            self._count = None
 
     def connectionLost(self, reason: Failure) -> None:
         """

@@ -20,6 +20,10 @@ LINE = b'{"channel":"open/a","data":1}\n'
 POLL = read("poll")
 
 
+# The header of the holder of the publish key.
+HOLDER = f"Authorization: Bearer {'k' * 16}\r\n"
+
+
 def head(path: str, length: int, headers: str = "", method: str = "POST") -> bytes:
     """
     Make the head of a request with a body.
@@ -220,7 +224,7 @@ class PiecesTests(UploadCase):
         self.assertEqual(self.problem(second), (503, "unavailable"))
         self.assertIn(b"\r\nRetry-After: 1\r\n", second.said)
         second.socket.close()
-        third = self.begin(head("/channels/open/a", 1900), b"x" * 1000)
+        third = self.begin(head("/channels/open/a", 1900, HOLDER), b"x" * 1000)
         first.send(b"x" * 999)
         self.reactor.settle()
         third.send(b"x" * 899)
@@ -234,6 +238,26 @@ class PiecesTests(UploadCase):
         fourth = self.begin(head("/channels/open/a", 4000), b"x" * 4000)
         fourth.hears(b"HTTP/1.1 201 ")
         self.assertEqual(uploads.kept, 0)
+
+    def test_strangersLeaveRoom(self) -> None:
+        """
+        Clients without the publish key may fill their part of the room with bodies
+        that do not end; its holder's bodies are taken.
+        """
+        uploads = self.hub.uploads
+        uploads.most = 16000
+        for size in (4000, 4000, 1000, 100, 10):
+            for _ in range(3):
+                self.begin(head("/channels/open/a", size), b"x" * (size - 1))
+        self.assertGreater(uploads.kept, 7900)
+        late = self.begin(head("/channels/open/a", 4000))
+        self.assertEqual(self.problem(late), (503, "unavailable"))
+        for path in ("/channels/news", "/channels/open/a"):
+            holder = self.begin(head(path, 4000, HOLDER), b"x" * 2000, b"x" * 2000)
+            holder.hears(b"HTTP/1.1 201 ")
+        body = LINE * 100
+        holder = self.begin(head("/publish", len(body), HOLDER + NDJSON), body[:-1], body[-1:])
+        holder.hears(b"HTTP/1.1 201 ")
 
 
 class KeyTests(UploadCase):
@@ -258,12 +282,11 @@ class KeyTests(UploadCase):
             peer.send(head("/channels/a", 1, f"{more}Idempotency-Key: {number}\r\n") + b"x")
             return peer.hears(b'"cursor":', count).rpartition(b'"cursor":')[2].decode("ascii")
 
-        holder = f"Authorization: Bearer {'k' * 16}\r\n"
-        own = cursor(0, holder)
+        own = cursor(0, HOLDER)
         first = cursor(0)
         self.assertEqual(cursor(0), first)
         for number in range(1, 12):
             cursor(number)
-        self.assertEqual(cursor(0, holder), own)
+        self.assertEqual(cursor(0, HOLDER), own)
         self.assertNotEqual(cursor(0), first)
         self.assertEqual(self.handedOver, [])

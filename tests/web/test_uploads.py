@@ -279,6 +279,51 @@ class RoomTests(UploadCase):
             self.assertEqual(readResponse(first.take()).body, b"900")
             self.assertEqual(self.site.uploads.kept, 0)
 
+    def test_strangersLeaveRoom(self) -> None:
+        """
+        Clients without the publish key may fill their part of the room with bodies
+        that do not end; its holder's bodies are taken.
+        """
+        self.hub.uploads.most = most = 16000
+        for size in (6000, 2000, 100, 10):
+            for _ in range(3):
+                self.begin(head("/channels/open/a", size), b"x" * (size - 1))
+        self.assertGreater(self.hub.uploads.kept, most // 2 - 100)
+        late = self.begin(head("/channels/open/a", 4000))
+        self.assertProblem(readResponse(late.take()), 503, "unavailable")
+        holder = AUTH.decode().strip()
+        for path in ("/channels/news", "/channels/open/a", "/publish"):
+            said = head(path, len(LINE) * 30, holder, NDJSON)
+            wire = self.begin(said, LINE * 29, LINE)
+            self.assertEqual(readResponse(wire.take()).status, 201)
+
+    def test_namesHaveTheirOwn(self) -> None:
+        """
+        Where a resource can tell its client by the head, that client's body is
+        counted for it, and is taken although strangers fill their part.
+        """
+
+        class Members(PublishResource):
+            def client(self, exchange: Exchange) -> Client:
+                return Client("ada", False)
+
+            def admit_POST(self, exchange: Exchange) -> Any:
+                return super().admit_POST(exchange)
+
+        tree = CometResource(self.hub)
+        tree.putChild(b"members", Members(self.hub))
+        self.site = self.makeSite(tree)
+        self.hub.uploads.most = most = 16000
+        for size in (6000, 2000, 100, 10):
+            for _ in range(3):
+                self.begin(head("/channels/open/a", size), b"x" * (size - 1))
+        said = head("/members", len(LINE) * 100, NDJSON)
+        wire = self.begin(said, LINE * 99)
+        self.assertGreater(self.hub.uploads.kept, most // 2)
+        wire.send(LINE)
+        self.turn()
+        self.assertEqual(readResponse(wire.take()).status, 201)
+
     def test_givesBackOnRefusal(self) -> None:
         """
         What is refused while it arrives is not counted any longer.

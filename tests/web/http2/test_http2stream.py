@@ -367,6 +367,25 @@ class StreamTests(Http2TestCase):
             wire.leave()
             self.assertEqual(unsent.kept, 0)
 
+    def test_strangersLeaveRoom(self) -> None:
+        """
+        Bodies of clients without the publish key that do not end leave room for
+        those of its holder.
+        """
+        self.hub.access = Access("k" * 16, ["open/*"])
+        self.hub.uploads.most = 1000
+        http2, wire = self.open()
+        for size in (400, 100):
+            http2.send("POST", "/channels/open/a", {}, b"x" * size, isWhole=False)
+        late = http2.send("POST", "/channels/open/a", {}, b"x", isWhole=False)
+        self.assertEqual((late.answer().status, self.hub.uploads.kept), (503, 500))
+        holder = {"Authorization": f"Bearer {'k' * 16}"}
+        taken = http2.send("POST", "/channels/news", holder, b"x" * 400, isWhole=False)
+        http2.sendBody(taken, b"x" * 100)
+        self.assertEqual((taken.answer().status, self.hub.uploads.kept), (201, 500))
+        wire.leave()
+        self.assertNothingLeft()
+
     def test_refusesBeforeBody(self) -> None:
         """
         A client that may not publish is told so at the head of its request; a
