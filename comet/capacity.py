@@ -1,14 +1,14 @@
 """
 How many connections the system lets this process have, and what is kept back: some
 open files stay free for publishers, health checks, and the server's own work.  And
-how many bytes of bodies it takes in at once.
+how many bytes of bodies and commands it takes in at once.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.logger import Logger
 
@@ -29,6 +29,9 @@ UPLOAD_BYTES: Final = 64 * 1024 * 1024
 
 # After how many seconds a client may send a body again for which there was no room.
 UPLOAD_RETRY: Final = 1.0
+
+# How many bytes of a command that has half come are too few to be counted.
+SMALL_PART: Final = 4096
 
 # How many idle connections are closed at once to make room.
 SOME: Final = 16
@@ -211,3 +214,57 @@ class BodyCount:
         """
         self._uploads.add(self._client, -self._counted)
         self._counted = 0
+
+
+class Partial(Protocol):
+    """
+    A command of which a part has come.
+    """
+
+    def crowdedOut(self) -> None:
+        """
+        There is no room for the command: give it up.
+        """
+
+
+class PartialCommands:
+    """
+    Counts the bytes of the commands that have half come, all together.  When there
+    are too many, it gives up the oldest.  So clients that leave commands
+    incomplete keep no other client from sending one.  One that is alone may be of any
+    size.  A command of which no more than L{SMALL_PART} bytes are kept is neither counted
+    nor given up.
+
+    @ivar most: How many bytes there may be.
+
+    @ivar kept: How many there are.
+    """
+
+    def __init__(self, most: int, refusals: Refusals) -> None:
+        self.most = most
+        self.kept = 0
+        self._refusals = refusals
+        # In the order in which they became large enough to be counted.
+        self._sizes: dict[Partial, int] = {}
+
+    def keep(self, command: Partial, size: int) -> None:
+        """
+        Count what is kept of a command, in place of what was counted of it before.
+        """
+        if size <= SMALL_PART:
+            # To give it up would free next to nothing.
+            self.forget(command)
+            return
+        self.kept += size - self._sizes.get(command, 0)
+        self._sizes[command] = size
+        while self.kept > self.most and len(self._sizes) > 1:
+            self._refusals.add(f"commands that have half come have {self.kept} bytes")
+            oldest = next(iter(self._sizes))
+            self.forget(oldest)
+            oldest.crowdedOut()
+
+    def forget(self, command: Partial) -> None:
+        """
+        Count a command no longer: it is whole, or given up.
+        """
+        self.kept -= self._sizes.pop(command, 0)

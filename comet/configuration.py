@@ -209,7 +209,7 @@ OPTIONS: Final = (
         67108864,
         whole(65536, 1 << 50),
         "Bytes of request bodies that are on their way, in all; beyond them requests are answered "
-        "503. Default: 67108864",
+        "503. As many for commands that have half come. Default: 67108864",
     ),
     Option("max-depth", 64, whole(1, 256), "Levels of JSON a message has at most. Default: 64"),
     Option(

@@ -26,7 +26,7 @@ from twisted.python import threadable
 from twisted.python.failure import Failure
 
 from comet.access.rights import Access
-from comet.capacity import UPLOAD_BYTES, Refusals, Uploads
+from comet.capacity import UPLOAD_BYTES, PartialCommands, Refusals, Uploads
 from comet.clocks import steadyClock
 from comet.deferreds import gather
 from comet.errors import BadRequest, CometError, TooMany, Unavailable
@@ -76,7 +76,8 @@ class Settings:
 
     @ivar uploadBytes: How many bytes the bodies of requests may have that are on
         their way, all together.  Clients that may not publish to every channel
-        have a part of them.
+        have a part of them.  As many bytes may have the commands that have half
+        come.
     """
 
     limits: Limits = field(factory=Limits)
@@ -108,6 +109,8 @@ class Hub:
     @ivar refusals: Counts and logs clients for which there was no room.
 
     @ivar uploads: Counts the bytes of bodies that are on their way.
+
+    @ivar partialCommands: Counts the bytes of commands that have half come.
 
     @ivar isStarting: Whether the server has not started yet.
 
@@ -147,6 +150,7 @@ class Hub:
         self.metrics = Metrics()
         self.refusals = Refusals(self.fanout.seconds)
         self.uploads = Uploads(self.settings.uploadBytes, self.refusals)
+        self.partialCommands = PartialCommands(self.settings.uploadBytes, self.refusals)
         self.isStarting = self.isLeaving = self.isDraining = False
         self._retryWithin = 0.0
         self._underWay = 0

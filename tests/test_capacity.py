@@ -9,7 +9,17 @@ import resource
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.capacity import PAUSE, BodyCount, Refusals, Uploads, fullFrom, openFiles, readersWithin
+from comet.capacity import (
+    PAUSE,
+    SMALL_PART,
+    BodyCount,
+    PartialCommands,
+    Refusals,
+    Uploads,
+    fullFrom,
+    openFiles,
+    readersWithin,
+)
 from comet.errors import Unavailable
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 
@@ -141,3 +151,60 @@ class UploadsTests(SynchronousTestCase):
             body.end()
         self.assertEqual((self.uploads.kept, self.uploads._byName), (0, {}))
         self.uploads.begin(ANONYMOUS).check(1000)
+
+
+class Command:
+    """
+    A command that notes that it was given up.
+    """
+
+    def __init__(self) -> None:
+        self.isOver = False
+
+    def crowdedOut(self) -> None:
+        """
+        Note it.
+        """
+        self.isOver = True
+
+
+class PartialCommandTests(SynchronousTestCase):
+    """
+    L{PartialCommands}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make room for three commands.
+        """
+        refusals = Refusals(Clock().seconds)
+        self.partial = PartialCommands(30_000, refusals)
+        self.commands = [Command() for _ in range(5)]
+
+    def test_countsWhatIsKept(self) -> None:
+        """
+        What is kept of a command replaces what was counted of it; small parts are
+        not counted.
+        """
+        command = self.commands[0]
+        for size, kept in ((SMALL_PART, 0), (5000, 5000), (9000, 9000), (0, 0), (7000, 7000)):
+            self.partial.keep(command, size)
+            self.assertEqual(self.partial.kept, kept)
+        for _ in range(2):
+            self.partial.forget(command)
+            self.assertEqual(self.partial.kept, 0)
+
+    def test_givesUpTheOldest(self) -> None:
+        """
+        As many are given up as make room, the oldest first, even if they have grown
+        last.
+        """
+        small, *others = self.commands
+        self.partial.keep(small, SMALL_PART)
+        for size in (9000, 10_000):
+            for command in others[:3]:
+                self.partial.keep(command, size)
+        self.assertEqual(self.partial.kept, 30_000)
+        self.partial.keep(others[3], 11_000)
+        self.assertEqual([one.isOver for one in self.commands], [False, True, True, False, False])
+        self.assertEqual(self.partial.kept, 21_000)

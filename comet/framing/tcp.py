@@ -56,9 +56,12 @@ class LineDecoder:
 
     @ivar terminator: LF or U+0000, the one that came first; L{None} before the
         end of the first line.
+
+    @ivar length: How many bytes have come of a line that has not ended, also
+        those that are not held.
     """
 
-    __slots__ = ("_held", "_length", "_maxLength", "terminator")
+    __slots__ = ("_held", "_maxLength", "length", "terminator")
 
     def __init__(self, maxLength: int) -> None:
         """
@@ -68,8 +71,7 @@ class LineDecoder:
         self.terminator: bytes | None = None
         self._maxLength = maxLength
         self._held = bytearray()
-        # The length of the line so far, also of the part that is not held.
-        self._length = 0
+        self.length = 0
 
     def feed(self, data: bytes) -> list[Line]:
         """
@@ -90,6 +92,13 @@ class LineDecoder:
         self._hold(data[start:])
         return lines
 
+    @property
+    def held(self) -> int:
+        """
+        How many bytes are held of a line that has not ended.
+        """
+        return len(self._held)
+
     def end(self) -> list[Line]:
         """
         End the stream.
@@ -108,16 +117,18 @@ class LineDecoder:
         return data.find(self.terminator, start)
 
     def _hold(self, data: bytes) -> None:
-        self._length += len(data)
+        self.length += len(data)
         # One byte more than a line may have: the CR before the LF.
-        room = self._maxLength + 1 - len(self._held)
-        self._held += data[:room]
+        if self.length > self._maxLength + 1:
+            self._held.clear()
+        else:
+            self._held += data
 
     def _take(self) -> Line:
         line = bytes(self._held)
-        length = self._length
+        length = self.length
         self._held.clear()
-        self._length = 0
+        self.length = 0
         isWhole = len(line) == length
         if self.terminator == b"\n":
             line = line.removesuffix(b"\r")

@@ -10,6 +10,7 @@ client may have them.
   - L{connected}: the connections of a factory, to be cut in the end
   - L{detach}: take a connection from under Twisted's HTTP
   - L{throttle}: how much input of one client is taken in one turn
+  - L{partial}: a command that has half come, which has to go on
   - L{session}: commands of one client, for the transports with two directions
   - L{exchange}: one HTTP request and its response, between Twisted and the hub
   - L{resource}: what all resources share: checks, methods, errors

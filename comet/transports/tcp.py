@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.errors import BadMessage, CometError, TooLarge
+from comet.fanout.states import State
 from comet.fanout.streams import LAST_WORDS, StreamReader
 from comet.framing.commands import CommandError, encodeError, readFields
 from comet.framing.firstline import FirstBytes
@@ -27,6 +28,7 @@ from comet.model.positions import StartPositions
 from comet.timers import NOT_SET
 from comet.transports.connected import Connections
 from comet.transports.flashpolicy import makeFlashPolicy
+from comet.transports.partial import PartialCommand
 from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink, tune
 from comet.transports.throttle import InputThrottle
@@ -55,6 +57,9 @@ class CometProtocol(Protocol):
 
     # Lines that wait for another turn.
     _lines: Sequence[Line] = ()
+
+    # The line that has half come.
+    _partial: PartialCommand | None = None
 
     def __init__(self, hub: Hub, identify: Callable[[Any], Client]) -> None:
         """
@@ -121,9 +126,9 @@ class CometProtocol(Protocol):
 
         @return: Whether some are left for another turn.
         """
-        if self._sink is not None and self._session is None:
-            # Refused, or answered with the policy file.
+        if self._isOver:
             self._lines = ()
+            self._dropPartial()
             return False
         lines: Sequence[Line] = self._decoder.feed(data)
         if self._sink is None and not self._firstBytes.feed(data):
@@ -131,12 +136,69 @@ class CometProtocol(Protocol):
             return False
         if self._lines:
             lines, self._lines = (*self._lines, *lines), ()
+        hasRest = False
         for number, line in enumerate(lines):
             if number and not self._throttle.mayGoOn:
                 self._lines = lines[number:]
-                return True
+                hasRest = True
+                break
             self._carryOut(line)
-        return False
+        if self._decoder.length or self._partial is not None:
+            self._partCame(data)
+        return hasRest
+
+    @property
+    def _isOver(self) -> bool:
+        """
+        Whether nothing more is carried out: the client was refused, answered with
+        the policy file, or sent away.
+        """
+        session = self._session
+        if session is None:
+            return self._sink is not None
+        return session.reader.state is State.CLOSED
+
+    def _partCame(self, data: bytes) -> None:
+        """
+        See to the line that has not ended, or that has ended just now.
+
+        @param data: What has come last.
+        """
+        if self._isOver:
+            self._dropPartial()
+            return
+        decoder, partial = self._decoder, self._partial
+        if partial is not None and decoder.terminator is not None and decoder.terminator in data:
+            self._endPartial()
+            partial = None
+        if decoder.length:
+            if partial is None:
+                partial = PartialCommand(self.hub, self._throttle, self._giveUp)
+                self._partial = partial
+            partial.wentOn(decoder.length, decoder.held)
+
+    def _endPartial(self) -> None:
+        partial, self._partial = self._partial, None
+        if partial is not None:
+            partial.end()
+
+    def _dropPartial(self) -> None:
+        """
+        Keep nothing of a line that has half come.
+        """
+        self._endPartial()
+        self._decoder.end()
+
+    def _giveUp(self, close: Close) -> None:
+        """
+        End the connection of a client whose line has half come.
+        """
+        self._dropPartial()
+        if self._session is None:
+            # As if it had sent nothing.
+            self.timedOut()
+        else:
+            self._session.reader.close(close)
 
     def _carryOut(self, line: Line) -> None:
         if self._sink is None:
@@ -192,6 +254,7 @@ class CometProtocol(Protocol):
         Answer what the connection began with, and end it.
         """
         self._endWith(self._makeSink(), encodeError(None, error) + self._terminator)
+        self._dropPartial()
 
     def _endWith(self, sink: IConnectedSink, lastWords: bytes) -> None:
         sink.write(lastWords)
@@ -263,6 +326,7 @@ class CometProtocol(Protocol):
         Carry out the last line, which may have no terminator, and end the
         connection unless the client reads names.
         """
+        self._endPartial()
         for line in self._decoder.end():
             self._carryOut(line)
         if self._session is None:
@@ -286,6 +350,7 @@ class CometProtocol(Protocol):
         """
         Stop the timeout, and tell the sink.
         """
+        self._endPartial()
         if self.factory is not None:
             self.factory.connections.discard(self)
         self.hub.fanout.wheel.clear(self)

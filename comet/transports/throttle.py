@@ -34,6 +34,8 @@ class InputThrottle:
         "_isPaused",
         "_isStopped",
         "_isWaiting",
+        "_pausedAt",
+        "_pausedFor",
         "_shareOver",
         "_transport",
         "_turns",
@@ -59,6 +61,8 @@ class InputThrottle:
         self._isWaiting = False
         self._isOver = False
         self._shareOver = 0.0
+        # Seconds: when the transport was paused last, and for how long before.
+        self._pausedAt = self._pausedFor = 0.0
         # Called once all input is delivered, after its end.
         self._ended: Callable[[], object] | None = None
 
@@ -68,6 +72,14 @@ class InputThrottle:
         Whether another command may be carried out in this turn.
         """
         return not self._isStopped and self._turns.seconds() < self._shareOver
+
+    def readFor(self) -> float:
+        """
+        Return a time that goes on while the client's input is read, and stands still
+        while it is not, in seconds from any moment.
+        """
+        now = self._pausedAt if self._isPaused else self._turns.seconds()
+        return now - self._pausedFor
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -152,6 +164,7 @@ class InputThrottle:
             return
         if self._isPaused:
             self._isPaused = False
+            self._pausedFor += self._turns.seconds() - self._pausedAt
             if not self._isOver:
                 self._transport.resumeProducing()
         ended, self._ended = self._ended, None
@@ -181,5 +194,6 @@ class InputThrottle:
     def _pause(self) -> None:
         if not self._isPaused:
             self._isPaused = True
+            self._pausedAt = self._turns.seconds()
             if not self._isOver:
                 self._transport.pauseProducing()

@@ -32,6 +32,7 @@ from comet.model.clients import Client
 from comet.model.messages import Close
 from comet.transports.detach import detach, isDetachable
 from comet.transports.exchange import Exchange
+from comet.transports.partial import PartialCommand
 from comet.transports.resource import HubResource
 from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink
@@ -149,6 +150,9 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
     _isFirst = True
     _isCut = False
 
+    # The message or control frame that has half come.
+    _partial: PartialCommand | None = None
+
     def __init__(self) -> None:
         super().__init__()
         self._frames = 0
@@ -195,7 +199,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
         @param sink: The reader's sink.
         """
-        self._sink, self._reader = sink, reader
+        self._hub, self._sink, self._reader = hub, sink, reader
         self._throttle = throttle = InputThrottle(hub.turns, self.transport, self._take)
         self._session = Session(hub, client, reader, reader.shape, throttle)
 
@@ -217,7 +221,47 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         """
         self._isFirst, self._isCut = True, False
         super().dataReceived(data)
-        return self._isCut
+        if self._isCut:
+            return True
+        if self._isPartial:
+            self._partCame()
+        elif self._partial is not None:
+            self._endPartial()
+        return False
+
+    @property
+    def _isPartial(self) -> bool:
+        """
+        Whether a message or a frame has half come.
+        """
+        return bool(self.data or self.inside_message or self.current_frame is not None)
+
+    def _partCame(self) -> None:
+        """
+        See to the message or frame that has half come.
+        """
+        if self._session is None or self._throttle is None:
+            return
+        partial = self._partial
+        if partial is None:
+            partial = PartialCommand(self._hub, self._throttle, self._giveUp)
+            self._partial = partial
+        # What is kept of a frame's head or of a control frame is little.
+        size = len(self.message_data) if self.inside_message else 0
+        partial.wentOn(size, size)
+
+    def _endPartial(self) -> None:
+        partial, self._partial = self._partial, None
+        if partial is not None:
+            partial.end()
+
+    def _giveUp(self, close: Close) -> None:
+        """
+        Send a client away whose message has half come.
+        """
+        self._endPartial()
+        if self._reader is not None:
+            self._reader.close(close)
 
     def processData(self) -> bool:
         """
@@ -266,7 +310,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         """
         Take a part of a message.
         """
-        if not self.failedByMe:
+        if self._session is not None and not self.failedByMe:
             self.message_data += payload
 
     def onMessageFrameEnd(self) -> None:
@@ -279,6 +323,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         Carry out a message that is complete.
         """
         data, self.message_data = self.message_data, None
+        self._endPartial()
         if not self.failedByMe:
             self.onMessage(bytes(data), self.message_is_binary)
 
@@ -298,8 +343,20 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         Answer a ping in its order among all other answers.  So a client that
         does not take the answers is not read from.
         """
+        self._controlFrameCame()
         if self._session is not None:
             self._session.sendPong(bytes((_PONG, len(payload))) + payload)
+
+    def onPong(self, payload: bytes) -> None:
+        """
+        Do nothing: comet sends no pings.
+        """
+        self._controlFrameCame()
+
+    def _controlFrameCame(self) -> None:
+        # Within a message it does not let the message come more slowly.
+        if not self.inside_message:
+            self._endPartial()
 
     def onFrameData(self, payload: bytes) -> bool | None:
         """
@@ -324,6 +381,14 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         if self._sink is not None:
             self._sink.finish()
 
+    def _dropMessage(self) -> None:
+        """
+        Keep nothing of a message that has half come.
+        """
+        self._endPartial()
+        if self.inside_message:
+            self.message_data = bytearray()
+
     def sendCloseFrame(
         self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
     ) -> None:
@@ -331,6 +396,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         Begin the closing handshake, or answer it.  RFC 6455 5.5.1 allows no
         message after the close frame, so the reader leaves first.
         """
+        self._dropMessage()
         reader, session = self._reader, self._session
         if reader is not None:
             reader.leave()
@@ -380,7 +446,8 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         if session is None:
             self._closeConnection()
             return
-        if self.data or self.inside_message or self.current_frame is not None:
+        if self._isPartial:
+            self._dropMessage()
             session.refuse(None, BadMessage("the last message is not complete"))
         session.inputEnded(self._finish)
 
@@ -393,6 +460,7 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         Stop the throttle, and tell the sink.
         """
         super().connectionLost(reason)
+        self._dropMessage()
         # Autobahn's bound method refers to the protocol, which would wait for
         # the garbage collector.
         self.is_closed = None
