@@ -17,7 +17,7 @@ from comet.fanout.polls import BUS_SECONDS, HALF_CLOSED, PollReader
 from comet.fanout.states import State
 from comet.fanout.unsent import sharedRest
 from comet.http.http1 import completeTemplate, endConnection
-from comet.http.pace import BODY_TIME, HEAD_TIME, extended
+from comet.http.pace import BODY_TIME, HEAD_TIME, SMALL, UNSENT_TIMEOUT, extended
 from comet.http.polls import respondEmpty
 from comet.http.request import isBrokenHead
 from comet.http.responses import Response, batchResponse, problem, publishedResponse
@@ -32,7 +32,9 @@ from comet.lean.routes import Routes, mayBeAnswered
 from comet.model.cursors import Cursor
 from comet.model.messages import Published
 from comet.timers import NOT_SET
-from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
+from comet.transports.detach import MAX_HELD_INPUT
+from comet.transports.unread import unreadIn
+from comet.transports.vanished import waitForReader
 from comet.turns import MUCH
 from comet.web.heads import LINGER_TIME
 
@@ -141,6 +143,7 @@ class HTTPConnection(Connection):
         "_isHeadBegun",
         "_isRefused",
         "_isWaiting",
+        "_unread",
         "_upload",
         "buffer",
         "direct",
@@ -168,6 +171,9 @@ class HTTPConnection(Connection):
         self._isAnswering = False
         # Whether the buffer waits for another turn.
         self._isWaiting = False
+        # What the client had not taken of a large response when that was last looked
+        # at.
+        self._unread = 0
         self.plan: Plan | None = None
         self.reader: PollReader[bytes] | None = None
         self.due = 0.0
@@ -237,11 +243,40 @@ class HTTPConnection(Connection):
                 self._wait(self.edge.idleTimeout)
             else:
                 reader.timedOut()
-        elif self.unsent:
-            # finish() would wait for the client to take it.
-            self.abort()
+        elif self.unsent or self._unread:
+            self._giveTimeToTake()
         else:
             self.close()
+
+    def _giveTimeToTake(self) -> None:
+        """
+        Give a client more time for what it has taken of a response, or cut the
+        connection.  One that has taken all is idle.
+        """
+        before, self._unread = self._unread, self._countUnread()
+        now = self.edge.seconds()
+        if not self._isRefused:
+            self.due = extended(self.due, now, before - self._unread, UNSENT_TIMEOUT)
+        if not self._unread:
+            self.close()
+        elif self.due > now + _EARLY:
+            self.edge.hub.fanout.wheel.set(self, self.due - now)
+        else:
+            # finish() would wait for the client to take it.
+            self.abort()
+
+    def _watchReading(self, size: int) -> None:
+        """
+        Give the client time to read a large response, of which the system may have
+        taken all.
+        """
+        if self.fd >= 0:
+            self._unread = self._countUnread()
+            self._wait(max(UNSENT_TIMEOUT, self.edge.idleTimeout))
+            waitForReader(self.socket, size)
+
+    def _countUnread(self) -> int:
+        return len(self.unsent) + unreadIn(self.socket)
 
     # -- Input
 
@@ -456,6 +491,10 @@ class HTTPConnection(Connection):
         fanout = self.edge.hub.fanout
         now = fanout.seconds()
         self.reader = reader
+        if self._unread:
+            # The client has asked again.
+            self._unread = 0
+            waitForReader(self.socket, 0)
         self.due = now + (wait or BUS_SECONDS)
         # The same timer is the client's once the poll is answered.
         idle = self.edge.idleTimeout
@@ -546,6 +585,9 @@ class HTTPConnection(Connection):
             connection.due = due
         for index, sent in short:
             waiters[index].keep(sharedRest(response, sent))
+        if len(response) > SMALL:
+            for connection in waiters:
+                connection._watchReading(len(response))
         for connection in waiters:
             if connection.buffer or connection.unsent or connection.isPaused:
                 connection.goOnLater()
@@ -631,6 +673,8 @@ class HTTPConnection(Connection):
         traffic.dataOut += bodySize
         self.plan = self.reader = None
         self._wait(self.edge.idleTimeout)
+        if size > SMALL:
+            self._watchReading(size)
         if (self.buffer and not self._isAnswering) or self.unsent or self.isPaused:
             self.goOnLater()
 
@@ -662,6 +706,7 @@ class HTTPConnection(Connection):
         if self.unsent:
             # The next request waits until the client has taken this response.
             self.pauseProducing()
+            self._unread = self._countUnread()
             self._waitNoLonger(UNSENT_TIMEOUT)
             return
         self._readAgain()
@@ -683,7 +728,8 @@ class HTTPConnection(Connection):
             self.resumeProducing()
             self._endOutput()
         elif self.plan is None and not self._isWaiting:
-            self._wait(self.edge.idleTimeout)
+            idle = self.edge.idleTimeout
+            self._wait(max(UNSENT_TIMEOUT, idle) if self._unread else idle)
             self.resumeProducing()
             self._answerInput()
 

@@ -6,6 +6,7 @@ The bytes come from L{comet.framing}, and L{comet.hub} has decided whether a
 client may have them.
 
   - L{vanished}: have the system find out that a client has vanished
+  - L{unread}: how much of a response a client has not taken
   - L{sinks}: straight to the socket, or through a transport, with backpressure
   - L{connected}: the connections of a factory, to be cut in the end
   - L{detach}: take a connection from under Twisted's HTTP

@@ -27,8 +27,11 @@ from zope.interface import implementer
 
 from comet.fanout.core import Fanout
 from comet.fanout.unsent import ownRest
+from comet.http.pace import UNSENT_TIMEOUT, extended
 from comet.timers import NOT_SET
 from comet.transports.sinks import PIECE, IConnectedSink, tune
+from comet.transports.unread import unreadBelow
+from comet.transports.vanished import socketOf, waitForReader
 
 # Bytes that a client may send while its request is on hold.  Twisted stops
 # reading a little later.
@@ -37,8 +40,8 @@ MAX_HELD_INPUT: Final = 0x4000
 # In how many pieces a channel keeps the input behind a request that waits.
 MAX_PIECES: Final = 64
 
-# Seconds that a client may leave a response unread.
-UNSENT_TIMEOUT: Final = 60.0
+# The timer wheel may call this much early, in seconds.
+_EARLY: Final = 0.01
 
 
 def joinPieces(channel: Any) -> None:
@@ -172,6 +175,21 @@ class DetachedStream:
         return "comet"
 
 
+def giveTimeToRead(request: Request, size: int) -> None:
+    """
+    Give the client of a request more time to acknowledge a large response, until
+    the next of its requests is held.
+
+    @param request: A request that L{isDetachable}.
+    """
+    # Any: it is noted on the channel.
+    channel: Any = request.channel
+    connection = socketOf(channel.transport)
+    if connection is not None:
+        waitForReader(connection, size)
+        channel.isGivenTime = True
+
+
 class HeldRequest:
     """
     Counts what a client sends while its request is on hold.
@@ -195,6 +213,10 @@ class HeldRequest:
         # arrived together with it.
         channel.rawDataReceived = self.received
         self._channel = channel
+        if vars(channel).pop("isGivenTime", False):
+            connection = socketOf(channel.transport)
+            if connection is not None:
+                waitForReader(connection, 0)
 
     def release(self) -> None:
         """
@@ -233,16 +255,29 @@ class UnsentResponse:
         self._rest: bytes | memoryview = b""
         self._counted = 0
         self._isPaused = False
+        # When the client has to have taken more, and what it had not taken when
+        # that was last looked at.
+        self._due = 0.0
+        self._unread = 0
         self.timerSlot = NOT_SET
 
     def timedOut(self) -> None:
         """
-        The client has taken nothing for L{UNSENT_TIMEOUT} seconds: cut the
-        connection.  Twisted has no timeout while a response is under way, and
-        C{loseConnection} would wait until the client has taken all of it.
+        Cut the connection of a client that takes too little.  Twisted has no
+        timeout while a response is under way, and C{loseConnection} would wait
+        until the client has taken all of it.
         """
-        transport: Any = self._request.channel.transport
-        transport.abortConnection()
+        before, self._unread = self._unread, self._countUnread()
+        now = self._fanout.seconds()
+        self._due = extended(self._due, now, before - self._unread, UNSENT_TIMEOUT)
+        if self._due > now + _EARLY:
+            self._fanout.wheel.set(self, self._due - now)
+        else:
+            transport: Any = self._request.channel.transport
+            transport.abortConnection()
+
+    def _countUnread(self) -> int:
+        return len(self._rest) + unreadBelow(self._request.channel.transport)
 
     def write(self, rest: bytes | memoryview) -> None:
         """
@@ -255,6 +290,8 @@ class UnsentResponse:
         self._request.registerProducer(self, True)
         self._writePieces()
         if self._isPaused:
+            self._unread = self._countUnread()
+            self._due = self._fanout.seconds() + UNSENT_TIMEOUT
             self._fanout.wheel.set(self, UNSENT_TIMEOUT)
 
     def _writePieces(self) -> None:

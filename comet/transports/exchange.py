@@ -25,6 +25,7 @@ from comet.errors import (
 from comet.framing.codings import undoCoding
 from comet.http.http1 import checkHeader, encodeResponse, endConnection
 from comet.http.origins import CORS
+from comet.http.pace import SMALL
 from comet.http.reads import ReadRequest, parseReadRequest, readAccount
 from comet.http.request import RequestHead, checkHeaderValues
 from comet.http.responses import Headers, Response, problem
@@ -32,7 +33,7 @@ from comet.hub import Hub
 from comet.metrics import Traffic
 from comet.model.channels import parsePath
 from comet.model.clients import Client
-from comet.transports.detach import UnsentResponse, isDetachable
+from comet.transports.detach import UnsentResponse, giveTimeToRead, isDetachable
 from comet.transports.sinks import sendNow
 
 T = TypeVar("T")
@@ -416,6 +417,8 @@ class Exchange:
         request.startedWriting = 1
         request.setResponseCode(status)
         request.sentLength = bodyBytes
+        if len(response) > SMALL:
+            giveTimeToRead(request, len(response))
         rest = sendNow(request.channel.transport, response)
         if rest:
             UnsentResponse(request, self.hub.fanout).write(rest)

@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from twisted.protocols.policies import ProtocolWrapper
 
+from comet.http.pace import LEAST_RATE
+
 # For how many seconds a client's system may leave data unacknowledged, before the
 # connection is cut.
 UNACKNOWLEDGED: Final = 60.0
@@ -81,6 +83,20 @@ def waitForProgram(connection: socket.socket, isStalled: bool) -> None:
         return
     with suppress(OSError):
         seconds = _NOT_READING if isStalled and _isThere(connection) else UNACKNOWLEDGED
+        connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(seconds * 1000))
+
+
+def waitForReader(connection: socket.socket, size: int) -> None:
+    """
+    Give a client more time that has to read a large response.  Linux may count all
+    the time since the receive buffer was full first, though the client reads.
+
+    @param size: How many bytes the client has to read; 0 once it has.
+    """
+    if _USER_TIMEOUT is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    with suppress(OSError):
+        seconds = UNACKNOWLEDGED + size / LEAST_RATE
         connection.setsockopt(socket.IPPROTO_TCP, _USER_TIMEOUT, int(seconds * 1000))
 
 

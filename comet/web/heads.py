@@ -17,12 +17,13 @@ from comet.clientlog import ClientLogger
 from comet.errors import BadRequest, CometError, HeadTooLarge, URLTooLong
 from comet.framing.publications import Limits
 from comet.http.http1 import encodeResponse
-from comet.http.pace import BODY_TIME, HEAD_TIME, extended
+from comet.http.pace import BODY_TIME, HEAD_TIME, LEAST_RATE, UNSENT_TIMEOUT, extended
 from comet.http.request import beginsHead, isBrokenHead, isBrokenLine
 from comet.http.responses import Headers, Response, problem
 from comet.timers import NOT_SET
 from comet.transports.connected import connectionFailed
 from comet.transports.detach import joinPieces
+from comet.transports.unread import unreadBelow
 
 # How many bytes the headers of a request may have together, and how many there
 # may be.
@@ -82,6 +83,8 @@ class HeadChannel(HTTPChannel):
     _isSkipping = False
     _discarded = 0
     _skipped = b""
+    # What the client had not taken when it was last found to be silent.
+    _unread = 0
 
     def connectionMade(self) -> None:
         """
@@ -161,7 +164,7 @@ class HeadChannel(HTTPChannel):
             if left != math.inf:
                 self.site.wheel.set(self, left)
         elif self.transport is not None and not self.isEnding:
-            self.timeoutConnection()
+            super().timeoutConnection()
 
     def _isInTime(self) -> None:
         """
@@ -183,6 +186,7 @@ class HeadChannel(HTTPChannel):
         A request is answered.  The next head may have begun.
         """
         super().requestDone(request)
+        self._unread = 0
         self._keepPace(0)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -347,12 +351,18 @@ class HeadChannel(HTTPChannel):
 
     def timeoutConnection(self) -> None:
         """
-        The client was silent for too long.
+        The client was silent for too long.  It may still read a large response.
         """
+        before, self._unread = self._unread, unreadBelow(self.transport)
+        period = self.timeOut
         if self.isEnding:
             self.transport.abortConnection()
-        else:
+        elif not self._unread or period is None or period < UNSENT_TIMEOUT:
             super().timeoutConnection()
+        elif not before or before - self._unread >= LEAST_RATE * period:
+            self.setTimeout(period)
+        else:
+            self.transport.abortConnection()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         """

@@ -13,10 +13,10 @@ from twisted.internet.defer import Deferred
 from comet.errors import BadRequest
 from comet.fanout.polls import BUS_SECONDS
 from comet.fanout.reader import Reader
-from comet.http.pace import BODY_TIME, HEAD_TIME, LEAST_RATE
+from comet.http.pace import BODY_TIME, HEAD_TIME, LEAST_RATE, UNSENT_TIMEOUT
 from comet.lean.connection import READ_SIZE
 from comet.lean.edge import GRACE_TIME
-from comet.transports.detach import MAX_HELD_INPUT, UNSENT_TIMEOUT
+from comet.transports.detach import MAX_HELD_INPUT
 from comet.web.site import IDLE_TIMEOUT
 from tests.lean.case import LeanTestCase, Peer, read, request
 

@@ -9,8 +9,8 @@ import json
 import tracemalloc
 
 from comet.fanout.unsent import POLL_BYTES
+from comet.http.pace import LEAST_RATE, UNSENT_TIMEOUT
 from comet.lean.http import HTTPConnection
-from comet.transports.detach import UNSENT_TIMEOUT
 from tests.lean.case import LeanTestCase, Peer, read
 
 BIG = 900_000
@@ -62,6 +62,53 @@ class UnsentTests(LeanTestCase):
         self.assertGreater(unsent.kept, 700_000)
         self.reactor.advance(UNSENT_TIMEOUT + 0.2)
         self.assertEqual(unsent.kept, 0)
+
+    def test_keepsClientThatReadsSlowly(self) -> None:
+        """
+        A client gets all of a response that it goes on to read, however long that
+        takes; one that reads a little now and then is cut off soon, whether it has
+        read fast before or not.
+        """
+        self.publish(*range(90), filler="x" * 10_000)
+        slow = self.deaf(WANTED)
+        seconds, heard = 0, 0
+        while heard < BIG:
+            heard += self.hearsSome(slow, int(LEAST_RATE) * 11)
+            self.reactor.advance(10)
+            seconds += 10
+        self.assertGreater(seconds, 10 * UNSENT_TIMEOUT)
+        self.assertEqual(self.connections, 1)
+        slow.cut()
+        self.reactor.until(lambda: not self.connections)
+        for first in (0, 200_000):
+            tooSlow = self.deaf(WANTED)
+            self.hearsSome(tooSlow, first)
+            for _ in range(20):
+                self.reactor.advance(10)
+                self.reactor.settle()
+                if not self.connections:
+                    break
+                self.hearsSome(tooSlow, int(LEAST_RATE))
+            self.assertEqual(self.connections, 0)
+            self.assertEqual(self.hub.fanout.unsent.kept, 0)
+
+    def hearsSome(self, peer: Peer, size: int) -> int:
+        """
+        Receive some bytes of a response, and no more.
+        """
+        taken = 0
+
+        def take() -> bool:
+            nonlocal taken
+            try:
+                taken += len(peer.socket.recv(size - taken))
+            except BlockingIOError:
+                pass
+            return taken >= size
+
+        if size:
+            self.reactor.until(take)
+        return taken
 
     def test_sharesWhatManyGet(self) -> None:
         """

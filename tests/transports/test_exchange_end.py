@@ -8,12 +8,13 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
+from comet.http.pace import LEAST_RATE, UNSENT_TIMEOUT
 from comet.http.responses import Response
 from comet.transports.channel import ChannelResource
-from comet.transports.detach import UNSENT_TIMEOUT
 from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource
 from comet.web.resources import CometResource
+from comet.web.site import IDLE_TIMEOUT
 from tests.transports.case import HubTestCase, get, post, readResponse
 from tests.transports.test_exchange import Dressed
 from tests.transports.wire import FULL, Wire
@@ -111,11 +112,13 @@ class UnreadTests(HubTestCase):
     A client that does not read the response.
     """
 
-    def askMuch(self) -> Wire:
+    def askMuch(self, size: int = FULL) -> Wire:
         """
         Ask for more than the transport's high-water mark, and read nothing.
+
+        @param size: How many bytes the response has at least.
         """
-        for number in range(FULL // 900 + 20):
+        for number in range(size // 900 + 20):
             self.publish("a", f"{number} " + "x" * 900)
         wire = self.connect()
         wire.transport.isStuck = True
@@ -151,6 +154,49 @@ class UnreadTests(HubTestCase):
         self.assertEqual(readResponse(wire.take()).status, 200)
         wire.leave()
         self.assertNothingLeft()
+
+    def readSlowly(self, wire: Wire, rate: int, most: int) -> int:
+        """
+        Read a little in each second, until the server cuts the connection, or the
+        response has come, or the time is over.
+
+        @return: After how many seconds that was.
+        """
+        for second in range(most):
+            if not (wire.isOpen and wire.transport.unsent):
+                return second
+            self.turn(1)
+            wire.transport.takes(rate)
+        return most
+
+    def test_keepsClientThatReadsSlowly(self) -> None:
+        """
+        A client gets all of a response that it reads at the least rate, however
+        long that takes.
+        """
+        wire = self.askMuch(400_000)
+        self.assertGreater(self.readSlowly(wire, int(LEAST_RATE) + 10, 1000), 5 * UNSENT_TIMEOUT)
+        self.assertTrue(wire.isOpen)
+        wire.transport.isStuck = False
+        self.assertGreater(len(readResponse(wire.take()).body), 400_000)
+        wire.leave()
+        self.assertNothingLeft()
+
+    def test_cutsClientThatReadsTooSlowly(self) -> None:
+        """
+        A client that reads a little now and then is cut soon; what it has read fast
+        before does not matter.
+        """
+        for first in (0, 300_000):
+            self.setUp()
+            wire = self.askMuch(500_000)
+            for _ in range(first // FULL):
+                wire.transport.takes(2 * FULL)
+            seconds = self.readSlowly(wire, int(LEAST_RATE) // 10, 1000)
+            self.assertFalse(wire.isOpen)
+            self.assertGreater(seconds, UNSENT_TIMEOUT)
+            self.assertLessEqual(seconds, 2 * IDLE_TIMEOUT)
+            self.assertNothingLeft()
 
     def test_forgetsClientThatLeaves(self) -> None:
         """

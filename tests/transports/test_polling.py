@@ -8,8 +8,8 @@ from twisted.web.server import Request
 from twisted.web.test.requesthelper import DummyChannel
 
 from comet.fanout.unsent import POLL_BYTES
+from comet.http.pace import UNSENT_TIMEOUT
 from comet.http.polls import HTTP1PollShape, Outcome, PollResponseShape
-from comet.transports.detach import UNSENT_TIMEOUT
 from comet.transports.longpoll import LongPollResource
 from comet.transports.sinks import PIECE
 from tests.transports.case import COMMON, HubTestCase, Response, cursors, get, readResponse

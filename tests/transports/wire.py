@@ -75,6 +75,13 @@ class MemoryTransport:
         self.isInputOver = False
         self.coming: list[bytes] = []
 
+    @property
+    def dataBuffer(self) -> bytes:
+        """
+        What Twisted's transport keeps of what was written.
+        """
+        return bytes(self.unsent)
+
     def write(self, data: bytes) -> None:
         """
         Keep the data until the client takes it.
@@ -210,16 +217,23 @@ class MemoryTransport:
             else:
                 self.lose(ConnectionDone())
         elif self.unsent and not self.isStuck:
-            self.sent += self.unsent
-            self.unsent.clear()
-            if self.producer is not None and (self.isPaused or not self.streaming):
-                self.isPaused = False
-                self.producer.resumeProducing()
+            self.takes(len(self.unsent))
         elif self.disconnecting and not self.unsent:
             self.lose(ConnectionDone())
         else:
             return False
         return True
+
+    def takes(self, size: int) -> None:
+        """
+        The client takes some of what was written, even if it is stuck.
+        """
+        self.sent += self.unsent[:size]
+        del self.unsent[:size]
+        if not self.unsent:
+            if self.producer is not None and (self.isPaused or not self.streaming):
+                self.isPaused = False
+                self.producer.resumeProducing()
 
     def lose(self, reason: Exception) -> None:
         """
