@@ -8,9 +8,10 @@ from __future__ import annotations
 from h2.errors import ErrorCodes
 from twisted.web.resource import IResource, Resource
 
-from comet.http.pace import BODY_TIME, HEAD_TIME, LEAST_RATE
+from comet.http.pace import BODY_TIME, HEAD_TIME, LEAST_RATE, UNSENT_TIMEOUT
 from comet.web.site import IDLE_TIMEOUT, CometSite
 from tests.edge.connections import Ended
+from tests.edge.h2client import Http2Connection, Http2Stream
 from tests.transports.case import HubTestCase, get, readResponse, request
 from tests.transports.wire import Wire
 from tests.web.http2.case import Http2TestCase
@@ -177,6 +178,71 @@ class Http2PaceTests(Http2TestCase):
         self.assertTrue(wire.isOpen)
         wire.leave()
         self.assertEqual(self.hub.uploads.kept, 0)
+        self.assertNothingLeft()
+
+    def askMuch(self) -> tuple[Http2Connection, Http2Stream]:
+        """
+        Ask for a large response in a small window.
+        """
+        http2, _ = self.open(window=1)
+        stream = http2.send("GET", "/channels/a?transport=poll&since=earliest")
+        stream.isOpenHanded = False
+        stream.head()
+        self.assertGreater(self.hub.fanout.unsent.kept, 100_000)
+        return http2, stream
+
+    def test_responseTakenTooSlowly(self) -> None:
+        """
+        Streams are reset whose responses the client takes too slowly, however busy it
+        keeps the connection; what is not finished goes on.
+        """
+        for n in range(150):
+            self.publish("a", f"{n} " + "x" * 900)
+        for first in (1, 50_000):
+            http2, stream = self.askMuch()
+            held = http2.send("GET", "/channels/b?transport=longpoll&wait=300")
+            http2.allow(stream, first)
+            for _ in range(int(UNSENT_TIMEOUT) // 10 - 1):
+                self.turn(10)
+                http2.allow(stream, 1)
+                http2.h2.ping(b"12345678")
+                http2.flush()
+                http2.pump(0)
+                self.assertIsNone(stream.code)
+            for _ in range(7):
+                self.turn(10)
+                http2.h2.ping(b"12345678")
+                http2.flush()
+                http2.pump(0)
+            self.assertEqual(stream.code, ErrorCodes.CANCEL)
+            self.assertEqual(self.hub.fanout.unsent.kept, 0)
+            self.publish("b", 1)
+            self.assertEqual(held.answer().status, 200)
+            self.assertFalse(http2.isEnded)
+            http2.close()
+
+    def test_responseTakenSteadily(self) -> None:
+        """
+        A response that is taken at the rate may take longer; and the client has all
+        of its time for another one after it.
+        """
+        for n in range(150):
+            self.publish("a", f"{n} " + "x" * 900)
+        http2, stream = self.askMuch()
+        for _ in range(2):
+            for _ in range(13):
+                self.turn(10)
+                http2.allow(stream, int(LEAST_RATE) * 10 + 100)
+                http2.h2.ping(b"12345678")
+                http2.flush()
+                http2.pump(0)
+            http2.allow(stream, 1 << 20)
+            http2.flush()
+            self.assertEqual(stream.answer().status, 200)
+            self.assertEqual(self.hub.fanout.unsent.kept, 0)
+            stream = http2.send("GET", "/channels/a?transport=poll&since=earliest")
+            stream.isOpenHanded = False
+        http2.close()
         self.assertNothingLeft()
 
     def test_frame(self) -> None:

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.clientlog import ClientLogger
-from comet.http.pace import BODY_TIME, HEAD_TIME, extended
+from comet.http.pace import BODY_TIME, HEAD_TIME, UNSENT_TIMEOUT, extended
 from comet.timers import NOT_SET
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import tune
@@ -90,6 +90,10 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._isOver = False
         # When the frame or the field block that comes has to go on.
         self._due = math.inf
+        # When the client has to have taken more of finished responses, and what it
+        # had taken when that was last looked at.
+        self._takeDue = math.inf
+        self._taken = 0
         self.timerSlot = NOT_SET
         self._isDraining = False
         self._aborting: IDelayedCall | None = None
@@ -227,7 +231,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
     def timedOut(self) -> None:
         """
         See L{Timed.timedOut<comet.timers.Timed.timedOut>}.  End what comes too
-        slowly: the connection with its frame, or the stream with its body.
+        slowly, the connection with its frame or the stream with its body; and the
+        streams whose responses are taken too slowly.
         """
         now = self.site.seconds()
         if self._due <= now + _EARLY:
@@ -242,8 +247,39 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
                 self._fault(StreamFault(stream.ident, ErrorCodes.CANCEL, reason))
             else:
                 due = min(due, stream.due)
+        due = min(due, self._giveTimeToTake(now))
         if due != math.inf and not self._isOver:
             self.site.wheel.set(self, due - now)
+
+    def _giveTimeToTake(self, now: float) -> float:
+        """
+        Give the client more time for what it has taken of responses, or reset the
+        streams whose responses are finished and wait for it: it may keep the
+        connection busy in other ways for any time.
+
+        @return: When it has to have taken more.
+        """
+        if self._takeDue <= now + _EARLY:
+            before, self._taken = self._taken, self._sender.countTaken()
+            self._takeDue = extended(self._takeDue, now, self._taken - before, UNSENT_TIMEOUT)
+        if self._takeDue <= now + _EARLY:
+            for stream in list(self.streams.values()):
+                if stream.isFinished and stream.unsent and not self._isOver:
+                    reason = "its response is taken too slowly"
+                    self._fault(StreamFault(stream.ident, ErrorCodes.CANCEL, reason))
+        return self._takeDue
+
+    def _watchTaking(self) -> None:
+        """
+        Give the client time for the finished responses that wait for it, if there
+        are any.
+        """
+        if not self._sender.owed:
+            self._takeDue = math.inf
+        elif self._takeDue == math.inf:
+            self._taken = self._sender.countTaken()
+            self._takeDue = self.site.seconds() + UNSENT_TIMEOUT
+            self.site.wheel.setBy(self, self._takeDue)
 
     def _work(self) -> None:
         """
@@ -557,6 +593,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             self._isBusy = False
         if not self._isOver:
             sender.push()
+            if sender.owed or self._takeDue != math.inf:
+                self._watchTaking()
             if self._hasInput or (self._waiting and not sender.isBehind):
                 self._waitForTurn()
             elif self._isDraining and not self.streams:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from comet.fanout.unsent import Unsent
 from comet.http.http1 import checkHeader
+from comet.transports.unread import unreadBelow
 from comet.web.http2.budgets import FRAMES_PER_BYTE, FRAMES_PER_SENT, Budget
 from comet.web.http2.connectionstates import ConnectionStates
 from comet.web.http2.http2stream import HTTP2Stream
@@ -27,6 +28,8 @@ class FrameSender:
     Sends to one client as much as its windows and the transport allow.
 
     @ivar transport: The transport of the connection, once there is one.
+
+    @ivar owed: How many bytes of finished responses wait for the client.
     """
 
     # Any: endpoints make more than ITransport says.
@@ -36,10 +39,11 @@ class FrameSender:
         "_budget",
         "_isFull",
         "_late",
-        "_owed",
         "_ready",
+        "_sent",
         "_states",
         "_unsent",
+        "owed",
         "transport",
     )
 
@@ -56,8 +60,9 @@ class FrameSender:
         self._unsent = unsent
         # Streams that have something to send, in the order of their turns.
         self._ready: dict[HTTP2Stream, None] = {}
-        # Bytes of finished responses that wait for the client.
-        self._owed = 0
+        self.owed = 0
+        # How many bytes of responses the transport was given.
+        self._sent = 0
         self._isFull = False
         # Bytes that were written since the transport is full.
         self._late = 0
@@ -67,7 +72,14 @@ class FrameSender:
         """
         Whether the client should take some responses before it gets others.
         """
-        return self._owed > MAX_UNSENT
+        return self.owed > MAX_UNSENT
+
+    def countTaken(self) -> int:
+        """
+        Return how many bytes of responses the client's system has had so far.  Only
+        how this changes says something: other frames wait for the client, too.
+        """
+        return self._sent - unreadBelow(self.transport)
 
     def add(self, stream: HTTP2Stream) -> None:
         """
@@ -103,14 +115,14 @@ class FrameSender:
         Send nothing more of any stream.
         """
         self._ready.clear()
-        self._owe(-self._owed)
+        self._owe(-self.owed)
 
     def _owe(self, size: int) -> None:
         """
         Some bytes of finished responses wait for the client; or, if C{size} is
         negative, they no longer do.
         """
-        self._owed += size
+        self.owed += size
         self._unsent.add(size)
 
     def sendHead(self, ident: int, status: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
@@ -158,6 +170,7 @@ class FrameSender:
                 self._owe(-size)
             isEnd = stream.isFinished and not stream.unsent
             states.send_data(ident, data, end_stream=isEnd)
+            self._sent += size
         elif stream.isFinished:
             states.end_stream(ident)
         self._budget.earn(FRAMES_PER_SENT + size * FRAMES_PER_BYTE)
