@@ -276,6 +276,9 @@ class BoundTests(CacheTestCase):
         @return: After some of them, how many bytes are allocated, and how many
             the cache counts.
         """
+        # Python keeps some freed tuples to use them again.  What other tests have freed
+        # would be used here without being allocated, and not be counted.
+        gc.collect()
         gc.disable()
         tracemalloc.start()
         try:
@@ -291,8 +294,7 @@ class BoundTests(CacheTestCase):
     def test_countsWhatItTakes(self) -> None:
         """
         The bytes that the cache counts are those that it takes, within a
-        quarter, for requests of every kind.  It may count more where it shares
-        values that were made before, as by other tests.
+        quarter, for requests of every kind.
         """
         for number in range(NAME_CACHE_SIZE):
             # Fill the cache of names, which is not a part of this one.
@@ -302,7 +304,7 @@ class BoundTests(CacheTestCase):
             largest, size = max(self.fill(islice(_heads(*shape), 150)))
             # One large request that is not cached takes some of this.
             if largest > 160000 or size > 50000:
-                self.assertTrue(0.8 < size / largest < 1.5, (name, largest, size))
+                self.assertTrue(0.8 < size / largest < 1.25, (name, largest, size))
 
     def test_emptiesItself(self) -> None:
         """
