@@ -157,8 +157,8 @@ class Uploads:
         """
         self._refusals.add(f"bodies on their way have {self.kept} bytes already")
         return Unavailable(
-            f"the bodies on their way to the server would have more of the {self.most} bytes of "
-            "--upload-total-bytes than this client's may have",
+            f"too many bodies are on their way to the server: no room is left for this one in the "
+            f"part of --upload-total-bytes ({self.most}) for this client; send it again",
             UPLOAD_RETRY,
         )
 
