@@ -451,4 +451,6 @@ class ReactorTests(SynchronousTestCase):
         """
         from twisted.internet import reactor
 
+        # The tests that come later have the reactor as it was.
+        self.patch(reactor, "seconds", reactor.seconds)
         self.assertIs(installReactor(), reactor)

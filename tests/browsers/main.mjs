@@ -48,3 +48,5 @@ await Promise.all(Array.from({ length: TOGETHER }, play));
 await browser.close();
 await server.stop();
 console.log(`${number} scenarios in ${name}: ${Math.round((Date.now() - begun) / 1000)} s`);
+// What a scenario that failed has left open does not keep the process.
+process.exit();

@@ -88,18 +88,19 @@ const refused = async ({ browser, number }) => {
   const reader = await Reader.open(browser, meddler.url, path, false);
   await until("it has begun", async () => (await reader.ids()).length > 0);
   meddler.cut();
-  const other = new AbortController();
-  const { signal } = other;
-  // It takes the only place, as soon as the server has noticed the cut.
-  await until("the place is taken", async () => {
-    const url = `${server.url}channels/test/other?transport=stream`;
-    return (await fetch(url, { signal })).status === 200;
+  // It takes the only place, as soon as the server has noticed the cut.  Node closes
+  // the connection of a response that nothing refers to.
+  const other = await until("the place is taken", async () => {
+    const response = await fetch(`${server.url}channels/test/other?transport=stream`);
+    if (response.status === 200) return response;
+    await response.body.cancel();
+    return null;
   });
   await publish(server, 0, 5, channel);
   const since = meddler.seen.get("sse");
   // It asks once more only when it has been refused.
   await until("it was refused again", () => meddler.seen.get("sse") > since + 1);
-  other.abort();
+  await other.body.cancel();
   await reader.heardAll(5);
   await reader.page.close();
   await meddler.stop();
