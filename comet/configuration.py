@@ -278,7 +278,20 @@ OPTIONS: Final = (
         "How plain TCP is served: lean, in an epoll of its own, on Linux; or by Twisted, as "
         "everything else is. Default: lean",
     ),
-    Option("demo", False, flag, "Open the channels lab/** and chat/** to anyone", isFlag=True),
+    Option(
+        "demo",
+        False,
+        flag,
+        "Serve the pages / and /chat, and open their channels, lab/** and chat/**, to anyone",
+        isFlag=True,
+    ),
+    Option(
+        "pages",
+        False,
+        flag,
+        "Serve the pages / and /chat, and open no channels for them",
+        isFlag=True,
+    ),
 )
 
 _BY_NAME: Final = {option.name: option for option in OPTIONS}
@@ -349,6 +362,13 @@ class Configuration:
         """
         patterns: tuple[str, ...] = self["open"]
         return (*patterns, *DEMO) if self["demo"] else patterns
+
+    @property
+    def hasPages(self) -> bool:
+        """
+        Whether the pages are served.
+        """
+        return bool(self["demo"] or self["pages"])
 
     @property
     def shared(self) -> dict[str, str]:

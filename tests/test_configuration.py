@@ -50,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "workers": 1,
     "edge": "lean",
     "demo": False,
+    "pages": False,
 }
 
 # The least and the greatest value of each option that is a number.
@@ -275,6 +276,15 @@ class TextTests(CaseWithRefusals):
         others: tuple[Any, ...] = ("yes", 1, 0, [])
         for bad in others:
             self.assertRefused({"demo": bad}, "is not allowed for demo: true and false are")
+
+    def test_demoAndPagesServePages(self) -> None:
+        """
+        C{demo} and C{pages} both serve the pages; C{pages} opens no channel.
+        """
+        self.assertFalse(Configuration({}).hasPages)
+        for given in ({"demo": True}, {"pages": True}, {"demo": True, "pages": True}):
+            self.assertTrue(Configuration(given).hasPages)
+        self.assertEqual(Configuration({"pages": True}).openPatterns, ())
 
     def test_readsWords(self) -> None:
         """

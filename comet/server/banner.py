@@ -53,7 +53,7 @@ def banner(
         key = f'"Authorization: Bearer $(cat {shlex.quote(keyFile)})"'
         lines.append(f"publish:  curl -H {key} -d hello {shlex.quote(channel)}")
         lines.append(f"listen:   curl -N {shlex.quote(channel + '?transport=stream')}")
-    if urls and configuration["demo"]:
+    if urls and configuration.hasPages:
         lines.append(f"in a browser: {urls[0]}/ and {urls[0]}/chat")
     if configuration.openPatterns:
         lines.append(f"open to anyone: {', '.join(configuration.openPatterns)}")

@@ -111,7 +111,7 @@ class Server:
         """
         limits = self.hub.settings.limits
         site = CometSite(
-            CometResource(self.hub),
+            CometResource(self.hub, self._configuration.hasPages),
             limits.maxBatchBytes,
             limits.maxMessage,
             limits.maxLineBytes,

@@ -88,8 +88,8 @@ CLIENT: Final = frozenset({b"comet.js", b"comet.d.ts", b"comet.classic.js"})
 _STATIC: Final = Path(__file__).resolve().parents[1] / "static"
 _INDEX: Final = b"index.html"
 
-# A channel to which the pages publish only where the server allows it.
-_LAB: Final = "lab/page"
+# A channel of each page, to which its visitors publish only where the server allows it.
+_CHANNELS: Final = {"lab": "lab/page", "chat": "chat/lobby"}
 
 
 @frozen
@@ -195,10 +195,16 @@ class FilesResource(HubResource):
     answer_HEAD = answer_GET
 
 
-class LabResource(FilesResource):
+class PageResource(FilesResource):
     """
-    Serves the lab page; and at C{state}, whether its visitors may publish.
+    Serves the files of a page; and at C{state}, whether its visitors may publish.
+
+    @ivar channel: A channel to which they would.
     """
+
+    def __init__(self, hub: Hub, files: Mapping[bytes, File], channel: str) -> None:
+        super().__init__(hub, files)
+        self.channel = channel
 
     def answer_GET(self, exchange: Exchange) -> None:
         """
@@ -208,7 +214,7 @@ class LabResource(FilesResource):
             super().answer_GET(exchange)
             return
         try:
-            self.hub.checkPublish(ANONYMOUS, (_LAB,))
+            self.hub.checkPublish(ANONYMOUS, (self.channel,))
         except CometError:
             isOpen = b"false"
         else:
@@ -220,12 +226,19 @@ class LabResource(FilesResource):
 
 def putPages(tree: Resource, hub: Hub) -> None:
     """
-    Put the pages and the client into a tree of resources.
+    Put the pages into a tree of resources.
     """
     lab, chat = dict(readFolder("lab")), dict(readFolder("chat"))
     tree.putChild(b"", FilesResource(hub, {b"": lab.pop(_INDEX)}))
-    tree.putChild(b"lab", LabResource(hub, lab))
-    tree.putChild(b"chat", FilesResource(hub, {b"": chat.pop(_INDEX), **chat}))
+    tree.putChild(b"lab", PageResource(hub, lab, _CHANNELS["lab"]))
+    chat[b""] = chat.pop(_INDEX)
+    tree.putChild(b"chat", PageResource(hub, chat, _CHANNELS["chat"]))
+
+
+def putClient(tree: Resource, hub: Hub) -> None:
+    """
+    Put the client for browsers into a tree of resources.
+    """
     for name, file in readFolder("client").items():
         if name in CLIENT:
             tree.putChild(name, FilesResource(hub, {b"": allowAnyOrigin(file)}))

@@ -15,7 +15,7 @@ from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.exchange import Exchange, notFound
 from comet.transports.resource import HubResource
 from comet.transports.websocket import SocketResource
-from comet.web.pages import putPages
+from comet.web.pages import putClient, putPages
 
 
 class NotFoundResource(HubResource):
@@ -127,11 +127,17 @@ class CometResource(Resource):
     C{twisted.web} calls C{getChild} only for paths at which nothing was put.
     """
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, hasPages: bool = False) -> None:
+        """
+        @param hasPages: Whether to serve the lab page and the chat, at the
+            resource itself and at C{chat}.
+        """
         Resource.__init__(self)
         self.hub = hub
         self._notFound = NotFoundResource(hub)
-        putPages(self, hub)
+        putClient(self, hub)
+        if hasPages:
+            putPages(self, hub)
         self.putChild(b"channels", ChannelResource(hub))
         self.putChild(b"publish", PublishResource(hub))
         self.putChild(b"socket", SocketResource(hub))

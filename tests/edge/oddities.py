@@ -59,6 +59,9 @@ _PATHS: Final = (
     "/socket",
     "/socket/a",
     "/health",
+    "/",
+    "/chat",
+    "/comet.js",
     "/nothing",
     "//channels/a?transport=poll",
 )

@@ -172,6 +172,7 @@ def serve(twistd: Path, folder: Path) -> None:
         twistd,
         "-n",
         "comet",
+        "--pages",
         "--listen",
         endpoints[0],
         "--tcp",

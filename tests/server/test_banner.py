@@ -77,13 +77,14 @@ class BannerTests(SynchronousTestCase):
             ],
         )
 
-    def test_showsPagesWithDemo(self) -> None:
+    def test_showsPages(self) -> None:
         """
-        With C{--demo} the banner shows the pages.
+        With C{--demo} or C{--pages} the banner shows the pages.
         """
         host = IPv4Address("TCP", "127.0.0.1", 4567)
         line = "in a browser: http://127.0.0.1:4567/ and http://127.0.0.1:4567/chat"
         self.assertIn(line, announce(host, listen=["tcp:0"], demo=True))
+        self.assertIn(line, announce(host, listen=["tcp:0"], pages=True))
         self.assertNotIn(line, announce(host, listen=["tcp:0"]))
 
     def test_showsLoopbackForEveryInterface(self) -> None:

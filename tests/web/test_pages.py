@@ -60,7 +60,20 @@ class Links(HTMLParser):
         self._isScript = False
 
 
-class FileTests(HubTestCase):
+class PagesTestCase(HubTestCase):
+    """
+    A site with the pages.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make the site.
+        """
+        super().setUp()
+        self.site = self.makeSite(CometResource(self.hub, hasPages=True))
+
+
+class FileTests(PagesTestCase):
     """
     The response to a request for a file.
     """
@@ -179,7 +192,7 @@ class FileTests(HubTestCase):
         """
         A site of Twisted's own serves the same files.
         """
-        site = self.makePlainSite(CometResource(self.hub))
+        site = self.makePlainSite(CometResource(self.hub, hasPages=True))
         for path in PAGES:
             self.assertEqual(self.ask(get(path), site).body, self.ask(get(path)).body)
             head = self.ask(get(path, method="HEAD"), site)
@@ -204,7 +217,7 @@ class FileTests(HubTestCase):
             self.assertProblem(self.ask(request), 421, "wrongHost")
 
 
-class UnchangedTests(HubTestCase):
+class UnchangedTests(PagesTestCase):
     """
     Files that the client has already.
     """
@@ -248,7 +261,7 @@ class UnchangedTests(HubTestCase):
         self.assertEqual(len(set(tags)), len(tags))
 
 
-class PathTests(HubTestCase):
+class PathTests(PagesTestCase):
     """
     The paths of files.
     """
@@ -288,7 +301,7 @@ class PathTests(HubTestCase):
         All files are served below a path, too.
         """
         root = Resource()
-        root.putChild(b"push", CometResource(self.hub))
+        root.putChild(b"push", CometResource(self.hub, hasPages=True))
         site = self.makeSite(root)
         for path in ("", "chat", "comet.js", "lab/base.css", "lab/state"):
             below = self.ask(get(f"/push/{path}"), site)
@@ -296,33 +309,61 @@ class PathTests(HubTestCase):
         self.assertEqual(self.ask(get("/lab/base.css"), site).status, 404)
 
 
-class StateTests(HubTestCase):
+class WithoutPagesTests(HubTestCase):
     """
-    The state that the lab page asks for first.
+    A site without the pages, which is the default.
     """
+
+    def test_servesClientOnly(self) -> None:
+        """
+        The client for browsers is there, and nothing of the pages.
+        """
+        for path in (*PAGES, "/lab/state", "/chat/state", "/lab/page.js", "/chat/chat.css"):
+            self.assertProblem(self.ask(get(path)), 404, "notFound")
+        for name in CLIENT:
+            self.assertEqual(self.ask(get(f"/{name.decode('ascii')}")).status, 200)
+
+    def test_servesChannels(self) -> None:
+        """
+        All else is served.
+        """
+        self.assertEqual(self.ask(get("/channels/a?transport=poll")).status, 200)
+        self.assertEqual(self.ask(get("/health")).status, 200)
+
+
+class StateTests(PagesTestCase):
+    """
+    The states that the pages ask for first.
+    """
+
+    states = ("/lab/state", "/chat/state")
 
     def test_isClosedByDefault(self) -> None:
         """
         By default visitors may not publish.
         """
-        response = self.ask(get("/lab/state"))
-        self.assertEqual((response.status, response.json), (200, {"open": False}))
-        self.assertEqual(response.header("Cache-Control"), "no-store, no-transform")
+        for path in self.states:
+            response = self.ask(get(path))
+            self.assertEqual((response.status, response.json), (200, {"open": False}))
+            self.assertEqual(response.header("Cache-Control"), "no-store, no-transform")
 
     def test_isOpenIfAllowed(self) -> None:
         """
-        If the channels of the page are open, visitors may publish.
+        If the channels of a page are open, its visitors may publish.
         """
-        self.patch(self.hub, "access", Access(None, ["lab/**"]))
-        self.assertEqual(self.ask(get("/lab/state")).json, {"open": True})
+        for number, pattern in enumerate(("lab/**", "chat/**")):
+            self.patch(self.hub, "access", Access(None, [pattern]))
+            told = [self.ask(get(path)).json["open"] for path in self.states]
+            self.assertEqual(told, [number == 0, number == 1])
 
     def test_ignoresKey(self) -> None:
         """
         The state is that of an anonymous client, whatever key the request has:
         the page has none.
         """
-        request = get("/lab/state", AUTH.decode("ascii").strip())
-        self.assertEqual(self.ask(request).json, {"open": False})
+        for path in self.states:
+            request = get(path, AUTH.decode("ascii").strip())
+            self.assertEqual(self.ask(request).json, {"open": False})
 
 
 class PackageTests(HubTestCase):

@@ -1,0 +1,1 @@
+The pages at ``/`` and ``/chat`` are served with ``--demo``, or with the new ``--pages``, which opens no channels; without either they are ``404``. In Python, ``CometResource(hub, hasPages=True)`` serves them. ``/comet.js`` is always there.
