@@ -282,8 +282,8 @@ class TextTests(CaseWithRefusals):
         C{demo} and C{pages} both serve the pages; C{pages} opens no channel.
         """
         self.assertFalse(Configuration({}).hasPages)
-        for given in ({"demo": True}, {"pages": True}, {"demo": True, "pages": True}):
-            self.assertTrue(Configuration(given).hasPages)
+        for options in ({"demo": True}, {"pages": True}, {"demo": True, "pages": True}):
+            self.assertTrue(Configuration(options).hasPages)
         self.assertEqual(Configuration({"pages": True}).openPatterns, ())
 
     def test_readsWords(self) -> None:
