@@ -4,6 +4,7 @@ Measures comet beside its peers::
     python -m benchmarks --short
     python -m benchmarks --peers comet,nchan --cases closed1k,burst
     python -m benchmarks --output figures.json --chart chart.svg --rst table.rst
+    python -m benchmarks --short --peers comet,nchan --behind behind.rst
     python -m benchmarks --input figures.json --chart chart.svg
 
 The server runs on one core and the load generator on another.  Every run starts
@@ -54,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--input", type=Path, help="show the counts of an earlier run")
     parser.add_argument("--chart", type=Path, help="draw a chart, as SVG")
     parser.add_argument("--rst", type=Path, help="write the tables for the book")
+    parser.add_argument("--behind", type=Path, help="write where comet is behind, for the book")
     return parser
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from benchmarks.servers import BENCHMARKS, BUILD, Broken, Missing
 
-_FLAGS: Final = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wconversion")
+FLAGS: Final = ("-std=gnu11", "-O2", "-pthread", "-Wall", "-Wextra", "-Wconversion")
 _PATIENCE: Final = 600
 
 
@@ -39,7 +39,7 @@ def _compile(name: str, sources: Sequence[Path], needed: Sequence[Path]) -> Path
     BUILD.mkdir(exist_ok=True)
     # Another run of the benchmarks may be using the old program.
     fresh = BUILD / f"{name}.new"
-    _run(["cc", *_FLAGS, "-o", str(fresh), *map(str, sources)], BENCHMARKS)
+    _run(["cc", *FLAGS, "-o", str(fresh), *map(str, sources)], BENCHMARKS)
     fresh.replace(program)
     return program
 

@@ -6,7 +6,7 @@ published.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from attrs import evolve, frozen
 
@@ -26,12 +26,21 @@ class Case:
     One case.
 
     @ivar mode: C{"closed"}: a message, or C{batch} of them, is published when
-        all readers have the last one. C{"paced"}: C{rate} messages a second.
+        all readers have the last one.  C{"each"}: each publisher publishes when its
+        last message is answered.  C{"paced"}: C{rate} messages a second.
         C{"storm"}: as paced, while C{late} more readers connect at once.
 
     @ivar figure: The figure of the result that the case is about.
 
     @ivar publishing: The way to publish, by its name in L{Peer.publishings}.
+
+    @ivar publishers: How many connections publish.  They share a C{batch}.
+
+    @ivar isSingly: Whether each message is a request of its own, also where the
+        server takes several in one.
+
+    @ivar hasBystander: Whether a client that is not part of the load measures how
+        long it waits.
 
     @ivar seconds: How long to measure.
 
@@ -48,6 +57,9 @@ class Case:
     rate: int = 50
     late: int = 0
     publishing: str = "http"
+    publishers: int = 1
+    isSingly: bool = False
+    hasBystander: bool = False
     seconds: float = 3.0
     isBrief: bool = True
 
@@ -74,6 +86,11 @@ class Case:
         return evolve(self, readers=min(self.readers, most), late=min(self.late, most))
 
 
+def _burst(name: str, what: str, **options: Any) -> Case:
+    title = f"bursts of 200 {what}; 1,000 readers"
+    return Case(name, title, "cpu", batch=200, hasBystander=True, **options)
+
+
 _ALL: Final = (
     Case("closed10", "1 channel, 10 readers, closed loop", "cpu", readers=10, isBrief=False),
     Case("closed100", "1 channel, 100 readers, closed loop", "cpu", readers=100, isBrief=False),
@@ -86,7 +103,10 @@ _ALL: Final = (
         isBrief=False,
     ),
     Case("paced", "1 channel, 1,000 readers, 50 messages a second", "p50", mode="paced"),
-    Case("burst", "bursts of 200 messages, 1,000 readers", "cpu", batch=200),
+    _burst("burst", "messages, in one request where the server has that"),
+    _burst("burst-pipelined", "POSTs on one connection", isSingly=True),
+    _burst("burst-connections", "POSTs on 200 connections", publishers=200),
+    _burst("burst-websocket", "commands on one WebSocket", publishing="websocket"),
     Case(
         "channels",
         "1,000 channels, 10 readers each",
@@ -109,6 +129,15 @@ _ALL: Final = (
         isBrief=False,
     ),
     Case("publish", "publishing by HTTP, one after the other", "publishes", readers=0),
+    Case(
+        "publish-100",
+        "publishing by HTTP, 100 connections at once",
+        "publishes",
+        mode="each",
+        readers=0,
+        publishers=100,
+        hasBystander=True,
+    ),
     Case(
         "publish-batch",
         "publishing by HTTP, 200 messages a request",

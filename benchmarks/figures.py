@@ -59,6 +59,13 @@ def _if(name: str, unit: float, given: str) -> Callable[[Result], float | None]:
     return compute
 
 
+def _wait(name: str) -> Callable[[Result], float | None]:
+    def compute(result: Result) -> float | None:
+        return result[name] / 1e6 if result.get(name) else None
+
+    return compute
+
+
 def _late(result: Result) -> float | None:
     return result["late"] / result["stormSeconds"] if result["stormSeconds"] else None
 
@@ -88,6 +95,8 @@ FIGURES: Final[Mapping[str, Figure]] = {
         Figure("publishes", "messages published a second", "", False, _publishes),
         Figure("answer", "p50 until the answer", "ms", True, _answer),
         Figure("publishing", "CPU a message", "µs", True, _publishCost),
+        Figure("bystander", "longest wait of a bystander", "ms", True, _wait("bystanderMostNs")),
+        Figure("alone", "the same before the load", "ms", True, _wait("bystanderAloneNs")),
         Figure("connects", "connections a second", "", False, _late),
     )
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from benchmarks.cases import Case
 from benchmarks.figures import Result
@@ -62,10 +62,20 @@ def plan(
                         yield Run(number, case, transport, peer)
 
 
+def _publishing(run: Run) -> Publishing:
+    """
+    Return the way to publish in a run.
+    """
+    publishing = run.peer.publishings[run.case.publishing]
+    return evolve(publishing, batch="") if run.case.isSingly else publishing
+
+
 def _arguments(
     run: Run, server: Server, reading: Reading, publishing: Publishing, seconds: float
 ) -> dict[str, str]:
     place, case = server.place, run.case
+    byHTTP = run.peer.publishings["http"]
+    warmup = min(1.0, seconds / 2)
     return {
         "port": str(place.second if reading.second else place.port),
         "publish-port": str(place.second if publishing.second else place.port),
@@ -74,10 +84,13 @@ def _arguments(
         "mode": case.mode,
         "readers": str(case.readers),
         "late": str(case.late),
+        "publishers": str(case.publishers),
         "batch": str(case.batch),
         "rate": str(case.rate),
         "seconds": str(seconds),
-        "warmup": str(min(1.0, seconds / 2)),
+        "warmup": str(warmup),
+        "bystander": str(warmup if case.hasBystander else 0),
+        "bystander-port": str(place.second if byHTTP.second else place.port),
     }
 
 
@@ -111,10 +124,11 @@ def measure(run: Run, program: Path, options: Mapping[str, str], seconds: float)
     @raise Broken: If the server or the load generator does not work.
     """
     reading = run.peer.readings.get(run.transport) or next(iter(run.peer.readings.values()))
-    publishing = run.peer.publishings[run.case.publishing]
+    publishing = _publishing(run)
+    byHTTP = run.peer.publishings["http"] if run.case.hasBystander else None
     with Server(run.peer, _SERVER_CORE, options) as server:
         written = server.place.folder / "script"
-        written.write_text(script(reading, publishing, run.case.layout))
+        written.write_text(script(reading, publishing, run.case.layout, byHTTP))
         arguments = _arguments(run, server, reading, publishing, seconds)
         try:
             return _load(program, arguments, written)

@@ -129,6 +129,22 @@ class Publishing:
     second: bool = False
 
 
+# The channel of the bystander: no reader reads it.
+_BYSTANDING: Final = "bench/bystander"
+
+
+def bystander(publishing: Publishing) -> str:
+    """
+    Write the request with which a bystander publishes: 100 bytes, as all do.
+
+    @param publishing: The way to publish by HTTP.
+    """
+    head, _, body = publishing.publish.partition("\r\n\r\n")
+    body = body.replace("%C", _BYSTANDING).replace("%M", "b" * 100)
+    head = head.replace("%C", _BYSTANDING).replace("%L", str(len(body)))
+    return f"{head}\r\n\r\n{body}"
+
+
 @frozen
 class Layout:
     """
@@ -170,9 +186,13 @@ def _line(*words: str) -> str:
     return "\t".join("".join(escapes.get(c, c) for c in word) for word in words) + "\n"
 
 
-def script(reading: Reading, publishing: Publishing, layout: Layout) -> str:
+def script(
+    reading: Reading, publishing: Publishing, layout: Layout, byHTTP: Publishing | None = None
+) -> str:
     """
     Write the script of one run.
+
+    @param byHTTP: How a bystander publishes, if there is one.
     """
     lines: list[Sequence[str]] = [
         ("framing", reading.framing),
@@ -188,6 +208,7 @@ def script(reading: Reading, publishing: Publishing, layout: Layout) -> str:
         for word in ("publish", "batch", "line", "between", "ack")
         if (value := getattr(publishing, word))
     ]
+    lines += [("bystander", bystander(byHTTP))] if byHTTP is not None else []
     lines += [("channel", layout.name(index)) for index in range(layout.channels)]
     lines += [
         ("group", str(first), str(layout.span), reading.names(names))

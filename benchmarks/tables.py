@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks.cases import CASES
-from benchmarks.figures import FIGURES, Result, Spread, faults, spreadOf
+from benchmarks.figures import FIGURES, Result, Spread, faults, ratio, spreadOf
 from benchmarks.targets import REFERENCE, US, Rounds, Verdict, verdicts
 
 # The figures that a table shows, by the kind of its case.
@@ -21,11 +21,19 @@ _SHOWN: Final[Mapping[str, Sequence[str]]] = {
 }
 
 
+# What says nothing about which server is ahead.
+_NOT_COMPARED: Final = ("down", "up", "alone")
+
+# How much worse a figure is where comet counts as behind.  Less than this is noise.
+_CLEARLY: Final = 1.05
+
+
 def _shown(case: str) -> Sequence[str]:
     kind = CASES[case]
     if kind.figure == "memory":
         return _SHOWN["idle"]
-    return _SHOWN["publish" if kind.readers == 0 else kind.mode]
+    shown = _SHOWN["publish" if kind.readers == 0 else kind.mode]
+    return (*shown, "bystander", "alone") if kind.hasBystander else shown
 
 
 def number(value: float) -> str:
@@ -105,6 +113,33 @@ def _verdict(one: Verdict) -> list[str]:
     return [what, cell(one.measured), bound, "yes" if one.holds else "NO"]
 
 
+def behindTable(rounds: Rounds) -> Table:
+    """
+    Make the table of the figures in which comet is behind the reference, the worst
+    first.  Bytes are left out: the shapes of both differ on purpose.
+    """
+    found = []
+    for case, peer, transport in rounds:
+        theirs = rounds.get((case, REFERENCE, transport))
+        if peer != US or theirs is None:
+            continue
+        ours = rounds[case, US, transport]
+        both = sorted(ours.keys() & theirs.keys())
+        pair = [ours[each] for each in both], [theirs[each] for each in both]
+        for name in _shown(case):
+            compared = None if name in _NOT_COMPARED else ratio(name, *pair)
+            if compared is None or not compared.median:
+                continue
+            times = compared.median if FIGURES[name].isLess else 1 / compared.median
+            if times >= _CLEARLY:
+                values = [cell(spreadOf(name, each)) for each in pair]
+                line = [CASES[case].title, transport, _heading(name), *values, cell(compared)]
+                found.append((times, line))
+    found.sort(key=lambda each: each[0], reverse=True)
+    headings = ["case", "transport", "figure", US, REFERENCE, "ratio"]
+    return f"Where {US} is behind {REFERENCE}", headings, [line for _, line in found]
+
+
 def circumstances(about: Mapping[str, Any]) -> str:
     """
     Say in two sentences when, on which machine and with which versions the
@@ -115,6 +150,21 @@ def circumstances(about: Mapping[str, Any]) -> str:
         f"Measured on {about['date']} with {about['cores']} cores of {about['processor']}, "
         f"{about['system']}. Versions: {versions}."
     )
+
+
+def extent(rounds: Rounds) -> str:
+    """
+    Say how many rounds there were, and how long the shortest and the longest run of
+    them took.
+    """
+    every = [results for key, results in rounds.items() if key[1] in (US, REFERENCE)]
+    counts = sorted({len(results) for results in every})
+    seconds = sorted(result["seconds"] for results in every for result in results.values())
+    if not seconds:
+        return "Nothing was measured."
+    told = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    words = "round" if counts[-1] == 1 else "rounds"
+    return f"{told} {words}, each run of {seconds[0]:.1f} to {seconds[-1]:.1f} seconds."
 
 
 def asText(table: Table) -> str:

@@ -8,7 +8,7 @@
 
 struct tally tally;
 int64_t outstanding;
-bool isTimed = true;
+bool isTimed = true, isOrdered = true;
 struct histogram latency;
 
 /* A mark: "~", the channel in 6 digits, the number in 10, and a constant text. */
@@ -29,6 +29,7 @@ void openInbox(struct inbox *of, uint32_t number, const struct group *group) {
     of->number = number;
     of->group = group;
     of->expected = need(calloc(group->span, sizeof *of->expected));
+    of->seen = isOrdered ? NULL : need(calloc(group->span, sizeof *of->seen));
     for (uint32_t i = 0; i < group->span; i++)
         script.channel[(group->first + i) % script.channels].readers++;
 }
@@ -83,6 +84,43 @@ static void late(const struct inbox *of, uint32_t channel, uint64_t number) {
           (unsigned long long)number, channel);
 }
 
+/* Take the bit of a number: whether it was set. */
+static bool take(struct window *of, uint64_t number, bool isSet) {
+    uint64_t *word = &of->bit[number % RING / 64], bit = 1ull << (number % 64);
+    bool was = *word & bit;
+    *word = isSet ? *word | bit : *word & ~bit;
+    return was;
+}
+
+/* Note a number that may come before smaller ones.  Return false if it has come
+ * already.  Those so far behind that their bit is needed again stay outstanding. */
+static bool takeInAnyOrder(uint64_t *expected, struct window *seen, uint64_t number) {
+    if (number < *expected)
+        return false;
+    for (; number >= *expected + RING; ++*expected)
+        take(seen, *expected, false);
+    if (take(seen, number, true))
+        return false;
+    for (; take(seen, *expected, false); ++*expected)
+        ;
+    return true;
+}
+
+/* Note a number that comes in order, unless it is late or comes again; and those
+ * that it leaves out. */
+static bool takeInOrder(const struct inbox *of, uint32_t channel, uint64_t *expected,
+                        uint64_t number) {
+    if (number < *expected)
+        return false;
+    if (number > *expected)
+        fault("reader %u: message %llu of channel %u instead of %llu", of->number,
+              (unsigned long long)number, channel, (unsigned long long)*expected);
+    for (; *expected < number; ++*expected)
+        skip(of, channel, *expected);
+    *expected = number + 1;
+    return true;
+}
+
 static void arrived(struct inbox *of, const char *mark, uint64_t arrival) {
     if (memcmp(mark + DIGITS, FILL, MARK_SIZE - DIGITS)) {
         tally.damaged++;
@@ -107,17 +145,11 @@ static void arrived(struct inbox *of, const char *mark, uint64_t arrival) {
               (unsigned long long)number);
         return;
     }
-    if (number < *expected) {
+    if (of->seen ? !takeInAnyOrder(expected, &of->seen[index], number)
+                 : !takeInOrder(of, (uint32_t)channel, expected, number)) {
         late(of, (uint32_t)channel, number);
         return;
     }
-    if (number > *expected)
-        fault("reader %u: message %llu of channel %llu instead of %llu", of->number,
-              (unsigned long long)number, (unsigned long long)channel,
-              (unsigned long long)*expected);
-    for (; *expected < number; ++*expected)
-        skip(of, (uint32_t)channel, *expected);
-    *expected = number + 1;
     tally.deliveries++;
     outstanding--;
     uint64_t sent = from->sentAt[number % RING];

@@ -19,13 +19,20 @@ extern struct tally {
 } tally;
 extern int64_t outstanding; /* deliveries that are under way */
 extern bool isTimed;        /* whether their latency counts */
+extern bool isOrdered;      /* whether one publisher alone orders each channel; set it first */
 extern struct histogram latency;
+
+/* Which of the numbers from the expected one on have come. */
+struct window {
+    uint64_t bit[RING / 64];
+};
 
 /* What one reader has received. */
 struct inbox {
     uint32_t number;       /* the reader's */
     const struct group *group;
     uint64_t *expected;    /* the next number, for each channel of the group */
+    struct window *seen;   /* those behind it that have come; NULL if they have an order */
     uint8_t carried;
     char carry[MARK_SIZE]; /* the part of a mark that is there */
 };

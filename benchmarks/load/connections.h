@@ -1,20 +1,20 @@
 /*
- * All the connections: the readers' and the publisher's.
+ * All the connections: the readers' and the publishers'.
  */
 #ifndef CONNECTIONS_H
 #define CONNECTIONS_H
 
 #include "conversation.h"
 
-extern struct connection *readers; /* connectionCount of them, and the publisher behind them */
-extern struct connection *publisher;
-extern uint32_t connectionCount, startedCount;
+extern struct connection *readers, *publishers;
+extern uint32_t connectionCount, startedCount; /* of the readers */
+extern uint32_t publisherCount;
 
 /* Readers that come late are the last, and the last group is theirs. */
 void setUpConnections(const char *address, int port, int publishPort, uint32_t early,
-                      uint32_t late);
+                      uint32_t late, uint32_t publishing);
 void startReader(void);
-void startPublisher(void);
+void startPublishers(void);
 void resetAll(void);
 
 #endif

@@ -7,34 +7,40 @@
 #include <string.h>
 #include <strings.h>
 
-uint32_t readyCount;
+uint32_t readyCount, readyPublishers;
 
 static uint64_t arrival; /* the time of what is being read */
-static void (*whenPublisherAnswered)(void);
+static void (*whenPublisherAnswered)(struct connection *);
 
 /* RFC 6455, section 5.3: a client masks its frames. */
-void sayText(struct connection *of, const struct bytes *text) {
-    static struct bytes plain, frame;
+void appendText(struct bytes *out, const struct connection *of, const struct bytes *text) {
+    static struct bytes plain;
     static const char key[4] = {0x37, (char)0xfa, 0x21, 0x3d};
     clear(&plain);
-    clear(&frame);
     expand(&plain, text, &of->speaker, 0, "", NULL);
     unsigned char head[4] = {0x81, 0x80, 0, 0};
     if (plain.size > 65535)
         fail("a message of %zu bytes is too long", plain.size);
     if (plain.size < 126) {
         head[1] = (unsigned char)(0x80 | plain.size);
-        append(&frame, head, 2);
+        append(out, head, 2);
     } else {
         head[1] = 0x80 | 126;
         head[2] = (unsigned char)(plain.size >> 8);
         head[3] = (unsigned char)plain.size;
-        append(&frame, head, 4);
+        append(out, head, 4);
     }
-    append(&frame, key, 4);
+    append(out, key, 4);
     for (size_t i = 0; i < plain.size; i++)
         plain.data[i] ^= key[i & 3];
-    append(&frame, plain.data, plain.size);
+    append(out, plain.data, plain.size);
+}
+
+/* Send a masked text frame; the text is a template. */
+static void sayText(struct connection *of, const struct bytes *text) {
+    static struct bytes frame;
+    clear(&frame);
+    appendText(&frame, of, text);
     say(&of->socket, frame.data, frame.size);
 }
 
@@ -60,7 +66,7 @@ static void ended(struct connection *of) {
     if (!of->ready)
         return;
     if (of->socket.isPublisher)
-        whenPublisherAnswered();
+        whenPublisherAnswered(of);
     else if (script.next.size)
         askNext(of);
 }
@@ -354,8 +360,10 @@ static void step(struct connection *of) {
     }
     of->ready = true;
     release(&of->heard);
-    if (of->socket.isPublisher)
+    if (of->socket.isPublisher) {
+        readyPublishers++;
         return;
+    }
     readyCount++;
     /* If an endless answer is still under way, its end asks. */
     if (script.next.size && of->phase == PHASE_HEAD)
@@ -376,7 +384,7 @@ static void connected(struct socket *socket) {
     step((struct connection *)socket);
 }
 
-void openConversations(void (*publisherAnswered)(void)) {
+void openConversations(void (*publisherAnswered)(struct connection *)) {
     openSockets(connected, received);
     whenPublisherAnswered = publisherAnswered;
 }

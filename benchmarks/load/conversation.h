@@ -23,20 +23,21 @@ struct connection {
     uint16_t status;
     uint64_t left;
     uint64_t answers;
+    uint64_t askedAt;     /* when a publisher's last messages were due */
     struct bytes held;    /* the part of a head or of a chunk's size that is there */
     struct bytes heard;   /* all that the server said until the connection was ready */
     char begin[64];       /* how the message that is arriving begins */
 };
 
-extern uint32_t readyCount; /* readers that are ready */
+extern uint32_t readyCount, readyPublishers; /* of readers, and of publishers */
 
-/* Open what conversations need; the function is called for each answer to the
+/* Open what conversations need; the function is called for each answer to a
  * publisher. */
-void openConversations(void (*publisherAnswered)(void));
+void openConversations(void (*publisherAnswered)(struct connection *));
 
 void setUpConversation(struct connection *of, uint32_t number, bool isPublisher, uint32_t group);
 
-/* Send a masked text frame; the text is a template. */
-void sayText(struct connection *of, const struct bytes *text);
+/* Append a masked text frame to what is to be sent; the text is a template. */
+void appendText(struct bytes *out, const struct connection *of, const struct bytes *text);
 
 #endif

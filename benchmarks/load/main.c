@@ -1,5 +1,5 @@
 /*
- * The load generator: one thread, one epoll, many readers and one publisher.
+ * The load generator: one thread, one epoll, many readers and some publishers.
  *
  *   load SCRIPT name=value ...
  *
@@ -10,9 +10,10 @@
  *
  * The parts, lower first; a part includes only parts that stand above it here:
  * bytes, faults, histogram, script, check, sockets, conversation, connections,
- * measure, publishing, main.
+ * measure, publishing, bystander, main.
  */
 #define _GNU_SOURCE
+#include "bystander.h"
 #include "connections.h"
 #include "faults.h"
 #include "measure.h"
@@ -27,9 +28,11 @@
 
 static struct {
     const char *address, *pids, *mode;
-    double port, publishPort, core, readers, late, batch, rate, warmup, seconds, wave, queue, patience;
+    double port, publishPort, core, readers, late, publishers, batch, rate, warmup, seconds, wave,
+        queue, patience, bystander, bystanderPort;
 } options = {
     .address = "127.0.0.1", .pids = "", .mode = "closed", .core = -1, .readers = 10, .batch = 1,
+    .publishers = 1,
     .rate = 50, .warmup = 0.5, .seconds = 2, .wave = 200, .queue = 3000, .patience = 10,
 };
 
@@ -45,6 +48,8 @@ static const struct {
     {"batch", NULL, &options.batch},           {"rate", NULL, &options.rate},
     {"warmup", NULL, &options.warmup},         {"seconds", NULL, &options.seconds},
     {"wave", NULL, &options.wave},             {"queue", NULL, &options.queue},
+    {"publishers", NULL, &options.publishers}, {"bystander", NULL, &options.bystander},
+    {"bystander-port", NULL, &options.bystanderPort},
     {"patience", NULL, &options.patience},
 };
 
@@ -77,7 +82,8 @@ static bool is(const char *mode) {
 
 /* Whether nothing has happened for so long that waiting is useless. */
 static bool isStuck(void) {
-    uint64_t seen = tally.deliveries + answerTime.count + readyCount + startedCount;
+    uint64_t seen = tally.deliveries + answerTime.count + readyCount + startedCount
+        + readyPublishers;
     uint64_t time = now();
     if (seen != progress || !lastProgress) {
         progress = seen;
@@ -97,13 +103,14 @@ static void connectAll(uint32_t upTo) {
     }
 }
 
-static void connectPublisher(void) {
+static void connectPublishers(void) {
     lastProgress = 0;
-    startPublisher();
-    while (!publisher->ready) {
+    startPublishers();
+    while (readyPublishers < publisherCount) {
         turn(100);
-        if (isStuck() || publisher->socket.fd < 0)
-            fail("the publisher does not get through: %s", firstFault);
+        if (isStuck() || errors.connect || errors.reset || errors.closed || errors.status)
+            fail("%u of %u publishers get through: %s", readyPublishers, publisherCount,
+                 firstFault);
     }
 }
 
@@ -147,15 +154,26 @@ static void runClosed(uint64_t end) {
     lastProgress = 0;
     while (now() < end && !isStuck()) {
         if (outstanding <= 0 && !unanswered)
-            publish((int)options.batch, now());
+            publish((uint32_t)options.batch, now());
         turn(100);
     }
+}
+
+/* Let each publisher publish as soon as it is answered, whatever the others do. */
+static void runEach(uint64_t end) {
+    lastProgress = 0;
+    startLoops();
+    while (now() < end && !isStuck())
+        turn(100);
+    stopLoops();
 }
 
 static void run(double seconds) {
     uint64_t end = now() + (uint64_t)(seconds * 1e9);
     if (is("paced") || is("storm"))
         runPaced(end);
+    else if (is("each"))
+        runEach(end);
     else
         runClosed(end);
     drain();
@@ -166,6 +184,25 @@ static void run(double seconds) {
         publishTo(script.channels - 1, now());
         drain();
     }
+}
+
+/* ---- the bystander ---------------------------------------------------------- */
+
+static struct histogram alone, beside; /* a bystander's waits, without the load and with it */
+
+/* Find out how long a client waits that has nothing to do with the load. */
+static void watchBystander(void) {
+    const int port = (int)options.bystanderPort;
+    if (options.bystander <= 0)
+        return;
+    waitUntilQuiet();
+    startBystander(options.address, port, &alone);
+    for (uint64_t end = now() + (uint64_t)(options.bystander * 5e8); now() < end;)
+        turn(10);
+    stopBystander();
+    startBystander(options.address, port, &beside);
+    run(options.bystander);
+    stopBystander();
 }
 
 /* ---- the report ------------------------------------------------------------ */
@@ -204,6 +241,8 @@ static int report(uint64_t cpu, uint64_t ownCpu, double seconds, double memoryEa
     number("latencyMostNs", (double)latency.most);
     number("answerP50Ns", (double)quantile(&answerTime, 0.5));
     number("answerP99Ns", (double)quantile(&answerTime, 0.99));
+    number("bystanderAloneNs", (double)alone.most);
+    number("bystanderMostNs", (double)beside.most);
     number("bytesDown", (double)traffic.down);
     number("bytesUp", (double)traffic.up);
     number("publishDown", (double)traffic.publishDown);
@@ -255,11 +294,13 @@ int main(int count, char **words) {
     readScript(words[1]);
     prepare();
     uint32_t early = (uint32_t)options.readers, late = (uint32_t)options.late;
+    /* A server may take what comes from several connections in any order. */
+    isOrdered = options.publishers < 2;
     openConversations(publisherAnswered);
     setUpConnections(options.address, (int)options.port,
                      (int)(options.publishPort > 0 ? options.publishPort : options.port), early,
-                     late);
-    connectPublisher();
+                     late, (uint32_t)options.publishers);
+    connectPublishers();
     useChannels(script.channels - (late ? 1 : 0));
     double memoryEach = 0, connectSeconds = 0;
     uint32_t first = early > 200 ? 100 : 0;
@@ -273,6 +314,7 @@ int main(int count, char **words) {
         memoryEach = ((double)memory() - (double)memoryBefore) / (early - first);
     if (!is("storm"))
         run(options.warmup);
+    watchBystander();
     reset();
     uint64_t cpu = cpuTime(), ownCpu = ownCpuTime();
     begin = now();

@@ -6,7 +6,7 @@ uint64_t published, unanswered;
 struct histogram answerTime;
 
 static uint32_t nextChannel, usedChannels;
-static uint64_t askedAt;
+static bool isLooping;
 
 void useChannels(uint32_t count) {
     usedChannels = count;
@@ -23,44 +23,49 @@ static uint32_t newMessage(char *mark, uint64_t time) {
     return index;
 }
 
-static void publishBatch(int size, uint64_t time) {
+static void publishBatch(struct connection *from, uint32_t size, uint64_t time) {
     static struct bytes lines, out;
     char mark[MARK_SIZE];
     clear(&lines);
     clear(&out);
-    for (int i = 0; i < size; i++) {
+    for (uint32_t i = 0; i < size; i++) {
         uint32_t channel = newMessage(mark, time);
         if (i)
             append(&lines, script.between.data, script.between.size);
-        expand(&lines, &script.line, &publisher->speaker, channel, mark, NULL);
+        expand(&lines, &script.line, &from->speaker, channel, mark, NULL);
     }
-    expand(&out, &script.batch, &publisher->speaker, 0, mark, &lines);
+    expand(&out, &script.batch, &from->speaker, 0, mark, &lines);
     unanswered++;
-    say(&publisher->socket, out.data, out.size);
+    say(&from->socket, out.data, out.size);
 }
 
-void publish(int size, uint64_t time) {
+/* Publish over one connection: all messages in one write. */
+static void publishFrom(struct connection *from, uint32_t size, uint64_t time) {
     static struct bytes out, one;
     char mark[MARK_SIZE];
-    askedAt = time;
+    from->askedAt = time;
     if (size > 1 && script.batch.size) {
-        publishBatch(size, time);
+        publishBatch(from, size, time);
         return;
     }
     clear(&out);
-    for (int i = 0; i < size; i++) {
+    for (uint32_t i = 0; i < size; i++) {
         uint32_t channel = newMessage(mark, time);
         unanswered++;
-        if (publisher->speech->framing != WS) {
-            expand(&out, &script.publish, &publisher->speaker, channel, mark, NULL);
+        if (from->speech->framing != WS) {
+            expand(&out, &script.publish, &from->speaker, channel, mark, NULL);
             continue;
         }
         clear(&one);
-        expand(&one, &script.publish, &publisher->speaker, channel, mark, NULL);
-        sayText(publisher, &one);
+        expand(&one, &script.publish, &from->speaker, channel, mark, NULL);
+        appendText(&out, from, &one);
     }
-    if (out.size)
-        say(&publisher->socket, out.data, out.size);
+    say(&from->socket, out.data, out.size);
+}
+
+void publish(uint32_t size, uint64_t time) {
+    for (uint32_t i = 0; i < publisherCount && i < size; i++)
+        publishFrom(&publishers[i], size / publisherCount + (i < size % publisherCount), time);
 }
 
 void publishTo(uint32_t channel, uint64_t time) {
@@ -68,9 +73,20 @@ void publishTo(uint32_t channel, uint64_t time) {
     publish(1, time);
 }
 
-void publisherAnswered(void) {
+void startLoops(void) {
+    isLooping = true;
+    publish(publisherCount, now());
+}
+
+void stopLoops(void) {
+    isLooping = false;
+}
+
+void publisherAnswered(struct connection *of) {
     if (!unanswered)
         return;
     unanswered--;
-    record(&answerTime, now() - askedAt);
+    record(&answerTime, now() - of->askedAt);
+    if (isLooping)
+        publishFrom(of, 1, now());
 }

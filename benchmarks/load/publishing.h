@@ -1,10 +1,10 @@
 /*
- * Publishing: messages with their numbers, over the publisher's connection.
+ * Publishing: messages with their numbers, over the publishers' connections.
  */
 #ifndef PUBLISHING_H
 #define PUBLISHING_H
 
-#include "histogram.h"
+#include "conversation.h"
 
 extern uint64_t published, unanswered;
 extern struct histogram answerTime;
@@ -12,13 +12,19 @@ extern struct histogram answerTime;
 /* Publish to the channels below this one, in turn. */
 void useChannels(uint32_t count);
 
-/* Publish so many messages, whose latency counts from the given time. */
-void publish(int size, uint64_t time);
+/* Publish so many messages, whose latency counts from the given time.  Each
+ * publisher sends its share at once. */
+void publish(uint32_t size, uint64_t time);
 
 /* Publish one message to this channel. */
 void publishTo(uint32_t channel, uint64_t time);
 
-/* Note an answer to the publisher. */
-void publisherAnswered(void);
+/* Let each publisher publish its next message when its last one is answered, from
+ * now until stopLoops. */
+void startLoops(void);
+void stopLoops(void);
+
+/* Note an answer to a publisher. */
+void publisherAnswered(struct connection *of);
 
 #endif

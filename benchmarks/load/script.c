@@ -120,6 +120,7 @@ static void readLine(struct bytes *words, int count) {
     else if (is(first, "line")) script.line = copy(&words[1]);
     else if (is(first, "between")) script.between = copy(&words[1]);
     else if (is(first, "ack")) script.ack = copy(&words[1]);
+    else if (is(first, "bystander")) script.bystander = copy(&words[1]);
     else if (is(first, "channel")) readChannel(words);
     else if (is(first, "group")) readGroup(words);
     else fail("%s is no line of a script", first->data);

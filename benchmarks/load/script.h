@@ -1,5 +1,5 @@
 /*
- * The script: what readers and the publisher say to a server.
+ * The script: what readers and publishers say to a server.
  *
  * A script describes a server's protocol, so that a new server needs a few
  * lines of text and no C.  It is lines of words with a tab between them, in
@@ -63,6 +63,7 @@ struct script {
     struct bytes publish;              /* one message */
     struct bytes batch, line, between; /* many at once, where a server has that */
     struct bytes ack;                  /* in the answer to a publisher that speaks WS or RAW */
+    struct bytes bystander;            /* a whole request of HTTP that publishes; see bystander.h */
     uint32_t channels, groups;
     struct channel *channel;
     struct group *group;

@@ -23,6 +23,7 @@ PUBLISHING = Publishing(post("/pub/%C", "%M"))
 _UPGRADED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 _STREAM = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 _CREATED = b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n"
+_FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"
 
 
 def faultless(number: int, message: bytes, last: bytes) -> Sequence[bytes]:
@@ -55,8 +56,13 @@ class FaultyServer:
     @ivar port: The port on which it listens.
     """
 
-    def __init__(self, fault: Fault = faultless) -> None:
+    def __init__(self, fault: Fault = faultless, pause: float = 0.0) -> None:
+        """
+        @param pause: After how many seconds a publication to the bystander's
+            channel is answered; it is refused if that is negative.
+        """
         self._fault = fault
+        self._pause = pause
         self._readers: list[tuple[asyncio.StreamWriter, Callable[[bytes], bytes]]] = []
         self._count = 0
         self._last = b""
@@ -86,10 +92,19 @@ class FaultyServer:
                     self._readers.append((writer, chunk))
                 else:
                     length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                    self._publish(await reader.readexactly(length))
-                    writer.write(_CREATED)
+                    message = await reader.readexactly(length)
+                    writer.write(await self._answer(head, message))
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             writer.close()
+
+    async def _answer(self, head: bytes, message: bytes) -> bytes:
+        if not head.startswith(b"POST /pub/bench/bystander "):
+            self._publish(message)
+        elif self._pause < 0:
+            return _FORBIDDEN
+        else:
+            await asyncio.sleep(self._pause)
+        return _CREATED
 
     def _publish(self, message: bytes) -> None:
         for index, (writer, encode) in enumerate(self._readers):

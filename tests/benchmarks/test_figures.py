@@ -41,6 +41,15 @@ class FigureTests(SynchronousTestCase):
         values = {name: FIGURES[name].of(result) for name in ("publishes", "answer")}
         self.assertEqual(values, {"publishes": 7000.0, "answer": 0.1})
 
+    def test_bystander(self) -> None:
+        """
+        A bystander's wait is L{None} where there was no bystander, and in results
+        from before there was one.
+        """
+        waits = [FIGURES["bystander"].of(each) for each in (counted(), counted(bystanderMostNs=0))]
+        self.assertEqual(waits, [None, None])
+        self.assertEqual(FIGURES["bystander"].of(counted(bystanderMostNs=3e6)), 3.0)
+
     def test_faults(self) -> None:
         """
         Only the faults that happened are named.
@@ -91,11 +100,20 @@ class VerdictTests(SynchronousTestCase):
         """
         A bound may be the least that a figure may be, and without a ratio.
         """
-        rounds = {
-            ("publish", "comet", "-"): {0: counted(readers=0, deliveries=0, messages=13000)},
-        }
+        rounds = {("storm", "comet", "sse"): {0: counted(late=10000, stormSeconds=0.8)}}
         (found,) = verdicts(rounds)
-        self.assertEqual((found.measured.median, found.holds), (6500.0, False))
+        self.assertEqual((found.measured.median, found.holds), (12500.0, False))
+
+    def test_leastRatio(self) -> None:
+        """
+        Of a figure that should be great, the ratio may not be less than its bound.
+        """
+        slow, quick = (counted(readers=0, deliveries=0, messages=each) for each in (80, 100))
+        for ours, theirs, holds in ((slow, quick, False), (quick, slow, True)):
+            key = "publish-100"
+            rounds = {(key, "comet", "-"): {0: ours}, (key, "nchan", "-"): {0: theirs}}
+            (found,) = verdicts(rounds)
+            self.assertEqual(found.holds, holds)
 
     def test_bound(self) -> None:
         """

@@ -13,7 +13,7 @@ from typing import Any
 
 from twisted.trial.unittest import TestCase
 
-from benchmarks.building import buildLoad
+from benchmarks.building import FLAGS, buildLoad
 from benchmarks.figures import faults
 from benchmarks.scripts import Layout, script
 from benchmarks.servers import BENCHMARKS
@@ -69,16 +69,20 @@ class LoadTests(TestCase):
 
     timeout = 60
 
-    def load(self, fault: Fault, transport: str, **options: str) -> tuple[int, dict[str, Any]]:
+    def load(
+        self, fault: Fault, transport: str, pause: float = 0.0, **options: str
+    ) -> tuple[int, dict[str, Any]]:
         """
         Run the load generator on a server with a fault.
 
+        @param pause: After how many seconds the server answers the bystander.
+
         @return: Its exit status, and its counts.
         """
-        server = FaultyServer(fault)
+        server = FaultyServer(fault, pause)
         self.addCleanup(server.stop)
         written = Path(self.mktemp())
-        written.write_text(script(READINGS[transport], PUBLISHING, Layout()))
+        written.write_text(script(READINGS[transport], PUBLISHING, Layout(), PUBLISHING))
         given = {
             "port": str(server.port),
             "pids": str(os.getpid()),
@@ -88,6 +92,7 @@ class LoadTests(TestCase):
             "seconds": "0.2",
             "readers": "3",
             "patience": "1",
+            "bystander-port": str(server.port),
             **options,
         }
         words = [f"{name}={value}" for name, value in given.items()]
@@ -167,11 +172,53 @@ class LoadTests(TestCase):
         self.assertEqual((faults(counted), status), ({"lost": 1}, 1))
         self.assertEqual(counted["messages"], 3)
 
+    def test_anyOrder(self) -> None:
+        """
+        Messages that several connections publish may come in any order; one that
+        comes twice, or not, still counts.
+        """
+        for fault, expected in ((swap, {}), (repeat, {"repeated": 1}), (lose, {"lost": 1})):
+            status, counted = self.load(
+                fault, "websocket", mode="closed", publishers="4", batch="8", seconds="0.1"
+            )
+            self.assertEqual((faults(counted), status), (expected, int(bool(expected))))
+        self.assertEqual(counted["messages"] % 8, 0)
+
+    def test_publishersAreIndependent(self) -> None:
+        """
+        In the mode C{each} every publisher goes on when it is answered, and what
+        they published has arrived in the end.
+        """
+        status, counted = self.load(faultless, "websocket", mode="each", publishers="4")
+        self.assertEqual((faults(counted), status), ({}, 0))
+        self.assertGreater(counted["messages"], 8)
+        self.assertEqual(counted["deliveries"], 3 * counted["messages"])
+
+    def test_bystander(self) -> None:
+        """
+        The longest wait of a bystander is told, with the load and without.  Its
+        own messages count as no messages of the load.
+        """
+        status, counted = self.load(faultless, "websocket", pause=0.05, bystander="0.2")
+        self.assertEqual((faults(counted), status), ({}, 0))
+        self.assertEqual(counted["messages"], 20)
+        for name in ("bystanderAloneNs", "bystanderMostNs"):
+            self.assertGreater(counted[name], 50e6)
+            self.assertLess(counted[name], 10e9)
+
+    def test_bystanderRefused(self) -> None:
+        """
+        A bystander that the server refuses is a fault.
+        """
+        status, counted = self.load(faultless, "websocket", pause=-1.0, bystander="0.1")
+        self.assertEqual((faults(counted), status), ({"otherErrors": 2}, 1))
+        self.assertEqual(counted["firstFault"], "the bystander was refused")
+
     def test_warnings(self) -> None:
         """
         A strict compiler has no warning about the programs in C.
         """
-        command = ["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
+        command = ["cc", *FLAGS, "-Werror"]
         for sources in (sorted(BENCHMARKS.glob("load/*.c")), [BENCHMARKS / "floor.c"]):
             made = ["-o", self.mktemp(), *map(str, sources)]
             told = subprocess.run([*command, *made], capture_output=True, text=True, check=False)

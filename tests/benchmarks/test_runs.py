@@ -59,6 +59,17 @@ class MeasureTests(TestCase):
             self.assertEqual(result["messages"] % 200, 0)
             self.assertEqual(result["deliveries"], 30 * result["messages"])
 
+    def test_kindsOfBursts(self) -> None:
+        """
+        The messages of a burst reach each reader, whether they are requests on one
+        connection or on many, or commands of a WebSocket; and a bystander is
+        answered meanwhile.
+        """
+        for kind in ("pipelined", "connections", "websocket"):
+            result = self.measured("comet", "longpoll", f"burst-{kind}")
+            self.assertEqual(result["deliveries"], 30 * result["messages"])
+            self.assertGreater(FIGURES["bystander"].of(result) or 0, 0, kind)
+
     def test_patterns(self) -> None:
         """
         A reader of a pattern gets the messages of each channel that it matches.
@@ -79,7 +90,7 @@ class MeasureTests(TestCase):
         """
         Publishing is measured without readers.
         """
-        for case in ("publish", "publish-batch", "publish-ws"):
+        for case in ("publish", "publish-100", "publish-batch", "publish-ws"):
             result = self.measured("comet", NO_TRANSPORT, case)
             self.assertEqual(result["deliveries"], 0)
             self.assertGreater(FIGURES["publishes"].of(result) or 0, 0)
@@ -89,7 +100,7 @@ class MeasureTests(TestCase):
         The floor delivers every message to every reader.
         """
         for transport in findPeer("floor").readings:
-            for case in ("closed1k", "burst"):
+            for case in ("closed1k", "burst-pipelined", "burst-connections"):
                 result = self.measured("floor", transport, case)
                 self.assertEqual(result["deliveries"], 30 * result["messages"])
 
@@ -144,6 +155,8 @@ class PlanTests(SynchronousTestCase):
         """
         runs = self.planned(self.peers, CASES["patterns"], CASES["publish-batch"])
         self.assertEqual({run.peer.name for run in runs}, {"comet", "faye"})
+        runs = self.planned(self.peers, CASES["burst-websocket"])
+        self.assertEqual({run.peer.name for run in runs}, {"comet", "nchan"})
         told = self.planned(self.peers, CASES["storm"])
         self.assertNotIn("longpoll", {run.transport for run in told})
 
