@@ -7,7 +7,7 @@ import { Meddler } from "./proxies.mjs";
 import { folder } from "./stage.mjs";
 
 const TOGETHER = 3;
-const FILES = ["reading", "falling", "cutting", "resuming", "sharing", "trespassing"];
+const FILES = ["reading", "failing", "falling", "cutting", "resuming", "sharing", "trespassing"];
 
 const [name, only] = process.argv.slice(2);
 const scenarios = [];

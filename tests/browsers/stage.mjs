@@ -21,6 +21,9 @@ const CUT = [
   /^error: WebSocket connection to '\S+' failed/,
   // Firefox, about a WebSocket, an EventSource, and a script.
   /^[eE]rror: Firefox can’t establish a connection to the server at \S+$/,
+  /^error: Access to \w+ at '\S+' from origin '\S+' has been blocked by CORS policy: /,
+  /^Error: Cross-Origin Request Blocked: .* \(Reason: CORS (request did not succeed|header ‘Access-Control-Allow-Origin’ missing)\)/,
+  /^Error: The resource from “\S+” was blocked due to MIME type \(“application\/problem\+json”\)/,
   /^[eE]rror: The connection to \S+ was interrupted while the page was loading\.$/,
   /^warn(ing)?: Loading failed for the <script> with source/,
 ];

@@ -102,7 +102,7 @@ test("the delays before a retry grow, with full jitter, up to a bound", async ()
   // After a connection that lasted, the delays begin again with the shortest.
   await pass(6);
   sockets.at(-1).fail();
-  assert.equal(told(comet, "close")[0].retry, 0.25);
+  assert.equal(told(comet, "close").at(-1).retry, 0.25);
   await pass(0.26);
   assert.equal(sockets.length, count + 1);
   assert.deepEqual(sockets.at(-1).sent, []);
@@ -281,6 +281,7 @@ test("a transport is given up only if polling works; else the server is away", a
   await pass(1.1);
   // The server was away: the client tries the best transport again.
   assert.equal(sockets.length, 2);
+  assert.deepEqual(told(comet, "close").map(({ code, retry }) => [code, retry]), [["lost", 1]]);
   sockets[1].fail();
   await settle();
   requests[1].answer(200, { cursor: "e-4", messages: [] });
@@ -296,7 +297,7 @@ test("a transport is given up only if polling works; else the server is away", a
   await settle();
   assert.equal(comet.transport, "longpoll");
   assert.deepEqual(comet.heard, [5]);
-  assert.deepEqual(told(comet, "close"), []);
+  assert.equal(told(comet, "close").length, 1);
   assert.deepEqual([requests[3].query.wait, requests[3].query.since], ["25", "e-5"]);
 });
 
@@ -378,6 +379,111 @@ test("an iterator that is left unsubscribes", async () => {
   for await (const { data } of iterator) if (data === 2) break;
   await settle();
   assert.ok(sockets[0].isClosed);
+});
+
+for (const transports of [["websocket"], ["longpoll"], ["websocket", "longpoll", "poll"]])
+  test(`each failed round is told, also the first: ${transports}`, async () => {
+    const comet = make({ transports, backoff: [2, 3] });
+    const ready = comet.read("a");
+    const rejected = assert.rejects(ready, { code: "lost", retry: 2, message: /^no connection/ });
+    const fail = async () => {
+      await settle();
+      if (transports[0] === "websocket") sockets.at(-1).fail();
+      await settle();
+      if (transports.length !== 1 || transports[0] !== "websocket") requests.at(-1).fail();
+      await settle();
+    };
+    await fail();
+    await rejected;
+    // The name stays, and the next to ask for it waits for the next round.
+    const again = assert.rejects(comet.read("a"), { code: "lost", retry: 3 });
+    await pass(2.01);
+    await fail();
+    await again;
+    assert.deepEqual(
+      comet.told.map(({ type, code, retry }) => [type, code, retry]),
+      [2, 3].map((retry) => ["close", "lost", retry]),
+    );
+    for (const { message } of comet.told) assert.match(message, /^no connection to the server/);
+    const last = comet.read("a");
+    assert.equal(comet.readyState, Comet.CONNECTING);
+    await pass(3.01);
+    if (transports[0] === "websocket") sockets.at(-1).begin("e-1");
+    else requests.at(-1).answer(200, { cursor: "e-1", messages: [] });
+    await last;
+  });
+
+test("connect() ends the wait before the next try", async () => {
+  const comet = make({ transports: ["websocket"] });
+  comet.read("a");
+  await settle();
+  comet.connect();
+  await settle();
+  assert.equal(sockets.length, 1);
+  sockets[0].fail();
+  comet.connect();
+  assert.equal(sockets.length, 2);
+  await pass(2);
+  assert.equal(sockets.length, 2);
+});
+
+test("connect() after close() resumes where the client was", async () => {
+  const comet = make();
+  const events = [];
+  comet.read("a");
+  comet.addEventListener("close", ({ code, retry }) => events.push([code, retry]));
+  await settle();
+  sockets[0].begin("e-1");
+  sockets[0].say(message(2));
+  comet.close();
+  comet.close();
+  assert.deepEqual(events, [["closed", null]]);
+  assert.equal(comet.readyState, Comet.CLOSED);
+  await assert.rejects(comet.read("b"), { code: "closed", message: "the client is closed" });
+  await assert.rejects(comet.publish("b", 1), { code: "closed" });
+  assert.deepEqual(await comet.messages("a").next(), { value: undefined, done: true });
+  await pass(100);
+  assert.equal(sockets.length, 1);
+  comet.connect();
+  await settle();
+  assert.equal(comet.readyState, Comet.CONNECTING);
+  sockets[1].open();
+  assert.deepEqual(sockets[1].sent[0].since, { a: "e-2", b: "now" });
+  sockets[1].answer("subscribe", { ok: { cursor: "e-2" } });
+  sockets[1].say(message(3));
+  assert.deepEqual(comet.heard, [2, 3]);
+  const published = comet.publish("a", 1);
+  await settle();
+  sockets[1].answer("publish", { ok: { cursor: "e-4" } });
+  assert.equal(await published, "e-4");
+  dispatchEvent(new Event("pagehide"));
+  assert.ok(sockets[1].isClosed);
+});
+
+test("the promise of a name fails when the client closes or the name is given up", async () => {
+  const comet = make();
+  const given = assert.rejects(comet.read("a"), { code: "unsubscribed" });
+  comet.unsubscribe("a");
+  const closed = assert.rejects(comet.read("b"), { code: "closed", retry: null });
+  await given;
+  comet.close();
+  await closed;
+});
+
+test("an iterator fails when its name is refused, or the server ends the client", async () => {
+  const comet = make();
+  const [refused, ended] = ["a", "b"].map((name) => comet.messages(name).next());
+  await settle();
+  const error = { code: "forbidden", message: "not a" };
+  const [socket] = sockets;
+  socket.open();
+  socket.answer("subscribe", { error });
+  socket.say({ id: 2, error });
+  socket.say({ id: 3, ok: { cursor: "e-1" } });
+  await assert.rejects(refused, { code: "forbidden", message: "not a" });
+  assert.deepEqual(told(comet, "error")[0].names, ["a"]);
+  socket.say({ cursor: "e-1", close: { code: "revoked", message: "go", retry: null } });
+  await assert.rejects(ended, { code: "revoked", message: "go" });
 });
 
 test("a hidden page closes its connection, and a restored one opens it again", async () => {

@@ -77,6 +77,18 @@ test("a publication is not sent again when the server has forgotten its key", as
   assert.equal(requests.length, count);
 });
 
+test("a publication that nothing could carry is given up", async () => {
+  comet = new Comet("http://a.example/", { transports: ["websocket"] });
+  comet.subscribe("a", () => {});
+  const refused = assert.rejects(comet.publish("a", 1), { code: "unsent" });
+  for (let seconds = 0; seconds < 280; seconds += 10) {
+    await settle();
+    if (!sockets.at(-1).isClosed) sockets.at(-1).fail();
+    await pass(10);
+  }
+  await refused;
+});
+
 test("publications wait for a connection, up to the size of the queue", async () => {
   comet = new Comet("http://a.example/", { queue: 2, transports: ["websocket"] });
   comet.subscribe("a", () => {});

@@ -37,7 +37,9 @@ comet.addEventListener("transport", function ({ transport }) {
   const name: Transport | "shared" = transport;
   this.url.endsWith(name);
 });
-comet.addEventListener("error", ({ code, message }) => code + message, { once: true });
+comet.addEventListener("error", ({ code, message, names }) => code + message + names.length, {
+  once: true,
+});
 comet.addEventListener("anything", (event) => event.type);
 
 const show = ({ channel, cursor, data, event, encoding, time }: Message<Headline>): void => {
@@ -66,6 +68,7 @@ export async function read(): Promise<void> {
   const state: 0 | 1 | 2 = comet.readyState;
   if (state === Comet.OPEN && comet.cursor !== null) comet.cursor.split("-");
   comet.close();
+  comet.connect();
 }
 
 // @ts-expect-error There is no such transport.

@@ -92,21 +92,55 @@ export interface PublishOptions {
 
 /** A request that was refused, or could not be carried out. */
 export class CometError extends Error {
-  /** One of the server's codes; or `"lost"`, `"closed"`, `"full"`. */
-  readonly code: string;
+  /** One of the server's codes, or one of the client's own. */
+  readonly code: ClientCode | (string & {});
+  /**
+   * Seconds until the client tries again by itself; `null` if it does not; missing if
+   * that is not known.
+   */
+  readonly retry?: number | null;
 }
+
+/**
+ * The client's own codes:
+ *
+ * - `"lost"`: the connection failed or broke, and the browser does not say why: the
+ *   server is away, or does not allow this page's origin.  Of a publication: it was sent,
+ *   but not answered for four and a half minutes, and may be stored or not
+ * - `"unsent"`: a publication could not be sent for four and a half minutes
+ * - `"timeout"`: a transport did not open in time
+ * - `"buffered"`: a proxy holds the response back
+ * - `"silent"`: nothing came for two heartbeats
+ * - `"badMessage"`: the server sent what the client cannot read
+ * - `"closed"`: `close()` was called
+ * - `"unsubscribed"`: the name was given up before it was subscribed
+ * - `"full"`: too many publications wait
+ */
+export type ClientCode =
+  | "lost"
+  | "unsent"
+  | "timeout"
+  | "buffered"
+  | "silent"
+  | "badMessage"
+  | "closed"
+  | "unsubscribed"
+  | "full";
 
 /** The connection is open, again or for the first time. */
 export interface CometOpenEvent extends Event {
   readonly transport: Transport | "shared";
 }
 
-/** The connection is lost, or the server or `close()` has ended it. */
+/**
+ * The connection is lost, or the server or `close()` has ended it; or the client could
+ * not connect, the first time or again, by any of its transports.
+ */
 export interface CometCloseEvent extends Event {
-  /** Why: the server's code; or `"lost"`, `"silent"`, `"badMessage"`, `"closed"`. */
-  readonly code: string;
+  /** Why: the server's code, or one of the client's own. */
+  readonly code: ClientCode | (string & {});
   readonly message: string;
-  /** Seconds until it comes back; `null` for never. */
+  /** Seconds until the client tries again; `null` for never, unless `connect()` is called. */
   readonly retry: number | null;
 }
 
@@ -126,8 +160,10 @@ export interface CometTransportEvent extends Event {
  * the client cannot read, which ends the connection.
  */
 export interface CometErrorEvent extends Event {
-  readonly code: string;
+  readonly code: ClientCode | (string & {});
   readonly message: string;
+  /** The names that were refused; none if it was the connection as a whole. */
+  readonly names: string[];
 }
 
 export interface CometEventMap {
@@ -167,8 +203,9 @@ export class Comet extends EventTarget {
    * the handler gets the messages that arrive from now on.
    *
    * @returns Fulfilled once all messages that are published from then on will
-   *   arrive; rejected with a `CometError` if the server refuses the name.  A page
-   *   need not wait for it.
+   *   arrive.  Rejected with a `CometError` if the server refuses the name, if the client
+   *   is closed, or if it could not connect: then `retry` says when it tries again, and the
+   *   name stays subscribed.  A page need not wait for it.
    * @throws TypeError If it is not the name of a channel or a pattern, or `since` is
    *   not a start position.
    */
@@ -181,18 +218,25 @@ export class Comet extends EventTarget {
    * Publish a JSON value.  Without a connection it waits.  It is sent again, with its
    * key, until the server has answered.
    *
-   * @returns The cursor of the message, once it is stored.
-   *   Rejected with a `CometError`.
+   * @returns The cursor of the message, once it is stored.  Rejected with a `CometError`,
+   *   after four and a half minutes at the latest.
    */
   publish(channel: string, data: Json, options?: PublishOptions): Promise<string>;
 
   /**
    * Iterate over the messages of a channel or pattern, from this call on, until the
-   * loop is left or `close()` is called.
+   * loop is left or `close()` is called.  If the server refuses the name or ends the
+   * connection for good, the loop throws a `CometError`.
    */
   messages<T = any>(name: string, options?: SubscribeOptions): AsyncIterableIterator<Message<T>>;
 
-  /** Close the client for good. */
+  /**
+   * Connect now: end the wait before the next try; or open the client again after
+   * `close()`, with its subscriptions, where they were.
+   */
+  connect(): void;
+
+  /** Close the client, until `connect()` is called. */
   close(): void;
 
   addEventListener<K extends keyof CometEventMap>(

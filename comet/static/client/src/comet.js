@@ -27,6 +27,8 @@ const HERE = import.meta.url;
 /** @type {import("../comet.d.ts").Transport[]} */
 const ALL = ["websocket", "sse", "stream", "longpoll", "jsonp", "iframe", "poll"];
 
+const CLOSED = { code: "closed" };
+
 // Milliseconds: a connection that lasted longer ends a row of failures.
 const LASTING = 5000;
 
@@ -93,6 +95,10 @@ export class Comet extends EventTarget {
     const { token } = this.settings;
     if (token) this.authorization = { Authorization: `Bearer ${token}` };
     this.#outbox = new Outbox(this);
+    this.#listen();
+  }
+
+  #listen() {
     for (const type of ["online", "pageshow", "visibilitychange"])
       addEventListener(type, this.#wake, this.#control);
     // Firefox logs a warning for a connection that is open when its page goes.
@@ -116,8 +122,10 @@ export class Comet extends EventTarget {
     // A name without a handler is read for other tabs.
     if (!it?.handlers.size) it = this.standing.add(name, since);
     it.handlers.add(handler);
+    const { ready } = it;
+    if (this.over.aborted) it.fail(new CometError(CLOSED));
     this.changed();
-    return it.ready;
+    return ready;
   }
 
   /**
@@ -125,9 +133,11 @@ export class Comet extends EventTarget {
    * @param {(message: any) => void} [handler]
    */
   unsubscribe(name, handler) {
-    const handlers = this.standing.names.get(name)?.handlers;
-    if (handler) handlers?.delete(handler);
-    else handlers?.clear();
+    const it = this.standing.names.get(name);
+    if (!it) return;
+    if (handler) it.handlers.delete(handler);
+    else it.handlers.clear();
+    if (!it.handlers.size) it.fail(new CometError({ code: "unsubscribed" }));
     this.changed();
   }
 
@@ -150,31 +160,56 @@ export class Comet extends EventTarget {
     /** @type {any[]} */
     const inbox = [];
     let wake = () => {};
+    /** Why it ends.  @type {Failure | undefined} */
+    let end;
     const handler = (/** @type {any} */ message) => {
       inbox.push(message);
       wake();
     };
     this.subscribe(name, handler, options);
-    signal.addEventListener("abort", () => wake());
+    const ended = (/** @type {Failure} */ why) => {
+      end = why;
+      wake();
+    };
+    if (signal.aborted) ended(CLOSED);
+    signal.addEventListener("abort", () => ended(signal.reason));
+    this.addEventListener("error", (/** @type {any} */ event) => {
+      if (event.names.includes(name)) ended(event);
+    }, { signal });
     return (async function* () {
       try {
-        while (inbox[0] || !signal.aborted)
+        while (inbox[0] || !end)
           if (inbox[0]) yield inbox.shift();
           else await new Promise((done) => (wake = () => done(0)));
+        if (end.code != "closed") throw new CometError(end);
       } finally {
         unsubscribe();
       }
     })();
   }
 
+  connect() {
+    if (this.over.aborted) {
+      this.#control = new AbortController();
+      this.over = this.#control.signal;
+      this.readyState = 0;
+      this.#listen();
+    } else if (this.#timer) this.#start(this.#index);
+    this.changed();
+  }
+
   /** @param {Failure} [why] */
-  close(why = { code: "closed", message: "" }) {
+  close(why = CLOSED) {
     if (this.over.aborted) return;
+    const error = new CometError({ ...why, message: why.message, retry: null });
+    const { code, message, retry } = error;
     this.drop();
-    this.#control.abort();
+    this.#control.abort(error);
+    this.#tabs = undefined;
     this.readyState = 2;
-    this.#outbox.close(why);
-    this.#emit("close", { ...why, retry: null });
+    this.#outbox.close(error);
+    this.standing.fail(error);
+    this.#emit("close", { code, message, retry });
   }
 
   /**
@@ -208,10 +243,10 @@ export class Comet extends EventTarget {
     if (!names.size) {
       this.drop();
       this.#tabs?.want();
-    } else if (this.settings.shared) {
-      // Only once.  Without TLS the browser has no locks.
-      this.settings.shared = false;
+    } else if (this.settings.shared && !this.#tabs) {
+      // Without TLS the browser has no locks.
       if (navigator.locks) this.#tabs = new Tabs(this);
+      else this.settings.shared = false;
       this.changed();
     } else if (trial) !trial.update && isOther(trial.asked, names) && this.#start(trial.index);
     else if (!link) this.#timer || this.#start(this.#index);
@@ -299,9 +334,9 @@ export class Comet extends EventTarget {
     if (TEMPORARY.test(code)) return link.failed({ code, message });
     for (const [name, it] of names) {
       if (this.standing.names.get(name) == it) this.standing.names.delete(name);
-      it.fail(new CometError({ code, message }));
+      it.fail(new CometError({ code, message, retry: null }));
     }
-    this.#emit("error", { code, message });
+    this.#emit("error", { code, message, names: [...names.keys()] });
     this.changed();
   }
 
@@ -343,7 +378,7 @@ export class Comet extends EventTarget {
 
   /**
    * @param {Link} link
-   * @param {Failure} failure
+   * @param {CometError} failure
    */
   failed(link, failure) {
     const { index } = link;
@@ -355,31 +390,32 @@ export class Comet extends EventTarget {
     // The open connection goes on without the names that were to be added.
     if (isFinal && open && open != link && index == this.#index)
       return this.refused(link, failure, without(link.asked, open.held));
-    if (isFinal || code == "badMessage") this.#emit("error", { code, message });
+    if (isFinal || code == "badMessage") this.#emit("error", { code, message, names: [] });
     if (retry === null) return this.close(failure);
     if (open && open != link && index != this.#index) {
       // The client only tried a better transport: the present one still works.
       if (index + 1 < this.#index) return this.#start(index + 1);
       this.#remembered(open.transport);
       this.#later(upgrade * 1000);
-      this.changed();
-    } else if (open) {
+      return this.changed();
+    }
+    if (open) {
       if (Date.now() - open.openedAt > LASTING) this.#failures = 0;
       open.stop();
       this.#lost();
-      this.#emit("close", { code, message, retry: this.#wait(failure) });
-    } else if (this.#isGuest || isFinal || retry != null || index == net || !transports[1])
-      this.#wait(failure);
-    else if (net >= 0) {
-      // Does this transport fail, or the server?  Try polling.  If it works, poll until another
-      // transport works, and give this one a second chance.
-      this.#from = index;
-      this.#start(net);
-    } else if (transports[index + 1]) this.#start(index + 1);
-    else {
+    } else if (!this.#isGuest && !isFinal && retry == null && index != net && transports[1]) {
+      if (net >= 0) {
+        // Does this transport fail, or the server?  Try polling.  If it works, poll until another
+        // transport works, and give this one a second chance.
+        this.#from = index;
+        return this.#start(net);
+      }
+      if (transports[index + 1]) return this.#start(index + 1);
       this.#index = 0;
-      this.#wait(failure);
     }
+    failure.retry = this.#wait(failure);
+    this.standing.fail(failure);
+    this.#emit("close", { code, message, retry: failure.retry });
   }
 
   /**

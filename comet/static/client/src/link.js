@@ -6,8 +6,9 @@
  * so that the client can try it beside another open link.
  */
 
-import { isText, read } from "./envelopes.js";
+import { read } from "./envelopes.js";
 import { pathOf } from "./names.js";
+import { CometError } from "./requests.js";
 
 /**
  * @typedef {import("./envelopes.js").Envelope} Envelope
@@ -86,11 +87,10 @@ export class Link {
   }
 
   /** The link has failed.  @param {any} why a failure; else the cause is unknown */
-  failed = ({ code, message = "", retry, isFinal } = /** @type {any} */ ({})) => {
+  failed = (why = /** @type {any} */ ({})) => {
     if (this.signal.aborted) return;
     this.stop();
-    if (!isText(code)) code = "lost";
-    this.owner.failed(this, { code, message, retry, isFinal });
+    this.owner.failed(this, new CometError(why));
   };
 
   /** Fail if it has been silent for too long. */

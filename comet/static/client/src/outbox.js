@@ -15,11 +15,13 @@ import { CometError, jitter, random, request, sleep, TEMPORARY } from "./request
  * @property {(cursor: string) => void} done
  * @property {(failure: Failure) => void} fail
  * @property {boolean} [isSent]
- * @property {number} [sentAt] when for the first time, in milliseconds
+ * @property {boolean} [wasSent] whether it was, on any link: so the server may have it
  * @property {number} tries
+ * @property {any} [timer] until it is given up
  */
 
-// Milliseconds: less than the five minutes for which the server remembers a key.
+// Milliseconds: how long a publication is tried.  Less than the five minutes for which the server
+// remembers a key.
 const KEY_LIVES = 270000;
 
 export class Outbox {
@@ -47,7 +49,13 @@ export class Outbox {
       if (over.aborted) return fail({ code: "closed" });
       if (this.#items.length >= settings.queue) return fail({ code: "full" });
       const json = JSON.stringify({ data, event, encoding, key }).slice(1);
-      this.#items.push({ to: JSON.stringify(channel), json, done, fail, tries: 0 });
+      /** @type {Item} */
+      const item = { to: JSON.stringify(channel), json, done, fail, tries: 0 };
+      item.timer = setTimeout(() => {
+        this.#remove(item);
+        fail({ code: item.wasSent ? "lost" : "unsent" });
+      }, KEY_LIVES);
+      this.#items.push(item);
       changed();
     });
   }
@@ -59,7 +67,10 @@ export class Outbox {
 
   /** @param {Failure} why */
   close(why) {
-    this.#items.splice(0).forEach((item) => item.fail(why));
+    for (const item of this.#items) {
+      this.#remove(item);
+      item.fail(why);
+    }
   }
 
   /**
@@ -72,8 +83,7 @@ export class Outbox {
       if (this.#posting) return;
       if (item.isSent) continue;
       const { to, json } = item;
-      item.isSent = true;
-      item.sentAt ??= Date.now();
+      item.isSent = item.wasSent = true;
       if (link?.command)
         link.command(`{"publish":${to},${json}`, ({ ok, error }) => {
           if (error) error.isFinal = !TEMPORARY.test(error.code);
@@ -97,17 +107,23 @@ export class Outbox {
     }
   }
 
+  /** @param {Item} item */
+  #remove(item) {
+    clearTimeout(item.timer);
+    this.#items = this.#items.filter((each) => each != item);
+  }
+
   /**
    * @param {Item} item
    * @param {any} ok
    * @param {Failure} [error]
    */
   async #answered(item, ok, error) {
-    if (error && !error.isFinal && Date.now() - (item.sentAt ?? 0) < KEY_LIVES) {
+    if (error && !error.isFinal) {
       await sleep(error.retry ?? jitter(this.#owner.settings.backoff, item.tries++));
       item.isSent = false;
     } else {
-      this.#items = this.#items.filter((each) => each != item);
+      this.#remove(item);
       if (error) item.fail(error);
       else item.done(ok.cursor);
     }

@@ -14,13 +14,27 @@ import { isText } from "./envelopes.js";
  * @property {boolean} [isFinal] whether trying again would not help
  */
 
+// What the codes mean that are the client's own.
+/** @type {Record<string, string>} */
+const TEXTS = {
+  buffered: "a proxy holds the response back",
+  closed: "the client is closed",
+  full: "too many publications wait to be sent",
+  lost: "no connection to the server: it is away, or does not allow the origin of this page",
+  silent: "the server has said nothing for two heartbeats",
+  timeout: "the server has not answered in time",
+  unsent: "there was no connection for too long, and nothing was sent",
+  unsubscribed: "the name was unsubscribed",
+};
+
 /** A request or command that was refused, or could not be carried out. */
 export class CometError extends Error {
-  /** @param {any} failure or any other error: one without a code was lost on the way */
+  /** @param {any} failure or any other error or event: without a code it was lost on the way */
   constructor({ code, message, retry, isFinal }) {
-    super(message || code);
+    if (!isText(code)) code = "lost";
+    super(message || TEXTS[code] || code);
     this.name = "CometError";
-    this.code = isText(code) ? code : "lost";
+    this.code = code;
     this.retry = retry;
     this.isFinal = isFinal;
   }
@@ -56,7 +70,10 @@ export const jitter = ([first, most], failures) =>
  * @throws {CometError} If the response is of another kind.
  */
 export const request = async (url, options) => {
-  const response = await fetch(url, { cache: "no-store", ...options });
+  const response = await fetch(url, { cache: "no-store", ...options }).catch(() => {
+    // The browser's own words do not say why.
+    throw new CometError({});
+  });
   if (response.ok) return response;
   const { status, headers } = response;
   const { code, detail } = await response.json().catch(() => ({}));

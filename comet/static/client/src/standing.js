@@ -20,8 +20,9 @@ import { matches } from "./names.js";
  * @property {number} [since] when it began on its connection, in milliseconds
  * @property {Set<(message: any) => void>} handlers
  * @property {Promise<void>} ready
+ * @property {boolean} [isReady]
  * @property {() => void} done fulfils it
- * @property {(error: Error) => void} fail rejects it
+ * @property {(error: Error) => void} fail rejects it, if it waits; the next to ask gets another
  *
  * @typedef {Map<string, Entry>} Names
  * @typedef {import("./envelopes.js").Envelope} Envelope
@@ -70,11 +71,28 @@ export class Standing {
     const [epoch, position = 0] = parseCursor(since);
     const at = epoch && epoch == this.#epoch ? position : since;
     const it = /** @type {Entry} */ ({ at, handlers: new Set() });
-    it.ready = new Promise((done, fail) => Object.assign(it, { done, fail }));
-    // A page need not wait for it, and then a rejection is not an error.
-    it.ready.catch(() => {});
+    const renew = () => {
+      it.ready = new Promise((done, reject) => {
+        it.done = () => {
+          it.isReady = true;
+          done();
+        };
+        it.fail = (error) => {
+          reject(error);
+          if (!it.isReady) renew();
+        };
+      });
+      // A page need not wait for it, and then a rejection is not an error.
+      it.ready.catch(() => {});
+    };
+    renew();
     this.names.set(name, it);
     return it;
+  }
+
+  /** Tell all that wait for a name.  @param {Error} error */
+  fail(error) {
+    for (const it of this.names.values()) it.fail(error);
   }
 
   /**

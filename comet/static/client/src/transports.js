@@ -173,6 +173,11 @@ export const TRANSPORTS = {
     frame.hidden = true;
     frame.onload = link.failed;
     frame.src = link.readingOf("iframe", { origin: location.origin });
+    // Not every browser tells that a frame could not be loaded.  A page whose policy forbids this
+    // request has time to hear from its frame.
+    fetch(link.owner.urlOf("health/live"), link).catch(() =>
+      setTimeout(() => link.heardAt || link.failed(), 1000),
+    );
     document.documentElement.append(frame);
     return () => frame.remove();
   },

@@ -1,0 +1,1 @@
+comet.js tells each failed attempt to connect, also the first, by the event ``close``, with the reason in words and when it tries again. ``connect()`` tries at once, or opens a closed client again; promises and iterators that wait in vain are rejected.
