@@ -13,7 +13,7 @@ from attrs import frozen
 from comet.framing.envelope import encodeEnvelope
 from comet.framing.pollbody import encodePollBody
 from comet.http.http1 import TEMPLATE_CACHE_SIZE, ResponseTemplate
-from comet.http.responses import COMMON, JSON, Headers, Response
+from comet.http.responses import COMMON, JSON, Headers, Response, endLine
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 
@@ -96,7 +96,7 @@ class PollResponseShape:
         """
         See L{RespondsToPolls.respond}.
         """
-        return Response(200, (entityTag(outcome.cursor), *JSON), self.body(outcome))
+        return Response(200, (entityTag(outcome.cursor), *JSON), endLine(self.body(outcome)))
 
     def notModified(self, cursor: Cursor) -> Response:
         """
@@ -106,7 +106,7 @@ class PollResponseShape:
 
     def body(self, outcome: Outcome) -> bytes:
         """
-        Make the body alone.
+        Make the poll body alone, without the end of its line.
         """
         return encodePollBody(
             outcome.cursor,
@@ -148,7 +148,7 @@ class HTTP1PollShape:
         """
         See L{RespondsToPolls.respond}.
         """
-        body = self.framed.body(outcome)
+        body = endLine(self.framed.body(outcome))
         return _template(self, 200).fill(body, str(outcome.cursor).encode("ascii"))
 
     def notModified(self, cursor: Cursor) -> bytes:

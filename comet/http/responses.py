@@ -74,6 +74,14 @@ def reason(status: int) -> str:
         return ""
 
 
+def endLine(json: bytes) -> bytes:
+    """
+    Make the body of a response of JSON: with a line end, so that the next prompt
+    of a terminal begins a line.
+    """
+    return json + b"\n"
+
+
 def problem(error: CometError) -> Response:
     """
     Make the response for an error, a problem of RFC 9457.
@@ -116,7 +124,7 @@ def publishedResponse(result: Published) -> Response:
         ]
     )
     body = f'{{"cursor":"{result.cursor}","channels":{{{channels}}}}}'
-    return Response(201, JSON, body.encode("ascii"))
+    return Response(201, JSON, endLine(body.encode("ascii")))
 
 
 @lru_cache(NAME_CACHE_SIZE)
@@ -138,4 +146,4 @@ def batchResponse(results: Sequence[Published]) -> Response:
 
 
 def _encodeJSON(value: object) -> bytes:
-    return _JSON.encode(value).encode("ascii")
+    return endLine(_JSON.encode(value).encode("ascii"))

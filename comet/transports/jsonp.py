@@ -99,5 +99,5 @@ class HeldCall(HeldPoll):
         Send the poll body as the argument of a call.
         """
         tags = tuple(header for header in response.headers if header[0] == b"ETag")
-        body = encodeCall(self._callback, response.body)
+        body = encodeCall(self._callback, response.body.rstrip(b"\n"))
         super().send(Response(response.status, (*tags, *SCRIPT), body))

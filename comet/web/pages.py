@@ -21,7 +21,7 @@ from twisted.web.resource import Resource
 from comet.errors import CometError
 from comet.http.origins import CORS
 from comet.http.reads import entityTags
-from comet.http.responses import JSON, Headers, Response
+from comet.http.responses import JSON, Headers, Response, endLine
 from comet.hub import Hub
 from comet.model.clients import ANONYMOUS
 from comet.transports.exchange import Exchange, notFound
@@ -219,7 +219,7 @@ class PageResource(FilesResource):
             isOpen = b"false"
         else:
             isOpen = b"true"
-        exchange.respond(Response(200, JSON, b'{"open":%s}' % isOpen))
+        exchange.respond(Response(200, JSON, endLine(b'{"open":%s}' % isOpen)))
 
     answer_HEAD = answer_GET
 

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from comet.http.responses import COMMON, Response
+from comet.http.responses import JSON, Response, endLine
 from comet.hub import Hub
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.exchange import Exchange, notFound
@@ -110,7 +110,7 @@ class HealthResource(ReadyResource):
 
 
 def _health(status: int, body: bytes) -> Response:
-    return Response(status, ((b"Content-Type", b"application/json"), *COMMON), body)
+    return Response(status, JSON, endLine(body))
 
 
 class CometResource(Resource):

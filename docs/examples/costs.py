@@ -188,9 +188,9 @@ def main(port: int, tcpPort: int) -> None:
     publisher.publish(0)
     upgrade = BROWSER.replace("Connection: keep-alive\r\n", "") + UPGRADE
     rows = {
-        "poll, with a message": polling(port, publisher, "transport=poll", False, "]}"),
+        "poll, with a message": polling(port, publisher, "transport=poll", False, r"\]}\n"),
         "poll, in vain": pollingInVain(port, publisher),
-        "longpoll": polling(port, publisher, "transport=longpoll", True, "]}"),
+        "longpoll": polling(port, publisher, "transport=longpoll", True, r"\]}\n"),
         "jsonp": polling(port, publisher, "callback=cb", True, r"\);"),
         "stream": streaming(port, publisher, "transport=stream", "\r\n"),
         "multipart": streaming(port, publisher, "transport=multipart", "\r\n"),

@@ -192,7 +192,7 @@ class JsonpClient(LongpollClient):
         before, after = f"/**/{CALLBACK}(".encode(), b");"
         if not answer.body.startswith(before) or not answer.body.endswith(after):
             raise Violation(f"not a call: {answer.body[:200]!r}")
-        body = readPollBody(answer.body[len(before) : -len(after)])
+        body = readPollBody(answer.body[len(before) : -len(after)] + b"\n")
         if body.more and len(body.events) == 1:
             raise Violation("more, but nothing here")
         self._idle = len(body.events) == 1

@@ -128,6 +128,15 @@ def readJson(raw: bytes | str) -> Any:
     return value
 
 
+def readAnswer(body: bytes) -> Any:
+    """
+    Read the body of a JSON response, which is one line.
+    """
+    if not body.endswith(b"\n"):
+        raise Violation(f"no line end: {body[-200:]!r}")
+    return readJson(body[:-1])
+
+
 def readClose(value: object) -> tuple[str, str, float | None]:
     """
     Read the value of C{close}.
@@ -209,7 +218,7 @@ def readPollBody(raw: bytes) -> PollBody:
     """
     Read the body of a poll.
     """
-    value = readJson(raw)
+    value = readAnswer(raw)
     if not isinstance(value, dict) or list(value)[:2] != ["cursor", "messages"]:
         raise Violation(f"not a poll body: {raw[:200]!r}")
     if set(value) - {"cursor", "messages", "gap", "more", "close"}:
@@ -361,7 +370,7 @@ def problemOf(status: int, headers: Mapping[str, str], body: bytes) -> str:
     """
     if headers.get("content-type") != "application/problem+json":
         raise Violation(f"{status} is not a problem: {dict(headers)} {body[:200]!r}")
-    value = readJson(body)
+    value = readAnswer(body)
     if not isinstance(value, dict) or set(value) != {"type", "title", "status", "detail", "code"}:
         raise Violation(f"not a problem: {value!r}")
     if value["type"] != "about:blank" or value["status"] != status:

@@ -20,7 +20,7 @@ from tests.edge.connections import (
     Violation,
     ask,
 )
-from tests.edge.envelopes import Cursor, readCursor, readJson
+from tests.edge.envelopes import Cursor, readAnswer, readCursor
 from tests.edge.speakers import TcpClient, WebSocketClient
 
 
@@ -51,7 +51,7 @@ def readPublished(answer: Response, channels: Sequence[str]) -> dict[str, Cursor
     """
     if answer.status != 201:
         raise Violation(f"not published: {answer}")
-    value = readJson(answer.body)
+    value = readAnswer(answer.body)
     if not isinstance(value, dict) or list(value) != ["cursor", "channels"]:
         raise Violation(f"not the answer to a publication: {value}")
     cursors = {name: readCursor(cursor) for name, cursor in value["channels"].items()}
@@ -85,7 +85,7 @@ def publishLines(
     answer = connection.answer()
     if answer.status != 201:
         raise Violation(f"not published: {answer}")
-    value = readJson(answer.body)
+    value = readAnswer(answer.body)
     if list(value) != ["cursor", "cursors"] or len(value["cursors"]) != len(lines):
         raise Violation(f"not the answer to a batch: {value}")
     cursors = [readCursor(cursor) for cursor in value["cursors"]]

@@ -71,7 +71,7 @@ class SlowReadTests(LeanTestCase):
         """
         Receive all that is left.
         """
-        self.reactor.until(lambda: peer.take().endswith(b"}"))
+        self.reactor.until(lambda: peer.take().endswith(b"}\n"))
 
     def test_keeps(self) -> None:
         """

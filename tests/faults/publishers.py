@@ -16,7 +16,7 @@ from attrs import frozen
 
 from tests.edge.clients import Refused, pathOf
 from tests.edge.connections import Ended, HttpConnection, Response, Silence, Site, Violation
-from tests.edge.envelopes import Cursor, problemOf, readCursor, readJson
+from tests.edge.envelopes import Cursor, problemOf, readAnswer, readCursor
 from tests.edge.publisher import readPublished
 from tests.edge.speakers import CommandFailed, Speaker
 from tests.faults.book import Book
@@ -274,7 +274,7 @@ class Publisher(threading.Thread):
         answer = self._ask("/publish", {"Content-Type": "application/x-ndjson"}, body)
         if answer.status != 201:
             raise Violation(f"not the answer to a batch: {answer}")
-        cursors = [readCursor(each) for each in readJson(answer.body)["cursors"]]
+        cursors = [readCursor(each) for each in readAnswer(answer.body)["cursors"]]
         return [
             {one.channels[0]: cursor} for one, cursor in zip(publications, cursors, strict=True)
         ]

@@ -147,7 +147,8 @@ class PublishedTests(SynchronousTestCase):
         self.assertEqual(answer.status, 201)
         self.assertEqual(
             answer.body,
-            b'{"cursor":"k3f9a2-1042","channels":{"news":"k3f9a2-1042","a/\\u00e9":"k3f9a2-1041"}}',
+            b'{"cursor":"k3f9a2-1042","channels":{"news":"k3f9a2-1042","a/\\u00e9":"k3f9a2-1041"}}'
+            b"\n",
         )
         self.assertEqual(answer.headers, ((b"Content-Type", b"application/json"), *COMMON))
 
@@ -159,7 +160,7 @@ class PublishedTests(SynchronousTestCase):
         results = [Published("k3", {"a": position}) for position in (9, 10, 8)]
         answer = batchResponse(results)
         self.assertEqual(answer.status, 201)
-        self.assertEqual(answer.body, b'{"cursor":"k3-10","cursors":["k3-9","k3-10","k3-8"]}')
+        self.assertEqual(answer.body, b'{"cursor":"k3-10","cursors":["k3-9","k3-10","k3-8"]}\n')
 
     def test_highestIsOfLastEpoch(self) -> None:
         """

@@ -52,7 +52,7 @@ class UnsentTests(LeanTestCase):
         self.assertGreater(unsent.kept, 700_000)
         second = self.peer(WANTED)
         body = second.hears(b"]").partition(b"\r\n\r\n")[2]
-        self.reactor.until(lambda: second.take().endswith(b"}"))
+        self.reactor.until(lambda: second.take().endswith(b"}\n"))
         body = json.loads(second.said.partition(b"\r\n\r\n")[2])
         self.assertEqual((len(body["messages"]), body["more"]), (1, True))
         self.reactor.until(lambda: (first.take(), unsent.kept)[1] < 600_000)

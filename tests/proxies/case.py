@@ -15,7 +15,7 @@ from twisted.trial.unittest import TestCase
 
 from tests.edge.clients import Client, Refused
 from tests.edge.connections import HttpConnection, Response, TcpConnection, ask
-from tests.edge.envelopes import BareCursor, problemOf, readJson
+from tests.edge.envelopes import BareCursor, problemOf, readAnswer
 from tests.edge.publisher import headersOf, publish, publishBatch
 from tests.edge.server import CometProcess
 from tests.edge.speakers import CLIENTS, SPEAKERS, TcpClient, WebSocketClient
@@ -126,7 +126,7 @@ class ProxyTestCase(TestCase):
         """
         began = time.monotonic()
         answer = self.ask("GET", "/channels/silent?transport=longpoll&wait=2")
-        self.assertEqual((answer.status, readJson(answer.body)["messages"]), (200, []))
+        self.assertEqual((answer.status, readAnswer(answer.body)["messages"]), (200, []))
         self.assertGreater(time.monotonic() - began, 1.5)
 
     def test_commands(self) -> None:

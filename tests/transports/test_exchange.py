@@ -365,4 +365,4 @@ class CompressionTests(HubTestCase):
             response = readHead(wire.take())
             self.assertIsNone(response.header("Content-Encoding"))
             self.assertIn(b'"data":"hello"', response.body)
-            self.assertTrue(response.body.endswith((b"}", b"\r\n")))
+            self.assertTrue(response.body.endswith((b"}\n", b"\r\n")))

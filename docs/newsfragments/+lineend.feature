@@ -1,0 +1,1 @@
+A response of JSON ends with a line end.
