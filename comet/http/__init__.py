@@ -9,5 +9,6 @@ HTTP as values: what a request asks for, and how its response begins.
   - L{http1}: responses as the bytes of HTTP/1, and templates of them
   - L{polls}: the responses to polls
   - L{origins}: origins of pages, CORS, and the hosts of this server
+  - L{parameters}: the parameters of a query, and warnings about others
   - L{handshake}: the handshake of a WebSocket
 """

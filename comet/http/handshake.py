@@ -15,6 +15,7 @@ from typing import Final
 
 from comet.errors import BadRequest
 from comet.http.negotiation import isWebSocketUpgrade
+from comet.http.parameters import WARNING
 from comet.http.request import RequestHead
 from comet.http.responses import Response, problem
 
@@ -48,9 +49,11 @@ def otherVersion() -> Response:
     return Response(refused.status, (own, *refused.headers), refused.body)
 
 
-def answerHandshake(head: RequestHead) -> bytes | None:
+def answerHandshake(head: RequestHead, warning: str = "") -> bytes | None:
     """
     Answer a handshake.
+
+    @param warning: As L{warningOf} makes it.
 
     @return: All bytes of the response, or L{None} if the request is of another
         version of the protocol.
@@ -65,6 +68,8 @@ def answerHandshake(head: RequestHead) -> bytes | None:
     offered = (head.header("Sec-WebSocket-Protocol") or "").split(",")
     if SUBPROTOCOL in (each.strip() for each in offered):
         answer += b"Sec-WebSocket-Protocol: %b\r\n" % SUBPROTOCOL.encode("ascii")
+    if warning:
+        answer += b"%b: %b\r\n" % (WARNING, warning.encode("ascii"))
     return answer + b"\r\n"
 
 

@@ -201,12 +201,18 @@ class Origins:
         found = None if referer is None else _URL_ORIGIN.match(referer)
         return found is not None and self.verdict(found[0], host, isSecure).isAllowed
 
-    def headers(self, cors: CORS) -> Headers:
+    def headers(self, cors: CORS, *exposed: str) -> Headers:
         """
         Make the headers of CORS for a response.
+
+        @param exposed: Names of headers that the page may read, besides those of
+            every response.
         """
         allow = _allow(cors)
-        return (*allow, (b"Access-Control-Expose-Headers", b"ETag, Retry-After")) if allow else ()
+        if not allow:
+            return ()
+        names = ", ".join(("ETag", "Retry-After", *exposed)).encode("ascii")
+        return (*allow, (b"Access-Control-Expose-Headers", names))
 
     def preflight(self, cors: CORS) -> Headers:
         """

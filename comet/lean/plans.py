@@ -211,7 +211,7 @@ class Plan:
     @ivar needsKey: Whether the requests are for another host, which only those of
         a key holder may be; Twisted's edge refuses all others.
 
-    @ivar ownHeaders: Response headers for the page that asked.
+    @ivar ownHeaders: Response headers for the client that asked.
 
     @ivar isCached: Whether other requests may have this plan, too.
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from twisted.web.resource import IResource
 
 from comet.errors import WrongHost
+from comet.http.parameters import responseHeaders
 from comet.http.reads import parseReadRequest
 from comet.http.request import RequestHead
 from comet.http.responses import Headers
@@ -138,7 +139,7 @@ class Routes:
             host, needsKey = None, True
         cors = origins.verdict(head.header("Origin"), host, False)
         names = parsePath(segments, hub.settings.limits.maxChannels) if isChannels else ()
-        ownHeaders = origins.headers(cors)
+        ownHeaders = responseHeaders(head, origins, cors)
         plan = (
             self._makeRead(head, names, ownHeaders, isChannels)
             if method == b"GET"

@@ -10,6 +10,7 @@ from socket import socket
 
 from comet.framing.websocket import WebSocketShape
 from comet.http.handshake import ACCEPT_SIZE, acceptKey, answerHandshake
+from comet.http.parameters import warningOf
 from comet.http.reads import ReadRequest
 from comet.http.request import RequestHead
 from comet.http.responses import Headers
@@ -150,7 +151,7 @@ class WebSocketPlan(ReadPlan):
 
     checksOrigin = True
 
-    __slots__ = ("_handshakeEnd", "_headers", "_makeProtocol", "isBare", "shape")
+    __slots__ = ("_handshakeEnd", "_headers", "_makeProtocol", "_warning", "isBare", "shape")
 
     def __init__(
         self,
@@ -166,6 +167,7 @@ class WebSocketPlan(ReadPlan):
         super().__init__(hub, head, request, ownHeaders)
         self._makeProtocol = makeProtocol
         self._headers = head.headers
+        self._warning = warningOf(head)
         self.isBare = not request.names
         self.shape = WebSocketShape(time=request.time)
         self._handshakeEnd = b""
@@ -234,7 +236,8 @@ class WebSocketPlan(ReadPlan):
         def valuesOf(name: bytes) -> Sequence[bytes]:
             return key if name == b"Sec-WebSocket-Key" else given(name)
 
-        response = answerHandshake(RequestHead(b"GET", (), b"", (1, 1), valuesOf, False))
+        head = RequestHead(b"GET", (), b"", (1, 1), valuesOf, False)
+        response = answerHandshake(head, self._warning)
         if response is not None:
             self._handshakeEnd = response[ACCEPT_SIZE:]
         return response

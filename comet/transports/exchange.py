@@ -26,6 +26,7 @@ from comet.framing.codings import undoCoding
 from comet.http.http1 import checkHeader, encodeResponse, endConnection
 from comet.http.origins import CORS
 from comet.http.pace import SMALL
+from comet.http.parameters import responseHeaders
 from comet.http.reads import ReadRequest, parseReadRequest, readAccount
 from comet.http.request import RequestHead, checkHeaderValues
 from comet.http.responses import Headers, Response, problem
@@ -312,24 +313,31 @@ class Exchange:
 
     def ownHeaders(self, besides: Headers) -> Headers:
         """
-        Return the headers that only this response has: CORS for the page that
-        asked, and the headers and cookies that the application has set on
-        Twisted's request.
+        Return the headers that only this response has: L{clientHeaders}, and the
+        headers and cookies that the application has set on Twisted's request.
 
         @param besides: The headers that the response has in any case.  A header
             of the same name that the application has set is left out.
 
         @raise ValueError: If the application has set an impossible header.
         """
-        cors = self.hub.origins.headers(self.cors)
-        taken = _FRAMING | {name.lower() for name, _ in (*besides, *cors)}
+        added = self.clientHeaders
+        taken = _FRAMING | {name.lower() for name, _ in (*besides, *added)}
         given = self.request.responseHeaders.getAllRawHeaders()
         own = [(name, v) for name, values in given if name.lower() not in taken for v in values]
         cookies = [(b"Set-Cookie", cookie) for cookie in self.request.cookies]
         for header in (*own, *cookies):
             # Checked now: a held poll would fail only when it is answered.
             checkHeader(*header)
-        return (*cors, *own, *cookies)
+        return (*added, *own, *cookies)
+
+    @property
+    def clientHeaders(self) -> Headers:
+        """
+        The headers of a response that depend on the client: those of CORS, and a
+        warning about its parameters.
+        """
+        return responseHeaders(self.head, self.hub.origins, self.cors)
 
     def body(self, most: int | None = None) -> bytes:
         """
@@ -385,7 +393,7 @@ class Exchange:
             self.send(encoded, len(response.body), response.status)
             return
         request.setResponseCode(response.status)
-        own = [h for h in self.hub.origins.headers(self.cors) if h not in response.headers]
+        own = [h for h in self.clientHeaders if h not in response.headers]
         setHeaders(request, (*response.headers, *own))
         # RFC 9110 8.6: in a response to HEAD, Content-Length would be the
         # length that the response to GET has, which is unknown here.

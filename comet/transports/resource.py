@@ -23,8 +23,8 @@ _log = ClientLogger()
 
 def corsHeaders(resource: Any, request: Request) -> Headers:
     """
-    Make the headers of CORS for a response to a request that its resource does
-    not get to see.
+    Make the headers for the client in a response to a request that its resource
+    does not get to see.
 
     @return: None if the resource is not comet's.
     """
@@ -36,7 +36,7 @@ def corsHeaders(resource: Any, request: Request) -> Headers:
     except CometError:
         # The request is refused anyway, for another reason.
         pass
-    return resource.hub.origins.headers(exchange.cors)
+    return exchange.clientHeaders
 
 
 class BodyReader(Protocol):

@@ -119,7 +119,7 @@ class RequestSink(PushProducerSink):
         self._isLost = False
         request.setResponseCode(200)
         # Twisted sends the application's headers itself.
-        setHeaders(request, (*headers, *exchange.hub.origins.headers(exchange.cors)))
+        setHeaders(request, (*headers, *exchange.clientHeaders))
         # Comet's own channel calls back when the client has all of the
         # response; Twisted's when it was written.
         whenGone = getattr(request.channel, "whenGone", None)

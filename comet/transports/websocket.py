@@ -23,6 +23,7 @@ from comet.fanout.core import Fanout
 from comet.fanout.streams import StreamReader
 from comet.framing.websocket import WebSocketShape
 from comet.http.handshake import answerHandshake, notUpgrade, otherVersion
+from comet.http.parameters import warningOf
 from comet.http.reads import ReadRequest
 from comet.http.request import checkHeaderValues
 from comet.hub import Hub
@@ -567,7 +568,7 @@ class WebSocketResource(HubResource):
         request = exchange.request
         if not isDetachable(request):
             raise notUpgrade()
-        answer = answerHandshake(exchange.head)
+        answer = answerHandshake(exchange.head, warningOf(exchange.head))
         if answer is None:
             exchange.respond(otherVersion())
             return

@@ -46,6 +46,9 @@ _PATHS: Final = (
     "/channels/a?transport=poll&time=2",
     "/channels/a?transport=poll&x=%ff",
     "/channels/a?transport=poll&x=%zz",
+    "/channels/a?transport=poll&sinse=now&limit%0d%0aX:%20y=1",
+    "/channels/a?transport=sse&Since=now",
+    "/channels/a?sinse=now&transprot=jsonp&wait=-1",
     "/channels/a?transport=jsonp",
     "/channels/a%2Fb?transport=poll",
     "/channels/a%?transport=poll",
@@ -122,6 +125,7 @@ _BODIES: Final = (
     ("/channels/open/o", "Transfer-Encoding: chunked\r\n", "2\r\nhi\r\n0\r\n\r\n"),
     ("/channels/open/o", "Content-Length: 0\r\n", ""),
     ("/channels/open/o", "", ""),
+    ("/channels/open/o?acount=1", "Content-Length: 2\r\n", "hi"),
     ("/channels/open/o", "Content-Length: 99999999999\r\n", "hi"),
     ("/channels/open/*", "Content-Length: 2\r\n", "hi"),
     ("/channels/shut", "Content-Length: 2\r\n", "hi"),
@@ -144,6 +148,7 @@ def oddities() -> Iterator[bytes]:
     requests = [f"{line.format(_POLL)}\r\n{_HOST}\r\n" for line in _LINES]
     requests += [f"GET {path} HTTP/1.1\r\n{_HOST}\r\n" for path in _PATHS]
     requests += [f"GET {_POLL} HTTP/1.1\r\n{headers}\r\n" for headers in _HEADERS]
+    requests.append(f"GET /socket?sinse=now HTTP/1.1\r\n{_HOST}{_UPGRADE}\r\n")
     for method in ("POST", "PUT"):
         requests += [
             f"{method} {path} HTTP/1.1\r\n{_HOST}{headers}\r\n{body}"
