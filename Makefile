@@ -57,6 +57,7 @@ programs:
 docs: $(VENV)/test.stamp
 	echo "== docs"
 	$(BIN)/sphinx-build -W --keep-going -q -d docs/_build/doctrees docs docs/_build/html
+	$(BIN)/python docs/_ext/searched.py docs/_build/html
 	$(BIN)/python docs/_ext/outside.py docs/_build/outside
 	$(BIN)/pydoctor --quiet
 
