@@ -5,6 +5,7 @@
 # make fuzz   send what no client should send; FUZZ="--minutes 60"
 # make soak   let readers come and go; SOAK="--minutes 30"
 # make bystander  how long a client waits while others abuse the server
+# make bare   follow README and tutorial in a bare Debian 12, as root
 # make bench  measure beside other servers; BENCH="--short" takes five minutes
 # make client build comet.js and comet.classic.js
 # make clean  remove all files that these make
@@ -13,6 +14,7 @@
 # interpreter that makes it.  TRIALFLAGS go to trial.
 
 PYTHON ?= python3
+BARE ?=
 FAULTS ?= --bus sqlite
 FUZZ ?=
 BENCH ?=
@@ -28,7 +30,7 @@ MODULES := client/node_modules/.package-lock.json
 .DEFAULT_GOAL := run
 .NOTPARALLEL:
 .SILENT:
-.PHONY: run test lint mypy trial programs docs faults fuzz soak bystander packaging bench client clean
+.PHONY: run test lint mypy trial programs docs faults fuzz soak bystander packaging bare bench client clean
 
 run: $(VENV)/run.stamp
 	echo "== twistd -n comet --demo"
@@ -81,6 +83,11 @@ bench: $(VENV)/run.stamp
 packaging: $(VENV)/test.stamp
 	echo "== packaging"
 	$(BIN)/python -m tests.packaging.check
+
+bare: $(VENV)/test.stamp
+	sh .ci/programs debootstrap unshare:util-linux ip:iproute2
+	echo "== bare"
+	$(BIN)/python -m tests.packaging.bare $(BARE)
 
 client: $(MODULES)
 	node client/build.mjs

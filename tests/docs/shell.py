@@ -71,11 +71,16 @@ def blocksOf(page: Path) -> list[Block]:
         found = re.search(r":class: (\S+)", options)
         kind = "" if found is None else found[1]
         lines = [line[len(indent) + 3 :] for line in body.rstrip().split("\n")]
-        blocks.append(Block(kind, tuple(_commands(lines))))
+        blocks.append(Block(kind, tuple(commandsOf(lines))))
     return blocks
 
 
-def _commands(lines: list[str]) -> Iterator[Command]:
+def commandsOf(lines: list[str]) -> Iterator[Command]:
+    """
+    Read the lines of a block.
+
+    @return: The commands, in order.
+    """
     text: str | None = None
     printed: list[str] = []
     for line in lines:
