@@ -73,7 +73,7 @@ class Access:
             )
         given = bearer[1].encode("utf-8", "surrogatepass")
         if self._publishKey is None or not hmac.compare_digest(given, self._publishKey):
-            raise Unauthorized("the key in the header Authorization is not the publish key")
+            raise Unauthorized("the key is not the publish key")
         return KEY_HOLDER
 
     def checkSubscribe(self, client: Client, name: str) -> None:

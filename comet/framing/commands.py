@@ -2,8 +2,9 @@
 The commands that a client sends on a two-way transport, and their answers.
 
 A command is a JSON object with exactly one of the keys C{subscribe},
-C{unsubscribe}, C{publish} and C{ping}; perhaps an C{id}, which the answer
-repeats; and the other keys that the command needs.  Unknown keys are ignored.
+C{unsubscribe}, C{publish}, C{ping} and C{token}; perhaps an C{id}, which the
+answer repeats; and the other keys that the command needs.  Unknown keys are
+ignored.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from comet.errors import BadChannel, BadCursor, BadMessage, BadRequest, CometError
 from comet.framing.publications import Limits, readObject, shown
@@ -110,7 +111,22 @@ class Ping:
     value: Any
 
 
-Command = Subscribe | Unsubscribe | Publish | Ping
+@frozen
+class Token:
+    """
+    Show a credential: what the client does from then on, it does with the rights
+    that this gives.
+
+    @ivar id: The id of the command, or L{None}.
+
+    @ivar token: The credential, which is not checked yet.
+    """
+
+    id: Id
+    token: str = field(repr=False)
+
+
+Command = Subscribe | Unsubscribe | Publish | Ping | Token
 
 
 def readFields(raw: bytes, limits: Limits) -> Fields:
@@ -256,9 +272,18 @@ def _readPing(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) ->
     return Ping(id, fields["ping"])
 
 
+def _readToken(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:
+    token = fields["token"]
+    if not isinstance(token, str) or not token:
+        # What it is may be secret, and is not repeated.
+        raise BadRequest("the token is not a string of one character or more")
+    return Token(id, token)
+
+
 _READERS: Final[Mapping[str, Callable[[Id, dict[str, Any], Limits, str], Command]]] = {
     "subscribe": _readSubscribe,
     "unsubscribe": _readUnsubscribe,
     "publish": _readPublish,
     "ping": _readPing,
+    "token": _readToken,
 }

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.python.failure import Failure
 
 from comet.clientlog import ClientLogger
-from comet.errors import CometError, Internal, publicError
+from comet.errors import CometError, Forbidden, Internal, publicError
 from comet.fanout.states import State
 from comet.fanout.streams import StreamReader
 from comet.framing.commands import (
@@ -22,6 +22,7 @@ from comet.framing.commands import (
     Ping,
     Publish,
     Subscribe,
+    Token,
     Unsubscribe,
     encodeError,
     encodeOK,
@@ -29,7 +30,7 @@ from comet.framing.commands import (
 )
 from comet.framing.envelope import EnvelopeShape
 from comet.hub import Hub
-from comet.model.clients import Client
+from comet.model.clients import ANONYMOUS, Client
 from comet.model.cursors import Cursor
 
 C = TypeVar("C")
@@ -104,6 +105,8 @@ class Session:
             done = maybeDeferred(self._answer, command.id, {"pong": command.value})
         elif isinstance(command, Publish):
             done = self._publish(command)
+        elif isinstance(command, Token):
+            done = maybeDeferred(self._identify, command)
         elif isinstance(command, Subscribe):
             done = self._names.run(self._whenOpen, self._subscribe, command)
         else:
@@ -215,6 +218,19 @@ class Session:
         return stored.addCallback(
             lambda answers: self._answer(command.id, {"cursor": str(answers[0].cursor)})
         )
+
+    def _identify(self, command: Token) -> None:
+        """
+        Take the client that a credential names in place of the present one.  What
+        is under way goes on with the rights that it began with.
+        """
+        client = self._hub.access.identify(f"Bearer {command.token}")
+        present = self._client
+        if present.name not in (ANONYMOUS.name, client.name) and not client.mayPublishAll:
+            raise Forbidden("the token is of another client than the one that this connection has")
+        self._client = client
+        # Keys, which are all that there is, do not expire.
+        self._answer(command.id, {"expires": None})
 
     def _whenOpen(self, carryOut: Callable[[C], Any], command: C) -> Deferred[Any]:
         """

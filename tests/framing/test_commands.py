@@ -28,6 +28,7 @@ from comet.framing.commands import (
     Ping,
     Publish,
     Subscribe,
+    Token,
     Unsubscribe,
     encodeError,
     encodeOK,
@@ -114,7 +115,7 @@ class ReadTests(SynchronousTestCase):
         ):
             refused = self.refuse(raw, BadRequest)
             self.assertEqual(refused.id, 1)
-            self.assertIn("subscribe, unsubscribe, publish, ping", refused.error.detail)
+            self.assertIn("subscribe, unsubscribe, publish, ping, token", refused.error.detail)
 
     def test_readsID(self) -> None:
         """
@@ -123,6 +124,17 @@ class ReadTests(SynchronousTestCase):
         self.assertEqual(read({"ping": 1}), Ping(None, 1))
         for id in ("", "a", "i" * 128, "é" * 128, 0, -1, -(2**63), 2**64 - 1):
             self.assertEqual(read({"id": id, "ping": 1}), Ping(id, 1))
+
+    def test_readsToken(self) -> None:
+        """
+        A token is a string that is not empty, and no description shows it.
+        """
+        command = read({"id": 5, "token": "sesame"})
+        self.assertEqual(command, Token(5, "sesame"))
+        self.assertNotIn("sesame", repr(command))
+        for bad in ("", None, 1, ["sesame"]):
+            refused = self.refuse(json.dumps({"token": bad}).encode(), BadRequest)
+            self.assertNotIn("sesame", refused.error.detail)
 
     def test_refusesBadID(self) -> None:
         """
@@ -155,7 +167,7 @@ class ReadTests(SynchronousTestCase):
         | values.map(lambda value: json.dumps(value).encode())
         | st.dictionaries(
             st.sampled_from(
-                "id subscribe since unsubscribe publish data event key encoding ping".split()
+                "id subscribe since unsubscribe publish data event key encoding ping token".split()
             ),
             values | names | st.just({"a": "-1"}) | st.sampled_from(["a", "now", "base64"]),
         ).map(lambda fields: json.dumps(fields).encode())

@@ -112,6 +112,7 @@ REQUESTS: Final = (
 COMMANDS: Final = (
     *(
         b'{"ping":1}',
+        b'{"token":"secret"}',
         b'{"id":1,"subscribe":["open/a"]}',
         b'{"subscribe":["open/*"],"since":"earliest"}',
     ),

@@ -43,12 +43,12 @@ test("a client without subscriptions sends nothing", async () => {
 });
 
 test("one connection reads all names, each from its own position", async () => {
-  const comet = make({ parameters: { account: "x" }, token: "t t" });
+  const comet = make({ parameters: { account: "x" } });
   const ready = [comet.read("a"), comet.read("b/*", "-5")];
   await settle();
   const [socket, another] = sockets;
   assert.equal(another, undefined);
-  assert.equal(socket.url, "ws://a.example/push/socket?account=x&token=t+t");
+  assert.equal(socket.url, "ws://a.example/push/socket?account=x");
   assert.equal(socket.protocol, "comet.v1");
   socket.begin("e-7");
   assert.deepEqual(socket.sent, [
@@ -68,6 +68,35 @@ test("one connection reads all names, each from its own position", async () => {
   await settle();
   assert.deepEqual(socket.sent[2], { id: 3, unsubscribe: ["b/*"] });
   assert.deepEqual(comet.heard, [8]);
+});
+
+test("a WebSocket shows the token first, by a command and not in its URL", async () => {
+  const comet = make({ token: "t t" });
+  comet.read("a");
+  await settle();
+  assert.equal(sockets[0].url, "ws://a.example/push/socket?");
+  sockets[0].open();
+  assert.deepEqual(sockets[0].sent.map((sent) => sent.token ?? Object.keys(sent)[1]), [
+    "t t",
+    "subscribe",
+  ]);
+  sockets[0].answer("token", { ok: { expires: null } });
+  sockets[0].answer("subscribe", { ok: { cursor: "e-1" } });
+  assert.equal(comet.readyState, Comet.OPEN);
+});
+
+test("a token that is refused is an error event, and nothing goes on without it", async () => {
+  const comet = make({ token: "bad" });
+  const refused = assert.rejects(comet.read("a"), { code: "unauthorized" });
+  await settle();
+  sockets[0].open();
+  sockets[0].answer("token", { error: { code: "unauthorized", message: "not the key" } });
+  await refused;
+  const [{ code, message, names }] = told(comet, "error");
+  assert.deepEqual([code, message, names], ["unauthorized", "not the key", []]);
+  assert.ok(sockets[0].isClosed);
+  assert.equal(told(comet, "close")[0].retry, 30);
+  assert.equal(requests.length, 0);
 });
 
 test("subscribe and the options refuse invalid values", () => {

@@ -9,10 +9,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from comet.access.rights import Access
+from comet.model.clients import Client
 from comet.transports.session import MAX_PENDING_COMMANDS
 from comet.transports.tcp import CometFactory
 from tests.framing.readers import LinesReader
-from tests.transports.case import HubTestCase, cursors
+from tests.transports.case import KEY, HubTestCase, cursors
 from tests.transports.wire import FULL, Wire
 
 
@@ -69,6 +71,48 @@ class CommandTests(SessionTestCase):
                 answer = self.say({"id": id, "ping": value})
                 self.assertEqual(answer, [{"id": id, "ok": {"pong": value}}])
         self.assertEqual(self.say({"ping": 1}), [{"ok": {"pong": 1}}])
+
+    def test_tokenGivesRights(self) -> None:
+        """
+        The publish key gives its rights to what follows, on this connection alone.
+        """
+        publish = {"publish": "secret", "data": 1}
+        self.assertEqual(self.error(publish), "unauthorized")
+        answers = self.say({"id": 1, "token": KEY}, publish)
+        self.assertEqual(answers[0], {"id": 1, "ok": {"expires": None}})
+        self.assertEqual(list(answers[1]["ok"]), ["cursor"])
+        other = self.connect(CometFactory(self.hub))
+        (answer,) = self.say(publish, wire=other)
+        self.assertEqual(answer["error"]["code"], "unauthorized")
+
+    def test_badTokenChangesNothing(self) -> None:
+        """
+        A bad token is refused and not repeated, and the client keeps its rights.
+        """
+        for bad in ("wrong", KEY + "x", f"Bearer {KEY}", " ", f"{KEY} x"):
+            self.assertEqual(self.error({"token": bad}), "unauthorized")
+        self.say({"token": KEY})
+        for other in (None, "", 1, [KEY], {"a": "wrong"}):
+            (answer,) = self.say({"token": other})
+            self.assertEqual(answer["error"]["code"], "badRequest")
+            self.assertNotIn(KEY, answer["error"]["message"])
+        self.assertEqual(self.error({"token": "wrong"}), "unauthorized")
+        self.assertIn("ok", self.say({"publish": "secret", "data": 1})[0])
+
+    def test_tokenOfAnotherClient(self) -> None:
+        """
+        A connection that has a client takes no token of another one, but the key.
+        """
+
+        class Accounts(Access):
+            def identify(self, authorization: str | None) -> Client:
+                name = (authorization or "Bearer ").removeprefix("Bearer ")
+                return super().identify(authorization) if name == KEY else Client(name, False)
+
+        self.patch(self.hub, "access", Accounts(KEY))
+        answers = self.say(*({"token": token} for token in ("ada", "bob", "ada", KEY, "ada")))
+        codes = [answer.get("error", {}).get("code") for answer in answers]
+        self.assertEqual(codes, [None, "forbidden", None, None, "forbidden"])
 
     def test_subscribesBeforeMessages(self) -> None:
         """

@@ -50,7 +50,10 @@ export type Handler<T = any> = (message: Message<T>) => void;
 export interface CometOptions {
   /** The transports to try, in this order.  Default: all, as `Transport` lists them. */
   transports?: Transport[];
-  /** Sent as `Authorization: Bearer` if the request can carry headers, else as `?token=`. */
+  /**
+   * Sent as `Authorization: Bearer` if the request can carry headers, by a command on
+   * `websocket`, and as `?token=` with `sse`, `jsonp` and `iframe`.
+   */
   token?: string;
   /**
    * Whether the tabs of this site share one connection.  That needs Web Locks, which

@@ -4,7 +4,7 @@
  * when the connection is lost.
  */
 
-import { request, random, sleep } from "./requests.js";
+import { request, random, sleep, TEMPORARY } from "./requests.js";
 import { without } from "./standing.js";
 
 /**
@@ -70,7 +70,9 @@ const polling = (transport, ask) => (link) => {
 /** @type {Record<string, (link: Link) => (() => void) | void>} */
 export const TRANSPORTS = {
   websocket(link) {
-    const socket = new WebSocket(link.owner.urlOf("socket").replace(/^http/, "ws"), "comet.v1");
+    const { token } = link.owner.settings;
+    const url = link.owner.urlOf("socket", {}, true).replace(/^http/, "ws");
+    const socket = new WebSocket(url, "comet.v1");
     /** @type {Record<number, ((reply: Reply) => void) | undefined>} */
     const answers = {};
     /** @type {Names} */
@@ -104,7 +106,15 @@ export const TRANSPORTS = {
       if (gone[0]) command(JSON.stringify({ unsubscribe: gone }));
       if (fresh.size) subscribe(fresh);
     };
-    socket.onopen = link.update;
+    const update = link.update;
+    socket.onopen = () => {
+      // Browsers can set no header there, and a key in the URL would be in the logs.
+      if (token)
+        command(JSON.stringify({ token }), ({ error }) => {
+          if (error) link.failed({ ...error, isFinal: !TEMPORARY.test(error.code) });
+        });
+      update();
+    };
     socket.onmessage = ({ data }) => {
       // A reply begins with its id, or with its error.
       if (/^{"c/.test(data)) link.heard(data);

@@ -1,0 +1,1 @@
+The command ``{"token":"…"}`` gives a WebSocket or a connection of raw TCP the rights of the publish key. comet.js sends its option ``token`` by it, so that publishing with the key works on every transport.
