@@ -101,7 +101,7 @@ if TYPE_CHECKING:
     from comet.model.log import Retention
     from comet.model.messages import Close, Message, Publication, Published
     from comet.model.patterns import matches
-    from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
+    from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
     from comet.server.service import CometService
     from comet.transports.channel import ChannelResource, PublishResource
     from comet.transports.exchange import Exchange
@@ -142,6 +142,7 @@ __all__ = [
     "Exchange",
     "Forbidden",
     "HeadTooLarge",
+    "HistoryPage",
     "Hub",
     "HubResource",
     "IAccess",
@@ -221,7 +222,7 @@ _NAMES = {
     "comet.model.log": "Retention",
     "comet.model.messages": "Close Message Publication Published",
     "comet.model.patterns": "matches",
-    "comet.model.positions": "ReadResult ResolvedStarts StartPosition",
+    "comet.model.positions": "HistoryPage ReadResult ResolvedStarts StartPosition",
     "comet.server.service": "CometService",
     "comet.transports.channel": "ChannelResource PublishResource",
     "comet.transports.exchange": "Exchange",

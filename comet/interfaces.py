@@ -17,7 +17,7 @@ from zope.interface import Attribute, Interface
 
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message, Publication, Published
-from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
 
 if TYPE_CHECKING:
     from socket import socket
@@ -172,6 +172,27 @@ class IMessageBus(Interface):
             is read even if it has more.
 
         @param upTo: The last position to read, or L{None} for the log end.
+
+        @return: Fails with L{Unavailable<comet.errors.Unavailable>}.
+        """
+
+    def history(
+        channel: str, before: Cursor | None, limit: int, maxBytes: int
+    ) -> Deferred[HistoryPage]:
+        """
+        Read the newest messages of a channel before a cursor.  It costs as much as
+        it reads, however many messages or channels there are.
+
+        Nothing is known of what was before a cursor of another epoch, or one beyond
+        the log end: then no message is read, and it is a gap.
+
+        @param before: The cursor; the message that it is of is not read.  L{None}
+            for the log end, with the newest message.
+
+        @param limit: How many messages to read at most; at least 1.
+
+        @param maxBytes: After how many bytes of payload to stop.  One message is
+            read even if it has more.
 
         @return: Fails with L{Unavailable<comet.errors.Unavailable>}.
         """

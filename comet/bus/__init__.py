@@ -5,6 +5,7 @@ L{comet.interfaces.IMessageBus} says what each bus promises.  No part above this
 package knows which bus it uses.
 
   - L{idempotency}: idempotency keys: what may be stored, and what was answered
+  - L{historypage}: pages of the messages before a cursor, for every bus
   - L{listeners}: the listeners of a bus, and the order in which they hear
   - L{refusals}: logs what a store was refused
   - L{starts}: resolves start positions, for every bus

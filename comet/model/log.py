@@ -143,6 +143,18 @@ class ChannelLog:
         start = bisect_right(self._messages, position, lo=self._first, key=_position)
         return self._messages[start : start + limit]
 
+    def before(self, position: int | None, limit: int) -> Sequence[Message]:
+        """
+        Return the newest messages before a position, or before the end if that is
+        L{None}; oldest first.
+
+        @param limit: How many messages at most.
+        """
+        end = len(self._messages)
+        if position is not None:
+            end = bisect_left(self._messages, position, lo=self._first, key=_position)
+        return self._messages[max(end - limit, self._first) : end]
+
     def at(self, position: int) -> Message:
         """
         Return the message at a position.  It must be held.

@@ -1,6 +1,6 @@
 """
 Start positions, the resolved starts that a bus finds for them, and what a bus
-reads from there.
+reads from there; and what it reads before a cursor.
 """
 
 from __future__ import annotations
@@ -178,3 +178,22 @@ class ReadResult:
     reached: Cursor
     gaps: Mapping[str, int] = field(factory=dict)
     more: bool = False
+
+
+@frozen
+class HistoryPage:
+    """
+    Messages of one channel before a cursor: what
+    L{IMessageBus.history<comet.interfaces.IMessageBus.history>} reads.
+
+    @ivar messages: The messages in the order of positions.
+
+    @ivar more: Whether older messages are held.
+
+    @ivar isGap: Whether none are, since the older messages are gone; or, if the
+        channel has no record, may be.
+    """
+
+    messages: Sequence[Message] = ()
+    more: bool = False
+    isGap: bool = False

@@ -8,6 +8,7 @@ maker and the hooks of L{tests.bus.case.BusCase}.
 from __future__ import annotations
 
 from tests.bus.gaps import GapContract
+from tests.bus.history import HistoryContract
 from tests.bus.keyed import KeyContract
 from tests.bus.listening import ListeningContract
 from tests.bus.publishing import PublishingContract
@@ -20,6 +21,7 @@ class BusContract(
     KeyContract,
     ReadingContract,
     GapContract,
+    HistoryContract,
     ResolvingContract,
     ListeningContract,
 ):

@@ -15,6 +15,7 @@ from comet.model.messages import Message
 from comet.model.patterns import matches
 from comet.model.positions import (
     At,
+    HistoryPage,
     Last,
     Now,
     ReadResult,
@@ -219,6 +220,25 @@ class BusModel:
         more = count < len(wanted)
         reached = wanted[count - 1].position if more else max(end, after.position)
         return ReadResult(after, wanted[:count], Cursor(self.epoch, reached), gaps, more)
+
+    def history(
+        self, channel: str, before: Cursor | None, limit: int, maxBytes: int
+    ) -> HistoryPage:
+        """
+        See L{comet.interfaces.IMessageBus.history}.
+        """
+        if before is not None and not self.isKnown(before):
+            return HistoryPage(isGap=True)
+        upper = len(self.all) + 1 if before is None else before.position
+        wanted = [m for m in self.held(channel) if m.position < upper]
+        count = 0
+        while count < len(wanted) and count < limit:
+            if count and _payloadBytes(wanted[len(wanted) - count - 1 :]) > maxBytes:
+                break
+            count += 1
+        more = count < len(wanted)
+        isGap = not more and upper > 1 and self.floorOf(channel) > 0
+        return HistoryPage(wanted[len(wanted) - count :], more, isGap)
 
     def resolve(self, name: str, startPosition: StartPosition) -> ResolvedStart:
         """

@@ -16,7 +16,7 @@ from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
 from comet.model.patterns import matches
-from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
 
 
 class WatchedBus(MemoryBus):
@@ -62,6 +62,16 @@ class WatchedBus(MemoryBus):
         if self.error is not None:
             raise self.error
         return super().read(names, after, limit, maxBytes, upTo)
+
+    def history(
+        self, channel: str, before: Cursor | None, limit: int, maxBytes: int
+    ) -> Deferred[HistoryPage]:
+        """
+        See L{IMessageBus.history}.
+        """
+        if self.error is not None:
+            raise self.error
+        return super().history(channel, before, limit, maxBytes)
 
     def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
@@ -294,6 +304,18 @@ class SlowBus:
         See L{IMessageBus.forget}.
         """
         return self._ask("forget", lambda: self.inner.forget(channel), lambda _: None)
+
+    def history(
+        self, channel: str, before: Cursor | None, limit: int, maxBytes: int
+    ) -> Deferred[HistoryPage]:
+        """
+        See L{IMessageBus.history}.
+        """
+        return self._ask(
+            "history",
+            lambda: self.inner.history(channel, before, limit, maxBytes),
+            lambda _: None,
+        )
 
     def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from comet.bus.historypage import LOST, PageBefore, isPast
 from comet.bus.idempotency import KeyBudget, KeyMemory
 from comet.bus.listeners import Listeners
 from comet.bus.memory.channelindex import ChannelIndex, segmentsIndexed
@@ -28,7 +29,7 @@ from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import FLOORS_PART, Retention
 from comet.model.messages import Message, Publication, Published
-from comet.model.positions import Now, ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import HistoryPage, Now, ReadResult, ResolvedStarts, StartPosition
 from comet.timers import TimerWheel
 
 # What a channel costs in memory beside its messages, as measured on CPython
@@ -338,6 +339,23 @@ class MemoryBus:
         """
         query = Query(_Log(self), names)
         return self._queries.ask(query, partial(query.read, after, limit, maxBytes, upTo))
+
+    def history(
+        self, channel: str, before: Cursor | None, limit: int, maxBytes: int
+    ) -> Deferred[HistoryPage]:
+        """
+        See L{IMessageBus.history}.
+        """
+        if not isPast(before, self.end):
+            return succeed(LOST)
+        page = PageBefore(limit, maxBytes)
+        record = self._records.get(channel)
+        if record is None:
+            return succeed(page.ended(self._floor, before))
+        self._expire(record, self._wallClock())
+        position = None if before is None else before.position
+        page.fill(reversed(record.before(position, limit + 1)))
+        return succeed(page.ended(record.floor, before))
 
     # -- Listening
 

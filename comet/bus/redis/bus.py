@@ -39,7 +39,7 @@ from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
-from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
 
 # For how many seconds a read waits for Redis to come back.
 PATIENCE: Final = 5.0
@@ -487,6 +487,16 @@ class RedisBus:
         """
         return self._ask(
             lambda connection: self._queries.read(connection, names, after, limit, maxBytes, upTo)
+        )
+
+    def history(
+        self, channel: str, before: Cursor | None, limit: int, maxBytes: int
+    ) -> Deferred[HistoryPage]:
+        """
+        See L{IMessageBus.history}.
+        """
+        return self._ask(
+            lambda connection: self._queries.history(connection, channel, before, limit, maxBytes)
         )
 
     # -- Listening

@@ -24,10 +24,12 @@ if it can do with fewer:
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 from attrs import evolve
 
+from comet.bus.historypage import LOST, historyPage
 from comet.bus.redis.holdings import Changed, Holdings
 from comet.bus.redis.page import Page, chosen
 from comet.bus.redis.protocol import RedisProtocol
@@ -37,7 +39,7 @@ from comet.bus.starts import FoundStarts, beforeOldest, knownPosition, resolve
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
 from comet.model.patterns import NameSet
-from comet.model.positions import Last, Now, ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import HistoryPage, Last, Now, ReadResult, ResolvedStarts, StartPosition
 
 # How many messages of the log one page examines.
 EXAMINED: Final = 8192
@@ -237,6 +239,35 @@ class Queries:
             gaps,
             found.more,
         )
+
+    async def history(
+        self,
+        connection: RedisProtocol,
+        channel: str,
+        before: Cursor | None,
+        limit: int,
+        maxBytes: int,
+    ) -> HistoryPage:
+        """
+        See L{IMessageBus.history<comet.interfaces.IMessageBus.history>}.
+        """
+        store, upper = self._store, before
+        while True:
+            ask = partial(
+                store.history,
+                connection,
+                channel=channel,
+                before=upper,
+                limit=limit,
+                maxBytes=maxBytes,
+            )
+            found = await self._holdings.patiently(connection, ask)
+            if found.isLost:
+                return LOST
+            if found.messages or not (found.more and found.refused):
+                return historyPage(found.messages, found.more, found.floor, before)
+            # Only entries that comet has not stored were looked at.
+            upper = found.lowest
 
     # -- Where names begin
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from attrs import frozen
 
 from comet.bus.redis.settings import OtherSettings
-from comet.framing.stored import NotOurs, checkStored, checkStoredChannel
+from comet.framing.stored import MOST_POSITION, NotOurs, checkStored, checkStoredChannel
 from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
 
@@ -476,6 +476,57 @@ def readLogPage(reply: Any, channels: Sequence[str]) -> LogPage:
         frozenset(map(_word, rest[start:end])),
         messages,
         refused,
+    )
+
+
+@frozen
+class FoundHistory:
+    """
+    The answer of the script C{history}.
+
+    @ivar isLost: Whether the log does not know the cursor that was asked for.
+
+    @ivar floor: The floor of the channel.
+
+    @ivar more: Whether there are more messages.
+
+    @ivar lowest: The cursor of the oldest message that was looked at; the one that was
+        asked for, or a later one, if there is none.
+
+    @ivar messages: The messages, newest first.
+
+    @ivar refused: What is wrong with the entries that are left out, because
+        comet cannot have written them.
+    """
+
+    isLost: bool
+    floor: int
+    more: bool
+    lowest: Cursor
+    messages: list[Message]
+    refused: Sequence[NotOurs]
+
+
+def readHistory(reply: Any, channel: str, before: Cursor | None) -> FoundHistory:
+    """
+    Read the answer of C{history}.
+
+    @param channel: The channel that was asked for, as for C{before}.
+    """
+    _, word, isLost, floor, more, *rest = _fields(reply, 5)
+    epoch = _epoch(word)
+    lowest = MOST_POSITION + 1 if before is None else before.position
+    messages, refused = [], []
+    for position, body in _rows(rest, 2):
+        if _number(position) >= lowest:
+            raise BadReply(f"{position} is not before {lowest}")
+        lowest = position
+        try:
+            messages.append(readBody(channel, epoch, lowest, body))
+        except NotOurs as error:
+            refused.append(error)
+    return FoundHistory(
+        isLost == 1, _number(floor), more == 1, Cursor(epoch, lowest), messages, refused
     )
 
 

@@ -52,5 +52,6 @@ ORDERED: Final = _load("ordered", _READS)
 POSITIONS: Final = _load("positions", _READS)
 TAILS: Final = _load("tails", _READS)
 READ: Final = _load("read", _READS)
+HISTORY: Final = _load("history", _READS)
 
-ALL: Final = (PUBLISH, ATTACH, SWEEP, FORGET, FIND, ORDERED, POSITIONS, TAILS, READ)
+ALL: Final = (PUBLISH, ATTACH, SWEEP, FORGET, FIND, ORDERED, POSITIONS, TAILS, READ, HISTORY)

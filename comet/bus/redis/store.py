@@ -15,6 +15,7 @@ from comet.bus.redis.replies import (
     Attached,
     BadReply,
     FoundChannels,
+    FoundHistory,
     IndexSlice,
     KeyConflict,
     LogPage,
@@ -22,6 +23,7 @@ from comet.bus.redis.replies import (
     Stored,
     readAttached,
     readFoundChannels,
+    readHistory,
     readLogPage,
     readMore,
     readOrdered,
@@ -300,6 +302,29 @@ class Store:
         page = readLogPage(reply, channels)
         self._tellRefused(page.refused)
         return page
+
+    async def history(
+        self,
+        connection: RedisProtocol,
+        isForced: bool,
+        channel: str,
+        before: Cursor | None,
+        limit: int,
+        maxBytes: int,
+    ) -> FoundHistory:
+        """
+        Read the newest messages of a channel before a cursor, or before the end.
+
+        @param isForced: Whether to answer even if messages are overdue to be
+            dropped.
+        """
+        epoch, position = ("", 0) if before is None else before
+        reply = await self._run(
+            connection, scripts.HISTORY, int(isForced), epoch, position, limit, maxBytes, channel
+        )
+        found = readHistory(reply, channel, before)
+        self._tellRefused(found.refused)
+        return found
 
     def _tellRefused(self, refused: Iterable[NotOurs]) -> None:
         for error in refused:

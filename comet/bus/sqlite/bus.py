@@ -35,7 +35,7 @@ from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
-from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
 
 # How often the bus drops old messages, or tries whether the disk works again,
 # in seconds; and how long it pauses for other writers while there is more to
@@ -382,6 +382,15 @@ class SQLiteBus:
     def _wasRead(self, result: ReadResult) -> ReadResult:
         self._note(result.reached)
         return result
+
+    def history(
+        self, channel: str, before: Cursor | None, limit: int, maxBytes: int
+    ) -> Deferred[HistoryPage]:
+        """
+        See L{IMessageBus.history}.
+        """
+        asked = (channel, before, limit, maxBytes, self._wallClock())
+        return self._read(self._logReader.recalling(*asked))
 
     def _read(self, steps: Iterator[T | None]) -> Deferred[T]:
         if not self._isOpen:

@@ -18,7 +18,7 @@ from comet.bus.sqlite.lockfile import Connect
 from comet.bus.sqlite.snapshot import Changed, Snapshot, Steps
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
-from comet.model.positions import Now, ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import HistoryPage, Now, ReadResult, ResolvedStarts, StartPosition
 
 T = TypeVar("T")
 
@@ -104,6 +104,18 @@ class LogReader:
         """
         return self._asking(
             names, now, lambda snapshot: snapshot.read(after, limit, maxBytes, upTo)
+        )
+
+    def recalling(
+        self, channel: str, before: Cursor | None, limit: int, maxBytes: int, now: float
+    ) -> Iterator[HistoryPage | None]:
+        """
+        See L{comet.interfaces.IMessageBus.history}, for L{step}.
+
+        @param now: The time, in seconds since 1970.
+        """
+        return self._asking(
+            [channel], now, lambda snapshot: snapshot.history(before, limit, maxBytes)
         )
 
     def step(self, steps: Iterator[T | None]) -> T | None:

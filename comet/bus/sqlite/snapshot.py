@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeAlias, TypeVar
 
+from comet.bus.historypage import LOST, PageBefore, isPast
 from comet.bus.refusals import Refusals
 from comet.bus.starts import (
     MOST_LAST,
@@ -37,7 +38,7 @@ from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message
 from comet.model.patterns import NameSet
-from comet.model.positions import Last, ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import HistoryPage, Last, ReadResult, ResolvedStarts, StartPosition
 
 # Up to this number of channels, each is read by itself and the results are
 # merged.  For more channels, the messages of the log are walked.
@@ -519,22 +520,61 @@ class Snapshot:
             if not name:
                 # Enough was examined.
                 return messages, position
-            time, event, encoding, payload = self._connection.execute(
-                _MESSAGE, (position,)
-            ).fetchone()
-            try:
-                message = checkStored(
-                    name, self.end.epoch, position, time, payload, _text(event), _text(encoding)
-                )
-            except NotOurs as error:
+            message = self._message(name, position)
+            if message is None:
                 # The reader goes on with the next message.
-                self._refusals.refused(error, self._now)
                 continue
+            payload = message.payload
             if messages and (len(messages) == limit or size + len(payload) > maxBytes):
                 return messages, messages[-1].position
             messages.append(message)
             size += len(payload)
         return messages, max(last, after)
+
+    def _message(self, name: str, position: int) -> Message | None:
+        """
+        Return the message at a position, which is held; or L{None} if comet cannot
+        have stored it.
+        """
+        time, event, encoding, payload = self._connection.execute(_MESSAGE, (position,)).fetchone()
+        try:
+            return checkStored(
+                name, self.end.epoch, position, time, payload, _text(event), _text(encoding)
+            )
+        except NotOurs as error:
+            self._refusals.refused(error, self._now)
+            return None
+
+    def history(self, before: Cursor | None, limit: int, maxBytes: int) -> Steps[HistoryPage]:
+        """
+        See L{comet.interfaces.IMessageBus.history}.  The channel is the one name of
+        this snapshot.
+        """
+        if not isPast(before, self.end):
+            return LOST
+        page = PageBefore(limit, maxBytes)
+        upper = _MOST if before is None else before.position
+        # One more than is wanted tells whether there is more.
+        most = min(limit + 1, EXAMINED)
+        while True:
+            channel = next((channel for channel, _ in self._named()), None)
+            if channel is None:
+                return page.ended(self._floor, before)
+            positions = [
+                position
+                for (position,) in self._connection.execute(
+                    "SELECT position FROM messages WHERE channel = ? AND position < ? "
+                    "AND position > ? ORDER BY position DESC LIMIT ?",
+                    (channel.id, upper, channel.floor, most),
+                )
+            ]
+            found = (self._message(channel.name, position) for position in positions)
+            page.fill(message for message in found if message is not None)
+            if page.isFull or len(positions) < most:
+                return page.ended(channel.floor, before)
+            # Some messages were not stored by comet.
+            upper = positions[-1]
+            yield from self._pause()
 
     def _positions(self, after: int, last: int) -> Iterator[tuple[int, str]]:
         """

@@ -117,6 +117,9 @@ class BusMachine(RuleBasedStateMachine):
         self.model.renew(self.bus.end.epoch)
         self.listener = Listener()
         self.bus.listen(self.listener, ["**"])
+        # By channel: where it was begun to scroll back, the cursor of the oldest
+        # message that was read, and all positions that were.
+        self.scrolled: dict[str, tuple[Cursor, Cursor, list[int]]] = {}
 
     def makeBus(self, retention: Callable[[str], Retention], totalBytes: int) -> Any:
         """
@@ -191,6 +194,54 @@ class BusMachine(RuleBasedStateMachine):
         expected = self.model.read(names, after, limit, maxBytes, upTo)
         assert positionsOf(found.messages) == positionsOf(expected.messages)
         assert evolve(found, messages=()) == evolve(expected, messages=())
+
+    @rule(
+        channel=st.sampled_from((*CHANNELS, "x")),
+        stand=st.none() | stands,
+        limit=st.integers(1, 12),
+        maxBytes=st.integers(1, 100),
+    )
+    def history(
+        self, channel: str, stand: tuple[bool, int] | None, limit: int, maxBytes: int
+    ) -> None:
+        """
+        Read what was before a cursor from both.
+        """
+        before = None if stand is None else self.cursor(stand)
+        found = result(self.bus.history(channel, before, limit, maxBytes))
+        expected = self.model.history(channel, before, limit, maxBytes)
+        assert positionsOf(found.messages) == positionsOf(expected.messages)
+        assert evolve(found, messages=()) == evolve(expected, messages=())
+
+    @rule(channel=st.sampled_from(CHANNELS), limit=st.integers(1, 5), back=st.integers(0, 3))
+    def scrollBack(self, channel: str, limit: int, back: int) -> None:
+        """
+        Read one page before the last one of a channel, while other rules publish
+        and drop; or, after its last one, begin again.
+        """
+        page, asked = self.scrolled.get(channel), Cursor(self.bus.end.epoch, 0)
+        if page is None or page[0].epoch != asked.epoch:
+            # From some cursor that is not always a message of the channel.
+            start = self.cursor((True, back))
+            page = self.scrolled[channel] = (start, start, [])
+        start, before, seen = page
+        found = result(self.bus.history(channel, before, limit, 10**6))
+        positions = positionsOf(found.messages)
+        assert positions == sorted(positions)
+        assert not positions or positions[-1] < before.position
+        seen[:0] = positions
+        if found.more:
+            self.scrolled[channel] = (start, found.messages[0].cursor, seen)
+            return
+        del self.scrolled[channel]
+        everything = [m.position for m in self.model.all if m.channel == channel]
+        older = [position for position in everything if position < start.position]
+        held = [m.position for m in self.model.held(channel) if m.position < start.position]
+        # All that is held still, and perhaps more that was when it was read.
+        assert seen[len(seen) - len(held) :] == held, (seen, held)
+        assert set(seen) <= set(older) and len(set(seen)) == len(seen)
+        if set(older) - set(seen):
+            assert found.isGap
 
     @rule(names=names, stand=stands, count=st.integers(1, 5))
     def resolve(self, names: Sequence[str], stand: tuple[bool, int], count: int) -> None:

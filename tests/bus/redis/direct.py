@@ -25,7 +25,7 @@ from comet.interfaces import IBusListener
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message, Publication, Published
-from comet.model.positions import ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
 from tests.bus.redis.case import ADVANCE, LOSE
 
 SETTINGS = NodeSettings({}, "")
@@ -187,6 +187,17 @@ class DirectBus:
         self._catchUp()
         return succeed(
             self._wait(self._queries.read(self.connection, names, after, limit, maxBytes, upTo))
+        )
+
+    def history(
+        self, channel: str, before: Cursor | None, limit: int, maxBytes: int
+    ) -> Deferred[HistoryPage]:
+        """
+        See L{IMessageBus.history<comet.interfaces.IMessageBus.history>}.
+        """
+        self._catchUp()
+        return succeed(
+            self._wait(self._queries.history(self.connection, channel, before, limit, maxBytes))
         )
 
     def listen(self, listener: IBusListener, names: Iterable[str]) -> None:

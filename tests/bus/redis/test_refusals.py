@@ -17,6 +17,7 @@ from comet.bus.redis.capabilities import CannotUse
 from comet.bus.redis.protocol import RedisRefused
 from comet.bus.redis.urls import RedisURL, parseURL
 from comet.errors import CometError, Forbidden, Internal, Unavailable
+from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.positions import Last, Now
 from tests.bus.case import BusCase, Listener, positionsOf
@@ -241,6 +242,28 @@ class RunningTests(RefusalCase):
                 result = await self.read(bus, names)
                 self.assertEqual(positionsOf(result.messages), [after], body)
                 self.assertEqual(result.reached.position, after)
+            page = await bus.history("a", None, 50, 1000)
+            self.assertEqual((positionsOf(page.messages), page.more), ([after], False))
+
+    async def test_manyForeignEntries(self) -> None:
+        """
+        So many of them that a page has no other entry are passed over, too.
+        """
+        server = self.ownServer()
+        bus = await self.startedBus()
+        first = await self.put(bus, "a " * 3)
+        bad = await self.put(bus, "a " * 6)
+        last = await self.put(bus, "a")
+        stream = f"{self.url.prefix}s:a"
+        server.ask("DEL", stream)
+        for position in (*first, *bad, *last):
+            body = HOSTILE[0] if position in bad else "1.5\n\n\n1"
+            self.assertIn(f"{position}-0", server.ask("XADD", stream, f"{position}-0", "", body))
+        before = Cursor(bus.end.epoch, last[0])
+        page = await bus.history("a", before, 2, 1000)
+        self.assertEqual((positionsOf(page.messages), page.more), (first[1:], True))
+        page = await bus.history("a", before._replace(position=bad[3]), 3, 1000)
+        self.assertEqual((positionsOf(page.messages), page.more), (first, False))
 
 
 class StartTests(RefusalCase):
@@ -334,6 +357,9 @@ class StartTests(RefusalCase):
         self.assertEqual(listener.heard, positions)
         self.assertEqual(await self.held(bus, "*"), positions[:2])
         await bus.resolve({"a": Last(1), "*": Last(1), "b": Now()})
+        self.assertEqual(
+            positionsOf((await bus.history("a", None, 1, 100)).messages), positions[:1]
+        )
         await bus.forget("a")
         self.assertEqual(dict((await self.read(bus, "a")).gaps), {"a": positions[0]})
         self.url = url

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.bus.redis import replies
 from comet.bus.redis.replies import BadReply, NoLog, Overdue
 from comet.framing.stored import NotOurs
+from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 
 ITEM = st.integers(-3, 10) | st.sampled_from(
@@ -42,6 +43,8 @@ READERS: list[Callable[[Any], Any]] = [
     lambda reply: replies.readPositions(reply, 0, 5),
     lambda reply: replies.readTails(reply, ["a", "b"]),
     lambda reply: replies.readLogPage(reply, ["a", "b"]),
+    lambda reply: replies.readHistory(reply, "a", None),
+    lambda reply: replies.readHistory(reply, "a", Cursor("abc", 2)),
     lambda reply: replies.readStored(reply, [Publication(("a", "b"), b"1")]),
 ]
 

@@ -20,7 +20,7 @@ from comet.bus.idempotency import KeyBudget
 from comet.bus.sqlite.bus import SQLiteBus
 from comet.bus.sqlite.thread import WorkerThread
 from comet.model.log import Retention
-from comet.model.positions import ReadResult, ResolvedStarts
+from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts
 from tests.bus.sqlite.case import carefree
 
 T = TypeVar("T")
@@ -93,6 +93,13 @@ class InlineBus(SQLiteBus):
         """
         self._sweepAll()
         return super().read(*arguments)
+
+    def history(self, *arguments: Any) -> Deferred[HistoryPage]:
+        """
+        See L{IMessageBus.history}.
+        """
+        self._sweepAll()
+        return super().history(*arguments)
 
     def resolve(self, names: Any) -> Deferred[ResolvedStarts]:
         """

@@ -60,6 +60,22 @@ class ForeignRowTests(StoreTestCase):
                 self.assertNotIn(bad, positionsOf(result.messages))
             store.close()
 
+    def test_foreignMessagesBefore(self) -> None:
+        """
+        They are left out of what is read before a cursor, too, also where they are
+        more than one step looks at.
+        """
+        self.patch(snapshot, "EXAMINED", 2)
+        store = self.openStore()
+        positions = self.put(store, "a " * 9)
+        self.edit("UPDATE messages SET encoding = 'gzip' WHERE position BETWEEN 4 AND 8")
+        for limit, found in ((1, [9]), (2, [3, 9]), (4, [1, 2, 3, 9])):
+            steps = self.openReader().recalling("a", None, limit, 10**6, self.now)
+            pages = [page for page in steps if page is not None]
+            self.assertEqual(positionsOf(pages[0].messages), found)
+            self.assertEqual(pages[0].more, len(found) < 4)
+        self.assertEqual(len(positions), 9)
+
     def test_foreignChannel(self) -> None:
         """
         A channel whose name no client could give is left out of patterns.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from comet.bus.sqlite.reader import LogReader
 from comet.bus.sqlite.snapshot import EXAMINED, FEW
@@ -16,6 +16,7 @@ from comet.model.log import Retention
 from comet.model.positions import At, Earliest, Last, ResolvedStarts, StartPosition, Unreadable
 from tests.bus.case import positionsOf
 from tests.bus.sqlite.case import StoreTestCase
+from tests.bus.sqlite.watched import Watched
 
 T = TypeVar("T")
 
@@ -42,45 +43,15 @@ class PatternTests(StoreTestCase):
             self.own = self.put(store, " ".join(own))
         self.end = store.end
         store.close()
-        self.statements: list[str] = []
-        self.rows = 0
-        self.reader = LogReader(self.path, lambda channel: self.retention, self.connect)
+        self.watched = Watched(self.path)
+        self.reader = LogReader(self.path, lambda channel: self.retention, self.watched.connect)
         self.addCleanup(self.reader.close)
-
-    def connect(self, path: str, **settings: Any) -> sqlite3.Connection:
-        """
-        Open the database, and count.
-        """
-        connection: sqlite3.Connection = sqlite3.connect(path, **settings)
-        connection.set_trace_callback(self.statements.append)
-        connection.row_factory = self.count
-        return connection
-
-    def count(self, cursor: sqlite3.Cursor, row: tuple[object, ...]) -> tuple[object, ...]:
-        """
-        Count a row.
-        """
-        self.rows += 1
-        return row
 
     def resolve(self, name: str, startPosition: StartPosition) -> ResolvedStarts:
         """
         Resolve the start position of one name.
         """
         return self.reader.resolve({name: startPosition}, self.now)
-
-    def plans(self) -> list[str]:
-        """
-        Return what SQLite does for the statements so far.
-        """
-        connection = sqlite3.connect(self.path)
-        self.addCleanup(connection.close)
-        found = []
-        for statement in dict.fromkeys(self.statements):
-            if statement.startswith("SELECT"):
-                rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
-                found += [f"{row[3]}: {statement}" for row in rows]
-        return found
 
     def answer(self, steps: Iterator[T | None]) -> tuple[T, list[int]]:
         """
@@ -91,9 +62,9 @@ class PatternTests(StoreTestCase):
         rows = []
         answer = None
         while answer is None:
-            self.rows = 0
+            self.watched.rows = 0
             answer = self.reader.step(steps)
-            rows.append(self.rows)
+            rows.append(self.watched.rows)
         return answer, rows
 
     def ask(self, names: Sequence[str]) -> None:
@@ -118,7 +89,7 @@ class PatternTests(StoreTestCase):
         """
         for _ in range(2):
             self.ask(["b/*/*", "b/**", "b/x/*"])
-            channels = [plan for plan in self.plans() if "channels" in plan.split(":")[0]]
+            channels = [plan for plan in self.watched.plans() if "channels" in plan.split(":")[0]]
             self.assertGreater(len(channels), 5)
             for plan in channels:
                 self.assertIn("SEARCH", plan)
@@ -127,7 +98,7 @@ class PatternTests(StoreTestCase):
             connection.execute("ANALYZE")
             connection.close()
             self.reader.close()
-            self.statements.clear()
+            self.watched.statements.clear()
 
     def test_literalBeginningLooksAtItsChannels(self) -> None:
         """
@@ -135,12 +106,12 @@ class PatternTests(StoreTestCase):
         has channels and messages, a few for each question.
         """
         self.ask(["b/**"])
-        self.assertLessEqual(self.rows, 80)
-        self.rows = 0
+        self.assertLessEqual(self.watched.rows, 80)
+        self.watched.rows = 0
         # It has lost nothing, unlike thousands of others.
         page = self.reader.read(["a/*"], Cursor(self.end.epoch, 0), 9, 99, None, self.now)
         self.assertEqual((positionsOf(page.messages), dict(page.gaps)), ([1], {}))
-        self.assertLessEqual(self.rows, 10)
+        self.assertLessEqual(self.watched.rows, 10)
 
     def test_pagesLookAtFewRows(self) -> None:
         """
@@ -167,9 +138,9 @@ class PatternTests(StoreTestCase):
         To resolve a pattern that is as wide as can be looks at a few rows.
         """
         for startPosition in (Earliest(), Unreadable(), At(Cursor(self.end.epoch, 5))):
-            self.rows = 0
+            self.watched.rows = 0
             self.resolve("**", startPosition)
-            self.assertLessEqual(self.rows, 20)
+            self.assertLessEqual(self.watched.rows, 20)
 
     def test_startsThatMatchNothingLookAtFewRowsInEachStep(self) -> None:
         """

@@ -1,0 +1,50 @@
+"""
+Notes how much of a database is looked at.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+
+class Watched:
+    """
+    A database whose connections are watched.
+
+    @ivar statements: The statements that were executed.
+
+    @ivar rows: How many rows were fetched.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.statements: list[str] = []
+        self.rows = 0
+
+    def connect(self, path: str, **settings: Any) -> sqlite3.Connection:
+        """
+        Open the database, as C{sqlite3.connect} does.
+        """
+        connection: sqlite3.Connection = sqlite3.connect(path, **settings)
+        connection.set_trace_callback(self.statements.append)
+        connection.row_factory = self._count
+        return connection
+
+    def _count(self, cursor: sqlite3.Cursor, row: tuple[object, ...]) -> tuple[object, ...]:
+        self.rows += 1
+        return row
+
+    def plans(self) -> list[str]:
+        """
+        Return what SQLite does for the statements so far, each step with its
+        statement.
+        """
+        found = []
+        with closing(sqlite3.connect(self._path)) as connection:
+            for statement in dict.fromkeys(self.statements):
+                if statement.startswith("SELECT"):
+                    rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+                    found += [f"{row[3]}: {statement}" for row in rows]
+        return found
