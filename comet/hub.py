@@ -33,17 +33,21 @@ from comet.errors import BadRequest, CometError, TooMany, Unavailable
 from comet.fanout.application import ApplicationReader, Subscription, Where, readStartPositions
 from comet.fanout.core import Fanout
 from comet.fanout.departures import LEAST, SPREAD, Departures, spanFor
+from comet.fanout.history import HistoryReader
 from comet.fanout.polls import PollReader, PollShape, Waiter
 from comet.fanout.reader import Opener, Reader, openReader
 from comet.fanout.streams import StreamReader
+from comet.fanout.unsent import POLL_BYTES
 from comet.framing.publications import Limits, fromValue
 from comet.http.origins import Origins
+from comet.http.reads import DEFAULT_PAGE, MAX_LIMIT
 from comet.interfaces import IAccess, IMessageBus, IPublisherAccess, IReceiver
 from comet.metrics import Metrics
+from comet.model.channels import parseChannel
 from comet.model.clients import Client
-from comet.model.cursors import Cursor
+from comet.model.cursors import Cursor, parseCursor
 from comet.model.messages import Close, Publication, Published
-from comet.model.positions import StartPositions
+from comet.model.positions import HistoryPage, StartPositions
 from comet.overrides import speaksFor
 from comet.threads import checkThread
 
@@ -255,6 +259,36 @@ class Hub:
 
         return maybeDeferred(subscribe)
 
+    def history(
+        self, channel: str, before: str | Cursor | None = None, limit: int = DEFAULT_PAGE
+    ) -> Deferred[HistoryPage]:
+        """
+        Read the newest messages of a channel before a cursor, in the server's own
+        name.  To read on into the past, give the cursor of the oldest message of
+        one page as C{before} of the next.
+
+        @param before: The cursor; the message that it is of is not read.  L{None}
+            for the newest messages.
+
+        @param limit: How many messages to read at most: 1 to L{MAX_LIMIT}.  A page
+            has at most a megabyte of data, or one message.
+
+        @return: Fires with the page.  Its messages are in the order of positions;
+            C{more} tells whether older ones are held, and C{isGap} whether older
+            ones are gone.  Fails with a L{CometError}.
+
+        @raise RuntimeError: If this is not the thread of the reactor.
+        """
+        checkThread("hub.history")
+
+        def recall() -> Deferred[HistoryPage]:
+            if not 1 <= limit <= MAX_LIMIT:
+                raise BadRequest(f"limit is {limit}; 1 to {MAX_LIMIT} is allowed")
+            cursor = None if before is None else parseCursor(str(before))
+            return self.fanout.history(parseChannel(channel), cursor, limit, POLL_BYTES)
+
+        return maybeDeferred(recall)
+
     # -- For the edges
 
     def store(
@@ -460,6 +494,29 @@ class Hub:
             self._checkDraining()
         reader = PollReader(self.fanout, shape, waiter, wait)
         opener(reader, names, since)
+        return reader
+
+    def openHistory(
+        self,
+        client: Client,
+        names: Sequence[str],
+        before: Cursor,
+        shape: PollShape[R],
+        waiter: Waiter[R],
+    ) -> PollReader[R]:
+        """
+        Open a poll for a client that reads before a cursor.
+
+        @param names: One channel.
+
+        @param waiter: Is answered once, perhaps before this returns.
+
+        @raise CometError: If the client may not read; the waiter was not called.
+        """
+        self.check(client, names)
+        self._checkDraining()
+        reader = HistoryReader(self.fanout, shape, waiter)
+        reader.recall(names[0], before)
         return reader
 
     def _notOpened(self, failure: Failure, reader: Reader) -> Failure:

@@ -159,6 +159,40 @@ class ThreadTests(TestCase):
         self.successResultOf(self.hub.subscribe("news", None, MemoryReceiver()))
 
 
+class HistoryTests(HubTestCase):
+    """
+    Reading back in plain Python.
+    """
+
+    def test_pagesBack(self) -> None:
+        """
+        Each page ends before the oldest message of the one before it.
+        """
+        self.publish("a", "b", *["a"] * 4)
+        pages, before = [], None
+        for _ in range(3):
+            page = self.successResultOf(self.hub.history("a", before, 2))
+            pages.append([message.position for message in page.messages])
+            before = page.messages[0].cursor
+            self.assertFalse(page.isGap)
+            self.assertEqual(page.more, before.position > 1)
+        self.assertEqual(pages, [[5, 6], [3, 4], [1]])
+        page = self.successResultOf(self.hub.history("a", self.cursor(5)))
+        self.assertEqual([message.position for message in page.messages], [1, 3, 4])
+
+    def test_failsForBadQuestions(self) -> None:
+        """
+        What is not one channel, not a cursor, or no limit, is an error.
+        """
+        history = self.hub.history
+        for bad in ("a*", "*", "a,b", ""):
+            self.failureResultOf(history(bad), BadChannel)
+        for bad in ("now", "earliest", "-3", ""):
+            self.failureResultOf(history("a", bad), BadCursor)
+        for limit in (0, -1, 1001):
+            self.failureResultOf(history("a", limit=limit), BadRequest)
+
+
 class SubscribeTests(HubTestCase):
     """
     Subscribing in plain Python.

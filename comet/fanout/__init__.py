@@ -18,5 +18,6 @@ The map, lower modules first:
   - L{joinpoint}: where new readers of the same names may go live at once
   - L{streams}: readers that are written bytes for as long as they stay
   - L{polls}: readers that are answered once
+  - L{history}: polls of what was before a cursor
   - L{application}: readers that are an application's own objects
 """

@@ -61,7 +61,7 @@ from comet.fanout.unsent import Unsent
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
-from comet.model.positions import At, ReadResult, ResolvedStarts, StartPosition
+from comet.model.positions import At, HistoryPage, ReadResult, ResolvedStarts, StartPosition
 from comet.model.progress import Wanted
 from comet.timers import TimerWheel
 from comet.turns import SHARE, Turns
@@ -324,6 +324,17 @@ class Fanout:
         ask = partial(self.bus.read, wanted.names, wanted.after, limit, maxBytes, wanted.upTo)
         size = sizeOfReadResult if isListening else None
         return self._queries.ask(key, ask, size, self._mayReuseRead)
+
+    def history(
+        self, channel: str, before: Cursor | None, limit: int, maxBytes: int
+    ) -> Deferred[HistoryPage]:
+        """
+        See L{IMessageBus.history}.  Callers that ask the same while the bus has not
+        answered share one answer.
+        """
+        key = ("history", channel, before, limit, maxBytes)
+        ask = partial(self.bus.history, channel, before, limit, maxBytes)
+        return self._queries.ask(key, ask)
 
     def _mayReuseRead(self, result: ReadResult) -> bool:
         # A cached reply that makes no progress would make the reader retry for ever.

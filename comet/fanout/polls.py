@@ -219,9 +219,9 @@ class PollReader(Reader, Generic[R]):
         else:
             self.close(Close("unavailable", "the bus does not answer", BUS_RETRY))
 
-    def _answerNow(self) -> None:
+    def _answerNow(self, more: bool = True) -> None:
         if self._messages or self._gap:
-            self._answer(more=True)
+            self._answer(more)
             return
         cursor = self.standing
         self.ended()

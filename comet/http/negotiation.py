@@ -95,7 +95,8 @@ def chooseTransport(head: RequestHead) -> str:
     Choose the transport that a request to read asks for.  The first of these
     decides: the parameter C{transport}; an upgrade to WebSocket; a parameter
     C{callback}, for JSONP; the type with the highest quality that C{Accept}
-    names.
+    names.  With a parameter C{before}, which no request that waits can have, a poll
+    stands in the place of a long poll.
 
     A wildcard in C{Accept} means a long poll, since a client that does not ask
     for an endless response would wait for its end.  Only C{text/*}, which
@@ -115,7 +116,8 @@ def chooseTransport(head: RequestHead) -> str:
         return "websocket"
     if "callback" in head.parameters:
         return "jsonp"
-    return _mostAccepted(head.header("Accept") or "")
+    accepted = _mostAccepted(head.header("Accept") or "")
+    return "poll" if accepted == "longpoll" and "before" in head.parameters else accepted
 
 
 def _namesWebSocket(head: RequestHead) -> bool:

@@ -18,7 +18,8 @@ from attrs import frozen
 from comet.errors import BadCursor, BadRequest
 from comet.http.negotiation import chooseTransport
 from comet.http.request import RequestHead, elements
-from comet.model.cursors import parseCursor
+from comet.model.channels import parseChannel
+from comet.model.cursors import Cursor, parseCursor
 from comet.model.positions import (
     At,
     Now,
@@ -35,6 +36,9 @@ MAX_WAIT: Final = 300.0
 
 # Messages in one poll body.
 MAX_LIMIT: Final = 1000
+
+# Messages in one page of the past, unless the client asks for another number.
+DEFAULT_PAGE: Final = 50
 
 # RFC 9110 8.8.3: an entity tag is quoted, without escapes.  Some compressing
 # proxies add -gzip after the quotes, others inside; some clients omit quotes.
@@ -73,6 +77,8 @@ class ReadRequest:
         response: then the server sends the cursor again soon after the start.
 
     @ivar tags: The tags in C{If-None-Match}, as L{entityTags} gives them.
+
+    @ivar before: The cursor before which to read, or L{None} to read after C{since}.
     """
 
     transport: str
@@ -85,6 +91,7 @@ class ReadRequest:
     unnamed: bool
     probe: bool
     tags: frozenset[str]
+    before: Cursor | None = None
 
 
 def parseReadRequest(
@@ -102,19 +109,25 @@ def parseReadRequest(
 
     @raise BadRequest: If a parameter or a header is not valid.
 
-    @raise BadCursor: If a start position is not valid.
+    @raise BadCursor: If a start position, or the cursor before which to read, is not
+        valid.
+
+    @raise BadChannel: If the request reads before a cursor, and names a pattern.
     """
+    chosen = chooseTransport(head) if transport is None else transport
+    before = readBefore(head, names, chosen)
     return ReadRequest(
-        transport=chooseTransport(head) if transport is None else transport,
+        transport=chosen,
         names=tuple(names),
         since=readSince(head, names, epoch),
         wait=readWait(head),
-        limit=readLimit(head),
+        limit=readLimit(head, MAX_LIMIT if before is None else DEFAULT_PAGE),
         time=readFlag(head, "time"),
         envelope=readFlag(head, "envelope"),
         unnamed=readFlag(head, "unnamed"),
         probe=readFlag(head, "probe"),
         tags=entityTags(head),
+        before=before,
     )
 
 
@@ -197,6 +210,39 @@ def readSince(head: RequestHead, names: Sequence[str], epoch: str) -> StartPosit
     return StartPositions(_lowestCursor(entityTags(head), epoch), byName)
 
 
+def readBefore(head: RequestHead, names: Sequence[str], transport: str) -> Cursor | None:
+    """
+    Read the cursor before which a request reads: the parameter C{before}.
+
+    @param names: The channels and patterns in the path.
+
+    @param transport: The transport that the request asks for.
+
+    @return: The cursor, or L{None} if the request reads on from a start position.
+
+    @raise BadCursor: If it is not a cursor.
+
+    @raise BadRequest: If the request cannot have one: it asks for another transport
+        than C{poll}, for several names, or has a start position, too.
+
+    @raise BadChannel: If it is for a pattern.
+    """
+    text = head.parameters.get("before")
+    if text is None:
+        return None
+    if transport != "poll":
+        raise BadRequest(f"before is for transport=poll only; this asks for {transport!r}")
+    if len(names) != 1:
+        raise BadRequest(f"before is for one channel only; this names {len(names)}")
+    parseChannel(names[0])
+    if startSource(head) is not StartSource.ENTITY_TAGS or head.parameters.get(f"since.{names[0]}"):
+        raise BadRequest("before has no start position beside it: no since, no Last-Event-ID")
+    try:
+        return parseCursor(text)
+    except BadCursor as error:
+        raise BadCursor(f"before: {error.detail}") from None
+
+
 def readStarts(head: RequestHead, epoch: str) -> dict[str, StartPosition]:
     """
     Read where a request starts that was refused before its names were read: by
@@ -238,16 +284,16 @@ def readWait(head: RequestHead) -> float:
     return DEFAULT_WAIT
 
 
-def readLimit(head: RequestHead) -> int:
+def readLimit(head: RequestHead, default: int = MAX_LIMIT) -> int:
     """
     Read how many messages the response may have: the parameter C{limit}, at
-    most L{MAX_LIMIT}, which is also the default.
+    most L{MAX_LIMIT}.
 
     @raise BadRequest: If it is not a whole number of at least 1.
     """
     text = head.parameters.get("limit")
     if text is None:
-        return MAX_LIMIT
+        return default
     # A float, since Python refuses to make an int of thousands of digits.
     limit = min(float(text), MAX_LIMIT) if _WHOLE.fullmatch(text) else 0
     if limit < 1:

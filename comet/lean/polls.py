@@ -4,6 +4,7 @@ Polls and long polls on the lean edge.
 
 from __future__ import annotations
 
+from comet.fanout.reader import openReader
 from comet.fanout.states import State
 from comet.http.polls import HTTP1PollShape, PollResponseShape
 from comet.http.reads import ReadRequest
@@ -46,4 +47,34 @@ class PollPlan(ReadPlan):
         )
         if reader.state is not State.CLOSED:
             connection.hold(reader, self.wait)
+        return size
+
+
+class HistoryPlan(PollPlan):
+    """
+    A plan of polls that read before a cursor.
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self, hub: Hub, head: RequestHead, request: ReadRequest, ownHeaders: Headers
+    ) -> None:
+        super().__init__(hub, head, request, ownHeaders)
+        # Such a request is refused.
+        self.takesSince = False
+        # No two of them share where they start.
+        self.opener = openReader
+
+    def begin(
+        self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int
+    ) -> int:
+        """
+        See L{Plan.begin<comet.lean.plans.Plan.begin>}.
+        """
+        before = self.request.before
+        assert before is not None, "a plan of polls that read after a start position"
+        reader = self.hub.openHistory(client, self.names, before, self.shape, connection)
+        if reader.state is not State.CLOSED:
+            connection.hold(reader, 0.0)
         return size

@@ -17,7 +17,7 @@ from comet.http.request import RequestHead
 from comet.http.responses import Headers
 from comet.lean.parser import readLine
 from comet.lean.plans import HeaderProfile, Plan
-from comet.lean.polls import PollPlan
+from comet.lean.polls import HistoryPlan, PollPlan
 from comet.lean.publishing import PublishPlan
 from comet.lean.streams import StreamPlan
 from comet.lean.websocket import WebSocketPlan
@@ -158,7 +158,9 @@ class Routes:
         request = parseReadRequest(head, names, self.hub.end.epoch, given)
         if isChannels and not self.servesTransport(request.transport):
             return None
-        return self._planClasses[request.transport](self.hub, head, request, ownHeaders)
+        isHistory = request.before is not None
+        kind = HistoryPlan if isHistory else self._planClasses[request.transport]
+        return kind(self.hub, head, request, ownHeaders)
 
     def _makePublish(
         self, head: RequestHead, names: Sequence[str], ownHeaders: Headers, isChannels: bool

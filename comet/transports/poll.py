@@ -4,16 +4,32 @@ AJAX polling: a request is answered at once.
 
 from __future__ import annotations
 
+from typing import Any
+
+from comet.fanout.polls import PollReader
 from comet.http.reads import ReadRequest
-from comet.transports.polling import PollingResource
+from comet.model.clients import Client
+from comet.transports.polling import HeldPoll, PollingResource
 
 
 class PollResource(PollingResource):
     """
-    Answers at once with the messages after the client's cursor, or with none.
+    Answers at once with the messages after the client's cursor, or with none; or
+    with the newest messages before a cursor, for scrolling back.
     """
 
     transport = "poll"
+
+    def open(
+        self, readRequest: ReadRequest, client: Client, waiter: HeldPoll, wait: float
+    ) -> PollReader[Any]:
+        """
+        See L{PollingResource.open<comet.transports.polling.PollingResource.open>}.
+        """
+        before = readRequest.before
+        if before is None:
+            return super().open(readRequest, client, waiter, wait)
+        return self.hub.openHistory(client, readRequest.names, before, waiter.shape, waiter)
 
     def wait(self, readRequest: ReadRequest) -> float:
         """

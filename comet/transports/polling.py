@@ -55,10 +55,20 @@ class PollingResource(HubResource):
         """
         exchange.countAs(self.transport)
         waiter, wait = self.waiter(exchange, readRequest), self.wait(readRequest)
-        waiter.opened(
-            self.hub.openPoll(
-                client, readRequest.names, readRequest.since, waiter.shape, waiter, wait
-            )
+        waiter.opened(self.open(readRequest, client, waiter, wait))
+
+    def open(
+        self, readRequest: ReadRequest, client: Client, waiter: HeldPoll, wait: float
+    ) -> PollReader[Any]:
+        """
+        Open the poll.
+
+        @param wait: For how many seconds it may wait for a message.
+
+        @raise CometError: If the client may not read.
+        """
+        return self.hub.openPoll(
+            client, readRequest.names, readRequest.since, waiter.shape, waiter, wait
         )
 
     def waiter(self, exchange: Exchange, readRequest: ReadRequest) -> HeldPoll:

@@ -40,6 +40,7 @@ _PARAMETERS = (
     *(b"since=%b", b"since=", b"since=now", b"since=x", b"%%73ince=now", b"x=?since=%b"),
     *(b"since.a=%b", b"since.b=earliest", b"transport=poll", b"transport=sse", b"wait=3"),
     *(b"wait=x", b"", b"a", b"transport=websocket", b"since=%b-gzip"),
+    *(b"before=%b", b"%%62efore=%b", b"before=now"),
     *(b"lastEventId=%b", b"last_event_id=", b"Last-Event-ID=x"),
 )
 _HEADERS = (
@@ -243,6 +244,7 @@ _SHAPES = {
     "lengths": (b"POST /channels/a HTTP/1.1", b"Content-Length: %d"),
     "tag": (_POLL, b'If-None-Match: "e-%d"'),
     "tag and more": (_POLL, b'If-None-Match: "e-%d"', b"X: " + b"x" * 1900),
+    "pages": (b"GET /channels/a?transport=poll&before=e-%d HTTP/1.1",),
     "since": (b"GET /channels/a?transport=poll&since=e-%d HTTP/1.1",),
     "some tags": (_POLLS, b"If-None-Match: " + b",".join(b"t-%x" % n for n in range(30))),
     "many tags": (_POLL, b"If-None-Match: %d," + b",".join(b"%x" % n for n in range(1200))),

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from comet.fanout.polls import BUS_SECONDS
 from comet.transports.poll import PollResource
-from tests.transports.case import HubTestCase, get, readResponse
+from tests.transports.case import KEY, HubTestCase, get, readResponse
 
 
 class PollTests(HubTestCase):
@@ -57,6 +57,34 @@ class PollTests(HubTestCase):
             self.turn(0.6)
             self.assertEqual(readResponse(wire.take()).json["close"]["code"], "unavailable")
         self.assertNothingLeft()
+
+    def test_scrollsBack(self) -> None:
+        """
+        With C{before} the poll body has the newest messages before the cursor; its
+        own cursor is the one given.
+        """
+        cursors = self.publish("a", *range(4))
+        response = self.ask(get(f"/channels/a?transport=poll&before={cursors[3]}&limit=2"))
+        envelopes = [{"channel": "a", "cursor": cursors[n], "data": n} for n in (1, 2)]
+        body = {"cursor": cursors[3], "messages": envelopes, "more": True}
+        self.assertEqual(response.json, body)
+        self.assertEqual(response.header("ETag"), f'"{cursors[3]}"')
+        self.hub.forget(self.hub.access.identify(f"Bearer {KEY}"), ["a"])
+        response = self.ask(get(f"/channels/a?before={cursors[1]}"))
+        self.assertEqual(response.json, {"cursor": cursors[1], "messages": [], "gap": ["a"]})
+        self.assertNothingLeft()
+
+    def test_nothingBeforeIsNotModified(self) -> None:
+        """
+        Where nothing is before the cursor, a client that names the cursor as a tag
+        is told so with 304.
+        """
+        [cursor] = self.publish("a", 1)
+        path = f"/channels/a?transport=poll&before={cursor}"
+        response = self.ask(get(path, f'If-None-Match: "{cursor}"'))
+        self.assertEqual((response.status, response.header("ETag")), (304, f'"{cursor}"'))
+        response = self.ask(get(path, f'If-None-Match: "{self.hub.end.epoch}-0"'))
+        self.assertEqual(response.json, {"cursor": cursor, "messages": []})
 
     def test_servesAtAnyPath(self) -> None:
         """
