@@ -16,6 +16,11 @@ not how many bytes of a client are dealt with in a turn, but for how long:
   - While others wait, new input of more than L{MUCH} bytes waits behind them.  So
     those that send the most do not come first, however many they are.
 
+  - What is done at once for all clients together is counted, too.  Once it has taken
+    a L{TURN}, what else comes in before the next turn waits behind the others, however
+    little it is.  So many clients that each ask for a little in the same moment are no
+    longer turn than a few.
+
   - Input that is left when the share is over stays with its connection, which is
     not read meanwhile, so it is what was read at once, and no more.  The connection
     waits in L{Turns}.
@@ -71,6 +76,8 @@ class Turns:
 
     @ivar share: For how many seconds the input of a client is dealt with that begins
         now.
+
+    @ivar isSpent: Whether what was done at once has taken all of this turn's time.
     """
 
     _log = ClientLogger()
@@ -90,11 +97,17 @@ class Turns:
         """
         self.seconds: Callable[[], float] = clock.seconds
         self.share = SHARE
+        self.isSpent = False
         self._clock = clock
         self._begin = begin
         self._end = end
         self._waiting: deque[Callable[[], object]] = deque()
         self._turn: IDelayedCall | None = None
+        # For how many seconds work was done at once, and until when that is counted.
+        self._spent = 0.0
+        self._counted = clock.seconds()
+        self._renewal: IDelayedCall | None = None
+        self._isGoingOn = False
 
     def __len__(self) -> int:
         """
@@ -108,7 +121,33 @@ class Turns:
 
         @param size: How many bytes it has.
         """
-        return size > MUCH and bool(self._waiting)
+        return self.isSpent or (size > MUCH and bool(self._waiting))
+
+    def spend(self, since: float) -> None:
+        """
+        Count work that was done at once, from some time until now.  Work within other
+        work is counted once.  That of those that have waited is not counted: a
+        L{TURN} of it is done in any case.
+
+        @param since: In seconds.
+        """
+        if self._isGoingOn:
+            return
+        now = self.seconds()
+        self._spent += now - max(since, self._counted)
+        self._counted = now
+        # With little to do, no timer is needed.
+        if self._spent > SHARE and self._renewal is None:
+            self._renewal = self._clock.callLater(0, self._renew)
+        self.isSpent = self._spent > TURN
+
+    def _renew(self) -> None:
+        """
+        Another turn has begun.
+        """
+        self._renewal = None
+        self._spent = 0.0
+        self.isSpent = False
 
     def later(self, call: Callable[[], object]) -> None:
         """
@@ -118,10 +157,10 @@ class Turns:
             again.  If its client is gone by then, it does nothing.
         """
         self._waiting.append(call)
-        self._counted()
+        self._setShare()
         self._schedule()
 
-    def _counted(self) -> None:
+    def _setShare(self) -> None:
         self.share = max(SHARE / (1 + len(self._waiting)), LEAST)
 
     def _schedule(self) -> None:
@@ -135,12 +174,15 @@ class Turns:
         self._turn = None
         waiting, seconds = self._waiting, self.seconds
         over = seconds() + TURN
+        # The timer of the renewal may come after this one.
+        isSpent, self.isSpent = self.isSpent, False
+        self._isGoingOn = True
         self._begin()
         try:
             # What is added meanwhile is for another turn.
             for _ in range(len(waiting)):
                 call = waiting.popleft()
-                self._counted()
+                self._setShare()
                 try:
                     call()
                 except Exception:
@@ -149,6 +191,8 @@ class Turns:
                     break
         finally:
             self._end()
+            self._isGoingOn = False
+            self.isSpent = isSpent
         if waiting:
             self._schedule()
 
@@ -159,3 +203,6 @@ class Turns:
         while self._turn is not None:
             self._turn.cancel()
             self._goOn()
+        if self._renewal is not None:
+            self._renewal.cancel()
+            self._renew()

@@ -125,6 +125,67 @@ class TurnsTests(SynchronousTestCase):
             self.turns.later(self.worker("a"))
         self.assertEqual(self.turns.share, LEAST)
 
+    def test_spent(self) -> None:
+        """
+        Once what was done at once has taken the time of a turn, all that comes in has to
+        wait, however little it is, until the next turn.
+        """
+        for _ in range(2):
+            waits = []
+            for _ in range(4):
+                begun = self.clock.seconds()
+                self.clock.rightNow += TURN / 3
+                self.turns.spend(begun)
+                waits.append(self.turns.mustWait(1))
+            self.assertEqual(waits[:2] + waits[3:], [False, False, True])
+            self.clock.turn()
+            self.assertFalse(self.turns.mustWait(1))
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_littleNeedsNoTimer(self) -> None:
+        """
+        Work for less than a share sets no timer.
+        """
+        begun = self.clock.seconds()
+        self.clock.rightNow += SHARE / 2
+        self.turns.spend(begun)
+        self.assertEqual((self.turns.isSpent, self.clock.getDelayedCalls()), (False, []))
+
+    def test_spentOnce(self) -> None:
+        """
+        Work that is a part of other work is counted once.
+        """
+        begun = self.clock.seconds()
+        for _ in range(3):
+            self.clock.rightNow += TURN / 4
+            self.turns.spend(begun)
+        self.turns.spend(begun)
+        self.assertFalse(self.turns.isSpent)
+        self.turns.finish()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_thoseThatWaitedSpendNothing(self) -> None:
+        """
+        The work of those that have waited keeps no new input waiting; nor is it kept
+        from its turn by what was done at once.
+        """
+        noted: list[bool] = []
+
+        def work() -> None:
+            noted.append(self.turns.isSpent)
+            begun = self.clock.seconds()
+            self.clock.rightNow += 2 * TURN
+            self.turns.spend(begun)
+
+        self.turns.later(work)
+        begun = self.clock.seconds()
+        self.clock.rightNow += 2 * TURN
+        self.turns.spend(begun)
+        self.assertTrue(self.turns.isSpent)
+        self.clock.turn()
+        self.assertEqual((noted, self.turns.isSpent), ([False], False))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_failingCall(self) -> None:
         """
         A call that fails is logged, and those behind it are made.

@@ -71,6 +71,11 @@ from comet.turns import SHARE, Turns
 READ_MESSAGES: Final = 512
 READ_BYTES: Final = 128 * 1024
 
+# How much a reader is given in the turn in which it asks.  Many clients may ask in
+# the same moment, so those that have more to read go on with it in a later turn.
+FIRST_MESSAGES: Final = 64
+FIRST_BYTES: Final = 32 * 1024
+
 # How many readers go on reading in one turn, if they have time for it.
 MOST_DUE: Final = 64
 
@@ -189,6 +194,19 @@ class Fanout:
         """
         self._due.append(reader)
         self._tickSoon()
+
+    def readSoon(self, reader: Member) -> None:
+        """
+        Let a reader go on reading: at once, if no other waits and the turn has time for
+        it.
+        """
+        turns = self.turns
+        if self._due or turns.isSpent:
+            self.readLater(reader)
+            return
+        begun = turns.seconds()
+        reader.pump()
+        turns.spend(begun)
 
     # -- The tick
 

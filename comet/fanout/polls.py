@@ -11,11 +11,12 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from comet.fanout.core import Fanout
+from comet.fanout.core import FIRST_BYTES, FIRST_MESSAGES, Fanout
 from comet.fanout.delivery import DirectReaders
 from comet.fanout.reader import Reader
 from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State, step
+from comet.fanout.unsent import CUT_BYTES
 from comet.http.polls import Outcome
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
@@ -69,10 +70,18 @@ class Waiter(Protocol[R_contra]):
     @ivar keepsTime: Whether the waiter calls L{PollReader.timedOut} when the time
         of the poll is over, since it has a timer of its own; otherwise the
         reader sets one.
+
     """
 
     direct: socket | None
     keepsTime: bool
+
+    @property
+    def isBehind(self) -> bool:
+        """
+        Whether the client has not taken much of what was sent on the same connection:
+        the response is short then.
+        """
 
     def pollAnswered(self, response: R_contra) -> None:
         """
@@ -113,7 +122,7 @@ class PollReader(Reader, Generic[R]):
     """
 
     __slots__ = (
-        *("_bytes", "_gap", "_messages", "_most", "_time"),
+        *("_bytes", "_gap", "_isPart", "_messages", "_most", "_time"),
         *("direct", "isListening", "shape", "waiter"),
     )
 
@@ -142,6 +151,8 @@ class PollReader(Reader, Generic[R]):
         self._bytes = 0
         # How many bytes of payload the response has at most.
         self._most = 0
+        # Whether what is read may be only the first part of the response.
+        self._isPart = False
 
     @property
     def standing(self) -> Cursor:
@@ -158,13 +169,16 @@ class PollReader(Reader, Generic[R]):
         """
         self._gap = tuple(gap)
 
-    def read(self, wanted: Wanted) -> Deferred[ReadResult]:
+    def read(self, wanted: Wanted, isFirst: bool) -> Deferred[ReadResult]:
         """
         See L{Reader.read}.
         """
         limit = self.shape.limit - len(self._messages)
-        self._most = self.fanout.unsent.pollBytes
+        self._most = CUT_BYTES if self.waiter.isBehind else self.fanout.unsent.pollBytes
         most = max(self._most - self._bytes, 1)
+        self._isPart = isFirst and most > FIRST_BYTES
+        if self._isPart:
+            limit, most = min(limit, FIRST_MESSAGES), FIRST_BYTES
         return self.fanout.read(wanted, limit, most, self.isListening)
 
     def tell(self, step: Step) -> bool:
@@ -176,9 +190,9 @@ class PollReader(Reader, Generic[R]):
         self._messages = [*self._messages, *told] if self._messages else told
         self._bytes += sum(len(message.payload) for message in step.messages)
         isFull = len(self._messages) >= self.shape.limit or self._bytes >= self._most
-        # A reading that was cut for its bytes ends the response; after a replay
-        # there is always more to read.
-        isEnd = not step.more or (step.messages and not step.isReplay)
+        # A reading that was cut for its bytes ends the response, unless it was the first
+        # part; after a replay there is always more to read.
+        isEnd = not step.more or (step.messages and not (step.isReplay or self._isPart))
         if isFull or (isEnd and (self._messages or self._gap)):
             self._answer(more=step.more)
         return True

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from comet.clientlog import ClientLogger
 from comet.errors import CometError, Forbidden, Internal, publicError
-from comet.fanout.core import Fanout
+from comet.fanout.core import FIRST_BYTES, FIRST_MESSAGES, READ_BYTES, READ_MESSAGES, Fanout
 from comet.fanout.delivery import Delivery
 from comet.fanout.groups import Group
 from comet.fanout.states import TRANSITIONS, Input, State, step
@@ -201,7 +201,7 @@ class Reader:
         if isAtEnd and not isUnsettled and self._is(State.READING) and not self._isPassed():
             self._join()
         else:
-            self.pump()
+            self._read(isFirst=True)
         self._tellOpen()
 
     def whenOpen(self) -> Deferred[None]:
@@ -340,6 +340,14 @@ class Reader:
         """
         See L{Member.pump<comet.fanout.delivery.Member.pump>}.
         """
+        self._read(isFirst=False)
+
+    def _read(self, isFirst: bool) -> None:
+        """
+        Read the log, and tell the client.
+
+        @param isFirst: Whether the client asks in this turn.
+        """
         if self.state is not State.READING:
             return
         if self._isPumping:
@@ -350,13 +358,17 @@ class Reader:
             self._join()
             return
         self._isPumping = True
-        self.read(wanted).addCallback(self._wasRead, wanted).addErrback(self._readFailed)
+        self.read(wanted, isFirst).addCallback(self._wasRead, wanted).addErrback(self._readFailed)
 
-    def read(self, wanted: Wanted) -> Deferred[ReadResult]:
+    def read(self, wanted: Wanted, isFirst: bool) -> Deferred[ReadResult]:
         """
         Read the log, as much at once as the reader's kind takes.
+
+        @param isFirst: Whether the client asks in this turn.  It is then given no
+            more than L{FIRST_MESSAGES} and about L{FIRST_BYTES}.
         """
-        return self.fanout.read(wanted, isListening=self.isListening)
+        limit, most = (FIRST_MESSAGES, FIRST_BYTES) if isFirst else (READ_MESSAGES, READ_BYTES)
+        return self.fanout.read(wanted, limit, most, self.isListening)
 
     def _wasRead(self, result: ReadResult, wanted: Wanted) -> None:
         goOn, more = True, False
@@ -416,7 +428,7 @@ class Reader:
         """
         if self.state is not State.CLOSED:
             self.given(Input.DRAINED)
-            self.pump()
+            self.fanout.readSoon(self)
 
     def ended(self) -> None:
         """

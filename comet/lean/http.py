@@ -133,6 +133,9 @@ class HTTPConnection(Connection):
     # The connection is on the timer wheel in any case, and times its polls.
     keepsTime = True
 
+    # The next request waits until the socket has taken the response.
+    isBehind = False
+
     direct: socket | None
     edge: HTTPEdge
 

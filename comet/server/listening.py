@@ -19,6 +19,7 @@ from twisted.internet.defer import CancelledError, Deferred, DeferredList, maybe
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
+from twisted.internet.tcp import Port
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -38,6 +39,9 @@ QUEUE: Final = 4096
 
 # Twisted's default for that: the value of an endpoint whose description says none.
 _NOT_CHOSEN: Final = 50
+
+# How many clients a port of Twisted's accepts in one turn.
+MOST_ACCEPTED: Final = 16
 
 # An endpoint, and what is served at it.
 Serving = tuple[IStreamServerEndpoint, IProtocolFactory]
@@ -214,13 +218,18 @@ class _Queueing:
         """
         See L{IReactorTCP<twisted.internet.interfaces.IReactorTCP>}.
         """
-        return self._reactor.listenTCP(*args, backlog=_queue(backlog), **kwargs)
+        return _acceptingSome(self._reactor.listenTCP(*args, backlog=_queue(backlog), **kwargs))
 
-    def listenSSL(self, *args: Any, backlog: int, **kwargs: Any) -> Any:
+    def listenSSL(
+        self, port: int, factory: Any, contextFactory: Any, *, backlog: int, **kwargs: Any
+    ) -> Any:
         """
         See L{IReactorSSL<twisted.internet.interfaces.IReactorSSL>}.
         """
-        return self._reactor.listenSSL(*args, backlog=_queue(backlog), **kwargs)
+        from comet.server.sharedtls import encrypted
+
+        secure = encrypted(contextFactory, factory)
+        return self.listenTCP(port, secure, backlog=backlog, **kwargs)
 
     def listenUNIX(
         self, address: Any, factory: Any, *, backlog: int, mode: int, wantPID: bool
@@ -250,6 +259,23 @@ class _Queueing:
         if addressFamily == getattr(socket, "AF_UNIX", None):
             return _adoptFile(self._reactor, fileDescriptor, factory)
         return self._reactor.adoptStreamPort(fileDescriptor, addressFamily, factory)
+
+
+def _acceptingSome(port: Any) -> Any:
+    """
+    Let a port accept no more than L{MOST_ACCEPTED} clients in a turn.  Twisted lets it
+    accept as many as come, and to begin TLS with each takes a while.
+    """
+    if not isinstance(port, Port):
+        return port
+    doRead = port.doRead
+
+    def accept() -> None:
+        port.numberAccepts = min(port.numberAccepts, MOST_ACCEPTED)
+        doRead()
+
+    port.doRead = accept  # type: ignore[method-assign]
+    return port
 
 
 def _queue(backlog: int) -> int:
@@ -282,9 +308,9 @@ class _Inheriting:
         """
         See L{IReactorSSL<twisted.internet.interfaces.IReactorSSL>}.
         """
-        from twisted.protocols.tls import TLSMemoryBIOFactory
+        from comet.server.sharedtls import encrypted
 
-        return self.adopt(TLSMemoryBIOFactory(contextFactory, False, factory))
+        return self.adopt(encrypted(contextFactory, factory))
 
     def listenUNIX(self, address: object, factory: Any, *args: object, **kwargs: object) -> Any:
         """
@@ -301,7 +327,7 @@ class _Inheriting:
         if family == socket.AF_UNIX:
             port = _adoptFile(self._reactor, self._fileno, factory)
         else:
-            port = self._reactor.adoptStreamPort(self._fileno, family, factory)
+            port = _acceptingSome(self._reactor.adoptStreamPort(self._fileno, family, factory))
         os.close(self._fileno)
         return port
 

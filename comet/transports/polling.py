@@ -118,6 +118,13 @@ class HeldPoll:
         self._hold: HeldRequest | None = None
         self._isAnswered = False
 
+    @property
+    def isBehind(self) -> bool:
+        """
+        See L{Waiter.isBehind<comet.fanout.polls.Waiter.isBehind>}.
+        """
+        return bool(getattr(self._exchange.request.channel, "isBehind", False))
+
     def opened(self, reader: PollReader[Any]) -> None:
         """
         The poll has begun.  It may be answered already.

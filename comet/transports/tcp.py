@@ -366,12 +366,15 @@ class CometFactory(ServerFactory):
     Subclass it and override C{client} to identify clients.
 
     @ivar connections: The connections that Twisted's edge has.
+
+    @ivar turns: The shares of time.
     """
 
     noisy = False
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
+        self.turns = hub.turns
         self.connections = Connections()
 
     def client(self, transport: ITransport) -> Client:

@@ -142,7 +142,8 @@ class InputThrottle:
         if self._isDelivering:
             return
         if not (self._isWaiting or self._isStopped):
-            self._shareOver = self._turns.seconds() + self._turns.share
+            begun = self._turns.seconds()
+            self._shareOver = begun + self._turns.share
             self._isDelivering = True
             try:
                 while self._hasRest or self._buffered:
@@ -157,6 +158,7 @@ class InputThrottle:
                 return
             finally:
                 self._isDelivering = False
+                self._turns.spend(begun)
         if self._hasRest or self._buffered or self._isStopped:
             self._pause()
             if not self._isStopped:

@@ -451,13 +451,15 @@ class CometChannel(HeadChannel):
         """
         turns = self.site.turns
         seconds = turns.seconds
-        self._shareOver = seconds() + turns.share
+        begun = seconds()
+        self._shareOver = begun + turns.share
         # TLS reads more at once than plain TCP, and batches are parsed as they come.
         for start in range(0, len(data), READ_SIZE):
             isOurs = self.transport is not None and not self.paused
             if start and isOurs and seconds() >= self._shareOver:
                 self._waitForTurn()
             super().dataReceived(data[start : start + READ_SIZE])
+        turns.spend(begun)
 
     def rawDataReceived(self, data: bytes) -> None:
         """

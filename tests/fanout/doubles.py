@@ -267,6 +267,7 @@ class MemoryWaiter:
 
     direct: socket | None = None
     keepsTime: bool = False
+    isBehind: bool = False
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []

@@ -105,6 +105,7 @@ class Waiter:
     """
 
     keepsTime = True
+    isBehind = False
 
     def __init__(self) -> None:
         near, self.far = socket.socketpair()

@@ -4,6 +4,7 @@ Tests of polls: what is answered, when, and with which cursor.
 
 from __future__ import annotations
 
+from comet.fanout.core import FIRST_MESSAGES
 from comet.fanout.polls import BUS_RETRY, BUS_SECONDS, PollReader
 from comet.fanout.states import State
 from comet.fanout.unsent import POLL_BYTES
@@ -48,6 +49,44 @@ class ResponseTests(HubTestCase):
         waiter, _ = self.poll("a", begin="earliest", shape=OutcomeShape(2))
         self.assertEqual(positions(waiter), [(1, False), (2, False)])
         self.assertEqual((waiter.outcome.cursor.position, waiter.outcome.more), (2, True))
+
+    def test_largeInTwoParts(self) -> None:
+        """
+        The turn in which a client asks has time for a part of a large response: it is
+        read on in another one, which does not cut it.
+        """
+        self.publish(*["a"] * 100)
+        waiter, reader = self.poll("a", begin="earliest")
+        self.assertEqual((waiter.outcomes, reader.state), ([], State.READING))
+        self.clock.settle()
+        self.assertEqual([place for place, _ in positions(waiter)], list(range(1, 101)))
+        self.assertFalse(waiter.outcome.more)
+
+    def test_hurriedBetweenParts(self) -> None:
+        """
+        A poll that has to end between the two is answered with the first, and there is
+        more.
+        """
+        self.publish(*["a"] * 100)
+        waiter, reader = self.poll("a", begin="earliest")
+        reader.hurry()
+        self.assertEqual(len(waiter.outcome.messages), FIRST_MESSAGES)
+        self.assertEqual(
+            (waiter.outcome.cursor.position, waiter.outcome.more), (FIRST_MESSAGES, True)
+        )
+        self.clock.settle()
+
+    def test_shortForBusyConnections(self) -> None:
+        """
+        A client that is behind on its connection by then gets the first part, and one
+        message with which the reader goes on.
+        """
+        self.publish(*["a"] * 3, payload=BIG)
+        waiter, _ = self.poll("a", begin="earliest")
+        waiter.isBehind = True
+        self.clock.settle()
+        self.assertEqual(positions(waiter), [(1, False), (2, False)])
+        self.assertTrue(waiter.outcome.more)
 
     def test_limitsBytes(self) -> None:
         """

@@ -4,6 +4,8 @@ Tests of streams: the beginning, back-pressure, heartbeats.
 
 from __future__ import annotations
 
+from typing import Any
+
 from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES
@@ -13,6 +15,7 @@ from comet.interfaces import ISinkOwner
 from comet.model.cursors import parseCursor
 from comet.model.messages import Message
 from comet.model.positions import At
+from comet.turns import SHARE, TURN
 from tests.fanout.case import HubTestCase, since
 from tests.fanout.doubles import ANYONE, LineShape, MemorySink
 
@@ -175,13 +178,46 @@ class BackpressureTests(HubTestCase):
         sink = MemorySink()
         sink.budget = 3
         stream = self.stream("a", begin="earliest", sink=sink)
-        self.assertEqual(stream.positions, [1, 2, 3])
+        # The turn in which it asks has less for it.
+        self.assertEqual(stream.positions, [1])
         self.clock.turn()
-        self.assertEqual(stream.positions, [1, 2, 3, 4, 5, 6])
+        self.assertEqual(stream.positions, [1, 2, 3, 4])
         self.clock.settle()
-        self.assertEqual(stream.positions, [1, 2, 3, 4, 5, 6])
+        self.assertEqual(stream.positions, [1, 2, 3, 4])
         sink.drain()
+        self.assertEqual(stream.positions, [1, 2, 3, 4, 5, 6, 7])
+        self.clock.settle()
         self.assertEqual(stream.positions, [1, 2, 3, 4, 5, 6, 7, 8, 9])
+
+    def test_manyDrainAtOnce(self) -> None:
+        """
+        Readers whose clients take more in the same moment read on in several turns, once
+        the time of this one is spent.
+        """
+        self.publish(*["a"] * 9, payload=BIG)
+        readers = [self.stream("a", begin="earliest", sink=MemorySink()) for _ in range(9)]
+        for stream in readers:
+            stream.sink.budget = 2
+        self.clock.settle()
+        before = [len(stream.positions) for stream in readers]
+        read = self.fanout.read
+
+        def slowly(*args: Any, **kwargs: Any) -> Any:
+            self.clock.rightNow += SHARE
+            return read(*args, **kwargs)
+
+        self.patch(self.fanout, "read", slowly)
+        for stream in readers:
+            stream.sink.drain()
+        readOn = sum(
+            len(stream.positions) > count for stream, count in zip(readers, before, strict=True)
+        )
+        self.assertEqual(readOn, int(TURN / SHARE) + 1)
+        self.clock.settle()
+        for stream in readers:
+            while len(stream.positions) < 9:
+                stream.sink.drain()
+                self.clock.settle()
 
     def test_burstInParts(self) -> None:
         """

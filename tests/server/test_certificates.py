@@ -15,6 +15,7 @@ from twisted.internet.testing import MemoryReactor
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.server import sharedtls
 from comet.server.certificates import RenewedContext
 from comet.server.listening import makeEndpoint
 from tests.edge.tls import makeCertificate
@@ -110,10 +111,16 @@ class ChainTests(CertificateCase):
         An C{ssl:} endpoint serves with such a context.
         """
         self.put(self.chain, b"".join(self.certificates))
-        reactor = MemoryReactor()
+        reactor, given = MemoryReactor(), []
+
+        def listening(contextFactory: Any, factory: Any) -> Any:
+            given.append(contextFactory)
+            return factory
+
+        self.patch(sharedtls, "encrypted", listening)
         description = f"ssl:443:privateKey={self.key}:certKey={self.chain}"
         self.successResultOf(makeEndpoint(reactor, description).listen(Factory()))
-        self.assertEqual(presented(reactor.sslServers[0][2]), self.serials)
+        self.assertEqual(presented(given[0]), self.serials)
 
 
 class RenewalTests(CertificateCase):

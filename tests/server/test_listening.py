@@ -26,7 +26,14 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from comet.configuration import ConfigurationError
-from comet.server.listening import QUEUE, descriptionOf, hold, makeEndpoint, release
+from comet.server.listening import (
+    MOST_ACCEPTED,
+    QUEUE,
+    descriptionOf,
+    hold,
+    makeEndpoint,
+    release,
+)
 from tests.edge.tls import authority
 
 # How long a client waits, in seconds.
@@ -206,6 +213,35 @@ class HoldTests(PortsTestCase):
         port = MemoryReactor().listenTCP(1, Greeter())
         self.assertFalse(hold(port))
         release(port)
+
+
+class AcceptingTests(PortsTestCase):
+    """
+    A port accepts some clients in each turn.
+    """
+
+    @inlineCallbacks
+    def test_someInATurn(self) -> Any:
+        """
+        However many clients come in the same moment, no turn has more than
+        L{MOST_ACCEPTED} of them; all are accepted in the end.
+        """
+        accepted: list[IAddress] = []
+        factory = Greeter()
+        # Returns None: the client is closed again.
+        factory.buildProtocol = accepted.append  # type: ignore[method-assign,assignment]
+        port = yield self.listen(makeEndpoint(self.reactor, "tcp:0:interface=127.0.0.1"), factory)
+        port.stopReading()
+        clients = [socket.create_connection(("127.0.0.1", port.getHost().port)) for _ in range(40)]
+        for each in clients:
+            self.addCleanup(each.close)
+        counts = []
+        for _ in range(4):
+            before = len(accepted)
+            port.doRead()
+            counts.append(len(accepted) - before)
+        self.assertEqual(counts, [MOST_ACCEPTED, MOST_ACCEPTED, 8, 0])
+        port.startReading()
 
 
 class InheritTests(PortsTestCase):

@@ -279,6 +279,7 @@ class SlowTests(HubTestCase):
         wire = self.connect()
         wire.transport.isStuck = True
         wire.send(get("/channels/news?transport=poll&since=earliest"))
+        self.clock.advance(0)
         wire.transport.isStuck = False
         response = readResponse(wire.take())
         self.assertEqual(len(response.json["messages"]), 100)
@@ -293,6 +294,8 @@ class SlowTests(HubTestCase):
         wire = self.connect()
         wire.transport.isStuck = True
         wire.send(get("/channels/news?transport=poll&since=earliest") * 100)
+        self.clock.advance(0)
+        self.assertGreater(len(wire.transport.unsent), 60000)
         self.assertLess(len(wire.transport.unsent), 200000)
         wire.transport.isStuck = False
         self.turn()
@@ -310,6 +313,8 @@ class SlowTests(HubTestCase):
         wire = self.connect()
         wire.transport.isStuck = True
         wire.send(get("/channels/news?transport=poll&since=earliest") * 2)
+        self.clock.advance(0)
+        self.assertGreater(self.hub.fanout.unsent.kept, 0)
         wire.leave()
         self.assertEqual(self.hub.fanout.unsent.kept, 0)
         self.assertNothingLeft()
@@ -327,6 +332,7 @@ class SlowTests(HubTestCase):
             wire = self.connect()
             wire.transport.isStuck = True
             wire.send(wanted * 8)
+            self.clock.advance(0)
             self.assertGreater(unsent.kept, 90_000)
             response = self.ask(wanted)
             self.assertEqual((len(response.json["messages"]), response.json["more"]), (9, True))
@@ -349,6 +355,8 @@ class SlowTests(HubTestCase):
         wire = self.connect()
         wire.transport.isStuck = True
         wire.send(get("/channels/large?transport=poll&since=earliest"))
+        self.clock.advance(0)
+        self.assertTrue(wire.transport.unsent)
         self.assertLessEqual(len(wire.transport.unsent), PIECE)
         wire.transport.isStuck = False
         self.assertEqual(len(readResponse(wire.take()).json["messages"]), 900)

@@ -96,7 +96,7 @@ class InputThrottleTests(SynchronousTestCase):
         self.throttle.dataReceived(b"y")
         self.assertIs(self.pieces[0], little)
         self.assertEqual(self.pieces[1:], [b"y"])
-        self.assertEqual((self.producer.told, self.clock.getDelayedCalls()), ([], []))
+        self.assertEqual((self.producer.told, len(self.throttle._turns)), ([], 0))
 
     def test_deliversForShare(self) -> None:
         """
@@ -342,7 +342,8 @@ class FloodTests(HubTestCase):
             self.connect(factory).send(b'{"ping":"%b"}\n' % name.encode() * (3 * IN_SHARE))
         self.turn()
         self.assertEqual(len(heard), 9 * IN_SHARE)
-        assertFair(self, heard)
+        # The time of the first turn is spent when the third one comes.
+        assertFair(self, heard, most=3)
 
     def test_lastLines(self) -> None:
         """

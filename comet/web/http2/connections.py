@@ -194,6 +194,13 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         for each in left:
             each.callback(None)
 
+    @property
+    def isBehind(self) -> bool:
+        """
+        Whether the client should take some responses before it gets others.
+        """
+        return self._sender.isBehind
+
     # -- What comes
 
     def dataReceived(self, data: bytes) -> None:
@@ -286,7 +293,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         Deal with input and requests that wait, for a share of time.
         """
         turns = self.site.turns
-        over: float = turns.seconds() + turns.share
+        begun: float = turns.seconds()
+        over = begun + turns.share
         self._isBusy = True
         try:
             self._receive(over)
@@ -304,6 +312,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             self._isBusy = False
         self._serve(over)
         self._flush()
+        turns.spend(begun)
 
     def _receive(self, over: float) -> None:
         """

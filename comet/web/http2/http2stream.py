@@ -36,6 +36,12 @@ class StreamCarrier(Protocol):
     transport: Any
     isSecure: bool
 
+    @property
+    def isBehind(self) -> bool:
+        """
+        Whether the client should take some responses before it gets others.
+        """
+
     def sendHead(
         self, stream: HTTP2Stream, status: bytes, headers: Sequence[tuple[bytes, bytes]]
     ) -> None:
@@ -191,6 +197,14 @@ class HTTP2Stream:
         Return whether the connection is encrypted.
         """
         return self._carrier.isSecure
+
+    @property
+    def isBehind(self) -> bool:
+        """
+        Whether the client should take some responses of its connection before it gets
+        others.
+        """
+        return self._carrier.isBehind
 
     # -- What goes
 

@@ -248,6 +248,8 @@ class EarningTests(RawTestCase):
         """
         raw = self.raw(SettingsFrame(0, {4: size}).serialize())
         raw.send(frame(Kind.RST_STREAM, 1, bytes(4)), raw.headers(3, request(b"GET", POLL)))
+        self.turn()
+        raw.read()
         read, frames = 0, 0
         while 3 not in raw.ended and raw.wire.isOpen:
             left = len(raw.bodies[3]) - read

@@ -110,6 +110,7 @@ class Carrier:
     site: Any = None
     transport: Any = None
     isSecure = False
+    isBehind = False
 
     def sendHead(self, stream: HTTP2Stream, status: bytes, headers: Any) -> None:
         """

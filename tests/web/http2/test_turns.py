@@ -103,12 +103,12 @@ class TurnsTests(Http2TestCase):
         """
         Clients that have much to ask have their shares in turn.
         """
-        for name in "abc":
-            client = self.client()
+        for name, client in [(name, self.client()) for name in "abc"]:
             client.send(self.polls(client, *[name] * (4 * IN_SHARE)))
         self.turn()
         self.assertEqual(len(self.begun), 12 * IN_SHARE)
-        assertFair(self, self.begun)
+        # The time of the first turn is spent when the third one comes.
+        assertFair(self, self.begun, most=3)
 
     def test_framesTakeTime(self) -> None:
         """
@@ -187,7 +187,8 @@ class TurnsTests(Http2TestCase):
             frame(RESET, 1, bytes(4)),
         ):
             busy, other = self.client(), self.client()
-            busy.send(self.polls(busy, "a"))
+            busy.send(self.polls(busy, "a", "a"))
+            self.turn()
             self.patch(Budget, "spend", slowly)
             spent.clear()
             self.begun.clear()

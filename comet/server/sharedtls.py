@@ -1,0 +1,126 @@
+"""
+TLS whose work is shared: handshakes and what clients send are decrypted within the
+time of a turn.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+
+from comet.transports.connected import connectionFailed
+from comet.turns import Turns
+
+# The protocol that this version of Twisted has for it.
+_TLSProtocol: Any = TLSMemoryBIOFactory.protocol
+
+
+class SharedTLSProtocol(_TLSProtocol):  # type: ignore[misc]
+    """
+    The TLS of one connection.  A handshake takes a millisecond, and many clients may
+    begin one in the same moment: once the time of the turn is spent, what comes in
+    waits for another turn, and its connection is not read meanwhile.
+    """
+
+    factory: SharedTLSFactory
+
+    # Any: any transport that can be paused.
+    transport: Any
+
+    # Input that waits for another turn.
+    _early: bytes | None = None
+    # Whether the wrapped protocol wants no input.
+    _isStopped = False
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Decrypt input, or leave it for another turn.
+        """
+        turns = self.factory.turns
+        if self._early is not None:
+            self._early += data
+        elif turns.isSpent:
+            self._early = data
+            self.transport.pauseProducing()
+            turns.later(self._goOn)
+        else:
+            self._decrypt(data)
+
+    def _decrypt(self, data: bytes) -> None:
+        turns = self.factory.turns
+        begun = turns.seconds()
+        try:
+            super().dataReceived(data)
+        finally:
+            turns.spend(begun)
+
+    def _goOn(self) -> None:
+        """
+        Decrypt what has waited for this turn.
+        """
+        data, self._early = self._early, None
+        if data is None:
+            # The connection is lost.
+            return
+        try:
+            if not self._isStopped:
+                self.transport.resumeProducing()
+            self._decrypt(data)
+        except Exception:
+            # As the reactor does with what a protocol raises.
+            connectionFailed(self.transport)
+
+    def pauseProducing(self) -> None:
+        """
+        Deliver nothing more: the wrapped protocol asks for this.
+        """
+        self._isStopped = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """
+        Deliver again: the wrapped protocol asks for this.
+        """
+        self._isStopped = False
+        if self._early is None:
+            self.transport.resumeProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Drop what waits.
+        """
+        self._early = None
+        super().connectionLost(reason)
+
+
+class SharedTLSFactory(TLSMemoryBIOFactory):
+    """
+    Speaks TLS in front of a factory.
+
+    @ivar turns: The shares of time.
+    """
+
+    protocol = SharedTLSProtocol
+
+    def __init__(self, contextFactory: Any, wrappedFactory: Any, turns: Turns) -> None:
+        super().__init__(contextFactory, False, wrappedFactory)
+        self.turns = turns
+
+
+def encrypted(contextFactory: Any, factory: Any) -> Any:
+    """
+    Put TLS in front of a factory.
+
+    @param factory: If it, or one that it wraps, has an attribute C{turns}, the TLS
+        shares its L{Turns}.
+    """
+    inner = factory
+    while inner is not None:
+        turns = getattr(inner, "turns", None)
+        if isinstance(turns, Turns):
+            return SharedTLSFactory(contextFactory, factory, turns)
+        inner = getattr(inner, "wrappedFactory", None)
+    return TLSMemoryBIOFactory(contextFactory, False, factory)

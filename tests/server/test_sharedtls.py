@@ -1,0 +1,236 @@
+"""
+Tests of L{comet.server.sharedtls}: TLS waits for a turn once the time of one is spent.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.ssl import DefaultOpenSSLContextFactory
+from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.server.sharedtls import SharedTLSFactory, encrypted
+from comet.turns import TURN, Turns
+from tests.edge.tls import makeCertificate
+from tests.fanout.doubles import TurnClock
+
+
+class Noting(Protocol):
+    """
+    Notes what it is given.
+    """
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Note it.
+        """
+        self.data += data
+
+
+class NotingFactory(Factory):
+    """
+    Makes L{Noting} protocols.
+    """
+
+    noisy = False
+    protocol = Noting
+
+    def __init__(self, turns: object = None) -> None:
+        self.turns = turns
+
+
+class PausableTransport(StringTransport):
+    """
+    A transport that has not registered a producer, and can be aborted.
+    """
+
+    isReading = True
+
+    def pauseProducing(self) -> None:
+        """
+        Note it.
+        """
+        self.isReading = False
+
+    def resumeProducing(self) -> None:
+        """
+        Note it.
+        """
+        self.isReading = True
+
+
+class TLSClient:
+    """
+    A client that speaks TLS to a transport in memory.
+    """
+
+    def __init__(self, trusted: Path) -> None:
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        context = ssl.create_default_context(cafile=str(trusted))
+        self._tls = context.wrap_bio(self._in, self._out, server_hostname="localhost")
+
+    def say(self, data: bytes = b"") -> bytes:
+        """
+        Go on with the handshake, or encrypt data once it is done; return what is to be
+        sent.
+        """
+        try:
+            self._tls.do_handshake()
+            self._tls.write(data)
+        except ssl.SSLWantReadError:
+            pass
+        return self._out.read()
+
+    def hear(self, data: bytes) -> None:
+        """
+        Take what the server has sent.
+        """
+        self._in.write(data)
+
+
+class SharedTLSTests(SynchronousTestCase):
+    """
+    One connection, and turns whose time is spent by others.
+    """
+
+    def setUp(self) -> None:
+        """
+        Connect.
+        """
+        directory = Path(self.mktemp())
+        directory.mkdir(parents=True)
+        key, certificate = makeCertificate(directory)
+        self.context = DefaultOpenSSLContextFactory(str(key), str(certificate))
+        self.clock = TurnClock()
+        self.turns = Turns(self.clock)
+        self.factory = encrypted(self.context, NotingFactory(self.turns))
+        self.protocol: Any = self.factory.buildProtocol(None)
+        self.transport = PausableTransport()
+        self.protocol.makeConnection(self.transport)
+        self.client = TLSClient(certificate)
+
+    def spend(self) -> None:
+        """
+        Spend the time of this turn.
+        """
+        begun = self.clock.seconds()
+        self.clock.rightNow += 2 * TURN
+        self.turns.spend(begun)
+
+    def exchange(self) -> None:
+        """
+        Do the handshake.
+        """
+        for _ in range(3):
+            said = self.client.say()
+            if said:
+                self.protocol.dataReceived(said)
+            self.client.hear(self.transport.value())
+            self.transport.clear()
+
+    def test_handshakeAtOnce(self) -> None:
+        """
+        With time left, input is decrypted at once.
+        """
+        self.exchange()
+        self.protocol.dataReceived(self.client.say(b"hello"))
+        self.assertEqual(self.protocol.wrappedProtocol.data, b"hello")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_handshakeWaits(self) -> None:
+        """
+        Once the time is spent, a handshake waits for another turn, and its connection
+        is not read.
+        """
+        self.spend()
+        hello = self.client.say()
+        self.protocol.dataReceived(hello[:100])
+        self.protocol.dataReceived(hello[100:])
+        self.assertEqual((self.transport.value(), self.transport.isReading), (b"", False))
+        self.clock.turn()
+        self.assertNotEqual(self.transport.value(), b"")
+        self.assertTrue(self.transport.isReading)
+        self.clock.settle()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_workIsCounted(self) -> None:
+        """
+        What is decrypted counts: those that come behind it wait.
+        """
+        self.exchange()
+        received = self.protocol.wrappedProtocol.dataReceived
+
+        def slowly(data: bytes) -> None:
+            self.clock.rightNow += 2 * TURN
+            received(data)
+
+        self.protocol.wrappedProtocol.dataReceived = slowly
+        self.protocol.dataReceived(self.client.say(b"a"))
+        self.protocol.dataReceived(self.client.say(b"b"))
+        self.assertEqual(self.protocol.wrappedProtocol.data, b"a")
+        self.clock.turn()
+        self.assertEqual(self.protocol.wrappedProtocol.data, b"ab")
+
+    def test_pausedMeanwhile(self) -> None:
+        """
+        A protocol that is paused while its input waits is not read behind its back, and
+        one that is resumed is read only once that is delivered.
+        """
+        self.exchange()
+        self.spend()
+        self.protocol.dataReceived(self.client.say(b"a"))
+        self.protocol.resumeProducing()
+        self.assertFalse(self.transport.isReading)
+        self.protocol.pauseProducing()
+        self.clock.turn()
+        self.assertFalse(self.transport.isReading)
+        self.protocol.resumeProducing()
+        self.assertTrue(self.transport.isReading)
+
+    def test_lostMeanwhile(self) -> None:
+        """
+        Input of a connection that is lost by then is dropped.
+        """
+        self.exchange()
+        self.spend()
+        self.protocol.dataReceived(self.client.say(b"a"))
+        wrapped = self.protocol.wrappedProtocol
+        self.protocol.connectionLost()
+        self.clock.settle()
+        self.assertEqual(wrapped.data, b"")
+
+    def test_failureCutsConnection(self) -> None:
+        """
+        A protocol that raises is cut, and what it raises is logged.
+        """
+        self.exchange()
+        self.spend()
+
+        def broken(data: bytes) -> None:
+            raise ZeroDivisionError(data)
+
+        self.protocol.wrappedProtocol.dataReceived = broken
+        self.protocol.dataReceived(self.client.say(b"a"))
+        self.clock.settle()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertTrue(self.transport.disconnected)
+
+    def test_otherFactories(self) -> None:
+        """
+        The turns may be those of a factory that is wrapped; one without any has the TLS
+        of Twisted.
+        """
+        outer: Any = NotingFactory()
+        outer.wrappedFactory = NotingFactory(self.turns)
+        self.assertIs(encrypted(self.context, outer).turns, self.turns)
+        plain = encrypted(self.context, NotingFactory())
+        self.assertIs(type(plain), TLSMemoryBIOFactory)
+        self.assertIsInstance(self.factory, SharedTLSFactory)
