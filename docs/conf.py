@@ -27,5 +27,6 @@ pygments_style = "tango"
 
 html_theme = "furo"
 html_title = f"comet {release}"
+html_favicon = "../comet/static/lab/icon.svg"
 html_copy_source = False
 html_show_sourcelink = False

@@ -8,7 +8,8 @@ only looks up what was read: no path of a request ever becomes a path of a file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -27,18 +28,19 @@ from comet.model.clients import ANONYMOUS
 from comet.transports.exchange import Exchange, notFound
 from comet.transports.resource import HubResource
 
-_HTML: Final = b"text/html; charset=utf-8"
+HTML: Final = b"text/html; charset=utf-8"
 
 # Content types by the ends of file names; the first that fits counts.  Files
 # with other names are not served.
 TYPES: Final[tuple[tuple[str, bytes], ...]] = (
-    (".html", _HTML),
+    (".html", HTML),
     (".css", b"text/css; charset=utf-8"),
     (".js", b"text/javascript; charset=utf-8"),
     # TypeScript has no content type of its own, and by its name this would be a
     # video.
     (".d.ts", b"text/plain; charset=utf-8"),
     (".svg", b"image/svg+xml"),
+    (".png", b"image/png"),
 )
 
 # A browser may keep a file, but has to ask before each use whether it has
@@ -48,24 +50,29 @@ _KEPT: Final[Headers] = (
     (b"X-Content-Type-Options", b"nosniff"),
 )
 
-# Nothing inline, nothing from other servers.  JSONP is a script from this
-# server; the forever frame is a page of it with a policy of its own.
-_POLICY: Final = "; ".join(
-    (
+
+def policyOf(script: str = "'self'", style: str = "'self'", img: str = "'self'") -> Headers:
+    """
+    Make the policy of a page: by default nothing inline, and nothing from other
+    servers.  JSONP is a script from this server; the forever frame is a page of it
+    with a policy of its own.
+    """
+    directives = (
         "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
+        f"script-src {script}",
+        f"style-src {style}",
+        f"img-src {img}",
         "connect-src 'self'",
         "frame-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
     )
-)
+    return ((b"Content-Security-Policy", "; ".join(directives).encode("ascii")),)
+
 
 _PAGE: Final[Headers] = (
-    (b"Content-Security-Policy", _POLICY.encode("ascii")),
+    *policyOf(),
     (b"Cross-Origin-Opener-Policy", b"same-origin"),
     # JSONP takes the Referer as a proof that its page is of this server.
     (b"Referrer-Policy", b"same-origin"),
@@ -129,7 +136,7 @@ def makeFile(name: str, body: bytes) -> File | None:
         (b"ETag", f'"{tag}"'.encode("ascii")),
         *_KEPT,
         *_OWN,
-        *(_PAGE if contentType == _HTML else ()),
+        *(_PAGE if contentType == HTML else ()),
     )
     return File(body, tag, headers)
 
@@ -169,17 +176,24 @@ class FilesResource(HubResource):
         super().__init__(hub)
         self.files = files
 
+    def find(self, segments: Sequence[bytes]) -> File | None:
+        """
+        Find the file of a path.
+
+        @param segments: The segments of the path below the resource, decoded.
+        """
+        # With a slash at the end, the relative links of a page would lead elsewhere.
+        if len(segments) > 1 or list(segments) == [b""]:
+            return None
+        return self.files.get(segments[0] if segments else b"")
+
     def answer_GET(self, exchange: Exchange) -> None:
         """
         Send the file, or 304 if the client has it.
         """
-        segments = exchange.head.segments
-        name = unquote_to_bytes(segments[0]) if segments else b""
-        # With a slash at the end, the relative links of the page would lead
-        # elsewhere.
-        if len(segments) > 1 or segments == (b"",) or name not in self.files:
+        file = self.find([unquote_to_bytes(each) for each in exchange.head.segments])
+        if file is None:
             raise notFound(exchange)
-        file = self.files[name]
         if _ANYBODYS[0] in file.headers:
             # The file has its own CORS headers, the same for all.
             exchange.cors = CORS(None, False, True)
@@ -197,14 +211,16 @@ class FilesResource(HubResource):
 
 class PageResource(FilesResource):
     """
-    Serves the files of a page; and at C{state}, whether its visitors may publish.
+    Serves the files of a page; and at C{state}, whether its visitors may publish,
+    how often a silent connection has a heartbeat, and whether there is a book.
 
-    @ivar channel: A channel to which they would.
+    @ivar channel: A channel to which its visitors would publish.
     """
 
-    def __init__(self, hub: Hub, files: Mapping[bytes, File], channel: str) -> None:
+    def __init__(self, hub: Hub, files: Mapping[bytes, File], channel: str, hasBook: bool) -> None:
         super().__init__(hub, files)
         self.channel = channel
+        self.hasBook = hasBook
 
     def answer_GET(self, exchange: Exchange) -> None:
         """
@@ -216,23 +232,30 @@ class PageResource(FilesResource):
         try:
             self.hub.checkPublish(ANONYMOUS, (self.channel,))
         except CometError:
-            isOpen = b"false"
+            isOpen = False
         else:
-            isOpen = b"true"
-        exchange.respond(Response(200, JSON, endLine(b'{"open":%s}' % isOpen)))
+            isOpen = True
+        state = {
+            "open": isOpen,
+            "heartbeat": self.hub.settings.heartbeat,
+            "book": self.hasBook,
+        }
+        exchange.respond(Response(200, JSON, endLine(json.dumps(state).encode("ascii"))))
 
     answer_HEAD = answer_GET
 
 
-def putPages(tree: Resource, hub: Hub) -> None:
+def putPages(tree: Resource, hub: Hub, hasBook: bool = False) -> None:
     """
     Put the pages into a tree of resources.
+
+    @param hasBook: Whether the book is there, too.
     """
     lab, chat = dict(readFolder("lab")), dict(readFolder("chat"))
     tree.putChild(b"", FilesResource(hub, {b"": lab.pop(_INDEX)}))
-    tree.putChild(b"lab", PageResource(hub, lab, _CHANNELS["lab"]))
+    tree.putChild(b"lab", PageResource(hub, lab, _CHANNELS["lab"], hasBook))
     chat[b""] = chat.pop(_INDEX)
-    tree.putChild(b"chat", PageResource(hub, chat, _CHANNELS["chat"]))
+    tree.putChild(b"chat", PageResource(hub, chat, _CHANNELS["chat"], hasBook))
 
 
 def putClient(tree: Resource, hub: Hub) -> None:

@@ -15,6 +15,7 @@ from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.exchange import Exchange, notFound
 from comet.transports.resource import HubResource
 from comet.transports.websocket import SocketResource
+from comet.web.book import findBook, putBook
 from comet.web.pages import putClient, putPages
 
 
@@ -130,14 +131,18 @@ class CometResource(Resource):
     def __init__(self, hub: Hub, hasPages: bool = False) -> None:
         """
         @param hasPages: Whether to serve the lab page and the chat, at the
-            resource itself and at C{chat}.
+            resource itself and at C{chat}; and in a checkout in which the book
+            is made, that at C{book/}.
         """
         Resource.__init__(self)
         self.hub = hub
         self._notFound = NotFoundResource(hub)
         putClient(self, hub)
         if hasPages:
-            putPages(self, hub)
+            book = findBook()
+            putPages(self, hub, book is not None)
+            if book is not None:
+                putBook(self, hub, book)
         self.putChild(b"channels", ChannelResource(hub))
         self.putChild(b"publish", PublishResource(hub))
         self.putChild(b"socket", SocketResource(hub))

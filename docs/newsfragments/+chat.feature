@@ -1,0 +1,1 @@
+The chat shows whether it is connected and which lines wait to be published, tells a reader of earlier lines about new ones, and keeps the last 500 lines of a room. With ``--demo`` or ``--pages`` a checkout serves the book at ``/book/`` once it is made.
