@@ -3,7 +3,7 @@
  */
 
 import assert from "node:assert/strict";
-import { Server, openBrowser, openPage, runAll, until } from "./site.mjs";
+import { Server, findBarriers, openBrowser, openPage, runAll, until } from "./site.mjs";
 
 const [browserName] = process.argv.slice(2);
 const server = new Server("--demo");
@@ -15,11 +15,14 @@ const url = `${server.url}chat`;
 const linesOf = (page) =>
   page.$$eval("#messages li", (all) =>
     all.map((line) =>
-      line.className
+      line.className === "note"
         ? [line.textContent]
         : [line.querySelector("b").textContent, line.querySelector("span").textContent],
     ),
   );
+
+const connectionOf = (page) => page.$eval("#connection", (line) => line.textContent);
+const roomsOf = (page) => page.$eval("#rooms", (rooms) => rooms.textContent);
 
 const say = async (page, name, text) => {
   const fields = Object.entries({ name, text });
@@ -52,6 +55,14 @@ const bert = await openPage(browser, url);
 
 await runAll([
   [
+    "the page says that it is connected, and that nothing was said yet",
+    async () => {
+      await until("it is connected", async () => (await connectionOf(anna)) === "Connected");
+      assert.equal(await anna.$eval("#empty", (empty) => empty.checkVisibility()), true);
+      assert.deepEqual(await findBarriers(anna), []);
+    },
+  ],
+  [
     "a line of one visitor is shown to both, at once and once",
     async () => {
       await say(anna, "Anna", "Hello");
@@ -59,6 +70,7 @@ await runAll([
       await say(bert, "Bert", "Good evening");
       await sees(anna, ["Anna", "Hello"], ["Bert", "Good evening"]);
       assert.equal((await linesOf(anna)).length, 2);
+      assert.equal(await anna.$eval("#empty", (empty) => empty.checkVisibility()), false);
     },
   ],
   [
@@ -76,7 +88,7 @@ await runAll([
       await visit(anna, "kitchen");
       await say(anna, "Anna", "The kettle boils");
       await until("Bert's kitchen has one", async () =>
-        (await bert.$eval("#rooms", (rooms) => rooms.textContent)).includes("kitchen (1)"),
+        (await roomsOf(bert)).includes("kitchen (1)"),
       );
       assert.deepEqual(await linesOf(bert), [
         ["Anna", "Hello"],
@@ -84,10 +96,7 @@ await runAll([
       ]);
       await visit(bert, "kitchen");
       await sees(bert, ["Anna", "The kettle boils"]);
-      assert.equal(
-        (await bert.$eval("#rooms", (rooms) => rooms.textContent)).includes("("),
-        false,
-      );
+      assert.equal((await roomsOf(bert)).includes("("), false);
     },
   ],
   [
@@ -121,6 +130,41 @@ await runAll([
     },
   ],
   [
+    "a reader of earlier lines is told of new ones, and the page keeps the last 500",
+    async () => {
+      await visit(bert, "garden");
+      await bert.$eval("#log", (log) => (log.scrollTop = 0));
+      await server.publishAll("chat/garden", Array.from({ length: 520 }, (_, n) => `new ${n}`));
+      await sees(bert, ["?", "new 519"]);
+      assert.equal((await linesOf(bert)).length, 500);
+      await until("it is told", () =>
+        bert.$eval("#below", (button) => button.checkVisibility()),
+      );
+      await bert.$eval("#below", (button) => button.click());
+      const isAtEnd = (log) => log.scrollHeight - log.scrollTop - log.clientHeight < 2;
+      assert.equal(await bert.$eval("#log", isAtEnd), true);
+      assert.equal(await bert.$eval("#below", (button) => button.checkVisibility()), false);
+      await visit(bert, "lobby");
+      assert.deepEqual(await findBarriers(bert), []);
+    },
+  ],
+  [
+    "a page that may not publish says so",
+    async () => {
+      const closed = new Server("--pages");
+      await closed.start();
+      const other = await openPage(browser, `${closed.url}chat`);
+      await until("it says so", () => other.$eval("#closed", (notice) => !notice.hidden));
+      const fields = await other.$$eval("#say input, #say button", (all) =>
+        all.map((field) => field.disabled),
+      );
+      assert.deepEqual(fields, [true, true, true]);
+      assert.deepEqual(other.complaints, []);
+      await other.close();
+      await closed.stop();
+    },
+  ],
+  [
     "the page fits every width",
     async () => {
       for (const width of [320, 360, 1600]) {
@@ -138,18 +182,20 @@ await runAll([
   [
     "the chat survives a restart of the server, and sends lines typed meanwhile once",
     async () => {
+      const unread = await roomsOf(anna);
       await server.stop("SIGKILL");
-      await until("it is told", async () =>
-        /^Disconnected/.test(await anna.$eval("#status", (status) => status.textContent)),
-      );
+      await until("it is told", async () => /^Disconnected/.test(await connectionOf(anna)));
       await say(anna, "Anna", "Is anybody there?");
+      const waiting = await anna.$$eval(".waiting", (all) => all.map((line) => line.textContent));
+      assert.deepEqual(waiting, ["sending … Anna Is anybody there? "]);
       await server.start();
       const restart = ["Anna", "Is anybody there?"];
       await sees(bert, restart, ["Anna", "Hello"]);
       await sees(anna, restart, ["Something may be missing here."]);
-      await until("all is well", async () =>
-        (await anna.$eval("#status", (status) => status.textContent)) === "",
-      );
+      await until("all is well", async () => (await connectionOf(anna)) === "Connected");
+      assert.deepEqual(await anna.$$(".waiting"), []);
+      // What may be missing in the other rooms is no unread line.
+      assert.equal(await roomsOf(anna), unread);
       await say(bert, "Bert", "Back again");
       await sees(anna, ["Bert", "Back again"]);
       for (const page of [anna, bert]) {

@@ -1,121 +1,156 @@
 /**
- * A chat of several rooms, each a channel.  The calls of comet are in `join`, in the
- * form's `submit`, and in the handlers of the connection's events.
+ * A chat of several rooms, each a channel.  The calls of comet are in `join`, in
+ * `say`, and in the handlers of the connection's events.
  */
 
 import { Comet } from "../comet.js";
+import { Room } from "./room.js";
 
 const ROOMS = ["lobby", "kitchen", "garden"];
 
 /** How many earlier messages a visitor sees. */
 const HISTORY = 50;
 
-const comet = new Comet(new URL("../", import.meta.url), { parameters: { time: 1 } });
-const list = document.getElementById("messages");
-const status = document.getElementById("status");
-const form = document.getElementById("say");
-const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+/** Pixels from the end at which a reader still follows the talk. */
+const NEAR = 40;
 
-/** The rooms that were joined: `{ lines, unread, link }` by their names. */
+const base = new URL("../", import.meta.url);
+const comet = new Comet(base, { parameters: { time: 1 } });
+const log = document.getElementById("log");
+const list = document.getElementById("messages");
+const below = document.getElementById("below");
+const form = document.getElementById("say");
+
+/** The rooms that were joined, by their names. */
 const rooms = new Map();
 let current;
+/** Whether the visitor reads the newest lines, and the frame that will show them. */
+let follows = true;
+let frame = 0;
 
 // -- Rooms
 
 function join(name) {
-  const room = { lines: [], unread: 0, link: document.createElement("a") };
-  room.link.href = `#${encodeURIComponent(name)}`;
+  const room = new Room(name);
   document.getElementById("rooms").append(room.link);
   rooms.set(name, room);
-  showLink(name);
 
   // The last messages first, and then each new one, also after an interruption.
-  const heard = ({ data, time }) => add(name, makeLine(data, time));
-  comet.subscribe(`chat/${name}`, heard, { since: `-${HISTORY}` }).catch(refused);
+  const heard = (message) => {
+    const isOwn = message.data?.id?.startsWith?.(visit);
+    if (room !== current && !isOwn) room.unread += 1;
+    show(room, room.add(message));
+  };
+  comet.subscribe(`chat/${name}`, heard, { since: `-${HISTORY}` }).catch(tell);
+  return room;
 }
 
 function enter(name) {
-  if (!rooms.has(name)) join(name);
   const before = current;
-  current = name;
-  const room = rooms.get(name);
-  room.unread = 0;
-  for (const each of [before, name]) if (each) showLink(each);
+  current = rooms.get(name) ?? join(name);
+  current.unread = 0;
+  before?.showLink(false);
+  current.showLink(true);
   document.getElementById("room").textContent = name;
-  list.replaceChildren(...room.lines);
-  list.scrollTop = list.scrollHeight;
+  list.replaceChildren(...current.lines);
+  showEmpty();
+  toEnd();
 }
 
-function showLink(name) {
-  const { link, unread } = rooms.get(name);
-  link.textContent = unread ? `${name} (${unread})` : name;
-  if (name === current) link.setAttribute("aria-current", "page");
-  else link.removeAttribute("aria-current");
+/** Show a new line of a room, if it is the one that the visitor is in. */
+function show(room, line) {
+  room.showLink(room === current);
+  if (room !== current) return;
+  // What waits stays below what is published.
+  list.insertBefore(line, line.className === "waiting" ? null : room.firstWaiting);
+  showEmpty();
+  if (follows) follow();
+  else below.hidden = false;
 }
 
-// -- Messages
-
-/** What people send is only ever text: `textContent`, never `innerHTML`. */
-function makeLine(data, time) {
-  const line = document.createElement("li");
-  const parts = { time: clock.format(time * 1000), b: data?.name ?? "?", span: data?.text ?? data };
-  for (const [tag, value] of Object.entries(parts)) {
-    const part = document.createElement(tag);
-    part.textContent = typeof value === "string" ? value : JSON.stringify(value);
-    line.append(part, " ");
-  }
-  return line;
+/** Scroll to the end, once for all lines that come together. */
+function follow() {
+  frame ||= requestAnimationFrame(() => {
+    frame = 0;
+    toEnd();
+  });
 }
 
-function makeNote(text) {
-  const line = document.createElement("li");
-  line.className = "note";
-  line.textContent = text;
-  return line;
+function showEmpty() {
+  document.getElementById("empty").hidden = list.childElementCount > 0;
 }
 
-function add(name, line) {
-  const room = rooms.get(name);
-  room.lines.push(line);
-  if (name !== current) {
-    room.unread += 1;
-    showLink(name);
-    return;
-  }
-  const isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-  list.append(line);
-  if (isAtEnd) list.scrollTop = list.scrollHeight;
+function isAtEnd() {
+  return log.scrollHeight - log.scrollTop - log.clientHeight < NEAR;
+}
+
+function toEnd() {
+  follows = true;
+  log.scrollTop = log.scrollHeight;
+  below.hidden = true;
+}
+
+below.addEventListener("click", () => {
+  toEnd();
+  log.focus();
+});
+
+log.addEventListener("scroll", () => {
+  follows = isAtEnd();
+  if (follows) below.hidden = true;
+});
+
+// -- What the visitor says
+
+/** With it, this page knows its own messages. */
+const visit = crypto.getRandomValues(new Uint32Array(2)).join("-");
+let said = 0;
+
+function say(name, text) {
+  const room = current;
+  const data = { name, text, id: `${visit}-${++said}` };
+  follows = true;
+  show(room, room.wait(data));
+  // Without a connection the message waits, and is stored once.
+  comet.publish(`chat/${room.name}`, data).catch((error) => {
+    room.refused(data, error.code === "full" ? "too many wait already" : error.message);
+    if (room === current) list.replaceChildren(...room.lines);
+  });
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const { name, text } = form.elements;
   localStorage.setItem("chat-name", name.value);
-  // Without a connection the message waits, and is stored once.
-  comet.publish(`chat/${current}`, { name: name.value, text: text.value }).catch(refused);
+  say(name.value, text.value);
   text.value = "";
   text.focus();
 });
 
 // -- The connection
 
-function refused(error) {
-  status.textContent =
-    error.code === "unauthorized"
-      ? "You may not publish here: start the server with twistd -n comet --demo"
-      : error.message;
+const connection = document.getElementById("connection");
+
+function showConnection(state, text) {
+  connection.dataset.state = state;
+  if (connection.textContent !== text) connection.textContent = text;
 }
 
-comet.addEventListener("open", () => (status.textContent = ""));
+function tell({ message }) {
+  document.getElementById("status").textContent = message;
+}
 
-comet.addEventListener("close", ({ retry }) => {
-  status.textContent = retry === null ? "Disconnected." : "Disconnected; coming back …";
-});
+comet.addEventListener("open", () => showConnection("open", "Connected"));
+
+comet.addEventListener("close", ({ retry }) =>
+  showConnection("lost", retry === null ? "Disconnected" : "Disconnected, coming back …"),
+);
 
 // The server has dropped messages meanwhile: it restarted, or this page was away for long.
 comet.addEventListener("gap", ({ names }) => {
   for (const name of names) {
-    add(name.slice("chat/".length), makeNote("Something may be missing here."));
+    const room = rooms.get(name.slice("chat/".length));
+    show(room, room.note("Something may be missing here."));
   }
 });
 
@@ -125,7 +160,15 @@ function enterHash() {
   enter(decodeURIComponent(location.hash.slice(1)) || ROOMS[0]);
 }
 
+/** Let the visitor write, if this server lets anyone do so. */
+async function begin() {
+  const { open: isOpen } = await (await fetch(new URL("chat/state", base))).json();
+  document.getElementById("closed").hidden = isOpen;
+  for (const each of form.elements) each.disabled = !isOpen;
+}
+
 form.elements.name.value = localStorage.getItem("chat-name") ?? "";
 for (const name of ROOMS) join(name);
 addEventListener("hashchange", enterHash);
 enterHash();
+begin().catch(() => showConnection("lost", "The server does not answer. Reload when it does."));
