@@ -3,7 +3,15 @@
  */
 
 import assert from "node:assert/strict";
-import { Server, openBrowser, openPage, runAll, until } from "./site.mjs";
+import {
+  Server,
+  findBarriers,
+  measureBusy,
+  openBrowser,
+  openPage,
+  runAll,
+  until,
+} from "./site.mjs";
 
 const NAMES = [
   ...["poll", "longpoll", "jsonp"],
@@ -77,6 +85,33 @@ const isComplete = ({ received }) => {
 
 const countOf = ({ received }) => Number(/^([\d,]+)/.exec(received)?.[1].replace(",", "") ?? 0);
 
+const statusOf = (looked = page) => looked.$eval("#status", (status) => status.textContent);
+
+/** The most dots that a lane shows on one line, five at most. */
+const dotsOf = (name) =>
+  page.$eval(`#${name} .lane`, (canvas) => {
+    const { width, height } = canvas;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+    const probe = document.createElement("span");
+    probe.style.color = "var(--data)";
+    document.body.append(probe);
+    const colour = getComputedStyle(probe).color.match(/\d+/g).map(Number);
+    probe.remove();
+    const isDot = (x, y) =>
+      // A line is narrower than this.
+      [-2, -1, 0, 1].every((dx) => {
+        const at = 4 * (y * width + x + dx);
+        return colour.every((value, n) => Math.abs(data[at + n] - value) < 24);
+      });
+    let most = 0;
+    for (let x = 2; x < width - 2; x++) {
+      let dots = 0;
+      while (dots < 5 && isDot(x, 37 - 6 * dots)) dots += 1;
+      most = Math.max(most, dots);
+    }
+    return most;
+  });
+
 await runAll([
   [
     "messages come without a click, and every technique hears them",
@@ -97,8 +132,20 @@ await runAll([
     async () => {
       await setRate("End");
       await all("each has many", (row) => countOf(row) > 60);
+      assert.match(await page.$eval("#pace", (pace) => pace.textContent), /^20 a second/);
+      if (browserName === "chromium") {
+        const busy = await measureBusy(page, 3000);
+        assert.ok(busy <= 0.5, `the main thread is busy for ${busy} of the time`);
+      }
       await setRate("Home");
       await all("each has everything", isComplete);
+    },
+  ],
+  [
+    "nothing on the page moves",
+    async () => {
+      const shifted = await page.evaluate(() => shifted);
+      assert.ok(shifted < 0.01, String(shifted));
     },
   ],
   [
@@ -132,15 +179,16 @@ await runAll([
       }
       for (const name of cut) await toggle(name);
       await all("each has everything", (row) => isComplete(row) && countOf(row) === before + 5);
+      await until("the lanes show what was missed", async () => {
+        const dots = await Promise.all(["poll", "stream", "sse", "multipart", "iframe"].map(dotsOf));
+        return dots.every((each) => each === 5);
+      });
       await toggle("sse");
       await publish("told");
       await all("the others have it", (row) => countOf(row) === before + 6, ["poll", "websocket"]);
       await toggle("sse");
-      await until("it is told", async () =>
-        (await page.$eval("#status", (status) => status.textContent)).includes(
-          "Server-Sent Events: back. 1 missed, all of them received, none lost.",
-        ),
-      );
+      const told = "Server-Sent Events: back. 1 missed, all of them received, none lost.";
+      await until("it is told", async () => (await statusOf()).includes(told));
     },
   ],
   [
@@ -205,6 +253,38 @@ await runAll([
     },
   ],
   [
+    "six techniques are seen beside each other on a screen of 1440 x 900",
+    async () => {
+      await page.setViewport({ width: 1440, height: 900 });
+      const ends = await page.evaluate(() => {
+        scrollTo(0, 0);
+        const rows = [...document.querySelectorAll(".technique")];
+        return rows.map((row) => row.getBoundingClientRect().bottom);
+      });
+      assert.ok(ends[5] <= 900, String(ends));
+    },
+  ],
+  [
+    "on a phone a slim bar stays, with which to publish",
+    async () => {
+      await page.setViewport({ width: 390, height: 844 });
+      await page.evaluate(() => scrollTo(0, 2000));
+      const { top, height } = await page.$eval("#publish", (form) => {
+        const { top, height } = form.getBoundingClientRect();
+        return { top, height };
+      });
+      assert.deepEqual([top, height < 60], [0, true], `${top} ${height}`);
+      await publish("from a phone");
+      await all("all hear it", ({ messages }) => messages[0]?.startsWith("from a phone"));
+      await page.setViewport({ width: 1600, height: 1000 });
+      await page.evaluate(() => scrollTo(0, 0));
+    },
+  ],
+  [
+    "axe finds no barriers",
+    async () => assert.deepEqual(await findBarriers(page), []),
+  ],
+  [
     "each switch and each part of the page has a name of its own",
     async () => {
       const names = await page.$$eval(".switch", (all) => all.map((each) => each.textContent.trim()));
@@ -225,10 +305,14 @@ await runAll([
       const countMoves = (looked) =>
         looked.evaluate(async () => {
           let moves = 0;
-          const seen = new MutationObserver((changes) => (moves += changes.length));
-          const moving = document.querySelector("#stream .lane > g");
-          seen.observe(moving, { attributes: true, attributeFilter: ["transform"] });
+          const canvas = document.querySelector("#stream .lane");
+          const context = canvas.getContext("2d");
+          context.clearRect = (...area) => {
+            moves += 1;
+            CanvasRenderingContext2D.prototype.clearRect.call(context, ...area);
+          };
           await new Promise((done) => setTimeout(done, 2500));
+          delete context.clearRect;
           return moves;
         });
       assert.ok((await countMoves(still)) <= 3);
@@ -240,7 +324,7 @@ await runAll([
   [
     "a page that may not publish says so, and runs",
     async () => {
-      const closed = new Server();
+      const closed = new Server("--pages");
       await closed.start();
       const other = await openPage(browser, closed.url);
       await until("it says so", () => other.$eval("#closed", (notice) => !notice.hidden));
@@ -248,10 +332,33 @@ await runAll([
       const runs = ({ state }) => ["open", "held", "pausing", "asking", "waiting"].includes(state);
       await all("they run", runs, browserOnes, other);
       await all("it is told", ({ word }) => word === "runs with --demo", ["tcp"], other);
-      assert.equal(await other.$eval("#rate", (rate) => rate.disabled), true);
+      const forms = await other.$$eval("#publish input, #publish button, #rate", (fields) =>
+        fields.map((field) => field.disabled),
+      );
+      assert.deepEqual(forms, [true, true, true]);
       assert.deepEqual(other.complaints, []);
       await other.close();
       await closed.stop();
+    },
+  ],
+  [
+    "after the server's death no technique seems to be alive, and publishing says what happens",
+    async () => {
+      await server.stop("SIGKILL");
+      await all("they are lost", ({ state }) => ["lost", "asking"].includes(state));
+      await publish("anybody there?");
+      await until("it is told", async () => /does not answer.*waits/.test(await statusOf()));
+    },
+  ],
+  [
+    "they come back with the server, and the costs go on from where they were",
+    async () => {
+      const before = await look();
+      await server.start();
+      await all("all hear what waited", ({ messages }) => messages[0]?.startsWith("anybody there?"));
+      for (const name of NAMES) {
+        await all("it counts on", (row) => row.requests > before[name].requests, [name]);
+      }
     },
   ],
 ]);

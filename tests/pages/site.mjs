@@ -6,11 +6,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import { createServer } from "node:net";
+import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const { default: puppeteer } = await import(
-  createRequire(new URL("../../client/package.json", import.meta.url)).resolve("puppeteer-core")
-);
+const require = createRequire(new URL("../../client/package.json", import.meta.url));
+const { default: puppeteer } = await import(require.resolve("puppeteer-core"));
 
 /** How long one wait may take, and the whole script, in milliseconds. */
 export const PATIENCE = 60_000;
@@ -68,6 +68,14 @@ export class Server {
     if (/Traceback|Unhandled/.test(this.#output)) throw new Error(this.#output.slice(-4000));
   }
 
+  /** Publish texts to a channel, with one request. */
+  async publishAll(channel, texts) {
+    const headers = { "Content-Type": "application/x-ndjson" };
+    const body = texts.map((data) => JSON.stringify({ channel, data })).join("\n");
+    const answer = await fetch(`${this.url}publish`, { method: "POST", headers, body });
+    if (answer.status !== 201) throw new Error(await answer.text());
+  }
+
   async publish(channel, text) {
     const answer = await fetch(`${this.url}channels/${channel}`, { method: "POST", body: text });
     if (answer.status !== 201) throw new Error(await answer.text());
@@ -94,7 +102,7 @@ export async function freePort() {
 }
 
 /** @param name `chromium` or `firefox`. */
-export function openBrowser(name, { isDark = false, isCalm = false } = {}) {
+export function openBrowser(name, { isDark = false, isCalm = false, isForced = false } = {}) {
   if (name === "chromium") {
     const args = [...CHROMIUM, ...(isCalm ? ["--force-prefers-reduced-motion"] : [])];
     const executablePath = "/usr/bin/chromium";
@@ -108,6 +116,8 @@ export function openBrowser(name, { isDark = false, isCalm = false } = {}) {
     extraPrefsFirefox: {
       "layout.css.prefers-color-scheme.content-override": isDark ? 0 : 1,
       "ui.prefersReducedMotion": isCalm ? 1 : 0,
+      // 2: all pages have the user's colours.
+      "browser.display.document_color_use": isForced ? 2 : 0,
     },
   });
 }
@@ -118,8 +128,13 @@ export function openBrowser(name, { isDark = false, isCalm = false } = {}) {
  * @return The page; its `complaints` are errors, warnings, and requests that its
  *   policy refused.
  */
-export async function openPage(browser, url, { width = 1600, isDark = false } = {}) {
+export async function openPage(
+  browser,
+  url,
+  { width = 1600, height = 1000, isDark = false, isForced = false } = {},
+) {
   const page = await browser.newPage();
+  const isChromium = !(await browser.version()).toLowerCase().includes("firefox");
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(`${error.stack ?? error}`));
   page.on("console", (message) => {
@@ -131,13 +146,58 @@ export async function openPage(browser, url, { width = 1600, isDark = false } = 
     addEventListener("securitypolicyviolation", (event) => {
       console.error(`policy: ${event.violatedDirective} refused ${event.blockedURI}`);
     });
+    // How much of the page has moved; Firefox does not tell.
+    window.shifted = 0;
+    if (PerformanceObserver.supportedEntryTypes.includes("layout-shift")) {
+      new PerformanceObserver((list) => {
+        for (const { value } of list.getEntries()) shifted += value;
+      }).observe({ type: "layout-shift", buffered: true });
+    }
   });
-  await page.setViewport({ width, height: 1000 });
-  if (isDark && !(await browser.version()).toLowerCase().includes("firefox")) {
-    await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: "dark" }]);
+  await page.setViewport({ width, height });
+  // Firefox takes these from the preferences of openBrowser.
+  if (isChromium && (isDark || isForced)) {
+    const features = [];
+    if (isDark) features.push({ name: "prefers-color-scheme", value: "dark" });
+    if (isForced) features.push({ name: "forced-colors", value: "active" });
+    const session = await page.createCDPSession();
+    await session.send("Emulation.setEmulatedMedia", { features });
   }
   await page.goto(url, { waitUntil: "domcontentloaded" });
   return page;
+}
+
+/**
+ * Look for what keeps people from using a page, as far as axe finds it.
+ *
+ * @return What it found, one line each.
+ */
+export async function findBarriers(page) {
+  // As the page's policy allows no script from elsewhere, the browser itself runs it.
+  await page.evaluate(await readFile(require.resolve("axe-core/axe.min.js"), "utf8"));
+  return page.evaluate(async () => {
+    const options = { rules: { "target-size": { enabled: true } }, resultTypes: ["violations"] };
+    const { violations } = await axe.run(document, options);
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map((each) => each.html).join(" ")}`);
+  });
+}
+
+/**
+ * Measure for which share of the time the main thread of a page is busy, in Chromium,
+ * by the processor's time.
+ */
+export async function measureBusy(page, milliseconds) {
+  const session = await page.createCDPSession();
+  await session.send("Performance.enable", { timeDomain: "threadTicks" });
+  const read = async () => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return metrics.find(({ name }) => name === "ThreadTime").value;
+  };
+  const [begun, first] = [performance.now(), await read()];
+  await sleep(milliseconds);
+  const [ended, last] = [performance.now(), await read()];
+  await session.detach();
+  return ((last - first) * 1000) / (ended - begun);
 }
 
 /** Wait until a condition holds, for a limited time. */

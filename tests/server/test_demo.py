@@ -239,6 +239,7 @@ class ReaderTests(DemoTestCase):
         A reader that the page cuts resumes when the page lets it, and neither
         loses nor repeats a message.
         """
+        begin = str(self.hub.end)
         self.want()
         self.publish("lab/a", 1)
         self.settle()
@@ -249,9 +250,13 @@ class ReaderTests(DemoTestCase):
         self.publish("lab/a", 2, 3)
         self.settle(10 * RETRY)
         self.assertEqual(self.received, [1])
-        self.want()
+        self.want(self.page.reports[-2]["messages"][-1]["cursor"])
         self.assertEqual((self.state, self.received), ("open", [1, 2, 3]))
         self.assertEqual(self.endpoint.tried, 2)
+        # A page that missed the reports says how far it has come.
+        self.want(False)
+        self.want(begin)
+        self.assertEqual(self.received, [1, 2, 3, 1, 2, 3])
 
     def test_repeatedRequestChangesNothing(self) -> None:
         """

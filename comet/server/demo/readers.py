@@ -140,10 +140,17 @@ class Visit:
         self._hasGap = False
         self._connection: LineReader | None = None
 
-    def open(self) -> None:
+    def open(self, cursor: str | None = None) -> None:
         """
         Connect, unless the reader is connected or connecting.
+
+        @param cursor: The cursor from which a reader goes on that was cut off: up to
+            it the page has all messages, and of what was reported later it may have
+            none.  L{None} for that which the reader has reached.
         """
+        if self.state == "cut" and cursor is not None:
+            self._cursor = cursor
+            self._messages.clear()
         if self._connection is None and self._connecting is None:
             self._stopRetrying()
             self._changeState("opening")

@@ -114,7 +114,7 @@ class Demo:
             visit = self.visits[name] = Visit(name, cursor, self._context)
         visit.heardAt = self.hub.clock.seconds()
         if cursor is not None:
-            visit.open()
+            visit.open(cursor)
         else:
             visit.cut()
         # Report although nothing changed: the page may have been reloaded.

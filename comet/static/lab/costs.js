@@ -4,9 +4,13 @@
  */
 
 import { milliseconds, number, ratio } from "./format.js";
+import { show } from "./showing.js";
 
 /** The points of a chart; at twice as many, every other point is dropped. */
 const POINTS = 100;
+
+/** Milliseconds between two pictures. */
+const PACE = 1000;
 
 export class Costs {
   #rows;
@@ -18,6 +22,7 @@ export class Costs {
     this.#rows = rows;
     const body = document.getElementById("table");
     for (const row of rows) {
+      show(row.article.querySelector(".spark"), () => this.#drawChart(row), () => PACE);
       const line = document.createElement("tr");
       const name = document.createElement("th");
       name.scope = "row";
@@ -28,32 +33,31 @@ export class Costs {
       body.append(line);
       this.#cells.set(row, cells);
     }
+    show(body, () => this.#fillTable(), () => PACE, true);
   }
 
-  /** Show the costs of now. */
-  show() {
+  /** Note the costs of now. */
+  note() {
     const now = performance.now() / 1000;
-    this.#past.push([now, new Map(this.#rows.map((row) => [row, { ...row.cost }]))]);
+    this.#past.push([now, new Map(this.#rows.map((row) => [row, row.cost]))]);
     if (this.#past.length > 2 * POINTS) this.#past = this.#past.filter((_, index) => index % 2);
-    this.#drawCharts(now);
-    this.#fillTable();
   }
 
-  #drawCharts(now) {
-    const start = this.#past[0][0];
-    const most = Math.max(1000, ...this.#rows.map(({ cost }) => cost.head + cost.data));
-    const x = (seconds) => (((seconds - start) / Math.max(now - start, 30)) * 100).toFixed(2);
+  #drawChart(row) {
+    if (!this.#past.length) return;
+    const [start] = this.#past[0];
+    const [end, costs] = this.#past.at(-1);
+    const most = Math.max(1000, ...[...costs.values()].map(({ head, data }) => head + data));
+    const x = (seconds) => (((seconds - start) / Math.max(end - start, 30)) * 100).toFixed(2);
     const y = (value) => (40 - (value / most) * 39).toFixed(2);
-    for (const row of this.#rows) {
-      const area = (sum) => {
-        const points = this.#past.map(([at, costs]) => `${x(at)} ${y(sum(costs.get(row)))}`);
-        return `M0 40L${points.join("L")}V40Z`;
-      };
-      const chart = row.article.querySelector(".spark");
-      // The lower area is drawn over the higher one.
-      chart.querySelector(".data").setAttribute("d", area(({ head, data }) => head + data));
-      chart.querySelector(".head").setAttribute("d", area(({ head }) => head));
-    }
+    const area = (sum) => {
+      const points = this.#past.map(([at, each]) => `${x(at)} ${y(sum(each.get(row)))}`);
+      return `M0 40L${points.join("L")}V40Z`;
+    };
+    const chart = row.article.querySelector(".spark");
+    // The lower area is drawn over the higher one.
+    chart.querySelector(".data").setAttribute("d", area(({ head, data }) => head + data));
+    chart.querySelector(".head").setAttribute("d", area(({ head }) => head));
   }
 
   #fillTable() {

@@ -65,6 +65,31 @@ export class Count {
   }
 }
 
+/**
+ * What the server has counted, in all of its lives: each process that counts begins
+ * with nothing.
+ */
+export class Traffic {
+  /** The newest figures of each process, by its name. */
+  #figures = new Map();
+
+  /** Take the newest figures of a process: `{ requests, headIn, headOut, dataIn, dataOut }`. */
+  counted(process, figures) {
+    this.#figures.set(process, figures);
+  }
+
+  /** `{ requests, head, data }` of all processes together. */
+  get cost() {
+    const cost = { requests: 0, head: 0, data: 0 };
+    for (const { requests, headIn, headOut, dataIn, dataOut } of this.#figures.values()) {
+      cost.requests += requests;
+      cost.head += headIn + headOut;
+      cost.data += dataIn + dataOut;
+    }
+    return cost;
+  }
+}
+
 /** Cursors of one epoch are ordered; another epoch begins anew. */
 function isAfter(cursor, last) {
   if (last === null) return true;

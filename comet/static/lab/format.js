@@ -22,6 +22,9 @@ export function milliseconds(value) {
   return `${(value / 1000).toFixed(1)} s`;
 }
 
+/** A measured rate. */
+export const rateOf = (perSecond) => exact.format(perSecond);
+
 /** A rate in words. */
 export function pace(perSecond) {
   if (perSecond === 0) return "none";

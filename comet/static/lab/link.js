@@ -3,8 +3,13 @@
  * the cursor that it has reached, until the link is cut.
  */
 
+import { WAIT } from "./techniques.js";
+
 /** Milliseconds: the first and the longest delay before it reconnects. */
 const RETRY = [500, 8000];
+
+/** Seconds of silence after which a connection counts as lost, beside those expected. */
+const SILENCE = 10;
 
 export class Link {
   /** One of waiting, asking, held, pausing, open, lost, cut, asleep. */
@@ -16,7 +21,13 @@ export class Link {
   /** Whether it may not keep a connection for long. */
   isCrowded = false;
 
+  /** Aborted when the link is cut. */
   #controller = null;
+  /** Aborted when this attempt is over, too. */
+  #attempt = null;
+  /** Aborted when it shall reconnect at once. */
+  #wake = new AbortController();
+  #heardAt = 0;
   #failures = 0;
   #technique;
   #lane;
@@ -26,7 +37,7 @@ export class Link {
   /**
    * @param technique One of `techniques.js`.
    * @param lane Where it is drawn.
-   * @param place `{ base, channel, account, cursor }`.
+   * @param place `{ base, channel, account, cursor, heartbeat }`.
    * @param told `{ changed(), message(envelope), gap(names) }`.
    */
   constructor(technique, lane, place, told) {
@@ -57,35 +68,60 @@ export class Link {
   stop(state) {
     this.#controller?.abort();
     this.#controller = null;
+    this.#attempt?.abort();
     this.#lane.endAll();
     if (state === "cut") this.#lane.begin("cut");
     this.#change(state);
   }
 
+  /** End a connection that has been silent for too long: it is dead, and nothing said so. */
+  check() {
+    const expected = { asking: 0, held: WAIT, open: 2 * this.#place.heartbeat }[this.state];
+    if (expected === undefined) return;
+    const patience = (expected + SILENCE) * 1000;
+    if (performance.now() - this.#heardAt > patience) this.#attempt?.abort();
+  }
+
+  /** The server is gone.  A technique that does not notice by itself connects again. */
+  serverLost() {
+    const isTried = ["asking", "open"].includes(this.state);
+    if (this.#technique.isUnaware && isTried) this.#attempt?.abort();
+  }
+
+  /** The server is back: do not wait any longer.  What was asked before has failed. */
+  serverBack() {
+    this.#wake.abort();
+    if (this.#technique.isUnaware && this.state === "asking") this.#attempt?.abort();
+  }
+
   async #live(signal) {
-    const attempt = this.#attempt(signal);
     this.#failures = 0;
     while (!signal.aborted) {
+      this.#attempt = new AbortController();
       // Cut, or lost: either is seen below.
-      await this.#technique(attempt).catch(() => undefined);
+      await this.#technique(this.#tell(this.#attempt.signal)).catch(() => undefined);
       if (signal.aborted) return;
+      // An event that is still under way belongs to a lost connection.
+      this.#attempt.abort();
       this.#lane.endAll();
       this.#change("lost");
       const most = Math.min(RETRY[1], RETRY[0] * 2 ** this.#failures++);
-      await pause(signal, most * (0.5 + Math.random() / 2)).catch(() => undefined);
+      this.#wake = new AbortController();
+      const until = AbortSignal.any([signal, this.#wake.signal]);
+      await pause(until, most * (0.5 + Math.random() / 2)).catch(() => undefined);
     }
   }
 
   #change(state) {
     this.state = state;
-    this.since = performance.now();
+    this.since = this.#heardAt = performance.now();
     this.#told.changed();
   }
 
-  /** The methods for a technique.  Once the link is cut, they do nothing. */
-  #attempt(signal) {
+  /** The methods for a technique.  Once its attempt is over, they do nothing. */
+  #tell(signal) {
     const link = this;
-    const unlessCut =
+    const unlessOver =
       (tell) =>
       (...what) => {
         if (!signal.aborted) tell(...what);
@@ -97,25 +133,25 @@ export class Link {
       },
       pause: (milliseconds) => pause(signal, milliseconds),
       url: (transport, more = {}) => this.#url(transport, more),
-      asked: unlessCut(() => {
+      asked: unlessOver(() => {
         this.#lane.request();
         this.#change("asking");
       }),
-      held: unlessCut(() => {
+      held: unlessOver(() => {
         this.#lane.begin("hold");
         this.#change("held");
       }),
-      answered: unlessCut((count) => {
+      answered: unlessOver((count) => {
         this.#failures = 0;
         this.#lane.answer(count);
         this.#change("pausing");
       }),
-      opened: unlessCut((both) => {
+      opened: unlessOver((both) => {
         this.#failures = 0;
         this.#lane.begin(both ? "both" : "open");
         this.#change("open");
       }),
-      heard: unlessCut((envelope) => this.#heard(envelope)),
+      heard: unlessOver((envelope) => this.#heard(envelope)),
     };
   }
 
@@ -129,6 +165,7 @@ export class Link {
   #heard(envelope) {
     const isMessage = "data" in envelope;
     this.cursor = envelope.cursor;
+    this.#heardAt = performance.now();
     if (this.state === "open") this.#lane.chunk(isMessage);
     if (envelope.gap) this.#told.gap(envelope.gap);
     if (isMessage) this.#told.message(envelope);

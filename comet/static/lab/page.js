@@ -22,6 +22,9 @@ const NAMES = [
 /** These keep one of the browser's few connections for long. */
 const HOLDS = new Set(["longpoll", "stream", "sse", "multipart", "iframe"]);
 
+/** For how many milliseconds it is told what has happened. */
+const TOLD = 15_000;
+
 const base = new URL("../", import.meta.url);
 const visit = crypto.getRandomValues(new Uint32Array(1))[0].toString(36);
 const channel = `lab/${visit}`;
@@ -31,10 +34,20 @@ const account = `lab-${visit}`;
 const comet = new Comet(base, { transports: ["websocket", "longpoll"] });
 const seats = new Seats();
 const total = new Total();
-const rows = NAMES.map((name) => new Row(name, switched));
-const status = document.getElementById("status");
+const rows = NAMES.map((name) => new Row(name, total, switched));
 const givesBack = new Map();
 let isAsleep = document.hidden;
+/** Whether the page's own connection is lost. */
+let isLost = false;
+/** The timer until what is told is taken away. */
+let forgetting;
+
+/** Show what has happened, for a while; what is still so stays. */
+function tell(text) {
+  document.getElementById("status").textContent = text;
+  clearTimeout(forgetting);
+  if (!isLost) forgetting = setTimeout(tell, TOLD, "");
+}
 
 // -- Which of them run
 
@@ -48,6 +61,8 @@ async function settle(row) {
     link.start();
   } else if (!link.isRunning && link.state !== "waiting") {
     link.stop("waiting");
+  } else {
+    link.check();
   }
 }
 
@@ -74,26 +89,44 @@ function giveBack(row) {
 function switched(row) {
   row.missed = row.isOn ? total.count - row.count.received : null;
   row.mendedAt = performance.now();
-  status.textContent = row.isOn
-    ? `${row.label}: connects again.`
-    : `${row.label}: cut off. What is published now reaches it later.`;
+  tell(
+    row.isOn
+      ? `${row.label}: connects again.`
+      : `${row.label}: cut off. What is published now reaches it later.`,
+  );
   settle(row);
 }
 
 /** Whether a technique has got all that it missed while it was cut off. */
 function tellCaughtUp(row) {
   if (!row.missed || row.count.received < total.count) return;
-  status.textContent = `${row.label}: back. ${row.missed} missed, all of them received, none lost.`;
+  tell(`${row.label}: back. ${row.missed} missed, all of them received, none lost.`);
   row.missed = null;
 }
 
 document.addEventListener("visibilitychange", () => {
   isAsleep = document.hidden;
   for (const row of rows) if (row.link) settle(row);
+  // In the background nothing is drawn any more.
+  for (const row of rows) row.draw();
 });
 
 addEventListener("pagehide", () => {
   for (const row of rows) row.link?.stop("asleep");
+});
+
+comet.addEventListener("close", () => {
+  const wasLost = isLost;
+  isLost = true;
+  if (!wasLost) tell("The server does not answer. The page tries again until it does.");
+  for (const row of rows) row.link?.serverLost();
+});
+
+comet.addEventListener("open", () => {
+  const wasLost = isLost;
+  isLost = false;
+  if (wasLost) tell("The server is back.");
+  for (const row of rows) row.link?.serverBack();
 });
 
 // -- What they hear
@@ -107,7 +140,6 @@ function heard(row, { cursor, data }, delay) {
     const isLate = sentAt !== undefined && sentAt < (row.mendedAt ?? 0);
     row.message(textOf(data), delay, isLate);
   }
-  for (const each of rows) each.showReceived(total.count);
   tellCaughtUp(row);
 }
 
@@ -118,10 +150,10 @@ function textOf(data) {
 
 function makeLink(row, place) {
   const told = {
-    changed: () => row.link && row.showState(),
+    changed: () => undefined,
     gap: () => row.gap(),
     message: (message, delay) => heard(row, message, delay),
-    cost: (cost) => (row.cost = cost),
+    counted: (reader, traffic) => row.traffic.counted(reader, traffic),
   };
   if (row.name === "tcp") return new TCPLink(comet, row.lane, place, told);
   return new Link(techniques[row.name], row.lane, place, told);
@@ -129,13 +161,10 @@ function makeLink(row, place) {
 
 // -- What they cost
 
-function counted({ transports }) {
+function counted({ node, transports }) {
   for (const row of rows) {
     const traffic = transports[row.name];
-    if (traffic && row.name !== "tcp") {
-      const { requests, headIn, headOut, dataIn, dataOut } = traffic;
-      row.cost = { requests, head: headIn + headOut, data: dataIn + dataOut };
-    }
+    if (traffic && row.name !== "tcp") row.traffic.counted(node, traffic);
   }
 }
 
@@ -148,11 +177,19 @@ function tellSeats() {
 
 // -- The page
 
+/** Link the book, which this server serves. */
+function linkBook() {
+  document.querySelector("#read a").href = new URL("book/", base);
+  document.getElementById("read").hidden = false;
+  document.getElementById("make").hidden = true;
+}
+
 async function begin() {
-  const { open: isOpen } = await (await fetch(new URL("lab/state", base))).json();
+  const state = await (await fetch(new URL("lab/state", base))).json();
   const now = await fetch(new URL(`channels/${channel}?transport=poll`, base));
   const { cursor } = await now.json();
-  const place = { base, channel, account, visit, cursor, isOpen };
+  const { open: isOpen, heartbeat } = state;
+  const place = { base, channel, account, visit, cursor, isOpen, heartbeat };
   const costs = new Costs(rows);
   for (const row of rows) {
     row.link = makeLink(row, place);
@@ -160,16 +197,13 @@ async function begin() {
     await settle(row);
   }
   await comet.subscribe(`$stats/${account}`, ({ data }) => counted(data));
+  if (state.book) linkBook();
+  document.getElementById("steady").hidden = !isOpen;
   document.getElementById("closed").hidden = isOpen;
-  const publisher = new Publisher(comet, channel, visit, total);
-  if (isOpen) publisher.begin();
+  if (isOpen) new Publisher(comet, channel, visit, total, tell).begin();
   setInterval(() => {
-    for (const row of rows) {
-      settle(row);
-      row.showState();
-      row.showCost();
-    }
-    costs.show();
+    for (const row of rows) settle(row);
+    costs.note();
     tellSeats();
   }, 1000);
 }
@@ -177,4 +211,4 @@ async function begin() {
 document.querySelector(".crowded").hidden = seats.isUnlimited;
 fillIn(base, channel);
 makeCopyable();
-begin();
+begin().catch(() => tell("The server does not answer. Reload the page when it does."));

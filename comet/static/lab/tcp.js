@@ -19,12 +19,12 @@ export class TCPLink {
   #told;
   /** Fulfilled once the page gets all reports. */
   #ready;
-  /** The costs of earlier readers, and of this one. */
-  #before = { requests: 0, head: 0, data: 0 };
-  #now = { requests: 0, head: 0, data: 0 };
+  /** How many readers there were before this one, and what this one has cost. */
+  #reader = 0;
+  #last = {};
 
   /**
-   * @param told `{ changed(), message(envelope, delay), gap(), cost(cost) }`.
+   * @param told `{ changed(), message(envelope, delay), gap(), counted(reader, traffic) }`.
    */
   constructor(comet, lane, { visit, cursor, isOpen }, told) {
     this.#comet = comet;
@@ -56,7 +56,24 @@ export class TCPLink {
     this.#change(state);
   }
 
+  /** No reports come any more: the page does not know how the reader fares. */
+  serverLost() {
+    if (!this.isRunning) return;
+    this.#lane.endAll();
+    this.#change("lost");
+  }
+
+  /** Reports come again. */
+  serverBack() {
+    if (this.state !== "closed") this.#say(this.isRunning ? this.cursor : false);
+  }
+
+  /** The server looks after the reader. */
+  check() {}
+
   #say(what) {
+    // It is said again when the server is back.
+    if (this.#comet.readyState !== 1 && this.state !== "asking") return;
     const said = this.#ready.then(() => this.#comet.publish(this.#control, what));
     said.catch(() => this.#change("closed"));
   }
@@ -86,12 +103,11 @@ export class TCPLink {
     }
   }
 
-  #count({ requests, headIn, headOut, dataIn, dataOut }) {
-    if (requests < this.#now.requests) {
-      for (const key of Object.keys(this.#before)) this.#before[key] += this.#now[key];
-    }
-    this.#now = { requests, head: headIn + headOut, data: dataIn + dataOut };
-    const sum = (key) => this.#before[key] + this.#now[key];
-    this.#told.cost({ requests: sum("requests"), head: sum("head"), data: sum("data") });
+  /** Each reader that the server has run for this page counts anew. */
+  #count(traffic) {
+    const isNew = Object.keys(traffic).some((key) => key !== "open" && traffic[key] < this.#last[key]);
+    if (isNew) this.#reader += 1;
+    this.#last = traffic;
+    this.#told.counted(this.#reader, traffic);
   }
 }

@@ -4,7 +4,8 @@
  *
  * Each is an async function that reads one channel until its link is cut.  It
  * returns or throws when the connection is lost.  Its caller waits and calls it
- * again, and the link still has the cursor.
+ * again, and the link still has the cursor.  One that is `isUnaware` may not notice
+ * that its connection is lost: its caller does, and aborts it.
  *
  * A link has:
  *   url(transport, more)   the channel's URL, with the cursor to go on from
@@ -21,7 +22,7 @@
 export const INTERVAL = 2;
 
 /** Seconds that a long poll may be held. */
-const WAIT = 20;
+export const WAIT = 20;
 
 export async function poll(link) {
   for (;;) {
@@ -143,11 +144,15 @@ export async function iframe(link) {
   frame.title = "The forever frame";
   frame.src = link.url("iframe", { callback: name });
   document.body.append(frame);
-  // A frame that never ends has never loaded: a load means that it has ended.
+  // A frame that never ends has never loaded: a load means that the server has ended
+  // it.  When the connection breaks there is no event, so the link looks for silence.
   await lost(link, (end) => frame.addEventListener("load", end));
   frame.remove();
   delete window[name];
 }
+
+/** No browser tells a page that the connection of a frame is broken. */
+iframe.isUnaware = true;
 
 export async function websocket(link) {
   link.asked();
