@@ -2,6 +2,7 @@
 Which resource is at which URL, over HTTP/1.1 and HTTP/2.
 
   - L{pages}: the pages and comet.js, from C{static}
+  - L{book}: the book of a checkout
   - L{forms}: the fields of forms, for an application's resources
   - L{heads}: the heads of HTTP/1 requests, and the ends of connections
   - L{lookup}: which resource will answer, as far as the head tells
