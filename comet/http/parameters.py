@@ -18,7 +18,7 @@ from comet.spelling import closest
 # All that a request may have.  A parameter for the start of a single name begins
 # with SINGLE.
 PARAMETERS: Final = (
-    *("account", "callback", "envelope", "limit", "origin", "probe", "since", "time"),
+    *("account", "before", "callback", "envelope", "limit", "origin", "probe", "since", "time"),
     *("transport", "unnamed", "wait"),
     *("lastEventId", "lastEventID", "last_event_id", "Last-Event-ID"),
 )
