@@ -6,6 +6,7 @@ a message.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -25,6 +26,11 @@ _HEAD: Final = (
     b'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
     b"<title>comet</title>\n</head>\n<body>\n"
 )
+
+
+@lru_cache(2)
+def _prelude(chunked: bool) -> bytes:
+    return frameBody([_HEAD.ljust(PRELUDE_BYTES - 1), b"\n"], chunked)
 
 
 @frozen(kw_only=True)
@@ -62,7 +68,7 @@ class IFrameShape(EnvelopeShape):
         The head of the page, with spaces up to L{PRELUDE_BYTES}, so that
         browsers start to read.
         """
-        return frameBody([_HEAD.ljust(PRELUDE_BYTES - 1), b"\n"], self.chunked)
+        return _prelude(self.chunked)
 
     @property
     def coda(self) -> bytes:

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from attrs import frozen
 
 from comet.framing.envelope import encodeEnvelope
+from comet.framing.jsonp import encodeCall
 from comet.framing.pollbody import encodePollBody
 from comet.http.http1 import TEMPLATE_CACHE_SIZE, ResponseTemplate
-from comet.http.responses import COMMON, JSON, Headers, Response, endLine
+from comet.http.responses import COMMON, JSON, SCRIPT, Headers, Response, endLine
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 
@@ -156,6 +157,80 @@ class HTTP1PollShape:
         See L{RespondsToPolls.notModified}.
         """
         return _template(self, 304).fill(b"", str(cursor).encode("ascii"))
+
+
+class _LastBody:
+    """
+    The poll body that was made last.  Readers of the same names whose scripts call
+    different functions are in different groups, which get the same messages one right
+    after the other.
+    """
+
+    def __init__(self) -> None:
+        self._made: tuple[PollResponseShape, Outcome, bytes] | None = None
+
+    def of(self, shape: PollResponseShape, outcome: Outcome) -> bytes:
+        """
+        Make the body of an outcome, or return the last one if it is the same.
+        """
+        made = self._made
+        if made is not None and made[0] == shape and made[1] == outcome:
+            return made[2]
+        body = shape.body(outcome)
+        self._made = (shape, outcome, body) if len(body) <= _MOST_KEPT else None
+        return body
+
+
+# How many bytes a body may have that is kept for the next group.
+_MOST_KEPT: Final = 1024 * 1024
+
+_lastBody: Final = _LastBody()
+
+
+@frozen(cache_hash=True)
+class HTTP1CallShape:
+    """
+    The shape of a response to a poll that is all bytes of an HTTP/1.1 response with a
+    script: it calls a function with the poll body.  The readers of a group share it.
+    The connection stays open.
+
+    @ivar framed: The shape of the poll body.
+
+    @ivar callback: The name of the function, which
+        L{checkCallback<comet.framing.jsonp.checkCallback>} let pass.
+
+    @ivar headers: Headers besides those of every script.
+    """
+
+    framed: PollResponseShape
+    callback: str
+    headers: Headers
+
+    @property
+    def limit(self) -> int:
+        """
+        How many messages a response has at most.
+        """
+        return self.framed.limit
+
+    def respond(self, outcome: Outcome) -> bytes:
+        """
+        See L{RespondsToPolls.respond}.
+        """
+        body = encodeCall(self.callback, _lastBody.of(self.framed, outcome))
+        return _callTemplate(self.headers).fill(body, str(outcome.cursor).encode("ascii"))
+
+    def notModified(self, cursor: Cursor) -> bytes:
+        """
+        See L{RespondsToPolls.notModified}: its status is 200 here, since a browser
+        does not run a script again that was not modified.
+        """
+        return self.respond(Outcome(cursor))
+
+
+@lru_cache(TEMPLATE_CACHE_SIZE)
+def _callTemplate(headers: Headers) -> ResponseTemplate:
+    return ResponseTemplate.complete((1, 1), 200, (*SCRIPT, *headers), True, isTagged=True)
 
 
 @lru_cache(TEMPLATE_CACHE_SIZE)

@@ -33,6 +33,14 @@ COMMON: Final[Headers] = (
 
 JSON: Final[Headers] = ((b"Content-Type", b"application/json"), *COMMON)
 
+# Headers that make the response useless as anything but a script: a browser
+# that navigates to it, or a plugin, gets a file to save.
+SCRIPT: Final[Headers] = (
+    (b"Content-Type", b"application/javascript; charset=utf-8"),
+    (b"Content-Disposition", b"attachment; filename=f.txt"),
+    *COMMON,
+)
+
 # The headers of every endless response.  Without the last one nginx buffers.
 ENDLESS: Final[Headers] = (*COMMON, (b"X-Accel-Buffering", b"no"))
 

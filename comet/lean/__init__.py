@@ -12,6 +12,7 @@ not answered, so that its client sees no difference.
   - L{parser}: a request head, in the narrow form that is understood here
   - L{plans}: what a request asks for, and the base of the plans that answer it
   - L{polls}: the plan of a request that is answered once
+  - L{styles}: how the streams of each transport look
   - L{streams}: the plan of a stream, and the connection that it becomes
   - L{websocket}: the plan of a WebSocket, and the connection that it becomes
   - L{publishing}: the plan of a request that publishes

@@ -32,7 +32,13 @@ MEANT: Final = (
     b"idempotency-key",
     b"sec-websocket-version",
     b"sec-websocket-protocol",
+    b"sec-fetch-site",
+    b"referer",
 )
+
+# The part of a URL that says of which origin a page is (RFC 3986 3.2), and all that
+# L{Origins.allowsScript<comet.http.origins.Origins.allowsScript>} looks at.
+_PAGE_ORIGIN: Final = re.compile(rb"[^/?#]+://[^/?#]*")
 
 # The headers that leave a request to Twisted's edge.
 _FOREIGN: Final = frozenset(
@@ -90,6 +96,19 @@ def mayBeHead(data: bytes) -> bool:
     # Twisted's edge may refuse these before the head is complete.
     lengths = [length.strip(b" \t") for length in _LENGTHS.findall(block)]
     return len(lengths) < 2 and all(map(bytes.isdigit, lengths)) and _CODED.search(block) is None
+
+
+def meantValues(fields: Mapping[bytes, bytes]) -> tuple[bytes | None, ...]:
+    """
+    Return the value of each of L{MEANT}, in that order, with L{None} for a header
+    that is absent.  Of C{Referer} it is only the origin of the page, so that all pages
+    of a site have equal values.
+
+    @param fields: As L{readFields} returns them.
+    """
+    *values, referer = map(fields.get, MEANT)
+    found = None if referer is None else _PAGE_ORIGIN.match(referer)
+    return (*values, None if found is None else found[0])
 
 
 def readFields(block: bytes) -> Mapping[bytes, bytes] | None:

@@ -111,6 +111,26 @@ class ParsedRequest(NamedTuple):
     tags: frozenset[str]
 
 
+class Asked(NamedTuple):
+    """
+    A request to read that a plan is made of.  The plan keeps nothing but the
+    C{request}: the rest may take much more than all that it means.
+
+    @ivar head: The request head, without cursors and keys.
+
+    @ivar request: What the request asks for, but for its cursors.
+
+    @ivar host: The value of the header C{Host} if it is this server's, else L{None}.
+
+    @ivar ownHeaders: Response headers for the page that asked.
+    """
+
+    head: RequestHead
+    request: ReadRequest
+    host: str | None
+    ownHeaders: Headers
+
+
 class RequestConnection(DirectWaiter, Protocol):
     """
     What a plan needs of the connection that it answers on.
@@ -328,10 +348,9 @@ class ReadPlan(Plan):
 
     __slots__ = ("_startSource", "opener", "request", "takesSince")
 
-    def __init__(
-        self, hub: Hub, head: RequestHead, request: ReadRequest, ownHeaders: Headers
-    ) -> None:
-        super().__init__(hub, head, request.transport, request.names, ownHeaders)
+    def __init__(self, hub: Hub, asked: Asked) -> None:
+        head, request = asked.head, asked.request
+        super().__init__(hub, head, request.transport, request.names, asked.ownHeaders)
         self.request = request
         self.opener: Opener = openReader
         if request.names and not request.since.byName:

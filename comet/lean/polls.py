@@ -1,19 +1,25 @@
 """
-Polls and long polls on the lean edge.
+Requests on the lean edge that are answered once: polls, long polls, and JSONP.
 """
 
 from __future__ import annotations
 
 from comet.fanout.reader import openReader
 from comet.fanout.states import State
-from comet.http.polls import HTTP1PollShape, PollResponseShape
-from comet.http.reads import ReadRequest
-from comet.http.request import RequestHead
-from comet.http.responses import Headers
+from comet.framing.jsonp import checkCallback
+from comet.http.polls import HTTP1CallShape, HTTP1PollShape, PollResponseShape
 from comet.hub import Hub
-from comet.lean.plans import ParsedRequest, ReadPlan, RequestConnection
+from comet.lean.plans import (
+    NO_TAGS,
+    Asked,
+    ParsedHeaders,
+    ParsedRequest,
+    ReadPlan,
+    RequestConnection,
+)
 from comet.model.clients import Client
-from comet.transports.longpoll import LongPollResource
+from comet.transports.jsonp import checkPage
+from comet.transports.poll import PollResource
 
 
 class PollPlan(ReadPlan):
@@ -27,14 +33,20 @@ class PollPlan(ReadPlan):
 
     __slots__ = ("shape", "wait")
 
-    def __init__(
-        self, hub: Hub, head: RequestHead, request: ReadRequest, ownHeaders: Headers
-    ) -> None:
-        super().__init__(hub, head, request, ownHeaders)
-        body = PollResponseShape(request.limit, request.time)
-        self.shape = HTTP1PollShape(body, (1, 1), True, ownHeaders)
-        isLong = request.transport == LongPollResource.transport
-        self.wait = request.wait if isLong else 0.0
+    def __init__(self, hub: Hub, asked: Asked) -> None:
+        super().__init__(hub, asked)
+        self.shape = self.makeShape(asked)
+        isLong = asked.request.transport != PollResource.transport
+        self.wait = asked.request.wait if isLong else 0.0
+
+    def makeShape(self, asked: Asked) -> HTTP1PollShape | HTTP1CallShape:
+        """
+        Make the shape of the responses.
+
+        @raise CometError: If the request has to be refused.
+        """
+        body = PollResponseShape(asked.request.limit, asked.request.time)
+        return HTTP1PollShape(body, (1, 1), True, asked.ownHeaders)
 
     def begin(
         self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int
@@ -50,6 +62,31 @@ class PollPlan(ReadPlan):
         return size
 
 
+class CallPlan(PollPlan):
+    """
+    A plan of requests that are answered with a script.  Those for the same function
+    get the same bytes.
+    """
+
+    __slots__ = ()
+
+    def makeShape(self, asked: Asked) -> HTTP1CallShape:
+        """
+        See L{PollPlan.makeShape}.
+        """
+        callback = checkCallback(asked.head.parameters.get("callback", ""))
+        checkPage(self.hub.origins, asked.head, asked.host)
+        body = PollResponseShape(asked.request.limit, asked.request.time)
+        return HTTP1CallShape(body, callback, asked.ownHeaders)
+
+    def parsed(self, headers: ParsedHeaders, since: bytes | None) -> ParsedRequest:
+        """
+        See L{Plan.parsed<comet.lean.plans.Plan.parsed>}.  No response says that the
+        client has it already.
+        """
+        return super().parsed(headers, since)._replace(tags=NO_TAGS)
+
+
 class HistoryPlan(PollPlan):
     """
     A plan of polls that read before a cursor.
@@ -57,10 +94,8 @@ class HistoryPlan(PollPlan):
 
     __slots__ = ()
 
-    def __init__(
-        self, hub: Hub, head: RequestHead, request: ReadRequest, ownHeaders: Headers
-    ) -> None:
-        super().__init__(hub, head, request, ownHeaders)
+    def __init__(self, hub: Hub, asked: Asked) -> None:
+        super().__init__(hub, asked)
         # Such a request is refused.
         self.takesSince = False
         # No two of them share where they start.

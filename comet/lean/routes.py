@@ -16,14 +16,17 @@ from comet.http.reads import parseReadRequest
 from comet.http.request import RequestHead
 from comet.http.responses import Headers
 from comet.lean.parser import readLine
-from comet.lean.plans import HeaderProfile, Plan
-from comet.lean.polls import HistoryPlan, PollPlan
+from comet.lean.plans import Asked, HeaderProfile, Plan
+from comet.lean.polls import CallPlan, HistoryPlan, PollPlan
 from comet.lean.publishing import PublishPlan
 from comet.lean.streams import StreamPlan
 from comet.lean.websocket import WebSocketPlan
 from comet.model.channels import isPattern, parsePath
 from comet.transports.channel import ChannelResource, PublishResource
+from comet.transports.iframe import IFrameResource
+from comet.transports.jsonp import JSONPResource
 from comet.transports.longpoll import LongPollResource
+from comet.transports.multipart import MultipartResource
 from comet.transports.poll import PollResource
 from comet.transports.resource import HubResource
 from comet.transports.sse import EventSourceResource
@@ -59,8 +62,8 @@ ROUTES: Final = (CHANNELS, PUBLISH, SOCKET)
 TRANSPORTS: Final[dict[str, type[HubResource]]] = {
     kind.transport: kind
     for kind in (
-        *(PollResource, LongPollResource, StreamResource, EventSourceResource),
-        WebSocketResource,
+        *(PollResource, LongPollResource, JSONPResource, StreamResource),
+        *(EventSourceResource, MultipartResource, IFrameResource, WebSocketResource),
     )
 }
 
@@ -102,8 +105,11 @@ class Routes:
         self._planClasses: dict[str, Callable[..., Plan]] = {
             PollResource.transport: PollPlan,
             LongPollResource.transport: PollPlan,
+            JSONPResource.transport: CallPlan,
             StreamResource.transport: StreamPlan,
             EventSourceResource.transport: StreamPlan,
+            MultipartResource.transport: StreamPlan,
+            IFrameResource.transport: StreamPlan,
             WebSocketResource.transport: partial(WebSocketPlan, makeProtocol),
         }
 
@@ -141,7 +147,7 @@ class Routes:
         names = parsePath(segments, hub.settings.limits.maxChannels) if isChannels else ()
         ownHeaders = responseHeaders(head, origins, cors)
         plan = (
-            self._makeRead(head, names, ownHeaders, isChannels)
+            self._makeRead(head, names, host, ownHeaders, isChannels)
             if method == b"GET"
             else self._makePublish(head, names, ownHeaders, isChannels)
         )
@@ -152,7 +158,12 @@ class Routes:
         return plan
 
     def _makeRead(
-        self, head: RequestHead, names: Sequence[str], ownHeaders: Headers, isChannels: bool
+        self,
+        head: RequestHead,
+        names: Sequence[str],
+        host: str | None,
+        ownHeaders: Headers,
+        isChannels: bool,
     ) -> Plan | None:
         given = None if isChannels else WebSocketResource.transport
         request = parseReadRequest(head, names, self.hub.end.epoch, given)
@@ -160,7 +171,7 @@ class Routes:
             return None
         isHistory = request.before is not None
         kind = HistoryPlan if isHistory else self._planClasses[request.transport]
-        return kind(self.hub, head, request, ownHeaders)
+        return kind(self.hub, Asked(head, request, host, ownHeaders))
 
     def _makePublish(
         self, head: RequestHead, names: Sequence[str], ownHeaders: Headers, isChannels: bool

@@ -5,45 +5,27 @@ sink.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from socket import socket
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from zope.interface import implementer
 
 from comet.fanout.core import READ_BYTES
 from comet.fanout.streams import Probe, StreamReader
 from comet.fanout.unsent import sharedRest
-from comet.framing import Shape
-from comet.framing.ndjson import NDJSONShape
 from comet.http.http1 import streamTemplate
-from comet.http.reads import ReadRequest
-from comet.http.request import RequestHead
-from comet.http.responses import ENDLESS, Headers
+from comet.http.responses import ENDLESS
 from comet.hub import Hub
 from comet.interfaces import IDirectSink, ISinkOwner
 from comet.lean.connection import Connection
 from comet.lean.edge import Edge
-from comet.lean.plans import NOTHING_TAKEN, ParsedRequest, ReadPlan, RequestConnection
+from comet.lean.plans import NOTHING_TAKEN, Asked, ParsedRequest, ReadPlan, RequestConnection
+from comet.lean.styles import styleOf
 from comet.metrics import Traffic
 from comet.model.clients import Client
 from comet.transports.sinks import IConnectedSink
-from comet.transports.sse import EventSourceResource, shapeOf
-from comet.transports.stream import StreamResource
 from comet.transports.vanished import waitForProgram
-
-# What the responses of each transport say that they are, and their shape.
-_STYLES: Final[dict[str, tuple[bytes, Callable[[ReadRequest], Shape]]]] = {
-    StreamResource.transport: (
-        StreamResource.contentType,
-        lambda request: NDJSONShape(request.time, chunked=True),
-    ),
-    EventSourceResource.transport: (
-        EventSourceResource.contentType,
-        lambda request: shapeOf(request, True),
-    ),
-}
-
 
 P = TypeVar("P", bound=ISinkOwner)
 
@@ -177,13 +159,13 @@ class StreamPlan(ReadPlan):
 
     __slots__ = ("_shape", "_template")
 
-    def __init__(
-        self, hub: Hub, head: RequestHead, request: ReadRequest, ownHeaders: Headers
-    ) -> None:
-        super().__init__(hub, head, request, ownHeaders)
-        contentType, makeShape = _STYLES[request.transport]
-        self._shape = makeShape(request)
-        self._template = streamTemplate(((b"Content-Type", contentType), *ENDLESS, *ownHeaders))
+    def __init__(self, hub: Hub, asked: Asked) -> None:
+        """
+        @raise CometError: If the request has to be refused.
+        """
+        super().__init__(hub, asked)
+        headers, self._shape = styleOf(hub.origins, asked)
+        self._template = streamTemplate((*headers, *ENDLESS, *asked.ownHeaders))
 
     @property
     def shared(self) -> Sequence[object]:

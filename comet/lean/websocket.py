@@ -11,14 +11,13 @@ from socket import socket
 from comet.framing.websocket import WebSocketShape
 from comet.http.handshake import ACCEPT_SIZE, acceptKey, answerHandshake
 from comet.http.parameters import warningOf
-from comet.http.reads import ReadRequest
 from comet.http.request import RequestHead
-from comet.http.responses import Headers
 from comet.hub import Hub
 from comet.lean.edge import Edge
 from comet.lean.plans import (
     HAND_OVER,
     NOTHING_TAKEN,
+    Asked,
     ParsedHeaders,
     ParsedRequest,
     ReadPlan,
@@ -157,19 +156,17 @@ class WebSocketPlan(ReadPlan):
         self,
         makeProtocol: Callable[[], CometWebSocketProtocol],
         hub: Hub,
-        head: RequestHead,
-        request: ReadRequest,
-        ownHeaders: Headers,
+        asked: Asked,
     ) -> None:
         """
         @param makeProtocol: Makes a protocol of Autobahn's.
         """
-        super().__init__(hub, head, request, ownHeaders)
+        super().__init__(hub, asked)
         self._makeProtocol = makeProtocol
-        self._headers = head.headers
-        self._warning = warningOf(head)
-        self.isBare = not request.names
-        self.shape = WebSocketShape(time=request.time)
+        self._headers = asked.head.headers
+        self._warning = warningOf(asked.head)
+        self.isBare = not asked.request.names
+        self.shape = WebSocketShape(time=asked.request.time)
         self._handshakeEnd = b""
 
     @property

@@ -9,8 +9,9 @@ from comet.errors import BadRequest
 from comet.framing import Shape
 from comet.framing.iframe import IFrameShape
 from comet.framing.jsonp import checkCallback
-from comet.http.origins import readOrigin
+from comet.http.origins import Origins, readOrigin
 from comet.http.reads import ReadRequest
+from comet.http.request import RequestHead
 from comet.http.responses import Headers
 from comet.transports.exchange import Exchange, originForbidden
 from comet.transports.streaming import StreamingResource
@@ -40,63 +41,75 @@ class IFrameResource(StreamingResource):
         """
         See L{StreamingResource.headers}.
         """
-        policy = "default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'self'"
         _, origin = self.target(exchange)
-        if origin is not None:
-            # CSP3 2.3.1 has no form for an IPv6 address, but it has one for a
-            # scheme.
-            policy += f" {origin.partition('//')[0] if '[' in origin else origin}"
-        return (
-            *super().headers(exchange),
-            (b"Content-Security-Policy", policy.encode("ascii")),
-            # In a window, unlike in a frame, the parent of the page is the page
-            # itself, and a callback could reach the page that opened the
-            # window.
-            (b"Cross-Origin-Opener-Policy", b"same-origin"),
-        )
+        return (*super().headers(exchange), *policies(origin))
 
     def target(self, exchange: Exchange) -> tuple[str | None, str | None]:
         """
-        Find out how messages are handed to the parent page.
-
-        @return: The name of a function of the parent page and L{None}, or
-            L{None} and the origin that the parent page must have.
+        Find out how messages are handed to the parent page, as L{findTarget} does.
 
         @raise BadRequest: If the callback or the origin is malformed.
 
         @raise Forbidden: If the pages of that origin are not allowed.
         """
-        callback = exchange.head.parameters.get("callback")
-        if callback is not None:
-            return checkCallback(callback), None
-        return None, self.origin(exchange)
+        return findTarget(self.hub.origins, exchange.head, exchange.host)
 
-    def origin(self, exchange: Exchange) -> str:
-        """
-        Return the origin to which messages are posted, or C{*} for any.
 
-        @raise BadRequest: If the parameter is no origin.
+def policies(origin: str | None) -> Headers:
+    """
+    Make the headers that say which pages may hold the frame, and what it may do.
 
-        @raise Forbidden: If the pages of that origin are not allowed.
-        """
-        origins, head = self.hub.origins, exchange.head
-        host, asked = exchange.host, head.parameters.get("origin")
-        if not asked:
-            own = origins.own(host, head.isSecure)
-            if own is None:
-                raise BadRequest(
-                    "the request has neither a Host of this server nor the parameter origin"
-                )
-            return own
-        # Pages of the opaque origin 'null' cannot be named as a target of
-        # postMessage.
-        origin = asked if asked == "*" else readOrigin(asked)
-        if origin is None:
+    @param origin: The origin to which messages are posted, or L{None}.
+    """
+    policy = "default-src 'none'; script-src 'unsafe-inline'; frame-ancestors 'self'"
+    if origin is not None:
+        # CSP3 2.3.1 has no form for an IPv6 address, but it has one for a
+        # scheme.
+        policy += f" {origin.partition('//')[0] if '[' in origin else origin}"
+    return (
+        (b"Content-Security-Policy", policy.encode("ascii")),
+        # In a window, unlike in a frame, the parent of the page is the page
+        # itself, and a callback could reach the page that opened the
+        # window.
+        (b"Cross-Origin-Opener-Policy", b"same-origin"),
+    )
+
+
+def findTarget(
+    origins: Origins, head: RequestHead, host: str | None
+) -> tuple[str | None, str | None]:
+    """
+    Find out how messages are handed to the parent page.
+
+    @param host: The value of the header C{Host}, which L{Origins.checkHost} let pass,
+        or L{None}.
+
+    @return: The name of a function of the parent page and L{None}, or L{None} and the
+        origin that the parent page must have, C{*} for any.
+
+    @raise BadRequest: If the callback or the origin is malformed.
+
+    @raise Forbidden: If the pages of that origin are not allowed.
+    """
+    callback = head.parameters.get("callback")
+    if callback is not None:
+        return checkCallback(callback), None
+    asked = head.parameters.get("origin")
+    if not asked:
+        own = origins.own(host, head.isSecure)
+        if own is None:
             raise BadRequest(
-                f"origin is {asked[:64]!r}; allowed are scheme://host, with or without :port, "
-                "and '*'"
+                "the request has neither a Host of this server nor the parameter origin"
             )
-        isAllowed = origins.verdict(origin, host, head.isSecure).isAllowed
-        if not (origins.allowsAll if origin == "*" else isAllowed):
-            raise originForbidden(asked)
-        return origin
+        return None, own
+    # Pages of the opaque origin 'null' cannot be named as a target of
+    # postMessage.
+    origin = asked if asked == "*" else readOrigin(asked)
+    if origin is None:
+        raise BadRequest(
+            f"origin is {asked[:64]!r}; allowed are scheme://host, with or without :port, and '*'"
+        )
+    isAllowed = origins.verdict(origin, host, head.isSecure).isAllowed
+    if not (origins.allowsAll if origin == "*" else isAllowed):
+        raise originForbidden(asked)
+    return None, origin

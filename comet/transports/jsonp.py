@@ -12,21 +12,14 @@ from attrs import evolve
 
 from comet.errors import Forbidden
 from comet.framing.jsonp import checkCallback, encodeCall
+from comet.http.origins import Origins
 from comet.http.polls import PollResponseShape
 from comet.http.reads import ReadRequest
-from comet.http.responses import COMMON, Headers, Response
+from comet.http.request import RequestHead
+from comet.http.responses import SCRIPT, Response
 from comet.transports.exchange import Exchange
 from comet.transports.longpoll import LongPollResource
 from comet.transports.polling import HeldPoll
-
-# Headers that make the response useless as anything but a script: a browser
-# that navigates to it, or a plugin, gets a file to save.
-SCRIPT: Final[Headers] = (
-    (b"Content-Type", b"application/javascript; charset=utf-8"),
-    (b"Content-Disposition", b"attachment; filename=f.txt"),
-    *COMMON,
-)
-
 
 # A browser adds the credentials of Basic and the like by itself, also for a
 # script; Bearer it never adds.
@@ -58,26 +51,33 @@ class JSONPResource(LongPollResource):
 
     def checkPage(self, exchange: Exchange) -> None:
         """
-        Refuse a request unless it proves that no page of a foreign origin made
-        it.  A script runs in the page that loads it, which so reads the
-        response, and a browser sends no C{Origin} with it.
+        Refuse a request as L{checkPage} does.
 
         @raise Forbidden: If there is no proof.
         """
-        head, origins = exchange.head, self.hub.origins
-        if _OTHER_THAN_SCRIPT.match(head.header("Authorization") or ""):
-            return
-        if not origins.allowsScript(
-            head.header("Sec-Fetch-Site"),
-            head.header("Referer"),
-            exchange.host,
-            head.isSecure,
-        ):
-            raise Forbidden(
-                "JSONP needs a header 'Sec-Fetch-Site: same-origin', or a Referer of the "
-                "server's own origin or one of --public-url and --allow-origin, or an "
-                "Authorization with Bearer; --allow-origin '*' lets all pages use it"
-            )
+        checkPage(self.hub.origins, exchange.head, exchange.host)
+
+
+def checkPage(origins: Origins, head: RequestHead, host: str | None) -> None:
+    """
+    Refuse a request for JSONP unless it proves that no page of a foreign origin made
+    it.  A script runs in the page that loads it, which so reads the response, and a
+    browser sends no C{Origin} with it.
+
+    @param host: The value of the header C{Host}, which L{Origins.checkHost} let pass,
+        or L{None}.
+
+    @raise Forbidden: If there is no proof.
+    """
+    if _OTHER_THAN_SCRIPT.match(head.header("Authorization") or ""):
+        return
+    site, referer = head.header("Sec-Fetch-Site"), head.header("Referer")
+    if not origins.allowsScript(site, referer, host, head.isSecure):
+        raise Forbidden(
+            "JSONP needs a header 'Sec-Fetch-Site: same-origin', or a Referer of the "
+            "server's own origin or one of --public-url and --allow-origin, or an "
+            "Authorization with Bearer; --allow-origin '*' lets all pages use it"
+        )
 
 
 class HeldCall(HeldPoll):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import TestCase
 
-LEAN = ("longpoll", "stream", "sse", "websocket", "tcp")
+LEAN = ("longpoll", "jsonp", "stream", "sse", "multipart", "iframe", "websocket", "tcp")
 TWISTED = ("longpoll", "stream", "websocket", "tcp")
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "idle.py"

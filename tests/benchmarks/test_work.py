@@ -26,7 +26,8 @@ from typing import Any, Final
 from tests.lean.case import LeanTestCase, Peer, read
 
 READERS = 200
-ENDLESS = ("stream", "sse", "websocket", "tcp")
+ENDLESS = ("stream", "sse", "multipart", "iframe", "websocket", "tcp")
+POLLS = ("longpoll", "jsonp")
 
 # The most calls of Python functions for each poll: to answer it, and to hold it
 # again when it comes back.
@@ -35,7 +36,10 @@ ASK_CALLS: Final = 33.0
 
 # The most calls of Python functions for each new reader, from C{accept} until it
 # is live.
-CONNECT_CALLS: Final = {"stream": 67.0, "sse": 67.0, "websocket": 81.0, "tcp": 63.0}
+CONNECT_CALLS: Final = {
+    **{"stream": 67.0, "sse": 67.0, "multipart": 67.0, "iframe": 67.0},
+    **{"websocket": 81.0, "tcp": 63.0},
+}
 
 # The bytes of Linux's C{struct tcp_info} before C{tcpi_data_segs_in}.
 _BEFORE_SEGMENTS: Final = 152
@@ -109,12 +113,12 @@ class WorkTests(LeanTestCase):
         self.assertHeard(peers, 0)
         return peers
 
-    def polls(self) -> list[Peer]:
+    def polls(self, transport: str) -> list[Peer]:
         """
         Connect long polls that have come back after an answer, and are held.
         """
-        peers = self.readers("longpoll")
-        again = self.again()
+        peers = self.readers(transport)
+        again = self.again(transport)
         peers[0].send(again)
         self.reactor.until(lambda: self.hub.fanout.readers)
         for peer in peers[1:]:
@@ -122,11 +126,11 @@ class WorkTests(LeanTestCase):
         self.untilReaders(READERS)
         return peers
 
-    def again(self) -> bytes:
+    def again(self, transport: str) -> bytes:
         """
         Return the request of a poll that has every message.
         """
-        return read("longpoll", more=f"&since={self.hub.end}")
+        return read(transport, more=f"&since={self.hub.end}")
 
     def deliver(self, number: int) -> Work:
         """
@@ -181,35 +185,56 @@ class WorkTests(LeanTestCase):
 
     def test_polls(self) -> None:
         """
-        An answer to a long poll takes one system call, and fewer calls of
-        Python functions than C{POLL_CALLS}.  The answer is made once for all.
+        An answer to a long poll, or to one by JSONP, takes one system call, and
+        fewer calls of Python functions than C{POLL_CALLS}.  The answer is made once
+        for all that call the same function.
         """
-        peers = self.polls()
-        before = segments(peers)
+        for transport in POLLS:
+            peers = self.polls(transport)
+            before = segments(peers)
+            work = self.deliver(1)
+            self.assertEqual(work.encodings, 1, transport)
+            self.assertLessEqual(work.names["respond"], 2, transport)
+            calls = work.calls / READERS
+            self.assertLess(calls, POLL_CALLS, (transport, work.names.most_common(20)))
+            self.assertHeard(peers, 1)
+            self.assertEqual(segments(peers) - before, READERS, transport)
+            self.leave(peers)
+
+    def test_callsOfDifferentFunctions(self) -> None:
+        """
+        The messages in scripts that call different functions are encoded once.
+        """
+        peers = [
+            self.peer(read("jsonp", more=f"&wait=300&x={n}").replace(b"=cb&", b"=cb%d&" % n))
+            for n in range(20)
+        ]
+        self.untilReaders(20)
         work = self.deliver(1)
         self.assertEqual(work.encodings, 1)
-        self.assertLessEqual(work.names["respond"], 2)
-        self.assertLess(work.calls / READERS, POLL_CALLS, work.names.most_common(20))
-        self.assertHeard(peers, 1)
-        self.assertEqual(segments(peers) - before, READERS)
+        for number, peer in enumerate(peers):
+            self.assertIn(b"/**/cb%d({" % number, peer.hears(b"});"))
 
     def test_pollsComeBack(self) -> None:
         """
         To hold a long poll that comes back takes fewer calls of Python
         functions than C{ASK_CALLS}, and does not read the log.
         """
-        peers = self.polls()
-        self.publish(1)
-        self.assertHeard(peers, 1)
-        again = self.again()
-        peers[0].send(again)
-        self.reactor.until(lambda: self.hub.fanout.readers)
-        for peer in peers[1:]:
-            peer.send(again)
-        work = Work().of(lambda: self.reactor.turn(100))
-        self.assertEqual(len(self.hub.fanout.readers), READERS)
-        self.assertLess(work.calls / READERS, ASK_CALLS, work.names.most_common(30))
-        self.assertEqual((work.names["resolve"], work.names["_wasRead"]), (0, 0))
+        for transport in POLLS:
+            peers = self.polls(transport)
+            self.publish(1)
+            self.assertHeard(peers, 1)
+            again = self.again(transport)
+            peers[0].send(again)
+            self.reactor.until(lambda: self.hub.fanout.readers)
+            for peer in peers[1:]:
+                peer.send(again)
+            work = Work().of(lambda: self.reactor.turn(100))
+            self.assertEqual(len(self.hub.fanout.readers), READERS, transport)
+            calls = work.calls / READERS
+            self.assertLess(calls, ASK_CALLS, (transport, work.names.most_common(30)))
+            self.assertEqual((work.names["resolve"], work.names["_wasRead"]), (0, 0))
+            self.leave(peers)
 
     def test_connect(self) -> None:
         """

@@ -123,6 +123,82 @@ _HEADERS: Final = (
     _HOST + "".join(f"X{n}: y\r\n" for n in range(600)),
 )
 
+# Requests for a page's own scripts and frames: what follows the path of a channel, and
+# the headers.
+_PAGES: Final = (
+    *(
+        ("?transport=jsonp&wait=0&callback=a.b$_1", header)
+        for header in (
+            "",
+            "Sec-Fetch-Site: same-origin\r\n",
+            "Sec-Fetch-Site: same-site\r\n",
+            "Sec-Fetch-Site: cross-site\r\n",
+            "Sec-Fetch-Site: none\r\n",
+            "Sec-Fetch-Site: same-origin\r\nSec-Fetch-Site: cross-site\r\n",
+            "Referer: http://localhost/page?x=http://elsewhere.example\r\n",
+            "Referer: http://localhost:80\r\n",
+            "Referer: https://localhost/\r\n",
+            "Referer: http://elsewhere.example/?http://localhost/\r\n",
+            "Referer: http://localhost@elsewhere.example/\r\n",
+            "Referer: http://localhost.elsewhere.example/\r\n",
+            "Referer: http://friend.example/\r\n",
+            "Referer: http://localhost/\r\nReferer: http://elsewhere.example/\r\n",
+            "Authorization: Bearer wrong-wrong-wrong\r\n",
+            "Authorization: Bearer {key}\r\n",
+            "Authorization: Basic eDp5\r\n",
+            "Sec-Fetch-Site: same-origin\r\nOrigin: http://elsewhere.example\r\n",
+            "Sec-Fetch-Site: same-origin\r\nOrigin: http://friend.example\r\n",
+        )
+    ),
+    *(
+        (f"?transport=jsonp&wait=0{more}", "Sec-Fetch-Site: same-origin\r\n")
+        for more in (
+            "",
+            "&callback=",
+            "&callback=1a",
+            "&callback=alert(1)",
+            "&callback=a%2Eb",
+            "&callback=a..b",
+            f"&callback={'a' * 128}",
+            f"&callback={'a' * 129}",
+            "&callback=f&callback=g()",
+            "&callback=f&since=earliest",
+            "&callback=f&since=zzzzzz-1",
+            "&callback=f&since=never",
+            "&callback=f&time=1&limit=1&since=earliest",
+            "&callback=%3C/script%3E",
+        )
+    ),
+    ("?transport=jsonp&wait=0&callback=f", "Sec-Fetch-Site: none\r\nIf-None-Match: *\r\n"),
+    *(
+        (f"?transport=iframe{more}", "")
+        for more in (
+            "",
+            "&callback=f",
+            "&callback=",
+            "&callback=f()",
+            "&origin=",
+            "&origin=http://localhost",
+            "&origin=HTTP://LOCALHOST:80",
+            "&origin=http://friend.example",
+            "&origin=http://elsewhere.example",
+            "&origin=*",
+            "&origin=null",
+            "&origin=http://[::1]",
+            '&origin=");alert(1)//',
+            "&origin=http://friend.example&callback=f",
+            "&time=1&since=earliest",
+            "&account=a%20b",
+        )
+    ),
+    ("?transport=iframe", "Origin: http://friend.example\r\n"),
+    ("?transport=iframe", "Origin: http://elsewhere.example\r\n"),
+    ("", "Accept: multipart/x-mixed-replace\r\n"),
+    ("?transport=multipart", "Origin: http://friend.example\r\n"),
+    ("?transport=multipart&time=1&since=earliest", ""),
+    ("?transport=multipart&limit=x", ""),
+)
+
 _BODIES: Final = (
     ("/channels/open/o", "Content-Length: 2\r\n", "hi"),
     ("/channels/open/o", "Content-Length: 2\r\nContent-Type: application/json\r\n", "{}"),
@@ -165,3 +241,21 @@ def oddities() -> Iterator[bytes]:
         ]
     for request in requests:
         yield (request + last).encode("latin-1")
+
+
+def pages(key: str) -> Iterator[bytes]:
+    """
+    Yield requests for what a page loads or frames: JSONP, forever frames, and
+    multipart.  The first publishes what they read.
+
+    @param key: The key to publish.
+    """
+    body = b'{"<&\xe2\x80\xa8>":"_comet-next-part"}'
+    head = f"POST /channels/open/p HTTP/1.1\r\n{_HOST}Content-Type: application/json\r\n"
+    yield f"{head}Content-Length: {len(body)}\r\n\r\n".encode("ascii") + body
+    for query, headers in _PAGES:
+        line = f"GET /channels/open/p{query} HTTP/1.1"
+        # What is behind it is answered where the response is no stream.
+        last = f"GET /health HTTP/1.1\r\n{_HOST}Connection: close\r\n\r\n"
+        said = f"{line}\r\n{_HOST}{headers.replace('{key}', key)}\r\n{last}"
+        yield said.encode("latin-1")

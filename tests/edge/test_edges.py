@@ -13,13 +13,14 @@ from functools import partial
 from tests.edge.case import EdgeTestCase
 from tests.edge.connections import Ended, Silence, TcpConnection
 from tests.edge.framings import broken, framings
-from tests.edge.oddities import oddities
+from tests.edge.oddities import oddities, pages
 
 # After how many seconds without a byte a server counts as silent.
 SILENCE = 2.0
 
 # The header that differs from one moment to the next.
 _DATE = re.compile(rb"\r\nDate: [^\r]*")
+_TIME = re.compile(rb'"time":[0-9.]+')
 _CURSOR = re.compile(rb"[a-z2-9]{6}-[0-9]+")
 _REQUEST = b"GET /channels/open/x?transport=poll HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"
 _LAST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -99,6 +100,22 @@ def answersAfterTheEnd(tcp: TcpConnection) -> bytes:
     return plain(heard)
 
 
+def answersUntil(tcp: TcpConnection, until: float) -> bytes:
+    """
+    Return all answers that have come when a time is reached, or the server closes the
+    connection.
+    """
+    heard = b""
+    try:
+        while received := tcp.receive(max(until - time.monotonic(), 0.02)):
+            heard += received
+    except Silence:
+        heard += b"<silence>"
+    finally:
+        tcp.close()
+    return _TIME.sub(b"<time>", plain(heard))
+
+
 class SameTests(EdgeTestCase):
     """
     The same bytes, sent to both edges.
@@ -125,6 +142,33 @@ class SameTests(EdgeTestCase):
         behind it.
         """
         self.assertSame(begun, oddities())
+
+    def test_pages(self) -> None:
+        """
+        Both edges give the same answers to requests for scripts and frames, from
+        pages of every origin, and begin the same streams.
+        """
+        options = ("--open", "open/**", "--allow-origin", "http://friend.example")
+        servers = [self.startServer(*options, "--edge", edge) for edge in ("lean", "twisted")]
+        asked = [[*pages(server.site.key)] for server in servers]
+        for server, (first, *_) in zip(servers, asked, strict=True):
+            tcp = TcpConnection(server.port)
+            tcp.send(first)
+            self.assertIn(b" 201 ", tcp.receiveUntil(b"}}"))
+            tcp.close()
+        pairs = []
+        for requests in zip(*(each[1:] for each in asked), strict=True):
+            pairs.append([TcpConnection(server.port) for server in servers])
+            for tcp, request in zip(pairs[-1], requests, strict=True):
+                tcp.send(request)
+        until = time.monotonic() + SILENCE
+        statuses = set()
+        for (one, other), request in zip(pairs, asked[0][1:], strict=True):
+            answer = answersUntil(one, until)
+            self.assertEqual(answer, answersUntil(other, until), request)
+            statuses.add(answer[:12])
+        wanted = {b"HTTP/1.1 200", b"HTTP/1.1 400", b"HTTP/1.1 401", b"HTTP/1.1 403"}
+        self.assertEqual(statuses, wanted)
 
     def test_framings(self) -> None:
         """

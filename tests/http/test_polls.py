@@ -5,18 +5,21 @@ The responses to polls.
 from __future__ import annotations
 
 import json
+from sys import getrefcount
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.framing.jsonp import encodeCall
 from comet.http.http1 import encodeResponse
 from comet.http.polls import (
+    HTTP1CallShape,
     HTTP1PollShape,
     Outcome,
     PollResponseShape,
     entityTag,
     respondEmpty,
 )
-from comet.http.responses import COMMON, JSON
+from comet.http.responses import COMMON, JSON, SCRIPT
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 
@@ -84,6 +87,63 @@ class HTTP1PollShapeTests(SynchronousTestCase):
                         version, response.status, headers, response.body, persistent, date
                     ),
                 )
+
+
+class HTTP1CallShapeTests(SynchronousTestCase):
+    """
+    Scripts that are all the bytes of HTTP/1.1.
+    """
+
+    own = ((b"X-A", b"b"),)
+    framed = PollResponseShape(10, False)
+
+    def script(self, shape: HTTP1CallShape, outcome: Outcome, date: bytes) -> bytes:
+        """
+        Encode the response whose body calls the function with the poll body.
+        """
+        headers = (entityTag(outcome.cursor), *SCRIPT, *self.own)
+        body = encodeCall(shape.callback, shape.framed.body(outcome))
+        return encodeResponse((1, 1), 200, headers, body, True, date)
+
+    def test_encodesCall(self) -> None:
+        """
+        Each function is called with the body of its own outcome, whatever the last
+        body was.
+        """
+        outcomes = (
+            Outcome(CURSOR, [(MESSAGE, False)]),
+            Outcome(CURSOR, [(MESSAGE, True)]),
+            Outcome(CURSOR),
+            Outcome(CURSOR, gap=["news"]),
+            Outcome(CURSOR, [(MESSAGE, False)], more=True),
+        )
+        for outcome in (*outcomes, *outcomes[::-1]):
+            for framed in (self.framed, PollResponseShape(10, True)):
+                for callback in ("f", "a.b"):
+                    shape = HTTP1CallShape(framed, callback, self.own)
+                    self.assertEqual(shape.limit, 10)
+                    encoded = shape.respond(outcome)
+                    date = encoded.split(b"\r\n")[1].removeprefix(b"Date: ")
+                    self.assertEqual(encoded, self.script(shape, outcome, date))
+
+    def test_alwaysRuns(self) -> None:
+        """
+        A response without messages has the status 200 also for a client that has the
+        cursor: a browser runs no script that was not modified.
+        """
+        shape = HTTP1CallShape(self.framed, "f", self.own)
+        self.assertEqual(shape.notModified(CURSOR), shape.respond(Outcome(CURSOR)))
+
+    def test_keepsNoLargeBody(self) -> None:
+        """
+        A large body is not kept for the next group.
+        """
+        large = Message("news", "k3", 7, 1.5, b'"%b"' % (b"x" * (1 << 20)))
+        shape = HTTP1CallShape(self.framed, "f", ())
+        shape.respond(Outcome(CURSOR, [(MESSAGE, False)]))
+        before = getrefcount(large)
+        shape.respond(Outcome(CURSOR, [(large, False)]))
+        self.assertEqual(getrefcount(large), before)
 
 
 class RespondEmptyTests(SynchronousTestCase):

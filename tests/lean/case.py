@@ -54,6 +54,8 @@ def read(transport: str, channel: str = "c", more: str = "") -> bytes:
     Make a request to read.
     """
     headers = UPGRADE if transport == "websocket" else ""
+    if transport == "jsonp":
+        headers, more = "Sec-Fetch-Site: same-origin\r\n", f"&callback=cb{more}"
     return request(f"/channels/{channel}?transport={transport}{more}", headers)
 
 
@@ -225,7 +227,7 @@ class LeanTestCase(SynchronousTestCase):
         isTCP = transport == "tcp"
         said = b'{"id":1,"subscribe":["c"]}\n' if isTCP else read(transport)
         peer = self.peer(said, receiveBuffer, isTCP)
-        if transport == "longpoll":
+        if transport in ("longpoll", "jsonp"):
             before = len(self.hub.fanout.readers)
             self.reactor.until(lambda: len(self.hub.fanout.readers) > before)
         else:

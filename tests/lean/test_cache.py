@@ -42,6 +42,7 @@ _PARAMETERS = (
     *(b"wait=x", b"", b"a", b"transport=websocket", b"since=%b-gzip"),
     *(b"before=%b", b"%%62efore=%b", b"before=now"),
     *(b"lastEventId=%b", b"last_event_id=", b"Last-Event-ID=x"),
+    *(b"transport=jsonp", b"transport=iframe", b"callback=f", b"callback=%b"),
 )
 _HEADERS = (
     *(b'If-None-Match: "%b"', b'if-none-match:"%b" ', b"If-None-Match: *", b'If-None-Match: "x"'),
@@ -54,6 +55,7 @@ _HEADERS = (
     ),
     *(b"SEC-WEBSOCKET-KEY:" + KEY + b" ", b"Sec-WebSocket-Key: " + KEY + b"=", b"X: y"),
     *(b"Prefer: wait=2", b"Upgrade: websocket", b"Idempotency-Key: a", b"Bad\n"),
+    *(b"Sec-Fetch-Site: none", b"Referer: http://127.0.0.1/?since=%b", b"Referer: http://a/"),
 )
 
 # The attributes of plans that change the response.

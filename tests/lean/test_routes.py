@@ -14,7 +14,7 @@ from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub
 from comet.lean.cache import RequestCache
 from comet.lean.plans import Plan
-from comet.lean.polls import PollPlan
+from comet.lean.polls import CallPlan, PollPlan
 from comet.lean.publishing import PublishPlan
 from comet.lean.routes import CHANNELS, PUBLISH, ROUTES, TRANSPORTS, findRoutes, mayBeAnswered
 from comet.lean.streams import StreamPlan
@@ -26,8 +26,11 @@ from comet.web.site import CometSite
 _CLASSES: dict[str, type[Plan]] = {
     "poll": PollPlan,
     "longpoll": PollPlan,
+    "jsonp": CallPlan,
     "stream": StreamPlan,
     "sse": StreamPlan,
+    "multipart": StreamPlan,
+    "iframe": StreamPlan,
     "websocket": WebSocketPlan,
 }
 
@@ -75,7 +78,8 @@ class RoutesTests(SynchronousTestCase):
         """
         self.assertEqual(_CLASSES.keys(), TRANSPORTS.keys())
         for transport, kind in _CLASSES.items():
-            plan = self.plan(b"GET /channels/a?transport=" + transport.encode("ascii"))
+            line = b"GET /channels/a?callback=f&transport=" + transport.encode("ascii")
+            plan = self.plan(line, b"Sec-Fetch-Site: same-origin\r\n")
             self.assertIs(type(plan), kind)
         for line in (b"POST /channels/a", b"PUT /channels/a", b"POST /publish"):
             self.assertIs(type(self.plan(line)), PublishPlan, line)
@@ -89,10 +93,66 @@ class RoutesTests(SynchronousTestCase):
         for line in (
             *(b"DELETE /channels/a", b"HEAD /channels/a", b"GET /publish", b"PUT /publish"),
             *(b"POST /socket", b"GET /health", b"GET /channels", b"GET /publish/a"),
-            *(b"GET /channels/a?transport=jsonp", b"GET /channels/a?transport=multipart"),
             *(b"POST /channels/a/*", b"GET /channels/", b"GET /channels/a?wait=x"),
         ):
             self.assertIsNone(self.plan(line), line)
+
+    def test_leavesScriptsOfForeignPages(self) -> None:
+        """
+        A request for JSONP gets a plan if its headers prove that a page of the
+        server's own loads the script, and its callback is the name of a function.
+        """
+        own, foreign = b"Referer: http://localhost/a?b", b"Referer: http://foreign.example/"
+        line = b"GET /channels/a?transport=jsonp&callback="
+        for header, isOurs in (
+            (own, True),
+            (foreign, False),
+            (b"Referer: http://localhost.foreign.example/", False),
+            (b"Referer: http://localhost@foreign.example/", False),
+            (b"Referer: //localhost/", False),
+            (b"X: y", False),
+            (b"Sec-Fetch-Site: same-origin", True),
+            (b"Sec-Fetch-Site: none", True),
+            (b"Sec-Fetch-Site: same-site", False),
+            (b"Sec-Fetch-Site: cross-site", False),
+            (b"Authorization: bearer x", True),
+            (b"Authorization: Basic x", False),
+        ):
+            plan = self.plan(line + b"a.b", header + b"\r\n")
+            self.assertIs(plan is not None, isOurs, header)
+        for callback in (b"", b"1", b"alert(1)", b"a" * 129):
+            self.assertIsNone(self.plan(line + callback, own + b"\r\n"), callback)
+
+    def test_leavesFramesOfForeignPages(self) -> None:
+        """
+        A request for a frame gets a plan if the frame is for a page of the server's
+        own, or calls a function of its parent.
+        """
+        line = b"GET /channels/a?transport=iframe"
+        for more, isOurs in (
+            (b"", True),
+            (b"&origin=http://localhost", True),
+            (b"&origin=http://foreign.example", False),
+            (b"&origin=*", False),
+            (b"&origin=null", False),
+            (b"&callback=f", True),
+            (b"&callback=f()", False),
+        ):
+            self.assertIs(self.plan(line + more) is not None, isOurs, more)
+
+    def test_pagesOfOneSiteShareHeaders(self) -> None:
+        """
+        Requests from many pages of a site share what is cached of their headers.
+        """
+        cache = RequestCache(self.hub, self.routes.makePlan)
+        pages = [b"http://localhost/%d?x#y" % number for number in range(9)]
+        blocks = [b"Host: localhost\r\nReferer: %b\r\n" % page for page in pages]
+        profiles = set()
+        for block in blocks:
+            headers = cache.parseHeaders(block)
+            assert headers is not None
+            profiles.add(headers.profile)
+        self.assertEqual(len(profiles), 1)
 
     def test_leavesForeignOrigins(self) -> None:
         """

@@ -20,7 +20,7 @@ from comet.model.messages import Close, Message
 from tests.lean.case import UPGRADE, LeanTestCase, Peer, request
 
 SIZE = 5000
-STREAMS = ("stream", "sse", "websocket", "tcp")
+STREAMS = ("stream", "sse", "multipart", "iframe", "websocket", "tcp")
 
 
 @implementer(IReceiver)

@@ -1,0 +1,1 @@
+On Linux, JSONP, multipart and the forever iframe are served by the lean edge, as all other transports are: an idle reader costs under 1 KB, and a message costs as much as by long polling or streaming.
