@@ -13,8 +13,8 @@ used::
 
 The names in C{__all__} are the public API.  An application may subclass the
 resources, L{Access}, L{CometService} and L{CometSite}, and implement
-L{IAccess}, L{IPublisherAccess}, L{IReceiver}, L{IMessageBus}, L{IBusMaker} and
-L{Shape}.  All else in the modules below is internal: it may change in any
+L{IAccess}, L{ICredentialAccess}, L{IPublisherAccess}, L{IReceiver}, L{IMessageBus},
+L{IBusMaker} and L{Shape}.  All else in the modules below is internal: it may change in any
 release.
 
 The map, lower parts first.  A part imports no part that stands below it on this
@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     from comet.framing.envelope import rawText
     from comet.framing.ndjson import NDJSONShape
     from comet.framing.publications import Limits
+    from comet.http.credentials import Credential, Credentials, CredentialSource
     from comet.http.origins import Origins
     from comet.http.reads import ReadRequest
     from comet.hub import Hub, Settings
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
         IAccess,
         IBusListener,
         IBusMaker,
+        ICredentialAccess,
         IMessageBus,
         IPublisherAccess,
         IReceiver,
@@ -137,6 +139,9 @@ __all__ = [
     "CometResource",
     "CometService",
     "CometSite",
+    "Credential",
+    "CredentialSource",
+    "Credentials",
     "Cursor",
     "EventSourceResource",
     "Exchange",
@@ -148,6 +153,7 @@ __all__ = [
     "IAccess",
     "IBusListener",
     "IBusMaker",
+    "ICredentialAccess",
     "IFrameResource",
     "IMessageBus",
     "IPublisherAccess",
@@ -213,10 +219,13 @@ _NAMES = {
     "comet.framing.envelope": "rawText",
     "comet.framing.ndjson": "NDJSONShape",
     "comet.framing.publications": "Limits",
+    "comet.http.credentials": "Credential CredentialSource Credentials",
     "comet.http.origins": "Origins",
     "comet.http.reads": "ReadRequest",
     "comet.hub": "Hub Settings",
-    "comet.interfaces": "IAccess IBusListener IBusMaker IMessageBus IPublisherAccess IReceiver",
+    "comet.interfaces": (
+        "IAccess IBusListener IBusMaker ICredentialAccess IMessageBus IPublisherAccess IReceiver"
+    ),
     "comet.model.clients": "ANONYMOUS Client",
     "comet.model.cursors": "Cursor",
     "comet.model.log": "Retention",

@@ -25,6 +25,7 @@ from twisted.logger import Logger
 from twisted.python import threadable
 from twisted.python.failure import Failure
 
+from comet.access.lookups import Lookup, byCredential, identifyClient
 from comet.access.rights import Access
 from comet.capacity import UPLOAD_BYTES, PartialCommands, Refusals, Uploads
 from comet.clocks import steadyClock
@@ -39,6 +40,7 @@ from comet.fanout.reader import Opener, Reader, openReader
 from comet.fanout.streams import StreamReader
 from comet.fanout.unsent import POLL_BYTES
 from comet.framing.publications import Limits, fromValue
+from comet.http.credentials import Credential, Credentials
 from comet.http.origins import Origins
 from comet.http.reads import DEFAULT_PAGE, MAX_LIMIT
 from comet.interfaces import IAccess, IMessageBus, IPublisherAccess, IReceiver
@@ -82,6 +84,9 @@ class Settings:
         their way, all together.  Clients that may not publish to every channel
         have a part of them.  As many bytes may have the commands that have half
         come.
+
+    @ivar identifySeconds: For how many seconds a client waits for the access object
+        to find out which client it is.
     """
 
     limits: Limits = field(factory=Limits)
@@ -89,6 +94,7 @@ class Settings:
     maxConnections: int = 0
     room: int = 0
     uploadBytes: int = UPLOAD_BYTES
+    identifySeconds: float = 10.0
 
 
 class Hub:
@@ -157,6 +163,9 @@ class Hub:
         self.partialCommands = PartialCommands(self.settings.uploadBytes, self.refusals)
         self.isStarting = self.isLeaving = self.isDraining = False
         self._retryWithin = 0.0
+        # The access object that was last looked at, and what was found.
+        self._seenAccess: IAccess | None = None
+        self._clientOf: Callable[[Credential | None], Client] | None = None
         self._underWay = 0
         self._waiting: list[Deferred[None]] = []
 
@@ -290,6 +299,28 @@ class Hub:
         return maybeDeferred(recall)
 
     # -- For the edges
+
+    def identify(self, credentials: Credentials) -> Client | Lookup:
+        """
+        Find out which client sends a request.
+
+        @return: The client; or a lookup that is not over, if the access object
+            answers later.
+
+        @raise CometError: If the request is refused.
+        """
+        seconds = self.settings.identifySeconds
+        return identifyClient(self.access, credentials, self.fanout.wheel, seconds)
+
+    @property
+    def clientOf(self) -> Callable[[Credential | None], Client] | None:
+        """
+        Tells which client has a credential, if the access object needs nothing else
+        of a request; L{None} if it needs more: then call L{identify}.
+        """
+        if self.access is not self._seenAccess:
+            self._seenAccess, self._clientOf = self.access, byCredential(self.access)
+        return self._clientOf
 
     def store(
         self, client: Client, publications: Sequence[Publication]

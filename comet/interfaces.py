@@ -9,7 +9,7 @@ a client may do.  All methods are called from the reactor's thread only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTime
 
     from comet.configuration import Configuration
+    from comet.http.credentials import Credential, Credentials
     from comet.model.clients import Client
 
 
@@ -371,21 +372,33 @@ class IReceiver(Interface):
 
 class IAccess(Interface):
     """
-    Decides what a client may do.
+    Finds out which client sends a request, and decides what it may do.
 
     Each check returns if the client has the right, and raises
     L{Unauthorized<comet.errors.Unauthorized>} or
-    L{Forbidden<comet.errors.Forbidden>} if not.
+    L{Forbidden<comet.errors.Forbidden>} if not.  It is called for each request,
+    command and message, and must not take long.
     """
 
-    def identify(authorization: str | None) -> Client:
+    def identify(credentials: Credentials) -> Client | Awaitable[Client]:
         """
-        Find out which client asks.
+        Find out which client sends a request.  Called for each request, for each
+        WebSocket when it opens, and for each connection of raw TCP at its first
+        line.
 
-        @param authorization: The value of the C{Authorization} header.  Without
-            one, the client is anonymous.
+        A request with a body may be asked about when its head has come.  A reader
+        that is refused on the lean edge may be asked about twice.
 
-        @raise Unauthorized: If the value is not valid.
+        @return: The client, or a Deferred or coroutine of it.  Only the client
+            that asks waits then; if it leaves, or does not get an answer within
+            the hub's C{identifySeconds}, the Deferred is cancelled.  Without a
+            credential, L{ANONYMOUS<comet.model.clients.ANONYMOUS>}.
+
+        @raise Unauthorized: If the credential is not valid.  Such a client must
+            not count as anonymous.
+
+        @raise CometError: If the request is refused for another reason.  Any
+            other exception is logged, and the client is told of an internal error.
         """
 
     def checkSubscribe(client: Client, name: str) -> None:
@@ -401,6 +414,26 @@ class IAccess(Interface):
     def checkDelete(client: Client, channel: str) -> None:
         """
         Check that the client may delete the messages of a channel.
+        """
+
+
+class ICredentialAccess(IAccess):
+    """
+    Knows clients by their credential alone, at once.
+
+    Where C{identify} is not overridden below C{clientOf}, only C{clientOf} is
+    called, which is cheaper: nothing else of a request is read.  Where it is
+    overridden, C{clientOf} still tells which requests for an unknown host have the
+    publish key.
+    """
+
+    def clientOf(credential: Credential | None) -> Client:
+        """
+        Return the client that has a credential.
+
+        @param credential: L{None} if the request has none.
+
+        @raise Unauthorized: If the credential is not valid.
         """
 
 

@@ -30,6 +30,7 @@ from comet.server.workers.service import WorkersService
 from comet.tap import Options, installReactor, makeService
 from comet.transports.tcp import CometFactory
 from comet.web.site import CometSite
+from tests.access.case import identify
 
 
 class BusyReactor(MemoryReactorClock):
@@ -327,7 +328,7 @@ class KeyTests(TapTestCase):
         path = Path("comet.key")
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
         key = path.read_text().strip()
-        self.assertEqual(hub.access.identify(f"Bearer {key}"), KEY_HOLDER)
+        self.assertEqual(identify(hub, f"Bearer {key}"), KEY_HOLDER)
         self.make()
         self.assertEqual(path.read_text().strip(), key)
 
@@ -337,7 +338,7 @@ class KeyTests(TapTestCase):
         """
         Path("own.key").write_text("a-key-of-our-very-own\n")
         service = self.start("--publish-key", "own.key")
-        client = service.hub.access.identify("Bearer a-key-of-our-very-own")
+        client = identify(service.hub, "Bearer a-key-of-our-very-own")
         self.assertEqual(client, KEY_HOLDER)
         self.assertFalse(Path("comet.key").exists())
         self.assertIn(f"the key to publish is in {os.getcwd()}/own.key", self.lines)

@@ -6,29 +6,35 @@ channel is open.
 from __future__ import annotations
 
 import hmac
-import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache, partial
+from typing import Final
 
 from zope.interface import implementer
 
 from comet.access.keys import KEY
 from comet.errors import BadChannel, Forbidden, Unauthorized
-from comet.interfaces import IPublisherAccess
+from comet.http.credentials import Credential, Credentials, CredentialSource
+from comet.interfaces import ICredentialAccess, IPublisherAccess
 from comet.model.channels import NAME_CACHE_SIZE, isReserved, parseName
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.model.patterns import matchesAny
 
-# RFC 9110 11.4: the scheme's name is case-insensitive.
-_BEARER = re.compile(r"bearer +(.*)", re.IGNORECASE | re.DOTALL)
+# Where the key counts: what is elsewhere comes into logs and histories, or is sent
+# without being asked for.
+_PLACES: Final = frozenset({CredentialSource.AUTHORIZATION, CredentialSource.COMMAND})
 
 
-@implementer(IPublisherAccess)
+@implementer(ICredentialAccess, IPublisherAccess)
 class Access:
     """
     Every client may read every channel.  A client with the publish key may
     publish to every channel, and any client to the channels that are open.
     Only the server itself publishes to reserved channels.
+
+    Subclass it, and override C{identify} to know clients by an application's own
+    sessions, and C{checkSubscribe}, C{checkPublish} and C{checkDelete} to decide
+    what they may do.
     """
 
     def __init__(self, publishKey: str | None = None, openPatterns: Sequence[str] = ()) -> None:
@@ -54,24 +60,34 @@ class Access:
         # Remembered by channel, since every message asks for it.
         self._isOpen = lru_cache(NAME_CACHE_SIZE)(partial(matchesAny, tuple(openPatterns)))
 
-    def identify(self, authorization: str | None) -> Client:
+    def identify(self, credentials: Credentials) -> Client | Awaitable[Client]:
         """
-        Identify the client by the header C{Authorization}.
+        Identify the client by its credential.  Override it to identify clients
+        by something else, such as the cookie of a session.
 
-        @param authorization: The header's value, or L{None} if it is absent,
-            which means L{ANONYMOUS}.
+        @return: The client, or a Deferred or coroutine of it.
 
-        @raise Unauthorized: If the value is not the publish key.  A client
-            with a bad credential is refused rather than taken as anonymous.
+        @raise Unauthorized: If the credential is not the publish key.
         """
-        if authorization is None:
+        return self.clientOf(credentials.credential)
+
+    def clientOf(self, credential: Credential | None) -> Client:
+        """
+        Return the key holder for the publish key, and L{ANONYMOUS} where there is
+        no credential.
+
+        @raise Unauthorized: If the credential is not the publish key, or does not
+            stand in the header C{Authorization} or in a command.  A client with a bad credential
+            is refused rather than taken as anonymous.
+        """
+        if credential is None:
             return ANONYMOUS
-        bearer = _BEARER.fullmatch(authorization)
-        if bearer is None:
+        if credential.source not in _PLACES:
             raise Unauthorized(
-                "the header Authorization is not of the form 'Bearer' and the publish key"
+                f"{credential.source.value} does not count: send the publish key in the header "
+                "Authorization, as 'Bearer' and the key"
             )
-        given = bearer[1].encode("utf-8", "surrogatepass")
+        given = credential.text.encode("utf-8", "surrogatepass")
         if self._publishKey is None or not hmac.compare_digest(given, self._publishKey):
             raise Unauthorized("the key is not the publish key")
         return KEY_HOLDER
@@ -145,4 +161,4 @@ def _reserved(channel: str) -> Forbidden:
 
 def _keyNeeded(client: Client, detail: str) -> Unauthorized | Forbidden:
     # RFC 9110 15.5.4: a client with a good credential is not asked for it again.
-    return Unauthorized(detail) if client == ANONYMOUS else Forbidden(detail)
+    return Unauthorized(detail) if client.isAnonymous else Forbidden(detail)

@@ -10,5 +10,6 @@ HTTP as values: what a request asks for, and how its response begins.
   - L{polls}: the responses to polls
   - L{origins}: origins of pages, CORS, and the hosts of this server
   - L{parameters}: the parameters of a query, and warnings about others
+  - L{credentials}: what a request shows of its client
   - L{handshake}: the handshake of a WebSocket
 """

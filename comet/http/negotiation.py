@@ -5,7 +5,7 @@ The transports over HTTP, and which of them a request to read asks for.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum, auto
 from typing import Final
 
@@ -90,7 +90,7 @@ def isWebSocketUpgrade(head: RequestHead) -> bool:
     )
 
 
-def chooseTransport(head: RequestHead) -> str:
+def chooseTransport(head: RequestHead, served: Collection[str] = TRANSPORTS.keys()) -> str:
     """
     Choose the transport that a request to read asks for.  The first of these
     decides: the parameter C{transport}; an upgrade to WebSocket; a parameter
@@ -102,14 +102,22 @@ def chooseTransport(head: RequestHead) -> str:
     for an endless response would wait for its end.  Only C{text/*}, which
     excludes JSON, means C{sse}.
 
-    @raise BadRequest: If the parameter C{transport} is not a transport.
+    @param served: The names of the transports that the server has.
+
+    @raise BadRequest: If the server does not have the transport.
     """
     named = head.parameters.get("transport")
-    if named is not None:
-        if named not in TRANSPORTS:
-            allowed = ", ".join(TRANSPORTS)
-            raise BadRequest(f"{named[:64]!r} is not a transport; these are: {allowed}")
-        return named
+    asked = _preferred(head) if named is None else named
+    if asked not in served:
+        allowed = ", ".join(served)
+        raise BadRequest(f"{asked[:64]!r} is not a transport; these are: {allowed}")
+    return asked
+
+
+def _preferred(head: RequestHead) -> str:
+    """
+    Choose a transport for a request that names none.
+    """
     # Also without the header Connection, which an upgrade needs: an error of
     # the handshake tells the client more than a long poll does.
     if _namesWebSocket(head):

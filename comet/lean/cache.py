@@ -31,10 +31,11 @@ it: a cursor in its plainest form, alone in its header or first of its name in
 the query.  Everything else is parsed as a whole.  The property test of this
 module parses each request both ways.
 
-Only what depends on the bytes alone is cached.  The rights of a client are
-asked for with each request.  Two things that do change empty the cache: the
-epoch of the bus, on which it depends which cursor of several counts, and the
-origins that are trusted.
+Only what depends on the bytes alone is cached.  Which client sends a request, and
+its rights, are asked for with each request.  Three things that do change empty the
+cache: the epoch of the bus, on which it depends which cursor of several counts; the
+origins that are trusted; and the access object, which may know clients by the bytes
+of their credential or by more.
 
 All levels are bounded together, by the bytes that they take: a plan is measured
 when it is made, and its size does not follow from that of its line.  When headers
@@ -52,11 +53,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from comet.errors import CometError
+from comet.http.credentials import Credential
 from comet.http.origins import Origins
 from comet.hub import Hub
+from comet.interfaces import IAccess
 from comet.lean.footprint import footprint
 from comet.lean.parser import MAX_FIELDS, meantValues, readFields
 from comet.lean.plans import NO_START, HeaderProfile, ParsedHeaders, ParsedRequest, Plan
+from comet.model.clients import Client
 
 # How many bytes the cache takes at most, and how many of these are for whole heads.
 MAX_BYTES: Final = 4 * 1024 * 1024
@@ -103,6 +107,8 @@ _AND: Final = ord("&")
 class RequestCache:
     """
     Parses requests, and remembers what came of it.
+
+    @ivar clientOf: As L{Hub.clientOf}, for the request that was parsed last.
     """
 
     def __init__(self, hub: Hub, makePlan: Callable[[bytes, HeaderProfile], Plan | None]) -> None:
@@ -115,6 +121,8 @@ class RequestCache:
         self._makePlan = makePlan
         self._epoch = ""
         self._origins: Origins | None = None
+        self._access: IAccess | None = None
+        self.clientOf: Callable[[Credential | None], Client] | None = None
         self._profiles: dict[Sequence[bytes | None], HeaderProfile] = {}
         self.clear()
 
@@ -150,8 +158,13 @@ class RequestCache:
         @raise CometError: If Twisted's edge is to answer with an error.
         """
         hub = self._hub
-        if hub.bus.end.epoch != self._epoch or hub.origins is not self._origins:
+        if (
+            hub.bus.end.epoch != self._epoch
+            or hub.origins is not self._origins
+            or hub.access is not self._access
+        ):
             self._epoch, self._origins = hub.bus.end.epoch, hub.origins
+            self._access, self.clientOf = hub.access, hub.clientOf
             self.clear()
         request = self._heads.get(head)
         if request is not None:

@@ -11,8 +11,9 @@ from typing import Any, Final, TypeVar
 
 from twisted.python.failure import Failure
 
+from comet.access.lookups import Lookup
 from comet.clientlog import ClientLogger
-from comet.errors import CometError, publicError
+from comet.errors import CometError, Unauthorized, publicError
 from comet.fanout.polls import BUS_SECONDS, HALF_CLOSED, PollReader
 from comet.fanout.states import State
 from comet.fanout.unsent import sharedRest
@@ -29,6 +30,8 @@ from comet.lean.plans import HAND_OVER, NO_TAGS, Plan
 from comet.lean.polls import PollPlan
 from comet.lean.publishing import Upload
 from comet.lean.routes import Routes, mayBeAnswered
+from comet.lean.shown import makeCredentials
+from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Published
 from comet.timers import NOT_SET
@@ -101,6 +104,8 @@ class _NoRequests:
     Leaves all requests to Twisted's edge.
     """
 
+    clientOf = None
+
     def parse(self, head: bytes) -> None:
         """
         Parse no request.
@@ -146,6 +151,7 @@ class HTTPConnection(Connection):
         "_isHeadBegun",
         "_isRefused",
         "_isWaiting",
+        "_lookup",
         "_unread",
         "_upload",
         "buffer",
@@ -163,6 +169,9 @@ class HTTPConnection(Connection):
         self.buffer = b""
         self.readSize = READ_SIZE
         self.timerSlot = NOT_SET
+        # What finds out which client sends the request under way, and the head of
+        # that request.
+        self._lookup: tuple[Lookup, bytes] | None = None
         # The body that is waited for.
         self._upload: Upload | None = None
         # Whether a request was refused that had not come whole: the connection
@@ -382,6 +391,8 @@ class HTTPConnection(Connection):
         if self.plan is None:
             if not self.unsent:
                 self.close()
+        elif self._lookup is not None:
+            self._lookup[0].hurry(HALF_CLOSED)
         elif self.reader is not None and self.reader.isListening:
             self.due = min(self.due, self.edge.seconds() + HALF_CLOSED)
             self.edge.hub.fanout.wheel.setBy(self, self.due)
@@ -456,8 +467,15 @@ class HTTPConnection(Connection):
         if (request.headers.length is not None) is plan.hasBody:
             self.plan, self.tags = plan, request.tags
             self.direct = self.socket if plan.account is None else None
+            clientOf = self.edge.requests.clientOf
             try:
-                client = self.edge.hub.access.identify(plan.authorization)
+                if clientOf is not None:
+                    client = clientOf(plan.credential)
+                else:
+                    found = self._findClient(plan, data[:size])
+                    if found is None:
+                        return False
+                    client = found
                 if not plan.needsKey or client.mayPublishAll:
                     taken = plan.begin(self, request, client, size)
             except CometError as error:
@@ -474,12 +492,48 @@ class HTTPConnection(Connection):
             self._handOver()
         return False
 
+    def _findClient(self, plan: Plan, head: bytes) -> Client | None:
+        """
+        Find out which client sends the request under way, where the access object
+        needs more than its credential.
+
+        @param head: The head of the request.
+
+        @return: L{None} if it is not known yet.  The request is begun again when it
+            is.
+
+        @raise CometError: If the request is refused.
+        """
+        lookup, self._lookup = self._lookup, None
+        if lookup is not None and lookup[1] == head:
+            return lookup[0].result()
+        if plan.needsKey:
+            raise Unauthorized("Twisted's edge is to look at the key")
+        hub = self.edge.hub
+        known = hub.identify(makeCredentials(hub, plan, head, self.getPeer))
+        if isinstance(known, Client):
+            return known
+        self._lookup = (known, head)
+        # The lookup has a time of its own.
+        self.due = math.inf
+        known.then(self._clientKnown, self._clientKnown)
+        return None
+
+    def _clientKnown(self, result: object) -> None:
+        """
+        It is known which client sends the request under way: begin it again.
+        """
+        self.plan = None
+        self._wait(self.edge.idleTimeout)
+        self._waitForTurn()
+
     def _handOver(self) -> None:
         """
         Give the connection to Twisted's edge, with all input that is not
         answered.
         """
         data, self.buffer = self.buffer, b""
+        self._lookup = None
         self.edge.hub.fanout.wheel.clear(self)
         # The rest of the head has no more time there.
         self.edge.factory.headDue = self.due if self._isHeadBegun else math.inf
@@ -764,6 +818,9 @@ class HTTPConnection(Connection):
         """
         self.edge.hub.fanout.wheel.clear(self)
         self._endUpload()
+        lookup, self._lookup = self._lookup, None
+        if lookup is not None:
+            lookup[0].abandon()
         reader, self.reader = self.reader, None
         if reader is not None:
             reader.ended()

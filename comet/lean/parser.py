@@ -45,6 +45,10 @@ _FOREIGN: Final = frozenset(
     {b"expect", b"transfer-encoding", b"content-encoding", b"te", b"trailer", b"http2-settings"}
 )
 
+# A credential in a cookie: whether cookies count depends on headers that mean nothing
+# else here.
+_COOKIE: Final = b"comet_token="
+
 # RFC 9112 3: a method, a target in origin form, and the version.
 _LINE: Final = re.compile(rb"(GET|POST|PUT) (/[!\"$-~]*) HTTP/1\.1")
 
@@ -132,6 +136,8 @@ def readFields(block: bytes) -> Mapping[bytes, bytes] | None:
         name, _, value = line.partition(b":")
         fields[name.lower()] = value.strip(b" \t")
     if len(fields) != len(lines) or not _FOREIGN.isdisjoint(fields):
+        return None
+    if _COOKIE in fields.get(b"cookie", b""):
         return None
     connection = fields.get(b"connection")
     if connection is not None and connection.lower() not in _CONNECTIONS:

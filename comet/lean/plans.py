@@ -21,6 +21,7 @@ from comet.errors import CometError
 from comet.fanout.joinpoint import JoinPoint
 from comet.fanout.polls import DirectWaiter, PollReader
 from comet.fanout.reader import Opener, openReader
+from comet.http.credentials import Credential
 from comet.http.reads import ReadRequest, StartSource, readAccount, startSource
 from comet.http.request import MAX_PARAMETERS, RequestHead
 from comet.http.responses import Headers, Response
@@ -224,7 +225,8 @@ class Plan:
 
     @ivar account: As L{readAccount} returns it.
 
-    @ivar authorization: The value of C{Authorization}, or L{None}.
+    @ivar credential: The credential of the requests, or L{None}; known where the
+        hub's access object needs nothing else.
 
     @ivar names: The channels and patterns in the path.
 
@@ -245,7 +247,7 @@ class Plan:
 
     __slots__ = (
         "account",
-        "authorization",
+        "credential",
         "hub",
         "isCached",
         "names",
@@ -273,7 +275,7 @@ class Plan:
         self.names = names
         self.ownHeaders = ownHeaders
         self.account = readAccount(head)
-        self.authorization = head.header("Authorization")
+        self.credential: Credential | None = None
         self.needsKey = self.isCached = False
         self.traffic: Traffic | None = None
 

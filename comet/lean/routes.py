@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from twisted.web.resource import IResource
 
 from comet.errors import WrongHost
+from comet.http.credentials import headCredential
 from comet.http.parameters import responseHeaders
 from comet.http.reads import parseReadRequest
 from comet.http.request import RequestHead
@@ -153,6 +154,8 @@ class Routes:
         )
         if plan is not None:
             plan.needsKey = needsKey
+            if hub.clientOf is not None:
+                plan.credential = headCredential(head)
             if plan.checksOrigin and not cors.isAllowed:
                 return None
         return plan

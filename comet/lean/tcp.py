@@ -188,9 +188,10 @@ class TCPConnection(TwoWayConnection[CometProtocol]):
             return StreamReader(hub.fanout, line.shape, self, None, self)
 
         try:
-            client = self.edge.factory.client(self)
-            if joinPoint.find(hub.fanout, since.default) is None:
+            clientOf = hub.clientOf
+            if clientOf is None or joinPoint.find(hub.fanout, since.default) is None:
                 return False
+            client = clientOf(None)
             reader = hub.openStream(client, joinPoint.names, since, makeReader, joinPoint.open)
         except CometError:
             # The protocol finds the same error, and tells it.

@@ -11,13 +11,14 @@ from typing import Final, Protocol
 
 from comet.errors import BadChannel, CometError
 from comet.framing.publications import BatchReader, readBatch, readBody
+from comet.http.negotiation import chooseTransport
 from comet.http.polls import entityTag
 from comet.http.reads import ReadRequest
 from comet.http.responses import COMMON, JSON, Response, batchResponse, publishedResponse
 from comet.hub import Hub
 from comet.model.channels import isPattern
 from comet.model.clients import Client
-from comet.transports.exchange import Exchange
+from comet.transports.exchange import OTHER, Exchange
 from comet.transports.iframe import IFrameResource
 from comet.transports.jsonp import JSONPResource
 from comet.transports.longpoll import LongPollResource
@@ -86,18 +87,35 @@ class ChannelResource(HubResource):
         """
         Let the resource of the transport that the client asked for answer.
         """
-        readRequest = exchange.parseReadRequest(self.names(exchange))
-        transport = self.transports[readRequest.transport]
+        transport = exchange.transport
+        readRequest = exchange.parseReadRequest(self.names(exchange), transport)
+        resource = self.transports[transport]
         try:
-            transport.begin(exchange, readRequest, self.client(exchange))
+            resource.begin(exchange, readRequest, exchange.client)
         except CometError as error:
-            transport.refuse(exchange, error)
+            resource.refuse(exchange, error)
+
+    def transportOf(self, exchange: Exchange) -> str:
+        """
+        See L{HubResource.transportOf}.
+        """
+        head = exchange.head
+        if head.method == b"GET":
+            return chooseTransport(head, self.transports)
+        return "publish" if head.method in (b"POST", b"PUT") else OTHER
+
+    def refuseClient(self, exchange: Exchange, error: CometError) -> None:
+        """
+        Respond with an error in the form of the transport that was asked for.
+        """
+        resource = self.transports.get(exchange.transport, self)
+        resource.refuse(exchange, error)
 
     def answer_HEAD(self, exchange: Exchange) -> None:
         """
         Tell the cursor of the log end, in the header C{ETag}.
         """
-        self.hub.check(self.client(exchange), self.names(exchange))
+        self.hub.check(exchange.client, self.names(exchange))
         exchange.respond(Response(200, (entityTag(self.hub.end), *JSON), b""))
 
     def answer_POST(self, exchange: Exchange) -> None:
@@ -136,7 +154,7 @@ class ChannelResource(HubResource):
         """
         @return: The channels in the path, and the client, who may publish to them.
         """
-        names, client = self.names(exchange), self.client(exchange)
+        names, client = self.names(exchange), exchange.client
         checkNoPatterns(names)
         self.hub.checkPublish(client, names)
         return names, client
@@ -145,7 +163,7 @@ class ChannelResource(HubResource):
         """
         Delete what the channels in the path hold.
         """
-        names, client = self.names(exchange), self.client(exchange)
+        names, client = self.names(exchange), exchange.client
         checkNoPatterns(names)
         forgotten = self.hub.forget(client, names)
         exchange.respondWhen(forgotten, lambda _: Response(204, COMMON, b""))
@@ -168,6 +186,7 @@ class PublishResource(HubResource):
     stores all or none.
     """
 
+    transport = "publish"
     methods = ("POST",)
     hasPath = False
 
@@ -176,7 +195,7 @@ class PublishResource(HubResource):
         Publish each line of the body.
         """
         exchange.countAs("publish")
-        client = self.client(exchange)
+        client = exchange.client
         self.hub.checkPublisher(client)
         reader = exchange.bodyReader
         if isinstance(reader, BatchReader):
@@ -198,7 +217,7 @@ class PublishResource(HubResource):
         @return: What reads the lines as they arrive, and checks the channel of
             each; L{None} for a body that is compressed.
         """
-        client = self.client(exchange)
+        client = exchange.client
         self.hub.checkPublisher(client)
         head = exchange.head
         if head.header("Content-Encoding") is not None:

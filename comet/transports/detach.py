@@ -112,6 +112,23 @@ def detach(request: Request, protocol: IProtocol) -> None:
     protocol.makeConnection(transport)
 
 
+def deliverHeld(channel: Any, isInputOver: bool) -> None:
+    """
+    Give a protocol, for which a connection was L{detached<detach>}, what the client
+    had sent while its request was on hold.
+
+    @param channel: The channel of the request.
+
+    @param isInputOver: Whether the client has closed its writing side since.
+    """
+    held, channel._dataBuffer = b"".join(channel._dataBuffer), []
+    protocol = channel.rawDataReceived.__self__
+    if held:
+        protocol.dataReceived(held)
+    if isInputOver:
+        protocol.readConnectionLost()
+
+
 @implementer(IProtocol, IHalfCloseableProtocol)
 class DetachedStream:
     """

@@ -5,6 +5,7 @@ One HTTP request and its response, between Twisted and the hub.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from io import SEEK_END
 from typing import Any, Final, TypeVar
 
@@ -13,6 +14,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from twisted.web.server import Request
 
+from comet.access.lookups import Lookup, hasPublishKey
 from comet.clientlog import ClientLogger
 from comet.errors import (
     CometError,
@@ -22,7 +24,9 @@ from comet.errors import (
     WrongHost,
     publicError,
 )
+from comet.fanout.polls import HALF_CLOSED
 from comet.framing.codings import undoCoding
+from comet.http.credentials import Credentials, cookiesCount, headCredential
 from comet.http.http1 import checkHeader, encodeResponse, endConnection
 from comet.http.origins import CORS
 from comet.http.pace import SMALL
@@ -34,7 +38,13 @@ from comet.hub import Hub
 from comet.metrics import Traffic
 from comet.model.channels import parsePath
 from comet.model.clients import Client
-from comet.transports.detach import UnsentResponse, giveTimeToRead, isDetachable
+from comet.transports.detach import (
+    HeldRequest,
+    UnsentResponse,
+    deliverHeld,
+    giveTimeToRead,
+    isDetachable,
+)
 from comet.transports.sinks import sendNow
 
 T = TypeVar("T")
@@ -118,6 +128,9 @@ class Exchange:
     @ivar accountName: The name under which the request is counted besides its
         transport's, or L{None}.
 
+    @ivar transport: The name under which the request is counted; known once the
+        client is.
+
     @ivar isGone: Whether the client has left.
 
     @ivar whenGone: Called without arguments when the client leaves.
@@ -127,6 +140,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_isInputOver",
         "_traffic",
         "accountName",
         "cors",
@@ -135,6 +149,7 @@ class Exchange:
         "hub",
         "isGone",
         "request",
+        "transport",
         "whenGone",
         "whenInputEnds",
     )
@@ -146,7 +161,9 @@ class Exchange:
         self.host: str | None = None
         self.cors = CORS(None, False, True)
         self.accountName: str | None = None
+        self.transport = OTHER
         self.isGone = False
+        self._isInputOver = False
         self.whenGone: Callable[[], None] | None = None
         self.whenInputEnds: Callable[[], None] | None = None
         self._traffic: Traffic | None = None
@@ -166,6 +183,7 @@ class Exchange:
         The client has closed its writing side, and waits for the response or has
         left.
         """
+        self._isInputOver = True
         if self.whenInputEnds is not None:
             self.whenInputEnds()
 
@@ -256,11 +274,11 @@ class Exchange:
         Whether the header C{Authorization} has a key to publish anywhere, which no
         page has that lets a name point to this server.
         """
-        authorization = self.head.header("Authorization")
-        if authorization is None:
+        head = self.head
+        if head.header("Authorization") is None:
             return False
         try:
-            return self.hub.access.identify(authorization).mayPublishAll
+            return hasPublishKey(self.hub.access, headCredential(head))
         except CometError:
             return False
 
@@ -280,14 +298,99 @@ class Exchange:
         if not self.cors.isAllowed:
             raise originForbidden(self.head.header("Origin") or "")
 
+    def identify(self, transport: str) -> Client | Lookup:
+        """
+        Find out which client sends the request.  The access object is asked once a
+        request, however often this is called.
+
+        @param transport: The name under which the request is counted.
+
+        @return: The client, or a lookup that is not over.
+
+        @raise CometError: If the request is refused.
+        """
+        self.transport = transport
+        # Any: what was found when the head had come is kept with the request.
+        request: Any = self.request
+        known: Client | Lookup | CometError | None = getattr(request, "identified", None)
+        if known is None:
+            try:
+                known = self.hub.identify(self._credentials())
+            except CometError as error:
+                known = error
+            request.identified = known
+        if isinstance(known, Lookup):
+            client = known.result()
+            if client is None:
+                return known
+            request.identified = known = client
+        if isinstance(known, CometError):
+            raise known
+        return known
+
+    def _credentials(self) -> Credentials:
+        head, transport = self.head, self.transport
+        takesCookies = cookiesCount(head, self.cors, transport)
+        return Credentials(transport, head, self._address, takesCookies, head.isSecure)
+
+    def _address(self) -> str:
+        """
+        Return the client's IP address, or nothing if it has none.
+        """
+        # Any: Twisted sets the address when all of the request has come.
+        request: Any = self.request
+        peer = request.getClientAddress() or request.channel.getPeer()
+        return str(getattr(peer, "host", "") or "")
+
+    def wait(
+        self,
+        lookup: Lookup,
+        found: Callable[[], object],
+        failed: Callable[[CometError], object],
+    ) -> None:
+        """
+        Wait until it is known which client sends the request.  The lookup ends when
+        the client leaves.
+
+        @param found: Called then.
+
+        @param failed: Called with an error if the request is refused.
+        """
+        # Any: the request may lose its channel.
+        request: Any = self.request
+        channel = request.channel
+        hold = HeldRequest(request, _nothing) if isDetachable(request) else None
+        self.whenGone = lookup.abandon
+        self.whenInputEnds = partial(lookup.hurry, HALF_CLOSED)
+
+        def goOn(call: Callable[[], object]) -> None:
+            self.whenGone = self.whenInputEnds = None
+            if hold is None:
+                call()
+                return
+            hold.release()
+            call()
+            if channel.transport is None:
+                deliverHeld(channel, self._isInputOver)
+            elif self._isInputOver:
+                self.inputEnded()
+
+        lookup.then(lambda _: goOn(found), lambda error: goOn(partial(failed, error)))
+
     @property
     def client(self) -> Client:
         """
-        The client that the credential in C{Authorization} names.
+        The client that sends the request.
 
-        @raise Unauthorized: If the credential is bad.
+        @raise RuntimeError: If it is not known yet: see
+            L{HubResource.identifies<comet.transports.resource.HubResource>}.
         """
-        return self.hub.access.identify(self.head.header("Authorization"))
+        known: Any = getattr(self.request, "identified", None)
+        if isinstance(known, Lookup):
+            known = known.client
+        if not isinstance(known, Client):
+            raise RuntimeError("the client is not known: the resource does not identify clients")
+        return known
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -478,6 +581,12 @@ class Exchange:
             peer=self.request.getClientAddress(),
             path=self.request.path,
         )
+
+
+def _nothing() -> None:
+    """
+    Do nothing.
+    """
 
 
 def originForbidden(origin: str) -> Forbidden:

@@ -37,7 +37,7 @@ class PollingResource(HubResource):
         Answer at once, or when the hold ends.
         """
         readRequest = exchange.parseReadRequest(self.names(exchange), self.transport)
-        self.begin(exchange, readRequest, self.client(exchange))
+        self.begin(exchange, readRequest, exchange.client)
 
     def wait(self, readRequest: ReadRequest) -> float:
         """

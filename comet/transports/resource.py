@@ -5,18 +5,20 @@ error is reported in the same form.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from comet.access.lookups import Lookup
 from comet.clientlog import ClientLogger
 from comet.errors import CometError, Internal, MethodNotAllowed
 from comet.http.responses import COMMON, Headers, Response
 from comet.hub import Hub
 from comet.model.clients import ANONYMOUS, Client
 from comet.overrides import speaksFor
-from comet.transports.exchange import Exchange, notFound
+from comet.transports.exchange import OTHER, Exchange, notFound
 
 _log = ClientLogger()
 
@@ -65,19 +67,24 @@ class HubResource(Resource):
 
     Subclass it, or one of its subclasses, and override:
 
-      - C{client}, to identify the client by something other than the header
-        C{Authorization}, such as a session.  It is called once a request, or
-        again where a method needs it;
       - C{names}, to take channels and patterns from elsewhere than the path;
       - C{answer_GET} and so on, together with C{methods}, to answer yourself.
+
+    Before a request is answered, the hub's access object is asked which client sends
+    it, by its L{identify<comet.interfaces.IAccess.identify>}.  Then C{names} and the
+    C{answer_} method are called, and find the client in C{exchange.client}.
 
     A request whose body is still to come is refused at its head where the head
     tells enough: C{admit_POST} and C{admit_PUT} are called for that, with an
     L{Exchange} that has no body yet.  Such a method raises the error, or returns
     a L{BodyReader} or L{None}.  It is not called where a subclass overrides
-    C{client}, C{names}, C{refuse} or the C{answer_} method below it, since these
-    may need the body; override it, too, if they do not.  C{client} is then also
-    asked for whom the body is counted.
+    C{names}, C{refuse} or the C{answer_} method below it, since these may need the
+    body; override it, too, if they do not.
+
+    @cvar transport: The name under which requests are counted.
+
+    @cvar identifies: Whether the client is identified.  Where it is not, the
+        resource answers every client alike, also one with a bad credential.
 
     @cvar methods: The methods that have a C{answer_} method.  C{OPTIONS} is
         answered for all.
@@ -92,6 +99,8 @@ class HubResource(Resource):
     """
 
     isLeaf = True
+    transport: str = OTHER
+    identifies = True
     methods: tuple[str, ...] = ("GET",)
     bodyMethods: tuple[str, ...] = ("POST", "PUT")
     hasPath = True
@@ -110,14 +119,13 @@ class HubResource(Resource):
         """
         return exchange.names
 
-    def client(self, exchange: Exchange) -> Client:
+    def transportOf(self, exchange: Exchange) -> str:
         """
-        Return the client that sent a request.  Override it to identify clients
-        by something other than C{Authorization}.
+        Return the name of the transport that a request asks for.
 
-        @raise CometError: If the client cannot be identified.
+        @raise CometError: If it asks for none that there is.
         """
-        return exchange.client
+        return self.transport
 
     def render(self, request: Request) -> Any:
         """
@@ -131,19 +139,29 @@ class HubResource(Resource):
             request._encoder = None
             request.responseHeaders.removeHeader(b"Content-Encoding")
         exchange = Exchange(self.hub, request)
+        self._run(exchange, self._begin, exchange)
+        return NOT_DONE_YET
+
+    def _begin(self, exchange: Exchange) -> None:
+        exchange.check(self.needsHost)
+        self.dispatch(exchange)
+
+    def _run(self, exchange: Exchange, answer: Callable[..., object], *arguments: object) -> None:
+        """
+        Call what answers a request, and respond with the error that it raises.
+        """
         try:
-            exchange.check(self.needsHost)
-            self.dispatch(exchange)
+            answer(*arguments)
         except CometError as error:
             self._tell(exchange, error)
         except Exception:
+            request = exchange.request
             _log.failure(
                 "a request of {peer} for {path} failed",
                 peer=request.getClientAddress(),
                 path=request.path,
             )
             self._tell(exchange, Internal())
-        return NOT_DONE_YET
 
     def _tell(self, exchange: Exchange, error: CometError) -> None:
         """
@@ -170,31 +188,32 @@ class HubResource(Resource):
         exchange.check(self.needsHost)
         self._checkMethod(exchange, method)
         exchange.checkOrigin()
-        admit = f"admit_{method}"
-        if not hasattr(kind, admit):
+        if self.identifies and isinstance(exchange.identify(self.transportOf(exchange)), Lookup):
+            # The body comes meanwhile.
             return None
-        if not speaksFor(kind, admit, f"answer_{method}", "client", "names"):
+        admit = f"admit_{method}"
+        if not hasattr(kind, admit) or not speaksFor(kind, admit, f"answer_{method}", "names"):
             return None
         reader: BodyReader | None = getattr(self, admit)(exchange)
         return reader
 
     def sender(self, exchange: Exchange) -> Client:
         """
-        Return the client whose body is to come, as far as the head tells: where
-        C{client} may need the body, the one that C{Authorization} names.
+        Return the client whose body is to come, as far as is known by now.
         """
-        kind, admit = type(self), f"admit_{exchange.head.method.decode('latin-1')}"
         try:
-            if hasattr(kind, admit) and speaksFor(kind, admit, "client"):
-                return self.client(exchange)
-            return exchange.client
+            if self.identifies:
+                known = exchange.identify(self.transportOf(exchange))
+                return known if isinstance(known, Client) else ANONYMOUS
         except CometError:
-            return ANONYMOUS
+            # It is told when the request is answered.
+            pass
+        return ANONYMOUS
 
     def dispatch(self, exchange: Exchange) -> None:
         """
-        Answer a request that has passed the checks: call C{answer_} of its
-        method.
+        Answer a request that has passed the checks: find out which client sends it,
+        and call C{answer_} of its method.
 
         @raise MethodNotAllowed: If the method is not among C{methods}.
         """
@@ -205,7 +224,29 @@ class HubResource(Resource):
         self._checkMethod(exchange, method)
         if method not in ("GET", "HEAD"):
             exchange.checkOrigin()
-        getattr(self, f"answer_{method}")(exchange)
+        self._identify(exchange, getattr(self, f"answer_{method}"))
+
+    def _identify(self, exchange: Exchange, answer: Callable[[Exchange], object]) -> None:
+        """
+        Answer a request once it is known which client sends it.
+        """
+        if not self.identifies:
+            answer(exchange)
+            return
+        transport = self.transportOf(exchange)
+        try:
+            known = exchange.identify(transport)
+        except CometError as error:
+            self.refuseClient(exchange, error)
+            return
+        if isinstance(known, Lookup):
+            exchange.wait(
+                known,
+                lambda: self._run(exchange, answer, exchange),
+                lambda error: self._run(exchange, self.refuseClient, exchange, error),
+            )
+        else:
+            answer(exchange)
 
     def _checkMethod(self, exchange: Exchange, method: str) -> None:
         if exchange.head.segments and not self.hasPath:
@@ -227,3 +268,9 @@ class HubResource(Resource):
         a form of its own.
         """
         exchange.refuse(error)
+
+    def refuseClient(self, exchange: Exchange, error: CometError) -> None:
+        """
+        Respond with an error to a client that cannot be identified.
+        """
+        self.refuse(exchange, error)

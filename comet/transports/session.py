@@ -6,11 +6,13 @@ are carried out, and their answers are written between the messages.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
 from twisted.python.failure import Failure
 
+from comet.access.lookups import Lookup
 from comet.clientlog import ClientLogger
 from comet.errors import CometError, Forbidden, Internal, publicError
 from comet.fanout.states import State
@@ -29,6 +31,7 @@ from comet.framing.commands import (
     readCommand,
 )
 from comet.framing.envelope import EnvelopeShape
+from comet.http.credentials import Credential, Credentials, CredentialSource
 from comet.hub import Hub
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.cursors import Cursor
@@ -58,6 +61,7 @@ class Session:
         "_finish",
         "_hub",
         "_isPaused",
+        "_lookup",
         "_names",
         "_pending",
         "_shape",
@@ -81,6 +85,8 @@ class Session:
         self._isPaused = False
         # Ends the connection.  Set once the client sends nothing more.
         self._finish: Callable[[], None] | None = None
+        # Finds out which client a credential names.
+        self._lookup: Lookup | None = None
         # Commands that change the reader's names run one after the other.
         self._names = DeferredLock()
 
@@ -164,13 +170,25 @@ class Session:
         """
         if self.reader.state is State.CLOSED:
             return
-        isBusy = self._pending >= MAX_PENDING_COMMANDS or self.reader.state is State.BEHIND
+        isBusy = (
+            self._pending >= MAX_PENDING_COMMANDS
+            or self._lookup is not None
+            or self.reader.state is State.BEHIND
+        )
         if isBusy != self._isPaused:
             self._isPaused = isBusy
             if isBusy:
                 self._transport.pauseProducing()
             else:
                 self._transport.resumeProducing()
+
+    def clientLeft(self) -> None:
+        """
+        The client is gone: ask about it no more.
+        """
+        lookup, self._lookup = self._lookup, None
+        if lookup is not None:
+            lookup.abandon()
 
     def readerClosed(self) -> None:
         """
@@ -179,6 +197,14 @@ class Session:
         """
         if self._isPaused:
             self._isPaused = False
+            self._transport.resumeProducing()
+
+    def unthrottle(self) -> None:
+        """
+        Let the client's input go on, which the caller has paused, unless the session
+        has paused it meanwhile.
+        """
+        if not self._isPaused:
             self._transport.resumeProducing()
 
     def sinkReady(self) -> None:
@@ -219,18 +245,35 @@ class Session:
             lambda answers: self._answer(command.id, {"cursor": str(answers[0].cursor)})
         )
 
-    def _identify(self, command: Token) -> None:
+    def _identify(self, command: Token) -> Deferred[None] | None:
         """
         Take the client that a credential names in place of the present one.  What
         is under way goes on with the rights that it began with.
         """
-        client = self._hub.access.identify(f"Bearer {command.token}")
+        credential = Credential(command.token, CredentialSource.COMMAND)
+        address = partial(getattr, self._transport, "address", "")
+        known = self._hub.identify(Credentials("command", getAddress=address, given=credential))
+        if isinstance(known, Client):
+            self._takeClient(known, command.id)
+            return None
+        # Nothing more is read meanwhile: the next command may need the new rights.
+        self._lookup = known
+        found: Deferred[Client] = Deferred()
+
+        def goOn(call: Callable[[Any], None], result: Client | CometError) -> None:
+            self._lookup = None
+            call(result)
+
+        known.then(partial(goOn, found.callback), partial(goOn, found.errback))
+        return found.addCallback(self._takeClient, command.id)
+
+    def _takeClient(self, client: Client, id: Id) -> None:
         present = self._client
         if present.name not in (ANONYMOUS.name, client.name) and not client.mayPublishAll:
             raise Forbidden("the token is of another client than the one that this connection has")
         self._client = client
         # Keys, which are all that there is, do not expire.
-        self._answer(command.id, {"expires": None})
+        self._answer(id, {"expires": None})
 
     def _whenOpen(self, carryOut: Callable[[C], Any], command: C) -> Deferred[Any]:
         """

@@ -63,7 +63,7 @@ class StreamingResource(HubResource):
         Begin the response.
         """
         readRequest = exchange.parseReadRequest(self.names(exchange), self.transport)
-        self.begin(exchange, readRequest, self.client(exchange))
+        self.begin(exchange, readRequest, exchange.client)
 
     def begin(self, exchange: Exchange, readRequest: ReadRequest, client: Client) -> None:
         """

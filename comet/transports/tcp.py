@@ -8,21 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ITransport
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ISSLTransport
 from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.access.lookups import Lookup
 from comet.errors import BadMessage, CometError, TooLarge
+from comet.fanout.polls import HALF_CLOSED
 from comet.fanout.states import State
 from comet.fanout.streams import LAST_WORDS, StreamReader
-from comet.framing.commands import CommandError, encodeError, readFields
+from comet.framing.commands import CommandError, Fields, encodeError, readFields
 from comet.framing.firstline import FirstBytes
 from comet.framing.flashpolicy import REQUEST
 from comet.framing.tcp import Line, LineDecoder, LineShape, Overlong
+from comet.http.credentials import Credentials
 from comet.hub import Hub
 from comet.interfaces import ISinkOwner
-from comet.model.clients import ANONYMOUS, Client
+from comet.model.clients import Client
 from comet.model.messages import Close
 from comet.model.positions import StartPositions
 from comet.timers import NOT_SET
@@ -61,13 +64,14 @@ class CometProtocol(Protocol):
     # The line that has half come.
     _partial: PartialCommand | None = None
 
-    def __init__(self, hub: Hub, identify: Callable[[Any], Client]) -> None:
-        """
-        @param identify: Returns the client of a transport, as
-            L{CometFactory.client} does.
-        """
+    # What finds out which client this is, once its first line has come.
+    _lookup: Lookup | None = None
+
+    # Whether the client has closed its writing side meanwhile.
+    _isInputTaken = False
+
+    def __init__(self, hub: Hub) -> None:
         self.hub = hub
-        self._identify = identify
         self.timerSlot = NOT_SET
         self._decoder = LineDecoder(hub.settings.limits.maxCommandBytes)
         self._firstBytes = FirstBytes()
@@ -138,7 +142,10 @@ class CometProtocol(Protocol):
             lines, self._lines = (*self._lines, *lines), ()
         hasRest = False
         for number, line in enumerate(lines):
-            if number and not self._throttle.mayGoOn:
+            if self._lookup is not None:
+                # Until then it is read, so that it is seen whether the client leaves.
+                self._throttle.pauseProducing()
+            if self._lookup is not None or (number and not self._throttle.mayGoOn):
                 self._lines = lines[number:]
                 hasRest = True
                 break
@@ -155,7 +162,7 @@ class CometProtocol(Protocol):
         """
         session = self._session
         if session is None:
-            return self._sink is not None
+            return self._sink is not None and self._lookup is None
         return session.reader.state is State.CLOSED
 
     def _partCame(self, data: bytes) -> None:
@@ -226,9 +233,7 @@ class CometProtocol(Protocol):
             except CommandError as error:
                 self._refuse(error.error)
             else:
-                self._begin()
-                if self._session is not None:
-                    self._session.commandReceived(fields)
+                self._identify(fields)
 
     def _tooLong(self) -> TooLarge:
         most = self.hub.settings.limits.maxCommandBytes
@@ -261,26 +266,73 @@ class CometProtocol(Protocol):
         sink.finish()
         self.hub.fanout.wheel.set(self, LAST_WORDS)
 
-    def _begin(self) -> None:
+    def _identify(self, fields: Fields) -> None:
+        """
+        Find out which client this is, and begin a session with its first command.
+
+        @param fields: The command.
+        """
+        sink = self._makeSink()
+        try:
+            known = self.hub.identify(self._credentials())
+        except CometError as error:
+            self._refuseClient(sink, error)
+            return
+        if isinstance(known, Client):
+            self._begin(sink, known, fields)
+            return
+        self._lookup = known
+
+        def goOn(call: Callable[[], None]) -> None:
+            self._lookup = None
+            call()
+            if self._isInputTaken:
+                self._inputTaken()
+            if self._session is None:
+                self._throttle.resumeProducing()
+            else:
+                self._session.unthrottle()
+
+        known.then(
+            lambda client: goOn(lambda: self._begin(sink, client, fields)),
+            lambda error: goOn(lambda: self._refuseClient(sink, error)),
+        )
+
+    def _credentials(self) -> Credentials:
+        transport = self.transport
+        return Credentials(
+            "tcp",
+            getAddress=lambda: str(getattr(transport.getPeer(), "host", "")),
+            isSecure=ISSLTransport.providedBy(transport),
+        )
+
+    def _begin(self, sink: IConnectedSink, client: Client, fields: Fields) -> None:
         """
         Begin a session, if the client may have one.
+
+        @param fields: The first command.
         """
         shape = LineShape(self._terminator)
-        sink = self._makeSink()
 
         def makeReader() -> StreamReader:
             return StreamReader(self.hub.fanout, shape, sink, None, self)
 
         try:
-            client = self._identify(self.transport)
             reader = self.hub.openStream(client, (), StartPositions(), makeReader)
         except CometError as error:
-            close = Close(
-                "draining" if self.hub.isDraining else error.code, error.detail, error.retryAfter
-            )
-            self._endWith(sink, shape.frame([shape.close(self.hub.fanout.end(), close)]))
+            self._refuseClient(sink, error)
         else:
             self._session = Session(self.hub, client, reader, shape, self._throttle)
+            self._session.commandReceived(fields)
+
+    def _refuseClient(self, sink: IConnectedSink, error: CometError) -> None:
+        """
+        Tell a client that it can have no session, and end the connection.
+        """
+        shape = LineShape(self._terminator)
+        code = "draining" if self.hub.isDraining else error.code
+        close = Close(code, error.detail, error.retryAfter)
+        self._endWith(sink, shape.frame([shape.close(self.hub.fanout.end(), close)]))
 
     def _answerPolicy(self, sink: IConnectedSink) -> None:
         """
@@ -302,12 +354,16 @@ class CometProtocol(Protocol):
         """
         See L{ISinkOwner.sinkLost}.
         """
-        self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            session.clientLeft()
 
     def inputEnded(self) -> None:
         """
         See L{ISinkOwner.inputEnded}.
         """
+        if self._lookup is not None:
+            self._lookup.hurry(HALF_CLOSED)
         self._throttle.endInput(self._inputTaken)
 
     def readConnectionLost(self) -> None:
@@ -326,6 +382,9 @@ class CometProtocol(Protocol):
         Carry out the last line, which may have no terminator, and end the
         connection unless the client reads names.
         """
+        if self._lookup is not None:
+            self._isInputTaken = True
+            return
         self._endPartial()
         for line in self._decoder.end():
             self._carryOut(line)
@@ -351,6 +410,8 @@ class CometProtocol(Protocol):
         Stop the timeout, and tell the sink.
         """
         self._endPartial()
+        if self._lookup is not None:
+            self._lookup.abandon()
         if self.factory is not None:
             self.factory.connections.discard(self)
         self.hub.fanout.wheel.clear(self)
@@ -362,8 +423,6 @@ class CometProtocol(Protocol):
 class CometFactory(ServerFactory):
     """
     Serves raw TCP over a hub.  Listen with it on any stream endpoint.
-
-    Subclass it and override C{client} to identify clients.
 
     @ivar connections: The connections that Twisted's edge has.
 
@@ -377,16 +436,6 @@ class CometFactory(ServerFactory):
         self.turns = hub.turns
         self.connections = Connections()
 
-    def client(self, transport: ITransport) -> Client:
-        """
-        Return the client of a connection.  Override it to identify clients by
-        their address, or by their TLS certificate.  Called once a connection,
-        when its first line has come, which is a JSON object.
-
-        @raise CometError: If the client cannot be identified.
-        """
-        return ANONYMOUS
-
     def cutConnections(self) -> bool:
         """
         Close the connections that are left, when the server stops.
@@ -399,7 +448,7 @@ class CometFactory(ServerFactory):
         """
         Make the protocol of one client.
         """
-        protocol = CometProtocol(self.hub, self.client)
+        protocol = CometProtocol(self.hub)
         protocol.factory = self
         self.connections.add(protocol)
         return protocol

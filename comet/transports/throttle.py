@@ -73,6 +73,13 @@ class InputThrottle:
         """
         return not self._isStopped and self._turns.seconds() < self._shareOver
 
+    @property
+    def address(self) -> str:
+        """
+        The client's IP address; empty if it has none.
+        """
+        return str(getattr(self._transport.getPeer(), "host", "") or "")
+
     def readFor(self) -> float:
         """
         Return a time that goes on while the client's input is read, and stands still

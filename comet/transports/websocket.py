@@ -417,8 +417,10 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         """
         See L{ISinkOwner.sinkLost}.
         """
-        self._session = None
+        session, self._session = self._session, None
         self._reader = None
+        if session is not None:
+            session.clientLeft()
 
     def inputEnded(self) -> None:
         """
@@ -554,7 +556,7 @@ class WebSocketResource(HubResource):
         """
         names = () if self.isBare else self.names(exchange)
         readRequest = exchange.parseReadRequest(names, self.transport)
-        self.begin(exchange, readRequest, self.client(exchange))
+        self.begin(exchange, readRequest, exchange.client)
 
     def begin(self, exchange: Exchange, readRequest: ReadRequest, client: Client) -> None:
         """

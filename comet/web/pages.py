@@ -170,6 +170,7 @@ class FilesResource(HubResource):
     C{b""} is served at the resource itself.
     """
 
+    identifies = False
     methods = ("GET", "HEAD")
 
     def __init__(self, hub: Hub, files: Mapping[bytes, File]) -> None:

@@ -24,6 +24,8 @@ class NotFoundResource(HubResource):
     The resource where there is none: it answers with 404.
     """
 
+    identifies = False
+
     def dispatch(self, exchange: Exchange) -> None:
         """
         Raise the error for a path that leads nowhere.
@@ -43,6 +45,7 @@ class LiveResource(HubResource):
     Answers 200 while the server runs, for a manager that restarts dead servers.
     """
 
+    identifies = False
     methods = ("GET", "HEAD")
     hasPath = False
     # A load balancer asks by any name or none.
@@ -63,6 +66,7 @@ class ReadyResource(HubResource):
     the reason.
     """
 
+    identifies = False
     methods = ("GET", "HEAD")
     hasPath = False
     # A load balancer asks by any name or none.

@@ -25,6 +25,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 from zope.interface import implementer
 
+from comet.access.lookups import Lookup
 from comet.capacity import SOME, UPLOAD_BYTES, BodyCount, Refusals, Uploads, fullFrom, openFiles
 from comet.clientlog import ClientLogger
 from comet.clocks import steadyClock
@@ -103,6 +104,8 @@ class BoundedRequest(Request):
     most = 0
     isTooLarge = False
     bodyReader: BodyReader | None = None
+    # What was found out of the client when the head had come.
+    identified: Client | Lookup | CometError | None = None
     _isRefused = False
     _isKept = True
     _received = 0
@@ -253,6 +256,9 @@ class BoundedRequest(Request):
         exchange = Exchange(resource.hub, self)
         try:
             self.bodyReader = resource.admit(exchange)
+            known = self.identified
+            if isinstance(known, Lookup):
+                known.then(lambda _: self._admitLate(resource, exchange), self._refuse)
             return resource.sender(exchange)
         except CometError:
             raise
@@ -264,6 +270,17 @@ class BoundedRequest(Request):
             if isinstance(self.channel, CometChannel):
                 # The exchange is not under way.
                 self.channel.exchange = None
+
+    def _admitLate(self, resource: HubResource, exchange: Exchange) -> None:
+        """
+        It is known which client sends the body that comes: have the resource refuse
+        it, if it can tell by that.
+        """
+        try:
+            # The body is kept already: what would read it as it comes is too late.
+            resource.admit(exchange)
+        except CometError as error:
+            self._refuse(error)
 
     def _findMost(self, resource: Any) -> int:
         """
@@ -331,6 +348,8 @@ class BoundedRequest(Request):
         The client has left.
         """
         self._release()
+        if isinstance(self.identified, Lookup):
+            self.identified.abandon()
         super().connectionLost(reason)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:

@@ -6,27 +6,25 @@ C{python members.py [ENDPOINT]}.
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 
 from comet import (
-    ANONYMOUS,
     Access,
-    ChannelResource,
     Client,
     CometError,
     CometResource,
     CometService,
     CometSite,
+    Credentials,
     EventSourceResource,
     Exchange,
     Forbidden,
     Hub,
     MemoryBus,
-    PublishResource,
-    SocketResource,
     Unauthorized,
     matches,
 )
@@ -40,6 +38,19 @@ class MemberAccess(Access):
     Any client may read all rooms.  A member who is logged in may also publish
     to them, and read one inbox.
     """
+
+    def identify(self, credentials: Credentials) -> Client | Awaitable[Client]:
+        """
+        Return the member whose session it is, or without a session the client of
+        the header C{Authorization}.
+        """
+        session = credentials.cookies.get("session")
+        if session is None:
+            return super().identify(credentials)
+        name = SESSIONS.get(session)
+        if name is None:
+            raise Unauthorized("the session is over: log in again")
+        return Client(name)
 
     def checkSubscribe(self, client: Client, name: str) -> None:
         """
@@ -58,51 +69,12 @@ class MemberAccess(Access):
 
 
 def _refused(client: Client) -> CometError:
-    if client == ANONYMOUS:
+    if client.isAnonymous:
         return Unauthorized("log in first")
     return Forbidden("this belongs to another member")
 
 
-class BySession:
-    """
-    Finds the client by the session's cookie, for any of comet's resources.
-    """
-
-    def client(self, exchange: Exchange) -> Client:
-        """
-        Return the member whose session it is, or without a session the client
-        of the C{Authorization} header.
-        """
-        session = exchange.request.getCookie(b"session")
-        # With a callback the response is a script (JSONP).  A page of any site
-        # may load it, and the browser sends the cookies along: ignore them.
-        if session is None or "callback" in exchange.head.parameters:
-            return exchange.client
-        name = SESSIONS.get(session.decode("latin-1"))
-        if name is None:
-            raise Unauthorized("the session is over: log in again")
-        return Client(name, mayPublishAll=False)
-
-
-class MemberChannels(BySession, ChannelResource):
-    """
-    /push/channels/
-    """
-
-
-class MemberPublish(BySession, PublishResource):
-    """
-    /push/publish
-    """
-
-
-class MemberSocket(BySession, SocketResource):
-    """
-    /push/socket
-    """
-
-
-class Inbox(BySession, EventSourceResource):
+class Inbox(EventSourceResource):
     """
     /push/inbox: the channel is not in the path, since it is the member's own.
     """
@@ -113,7 +85,7 @@ class Inbox(BySession, EventSourceResource):
         """
         Return the inbox of the member who makes the request.
         """
-        return (f"inbox/{self.client(exchange).name}",)
+        return (f"inbox/{exchange.client.name}",)
 
 
 def makeHub(reactor: Any) -> Hub:
@@ -125,12 +97,9 @@ def makeHub(reactor: Any) -> Hub:
 
 def makeResource(hub: Hub) -> CometResource:
     """
-    Make comet's URLs, each with the members' resource.
+    Make comet's URLs, and one more.
     """
     push = CometResource(hub)
-    push.putChild(b"channels", MemberChannels(hub))
-    push.putChild(b"publish", MemberPublish(hub))
-    push.putChild(b"socket", MemberSocket(hub))
     push.putChild(b"inbox", Inbox(hub))
     return push
 

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.access.keys import MAX_KEY_LENGTH, loadPublishKey, makePublishKey, readPublishKey
 from comet.access.rights import Access
 from comet.model.clients import KEY_HOLDER
+from tests.access.case import bearer
 
 KEY = "Zx8-correct_horse.battery~staple"
 
@@ -43,7 +44,7 @@ class KeyFileTests(SynchronousTestCase):
         key = makePublishKey(self.path)
         self.assertEqual(readPublishKey(self.path), key)
         self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode) & ~0o600, 0)
-        self.assertEqual(Access(key).identify(f"Bearer {key}"), KEY_HOLDER)
+        self.assertEqual(Access(key).clientOf(bearer(key)), KEY_HOLDER)
         self.assertGreaterEqual(len(key), 43)
         self.assertNotEqual(makePublishKey(self.mktemp()), key)
 

@@ -12,7 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.access.rights import Access
 from comet.errors import CometError, Forbidden, Unauthorized
+from comet.http.credentials import Credential, CredentialSource
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
+from tests.access.case import showing
 
 KEY = "Zx8-correct_horse.battery~staple"
 
@@ -39,7 +41,7 @@ class IdentifyTests(SynchronousTestCase):
         A client without a credential is anonymous, and may not publish to all
         channels.
         """
-        self.assertEqual(Access(KEY).identify(None), ANONYMOUS)
+        self.assertEqual(Access(KEY).identify(showing(None)), ANONYMOUS)
         self.assertEqual(ANONYMOUS, Client("", False))
 
     def test_identifiesKeyHolder(self) -> None:
@@ -48,7 +50,7 @@ class IdentifyTests(SynchronousTestCase):
         case.
         """
         for scheme in ("Bearer ", "bearer ", "BEARER   "):
-            self.assertEqual(Access(KEY).identify(scheme + KEY), KEY_HOLDER)
+            self.assertEqual(Access(KEY).identify(showing(scheme + KEY)), KEY_HOLDER)
         self.assertEqual(KEY_HOLDER, Client("key", True))
 
     def test_refusesOtherCredentials(self) -> None:
@@ -65,12 +67,11 @@ class IdentifyTests(SynchronousTestCase):
             f"Bearer {KEY}x",
             f"Bearer {KEY[:-1]}",
             f"Bearer {KEY.lower()}",
-            f"Bearer {KEY} ",
             f"Bearer {KEY}\n",
             f"Bearer {KEY}, Bearer {KEY}",
             "Bearer \ud800é",
         ):
-            error = self.assertRaises(Unauthorized, Access(KEY).identify, credential)
+            error = self.assertRaises(Unauthorized, Access(KEY).identify, showing(credential))
             self.assertNotIn(KEY[:-1].lower(), error.detail.lower())
 
     def test_refusesAllWithoutPublishKey(self) -> None:
@@ -78,7 +79,7 @@ class IdentifyTests(SynchronousTestCase):
         Without a publish key every credential is refused.
         """
         for credential in ("Bearer ", f"Bearer {KEY}", "Bearer None", "Bearer x"):
-            self.assertRaises(Unauthorized, Access().identify, credential)
+            self.assertRaises(Unauthorized, Access().identify, showing(credential))
 
     @settings(deadline=None)
     @given(st.text() | st.text().map("Bearer {}".format))
@@ -86,7 +87,19 @@ class IdentifyTests(SynchronousTestCase):
         """
         Any text that is not the key is L{Unauthorized}, and raises no other error.
         """
-        self.assertRaises(Unauthorized, Access(KEY).identify, authorization)
+        self.assertRaises(Unauthorized, Access(KEY).identify, showing(authorization))
+
+    def test_keyCountsInTwoPlaces(self) -> None:
+        """
+        The publish key is refused anywhere but in C{Authorization} and the command
+        C{token}: elsewhere it could come into logs and histories.
+        """
+        for source in CredentialSource:
+            if source not in (CredentialSource.AUTHORIZATION, CredentialSource.COMMAND):
+                error = self.assertRaises(
+                    Unauthorized, Access(KEY).clientOf, Credential(KEY, source)
+                )
+                self.assertIn(source.value, error.detail)
 
     def test_refusesInvalidPublishKey(self) -> None:
         """

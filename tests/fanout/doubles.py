@@ -14,6 +14,7 @@ from attrs import frozen
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from comet.http.credentials import Credentials
 from comet.http.polls import Outcome
 from comet.interfaces import IAccess, IReceiver, ISink, ISinkOwner
 from comet.model.clients import Client
@@ -59,7 +60,7 @@ class AllAccess:
     Gives all rights to each client.
     """
 
-    def identify(self, authorization: str | None) -> Client:
+    def identify(self, credentials: Credentials) -> Client:
         """
         All clients are the same.
         """

@@ -9,6 +9,7 @@ from comet.fanout.polls import BUS_RETRY, BUS_SECONDS, PollReader
 from comet.fanout.states import State
 from comet.fanout.unsent import POLL_BYTES
 from comet.http.polls import Outcome
+from comet.model.clients import ANONYMOUS
 from comet.model.messages import Close
 from comet.timers import NOT_SET
 from tests.fanout.case import HubTestCase
@@ -148,7 +149,7 @@ class ResponseTests(HubTestCase):
         A gap is answered at once, with or without messages.
         """
         self.publish("a", "b")
-        self.hub.forget(self.hub.access.identify(None), ["a"])
+        self.hub.forget(ANONYMOUS, ["a"])
         waiter, _ = self.poll("b", "a", begin=self.cursor(0))
         self.assertEqual((positions(waiter), waiter.outcome.gap), ([(2, False)], ["a"]))
         waiter, _ = self.poll("a", begin=self.cursor(0))

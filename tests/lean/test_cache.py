@@ -60,7 +60,7 @@ _HEADERS = (
 
 # The attributes of plans that change the response.
 _FEATURES = (
-    *("transport", "names", "ownHeaders", "account", "authorization", "shape", "_shape"),
+    *("transport", "names", "ownHeaders", "account", "credential", "shape", "_shape"),
     *("_template", "wait", "isBare", "isBatch", "maxBody", "_contentType", "_event", "_key"),
 )
 

@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.server.listening import CannotStart
 from comet.server.workers.child import Lifeline, ParentLink, Worker
 from comet.server.workers.process import Task, environmentFor
+from tests.access.case import identify
 
 KEY = "a-key-of-our-very-own"
 
@@ -205,7 +206,7 @@ class WorkerTests(PipesTestCase):
         self.assertEqual(worker.exitCode, 0)
         self.assertEqual(self.reactor.stops, 0)
         hub = worker.service.hub
-        self.assertTrue(hub.access.identify(f"Bearer {KEY}").mayPublishAll)
+        self.assertTrue(identify(hub, f"Bearer {KEY}").mayPublishAll)
 
     def test_reportsWhyItCannotServe(self) -> None:
         """

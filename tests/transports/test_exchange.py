@@ -10,7 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.web.resource import EncodingResourceWrapper, Resource
 from twisted.web.server import GzipEncoderFactory, Request
 
+from comet.access.rights import Access
 from comet.errors import CometError, Unauthorized
+from comet.http.credentials import Credentials
 from comet.http.responses import Response
 from comet.model.clients import KEY_HOLDER, Client
 from comet.transports.channel import ChannelResource
@@ -303,20 +305,22 @@ class SubclassTests(HubTestCase):
         response = self.ask(get(f"/?since={cursor}", "Cookie: user=ann"), site)
         self.assertEqual([m["data"] for m in response.json["messages"]], ["for ann"])
 
-    def test_subclassIdentifiesClient(self) -> None:
+    def test_accessIdentifiesClient(self) -> None:
         """
-        A subclass identifies the client, for every method and transport.
+        An access object identifies the client by its cookie, for every method and
+        transport.
         """
         asked: list[str] = []
 
-        class Mine(ChannelResource):
-            def client(self, exchange: Exchange) -> Client:
-                asked.append(exchange.head.method.decode())
-                if exchange.request.getCookie(b"user") != b"admin":
+        class Mine(Access):
+            def identify(self, credentials: Credentials) -> Client:
+                asked.append(credentials.transport)
+                if credentials.cookies.get("user") != "admin":
                     raise Unauthorized("log in first")
                 return KEY_HOLDER
 
-        site = self.makeSite(Mine(self.hub))
+        self.hub.access = Mine()
+        site = self.makeSite(ChannelResource(self.hub))
         admin = "Cookie: user=admin"
         self.assertEqual(self.ask(request("POST", "/news", admin, body=b"x"), site).status, 201)
         refused = request("POST", "/news", body=b"x")
@@ -328,7 +332,8 @@ class SubclassTests(HubTestCase):
             wire.send(get(path + "&since=-1", admin))
             self.assertIn(b"HTTP/1.1 200 OK", wire.take())
             wire.leave()
-        self.assertEqual(asked, ["POST"] * 2 + ["GET"] * 8)
+        reads = [each for each in ("poll", "longpoll", "stream", "sse") for _ in range(2)]
+        self.assertEqual(asked, ["publish"] * 2 + reads)
         wire = Wire(site)
         wire.send(get("/news", *UPGRADE, admin) + text({"publish": "news", "data": 1}))
         self.turn()
@@ -336,14 +341,15 @@ class SubclassTests(HubTestCase):
 
     def test_clientFails(self) -> None:
         """
-        A comet error that a subclass raises is told to the client.
+        A comet error that an access object raises is told to the client.
         """
 
-        class Mine(PollResource):
-            def client(self, exchange: Exchange) -> Client:
+        class Mine(Access):
+            def identify(self, credentials: Credentials) -> Client:
                 raise CometError("the sessions are out", 3.0)
 
-        response = self.ask(get("/news"), self.makeSite(Mine(self.hub)))
+        self.hub.access = Mine()
+        response = self.ask(get("/news"), self.makeSite(PollResource(self.hub)))
         self.assertEqual((response.status, response.header("Retry-After")), (500, "3"))
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from comet.fanout.polls import BUS_SECONDS
+from comet.model.clients import KEY_HOLDER
 from comet.transports.poll import PollResource
-from tests.transports.case import KEY, HubTestCase, get, readResponse
+from tests.transports.case import HubTestCase, get, readResponse
 
 
 class PollTests(HubTestCase):
@@ -69,7 +70,7 @@ class PollTests(HubTestCase):
         body = {"cursor": cursors[3], "messages": envelopes, "more": True}
         self.assertEqual(response.json, body)
         self.assertEqual(response.header("ETag"), f'"{cursors[3]}"')
-        self.hub.forget(self.hub.access.identify(f"Bearer {KEY}"), ["a"])
+        self.hub.forget(KEY_HOLDER, ["a"])
         response = self.ask(get(f"/channels/a?before={cursors[1]}"))
         self.assertEqual(response.json, {"cursor": cursors[1], "messages": [], "gap": ["a"]})
         self.assertNothingLeft()

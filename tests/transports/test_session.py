@@ -5,12 +5,15 @@ Tests of L{comet.transports.session}: commands, sent over TCP.
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 
 from comet.access.rights import Access
-from comet.model.clients import Client
+from comet.http.credentials import Credentials
+from comet.model.clients import KEY_HOLDER, Client
 from comet.transports.session import MAX_PENDING_COMMANDS
 from comet.transports.tcp import CometFactory
 from tests.framing.readers import LinesReader
@@ -105,14 +108,51 @@ class CommandTests(SessionTestCase):
         """
 
         class Accounts(Access):
-            def identify(self, authorization: str | None) -> Client:
-                name = (authorization or "Bearer ").removeprefix("Bearer ")
-                return super().identify(authorization) if name == KEY else Client(name, False)
+            def identify(self, credentials: Credentials) -> Client | Awaitable[Client]:
+                credential = credentials.credential
+                if credential is None or credential.text == KEY:
+                    return super().identify(credentials)
+                shown.append((credentials.transport, credentials.address))
+                return Client(credential.text)
+
+        shown: list[tuple[str, str]] = []
 
         self.patch(self.hub, "access", Accounts(KEY))
         answers = self.say(*({"token": token} for token in ("ada", "bob", "ada", KEY, "ada")))
         codes = [answer.get("error", {}).get("code") for answer in answers]
         self.assertEqual(codes, [None, "forbidden", None, None, "forbidden"])
+        self.assertEqual(set(shown), {("command", "127.0.0.1")})
+
+    def test_tokenOfClientKnownLater(self) -> None:
+        """
+        Commands behind a token wait until its client is known, and have its rights.
+        A question that is not answered in time changes nothing; one about a client
+        that has left is cancelled.
+        """
+        asked: list[Deferred[Client]] = []
+        cancelled: list[object] = []
+
+        class Later(Access):
+            def identify(self, credentials: Credentials) -> Client | Awaitable[Client]:
+                if credentials.credential is None:
+                    return super().identify(credentials)
+                asked.append(Deferred(cancelled.append))
+                return asked[-1]
+
+        self.patch(self.hub, "access", Later(KEY))
+        publish = {"publish": "news", "data": 1}
+        self.assertEqual(self.say({"token": "x"}, publish, {"ping": 0}), [])
+        asked[0].callback(KEY_HOLDER)
+        self.turn()
+        kinds = [kind for each in self.read() for kind in each["ok"]]
+        self.assertEqual(sorted(kinds), ["cursor", "expires", "pong"])
+        self.assertEqual(self.say({"token": "x"}), [])
+        self.turn(10.2)
+        (answer,) = self.read()
+        self.assertEqual(answer["error"]["code"], "unavailable")
+        self.assertEqual(self.say({"token": "x"}), [])
+        self.wire.transport.lose(ConnectionDone())
+        self.assertEqual(len(cancelled), 2)
 
     def test_subscribesBeforeMessages(self) -> None:
         """

@@ -5,12 +5,13 @@ Tests of L{comet.transports.tcp}.
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable
 from typing import Any
 
-from twisted.internet.interfaces import ITransport
-
+from comet.access.rights import Access
 from comet.errors import CometError, Unauthorized
 from comet.fanout.streams import LAST_WORDS
+from comet.http.credentials import Credentials
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.server.proxied import ProxiedFactory
 from comet.transports.tcp import FIRST_LINE, CometFactory
@@ -390,12 +391,13 @@ class FirstLineTests(HubTestCase):
         """
         test = self
 
-        class Mine(CometFactory):
-            def client(self, transport: ITransport) -> Client:
+        class Mine(Access):
+            def identify(self, credentials: Credentials) -> Client:
                 test.fail("asked")
 
+        self.hub.access = Mine()
         for first in (PAGE, b"{\n"):
-            wire = self.connect(Mine(self.hub))
+            wire = self.connect(CometFactory(self.hub))
             wire.send(first)
             self.assertRefused(wire)
 
@@ -407,32 +409,32 @@ class ClientTests(HubTestCase):
 
     def serve(self, verdict: Client | CometError) -> tuple[Wire, list[Any]]:
         """
-        Connect to a factory that always gives the same answer.
+        Connect to a server whose access object always gives the same answer.
 
-        @return: The connection, and the transports that the factory was asked
-            about.
+        @return: The connection, and the addresses that the object was asked about.
         """
-        asked: list[Any] = []
+        asked: list[tuple[str, str]] = []
 
-        class Mine(CometFactory):
-            def client(self, transport: ITransport) -> Client:
-                asked.append(transport)
+        class Mine(Access):
+            def identify(self, credentials: Credentials) -> Client:
+                asked.append((credentials.transport, credentials.address))
                 if isinstance(verdict, CometError):
                     raise verdict
                 return verdict
 
-        return self.connect(Mine(self.hub)), asked
+        self.hub.access = Mine()
+        return self.connect(CometFactory(self.hub)), asked
 
     def test_asksForClientOnce(self) -> None:
         """
-        The factory is asked once, about the transport, at the client's first
-        line; the client then has the rights of that answer.
+        The access object is asked once, at the client's first line; the client then
+        has the rights of that answer.
         """
         wire, asked = self.serve(KEY_HOLDER)
         self.assertEqual(asked, [])
         wire.send(b'{"publish":"news","data":1}\n{"ping":0}\n')
         self.turn()
-        self.assertEqual(asked, [wire.transport])
+        self.assertEqual(asked, [("tcp", wire.transport.getPeer().host)])
         self.assertEqual(wire.take().count(b'"ok"'), 2)
         self.assertEqual(self.hub.end.position, 1)
 
@@ -452,7 +454,17 @@ class ClientTests(HubTestCase):
 
     def test_clientIsAnonymous(self) -> None:
         """
-        By default all clients are anonymous.
+        By default all clients are anonymous, and have no header.
         """
-        factory = CometFactory(self.hub)
-        self.assertIs(factory.client(self.connect(factory).transport), ANONYMOUS)
+        seen: list[Client | Awaitable[Client]] = []
+
+        class Mine(Access):
+            def identify(self, credentials: Credentials) -> Client | Awaitable[Client]:
+                seen.append(super().identify(credentials))
+                assert credentials.header("Authorization") is None
+                assert not (credentials.cookies or credentials.parameters)
+                return seen[0]
+
+        self.hub.access = Mine()
+        self.connect(CometFactory(self.hub)).send(b'{"ping":0}\n')
+        self.assertEqual(seen, [ANONYMOUS])

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
+from collections.abc import Awaitable
 from typing import Any
 
 from twisted.web.resource import IResource, Resource
 
 from comet.access.rights import Access
 from comet.errors import Forbidden, Unauthorized
+from comet.http.credentials import Credentials
 from comet.hub import Hub
 from comet.model.clients import ANONYMOUS, Client
 from comet.transports.channel import ChannelResource, PublishResource
@@ -303,21 +305,18 @@ class RoomTests(UploadCase):
         counted for it, and is taken although strangers fill their part.
         """
 
-        class Members(PublishResource):
-            def client(self, exchange: Exchange) -> Client:
-                return Client("ada", False)
+        class Members(Access):
+            def identify(self, credentials: Credentials) -> Client | Awaitable[Client]:
+                if credentials.header("X-Member") is None:
+                    return super().identify(credentials)
+                return Client("ada")
 
-            def admit_POST(self, exchange: Exchange) -> Any:
-                return super().admit_POST(exchange)
-
-        tree = CometResource(self.hub)
-        tree.putChild(b"members", Members(self.hub))
-        self.site = self.makeSite(tree)
+        self.hub.access = Members(KEY, ["open/**", "chat/**"])
         self.hub.uploads.most = most = 16000
         for size in (6000, 2000, 100, 10):
             for _ in range(3):
                 self.begin(head("/channels/open/a", size), b"x" * (size - 1))
-        said = head("/members", len(LINE) * 100, NDJSON)
+        said = head("/publish", len(LINE) * 100, NDJSON, "X-Member: ada")
         wire = self.begin(said, LINE * 99)
         self.assertGreater(self.hub.uploads.kept, most // 2)
         wire.send(LINE)
@@ -340,14 +339,14 @@ class RoomTests(UploadCase):
 
 class Sessions(ChannelResource):
     """
-    An application's resource, whose clients are known by the body alone.
+    An application's resource, whose channel is known by the body alone.
     """
 
-    def client(self, exchange: Exchange) -> Client:
+    def names(self, exchange: Exchange) -> tuple[str, ...]:
         """
         Believe the body.
         """
-        return Client("ada", exchange.body() == b"trust me" * 100)
+        return ("open/a" if exchange.body() == b"trust me" * 100 else "closed",)
 
 
 class Unknowing(Access):
@@ -375,14 +374,15 @@ class ApplicationTests(UploadCase):
 
     def test_resourceThatNeedsTheBody(self) -> None:
         """
-        A resource that overrides C{client} is not asked before the body is here.
+        A resource that overrides C{names} is not asked before the body is here.
         """
         tree = CometResource(self.hub)
         tree.putChild(b"channels", Sessions(self.hub))
+        self.hub.access = Access(KEY, ["open/**"])
         response = self.publishLate(tree, "/channels/a", b"trust me" * 100)
         self.assertEqual(response.status, 201)
         response = self.publishLate(tree, "/channels/a", b"do not")
-        self.assertProblem(response, 403, "forbidden")
+        self.assertProblem(response, 401, "unauthorized")
 
     def test_accessThatDoesNotKnow(self) -> None:
         """
@@ -400,8 +400,8 @@ class ApplicationTests(UploadCase):
         """
 
         class Known(PublishResource):
-            def client(self, exchange: Exchange) -> Client:
-                return exchange.client
+            def answer_POST(self, exchange: Exchange) -> None:
+                super().answer_POST(exchange)
 
             def admit_POST(self, exchange: Exchange) -> Any:
                 return super().admit_POST(exchange)

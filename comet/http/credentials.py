@@ -1,0 +1,239 @@
+"""
+What a request shows of the client that sends it: its credential, cookies,
+headers, address.  An L{access object<comet.interfaces.IAccess>} reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum
+from functools import cached_property
+from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from comet.errors import Unauthorized
+from comet.http.origins import CORS
+from comet.http.request import RequestHead
+
+# RFC 9110 11.4: the scheme's name is case-insensitive.
+_BEARER = re.compile(r"bearer +(.*)", re.IGNORECASE | re.DOTALL)
+
+# A browser can set no header for a WebSocket, but it can offer a subprotocol.
+SUBPROTOCOL_PREFIX: Final = "comet.token."
+
+# The names of the parameter and of the cookie that hold a credential.
+PARAMETER: Final = "token"
+COOKIE: Final = "comet_token"
+
+
+class CredentialSource(Enum):
+    """
+    The part of a request in which a credential stands.
+
+    @cvar AUTHORIZATION: The header C{Authorization}, after C{Bearer}.
+
+    @cvar SUBPROTOCOL: A subprotocol of a WebSocket, C{comet.token.} and the
+        credential.
+
+    @cvar PARAMETER: The parameter C{token}.
+
+    @cvar COOKIE: The cookie C{comet_token}.
+
+    @cvar COMMAND: The command C{token} on a WebSocket or on raw TCP.
+    """
+
+    AUTHORIZATION = "the header Authorization"
+    SUBPROTOCOL = "the subprotocol comet.token"
+    PARAMETER = "the parameter token"
+    COOKIE = "the cookie comet_token"
+    COMMAND = "the command token"
+
+
+class Credential(NamedTuple):
+    """
+    A key or a token.
+
+    @ivar text: The key or token.
+
+    @ivar source: Where it stood.
+    """
+
+    text: str
+    source: CredentialSource
+
+
+class Credentials:
+    """
+    What a request shows of the client that sends it.
+
+    What takes time is worked out when it is asked for: many access objects need
+    little of it.
+
+    @ivar transport: The name under which the request is counted: that of the
+        transport for a request to read, C{publish}, C{tcp}; C{other} for a
+        request that asks for the log end, deletes messages, or is for a resource
+        of the application's.  It is C{command} for the command C{token}, which shows
+        the credential and the address alone.
+
+    @ivar isSecure: Whether the request came through TLS that ends here.
+    """
+
+    def __init__(
+        self,
+        transport: str,
+        head: RequestHead | None = None,
+        getAddress: Callable[[], str] = str,
+        takesCookies: bool = False,
+        isSecure: bool = False,
+        given: Credential | None = None,
+    ) -> None:
+        """
+        @param head: The head of the HTTP request; L{None} on raw TCP.
+
+        @param getAddress: Returns the client's IP address; empty if it has none.
+
+        @param takesCookies: Whether cookies count: see L{cookiesCount}.
+
+        @param given: The credential of a command, which has no head.
+        """
+        self.transport = transport
+        self.isSecure = isSecure
+        self._head = head
+        self._getAddress = getAddress
+        self._takesCookies = takesCookies
+        self._given = given
+
+    @cached_property
+    def address(self) -> str:
+        """
+        The client's IP address; empty if it has none, as on a UNIX socket.
+        """
+        return self._getAddress()
+
+    @cached_property
+    def credential(self) -> Credential | None:
+        """
+        The key or token that the client shows; L{None} if it shows none.
+
+        @raise Unauthorized: If the first one found is not well-formed.
+
+        @raise BadRequest: If the header C{Authorization} came twice.
+        """
+        head = self._head
+        if head is None:
+            return self._given
+        found = headCredential(head)
+        if found is None and self._takesCookies and COOKIE in self.cookies:
+            found = _checked(self.cookies[COOKIE], CredentialSource.COOKIE)
+        return found
+
+    def header(self, name: str) -> str | None:
+        """
+        Return the value of a header without white space around it, or L{None} if
+        it is absent, as all are on raw TCP.  C{Cookie} is absent where cookies
+        do not count.
+
+        @raise BadRequest: If a header came twice that no request may have twice.
+        """
+        if self._head is None or (name.lower() == "cookie" and not self._takesCookies):
+            return None
+        return self._head.header(name)
+
+    @cached_property
+    def cookies(self) -> Mapping[str, str]:
+        """
+        The cookies, by name; of several of one name the first, which a browser
+        sends for the longest path.  Empty where cookies do not count.
+        """
+        if self._head is None or not self._takesCookies:
+            return {}
+        return readCookies(self._head)
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """
+        The parameters in the query, by name, without C{token}.
+
+        @raise BadRequest: If the query cannot be read.
+        """
+        given = {} if self._head is None else self._head.parameters
+        return {name: value for name, value in given.items() if name != PARAMETER}
+
+
+def headCredential(head: RequestHead) -> Credential | None:
+    """
+    Find the credential of a request, but for one in a cookie.  What stands after
+    the first one found is not looked at.
+
+    @raise Unauthorized: If it is not well-formed.
+
+    @raise BadRequest: If the header C{Authorization} came twice.
+    """
+    authorization = head.header("Authorization")
+    if authorization is not None:
+        bearer = _BEARER.fullmatch(authorization)
+        if bearer is None:
+            raise Unauthorized(
+                "the header Authorization is not of the form 'Bearer' and the publish key"
+            )
+        return Credential(bearer[1], CredentialSource.AUTHORIZATION)
+    for offered in (head.header("Sec-WebSocket-Protocol") or "").split(","):
+        if offered.strip().startswith(SUBPROTOCOL_PREFIX):
+            text = offered.strip().removeprefix(SUBPROTOCOL_PREFIX)
+            return _checked(text, CredentialSource.SUBPROTOCOL)
+    given = _parameter(head.query)
+    return None if given is None else _checked(given, CredentialSource.PARAMETER)
+
+
+def _parameter(query: bytes) -> str | None:
+    """
+    Find the first parameter C{token}.  The rest of the query may be anything: a
+    request that publishes does not read it.
+    """
+    # The fast path of nearly all requests.  A letter may be percent-encoded.
+    if b"token" not in query and b"%" not in query:
+        return None
+    for piece in query.split(b"&"):
+        key, _, value = piece.partition(b"=")
+        if unquote_to_bytes(key) == PARAMETER.encode("ascii"):
+            return unquote_to_bytes(value.replace(b"+", b" ")).decode("utf-8", "replace")
+    return None
+
+
+def _checked(text: str, source: CredentialSource) -> Credential:
+    if not text:
+        raise Unauthorized(f"{source.value} has no credential")
+    return Credential(text, source)
+
+
+def readCookies(head: RequestHead) -> dict[str, str]:
+    """
+    Read the cookies of a request.  What has no name and value is ignored.
+    """
+    cookies: dict[str, str] = {}
+    # RFC 9113 8.2.3: HTTP/2 may have them in several headers.
+    for line in head.headers(b"Cookie"):
+        # RFC 6265 5.4; bytes beyond ASCII are kept one by one.
+        for pair in line.decode("latin-1").split(";"):
+            name, found, value = pair.strip(" \t").partition("=")
+            if found and name:
+                cookies.setdefault(name, value)
+    return cookies
+
+
+def cookiesCount(head: RequestHead, cors: CORS, transport: str) -> bool:
+    """
+    Tell whether the cookies of a request show who its client is.  A browser sends
+    them also where the page of another site makes the request.  So they count
+    only for pages of the server's own origin, and of origins listed by name; and
+    never for a script (JSONP), which any page may load.
+
+    @param cors: What the page that sent the request may do.
+    """
+    if transport == "jsonp":
+        return False
+    if head.headers(b"Origin"):
+        return cors.credentials
+    # Absent, it is a program, or an older browser that goes to a page.
+    return head.header("Sec-Fetch-Site") in (None, "same-origin", "none")

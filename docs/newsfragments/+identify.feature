@@ -1,0 +1,1 @@
+An application's access object identifies clients: ``IAccess.identify`` is given what a request shows (credential, cookies, headers, address, transport, parameters) and returns a ``Client``, or a Deferred or coroutine of one, for every transport and on both edges. It takes the place of ``HubResource.client`` and ``CometFactory.client``.
