@@ -36,6 +36,7 @@ SHARED: Final = {
     "bus": "a bus of one kind",
     "errors": "the errors of the package, and those of a library that it uses",
     "flashpolicy": "the policy file that Flash asks for: its bytes and its transport",
+    "holdings": "what is held of some names: in Redis, and in a database",
     "idempotency": "idempotency keys: the rules, and their table in SQLite",
     "iframe": "the forever frame: its framing and its transport",
     "jsonp": "JSONP: its framing and its transport",

@@ -16,7 +16,9 @@ the reactor never waits.
   - L{idempotency}: idempotency keys in a table
   - L{transaction}: what one transaction changes
   - L{store}: writes the log
-  - L{snapshot}: answers one question about the log, in short steps
+  - L{snapshot}: the log at one moment, for one question, in short steps
+  - L{holdings}: finds where names begin, and what they have lost
+  - L{pagereader}: reads the messages of names
   - L{reader}: reads the log
   - L{queue}: what waits for the thread that writes
   - L{thread}: the threads

@@ -14,7 +14,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from comet.bus.refusals import Refusals
+from comet.bus.sqlite.holdings import Holdings
 from comet.bus.sqlite.lockfile import Connect
+from comet.bus.sqlite.pagereader import PageReader
 from comet.bus.sqlite.snapshot import Changed, Snapshot, Steps
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
@@ -88,7 +90,7 @@ class LogReader:
         Do what L{resolve} does, for L{step}.
         """
         sought = [name for name, start in names.items() if not isinstance(start, Now)]
-        return self._asking(sought, now, lambda snapshot: snapshot.resolve(names))
+        return self._asking(sought, now, lambda snapshot: Holdings(snapshot).resolve(names))
 
     def reading(
         self,
@@ -103,7 +105,7 @@ class LogReader:
         Do what L{read} does, for L{step}.
         """
         return self._asking(
-            names, now, lambda snapshot: snapshot.read(after, limit, maxBytes, upTo)
+            names, now, lambda snapshot: PageReader(snapshot).read(after, limit, maxBytes, upTo)
         )
 
     def recalling(
@@ -115,7 +117,7 @@ class LogReader:
         @param now: The time, in seconds since 1970.
         """
         return self._asking(
-            [channel], now, lambda snapshot: snapshot.history(before, limit, maxBytes)
+            [channel], now, lambda snapshot: PageReader(snapshot).history(before, limit, maxBytes)
         )
 
     def step(self, steps: Iterator[T | None]) -> T | None:

@@ -14,7 +14,7 @@ from typing import Any
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from zope.interface import implementer
 
-from comet.bus.sqlite import snapshot
+from comet.bus.sqlite.snapshot import Snapshot
 from comet.bus.sqlite.store import Store
 from comet.errors import Unavailable
 from comet.model.cursors import Cursor
@@ -65,7 +65,7 @@ class ForeignRowTests(StoreTestCase):
         They are left out of what is read before a cursor, too, also where they are
         more than one step looks at.
         """
-        self.patch(snapshot, "EXAMINED", 2)
+        self.patch(Snapshot, "examined", 2)
         store = self.openStore()
         positions = self.put(store, "a " * 9)
         self.edit("UPDATE messages SET encoding = 'gzip' WHERE position BETWEEN 4 AND 8")
@@ -135,7 +135,7 @@ class ForeignRowTests(StoreTestCase):
         lost, _, _, _ = self.put(store, "a a b b")
         self.edit("UPDATE channels SET name = ? WHERE name = 'b'", "b//b")
         for few in (400, 1):
-            self.patch(snapshot, "FEW", few)
+            self.patch(Snapshot, "few", few)
             result = self.read(self.openReader(), "*", Cursor(store.end.epoch, 0))
             self.assertEqual(dict(result.gaps), {"*": lost})
 

@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.idempotency import KeyBudget
 from comet.bus.memory.bus import CHANNEL_OVERHEAD
-from comet.bus.sqlite import rows, snapshot
+from comet.bus.sqlite import holdings, pagereader, rows
+from comet.bus.sqlite.snapshot import Snapshot
 from comet.model.log import Retention
 from tests.bus.keymodel import KeyMachine
 from tests.bus.memory.test_model import BusMachine, SlicedMachine
@@ -69,11 +70,11 @@ class ModelTests(SynchronousTestCase):
         """
         The answers are the same if each step looks at next to nothing.
         """
-        self.patch(snapshot, "MERGED", 1)
-        self.patch(snapshot, "FEW", 1)
-        self.patch(snapshot, "EXAMINED", 2)
-        self.patch(snapshot, "_FIRST_SLICE", 1)
-        self.patch(snapshot, "_EXPIRED", 1)
+        self.patch(pagereader, "MERGED", 1)
+        self.patch(Snapshot, "few", 1)
+        self.patch(Snapshot, "examined", 2)
+        self.patch(holdings, "_FIRST_SLICE", 1)
+        self.patch(holdings, "_EXPIRED", 1)
         run_state_machine_as_test(
             SlicedSQLiteMachine,
             settings=settings(deadline=None, max_examples=50, stateful_step_count=30),

@@ -1,0 +1,139 @@
+"""
+Reads the messages of the names of a snapshot, a page at a time: those after a
+cursor, and those of one channel before a cursor.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from comet.bus.historypage import LOST, PageBefore, isPast
+from comet.bus.sqlite.holdings import Holdings
+from comet.bus.sqlite.snapshot import ABOVE_ALL, Channel, Snapshot, Steps
+from comet.bus.starts import beforeOldest
+from comet.model.cursors import Cursor
+from comet.model.messages import Message
+from comet.model.positions import HistoryPage, ReadResult
+
+# Up to this number of channels, each is read by itself and the results are
+# merged.  For more channels, the messages of the log are walked.
+MERGED: Final = 128
+
+
+class PageReader:
+    """
+    Reads pages of messages.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._names = snapshot.names
+        self._holdings = Holdings(snapshot)
+
+    def read(self, after: Cursor, limit: int, maxBytes: int, upTo: int | None) -> Steps[ReadResult]:
+        """
+        See L{comet.interfaces.IMessageBus.read}.
+        """
+        names = self._names.names
+        gaps: dict[str, int] = {}
+        end = self._snapshot.end
+        isLost = not after.isKnownAt(end)
+        if isLost:
+            oldest = yield from self._holdings.oldest(self._names.bitsOf(names))
+            after = Cursor(end.epoch, beforeOldest(oldest.values(), end))
+            gaps = dict.fromkeys(names, 0)
+            yield from self._snapshot.rest()
+        last = end.position if upTo is None else min(upTo, end.position)
+        messages, reached = self._page(after.position, last, limit, maxBytes)
+        self._snapshot.isTired = True
+        # Floors are told last: messages were dropped until now.
+        floors = yield from self._holdings.floors(0 if isLost else after.position)
+        gaps.update(floors)
+        return ReadResult(after, messages, Cursor(after.epoch, reached), gaps, reached < last)
+
+    def _page(self, after: int, last: int, limit: int, maxBytes: int) -> tuple[list[Message], int]:
+        """
+        @return: Messages, and the position up to which they are complete.
+        """
+        messages: list[Message] = []
+        size = 0
+        for position, name in self._positions(after, last):
+            if not name:
+                # Enough was examined.
+                return messages, position
+            message = self._snapshot.message(name, position)
+            if message is None:
+                # The reader goes on with the next message.
+                continue
+            payload = message.payload
+            if messages and (len(messages) == limit or size + len(payload) > maxBytes):
+                return messages, messages[-1].position
+            messages.append(message)
+            size += len(payload)
+        return messages, max(last, after)
+
+    def history(self, before: Cursor | None, limit: int, maxBytes: int) -> Steps[HistoryPage]:
+        """
+        See L{comet.interfaces.IMessageBus.history}.  The channel is the one name of
+        this snapshot.
+        """
+        if not isPast(before, self._snapshot.end):
+            return LOST
+        page = PageBefore(limit, maxBytes)
+        upper = ABOVE_ALL if before is None else before.position
+        # One more than is wanted tells whether there is more.
+        most = min(limit + 1, self._snapshot.examined)
+        while True:
+            channel = next((channel for channel, _ in self._snapshot.named()), None)
+            if channel is None:
+                return page.ended(self._snapshot.floor, before)
+            positions = [
+                position
+                for (position,) in self._snapshot.execute(
+                    "SELECT position FROM messages WHERE channel = ? AND position < ? "
+                    "AND position > ? ORDER BY position DESC LIMIT ?",
+                    (channel.id, upper, channel.floor, most),
+                )
+            ]
+            found = (self._snapshot.message(channel.name, position) for position in positions)
+            page.fill(message for message in found if message is not None)
+            if page.isFull or len(positions) < most:
+                return page.ended(channel.floor, before)
+            # Some messages were not stored by comet.
+            upper = positions[-1]
+            yield from self._snapshot.pause()
+
+    def _positions(self, after: int, last: int) -> Iterator[tuple[int, str]]:
+        """
+        The positions of the messages to be read, in order, each with its
+        channel; and, if enough was examined, the last position that was, with an
+        empty text.
+        """
+        if after >= last:
+            return
+        if len(self._names.channels) <= MERGED and self._snapshot.isFew(min(MERGED, last - after)):
+            channels = [channel for channel, _ in self._snapshot.reached("+head > ?", after)]
+            yield from self._merged(channels, after, last)
+            return
+        for position, name, isLast, isHeld in self._snapshot.walked(after, last):
+            if isHeld and self._snapshot.bits(name):
+                yield position, name
+            if isLast:
+                yield position, ""
+
+    def _merged(
+        self, channels: Sequence[Channel], after: int, last: int
+    ) -> Iterator[tuple[int, str]]:
+        names = {channel.id: channel.name for channel in channels}
+        held = [
+            self._snapshot.execute(
+                "SELECT position, channel FROM messages "
+                "WHERE channel = ? AND position > ? AND position <= ? ORDER BY position",
+                (channel.id, max(after, channel.floor), last),
+            )
+            for channel in channels
+        ]
+        for position, number in heapq.merge(*held):
+            yield position, names[number]
