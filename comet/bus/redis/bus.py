@@ -16,7 +16,7 @@ from zope.interface import implementer
 from comet.bus.idempotency import KeyBudget, keyReused
 from comet.bus.listeners import Listeners
 from comet.bus.redis.capabilities import Capabilities, isDenial, recheck
-from comet.bus.redis.holdings import Changed
+from comet.bus.redis.holdings import Changed, Holdings
 from comet.bus.redis.notifications import Notifications
 from comet.bus.redis.protocol import (
     RedisConnectionLost,
@@ -115,7 +115,7 @@ class RedisBus:
         self._settings = NodeSettings(
             {"history-total-bytes": str(totalBytes), **(settings or {})}, str(url)
         )
-        self._queries = Queries(self._store, self._check, self._sweep)
+        self._queries = Queries(self._store, Holdings(self._store, self._check, self._sweep))
         self._listeners = Listeners()
         topics = Topics(f"{self._store.topicPrefix}m:")
         self._notifications = Notifications(

@@ -23,7 +23,7 @@ if it can do with fewer:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -59,19 +59,9 @@ class Queries:
     Answers the questions that take several steps.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        begin: Callable[[RedisProtocol], Awaitable[object]],
-        sweep: Callable[[RedisProtocol], Awaitable[object]],
-    ) -> None:
-        """
-        @param begin: Begins a log if there is none.
-
-        @param sweep: Drops some of the overdue messages.
-        """
+    def __init__(self, store: Store, holdings: Holdings) -> None:
         self._store = store
-        self._holdings = Holdings(store, begin, sweep)
+        self._holdings = holdings
 
     # -- Reading
 

@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 
 from comet.bus.idempotency import KeyBudget, keyReused
 from comet.bus.redis.capabilities import Capabilities
+from comet.bus.redis.holdings import Holdings
 from comet.bus.redis.protocol import RedisRefused
 from comet.bus.redis.queries import Queries
 from comet.bus.redis.replies import KeyConflict
@@ -82,7 +83,8 @@ class DirectBus:
         self._clock = clock
         self._advanced = 0.0
         self._store = Store(url, retention, totalBytes, keyBudget=keyBudget)
-        self._queries = Queries(self._store, self._attach, self._store.sweep)
+        holdings = Holdings(self._store, self._attach, self._store.sweep)
+        self._queries = Queries(self._store, holdings)
         self._listeners: list[IBusListener] = []
         self.end = Cursor("", 0)
         self._begin()
