@@ -104,12 +104,14 @@ if TYPE_CHECKING:
     from comet.model.messages import Close, Message, Publication, Published
     from comet.model.patterns import matches
     from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
+    from comet.server.server import Server
     from comet.server.service import CometService
-    from comet.transports.channel import ChannelResource, PublishResource
+    from comet.transports.channel import ChannelResource, PublishResource, Transport
     from comet.transports.exchange import Exchange
     from comet.transports.iframe import IFrameResource
     from comet.transports.jsonp import JSONPResource
     from comet.transports.longpoll import LongPollResource
+    from comet.transports.maker import ITransportMaker
     from comet.transports.multipart import MultipartResource
     from comet.transports.poll import PollResource
     from comet.transports.polling import PollingResource
@@ -158,6 +160,7 @@ __all__ = [
     "IMessageBus",
     "IPublisherAccess",
     "IReceiver",
+    "ITransportMaker",
     "Internal",
     "JSONPResource",
     "KeyBudget",
@@ -182,6 +185,7 @@ __all__ = [
     "ResolvedStarts",
     "Retention",
     "SQLiteBus",
+    "Server",
     "Settings",
     "Shape",
     "SocketResource",
@@ -191,6 +195,7 @@ __all__ = [
     "Subscription",
     "TooLarge",
     "TooMany",
+    "Transport",
     "URLTooLong",
     "Unauthorized",
     "Unavailable",
@@ -232,12 +237,14 @@ _NAMES = {
     "comet.model.messages": "Close Message Publication Published",
     "comet.model.patterns": "matches",
     "comet.model.positions": "HistoryPage ReadResult ResolvedStarts StartPosition",
+    "comet.server.server": "Server",
     "comet.server.service": "CometService",
-    "comet.transports.channel": "ChannelResource PublishResource",
+    "comet.transports.channel": "ChannelResource PublishResource Transport",
     "comet.transports.exchange": "Exchange",
     "comet.transports.iframe": "IFrameResource",
     "comet.transports.jsonp": "JSONPResource",
     "comet.transports.longpoll": "LongPollResource",
+    "comet.transports.maker": "ITransportMaker",
     "comet.transports.multipart": "MultipartResource",
     "comet.transports.poll": "PollResource",
     "comet.transports.polling": "PollingResource",

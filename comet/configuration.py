@@ -33,6 +33,7 @@ else:
 _brief: Final = Repr()
 
 _DIGITS: Final = re.compile("[0-9]{1,20}")
+_FUNCTION: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{0,20})?([eE][0-9]{1,3})?")
 
 
@@ -143,6 +144,15 @@ def oneOf(*words: str) -> Callable[[Any], str]:
         return str(value)
 
     return read
+
+
+def function(value: Any) -> str:
+    """
+    Read the name of a function: of its module, a colon, and its own.
+    """
+    if _FUNCTION.fullmatch(text(value)) is None:
+        raise ValueError("a module and a function such as 'myapp.push:extend' are")
+    return str(value)
 
 
 def optional(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -270,6 +280,13 @@ OPTIONS: Final = (
         1,
         whole(1, 1024),
         "Processes that serve the same ports; more than one need a bus that they share. Default: 1",
+    ),
+    Option(
+        "app",
+        None,
+        optional(function),
+        "MODULE:FUNCTION of an application, called with the server before it serves: to set its "
+        "access, and to add resources and transports. Default: none",
     ),
     Option(
         "edge",

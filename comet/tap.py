@@ -306,7 +306,8 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
 
     @param reactor: The reactor, or L{None} to install the best one.
 
-    @raise SystemExit: If the publish key cannot be read or made.
+    @raise SystemExit: If the publish key cannot be read or made, or the application
+        fails.
     """
     used: Any = installReactor() if reactor is None else reactor
     if reactor is None:
@@ -339,7 +340,11 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
 
     service: Any
     if configuration["workers"] == 1:
-        service = Server(configuration, used, key).makeService(_SingleProcess, listening, failed)
+        try:
+            server = Server(configuration, used, key)
+            service = server.makeService(_SingleProcess, listening, failed)
+        except CannotStart as error:
+            raise SystemExit(f"comet: {error}") from None
     else:
         service = _SeveralProcesses(used, configuration, options.given, key, listening, failed)
     service.pidFile = options.pidFile

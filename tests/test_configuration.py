@@ -48,6 +48,7 @@ DEFAULTS: dict[str, Any] = {
     "drain-notice": 0.0,
     "idle-timeout": 75.0,
     "workers": 1,
+    "app": None,
     "edge": "lean",
     "demo": False,
     "pages": False,

@@ -40,6 +40,7 @@ GOOD = {
     "drain-notice": ("1", 1.0),
     "idle-timeout": ("5", 5.0),
     "workers": ("1", 1),
+    "app": ("myapp.push:Site.extend", "myapp.push:Site.extend"),
     "edge": ("twisted", "twisted"),
 }
 
@@ -93,6 +94,7 @@ BAD = {
         ("0", "from 1 to 1024"),
         ("2", "need a bus that several processes share, such as redis:; 'memory:' is of one"),
     ),
+    "app": (("myapp", "'myapp.push:extend'"), ("a:b:c", "a module"), (":f", "a module")),
     "edge": (("fast", "lean"), ("", "lean")),
 }
 

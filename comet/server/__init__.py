@@ -12,6 +12,7 @@ The server that C{twistd comet} starts.
   - L{service}: the server as a Twisted service
   - L{signals}: signals that must not end it
   - L{demo}: readers over raw TCP for the lab page
+  - L{extension}: what an application adds: --app, and plugins
   - L{server}: hub and endpoints, made of a configuration
   - L{workers}: several processes on the same ports
 """

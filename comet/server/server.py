@@ -6,11 +6,13 @@ serving process.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Callable, MutableMapping, Sequence
+from functools import cached_property
+from typing import Any, Final, TypeVar
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.web.resource import IResource
 
 from comet.access.rights import Access
 from comet.bus.registry import findMaker
@@ -19,11 +21,14 @@ from comet.configuration import Configuration
 from comet.framing.publications import Limits
 from comet.http.origins import Origins
 from comet.hub import Hub, Settings
+from comet.interfaces import IAccess
 from comet.lean.reactor import LeanReactor, canBeLean
 from comet.server.demo.pair import PairEndpoint
 from comet.server.demo.visits import Demo
+from comet.server.extension import addTransports, extend
 from comet.server.listening import CannotStart, Serving, makeEndpoint
 from comet.server.service import CometService
+from comet.transports.channel import Transport
 from comet.transports.flashpolicy import FlashPolicyFactory
 from comet.transports.tcp import CometFactory
 from comet.web.resources import CometResource
@@ -65,12 +70,28 @@ def makeHub(configuration: Configuration, reactor: Any, publishKey: str | None =
     )
 
 
+A = TypeVar("A", bound=Access)
+
+
 class Server:
     """
     The hub and the endpoints of one serving process.
 
-    @ivar served: The endpoints of L{endpointsOf}, in that order, each with its
-        factory.
+    The function that C{--app} names is called with it, before it serves.  An
+    application sets L{access}, L{hub} and L{root}, and fills L{root} and
+    L{transports}; all else stays as it is configured::
+
+        def extend(server):
+            server.access = server.makeAccess(MyAccess)
+            server.transports["plain"] = PlainResource(server.hub)
+            server.root.putChild(b"inbox", Inbox(server.hub))
+            server.whenServing(lambda: server.hub.publish("news", "we are back"))
+
+    With C{--workers} each worker has a server of its own.
+
+    @ivar configuration: The value of every option.
+
+    @ivar reactor: The reactor.
     """
 
     def __init__(
@@ -88,17 +109,103 @@ class Server:
 
         @param isFirst: Whether this process does the work that only one of the
             workers may do.
+
+        @raise CannotStart: If the application cannot be found, or fails.
         """
-        self._configuration = configuration
-        self._reactor = reactor
-        self.hub = makeHub(configuration, reactor, publishKey)
-        self._policy = FlashPolicyFactory(self.hub)
+        self.configuration = configuration
+        self.reactor = reactor
+        self._publishKey = publishKey
+        self._inherited = inherited
         self._hasDemo = configuration["demo"] and isFirst
+        self._hub = makeHub(configuration, reactor, publishKey)
+        self._comet: CometResource | None = None
+        self._root: IResource | None = None
+        self._whenServing: list[Callable[[], object]] = []
+        if configuration["app"] is not None:
+            extend(self, configuration["app"])
+
+    @property
+    def hub(self) -> Hub:
+        """
+        The hub.  Set another one, such as of a subclass, before L{root} or
+        L{transports} is used: they are made of it.
+        """
+        return self._hub
+
+    @hub.setter
+    def hub(self, hub: Hub) -> None:
+        if self._comet is not None:
+            raise RuntimeError("set server.hub before you use server.root and server.transports")
+        self._hub = hub
+
+    @property
+    def access(self) -> IAccess:
+        """
+        The hub's access object.
+        """
+        return self.hub.access
+
+    @access.setter
+    def access(self, access: IAccess) -> None:
+        self.hub.access = access
+
+    def makeAccess(self, kind: type[A]) -> A:
+        """
+        Make an access object that knows the server's publish key, and the channels
+        that C{--open} opens.
+
+        @param kind: Its class, which takes what L{Access} takes.
+        """
+        return kind(self._publishKey, self.configuration.openPatterns)
+
+    @property
+    def comet(self) -> CometResource:
+        """
+        The resource of comet's own URLs, at L{root} unless that is set.
+        """
+        if self._comet is None:
+            self._comet = CometResource(self.hub, self.configuration.hasPages)
+            addTransports(self._comet.transports, self.hub)
+        return self._comet
+
+    @property
+    def root(self) -> Any:
+        """
+        The resource at the root of the site: L{comet}, into which resources may be
+        put.  If another one is set, put L{comet} below it; the lean edge then hands
+        every request to Twisted's.
+        """
+        return self.comet if self._root is None else self._root
+
+    @root.setter
+    def root(self, root: IResource) -> None:
+        self._root = root
+
+    @property
+    def transports(self) -> MutableMapping[str, Transport]:
+        """
+        The resource of each transport below C{/channels/}, by its name in the
+        parameter C{transport}.
+        """
+        return self.comet.transports
+
+    def whenServing(self, call: Callable[[], object]) -> None:
+        """
+        Have a function called once the server accepts connections and the bus is
+        ready.
+        """
+        self._whenServing.append(call)
+
+    def _served(self) -> list[Serving]:
+        """
+        Make the endpoints of L{endpointsOf}, in that order, each with its factory.
+        """
+        configuration, reactor = self.configuration, self.reactor
         descriptions = endpointsOf(configuration)
         if configuration["edge"] == "lean" and canBeLean(reactor):
             reactor = LeanReactor(reactor)
-        sockets: Sequence[int | None] = inherited or [None] * len(descriptions)
-        self.served: list[Serving] = [
+        sockets: Sequence[int | None] = self._inherited or [None] * len(descriptions)
+        return [
             (makeEndpoint(reactor, description, socket), factory)
             for description, factory, socket in zip(
                 descriptions, self._factories(), sockets, strict=True
@@ -111,19 +218,23 @@ class Server:
         """
         limits = self.hub.settings.limits
         site = CometSite(
-            CometResource(self.hub, self._configuration.hasPages),
+            self.root,
             limits.maxBatchBytes,
             limits.maxMessage,
             limits.maxLineBytes,
-            idleTimeout=self._configuration["idle-timeout"],
-            reactor=self._reactor,
+            idleTimeout=self.configuration["idle-timeout"],
+            reactor=self.reactor,
         )
-        factories: list[IProtocolFactory] = [site] * len(self._configuration["listen"])
-        if self._configuration["tcp"] is not None:
+        factories: list[IProtocolFactory] = [site] * len(self.configuration["listen"])
+        if self.configuration["tcp"] is not None:
             factories.append(CometFactory(self.hub))
-        if self._configuration["flash-policy"] is not None:
+        if self.configuration["flash-policy"] is not None:
             factories.append(self._policy)
         return factories
+
+    @cached_property
+    def _policy(self) -> FlashPolicyFactory:
+        return FlashPolicyFactory(self.hub)
 
     def makeService(
         self,
@@ -144,11 +255,13 @@ class Server:
         def listens(service: CometService) -> None:
             self._begin(service.ports)
             listening(service.ports)
+            for call in self._whenServing:
+                call()
 
-        configuration = self._configuration
+        configuration = self.configuration
         return kind(
             self.hub,
-            self.served,
+            self._served(),
             configuration["drain"],
             listens,
             failed,
@@ -157,10 +270,10 @@ class Server:
         )
 
     def _begin(self, ports: Sequence[IListeningPort]) -> None:
-        self._policy.ports = _numbersOf(ports[len(self._configuration["listen"]) :][:1])
+        self._policy.ports = _numbersOf(ports[len(self.configuration["listen"]) :][:1])
         if self._hasDemo:
             # The endpoint of --tcp would not do: it may speak TLS, and need not be there.
-            Demo(self.hub, PairEndpoint(self._reactor, CometFactory(self.hub))).start()
+            Demo(self.hub, PairEndpoint(self.reactor, CometFactory(self.hub))).start()
 
 
 def endpointsOf(configuration: Configuration) -> list[str]:

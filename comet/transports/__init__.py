@@ -27,5 +27,6 @@ client may have them.
   - L{websocket}: WebSocket, by Autobahn
   - L{flashpolicy}: the policy file that Flash asks for
   - L{tcp}: raw TCP
+  - L{maker}: transports that plugins add
   - L{channel}: the resources of channels: publish, read by any transport, delete
 """

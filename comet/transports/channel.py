@@ -69,8 +69,9 @@ class ChannelResource(HubResource):
     """
     The resource at C{/channels/}: channels and patterns follow in the path.
 
-    A subclass may put resources of its own into C{transports}, and override
-    what L{HubResource} says.
+    An application may put transports of its own into C{transports}, replace some and
+    take some out.  A client asks for one by its name in the parameter C{transport}.
+    A subclass may override what L{HubResource} says.
 
     @ivar transports: The resource for each transport, by its name.
     """

@@ -4,6 +4,7 @@ The tree of URLs over a hub.
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import Any
 
 from twisted.web.resource import Resource
@@ -11,7 +12,7 @@ from twisted.web.server import Request
 
 from comet.http.responses import JSON, Response, endLine
 from comet.hub import Hub
-from comet.transports.channel import ChannelResource, PublishResource
+from comet.transports.channel import ChannelResource, PublishResource, Transport
 from comet.transports.exchange import Exchange, notFound
 from comet.transports.resource import HubResource
 from comet.transports.websocket import SocketResource
@@ -151,6 +152,17 @@ class CometResource(Resource):
         self.putChild(b"publish", PublishResource(hub))
         self.putChild(b"socket", SocketResource(hub))
         self.putChild(b"health", HealthResource(hub))
+
+    @property
+    def transports(self) -> MutableMapping[str, Transport]:
+        """
+        The resource of each transport, by its name in the parameter C{transport}:
+        those of the L{ChannelResource} at C{channels}.
+        """
+        # Any: twisted.web knows no class of children.
+        channels: Any = self.children[b"channels"]
+        transports: MutableMapping[str, Transport] = channels.transports
+        return transports
 
     @property
     def missing(self) -> NotFoundResource:

@@ -204,6 +204,10 @@ def run(arguments: Sequence[str]) -> int:
     keepSteadyTime(reactor)
     parent = ParentLink(1, STATUS)
     globalLogBeginner.beginLoggingTo([parent], redirectStandardIO=False)
-    worker = Worker(reactor, task, parent)
+    try:
+        worker = Worker(reactor, task, parent)
+    except CannotStart as error:
+        parent.report("refusal", str(error))
+        return 1
     worker.run()
     return worker.exitCode
