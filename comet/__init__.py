@@ -14,8 +14,8 @@ used::
 The names in C{__all__} are the public API.  An application may subclass the
 resources, L{Access}, L{CometService} and L{CometSite}, and implement
 L{IAccess}, L{ICredentialAccess}, L{IPublisherAccess}, L{IReceiver}, L{IMessageBus},
-L{IBusMaker} and L{Shape}.  All else in the modules below is internal: it may change in any
-release.
+L{IBurstBus}, L{IBusMaker} and L{Shape}.  All else in the modules below is
+internal: it may change in any release.
 
 The map, lower parts first.  A part imports no part that stands below it on this
 page.  The parts marked B{P} are pure: they import no Twisted, and the tests
@@ -40,6 +40,7 @@ reach every branch of them.
   - L{comet.access}: who may do what
   - L{comet.bus}: where messages are stored: memory, SQLite, Redis
   - L{comet.fanout}: readers, groups of them, ticks, catching up
+  - L{comet.bursts}: what is published in one turn, stored together
   - L{comet.hub}: the one gate that every request passes
   - L{comet.transports}: Twisted's edge, one file a transport, to subclass
   - L{comet.web}: sites, resources, pages, HTTP/2
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from comet.hub import Hub, Settings
     from comet.interfaces import (
         IAccess,
+        IBurstBus,
         IBusListener,
         IBusMaker,
         ICredentialAccess,
@@ -153,6 +155,7 @@ __all__ = [
     "Hub",
     "HubResource",
     "IAccess",
+    "IBurstBus",
     "IBusListener",
     "IBusMaker",
     "ICredentialAccess",
@@ -229,7 +232,8 @@ _NAMES = {
     "comet.http.reads": "ReadRequest",
     "comet.hub": "Hub Settings",
     "comet.interfaces": (
-        "IAccess IBusListener IBusMaker ICredentialAccess IMessageBus IPublisherAccess IReceiver"
+        "IAccess IBurstBus IBusListener IBusMaker ICredentialAccess IMessageBus IPublisherAccess "
+        "IReceiver"
     ),
     "comet.model.clients": "ANONYMOUS Client",
     "comet.model.cursors": "Cursor",

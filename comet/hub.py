@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final, TypeVar
 
 from attrs import field, frozen
@@ -27,6 +26,7 @@ from twisted.python.failure import Failure
 
 from comet.access.lookups import Lookup, byCredential, identifyClient
 from comet.access.rights import Access
+from comet.bursts import Bursts
 from comet.capacity import UPLOAD_BYTES, PartialCommands, Refusals, Uploads
 from comet.clocks import steadyClock
 from comet.deferreds import gather
@@ -112,6 +112,8 @@ class Hub:
     @ivar clock: The clock of all timers, which goes on when the time of the
         system is set.
 
+    @ivar bursts: Stores what is published.
+
     @ivar turns: Those that have input of their clients left.
 
     @ivar metrics: Counts what passes on each transport.
@@ -156,6 +158,7 @@ class Hub:
         self.access: IAccess = Access() if access is None else access
         self.origins = Origins() if origins is None else origins
         self.fanout = Fanout(bus, self.clock, self.settings.heartbeat)
+        self.bursts = Bursts(bus, self.fanout)
         self.turns = self.fanout.turns
         self.metrics = Metrics()
         self.refusals = Refusals(self.fanout.seconds)
@@ -166,8 +169,6 @@ class Hub:
         # The access object that was last looked at, and what was found.
         self._seenAccess: IAccess | None = None
         self._clientOf: Callable[[Credential | None], Client] | None = None
-        self._underWay = 0
-        self._waiting: list[Deferred[None]] = []
 
     # -- For applications
 
@@ -201,7 +202,10 @@ class Hub:
         def publish() -> Deferred[Sequence[Published]]:
             limits = self.settings.limits
             publication = fromValue(channels, data, limits, event, key, "server")
-            return self._store([publication])
+            stored = self._add([publication])
+            # The application may look into the bus next.
+            self.bursts.store()
+            return stored
 
         return maybeDeferred(publish).addCallback(lambda answers: answers[0].cursor)
 
@@ -257,6 +261,7 @@ class Hub:
         checkThread("hub.subscribe")
 
         def subscribe() -> Deferred[Subscription]:
+            self.bursts.store()
             startPositions = readStartPositions(names, since)
             self._checkDraining()
             reader = ApplicationReader(self.fanout, receiver)
@@ -294,6 +299,7 @@ class Hub:
             if not 1 <= limit <= MAX_LIMIT:
                 raise BadRequest(f"limit is {limit}; 1 to {MAX_LIMIT} is allowed")
             cursor = None if before is None else parseCursor(str(before))
+            self.bursts.store()
             return self.fanout.history(parseChannel(channel), cursor, limit, POLL_BYTES)
 
         return maybeDeferred(recall)
@@ -326,7 +332,8 @@ class Hub:
         self, client: Client, publications: Sequence[Publication]
     ) -> Deferred[Sequence[Published]]:
         """
-        Publish for a client: all publications or none.
+        Publish for a client: all publications or none.  A caller that has called
+        L{checkPublish} may add them to L{bursts} instead.
 
         @return: Fires with what became of each publication, in their order,
             once all are stored and were written to the readers.  Fails with a
@@ -337,55 +344,12 @@ class Hub:
                 self.checkPublish(client, publication.channels)
         except CometError:
             return _failed()
-        return self._store(publications)
+        return self._add(publications)
 
-    def _store(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
+    def _add(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
         answered: Deferred[Sequence[Published]] = Deferred()
-        self.storeChecked(publications, answered.callback, answered.errback)
+        self.bursts.add(publications, answered.callback, answered.errback)
         return answered
-
-    def storeChecked(
-        self,
-        publications: Sequence[Publication],
-        done: Callable[[Sequence[Published]], object],
-        failed: Callable[[Failure], object],
-    ) -> None:
-        """
-        Publish, as L{store} does, for a caller that has called L{checkPublish}.
-
-        @param done: Called with what the Deferred of L{store} would fire with,
-            perhaps before this returns.  It must not raise.
-
-        @param failed: Called with what it would fail with, perhaps before this
-            returns.  It must not raise.
-        """
-        self._underWay += 1
-        stored: Any = maybeDeferred(self.bus.publish, publications)
-        if stored.called and not stored.paused and not isinstance(stored.result, Failure):
-            # Fast path for a bus that stores at once: adding callbacks would cost
-            # as much as storing.
-            self._wasStored(stored.result, done)
-        else:
-            stored.addCallbacks(
-                self._wasStored, self._wasNotStored, callbackArgs=(done,), errbackArgs=(failed,)
-            )
-
-    def _wasStored(
-        self, answers: Sequence[Published], done: Callable[[Sequence[Published]], object]
-    ) -> None:
-        self.fanout.whenFlushed(partial(self._isSettled, answers, done))
-
-    def _isSettled(
-        self, answers: Sequence[Published], done: Callable[[Sequence[Published]], object]
-    ) -> None:
-        # The client is answered before C{drain} fires, which may close its
-        # connection.
-        done(answers)
-        self._isDone()
-
-    def _wasNotStored(self, failure: Failure, failed: Callable[[Failure], object]) -> None:
-        failed(failure)
-        self._isDone()
 
     def forget(self, client: Client, channels: Sequence[str]) -> Deferred[None]:
         """
@@ -395,6 +359,7 @@ class Hub:
         """
 
         def forget() -> Deferred[Any]:
+            self.bursts.store()
             for channel in channels:
                 self.access.checkDelete(client, channel)
             forgotten = [self.bus.forget(channel) for channel in channels]
@@ -492,6 +457,7 @@ class Hub:
         """
         self.check(client, names)
         self.admit()
+        self.bursts.store()
         reader = makeReader()
         opener(reader, names, since)
         return reader
@@ -523,6 +489,7 @@ class Hub:
             self.admit()
         else:
             self._checkDraining()
+        self.bursts.store()
         reader = PollReader(self.fanout, shape, waiter, wait)
         opener(reader, names, since)
         return reader
@@ -546,6 +513,7 @@ class Hub:
         """
         self.check(client, names)
         self._checkDraining()
+        self.bursts.store()
         reader = HistoryReader(self.fanout, shape, waiter)
         reader.recall(names[0], before)
         return reader
@@ -582,6 +550,7 @@ class Hub:
 
         @raise Unavailable: If it is not known yet, as before the bus has started.
         """
+        self.bursts.store()
         end = self.bus.end
         if not end.epoch:
             raise Unavailable("the bus has not started")
@@ -630,7 +599,8 @@ class Hub:
         else:
             for reader in readers:
                 self._dismiss(reader)
-        done = gather([closed.addCallback(lambda _: self.fanout.whenDrained()), self._answered()])
+        closed.addCallback(lambda _: self.fanout.whenDrained())
+        done = gather([closed, self.bursts.whenAnswered()])
         done.addTimeout(seconds, self.clock, onTimeoutCancel=lambda result, timeout: None)
         return done.addCallback(lambda _: None)
 
@@ -659,26 +629,6 @@ class Hub:
         Wait for something no longer than some seconds.
         """
         return done.addTimeout(seconds, self.clock, onTimeoutCancel=lambda result, timeout: None)
-
-    def _answered(self) -> Deferred[None]:
-        """
-        @return: Fires when no publication is under way.
-        """
-        if not self._underWay:
-            return succeed(None)
-        answered: Deferred[None] = Deferred()
-        self._waiting.append(answered)
-        return answered
-
-    def _isDone(self) -> None:
-        """
-        A publication is answered.
-        """
-        self._underWay -= 1
-        if not self._underWay:
-            waiting, self._waiting = self._waiting, []
-            for answered in waiting:
-                answered.callback(None)
 
 
 def _failed() -> Deferred[Any]:

@@ -10,7 +10,7 @@ a client may do.  All methods are called from the reactor's thread only.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from comet.configuration import Configuration
     from comet.http.credentials import Credential, Credentials
     from comet.model.clients import Client
+
+# What becomes of a request to publish: the answer to each of its publications, or
+# why none is stored.
+Outcome: TypeAlias = Sequence[Published] | Exception
 
 
 class IBusListener(Interface):
@@ -215,6 +219,30 @@ class IMessageBus(Interface):
         """
         Stop telling a listener of these names.  Names that it does not listen
         to are ignored.
+        """
+
+
+class IBurstBus(IMessageBus):
+    """
+    Stores several requests in one step, at less than the cost of each alone: what
+    has arrived in one turn of the reactor is stored so.  A bus that joins by itself
+    what is published in a moment need not provide this.
+
+    A subclass that overrides C{publish} overrides C{publishBurst}, too, or it is not
+    called.
+    """
+
+    def publishBurst(requests: Sequence[Sequence[Publication]]) -> Deferred[Sequence[Outcome]]:
+        """
+        Store the publications of several requests.  Each request is stored as by
+        C{publish}, as a whole or not at all, after those before it, and whatever
+        becomes of these.
+
+        @return: Fires with the outcome of each request, in their order, once all are
+            stored and the listeners of this bus have heard of them: the answers to its
+            publications, or what C{publish} would fail with.  Fails with
+            L{Unavailable<comet.errors.Unavailable>} if nothing of all was stored, and
+            with L{Unknown<comet.errors.Unknown>} if the bus cannot know whether it was.
         """
 
 

@@ -80,6 +80,12 @@ FIRST_BYTES: Final = 32 * 1024
 MOST_DUE: Final = 64
 
 
+def _nothing() -> None:
+    """
+    Do nothing.
+    """
+
+
 @implementer(IBusListener)
 class Fanout:
     """
@@ -113,6 +119,9 @@ class Fanout:
 
     @ivar isDraining: Whether the server is going down: each response then ends
         its connection.
+
+    @ivar beforeTick: Called at the beginning of each tick, to store what was
+        published during the turn.
     """
 
     _log = ClientLogger()
@@ -144,10 +153,12 @@ class Fanout:
         self.backlog = Backlog()
         # Called after the next tick: publishers to be answered.
         self._afterFlush: list[Callable[[], None]] = []
+        self.beforeTick: Callable[[], None] = _nothing
         self._drained: list[Deferred[None]] = []
         self._isTickDue = False
         self._tickCall: IDelayedCall | None = None
         self._isInTurn = False
+        self._isTicking = False
         self._ticksAtEndOfTurn = False
 
     # -- What is heard
@@ -157,14 +168,14 @@ class Fanout:
         See L{IBusListener.messagesStored}.
         """
         self._heard.extend(messages)
-        self._tickSoon()
+        self.tickSoon()
 
     def endMoved(self, end: Cursor) -> None:
         """
         See L{IBusListener.endMoved}.
         """
         self._heardEnd = end
-        self._tickSoon()
+        self.tickSoon()
 
     def interrupted(self) -> None:
         """
@@ -176,7 +187,7 @@ class Fanout:
         # Queries under way may have been answered before what was missed.
         self._queries.clear()
         self._wasInterrupted = True
-        self._tickSoon()
+        self.tickSoon()
 
     def whenFlushed(self, call: Callable[[], None]) -> None:
         """
@@ -188,12 +199,21 @@ class Fanout:
         else:
             call()
 
+    def afterAnswers(self, call: Callable[[], None]) -> None:
+        """
+        Call something once all publishers have been answered whose answers are due
+        by now: what a connection has for several of them can be sent together.
+        """
+        self.backlog.add(call, isPart=False)
+        if not self._isTicking:
+            self.tickSoon()
+
     def readLater(self, reader: Member) -> None:
         """
         Let a reader go on reading in a later turn, so that others have theirs.
         """
         self._due.append(reader)
-        self._tickSoon()
+        self.tickSoon()
 
     def readSoon(self, reader: Member) -> None:
         """
@@ -226,7 +246,10 @@ class Fanout:
             self._ticksAtEndOfTurn = False
             self._tick()
 
-    def _tickSoon(self) -> None:
+    def tickSoon(self) -> None:
+        """
+        Have a tick at the end of this turn.
+        """
         if not self._isTickDue:
             self._isTickDue = True
             if self._isInTurn:
@@ -236,11 +259,28 @@ class Fanout:
 
     def _tick(self) -> None:
         """
-        Flush what was heard during the turn, and then go on with what was left
-        over from earlier ones.
+        Flush what was published and heard during the turn, and then go on with what
+        was left over from earlier ones.
         """
-        self._isTickDue = False
-        self._tickCall = None
+        self._isTicking = True
+        try:
+            # What is heard by this is for this tick.
+            self.beforeTick()
+            self._isTickDue = False
+            self._tickCall = None
+            self._flush()
+            self.backlog.go()
+        finally:
+            self._isTicking = False
+        self._tellDrained()
+        if self.backlog:
+            self.tickSoon()
+        self._pumpDue()
+
+    def _flush(self) -> None:
+        """
+        Write what was heard to the readers.
+        """
         if self._wasInterrupted:
             self._wasInterrupted = False
             self._unsettleReaders()
@@ -264,11 +304,6 @@ class Fanout:
         # First the readers are written to, then the publishers are answered.
         for call in calls:
             self.backlog.add(call, isPart=False)
-        self.backlog.go()
-        self._tellDrained()
-        if self.backlog:
-            self._tickSoon()
-        self._pumpDue()
 
     def _unsettleReaders(self) -> None:
         self.isContinuous = False
@@ -294,7 +329,7 @@ class Fanout:
             if seconds() >= over:
                 break
         if self._due:
-            self._tickSoon()
+            self.tickSoon()
 
     # -- What is asked
 

@@ -17,6 +17,7 @@ not answered, so that its client sees no difference.
   - L{streams}: the plan of a stream, and the connection that it becomes
   - L{websocket}: the plan of a WebSocket, and the connection that it becomes
   - L{publishing}: the plan of a request that publishes
+  - L{answers}: the responses to publications, in the order of their requests
   - L{routes}: the requests that are answered here, and the making of their plans
   - L{footprint}: how much memory a value takes
   - L{cache}: requests that were parsed already

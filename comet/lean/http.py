@@ -5,15 +5,13 @@ A connection of HTTP/1.1 on the lean edge: one request after the other.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from socket import SHUT_WR, socket
 from typing import Any, Final, TypeVar
 
-from twisted.python.failure import Failure
-
 from comet.access.lookups import Lookup
 from comet.clientlog import ClientLogger
-from comet.errors import CometError, Unauthorized, publicError
+from comet.errors import CometError, Unauthorized
 from comet.fanout.polls import BUS_SECONDS, HALF_CLOSED, PollReader
 from comet.fanout.states import State
 from comet.fanout.unsent import sharedRest
@@ -21,7 +19,8 @@ from comet.http.http1 import completeTemplate, endConnection
 from comet.http.pace import BODY_TIME, HEAD_TIME, SMALL, UNSENT_TIMEOUT, extended
 from comet.http.polls import respondEmpty
 from comet.http.request import isBrokenHead
-from comet.http.responses import Response, batchResponse, problem, publishedResponse
+from comet.http.responses import Response, problem
+from comet.lean.answers import Answer, Answers, encodeFor
 from comet.lean.cache import RequestCache
 from comet.lean.connection import READ_SIZE, Connection
 from comet.lean.edge import Edge, EdgeConnection
@@ -33,7 +32,6 @@ from comet.lean.routes import Routes, mayBeAnswered
 from comet.lean.shown import makeCredentials
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
-from comet.model.messages import Published
 from comet.timers import NOT_SET
 from comet.transports.detach import MAX_HELD_INPUT
 from comet.transports.unread import unreadIn
@@ -47,6 +45,14 @@ T = TypeVar("T")
 # before the clock is looked at: a batch is parsed as it comes.
 _BODY_READ_SIZE: Final = 65536
 _BODY_PIECE: Final = 2048
+
+# How many bytes of publications are read in one turn at most.
+MOST_READ: Final = 65536
+
+# What became of the first request in the buffer.
+_STOPPED: Final = 0
+_BEGUN: Final = 1
+_INCOMPLETE: Final = 2
 
 # The timer wheel may call this much early, in seconds.
 _EARLY: Final = 0.01
@@ -118,12 +124,15 @@ class HTTPConnection(Connection):
 
     A request is I{under way} from the moment at which its plan begins until its
     response is handed to the socket.  The next request waits for that, and until
-    the socket has taken the response.  Where the client has sent several, some of
-    them wait for another turn: see L{comet.turns}.
+    the socket has taken the response.  Only publications are begun behind each
+    other, so that all that have come are stored together: see L{comet.lean.answers}.
+    Where the client has sent several requests, some of them wait for another turn:
+    see L{comet.turns}.
 
     @ivar buffer: The input that is not answered.
 
-    @ivar plan: The plan of the request under way, if there is one.
+    @ivar plan: The plan of the request under way, if there is one that is no
+        publication which is being stored.
 
     @ivar tags: What the client of the request under way has already.
 
@@ -147,11 +156,13 @@ class HTTPConnection(Connection):
     _log = ClientLogger()
 
     __slots__ = (
+        "_answers",
         "_isAnswering",
         "_isHeadBegun",
         "_isRefused",
         "_isWaiting",
         "_lookup",
+        "_mayRead",
         "_unread",
         "_upload",
         "buffer",
@@ -183,6 +194,10 @@ class HTTPConnection(Connection):
         self._isAnswering = False
         # Whether the buffer waits for another turn.
         self._isWaiting = False
+        # The answers to publications.
+        self._answers: Answers | None = None
+        # How many bytes may still be read in this turn.
+        self._mayRead = 0
         # What the client had not taken of a large response when that was last looked
         # at.
         self._unread = 0
@@ -197,8 +212,15 @@ class HTTPConnection(Connection):
         """
         See L{EdgeConnection.isBusy<comet.lean.edge.EdgeConnection.isBusy>}.
         """
-        hasRequest = self.plan is not None or self._upload is not None or self._isRefused
+        hasRequest = self._isUnderWay or self._upload is not None or self._isRefused
         return bool(hasRequest or self.buffer or super().isBusy)
+
+    @property
+    def _isUnderWay(self) -> bool:
+        """
+        Whether any request is under way.
+        """
+        return self.plan is not None or bool(self._answers)
 
     @property
     def isIdle(self) -> bool:
@@ -299,6 +321,7 @@ class HTTPConnection(Connection):
         if self._isRefused:
             # The client may be in the middle of its body.
             return
+        self._mayRead = MOST_READ - len(data) if len(data) == READ_SIZE else 0
         if self.buffer:
             data = self.buffer + data
         self.buffer = data
@@ -388,7 +411,7 @@ class HTTPConnection(Connection):
         if self.fd < 0 or self._isWaiting:
             # The end comes again when the connection is read again.
             return
-        if self.plan is None:
+        if not self._isUnderWay:
             if not self.unsent:
                 self.close()
         elif self._lookup is not None:
@@ -402,7 +425,7 @@ class HTTPConnection(Connection):
         Bound the input that is kept behind the request under way, or for another
         turn.
         """
-        isKept = self.plan is not None or self._isWaiting
+        isKept = self._isUnderWay or self._isWaiting
         if isKept and len(self.buffer) > MAX_HELD_INPUT:
             self.pauseProducing()
             reader = self.reader
@@ -420,38 +443,52 @@ class HTTPConnection(Connection):
         seconds = self.edge.seconds
         over: float | None = None
         try:
-            while self.buffer and self.plan is None and not self.unsent and self.fd >= 0:
-                now = seconds()
-                if over is None:
-                    over = now + self.edge.hub.turns.share
-                elif now >= over:
-                    self.pauseProducing()
-                    self._waitForTurn()
+            while self.plan is None and not self.unsent and self.fd >= 0:
+                begun = _INCOMPLETE
+                if self.buffer:
+                    now = seconds()
+                    if over is None:
+                        over = now + self.edge.hub.turns.share
+                    elif now >= over:
+                        self.pauseProducing()
+                        self._waitForTurn()
+                        break
+                    begun = self._beginNext()
+                if begun == _STOPPED or (begun == _INCOMPLETE and not self._readOn()):
                     break
-                if not self._beginNext():
-                    break
-                if len(self.buffer) > MAX_HELD_INPUT:
-                    self._boundInput()
         finally:
             self._isAnswering = False
+        if len(self.buffer) > MAX_HELD_INPUT and not self.isPaused:
+            self._boundInput()
 
-    def _beginNext(self) -> bool:
+    def _readOn(self) -> bool:
+        """
+        Read more publications, behind those that came in this turn.
+
+        @return: Whether more has come.
+        """
+        if not self._answers or self._mayRead <= 0 or self.fd < 0:
+            return False
+        try:
+            data = self.socket.recv(min(self._mayRead, 2 * READ_SIZE))
+        except OSError:
+            # If it is more than that nothing has come yet, an event will tell.
+            data = b""
+        self._mayRead = self._mayRead - len(data) if data else 0
+        self.buffer += data
+        return bool(data)
+
+    def _beginNext(self) -> int:
         """
         Begin to answer the first request in the buffer.
 
-        @return: True if there may be another one.
+        @return: L{_BEGUN} if there may be another one; L{_INCOMPLETE} if the rest of
+            it has to come first; else L{_STOPPED}.
         """
-        data = self.buffer
+        data, answers = self.buffer, self._answers
         end = data.find(b"\r\n\r\n", 0, MAX_HEAD)
         if end < 0:
-            isOurs = len(data) < MAX_HEAD and mayBeAnswered(data) and not isBrokenHead(data)
-            if not (isOurs and mayBeHead(data)):
-                self._handOver()
-            elif not self._isHeadBegun:
-                # From now on, however much more of it comes.
-                self._isHeadBegun = True
-                self._waitNoLonger(self.edge.headTime)
-            return False
+            return self._beginHead(data)
         self._isHeadBegun = False
         size = end + 4
         taken = HAND_OVER
@@ -460,9 +497,15 @@ class HTTPConnection(Connection):
         except CometError:
             # Twisted's edge finds the same error, and tells it.
             request = None
+        if answers:
+            # What is no publication waits until these are answered.
+            if request is None or answers.isFull or not request.plan.hasBody:
+                return _STOPPED
+            if not request.plan.mayFollow(request, len(data) - size):
+                return _INCOMPLETE
         if request is None:
             self._handOver()
-            return False
+            return _STOPPED
         plan = request.plan
         if (request.headers.length is not None) is plan.hasBody:
             self.plan, self.tags = plan, request.tags
@@ -474,7 +517,7 @@ class HTTPConnection(Connection):
                 else:
                     found = self._findClient(plan, data[:size])
                     if found is None:
-                        return False
+                        return _STOPPED
                     client = found
                 if not plan.needsKey or client.mayPublishAll:
                     taken = plan.begin(self, request, client, size)
@@ -487,10 +530,31 @@ class HTTPConnection(Connection):
             traffic.requests += 1
             traffic.headIn += size
             traffic.dataIn += taken - size
-            return True
+            return _BEGUN
         if taken == HAND_OVER:
+            if answers:
+                self.plan = None
+            else:
+                self._handOver()
+        return _STOPPED
+
+    def _beginHead(self, data: bytes) -> int:
+        """
+        See to a head that has not come whole.
+
+        @param data: What has come of it.
+        """
+        if self._answers:
+            # Its time begins when those before it are answered.
+            return _INCOMPLETE
+        isOurs = len(data) < MAX_HEAD and mayBeAnswered(data) and not isBrokenHead(data)
+        if not (isOurs and mayBeHead(data)):
             self._handOver()
-        return False
+        elif not self._isHeadBegun:
+            # From now on, however much more of it comes.
+            self._isHeadBegun = True
+            self._waitNoLonger(self.edge.headTime)
+        return _STOPPED
 
     def _findClient(self, plan: Plan, head: bytes) -> Client | None:
         """
@@ -524,7 +588,8 @@ class HTTPConnection(Connection):
         It is known which client sends the request under way: begin it again.
         """
         self.plan = None
-        self._wait(self.edge.idleTimeout)
+        if not self._answers:
+            self._wait(self.edge.idleTimeout)
         self._waitForTurn()
 
     def _handOver(self) -> None:
@@ -601,12 +666,17 @@ class HTTPConnection(Connection):
             # The client has left; an event will tell.
             pass
 
-    def awaitStore(self) -> None:
+    def awaitStore(self, size: int) -> Answer:
         """
         See L{RequestConnection.awaitStore
         <comet.lean.plans.RequestConnection.awaitStore>}.
         """
+        plan, self.plan = self.plan, None
+        assert plan is not None, "a publication without a request"
         self.due = math.inf
+        if self._answers is None:
+            self._answers = Answers(self, self.edge.hub.fanout)
+        return self._answers.add(plan, size)
 
     def release(self, size: int) -> tuple[socket, int, bytes]:
         """
@@ -663,48 +733,48 @@ class HTTPConnection(Connection):
         assert isinstance(plan, PollPlan), plan
         self.pollAnswered(respondEmpty(plan.shape, self.tags, cursor))
 
-    def stored(self, results: Sequence[Published]) -> None:
+    @property
+    def endsWithAnswers(self) -> bool:
         """
-        See L{RequestConnection.stored<comet.lean.plans.RequestConnection.stored>}.
+        See L{AnsweredConnection.endsWithAnswers
+        <comet.lean.answers.AnsweredConnection.endsWithAnswers>}.
         """
-        self._respondWith(publishedResponse, results[0])
+        # What the client has sent behind its request is handed over.
+        return self.edge.hub.isDraining and not self.buffer
 
-    def batchStored(self, results: Sequence[Published]) -> None:
+    def answersMade(self, responses: bytes) -> None:
         """
-        See L{RequestConnection.batchStored
-        <comet.lean.plans.RequestConnection.batchStored>}.
+        See L{AnsweredConnection.answersMade
+        <comet.lean.answers.AnsweredConnection.answersMade>}.
         """
-        self._respondWith(batchResponse, results)
+        if self.fd < 0:
+            return
+        self.push(responses)
+        self._sent(len(responses))
+        if self._isUnderWay:
+            if not self.unsent:
+                # The next one waits for the bus, or for what is asked about its client.
+                self.due = math.inf
+        elif self.endsWithAnswers:
+            self.finish()
 
-    def notStored(self, failure: Failure) -> None:
+    def answerFailed(self) -> None:
         """
-        See L{RequestConnection.notStored
-        <comet.lean.plans.RequestConnection.notStored>}.
+        See L{AnsweredConnection.answerFailed
+        <comet.lean.answers.AnsweredConnection.answerFailed>}.
         """
-        names = () if self.plan is None else self.plan.names
-        error = publicError(
-            failure.value,
-            lambda: self._log.failure("Publishing to {names} failed", failure=failure, names=names),
-        )
-        self._respondWith(problem, error)
-
-    def _respondWith(self, makeResponse: Callable[[T], Response], result: T) -> None:
-        """
-        Send a response.  This may be called while another connection is dealt
-        with, which must not fail in the place of this one.
-        """
-        try:
-            self._respond(makeResponse(result))
-        except Exception:
-            peer = self.edge.peerOf(self.socket)
-            self._log.failure("The response to publisher {peer} failed; it is closed", peer=peer)
-            self.close()
+        peer = self.edge.peerOf(self.socket)
+        self._log.failure("The response to publisher {peer} failed; it is closed", peer=peer)
+        self.close()
 
     def _respond(self, response: Response) -> None:
-        own = () if self.plan is None else self.plan.ownHeaders
-        headers = response.headers + own if own else response.headers
-        template = completeTemplate(response.status, headers)
-        self._send(template.fill(response.body), len(response.body))
+        plan = self.plan
+        assert plan is not None, "a response without a request"
+        if self._answers:
+            # Those before it are answered first.
+            self.awaitStore(0).respond(response)
+        else:
+            self._send(encodeFor(plan, response), len(response.body))
 
     def _send(self, response: bytes, bodySize: int) -> None:
         """
@@ -713,8 +783,7 @@ class HTTPConnection(Connection):
         @param bodySize: How many of the bytes are the body.
         """
         if self.fd >= 0:
-            # What the client has sent behind its request is handed over.
-            isLast = self.edge.hub.isDraining and not self.buffer
+            isLast = self.endsWithAnswers
             if isLast or self._isRefused:
                 response = endConnection(response)
             self.push(response)
@@ -729,6 +798,14 @@ class HTTPConnection(Connection):
         traffic.headOut += size - bodySize
         traffic.dataOut += bodySize
         self.plan = self.reader = None
+        self._sent(size)
+
+    def _sent(self, size: int) -> None:
+        """
+        Give the client time to take a response, and go on with its input.
+
+        @param size: How many bytes the response has.
+        """
         self._wait(self.edge.idleTimeout)
         if size > SMALL:
             self._watchReading(size)
@@ -785,8 +862,11 @@ class HTTPConnection(Connection):
             self.resumeProducing()
             self._endOutput()
         elif self.plan is None and not self._isWaiting:
-            idle = self.edge.idleTimeout
-            self._wait(max(UNSENT_TIMEOUT, idle) if self._unread else idle)
+            if self._answers:
+                self.due = math.inf
+            else:
+                idle = self.edge.idleTimeout
+                self._wait(max(UNSENT_TIMEOUT, idle) if self._unread else idle)
             self.resumeProducing()
             self._answerInput()
 
@@ -805,6 +885,7 @@ class HTTPConnection(Connection):
         self._isWaiting = False
         if self.fd < 0:
             return
+        self._mayRead = MOST_READ
         try:
             self._takeInput()
             if not self._isWaiting and not self.unsent and self.fd >= 0:
@@ -821,6 +902,8 @@ class HTTPConnection(Connection):
         lookup, self._lookup = self._lookup, None
         if lookup is not None:
             lookup[0].abandon()
+        if self._answers is not None:
+            self._answers.drop()
         reader, self.reader = self.reader, None
         if reader is not None:
             reader.ended()

@@ -132,6 +132,27 @@ class Asked(NamedTuple):
     ownHeaders: Headers
 
 
+class StoreAnswer(Protocol):
+    """
+    Answers a request to publish.
+    """
+
+    def stored(self, results: Sequence[Published]) -> None:
+        """
+        Answer that a publication is stored.
+        """
+
+    def batchStored(self, results: Sequence[Published]) -> None:
+        """
+        Answer that a batch is stored.
+        """
+
+    def notStored(self, failure: Failure) -> None:
+        """
+        Answer why nothing is stored.
+        """
+
+
 class RequestConnection(DirectWaiter, Protocol):
     """
     What a plan needs of the connection that it answers on.
@@ -177,25 +198,14 @@ class RequestConnection(DirectWaiter, Protocol):
         Answer a request of which not all has come, and end the connection.
         """
 
-    def awaitStore(self) -> None:
+    def awaitStore(self, size: int) -> StoreAnswer:
         """
-        Wait for C{stored}, C{batchStored} or C{notStored}, for as long as the
-        bus takes.
-        """
+        Wait until the body of the request is stored, for as long as the bus takes.
+        Requests that follow may be begun meanwhile: see L{Plan.mayFollow}.
 
-    def stored(self, results: Sequence[Published]) -> None:
-        """
-        Answer that a publication is stored.
-        """
+        @param size: How many bytes the body has.
 
-    def batchStored(self, results: Sequence[Published]) -> None:
-        """
-        Answer that a batch is stored.
-        """
-
-    def notStored(self, failure: Failure) -> None:
-        """
-        Answer why nothing is stored.
+        @return: What answers the request then.
         """
 
     def release(self, size: int) -> tuple[socket, int, bytes]:
@@ -319,6 +329,16 @@ class Plan:
         @return: As L{begin} does.
         """
         return HAND_OVER
+
+    def mayFollow(self, request: ParsedRequest, come: int) -> bool:
+        """
+        Return whether a request may be begun while publications before it on its
+        connection are still being stored.  One that reads may not: its client is to
+        find what it has published.
+
+        @param come: How many bytes have come behind the head.
+        """
+        return False
 
     def begin(
         self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int

@@ -73,8 +73,15 @@ class PublishPlan(Plan):
             upload.check()
             connection.awaitBody(upload, size)
             return NOTHING_TAKEN
-        self.store(connection, self.read(client, connection.buffer[size:whole]))
+        self.store(connection, self.read(client, connection.buffer[size:whole]), count)
         return whole
+
+    def mayFollow(self, request: ParsedRequest, come: int) -> bool:
+        """
+        See L{Plan.mayFollow<comet.lean.plans.Plan.mayFollow>}.
+        """
+        count = self._length(request)
+        return count is not None and come >= count
 
     def refused(
         self, connection: RequestConnection, request: ParsedRequest, size: int, error: CometError
@@ -130,13 +137,17 @@ class PublishPlan(Plan):
         check = partial(hub.checkPublish, client)
         return BatchReader(self._contentType, hub.settings.limits, client.name, check)
 
-    def store(self, connection: RequestConnection, publications: Sequence[Publication]) -> None:
+    def store(
+        self, connection: RequestConnection, publications: Sequence[Publication], size: int
+    ) -> None:
         """
         Have publications stored, and the connection answer then.
+
+        @param size: How many bytes the body has that they came in.
         """
-        connection.awaitStore()
-        done = connection.batchStored if self.isBatch else connection.stored
-        self.hub.storeChecked(publications, done, connection.notStored)
+        answer = connection.awaitStore(size)
+        done = answer.batchStored if self.isBatch else answer.stored
+        self.hub.bursts.add(publications, done, answer.notStored)
 
 
 class Upload:
@@ -148,14 +159,14 @@ class Upload:
     @ivar left: How many bytes are still to come.
     """
 
-    __slots__ = ("_body", "_client", "_count", "_reader", "left", "plan")
+    __slots__ = ("_body", "_client", "_count", "_reader", "_size", "left", "plan")
 
     def __init__(self, plan: PublishPlan, client: Client, size: int) -> None:
         """
         @param size: How many bytes the body has.
         """
         self.plan = plan
-        self.left = size
+        self.left = self._size = size
         self._client = client
         self._reader = plan.makeReader(client)
         self._body = bytearray()
@@ -197,7 +208,7 @@ class Upload:
         # The body may have taken minutes.
         for publication in publications:
             plan.hub.checkPublish(client, publication.channels)
-        plan.store(connection, publications)
+        plan.store(connection, publications, self._size)
 
     def end(self) -> None:
         """

@@ -125,10 +125,11 @@ class HubTestCase(SynchronousTestCase):
 
     def publish(self, *channels: str, payload: bytes = b"1") -> Deferred[Any]:
         """
-        Publish a message to each, as one publication each.
+        Publish a message to each, as one publication each, which are stored at once.
         """
         publications = [Publication((channel,), payload) for channel in channels]
         stored: Deferred[Any] = self.hub.store(ANYONE, publications)
+        self.hub.bursts.store()
 
         def positions(answers: list[Published]) -> list[int]:
             return [answer.cursor.position for answer in answers]

@@ -87,6 +87,7 @@ class World:
             self.unanswered[index] = False
 
         self.hub.store(ANYONE, publications).addCallback(answered)
+        self.hub.bursts.store()
 
     def joinPoint(self, names: tuple[str, ...], *shape: object) -> WatchedJoinPoint:
         """

@@ -257,6 +257,7 @@ class PublishTests(HubTestCase):
         wire.send(post("/channels/a", b"x"))
         gone.send(post("/channels/a", b"x"))
         gone.leave()
+        self.turn()
         for stored in asked:
             stored.errback(Unknown("the link to the bus broke"))
         self.assertProblem(readResponse(wire.take()), 504, "unknown")
@@ -271,6 +272,7 @@ class PublishTests(HubTestCase):
         wire.send(request[:-1])
         self.hub.drain(10)
         wire.send(request[-1:])
+        self.turn()
         response = readResponse(wire.take())
         self.assertEqual((response.status, response.header("Connection")), (201, "close"))
         self.assertFalse(wire.isOpen)

@@ -56,6 +56,7 @@ class UnmadeTests(HubTestCase):
         """
         wire = self.connect()
         wire.send(post("/channels/open/a", b"x"))
+        self.turn()
         self.assertFalse(wire.isOpen)
         self.assertEqual(wire.take(), b"")
         self.assertNotWaiting(wire)

@@ -25,7 +25,7 @@ from comet.bus.memory.query import PatientQueries, Query
 from comet.bus.starts import resolve, resolveAtEnd
 from comet.clocks import steadyClock
 from comet.errors import Unavailable
-from comet.interfaces import IBusListener, IMessageBus
+from comet.interfaces import IBurstBus, IBusListener, Outcome
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import FLOORS_PART, Retention
 from comet.model.messages import Message, Publication, Published
@@ -40,7 +40,7 @@ CHANNEL_OVERHEAD: Final = 512
 SEGMENT_OVERHEAD: Final = 150
 
 
-@implementer(IMessageBus)
+@implementer(IBurstBus)
 class MemoryBus:
     """
     Keeps its log in memory.
@@ -144,15 +144,24 @@ class MemoryBus:
         """
         See L{IMessageBus.publish}.
         """
+        return self.publishBurst([publications]).addCallback(_only)
+
+    def publishBurst(
+        self, requests: Sequence[Sequence[Publication]]
+    ) -> Deferred[Sequence[Outcome]]:
+        """
+        See L{IBurstBus.publishBurst<comet.interfaces.IBurstBus.publishBurst>}.
+        """
         if self._isStopped:
             return fail(Unavailable("the bus has stopped"))
         stored: list[Message] = []
-        try:
-            answers = self._keys.storeBatch(publications, partial(self._store, stored))
-        except Exception:
-            failed: Deferred[Sequence[Published]] = Deferred()
-            failed.errback()
-            return failed
+        store = partial(self._store, stored)
+        outcomes: list[Outcome] = []
+        for publications in requests:
+            try:
+                outcomes.append(self._keys.storeBatch(publications, store))
+            except Exception as error:
+                outcomes.append(error)
         if self._size > self._totalBytes:
             self._evict()
         if self._empty > self._mostEmpty:
@@ -161,8 +170,8 @@ class MemoryBus:
             heard = self._listeners.messagesStored(stored)
             if not heard.called:
                 # A listener publishes from within a call of its own.
-                return heard.addCallback(lambda _: answers)
-        return succeed(answers)
+                return heard.addCallback(lambda _: outcomes)
+        return succeed(outcomes)
 
     def _store(self, stored: list[Message], publication: Publication) -> Published:
         now = self._wallClock()
@@ -371,6 +380,18 @@ class MemoryBus:
         See L{IMessageBus.unlisten}.
         """
         self._listeners.remove(listener, names)
+
+
+def _only(outcomes: Sequence[Outcome]) -> Sequence[Published]:
+    """
+    Return the outcome of the only request.
+
+    @raise Exception: If nothing was stored.
+    """
+    [outcome] = outcomes
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def _recordSize(channel: str) -> int:

@@ -26,12 +26,12 @@ from comet.bus.sqlite.errors import explain, notRead
 from comet.bus.sqlite.lockfile import Connect
 from comet.bus.sqlite.queue import PublishRequest, WriteQueue, WriteTask
 from comet.bus.sqlite.reader import LogReader
-from comet.bus.sqlite.store import Outcome, Store, Stored
+from comet.bus.sqlite.store import Store, Stored
 from comet.bus.sqlite.thread import RunningReactor, WorkerThread
 from comet.bus.starts import resolveAtEnd
 from comet.clocks import steadyClock
 from comet.errors import Unavailable
-from comet.interfaces import IBusListener, IMessageBus
+from comet.interfaces import IBusListener, IMessageBus, Outcome
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published

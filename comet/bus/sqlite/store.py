@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from comet.bus.idempotency import KeyBudget
 from comet.bus.refusals import Refusals
@@ -20,13 +20,10 @@ from comet.bus.sqlite.lockfile import Connect
 from comet.bus.sqlite.opening import OpenDatabase, openDatabase
 from comet.bus.sqlite.transaction import Transaction
 from comet.errors import CometError, Unavailable, Unknown
+from comet.interfaces import Outcome
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
-from comet.model.messages import Message, Publication, Published
-
-# The answers to the publications of a request, or the reason why none was
-# stored.
-Outcome: TypeAlias = Sequence[Published] | Exception
+from comet.model.messages import Message, Publication
 
 
 class Stored(NamedTuple):

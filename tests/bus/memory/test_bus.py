@@ -24,12 +24,13 @@ from comet.model.log import Retention
 from comet.model.messages import Publication
 from comet.model.patterns import NameSet
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
+from tests.bus.bursting import BurstContract
 from tests.bus.case import EPOCH_SECONDS, HOUR, Listener, T
 from tests.bus.contract import BusContract
 from tests.bus.memory.case import MemoryTestCase
 
 
-class MemoryBusTests(BusContract, TestCase):
+class MemoryBusTests(BusContract, BurstContract, TestCase):
     """
     L{MemoryBus} keeps all promises of a bus.
     """

@@ -1,0 +1,1 @@
+All that has arrived in one turn is published together: requests that a client pipelines (they used to wait for each other), what many clients send at once, and commands. It is stored by one call of the bus, goes out as one write for each reader, and is answered in order by one write. A bus of your own may store such bursts in one step (``IBurstBus``).
