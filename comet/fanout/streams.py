@@ -157,11 +157,11 @@ class StreamReader(Reader):
         self._wroteAt = self.fanout.seconds()
         return self.sink.write(data)
 
-    def say(self, piece: bytes) -> None:
+    def say(self, *pieces: bytes) -> None:
         """
-        Write one piece for this client alone, between messages.
+        Write some pieces for this client alone, between messages.
         """
-        self.sayFramed(self.shape.frame([piece]))
+        self.sayFramed(self.shape.frame(pieces))
 
     def sayFramed(self, data: bytes) -> None:
         """

@@ -35,12 +35,14 @@ from comet.http.credentials import Credential, Credentials, CredentialSource
 from comet.hub import Hub
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.cursors import Cursor
+from comet.model.messages import Published
 
 C = TypeVar("C")
 
-# Commands of one client that are carried out at the same time, before no more
-# is read from it.
-MAX_PENDING_COMMANDS: Final = 64
+# Commands of one client that are carried out at the same time, and bytes of data that
+# they publish, before no more is read from it.
+MAX_PENDING_COMMANDS: Final = 256
+MAX_PENDING_BYTES: Final = 1024 * 1024
 
 
 class Session:
@@ -51,12 +53,17 @@ class Session:
     that has too many commands under way, and goes on later.  No command is lost
     by that.
 
+    What is published in one turn is stored together, and answered by one write, in
+    the order of the commands.  A command that reads finds what those before it have
+    published.
+
     @ivar reader: The reader of this client.
     """
 
     _log = ClientLogger()
 
     __slots__ = (
+        "_answers",
         "_client",
         "_finish",
         "_hub",
@@ -64,6 +71,7 @@ class Session:
         "_lookup",
         "_names",
         "_pending",
+        "_pendingBytes",
         "_shape",
         "_transport",
         "reader",
@@ -81,7 +89,9 @@ class Session:
         self.reader = reader
         self._shape = shape
         self._transport = transport
-        self._pending = 0
+        self._pending = self._pendingBytes = 0
+        # The answers to publications that are to be written together.
+        self._answers: list[bytes] = []
         self._isPaused = False
         # Ends the connection.  Set once the client sends nothing more.
         self._finish: Callable[[], None] | None = None
@@ -106,11 +116,13 @@ class Session:
             self.refuse(refused.id, refused.error)
             return
         self._pending += 1
+        if isinstance(command, Publish):
+            self._publish(command)
+            self._throttle()
+            return
         done: Deferred[Any]
         if isinstance(command, Ping):
             done = maybeDeferred(self._answer, command.id, {"pong": command.value})
-        elif isinstance(command, Publish):
-            done = self._publish(command)
         elif isinstance(command, Token):
             done = maybeDeferred(self._identify, command)
         elif isinstance(command, Subscribe):
@@ -140,12 +152,16 @@ class Session:
         self._throttle()
 
     def _say(self, json: bytes) -> None:
+        self._sayAnswers()
         self.reader.say(self._shape.piece(json))
 
     def _answer(self, id: Id, fields: dict[str, Any]) -> None:
         self._say(encodeOK(id, fields))
 
     def _failed(self, failure: Failure, id: Id) -> None:
+        self._say(self._encodeFailure(failure, id))
+
+    def _encodeFailure(self, failure: Failure, id: Id) -> bytes:
         def log() -> None:
             self._log.failure(
                 "command {id!r} of client {client!r} failed",
@@ -154,8 +170,7 @@ class Session:
                 client=self._client.name,
             )
 
-        error = publicError(failure.value, log)
-        self._say(encodeError(id, error))
+        return encodeError(id, publicError(failure.value, log))
 
     def _commandDone(self, result: object) -> None:
         self._pending -= 1
@@ -172,6 +187,7 @@ class Session:
             return
         isBusy = (
             self._pending >= MAX_PENDING_COMMANDS
+            or self._pendingBytes >= MAX_PENDING_BYTES
             or self._lookup is not None
             or self.reader.state is State.BEHIND
         )
@@ -239,11 +255,49 @@ class Session:
 
     # -- The commands
 
-    def _publish(self, command: Publish) -> Deferred[None]:
-        stored = self._hub.store(self._client, [command.publication])
-        return stored.addCallback(
-            lambda answers: self._answer(command.id, {"cursor": str(answers[0].cursor)})
-        )
+    def _publish(self, command: Publish) -> None:
+        publication = command.publication
+        size = len(publication.payload)
+        self._pendingBytes += size
+
+        def stored(answers: Sequence[Published]) -> None:
+            self._answerLater(encodeOK(command.id, {"cursor": str(answers[0].cursor)}), size)
+
+        def notStored(failure: Failure) -> None:
+            self._answerLater(self._encodeFailure(failure, command.id), size)
+
+        try:
+            self._hub.checkPublish(self._client, publication.channels)
+        except Exception:
+            notStored(Failure())
+        else:
+            self._hub.bursts.add([publication], stored, notStored)
+
+    def _answerLater(self, json: bytes, size: int) -> None:
+        """
+        Answer a publication, together with those that are answered in the same turn.
+
+        @param size: How many bytes of data it has.
+        """
+        self._pendingBytes -= size
+        self._answers.append(self._shape.piece(json))
+        if len(self._answers) == 1:
+            self._hub.fanout.afterAnswers(self._answered)
+
+    def _answered(self) -> None:
+        """
+        All publications have been answered whose answers are due by now.
+        """
+        self._sayAnswers()
+        self._throttle()
+        if self._finish is not None:
+            self._finishWhenDone()
+
+    def _sayAnswers(self) -> None:
+        answers, self._answers = self._answers, []
+        if answers:
+            self._pending -= len(answers)
+            self.reader.say(*answers)
 
     def _identify(self, command: Token) -> Deferred[None] | None:
         """
@@ -283,6 +337,8 @@ class Session:
 
     def _subscribe(self, command: Subscribe) -> Deferred[None]:
         reader = self.reader
+        # It finds what was published before.
+        self._hub.bursts.store()
         held = reader.progress.names
         new = [name for name in command.names if name not in held]
         self._hub.check(self._client, new, len(held))

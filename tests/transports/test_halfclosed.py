@@ -14,6 +14,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from comet.fanout.polls import HALF_CLOSED
 from comet.fanout.streams import PROBE
+from comet.transports.session import MAX_PENDING_COMMANDS
 from comet.transports.tcp import CometFactory
 from comet.web.resources import CometResource
 from tests.framing.readers import LinesReader
@@ -98,7 +99,7 @@ class LineTests(HubTestCase):
         way at once.
         """
         slow = SlowlyStored(self)
-        count = 200
+        count = 2 * MAX_PENDING_COMMANDS + 20
         self.wire.transport.coming.append(self.publications(count))
         self.wire.halfClose()
         stored = []
