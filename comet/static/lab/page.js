@@ -31,7 +31,7 @@ const channel = `lab/${visit}`;
 const account = `lab-${visit}`;
 
 /** For all that is not measured: publishing, and the server's figures. */
-const comet = new Comet(base, { transports: ["websocket", "longpoll"] });
+const comet = new Comet(base, { transports: ["websocket", "longpoll"], backoff: [1, 4] });
 const seats = new Seats();
 const total = new Total();
 const rows = NAMES.map((name) => new Row(name, total, switched));
