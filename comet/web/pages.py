@@ -41,6 +41,7 @@ TYPES: Final[tuple[tuple[str, bytes], ...]] = (
     (".d.ts", b"text/plain; charset=utf-8"),
     (".svg", b"image/svg+xml"),
     (".png", b"image/png"),
+    (".webp", b"image/webp"),
 )
 
 # A browser may keep a file, but has to ask before each use whether it has

@@ -3,6 +3,7 @@
  */
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import {
   Server,
   findBarriers,
@@ -228,6 +229,23 @@ await runAll([
       await other.close();
       await all("all hear it", heard);
       await all("each has everything", isComplete);
+    },
+  ],
+  [
+    "the six lines on the first page of the book do what they say",
+    async () => {
+      const index = await readFile(new URL("../../docs/index.rst", import.meta.url), "utf8");
+      const [, lines] = /<script type="module">\n([^]*?)<\/script>/.exec(index);
+      assert.equal(lines.trim().split("\n").length + 2, 6);
+      const code = lines
+        .replace(/import (.*) from (".*")/, "const $1 = await import($2)")
+        .replace("http://127.0.0.1:8080/", server.url);
+      const reader = await openPage(browser, `${server.url}lab/icon.svg`);
+      const said = [];
+      reader.on("console", (message) => said.push(message.text()));
+      await reader.evaluate(`(async () => { ${code} })()`);
+      await until("it hears itself", () => said.includes("Hello from a page"));
+      await reader.close();
     },
   ],
   [

@@ -4,24 +4,35 @@
 
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Server, openBrowser, openPage, runAll } from "./site.mjs";
+import { Server, openBrowser, openPage, runAll, until } from "./site.mjs";
 
 const [browserName, folder] = process.argv.slice(2);
 const server = new Server("--demo");
-await server.start();
 
-/** Bring the lab into a state to show: a stream, one technique cut off, one that was. */
+/** How the pages are looked at, by the name of the variant. */
+const VARIANTS = {
+  wide: { width: 1440, height: 900 },
+  narrow: { width: 390, height: 844 },
+  dark: { width: 1440, height: 900, isDark: true },
+  forced: { width: 1440, height: 900, isForced: true },
+};
+
+/** The techniques that are cut off, and catch up. */
+const CUT = ["longpoll", "stream", "sse", "websocket"];
+
+async function toggle(page) {
+  for (const name of CUT) await page.$eval(`#${name} .switch`, (button) => button.click());
+}
+
+/** Bring the lab into a state to show: a stream, and some techniques that catch up. */
 async function useLab(page) {
+  await page.waitForSelector("#rate:enabled");
   await page.focus("#rate");
   await page.keyboard.press("ArrowRight");
-  await sleep(5000);
-  for (const name of ["longpoll", "sse"]) {
-    await page.$eval(`#${name} .switch`, (button) => button.click());
-  }
-  await sleep(3500);
-  await page.$eval("#longpoll .switch", (button) => button.click());
-  await page.$eval("#websocket details", (details) => (details.open = true));
+  await page.keyboard.press("ArrowRight");
   await sleep(4000);
+  await toggle(page);
+  await sleep(3000);
 }
 
 async function useChat(page) {
@@ -30,35 +41,65 @@ async function useChat(page) {
     ["Bert", "It has been pouring since the morning, and the river is up to the first step."],
     ["Clara", "Sun here. https://example.com/a/rather/long/address?with=parameters&that=do-not-break"],
   ];
-  for (const [name, text] of said) {
-    await page.$eval("input[name=name]", (input, value) => (input.value = value), name);
-    await page.$eval("input[name=text]", (input, value) => (input.value = value), text);
-    await page.$eval("form", (form) => form.requestSubmit());
-    await sleep(300);
+  await page.waitForSelector("button:enabled");
+  for (const [name, text] of said) await say(page, name, text);
+}
+
+async function say(page, name, text) {
+  await page.$eval("input[name=name]", (input, value) => (input.value = value), name);
+  await page.$eval("input[name=text]", (input, value) => (input.value = value), text);
+  await page.$eval("form", (form) => form.requestSubmit());
+  await sleep(300);
+}
+
+/** Look at both pages, then let the server die under each, and look again. */
+async function look(name, options) {
+  const browser = await openBrowser(browserName, options);
+  const shoot = (page, what, fullPage = false) => {
+    const path = join(folder, `${what}-${name}-${browserName}.png`);
+    return page.screenshot({ path, fullPage });
+  };
+  const isDead = (page) => async () =>
+    /answer|^Disconnected/.test(
+      await page.$eval("#status, #connection[data-state=lost]", (line) => line.textContent),
+    );
+  try {
+    await server.start();
+    const lab = await openPage(browser, server.url, options);
+    await useLab(lab);
+    await shoot(lab, "lab-cut");
+    await toggle(lab);
+    await sleep(3000);
+    await shoot(lab, "lab-caught-up");
+    if (name === "narrow") {
+      await lab.$eval("#longpoll", (row) => row.scrollIntoView({ block: "center" }));
+      await sleep(500);
+      await shoot(lab, "lab-scrolled");
+    }
+    await shoot(lab, "lab-whole", true);
+    await server.stop("SIGKILL");
+    await until("the lab knows", isDead(lab));
+    await lab.$eval("#publish", (form) => form.requestSubmit());
+    await sleep(2500);
+    await shoot(lab, "lab-dead");
+    await lab.close();
+
+    await server.start();
+    const chat = await openPage(browser, `${server.url}chat`, options);
+    await sleep(1000);
+    await shoot(chat, "chat-empty");
+    await useChat(chat);
+    await shoot(chat, "chat");
+    await server.stop("SIGKILL");
+    await until("the chat knows", isDead(chat));
+    await say(chat, "Anna", "Hello? Is anybody still there?");
+    await shoot(chat, "chat-dead");
+  } finally {
+    await browser.close();
+    await server.stop("SIGKILL");
   }
 }
 
-const scenarios = [false, true].flatMap((isDark) =>
-  [1600, 360].flatMap((width) =>
-    [
-      ["lab", "", useLab],
-      ["chat", "chat", useChat],
-    ].map(([name, path, use]) => {
-      const file = `${name}-${browserName}-${isDark ? "dark" : "light"}-${width}.png`;
-      const take = async () => {
-        const browser = await openBrowser(browserName, { isDark });
-        try {
-          const page = await openPage(browser, server.url + path, { width, isDark });
-          await use(page);
-          await page.screenshot({ path: join(folder, file), fullPage: true });
-        } finally {
-          await browser.close();
-        }
-      };
-      return [file, take];
-    }),
-  ),
+await runAll(
+  Object.entries(VARIANTS).map(([name, options]) => [name, () => look(name, options)]),
 );
-
-await runAll(scenarios);
-await server.stop();

@@ -1,6 +1,7 @@
 """
-Takes screenshots of the pages, to be looked at: in both browsers, light and dark,
-narrow and wide, and with a technique cut off.  From the top of the checkout::
+Takes screenshots of the pages, to be looked at: in both browsers, wide and narrow,
+dark, and with forced colours; while techniques catch up, and after the server's death.
+From the top of the checkout::
 
     python -m tests.pages.screenshots OUTDIR
 """

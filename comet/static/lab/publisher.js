@@ -14,8 +14,9 @@ const PATIENCE = 600;
 /** Messages that one turn sends at most when it comes late. */
 const MOST_LATE = 5;
 
-/** By how much the true rate may differ before the page says so. */
-const TOLERANCE = 0.1;
+/** By how much the true rate may differ before the page says so, and from which rate on. */
+const TOLERANCE = 0.15;
+const FAST = 5;
 
 export class Publisher {
   #comet;
@@ -83,7 +84,7 @@ export class Publisher {
     const rate = this.#rate;
     const isPaused = rate > 0 && !this.#isConnected;
     const truth = this.#stored.perSecond;
-    const differs = rate >= 1 && truth !== null && Math.abs(truth - rate) > TOLERANCE * rate;
+    const differs = rate >= FAST && truth !== null && Math.abs(truth - rate) > TOLERANCE * rate;
     const said = isPaused ? "paused" : differs ? `in truth ${rateOf(truth)}` : "";
     const text = said ? `${pace(rate)}, ${said}` : pace(rate);
     if (this.#pace.textContent !== text) this.#pace.textContent = text;
