@@ -97,6 +97,18 @@ class Bursts:
         elif len(burst) == 1:
             self._fanout.tickSoon()
 
+    def publish(self, publications: Sequence[Publication], done: Done, failed: Failed) -> None:
+        """
+        Store some publications now, behind what was added before.
+
+        @param done: As for L{add}; it may be called before this returns.
+
+        @param failed: As for L{add}; it may be called before this returns.
+        """
+        self.store()
+        self._underWay += 1
+        self._storeOne(_Request(publications, done, failed))
+
     def store(self) -> None:
         """
         Store what was added so far.
@@ -111,7 +123,10 @@ class Bursts:
             self._call(bus.publishBurst, requests, burst, self._settle)
             return
         for each in burst:
-            self._call(bus.publish, each.publications, [each], self._settleOne)
+            self._storeOne(each)
+
+    def _storeOne(self, request: _Request) -> None:
+        self._call(self._bus.publish, request.publications, [request], self._settleOne)
 
     @property
     def _storesBursts(self) -> bool:

@@ -202,10 +202,10 @@ class Hub:
         def publish() -> Deferred[Sequence[Published]]:
             limits = self.settings.limits
             publication = fromValue(channels, data, limits, event, key, "server")
-            stored = self._add([publication])
-            # The application may look into the bus next.
-            self.bursts.store()
-            return stored
+            answered: Deferred[Sequence[Published]] = Deferred()
+            # Now: the application may look into the bus next.
+            self.bursts.publish([publication], answered.callback, answered.errback)
+            return answered
 
         return maybeDeferred(publish).addCallback(lambda answers: answers[0].cursor)
 
@@ -344,9 +344,6 @@ class Hub:
                 self.checkPublish(client, publication.channels)
         except CometError:
             return _failed()
-        return self._add(publications)
-
-    def _add(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
         answered: Deferred[Sequence[Published]] = Deferred()
         self.bursts.add(publications, answered.callback, answered.errback)
         return answered
