@@ -33,8 +33,9 @@ from comet.transports.resource import HubResource
 from comet.transports.sse import EventSourceResource
 from comet.transports.stream import StreamResource
 from comet.transports.websocket import SocketResource, WebSocketResource
+from comet.web.boundedrequest import BoundedRequest
 from comet.web.resources import CometResource
-from comet.web.site import BoundedRequest, CometSite
+from comet.web.site import CometSite
 
 
 class Route(NamedTuple):

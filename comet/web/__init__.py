@@ -8,5 +8,7 @@ Which resource is at which URL, over HTTP/1.1 and HTTP/2.
   - L{lookup}: which resource will answer, as far as the head tells
   - L{resources}: the tree of URLs
   - L{http2}: HTTP/2 on the C{h2} library
-  - L{site}: HTTP/1.1, bounds on what is taken in, and the choice of HTTP/2
+  - L{sitechannel}: a connection of HTTP/1.1, and the choice of HTTP/2
+  - L{boundedrequest}: a request, and the bounds on what is taken in of it
+  - L{site}: the factory of connections, and their end
 """

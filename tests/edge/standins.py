@@ -18,8 +18,10 @@ from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
 from comet.hub import Hub, Settings
 from comet.model.log import Retention
+from comet.web.boundedrequest import BoundedRequest
 from comet.web.resources import CometResource
-from comet.web.site import BoundedRequest, CometChannel, CometSite
+from comet.web.site import CometSite
+from comet.web.sitechannel import CometChannel
 
 _MOST_BODY: Final = 1 << 20
 

@@ -14,7 +14,7 @@ from twisted.web.http import HTTPChannel
 
 from comet.fanout.streams import LAST_WORDS, STALLED
 from comet.http.responses import ENDLESS
-from comet.web.site import BoundedRequest
+from comet.web.boundedrequest import BoundedRequest
 from tests.framing.readers import ChunkReader, LinesReader
 from tests.transports.case import HubTestCase, get, readHead, readResponse
 from tests.transports.wire import Wire

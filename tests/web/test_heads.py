@@ -12,7 +12,8 @@ from twisted.web.resource import IResource
 from comet.model.channels import MAX_NAME_BYTES
 from comet.transports.detach import MAX_PIECES
 from comet.web.heads import LINGER_TIME, MAX_DISCARDED, MAX_FIELDS, MAX_FIELDS_SIZE
-from comet.web.site import READ_SIZE, CometSite
+from comet.web.site import CometSite
+from comet.web.sitechannel import READ_SIZE
 from tests.transports.case import HubTestCase, get, readResponse
 
 FRIEND = "Origin: https://friend.example"

@@ -14,9 +14,10 @@ from twisted.web.server import Request
 from twisted.web.static import Data
 
 import comet.web.site
+from comet.web.boundedrequest import DISCARD_FACTOR
 from comet.web.heads import LINGER_TIME
 from comet.web.resources import CometResource
-from comet.web.site import DISCARD_FACTOR, IDLE_TIMEOUT, CometSite
+from comet.web.site import IDLE_TIMEOUT, CometSite
 from tests.transports.case import AUTH, KEY, HubTestCase, Response, get, post, readResponse
 from tests.transports.wire import Wire
 
@@ -533,8 +534,9 @@ class SiteTests(HubTestCase):
         self.publish("a", 1)
         path = "http://localhost/channels/a?transport=poll&since=-1"
         self.assertEqual(self.ask(get(path)).json["messages"][0]["data"], 1)
+        pages = self.makeSite(CometResource(self.hub, hasPages=True))
         for root in ("HTTPS://127.0.0.1", "http://127.0.0.1?x"):
-            response = self.ask(get(root))
+            response = self.ask(get(root), pages)
             self.assertEqual(response.status, 200)
             self.assertIn("text/html", response.header("Content-Type") or "")
         self.assertProblem(self.ask(get("http://evil.example/socket")), 421, "wrongHost")

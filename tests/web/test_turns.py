@@ -12,8 +12,9 @@ from twisted.web.resource import Resource
 
 from comet.framing import publications, strictjson
 from comet.turns import SHARE, TURN
+from comet.web.boundedrequest import BoundedRequest
 from comet.web.resources import CometResource
-from comet.web.site import READ_SIZE, BoundedRequest
+from comet.web.sitechannel import READ_SIZE
 from tests.test_turns import assertFair
 from tests.transports.case import HubTestCase, Response, get, post, readResponse
 from tests.transports.frames import PING, UPGRADE, frame, readFrames

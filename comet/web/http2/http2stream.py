@@ -73,7 +73,7 @@ class HTTP2Stream:
     @ivar ident: The number of the stream.
 
     @ivar refusal: Why the request is refused, or L{None}: a
-        L{BoundedRequest<comet.web.site.BoundedRequest>} looks here.
+        L{BoundedRequest<comet.web.boundedrequest.BoundedRequest>} looks here.
 
     @ivar isComplete: Whether all of the request has arrived.
 
