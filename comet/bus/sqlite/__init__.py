@@ -22,5 +22,6 @@ the reactor never waits.
   - L{reader}: reads the log
   - L{queue}: what waits for the thread that writes
   - L{thread}: the threads
+  - L{steps}: what waits for the thread that reads
   - L{bus}: the bus
 """

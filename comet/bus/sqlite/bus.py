@@ -26,6 +26,7 @@ from comet.bus.sqlite.errors import explain, notRead
 from comet.bus.sqlite.lockfile import Connect
 from comet.bus.sqlite.queue import PublishRequest, WriteQueue, WriteTask
 from comet.bus.sqlite.reader import LogReader
+from comet.bus.sqlite.steps import StepQueue
 from comet.bus.sqlite.store import Store, Stored
 from comet.bus.sqlite.thread import RunningReactor, WorkerThread
 from comet.bus.starts import resolveAtEnd
@@ -111,6 +112,7 @@ class SQLiteBus:
         self._writer = self.threadType(reactor, "comet-sqlite-writer")
         self._logReader = LogReader(path, retention, connect)
         self._reader = self.threadType(reactor, "comet-sqlite-reader")
+        self._steps = StepQueue(self._reader, self._logReader.step)
         self._pastEpochs: set[str] = set()
         # Reading and writing are refused unless the file is open.
         self._isOpen = False
@@ -405,10 +407,10 @@ class SQLiteBus:
         Do what takes several steps.  Between two of them, the reactor and other
         readers have their turn.
         """
-        while True:
-            answer: T | None = await self._reader.do(self._logReader.step, steps)
-            if answer is not None:
-                return answer
+        answer: T | None = await self._steps.do(steps, isFirst=True)
+        while answer is None:
+            answer = await self._steps.do(steps, isFirst=False)
+        return answer
 
     def _isRead(self, result: T) -> T:
         self._isReadable = True

@@ -12,9 +12,10 @@ from twisted.internet.defer import Deferred
 
 from comet.model.messages import Publication, Published
 
-# How much is committed together at most: messages, and bytes of payload.
-MOST_TOGETHER: Final = 4096
-MOST_BYTES_TOGETHER: Final = 16 * 1024 * 1024
+# How much is committed together at most: messages, and bytes of payload.  Who asked
+# first waits for all of it.
+MOST_TOGETHER: Final = 1024
+MOST_BYTES_TOGETHER: Final = 4 * 1024 * 1024
 
 # How many bytes may wait for a slow disk before publishers are refused.
 MOST_WAITING: Final = 128 * 1024 * 1024

@@ -226,12 +226,16 @@ class ChannelRows:
             row = found[0] if found else None
         return row
 
-    def numbered(self, number: int) -> ChannelRow:
+    def numbered(self, number: int) -> ChannelRow | None:
         """
-        Return the row with a number; it must exist.
+        Return the row with a number, or L{None} if there is none: another program has
+        written a message without a channel, or has removed the channel.
         """
         row = self._byNumber.get(number)
-        return self._select("WHERE id = ?", number)[0] if row is None else row
+        if row is None:
+            found = self._select("WHERE id = ?", number)
+            row = found[0] if found else None
+        return row
 
     def stalest(self, limit: int) -> Sequence[ChannelRow]:
         """

@@ -150,7 +150,8 @@ class Transaction:
         """
         floor = row.floor
         found = self._connection.execute(
-            "SELECT position, time, length(payload), ifnull(length(event), 0) FROM messages "
+            "SELECT position, CAST(time AS REAL), length(payload), ifnull(length(event), 0) "
+            "FROM messages "
             "WHERE channel = ? ORDER BY position LIMIT ?",
             (row.id, self._budget + 1),
         )
@@ -158,19 +159,25 @@ class Transaction:
             if not self._budget or not isUnwanted(position, time):
                 row.oldest, row.since = position, time
                 break
-            self._drop(row, position, payloadBytes, eventLength)
+            self._count(payloadBytes, eventLength)
+            self._drop(row, position, payloadBytes)
         found.close()
         if row.floor > floor:
             self._connection.execute(
                 "DELETE FROM messages WHERE channel = ? AND position <= ?", (row.id, row.floor)
             )
 
-    def _drop(self, row: ChannelRow, position: int, payloadBytes: int, eventLength: int) -> None:
-        row.drop(position, payloadBytes)
+    def _count(self, payloadBytes: int, eventLength: int) -> None:
+        """
+        Count a message that is dropped.
+        """
         self.log.size -= payloadBytes + 4 * eventLength + MESSAGE_OVERHEAD
+        self._budget -= 1
+
+    def _drop(self, row: ChannelRow, position: int, payloadBytes: int) -> None:
+        row.drop(position, payloadBytes)
         if not row.held:
             self.log.emptyChannels += 1
-        self._budget -= 1
 
     def _evict(self) -> None:
         """
@@ -188,8 +195,10 @@ class Transaction:
         last = 0
         for position, number, payloadBytes, eventLength in found:
             row = self._rows.numbered(number)
-            self._drop(row, position, payloadBytes, eventLength)
-            dropped[row] = None
+            self._count(payloadBytes, eventLength)
+            if row is not None:
+                self._drop(row, position, payloadBytes)
+                dropped[row] = None
             last = position
             if self.log.size <= self._totalBytes:
                 break
@@ -200,7 +209,8 @@ class Transaction:
 
     def _findOldest(self, row: ChannelRow) -> None:
         found = self._connection.execute(
-            "SELECT position, time FROM messages WHERE channel = ? ORDER BY position LIMIT 1",
+            "SELECT position, CAST(time AS REAL) FROM messages "
+            "WHERE channel = ? ORDER BY position LIMIT 1",
             (row.id,),
         ).fetchone()
         if found is not None:

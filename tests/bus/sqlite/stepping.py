@@ -147,8 +147,11 @@ class SteppingBus(SQLiteBus):
         rmtree(self.folder)
 
     def _did(self, arguments: tuple[Any, ...], result: object) -> None:
+        if type(result) is tuple:
+            # A step, with the Deferred of its question.
+            result = result[1]
         if isinstance(result, ResolvedStarts) and self.onResolved is not None:
-            self.onResolved(arguments[0], result)
+            self.onResolved({}, result)
         if isinstance(result, Stored):
             for message in result.messages:
                 self.stored[message.epoch][message.position] = message.channel

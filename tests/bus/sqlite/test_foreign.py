@@ -126,6 +126,22 @@ class ForeignRowTests(StoreTestCase):
         self.put(store, "b c")
         self.assertEqual(self.held(self.openReader(), "*"), [6, 7])
 
+    def test_messagesWithoutChannel(self) -> None:
+        """
+        A message whose channel has no row is dropped when the total is too large, with
+        the others that are as old; and a time that is no number is very old.
+        """
+        store = self.openStore(totalBytes=4000)
+        self.put(store, "a b c", b"1" * 500)
+        self.edit("DELETE FROM channels WHERE name = 'b'")
+        self.edit("UPDATE messages SET time = 'x' WHERE position = 3")
+        self.put(store, "d d d d d d", b"1" * 500)
+        self.sweepAll(store)
+        with closing(sqlite3.connect(self.path)) as connection:
+            held = connection.execute("SELECT position FROM messages").fetchall()
+        self.assertEqual([each for each in held if each <= (3,)], [])
+        self.assertEqual(self.put(store, "e"), [10])
+
     def test_foreignChannelWithFloor(self) -> None:
         """
         Such a channel that has lost messages is left out of the gaps of patterns
