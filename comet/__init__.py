@@ -30,6 +30,7 @@ reach every branch of them.
   - L{comet.threads}: the one thread in which the hub may be called
   - L{comet.clocks}: a clock that goes on when that of the system is set
   - L{comet.timers}: one timer for every heartbeat, hold and expiry
+  - L{comet.deadlines}: results that have to come within a time
   - L{comet.turns}: shares of time: a little of each client's work in every turn
   - L{comet.model} B{P}: channels, cursors, messages, and the log of a channel
   - L{comet.capacity}: how many connections there is room for, and how many bytes

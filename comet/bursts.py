@@ -26,6 +26,8 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
 from comet.clientlog import ClientLogger
+from comet.deadlines import withDeadline
+from comet.errors import Unknown
 from comet.fanout.core import Fanout
 from comet.interfaces import IBurstBus, IMessageBus, Outcome
 from comet.model.messages import Publication, Published
@@ -34,6 +36,10 @@ from comet.overrides import speaksFor
 # How many messages, and how many bytes of data, make a burst that is stored at once.
 MOST_TOGETHER: Final = 256
 MOST_BYTES: Final = 1024 * 1024
+
+# How many seconds a publication waits for the bus.  It is more than a bus takes that
+# has to connect again, or whose disk is busy.
+PUBLISH_SECONDS: Final = 60.0
 
 Done: TypeAlias = Callable[[Sequence[Published]], object]
 Failed: TypeAlias = Callable[[Failure], object]
@@ -149,6 +155,8 @@ class Bursts:
             # as much as storing.
             settle(burst, stored.result)
         else:
+            if not stored.called:
+                stored = withDeadline(stored, self._fanout.wheel, PUBLISH_SECONDS, _late)
             stored.addCallbacks(partial(settle, burst), partial(self._fail, burst))
 
     def _settleOne(self, burst: Sequence[_Request], answers: Sequence[Published]) -> None:
@@ -190,3 +198,13 @@ class Bursts:
         answered: Deferred[None] = Deferred()
         self._waiting.append(answered)
         return answered
+
+
+def _late() -> Unknown:
+    """
+    Make the error for a publication that the bus has not answered.
+    """
+    return Unknown(
+        f"the bus has not answered for {PUBLISH_SECONDS:.0f} seconds, so it is not known whether "
+        "this is stored; publish it again with the same key"
+    )

@@ -16,6 +16,7 @@ from twisted.python import threadable
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from comet.access.rights import Access
+from comet.bursts import PUBLISH_SECONDS
 from comet.bus.memory.bus import MemoryBus
 from comet.bus.sqlite.bus import SQLiteBus
 from comet.errors import (
@@ -36,7 +37,7 @@ from comet.http.origins import Origins
 from comet.hub import Hub, Settings
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.model.cursors import Cursor
-from comet.model.messages import Publication
+from comet.model.messages import Publication, Published
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import ANYONE, AllAccess, MemoryReceiver, TurnClock
 from tests.fanout.slowbus import SlowBus, WatchedBus
@@ -73,6 +74,33 @@ class PublishTests(HubTestCase):
         self.assertEqual(self.successResultOf(self.hub.publish("a", 1, key="k")), first)
         self.failureResultOf(self.hub.publish("a", 2, key="k"), KeyReused)
         self.assertEqual(self.hub.end, first)
+
+    def test_busThatHangs(self) -> None:
+        """
+        A bus that does not answer makes a publication fail in the end: whether it is
+        stored is not known.  What the bus says later is dropped, and no timer is left.
+        """
+        stored: list[Deferred[Any]] = []
+
+        def publish(publications: object) -> Deferred[Any]:
+            stored.append(Deferred())
+            return stored[-1]
+
+        self.patch(self.inner, "publish", publish)
+        published = [self.hub.publish("a", number) for number in range(3)]
+        self.clock.settle()
+        stored[0].callback([Published("e", {"a": 1})])
+        self.clock.settle()
+        self.assertEqual(self.successResultOf(published[0]), Cursor("e", 1))
+        self.clock.advance(PUBLISH_SECONDS - 1)
+        self.assertNoResult(published[1])
+        self.clock.advance(2)
+        for each in published[1:]:
+            self.failureResultOf(each, Unknown)
+        stored[1].callback([Published("e", {"a": 2})])
+        stored[2].errback(Unavailable("nothing was stored"))
+        self.clock.settle()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_failsForBadPublications(self) -> None:
         """
