@@ -13,10 +13,10 @@ from comet.framing.publications import Limits
 from comet.hub import Settings
 from comet.lean.edge import EdgeConnection
 from comet.web.heads import LINGER_TIME
+from tests.batches import LINE, refusedLines
 from tests.lean.case import LeanTestCase, Peer, read, request
 
 NDJSON = "Content-Type: application/x-ndjson\r\n"
-LINE = b'{"channel":"open/a","data":1}\n'
 POLL = read("poll")
 
 
@@ -161,12 +161,7 @@ class PiecesTests(UploadCase):
         A line for a channel that is not the client's, one that is not valid, and
         one that is too long, end the request as soon as they have arrived.
         """
-        most = self.settings.limits.maxCommandBytes
-        for line, status, code in (
-            (b'{"channel":"shut","data":1}\n', 401, "unauthorized"),
-            (b"{\n", 400, "badMessage"),
-            (b"[" * (most + 1), 413, "tooLarge"),
-        ):
+        for line, status, code in refusedLines(self.settings.limits):
             peer = self.begin(head("/publish", 60000, NDJSON), LINE, line)
             self.assertRefused(peer, status, code)
         self.assertRefused(self.begin(head("/publish", 60000)), 400, "badRequest")

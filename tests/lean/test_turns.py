@@ -12,15 +12,13 @@ from comet.framing import publications, strictjson
 from comet.lean.connection import READ_SIZE
 from comet.lean.http import HTTPConnection
 from comet.transports.detach import MAX_HELD_INPUT
-from comet.turns import SHARE, TURN
+from comet.turns import TURN
 from tests.lean.case import LeanTestCase, Peer, read, request
 from tests.lean.handreactor import SteppingReactor
+from tests.slowpolls import COST, IN_SHARE, slowPolls
 from tests.test_turns import assertFair
 
 OK = b"HTTP/1.1 200 OK\r\n"
-
-# For how many seconds of the clock a poll is dealt with in these tests.
-COST = 0.003
 
 
 class TurnsCase(LeanTestCase):
@@ -35,15 +33,7 @@ class TurnsCase(LeanTestCase):
         Note the first name of each poll that is begun.
         """
         super().setUp()
-        self.begun: list[str] = []
-        openPoll = self.hub.openPoll
-
-        def slowly(client: Any, names: Any, *rest: Any) -> Any:
-            self.begun.append(names[0])
-            self.reactor.rightNow += COST
-            return openPoll(client, names, *rest)
-
-        self.patch(self.hub, "openPoll", slowly)
+        self.begun = slowPolls(self, self.hub, self.reactor)
 
     def connected(self, count: int = 1) -> list[Peer]:
         """
@@ -86,7 +76,7 @@ class HTTPTests(TurnsCase):
         (busy,) = self.connected()
         busy.send(read("poll") * 9)
         self.reactor.turn(100)
-        share = int(SHARE / COST) + 1
+        share = IN_SHARE
         connection: Any = next(iter(self.port._edge.connections.values()))
         # The turn of this reactor makes the calls that wait before and after the
         # events of the sockets.

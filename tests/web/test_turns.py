@@ -15,16 +15,11 @@ from comet.turns import SHARE, TURN
 from comet.web.boundedrequest import BoundedRequest
 from comet.web.resources import CometResource
 from comet.web.sitechannel import READ_SIZE
+from tests.slowpolls import COST, IN_SHARE, slowPolls
 from tests.test_turns import assertFair
 from tests.transports.case import HubTestCase, Response, get, post, readResponse
 from tests.transports.frames import PING, UPGRADE, frame, readFrames
 from tests.transports.wire import Wire
-
-# For how many seconds of the clock a poll is dealt with in these tests.
-COST = 0.003
-
-# How many of them are begun in one share.
-IN_SHARE = int(SHARE / COST) + 1
 
 
 def poll(name: str) -> bytes:
@@ -44,15 +39,7 @@ class TurnsTests(HubTestCase):
         Let each poll take some milliseconds of the clock, and note its name.
         """
         super().setUp()
-        self.begun: list[str] = []
-        openPoll = self.hub.openPoll
-
-        def slowly(client: Any, names: Any, *rest: Any) -> Any:
-            self.begun.append(names[0])
-            self.clock.rightNow += COST
-            return openPoll(client, names, *rest)
-
-        self.patch(self.hub, "openPoll", slowly)
+        self.begun = slowPolls(self, self.hub, self.clock)
 
     def responses(self, wire: Wire) -> list[Response]:
         """

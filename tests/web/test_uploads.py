@@ -22,11 +22,11 @@ from comet.transports.exchange import Exchange
 from comet.web.heads import LINGER_TIME
 from comet.web.resources import CometResource
 from comet.web.site import CometSite
+from tests.batches import LINE, refusedLines
 from tests.transports.case import AUTH, KEY, HubTestCase, Response, readResponse
 from tests.transports.wire import Wire
 
 NDJSON = "Content-Type: application/x-ndjson"
-LINE = b'{"channel":"open/a","data":1}\n'
 
 
 def head(path: str, length: int, *headers: str, method: str = "POST") -> bytes:
@@ -178,12 +178,7 @@ class LineTests(UploadCase):
         A line for a channel that is not the client's, one that is not valid, and
         one that is too long, end the request as soon as they have arrived.
         """
-        most = self.settings.limits.maxCommandBytes
-        for line, status, code in (
-            (b'{"channel":"shut","data":1}\n', 401, "unauthorized"),
-            (b"{\n", 400, "badMessage"),
-            (b"[" * (most + 1), 413, "tooLarge"),
-        ):
+        for line, status, code in refusedLines(self.settings.limits):
             wire = self.begin(head("/publish", 60000, NDJSON), LINE, line)
             self.assertRefused(wire, status, code)
         self.assertEqual(self.hub.end.position, 0)

@@ -8,16 +8,11 @@ from typing import Any
 
 from comet.turns import SHARE
 from comet.web.http2.budgets import Budget
+from tests.slowpolls import COST, IN_SHARE, slowPolls
 from tests.test_turns import assertFair
 from tests.transports.wire import Wire
 from tests.web.http2.case import Http2TestCase, SecureTransport
 from tests.web.http2.rawclient import RawClient, frame, request
-
-# For how many seconds of the clock a poll is dealt with in these tests.
-COST = 0.003
-
-# How many of them are begun in one share.
-IN_SHARE = int(SHARE / COST) + 1
 
 PRIORITY, RESET, PING = 2, 3, 6
 
@@ -32,15 +27,7 @@ class TurnsTests(Http2TestCase):
         Let each poll take some milliseconds of the clock, and note its name.
         """
         super().setUp()
-        self.begun: list[str] = []
-        openPoll = self.hub.openPoll
-
-        def slowly(client: Any, names: Any, *rest: Any) -> Any:
-            self.begun.append(names[0])
-            self.clock.rightNow += COST
-            return openPoll(client, names, *rest)
-
-        self.patch(self.hub, "openPoll", slowly)
+        self.begun = slowPolls(self, self.hub, self.clock)
 
     def client(self) -> RawClient:
         """
