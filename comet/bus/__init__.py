@@ -7,6 +7,7 @@ package knows which bus it uses.
   - L{idempotency}: idempotency keys: what may be stored, and what was answered
   - L{historypage}: pages of the messages before a cursor, for every bus
   - L{listeners}: the listeners of a bus, and the order in which they hear
+  - L{outcomes}: what became of requests that were stored in one step
   - L{refusals}: logs what a store was refused
   - L{starts}: resolves start positions, for every bus
   - L{memory}: the bus of one process

@@ -255,7 +255,7 @@ _READERS: Final[Mapping[str, Callable[[Any], object]]] = {
     "find": replies.readFoundChannels,
     "tails": lambda reply: replies.readTails(reply, ["open/a"]),
     "read": lambda reply: replies.readLogPage(reply, ["open/a"]),
-    "publish": lambda reply: replies.readStored(reply, _PUBLICATIONS),
+    "publish": lambda reply: replies.readStored(reply, [_PUBLICATIONS]),
 }
 
 

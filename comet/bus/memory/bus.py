@@ -22,6 +22,7 @@ from comet.bus.memory.channelindex import ChannelIndex, segmentsIndexed
 from comet.bus.memory.log import Record
 from comet.bus.memory.positionlog import PositionLog
 from comet.bus.memory.query import PatientQueries, Query
+from comet.bus.outcomes import onlyOutcome
 from comet.bus.starts import resolve, resolveAtEnd
 from comet.clocks import steadyClock
 from comet.errors import Unavailable
@@ -144,7 +145,7 @@ class MemoryBus:
         """
         See L{IMessageBus.publish}.
         """
-        return self.publishBurst([publications]).addCallback(_only)
+        return self.publishBurst([publications]).addCallback(onlyOutcome)
 
     def publishBurst(
         self, requests: Sequence[Sequence[Publication]]
@@ -380,18 +381,6 @@ class MemoryBus:
         See L{IMessageBus.unlisten}.
         """
         self._listeners.remove(listener, names)
-
-
-def _only(outcomes: Sequence[Outcome]) -> Sequence[Published]:
-    """
-    Return the outcome of the only request.
-
-    @raise Exception: If nothing was stored.
-    """
-    [outcome] = outcomes
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
 
 
 def _recordSize(channel: str) -> int:

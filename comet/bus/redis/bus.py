@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from comet.bus.idempotency import KeyBudget, keyReused
 from comet.bus.listeners import Listeners
+from comet.bus.outcomes import onlyOutcome
 from comet.bus.redis.capabilities import Capabilities, isDenial, recheck
 from comet.bus.redis.holdings import Changed, Holdings
 from comet.bus.redis.notifications import Notifications
@@ -35,7 +36,7 @@ from comet.bus.redis.urls import RedisURL
 from comet.bus.refusals import Refusals
 from comet.clocks import steadyClock
 from comet.errors import CometError, Forbidden, Internal, Unavailable, Unknown
-from comet.interfaces import IBusListener, IMessageBus
+from comet.interfaces import IBurstBus, IBusListener, Outcome
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
@@ -74,7 +75,7 @@ _NEW_EPOCH: Final = {
 T = TypeVar("T")
 
 
-@implementer(IMessageBus)
+@implementer(IBurstBus)
 class RedisBus:
     """
     Keeps its log in Redis, for all nodes with the same URL.
@@ -344,16 +345,25 @@ class RedisBus:
         """
         if not publications:
             return succeed([])
+        return self.publishBurst([publications]).addCallback(onlyOutcome)
+
+    def publishBurst(
+        self, requests: Sequence[Sequence[Publication]]
+    ) -> Deferred[Sequence[Outcome]]:
+        """
+        See L{IBurstBus.publishBurst<comet.interfaces.IBurstBus.publishBurst>}.  All are
+        stored by one script.
+        """
         connection = self._connection
         if connection is None or not connection.isUsable:
             return fail(Unavailable("Redis does not answer; nothing was stored"))
-        return Deferred.fromCoroutine(self._publish(connection, publications))
+        return Deferred.fromCoroutine(self._publish(connection, requests))
 
     async def _publish(
-        self, connection: RedisProtocol, publications: Sequence[Publication]
-    ) -> Sequence[Published]:
+        self, connection: RedisProtocol, requests: Sequence[Sequence[Publication]]
+    ) -> Sequence[Outcome]:
         try:
-            stored = await self._storeIn(connection, publications)
+            stored = await self._storeIn(connection, requests)
         except (TooManyCommands, NoLog):
             raise Unavailable("Redis has too much to do; nothing was stored") from None
         except RedisConnectionLost as error:
@@ -372,26 +382,32 @@ class RedisBus:
                 raise Unavailable("Redis refused it; nothing was stored") from None
             self._logTrouble(f"failed to store: {error}")
             raise Unknown("Redis failed while it stored the message") from None
-        if isinstance(stored, KeyConflict):
-            raise keyReused(publications[stored.index].key)
-        if max(each.cursor for each in stored.answers) > self.end:
+        outcomes: list[Outcome] = []
+        cursors: list[Cursor] = []
+        for publications, outcome in zip(requests, stored.outcomes, strict=True):
+            if isinstance(outcome, KeyConflict):
+                outcomes.append(keyReused(publications[outcome.index].key))
+            else:
+                cursors += [each.cursor for each in outcome]
+                outcomes.append(outcome)
+        if cursors and max(cursors) > self.end:
             # The message was pushed before the answer was sent, and must have
             # arrived: a proxy in between does not pass pushes on.
             connection.abort("a stored message was not pushed")
             raise Unknown("Redis has not pushed the message that it has stored")
         if stored.more:
             Deferred.fromCoroutine(self._sweep(connection)).addErrback(self._beatFailed, connection)
-        return stored.answers
+        return outcomes
 
     async def _storeIn(
-        self, connection: RedisProtocol, publications: Sequence[Publication]
-    ) -> Stored | KeyConflict:
+        self, connection: RedisProtocol, requests: Sequence[Sequence[Publication]]
+    ) -> Stored:
         try:
-            return await self._store.publish(connection, publications)
+            return await self._store.publish(connection, requests)
         except NoLog:
             # Redis was emptied: begin a new epoch.
             await self._check(connection)
-        return await self._store.publish(connection, publications)
+        return await self._store.publish(connection, requests)
 
     def forget(self, channel: str) -> Deferred[None]:
         """

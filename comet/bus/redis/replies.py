@@ -544,36 +544,46 @@ class KeyConflict:
 @frozen
 class Stored:
     """
-    The answer of the script C{publish}, if everything is stored.
+    The answer of the script C{publish}.
 
-    @ivar answers: The answer to each publication.
+    @ivar outcomes: The outcome of each request: the answer to each of its
+        publications, or why none is stored.
 
     @ivar more: Whether there is more to drop.
     """
 
-    answers: list[Published]
+    outcomes: list[list[Published] | KeyConflict]
     more: bool
 
 
-def readStored(reply: Any, publications: Sequence[Publication]) -> Stored | KeyConflict:
+def readStored(reply: Any, requests: Sequence[Sequence[Publication]]) -> Stored:
     """
     Read the answer of C{publish}.
     """
-    if isinstance(reply, list) and len(reply) == 2 and reply[0] == b"KEY":
-        index = _number(reply[1])
+    _, word, more, *outcomes = _fields(reply, 3)
+    epoch = _epoch(word)
+    if len(outcomes) != len(requests):
+        raise BadReply(f"{len(outcomes)} answers to {len(requests)} requests")
+    return Stored(
+        [_outcome(epoch, *each) for each in zip(outcomes, requests, strict=True)], more == 1
+    )
+
+
+def _outcome(
+    epoch: str, answers: Any, publications: Sequence[Publication]
+) -> list[Published] | KeyConflict:
+    if not isinstance(answers, list):
+        raise BadReply(f"a request was answered {answers!r:.100}")
+    if len(answers) == 2 and answers[0] == b"KEY":
+        index = _number(answers[1])
         if 0 <= index < len(publications):
             return KeyConflict(index)
-    _, word, more, *answers = _fields(reply, 3)
-    epoch = _epoch(word)
     if len(answers) != len(publications):
         raise BadReply(f"{len(answers)} answers to {len(publications)} publications")
-    return Stored(
-        [
-            Published(epoch, _positions(publication.channels, answer))
-            for publication, answer in zip(publications, answers, strict=True)
-        ],
-        more == 1,
-    )
+    return [
+        Published(epoch, _positions(publication.channels, answer))
+        for publication, answer in zip(publications, answers, strict=True)
+    ]
 
 
 def _positions(channels: Sequence[str], answer: Any) -> dict[str, int]:

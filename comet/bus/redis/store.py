@@ -17,7 +17,6 @@ from comet.bus.redis.replies import (
     FoundChannels,
     FoundHistory,
     IndexSlice,
-    KeyConflict,
     LogPage,
     OrderedChannels,
     Stored,
@@ -137,23 +136,25 @@ class Store:
         return readAttached(reply)
 
     async def publish(
-        self, connection: RedisProtocol, publications: Sequence[Publication]
-    ) -> Stored | KeyConflict:
+        self, connection: RedisProtocol, requests: Sequence[Sequence[Publication]]
+    ) -> Stored:
         """
-        Store all of these publications, or none.
+        Store some requests, one after the other: all publications of each, or none.
 
         @raise NoLog: If there is no log to store them in.
         """
         budget = self._keyBudget
         words: list[bytes | str | int] = [self._totalBytes, budget.each, budget.inAll]
-        words.append(len(publications))
-        for each in publications:
-            words += [*_keyWords(each), writeBody(each), len(each.channels)]
-            for channel in each.channels:
-                kept = self._retention(channel)
-                words += [channel, kept.messages, repr(kept.seconds), kept.bytes]
+        words.append(len(requests))
+        for publications in requests:
+            words.append(len(publications))
+            for each in publications:
+                words += [*_keyWords(each), writeBody(each), len(each.channels)]
+                for channel in each.channels:
+                    kept = self._retention(channel)
+                    words += [channel, kept.messages, repr(kept.seconds), kept.bytes]
         reply = await self._run(connection, scripts.PUBLISH, *words)
-        return readStored(reply, publications)
+        return readStored(reply, requests)
 
     async def forget(self, connection: RedisProtocol, channel: str) -> None:
         """

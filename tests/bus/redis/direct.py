@@ -152,12 +152,13 @@ class DirectBus:
         Store publications, and tell the listeners.
         """
         self._catchUp()
-        stored = self._wait(self._store.publish(self.connection, publications))
-        if isinstance(stored, KeyConflict):
-            return fail(keyReused(publications[stored.index].key))
+        stored = self._wait(self._store.publish(self.connection, [publications]))
+        (answers,) = stored.outcomes
+        if isinstance(answers, KeyConflict):
+            return fail(keyReused(publications[answers.index].key))
         messages = [
             Message(channel, answer.epoch, position, 0.0, b"")
-            for answer in stored.answers
+            for answer in answers
             for channel, position in answer.positions.items()
         ]
         self.end = max([self.end, *(message.cursor for message in messages)])
@@ -165,7 +166,7 @@ class DirectBus:
             listener.messagesStored(messages)
         while self._wait(self._store.sweep(self.connection)):
             pass
-        return succeed(stored.answers)
+        return succeed(answers)
 
     def forget(self, channel: str) -> Deferred[None]:
         """

@@ -438,7 +438,7 @@ class PagesTests(SynchronousTestCase):
         names = [f"c/{number}" for number in range(2000)]
         result(bus.publish([Publication((name,), b"1") for name in names]))
         bus._store._totalBytes = 100000
-        answer = bus._wait(bus._store.publish(bus.connection, [Publication(("d",), b"1")]))
+        answer = bus._wait(bus._store.publish(bus.connection, [[Publication(("d",), b"1")]]))
         self.assertTrue(answer.more)
         steps = 1
         while bus._wait(bus._store.sweep(bus.connection)):
