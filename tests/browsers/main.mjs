@@ -6,7 +6,7 @@ import { Server, openBrowser } from "../pages/site.mjs";
 import { Meddler } from "./proxies.mjs";
 import { folder } from "./stage.mjs";
 
-const TOGETHER = 3;
+const TOGETHER = 5;
 const FILES = ["reading", "failing", "falling", "cutting", "resuming", "sharing", "trespassing"];
 
 const [name, only] = process.argv.slice(2);

@@ -96,7 +96,7 @@ class SteppedClockTests(EdgeTestCase):
         held polls are answered when their time is over.
         """
         server = self.begin("--heartbeat", "0.5")
-        clients = self.readers(server, "2")
+        clients = self.readers(server, "1")
         server.setBack()
         for client in clients:
             # A heartbeat of before the step may be among the first two.
@@ -138,7 +138,7 @@ class SteppedClockTests(EdgeTestCase):
         A server whose clock was set back drains, and stops when the time for that
         is over: some of its clients do not leave.
         """
-        server = self.begin("--drain", "4")
+        server = self.begin("--drain", "2")
         clients = self.readers(server, "50")
         server.setForward()
         server.setBack()

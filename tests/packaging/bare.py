@@ -43,6 +43,9 @@ _SETTINGS: Final = (
 # A user's shell in a root.
 _SHELL: Final = ("--mount-proc", "su", "-", "reader", "-c", "exec bash")
 
+# Before a command: a shell that runs this in the background lets it ignore Ctrl-C.
+_SIGNALS: Final = ("env", "--default-signal")
+
 # Before a command: with no network but a loopback of its own, whose ports are free.
 _ALONE: Final = ("unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "-")
 
@@ -145,7 +148,7 @@ class Terminal:
         @param isAlone: Whether it has no network but a loopback of its own.
         """
         inside = ("unshare", "--mount", "--pid", "--fork", "--kill-child", f"--root={root}")
-        words = [*(_ALONE if isAlone else ()), *inside, *_SHELL]
+        words = [*_SIGNALS, *(_ALONE if isAlone else ()), *inside, *_SHELL]
         self._shell = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.type("set -m; cd ~/comet; server=")
 
