@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -27,8 +29,9 @@ PAGES = sorted(
     if "_build" not in page.parts and "newsfragments" not in page.parts
 )
 
-# How long a command runs that does not end by itself, in seconds.
-MOMENT = 2.0
+# How long a command runs on that does not end by itself, once it has printed what is
+# expected, in seconds.
+MOMENT = 0.3
 
 
 class PagesTests(ExampleTestCase):
@@ -125,22 +128,43 @@ class PagesTests(ExampleTestCase):
         text = self.ours(command.text)
         if EPOCH in text:
             text = text.replace(EPOCH, self.epoch())
-        text = re.sub(r"\bcurl -N\b", f"curl -sSN --max-time {MOMENT}", text)
-        text = re.sub(r"\bcurl (?!-sSN)", "curl -sS ", text)
-        if text.startswith("python tail.py"):
-            text = f"timeout {MOMENT} {text}"
-        done = subprocess.run(
-            ["bash", "-c", text],
+        isEndless = "curl -N" in text or text.startswith("python tail.py")
+        process = subprocess.Popen(
+            ["bash", "-c", re.sub(r"\bcurl ", "curl -sS ", text)],
             cwd=self.directory,
             env={**environment(), "HOME": str(self.directory)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=PATIENCE,
+            start_new_session=True,
         )
-        lines = done.stdout.decode("utf-8", "replace").splitlines()
-        said = [line for line in lines if not line.startswith("curl: (28) ")]
-        return self.theirs("\n".join(said))
+        try:
+            return self.printed(process, command.expected, isEndless)
+        finally:
+            # Its group, since bash may have started others.  It is not reaped yet, so
+            # the group is there.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+    def printed(self, process: subprocess.Popen[bytes], expected: str, isEndless: bool) -> str:
+        """
+        Read what a command prints until it ends, or, if it never does, for a
+        moment after it has printed what is expected.
+        """
+        assert process.stdout is not None
+        said, until = b"", time.monotonic() + PATIENCE
+        isShown = False
+        while True:
+            text = self.theirs(said.decode("utf-8", "replace"))
+            if isEndless and not isShown and matches(expected, text):
+                isShown, until = True, time.monotonic() + MOMENT
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([process.stdout], [], [], left)[0]:
+                return text
+            data = os.read(process.stdout.fileno(), 65536)
+            if not data:
+                return text
+            said += data
 
     def epoch(self) -> str:
         """
