@@ -21,6 +21,8 @@ export let version = 0;
 function read() {
   const probe = document.createElement("span");
   document.body.append(probe);
+  // Colours that are mixed of system colours would be replaced.
+  probe.style.forcedColorAdjust = "none";
   colours = {};
   for (const name of NAMES) {
     probe.style.color = `var(--${name})`;
