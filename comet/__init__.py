@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         WrongHost,
     )
     from comet.fanout.application import Subscription
+    from comet.fanout.iterator import Messages
     from comet.framing import Shape
     from comet.framing.envelope import rawText
     from comet.framing.ndjson import NDJSONShape
@@ -104,7 +105,7 @@ if TYPE_CHECKING:
     from comet.model.clients import ANONYMOUS, Client
     from comet.model.cursors import Cursor
     from comet.model.log import Retention
-    from comet.model.messages import Close, Message, Publication, Published
+    from comet.model.messages import Close, Gap, Message, Publication, Published
     from comet.model.patterns import matches
     from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
     from comet.server.server import Server
@@ -151,6 +152,7 @@ __all__ = [
     "EventSourceResource",
     "Exchange",
     "Forbidden",
+    "Gap",
     "HeadTooLarge",
     "HistoryPage",
     "Hub",
@@ -173,6 +175,7 @@ __all__ = [
     "LongPollResource",
     "MemoryBus",
     "Message",
+    "Messages",
     "MethodNotAllowed",
     "MultipartResource",
     "NDJSONShape",
@@ -224,6 +227,7 @@ _NAMES = {
         "Unauthorized Unavailable Unknown Unsupported WrongHost"
     ),
     "comet.fanout.application": "Subscription",
+    "comet.fanout.iterator": "Messages",
     "comet.framing": "Shape",
     "comet.framing.envelope": "rawText",
     "comet.framing.ndjson": "NDJSONShape",
@@ -239,7 +243,7 @@ _NAMES = {
     "comet.model.clients": "ANONYMOUS Client",
     "comet.model.cursors": "Cursor",
     "comet.model.log": "Retention",
-    "comet.model.messages": "Close Message Publication Published",
+    "comet.model.messages": "Close Gap Message Publication Published",
     "comet.model.patterns": "matches",
     "comet.model.positions": "HistoryPage ReadResult ResolvedStarts StartPosition",
     "comet.server.server": "Server",

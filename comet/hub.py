@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from attrs import field, frozen
@@ -35,8 +36,10 @@ from comet.fanout.application import ApplicationReader, Subscription, Where, rea
 from comet.fanout.core import Fanout
 from comet.fanout.departures import LEAST, SPREAD, Departures, spanFor
 from comet.fanout.history import HistoryReader
+from comet.fanout.iterator import Messages
 from comet.fanout.polls import PollReader, PollShape, Waiter
 from comet.fanout.reader import Opener, Reader, openReader
+from comet.fanout.receivers import makeReceiver
 from comet.fanout.streams import StreamReader
 from comet.fanout.unsent import POLL_BYTES
 from comet.framing.publications import Limits, fromValue
@@ -48,7 +51,7 @@ from comet.metrics import Metrics
 from comet.model.channels import parseChannel
 from comet.model.clients import Client
 from comet.model.cursors import Cursor, parseCursor
-from comet.model.messages import Close, Publication, Published
+from comet.model.messages import Close, Message, Publication, Published
 from comet.model.positions import HistoryPage, StartPositions
 from comet.overrides import speaksFor
 from comet.threads import checkThread
@@ -242,7 +245,10 @@ class Hub:
         return cursor
 
     def subscribe(
-        self, names: str | Sequence[str], since: Where, receiver: IReceiver
+        self,
+        names: str | Sequence[str],
+        since: Where,
+        receiver: IReceiver | Callable[[Message], object],
     ) -> Deferred[Subscription]:
         """
         Read channels and patterns, in the server's own name.
@@ -250,28 +256,46 @@ class Hub:
         @param since: The start position: C{"now"} or L{None}, C{"earliest"},
             C{"-3"}, a cursor; or a mapping of names to these.
 
-        @param receiver: May be called before this returns, if the reader starts
-            at held messages.
+        @param receiver: An L{IReceiver}, or a function that is called with each
+            message; what a function is not told is logged.  May be called before this
+            returns, if the reader starts at held messages.
 
         @return: Fires with the subscription once every message that is stored
             will be received.  Fails with a L{CometError}.
 
         @raise RuntimeError: If this is not the thread of the reactor.
+
+        @raise TypeError: If the receiver is neither an L{IReceiver} nor a function, or
+            a coroutine function; see L{messages}.
         """
         checkThread("hub.subscribe")
+        receives = makeReceiver(receiver)
 
         def subscribe() -> Deferred[Subscription]:
             self.bursts.store()
             startPositions = readStartPositions(names, since)
             self._checkDraining()
-            reader = ApplicationReader(self.fanout, receiver)
+            reader = ApplicationReader(self.fanout, receives)
+            reader.subscription = subscription = Subscription(reader)
             opened = reader.open(startPositions)
-            opened.addCallbacks(
-                lambda _: Subscription(reader), self._notOpened, errbackArgs=(reader,)
-            )
+            opened.addCallbacks(lambda _: subscription, self._notOpened, errbackArgs=(reader,))
             return opened
 
         return maybeDeferred(subscribe)
+
+    def messages(self, names: str | Sequence[str], since: Where = None) -> Messages:
+        """
+        Read channels and patterns in a coroutine, in the server's own name::
+
+            async for message in hub.messages("news"):
+                print(message.data)
+
+        @param since: As for L{subscribe}.
+        """
+        subscribe = partial(self.subscribe, names, since)
+        reactor: Any = self.reactor
+        later = getattr(reactor, "callFromThread", lambda call: call())
+        return Messages(subscribe, later)
 
     def history(
         self, channel: str, before: str | Cursor | None = None, limit: int = DEFAULT_PAGE

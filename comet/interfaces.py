@@ -10,7 +10,7 @@ a client may do.  All methods are called from the reactor's thread only.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
@@ -374,7 +374,17 @@ class IReceiver(Interface):
     An exception from any method is logged, and no message is lost because of
     it.  From within any method, the receiver may publish, pause, change its
     names and unsubscribe.
+
+    The methods are no coroutine functions: nothing would wait for them.
     """
+
+    def subscriptionOpened(subscription: Any) -> None:
+        """
+        The subscription has begun.  Called once, before every other method.
+
+        @param subscription: The L{Subscription<comet.fanout.application.Subscription>}
+            that L{Hub.subscribe<comet.hub.Hub.subscribe>} fires with afterwards.
+        """
 
     def messageReceived(message: Message, replay: bool) -> None:
         """

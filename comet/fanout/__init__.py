@@ -19,5 +19,7 @@ The map, lower modules first:
   - L{streams}: readers that are written bytes for as long as they stay
   - L{polls}: readers that are answered once
   - L{history}: polls of what was before a cursor
+  - L{receivers}: what an application may read with
   - L{application}: readers that are an application's own objects
+  - L{iterator}: messages for C{async for}
 """

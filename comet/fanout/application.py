@@ -6,9 +6,12 @@ application holds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import iscoroutine
 from typing import Any, TypeAlias
 
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
 
 from comet.errors import BadRequest
 from comet.fanout.core import Fanout
@@ -50,11 +53,13 @@ class ApplicationReader(Reader):
     Gives the messages to an application's receiver.
     """
 
-    __slots__ = ("_isPaused", "_kept", "_receiver", "_told", "_untold")
+    __slots__ = ("_isPaused", "_kept", "_receiver", "_told", "_untold", "subscription")
 
     def __init__(self, fanout: Fanout, receiver: IReceiver) -> None:
         super().__init__(fanout)
         self._receiver = receiver
+        # What the receiver is to be told of, until it is.
+        self.subscription: Subscription | None = None
         self._isPaused = False
         # While the receiver is given what was read: the cursor of the message
         # that it was given last, and the names that the log was read for, except
@@ -86,6 +91,10 @@ class ApplicationReader(Reader):
         """
         See L{Reader.begun}.
         """
+        subscription, self.subscription = self.subscription, None
+        opened = getattr(self._receiver, "subscriptionOpened", None)
+        if subscription is not None and opened is not None:
+            self._call(opened, subscription)
         self.tellGap(tuple(gap))
 
     def tellGap(self, names: tuple[str, ...]) -> None:
@@ -181,9 +190,12 @@ class ApplicationReader(Reader):
         """
         self._call(self._receiver.subscriptionClosed, close)
 
-    def _call(self, method: Callable[..., None], *arguments: Any) -> None:
+    def _call(self, method: Callable[..., object], *arguments: Any) -> None:
         try:
-            method(*arguments)
+            result = method(*arguments)
+            if result is not None and iscoroutine(result):
+                result.close()
+                raise TypeError("a receiver returned a coroutine, for which nothing waits")
         except Exception:
             self._log.failure(
                 "{method} of a receiver failed; its subscription to {names} goes on",
@@ -213,9 +225,12 @@ class ApplicationDelivery:
         return False
 
 
+@implementer(IPushProducer)
 class Subscription:
     """
-    What an application holds of its own reader.
+    What an application holds of its own reader.  A transport may be its consumer:
+    C{transport.registerProducer(subscription, True)} pauses it while the client takes
+    no more.
     """
 
     def __init__(self, reader: ApplicationReader) -> None:

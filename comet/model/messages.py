@@ -5,9 +5,11 @@ which a reader is closed.
 
 from __future__ import annotations
 
+import json
+from base64 import b64decode
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
@@ -62,6 +64,18 @@ class Message:
         self.payload = payload
         self.event = event
         self.encoding = encoding
+
+    @property
+    def data(self) -> Any:
+        """
+        What was published: a value of JSON, or L{bytes}.
+
+        It is parsed each time, and belongs to the caller: a message is shared by all
+        its readers and stays in the log, where a parsed value would take many times
+        the memory of its bytes.  Keep it where you need it twice.
+        """
+        value = json.loads(self.payload)
+        return value if self.encoding is None else b64decode(value)
 
     @property
     def cursor(self) -> Cursor:
@@ -154,6 +168,20 @@ class Published:
         The cursor of the last of its messages.
         """
         return Cursor(self.epoch, max(self.positions.values()))
+
+
+@frozen
+class Gap:
+    """
+    A place at which messages are lost to a reader.
+
+    @ivar cursor: The cursor after which they are lost.
+
+    @ivar names: The names that lost them.  The messages that are still held follow.
+    """
+
+    cursor: Cursor
+    names: tuple[str, ...]
 
 
 CLOSE_CODES: Final = frozenset(

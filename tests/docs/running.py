@@ -12,13 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from twisted.trial.unittest import TestCase
 
-from tests.edge.connections import Ended, Silence, Site, ask
+from tests.edge.connections import Ended, Silence, Site, TcpConnection, ask
 from tests.edge.server import ROOT, SIGNS
 from tests.ports import freePorts
 
@@ -59,10 +59,19 @@ class Running:
     @ivar site: Its URL.
     """
 
-    def __init__(self, command: Sequence[str], directory: Path, port: int) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        directory: Path,
+        port: int,
+        probe: Callable[[Site], object] = lambda site: ask(site, "GET", "/"),
+    ) -> None:
         """
         @param port: The port on which it will listen.
+
+        @param probe: Connects to it, and fails until it serves.
         """
+        self._probe = probe
         self.site = Site(port, 0)
         self.command = list(command)
         self.directory = directory
@@ -85,7 +94,7 @@ class Running:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                ask(self.site, "GET", "/")
+                self._probe(self.site)
                 return
             except (ConnectionError, Ended, Silence):
                 time.sleep(0.02)
@@ -130,14 +139,20 @@ class ExampleTestCase(TestCase):
         self.directory = Path(tempfile.mkdtemp(prefix="comet-docs-"))
         self.addCleanup(shutil.rmtree, self.directory, True)
 
-    def serve(self, example: str, *arguments: str) -> Running:
+    def serve(self, example: str, *arguments: str, isHTTP: bool = True) -> Running:
         """
         Run an example that serves on the given endpoint.
+
+        @param isHTTP: Whether it serves HTTP.
         """
         (port,) = freePorts(1)
         endpoint = f"tcp:{port}:interface=127.0.0.1"
         command = [sys.executable, str(EXAMPLES / example), endpoint, *arguments]
-        running = Running(command, self.directory, port)
+        running = (
+            Running(command, self.directory, port)
+            if isHTTP
+            else Running(command, self.directory, port, lambda site: TcpConnection(site.port).cut())
+        )
         self.addCleanup(running.kill)
         return running
 

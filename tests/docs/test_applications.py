@@ -5,9 +5,10 @@ The small applications of the book, each with imports from C{comet} alone.
 from __future__ import annotations
 
 import shutil
+import time
 from typing import Any
 
-from tests.docs.running import EXAMPLES, ExampleTestCase, Running
+from tests.docs.running import EXAMPLES, PATIENCE, ExampleTestCase, Running
 from tests.edge.connections import HttpConnection, Response, TcpConnection, ask
 from tests.edge.server import twistd
 from tests.ports import freePorts
@@ -98,6 +99,68 @@ class ExtendedServerTests(ApplicationCase):
         response: Response = ask(site, "GET", "/channels/guests?transport=xmth")
         self.assertIn(b"htmx", response.body)
         running.stop()
+
+
+class ReadingTests(ApplicationCase):
+    """
+    C{lines.py} and C{follower.py}, which read in the process itself.
+    """
+
+    def test_linesReadAndSay(self) -> None:
+        """
+        Clients of the line protocol read what others say, in order, and are told when
+        the server stops.
+        """
+        running = self.serve("lines.py", isHTTP=False)
+        reader, speaker = (TcpConnection(running.site.port) for _ in range(2))
+        speaker.send(b"say tea one\nsay tea two\nsay a//b x\nnonsense\n")
+        self.assertEqual(speaker.receiveUntil(b"\n", 2).count(b"? "), 2)
+        reader.send(b"read tea\n")
+        self.assertEqual(reader.receiveUntil(b"two\n"), b"tea: one\ntea: two\n")
+        speaker.send(b"say tea three\n")
+        self.assertEqual(reader.receiveUntil(b"\n"), b"tea: three\n")
+        running.stop()
+        self.assertIn(b"! the server is going down", reader.receiveUntil(b"\n"))
+
+    def test_followerHandlesEachOnce(self) -> None:
+        """
+        A follower that is started again goes on behind what it has handled; one that
+        was killed before it had saved its cursor repeats, and loses nothing.
+        """
+        running = self.extend("follower", "--bus", "sqlite:jobs.db", "--open", "jobs/*")
+        self.handled(running, "one", "two")
+        running.stop()
+        saved = (self.directory / "jobs.cursor").read_text()
+        running.start()
+        self.handled(running, "three")
+        running.kill()
+        (self.directory / "jobs.cursor").write_text(saved)
+        running.start()
+        self.untilDone("one", "two", "three", "three")
+        running.stop()
+
+    def handled(self, running: Running, *jobs: str) -> None:
+        """
+        Publish jobs, and wait until they are handled.
+        """
+        done = self.directory / "done.txt"
+        before = done.read_text().splitlines() if done.exists() else []
+        for job in jobs:
+            text = {"Content-Type": "text/plain"}
+            ask(running.site, "POST", "/channels/jobs/a", text, job.encode())
+        self.untilDone(*(line.partition(": ")[2] for line in before), *jobs)
+
+    def untilDone(self, *jobs: str) -> None:
+        """
+        Wait until just these jobs are done.
+        """
+        done, wanted = self.directory / "done.txt", [f"jobs/a: {job}" for job in jobs]
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if done.exists() and len(done.read_text().splitlines()) >= len(wanted):
+                break
+            time.sleep(0.02)
+        self.assertEqual(done.read_text().splitlines(), wanted)
 
 
 class SessionsTests(ApplicationCase):

@@ -330,6 +330,11 @@ class MemoryReceiver:
         if self.react is not None:
             self.react(self.heard[-1])
 
+    def subscriptionOpened(self, subscription: object) -> None:
+        """
+        See L{IReceiver.subscriptionOpened}.
+        """
+
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
         See L{IReceiver.messageReceived}.

@@ -34,6 +34,11 @@ class Echo:
         self._case = case
         self._most = most
 
+    def subscriptionOpened(self, subscription: object) -> None:
+        """
+        See L{IReceiver.subscriptionOpened}.
+        """
+
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
         Publish the next message, in the middle of a flush.

@@ -145,6 +145,11 @@ class Reader:
         self.events = events
         self.closes: list[Close] = []
 
+    def subscriptionOpened(self, subscription: object) -> None:
+        """
+        See L{IReceiver.subscriptionOpened}.
+        """
+
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
         Nothing to do.

@@ -108,6 +108,11 @@ class Page:
     def __init__(self) -> None:
         self.reports: list[dict[str, Any]] = []
 
+    def subscriptionOpened(self, subscription: object) -> None:
+        """
+        See L{IReceiver.subscriptionOpened}.
+        """
+
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
         Record the message.

@@ -78,6 +78,11 @@ class Receiver:
         self.heard: list[object] = []
         self.closed: list[Close] = []
 
+    def subscriptionOpened(self, subscription: object) -> None:
+        """
+        See L{IReceiver.subscriptionOpened}.
+        """
+
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
         Note the message.

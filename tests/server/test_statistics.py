@@ -28,6 +28,11 @@ class Reader:
     def __init__(self) -> None:
         self.heard: list[Message] = []
 
+    def subscriptionOpened(self, subscription: object) -> None:
+        """
+        See L{IReceiver.subscriptionOpened}.
+        """
+
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
         Record the message.

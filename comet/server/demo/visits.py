@@ -93,6 +93,11 @@ class Demo:
         subscribed = self.hub.subscribe(["lab/*", "lab/*/tcp"], "now", self)
         subscribed.addErrback(_logNotStarted)
 
+    def subscriptionOpened(self, subscription: object) -> None:
+        """
+        See L{IReceiver.subscriptionOpened}.
+        """
+
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
         A page asks for its reader, or the message is one that a reader will get.

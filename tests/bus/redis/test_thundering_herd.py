@@ -34,6 +34,11 @@ class Receiver:
         self.gaps: list[Sequence[str]] = []
         self.closed: list[Close] = []
 
+    def subscriptionOpened(self, subscription: object) -> None:
+        """
+        See L{IReceiver.subscriptionOpened}.
+        """
+
     def messageReceived(self, message: Message, replay: bool) -> None:
         """
         Note the message.

@@ -1,0 +1,1 @@
+An application reads with a function, ``hub.subscribe("news", "now", function)``, or a loop, ``async for message in hub.messages("news")``; ``message.data`` is the published value. A receiver is told its subscription before the first message.
