@@ -18,6 +18,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTranspor
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from comet.turns import SHARE
+
 # How many bytes and how many commands may be unanswered before further commands
 # are refused.
 MOST_BYTES: Final = 16 * 1024 * 1024
@@ -118,6 +120,8 @@ class RedisProtocol(Protocol):
         self._bytes = 0
         self._heardAt = 0.0
         self._watch: IDelayedCall | None = None
+        # Where there is more to parse in another turn.
+        self._rest: IDelayedCall | None = None
         self._reason = ""
         self.isUsable = False
 
@@ -201,9 +205,33 @@ class RedisProtocol(Protocol):
         """
         Parse replies and pushes.
         """
-        self._heardAt = self._clock.seconds()
         self._reader.feed(data)
+        if self._rest is None:
+            self._parse()
+
+    def _goOn(self) -> None:
+        """
+        Parse what has waited for this turn.
+        """
+        self._rest = None
+        if self.isUsable:
+            cast(ITCPTransport, self.transport).resumeProducing()
+            self._parse()
+
+    def _parse(self) -> None:
+        """
+        Parse for a L{SHARE} of time.  What is read at once has room for hundreds of
+        replies, and readers and publishers are answered with each: the rest waits for
+        another turn, and nothing is read meanwhile.
+        """
+        seconds = self._clock.seconds
+        self._heardAt = seconds()
+        over = self._heardAt + SHARE
         while self.isUsable:
+            if seconds() >= over:
+                cast(ITCPTransport, self.transport).pauseProducing()
+                self._rest = self._clock.callLater(0, self._goOn)
+                break
             try:
                 item = self._reader.gets()
             except ProtocolError as error:
@@ -250,6 +278,9 @@ class RedisProtocol(Protocol):
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
         text = self._reason or reason.getErrorMessage()
         waiting, self._waiting = self._waiting, deque()
         self._pushListener.lost(self, text)

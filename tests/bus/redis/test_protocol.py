@@ -20,6 +20,7 @@ from comet.bus.redis.protocol import (
     RedisRefused,
     TooManyCommands,
 )
+from comet.turns import SHARE
 
 
 class NotingListener:
@@ -77,6 +78,33 @@ class ProtocolTests(SynchronousTestCase):
         """
         for each in data:
             self.connection.dataReceived(each)
+
+    def test_takesShare(self) -> None:
+        """
+        Many replies that come at once are handed out in several turns, in their order,
+        and nothing is read meanwhile.
+        """
+        answered: list[int] = []
+
+        def slowly(number: int) -> None:
+            answered.append(number)
+            self.clock.rightNow += SHARE / 2
+
+        asked = [self.connection.command("GET", "a").addCallback(slowly) for _ in range(9)]
+        self.receive(b":0\r\n:1\r\n:2\r\n:3\r\n:4", b"\r\n")
+        self.assertEqual(answered, [0, 1])
+        self.assertEqual(self.transport.producerState, "paused")
+        self.receive(b":5\r\n")
+        self.assertEqual(answered, [0, 1])
+        self.clock.advance(0)
+        self.assertEqual(answered, [0, 1, 2, 3, 4, 5])
+        self.assertEqual(self.transport.producerState, "producing")
+        self.receive(b":6\r\n:7\r\n:8\r\n")
+        self.assertEqual(answered[-1], 7)
+        self.connection.connectionLost()
+        self.clock.advance(0)
+        self.assertEqual((answered[-1], self.clock.getDelayedCalls()), (7, []))
+        self.failureResultOf(asked[8], RedisConnectionLost)
 
     def test_matchesRepliesToCommands(self) -> None:
         """
