@@ -14,7 +14,7 @@ from typing import Protocol as Shape
 
 from hiredis import ProtocolError, PushNotification, Reader, ReplyError, pack_command
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.interfaces import IDelayedCall, IReactorTime, ITCPTransport
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -215,7 +215,7 @@ class RedisProtocol(Protocol):
         """
         self._rest = None
         if self.isUsable:
-            cast(ITCPTransport, self.transport).resumeProducing()
+            cast(IPushProducer, self.transport).resumeProducing()
             self._parse()
 
     def _parse(self) -> None:
@@ -229,7 +229,7 @@ class RedisProtocol(Protocol):
         over = self._heardAt + SHARE
         while self.isUsable:
             if seconds() >= over:
-                cast(ITCPTransport, self.transport).pauseProducing()
+                cast(IPushProducer, self.transport).pauseProducing()
                 self._rest = self._clock.callLater(0, self._goOn)
                 break
             try:
