@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 
 from comet.clientlog import ClientLogger
 from comet.deadlines import withDeadline
-from comet.errors import Unknown
+from comet.errors import CometError, Internal, Unknown
 from comet.fanout.core import Fanout
 from comet.interfaces import IBurstBus, IMessageBus, Outcome
 from comet.model.messages import Publication, Published
@@ -65,6 +65,8 @@ class Bursts:
     """
     Stores what is published, and answers the publishers once it is stored and was
     written to the readers.
+
+    @ivar filter: See L{Hub.filter<comet.hub.Hub.filter>}.
     """
 
     _log = ClientLogger()
@@ -75,6 +77,7 @@ class Bursts:
         """
         self._bus = bus
         self._fanout = fanout
+        self.filter: Callable[[Publication], Publication] | None = None
         self._burst: list[_Request] = []
         self._messages = self._size = 0
         self._underWay = 0
@@ -92,6 +95,12 @@ class Bursts:
         @param failed: Called with a L{CometError<comet.errors.CometError>} if none is
             stored, or if that cannot be known.  It must not raise.
         """
+        if self.filter is not None:
+            try:
+                publications = self._filtered(self.filter, publications)
+            except CometError:
+                failed(Failure())
+                return
         burst = self._burst
         burst.append(_Request(publications, done, failed))
         self._underWay += 1
@@ -112,8 +121,32 @@ class Bursts:
         @param failed: As for L{add}; it may be called before this returns.
         """
         self.store()
+        if self.filter is not None:
+            try:
+                publications = self._filtered(self.filter, publications)
+            except CometError:
+                failed(Failure())
+                return
         self._underWay += 1
         self._storeOne(_Request(publications, done, failed))
+
+    def _filtered(
+        self,
+        filter: Callable[[Publication], Publication],
+        publications: Sequence[Publication],
+    ) -> Sequence[Publication]:
+        """
+        Let the application see what is to be stored.
+
+        @raise CometError: If it refuses some of it, or fails.
+        """
+        try:
+            return [filter(publication) for publication in publications]
+        except CometError:
+            raise
+        except Exception:
+            self._log.failure("the filter of publications failed")
+            raise Internal() from None
 
     def store(self) -> None:
         """

@@ -328,6 +328,32 @@ class Hub:
 
         return maybeDeferred(recall)
 
+    @property
+    def filter(self) -> Callable[[Publication], Publication] | None:
+        """
+        Called with each publication before it is stored, whoever publishes it, on
+        every transport: those of clients once their right is checked, and those of
+        the application, of the publisher C{"server"}.  It returns what is stored in its
+        place: the publication itself, or what L{withData} makes of it; or it raises a
+        L{CometError}, which refuses the request as a whole.  It must not take long.
+
+        A publication that is repeated with its key is compared as it is stored.
+        """
+        return self.bursts.filter
+
+    @filter.setter
+    def filter(self, filter: Callable[[Publication], Publication] | None) -> None:
+        self.bursts.filter = filter
+
+    def withData(self, publication: Publication, data: Any) -> Publication:
+        """
+        Return a publication with other data, for L{filter}.
+
+        @raise CometError: If the data are not allowed.
+        """
+        limits, own = self.settings.limits, publication
+        return fromValue(own.channels, data, limits, own.event, own.key, own.publisher)
+
     # -- For the edges
 
     def identify(self, credentials: Credentials) -> Client | Lookup:

@@ -25,6 +25,7 @@ from comet.errors import (
     BadMessage,
     BadRequest,
     Forbidden,
+    Internal,
     KeyReused,
     TooMany,
     Unauthorized,
@@ -344,6 +345,65 @@ class RightsTests(HubTestCase):
         hub.check(ANONYMOUS, ["a"])
         self.assertIsInstance(hub.origins, Origins)
         self.successResultOf(hub.publish("a", 1))
+
+
+class FilterTests(HubTestCase):
+    """
+    L{Hub.filter}, which sees all that is published.
+    """
+
+    def test_seesAndChanges(self) -> None:
+        """
+        What clients and the application publish is stored as the filter returns it.
+        """
+        seen: list[tuple[str, Any]] = []
+
+        def filter(publication: Publication) -> Publication:
+            seen.append((publication.publisher, publication.data))
+            if publication.data == "rude":
+                return self.hub.withData(publication, "***")
+            return publication
+
+        got: list[Any] = []
+        self.successResultOf(self.hub.subscribe("a", "now", lambda each: got.append(each.data)))
+        self.hub.filter = filter
+        self.assertIs(self.hub.filter, filter)
+        asked: list[Deferred[Any]] = [
+            self.hub.publish("a", "rude"),
+            self.hub.store(ANONYMOUS, [Publication(("a",), b'"rude"', publisher="ada")]),
+            self.hub.publish("a", b"bytes"),
+        ]
+        self.rest()
+        for each in asked:
+            self.successResultOf(each)
+        self.assertEqual(sorted(map(str, got)), ["***", "***", "b'bytes'"])
+        self.assertEqual(
+            sorted(map(str, seen)),
+            ["('ada', 'rude')", "('server', 'rude')", "('server', b'bytes')"],
+        )
+
+    def test_refuses(self) -> None:
+        """
+        An error of the filter's refuses the request as a whole, and nothing is left
+        under way; another exception is logged, and the publisher told of an internal
+        error.
+        """
+
+        def filter(publication: Publication) -> Publication:
+            if publication.data == 1:
+                raise Forbidden("no ones")
+            if publication.data == 2:
+                raise ZeroDivisionError
+            return publication
+
+        self.hub.filter = filter
+        both = [Publication(("a",), b"0"), Publication(("a",), b"1")]
+        self.failureResultOf(self.hub.store(ANONYMOUS, both), Forbidden)
+        self.failureResultOf(self.hub.publish("a", 1), Forbidden)
+        self.failureResultOf(self.hub.publish("a", 2), Internal)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.hub.end.position, 0)
+        self.successResultOf(self.hub.drain(0))
 
 
 class LimitTests(HubTestCase):

@@ -74,8 +74,7 @@ class Message:
         its readers and stays in the log, where a parsed value would take many times
         the memory of its bytes.  Keep it where you need it twice.
         """
-        value = json.loads(self.payload)
-        return value if self.encoding is None else b64decode(value)
+        return _parse(self.payload, self.encoding)
 
     @property
     def cursor(self) -> Cursor:
@@ -94,6 +93,11 @@ class Message:
 
     def __repr__(self) -> str:
         return f"<Message {self.channel} {self.cursor} {self.payload[:40]!r}>"
+
+
+def _parse(payload: bytes, encoding: str | None) -> Any:
+    value = json.loads(payload)
+    return value if encoding is None else b64decode(value)
 
 
 @frozen
@@ -122,6 +126,13 @@ class Publication:
     encoding: str | None = None
     publisher: str = ""
     key: str | None = None
+
+    @property
+    def data(self) -> Any:
+        """
+        What is published: a value of JSON, or L{bytes}.  It is parsed each time.
+        """
+        return _parse(self.payload, self.encoding)
 
     @property
     def keyScope(self) -> KeyScope | None:
