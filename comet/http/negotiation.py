@@ -114,6 +114,15 @@ def chooseTransport(head: RequestHead, served: Collection[str] = TRANSPORTS.keys
     return asked
 
 
+def acceptsGzip(head: RequestHead) -> bool:
+    """
+    Whether the client takes a response in the coding C{gzip}, as RFC 9110 12.5.3
+    says.  One that says nothing is sent none.
+    """
+    codings = _mediaRanges(head.header("Accept-Encoding") or "")
+    return codings.get("gzip", codings.get("*", 0.0)) > 0
+
+
 def _preferred(head: RequestHead) -> str:
     """
     Choose a transport for a request that names none.

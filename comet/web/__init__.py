@@ -1,6 +1,7 @@
 """
 Which resource is at which URL, over HTTP/1.1 and HTTP/2.
 
+  - L{npm}: the client as a package of npm
   - L{pages}: the pages and comet.js, from C{static}
   - L{book}: the book of a checkout
   - L{forms}: the fields of forms, for an application's resources

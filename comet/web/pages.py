@@ -1,6 +1,6 @@
 """
 The pages of the package, and the client for browsers: files in C{static},
-served as they are.
+served as they are, or compressed.
 
 All files are read once, when the first tree of resources is made.  A request
 only looks up what was read: no path of a request ever becomes a path of a file.
@@ -8,6 +8,7 @@ only looks up what was read: no path of a request ever becomes a path of a file.
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -20,13 +21,16 @@ from attrs import evolve, frozen
 from twisted.web.resource import Resource
 
 from comet.errors import CometError
+from comet.http.negotiation import acceptsGzip
 from comet.http.origins import CORS
 from comet.http.reads import entityTags
+from comet.http.request import RequestHead
 from comet.http.responses import JSON, Headers, Response, endLine
 from comet.hub import Hub
 from comet.model.clients import ANONYMOUS
 from comet.transports.exchange import Exchange, notFound
 from comet.transports.resource import HubResource
+from comet.web.npm import makePackage
 
 HTML: Final = b"text/html; charset=utf-8"
 
@@ -42,14 +46,24 @@ TYPES: Final[tuple[tuple[str, bytes], ...]] = (
     (".svg", b"image/svg+xml"),
     (".png", b"image/png"),
     (".webp", b"image/webp"),
+    (".map", b"application/json"),
+    (".tgz", b"application/gzip"),
 )
+
+# Types whose content is compressed already.
+_PACKED: Final = frozenset({b"image/png", b"image/webp", b"application/gzip"})
 
 # A browser may keep a file, but has to ask before each use whether it has
 # changed.  So an updated server is seen at once, and pages fit their scripts.
-_KEPT: Final[Headers] = (
-    (b"Cache-Control", b"no-cache"),
-    (b"X-Content-Type-Options", b"nosniff"),
-)
+_CHECKED: Final = (b"Cache-Control", b"no-cache")
+
+# A URL that names the content may be kept for a year, and is never asked for again.
+_FOR_EVER: Final = (b"Cache-Control", b"public, max-age=31536000, immutable")
+
+# The parameter by which a URL names the content: the entity tag.
+VERSION: Final = "v"
+
+_KEPT: Final[Headers] = ((b"X-Content-Type-Options", b"nosniff"),)
 
 
 def policyOf(script: str = "'self'", style: str = "'self'", img: str = "'self'") -> Headers:
@@ -80,18 +94,28 @@ _PAGE: Final[Headers] = (
     (b"X-Frame-Options", b"DENY"),
 )
 
-_OWN: Final[Headers] = ((b"Cross-Origin-Resource-Policy", b"same-origin"),)
+# Pages of allowed origins may read them, and are told so by CORS.
+_OWN: Final[Headers] = (
+    (b"Cross-Origin-Resource-Policy", b"same-origin"),
+    (b"Vary", b"Origin, Accept-Encoding"),
+)
 
 # The pages of every site may use the client.
 _ANYBODYS: Final[Headers] = (
     (b"Access-Control-Allow-Origin", b"*"),
     (b"Access-Control-Expose-Headers", b"ETag"),
     (b"Cross-Origin-Resource-Policy", b"cross-origin"),
+    (b"Vary", b"Accept-Encoding"),
 )
 
 # The files of the client's folder that are served.  The others are for those
 # who install the client.
-CLIENT: Final = frozenset({b"comet.js", b"comet.d.ts", b"comet.classic.js"})
+CLIENT: Final = frozenset(
+    {b"comet.js", b"comet.js.map", b"comet.d.ts", b"comet.classic.js", b"comet.classic.js.map"}
+)
+
+# What npm installs.
+PACKAGE: Final = "comet-push-client.tgz"
 
 _STATIC: Final = Path(__file__).resolve().parents[1] / "static"
 _INDEX: Final = b"index.html"
@@ -110,12 +134,49 @@ class File:
     @ivar tag: Its entity tag, which no other bytes have.
 
     @ivar headers: The headers of each response with the file, or with the
-        status 304.
+        status 304, but those that depend on the request.
+
+    @ivar isPacked: Whether its content is compressed already.
     """
 
     body: bytes
     tag: str
     headers: Headers
+    isPacked: bool = False
+
+    def answer(self, head: RequestHead) -> Response:
+        """
+        Make the response to a request for the file: 304 if the client has it.
+        """
+        body, tag, own = self.body, self.tag, self.headers
+        if not self.isPacked and acceptsGzip(head):
+            body = compress(self.body)
+            # RFC 9110 8.8.3.3: it is another representation.
+            tag = f"{tag}-gzip"
+            own = (*own, (b"Content-Encoding", b"gzip"))
+        isNamed = head.parameters.get(VERSION) == self.tag
+        headers = (
+            (b"ETag", f'"{tag}"'.encode("ascii")),
+            _FOR_EVER if isNamed else _CHECKED,
+            *own,
+        )
+        tags = entityTags(head)
+        # RFC 9110 13.1.2: the comparison is weak, and * matches any file.
+        if self.tag in tags or "*" in tags:
+            # RFC 9110 15.4.5: 304 needs no headers that describe the body.
+            return Response(304, tuple(h for h in headers if h[0] not in _OF_BODY), b"")
+        return Response(200, headers, body)
+
+
+_OF_BODY: Final = frozenset({b"Content-Type", b"Content-Encoding"})
+
+
+@cache
+def compress(body: bytes) -> bytes:
+    """
+    Compress the content of a file: once, when a client first asks for it so.
+    """
+    return gzip.compress(body, 9, mtime=0)
 
 
 def makeFile(name: str, body: bytes) -> File | None:
@@ -134,12 +195,11 @@ def makeFile(name: str, body: bytes) -> File | None:
     tag = sha256(body).hexdigest()[:16]
     headers = (
         (b"Content-Type", contentType),
-        (b"ETag", f'"{tag}"'.encode("ascii")),
         *_KEPT,
         *_OWN,
         *(_PAGE if contentType == HTML else ()),
     )
-    return File(body, tag, headers)
+    return File(body, tag, headers, contentType in _PACKED)
 
 
 @cache
@@ -199,14 +259,7 @@ class FilesResource(HubResource):
         if _ANYBODYS[0] in file.headers:
             # The file has its own CORS headers, the same for all.
             exchange.cors = CORS(None, False, True)
-        tags = entityTags(exchange.head)
-        # RFC 9110 13.1.2: the comparison is weak, and * matches any file.
-        if file.tag in tags or "*" in tags:
-            # RFC 9110 15.4.5: 304 needs no headers that describe the body.
-            headers = tuple(h for h in file.headers if h[0] != b"Content-Type")
-            exchange.respond(Response(304, headers, b""))
-        else:
-            exchange.respond(Response(200, file.headers, file.body))
+        exchange.respond(file.answer(exchange.head))
 
     answer_HEAD = answer_GET
 
@@ -264,6 +317,8 @@ def putClient(tree: Resource, hub: Hub) -> None:
     """
     Put the client for browsers into a tree of resources.
     """
-    for name, file in readFolder("client").items():
-        if name in CLIENT:
-            tree.putChild(name, FilesResource(hub, {b"": allowAnyOrigin(file)}))
+    package = makeFile(PACKAGE, makePackage())
+    assert package is not None
+    files = {name: file for name, file in readFolder("client").items() if name in CLIENT}
+    for name, file in {**files, PACKAGE.encode("ascii"): package}.items():
+        tree.putChild(name, FilesResource(hub, {b"": allowAnyOrigin(file)}))

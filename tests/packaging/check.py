@@ -46,7 +46,7 @@ CHANNEL = "packaging/check"
 DATA = {"text": "one line\nanother </script> \u2028 \U0001f30d", "list": [1, None, 2.5]}
 
 
-CLIENT = ("comet.js", "comet.d.ts", "comet.classic.js")
+CLIENT = ("comet.js", "comet.js.map", "comet.d.ts", "comet.classic.js", "comet.classic.js.map")
 
 
 def say(text: str) -> None:

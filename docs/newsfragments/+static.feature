@@ -1,0 +1,1 @@
+The files of the pages and the client are served compressed, and for a year where the URL names their entity tag (``/comet.js?v=…``). ``npm install http://…/comet-push-client.tgz`` installs the client from the server, with its source map.
