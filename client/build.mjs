@@ -1,5 +1,5 @@
 /**
- * Makes comet.js and comet.classic.js from comet/static/client/src.
+ * Makes comet.js and comet.classic.js, and their source maps, from comet/static/client/src.
  *
  * Both have the same source, which is bundled, stripped of comments, and given
  * short names for the properties that no page sees.  With --check it writes
@@ -15,17 +15,14 @@ import { minify } from "terser";
 
 const CLIENT = fileURLToPath(new URL("../comet/static/client/", import.meta.url));
 
-// The most bytes that comet.js may have after gzip -9.
-export const MOST = 7168;
-
 // Properties by which only the parts of the client know each other.  A page, the
 // browser, the server and other tabs see other names.
 const INNER = [
-  ...["asked", "authorization", "begin", "changed", "check", "command", "drop", "fail", "failed"],
-  ...["forward", "guests", "handlers", "heardAt", "held", "isBehind", "isFinal", "isOpen", "isSent"],
+  ...["asked", "authorization", "begin", "changed", "check", "command", "drop", "emit", "fail", "failed"],
+  ...["forward", "guests", "handlers", "heardAt", "held", "isBehind", "isFinal", "isOpen", "isReady", "isSent"],
   ...["listening", "lost", "opened", "openedAt", "over", "owner", "places", "readingOf", "ready"],
   ...["refused", "renew", "sentAt", "settings", "standing", "stop", "take", "told", "tries"],
-  ...["update", "urlOf", "want"],
+  ...["timer", "update", "urlOf", "want", "wasSent"],
 ];
 
 const COMMON = {
@@ -36,6 +33,7 @@ const COMMON = {
   target: "es2022",
   charset: "utf8",
   mangleProps: new RegExp(`^(${INNER.join("|")})$`),
+  sourcemap: "external",
   write: false,
 };
 
@@ -44,9 +42,10 @@ const SHAPES = {
   "comet.classic.js": {
     format: "iife",
     globalName: "CometModule",
+    // A classic script has no import.meta, and where it is bundled no URL either.
+    banner: { js: "var CometScript=globalThis.document?.currentScript?.src;" },
     footer: { js: "var Comet=CometModule.Comet,CometError=CometModule.CometError;" },
-    // A classic script has no import.meta.
-    define: { "import.meta.url": "document.currentScript.src" },
+    define: { "import.meta.url": "CometScript" },
   },
 };
 
@@ -54,14 +53,18 @@ const SHAPES = {
 export const makeFiles = async () => {
   const files = new Map();
   for (const [name, shape] of Object.entries(SHAPES)) {
-    const { outputFiles } = await build({ ...COMMON, ...shape });
+    const outfile = join(CLIENT, name);
+    const { outputFiles } = await build({ ...COMMON, ...shape, outfile });
+    const [{ text: content }, { text }] = outputFiles;
     // It saves a few hundred bytes that esbuild leaves.
-    const { code } = await minify(outputFiles[0].text, {
+    const { code, map } = await minify(text, {
       module: shape.format === "esm",
       ecma: 2022,
       compress: { passes: 3, inline: 1 },
+      sourceMap: { content, url: `${name}.map`, filename: name, includeSources: true },
     });
     files.set(name, Buffer.from(`${code}\n`));
+    files.set(`${name}.map`, Buffer.from(`${map}\n`));
   }
   return files;
 };
@@ -78,6 +81,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       console.error(`${name} is not what its source makes: node client/build.mjs`);
       process.exitCode = 1;
     }
-    console.log(`${name}: ${sizeOf(content)} bytes after gzip -9, of ${MOST}`);
+    console.log(`${name}: ${sizeOf(content)} bytes after gzip -9`);
   }
 }

@@ -101,14 +101,41 @@ test("a token that is refused is an error event, and nothing goes on without it"
 
 test("subscribe and the options refuse invalid values", () => {
   const comet = make();
-  for (const bad of [
-    ["a,b", () => {}],
-    ["a", null],
-    ["a", () => {}, { since: "yesterday" }],
+  for (const [bad, message] of [
+    [["a,b", () => {}], /"a,b" is not the name/],
+    [["a", null], /null is not a handler/],
+    [["a", () => {}, { since: "yesterday" }], /since: "yesterday"/],
+    [["a", () => {}, { since: -0.5 }], /since: "-0.5"/],
+    [["a", () => {}, { sinse: "now" }], /no option "sinse"; there are since/],
   ])
-    assert.throws(() => comet.subscribe(...bad), TypeError);
-  assert.throws(() => make({ transports: ["telepathy"] }), TypeError);
-  assert.throws(() => make({ transports: [] }), TypeError);
+    assert.throws(() => comet.subscribe(...bad), { name: "TypeError", message });
+  for (const [bad, message] of [
+    [{ transports: ["telepathy"] }, /bad option transports: telepathy/],
+    [{ transports: [] }, /bad option transports/],
+    [{ tranports: ["sse"] }, /no option "tranports"; there are transports,/],
+    [{ heartbeat: -1 }, /bad option heartbeat: -1/],
+    [{ timeout: "soon" }, /bad option timeout: soon/],
+    [{ backoff: [0] }, /bad option backoff: 0/],
+    [{ credentials: true }, /bad option credentials: true/],
+    [{ transports: ["websocket"], credentials: "omit" }, /none of the transports works here/],
+  ])
+    assert.throws(() => make(bad), { name: "TypeError", message });
+  make({ token: undefined, heartbeat: undefined });
+});
+
+test("the last messages may be asked for by a number", async () => {
+  const comet = make();
+  comet.subscribe("a", () => {}, { since: -10 });
+  await settle();
+  sockets[0].open();
+  assert.deepEqual(sockets[0].sent[0].since, { a: "-10" });
+});
+
+test("a script that no server of comet serves has to be told the server", () => {
+  const message = /^name the server, as in new Comet/;
+  for (const url of [undefined, null, "", "localhost:8080", "file:///x"])
+    assert.throws(() => new Comet(url), { name: "TypeError", message });
+  assert.equal(new Comet("/push").url, "http://a.example/push/");
 });
 
 test("the delays before a retry grow, with full jitter, up to a bound", async () => {
@@ -150,11 +177,11 @@ test("the client reconnects at once when the network is back or the page is visi
     await settle();
     assert.equal(sockets.length, count + 1);
   }
-  self.document = { hidden: true };
+  document.hidden = true;
   sockets.at(-1).fail();
   const count = sockets.length;
   dispatchEvent(new Event("visibilitychange"));
-  delete self.document;
+  delete document.hidden;
   await settle();
   assert.equal(sockets.length, count);
 });
@@ -433,7 +460,7 @@ for (const transports of [["websocket"], ["longpoll"], ["websocket", "longpoll",
       comet.told.map(({ type, code, retry }) => [type, code, retry]),
       [2, 3].map((retry) => ["close", "lost", retry]),
     );
-    for (const { message } of comet.told) assert.match(message, /^no connection to the server/);
+    for (const { message } of comet.told) assert.match(message, /^no connection: the server/);
     const last = comet.read("a");
     assert.equal(comet.readyState, Comet.CONNECTING);
     await pass(3.01);
@@ -513,6 +540,160 @@ test("an iterator fails when its name is refused, or the server ends the client"
   assert.deepEqual(told(comet, "error")[0].names, ["a"]);
   socket.say({ cursor: "e-1", close: { code: "revoked", message: "go", retry: null } });
   await assert.rejects(ended, { code: "revoked", message: "go" });
+});
+
+/** A body of the poll with which a late handler catches up. */
+const body = (positions, cursor, more) => ({
+  cursor: `e-${cursor}`,
+  messages: positions.map((position) => message(position)),
+  ...more,
+});
+
+test("a second handler gets what it asks for, and then what the others get", async () => {
+  const comet = make({ token: "t", parameters: { account: "x" } });
+  comet.read("a");
+  await settle();
+  sockets[0].begin("e-5");
+  sockets[0].say(message(6));
+  const late = [];
+  const handler = ({ data }) => late.push(data);
+  const ready = comet.subscribe("a", handler, { since: "-3" });
+  await settle();
+  const [first] = requests;
+  assert.deepEqual(first.query, { account: "x", transport: "poll", since: "-3" });
+  assert.equal(first.options.headers.Authorization, "Bearer t");
+  sockets[0].say(message(7));
+  assert.deepEqual(late, []);
+  first.answer(200, body([4, 5], 5, { more: true, gap: ["a"] }));
+  await settle();
+  assert.deepEqual(told(comet, "gap")[0].names, ["a"]);
+  sockets[0].say(message(8));
+  sockets[0].say(message(9));
+  assert.equal(requests[1].query.since, "e-5");
+  requests[1].fail();
+  await settle();
+  await pass(1.1);
+  requests[2].answer(200, body([6, 7, 8], 8));
+  await ready;
+  sockets[0].say(message(10));
+  assert.deepEqual(late, [4, 5, 6, 7, 8, 9, 10]);
+  assert.deepEqual(comet.heard, [6, 7, 8, 9, 10]);
+  comet.unsubscribe("a", handler);
+  sockets[0].say(message(11));
+  assert.deepEqual([late.length, comet.heard.length], [7, 6]);
+});
+
+test("a second handler that is refused, given up, or closed says so", async () => {
+  const comet = make();
+  comet.read("a");
+  await settle();
+  sockets[0].begin("e-5");
+  const ask = (handler) => comet.subscribe("a", handler, { since: "earliest" });
+  const refused = assert.rejects(ask(() => {}), { code: "forbidden", message: "no" });
+  const other = () => assert.fail("it was given up");
+  const given = assert.rejects(ask(other), { code: "unsubscribed" });
+  comet.unsubscribe("a", other);
+  await settle();
+  requests[0].answer(403, { code: "forbidden", detail: "no" });
+  requests[1].answer(200, body([1], 5));
+  await Promise.all([refused, given]);
+  const closed = assert.rejects(ask(() => {}), { code: "closed" });
+  await settle();
+  comet.close();
+  await closed;
+});
+
+test("an effect that runs twice, as in React's StrictMode, hears each message once", async () => {
+  const comet = make();
+  const heard = [];
+  const effect = () => {
+    const handler = ({ data }) => heard.push(data);
+    comet.subscribe("a", handler, { since: "-2" }).catch(() => {});
+    return () => comet.unsubscribe("a", handler);
+  };
+  effect()();
+  const cleanUp = effect();
+  await settle();
+  sockets[0].begin("e-5");
+  sockets[0].say(message(4, { replay: true }));
+  sockets[0].say(message(6));
+  assert.deepEqual([heard, requests.length], [[4, 6], 0]);
+  cleanUp();
+  await settle();
+  assert.ok(sockets[0].isClosed);
+});
+
+test("with a store, a page that is loaded again continues where it was", async () => {
+  const items = new Map();
+  const store = {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => items.set(key, value),
+  };
+  const first = make({ store, parameters: { account: "x" } });
+  first.read("a");
+  first.read("b", "-9");
+  await settle();
+  sockets[0].begin("e-5");
+  sockets[0].say(message(6));
+  await pass(1.1);
+  assert.equal(items.size, 1);
+  sockets[0].say(message(7));
+  dispatchEvent(new Event("pagehide"));
+  first.close();
+  const second = make({ store, parameters: { account: "x" } });
+  second.read("a", "-100");
+  second.read("c");
+  await settle();
+  sockets.at(-1).open();
+  assert.deepEqual(sockets.at(-1).sent[0].since, { a: "e-7", c: "now" });
+  sockets.at(-1).answer("subscribe", { ok: { cursor: "e-9" } });
+  second.close();
+  // What the store holds may be anything, and another account has other messages.
+  for (const [key] of items) items.set(key, '{"a":"telepathy","b":7}');
+  for (const parameters of [{ account: "x" }, { account: "y" }]) {
+    const comet = make({ store, parameters });
+    comet.read("a", "-4");
+    await settle();
+    sockets.at(-1).open();
+    assert.deepEqual(sockets.at(-1).sent[0].since, { a: "-4" });
+  }
+  const broken = { getItem: () => null, setItem: () => { throw new Error("full"); } };
+  const last = make({ store: broken });
+  last.read("a");
+  await settle();
+  sockets.at(-1).begin("e-1");
+  await pass(1.1);
+  assert.equal(last.readyState, Comet.OPEN);
+});
+
+test("credentials go with the requests of all transports, or with none", async () => {
+  for (const [credentials, mode] of [[undefined, "same-origin"], ["include", "include"]]) {
+    const comet = make({ transports: ["longpoll"], credentials });
+    comet.read("a");
+    comet.publish("a", 1).catch(() => {});
+    await settle();
+    requests.at(-1).answer(200, { cursor: "e-1", messages: [] });
+    await settle();
+    comet.subscribe("a", () => {}, { since: "-1" });
+    await settle();
+    assert.ok(requests.length > 3);
+    assert.deepEqual([...new Set(requests.map(({ options }) => options.credentials))], [mode]);
+    comet.close();
+    requests.length = 0;
+  }
+  const comet = make({ credentials: "omit" });
+  comet.read("a");
+  await settle();
+  assert.deepEqual([sockets.length, requests[0].query.transport], [0, "stream"]);
+  assert.equal(requests[0].options.credentials, "omit");
+});
+
+test("what no JSON can express is not published", async () => {
+  const comet = make();
+  for (const bad of [undefined, () => 1, Symbol("x")])
+    await assert.rejects(comet.publish("a", bad), { code: "badMessage" });
+  await assert.rejects(comet.publish("a", 1, { evnt: "x" }), /no option "evnt"; there are event/);
+  await assert.rejects(comet.publish("a", 1n), TypeError);
 });
 
 test("a hidden page closes its connection, and a restored one opens it again", async () => {

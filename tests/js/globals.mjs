@@ -9,6 +9,8 @@ const define = (name, value) =>
   Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
 
 globalThis.self = globalThis;
+// A page, but none that shows anything.
+globalThis.document = { baseURI: "http://a.example/page" };
 globalThis.crypto ??= webcrypto;
 globalThis.addEventListener = target.addEventListener.bind(target);
 globalThis.dispatchEvent = target.dispatchEvent.bind(target);
@@ -149,19 +151,24 @@ define("fetch", fetched);
 class FakeLocks {
   #queues = new Map();
 
-  request(name, { signal }, held) {
+  request(name, { signal, steal }, held) {
     return new Promise((done, fail) => {
       const queue = this.#queues.get(name) ?? [];
       this.#queues.set(name, queue);
       const entry = async () => {
         await null;
         done(await held());
+        if (queue[0] !== entry) return;
         queue.shift();
         queue[0]?.();
       };
-      queue.push(entry);
+      entry.fail = fail;
+      if (steal) {
+        queue.shift()?.fail(new DOMException("stolen", "AbortError"));
+        queue.unshift(entry);
+      } else queue.push(entry);
       if (queue[0] === entry) entry();
-      signal.addEventListener("abort", () => {
+      signal?.addEventListener("abort", () => {
         const index = queue.indexOf(entry);
         if (index > 0) queue.splice(index, 1);
         if (index) fail(signal.reason);
@@ -173,8 +180,10 @@ class FakeLocks {
 define("navigator", { locks: new FakeLocks() });
 
 /** A channel between pages, without delay. */
-class FakeBroadcastChannel {
+export class FakeBroadcastChannel {
   static all = new Set();
+  /** Whether its page is frozen: it neither hears nor says anything. */
+  isFrozen = false;
 
   constructor(name) {
     this.name = name;
@@ -184,7 +193,8 @@ class FakeBroadcastChannel {
   postMessage(value) {
     const data = structuredClone(value);
     for (const other of FakeBroadcastChannel.all)
-      if (other !== this && other.name === this.name) setImmediate(() => other.onmessage?.({ data }));
+      if (other !== this && other.name === this.name && !this.isFrozen)
+        setImmediate(() => other.isFrozen || other.onmessage?.({ data }));
   }
 
   close() {

@@ -2,7 +2,7 @@
  * A program that uses all of the client, and makes mistakes that the types refuse.
  */
 
-import Default, { Comet, CometError } from "../../comet/static/client/comet.js";
+import { Comet, CometError } from "../../comet/static/client/comet.js";
 import type { CometOptions, Message, Transport } from "../../comet/static/client/comet.js";
 
 interface Headline {
@@ -13,6 +13,8 @@ interface Headline {
 const options: CometOptions = {
   transports: ["websocket", "sse", "stream", "longpoll", "jsonp", "iframe", "poll"],
   token: "secret",
+  credentials: "include",
+  store: localStorage,
   shared: true,
   parameters: { account: "lab-1", time: 1 },
   heartbeat: 25,
@@ -24,7 +26,6 @@ const options: CometOptions = {
 };
 
 const comet: Comet = new Comet(new URL("https://push.example.com/"), options);
-new Default();
 new Comet(null, {});
 
 comet.addEventListener("open", ({ transport }) => transport.toUpperCase());
@@ -46,6 +47,7 @@ const show = ({ channel, cursor, data, event, encoding, time }: Message<Headline
   const words: string = channel + cursor + data.text + (event ?? "") + (encoding ?? "");
   words.padEnd(data.at + (time ?? 0));
 };
+comet.subscribe("news", show, { since: -10 });
 const ready: Promise<void> = comet.subscribe("news", show, { since: "-10" });
 comet.subscribe<Headline>("news/**", ({ data }) => data.text);
 comet.subscribe("chat/*", ({ data }) => data.whatever);
@@ -71,11 +73,30 @@ export async function read(): Promise<void> {
   comet.connect();
 }
 
+/** What an application publishes has types of its own, without index signatures. */
+interface Order {
+  id: number;
+  lines: { article: string; count?: number }[];
+  note?: string | null;
+  made: Date;
+}
+export const order = (order: Order): Promise<string> => comet.publish("orders", order);
+export const anything = (value: any): Promise<string> => comet.publish("orders", value);
+export const strings = (value: readonly string[]): Promise<string> => comet.publish("a", value);
+
 // @ts-expect-error There is no such transport.
 new Comet("/", { transports: ["telepathy"] });
 // @ts-expect-error A handler is needed.
 comet.subscribe("news");
 // @ts-expect-error Functions cannot be published.
 comet.publish("news", () => 1);
+// @ts-expect-error Nor can what is hidden in an object.
+comet.publish("news", { run: () => 1 });
+// @ts-expect-error Nor nothing.
+comet.publish("news", undefined);
+// @ts-expect-error Nor what JSON has no numbers for.
+comet.publish("news", { big: 1n });
+// @ts-expect-error The option is misspelt.
+new Comet("/", { tranports: ["sse"] });
 // @ts-expect-error Only the client may change it.
 comet.transport = "sse";

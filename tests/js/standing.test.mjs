@@ -11,7 +11,8 @@ class Reader {
 
   read(name, since = "now") {
     const it = this.standing.add(name, since);
-    it.handlers.add((message) => this.heard.push(`${name}:${message.data}`));
+    const heard = (message) => this.heard.push(`${name}:${message.data}`);
+    it.handlers.set(heard, heard);
     return it;
   }
 
@@ -95,7 +96,7 @@ test("a replay goes to the names that are behind, and moves all of them", () => 
 test("a handler that several names reach is called once for a message", () => {
   const reader = new Reader();
   const handler = ({ data }) => reader.heard.push(data);
-  for (const name of ["a/*", "a/b"]) reader.standing.add(name, "now").handlers.add(handler);
+  for (const name of ["a/*", "a/b"]) reader.standing.add(name, "now").handlers.set(handler, handler);
   reader.connect("e-1");
   reader.message("a/b", 2);
   assert.deepEqual(reader.drain(), [2]);

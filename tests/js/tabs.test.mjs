@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { afterEach, beforeEach } from "node:test";
-import { requests, settle, sockets } from "./globals.mjs";
+import { FakeBroadcastChannel, requests, settle, sockets, world } from "./globals.mjs";
 import { Comet } from "../../comet/static/client/src/comet.js";
 
 let tabs = [];
@@ -175,6 +175,51 @@ test("when the leading tab goes, another takes over at its position", async () =
   await settle();
   assert.deepEqual([guest.heard, third.heard, leader.heard], [[2, 3], [4], [2]]);
   assert.deepEqual([guest.transport, third.transport], ["websocket", "shared"]);
+});
+
+test("a leading tab that is frozen is succeeded in a third of two heartbeats", async () => {
+  world.begin();
+  try {
+    const [leader, guest] = await pair();
+    const third = open();
+    third.read("a");
+    await settle();
+    requests.at(-1).answer(200, { cursor: "e-1", messages: [] });
+    await settle();
+    // A leading tab that only has nothing to say stays.
+    for (let seconds = 0; seconds < 60; seconds += 5) {
+      if (seconds % 25 === 0) sockets[0].say({ cursor: "e-1" });
+      await world.pass(5);
+    }
+    assert.equal(sockets.length, 1);
+    const [frozen] = FakeBroadcastChannel.all;
+    frozen.isFrozen = true;
+    for (let seconds = 0; sockets.length < 2; seconds++) {
+      assert.ok(seconds <= 16);
+      await world.pass(1);
+    }
+    assert.equal(sockets.length, 2);
+    sockets[1].begin("e-1");
+    await settle();
+    // The frozen tab wakes up, and follows.
+    frozen.isFrozen = false;
+    await settle();
+    sockets[1].say(message(2));
+    for (let round = 0; round < 10; round++) {
+      await world.pass(1);
+      for (const request of requests.splice(0))
+        request.answer(200, { cursor: "e-2", messages: [message(2)] });
+      await settle();
+    }
+    assert.deepEqual([leader.heard, guest.heard, third.heard], [[2], [2], [2]]);
+    assert.ok(sockets[0].isClosed);
+    const using = [leader, guest, third].map(({ transport }) => transport).sort();
+    assert.deepEqual(using, ["shared", "shared", "websocket"]);
+    assert.equal(leader.transport, "shared");
+  } finally {
+    tabs.forEach((tab) => tab.close());
+    world.end();
+  }
 });
 
 test("names that only a closed tab wanted are unsubscribed", async () => {

@@ -20,7 +20,7 @@ BUILD = HERE.parents[1] / "client"
 CLIENT = Path(comet.__file__).resolve().parent / "static" / "client"
 
 # The most bytes that comet.js may have after gzip -9.
-MOST = 7 * 1024
+MOST = 8 * 1024
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:

@@ -22,6 +22,18 @@ export type Transport =
 /** A JSON value. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
+/**
+ * A value that JSON can express, of any type: without functions, symbols and big integers.
+ * What is `undefined` in an object is left out.
+ */
+export type Publishable<T> = T extends string | number | boolean | null
+  ? T
+  : T extends { toJSON(): unknown }
+    ? T
+    : T extends ((...given: never[]) => unknown) | symbol | bigint | undefined
+      ? never
+      : { [K in keyof T]: Publishable<Exclude<T[K], undefined>> | Extract<T[K], undefined> };
+
 /** A message, as the server sends it. */
 export interface Message<T = any> {
   /** The channel that it was published to. */
@@ -40,10 +52,10 @@ export interface Message<T = any> {
 }
 
 /**
- * Where a name begins: `"now"` (the default), `"earliest"`, `"-10"` for the
+ * Where a name begins: `"now"` (the default), `"earliest"`, `"-10"` or `-10` for the
  * last ten messages of each channel, or a cursor.
  */
-export type Since = string;
+export type Since = string | number;
 
 export type Handler<T = any> = (message: Message<T>) => void;
 
@@ -55,6 +67,18 @@ export interface CometOptions {
    * `websocket`, and as `?token=` with `sse`, `jsonp` and `iframe`.
    */
   token?: string;
+  /**
+   * Whether requests carry cookies to a server of another site: with `"include"` those of all
+   * transports do; with `"omit"` none do, and only `stream`, `longpoll` and `poll` are used.
+   * Default: `"same-origin"`, as in `fetch`; but then `websocket`, `jsonp` and `iframe` carry
+   * them all the same, which a page cannot prevent.
+   */
+  credentials?: "same-origin" | "include" | "omit";
+  /**
+   * Keeps the position of each name, so that a page which is loaded again continues where it
+   * was: `localStorage`, `sessionStorage`, or whatever has these two methods.  Default: none.
+   */
+  store?: { getItem(key: string): string | null; setItem(key: string, value: string): void };
   /**
    * Whether the tabs of this site share one connection.  That needs Web Locks, which
    * browsers have with TLS, and on localhost.  Default: false.
@@ -186,7 +210,9 @@ export class Comet extends EventTarget {
    * The client sends nothing before the first subscription or publication.
    *
    * @param url The URL of the server: the root of its site, or the path at which it
-   *   is mounted, such as `"/push/"`.  Default: the URL of this script.
+   *   is mounted, such as `"/push/"`.  Default: the server that served this script, which
+   *   it has to be told where the script was bundled with others.
+   * @throws TypeError If the URL or an option is not valid, or there is no such option.
    */
   constructor(url?: string | URL | null, options?: CometOptions);
 
@@ -202,8 +228,9 @@ export class Comet extends EventTarget {
   /**
    * Read a channel, or a pattern such as `"chat/*"` or `"news/**"`.
    *
-   * If the name is subscribed already, its position stays, and `since` has no effect:
-   * the handler gets the messages that arrive from now on.
+   * If the name is subscribed already, the new handler first gets what it asks for by
+   * `since`, and then the same messages as the others.  With the option `store` a name that
+   * was read before continues where it was, whatever `since` is.
    *
    * @returns Fulfilled once all messages that are published from then on will
    *   arrive.  Rejected with a `CometError` if the server refuses the name, if the client
@@ -224,7 +251,11 @@ export class Comet extends EventTarget {
    * @returns The cursor of the message, once it is stored.  Rejected with a `CometError`,
    *   after four and a half minutes at the latest.
    */
-  publish(channel: string, data: Json, options?: PublishOptions): Promise<string>;
+  publish<T>(
+    channel: string,
+    data: T & Publishable<T>,
+    options?: PublishOptions,
+  ): Promise<string>;
 
   /**
    * Iterate over the messages of a channel or pattern, from this call on, until the
@@ -263,5 +294,3 @@ export class Comet extends EventTarget {
     options?: boolean | EventListenerOptions,
   ): void;
 }
-
-export default Comet;

@@ -4,8 +4,10 @@
  */
 
 import { parseCursor } from "./envelopes.js";
+import { joinLate } from "./late.js";
 import { Link } from "./link.js";
 import { isName } from "./names.js";
+import { checkNames, load, readOptions, readSince, serverURL } from "./options.js";
 import { Outbox } from "./outbox.js";
 import { CometError, jitter, TEMPORARY } from "./requests.js";
 import { isOther, Standing, without } from "./standing.js";
@@ -16,16 +18,13 @@ export { CometError };
 
 /**
  * @typedef {import("./envelopes.js").Envelope} Envelope
- * @typedef {import("./link.js").Options} Options
+ * @typedef {import("./options.js").Options} Options
  * @typedef {import("./requests.js").Failure} Failure
  * @typedef {import("./standing.js").Names} Names
  */
 
-// The URL of this script.
-const HERE = import.meta.url;
-
-/** @type {import("../comet.d.ts").Transport[]} */
-const ALL = ["websocket", "sse", "stream", "longpoll", "jsonp", "iframe", "poll"];
+// How many names the store keeps, the latest ones.
+const MOST_SAVED = 200;
 
 const CLOSED = { code: "closed" };
 
@@ -69,6 +68,12 @@ export class Comet extends EventTarget {
   /** The timer until better transports are tried again.  @type {any} */
   #upgrade;
   #isChanging = false;
+  /** Where the store keeps the positions.  @type {string} */
+  #key;
+  /** What it held when the client began, of names not subscribed since. */
+  #saved;
+  /** The timer until the positions are saved.  @type {any} */
+  #saving;
 
   /**
    * @param {string | URL | null} [url]
@@ -76,33 +81,25 @@ export class Comet extends EventTarget {
    */
   constructor(url, options) {
     super();
-    this.settings = /** @type {Options} */ ({
-      transports: ALL,
-      heartbeat: 25,
-      timeout: 5,
-      interval: 3,
-      backoff: [1, 30],
-      upgrade: 300,
-      queue: 100,
-      ...options,
-    });
-    const { transports } = this.settings;
-    if (!transports[0] || !transports.every((each) => ALL.includes(each)))
-      throw new TypeError("bad transports");
-    const base = url ? new URL(url, self.document?.baseURI) : new URL(".", HERE);
-    this.url = base.href.replace(/\/?([?#].*)?$/, "/");
+    this.settings = readOptions(options);
+    const { parameters, token, transports } = this.settings;
+    this.url = serverURL(url);
+    this.#key = `comet ${this.url} ${JSON.stringify(parameters)}`;
+    this.#saved = load(this.settings, this.#key);
     this.#index = Math.max(0, transports.indexOf(/** @type {any} */ (this.#remembered()[0])));
-    const { token } = this.settings;
     if (token) this.authorization = { Authorization: `Bearer ${token}` };
     this.#outbox = new Outbox(this);
     this.#listen();
   }
 
   #listen() {
+    // Node.js has none.
+    /** @type {typeof addEventListener | undefined} */
+    const listen = globalThis.addEventListener;
     for (const type of ["online", "pageshow", "visibilitychange"])
-      addEventListener(type, this.#wake, this.#control);
+      listen?.(type, this.#wake, this.#control);
     // Firefox logs a warning for a connection that is open when its page goes.
-    addEventListener("pagehide", () => this.drop(), this.#control);
+    listen?.("pagehide", () => this.drop(), this.#control);
   }
 
   get cursor() {
@@ -112,20 +109,49 @@ export class Comet extends EventTarget {
   /**
    * @param {string} name
    * @param {(message: any) => void} handler
-   * @param {{ since?: string }} [options]
+   * @param {import("../comet.d.ts").SubscribeOptions} [options]
    */
-  subscribe(name, handler, { since = "now" } = {}) {
-    const isPlace = /^(now|earliest|-[1-9]\d*)$/.test(since) || parseCursor(since)[0];
-    if (!isName(name) || !isPlace || typeof handler != "function")
-      throw new TypeError(`bad subscription: ${name}`);
+  subscribe(name, handler, options = {}) {
+    checkNames(options, ["since"]);
+    const since = readSince(options.since ?? "now");
+    if (!isName(name)) throw new TypeError(`"${name}" is not the name of a channel, or a pattern`);
+    if (typeof handler != "function") throw new TypeError(`${handler} is not a handler`);
     let it = this.standing.names.get(name);
     // A name without a handler is read for other tabs.
-    if (!it?.handlers.size) it = this.standing.add(name, since);
-    it.handlers.add(handler);
-    const { ready } = it;
+    const isFirst = !it?.handlers.size;
+    if (!it || isFirst) it = this.standing.add(name, this.#saved[name] ?? since);
+    delete this.#saved[name];
+    let { ready } = it;
     if (this.over.aborted) it.fail(new CometError(CLOSED));
+    else if (!isFirst && since != "now") {
+      const late = joinLate(this, name, it, handler, since, (each) => this.#call(handler, each));
+      const both = Promise.all([ready, late]).then(() => {});
+      // As with that of a first subscription, a page need not wait for it.
+      both.catch(() => {});
+      ready = both;
+    }
+    if (!it.handlers.has(handler)) it.handlers.set(handler, (each) => this.#call(handler, each));
     this.changed();
     return ready;
+  }
+
+  /**
+   * @param {(message: any) => void} handler
+   * @param {any} message
+   */
+  #call(handler, message) {
+    try {
+      if (!this.over.aborted) handler(message);
+    } catch (error) {
+      /** @type {typeof reportError | undefined} */
+      const report = globalThis.reportError;
+      if (report) report(error);
+      // Node.js has none.
+      else
+        queueMicrotask(() => {
+          throw error;
+        });
+    }
   }
 
   /**
@@ -152,7 +178,7 @@ export class Comet extends EventTarget {
 
   /**
    * @param {string} name
-   * @param {{ since?: string }} [options]
+   * @param {import("../comet.d.ts").SubscribeOptions} [options]
    */
   messages(name, options) {
     const signal = this.over;
@@ -209,14 +235,14 @@ export class Comet extends EventTarget {
     this.readyState = 2;
     this.#outbox.close(error);
     this.standing.fail(error);
-    this.#emit("close", { code, message, retry });
+    this.emit("close", { code, message, retry });
   }
 
   /**
    * @param {string} type
    * @param {object} fields
    */
-  #emit(type, fields) {
+  emit(type, fields) {
     this.dispatchEvent(Object.assign(new Event(type), fields));
   }
 
@@ -245,7 +271,7 @@ export class Comet extends EventTarget {
       this.#tabs?.want();
     } else if (this.settings.shared && !this.#tabs) {
       // Without TLS the browser has no locks.
-      if (navigator.locks) this.#tabs = new Tabs(this);
+      if (globalThis.navigator?.locks) this.#tabs = new Tabs(this);
       else this.settings.shared = false;
       this.changed();
     } else if (trial) !trial.update && isOther(trial.asked, names) && this.#start(trial.index);
@@ -309,15 +335,9 @@ export class Comet extends EventTarget {
     const standing = this.standing;
     const before = standing.cursor;
     const names = gap?.filter((name) => standing.names.get(name)?.handlers.size) ?? [];
-    if (names[0]) this.#emit("gap", { names });
-    const call = (/** @type {(message: any) => void} */ handler, /** @type {any} */ message) => {
-      try {
-        if (!this.over.aborted) handler(message);
-      } catch (error) {
-        reportError(error);
-      }
-    };
-    standing.take(link.held, value, call, begun);
+    if (names[0]) this.emit("gap", { names });
+    standing.take(link.held, value, (handler, message) => handler(message), begun);
+    if (this.settings.store) this.#saving ??= setTimeout(() => this.#save(), 1000);
     const isJump = begun || gap || replay || messages?.some((each) => each.replay);
     this.#tabs?.forward(value, isJump ? standing.cursor : before, begun);
     if (close) link.failed(close);
@@ -336,7 +356,7 @@ export class Comet extends EventTarget {
       if (this.standing.names.get(name) == it) this.standing.names.delete(name);
       it.fail(new CometError({ code, message, retry: null }));
     }
-    this.#emit("error", { code, message, names: [...names.keys()] });
+    this.emit("error", { code, message, names: [...names.keys()] });
     this.changed();
   }
 
@@ -358,9 +378,9 @@ export class Comet extends EventTarget {
     }
     if (transport != this.transport) {
       this.transport = transport;
-      this.#emit("transport", { transport });
+      this.emit("transport", { transport });
     }
-    if (!old) this.#emit("open", { transport });
+    if (!old) this.emit("open", { transport });
     this.changed();
   }
 
@@ -390,7 +410,7 @@ export class Comet extends EventTarget {
     // The open connection goes on without the names that were to be added.
     if (isFinal && open && open != link && index == this.#index)
       return this.refused(link, failure, without(link.asked, open.held));
-    if (isFinal || code == "badMessage") this.#emit("error", { code, message, names: [] });
+    if (isFinal || code == "badMessage") this.emit("error", { code, message, names: [] });
     if (retry === null) return this.close(failure);
     if (open && open != link && index != this.#index) {
       // The client only tried a better transport: the present one still works.
@@ -415,7 +435,7 @@ export class Comet extends EventTarget {
     }
     failure.retry = this.#wait(failure);
     this.standing.fail(failure);
-    this.#emit("close", { code, message, retry: failure.retry });
+    this.emit("close", { code, message, retry: failure.retry });
   }
 
   /**
@@ -447,6 +467,7 @@ export class Comet extends EventTarget {
     clearTimeout(this.#timer);
     clearTimeout(this.#upgrade);
     this.#timer = 0;
+    if (this.#saving) this.#save();
     this.#trial?.stop();
     this.#link?.stop();
     this.#trial = undefined;
@@ -455,11 +476,26 @@ export class Comet extends EventTarget {
 
   /** The network may be back, or the page visible again: reconnect now. */
   #wake = () => {
-    if (self.document?.hidden) return;
+    if (globalThis.document?.hidden) return;
     if (this.#timer) this.#start(this.#index);
     this.#link?.check();
     this.changed();
   };
+
+  /** Save the positions, for the next visit. */
+  #save() {
+    clearTimeout(this.#saving);
+    this.#saving = undefined;
+    const { names } = this.standing;
+    const places = { ...this.#saved, ...this.standing.places(names) };
+    const known = Object.entries(places).filter(([, at]) => parseCursor(at)[0]);
+    try {
+      const text = JSON.stringify(Object.fromEntries(known.slice(-MOST_SAVED)));
+      this.settings.store.setItem(this.#key, text);
+    } catch {
+      // It is full, or the page may no longer use it.
+    }
+  }
 
   /**
    * The transport that works for this site, and when the client last found that
@@ -470,6 +506,8 @@ export class Comet extends EventTarget {
   #remembered(transport) {
     const key = `comet ${this.url}`;
     try {
+      // Node.js warns of a storage that it lacks.
+      if (!globalThis.document) throw 0;
       if (transport) localStorage[key] = `${transport} ${Date.now()}`;
       return String(localStorage[key]).split(" ");
     } catch {

@@ -15,7 +15,7 @@ import { CometError } from "./requests.js";
  * @typedef {import("./requests.js").Failure} Failure
  * @typedef {import("./standing.js").Names} Names
  * @typedef {import("./standing.js").Standing} Standing
- * @typedef {Required<import("../comet.d.ts").CometOptions>} Options
+ * @typedef {import("./options.js").Options} Options
  *
  * @typedef {import("./comet.js").Comet} Owner the client that has the link
  */
@@ -65,6 +65,7 @@ export class Link {
   constructor(owner, transport, index, isProbing) {
     this.owner = owner;
     this.headers = owner.authorization;
+    this.credentials = owner.settings.credentials;
     this.transport = transport;
     this.index = index;
     this.#isProbing = isProbing && /^(sse|stream|iframe)$/.test(transport);

@@ -3,6 +3,7 @@
  * key, until the server has answered.
  */
 
+import { checkNames } from "./options.js";
 import { CometError, jitter, random, request, sleep, TEMPORARY } from "./requests.js";
 
 /**
@@ -42,12 +43,16 @@ export class Outbox {
    * @param {import("../comet.d.ts").PublishOptions} [options]
    * @returns {Promise<string>} the cursor
    */
-  add(channel, data, { event, encoding, key = random() } = {}) {
+  add(channel, data, options = {}) {
     return new Promise((done, reject) => {
+      checkNames(options, ["event", "encoding", "key"]);
+      const { event, encoding, key = random() } = options;
       const fail = (/** @type {Failure} */ failure) => reject(new CometError(failure));
       const { over, settings, changed } = this.#owner;
       if (over.aborted) return fail({ code: "closed" });
       if (this.#items.length >= settings.queue) return fail({ code: "full" });
+      if (JSON.stringify(data) === undefined)
+        return fail({ code: "badMessage", message: `${typeof data} is no JSON value` });
       const json = JSON.stringify({ data, event, encoding, key }).slice(1);
       /** @type {Item} */
       const item = { to: JSON.stringify(channel), json, done, fail, tries: 0 };
@@ -95,6 +100,7 @@ export class Outbox {
         request(this.#owner.urlOf("publish", {}, true), {
           method: "POST",
           headers: { "Content-Type": "application/x-ndjson", ...authorization },
+          credentials: settings.credentials,
           body: `{"channel":${to},${json}`,
           signal: AbortSignal.timeout(2000 * settings.heartbeat),
         })

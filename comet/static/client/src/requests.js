@@ -19,11 +19,12 @@ import { isText } from "./envelopes.js";
 const TEXTS = {
   buffered: "a proxy holds the response back",
   closed: "the client is closed",
-  full: "too many publications wait to be sent",
-  lost: "no connection to the server: it is away, or does not allow the origin of this page",
-  silent: "the server has said nothing for two heartbeats",
-  timeout: "the server has not answered in time",
-  unsent: "there was no connection for too long, and nothing was sent",
+  full: "too many publications wait",
+  // Quoted, since the build gives other names to properties called so.
+  "lost": "no connection: the server is away, or does not allow the origin of this page",
+  silent: "nothing came for two heartbeats",
+  timeout: "no answer in time",
+  unsent: "no connection for too long",
   unsubscribed: "the name was unsubscribed",
 };
 

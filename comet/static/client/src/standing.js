@@ -18,12 +18,13 @@ import { matches } from "./names.js";
  *   others; a position of its own; or a start position that the server has yet to
  *   resolve, such as "now"
  * @property {number} [since] when it began on its connection, in milliseconds
- * @property {Set<(message: any) => void>} handlers
+ * @property {Map<Handler, Handler>} handlers how to call each handler
  * @property {Promise<void>} ready
  * @property {boolean} [isReady]
  * @property {() => void} done fulfils it
  * @property {(error: Error) => void} fail rejects it, if it waits; the next to ask gets another
  *
+ * @typedef {(message: any) => void} Handler
  * @typedef {Map<string, Entry>} Names
  * @typedef {import("./envelopes.js").Envelope} Envelope
  */
@@ -70,7 +71,7 @@ export class Standing {
   add(name, since) {
     const [epoch, position = 0] = parseCursor(since);
     const at = epoch && epoch == this.#epoch ? position : since;
-    const it = /** @type {Entry} */ ({ at, handlers: new Set() });
+    const it = /** @type {Entry} */ ({ at, handlers: new Map() });
     const renew = () => {
       it.ready = new Promise((done, reject) => {
         it.done = () => {
@@ -188,13 +189,13 @@ export class Standing {
   #message(held, message, call) {
     const { channel = "", cursor, replay } = message;
     const [, position = 0] = parseCursor(cursor);
-    const handlers = new Set();
+    const handlers = new Map();
     for (const [name, it] of held) {
       const at = it.at ?? this.#position;
       // A name that begins now is never behind.
       if (isText(at) ? replay && at == "now" : at >= position) continue;
       const isIts = matches(name, channel);
-      if (isIts) it.handlers.forEach((handler) => handlers.add(handler));
+      if (isIts) it.handlers.forEach((take, handler) => handlers.set(handler, take));
       // A replay is in order: it brings no older message to the names that are behind.
       if (replay && it.at !== null && (isIts || !isText(at))) it.at = position;
     }

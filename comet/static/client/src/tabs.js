@@ -17,6 +17,10 @@ import { poll } from "./transports.js";
  * @typedef {import("./link.js").Link} Link
  */
 
+// Milliseconds of silence after which a tab asks whether the leading one still answers, and then
+// again until it takes the lead.
+const PATIENCE = 4000;
+
 export class Tabs {
   /** The names that each tab wants; null if this tab does not lead.  @type {Map<string, string[]>?} */
   guests = null;
@@ -25,6 +29,10 @@ export class Tabs {
   #names;
   #ready;
   #owner;
+
+  /** When anything came from the leading tab, in milliseconds. */
+  #heardAt = Date.now();
+  #isAsked = false;
 
   /** @param {import("./link.js").Owner} owner */
   constructor(owner) {
@@ -39,19 +47,56 @@ export class Tabs {
       navigator.locks.request(name, { signal }, held).catch(() => {});
     // Each tab holds a lock while it exists.  If another gets that lock, the tab is gone.
     this.#ready = new Promise((done) => hold(name + this.#me, () => (done(0), over)));
-    hold(name, () => {
-      this.guests = new Map();
-      owner.drop();
-      changed();
-      bus.postMessage({ leads: true });
-      return over;
+    /** @param {boolean} [steal] take the lead from a tab that leads */
+    const lead = (steal) => {
+      const queue = new AbortController();
+      const leave = () => queue.abort();
+      leaveQueue = leave;
+      signal.addEventListener("abort", leave);
+      const options = steal ? { steal } : { signal: queue.signal };
+      const held = () => {
+        this.guests = new Map();
+        owner.drop();
+        changed();
+        bus.postMessage({ leads: true });
+        return over;
+      };
+      navigator.locks.request(name, options, held).catch(() => {
+        // Another tab has taken the lead, since this one was frozen.
+        if (signal.aborted || !this.guests) return;
+        this.guests = null;
+        this.#heard();
+        owner.drop();
+        changed();
+        lead();
+      });
+    };
+    let leaveQueue = () => {};
+    lead();
+    // A tab that the browser has frozen keeps its lock.  A leading tab that answers nothing is
+    // succeeded by the first that notices.
+    const watch = setInterval(() => {
+      if (this.guests || !this.#names.size || Date.now() - this.#heardAt < PATIENCE) return;
+      if (this.#isAsked) {
+        this.#heard();
+        leaveQueue();
+        lead(true);
+      } else {
+        this.#isAsked = true;
+        this.want();
+      }
+    }, PATIENCE * (1 + Math.random() / 4));
+    signal.addEventListener("abort", () => {
+      clearInterval(watch);
+      bus.close();
     });
-    signal.addEventListener("abort", () => bus.close());
     bus.onmessage = ({ data }) => {
       const { guests } = this;
       const { me, wants } = data;
-      if (!guests) owner.listening?.told?.(data);
-      else if (wants) {
+      if (!guests) {
+        if (!wants) this.#heard();
+        owner.listening?.told?.(data);
+      } else if (wants) {
         if (!guests.has(me))
           hold(name + me, () => {
             guests.delete(me);
@@ -62,6 +107,12 @@ export class Tabs {
         changed();
       }
     };
+  }
+
+  /** The leading tab has said something. */
+  #heard() {
+    this.#heardAt = Date.now();
+    this.#isAsked = false;
   }
 
   /** Tell the others which names this tab, which leads, reads for them. */

@@ -13,7 +13,7 @@ import { without } from "./standing.js";
  * @typedef {{ ok?: any, error?: import("./requests.js").Failure }} Reply
  */
 
-// How many characters a forever frame or a stream, which keep all they have read, may read.
+// How many characters a forever frame, which keeps all it has read, may read.
 const MOST_READ = 1e6;
 
 /**
@@ -129,7 +129,8 @@ export const TRANSPORTS = {
   },
 
   sse(link) {
-    const source = new EventSource(link.readingOf("sse", { envelope: 1, unnamed: 1 }));
+    const url = link.readingOf("sse", { envelope: 1, unnamed: 1 });
+    const source = new EventSource(url, { withCredentials: link.credentials == "include" });
     source.onmessage = ({ data, lastEventId }) => link.heard(data, lastEventId);
     source.onerror = link.failed;
     return () => source.close();
@@ -143,27 +144,12 @@ export const TRANSPORTS = {
       rest = lines.pop() ?? "";
       lines.forEach((line) => link.heard(line));
     };
-    if ("body" in Response.prototype) {
-      request(url, link)
-        .then(async (/** @type {any} */ { body }) => {
-          const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-          for (let part; !(part = await reader.read()).done; ) heard(part.value);
-        })
-        .then(link.failed, link.failed);
-      return;
-    }
-    const xhr = new XMLHttpRequest();
-    let read = 0;
-    xhr.open("GET", url);
-    for (const [name, value] of Object.entries(link.headers)) xhr.setRequestHeader(name, value);
-    xhr.onprogress = () => {
-      if (xhr.status == 200) heard(xhr.responseText.slice(read));
-      read = xhr.responseText.length;
-      if (read > MOST_READ) link.owner.renew(link);
-    };
-    xhr.onloadend = link.failed;
-    xhr.send();
-    return () => xhr.abort();
+    request(url, link)
+      .then(async (/** @type {any} */ { body }) => {
+        const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+        for (let part; !(part = await reader.read()).done; ) heard(part.value);
+      })
+      .then(link.failed, link.failed);
   },
 
   longpoll: polling("longpoll", poll),
