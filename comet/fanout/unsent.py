@@ -63,12 +63,34 @@ class Unsent:
         now.
     """
 
-    __slots__ = ("kept", "most", "pollBytes")
+    __slots__ = ("_counts", "kept", "most", "pollBytes")
 
     def __init__(self, most: int = UNSENT_BYTES) -> None:
         self.kept = 0
         self.most = most
         self.pollBytes = POLL_BYTES
+        # By the identity of bytes that wait: these, and for how many clients.
+        self._counts: dict[int, tuple[bytes, int]] = {}
+
+    def keep(self, data: bytes) -> None:
+        """
+        All or a part of some bytes waits for a client.  The same object may wait for
+        many clients, and is counted once.
+        """
+        _, count = self._counts.get(id(data), (data, 0))
+        self._counts[id(data)] = data, count + 1
+        if not count:
+            self.add(len(data))
+
+    def drop(self, data: bytes) -> None:
+        """
+        Bytes that were L{kept<keep>} for a client wait for it no longer.
+        """
+        _, count = self._counts.pop(id(data))
+        if count > 1:
+            self._counts[id(data)] = data, count - 1
+        else:
+            self.add(-len(data))
 
     def add(self, size: int) -> None:
         """

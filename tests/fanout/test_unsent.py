@@ -67,6 +67,23 @@ class UnsentTests(SynchronousTestCase):
         unsent.add(-1)
         self.assertEqual((unsent.pollBytes, unsent.kept), (POLL_BYTES, 2 * POLL_BYTES))
 
+    def test_countsObjectsOnce(self) -> None:
+        """
+        The same bytes for several clients are counted once, until none of them waits;
+        equal ones that are another object are counted, too.
+        """
+        unsent, data = Unsent(), bytes(1000)
+        for _ in range(3):
+            unsent.keep(data)
+        other = bytes(bytearray(1000))
+        unsent.keep(other)
+        self.assertEqual(unsent.kept, 2000)
+        for left in (2000, 2000, 1000):
+            unsent.drop(data)
+            self.assertEqual(unsent.kept, left)
+        unsent.drop(other)
+        self.assertEqual(unsent.kept, 0)
+
 
 class CutTests(HubTestCase):
     """

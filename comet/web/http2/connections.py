@@ -172,7 +172,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         streams = list(self.streams.values())
         # The receiver looks at the same dictionary.
         self.streams.clear()
-        self._sender.close()
+        self._sender.close(streams)
         self._waiting.clear()
         self._input, self._events = b"", None
         for stream in streams:

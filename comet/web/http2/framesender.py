@@ -99,7 +99,9 @@ class FrameSender:
         """
         All of a response was written to its stream.
         """
-        self._owe(stream.unsent)
+        self.owed += stream.unsent
+        for piece in stream.pieces:
+            self._unsent.keep(piece)
         self._ready[stream] = None
 
     def forget(self, stream: HTTP2Stream) -> None:
@@ -108,22 +110,18 @@ class FrameSender:
         """
         self._ready.pop(stream, None)
         if stream.isFinished:
-            self._owe(-stream.unsent)
+            self.owed -= stream.unsent
+            for piece in stream.pieces:
+                self._unsent.drop(piece)
 
-    def close(self) -> None:
+    def close(self, streams: Iterable[HTTP2Stream]) -> None:
         """
         Send nothing more of any stream.
-        """
-        self._ready.clear()
-        self._owe(-self.owed)
 
-    def _owe(self, size: int) -> None:
+        @param streams: Those that are not over.
         """
-        Some bytes of finished responses wait for the client; or, if C{size} is
-        negative, they no longer do.
-        """
-        self.owed += size
-        self._unsent.add(size)
+        for stream in streams:
+            self.forget(stream)
 
     def sendHead(self, ident: int, status: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """
@@ -164,10 +162,13 @@ class FrameSender:
             size = min(states.local_flow_control_window(ident), states.max_outbound_frame_size)
             if size <= 0:
                 return None
+            piece, count = next(iter(stream.pieces)), len(stream.pieces)
             data = stream.take(size)
             size = len(data)
             if stream.isFinished:
-                self._owe(-size)
+                self.owed -= size
+                if len(stream.pieces) < count:
+                    self._unsent.drop(piece)
             isEnd = stream.isFinished and not stream.unsent
             states.send_data(ident, data, end_stream=isEnd)
             self._sent += size

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from h2.errors import ErrorCodes
@@ -235,6 +235,13 @@ class HTTP2Stream:
         Write a part of the body that is in pieces.
         """
         self.write(b"".join(data))
+
+    @property
+    def pieces(self) -> Collection[bytes]:
+        """
+        The pieces of which all or a part waits.
+        """
+        return self._queue
 
     def take(self, size: int) -> bytes:
         """

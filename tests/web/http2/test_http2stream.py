@@ -368,6 +368,24 @@ class StreamTests(Http2TestCase):
             wire.leave()
             self.assertEqual(unsent.kept, 0)
 
+    def test_countsSharedBytesOnce(self) -> None:
+        """
+        A response that many clients get, and that waits for all of them, is counted once,
+        until the last has taken it or is gone.
+        """
+        unsent = self.hub.fanout.unsent
+        clients = [self.open(window=1000) for _ in range(5)]
+        for http2, _ in clients:
+            http2.send("GET", "/channels/a?transport=longpoll&wait=9")
+            self.turn()
+        self.publish("a", *["x" * 1000] * 50)
+        self.turn()
+        for _, wire in clients:
+            self.assertGreater(unsent.kept, 49_000)
+            self.assertLess(unsent.kept, 60_000)
+            wire.leave()
+        self.assertEqual(unsent.kept, 0)
+
     def test_strangersLeaveRoom(self) -> None:
         """
         Bodies of clients without the publish key that do not end leave room for
