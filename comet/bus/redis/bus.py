@@ -37,6 +37,7 @@ from comet.bus.refusals import Refusals
 from comet.clocks import steadyClock
 from comet.errors import CometError, Forbidden, Internal, Unavailable, Unknown
 from comet.interfaces import IBurstBus, IBusListener, Outcome
+from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
@@ -45,7 +46,8 @@ from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, Start
 # For how many seconds a read waits for Redis to come back.
 PATIENCE: Final = 5.0
 
-# How many questions about the log are asked at once; others wait.
+# How many questions about channels are asked at once, and how many about patterns;
+# others wait.
 MOST_ASKED: Final = 32
 
 # How often a node drops old messages, if no other node does, in seconds; and
@@ -127,7 +129,10 @@ class RedisBus:
         self._connection: RedisProtocol | None = None
         self._capabilities: Capabilities | None = None
         self._waiting: list[Deferred[None]] = []
+        # A question about a pattern may have hundreds of steps: those about channels do
+        # not wait behind it.
         self._asking = DeferredSemaphore(MOST_ASKED)
+        self._askingWide = DeferredSemaphore(MOST_ASKED)
         self._beat: IDelayedCall | None = None
         self._beats = 0
         self._sweeping: list[Deferred[None]] | None = None
@@ -417,12 +422,17 @@ class RedisBus:
 
     # -- Reading
 
-    def _ask(self, question: Callable[[RedisProtocol], Awaitable[T]]) -> Deferred[T]:
+    def _ask(
+        self, question: Callable[[RedisProtocol], Awaitable[T]], names: Iterable[str] = ()
+    ) -> Deferred[T]:
         """
         Ask Redis.  After a lost connection, ask again on the next one.
+
+        @param names: The names that are asked about.
         """
         until = self._clock.seconds() + PATIENCE
-        asked: Deferred[T] = self._asking.run(
+        asking = self._askingWide if any(map(isPattern, names)) else self._asking
+        asked: Deferred[T] = asking.run(
             lambda: Deferred.fromCoroutine(self._askPatiently(question, until))
         )
         return asked
@@ -493,7 +503,7 @@ class RedisBus:
         """
         See L{IMessageBus.resolve}.
         """
-        return self._ask(lambda connection: self._queries.resolve(connection, names))
+        return self._ask(lambda connection: self._queries.resolve(connection, names), names)
 
     def read(
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
@@ -502,7 +512,8 @@ class RedisBus:
         See L{IMessageBus.read}.
         """
         return self._ask(
-            lambda connection: self._queries.read(connection, names, after, limit, maxBytes, upTo)
+            lambda connection: self._queries.read(connection, names, after, limit, maxBytes, upTo),
+            names,
         )
 
     def history(

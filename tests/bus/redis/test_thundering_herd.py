@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
-from comet.bus.redis.bus import RedisBus
+from comet.bus.redis.bus import MOST_ASKED, RedisBus
 from comet.hub import Hub
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor
@@ -202,3 +203,26 @@ class CrowdTests(RedisCase, BusCase):
         for receiver in receivers:
             self.assertEqual((receiver.positions, receiver.gaps), (stored, []))
         self.assertLess(asked, 5 + 25)
+
+    async def test_channelsDoNotWaitForPatterns(self) -> None:
+        """
+        However many questions about patterns are under way, one about channels is asked.
+        """
+        bus = await self.startedBus()
+        await self.put(bus, "a")
+        start = Cursor(bus.end.epoch, 0)
+        walks: list[Deferred[None]] = []
+
+        def walk(connection: object) -> Deferred[None]:
+            walks.append(Deferred())
+            return walks[-1]
+
+        going = [bus._ask(walk, ["*"]) for _ in range(MOST_ASKED)]
+        wide = bus.read(["*"], start, 9, 999, None)
+        found = await bus.read(["a"], start, 9, 999, None)
+        self.assertEqual(len(found.messages), 1)
+        self.assertNoResult(wide)
+        for each in walks:
+            each.callback(None)
+        await gatherResults(going)
+        self.assertEqual(len((await wide).messages), 1)
