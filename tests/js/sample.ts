@@ -49,6 +49,11 @@ const show = ({ channel, cursor, data, event, encoding, time }: Message<Headline
 };
 comet.subscribe("news", show, { since: -10 });
 const ready: Promise<void> = comet.subscribe("news", show, { since: "-10" });
+comet
+  .history<Headline>("news", { before: "e-9", limit: 10 })
+  .then(({ messages, more, gap }) => !more && !gap && messages.map(show));
+// @ts-expect-error
+comet.history("news", { since: "e-9" });
 comet.subscribe<Headline>("news/**", ({ data }) => data.text);
 comet.subscribe("chat/*", ({ data }) => data.whatever);
 comet.unsubscribe("news", show);

@@ -108,6 +108,17 @@ await runAll([
       const lines = (await linesOf(late)).map(([, text]) => text);
       assert.deepEqual(lines, Array.from({ length: 50 }, (_, n) => `line ${n + 11}`));
       assert.deepEqual(late.complaints, []);
+      // Those before them come as the visitor scrolls back, above what is read.
+      const topOf = () =>
+        late.$$eval("#messages li", (all) =>
+          all.find((line) => line.textContent.includes("line 11 ")).getBoundingClientRect().top,
+        );
+      await late.$eval("#log", (log) => (log.scrollTop = 0));
+      const top = await topOf();
+      await sees(late, ["?", "line 1"]);
+      const all = (await linesOf(late)).map(([, text]) => text);
+      assert.deepEqual(all, Array.from({ length: 60 }, (_, n) => `line ${n + 1}`));
+      assert.ok(Math.abs((await topOf()) - top) < 2, "the lines that are read have moved");
       await late.close();
     },
   ],

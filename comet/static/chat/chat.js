@@ -27,6 +27,8 @@ let current;
 /** Whether the visitor reads the newest lines, and the frame that will show them. */
 let follows = true;
 let frame = 0;
+/** Whether the server was asked for older lines. */
+let isAsking = false;
 
 // -- Rooms
 
@@ -98,7 +100,28 @@ below.addEventListener("click", () => {
 log.addEventListener("scroll", () => {
   follows = isAtEnd();
   if (follows) below.hidden = true;
+  if (!follows && log.scrollTop < NEAR) showOlder(current);
 });
+
+/** Show what was before the first line, above it, while the visitor reads on where they are. */
+async function showOlder(room) {
+  const before = room.oldest;
+  if (!before || isAsking) return;
+  isAsking = true;
+  try {
+    const page = await comet.history(`chat/${room.name}`, { before });
+    // Otherwise the first lines were dropped meanwhile.
+    const lines = room.oldest === before ? room.addOlder(page) : [];
+    if (room !== current) return;
+    const fromEnd = log.scrollHeight - log.scrollTop;
+    list.prepend(...lines);
+    log.scrollTop = log.scrollHeight - fromEnd;
+  } catch (error) {
+    tell(error);
+  } finally {
+    isAsking = false;
+  }
+}
 
 // -- What the visitor says
 

@@ -2,7 +2,7 @@
  * What the page has of a room: its last lines, and those that wait to be published.
  */
 
-/** How many lines are kept. */
+/** How many lines are kept, and how far back a visitor can scroll. */
 const KEPT = 500;
 
 const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
@@ -13,6 +13,8 @@ export class Room {
   #lines = [];
   /** The lines that wait, by the id of their message. */
   #waiting = new Map();
+  /** Whether the server may hold older messages than the first line's. */
+  #mayHaveOlder = true;
 
   constructor(name) {
     this.name = name;
@@ -37,12 +39,34 @@ export class Room {
   }
 
   /** Add a message that was published.  @return Its line, which may have waited. */
-  add({ data, time }) {
+  add(message) {
+    const line = this.#lineOf(message);
+    this.#keep(line);
+    return line;
+  }
+
+  #lineOf({ data, time, cursor }) {
     const line = this.#waiting.get(data?.id) ?? document.createElement("li");
     this.#waiting.delete(data?.id);
     fill(line, data, clock.format(time * 1000));
-    this.#keep(line);
+    line.dataset.cursor = cursor;
     return line;
+  }
+
+  /** The cursor before which to read as the visitor scrolls back; none if that is useless. */
+  get oldest() {
+    const isFull = this.#lines.length >= KEPT;
+    if (isFull || !this.#mayHaveOlder) return undefined;
+    return this.#lines.find((line) => line.dataset.cursor)?.dataset.cursor;
+  }
+
+  /** Add a page of older messages.  @return Its lines. */
+  addOlder({ messages, more, gap }) {
+    this.#mayHaveOlder = more;
+    const lines = messages.map((message) => this.#lineOf(message));
+    if (gap) lines.unshift(noteOf("Earlier messages are gone"));
+    this.#lines.unshift(...lines);
+    return lines;
   }
 
   /** Add a message of this page that waits to be published. */
@@ -66,9 +90,7 @@ export class Room {
 
   /** Add a line that no visitor has written. */
   note(text) {
-    const line = document.createElement("li");
-    line.className = "note";
-    line.textContent = text;
+    const line = noteOf(text);
     this.#keep(line);
     return line;
   }
@@ -77,6 +99,13 @@ export class Room {
     this.#lines.push(line);
     if (this.#lines.length > KEPT) this.#lines.shift().remove();
   }
+}
+
+function noteOf(text) {
+  const line = document.createElement("li");
+  line.className = "note";
+  line.textContent = text;
+  return line;
 }
 
 /** What people send is only ever text: `textContent`, never `innerHTML`. */

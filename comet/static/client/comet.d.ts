@@ -117,6 +117,23 @@ export interface PublishOptions {
   key?: string;
 }
 
+export interface HistoryOptions {
+  /** A cursor: that of the oldest message that the page has. */
+  before: string;
+  /** How many messages at most: 1 to 1,000.  Default: 50. */
+  limit?: number;
+}
+
+/** A page of what was before a cursor. */
+export interface History<T = any> {
+  /** The messages, the oldest first. */
+  messages: Message<T>[];
+  /** Whether older ones are held: the page before this one has them. */
+  more: boolean;
+  /** Whether older ones were held, and are gone. */
+  gap: boolean;
+}
+
 /** A request that was refused, or could not be carried out. */
 export class CometError extends Error {
   /** One of the server's codes, or one of the client's own. */
@@ -256,6 +273,14 @@ export class Comet extends EventTarget {
     data: T & Publishable<T>,
     options?: PublishOptions,
   ): Promise<string>;
+
+  /**
+   * Read the last messages of a channel before a cursor, to scroll back.  It is a request of its
+   * own, which is made once, and changes no subscription.
+   *
+   * @returns The page.  Rejected with a `CometError`.
+   */
+  history<T = any>(channel: string, options: HistoryOptions): Promise<History<T>>;
 
   /**
    * Iterate over the messages of a channel or pattern, from this call on, until the

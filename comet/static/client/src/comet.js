@@ -4,6 +4,7 @@
  */
 
 import { parseCursor } from "./envelopes.js";
+import { readBefore } from "./history.js";
 import { joinLate } from "./late.js";
 import { Link } from "./link.js";
 import { isName } from "./names.js";
@@ -174,6 +175,14 @@ export class Comet extends EventTarget {
    */
   publish(channel, data, options) {
     return this.#outbox.add(channel, data, options);
+  }
+
+  /**
+   * @param {string} channel
+   * @param {import("../comet.d.ts").HistoryOptions} options
+   */
+  history(channel, options) {
+    return readBefore(this, channel, options);
   }
 
   /**
