@@ -8,6 +8,7 @@ HTTP/2, RFC 9113: many requests at the same time on one connection.
   - L{framereceiver}: the frames of a client, as events
   - L{http2stream}: one request and its response
   - L{framesender}: the frames of the streams, in turn
+  - L{timeouts}: what a client has time for
   - L{connections}: one connection, and the streams on it
 
 h2 ends the connection over faults that RFC 9113 has end one stream, and keeps some

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.clientlog import ClientLogger
-from comet.http.pace import BODY_TIME, HEAD_TIME, UNSENT_TIMEOUT, extended
+from comet.http.pace import BODY_TIME, extended
 from comet.timers import NOT_SET
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import tune
@@ -38,12 +38,10 @@ from comet.web.http2.framereceiver import (
 from comet.web.http2.frames import ConnectionFault
 from comet.web.http2.framesender import FrameSender
 from comet.web.http2.http2stream import HTTP2Stream
+from comet.web.http2.timeouts import EARLY, Timeouts
 
 # Bodies of the largest size that may be kept while they arrive.
 MAX_BODIES: Final = 4
-
-# The timer wheel may call this much early, in seconds.
-_EARLY: Final = 0.01
 
 # Seconds that the last frames to a client may wait to be taken.
 LAST_WORDS: Final = 15.0
@@ -88,12 +86,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self._isWaiting = False
         self._isBusy = False
         self._isOver = False
-        # When the frame or the field block that comes has to go on.
-        self._due = math.inf
-        # When the client has to have taken more of finished responses, and what it
-        # had taken when that was last looked at.
-        self._takeDue = math.inf
-        self._taken = 0
+        self._timeouts = Timeouts(site.seconds, site.wheel, self)
         self.timerSlot = NOT_SET
         self._isDraining = False
         self._aborting: IDelayedCall | None = None
@@ -219,21 +212,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             else:
                 self._work()
         if not self._isOver:
-            self._keepPace(len(data))
-
-    def _keepPace(self, size: int) -> None:
-        """
-        Give the client time for the rest of a frame, or a field block.
-
-        @param size: How many bytes came last.
-        """
-        if not self._receiver.isWithin:
-            self._due = math.inf
-            return
-        now = self.site.seconds()
-        isBegun = self._due != math.inf
-        self._due = extended(self._due, now, size) if isBegun else now + HEAD_TIME
-        self.site.wheel.setBy(self, self._due)
+            self._timeouts.received(len(data), self._receiver.isWithin)
 
     def timedOut(self) -> None:
         """
@@ -242,51 +221,27 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         streams whose responses are taken too slowly.
         """
         now = self.site.seconds()
-        if self._due <= now + _EARLY:
+        timeouts = self._timeouts
+        if timeouts.frame <= now + EARLY:
             self._close(ErrorCodes.NO_ERROR)
             return
-        due = self._due
+        due = math.inf
         for stream in list(self.streams.values()):
             if stream.isComplete or stream.isFinished or self._isOver:
                 continue
-            if stream.due <= now + _EARLY:
+            if stream.due <= now + EARLY:
                 reason = "the body of its request comes too slowly"
                 self._fault(StreamFault(stream.ident, ErrorCodes.CANCEL, reason))
             else:
                 due = min(due, stream.due)
-        due = min(due, self._giveTimeToTake(now))
-        if due != math.inf and not self._isOver:
-            self.site.wheel.set(self, due - now)
-
-    def _giveTimeToTake(self, now: float) -> float:
-        """
-        Give the client more time for what it has taken of responses, or reset the
-        streams whose responses are finished and wait for it: it may keep the
-        connection busy in other ways for any time.
-
-        @return: When it has to have taken more.
-        """
-        if self._takeDue <= now + _EARLY:
-            before, self._taken = self._taken, self._sender.countTaken()
-            self._takeDue = extended(self._takeDue, now, self._taken - before, UNSENT_TIMEOUT)
-        if self._takeDue <= now + _EARLY:
+        if timeouts.isTakingLate(now, self._sender):
             for stream in list(self.streams.values()):
                 if stream.isFinished and stream.unsent and not self._isOver:
                     reason = "its response is taken too slowly"
                     self._fault(StreamFault(stream.ident, ErrorCodes.CANCEL, reason))
-        return self._takeDue
-
-    def _watchTaking(self) -> None:
-        """
-        Give the client time for the finished responses that wait for it, if there
-        are any.
-        """
-        if not self._sender.owed:
-            self._takeDue = math.inf
-        elif self._takeDue == math.inf:
-            self._taken = self._sender.countTaken()
-            self._takeDue = self.site.seconds() + UNSENT_TIMEOUT
-            self.site.wheel.setBy(self, self._takeDue)
+        due = min(due, timeouts.next)
+        if due != math.inf and not self._isOver:
+            self.site.wheel.set(self, due - now)
 
     def _work(self) -> None:
         """
@@ -380,7 +335,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
         self.transport.resumeProducing()
         self._work()
         if not self._isOver:
-            self._keepPace(0)
+            self._timeouts.received(0, self._receiver.isWithin)
 
     def _happened(self, event: Received | None) -> None:
         if isinstance(event, RequestBegun):
@@ -602,8 +557,8 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
             self._isBusy = False
         if not self._isOver:
             sender.push()
-            if sender.owed or self._takeDue != math.inf:
-                self._watchTaking()
+            if sender.owed or self._timeouts.responses != math.inf:
+                self._timeouts.watchTaking(sender)
             if self._hasInput or (self._waiting and not sender.isBehind):
                 self._waitForTurn()
             elif self._isDraining and not self.streams:

@@ -1,0 +1,91 @@
+"""
+What a client of HTTP/2 has time for: to send the rest of a frame or a field block,
+and to take the responses that are finished.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+from comet.http.pace import HEAD_TIME, UNSENT_TIMEOUT, extended
+from comet.timers import Timed, TimerWheel
+from comet.web.http2.framesender import FrameSender
+
+# The timer wheel may call this much early, in seconds.
+EARLY: Final = 0.01
+
+
+class Timeouts:
+    """
+    The deadlines of one connection.  The wheel calls the connection when one of them
+    comes.
+
+    @ivar frame: When the frame or the field block that comes has to go on; infinite
+        while none does.
+
+    @ivar responses: When the client has to have taken more of finished responses;
+        infinite while none waits.
+    """
+
+    __slots__ = ("_connection", "_seconds", "_taken", "_wheel", "frame", "responses")
+
+    def __init__(self, seconds: Callable[[], float], wheel: TimerWheel, connection: Timed) -> None:
+        """
+        @param seconds: Tells the time of the wheel's clock.
+        """
+        self._seconds = seconds
+        self._wheel = wheel
+        self._connection = connection
+        self.frame = self.responses = math.inf
+        # What the client had taken when that was last looked at.
+        self._taken = 0
+
+    @property
+    def next(self) -> float:
+        """
+        The deadline that comes first.
+        """
+        return min(self.frame, self.responses)
+
+    def received(self, size: int, isWithin: bool) -> None:
+        """
+        Give the client time for the rest of a frame, or a field block.
+
+        @param size: How many bytes came last.
+
+        @param isWithin: Whether they end within one.
+        """
+        if not isWithin:
+            self.frame = math.inf
+            return
+        now = self._seconds()
+        isBegun = self.frame != math.inf
+        self.frame = extended(self.frame, now, size) if isBegun else now + HEAD_TIME
+        self._wheel.setBy(self._connection, self.frame)
+
+    def watchTaking(self, sender: FrameSender) -> None:
+        """
+        Give the client time for the finished responses that wait for it, if there
+        are any.
+        """
+        if not sender.owed:
+            self.responses = math.inf
+        elif self.responses == math.inf:
+            self._taken = sender.countTaken()
+            self.responses = self._seconds() + UNSENT_TIMEOUT
+            self._wheel.setBy(self._connection, self.responses)
+
+    def isTakingLate(self, now: float, sender: FrameSender) -> bool:
+        """
+        Give the client more time for what it has taken of responses.
+
+        @return: Whether it has taken them too slowly: it may keep the connection
+            busy in other ways for any time.
+        """
+        if self.responses <= now + EARLY:
+            before, self._taken = self._taken, sender.countTaken()
+            taken = self._taken - before
+            self.responses = extended(self.responses, now, taken, UNSENT_TIMEOUT)
+        return self.responses <= now + EARLY
