@@ -12,12 +12,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from attrs import evolve
 
 from tests.edge.connections import Ended, Silence, Site, ask
+from tests.edge.nursery import Copy, isPossible, nursery
 from tests.edge.tls import Authority
 from tests.ports import freePorts
 
@@ -98,6 +99,7 @@ class CometProcess:
         @param paths: Folders in which Python finds modules first.
         """
         self._program = program or twistd()
+        self._isCopied = not program and not paths and isPossible()
         self._paths = ":".join(map(str, (*paths, ROOT)))
         self.port, self.tcpPort, self.securePort = freePorts(3)
         self._owned = directory is None
@@ -112,8 +114,7 @@ class CometProcess:
         self._start()
 
     def _start(self) -> None:
-        command = [
-            *self._program,
+        words = [
             "-n",
             "--pidfile=",
             "comet",
@@ -124,23 +125,30 @@ class CometProcess:
             *self._options,
         ]
         if self._secure is not None:
-            command += ["--listen", self._secure.endpoint.format(port=self.securePort)]
+            words += ["--listen", self._secure.endpoint.format(port=self.securePort)]
         environment = {**os.environ, "PYTHONPATH": self._paths, "PYTHONUNBUFFERED": "1"}
         self.exitCode = None
+        self._process = self._begin(words, environment)
+        try:
+            self._awaitHealth()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _begin(
+        self, words: Sequence[str], environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes] | Copy:
+        if self._isCopied:
+            return nursery().start(words, self.directory, environment, self._log)
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
+            return subprocess.Popen(
+                [*self._program, *words],
                 cwd=self.directory,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
-        try:
-            self._awaitHealth()
-        except BaseException:
-            self.kill()
-            raise
 
     def _awaitHealth(self) -> None:
         deadline = time.monotonic() + STARTING
