@@ -47,6 +47,7 @@ reach every branch of them.
   - L{comet.web}: sites, resources, pages, HTTP/2
   - L{comet.lean}: the other edge: plain TCP on one epoll
   - L{comet.server}: the server that C{twistd comet} starts
+  - L{comet.testing}: for tests of applications: what every bus promises
   - L{comet.tap}: the command line of C{twistd comet}
 """
 

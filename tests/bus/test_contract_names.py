@@ -1,5 +1,5 @@
 """
-Tests for L{tests.bus.contract} itself.
+Tests for L{comet.testing.contract} itself.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections import Counter
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.bus.contract import BusContract
+from comet.testing.contract import BusContract
 
 
 class NamesTests(SynchronousTestCase):

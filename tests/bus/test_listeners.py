@@ -13,7 +13,7 @@ from zope.interface import implementer
 from comet.bus.listeners import Listeners
 from comet.interfaces import IBusListener
 from comet.model.messages import Message
-from tests.bus.case import Listener
+from comet.testing.case import Listener
 
 
 def message(position: int) -> Message:

@@ -14,7 +14,7 @@ from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
 from comet.model.positions import ReadResult, ResolvedStart, StartPosition
-from tests.bus.case import positionsOf
+from comet.testing.case import positionsOf
 
 
 class MemoryTestCase(SynchronousTestCase):

@@ -24,9 +24,9 @@ from comet.model.log import Retention
 from comet.model.messages import Publication
 from comet.model.patterns import NameSet
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
-from tests.bus.bursting import BurstContract
-from tests.bus.case import EPOCH_SECONDS, HOUR, Listener, T
-from tests.bus.contract import BusContract
+from comet.testing.bursting import BurstContract
+from comet.testing.case import EPOCH_SECONDS, HOUR, Listener, T
+from comet.testing.contract import BusContract
 from tests.bus.memory.case import MemoryTestCase
 
 

@@ -9,7 +9,7 @@ from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD
 from comet.model.positions import At, Earliest
-from tests.bus.case import DAY, EPOCH_SECONDS, HOUR
+from comet.testing.case import DAY, EPOCH_SECONDS, HOUR
 from tests.bus.memory.case import MemoryTestCase
 
 

@@ -41,7 +41,7 @@ from comet.model.positions import (
     StartPosition,
     Unreadable,
 )
-from tests.bus.case import DAY, OTHER_EPOCH, Listener, dataOf, positionsOf
+from comet.testing.case import DAY, OTHER_EPOCH, Listener, dataOf, positionsOf
 from tests.bus.keymodel import KeyMachine
 from tests.bus.model import BusModel
 

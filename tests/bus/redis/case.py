@@ -19,7 +19,7 @@ from comet.bus.redis.bus import RedisBus
 from comet.bus.redis.urls import RedisURL, parseURL
 from comet.interfaces import IMessageBus
 from comet.model.log import Retention
-from tests.bus.case import HOUR
+from comet.testing.case import HOUR
 from tests.redisserver import RedisServer
 
 _numbers = count(1)
@@ -140,7 +140,7 @@ class RedisCase(TestCase):
         keyBudget: KeyBudget | None = None,
     ) -> IMessageBus:
         """
-        See L{tests.bus.case.BusCase.makeBus}.
+        See L{comet.testing.case.BusCase.makeBus}.
         """
         return await self.startedBus(
             messages=messages,
@@ -152,7 +152,7 @@ class RedisCase(TestCase):
 
     async def advance(self, seconds: float) -> None:
         """
-        See L{tests.bus.case.BusCase.advance}.
+        See L{comet.testing.case.BusCase.advance}.
         """
         self.script(ADVANCE, str(seconds))
 

@@ -4,8 +4,8 @@ Tests for L{comet.bus.redis.bus}: the contract.
 
 from __future__ import annotations
 
-from tests.bus.bursting import BurstContract
-from tests.bus.contract import BusContract
+from comet.testing.bursting import BurstContract
+from comet.testing.contract import BusContract
 from tests.bus.redis.case import RedisCase
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from comet.bus.redis.bus import RedisBus
 from comet.bus.redis.urls import parseURL
 from comet.model.cursors import Cursor
-from tests.bus.case import BusCase, Listener
+from comet.testing.case import BusCase, Listener
 from tests.bus.redis.case import RedisCase, pause, until
 from tests.edge.tls import makeCertificate
 from tests.ports import freePort

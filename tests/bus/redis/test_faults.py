@@ -15,7 +15,7 @@ from comet.errors import CometError, Unavailable, Unknown
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.positions import At
-from tests.bus.case import BusCase, Listener, positionsOf
+from comet.testing.case import BusCase, Listener, positionsOf
 from tests.bus.redis.case import RedisCase, pause, theReactor, until
 from tests.redisserver import RedisServer
 

@@ -26,7 +26,7 @@ from comet.model.log import FLOORS_PART, Retention
 from comet.model.messages import Message, Publication
 from comet.model.patterns import MOST_INDEXED
 from comet.model.positions import At, Earliest, Last, StartPosition
-from tests.bus.case import OTHER_EPOCH, dataOf, positionsOf
+from comet.testing.case import OTHER_EPOCH, dataOf, positionsOf
 from tests.bus.keymodel import KeyMachine
 from tests.bus.memory.test_model import BusMachine, SlicedMachine, result
 from tests.bus.model import BusModel

@@ -11,7 +11,7 @@ from comet.bus.redis import notifications
 from comet.bus.redis.notifications import Notifications
 from comet.bus.redis.topics import Topics
 from comet.model.cursors import Cursor
-from tests.bus.case import Listener
+from comet.testing.case import Listener
 
 
 class NotificationsTests(SynchronousTestCase):

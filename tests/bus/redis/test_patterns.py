@@ -26,7 +26,7 @@ from comet.model.positions import (
     StartPosition,
     Unreadable,
 )
-from tests.bus.case import OTHER_EPOCH, positionsOf
+from comet.testing.case import OTHER_EPOCH, positionsOf
 from tests.bus.memory.test_model import result
 from tests.bus.redis.case import sharedServer
 from tests.bus.redis.direct import DirectBus

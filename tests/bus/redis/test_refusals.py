@@ -20,7 +20,7 @@ from comet.errors import CometError, Forbidden, Internal, Unavailable
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.positions import Last, Now
-from tests.bus.case import BusCase, Listener, positionsOf
+from comet.testing.case import BusCase, Listener, positionsOf
 from tests.bus.redis.case import RedisCase, pause, until
 from tests.bus.redis.direct import DirectConnection
 from tests.ports import freePort

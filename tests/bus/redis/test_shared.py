@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from comet.bus.redis.bus import RedisBus
 from comet.interfaces import IMessageBus
+from comet.testing.shared import SharedBusContract
 from tests.bus.redis.case import RedisCase, until
-from tests.bus.shared import SharedBusContract
 
 
 class SharedTests(RedisCase, SharedBusContract):

@@ -17,7 +17,7 @@ from comet.hub import Hub
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from tests.bus.case import BusCase
+from comet.testing.case import BusCase
 from tests.bus.redis.case import RedisCase, pause, theReactor, until
 from tests.redisserver import RedisServer
 

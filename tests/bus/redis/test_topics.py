@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.redis.topics import Topic, Topics
-from tests.bus.case import Listener
+from comet.testing.case import Listener
 
 
 class TopicsTests(SynchronousTestCase):

@@ -24,7 +24,7 @@ from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
 from comet.model.positions import ReadResult
-from tests.bus.case import EPOCH_SECONDS, HOUR, BusCase, positionsOf
+from comet.testing.case import EPOCH_SECONDS, HOUR, BusCase, positionsOf
 
 TOTAL = 268435456
 

@@ -15,7 +15,7 @@ from comet.bus.sqlite import queue
 from comet.bus.sqlite.bus import SWEEP_SECONDS
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Earliest, Now
-from tests.bus.case import Listener, positionsOf
+from comet.testing.case import Listener, positionsOf
 from tests.bus.sqlite.case import publication
 from tests.bus.sqlite.threadscase import ThreadsTestCase
 

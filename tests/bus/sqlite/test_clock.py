@@ -7,7 +7,7 @@ from __future__ import annotations
 from comet.bus.idempotency import KEY_SECONDS, KeyBudget
 from comet.bus.sqlite.bus import SQLiteBus
 from comet.model.log import Retention
-from tests.bus.case import EPOCH_SECONDS, HOUR
+from comet.testing.case import EPOCH_SECONDS, HOUR
 from tests.bus.sqlite.case import TOTAL, SQLiteCase, publication, threads
 
 

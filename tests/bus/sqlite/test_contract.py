@@ -7,7 +7,7 @@ from __future__ import annotations
 from comet.bus.sqlite.bus import SQLiteBus
 from comet.interfaces import IMessageBus
 from comet.model.cursors import Cursor
-from tests.bus.contract import BusContract
+from comet.testing.contract import BusContract
 from tests.bus.sqlite.case import SQLiteCase
 
 

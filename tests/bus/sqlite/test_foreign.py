@@ -19,7 +19,7 @@ from comet.bus.sqlite.store import Store
 from comet.errors import Unavailable
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
-from tests.bus.case import positionsOf
+from comet.testing.case import positionsOf
 from tests.bus.sqlite.case import StoreTestCase, carefree, publication
 
 HOSTILE: list[tuple[str, Any]] = [

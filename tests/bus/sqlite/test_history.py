@@ -7,7 +7,7 @@ from __future__ import annotations
 from comet.bus.sqlite.reader import LogReader
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
-from tests.bus.case import positionsOf
+from comet.testing.case import positionsOf
 from tests.bus.sqlite.case import StoreTestCase
 from tests.bus.sqlite.watched import Watched
 

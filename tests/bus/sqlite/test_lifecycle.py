@@ -19,7 +19,7 @@ from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication
 from comet.model.positions import Earliest, Now
-from tests.bus.case import Listener, positionsOf
+from comet.testing.case import Listener, positionsOf
 from tests.bus.sqlite.case import publication
 from tests.bus.sqlite.threadscase import ThreadsTestCase
 

@@ -14,7 +14,7 @@ from comet.bus.sqlite.snapshot import EXAMINED, FEW
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.positions import At, Earliest, Last, ResolvedStarts, StartPosition, Unreadable
-from tests.bus.case import positionsOf
+from comet.testing.case import positionsOf
 from tests.bus.sqlite.case import StoreTestCase
 from tests.bus.sqlite.watched import Watched
 

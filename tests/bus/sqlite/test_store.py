@@ -15,7 +15,7 @@ from comet.errors import KeyReused, Unavailable
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message, Publication
-from tests.bus.case import DAY, HOUR
+from comet.testing.case import DAY, HOUR
 from tests.bus.sqlite.case import StoreTestCase, answersOf, publication
 
 

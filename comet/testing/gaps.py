@@ -8,7 +8,7 @@ from __future__ import annotations
 from comet.interfaces import IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.positions import At
-from tests.bus.case import DAY, OTHER_EPOCH, BusCase, dataOf, positionsOf
+from comet.testing.case import DAY, OTHER_EPOCH, BusCase, dataOf, positionsOf
 
 
 class GapContract(BusCase):

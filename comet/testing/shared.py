@@ -2,7 +2,7 @@
 The promises of a bus that several nodes share, as tests.
 
 For such a bus, mix L{SharedBusContract} into trial's C{TestCase}, and write the
-hooks of L{tests.bus.case.BusCase} and of this class.
+hooks of L{comet.testing.case.BusCase} and of this class.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.positions import At, Earliest, Now
-from tests.bus.case import BusCase, Listener
+from comet.testing.case import BusCase, Listener
 
 
 @implementer(IBusListener)

@@ -11,7 +11,7 @@ from comet.bus.idempotency import KeyBudget, keySize
 from comet.errors import KeyReused
 from comet.interfaces import IMessageBus
 from comet.model.messages import Publication, Published
-from tests.bus.case import BusCase
+from comet.testing.case import BusCase
 
 # What a key counts for whose publisher has one letter, with one channel.
 ONE = keySize(Publication(("a",), b"1", publisher="p", key="k"))

@@ -2,18 +2,18 @@
 The promises of L{comet.interfaces.IMessageBus}, as tests that every bus passes.
 
 For another bus, mix L{BusContract} into trial's C{TestCase}, and write the
-maker and the hooks of L{tests.bus.case.BusCase}.
+maker and the hooks of L{comet.testing.case.BusCase}.
 """
 
 from __future__ import annotations
 
-from tests.bus.gaps import GapContract
-from tests.bus.history import HistoryContract
-from tests.bus.keyed import KeyContract
-from tests.bus.listening import ListeningContract
-from tests.bus.publishing import PublishingContract
-from tests.bus.reading import ReadingContract
-from tests.bus.resolving import ResolvingContract
+from comet.testing.gaps import GapContract
+from comet.testing.hearing import ListeningContract
+from comet.testing.keyed import KeyContract
+from comet.testing.reading import ReadingContract
+from comet.testing.resolving import ResolvingContract
+from comet.testing.scrolling import HistoryContract
+from comet.testing.storing import PublishingContract
 
 
 class BusContract(

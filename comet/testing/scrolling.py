@@ -7,7 +7,7 @@ from __future__ import annotations
 from comet.interfaces import IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.positions import HistoryPage
-from tests.bus.case import OTHER_EPOCH, BusCase, positionsOf
+from comet.testing.case import OTHER_EPOCH, BusCase, positionsOf
 
 
 class HistoryContract(BusCase):

@@ -9,7 +9,7 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.patterns import matches
 from comet.model.positions import At, Earliest, Last, Unreadable
-from tests.bus.case import BusCase, positionsOf
+from comet.testing.case import BusCase, positionsOf
 
 
 class ReadingContract(BusCase):

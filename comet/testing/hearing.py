@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.messages import Message, Publication, Published
-from tests.bus.case import BusCase, Listener, positionsOf
+from comet.testing.case import BusCase, Listener, positionsOf
 
 
 @implementer(IBusListener)

@@ -12,7 +12,7 @@ from comet.errors import KeyReused
 from comet.interfaces import IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
-from tests.bus.case import BusCase, positionsOf
+from comet.testing.case import BusCase, positionsOf
 
 
 class PublishingContract(BusCase):

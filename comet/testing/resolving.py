@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from comet.model.cursors import Cursor
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
-from tests.bus.case import OTHER_EPOCH, BusCase
+from comet.testing.case import OTHER_EPOCH, BusCase
 
 
 class ResolvingContract(BusCase):

@@ -12,7 +12,7 @@ from zope.interface.verify import verifyObject
 from comet.errors import KeyReused
 from comet.interfaces import IBurstBus, Outcome
 from comet.model.messages import Publication, Published
-from tests.bus.case import BusCase, Listener
+from comet.testing.case import BusCase, Listener
 
 
 def keyed(data: bytes, key: str, *channels: str) -> Publication:
