@@ -248,7 +248,9 @@ class Reader(threading.Thread):
                 for each in CHANNELS
                 if isNamed(name, each)
             )
-            recent = self._lately()
+            # A name that begins ahead of the others is not told of before they are
+            # there, too.
+            recent = [each for each in self._lately() if each <= state.cursor]
             if isNew and recent and not state.late:
                 self._adding = name, self._chance.choice(recent)
                 client.add(name, str(self._adding[1]))
