@@ -33,6 +33,7 @@ from comet.bus.starts import resolveAtEnd
 from comet.clocks import steadyClock
 from comet.errors import Unavailable
 from comet.interfaces import IBusListener, IMessageBus, Outcome
+from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
@@ -363,7 +364,7 @@ class SQLiteBus:
         if here is not None:
             # This needs no disk.
             return succeed(here)
-        resolved = self._read(self._logReader.resolving(dict(names), self._wallClock()))
+        resolved = self._read(self._logReader.resolving(dict(names), self._wallClock()), names)
         return resolved.addCallback(self._resolved)
 
     def _resolved(self, resolved: ResolvedStarts) -> ResolvedStarts:
@@ -379,7 +380,7 @@ class SQLiteBus:
         if self._isOpen and after == self.end:
             return succeed(ReadResult(after, (), after))
         asked = (tuple(names), after, limit, maxBytes, upTo, self._wallClock())
-        return self._read(self._logReader.reading(*asked)).addCallback(self._wasRead)
+        return self._read(self._logReader.reading(*asked), names).addCallback(self._wasRead)
 
     def _wasRead(self, result: ReadResult) -> ReadResult:
         self._note(result.reached)
@@ -394,20 +395,23 @@ class SQLiteBus:
         asked = (channel, before, limit, maxBytes, self._wallClock())
         return self._read(self._logReader.recalling(*asked))
 
-    def _read(self, steps: Iterator[T | None]) -> Deferred[T]:
+    def _read(self, steps: Iterator[T | None], names: Iterable[str] = ()) -> Deferred[T]:
+        """
+        Answer a question about some names.
+        """
         if not self._isOpen:
             return fail(_notOpen())
         self._underWay += 1
-        done = Deferred.fromCoroutine(self._inSteps(steps))
+        done = Deferred.fromCoroutine(self._inSteps(steps, any(map(isPattern, names))))
         done.addCallbacks(self._isRead, self._isNotRead)
         return done
 
-    async def _inSteps(self, steps: Iterator[T | None]) -> T:
+    async def _inSteps(self, steps: Iterator[T | None], isWide: bool) -> T:
         """
         Do what takes several steps.  Between two of them, the reactor and other
         readers have their turn.
         """
-        answer: T | None = await self._steps.do(steps, isFirst=True)
+        answer: T | None = await self._steps.do(steps, isFirst=not isWide)
         while answer is None:
             answer = await self._steps.do(steps, isFirst=False)
         return answer

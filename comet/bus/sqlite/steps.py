@@ -24,9 +24,9 @@ _Done = tuple["Deferred[Any]", Any]
 
 class StepQueue:
     """
-    Chooses the next step: the first step of a question comes before the later steps of
-    others, of which one is done now and then.  So a question with one step, as most
-    are, does not wait for those that have very many, however many of these there are.
+    Chooses the next step: the first step of a question about channels comes before the
+    steps of others, of which one is done now and then.  So a question with one step, as
+    most are, does not wait for those that have very many, however many of these there are.
 
     A step is chosen in the thread, in the moment in which it begins.
     """
@@ -47,6 +47,9 @@ class StepQueue:
     def do(self, steps: Iterator[Any], isFirst: bool) -> Deferred[Any]:
         """
         Do a step of a question.  Called from the reactor's thread.
+
+        @param isFirst: Whether it is the first of a question about channels.  That of a
+            pattern may look at a thousand rows.
 
         @return: Fires with its result, or fails with its exception.
         """

@@ -130,6 +130,26 @@ class GroupTests(ThreadsTestCase):
         self.assertEqual(self.commits(), 2)
         self.assertEqual(bus.end.position, 101)
 
+    async def test_channelsComeFirst(self) -> None:
+        """
+        What is asked about channels does not wait for what is asked about patterns.
+        """
+        bus = await self.makeBus()
+        await self.publishAll(bus, 1)
+        asked: list[bool] = []
+        do = bus._steps.do
+
+        def noting(steps: Any, isFirst: bool) -> Any:
+            asked.append(isFirst)
+            return do(steps, isFirst)
+
+        self.patch(bus._steps, "do", noting)
+        start = Cursor(bus.end.epoch, 0)
+        for names in (["a"], ["a", "*"]):
+            await bus.read(names, start, 9, 999, None)
+            await bus.resolve({name: At(start) for name in names})
+        self.assertEqual((asked[:2], True in asked[2:]), ([True, True], False))
+
     async def test_boundsCommit(self) -> None:
         """
         One commit has a bounded number of messages and bytes.
