@@ -54,6 +54,14 @@ test("a stream whose chunks arrive together is given up", async () => {
   assert.equal(requests[0].query.since, undefined);
 });
 
+test("a token is in a URL only if it is no key", async () => {
+  for (const [token, sent] of [["0123456789abcdef", undefined], ["eyJh.eyJz.c2ln", "eyJh.eyJz.c2ln"]]) {
+    await start({ token });
+    assert.equal(sources.at(-1).query.token, sent);
+    comet.close();
+  }
+});
+
 test("a silent stream is given up", async () => {
   await start({ timeout: 2 });
   await pass(2.1);

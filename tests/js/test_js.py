@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import comet
+from tests.pages.running import runScript
 
 HERE = Path(__file__).resolve().parent
 BUILD = HERE.parents[1] / "client"
@@ -60,6 +62,17 @@ class ClientTests(SynchronousTestCase):
             compiler = str(BUILD / "node_modules" / "typescript" / "bin" / "tsc")
             done = run("node", compiler, "-p", project)
             self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_worksInNode(self) -> None:
+        """
+        The package that a server gives to npm has the types of the module, can be
+        bundled, and reads and publishes in Node.
+        """
+        folder = self.mktemp()
+        os.mkdir(folder)
+        done = runScript(str(HERE / "node.mjs"), folder=folder)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(done.stdout.splitlines()[-1], "ok")
 
     def test_builtFilesMatchTheSource(self) -> None:
         """

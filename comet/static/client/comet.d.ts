@@ -64,7 +64,8 @@ export interface CometOptions {
   transports?: Transport[];
   /**
    * Sent as `Authorization: Bearer` if the request can carry headers, by a command on
-   * `websocket`, and as `?token=` with `sse`, `jsonp` and `iframe`.
+   * `websocket`, and as `?token=` with `sse`, `jsonp` and `iframe`: but only if it is a JWT,
+   * since a key does not belong in a URL.
    */
   token?: string;
   /**

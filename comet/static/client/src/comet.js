@@ -24,6 +24,8 @@ export { CometError };
  * @typedef {import("./standing.js").Names} Names
  */
 
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+
 // How many names the store keeps, the latest ones.
 const MOST_SAVED = 200;
 
@@ -306,7 +308,9 @@ export class Comet extends EventTarget {
    */
   urlOf(path, fields, hasHeaders) {
     const { parameters, token } = this.settings;
-    const query = { ...parameters, ...(token && !hasHeaders && { token }), ...fields };
+    // What is no JWT may be the publish key: the server refuses it there, and logs URLs.
+    const isForURL = !hasHeaders && token && JWT.test(token);
+    const query = { ...parameters, ...(isForURL && { token }), ...fields };
     return `${this.url}${path}?${new URLSearchParams(/** @type {any} */ (query))}`;
   }
 

@@ -124,7 +124,8 @@ export const TRANSPORTS = {
         delete answers[reply.id];
       }
     };
-    socket.onclose = link.failed;
+    // Without a handler of errors, the package ws for Node.js ends the program.
+    socket.onerror = socket.onclose = link.failed;
     return () => socket.close();
   },
 
