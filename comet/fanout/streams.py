@@ -309,27 +309,19 @@ class StreamReader(Reader):
     def sayStanding(self) -> None:
         """
         Tell the client where the reader stands, unless it is closed, behind, or
-        not opened yet.
+        not opened yet; or it waits for its first names, since the client would take
+        the cursor for theirs.
         """
         if self.state in (State.CLOSED, State.BEHIND) or self._opening is not None:
             return
         if not self.progress.names:
-            self.say(self.shape.cursor(self._standingWithoutNames))
+            if not self._isAdding:
+                self.say(self.shape.cursor(self.fanout.end()))
             return
         # To a client that does not adopt replayed ids, a bare cursor says that the
         # replay is over.
         if self.shape.adoptsReplay or not self.progress.isReplaying:
             self.say(self.shape.cursor(self.standing, self._resume))
-
-    @property
-    def _standingWithoutNames(self) -> Cursor:
-        """
-        The cursor in a heartbeat to a client that reads no names.
-        """
-        end = self.fanout.end()
-        # The client has asked for names, and may take this cursor for theirs.  The
-        # end would then be ahead of messages that it has not had.
-        return Cursor(end.epoch, 0) if self._isAdding else end
 
     def sayClose(self, close: Close) -> None:
         """

@@ -32,7 +32,6 @@ from tests.edge.connections import PATIENCE, Ended, Silence, Site, TcpConnection
 from tests.edge.envelopes import (
     CODES,
     BareCursor,
-    Event,
     Gap,
     eventOf,
     problemOf,
@@ -67,13 +66,11 @@ class Speaker(Client):
         super().__init__(site, **settings)
         self._ids = itertools.count(1)
         self._subscribing: set[Any] = set()
-        self._isSubscribed = False
         self._answers: list[dict[str, Any]] = []
 
     def _connect(self, port: int, tls: ssl.SSLContext | None = None) -> TcpConnection:
         self._answers.clear()
         self._subscribing.clear()
-        self._isSubscribed = False
         return super()._connect(port, tls)
 
     def say(self, text: str) -> None:
@@ -132,9 +129,7 @@ class Speaker(Client):
     def _hear(self, text: str) -> None:
         value = readJson(text)
         if not isinstance(value, dict) or not {"ok", "error"} & set(value):
-            event = eventOf(value)
-            if not self._isBeforeNames(event):
-                self._heard(event)
+            self._heard(eventOf(value))
             return
         keys = [key for key in value if key != "id"]
         if len(keys) != 1 or list(value)[-1] != keys[0]:
@@ -146,19 +141,9 @@ class Speaker(Client):
             self._subscribed(value["ok"])
         self._answers.append({"id": value.get("id"), **value})
 
-    def _isBeforeNames(self, event: Event) -> bool:
-        """
-        Whether this is a heartbeat to a client whose first names the bus has yet to
-        look up.  It has position 0, and is not where these names stand.
-        """
-        cursor = event.cursor if isinstance(event, BareCursor) else None
-        isWaiting = bool(self._subscribing) and not self._isSubscribed
-        return isWaiting and cursor is not None and cursor.position == 0
-
     def _subscribed(self, ok: Any) -> None:
         if not isinstance(ok, dict) or not {"cursor"} <= set(ok) <= {"cursor", "gap"}:
             raise Violation(f"not an answer to subscribe: {ok}")
-        self._isSubscribed = True
         cursor = readCursor(ok["cursor"])
         if "gap" in ok:
             self._heard(Gap(cursor, readNames(ok["gap"])))
