@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Server, freePort, until } from "../pages/site.mjs";
 
@@ -33,16 +33,27 @@ const checkTypes = () => {
     run("node", tsc, "--module", module, "--moduleResolution", resolution, ...common);
 };
 
+/** Makes a bundle by esbuild. */
+const byEsbuild = (outfile) =>
+  require("esbuild").build({ entryPoints: ["entry.mjs"], bundle: true, format: "esm",
+    outfile, minify: true, sourcemap: true });
+
+/** Makes a bundle by Vite, as for a page, which has the exports of its entry. */
+const byVite = async (outfile) => {
+  const { build } = await import(pathToFileURL(require.resolve("vite")));
+  const rollupOptions = { input: "entry.mjs", preserveEntrySignatures: "strict",
+    output: { entryFileNames: basename(outfile) } };
+  await build({ root: process.cwd(), configFile: false, logLevel: "warn",
+    build: { outDir: dirname(outfile), rollupOptions } });
+};
+
 /** Bundled, the client works, and says that it has to be told its server. */
-const checkBundle = async () => {
-  writeFileSync("entry.mjs", 'export * from "comet-push-client";');
-  await require("esbuild").build({ entryPoints: ["entry.mjs"], bundle: true, format: "esm",
-    outfile: "bundle.mjs", minify: true, sourcemap: true });
-  const bundled = await import(pathToFileURL("bundle.mjs"));
+const checkBundle = async (make, outfile) => {
+  await make(outfile);
+  const bundled = await import(pathToFileURL(outfile));
   assert.deepEqual(Object.keys(bundled), ["Comet", "CometError"]);
   assert.throws(() => new bundled.Comet(), /name the server/);
   assert.equal(new bundled.Comet("/push").url, "http://rendering.invalid/push/");
-  assert.match(readFileSync("bundle.mjs.map", "utf8"), /class Standing/);
 };
 
 /** All that the types declare of the class is there. */
@@ -90,7 +101,11 @@ run("npm", "install", "--no-audit", "--no-fund", `${server.url}comet-push-client
 const installed = pathToFileURL(join(process.cwd(), "node_modules/comet-push-client/comet.js"));
 const client = await import(installed);
 checkTypes();
-await checkBundle();
+writeFileSync("entry.mjs", 'export * from "comet-push-client";');
+await checkBundle(byEsbuild, "esbuild.mjs");
+// Vite takes no source maps of what it bundles.
+assert.match(readFileSync("esbuild.mjs.map", "utf8"), /class Standing/);
+await checkBundle(byVite, "dist/vite.mjs");
 checkMembers(client);
 const transports = ["websocket", "sse", "stream", "longpoll", "poll"];
 await Promise.all(transports.map((transport) => checkTransport(client, transport)));
