@@ -428,7 +428,10 @@ class Reader:
         """
         if self.state is not State.CLOSED:
             self.given(Input.DRAINED)
-            self.fanout.readSoon(self)
+            if self._isPumping:
+                self._pumpAgain = True
+            else:
+                self.fanout.readSoon(self)
 
     def ended(self) -> None:
         """

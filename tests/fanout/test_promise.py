@@ -24,7 +24,18 @@ from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable
 from tests.fanout.doubles import ANYONE, AllAccess, TurnClock
-from tests.fanout.happenings import ACTION, BIG, CHANNEL, PICK, PLACE, SOME_NAMES, STEPS
+from tests.fanout.happenings import (
+    ACTION,
+    BIG,
+    CHANNEL,
+    PICK,
+    PLACE,
+    SOME_NAMES,
+    STEPS,
+    adding,
+    blink,
+    publishing,
+)
 from tests.fanout.players import (
     AdoptingStream,
     Application,
@@ -404,3 +415,22 @@ class PromiseTests(SynchronousTestCase):
         The promise holds over a bus that answers later.
         """
         run_state_machine_as_test(SlowPromise, settings=EXAMPLES)
+
+    def test_nameIsAddedWhilePaused(self) -> None:
+        """
+        A receiver that pauses, adds a name and goes on while it is told what was
+        read, as others wait to read on in this turn, gets the messages of that name.
+        """
+        state = Promise()
+        state.interrupt()
+        state.subscribe(names=["a"], script=[publishing("c/x")], starts=[("now", 0)])
+        script = [_pause, adding("c/x"), blink]
+        state.subscribe(names=["a"], script=script, starts=[("now", 0)])
+        state.openAlike(channel="a", count=1, isNow=False, isPoll=False)
+        state.publish(batches=[["a"], ["a"], ["a"]])
+        # Everybody is asked what has not come.
+        state.teardown()
+
+
+def _pause(player: Application) -> None:
+    player.subscription.pauseProducing()
