@@ -211,7 +211,7 @@ class MakeServiceTests(TapTestCase):
         protocol.makeConnection(transport)
         protocol.dataReceived(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         self.assertTrue(transport.value().startswith(b"HTTP/1.1 200 OK\r\n"))
-        self.assertTrue(transport.value().endswith(b'{"ready":true}'))
+        self.assertTrue(transport.value().endswith(b'{"ready":true}\n'))
 
     def test_logsBannerWhenReactorRuns(self) -> None:
         """
