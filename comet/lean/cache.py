@@ -210,7 +210,7 @@ class RequestCache:
             if fields is None or b"if-none-match" in fields or len(fields) >= MAX_FIELDS:
                 return self._parseBlock(block)
             headers = self._keep(rest, fields)
-        elif headers.profile(b"if-none-match"):
+        elif headers.profile(b"if-none-match") or rest.count(b"\n") >= MAX_FIELDS:
             return self._parseBlock(block)
         return headers._replace(tag=found[1])
 

@@ -197,7 +197,7 @@ class KeyTests(CacheTestCase):
     def test_leavesSecondKeyAndManyHeaders(self) -> None:
         """
         Headers with a second key, or with one header too many, are left to
-        Twisted's edge.
+        Twisted's edge, also where all but the one that is cut out are cached.
         """
         key = b"Sec-WebSocket-Key: " + KEY + b"\r\n"
         for second in (key, key.lower(), b"sec-websocket-key: x\r\n"):
@@ -207,6 +207,7 @@ class KeyTests(CacheTestCase):
         for _ in range(2):
             self.assertIsNotNone(self.cache.parseHeaders(others))
             self.assertIsNone(self.cache.parseHeaders(others + key))
+            self.assertIsNone(self.cache.parseHeaders(others + b'If-None-Match: "e-1"\r\n'))
 
 
 def _heads(line: bytes, *headers: bytes) -> Iterator[bytes]:
