@@ -114,6 +114,12 @@ class TimerWheel:
         if number == NOT_SET or number * self._resolution > due + self._resolution:
             self.set(item, due - self._clock.seconds())
 
+    def setWithin(self, item: Timed, delay: float) -> None:
+        """
+        Let an item wait no longer than C{delay} seconds from now, as L{setBy} does.
+        """
+        self.setBy(item, self._clock.seconds() + delay)
+
     def clear(self, item: Timed) -> None:
         """
         Let an item wait no more.  Does nothing if it does not wait.

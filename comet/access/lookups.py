@@ -91,7 +91,7 @@ class Lookup:
         Wait no longer than this from now on.
         """
         if not self._isOver:
-            self._wheel.set(self, min(seconds, self._seconds))
+            self._wheel.setWithin(self, seconds)
 
     def abandon(self) -> None:
         """
@@ -100,14 +100,14 @@ class Lookup:
         self._found = self._failed = None
         if not self._isOver:
             self._end()
-            self._asked.cancel()
+            self._cancel()
 
     def timedOut(self) -> None:
         """
         The access object has not answered in time.
         """
         self._end()
-        self._asked.cancel()
+        self._cancel()
         self.error = Unavailable(
             f"the server did not find out within {self._seconds:g} seconds which client this is"
         )
@@ -116,6 +116,16 @@ class Lookup:
     def _end(self) -> None:
         self._isOver = True
         self._wheel.clear(self)
+
+    def _cancel(self) -> None:
+        """
+        Cancel the question.  The access object may fail at that, which must not keep
+        the client waiting, nor its connection from being given up.
+        """
+        try:
+            self._asked.cancel()
+        except Exception:
+            _log.failure("the question of which client sends a request cannot be cancelled")
 
     def _answered(self, result: object) -> None:
         if self._isOver:

@@ -158,6 +158,28 @@ class LookupTests(SynchronousTestCase):
         self.assertEqual(self.cancelled, [asked])
         self.assertOver()
 
+    def test_cannotBeCancelled(self) -> None:
+        """
+        An access object that fails when a question is cancelled keeps no client
+        waiting, and no connection from being given up.
+        """
+
+        def fail(asked: object) -> None:
+            raise ZeroDivisionError
+
+        for leaves in (False, True):
+            asked: Deferred[Any] = Deferred(fail)
+            lookup = Lookup(self.wheel, asked, 10.0)
+            lookup.then(self.told.append, self.told.append)
+            if leaves:
+                lookup.abandon()
+            else:
+                self.clock.advance(10.2)
+                self.assertIsInstance(self.told.pop(), Unavailable)
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+            self.assertEqual(self.told, [])
+            self.assertOver()
+
     def test_hurries(self) -> None:
         """
         A lookup can be given less time, not more.
@@ -171,6 +193,11 @@ class LookupTests(SynchronousTestCase):
         lookup.hurry(100.0)
         self.clock.advance(10.2)
         self.assertEqual(len(self.told), 2)
+        _, lookup = self.wait()
+        self.clock.advance(8.0)
+        lookup.hurry(5.0)
+        self.clock.advance(2.2)
+        self.assertEqual(len(self.told), 3)
         self.assertOver()
 
     def test_isAbandoned(self) -> None:
