@@ -29,7 +29,7 @@ from comet.clientlog import ClientLogger
 from comet.deadlines import withDeadline
 from comet.errors import CometError, Internal, Unknown
 from comet.fanout.core import Fanout
-from comet.interfaces import IBurstBus, IMessageBus, Outcome
+from comet.interfaces import IBurstBus, IMessageBus
 from comet.model.messages import Publication, Published
 from comet.overrides import speaksFor
 
@@ -195,22 +195,31 @@ class Bursts:
     def _settleOne(self, burst: Sequence[_Request], answers: Sequence[Published]) -> None:
         self._settle(burst, [answers])
 
-    def _settle(self, burst: Sequence[_Request], outcomes: Sequence[Outcome]) -> None:
+    def _settle(self, burst: Sequence[_Request], outcomes: Any) -> None:
+        if not isinstance(outcomes, Sequence) or len(outcomes) != len(burst):
+            # Nothing tells which outcome is whose.
+            outcomes = [None] * len(burst)
         self._fanout.whenFlushed(partial(self._answer, burst, outcomes))
 
     def _fail(self, burst: Sequence[_Request], failure: Failure) -> None:
         # Those before it are answered first.
         self._fanout.whenFlushed(partial(self._answer, burst, [failure] * len(burst)))
 
-    def _answer(self, burst: Sequence[_Request], outcomes: Sequence[Outcome | Failure]) -> None:
+    def _answer(self, burst: Sequence[_Request], outcomes: Sequence[Any]) -> None:
         for request, outcome in zip(burst, outcomes, strict=True):
             try:
                 if isinstance(outcome, Failure):
                     request.failed(outcome)
                 elif isinstance(outcome, Exception):
                     request.failed(Failure(outcome))
-                else:
+                elif isinstance(outcome, Sequence) and len(outcome) == len(request.publications):
                     request.done(outcome)
+                else:
+                    self._log.error(
+                        "the bus gave no answer to each of {count} publications",
+                        count=len(request.publications),
+                    )
+                    request.failed(Failure(_unanswered()))
             except Exception:
                 # The others have to be answered.
                 self._log.failure("a publisher could not be answered")
@@ -231,6 +240,16 @@ class Bursts:
         answered: Deferred[None] = Deferred()
         self._waiting.append(answered)
         return answered
+
+
+def _unanswered() -> Unknown:
+    """
+    Make the error for a publication of which the bus does not tell what became of it.
+    """
+    return Unknown(
+        "the bus has not told what became of this, so it is not known whether it is stored; "
+        "publish it again with the same key"
+    )
 
 
 def _late() -> Unknown:

@@ -225,6 +225,49 @@ class BurstsTests(HubTestCase):
         self.clock.turn()
         self.assertEqual(self.answered, [ZeroDivisionError] * 2)
 
+    def test_busAnswersWrongly(self) -> None:
+        """
+        Where a bus does not tell what became of each publication, the publishers
+        hear so, and later ones are served.
+        """
+        answer = [Published("e", {"a": 7})]
+        for outcomes, errors in (
+            ([], [Unknown, Unknown]),
+            (None, [Unknown, Unknown]),
+            ([answer], [Unknown, Unknown]),
+            ([answer, []], [7, Unknown]),
+            ([None, answer], [Unknown, 7]),
+        ):
+            with self.subTest(outcomes=outcomes):
+                self.bus.publishBurst = lambda requests, all=outcomes: succeed(all)
+                self.add("a")
+                self.add("a")
+                self.clock.turn()
+                self.assertEqual(self.answered, errors)
+                self.answered.clear()
+        del self.bus.publishBurst
+        self.add("a")
+        self.add("a")
+        self.clock.turn()
+        self.assertEqual(self.answered, [1, 2])
+        self.successResultOf(self.hub.bursts.whenAnswered())
+
+    def test_ticksGoOn(self) -> None:
+        """
+        An exception before a tick is logged, and keeps nothing from the readers.
+        """
+        stream = self.stream("a")
+
+        def broken() -> None:
+            raise ZeroDivisionError
+
+        self.patch(self.fanout, "beforeTick", broken)
+        for number in (1, 2):
+            self.hub.publish("a", 1)
+            self.clock.turn()
+            self.assertEqual(stream.positions, list(range(1, number + 1)))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+
     def test_busAnswersLater(self) -> None:
         """
         A bus may take its time.  Draining waits for it.

@@ -264,8 +264,12 @@ class Fanout:
         """
         self._isTicking = True
         try:
-            # What is heard by this is for this tick.
-            self.beforeTick()
+            try:
+                # What is heard by this is for this tick.
+                self.beforeTick()
+            except Exception:
+                # Otherwise no tick would ever come again.
+                self._log.failure("what was published in this turn could not be stored")
             self._isTickDue = False
             self._tickCall = None
             self._flush()
