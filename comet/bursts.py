@@ -141,12 +141,21 @@ class Bursts:
         @raise CometError: If it refuses some of it, or fails.
         """
         try:
-            return [filter(publication) for publication in publications]
+            filtered: list[Any] = [filter(publication) for publication in publications]
         except CometError:
             raise
         except Exception:
             self._log.failure("the filter of publications failed")
             raise Internal() from None
+        for each in filtered:
+            if not isinstance(each, Publication):
+                self._log.error(
+                    "the filter of publications gave {kind}, which is no Publication; what is to "
+                    "be stored as it is, it returns as it is",
+                    kind=type(each).__name__,
+                )
+                raise Internal()
+        return filtered
 
     def store(self) -> None:
         """

@@ -405,6 +405,23 @@ class FilterTests(HubTestCase):
         self.assertEqual(self.hub.end.position, 0)
         self.successResultOf(self.hub.drain(0))
 
+    def test_forgetsToReturn(self) -> None:
+        """
+        A filter that gives no publication has that logged, and the publisher is told
+        of an internal error; others are served once it is mended.
+        """
+        filters: list[Any] = [lambda publication: None, lambda publication: b"1"]
+        for filter in filters:
+            self.hub.filter = filter
+            self.failureResultOf(self.hub.publish("a", 1), Internal)
+            given = [Publication(("a",), b"1")]
+            self.failureResultOf(self.hub.store(ANONYMOUS, given), Internal)
+        self.hub.filter = None
+        asked = self.hub.store(ANONYMOUS, [Publication(("a",), b"1")])
+        self.rest()
+        self.assertEqual(self.successResultOf(asked)[0].cursor.position, 1)
+        self.successResultOf(self.hub.drain(0))
+
 
 class LimitTests(HubTestCase):
     """
