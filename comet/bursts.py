@@ -82,7 +82,7 @@ class Bursts:
         self._messages = self._size = 0
         self._underWay = 0
         self._waiting: list[Deferred[None]] = []
-        fanout.beforeTick = self.store
+        fanout.beforeTick = self._beforeTick
 
     def add(self, publications: Sequence[Publication], done: Done, failed: Failed) -> None:
         """
@@ -172,6 +172,13 @@ class Bursts:
             return
         for each in burst:
             self._storeOne(each)
+
+    def _beforeTick(self) -> bool:
+        """
+        See L{Fanout.beforeTick}.
+        """
+        self.store()
+        return bool(self._burst)
 
     def _storeOne(self, request: _Request) -> None:
         self._call(self._bus.publish, request.publications, [request], self._settleOne)

@@ -225,6 +225,23 @@ class BurstsTests(HubTestCase):
         self.clock.turn()
         self.assertEqual(self.answered, [ZeroDivisionError] * 2)
 
+    def test_publishesWhenAnswered(self) -> None:
+        """
+        A publisher may publish again when it is answered, also where nobody reads,
+        so that it is answered within the storing itself.  That is stored in the next
+        turn, so that one who goes on and on stops nothing.
+        """
+        given = [Publication(("a",), b"1")]
+
+        def again(answers: Sequence[Published]) -> None:
+            if self.bus.end.position < 4:
+                self.hub.bursts.add(given, again, self.answered.append)
+
+        self.hub.bursts.add(given, again, self.answered.append)
+        for number in range(1, 5):
+            self.clock.turn()
+            self.assertEqual(self.bus.end.position, number)
+
     def test_busAnswersWrongly(self) -> None:
         """
         Where a bus does not tell what became of each publication, the publishers

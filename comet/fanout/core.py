@@ -80,10 +80,11 @@ FIRST_BYTES: Final = 32 * 1024
 MOST_DUE: Final = 64
 
 
-def _nothing() -> None:
+def _nothing() -> bool:
     """
-    Do nothing.
+    Do nothing, with nothing left to do.
     """
+    return False
 
 
 @implementer(IBusListener)
@@ -121,7 +122,8 @@ class Fanout:
         its connection.
 
     @ivar beforeTick: Called at the beginning of each tick, to store what was
-        published during the turn.
+        published during the turn.  Returns whether anything was published meanwhile,
+        by publishers that were answered at once: it is stored before another tick.
     """
 
     _log = ClientLogger()
@@ -153,7 +155,7 @@ class Fanout:
         self.backlog = Backlog()
         # Called after the next tick: publishers to be answered.
         self._afterFlush: list[Callable[[], None]] = []
-        self.beforeTick: Callable[[], None] = _nothing
+        self.beforeTick: Callable[[], bool] = _nothing
         self._drained: list[Deferred[None]] = []
         self._isTickDue = False
         self._tickCall: IDelayedCall | None = None
@@ -263,10 +265,11 @@ class Fanout:
         was left over from earlier ones.
         """
         self._isTicking = True
+        isAnotherDue = False
         try:
             try:
                 # What is heard by this is for this tick.
-                self.beforeTick()
+                isAnotherDue = self.beforeTick()
             except Exception:
                 # Otherwise no tick would ever come again.
                 self._log.failure("what was published in this turn could not be stored")
@@ -277,7 +280,7 @@ class Fanout:
         finally:
             self._isTicking = False
         self._tellDrained()
-        if self.backlog:
+        if self.backlog or isAnotherDue:
             self.tickSoon()
         self._pumpDue()
 
