@@ -55,7 +55,11 @@ test("a stream whose chunks arrive together is given up", async () => {
 });
 
 test("a token is in a URL only if it is no key", async () => {
-  for (const [token, sent] of [["0123456789abcdef", undefined], ["eyJh.eyJz.c2ln", "eyJh.eyJz.c2ln"]]) {
+  for (const [token, sent] of [
+    ["0123456789abcdef", undefined],
+    ["my.secret.publish-key", undefined],
+    ["eyJh.eyJz.c2ln", "eyJh.eyJz.c2ln"],
+  ]) {
     await start({ token });
     assert.equal(sources.at(-1).query.token, sent);
     comet.close();

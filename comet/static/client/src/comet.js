@@ -24,7 +24,8 @@ export { CometError };
  * @typedef {import("./standing.js").Names} Names
  */
 
-const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+// A key with two dots in it is none: the header of a token is JSON in base64.
+const JWT = /^ey[\w-]+\.[\w-]+\.[\w-]+$/;
 
 // How many names the store keeps, the latest ones.
 const MOST_SAVED = 200;
