@@ -58,10 +58,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from comet.access.rights import Access
-    from comet.bus.idempotency import KeyBudget
+    from comet.bus.idempotency import KeyBudget, KeyMemory
+    from comet.bus.listeners import Listeners
     from comet.bus.memory.bus import MemoryBus
     from comet.bus.redis.bus import RedisBus
+    from comet.bus.resolvedstarts import resolveStarts
     from comet.bus.sqlite.bus import SQLiteBus
+    from comet.configuration import Configuration, ConfigurationError
     from comet.errors import (
         BadChannel,
         BadCursor,
@@ -146,6 +149,8 @@ __all__ = [
     "CometResource",
     "CometService",
     "CometSite",
+    "Configuration",
+    "ConfigurationError",
     "Credential",
     "CredentialSource",
     "Credentials",
@@ -171,8 +176,10 @@ __all__ = [
     "Internal",
     "JSONPResource",
     "KeyBudget",
+    "KeyMemory",
     "KeyReused",
     "Limits",
+    "Listeners",
     "LongPollResource",
     "MemoryBus",
     "Message",
@@ -213,15 +220,19 @@ __all__ = [
     "WrongHost",
     "matches",
     "rawText",
+    "resolveStarts",
 ]
 
 # The module of each of these names, for __getattr__.
 _NAMES = {
     "comet.access.rights": "Access",
-    "comet.bus.idempotency": "KeyBudget",
+    "comet.bus.idempotency": "KeyBudget KeyMemory",
+    "comet.bus.listeners": "Listeners",
     "comet.bus.memory.bus": "MemoryBus",
     "comet.bus.redis.bus": "RedisBus",
+    "comet.bus.resolvedstarts": "resolveStarts",
     "comet.bus.sqlite.bus": "SQLiteBus",
+    "comet.configuration": "Configuration ConfigurationError",
     "comet.errors": (
         "BadChannel BadCursor BadMessage BadRequest CometError Forbidden HeadTooLarge "
         "Internal KeyReused MethodNotAllowed NotFound TooLarge TooMany URLTooLong "

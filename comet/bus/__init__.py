@@ -10,6 +10,7 @@ package knows which bus it uses.
   - L{outcomes}: what became of requests that were stored in one step
   - L{refusals}: logs what a store was refused
   - L{starts}: resolves start positions, for every bus
+  - L{resolvedstarts}: does so for a bus that lists the positions of what it holds
   - L{memory}: the bus of one process
   - L{sqlite}: the bus of one machine, in a file
   - L{redis}: the bus of several nodes
