@@ -1,11 +1,13 @@
 """
-For the tests of an application: what every bus promises, as a suite that a bus of
-one's own passes.
+For the tests of an application: a hub in memory, whose clients have no sockets; and
+what every bus promises, as a suite that a bus of one's own passes.
 
-A bus is tested by a class that mixes L{BusContract<comet.testing.contract.BusContract>}
-into trial's C{TestCase}, and has the maker and the hooks of
-L{BusCase<comet.testing.case.BusCase>}.  Several nodes with one bus add
-L{shared}, and a bus that stores bursts L{bursting}.
+L{MemoryHub} takes the place of the application's hub, and L{MemoryClient} that of a
+browser.
+
+A bus is tested by a class that mixes L{BusContract} into trial's C{TestCase}, and has
+the maker and the hooks of L{BusCase}.  Several nodes with one bus add
+L{SharedBusContract}, and a bus that stores bursts L{BurstContract}.
 
   - L{case}: the base of the suite: makers, hooks, and short words
   - L{storing}: what is published is stored
@@ -18,4 +20,25 @@ L{shared}, and a bus that stores bursts L{bursting}.
   - L{contract}: all of these
   - L{shared}: several buses on one store
   - L{bursting}: many requests stored at once
+  - L{memoryclient}: a client without a socket
+  - L{memoryhub}: a hub with a clock that stands still
 """
+
+from __future__ import annotations
+
+from comet.testing.bursting import BurstContract
+from comet.testing.case import EPOCH_SECONDS, BusCase
+from comet.testing.contract import BusContract
+from comet.testing.memoryclient import MemoryClient
+from comet.testing.memoryhub import MemoryHub
+from comet.testing.shared import SharedBusContract
+
+__all__ = [
+    "EPOCH_SECONDS",
+    "BurstContract",
+    "BusCase",
+    "BusContract",
+    "MemoryClient",
+    "MemoryHub",
+    "SharedBusContract",
+]

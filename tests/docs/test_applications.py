@@ -4,13 +4,16 @@ The small applications of the book, each with imports from C{comet} alone.
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import sys
 import time
 from typing import Any
 
 from tests.docs.running import EXAMPLES, PATIENCE, ExampleTestCase, Running
 from tests.edge.connections import HttpConnection, Response, TcpConnection, ask
-from tests.edge.server import twistd
+from tests.edge.server import ROOT, twistd
 from tests.ports import freePorts
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -187,4 +190,42 @@ class SessionsTests(ApplicationCase):
             (cookie, "/push/channels/users/ada?transport=poll", 200),
         ):
             self.assertEqual(ask(site, "GET", path, headers).status, status, path)
+        running.stop()
+
+
+class OwnBusTests(ApplicationCase):
+    """
+    C{listbus.py}, and the examples' own tests.
+    """
+
+    def test_ownTestsPass(self) -> None:
+        """
+        The tests of the bus on a list and of the application pass, without a server.
+        """
+        for name in ("app", "listbus", "test_app", "test_listbus"):
+            shutil.copy(EXAMPLES / f"{name}.py", self.directory)
+        said = self.run_(sys.executable, "-m", "twisted.trial", "test_app", "test_listbus")
+        (count,) = re.findall(r"PASSED \(successes=(\d+)\)", said)
+        self.assertGreater(int(count), 90)
+
+    def test_serverTakesBus(self) -> None:
+        """
+        A plugin adds the bus to the server.
+        """
+        plugins = self.directory / "twisted" / "plugins"
+        plugins.mkdir(parents=True)
+        (plugins / "listbus_plugin.py").write_text(
+            "from listbus import ListMaker\nmaker = ListMaker()\n"
+        )
+        shutil.copy(EXAMPLES / "listbus.py", self.directory)
+        (port,) = freePorts(1)
+        own = ["--listen", f"tcp:{port}:interface=127.0.0.1", "--bus", "list:", "--open", "a"]
+        finding = ["env", f"PYTHONPATH={ROOT}{os.pathsep}{self.directory}"]
+        command = [*finding, *twistd(), "-n", "--pidfile=", "comet", *own]
+        running = Running(command, self.directory, port)
+        self.addCleanup(running.kill)
+        posted = ask(running.site, "POST", "/channels/a", {"Content-Type": "text/plain"}, b"tea")
+        self.assertEqual(posted.status, 201)
+        read = ask(running.site, "GET", "/channels/a?transport=poll&since=earliest")
+        self.assertIn(b'"data":"tea"', read.body)
         running.stop()

@@ -1,0 +1,1 @@
+``comet.testing`` has a hub in memory and clients without sockets, for the tests of an application; ``comet.Listeners``, ``comet.KeyMemory`` and ``comet.resolveStarts`` help a bus of your own, as ``docs/examples/listbus.py`` shows.
