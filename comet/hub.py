@@ -379,11 +379,15 @@ class Hub:
         return self._clientOf
 
     def store(
-        self, client: Client, publications: Sequence[Publication]
+        self, client: Client, publications: Sequence[Publication], isAwaited: bool = False
     ) -> Deferred[Sequence[Published]]:
         """
         Publish for a client: all publications or none.  A caller that has called
         L{checkPublish} may add them to L{bursts} instead.
+
+        @param isAwaited: Whether the client can publish nothing more in this turn
+            before this is answered: then it is stored at once, behind what was
+            published before.
 
         @return: Fires with what became of each publication, in their order,
             once all are stored and were written to the readers.  Fails with a
@@ -395,7 +399,8 @@ class Hub:
         except CometError:
             return _failed()
         answered: Deferred[Sequence[Published]] = Deferred()
-        self.bursts.add(publications, answered.callback, answered.errback)
+        store = self.bursts.publish if isAwaited else self.bursts.add
+        store(publications, answered.callback, answered.errback)
         return answered
 
     def forget(self, client: Client, channels: Sequence[str]) -> Deferred[None]:

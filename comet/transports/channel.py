@@ -18,6 +18,7 @@ from comet.http.responses import COMMON, JSON, Response, batchResponse, publishe
 from comet.hub import Hub
 from comet.model.channels import isPattern
 from comet.model.clients import Client
+from comet.transports.detach import hasInputBehind
 from comet.transports.exchange import OTHER, Exchange
 from comet.transports.iframe import IFrameResource
 from comet.transports.jsonp import JSONPResource
@@ -138,7 +139,7 @@ class ChannelResource(HubResource):
             head.header("Idempotency-Key"),
             client.name,
         )
-        stored = self.hub.store(client, [publication])
+        stored = self.hub.store(client, [publication], hasInputBehind(exchange.request))
         exchange.respondWhen(stored, lambda answers: publishedResponse(answers[0]))
 
     answer_PUT = answer_POST
@@ -209,7 +210,8 @@ class PublishResource(HubResource):
                 client.name,
                 partial(self.hub.checkPublish, client),
             )
-        exchange.respondWhen(self.hub.store(client, publications), batchResponse)
+        stored = self.hub.store(client, publications, hasInputBehind(exchange.request))
+        exchange.respondWhen(stored, batchResponse)
 
     def admit_POST(self, exchange: Exchange) -> BatchReader | None:
         """

@@ -63,6 +63,20 @@ def isDetachable(request: Request) -> bool:
     return isinstance(channel, HTTPChannel) and channel.transport is not None
 
 
+def hasInputBehind(request: Request) -> bool:
+    """
+    Return whether the client has sent something behind a request of HTTP/1 that is
+    whole.  Twisted deals with that once the request is answered.
+    """
+    # Any: what has come behind a request is private to Twisted, and only comet's own
+    # channel passes on its input in pieces.
+    channel: Any = request.channel
+    if not isDetachable(request):
+        return False
+    hasMore = channel._buffer or getattr(channel, "hasMorePieces", False)
+    return bool(hasMore or any(channel._dataBuffer))
+
+
 def setProtocol(transport: Any, protocol: IProtocol) -> None:
     """
     Give what a transport receives to another protocol.

@@ -37,10 +37,14 @@ class CometChannel(HeadChannel):
 
     @ivar paused: Whether the rest of the input waits for another turn.  Twisted
         parses no line meanwhile.
+
+    @ivar hasMorePieces: Whether more of what was read follows the piece that is
+        parsed.
     """
 
     exchange: Exchange | None = None
     paused: bool
+    hasMorePieces = False
     _isInputOver = False
     _hasAnswered = False
     # When the share of this turn is over.
@@ -97,6 +101,7 @@ class CometChannel(HeadChannel):
             isOurs = self.transport is not None and not self.paused
             if start and isOurs and seconds() >= self._shareOver:
                 self._waitForTurn()
+            self.hasMorePieces = start + READ_SIZE < len(data)
             super().dataReceived(data[start : start + READ_SIZE])
         turns.spend(begun)
 
@@ -108,7 +113,9 @@ class CometChannel(HeadChannel):
         if self._handlingRequest or len(data) <= BODY_PIECE:
             super().rawDataReceived(data)
             return
+        hadMorePieces, self.hasMorePieces = self.hasMorePieces, True
         super().rawDataReceived(data[:BODY_PIECE])
+        self.hasMorePieces = hadMorePieces
         # Twisted goes on with this, behind what it has put back of the piece.
         self._buffer += data[BODY_PIECE:]
         isOurs = self.transport is not None and not self.paused

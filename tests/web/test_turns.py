@@ -124,6 +124,21 @@ class TurnsTests(HubTestCase):
         self.turn()
         self.assertEqual([each.status for each in self.responses(wire)], [200] * 900)
 
+    def test_publications(self) -> None:
+        """
+        Publications that a client sends one behind the other are stored in the turn in
+        which they come, although Twisted deals with one at a time.
+        """
+        wire = self.connect()
+        requests = [post("/channels/open/c", b"%d" % number) for number in range(200)]
+        wire.transport.protocol.dataReceived(b"".join(requests))
+        self.assertEqual(self.hub.end.position, 200)
+        self.turn()
+        answers = self.responses(wire)
+        self.assertEqual([each.status for each in answers], [201] * 200)
+        positions = [each.json["cursor"].rpartition("-")[2] for each in answers]
+        self.assertEqual(positions, [str(number) for number in range(1, 201)])
+
     def test_bodies(self) -> None:
         """
         A batch is parsed for a share of each turn, and stored when all of it is
