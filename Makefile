@@ -20,7 +20,7 @@ FUZZ ?=
 BENCH ?=
 BYSTANDER ?=
 SOAK ?=
-TRIALFLAGS ?= --reporter=bwverbose
+TRIALFLAGS ?= --reporter=bwverbose --jobs=2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -102,7 +102,7 @@ $(VENV)/run.stamp: setup.cfg
 	echo "== making $(VENV)"
 	sh .ci/makevenv "$(PYTHON)" $(VENV)
 	echo "== installing comet in it"
-	$(PIP) install --editable .
+	$(PIP) install --editable '.[cli,metrics,tokens,hooks]'
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/run.stamp
