@@ -2,11 +2,13 @@
  * Makes comet.js and comet.classic.js, and their source maps, from comet/static/client/src.
  *
  * Both have the same source, which is bundled, stripped of comments, and given
- * short names for the properties that no page sees.  With --check it writes
- * nothing, and fails if the files are not what the source makes.
+ * short names for the properties that no page sees.  What few pages use is in files
+ * of their own, comet.tabs.js and comet.presence.js, which both load when needed.  With --check it
+ * writes nothing, and fails if the files are not what the source makes.
  */
 
-import { readFile, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -18,23 +20,26 @@ const CLIENT = fileURLToPath(new URL("../comet/static/client/", import.meta.url)
 // Properties by which only the parts of the client know each other.  A page, the
 // browser, the server and other tabs see other names.
 const INNER = [
-  ...["asked", "authorization", "begin", "changed", "check", "command", "drop", "emit", "fail", "failed"],
-  ...["forward", "guests", "handlers", "heardAt", "held", "isBehind", "isFinal", "isOpen", "isReady", "isSent"],
-  ...["listening", "lost", "opened", "openedAt", "over", "owner", "places", "readingOf", "ready"],
-  ...["refused", "renew", "sentAt", "settings", "standing", "stop", "take", "told", "tries"],
-  ...["timer", "update", "urlOf", "want", "wasSent"],
+  ...["begunAt", "hear", "settle", "subscribed", "word"],
+  ...["adopt", "asked", "begin", "changed", "check", "command", "credential"],
+  ...["drop", "emit", "fail", "failed", "forward", "give", "guests", "handlers"],
+  ...["heardAt", "held", "isBehind", "index", "isFinal", "isGuest", "isOpen", "isOver", "isReady"],
+  ...["isSent", "isStale", "listening", "lost", "opened", "openedAt", "over", "owner"],
+  ...["places", "post", "readingOf", "ready", "refused", "renew", "renewed", "select", "sentAt"],
+  ...["settings", "share", "show", "standing", "stop", "take", "timer", "told", "tries"],
+  ...["unable", "update", "urlOf", "want", "wasSent"],
 ];
 
-const COMMON = {
-  entryPoints: [join(CLIENT, "src", "comet.js")],
-  bundle: true,
-  minify: true,
-  // All browsers of the last four years run it.
-  target: "es2022",
-  charset: "utf8",
-  mangleProps: new RegExp(`^(${INNER.join("|")})$`),
-  sourcemap: "external",
-  write: false,
+const TABS = "comet.tabs.js";
+const PRESENCE = "comet.presence.js";
+
+// The files that are loaded later, by their names in the source.
+const LATER = {
+  name: "later",
+  setup: ({ onResolve }) =>
+    onResolve({ filter: /^\.\/(tabs|presence)\.js$/ }, ({ kind, path }) =>
+      kind === "dynamic-import" ? { path: `./comet.${path.slice(2)}`, external: true } : undefined,
+    ),
 };
 
 const SHAPES = {
@@ -47,15 +52,51 @@ const SHAPES = {
     footer: { js: "var Comet=CometModule.Comet,CometError=CometModule.CometError;" },
     define: { "import.meta.url": "CometScript" },
   },
+  [TABS]: { format: "esm" },
+  [PRESENCE]: { format: "esm" },
+};
+
+/**
+ * Name this version of the source.  Files of different versions have different names for the
+ * same properties: a page that got them from different servers must not use them together.
+ */
+const versionOf = async (folder) => {
+  const hash = createHash("sha256");
+  for (const name of (await readdir(folder)).sort()) hash.update(await readFile(join(folder, name)));
+  return `v${hash.digest("hex").slice(0, 8)}`;
 };
 
 /** Make the content of each file, by its name. */
 export const makeFiles = async () => {
   const files = new Map();
+  const folder = join(CLIENT, "src");
+  const version = await versionOf(folder);
+  // By this name the other files ask for what they load.
+  let mangleCache = { Tabs: version };
+  const entries = {
+    [TABS]: `export { Tabs as ${version} } from "./tabs.js";`,
+    // It fits every version of the client, since it uses nothing that is renamed.
+    [PRESENCE]: 'export * from "./presence.js";',
+  };
   for (const [name, shape] of Object.entries(SHAPES)) {
-    const outfile = join(CLIENT, name);
-    const { outputFiles } = await build({ ...COMMON, ...shape, outfile });
-    const [{ text: content }, { text }] = outputFiles;
+    const entry = entries[name] ?? 'export * from "./comet.js";';
+    const built = await build({
+      stdin: { contents: entry, resolveDir: folder, sourcefile: "entry.js" },
+      outfile: join(CLIENT, name),
+      bundle: true,
+      minify: true,
+      // All browsers of the last four years run it.
+      target: "es2022",
+      charset: "utf8",
+      mangleProps: new RegExp(`^(Tabs|${INNER.join("|")})$`),
+      mangleCache,
+      plugins: [LATER],
+      sourcemap: "external",
+      write: false,
+      ...shape,
+    });
+    mangleCache = built.mangleCache;
+    const [{ text: content }, { text }] = built.outputFiles;
     // It saves a few hundred bytes that esbuild leaves.
     const { code, map } = await minify(text, {
       module: shape.format === "esm",

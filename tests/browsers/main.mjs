@@ -3,11 +3,15 @@
  */
 
 import { Server, openBrowser } from "../pages/site.mjs";
+import { Backend } from "./asking.mjs";
 import { Meddler } from "./proxies.mjs";
 import { folder } from "./stage.mjs";
 
 const TOGETHER = 5;
-const FILES = ["reading", "failing", "falling", "cutting", "resuming", "sharing", "trespassing"];
+const FILES = [
+  ...["reading", "failing", "falling", "cutting", "resuming", "sharing", "presence"],
+  ...["tokens", "trespassing", "asking"],
+];
 
 const [name, only] = process.argv.slice(2);
 const scenarios = [];
@@ -16,7 +20,9 @@ for (const file of FILES) scenarios.push(...(await import(`./${file}.mjs`)).scen
 // Each server and each browser listens for the exit of this process.
 process.setMaxListeners(50);
 
-const server = new Server("--open", "test/**", "--heartbeat", "5");
+const backend = await new Backend().start();
+const hook = ["--hook", backend.url, "--hook-events", "call"];
+const server = new Server("--open", "test/**", "--heartbeat", "5", ...hook);
 await server.start();
 const browser = await openBrowser(name);
 const begun = Date.now();

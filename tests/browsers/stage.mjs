@@ -19,6 +19,9 @@ const CUT = [
   // Chromium, about requests and the handshake of a WebSocket.
   /^error: Failed to load resource: (net::ERR_\w+|the server responded with a status of \d+ .*)$/,
   /^error: WebSocket connection to '\S+' failed/,
+  // The page itself closed it before that was done: another tab was quicker, or there is a newer token.
+  /^warn(ing)?: WebSocket connection to '\S+' failed: WebSocket is closed before the connection is established\.$/,
+  /^error: Refused to execute script from '\S+' because its MIME type \('application\/problem\+json'\)/,
   // Firefox, about a WebSocket, an EventSource, and a script.
   /^[eE]rror: Firefox can’t establish a connection to the server at \S+$/,
   /^error: Access to \w+ at '\S+' from origin '\S+' has been blocked by CORS policy: /,
@@ -81,8 +84,18 @@ export class Tab {
             const { code, names, transport, message } = event;
             events.push({ type, code, names, transport, message });
           });
-        window.read = (name, since) =>
-          comet.subscribe(name, ({ data }) => heard.push(data), { since });
+        window.read = async (name, since) => {
+          const hear = ({ data }) => heard.push(data);
+          for (let ready = comet.subscribe(name, hear, { since }); ; )
+            try {
+              return await ready;
+            } catch (error) {
+              // A busy machine is late, which looks like a proxy that holds everything back.
+              // The client tries again by itself.
+              if (error.code != "buffered") throw error;
+              ready = comet.subscribe(name, hear);
+            }
+        };
       },
       options,
       classic,
@@ -115,6 +128,11 @@ export class Tab {
 
   transport() {
     return this.page.evaluate(() => (comet.readyState === 1 ? comet.transport : null));
+  }
+
+  /** Wait until so many messages have been heard. */
+  async hears(count) {
+    await until(`${count} are heard`, async () => (await this.heard()).length >= count);
   }
 
   /** Wait until all numbers below this have been heard, each once and in order. */

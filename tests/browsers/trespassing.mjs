@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createServer as createSite } from "node:http";
 import { connect, createServer } from "node:net";
 import { Server, freePort, openPage, until } from "../pages/site.mjs";
@@ -74,9 +75,11 @@ const rawTCP = (edge) => async ({ browser }) => {
   await page.evaluate(trespass, `http://127.0.0.1:${port}/`, command("page"));
 
   // The server has seen all of them once it has refused as many connections.
+  const key = (await readFile("comet.key", "utf8")).trim();
   const figures = async () => {
     const url = `${server.url}channels/$stats?transport=longpoll`;
-    const { messages } = await (await fetch(url)).json();
+    const headers = { Authorization: `Bearer ${key}` };
+    const { messages } = await (await fetch(url, { headers })).json();
     return messages.at(-1)?.data.transports.tcp?.requests;
   };
   await until("the server has had five", async () => (await figures()) >= 5);

@@ -62,6 +62,7 @@ test("read refuses values that are neither an envelope nor a body", () => {
     { cursor: "e-1", gap: ["a"] },
     { cursor: "e-1", close: { code: "draining", message: "", retry: null } },
     { cursor: "e-1", messages: [message], more: true },
+    { cursor: "e-1", ended: { names: ["a"], code: "expired" } },
   ]) {
     assert.deepEqual(read(JSON.stringify(good)), good);
     assert.equal(read(good), good);
@@ -71,6 +72,7 @@ test("read refuses values that are neither an envelope nor a body", () => {
     ...[null, undefined, 5, {}, { cursor: 5 }, { cursor: "x" }],
     ...[{ ...message, channel: 5 }, { channel: "a", cursor: "e-1" }, { cursor: "e-1", gap: "a" }],
     ...[{ cursor: "e-1", gap: [1] }, { cursor: "e-1", close: {} }, { cursor: "e-1", messages: 5 }],
+    ...[{ cursor: "e-1", ended: { names: [1], code: "x" } }, { cursor: "e-1", ended: { names: [] } }],
     ...[{ cursor: "e-1", messages: [{}] }, { cursor: "e-1", messages: [message, 5] }],
   ])
     assert.throws(() => read(bad), Error, JSON.stringify(bad));

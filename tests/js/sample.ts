@@ -3,7 +3,7 @@
  */
 
 import { Comet, CometError } from "../../comet/static/client/comet.js";
-import type { CometOptions, Message, Transport } from "../../comet/static/client/comet.js";
+import type { CometOptions, Member, Message, Transport } from "../../comet/static/client/comet.js";
 
 interface Headline {
   text: string;
@@ -54,6 +54,21 @@ comet
   .then(({ messages, more, gap }) => !more && !gap && messages.map(show));
 // @ts-expect-error
 comet.history("news", { since: "e-9" });
+const control = new AbortController();
+comet
+  .presence<{ role: string }>("chat/a", ({ members, count, more }, change) => {
+    const shown: readonly Member<{ role: string }>[] = members;
+    if (change?.event === "join" && shown.length < count && more) change.client.padEnd(5);
+  }, { limit: 50, signal: control.signal })
+  .then((presence) => {
+    if (!presence.closed && presence.anonymous > 0) return presence.refresh();
+  })
+  .then(() => control.abort());
+// @ts-expect-error There is no such event.
+comet.presence("chat/a", (presence, change) => change?.event === "came" && presence.close());
+// @ts-expect-error The list is the client's.
+comet.presence("chat/a").then((presence) => presence.members.pop());
+comet.call<string[]>("rooms/list", { page: 2 }).then((rooms) => rooms.map((room) => room.length));
 comet.subscribe<Headline>("news/**", ({ data }) => data.text);
 comet.subscribe("chat/*", ({ data }) => data.whatever);
 comet.unsubscribe("news", show);
@@ -62,7 +77,8 @@ comet.unsubscribe("news");
 export async function publish(): Promise<string> {
   await ready;
   try {
-    return await comet.publish("chat/a", { text: "hello", list: [1, null, true] }, { event: "said" });
+    const options = { event: "said", exclude: "0f8c1f0e-7a52" };
+    return await comet.publish("chat/a", { text: "hello", list: [1, null, true] }, options);
   } catch (error) {
     if (error instanceof CometError) return error.code;
     throw error;
@@ -89,6 +105,11 @@ export const order = (order: Order): Promise<string> => comet.publish("orders", 
 export const anything = (value: any): Promise<string> => comet.publish("orders", value);
 export const strings = (value: readonly string[]): Promise<string> => comet.publish("a", value);
 
+new Comet("/", { token: () => "token" });
+new Comet("/", { token: async () => (await fetch("/token")).text() });
+
+// @ts-expect-error A function that gives no token.
+new Comet("/", { token: () => 5 });
 // @ts-expect-error There is no such transport.
 new Comet("/", { transports: ["telepathy"] });
 // @ts-expect-error A handler is needed.

@@ -18,14 +18,14 @@ class Reader {
 
   /** Open another connection for all names. */
   connect(cursor, more) {
-    const asked = this.standing.places(this.standing.names);
+    const asked = this.standing.places(this.standing.subscribed);
     this.held = new Map();
-    this.take({ cursor, ...more }, new Map(this.standing.names));
+    this.take({ cursor, ...more }, new Map(this.standing.subscribed));
     return asked;
   }
 
   take(value, begun) {
-    this.standing.take(this.held, value, (handler, message) => handler(message), begun);
+    this.standing.take(this.held, value, begun);
   }
 
   message(channel, position, more) {
@@ -34,7 +34,7 @@ class Reader {
 
   /** The query with which the next connection would begin. */
   get places() {
-    return this.standing.places(this.standing.names);
+    return this.standing.places(this.standing.subscribed);
   }
 
   drain() {
@@ -120,7 +120,7 @@ test("a connection that begins further back repeats no message", () => {
   const reader = new Reader();
   reader.read("a");
   reader.connect("e-5");
-  const slow = new Map(reader.standing.names);
+  const slow = new Map(reader.standing.subscribed);
   reader.message("a", 6);
   reader.message("a", 7);
   const it = reader.read("b");
@@ -180,7 +180,7 @@ test("a body moves all names, and one that ends in a replay only those that are 
   const reader = new Reader();
   const late = reader.read("b", "e-2");
   reader.read("a");
-  reader.held = new Map(reader.standing.names);
+  reader.held = new Map(reader.standing.subscribed);
   const b = (position) => ({ channel: "b", cursor: `e-${position}`, data: position, replay: true });
   reader.take({ cursor: "e-9", messages: [] });
   assert.equal(late.at, null);
@@ -196,7 +196,7 @@ test("a replay for one name does not reach another name that begins now", () => 
   const reader = new Reader();
   reader.read("a/b");
   reader.read("a/*", "e-2");
-  reader.held = new Map(reader.standing.names);
+  reader.held = new Map(reader.standing.subscribed);
   const old = { channel: "a/b", cursor: "e-4", data: 4, replay: true };
   reader.take({ cursor: "e-9", messages: [old] });
   assert.deepEqual(reader.drain(), ["a/*:4"]);
@@ -261,7 +261,7 @@ test("wherever connections are cut, each message is delivered once and in order"
         begun[name] = pick(2) ? log.length : pick(log.length + 1);
         reader.read(name, `e-${begun[name]}`);
       }
-      const names = new Map(reader.standing.names);
+      const names = new Map(reader.standing.subscribed);
       const asked = Object.entries(reader.standing.places(names));
       const places = Object.fromEntries(asked.map(([each, at]) => [each, +at.split("-")[1]]));
       // Until the new connection is open, the old one may still bring messages.

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import test, { afterEach, beforeEach } from "node:test";
 import { FakeBroadcastChannel, requests, settle, sockets, world } from "./globals.mjs";
 import { Comet } from "../../comet/static/client/src/comet.js";
+// The client loads it later, and then it is there at once.
+import "../../comet/static/client/src/tabs.js";
 
 let tabs = [];
 
@@ -113,6 +115,37 @@ test("names subscribed to while a tab catches up are asked for, too", async () =
   requests[2].answer(200, { cursor: "e-6", messages: [message(6, { channel: "c" })] });
   await settle();
   assert.deepEqual(guest.heard, [6]);
+});
+
+test("a joining tab that is refused a name reads the others at once", async () => {
+  await pair();
+  const third = open();
+  const refused = third.read("secret").catch(({ code }) => code);
+  third.read("a");
+  await settle();
+  sockets[0].answer("subscribe", { error: { code: "forbidden", message: "no" } });
+  await settle();
+  requests[1].answer(200, { cursor: "e-1", messages: [] });
+  await settle();
+  assert.equal(await refused, "forbidden");
+  assert.deepEqual([third.readyState, third.transport], [1, "shared"]);
+});
+
+test("names that change before a joining tab is open are asked for, too", async () => {
+  await pair();
+  const third = open();
+  third.read("b");
+  await settle();
+  third.read("c");
+  await settle();
+  sockets[0].answer("subscribe", { ok: { cursor: "e-1" } });
+  await settle();
+  sockets[0].answer("subscribe", { ok: { cursor: "e-1" } });
+  await settle();
+  assert.equal(requests[1].names, "b,c");
+  requests[1].answer(200, { cursor: "e-1", messages: [] });
+  await settle();
+  assert.deepEqual([third.readyState, third.transport], [1, "shared"]);
 });
 
 test("a tab asks for messages that it has missed between two", async () => {
@@ -230,6 +263,18 @@ test("names that only a closed tab wanted are unsubscribed", async () => {
   guest.close();
   await settle();
   assert.deepEqual(sockets[0].sent.at(-1).unsubscribe, ["b"]);
+});
+
+test("without locks each tab has a connection of its own, and opens no channel", async () => {
+  const { locks } = navigator;
+  delete navigator.locks;
+  const tab = open();
+  tab.read("a");
+  await settle();
+  navigator.locks = locks;
+  sockets[0].begin("e-1");
+  sockets[0].say(message(2));
+  assert.deepEqual([tab.transport, tab.heard, FakeBroadcastChannel.all.size], ["websocket", [2], 0]);
 });
 
 test("tabs with different rights do not share", async () => {

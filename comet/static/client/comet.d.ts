@@ -66,8 +66,12 @@ export interface CometOptions {
    * Sent as `Authorization: Bearer` if the request can carry headers, by a command on
    * `websocket`, and as `?token=` with `sse`, `jsonp` and `iframe`: but only if it is a JWT,
    * since a key does not belong in a URL.
+   *
+   * A function is called for a token before the first request, before the token expires (after
+   * four fifths of its life), and after the server has refused it or ended a connection with
+   * `expired`.  Of tabs that share a connection, one calls it for all.
    */
-  token?: string;
+  token?: string | (() => string | Promise<string>);
   /**
    * Whether requests carry cookies to a server of another site: with `"include"` those of all
    * transports do; with `"omit"` none do, and only `stream`, `longpoll` and `poll` are used.
@@ -116,7 +120,63 @@ export interface PublishOptions {
   encoding?: "base64";
   /** The idempotency key; by default a random one. */
   key?: string;
+  /**
+   * Readers with this id do not get the message: the id that this page has given its own, by the
+   * option `parameters: { reader: id }`.
+   */
+  exclude?: string;
 }
+
+/** A client that is in a channel. */
+export interface Member<I = any> {
+  /** Its name. */
+  client: string;
+  /** What its token or the backend shows of it. */
+  info?: I;
+  /**
+   * When it came, in seconds since 1970.  Of those that came after the list was asked for only
+   * with the parameter `time: 1`.
+   */
+  since?: number;
+}
+
+/** A member has come or gone, or shows another `info`. */
+export interface PresenceChange<I = any> {
+  event: "join" | "leave" | "update";
+  client: string;
+  info?: I;
+}
+
+export interface PresenceOptions {
+  /** The most members that are listed.  All are counted.  Default: 1,000. */
+  limit?: number;
+  /** Ends the list when it is aborted. */
+  signal?: AbortSignal;
+}
+
+/** Who is in a channel, kept up to date. */
+export interface Presence<I = any> {
+  /** In the order of their coming.  Another array after each change. */
+  readonly members: readonly Member<I>[];
+  /** How many members there are, also those that are not listed. */
+  readonly count: number;
+  /** Whether there are more than are listed. */
+  readonly more: boolean;
+  /** How many readers without a name there were when the list was last asked for. */
+  readonly anonymous: number;
+  /** Whether it has ended: by `close()`, by the signal, or since the server refuses it. */
+  readonly closed: boolean;
+  /** Ask for the list anew, for instance to count the readers without a name. */
+  refresh(): Promise<void>;
+  /** End it. */
+  close(): void;
+}
+
+/**
+ * Called with the list when it is complete, at first and again after events were missed; and
+ * after each change, with that.
+ */
+export type PresenceHandler<I = any> = (presence: Presence<I>, change?: PresenceChange<I>) => void;
 
 export interface HistoryOptions {
   /** A cursor: that of the oldest message that the page has. */
@@ -201,13 +261,14 @@ export interface CometTransportEvent extends Event {
 }
 
 /**
- * The server has refused a name, or the connection as a whole; or it has sent what
- * the client cannot read, which ends the connection.
+ * The server has refused a name, or ended it, or refuses the connection as a whole; or the page's
+ * function gives no token; or the server has sent what the client cannot read, which ends the
+ * connection.
  */
 export interface CometErrorEvent extends Event {
   readonly code: ClientCode | (string & {});
   readonly message: string;
-  /** The names that were refused; none if it was the connection as a whole. */
+  /** The names that were refused or ended; none if it was the connection as a whole. */
   readonly names: string[];
 }
 
@@ -284,15 +345,41 @@ export class Comet extends EventTarget {
   history<T = any>(channel: string, options: HistoryOptions): Promise<History<T>>;
 
   /**
+   * Follow who is in a channel whose presence the server keeps.  The list is exact: it is changed
+   * by the channel's events, from the moment for which the server told it.
+   *
+   * @returns The list, once it is complete.  Rejected with a `CometError` if the server refuses it
+   *   (`notFound` where it keeps no presence), with the signal's reason if that is aborted, and
+   *   with another error if `comet.presence.js` cannot be loaded.  While there is no connection
+   *   it waits.  If the list is refused later, it is closed, and the client's event `error` names
+   *   `$presence/` and the channel.
+   */
+  presence<I = any>(
+    channel: string,
+    handler?: PresenceHandler<I>,
+    options?: PresenceOptions,
+  ): Promise<Presence<I>>;
+
+  /**
+   * Call a method of the backend.  It is a request of its own, which is made once.
+   *
+   * @param data A JSON value; by default `null`.
+   * @returns What the backend answers.  Rejected with a `CometError`: after `"lost"` the backend may
+   *   have been called or not.
+   */
+  call<R = any>(method: string, data?: unknown): Promise<R>;
+
+  /**
    * Iterate over the messages of a channel or pattern, from this call on, until the
-   * loop is left or `close()` is called.  If the server refuses the name or ends the
+   * loop is left or `close()` is called.  If the server refuses or ends the name, or ends the
    * connection for good, the loop throws a `CometError`.
    */
   messages<T = any>(name: string, options?: SubscribeOptions): AsyncIterableIterator<Message<T>>;
 
   /**
    * Connect now: end the wait before the next try; or open the client again after
-   * `close()`, with its subscriptions, where they were.
+   * `close()`, with its subscriptions, where they were, and with another token if the page
+   * gives them by a function.
    */
   connect(): void;
 

@@ -7,12 +7,12 @@ import { parseCursor } from "./envelopes.js";
 import { readBefore } from "./history.js";
 import { joinLate } from "./late.js";
 import { Link } from "./link.js";
-import { isName } from "./names.js";
+import { isName, pathOf } from "./names.js";
 import { checkNames, load, readOptions, readSince, serverURL } from "./options.js";
 import { Outbox } from "./outbox.js";
-import { CometError, jitter, TEMPORARY } from "./requests.js";
+import { ask, CometError, jitter, TEMPORARY } from "./requests.js";
 import { isOther, Standing, without } from "./standing.js";
-import { Tabs } from "./tabs.js";
+import { claimsOf, Token } from "./token.js";
 import { TRANSPORTS } from "./transports.js";
 
 export { CometError };
@@ -24,13 +24,10 @@ export { CometError };
  * @typedef {import("./standing.js").Names} Names
  */
 
-// A key with two dots in it is none: the header of a token is JSON in base64.
-const JWT = /^ey[\w-]+\.[\w-]+\.[\w-]+$/;
-
 // How many names the store keeps, the latest ones.
 const MOST_SAVED = 200;
 
-const CLOSED = { code: "closed" };
+const CLOSED = { code: "closed", retry: null };
 
 // Milliseconds: a connection that lasted longer ends a row of failures.
 const LASTING = 5000;
@@ -49,15 +46,16 @@ export class Comet extends EventTarget {
   /** @type {Options} */
   settings;
   standing = new Standing();
-  /** The headers of all requests that can carry headers.  @type {Record<string, string>} */
-  authorization = {};
+  credential;
   #control = new AbortController();
   /** Aborted by `close()`. */
   over = this.#control.signal;
 
   #outbox;
-  /** @type {Tabs | undefined} */
+  /** @type {import("./tabs.js").Tabs | undefined} */
   #tabs;
+  /** Whether they are being loaded.  @type {any} */
+  #loading;
   /** The link that reads.  @type {Link | undefined} */
   #link;
   /** A link that takes its place once it is known to work.  @type {Link | undefined} */
@@ -88,10 +86,11 @@ export class Comet extends EventTarget {
     this.settings = readOptions(options);
     const { parameters, token, transports } = this.settings;
     this.url = serverURL(url);
-    this.#key = `comet ${this.url} ${JSON.stringify(parameters)}`;
+    // The id of its readers is new for each page.
+    this.#key = `comet ${this.url} ${JSON.stringify({ ...parameters, reader: undefined })}`;
     this.#saved = load(this.settings, this.#key);
     this.#index = Math.max(0, transports.indexOf(/** @type {any} */ (this.#remembered()[0])));
-    if (token) this.authorization = { Authorization: `Bearer ${token}` };
+    this.credential = new Token(this, token);
     this.#outbox = new Outbox(this);
     this.#listen();
   }
@@ -118,9 +117,9 @@ export class Comet extends EventTarget {
   subscribe(name, handler, options = {}) {
     checkNames(options, ["since"]);
     const since = readSince(options.since ?? "now");
-    if (!isName(name)) throw new TypeError(`"${name}" is not the name of a channel, or a pattern`);
+    if (!isName(name)) throw new TypeError(`"${name}" is no channel or pattern`);
     if (typeof handler != "function") throw new TypeError(`${handler} is not a handler`);
-    let it = this.standing.names.get(name);
+    let it = this.standing.subscribed.get(name);
     // A name without a handler is read for other tabs.
     const isFirst = !it?.handlers.size;
     if (!it || isFirst) it = this.standing.add(name, this.#saved[name] ?? since);
@@ -129,10 +128,9 @@ export class Comet extends EventTarget {
     if (this.over.aborted) it.fail(new CometError(CLOSED));
     else if (!isFirst && since != "now") {
       const late = joinLate(this, name, it, handler, since, (each) => this.#call(handler, each));
-      const both = Promise.all([ready, late]).then(() => {});
+      ready = Promise.all([ready, late]).then(() => {});
       // As with that of a first subscription, a page need not wait for it.
-      both.catch(() => {});
-      ready = both;
+      ready.catch(() => {});
     }
     if (!it.handlers.has(handler)) it.handlers.set(handler, (each) => this.#call(handler, each));
     this.changed();
@@ -163,7 +161,7 @@ export class Comet extends EventTarget {
    * @param {(message: any) => void} [handler]
    */
   unsubscribe(name, handler) {
-    const it = this.standing.names.get(name);
+    const it = this.standing.subscribed.get(name);
     if (!it) return;
     if (handler) it.handlers.delete(handler);
     else it.handlers.clear();
@@ -189,17 +187,42 @@ export class Comet extends EventTarget {
   }
 
   /**
+   * @param {string} method
+   * @param {any} [data]
+   */
+  async call(method, data = null) {
+    return (await this.ask(`call/${pathOf([method])}`, null, JSON.stringify(data))).data;
+  }
+
+  /**
+   * @param {[string, import("../comet.d.ts").PresenceHandler, import("../comet.d.ts").PresenceOptions?]} given
+   */
+  async presence(...given) {
+    // A file of its own, too.  It knows no names that the build shortens, so it may be of
+    // another version.
+    return (await import("./presence.js")).follow(this, ...given);
+  }
+
+  /**
+   * Make a request with the client's token.  Used by what is loaded later.
+   *
+   * @param {[string, (object | null)?, (string | null)?, string?]} given path, query, body and type
+   */
+  ask(...given) {
+    return ask(this, ...given);
+  }
+
+  /**
    * @param {string} name
    * @param {import("../comet.d.ts").SubscribeOptions} [options]
    */
   messages(name, options) {
     const signal = this.over;
-    const unsubscribe = () => this.unsubscribe(name, handler);
     /** @type {any[]} */
     const inbox = [];
-    let wake = () => {};
+    let wake = /** @type {(value?: any) => void} */ (() => {});
     /** Why it ends.  @type {Failure | undefined} */
-    let end;
+    let end = signal.reason;
     const handler = (/** @type {any} */ message) => {
       inbox.push(message);
       wake();
@@ -209,16 +232,16 @@ export class Comet extends EventTarget {
       end = why;
       wake();
     };
-    if (signal.aborted) ended(CLOSED);
     signal.addEventListener("abort", () => ended(signal.reason));
     this.addEventListener("error", (/** @type {any} */ event) => {
       if (event.names.includes(name)) ended(event);
     }, { signal });
+    const unsubscribe = () => this.unsubscribe(name, handler);
     return (async function* () {
       try {
         while (inbox[0] || !end)
           if (inbox[0]) yield inbox.shift();
-          else await new Promise((done) => (wake = () => done(0)));
+          else await new Promise((done) => (wake = done));
         if (end.code != "closed") throw new CometError(end);
       } finally {
         unsubscribe();
@@ -231,6 +254,8 @@ export class Comet extends EventTarget {
       this.#control = new AbortController();
       this.over = this.#control.signal;
       this.readyState = 0;
+      // It may be another visitor's by now.
+      this.credential.isStale = !!this.credential.give;
       this.#listen();
     } else if (this.#timer) this.#start(this.#index);
     this.changed();
@@ -239,15 +264,14 @@ export class Comet extends EventTarget {
   /** @param {Failure} [why] */
   close(why = CLOSED) {
     if (this.over.aborted) return;
-    const error = new CometError({ ...why, message: why.message, retry: null });
-    const { code, message, retry } = error;
+    const error = new CometError(why);
     this.drop();
     this.#control.abort(error);
+    this.credential.stop();
     this.#tabs = undefined;
     this.readyState = 2;
     this.#outbox.close(error);
-    this.standing.fail(error);
-    this.emit("close", { code, message, retry });
+    this.#tell(error);
   }
 
   /**
@@ -256,6 +280,27 @@ export class Comet extends EventTarget {
    */
   emit(type, fields) {
     this.dispatchEvent(Object.assign(new Event(type), fields));
+  }
+
+  /**
+   * Tell the page that the client is not connected, or no longer.
+   *
+   * @param {CometError} failure
+   */
+  #tell(failure) {
+    const { code, message, retry } = failure;
+    this.standing.fail(failure);
+    this.emit("close", { code, message, retry });
+  }
+
+  /**
+   * Tell the page that the server refuses names, or all.
+   *
+   * @param {Failure} failure
+   * @param {string[]} [names]
+   */
+  #complain({ code, message }, names = []) {
+    this.emit("error", { code, message, names });
   }
 
   // -- Subscriptions
@@ -272,20 +317,29 @@ export class Comet extends EventTarget {
 
   #update() {
     const standing = this.standing;
-    const { names } = standing;
-    const wanted = new Set([...(this.#tabs?.guests?.values() ?? [])].flat());
-    for (const [name, it] of names) if (!it.handlers.size && !wanted.has(name)) names.delete(name);
+    const names = standing.subscribed;
+    const wanted = [...(this.#tabs?.guests?.values() ?? [])].flat();
+    for (const [name, it] of names) if (!it.handlers.size && !wanted.includes(name)) names.delete(name);
     for (const name of wanted) if (!names.has(name)) standing.add(name, "now");
     const link = this.#link;
     const trial = this.#trial;
     if (!names.size) {
       this.drop();
       this.#tabs?.want();
-    } else if (this.settings.shared && !this.#tabs) {
-      // Without TLS the browser has no locks.
-      if (globalThis.navigator?.locks) this.#tabs = new Tabs(this);
-      else this.settings.shared = false;
-      this.changed();
+    } else if (this.settings.shared && !this.#tabs && !this.credential.isStale) {
+      // The build makes it a file of its own, for the few pages that need it.
+      this.#loading ??= import("./tabs.js")
+        .then(({ Tabs }) => {
+          if (!this.over.aborted) this.#tabs = new Tabs(this);
+        })
+        .catch(() => {
+          // It is not there, or of another version; or the browser has no locks, without TLS.
+          this.settings.shared = false;
+        })
+        .then(() => {
+          this.#loading = undefined;
+          this.changed();
+        });
     } else if (trial) !trial.update && isOther(trial.asked, names) && this.#start(trial.index);
     else if (!link) this.#timer || this.#start(this.#index);
     else if (link.update) link.update();
@@ -294,8 +348,39 @@ export class Comet extends EventTarget {
   }
 
   /** Whether this tab gets its messages from the leading tab. */
-  get #isGuest() {
+  get isGuest() {
     return this.#tabs && !this.#tabs.guests;
+  }
+
+  // -- Tokens
+
+  /** The token was replaced: show the new one. */
+  renewed() {
+    const link = this.#link;
+    if (!link || this.isGuest) {
+      this.#cancel();
+      this.changed();
+    } else if (link.show && !this.#trial) link.show();
+    // The new connection is open before the old one ends.
+    else this.#start(this.#index);
+  }
+
+  /**
+   * The page gives no token.
+   *
+   * @param {CometError} failure
+   */
+  unable(failure) {
+    if (this.over.aborted) return;
+    this.#complain(failure);
+    if (!this.credential.isStale) return;
+    failure.retry = this.#wait(failure);
+    if (!this.#link) this.#tell(failure);
+  }
+
+  /** Post to the tabs that share the connection.  @param {object} value */
+  share(value) {
+    this.#tabs?.post(value);
   }
 
   // -- Transports
@@ -304,14 +389,14 @@ export class Comet extends EventTarget {
    * Make a whole URL, with the token if the request cannot carry headers.
    *
    * @param {string} path
-   * @param {object} [fields]
+   * @param {object | null} [fields]
    * @param {boolean} [hasHeaders]
    */
   urlOf(path, fields, hasHeaders) {
-    const { parameters, token } = this.settings;
+    const token = this.credential.word;
     // What is no JWT may be the publish key: the server refuses it there, and logs URLs.
-    const isForURL = !hasHeaders && token && JWT.test(token);
-    const query = { ...parameters, ...(isForURL && { token }), ...fields };
+    const isForURL = !hasHeaders && claimsOf(token);
+    const query = { ...this.settings.parameters, ...(isForURL && { token }), ...fields };
     return `${this.url}${path}?${new URLSearchParams(/** @type {any} */ (query))}`;
   }
 
@@ -330,10 +415,10 @@ export class Comet extends EventTarget {
    * @param {number} index
    */
   #start(index) {
-    clearTimeout(this.#timer);
-    this.#timer = 0;
+    this.#cancel();
+    if (this.credential.isStale) return this.credential.renew();
     this.#trial?.stop();
-    const transport = this.#isGuest ? "shared" : this.settings.transports[index];
+    const transport = this.isGuest ? "shared" : this.settings.transports[index];
     const isProbing = !this.#link || index != this.#index;
     this.#trial = new Link(this, transport, index, isProbing);
     this.#trial.begin(TRANSPORTS[transport] ?? this.#tabs?.transport);
@@ -345,12 +430,19 @@ export class Comet extends EventTarget {
    * @param {Names} [begun]
    */
   take(link, value, begun) {
-    const { gap, close, messages, replay } = value;
+    const { ended, gap, close, messages, replay } = value;
     const standing = this.standing;
+    if (ended) {
+      // Another token may permit them.
+      if (ended.code == "expired" && this.credential.give) return link.failed(ended);
+      // The connection goes on without them.
+      ended.names.forEach((name) => link.asked.delete(name));
+      return this.refused(link, ended, standing.select(ended.names));
+    }
     const before = standing.cursor;
-    const names = gap?.filter((name) => standing.names.get(name)?.handlers.size) ?? [];
+    const names = gap?.filter((name) => standing.subscribed.get(name)?.handlers.size) ?? [];
     if (names[0]) this.emit("gap", { names });
-    standing.take(link.held, value, (handler, message) => handler(message), begun);
+    standing.take(link.held, value, begun);
     if (this.settings.store) this.#saving ??= setTimeout(() => this.#save(), 1000);
     const isJump = begun || gap || replay || messages?.some((each) => each.replay);
     this.#tabs?.forward(value, isJump ? standing.cursor : before, begun);
@@ -365,13 +457,46 @@ export class Comet extends EventTarget {
    * @param {Names} names
    */
   refused(link, { code, message }, names) {
-    if (TEMPORARY.test(code)) return link.failed({ code, message });
+    if (TEMPORARY.test(code) || this.credential.isOver({ code }, link.headers))
+      return link.failed({ code, message });
+    const error = new CometError({ code, message, retry: null });
     for (const [name, it] of names) {
-      if (this.standing.names.get(name) == it) this.standing.names.delete(name);
-      it.fail(new CometError({ code, message, retry: null }));
+      if (this.standing.subscribed.get(name) == it) this.standing.subscribed.delete(name);
+      it.fail(error);
     }
-    this.emit("error", { code, message, names: [...names.keys()] });
+    this.#complain(error, [...names.keys()]);
+    this.#tabs?.refused(error, names);
     this.changed();
+  }
+
+  /**
+   * The server takes all names of a request, or none: find out which of several it refuses.
+   *
+   * @param {Link} link
+   * @param {CometError} failure
+   * @param {Names} names
+   */
+  async #sift(link, failure, names) {
+    const open = this.#link;
+    /** @type {[CometError, Names][]} */
+    const refusals = [];
+    // Nothing else is tried meanwhile.
+    if (!open) failure.retry = this.#wait(failure);
+    const check = async (/** @type {[string, any]} */ [name, it]) => {
+      const path = `channels/${pathOf([name])}`;
+      const answer = names.size > 1 && this.ask(path, { transport: "poll" }).catch((why) => why);
+      const error = (await answer) || failure;
+      if (error.isFinal) refusals.push([error, new Map([[name, it]])]);
+    };
+    await Promise.all([...names].map(check));
+    if (this.over.aborted) return;
+    if (open && !refusals[0]) refusals.push([failure, names]);
+    if (refusals[0]) this.#cancel();
+    else {
+      this.#complain(failure);
+      this.#tell(failure);
+    }
+    for (const each of refusals) this.refused(link, ...each);
   }
 
   /** @param {Link} link */
@@ -381,11 +506,13 @@ export class Comet extends EventTarget {
     const old = this.#link;
     const from = this.#from ?? index;
     old?.stop();
+    // What the old one has not answered.
+    if (old) this.#outbox.lost();
     this.#link = link;
     this.#trial = this.#from = undefined;
     this.#index = index;
     this.readyState = 1;
-    if (transports[1] && !this.#isGuest) {
+    if (transports[1] && !this.isGuest) {
       if (this.#remembered()[0] != transport) this.#remembered(transport);
       if (from < index) this.#start(from);
       else this.#later(upgrade * 1000 + +this.#remembered()[1] - Date.now());
@@ -416,17 +543,28 @@ export class Comet extends EventTarget {
    */
   failed(link, failure) {
     const { index } = link;
-    const { code, message, retry, isFinal } = failure;
+    const { code } = failure;
     const { transports, upgrade } = this.settings;
     const open = this.#link;
     const net = transports.indexOf("poll");
     if (link == this.#trial) this.#trial = undefined;
-    // The open connection goes on without the names that were to be added.
-    if (isFinal && open && open != link && index == this.#index)
-      return this.refused(link, failure, without(link.asked, open.held));
-    if (isFinal || code == "badMessage") this.emit("error", { code, message, names: [] });
+    if (this.credential.isOver(failure, link.headers)) {
+      if (link != open) return this.#start(index);
+      Object.assign(failure, { retry: 0, isFinal: false });
+    }
+    const { retry, isFinal } = failure;
+    // The open connection goes on without names that were to be added, or without another token.
+    const isOther = open && open != link;
+    const isBeside = isOther && index == this.#index;
+    const isName = code == "forbidden" || (code == "unauthorized" && !this.credential.word);
+    if (isFinal && (isBeside ? code != "unauthorized" || isName : isName && !isOther)) {
+      if (link == open) this.#lost();
+      return void this.#sift(link, failure, isBeside ? without(link.asked, open.held) : link.asked);
+    }
+    if (isFinal || code == "badMessage") this.#complain(failure);
     if (retry === null) return this.close(failure);
-    if (open && open != link && index != this.#index) {
+    if (isFinal && isBeside) return void this.#wait(failure);
+    if (isOther && !isBeside) {
       // The client only tried a better transport: the present one still works.
       if (index + 1 < this.#index) return this.#start(index + 1);
       this.#remembered(open.transport);
@@ -437,7 +575,7 @@ export class Comet extends EventTarget {
       if (Date.now() - open.openedAt > LASTING) this.#failures = 0;
       open.stop();
       this.#lost();
-    } else if (!this.#isGuest && !isFinal && retry == null && index != net && transports[1]) {
+    } else if (!this.isGuest && !isFinal && retry == null && index != net && transports[1]) {
       if (net >= 0) {
         // Does this transport fail, or the server?  Try polling.  If it works, poll until another
         // transport works, and give this one a second chance.
@@ -448,8 +586,7 @@ export class Comet extends EventTarget {
       this.#index = 0;
     }
     failure.retry = this.#wait(failure);
-    this.standing.fail(failure);
-    this.emit("close", { code, message, retry: failure.retry });
+    this.#tell(failure);
   }
 
   /**
@@ -461,8 +598,15 @@ export class Comet extends EventTarget {
   #wait({ retry, isFinal }) {
     const { backoff } = this.settings;
     const seconds = retry ?? (isFinal ? backoff[1] : jitter(backoff, this.#failures++));
+    this.#cancel();
     if (!this.#trial) this.#timer = setTimeout(() => this.#start(this.#index), seconds * 1000);
     return seconds;
+  }
+
+  /** Do not wait for the next try. */
+  #cancel() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
   }
 
   #lost() {
@@ -478,9 +622,8 @@ export class Comet extends EventTarget {
 
   /** Close all links and cancel all timers. */
   drop() {
-    clearTimeout(this.#timer);
+    this.#cancel();
     clearTimeout(this.#upgrade);
-    this.#timer = 0;
     if (this.#saving) this.#save();
     this.#trial?.stop();
     this.#link?.stop();
@@ -500,8 +643,8 @@ export class Comet extends EventTarget {
   #save() {
     clearTimeout(this.#saving);
     this.#saving = undefined;
-    const { names } = this.standing;
-    const places = { ...this.#saved, ...this.standing.places(names) };
+    
+    const places = { ...this.#saved, ...this.standing.places(this.standing.subscribed) };
     const known = Object.entries(places).filter(([, at]) => parseCursor(at)[0]);
     try {
       const text = JSON.stringify(Object.fromEntries(known.slice(-MOST_SAVED)));
@@ -521,9 +664,9 @@ export class Comet extends EventTarget {
     const key = `comet ${this.url}`;
     try {
       // Node.js warns of a storage that it lacks.
-      if (!globalThis.document) throw 0;
-      if (transport) localStorage[key] = `${transport} ${Date.now()}`;
-      return String(localStorage[key]).split(" ");
+      const storage = document && localStorage;
+      if (transport) storage[key] = `${transport} ${Date.now()}`;
+      return `${storage[key]}`.split(" ");
     } catch {
       // There is no local storage, or the page may not use it.
       return ["", Date.now()];

@@ -12,6 +12,7 @@
  * @property {unknown} [data]
  * @property {true} [replay]
  * @property {string[]} [gap]
+ * @property {{ code: string, names: string[] }} [ended] names that bring nothing more, and why
  * @property {Closing} [close]
  * @property {Envelope[]} [messages] where it is a body
  * @property {boolean} [more]
@@ -47,7 +48,8 @@ export const isText = (value) => typeof value == "string";
  */
 export const read = (raw) => {
   const value = isText(raw) ? JSON.parse(raw) : raw;
-  const { cursor, gap = [], close, channel, data, messages = [] } = value;
+  const { cursor, ended, close = ended, channel, data, messages = [] } = value;
+  const { gap = ended?.names ?? [] } = value;
   if (
     !parseCursor(cursor)[0] ||
     !gap.every(isText) ||

@@ -2,9 +2,9 @@
  * A handler that joins a name which is read already, at a position of its own.
  */
 
-import { parseCursor, read } from "./envelopes.js";
+import { parseCursor } from "./envelopes.js";
 import { pathOf } from "./names.js";
-import { CometError, jitter, request, sleep } from "./requests.js";
+import { CometError, jitter, sleep } from "./requests.js";
 
 /**
  * Poll for what the handler asked for, and hold back meanwhile what arrives for it.
@@ -27,16 +27,13 @@ export const joinLate = async (owner, name, it, handler, since, deliver) => {
     else if (of != epoch || at > (position ?? 0)) deliver(message);
   };
   it.handlers.set(handler, take);
-  const { authorization, over, settings, standing } = owner;
-  const { backoff, credentials } = settings;
+  const { over, settings, standing } = owner;
   const isGone = () =>
-    over.aborted || standing.names.get(name) != it || it.handlers.get(handler) != take;
+    over.aborted || standing.subscribed.get(name) != it || it.handlers.get(handler) != take;
   try {
     for (let tries = 0, more = true; more; )
       try {
-        const url = owner.urlOf(`channels/${pathOf([name])}`, { transport: "poll", since }, true);
-        const options = { headers: authorization, credentials, signal: over };
-        const body = read(await (await request(url, options)).json());
+        const body = await owner.ask(`channels/${pathOf([name])}`, { transport: "poll", since });
         if (isGone()) throw new CometError({ code: "unsubscribed", isFinal: true });
         if (body.gap) owner.emit("gap", { names: [name] });
         body.messages?.forEach(deliver);
@@ -46,7 +43,7 @@ export const joinLate = async (owner, name, it, handler, since, deliver) => {
         tries = 0;
       } catch (/** @type {any} */ error) {
         if (error.isFinal || isGone()) throw over.aborted ? over.reason : error;
-        await sleep(error.retry ?? jitter(backoff, tries++));
+        await sleep(error.retry ?? jitter(settings.backoff, tries++));
       }
   } finally {
     const held = waiting;

@@ -36,6 +36,8 @@ export class Link {
   heardAt = 0;
   /** Changes the names without another request.  @type {(() => void) | undefined} */
   update;
+  /** Shows the token again, by a command.  @type {(() => void) | undefined} */
+  show;
   /** Takes what another tab posts.  @type {((told: any) => void) | undefined} */
   told;
   /**
@@ -64,7 +66,7 @@ export class Link {
    */
   constructor(owner, transport, index, isProbing) {
     this.owner = owner;
-    this.headers = owner.authorization;
+    this.headers = owner.credential.headers;
     this.credentials = owner.settings.credentials;
     this.transport = transport;
     this.index = index;
@@ -108,10 +110,11 @@ export class Link {
    */
   readingOf(transport, fields, hasHeaders) {
     const { standing } = this.owner;
-    const { names, cursor } = standing;
+    const { subscribed: names, cursor } = standing;
     /** @type {Record<string, any>} */
     const query = { transport, ...fields };
     this.asked = new Map(names);
+    this.headers = this.owner.credential.headers;
     if (cursor) query.since = cursor;
     for (const [name, place] of Object.entries(standing.places(names)))
       if (place != (cursor ?? "now")) query[`since.${name}`] = place;
@@ -126,12 +129,12 @@ export class Link {
    * @param {string} [id] of an event: it is behind the cursor while some names still catch up
    * @param {Names} [begun] the names that begin with it: all of them, at first
    */
-  heard(raw, id, begun) {
+  hear(raw, id, begun) {
     if (this.signal.aborted) return;
     try {
       const value = read(raw);
-      const { cursor, channel, gap, close, messages } = value;
-      const isBare = !(channel || gap || close || messages);
+      const { cursor, channel, ended, gap, close, messages } = value;
+      const isBare = !(channel || ended || gap || close || messages);
       const isFirst = !this.#beganAt;
       this.heardAt = Date.now();
       this.#beganAt ||= this.heardAt;

@@ -3,10 +3,9 @@
  * or on a server that renders pages.
  */
 
-import { isText } from "./envelopes.js";
-
 /**
- * @typedef {Required<import("../comet.d.ts").CometOptions>} Options
+ * @typedef {import("../comet.d.ts").CometOptions} Given
+ * @typedef {Required<Omit<Given, "token">> & { token?: any }} Options
  */
 
 // The URL of this script.
@@ -77,7 +76,7 @@ export const readOptions = (given = {}) => {
     (/** @type {keyof NEEDS} */ each) =>
       !NEEDS[each] || (NEEDS[each] in globalThis && options.credentials != "omit"),
   );
-  if (!options.transports[0]) throw new TypeError("none of the transports works here");
+  if (!options.transports[0]) throw new TypeError("no transport works here");
   return /** @type {any} */ (options);
 };
 
@@ -92,7 +91,7 @@ export const serverURL = (url) => {
   const base = globalThis.document?.baseURI ?? globalThis.location?.href ?? NOWHERE;
   const { href } = new URL(url || (isServed ? "." : "no:"), url ? base : HERE);
   if (!/^http/.test(href))
-    throw new TypeError('name the server, as in new Comet("https://push.example.com/")');
+    throw new TypeError('name the server, as in new Comet("https://example.com/")');
   return href.replace(/\/?([?#].*)?$/, "/");
 };
 
@@ -120,7 +119,7 @@ export const readSince = (since) => {
 export const load = ({ store }, key) => {
   try {
     const saved = JSON.parse(store.getItem(key) ?? "{}");
-    return Object.fromEntries(Object.entries(saved).filter(([, at]) => isText(readSince(at))));
+    return Object.fromEntries(Object.entries(saved).filter(([, at]) => readSince(at)));
   } catch {
     // It is not there, may not be used, or holds what is not the client's.
     return {};

@@ -4,7 +4,7 @@
  */
 
 import { checkNames } from "./options.js";
-import { CometError, jitter, random, request, sleep, TEMPORARY } from "./requests.js";
+import { CometError, jitter, random, sleep, TEMPORARY } from "./requests.js";
 
 /**
  * @typedef {import("./link.js").Link} Link
@@ -45,15 +45,15 @@ export class Outbox {
    */
   add(channel, data, options = {}) {
     return new Promise((done, reject) => {
-      checkNames(options, ["event", "encoding", "key"]);
-      const { event, encoding, key = random() } = options;
+      checkNames(options, ["event", "encoding", "exclude", "key"]);
+      const { event, encoding, exclude, key = random() } = options;
       const fail = (/** @type {Failure} */ failure) => reject(new CometError(failure));
       const { over, settings, changed } = this.#owner;
       if (over.aborted) return fail({ code: "closed" });
       if (this.#items.length >= settings.queue) return fail({ code: "full" });
       if (JSON.stringify(data) === undefined)
         return fail({ code: "badMessage", message: `${typeof data} is no JSON value` });
-      const json = JSON.stringify({ data, event, encoding, key }).slice(1);
+      const json = JSON.stringify({ data, event, encoding, exclude, key }).slice(1);
       /** @type {Item} */
       const item = { to: JSON.stringify(channel), json, done, fail, tries: 0 };
       item.timer = setTimeout(() => {
@@ -91,24 +91,17 @@ export class Outbox {
       item.isSent = item.wasSent = true;
       if (link?.command)
         link.command(`{"publish":${to},${json}`, ({ ok, error }) => {
-          if (error) error.isFinal = !TEMPORARY.test(error.code);
+          if (error)
+            error.isFinal =
+              !TEMPORARY.test(error.code) && !this.#owner.credential.isOver(error, link.headers);
           this.#answered(item, ok, error);
         });
       else {
-        const { authorization, settings } = this.#owner;
         this.#posting = item;
-        request(this.#owner.urlOf("publish", {}, true), {
-          method: "POST",
-          headers: { "Content-Type": "application/x-ndjson", ...authorization },
-          credentials: settings.credentials,
-          body: `{"channel":${to},${json}`,
-          signal: AbortSignal.timeout(2000 * settings.heartbeat),
-        })
-          .then((response) => response.json())
-          .then(
-            (ok) => this.#answered(item, ok),
-            (error) => this.#answered(item, 0, error),
-          );
+        this.#owner.ask("publish", {}, `{"channel":${to},${json}`, "application/x-ndjson").then(
+          (ok) => this.#answered(item, ok),
+          (error) => this.#answered(item, 0, error),
+        );
       }
     }
   }

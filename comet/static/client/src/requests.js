@@ -2,7 +2,7 @@
  * Requests with a single response, and their failures.
  */
 
-import { isText } from "./envelopes.js";
+import { isText, read } from "./envelopes.js";
 
 /**
  * Why a request, a command or a link failed.
@@ -17,15 +17,15 @@ import { isText } from "./envelopes.js";
 // What the codes mean that are the client's own.
 /** @type {Record<string, string>} */
 const TEXTS = {
-  buffered: "a proxy holds the response back",
+  buffered: "a proxy holds it back",
   closed: "the client is closed",
   full: "too many publications wait",
   // Quoted, since the build gives other names to properties called so.
-  "lost": "no connection: the server is away, or does not allow the origin of this page",
-  silent: "nothing came for two heartbeats",
+  "lost": "no connection: the server is away, or does not allow this origin",
+  silent: "silent for two heartbeats",
   timeout: "no answer in time",
   unsent: "no connection for too long",
-  unsubscribed: "the name was unsubscribed",
+  unsubscribed: "it was unsubscribed",
 };
 
 /** A request or command that was refused, or could not be carried out. */
@@ -48,11 +48,11 @@ export const TEMPORARY = /^(unavailable|unknown|tooMany|internal|lost)$/;
 export const sleep = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000));
 
 /**
- * Make a word of letters and digits that cannot be guessed.
+ * Make a number, as text, that cannot be guessed.
  */
 export const random = () =>
   // Without TLS there is no crypto.randomUUID.
-  [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join("");
+  crypto.getRandomValues(new Uint32Array(4)).join("");
 
 /**
  * Choose a random delay that grows with the failures: exponential backoff with full
@@ -81,7 +81,42 @@ export const request = async (url, options) => {
   throw new CometError({
     code,
     message: detail ?? `HTTP ${status}`,
-    retry: Number(headers.get("Retry-After")) || undefined,
+    retry: +(headers.get("Retry-After") ?? 0) || undefined,
     isFinal: status < 500 && status != 408 && status != 429,
   });
+};
+
+/**
+ * Make a request with the client's token, and again with the next if that is replaced.
+ *
+ * @param {import("./link.js").Owner} owner
+ * @param {string} path
+ * @param {object | null} [query] null for what is answered neither an envelope nor a poll body
+ * @param {string | null} [body] with one, or with null, the request ends in time; else with the client
+ * @param {string} [type] of the body
+ * @returns {Promise<any>} the body of the response
+ * @throws {CometError}
+ */
+export const ask = async (owner, path, query, body, type = "application/json") => {
+  const { credential, over, settings } = owner;
+  over.throwIfAborted();
+  const failure = credential.isStale && (await credential.renew());
+  if (failure) throw failure;
+  // It may have been closed meanwhile, and has no token then.
+  over.throwIfAborted();
+  const { headers } = credential;
+  /** @type {any} */
+  const answer = await request(owner.urlOf(path, query, true), {
+    credentials: settings.credentials,
+    signal: body === undefined ? over : AbortSignal.timeout(2000 * settings.heartbeat),
+    ...(body && { method: "POST", body }),
+    headers: { ...(body && { "Content-Type": type }), ...headers },
+  })
+    .then((response) => response.json())
+    .then((value) => (query ? read(value) : value))
+    .catch((why) => new CometError(isText(why.code) ? why : { code: "badMessage" }));
+  over.throwIfAborted();
+  if (!(answer instanceof CometError)) return answer;
+  if (credential.isOver(answer, headers)) return owner.ask(path, query, body, type);
+  throw answer;
 };

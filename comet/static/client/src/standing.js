@@ -17,11 +17,11 @@ import { matches } from "./names.js";
  * @property {string | number | null} at its position: null for that of all the
  *   others; a position of its own; or a start position that the server has yet to
  *   resolve, such as "now"
- * @property {number} [since] when it began on its connection, in milliseconds
+ * @property {number} [begunAt] when it began on its connection, in milliseconds
  * @property {Map<Handler, Handler>} handlers how to call each handler
  * @property {Promise<void>} ready
  * @property {boolean} [isReady]
- * @property {() => void} done fulfils it
+ * @property {() => void} settle fulfils it
  * @property {(error: Error) => void} fail rejects it, if it waits; the next to ask gets another
  *
  * @typedef {(message: any) => void} Handler
@@ -49,11 +49,11 @@ export const without = (one, other) =>
  * @param {Names} one
  * @param {Names} other
  */
-export const isOther = (one, other) => without(one, other).size + without(other, one).size > 0;
+export const isOther = (one, other) => without(one, other).size + without(other, one).size;
 
 export class Standing {
   /** All subscribed names.  @type {Names} */
-  names = new Map();
+  subscribed = new Map();
   #epoch = "";
   #position = 0;
 
@@ -74,7 +74,7 @@ export class Standing {
     const it = /** @type {Entry} */ ({ at, handlers: new Map() });
     const renew = () => {
       it.ready = new Promise((done, reject) => {
-        it.done = () => {
+        it.settle = () => {
           it.isReady = true;
           done();
         };
@@ -87,13 +87,23 @@ export class Standing {
       it.ready.catch(() => {});
     };
     renew();
-    this.names.set(name, it);
+    this.subscribed.set(name, it);
     return it;
+  }
+
+  /**
+   * Those of these names that are subscribed.
+   *
+   * @param {string[]} names
+   * @returns {Names}
+   */
+  select(names) {
+    return new Map([...this.subscribed].filter(([name]) => names.includes(name)));
   }
 
   /** Tell all that wait for a name.  @param {Error} error */
   fail(error) {
-    for (const it of this.names.values()) it.fail(error);
+    for (const it of this.subscribed.values()) it.fail(error);
   }
 
   /**
@@ -114,8 +124,8 @@ export class Standing {
   places(names) {
     /** @type {Record<string, string>} */
     const places = {};
-    for (const [name, { at, since = NaN }] of names) {
-      const isKnown = at === null || (isText(at) && Date.now() - since > SETTLED);
+    for (const [name, { at, begunAt = NaN }] of names) {
+      const isKnown = at === null || (isText(at) && Date.now() - begunAt > SETTLED);
       places[name] = isKnown ? this.cursor ?? "now" : isText(at) ? at : `${this.#epoch}-${at}`;
     }
     return places;
@@ -124,28 +134,27 @@ export class Standing {
   /**
    * @param {Names} held the names that the connection brings
    * @param {Envelope} value
-   * @param {(handler: (message: any) => void, message: Envelope) => void} call
    * @param {Names} [begun] the names that begin at the cursor, or before
    */
-  take(held, value, call, begun) {
+  take(held, value, begun) {
     const { cursor, channel, gap, close, messages } = value;
     const [epoch = "", position = 0] = parseCursor(cursor);
     if (epoch != this.#epoch) this.#begin(epoch);
     if (begun) {
       if (!held.size) {
         // The first of a connection: all other names keep their positions.
-        for (const it of this.names.values()) it.at ??= this.#position;
+        for (const it of this.subscribed.values()) it.at ??= this.#position;
         this.#position = position;
       }
       this.#position = Math.max(this.#position, position);
       for (const [name, it] of begun) {
         held.set(name, it);
-        it.since = Date.now();
+        it.begunAt = Date.now();
         if (it.at == "now" || it.at == this.#position) it.at = null;
-        it.done();
+        it.settle();
       }
     }
-    for (const message of messages ?? (channel ? [value] : [])) this.#message(held, message, call);
+    for (const message of messages ?? (channel ? [value] : [])) this.#message(held, message);
     if (messages || !(begun || gap || channel || close)) this.#reached(held, position);
   }
 
@@ -157,7 +166,7 @@ export class Standing {
   #begin(epoch) {
     this.#epoch = epoch;
     this.#position = 0;
-    for (const it of this.names.values()) {
+    for (const it of this.subscribed.values()) {
       if (!isText(it.at)) it.at = "earliest";
       const [own, place = 0] = parseCursor(it.at);
       if (own == epoch) it.at = place;
@@ -177,16 +186,15 @@ export class Standing {
     for (const it of held.values()) {
       if (it.at === null || (!isText(it.at) && it.at > position)) continue;
       it.at = isAll || it.at == "now" ? null : position;
-      it.done();
+      it.settle();
     }
   }
 
   /**
    * @param {Names} held
    * @param {Envelope} message
-   * @param {(handler: (message: any) => void, message: Envelope) => void} call
    */
-  #message(held, message, call) {
+  #message(held, message) {
     const { channel = "", cursor, replay } = message;
     const [, position = 0] = parseCursor(cursor);
     const handlers = new Map();
@@ -200,6 +208,6 @@ export class Standing {
       if (replay && it.at !== null && (isIts || !isText(at))) it.at = position;
     }
     if (!replay && position > this.#position) this.#reached(held, position);
-    handlers.forEach((handler) => call(handler, message));
+    handlers.forEach((take) => take(message));
   }
 }

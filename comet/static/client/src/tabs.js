@@ -10,6 +10,7 @@
 import { isText } from "./envelopes.js";
 import { random } from "./requests.js";
 import { isOther } from "./standing.js";
+import { claimsOf } from "./token.js";
 import { poll } from "./transports.js";
 
 /**
@@ -36,15 +37,19 @@ export class Tabs {
 
   /** @param {import("./link.js").Owner} owner */
   constructor(owner) {
-    const { url, settings, over: signal, changed } = owner;
-    // Only tabs with the same rights share.
-    const name = `comet ${url} ${JSON.stringify([settings.token, settings.parameters])}`;
+    const { url, credential, settings, over: signal, changed } = owner;
+    // Without TLS the browser has none: this fails before anything is opened.
+    const request = navigator.locks.request.bind(navigator.locks);
+    const token = credential.word;
+    // Only tabs with the same rights share.  Tokens that give them differ in these.
+    const { exp, iat, jti, nbf, ...rights } = claimsOf(token) ?? { token };
+    const name = `comet ${url} ${JSON.stringify([rights, settings.parameters])}`;
     const bus = (this.#bus = new BroadcastChannel(name));
     const over = new Promise((done) => signal.addEventListener("abort", done));
     this.#owner = owner;
-    this.#names = owner.standing.names;
+    this.#names = owner.standing.subscribed;
     const hold = (/** @type {string} */ name, /** @type {() => any} */ held) =>
-      navigator.locks.request(name, { signal }, held).catch(() => {});
+      request(name, { signal }, held).catch(() => {});
     // Each tab holds a lock while it exists.  If another gets that lock, the tab is gone.
     this.#ready = new Promise((done) => hold(name + this.#me, () => (done(0), over)));
     /** @param {boolean} [steal] take the lead from a tab that leads */
@@ -61,7 +66,7 @@ export class Tabs {
         bus.postMessage({ leads: true });
         return over;
       };
-      navigator.locks.request(name, options, held).catch(() => {
+      request(name, options, held).catch(() => {
         // Another tab has taken the lead, since this one was frozen.
         if (signal.aborted || !this.guests) return;
         this.guests = null;
@@ -92,8 +97,9 @@ export class Tabs {
     });
     bus.onmessage = ({ data }) => {
       const { guests } = this;
-      const { me, wants } = data;
-      if (!guests) {
+      const { me, token, wants } = data;
+      if (token) credential.adopt(token);
+      else if (!guests) {
         if (!wants) this.#heard();
         owner.listening?.told?.(data);
       } else if (wants) {
@@ -119,7 +125,7 @@ export class Tabs {
   #tell() {
     const names = [...this.#names];
     const has = names.filter(([, it]) => !isText(it.at)).map(([name]) => name);
-    this.#bus.postMessage({ has });
+    this.post({ has });
   }
 
   /**
@@ -132,13 +138,32 @@ export class Tabs {
    */
   forward(heard, after, begun) {
     if (!this.guests?.size) return;
-    this.#bus.postMessage({ heard, after });
+    this.post({ heard, after });
     if (begun || heard.messages) this.#tell();
+  }
+
+  /**
+   * The leading tab was refused names: tell those that want them, which ask no more.
+   *
+   * @param {import("./requests.js").Failure} failure
+   * @param {import("./standing.js").Names} names
+   */
+  refused({ code, message }, names) {
+    const { guests } = this;
+    guests?.forEach((wants, me) =>
+      guests.set(me, wants.filter((name) => !names.has(name))),
+    );
+    if (guests) this.post({ code, message, names: [...names.keys()] });
+  }
+
+  /** Post to the other tabs.  @param {object} value */
+  post(value) {
+    this.#bus.postMessage(value);
   }
 
   /** Ask the leading tab for names. */
   want() {
-    if (!this.guests) this.#bus.postMessage({ me: this.#me, wants: [...this.#names.keys()] });
+    if (!this.guests) this.post({ me: this.#me, wants: [...this.#names.keys()] });
   }
 
   /**
@@ -161,7 +186,7 @@ export class Tabs {
         isDue = false;
         const body = await poll(link);
         isDue ||= body.more;
-        link.heard(body);
+        link.hear(body);
       }
       waiting = null;
       meanwhile.forEach(take);
@@ -170,7 +195,7 @@ export class Tabs {
       if (waiting) waiting.push(told);
       // This message is among the missing ones, too.
       else if (this.#owner.standing.isBehind(told.after)) catchUp().catch(link.failed);
-      else link.heard(told.heard);
+      else link.hear(told.heard);
     };
     const want = () => {
       wanted = new Map(this.#names);
@@ -181,10 +206,15 @@ export class Tabs {
       if (isOther(wanted, this.#names)) want();
     };
     link.told = (told) => {
-      const { leads, has } = told;
+      const { leads, has, names } = told;
       if (leads) want();
-      else if (told.heard) isHeld && take(told);
+      else if (names) {
+        this.#owner.refused(link, told, this.#owner.standing.select(names));
+        // Before it is open the owner does not update it.
+        link.update?.();
+      } else if (told.heard) isHeld && take(told);
       else if (has && !isHeld) {
+        link.update?.();
         isHeld = [...this.#names.keys()].every((name) => has.includes(name));
         isDue = isHeld;
         if (isHeld && !waiting) catchUp().catch(link.failed);

@@ -50,6 +50,17 @@ const load = (link, transport = "", wait) =>
   });
 
 /**
+ * A connection broke of which the browser does not say why.  If it has never worked, the server
+ * may have refused it, and says why in a response that a page can read.
+ *
+ * @param {Link} link
+ */
+const broken = (link) => {
+  if (link.isOpen) link.failed();
+  else poll(link).then(link.failed, link.failed);
+};
+
+/**
  * @param {string} transport
  * @param {Poll} ask
  * @returns {(link: Link) => void}
@@ -58,20 +69,20 @@ const polling = (transport, ask) => (link) => {
   (async () => {
     for (let wait = 0; !link.signal.aborted; ) {
       const body = await ask(link, transport, wait);
-      link.heard(body);
+      link.hear(body);
       // The first poll is not held, since it resolves where all names begin: messages between two
       // polls are not lost.
       if (transport != "poll") wait = link.owner.settings.heartbeat;
       else if (!body.more) await sleep(link.owner.settings.interval);
     }
-  })().catch(link.failed);
+  })().catch((error) => (error ? link.failed(error) : broken(link)));
 };
 
 /** @type {Record<string, (link: Link) => (() => void) | void>} */
 export const TRANSPORTS = {
   websocket(link) {
-    const { token } = link.owner.settings;
-    const url = link.owner.urlOf("socket", {}, true).replace(/^http/, "ws");
+    const { owner } = link;
+    const url = owner.urlOf("socket", {}, true).replace(/^http/, "ws");
     const socket = new WebSocket(url, "comet.v1");
     /** @type {Record<number, ((reply: Reply) => void) | undefined>} */
     const answers = {};
@@ -88,17 +99,17 @@ export const TRANSPORTS = {
     const subscribe = (names) => {
       const json = JSON.stringify({
         subscribe: [...names.keys()],
-        since: link.owner.standing.places(names),
+        since: owner.standing.places(names),
       });
       command(json, ({ ok, error }) => {
-        if (ok) link.heard(ok, "", names);
+        if (ok) link.hear(ok, "", names);
         // The server takes all names or none: ask for each.
         else if (names.size > 1) names.forEach((it, name) => subscribe(new Map([[name, it]])));
-        else link.owner.refused(link, /** @type {any} */ (error), names);
+        else owner.refused(link, /** @type {any} */ (error), names);
       });
     };
     link.update = () => {
-      const { names } = link.owner.standing;
+      const names = owner.standing.subscribed;
       const gone = [...without(asked, names).keys()];
       const fresh = without(names, asked);
       asked = new Map(names);
@@ -107,17 +118,23 @@ export const TRANSPORTS = {
       if (fresh.size) subscribe(fresh);
     };
     const update = link.update;
+    // Browsers can set no header there, and a key in the URL would be in the logs.
+    const show = () => {
+      const { headers, word: token } = owner.credential;
+      command(JSON.stringify({ token }), ({ error }) => {
+        if (!error) link.headers = headers;
+        else if (link.isOpen) owner.renew(link);
+        else link.failed({ ...error, isFinal: !TEMPORARY.test(error.code) });
+      });
+    };
+    link.show = show;
     socket.onopen = () => {
-      // Browsers can set no header there, and a key in the URL would be in the logs.
-      if (token)
-        command(JSON.stringify({ token }), ({ error }) => {
-          if (error) link.failed({ ...error, isFinal: !TEMPORARY.test(error.code) });
-        });
+      if (owner.credential.word) show();
       update();
     };
     socket.onmessage = ({ data }) => {
       // A reply begins with its id, or with its error.
-      if (/^{"c/.test(data)) link.heard(data);
+      if (/^{"c/.test(data)) link.hear(data);
       else {
         const reply = JSON.parse(data);
         answers[reply.id]?.(reply);
@@ -132,8 +149,8 @@ export const TRANSPORTS = {
   sse(link) {
     const url = link.readingOf("sse", { envelope: 1, unnamed: 1 });
     const source = new EventSource(url, { withCredentials: link.credentials == "include" });
-    source.onmessage = ({ data, lastEventId }) => link.heard(data, lastEventId);
-    source.onerror = link.failed;
+    source.onmessage = ({ data, lastEventId }) => link.hear(data, lastEventId);
+    source.onerror = () => broken(link);
     return () => source.close();
   },
 
@@ -143,7 +160,7 @@ export const TRANSPORTS = {
     const heard = (/** @type {string} */ text) => {
       const lines = (rest + text).split("\n");
       rest = lines.pop() ?? "";
-      lines.forEach((line) => link.heard(line));
+      lines.forEach((line) => link.hear(line));
     };
     request(url, link)
       .then(async (/** @type {any} */ { body }) => {
@@ -162,19 +179,18 @@ export const TRANSPORTS = {
     let read = 0;
     const heard = (/** @type {MessageEvent} */ { source, data }) => {
       if (source != frame.contentWindow) return;
-      link.heard(data);
+      link.hear(data);
       // The memory that a small message takes in a page.
       if ((read += 500) > MOST_READ) link.owner.renew(link);
     };
     addEventListener("message", heard, link);
     frame.hidden = true;
-    frame.onload = link.failed;
+    // The last message may come after it.
+    frame.onload = () => setTimeout(broken, 100, link);
     frame.src = link.readingOf("iframe", { origin: location.origin });
     // Not every browser tells that a frame could not be loaded.  A page whose policy forbids this
     // request has time to hear from its frame.
-    fetch(link.owner.urlOf("health/live"), link).catch(() =>
-      setTimeout(() => link.heardAt || link.failed(), 1000),
-    );
+    poll(link).catch((why) => setTimeout(() => link.heardAt || link.failed(why), 1000));
     document.documentElement.append(frame);
     return () => frame.remove();
   },
