@@ -4,7 +4,7 @@ The bus whose log is in Redis.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredSemaphore, fail, succeed
@@ -18,6 +18,7 @@ from comet.bus.listeners import Listeners
 from comet.bus.outcomes import onlyOutcome
 from comet.bus.redis.capabilities import Capabilities, isDenial, recheck
 from comet.bus.redis.holdings import Changed, Holdings
+from comet.bus.redis.memberstore import Forgotten, MemberStore
 from comet.bus.redis.notifications import Notifications
 from comet.bus.redis.protocol import (
     RedisConnectionLost,
@@ -27,8 +28,9 @@ from comet.bus.redis.protocol import (
 )
 from comet.bus.redis.queries import Queries
 from comet.bus.redis.reconnect import ReconnectingConnection
-from comet.bus.redis.replies import BadReply, KeyConflict, NoLog, Stored
+from comet.bus.redis.replies import BadReply, KeyConflict, NoLog
 from comet.bus.redis.settings import NodeSettings
+from comet.bus.redis.statestore import StateStore
 from comet.bus.redis.store import Store
 from comet.bus.redis.subscriptions import Subscriptions
 from comet.bus.redis.topics import Topics
@@ -36,12 +38,24 @@ from comet.bus.redis.urls import RedisURL
 from comet.bus.refusals import Refusals
 from comet.clocks import steadyClock
 from comet.errors import CometError, Forbidden, Internal, Unavailable, Unknown
-from comet.interfaces import IBurstBus, IBusListener, Outcome
+from comet.interfaces import (
+    IBurstBus,
+    IBusListener,
+    IConfigurableBus,
+    IMeasuredBus,
+    INodesBus,
+    IPresence,
+    IStateBus,
+    Outcome,
+)
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
+from comet.model.held import Held
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
 from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
+from comet.model.presence import Holding, MemberBounds, MemberPage
+from comet.model.state import StateEntry, StatePage
 
 # For how many seconds a read waits for Redis to come back.
 PATIENCE: Final = 5.0
@@ -77,13 +91,17 @@ _NEW_EPOCH: Final = {
 T = TypeVar("T")
 
 
-@implementer(IBurstBus)
+@implementer(IBurstBus, IConfigurableBus, IMeasuredBus, INodesBus, IPresence, IStateBus)
 class RedisBus:
     """
     Keeps its log in Redis, for all nodes with the same URL.
 
     A new epoch begins when Redis cannot prove that it still has all messages.
+
+    @cvar memberBounds: How many members there may be; the same on all nodes.
     """
+
+    memberBounds = MemberBounds()
 
     _log = Logger()
 
@@ -115,9 +133,8 @@ class RedisBus:
         self._url = url
         self._refusals = Refusals(f"Redis at {url}")
         self._store = Store(url, retention, totalBytes, self._refused, keyBudget)
-        self._settings = NodeSettings(
-            {"history-total-bytes": str(totalBytes), **(settings or {})}, str(url)
-        )
+        self._state = StateStore(self._store)
+        self._settings = NodeSettings(_common(totalBytes, settings), str(url))
         self._queries = Queries(self._store, Holdings(self._store, self._check, self._sweep))
         self._listeners = Listeners()
         topics = Topics(f"{self._store.topicPrefix}m:")
@@ -140,6 +157,8 @@ class RedisBus:
         self._newEpoch = ""
         self._troubledAt: float | None = None
         self._isStopped = False
+        self._members = MemberStore(self._store, self.memberBounds)
+        self._forgotten: Callable[[], None] = _nothing
 
     @property
     def isAvailable(self) -> bool:
@@ -154,6 +173,18 @@ class RedisBus:
         See L{IMessageBus}.
         """
         return self._notifications.end
+
+    def configure(
+        self,
+        retention: Callable[[str], Retention],
+        totalBytes: int,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        See L{IConfigurableBus.configure}.
+        """
+        self._store.configure(retention, totalBytes)
+        self._settings = self._settings.changed(_common(totalBytes, settings))
 
     # -- The connection
 
@@ -265,6 +296,7 @@ class RedisBus:
         self._beats += 1
         if self._beats % BEATS_A_CHECK == 0:
             await self._check(connection)
+        await self._tend(connection)
         # The lease is a bit shorter than a beat, so that one node sweeps at
         # each beat.
         more = await self._store.sweep(connection, int(BEAT * 900))
@@ -364,11 +396,19 @@ class RedisBus:
             return fail(Unavailable("Redis does not answer; nothing was stored"))
         return Deferred.fromCoroutine(self._publish(connection, requests))
 
-    async def _publish(
-        self, connection: RedisProtocol, requests: Sequence[Sequence[Publication]]
-    ) -> Sequence[Outcome]:
+    async def _storing(self, connection: RedisProtocol, store: Callable[[], Awaitable[T]]) -> T:
+        """
+        Run a script that stores, and begin a log where there is none.
+
+        @raise CometError: If it fails: what the caller is told.
+        """
         try:
-            stored = await self._storeIn(connection, requests)
+            try:
+                return await store()
+            except NoLog:
+                # Redis was emptied: begin a new epoch.
+                await self._check(connection)
+            return await store()
         except (TooManyCommands, NoLog):
             raise Unavailable("Redis has too much to do; nothing was stored") from None
         except RedisConnectionLost as error:
@@ -387,6 +427,23 @@ class RedisBus:
                 raise Unavailable("Redis refused it; nothing was stored") from None
             self._logTrouble(f"failed to store: {error}")
             raise Unknown("Redis failed while it stored the message") from None
+
+    def _checkPushed(self, connection: RedisProtocol, cursor: Cursor) -> None:
+        """
+        Check that a stored message was heard.
+
+        @raise Unknown: If not.
+        """
+        if cursor > self.end:
+            # The message was pushed before the answer was sent, and must have
+            # arrived: a proxy in between does not pass pushes on.
+            connection.abort("a stored message was not pushed")
+            raise Unknown("Redis has not pushed the message that it has stored")
+
+    async def _publish(
+        self, connection: RedisProtocol, requests: Sequence[Sequence[Publication]]
+    ) -> Sequence[Outcome]:
+        stored = await self._storing(connection, lambda: self._store.publish(connection, requests))
         outcomes: list[Outcome] = []
         cursors: list[Cursor] = []
         for publications, outcome in zip(requests, stored.outcomes, strict=True):
@@ -395,24 +452,11 @@ class RedisBus:
             else:
                 cursors += [each.cursor for each in outcome]
                 outcomes.append(outcome)
-        if cursors and max(cursors) > self.end:
-            # The message was pushed before the answer was sent, and must have
-            # arrived: a proxy in between does not pass pushes on.
-            connection.abort("a stored message was not pushed")
-            raise Unknown("Redis has not pushed the message that it has stored")
+        if cursors:
+            self._checkPushed(connection, max(cursors))
         if stored.more:
             Deferred.fromCoroutine(self._sweep(connection)).addErrback(self._beatFailed, connection)
         return outcomes
-
-    async def _storeIn(
-        self, connection: RedisProtocol, requests: Sequence[Sequence[Publication]]
-    ) -> Stored:
-        try:
-            return await self._store.publish(connection, requests)
-        except NoLog:
-            # Redis was emptied: begin a new epoch.
-            await self._check(connection)
-        return await self._store.publish(connection, requests)
 
     def forget(self, channel: str) -> Deferred[None]:
         """
@@ -526,7 +570,128 @@ class RedisBus:
             lambda connection: self._queries.history(connection, channel, before, limit, maxBytes)
         )
 
+    # -- State
+
+    def putState(
+        self, change: Publication, key: str, seconds: float | None, most: int
+    ) -> Deferred[StateEntry]:
+        """
+        See L{IStateBus.putState<comet.interfaces.IStateBus.putState>}.
+        """
+
+        async def put(connection: RedisProtocol) -> StateEntry:
+            entry, cursor = await self._storing(
+                connection, lambda: self._state.put(connection, change, key, seconds, most)
+            )
+            self._checkPushed(connection, cursor)
+            return entry
+
+        return self._change(put)
+
+    def dropState(self, change: Publication, key: str) -> Deferred[bool]:
+        """
+        See L{IStateBus.dropState<comet.interfaces.IStateBus.dropState>}.
+        """
+
+        async def drop(connection: RedisProtocol) -> bool:
+            cursor = await self._storing(
+                connection, lambda: self._state.drop(connection, change, key)
+            )
+            if cursor is not None:
+                self._checkPushed(connection, cursor)
+            return cursor is not None
+
+        return self._change(drop)
+
+    def _change(self, change: Callable[[RedisProtocol], Coroutine[Any, Any, T]]) -> Deferred[T]:
+        connection = self._connection
+        if connection is None or not connection.isUsable:
+            return fail(Unavailable("Redis does not answer; nothing was stored"))
+        return Deferred.fromCoroutine(change(connection))
+
+    def readState(self, channel: str, after: str, limit: int) -> Deferred[StatePage]:
+        """
+        See L{IStateBus.readState<comet.interfaces.IStateBus.readState>}.
+        """
+
+        async def read(connection: RedisProtocol) -> StatePage:
+            try:
+                return await self._state.page(connection, channel, after, limit)
+            except NoLog:
+                await self._check(connection)
+            return await self._state.page(connection, channel, after, limit)
+
+        return self._ask(read)
+
+    def measure(self) -> Deferred[Held]:
+        """
+        See L{IMeasuredBus.measure}.
+        """
+        return self._ask(self._store.measure)
+
+    # -- Members
+
+    def attachPresence(self, forgotten: Callable[[], None]) -> None:
+        """
+        See L{IPresence.attachPresence<comet.interfaces.IPresence.attachPresence>}.
+        """
+        self._forgotten = forgotten
+
+    def setPresence(self, holdings: Sequence[Holding]) -> Deferred[Sequence[Holding]]:
+        """
+        See L{IPresence.setPresence<comet.interfaces.IPresence.setPresence>}.
+        """
+        connection = self._connection
+        if connection is None or not connection.isUsable:
+            return fail(Unavailable("Redis does not answer; nothing was stored"))
+        return Deferred.fromCoroutine(self._setPresence(connection, holdings))
+
+    async def _setPresence(
+        self, connection: RedisProtocol, holdings: Sequence[Holding]
+    ) -> Sequence[Holding]:
+        try:
+            done, refused = await self._storing(
+                connection, lambda: self._members.set(connection, holdings, self.end.epoch)
+            )
+        except Forgotten:
+            self._wasForgotten()
+            raise Unavailable("this node was cut off: all it has is to be said anew") from None
+        self._checkPushed(connection, done.end)
+        if done.more:
+            Deferred.fromCoroutine(self._sweep(connection)).addErrback(self._beatFailed, connection)
+        return refused
+
+    def _wasForgotten(self) -> None:
+        self._members.beginAnew(self.end.epoch)
+        self._forgotten()
+
+    def membersOf(self, channel: str, after: str | None, limit: int) -> Deferred[MemberPage]:
+        """
+        See L{IPresence.membersOf<comet.interfaces.IPresence.membersOf>}.
+        """
+        return self._ask(lambda connection: self._members.list(connection, channel, after, limit))
+
+    async def _tend(self, connection: RedisProtocol) -> None:
+        """
+        Prove that this node lives, and do what is to do for members of all nodes.
+        """
+        try:
+            for _ in range(_MOST_STEPS):
+                if not await self._members.tend(connection):
+                    break
+        except Forgotten:
+            self._wasForgotten()
+        except NoLog:
+            # The next check begins one.
+            pass
+
     # -- Listening
+
+    def countListening(self, channel: str) -> Deferred[int]:
+        """
+        See L{INodesBus.countListening<comet.interfaces.INodesBus.countListening>}.
+        """
+        return self._ask(lambda connection: self._store.countListening(connection, channel))
 
     def listen(self, listener: IBusListener, names: Iterable[str]) -> Deferred[None]:
         """
@@ -555,3 +720,14 @@ class RedisBus:
         wanted = list(names)
         self._listeners.remove(listener, wanted)
         self._subscriptions.remove(self._connection, listener, wanted)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _common(totalBytes: int, settings: Mapping[str, str] | None) -> dict[str, str]:
+    """
+    Return what all nodes should have in common.
+    """
+    return {"history-total-bytes": str(totalBytes), **(settings or {})}

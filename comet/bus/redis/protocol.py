@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from comet.turns import SHARE
+from comet.turns import TURN
 
 # How many bytes and how many commands may be unanswered before further commands
 # are refused.
@@ -220,13 +220,14 @@ class RedisProtocol(Protocol):
 
     def _parse(self) -> None:
         """
-        Parse for a L{SHARE} of time.  What is read at once has room for hundreds of
-        replies, and readers and publishers are answered with each: the rest waits for
-        another turn, and nothing is read meanwhile.
+        Parse for a L{TURN} of time: more than the share of a client, since all clients
+        wait for what comes here.  What is read at once has room for hundreds of replies,
+        and readers and publishers are answered with each: the rest waits for another
+        turn, and nothing is read meanwhile.
         """
         seconds = self._clock.seconds
         self._heardAt = seconds()
-        over = self._heardAt + SHARE
+        over = self._heardAt + TURN
         while self.isUsable:
             if seconds() >= over:
                 cast(IPushProducer, self.transport).pauseProducing()
@@ -234,7 +235,8 @@ class RedisProtocol(Protocol):
                 break
             try:
                 item = self._reader.gets()
-            except ProtocolError as error:
+            except (ProtocolError, TypeError) as error:
+                # A map whose key is a list is well-formed, but not of Redis.
                 self.abort(f"this is not Redis: {error}")
                 return
             if item is Ellipsis:

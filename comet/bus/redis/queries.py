@@ -17,8 +17,9 @@ if it can do with fewer:
     what it seeks in the first slice, however many channels there are.  Names are
     compared on this side, since Redis has one thread for all nodes.
 
-  - A page ends also when it has examined so many messages.  It tells how far it
-    came, and the reader goes on from there.
+  - A page ends also when it has examined so many messages, or has so many messages
+    or bytes (L{comet.bus.parts}).  It tells how far it came, and the reader goes on
+    from there.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from typing import Final
 
 from attrs import evolve
 
-from comet.bus.historypage import LOST, historyPage
+from comet.bus.historypage import LOST, historyPage, partialPage
+from comet.bus.parts import isPart, partOf
 from comet.bus.redis.holdings import Changed, Holdings
 from comet.bus.redis.page import Page, chosen
 from comet.bus.redis.protocol import RedisProtocol
@@ -77,7 +79,24 @@ class Queries:
         """
         See L{IMessageBus.read<comet.interfaces.IMessageBus.read>}.
         """
-        names = list(dict.fromkeys(names))
+        most = partOf(limit, maxBytes)
+        result = await self._read(connection, list(dict.fromkeys(names)), after, *most, upTo)
+        if result.more and isPart(len(result.messages), limit, maxBytes):
+            return evolve(result, isPart=True)
+        return result
+
+    async def _read(
+        self,
+        connection: RedisProtocol,
+        names: Sequence[str],
+        after: Cursor,
+        limit: int,
+        maxBytes: int,
+        upTo: int | None,
+    ) -> ReadResult:
+        """
+        Read a part.
+        """
         if len(names) <= MOST_CHANNELS and not any(map(isPattern, names)):
             return await self._readChannels(connection, names, after, limit, maxBytes, upTo)
         sought = NameSet(names)
@@ -242,20 +261,22 @@ class Queries:
         See L{IMessageBus.history<comet.interfaces.IMessageBus.history>}.
         """
         store, upper = self._store, before
+        most, mostBytes = partOf(limit, maxBytes)
         while True:
             ask = partial(
                 store.history,
                 connection,
                 channel=channel,
                 before=upper,
-                limit=limit,
-                maxBytes=maxBytes,
+                limit=most,
+                maxBytes=mostBytes,
             )
             found = await self._holdings.patiently(connection, ask)
             if found.isLost:
                 return LOST
             if found.messages or not (found.more and found.refused):
-                return historyPage(found.messages, found.more, found.floor, before)
+                page = historyPage(found.messages, found.more, found.floor, before)
+                return partialPage(page, limit, maxBytes)
             # Only entries that comet has not stored were looked at.
             upper = found.lowest
 

@@ -135,9 +135,9 @@ class ReconnectingConnection:
         self._connection = connection
         try:
             # The time limit also ends an attempt in which Redis accepts the
-            # connection and then does not answer.
+            # connection and then answers too slowly, or this process stood still.
             await Deferred.fromCoroutine(self._prepare(connection)).addTimeout(
-                4 * url.timeout, self._clock
+                4 * url.timeout, self._clock, onTimeoutCancel=_notReady
             )
         except BaseException as error:
             connection.abort(str(error))
@@ -232,3 +232,12 @@ def _tooLate(result: object, timeout: float) -> None:
     @raise RedisConnectionLost: Always.
     """
     raise RedisConnectionLost(f"no connection for {timeout:g} seconds")
+
+
+def _notReady(result: object, timeout: float) -> None:
+    """
+    Fail in the place of a connection that was not made ready in time.
+
+    @raise RedisConnectionLost: Always.
+    """
+    raise RedisConnectionLost(f"the connection was not ready after {timeout:g} seconds")

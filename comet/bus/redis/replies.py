@@ -11,12 +11,13 @@ from typing import Any, Final, NamedTuple
 from attrs import frozen
 
 from comet.bus.redis.settings import OtherSettings
-from comet.framing.stored import MOST_POSITION, NotOurs, checkStored, checkStoredChannel
+from comet.framing.stored import MOST_POSITION, NotOurs, checkStored, checkStoredChannel, joinMarks
 from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
 
 _EPOCH: Final = re.compile(rb"[A-Za-z0-9]{1,32}")
 _POSITION: Final = re.compile(r"[0-9]{1,19}", re.ASCII)
+_TIME: Final = re.compile(r"[0-9]{1,12}\.[0-9]{6}", re.ASCII)
 
 
 class BadReply(Exception):
@@ -176,7 +177,7 @@ class LogPage:
     refused: Sequence[NotOurs] = ()
 
 
-def _fields(reply: Any, count: int) -> list[Any]:
+def fieldsOf(reply: Any, count: int) -> list[Any]:
     """
     Return the parts of an answer, which has at least C{count} of them.
 
@@ -195,7 +196,7 @@ def _fields(reply: Any, count: int) -> list[Any]:
     return reply
 
 
-def _rows(items: list[Any], width: int) -> Iterator[Sequence[Any]]:
+def rowsOf(items: list[Any], width: int) -> Iterator[Sequence[Any]]:
     """
     Group items that belong together, C{width} at a time.
     """
@@ -204,13 +205,19 @@ def _rows(items: list[Any], width: int) -> Iterator[Sequence[Any]]:
     return zip(*[iter(items)] * width, strict=True)
 
 
-def _number(value: Any) -> int:
+def numberOf(value: Any) -> int:
+    """
+    Check that a part of an answer is a number.
+    """
     if not isinstance(value, int):
         raise BadReply(f"{value!r:.100} is not a number")
     return value
 
 
-def _word(value: Any) -> str:
+def wordOf(value: Any) -> str:
+    """
+    Read a part of an answer that is a text.
+    """
     if not isinstance(value, bytes):
         raise BadReply(f"{value!r:.100} is not a text")
     try:
@@ -232,12 +239,15 @@ def _decoded(value: Any) -> str | None:
     Return a text, or L{None} for what is not one.
     """
     try:
-        return _word(value)
+        return wordOf(value)
     except BadReply:
         return None
 
 
-def _epoch(value: Any) -> str:
+def epochOf(value: Any) -> str:
+    """
+    Read a part of an answer that is an epoch.
+    """
     if not isinstance(value, bytes) or _EPOCH.fullmatch(value) is None:
         raise BadReply(f"{value!r:.100} is not an epoch")
     return value.decode()
@@ -265,8 +275,10 @@ def writeBody(publication: Publication) -> bytes:
     """
     Write what is stored of a publication; the script adds the time before it.
     """
-    event, encoding = publication.event or "", publication.encoding or ""
-    return b"%b\n%b\n%b" % (event.encode(), encoding.encode(), publication.payload)
+    event, marks = publication.event or "", publication.encoding or ""
+    if publication.exclude is not None:
+        marks = joinMarks(publication.encoding, publication.exclude) or ""
+    return b"%b\n%b\n%b" % (event.encode(), marks.encode(), publication.payload)
 
 
 def writeOrder(channels: Sequence[str]) -> str:
@@ -307,7 +319,7 @@ def readEndMoved(data: bytes) -> tuple[Cursor, int]:
     parts = data.split(b" ")
     if len(parts) != 3 or not all(each.isdigit() and len(each) < 20 for each in parts[1:]):
         raise BadReply(f"{data!r:.100} is not a move of the log end")
-    return Cursor(_epoch(parts[0]), int(parts[2])), int(parts[1])
+    return Cursor(epochOf(parts[0]), int(parts[2])), int(parts[1])
 
 
 @frozen
@@ -332,35 +344,63 @@ def readAttached(reply: Any) -> Attached:
     """
     Read the answer of C{attach}.
     """
-    _, epoch, position, why, *rest = _fields(reply, 4)
-    others = [OtherSettings(*map(_lenient, row)) for row in _rows(rest, 3)]
-    return Attached(Cursor(_epoch(epoch), _number(position)), _word(why), others)
+    _, epoch, position, why, *rest = fieldsOf(reply, 4)
+    others = [OtherSettings(*map(_lenient, row)) for row in rowsOf(rest, 3)]
+    return Attached(Cursor(epochOf(epoch), numberOf(position)), wordOf(why), others)
+
+
+def readStateChange(reply: Any) -> tuple[Cursor, float] | None:
+    """
+    Read the answer of C{keep}.
+
+    @return: The cursor of the message that tells of the change, and its time; L{None} if
+        nothing was changed.
+    """
+    if reply in ([b"FULL"], [b"ABSENT"]):
+        return None
+    _, epoch, position, stamp, *_ = fieldsOf(reply, 4)
+    word, time = wordOf(position), wordOf(stamp)
+    if not _POSITION.fullmatch(word) or not _TIME.fullmatch(time):
+        raise BadReply(f"a change of state was answered {reply!r:.100}")
+    return Cursor(epochOf(epoch), int(word)), float(time)
+
+
+def readKept(reply: Any) -> tuple[Cursor, str | None, Iterator[Sequence[Any]]]:
+    """
+    Read the answer of C{kept}.
+
+    @return: The log end, the key after which to read on or L{None}, and each key with
+        what is kept under it.
+    """
+    _, epoch, end, rest, *kept = fieldsOf(reply, 4)
+    cursor = Cursor(epochOf(epoch), numberOf(end))
+    return cursor, wordOf(rest) or None, rowsOf(kept, 2)
 
 
 def readMore(reply: Any) -> bool:
     """
     Read the answer of C{sweep}: whether there is more to drop.
     """
-    return bool(_fields(reply, 2)[1] == 1)
+    return bool(fieldsOf(reply, 2)[1] == 1)
 
 
 def readFoundChannels(reply: Any) -> FoundChannels:
     """
     Read the answer of C{find}.
     """
-    _, epoch, end, floor, highest, isLost, isComplete, *rest = _fields(reply, 7)
+    _, epoch, end, floor, highest, isLost, isComplete, *rest = fieldsOf(reply, 7)
     channels: dict[str, ChannelState] = {}
     refused = []
-    for name, newest, own, oldest in _rows(rest, 4):
-        state = ChannelState(_number(newest), _number(own), _number(oldest))
+    for name, newest, own, oldest in rowsOf(rest, 4):
+        state = ChannelState(numberOf(newest), numberOf(own), numberOf(oldest))
         try:
             channels[checkStoredChannel(_decoded(name))] = state
         except NotOurs as error:
             refused.append(error)
     return FoundChannels(
-        Cursor(_epoch(epoch), _number(end)),
-        _number(floor),
-        _number(highest),
+        Cursor(epochOf(epoch), numberOf(end)),
+        numberOf(floor),
+        numberOf(highest),
         isLost == 1,
         isComplete == 1,
         channels,
@@ -372,18 +412,18 @@ def readOrdered(reply: Any) -> OrderedChannels:
     """
     Read the answer of C{ordered}.
     """
-    _, epoch, end, floor, following, *rest = _fields(reply, 5)
+    _, epoch, end, floor, following, *rest = fieldsOf(reply, 5)
     channels: list[tuple[str, int]] = []
     refused = []
-    for name, position in _rows(rest, 2):
+    for name, position in rowsOf(rest, 2):
         try:
-            channels.append((checkStoredChannel(_decoded(name)), _number(position)))
+            channels.append((checkStoredChannel(_decoded(name)), numberOf(position)))
         except NotOurs as error:
             refused.append(error)
     return OrderedChannels(
-        Cursor(_epoch(epoch), _number(end)),
-        _number(floor),
-        following if _number(following) >= 0 else None,
+        Cursor(epochOf(epoch), numberOf(end)),
+        numberOf(floor),
+        following if numberOf(following) >= 0 else None,
         channels,
         refused,
     )
@@ -397,7 +437,7 @@ def readPositions(reply: Any, after: int, last: int) -> IndexSlice:
 
     @param last: The last position that was asked for.
     """
-    _, epoch, end, floor, highest, reached, *blocks = _fields(reply, 6)
+    _, epoch, end, floor, highest, reached, *blocks = fieldsOf(reply, 6)
     entries = []
     # The names by their bytes; None for those that no channel can have.
     names: dict[bytes, str | None] = {}
@@ -420,11 +460,11 @@ def readPositions(reply: Any, after: int, last: int) -> IndexSlice:
                 entries.append((int(position), name))
     entries.sort()
     return IndexSlice(
-        Cursor(_epoch(epoch), _number(end)),
-        _number(floor),
-        _number(highest),
+        Cursor(epochOf(epoch), numberOf(end)),
+        numberOf(floor),
+        numberOf(highest),
         # A slice always goes on.
-        max(min(_number(reached), last), after + 1),
+        max(min(numberOf(reached), last), after + 1),
         entries,
         refused,
     )
@@ -436,11 +476,11 @@ def readTails(reply: Any, channels: Sequence[str]) -> tuple[str, dict[str, int]]
 
     @return: The epoch; and the positions of the channels that hold a message.
     """
-    _, epoch, *positions = _fields(reply, 2)
+    _, epoch, *positions = fieldsOf(reply, 2)
     if len(positions) != len(channels):
         raise BadReply(f"{len(positions)} answers to {len(channels)} channels")
-    found = zip(channels, map(_number, positions), strict=True)
-    return _epoch(epoch), {channel: position for channel, position in found if position >= 0}
+    found = zip(channels, map(numberOf, positions), strict=True)
+    return epochOf(epoch), {channel: position for channel, position in found if position >= 0}
 
 
 def readLogPage(reply: Any, channels: Sequence[str]) -> LogPage:
@@ -449,31 +489,31 @@ def readLogPage(reply: Any, channels: Sequence[str]) -> LogPage:
 
     @param channels: The channels that were asked for, in the same order.
     """
-    fields = _fields(reply, 11)
+    fields = fieldsOf(reply, 11)
     _, word, _, floor, highest, after, isLost, reached, more, floored, missing, *rest = fields
-    epoch = _epoch(word)
-    start = 2 * _number(floored)
-    end = start + _number(missing)
+    epoch = epochOf(word)
+    start = 2 * numberOf(floored)
+    end = start + numberOf(missing)
     if not 0 <= start <= end <= len(rest):
         raise BadReply(f"{floored!r} floors and {missing!r} names are not among {len(rest)} items")
-    floors = {_word(name): _number(own) for name, own in _rows(rest[:start], 2)}
+    floors = {wordOf(name): numberOf(own) for name, own in rowsOf(rest[:start], 2)}
     messages, refused = [], []
-    for index, position, body in _rows(rest[end:], 3):
-        if not 0 <= _number(index) < len(channels):
+    for index, position, body in rowsOf(rest[end:], 3):
+        if not 0 <= numberOf(index) < len(channels):
             raise BadReply(f"there is no channel {index}")
         try:
             messages.append(readBody(channels[index], epoch, position, body))
         except NotOurs as error:
             refused.append(error)
     return LogPage(
-        Cursor(epoch, _number(after)),
+        Cursor(epoch, numberOf(after)),
         isLost == 1,
-        _number(reached),
+        numberOf(reached),
         more == 1,
-        _number(floor),
-        _number(highest),
+        numberOf(floor),
+        numberOf(highest),
         floors,
-        frozenset(map(_word, rest[start:end])),
+        frozenset(map(wordOf, rest[start:end])),
         messages,
         refused,
     )
@@ -513,12 +553,12 @@ def readHistory(reply: Any, channel: str, before: Cursor | None) -> FoundHistory
 
     @param channel: The channel that was asked for, as for C{before}.
     """
-    _, word, isLost, floor, more, *rest = _fields(reply, 5)
-    epoch = _epoch(word)
+    _, word, isLost, floor, more, *rest = fieldsOf(reply, 5)
+    epoch = epochOf(word)
     lowest = MOST_POSITION + 1 if before is None else before.position
     messages, refused = [], []
-    for position, body in _rows(rest, 2):
-        if _number(position) >= lowest:
+    for position, body in rowsOf(rest, 2):
+        if numberOf(position) >= lowest:
             raise BadReply(f"{position} is not before {lowest}")
         lowest = position
         try:
@@ -526,7 +566,7 @@ def readHistory(reply: Any, channel: str, before: Cursor | None) -> FoundHistory
         except NotOurs as error:
             refused.append(error)
     return FoundHistory(
-        isLost == 1, _number(floor), more == 1, Cursor(epoch, lowest), messages, refused
+        isLost == 1, numberOf(floor), more == 1, Cursor(epoch, lowest), messages, refused
     )
 
 
@@ -560,8 +600,8 @@ def readStored(reply: Any, requests: Sequence[Sequence[Publication]]) -> Stored:
     """
     Read the answer of C{publish}.
     """
-    _, word, more, *outcomes = _fields(reply, 3)
-    epoch = _epoch(word)
+    _, word, more, *outcomes = fieldsOf(reply, 3)
+    epoch = epochOf(word)
     if len(outcomes) != len(requests):
         raise BadReply(f"{len(outcomes)} answers to {len(requests)} requests")
     return Stored(
@@ -575,7 +615,7 @@ def _outcome(
     if not isinstance(answers, list):
         raise BadReply(f"a request was answered {answers!r:.100}")
     if len(answers) == 2 and answers[0] == b"KEY":
-        index = _number(answers[1])
+        index = numberOf(answers[1])
         if 0 <= index < len(publications):
             return KeyConflict(index)
     if len(answers) != len(publications):
@@ -591,7 +631,7 @@ def _positions(channels: Sequence[str], answer: Any) -> dict[str, int]:
         return dict(zip(channels, range(answer, answer + len(channels)), strict=True))
     # This is the answer of the first publication with the same key, perhaps
     # with the channels in another order.
-    first, _, written = _word(answer).partition(" ")
+    first, _, written = wordOf(answer).partition(" ")
     usual = [str(index) for index in range(len(channels))]
     order = written.split(",") if written else usual
     if not _POSITION.fullmatch(first) or sorted(order) != sorted(usual):

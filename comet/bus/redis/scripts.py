@@ -43,8 +43,8 @@ def _load(name: str, flags: str, *shared: str) -> Script:
 _FREES: Final = " flags=allow-oom"
 _READS: Final = " flags=no-writes"
 
-PUBLISH: Final = _load("publish", "", "keys", "blocks")
-ATTACH: Final = _load("attach", _FREES)
+PUBLISH: Final = _load("publish", "", "keys", "blocks", "storing")
+ATTACH: Final = _load("attach", _FREES, "upgrade")
 SWEEP: Final = _load("sweep", _FREES, "keys", "blocks")
 FORGET: Final = _load("forget", _FREES)
 FIND: Final = _load("find", _READS)
@@ -53,5 +53,11 @@ POSITIONS: Final = _load("positions", _READS)
 TAILS: Final = _load("tails", _READS)
 READ: Final = _load("read", _READS)
 HISTORY: Final = _load("history", _READS)
+KEEP: Final = _load("keep", "", "blocks", "storing")
+KEPT: Final = _load("kept", _READS)
+SETMEMBERS: Final = _load("setmembers", "", "blocks", "storing", "members")
+TENDMEMBERS: Final = _load("tendmembers", _FREES, "blocks", "storing", "members")
+LISTMEMBERS: Final = _load("listmembers", _READS, "blocks", "storing", "members")
 
-ALL: Final = (PUBLISH, ATTACH, SWEEP, FORGET, FIND, ORDERED, POSITIONS, TAILS, READ, HISTORY)
+_LOG: Final = (PUBLISH, ATTACH, SWEEP, FORGET, FIND, ORDERED, POSITIONS, TAILS, READ, HISTORY)
+ALL: Final = (*_LOG, KEEP, KEPT, SETMEMBERS, TENDMEMBERS, LISTMEMBERS)

@@ -56,19 +56,33 @@ class NodeSettings:
 
     _log = Logger()
 
-    def __init__(self, settings: Mapping[str, str], url: str) -> None:
+    def __init__(
+        self, settings: Mapping[str, str], url: str, past: frozenset[str] = frozenset()
+    ) -> None:
         """
         @param settings: The values of options, by name, that all nodes should
             have in common.
 
         @param url: Where Redis is, for the log.
+
+        @param past: The digests of what this node was configured with before, of
+            which it does not warn.
         """
         self._settings = {name: _short(value) for name, value in settings.items()}
         self._url = url
+        self._past = past
         self._warned: frozenset[str] = frozenset()
         self.node = f"{socket.gethostname()[:64]}, process {os.getpid()}"
         self.text = json.dumps(self._settings, sort_keys=True)
         self.digest = _digest(self.text)[:32]
+
+    def changed(self, settings: Mapping[str, str]) -> NodeSettings:
+        """
+        Return what this node is configured with from now on.  What it has left in
+        Redis before stays there for a while; a node that still has it warns of this
+        one.
+        """
+        return NodeSettings(settings, self._url, self._past | {self.digest})
 
     def compare(self, others: Iterable[OtherSettings]) -> None:
         """
@@ -79,7 +93,7 @@ class NodeSettings:
         for each in others:
             present.add(each.digest)
             differences = self._differences(each.text)
-            if differences and each.digest not in self._warned:
+            if differences and each.digest not in self._warned | self._past:
                 self._log.warn(
                     "another node that uses Redis at {url} is configured differently, so channels "
                     "are not held as this node says: {differences}; the node is {node}",

@@ -18,6 +18,7 @@ from comet.bus.redis.replies import (
     FoundHistory,
     IndexSlice,
     LogPage,
+    NoLog,
     OrderedChannels,
     Stored,
     readAttached,
@@ -37,6 +38,7 @@ from comet.bus.redis.urls import RedisURL
 from comet.framing.stored import NotOurs
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor, newEpoch
+from comet.model.held import Held
 from comet.model.log import Retention
 from comet.model.messages import Publication
 from comet.model.patterns import spellingOf
@@ -46,7 +48,7 @@ from comet.model.patterns import spellingOf
 # meanwhile: this takes some milliseconds.
 MOST_CHANNELS: Final = 1000
 MOST_DROPPED: Final = 500
-MOST_BLOCKS: Final = 4
+MOST_BLOCKS: Final = 2
 
 # How many messages most blocks tell at least, with names of usual length.
 _LEAST_LINES: Final = 128
@@ -60,6 +62,12 @@ class Store:
     L{RedisRefused<comet.bus.redis.protocol.RedisRefused>},
     L{RedisConnectionLost<comet.bus.redis.protocol.RedisConnectionLost>},
     L{TooManyCommands<comet.bus.redis.protocol.TooManyCommands>} or L{BadReply}.
+
+    @ivar retention: Returns how much to hold of a channel, given its name.
+
+    @ivar totalBytes: How many bytes to hold in all.
+
+    @ivar refused: Told of what comet cannot have written.
 
     @ivar topicPrefix: The beginning of all topics.  The databases of one Redis
         share its topics, so the number of the database is part of it.
@@ -81,14 +89,28 @@ class Store:
         """
         self._keyBudget = KeyBudget() if keyBudget is None else keyBudget
         self.topicPrefix = f"{url.prefix}{url.db}:"
+        self._prefix = url.prefix
         self._state = f"{url.prefix}state"
-        self._retention = retention
-        self._totalBytes = totalBytes
-        self._refused = refused
+        self.retention = retention
+        self.totalBytes = totalBytes
+        self.refused = refused
 
-    async def _run(
+    def configure(self, retention: Callable[[str], Retention], totalBytes: int) -> None:
+        """
+        Hold messages by other bounds from now on: a channel from its next message
+        on.
+        """
+        self.retention = retention
+        self.totalBytes = totalBytes
+
+    async def run(
         self, connection: RedisProtocol, script: scripts.Script, *words: bytes | str | int
     ) -> Any:
+        """
+        Run a script.
+
+        @return: What Redis answers.
+        """
         arguments = (1, self._state, self.topicPrefix, *words)
         try:
             return await connection.command("EVALSHA", script.digest, *arguments)
@@ -115,7 +137,7 @@ class Store:
 
         @raise CannotUse: If another version of comet has written there.
         """
-        reply = await self._run(
+        reply = await self.run(
             connection,
             scripts.ATTACH,
             newEpoch(),
@@ -144,25 +166,47 @@ class Store:
         @raise NoLog: If there is no log to store them in.
         """
         budget = self._keyBudget
-        words: list[bytes | str | int] = [self._totalBytes, budget.each, budget.inAll]
+        words: list[bytes | str | int] = [self.totalBytes, budget.each, budget.inAll]
         words.append(len(requests))
         for publications in requests:
             words.append(len(publications))
             for each in publications:
                 words += [*_keyWords(each), writeBody(each), len(each.channels)]
                 for channel in each.channels:
-                    kept = self._retention(channel)
+                    kept = self.retention(channel)
                     words += [channel, kept.messages, repr(kept.seconds), kept.bytes]
-        reply = await self._run(connection, scripts.PUBLISH, *words)
+        reply = await self.run(connection, scripts.PUBLISH, *words)
         return readStored(reply, requests)
+
+    async def countListening(self, connection: RedisProtocol, channel: str) -> int:
+        """
+        Count the nodes that are subscribed to a channel.
+        """
+        reply = await connection.command("PUBSUB", "NUMSUB", f"{self.topicPrefix}m:{channel}")
+        count = reply[1] if isinstance(reply, list) and len(reply) == 2 else None
+        if not isinstance(count, int) or count < 0:
+            raise BadReply(f"the number of subscribers is {reply!r:.100}")
+        return count
 
     async def forget(self, connection: RedisProtocol, channel: str) -> None:
         """
         Drop all messages that are held of a channel.
         """
-        reply = await self._run(connection, scripts.FORGET, channel, self._totalBytes)
+        reply = await self.run(connection, scripts.FORGET, channel, self.totalBytes)
         if reply != [b"OK"]:
             raise BadReply(f"forgetting was answered {reply!r:.100}")
+
+    async def measure(self, connection: RedisProtocol) -> Held:
+        """
+        Find out how much is held.  The messages are not counted: each channel knows its
+        own alone.
+        """
+        size = await connection.command("HGET", self._state, "size")
+        channels = await connection.command("ZCARD", f"{self._prefix}oldest")
+        isKnown = isinstance(size, bytes) and size.isdigit() and isinstance(channels, int)
+        if not isKnown:
+            raise NoLog
+        return Held(channels, None, int(size))
 
     async def sweep(self, connection: RedisProtocol, milliseconds: int = 0) -> bool:
         """
@@ -174,7 +218,7 @@ class Store:
         @return: Whether there is more to drop.
         """
         return readMore(
-            await self._run(connection, scripts.SWEEP, self._totalBytes, MOST_DROPPED, milliseconds)
+            await self.run(connection, scripts.SWEEP, self.totalBytes, MOST_DROPPED, milliseconds)
         )
 
     async def find(
@@ -194,7 +238,7 @@ class Store:
                 starts = entryStarts(name)
                 words += [len(starts), *starts]
         found = readFoundChannels(
-            await self._run(
+            await self.run(
                 connection,
                 scripts.FIND,
                 int(isForced),
@@ -204,7 +248,7 @@ class Store:
                 *words,
             )
         )
-        self._tellRefused(found.refused)
+        self.tellRefused(found.refused)
         return found
 
     async def ordered(
@@ -232,9 +276,9 @@ class Store:
         @param isHeld: Whether to leave out channels without messages.
         """
         found = readOrdered(
-            await self._run(connection, scripts.ORDERED, what, first, last, most, int(isHeld))
+            await self.run(connection, scripts.ORDERED, what, first, last, most, int(isHeld))
         )
-        self._tellRefused(found.refused)
+        self.tellRefused(found.refused)
         return found
 
     async def positions(
@@ -248,9 +292,9 @@ class Store:
         @param wanted: About how many messages are wanted.
         """
         blocks = min(1 + wanted // _LEAST_LINES, MOST_BLOCKS)
-        reply = await self._run(connection, scripts.POSITIONS, after, last, blocks)
+        reply = await self.run(connection, scripts.POSITIONS, after, last, blocks)
         found = readPositions(reply, after, last)
-        self._tellRefused(found.refused)
+        self.tellRefused(found.refused)
         return found
 
     async def tails(
@@ -268,7 +312,7 @@ class Store:
             message.
         """
         words = [word for pair in counts.items() for word in pair]
-        reply = await self._run(connection, scripts.TAILS, upTo, *words)
+        reply = await self.run(connection, scripts.TAILS, upTo, *words)
         return readTails(reply, list(counts))
 
     async def read(
@@ -289,7 +333,7 @@ class Store:
 
         @param channels: At most L{MOST_CHANNELS}, each once.
         """
-        reply = await self._run(
+        reply = await self.run(
             connection,
             scripts.READ,
             int(isForced),
@@ -301,7 +345,7 @@ class Store:
             *channels,
         )
         page = readLogPage(reply, channels)
-        self._tellRefused(page.refused)
+        self.tellRefused(page.refused)
         return page
 
     async def history(
@@ -320,16 +364,19 @@ class Store:
             dropped.
         """
         epoch, position = ("", 0) if before is None else before
-        reply = await self._run(
+        reply = await self.run(
             connection, scripts.HISTORY, int(isForced), epoch, position, limit, maxBytes, channel
         )
         found = readHistory(reply, channel, before)
-        self._tellRefused(found.refused)
+        self.tellRefused(found.refused)
         return found
 
-    def _tellRefused(self, refused: Iterable[NotOurs]) -> None:
+    def tellRefused(self, refused: Iterable[NotOurs]) -> None:
+        """
+        Tell of entries that comet cannot have written.
+        """
         for error in refused:
-            self._refused(error)
+            self.refused(error)
 
 
 def _keyWords(publication: Publication) -> tuple[bytes | str | int, ...]:

@@ -17,12 +17,12 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.idempotency import KeyBudget, keySize
-from comet.bus.memory.bus import CHANNEL_OVERHEAD
+from comet.bus.memory.buslog import CHANNEL_OVERHEAD
 from comet.bus.redis import holdings, queries, scripts, store
 from comet.bus.redis.scripts import Script
 from comet.bus.redis.urls import RedisURL
 from comet.model.cursors import Cursor
-from comet.model.log import FLOORS_PART, Retention
+from comet.model.log import FLOORS_PART, NAMED_FLOORS_PART, Retention
 from comet.model.messages import Message, Publication
 from comet.model.patterns import MOST_INDEXED
 from comet.model.positions import At, Earliest, Last, StartPosition
@@ -89,6 +89,15 @@ class RedisMachine(BusMachine):
         """
         port = sharedServer().port
         return DirectBus(port, urlOf("machine"), self.clock, retention, totalBytes)
+
+    @invariant()
+    def countsEmpty(self) -> None:
+        """
+        Assert that both know how much the channels without messages count for.
+        """
+        assert self.bus.size == self.model.size
+        counted = int(self.bus._ask("HGET", self.bus._state, "empty") or 0)
+        assert counted == sum(map(self.model.recordSize, self.model.empty()))
 
 
 class KeyScriptMachine(KeyMachine):
@@ -228,6 +237,7 @@ class ModelTests(SynchronousTestCase):
         channel without messages counts for as much.
         """
         self.assertEqual(constant("FLOORS_PART"), FLOORS_PART)
+        self.assertEqual(constant("NAMED_FLOORS_PART"), NAMED_FLOORS_PART)
         self.assertEqual(constant("CHANNEL_OVERHEAD"), CHANNEL_OVERHEAD)
 
 
@@ -430,6 +440,31 @@ class PagesTests(SynchronousTestCase):
         self.assertEqual(after, bus.end)
         result(bus.stop())
 
+    def test_takesOverLogOfFormBefore(self) -> None:
+        """
+        What an earlier version did not count, a node counts when it joins the log.
+        """
+        bus = self.makeBus()
+        for name in ("a", "b", "$events", "$events", "$presence/a", "gone"):
+            result(bus.publish([Publication((name,), b'"x"')]))
+        result(bus.forget("gone"))
+        fields = ("form", "reserved", "empty", "members")
+        counted = bus._ask("HMGET", bus._state, *fields)
+        accounts = [
+            bus._ask("ZRANGE", bus._prefix + name, 0, -1) for name in ("reserved", "others")
+        ]
+        self.assertEqual(accounts, [[b"$events", b"$presence/a"], [b"a", b"b"]])
+        self.assertGreater(int(counted[1]), 0)
+        self.assertEqual(int(counted[2]), CHANNEL_OVERHEAD + len("gone"))
+        bus._ask("HSET", bus._state, "form", "4")
+        bus._ask("HDEL", bus._state, *fields[1:])
+        bus._ask("DEL", bus._prefix + "reserved", bus._prefix + "others")
+        bus._wait(bus._attach(bus.connection))
+        self.assertEqual(bus._ask("HMGET", bus._state, *fields), counted)
+        for name, before in zip(("reserved", "others"), accounts, strict=True):
+            self.assertEqual(bus._ask("ZRANGE", bus._prefix + name, 0, -1), before)
+        result(bus.stop())
+
     def test_dropsStepByStep(self) -> None:
         """
         Many messages that have to be dropped at once are dropped in steps.
@@ -437,7 +472,7 @@ class PagesTests(SynchronousTestCase):
         bus = self.makeBus()
         names = [f"c/{number}" for number in range(2000)]
         result(bus.publish([Publication((name,), b"1") for name in names]))
-        bus._store._totalBytes = 100000
+        bus._store.totalBytes = 100000
         answer = bus._wait(bus._store.publish(bus.connection, [[Publication(("d",), b"1")]]))
         self.assertTrue(answer.more)
         steps = 1

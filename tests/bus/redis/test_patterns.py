@@ -5,10 +5,12 @@ How much work patterns are for Redis.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
+from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -246,6 +248,31 @@ class WorkTests(PatternCase):
         self.assertLessEqual(work.commands, 3 * MOST_LAST)
         self.assertLessEqual(work.most, 100)
 
+    def test_largeMessages(self) -> None:
+        """
+        Few messages are read for a page that has no room for many: no more than twice
+        as many.
+        """
+        bus = self.makeBus()
+        payload = b'"%b"' % (b"x" * 1000)
+        result(bus.publish([Publication(("a",), payload)] * 100))
+        end = bus.end
+        bus._ask("CONFIG", "SET", "slowlog-log-slower-than", "0")
+        self.addCleanup(bus._ask, "CONFIG", "SET", "slowlog-log-slower-than", "10000")
+        asks: dict[bytes, Callable[[int], Deferred[Any]]] = {
+            b"XRANGE": lambda size: bus.read(["a"], Cursor(end.epoch, 0), 100, size, None),
+            b"XREVRANGE": lambda size: bus.history("a", end, 100, size),
+        }
+        for few, most in ((3, 4), (10, 28)):
+            for verb, ask in asks.items():
+                bus._ask("SLOWLOG", "RESET")
+                read = result(ask(few * len(payload))).messages
+                self.assertEqual(len(read), few)
+                # What a script called is logged like any other command.
+                called = [entry[3] for entry in bus._ask("SLOWLOG", "GET", "100")]
+                asked = sum(int(words[-1]) for words in called if words[0].upper() == verb)
+                self.assertTrue(few < asked <= most, (verb, asked))
+
     def test_bigPagesAreCut(self) -> None:
         """
         A pattern that matches next to nothing of very many messages ends its
@@ -334,7 +361,7 @@ class IndexTests(PatternCase):
             ],
         )
         bus._clock.advance(61)
-        bus._store._totalBytes = 0
+        bus._store.totalBytes = 0
         bus._catchUp()
         self.assertEqual(bus._ask("ZRANGE", f"{bus._prefix}names", 0, -1), [])
 

@@ -20,7 +20,7 @@ from comet.bus.redis.protocol import (
     RedisRefused,
     TooManyCommands,
 )
-from comet.turns import SHARE
+from comet.turns import TURN
 
 
 class NotingListener:
@@ -88,7 +88,7 @@ class ProtocolTests(SynchronousTestCase):
 
         def slowly(number: int) -> None:
             answered.append(number)
-            self.clock.rightNow += SHARE / 2
+            self.clock.rightNow += TURN / 2
 
         asked = [self.connection.command("GET", "a").addCallback(slowly) for _ in range(9)]
         self.receive(b":0\r\n:1\r\n:2\r\n:3\r\n:4", b"\r\n")
@@ -221,6 +221,16 @@ class ProtocolTests(SynchronousTestCase):
         """
         asked = self.connection.command("PING")
         self.receive(b"HTTP/1.1 200 OK\r\n")
+        self.assertTrue(self.transport.disconnected)
+        self.connection.connectionLost()
+        self.assertIn("this is not Redis", str(self.failureResultOf(asked).value))
+
+    def test_closesOnMapOfLists(self) -> None:
+        """
+        A map whose keys cannot be keys closes the connection.
+        """
+        asked = self.connection.command("PING")
+        self.receive(b"%1\r\n*0\r\n+a\r\n")
         self.assertTrue(self.transport.disconnected)
         self.connection.connectionLost()
         self.assertIn("this is not Redis", str(self.failureResultOf(asked).value))

@@ -460,7 +460,7 @@ class StartTests(RefusalCase):
         A log of another version of comet is not changed.
         """
         server = self.ownServer()
-        for form in ("1", "3", "5"):
+        for form in ("1", "3", "99"):
             server.ask("HSET", f"{self.url.prefix}state", "form", form, "epoch", "abc")
             self.assertIn("another version of comet", await self.notStarted(self.newBus()))
             self.assertIn("abc", server.ask("HGET", f"{self.url.prefix}state", "epoch"))

@@ -45,6 +45,8 @@ READERS: list[Callable[[Any], Any]] = [
     lambda reply: replies.readLogPage(reply, ["a", "b"]),
     lambda reply: replies.readHistory(reply, "a", None),
     lambda reply: replies.readHistory(reply, "a", Cursor("abc", 2)),
+    replies.readStateChange,
+    replies.readKept,
     lambda reply: replies.readStored(reply, [[Publication(("a", "b"), b"1")]]),
 ]
 

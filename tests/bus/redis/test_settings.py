@@ -59,7 +59,7 @@ class ComparisonTests(RefusalCase):
         for part in (
             "history-messages is 1000 there and 10 here",
             'open is [] there and ["a", "b"] here',
-            'channels is [["chat/**", 5, 3600.0, 1048576]] there and [] here',
+            'channels is [["chat/**", {"history-messages": 5}]] there and [] here',
             "process",
         ):
             self.assertIn(part, line)
@@ -172,6 +172,18 @@ class NodeSettingsTests(RefusalCase):
         for present in (True, True, False, True):
             settings.compare([OtherSettings("d", "n", '{"a": 2}')] if present else [])
         self.assertEqual(len(lines), 2)
+
+    def test_ownPastIsNoOther(self) -> None:
+        """
+        What a node has left before its own options changed is no other node's.
+        """
+        lines = self.logged()
+        first = NodeSettings({"a": "1"}, "redis://x")
+        last = first.changed({"a": "2"}).changed({"a": "3"})
+        mine = [OtherSettings(each.digest, "n", each.text) for each in (first, last)]
+        last.compare([*mine, OtherSettings("d", "n", '{"a": "4"}')])
+        self.assertEqual(len(lines), 1)
+        self.assertIn("a is 4 there and 3 here", lines[0])
 
     def test_longValues(self) -> None:
         """

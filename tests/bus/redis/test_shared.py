@@ -5,9 +5,11 @@ Tests for L{comet.bus.redis.bus}: the contract of shared buses.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from comet.bus.redis.bus import RedisBus
 from comet.interfaces import IMessageBus
+from comet.testing.keeping import TABLE, change, stateOf
 from comet.testing.shared import SharedBusContract
 from tests.bus.redis.case import RedisCase, until
 
@@ -35,6 +37,35 @@ class SharedTests(RedisCase, SharedBusContract):
         """
         assert isinstance(bus, RedisBus)
         await bus.stop()
+
+    async def test_state(self) -> None:
+        """
+        What one node keeps or drops is kept or dropped for all, and heard by all; also by
+        one that joins later.
+        """
+        buses = await self.makeNodes(3)
+        listeners = await self.listening(buses, TABLE)
+        first, second, third = (cast(RedisBus, bus) for bus in buses)
+        await first.putState(change(b"1"), "a", None, 9)
+        await second.putState(change(b"2"), "b", None, 9)
+        self.assertTrue(await third.dropState(change(b"0", "drop"), "a"))
+        await until(lambda: all(len(each.heard) == 3 for each in listeners))
+        for bus in (*buses, await self.join()):
+            self.assertEqual(await stateOf(bus), {"b": b"2"})
+
+    async def test_countsListening(self) -> None:
+        """
+        The nodes are counted that listen to a channel; those that read it by a pattern are
+        not among them.
+        """
+        buses = [await self.startedBus() for _ in range(3)]
+        self.assertEqual(await buses[0].countListening(TABLE), 0)
+        listeners = await self.listening(buses[1:], TABLE)
+        await self.listening(buses[:1], "**")
+        self.assertEqual(await buses[0].countListening(TABLE), 2)
+        buses[1].unlisten(listeners[0], [TABLE])
+        await self.settle(buses[1])
+        self.assertEqual(await buses[0].countListening(TABLE), 1)
 
     async def test_nodesBeginOneEpoch(self) -> None:
         """

@@ -17,7 +17,9 @@
 local RENEWED, DROPPED, MOST_SETTINGS = 5, 15, 8
 
 local form = redis.call('HGET', STATE, 'form')
-if form and form ~= FORM then
+if form == FORM_BEFORE then
+  upgrade()
+elseif form and form ~= FORM then
   return {'FORM', form}
 end
 local life = load()

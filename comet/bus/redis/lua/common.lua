@@ -2,8 +2,8 @@
 -- dropped.  The flags of a script stand before this file, and the script itself
 -- after it.
 --
---   state      hash: form, epoch, head, floor, size, keys, time, run, durable, and
---              what blocks.lua notes: block, cleaned, stale, dirty
+--   state      hash: form, epoch, head, floor, size, reserved, empty, members, keys,
+--              time, run, durable, and what blocks.lua notes: block, cleaned, stale, dirty
 --   heads      sorted set: the position of the newest message of each channel
 --   names      sorted set without scores: each channel that has a record, by its
 --              name, and by its other segments (see entriesOf)
@@ -14,6 +14,9 @@
 --   floors     sorted set: the floor of each channel that has one
 --   oldest     sorted set: the position of the oldest message that is held, of
 --              each channel that holds any
+--   reserved   sorted set: of each of the server's own channels that hold any, the
+--              position of its oldest message, or of an earlier one
+--   others     sorted set: the same of all other channels
 --   due        sorted set: the time at which a message of a channel is too old,
 --              or an earlier time; of each channel that holds any
 --   empty      sorted set: the position of the newest message of each channel
@@ -23,13 +26,14 @@
 --   settings   hash: what nodes are configured with, by its digest, with the
 --              time at which a node had it last
 --
--- Those of idempotency keys are in keys.lua.
+-- Those of idempotency keys are in keys.lua, those of the state beside the log in
+-- keep.lua.
 --
 -- The "head" is the end of the log: the position of its newest message.
 -- Positions are exact up to 2^53: a million messages a second for 285 years.
 
 -- The form of the log, which another version of comet may change.
-local FORM = '4'
+local FORM = '5'
 
 local STATE = KEYS[1]
 local PREFIX = string.sub(STATE, 1, -#'state' - 1)
@@ -47,9 +51,14 @@ local STREAM_OVERHEAD = 4288
 -- beside the name.
 local SEGMENT_OVERHEAD = 200
 
--- Channels without messages may take this part of the total; then those are
--- forgotten whose newest message is the oldest.
+-- Channels without messages may take this part of the total, each counted without its
+-- name; and this part with all that they count for.  Then those are forgotten whose
+-- newest message is the oldest.
 local FLOORS_PART = 4
+local NAMED_FLOORS_PART = 2
+-- The server's own channels with messages are safe from what clients publish while they
+-- take no more than this part of the total.
+local RESERVED_PART = 4
 
 local function text(number)
   return string.format('%.0f', number)
@@ -63,7 +72,7 @@ end
 -- The state of the log, or nil if there is none.  Its time never goes back.
 local function load()
   local found = redis.call('HMGET', STATE, 'epoch', 'head', 'floor', 'size', 'time', 'keys',
-    'block', 'cleaned', 'stale', 'dirty')
+    'block', 'cleaned', 'stale', 'dirty', 'reserved', 'members', 'empty')
   if not found[1] then
     return nil
   end
@@ -79,6 +88,12 @@ local function load()
     cleaned = tonumber(found[8]) or -1,
     stale = tonumber(found[9]) or 0,
     isDirty = found[10] == '1',
+    -- How many bytes the server's own channels count for that hold messages.
+    reserved = tonumber(found[11]) or 0,
+    -- How many members all channels have.
+    members = tonumber(found[12]) or 0,
+    -- How many bytes the channels without messages count for.
+    empty = tonumber(found[13]) or 0,
   }
 end
 
@@ -86,7 +101,9 @@ local function save(life)
   redis.call('HSET', STATE, 'head', text(life.head), 'floor', text(life.floor),
     'size', text(life.size), 'keys', text(life.keys), 'time', string.format('%.6f', life.now),
     'block', life.block and text(life.block) or '', 'cleaned', text(life.cleaned),
-    'stale', text(life.stale), 'dirty', life.isDirty and '1' or '0')
+    'stale', text(life.stale), 'dirty', life.isDirty and '1' or '0',
+    'reserved', text(life.reserved), 'members', text(life.members),
+    'empty', text(life.empty))
 end
 
 -- Tell all nodes that the head has moved.
@@ -97,7 +114,8 @@ end
 
 -- Begin a log where there is none, or where the epoch was removed.
 local function begin(epoch)
-  local found = redis.call('HMGET', STATE, 'head', 'floor', 'size')
+  local found = redis.call('HMGET', STATE, 'head', 'floor', 'size', 'reserved', 'members',
+    'empty')
   local newest = redis.call('ZREVRANGE', PREFIX .. 'heads', 0, 0, 'WITHSCORES')
   local head = math.max(tonumber(found[1]) or 0, tonumber(newest[2]) or 0)
   local life = {
@@ -111,6 +129,9 @@ local function begin(epoch)
     now = clock(),
     cleaned = -1,
     stale = 0,
+    reserved = tonumber(found[4]) or 0,
+    members = tonumber(found[5]) or 0,
+    empty = tonumber(found[6]) or 0,
   }
   local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
   redis.call('HSET', STATE, 'form', FORM, 'epoch', epoch, 'run', run or '', 'durable', '0')
@@ -184,6 +205,52 @@ local function recordSize(name)
   return CHANNEL_OVERHEAD + #name + further * (SEGMENT_OVERHEAD + #name)
 end
 
+-- Whether a channel is one of the server's own: a segment of it begins with $.
+local function isReserved(name)
+  return string.sub(name, 1, 1) == '$' or string.find(name, '/$', 1, true) ~= nil
+end
+
+local function accountOf(name)
+  return PREFIX .. (isReserved(name) and 'reserved' or 'others')
+end
+
+-- Count bytes of the messages of a channel; below 0 if they are dropped.
+local function countBytes(life, name, size)
+  life.size = math.max(0, life.size + size)
+  if isReserved(name) then
+    life.reserved = math.max(0, life.reserved + size)
+  end
+end
+
+-- Note that a channel has messages now, of which the first is at a position.
+local function enterAccount(life, name, position)
+  redis.call('ZADD', accountOf(name), position, name)
+  if isReserved(name) then
+    life.reserved = life.reserved + recordSize(name)
+  end
+end
+
+-- Note that a channel has no messages any more.
+local function leaveAccount(life, name)
+  if redis.call('ZREM', accountOf(name), name) == 1 and isReserved(name) then
+    life.reserved = math.max(0, life.reserved - recordSize(name))
+  end
+end
+
+-- Note that a channel is only known for its floor, with the position of its newest
+-- message; or that it is so no more.
+local function enterEmpty(life, name, head)
+  if redis.call('ZADD', PREFIX .. 'empty', head, name) == 1 then
+    life.empty = life.empty + recordSize(name)
+  end
+end
+
+local function leaveEmpty(life, name)
+  if redis.call('ZREM', PREFIX .. 'empty', name) == 1 then
+    life.empty = math.max(0, life.empty - recordSize(name))
+  end
+end
+
 -- Note that messages were dropped, which are still in the index of positions.
 local function noteDropped(life, count)
   if count > 0 then
@@ -194,14 +261,15 @@ end
 -- Drop all messages of a channel, which is only known for its floor from then on.
 local function clear(life, name, kept)
   local head = redis.call('ZSCORE', PREFIX .. 'heads', name)
-  life.size = math.max(0, life.size - kept.size)
+  countBytes(life, name, -kept.size)
+  leaveAccount(life, name)
   noteDropped(life, kept.count)
   kept.count, kept.bytes, kept.size = 0, 0, 0
   redis.call('DEL', PREFIX .. 's:' .. name)
   redis.call('ZREM', PREFIX .. 'oldest', name)
   redis.call('ZREM', PREFIX .. 'due', name)
   redis.call('ZADD', PREFIX .. 'floors', head, name)
-  redis.call('ZADD', PREFIX .. 'empty', head, name)
+  enterEmpty(life, name, head)
 end
 
 -- Drop the oldest messages of a channel: the first few in any case, then those
@@ -233,7 +301,7 @@ local function shed(life, name, kept, few, most)
       noteDropped(life, 1)
       kept.count, kept.bytes = kept.count - 1, kept.bytes - payload
       kept.size = kept.size - size
-      life.size = math.max(0, life.size - size)
+      countBytes(life, name, -size)
       from = '(' .. entry[1]
     end
   end
@@ -249,54 +317,107 @@ local function forgetRecord(life, name)
   life.floor = math.max(life.floor, head)
   life.size = math.max(0, life.size - recordSize(name))
   redis.call('DEL', PREFIX .. 'c:' .. name)
-  for _, set in ipairs({'heads', 'floors', 'empty'}) do
-    redis.call('ZREM', PREFIX .. set, name)
-  end
+  redis.call('ZREM', PREFIX .. 'heads', name)
+  redis.call('ZREM', PREFIX .. 'floors', name)
+  leaveEmpty(life, name)
   local entries = entriesOf(name)
   for index = 2, #entries, 2 do
     redis.call('ZREM', PREFIX .. 'names', entries[index])
   end
 end
 
--- How many records without messages there are too many.
-local function excess(total)
-  return redis.call('ZCARD', PREFIX .. 'empty')
-    - math.floor(total / (FLOORS_PART * CHANNEL_OVERHEAD))
+-- Whether the records without messages are too many, or take too much.
+local function isExcess(life, total)
+  return redis.call('ZCARD', PREFIX .. 'empty') > total / (FLOORS_PART * CHANNEL_OVERHEAD)
+    or life.empty * NAMED_FLOORS_PART > total
+end
+
+-- Forget the record without messages whose newest message is the oldest.  Returns
+-- whether there was one.
+local function forgetOne(life)
+  local name = redis.call('ZRANGE', PREFIX .. 'empty', 0, 0)[1]
+  if name then
+    forgetRecord(life, name)
+  else
+    life.empty = 0
+  end
+  return name
 end
 
 -- Forget records without messages until they are few enough, beginning with the
 -- oldest newest message.
 local function forgetStalest(life, total, most)
-  local number = math.min(excess(total), most)
-  if number > 0 then
-    for _, name in ipairs(redis.call('ZRANGE', PREFIX .. 'empty', 0, number - 1)) do
-      forgetRecord(life, name)
-    end
+  local left = most
+  while left > 0 and isExcess(life, total) and forgetOne(life) do
+    left = left - 1
   end
 end
 
--- Drop the oldest messages of all channels until the total is within its limit,
--- and forget records without messages until they are few enough.  Returns
--- whether there is more to drop.
-local function evict(life, total, most)
-  local oldest = PREFIX .. 'oldest'
-  local left = most
-  while life.size > total and left > 0 do
-    local name = redis.call('ZRANGE', oldest, 0, 0)[1]
+-- The channel of an account that has the oldest message, or nil if there is none.  Takes
+-- no more than a number of steps.  Returns how many are left, too.
+local function withOldest(account, left)
+  local set = PREFIX .. account
+  while left > 0 do
+    left = left - 1
+    local found = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
+    local name = found[1]
+    if not name then
+      return nil, left
+    end
+    local oldest = redis.call('ZSCORE', PREFIX .. 'oldest', name)
+    if not oldest then
+      redis.call('ZREM', set, name)
+    elseif oldest == found[2] then
+      return name, left
+    else
+      redis.call('ZADD', set, oldest, name)
+    end
+  end
+  return nil, 0
+end
+
+-- Drop the oldest messages of an account while isWanted() tells so, and there are steps
+-- left.  Returns how many are.
+local function dropOldest(life, account, left, isWanted)
+  while left > 0 and isWanted() do
+    local name
+    name, left = withOldest(account, left)
     if not name then
       break
     end
-    left = left - 1
     local kept = record(name)
     if kept then
       shed(life, name, kept, 1, 1)
       keep(name, kept)
     else
-      redis.call('ZREM', oldest, name)
+      redis.call('ZREM', PREFIX .. 'oldest', name)
+      redis.call('ZREM', PREFIX .. account, name)
+    end
+  end
+  return left
+end
+
+-- Drop messages until the total is within its limit: the oldest of the server's own
+-- channels while these take more than their part, then the oldest of all others.  What
+-- channels without messages take goes last.  Also forget those until they are few
+-- enough.  Returns whether there is more to drop.
+local function evict(life, total, most)
+  local isReservedFull = function()
+    return life.size > total and life.reserved * RESERVED_PART > total
+  end
+  local isFull = function()
+    return life.size > total
+  end
+  local left = most
+  if isFull() then
+    left = dropOldest(life, 'reserved', left, isReservedFull)
+    left = dropOldest(life, 'others', left, isFull)
+    while left > 0 and isFull() and forgetOne(life) do
+      left = left - 1
     end
   end
   forgetStalest(life, total, most)
-  return left == 0 and life.size > total or excess(total) > 0
+  return left == 0 and life.size > total or isExcess(life, total)
 end
 
 -- Whether a message should have been dropped half a second ago.  Reading waits

@@ -44,15 +44,17 @@ local function add(entries)
 end
 
 if head and oldest and not isLost then
-  -- One more than is wanted tells whether there is more.
-  local count, isFull, entries = math.min(32, limit + 1), false, nil
+  -- One more than is wanted tells whether there is more.  A few at first: each may be
+  -- large, and what has no room is read in vain.
+  local count, asked, isFull, entries = math.min(4, limit + 1), 0, false, nil
   repeat
+    asked, count = count, math.min(32, count * 2)
     entries = redis.call('XREVRANGE', PREFIX .. 's:' .. name, text(math.max(before - 1, 0)),
-      text(tonumber(oldest)), 'COUNT', count)
+      text(tonumber(oldest)), 'COUNT', asked)
     isFull = add(entries)
     if isFull then
       reply[5] = 1
     end
-  until isFull or #entries < count
+  until isFull or #entries < asked
 end
 return reply

@@ -15,9 +15,6 @@
 -- else for each publication its first position, or what is remembered of its key:
 -- the first position, and the order of the channels at that time.
 
--- How many messages of a channel one new message may displace at once.
-local MOST_SHED = 200
-
 local life = load()
 if not life then
   return {'NONE'}
@@ -54,53 +51,6 @@ local function check(at)
   return plan, at, refused
 end
 
--- Add a message to the stream of a channel.
-local function add(stream, position, body)
-  local added = redis.pcall('XADD', stream, position .. '-0', '', body)
-  if type(added) == 'table' and added.err then
-    -- The records do not know this stream: it is left from a log whose records
-    -- were lost.
-    redis.call('DEL', stream)
-    redis.call('XADD', stream, position .. '-0', '', body)
-  end
-end
-
-local function store(name, messages, seconds, bytes, body)
-  life.head = life.head + 1
-  local position = text(life.head)
-  local kept = record(name)
-  if not kept then
-    kept = {count = 0, bytes = 0, size = 0}
-    life.size = life.size + recordSize(name)
-    redis.call('ZADD', PREFIX .. 'names', unpack(entriesOf(name)))
-    if life.floor > 0 then
-      redis.call('ZADD', PREFIX .. 'floors', text(life.floor), name)
-    end
-  end
-  kept.messages, kept.seconds, kept.limit = messages, seconds, bytes
-  local _, payload, size = measure(body, name)
-  add(PREFIX .. 's:' .. name, position, body)
-  redis.call('ZADD', PREFIX .. 'heads', position, name)
-  if kept.count == 0 then
-    kept.size = STREAM_OVERHEAD
-    life.size = life.size + STREAM_OVERHEAD
-    redis.call('ZREM', PREFIX .. 'empty', name)
-    redis.call('ZADD', PREFIX .. 'oldest', position, name)
-    redis.call('ZADD', PREFIX .. 'due', string.format('%.6f', life.now + seconds), name)
-  end
-  indexPosition(life, position, name)
-  kept.count, kept.bytes, kept.size = kept.count + 1, kept.bytes + payload, kept.size + size
-  life.size = life.size + size
-  if kept.count > messages or kept.bytes > bytes then
-    local gone, rest = shed(life, name, kept, 0, MOST_SHED)
-    if gone == MOST_SHED and rest then
-      redis.call('ZADD', PREFIX .. 'due', string.format('%.6f', life.now), name)
-    end
-  end
-  keep(name, kept)
-  redis.call('PUBLISH', TOPIC_PREFIX .. 'm:' .. name, life.epoch .. ' ' .. position .. '\n' .. body)
-end
-
 local before, stored, grown = life.head, 0, {}
 local stamp = string.format('%.6f', life.now)
 
@@ -117,7 +67,7 @@ local function storeAll(plan)
       answer = life.head + 1
       for channel = 0, one.channels - 1 do
         local item = one.first + 4 * channel
-        store(ARGV[item], tonumber(ARGV[item + 1]), tonumber(ARGV[item + 2]),
+        store(life, ARGV[item], tonumber(ARGV[item + 1]), tonumber(ARGV[item + 2]),
           tonumber(ARGV[item + 3]), stamp .. '\n' .. one.text)
         stored = stored + 1
       end

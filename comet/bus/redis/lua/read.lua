@@ -80,8 +80,9 @@ for index = 1, #names do
       next = math.max(after + 1, tonumber(oldest[index])),
       page = {},
       at = 1,
-      -- One more than most need: fewer than were asked for are the last.
-      count = math.max(2, math.min(32, math.ceil(limit / #names))),
+      -- One more than most need: fewer than were asked for are the last.  A few at first:
+      -- each may be large, and what has no room is read in vain.
+      count = math.max(2, math.min(4, math.ceil(limit / #names))),
       asked = 0,
     }
   end

@@ -25,7 +25,7 @@ local found = redis.call('ZRANGEBYSCORE', due, '-inf', string.format('%.6f', lif
   'LIMIT', 0, left)
 local total = tonumber(ARGV[2])
 local forgotten = forgetOldKeys(life, left)
-if #found == 0 and life.size <= total and excess(total) <= 0 and forgotten == 0
+if #found == 0 and life.size <= total and not isExcess(life, total) and forgotten == 0
     and life.stale == 0 then
   return {'OK', 0}
 end
