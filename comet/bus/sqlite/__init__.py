@@ -11,11 +11,15 @@ the reactor never waits.
   - L{files}: notices that a file was taken from under SQLite
   - L{schema}: the tables, and their upgrade from older versions
   - L{rows}: rows of these tables as objects
+  - L{manyrows}: many messages in few steps of a statement
+  - L{memberrows}: who is in each channel, in a table
   - L{lockfile}: keeps other servers away from the file
   - L{opening}: opens and checks the file, and decides whether the epoch goes on
   - L{idempotency}: idempotency keys in a table
+  - L{statetable}: what is kept beside the log
   - L{transaction}: what one transaction changes
   - L{store}: writes the log
+  - L{memberstore}: who is in each channel, in memory and in that table
   - L{snapshot}: the log at one moment, for one question, in short steps
   - L{holdings}: finds where names begin, and what they have lost
   - L{pagereader}: reads the messages of names

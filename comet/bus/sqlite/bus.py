@@ -1,9 +1,9 @@
 """
 The bus of one machine.  Its log is in a file, and survives a restart.
 
-One thread writes and another reads, so the reactor waits for neither.  What is
-published in one turn of the reactor, or while a commit is under way, is
-committed together: a burst waits for the disk once.
+One thread writes and another reads, so the reactor waits for neither.  A burst, and
+what is published while a commit is under way, is committed together: it waits for the
+disk once.
 """
 
 from __future__ import annotations
@@ -20,24 +20,39 @@ from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from comet.bus.gracetimer import GraceTimer
 from comet.bus.idempotency import KeyBudget
 from comet.bus.listeners import Listeners
-from comet.bus.sqlite.errors import explain, notRead
+from comet.bus.outcomes import onlyOutcome
+from comet.bus.sqlite.errors import explain, isFault, notRead
 from comet.bus.sqlite.lockfile import Connect
-from comet.bus.sqlite.queue import PublishRequest, WriteQueue, WriteTask
+from comet.bus.sqlite.memberstore import MembersSet, MemberStore
+from comet.bus.sqlite.queue import PublishBurst, WriteQueue, WriteTask
 from comet.bus.sqlite.reader import LogReader
 from comet.bus.sqlite.steps import StepQueue
-from comet.bus.sqlite.store import Store, Stored
+from comet.bus.sqlite.store import Altered, Store, Stored
 from comet.bus.sqlite.thread import RunningReactor, WorkerThread
+from comet.bus.sqlite.transaction import Transaction
 from comet.bus.starts import resolveAtEnd
 from comet.clocks import steadyClock
-from comet.errors import Unavailable
-from comet.interfaces import IBusListener, IMessageBus, Outcome
+from comet.errors import CometError, Unavailable
+from comet.interfaces import (
+    IBurstBus,
+    IBusListener,
+    IConfigurableBus,
+    IMeasuredBus,
+    IPresence,
+    IStateBus,
+    Outcome,
+)
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
+from comet.model.held import Held
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
 from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
+from comet.model.presence import MOST_TOGETHER, Holding, MemberBounds, MemberPage
+from comet.model.state import StateEntry, StatePage
 
 # How often the bus drops old messages, or tries whether the disk works again,
 # in seconds; and how long it pauses for other writers while there is more to
@@ -48,7 +63,7 @@ PAUSE_SECONDS: Final = 0.02
 T = TypeVar("T")
 
 
-@implementer(IMessageBus)
+@implementer(IBurstBus, IConfigurableBus, IMeasuredBus, IPresence, IStateBus)
 class SQLiteBus:
     """
     Keeps its log in one file.
@@ -56,9 +71,12 @@ class SQLiteBus:
     Its epoch goes on after a restart, and its positions have no holes, as long
     as the file is not removed or replaced.
 
+    @cvar memberBounds: How many members there may be.
+
     @cvar threadType: The class of the two threads.
     """
 
+    memberBounds = MemberBounds()
     threadType: type[WorkerThread] = WorkerThread
 
     _log = Logger()
@@ -106,10 +124,8 @@ class SQLiteBus:
         # An idempotency key is known for its time also when the clock of the
         # system is set meanwhile.  On the disk its time is one since 1970, as
         # the next process has to understand it.
-        began = wallClock() - self._clock.seconds()
-        self._store = Store(
-            path, retention, totalBytes, connect, lambda: began + self._clock.seconds(), keyBudget
-        )
+        self._began = wallClock() - self._clock.seconds()
+        self._store = Store(path, retention, totalBytes, connect, self._steadyTime, keyBudget)
         self._writer = self.threadType(reactor, "comet-sqlite-writer")
         self._logReader = LogReader(path, retention, connect)
         self._reader = self.threadType(reactor, "comet-sqlite-reader")
@@ -124,6 +140,16 @@ class SQLiteBus:
         self._started: Deferred[None] | None = None
         self._stopped: Deferred[None] | None = None
         self._sweeping: IDelayedCall | None = None
+        self._members = MemberStore(self._store, self.memberBounds)
+        self._graceTimer = GraceTimer(self._clock, self._steadyTime, self._leave)
+        self._forgotten: Callable[[], None] = _nothing
+
+    def _steadyTime(self) -> float:
+        """
+        The time in seconds since 1970, as if the clock of the system had not been set
+        since the bus was made.
+        """
+        return self._began + self._clock.seconds()
 
     # -- Starting and stopping
 
@@ -162,6 +188,8 @@ class SQLiteBus:
         if self._stopped is None:
             self._isOpen = self.isAvailable = True
             self._sweepAfter(PAUSE_SECONDS)
+            # Members that an earlier self left have their grace from now on.
+            self._leave()
         self._tellStarted(None)
 
     def _notOpened(self, failure: Failure) -> None:
@@ -179,6 +207,7 @@ class SQLiteBus:
         if self._sweeping is not None:
             self._sweeping.cancel()
             self._sweeping = None
+        self._graceTimer.stop()
         stopped: Deferred[None] = Deferred()
         self._stopped = stopped
         self._stopIfIdle()
@@ -221,6 +250,7 @@ class SQLiteBus:
         def renewed(end: Cursor) -> None:
             self._note(end)
             self._listeners.interrupted()
+            self._forgotten()
 
         return self._write(partial(self._store.renew, self._wallClock())).addCallback(renewed)
 
@@ -230,15 +260,23 @@ class SQLiteBus:
         """
         See L{IMessageBus.publish}.
         """
+        if not publications:
+            return succeed([]) if self._isOpen else fail(_notOpen())
+        return self.publishBurst([publications]).addCallback(onlyOutcome)
+
+    def publishBurst(
+        self, requests: Sequence[Sequence[Publication]]
+    ) -> Deferred[Sequence[Outcome]]:
+        """
+        See L{IBurstBus.publishBurst<comet.interfaces.IBurstBus.publishBurst>}.
+        """
         if not self._isOpen:
             return fail(_notOpen())
-        if not publications:
-            return succeed([])
         if self._queue.isFull:
             return fail(Unavailable("nothing was stored: too many messages wait for the disk"))
-        call = PublishRequest(publications)
-        self._add(call)
-        return call.answered
+        burst = PublishBurst(requests)
+        self._add(burst)
+        return burst.answered
 
     def forget(self, channel: str) -> Deferred[None]:
         """
@@ -261,16 +299,15 @@ class SQLiteBus:
         self._add(job)
         return job.done
 
-    def _add(self, item: PublishRequest | WriteTask) -> None:
+    def _add(self, item: PublishBurst | WriteTask) -> None:
         """
-        Queue something to be written, together with everything else of this
-        turn.
+        Write something, now or when what is under way is written.
         """
         self._queue.add(item)
         if not self._isWriting:
             self._isWriting = True
             self._underWay += 1
-            self._reactor.callFromThread(self._writeNext)
+            self._writeNext()
 
     def _writeNext(self) -> None:
         if not len(self._queue):
@@ -281,9 +318,9 @@ class SQLiteBus:
         if isinstance(next_, WriteTask):
             self._writer.do(next_.do).addBoth(self._jobDone, next_)
         else:
-            calls = [call.publications for call in next_]
+            calls = [request for burst in next_ for request in burst.requests]
             written = self._writer.do(self._store.publish, calls, self._wallClock())
-            written.addCallbacks(self._stored, _bothFail, (next_,), errbackArgs=(next_,))
+            written.addCallbacks(self._stored, _allFail, (next_,), errbackArgs=(next_,))
             written.addErrback(self._failed)
 
     def _jobDone(self, result: Any, job: WriteTask) -> None:
@@ -295,9 +332,15 @@ class SQLiteBus:
             "failed to answer the publishers of {path}", failure, path=self._store.path
         )
 
-    def _stored(self, stored: Stored, calls: Sequence[PublishRequest]) -> None:
+    def _stored(self, stored: Stored, bursts: Sequence[PublishBurst]) -> None:
         # Keep the disk busy while listeners and publishers are told.
         self._writeNext()
+        self._tell(stored).addCallback(lambda _: _answer(bursts, stored.outcomes))
+
+    def _tell(self, stored: Stored) -> Deferred[None]:
+        """
+        Tell the listeners what was stored.
+        """
         if stored.fault is not None:
             self._isFaulty(stored.fault)
         elif stored.messages:
@@ -305,10 +348,9 @@ class SQLiteBus:
         self._note(stored.end)
         if stored.isInterrupted:
             self._listeners.interrupted()
-        heard = succeed(None)
         if stored.messages:
-            heard = self._listeners.messagesStored(stored.messages)
-        heard.addCallback(lambda _: _answer(calls, stored.outcomes))
+            return self._listeners.messagesStored(stored.messages)
+        return succeed(None)
 
     def _isFaultless(self) -> None:
         if not self.isAvailable and self._isOpen:
@@ -327,6 +369,23 @@ class SQLiteBus:
             )
 
     # -- Expiry
+
+    def configure(
+        self,
+        retention: Callable[[str], Retention],
+        totalBytes: int,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """
+        See L{IConfigurableBus.configure}.
+        """
+        self._logReader.retention = retention
+        configure = partial(self._store.configure, retention, totalBytes)
+        if self._isRunning:
+            # A sweep may be under way in the other thread.
+            self._writer.do(configure)
+        else:
+            configure()
 
     def _sweepAfter(self, delay: float) -> None:
         if self._isOpen:
@@ -447,6 +506,110 @@ class SQLiteBus:
             self._pastEpochs.add(self.end.epoch)
             self.end = cursor
 
+    # -- Members
+
+    def attachPresence(self, forgotten: Callable[[], None]) -> None:
+        """
+        See L{IPresence.attachPresence<comet.interfaces.IPresence.attachPresence>}.
+        """
+        self._forgotten = forgotten
+
+    def setPresence(self, holdings: Sequence[Holding]) -> Deferred[Sequence[Holding]]:
+        """
+        See L{IPresence.setPresence<comet.interfaces.IPresence.setPresence>}.  Only a
+        change that is told waits for the disk.
+        """
+        if not self._isOpen:
+            return fail(_notOpen())
+        return self._changeMembers(partial(self._members.set, holdings, self._wallClock()))
+
+    def membersOf(self, channel: str, after: str | None, limit: int) -> Deferred[MemberPage]:
+        """
+        See L{IPresence.membersOf<comet.interfaces.IPresence.membersOf>}.  The thread that
+        writes tells it: no change is under way then.
+        """
+        if not self._isOpen:
+            return fail(_notOpen())
+        self._underWay += 1
+        page = self._writer.do(self._members.page, channel, after, limit, self._wallClock())
+        return page.addCallbacks(self._isRead, self._isNotRead)
+
+    def _changeMembers(self, change: Callable[[], MembersSet]) -> Deferred[Sequence[Holding]]:
+        return self._write(change).addCallbacks(self._membersSet, self._membersNotSet)
+
+    def _membersSet(self, done: MembersSet) -> Deferred[Sequence[Holding]]:
+        self._graceTimer.nextAt(done.nextDue if self._isOpen else None)
+        return self._tell(done.stored).addCallback(lambda _: done.refused)
+
+    def _membersNotSet(self, failure: Failure) -> Failure:
+        # What was said since the last commit is gone from memory, too.
+        self._graceTimer.nextAt(self._steadyTime() + SWEEP_SECONDS if self._isOpen else None)
+        if self._isOpen:
+            self._forgotten()
+        return self._notAltered(failure)
+
+    def _leave(self) -> None:
+        left = self._changeMembers(partial(self._members.expire, MOST_TOGETHER, self._wallClock()))
+        left.addErrback(self._notLeft)
+
+    def _notLeft(self, failure: Failure) -> None:
+        if not failure.check(CometError):
+            self._log.failure(
+                "failed to let members leave in {path}", failure, path=self._store.path
+            )
+
+    # -- State
+
+    def putState(
+        self, change: Publication, key: str, seconds: float | None, most: int
+    ) -> Deferred[StateEntry]:
+        """
+        See L{IStateBus.putState<comet.interfaces.IStateBus.putState>}.
+        """
+        return self._alter(lambda each: each.putState(change, key, seconds, most))
+
+    def dropState(self, change: Publication, key: str) -> Deferred[bool]:
+        """
+        See L{IStateBus.dropState<comet.interfaces.IStateBus.dropState>}.
+        """
+        return self._alter(lambda each: each.dropState(change, key))
+
+    def _alter(self, alter: Callable[[Transaction], T]) -> Deferred[T]:
+        """
+        Change something beside the log, in one transaction.
+        """
+        if not self._isOpen:
+            return fail(_notOpen())
+        altered = self._write(partial(self._store.alter, alter, self._wallClock()))
+        return altered.addCallbacks(self._altered, self._notAltered)
+
+    def _altered(self, altered: Altered[T]) -> Deferred[T]:
+        stored = altered.stored
+        return self._tell(stored).addCallback(lambda _: altered.result)
+
+    def _notAltered(self, failure: Failure) -> Failure:
+        cause = None if failure.value is None else failure.value.__cause__
+        if cause is not None and isFault(cause):
+            self._isFaulty(cause)
+        return failure
+
+    def readState(self, channel: str, after: str, limit: int) -> Deferred[StatePage]:
+        """
+        See L{IStateBus.readState<comet.interfaces.IStateBus.readState>}.
+        """
+        read = self._read(self._logReader.keeping(channel, after, limit, self._wallClock()))
+        return read.addCallback(self._pageRead)
+
+    def _pageRead(self, page: StatePage) -> StatePage:
+        self._note(page.cursor)
+        return page
+
+    def measure(self) -> Deferred[Held]:
+        """
+        See L{IMeasuredBus.measure}.
+        """
+        return self._read(self._logReader.measuring())
+
     # -- Listening
 
     def listen(self, listener: IBusListener, names: Iterable[str]) -> Deferred[None]:
@@ -463,19 +626,23 @@ class SQLiteBus:
         self._listeners.remove(listener, names)
 
 
+def _nothing() -> None:
+    pass
+
+
 def _notOpen() -> Unavailable:
     return Unavailable("the bus is not open: it has not started yet, or has stopped")
 
 
-def _answer(calls: Sequence[PublishRequest], outcomes: Sequence[Outcome]) -> None:
-    for call, outcome in zip(calls, outcomes, strict=True):
-        if isinstance(outcome, Exception):
-            call.answered.errback(Failure(outcome))
-        else:
-            call.answered.callback(outcome)
+def _answer(bursts: Sequence[PublishBurst], outcomes: Sequence[Outcome]) -> None:
+    start = 0
+    for burst in bursts:
+        end = start + len(burst.requests)
+        burst.answered.callback(outcomes[start:end])
+        start = end
 
 
-def _bothFail(failure: Failure, calls: Sequence[PublishRequest]) -> Failure:
-    for call in calls:
-        call.answered.errback(failure)
+def _allFail(failure: Failure, bursts: Sequence[PublishBurst]) -> Failure:
+    for burst in bursts:
+        burst.answered.errback(failure)
     return failure

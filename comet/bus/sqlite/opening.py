@@ -249,10 +249,16 @@ def _renew(connection: sqlite3.Connection) -> None:
     """
     Begin a new epoch with the messages that are held.
     """
-    connection.execute("INSERT OR IGNORE INTO log VALUES (1, '', '', 0, 0, 0, 0, 0, 0, 0)")
+    connection.execute(
+        "INSERT OR IGNORE INTO log "
+        "(id, epoch, life, head, floor, size, channels, keyBytes, probes) "
+        "VALUES (1, '', '', 0, 0, 0, 0, 0, 0)"
+    )
     # The answers in it are positions of the old epoch.
     connection.execute("DELETE FROM keys")
     connection.execute("DELETE FROM publishers")
+    # Its readers are told of a gap, and ask anew who is there.
+    connection.execute("DELETE FROM members")
     connection.execute(
         "UPDATE log SET epoch = ?, keyBytes = 0, head = max("
         "head, ifnull((SELECT max(position) FROM messages), 0), "

@@ -9,7 +9,8 @@ import heapq
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from comet.bus.historypage import LOST, PageBefore, isPast
+from comet.bus.historypage import LOST, PageBefore, isPast, partialPage
+from comet.bus.parts import isPart, partOf
 from comet.bus.sqlite.holdings import Holdings
 from comet.bus.sqlite.snapshot import ABOVE_ALL, Channel, Snapshot, Steps
 from comet.bus.starts import beforeOldest
@@ -37,6 +38,7 @@ class PageReader:
         See L{comet.interfaces.IMessageBus.read}.
         """
         names = self._names.names
+        most = partOf(limit, maxBytes)
         gaps: dict[str, int] = {}
         end = self._snapshot.end
         isLost = not after.isKnownAt(end)
@@ -46,12 +48,14 @@ class PageReader:
             gaps = dict.fromkeys(names, 0)
             yield from self._snapshot.rest()
         last = end.position if upTo is None else min(upTo, end.position)
-        messages, reached = self._page(after.position, last, limit, maxBytes)
+        messages, reached = self._page(after.position, last, *most)
         self._snapshot.isTired = True
         # Floors are told last: messages were dropped until now.
         floors = yield from self._holdings.floors(0 if isLost else after.position)
         gaps.update(floors)
-        return ReadResult(after, messages, Cursor(after.epoch, reached), gaps, reached < last)
+        more = reached < last
+        isShort = more and isPart(len(messages), limit, maxBytes)
+        return ReadResult(after, messages, Cursor(after.epoch, reached), gaps, more, isShort)
 
     def _page(self, after: int, last: int, limit: int, maxBytes: int) -> tuple[list[Message], int]:
         """
@@ -81,10 +85,10 @@ class PageReader:
         """
         if not isPast(before, self._snapshot.end):
             return LOST
-        page = PageBefore(limit, maxBytes)
+        page = PageBefore(*partOf(limit, maxBytes))
         upper = ABOVE_ALL if before is None else before.position
         # One more than is wanted tells whether there is more.
-        most = min(limit + 1, self._snapshot.examined)
+        most = min(partOf(limit, maxBytes)[0] + 1, self._snapshot.examined)
         while True:
             channel = next((channel for channel, _ in self._snapshot.named()), None)
             if channel is None:
@@ -100,7 +104,7 @@ class PageReader:
             found = (self._snapshot.message(channel.name, position) for position in positions)
             page.fill(message for message in found if message is not None)
             if page.isFull or len(positions) < most:
-                return page.ended(channel.floor, before)
+                return partialPage(page.ended(channel.floor, before), limit, maxBytes)
             # Some messages were not stored by comet.
             upper = positions[-1]
             yield from self._snapshot.pause()

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
-from comet.model.messages import Publication, Published
+from comet.interfaces import Outcome
+from comet.model.messages import Publication
 
 # How much is committed together at most: messages, and bytes of payload.  Who asked
 # first waits for all of it.
@@ -24,28 +25,29 @@ MOST_WAITING: Final = 128 * 1024 * 1024
 _OVERHEAD: Final = 1024
 
 
-class PublishRequest:
+class PublishBurst:
     """
-    One call of L{IMessageBus.publish<comet.interfaces.IMessageBus.publish>}.
+    One call of L{IBurstBus.publishBurst<comet.interfaces.IBurstBus.publishBurst>}.
 
-    @ivar publications: All of these are stored, or none.
+    @ivar requests: Each of these is stored as a whole, or not at all.
 
-    @ivar answered: Fires with an answer for each publication.
+    @ivar answered: Fires with the outcome of each request.
 
-    @ivar messages: How many messages the publications make.
+    @ivar messages: How many messages they make.
 
     @ivar size: How many bytes the messages take while they wait.
     """
 
-    __slots__ = ("answered", "messages", "publications", "size")
+    __slots__ = ("answered", "messages", "requests", "size")
 
-    def __init__(self, publications: Sequence[Publication]) -> None:
-        self.publications = publications
-        self.answered: Deferred[Sequence[Published]] = Deferred()
-        self.messages = sum(len(each.channels) for each in publications)
-        self.size = sum(
-            (len(each.payload) + _OVERHEAD) * len(each.channels) for each in publications
-        )
+    def __init__(self, requests: Sequence[Sequence[Publication]]) -> None:
+        self.requests = requests
+        self.answered: Deferred[Sequence[Outcome]] = Deferred()
+        self.messages = self.size = 0
+        for request in requests:
+            for each in request:
+                self.messages += len(each.channels)
+                self.size += (len(each.payload) + _OVERHEAD) * len(each.channels)
 
 
 class WriteTask:
@@ -66,19 +68,19 @@ class WriteTask:
 
 class WriteQueue:
     """
-    Publish requests and write tasks, first come first served.  Publish requests
-    that follow one another are taken together.
+    Bursts and write tasks, first come first served.  Bursts that follow one another are
+    taken together.
 
     @ivar size: How many bytes wait.
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[PublishRequest | WriteTask] = deque()
+        self._waiting: deque[PublishBurst | WriteTask] = deque()
         self.size = 0
 
     def __len__(self) -> int:
         """
-        How many requests and tasks wait.
+        How many bursts and tasks wait.
         """
         return len(self._waiting)
 
@@ -89,24 +91,24 @@ class WriteQueue:
         """
         return self.size > MOST_WAITING
 
-    def add(self, item: PublishRequest | WriteTask) -> None:
+    def add(self, item: PublishBurst | WriteTask) -> None:
         """
-        Add a request or task at the end.
+        Add a burst or task at the end.
         """
         self._waiting.append(item)
-        if isinstance(item, PublishRequest):
+        if isinstance(item, PublishBurst):
             self.size += item.size
 
-    def take(self) -> list[PublishRequest] | WriteTask:
+    def take(self) -> list[PublishBurst] | WriteTask:
         """
-        Remove what is to be done next: a task, or all requests that are to be
+        Remove what is to be done next: a task, or all bursts that are to be
         committed together.  The queue must not be empty.
         """
         first = self._waiting[0]
         if isinstance(first, WriteTask):
             self._waiting.popleft()
             return first
-        together: list[PublishRequest] = []
+        together: list[PublishBurst] = []
         messages = size = 0
         while self._waiting:
             call = self._waiting[0]

@@ -18,9 +18,12 @@ from comet.bus.sqlite.holdings import Holdings
 from comet.bus.sqlite.lockfile import Connect
 from comet.bus.sqlite.pagereader import PageReader
 from comet.bus.sqlite.snapshot import Changed, Snapshot, Steps
+from comet.bus.sqlite.statetable import StateTable
 from comet.model.cursors import Cursor
+from comet.model.held import MOST_COUNTED, Held
 from comet.model.log import Retention
 from comet.model.positions import HistoryPage, Now, ReadResult, ResolvedStarts, StartPosition
+from comet.model.state import StatePage
 
 T = TypeVar("T")
 
@@ -40,7 +43,7 @@ class LogReader:
         @param retention: Returns how much to hold of a channel, given its name.
         """
         self._path = path
-        self._retention = retention
+        self.retention = retention
         self._connect = connect
         self._connection: sqlite3.Connection | None = None
         self._refusals = Refusals(path)
@@ -120,6 +123,29 @@ class LogReader:
             [channel], now, lambda snapshot: PageReader(snapshot).history(before, limit, maxBytes)
         )
 
+    def keeping(self, table: str, after: str, limit: int, now: float) -> Iterator[StatePage]:
+        """
+        See L{comet.interfaces.IStateBus.readState}, for L{step}.
+
+        @param now: The time, in seconds since 1970.
+        """
+        snapshot = Snapshot(self._connected, self.retention, now, (), self._refusals)
+        page = StateTable(self._connected(), table, now).page(after, limit, snapshot.end)
+        snapshot.close()
+        yield page
+
+    def measuring(self) -> Iterator[Held]:
+        """
+        See L{comet.interfaces.IMeasuredBus.measure}, for L{step}.
+        """
+        connection = self._connected()
+        query = "SELECT size, channels, channels - empty FROM log"
+        size, rows, channels = connection.execute(query).fetchone()
+        messages: int | None = None
+        if rows <= MOST_COUNTED:
+            [messages] = connection.execute("SELECT total(held) FROM channels").fetchone()
+        yield Held(channels, None if messages is None else int(messages), size)
+
     def step(self, steps: Iterator[T | None]) -> T | None:
         """
         Do one step, which is short.
@@ -145,7 +171,7 @@ class LogReader:
         self, names: Iterable[str], now: float, ask: Callable[[Snapshot], Steps[T]]
     ) -> Iterator[T | None]:
         while True:
-            snapshot = Snapshot(self._connected, self._retention, now, names, self._refusals)
+            snapshot = Snapshot(self._connected, self.retention, now, names, self._refusals)
             try:
                 answer = yield from ask(snapshot)
             except Changed:

@@ -12,7 +12,9 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from comet.bus.sqlite.schema import NONE_DROPPED
 from comet.framing.stored import NotOurs, checkStoredChannel, checkStoredEpoch
+from comet.model.channels import isReserved
 from comet.model.log import Retention
 from comet.model.messages import Message
 
@@ -41,9 +43,26 @@ class LogRow:
     @ivar emptyChannels: How many of them hold no message.
 
     @ivar keyBytes: How many bytes the idempotency keys count for.
+
+    @ivar reserved: How many bytes those of the server's own channels count for that
+        hold messages.
+
+    @ivar dropped: No message of the server's own channels is held at or before the
+        first of these positions, and none of all other channels at or before the
+        second.
     """
 
-    __slots__ = ("channels", "emptyChannels", "end", "epoch", "floor", "keyBytes", "size")
+    __slots__ = (
+        "channels",
+        "dropped",
+        "emptyChannels",
+        "end",
+        "epoch",
+        "floor",
+        "keyBytes",
+        "reserved",
+        "size",
+    )
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """
@@ -57,8 +76,11 @@ class LogRow:
             self.channels,
             self.emptyChannels,
             self.keyBytes,
+            self.reserved,
+            *self.dropped,
         ) = connection.execute(
-            "SELECT epoch, head, floor, size, channels, empty, keyBytes FROM log"
+            "SELECT epoch, head, floor, size, channels, empty, keyBytes, reserved, "
+            "reservedDropped, othersDropped FROM log"
         ).fetchone()
         try:
             # It is copied into the cursors of live messages, too.
@@ -71,15 +93,20 @@ class LogRow:
         Set all counts to those of a log in which nothing was ever stored.
         """
         self.end = self.floor = self.size = 0
-        self.channels = self.emptyChannels = self.keyBytes = 0
+        self.channels = self.emptyChannels = self.keyBytes = self.reserved = 0
+        self.dropped = [NONE_DROPPED, NONE_DROPPED]
 
     def save(self, connection: sqlite3.Connection) -> None:
         """
         Write the row back.
         """
         connection.execute(
-            "UPDATE log SET head = ?, floor = ?, size = ?, channels = ?, empty = ?, keyBytes = ?",
-            (self.end, self.floor, self.size, self.channels, self.emptyChannels, self.keyBytes),
+            "UPDATE log SET head = ?, floor = ?, size = ?, channels = ?, empty = ?, keyBytes = ?, "
+            "reserved = ?, reservedDropped = ?, othersDropped = ?",
+            (
+                *(self.end, self.floor, self.size, self.channels, self.emptyChannels),
+                *(self.keyBytes, self.reserved, *self.dropped),
+            ),
         )
 
 
@@ -143,6 +170,13 @@ class ChannelRow:
         How many bytes the row counts for, without its messages.
         """
         return CHANNEL_OVERHEAD + len(self.name.encode())
+
+    @property
+    def isReserved(self) -> bool:
+        """
+        Whether this is one of the server's own channels.
+        """
+        return isReserved(self.name)
 
     @property
     def holdsTooMuch(self) -> bool:

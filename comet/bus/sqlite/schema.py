@@ -6,7 +6,9 @@ The table C{log} has one row: the epoch, the position of the newest message
 without messages (C{empty}).  C{channels} has a row for each known channel, with
 or without messages.  C{messages} has exactly
 the messages that are held.  C{keys} has the idempotency keys, oldest first, and
-C{publishers} how many bytes the keys of each publisher count for.
+C{publishers} how many bytes the keys of each publisher count for.  C{members} has who
+is in which channel (see L{comet.bus.sqlite.memberrows}).  C{state} has what is kept beside
+the log: the table of each entry is named by a channel.
 """
 
 from __future__ import annotations
@@ -19,6 +21,13 @@ from typing import Final
 APPLICATION_ID: Final = 0x436F4D74
 
 FOREIGN: Final = ("the file is a database of something else than comet", "name another file")
+
+# Whether a row of C{channels} is of the server's own: see L{isReserved
+# <comet.model.channels.isReserved>}.
+IS_RESERVED: Final = "(substr(name, 1, 1) = '$' OR instr(name, '/$'))"
+
+# Below all positions, also those of a file that was tampered with, except for one.
+NONE_DROPPED: Final = -(2**63) + 1
 
 # The statements that make each version from the one before, beginning with an
 # empty database.
@@ -134,6 +143,50 @@ UPGRADES: Final[Sequence[Sequence[str]]] = (
         "CREATE INDEX publishersByBytes ON publishers (bytes DESC, name)",
         "ALTER TABLE log RENAME COLUMN keys TO keyBytes",
         "UPDATE log SET keyBytes = (SELECT ifnull(sum(bytes), 0) FROM publishers)",
+    ),
+    # Members of channels, in the order of their coming.
+    (
+        """
+        CREATE TABLE members (
+            number INTEGER PRIMARY KEY AUTOINCREMENT,
+            channel TEXT NOT NULL,
+            client TEXT NOT NULL,
+            info BLOB,
+            since REAL NOT NULL,
+            grace REAL NOT NULL,
+            UNIQUE (channel, client)
+        )
+        """,
+    ),
+    # "seconds" is for how long an entry is kept from "time" on, or null.
+    (
+        """
+        CREATE TABLE state (
+            channel TEXT NOT NULL,
+            key TEXT NOT NULL,
+            payload BLOB NOT NULL,
+            time REAL NOT NULL,
+            seconds REAL,
+            PRIMARY KEY (channel, key)
+        ) WITHOUT ROWID
+        """,
+    ),
+    # The server's own channels lose messages apart from all others.  "reserved" is how
+    # many bytes those with messages count for; and no message of either kind is held at
+    # or before the position up to which it was dropped.
+    (
+        "ALTER TABLE log ADD COLUMN reserved INTEGER NOT NULL DEFAULT 0",
+        f"ALTER TABLE log ADD COLUMN reservedDropped INTEGER NOT NULL DEFAULT {NONE_DROPPED}",
+        f"ALTER TABLE log ADD COLUMN othersDropped INTEGER NOT NULL DEFAULT {NONE_DROPPED}",
+        f"""
+        UPDATE log SET reserved = (
+            SELECT ifnull(sum(512 + length(CAST(name AS BLOB))), 0) FROM channels
+            WHERE held > 0 AND {IS_RESERVED}
+        ) + (
+            SELECT ifnull(sum(208 + length(payload) + 4 * ifnull(length(event), 0)), 0)
+            FROM messages WHERE channel IN (SELECT id FROM channels WHERE {IS_RESERVED})
+        )
+        """,
     ),
 )
 

@@ -11,12 +11,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
+
+from attrs import frozen
 
 from comet.bus.idempotency import KeyBudget
+from comet.bus.membertable import MemberTable
 from comet.bus.refusals import Refusals
 from comet.bus.sqlite.errors import isFault, isFull, notStored, reasonOf
 from comet.bus.sqlite.lockfile import Connect
+from comet.bus.sqlite.memberrows import loadMembers
 from comet.bus.sqlite.opening import OpenDatabase, openDatabase
 from comet.bus.sqlite.transaction import Transaction
 from comet.errors import CometError, Unavailable, Unknown
@@ -24,6 +28,9 @@ from comet.interfaces import Outcome
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
 from comet.model.messages import Message, Publication
+from comet.model.presence import MemberBounds
+
+T = TypeVar("T")
 
 
 class Stored(NamedTuple):
@@ -49,6 +56,21 @@ class Stored(NamedTuple):
     end: Cursor
     isInterrupted: bool = False
     fault: Exception | None = None
+
+
+# Python 3.10 has no generic named tuples.
+@frozen
+class Altered(Generic[T]):
+    """
+    What became of a change beside the log.
+
+    @ivar result: What the change has returned.
+
+    @ivar stored: The messages that tell of it.
+    """
+
+    result: T
+    stored: Stored
 
 
 class NotStored(Exception):
@@ -107,6 +129,15 @@ class Store:
         self._opened: OpenDatabase | None = None
         self._swept = 0
 
+    def configure(self, retention: Callable[[str], Retention], totalBytes: int) -> None:
+        """
+        Hold messages by other bounds from the next transaction on.  The sweeps go
+        over all channels again.
+        """
+        self._retention = retention
+        self._totalBytes = totalBytes
+        self._swept = 0
+
     @property
     def path(self) -> str:
         """
@@ -159,7 +190,7 @@ class Store:
         """
         epoch = newEpoch()
         with self._changing(now) as transaction:
-            for table in ("messages", "channels", "keys", "publishers"):
+            for table in ("messages", "channels", "keys", "publishers", "members"):
                 self._connection.execute(f"DELETE FROM {table}")
             self._connection.execute("UPDATE log SET epoch = ?", (epoch,))
             transaction.log.empty()
@@ -224,6 +255,28 @@ class Store:
         fault = self._note()
         return Stored(outcomes, transaction.stored, self.end, isInterrupted, fault)
 
+    def alter(self, alter: Callable[[Transaction], T], now: float) -> Altered[T]:
+        """
+        Change something beside the log, and store the messages that tell of it, in one
+        transaction.
+
+        @param alter: Does it.
+
+        @raise CometError: What C{alter} raises: nothing is changed then, and so it is with
+            L{Unavailable}.  With L{Unknown} it may be.
+        """
+        try:
+            with self._writing(now) as transaction:
+                isInterrupted = transaction.log.end != self.end.position
+                result = alter(transaction)
+        except NotStored as error:
+            if not isFault(error.cause):
+                raise error.cause from None
+            raise notStored(error.cause) from error.cause
+        self.end = Cursor(transaction.log.epoch, transaction.log.end)
+        fault = self._note()
+        return Altered(result, Stored((), transaction.stored, self.end, isInterrupted, fault))
+
     def forget(self, channel: str, upTo: int | None, now: float) -> int | None:
         """
         Drop some of the messages that are held of a channel.
@@ -250,6 +303,47 @@ class Store:
             more, swept = transaction.sweep(self._swept)
         self._swept = swept
         return more
+
+    # -- Members
+
+    def steadyTime(self, now: float) -> float:
+        """
+        Return the time of the clock that no setting of the system's clock changes, in
+        seconds.
+
+        @param now: The time to return if the store has no such clock.
+        """
+        return now if self._keysNow is None else self._keysNow()
+
+    def loadMembers(self, now: float, bounds: MemberBounds | None) -> MemberTable:
+        """
+        Read the members that the database has.  Each is in its grace from now on.
+
+        @param now: The time, in seconds since 1970.
+
+        @param bounds: How many members there may be.
+
+        @raise sqlite3.Error: If the database cannot be read.
+        """
+        return loadMembers(
+            self._connection,
+            self.steadyTime(now),
+            lambda error: self._refusals.refused(error, now),
+            bounds,
+        )
+
+    def newestOf(self, channel: str) -> int:
+        """
+        Return the position of the newest message of a channel, or 0 if it is not known.
+
+        @raise sqlite3.Error: If the database cannot be read.
+        """
+        found = self._connection.execute(
+            "SELECT head FROM channels WHERE name = ?", (channel,)
+        ).fetchone()
+        return found[0] if found else 0
+
+    # -- Faults
 
     def probe(self) -> None:
         """
@@ -310,13 +404,12 @@ class Store:
         try:
             self._checkFiles()
             self._connection.execute("BEGIN IMMEDIATE")
-            keysNow = now if self._keysNow is None else self._keysNow()
             transaction = Transaction(
                 self._connection,
                 self._retention,
                 self._totalBytes,
                 now,
-                keysNow,
+                self.steadyTime(now),
                 self._keyBudget,
                 lambda error: self._refusals.refused(error, now),
             )

@@ -13,11 +13,23 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from comet.bus.idempotency import KeyBudget
+from comet.bus.membertable import Change
 from comet.bus.sqlite.idempotency import KeyTable
+from comet.bus.sqlite.manyrows import (
+    HeldRow,
+    deleteWalked,
+    insertMessages,
+    oldestMessages,
+    walkMessages,
+)
+from comet.bus.sqlite.memberrows import saveChanges
 from comet.bus.sqlite.rows import CHANNEL_OVERHEAD, ChannelRow, ChannelRows, LogRow
-from comet.framing.stored import NotOurs
-from comet.model.log import FLOORS_PART, Retention
-from comet.model.messages import MESSAGE_OVERHEAD, Message, Publication, Published
+from comet.bus.sqlite.statetable import StateTable
+from comet.framing.stored import NotOurs, joinMarks
+from comet.model.log import FLOORS_PART, RESERVED_PART, Retention
+from comet.model.messages import MESSAGE_OVERHEAD, ExcludingMessage, Message, Publication, Published
+from comet.model.presence import presenceChannel
+from comet.model.state import StateEntry
 
 # How many messages a transaction drops at most, in addition to two for each
 # that it stores.
@@ -61,8 +73,11 @@ class Transaction:
         self._connection = connection
         self._totalBytes = totalBytes
         self._mostEmpty = totalBytes // (FLOORS_PART * CHANNEL_OVERHEAD)
+        self._mostReserved = totalBytes // RESERVED_PART
         self._now = now
         self._budget = DROPS
+        # Whether all messages of clients' channels had to be dropped.
+        self._isBare = False
         self.log = LogRow(connection)
         self._rows = ChannelRows(connection, retention, refused)
         self._keys = KeyTable(connection, self.log, keysNow, keyBudget)
@@ -84,35 +99,79 @@ class Transaction:
     def _store(self, publication: Publication) -> Published:
         positions = {}
         for channel in publication.channels:
-            row = self._rows.named(channel) or self._addRow(channel)
-            self.log.end += 1
-            message = Message(
-                row.name,
-                self.log.epoch,
-                self.log.end,
-                self._now,
+            message = self.append(
+                channel,
                 publication.payload,
                 publication.event,
                 publication.encoding,
+                publication.exclude,
             )
-            if not row.held:
-                self.log.emptyChannels -= 1
-            row.append(message)
-            self.log.size += message.size
-            self._touched[row] = None
-            self.stored.append(message)
-            self._inserts.append(
-                (
-                    message.position,
-                    row.id,
-                    message.time,
-                    message.event,
-                    message.encoding,
-                    message.payload,
-                )
-            )
-            positions[row.name] = message.position
+            positions[message.channel] = message.position
         return Published(self.log.epoch, positions)
+
+    def append(
+        self,
+        channel: str,
+        payload: bytes,
+        event: str | None,
+        encoding: str | None = None,
+        exclude: str | None = None,
+    ) -> Message:
+        """
+        Store a message of a channel, which is the newest of the log.
+        """
+        row = self._rows.named(channel) or self._addRow(channel)
+        self.log.end += 1
+        name, epoch, end, now = row.name, self.log.epoch, self.log.end, self._now
+        if exclude is None:
+            message = Message(name, epoch, end, now, payload, event, encoding)
+        else:
+            message = ExcludingMessage(name, epoch, end, now, payload, event, encoding, exclude)
+        size = message.size
+        self.log.size += size
+        if not row.held:
+            self.log.emptyChannels -= 1
+            size += row.size
+        if row.isReserved:
+            self.log.reserved += size
+        row.append(message)
+        self._touched[row] = None
+        self.stored.append(message)
+        marks = encoding if exclude is None else joinMarks(encoding, exclude)
+        self._inserts.append((message.position, row.id, message.time, event, marks, payload))
+        return message
+
+    def putState(
+        self, change: Publication, key: str, seconds: float | None, most: int
+    ) -> StateEntry:
+        """
+        See L{IStateBus.putState<comet.interfaces.IStateBus.putState>}.
+
+        @raise TooMany: If the table is full.
+        """
+        [channel] = change.channels
+        message = self.append(channel, change.payload, change.event, change.encoding)
+        entry = StateEntry(key, message.payload, message.time, seconds)
+        StateTable(self._connection, channel, self._now).put(entry, most)
+        return entry
+
+    def dropState(self, change: Publication, key: str) -> bool:
+        """
+        See L{IStateBus.dropState<comet.interfaces.IStateBus.dropState>}.
+        """
+        [channel] = change.channels
+        wasThere = StateTable(self._connection, channel, self._now).drop(key)
+        if wasThere:
+            self.append(channel, change.payload, change.event, change.encoding)
+        return wasThere
+
+    def changeMembers(self, changes: Sequence[Change]) -> None:
+        """
+        Write changes of members, and store the message of each.
+        """
+        saveChanges(self._connection, changes)
+        for record, event, payload in changes:
+            self.append(presenceChannel(record.channel.name), payload, event)
 
     def _addRow(self, channel: str) -> ChannelRow:
         row = self._rows.add(channel, self.log.floor)
@@ -125,9 +184,7 @@ class Transaction:
         """
         Write all changes, and drop what is then too much.
         """
-        self._connection.executemany(
-            "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?)", self._inserts
-        )
+        insertMessages(self._connection, self._inserts)
         self._budget += 2 * len(self._inserts)
         for row in self._touched:
             self._trim(row)
@@ -149,63 +206,85 @@ class Transaction:
         Drop the oldest messages of a channel while they are unwanted.
         """
         floor = row.floor
-        found = self._connection.execute(
-            "SELECT position, CAST(time AS REAL), length(payload), ifnull(length(event), 0) "
-            "FROM messages "
-            "WHERE channel = ? ORDER BY position LIMIT ?",
-            (row.id, self._budget + 1),
-        )
-        for position, time, payloadBytes, eventLength in found:
-            if not self._budget or not isUnwanted(position, time):
-                row.oldest, row.since = position, time
+        for held in oldestMessages(self._connection, self._budget + 1, row.id):
+            if not self._budget or not isUnwanted(held.position, held.time):
+                row.oldest, row.since = held.position, held.time
                 break
-            self._count(payloadBytes, eventLength)
-            self._drop(row, position, payloadBytes)
-        found.close()
+            self._drop(row, held)
         if row.floor > floor:
             self._connection.execute(
                 "DELETE FROM messages WHERE channel = ? AND position <= ?", (row.id, row.floor)
             )
 
-    def _count(self, payloadBytes: int, eventLength: int) -> None:
+    def _drop(self, row: ChannelRow | None, held: HeldRow) -> None:
         """
-        Count a message that is dropped.
-        """
-        self.log.size -= payloadBytes + 4 * eventLength + MESSAGE_OVERHEAD
-        self._budget -= 1
+        Count a message no more.
 
-    def _drop(self, row: ChannelRow, position: int, payloadBytes: int) -> None:
-        row.drop(position, payloadBytes)
+        @param row: Its channel, if it has one.
+        """
+        size = held.payloadBytes + 4 * held.eventLength + MESSAGE_OVERHEAD
+        self.log.size -= size
+        self._budget -= 1
+        if row is None:
+            return
+        row.drop(held.position, held.payloadBytes)
         if not row.held:
             self.log.emptyChannels += 1
+            size += row.size
+        if row.isReserved:
+            self.log.reserved -= size
 
     def _evict(self) -> None:
         """
-        Drop the oldest messages of all channels until the total is within its
-        limit.
+        Drop messages until the total is within its limit: the oldest of the server's
+        own channels while these take more than their part, then the oldest of all
+        others.
         """
-        if self.log.size <= self._totalBytes:
-            return
-        found = self._connection.execute(
-            "SELECT position, channel, length(payload), ifnull(length(event), 0) FROM messages "
-            "ORDER BY position LIMIT ?",
-            (self._budget,),
-        )
+        if self.log.size > self._totalBytes and self.log.reserved > self._mostReserved:
+            self._dropOldest(isReserved=True)
+        if self.log.size > self._totalBytes and self.log.reserved <= self._mostReserved:
+            self._isBare = self._dropOldest(isReserved=False)
+
+    def _dropOldest(self, isReserved: bool) -> bool:
+        """
+        Drop the oldest messages of one kind of channels, as many as the transaction may,
+        until the total is within its limit, or the kind within its own.
+
+        @return: Whether all were dropped, and it was not enough.
+        """
+        kind = 0 if isReserved else 1
+        after = last = self.log.dropped[kind]
         dropped: dict[ChannelRow, None] = {}
-        last = 0
-        for position, number, payloadBytes, eventLength in found:
-            row = self._rows.numbered(number)
-            self._count(payloadBytes, eventLength)
-            if row is not None:
-                self._drop(row, position, payloadBytes)
-                dropped[row] = None
-            last = position
-            if self.log.size <= self._totalBytes:
+        isEnd = isEnough = False
+        for part in walkMessages(self._connection, isReserved, after):
+            isEnd = part.last == last and not part.rows
+            for held in part.rows:
+                isEnough = not self._budget or self._isWithin(isReserved)
+                if isEnough:
+                    break
+                row = self._rows.numbered(held.channel)
+                self._drop(row, held)
+                if row is not None:
+                    dropped[row] = None
+                last = held.position
+            isEnough = isEnough or not self._budget or self._isWithin(isReserved)
+            if isEnough:
                 break
-        found.close()
-        self._connection.execute("DELETE FROM messages WHERE position <= ?", (last,))
+            last = part.last
+        if last > after:
+            self.log.dropped[kind] = last
+            deleteWalked(self._connection, isReserved, after, last)
         for row in dropped:
             self._findOldest(row)
+        return isEnd and not isEnough
+
+    def _isWithin(self, isReserved: bool) -> bool:
+        """
+        Whether no message of one kind of channels has to be dropped any more.
+        """
+        if self.log.size <= self._totalBytes:
+            return True
+        return isReserved and self.log.reserved <= self._mostReserved
 
     def _findOldest(self, row: ChannelRow) -> None:
         found = self._connection.execute(
@@ -219,13 +298,19 @@ class Transaction:
     def _forgetStalest(self) -> None:
         """
         Forget rows without messages until they are few enough, beginning with
-        the oldest newest message.
+        the oldest newest message; and while the total is above its limit, if clients'
+        channels have no message any more.
         """
-        most = min(self.log.emptyChannels - self._mostEmpty, self._budget)
-        if most > 0:
-            for row in self._rows.stalest(most):
-                self._forgetRow(row)
-                self._budget -= 1
+        most = self.log.emptyChannels - self._mostEmpty
+        isTooLarge = self._isBare and self.log.size > self._totalBytes
+        if most <= 0 and not isTooLarge:
+            return
+        for row in self._rows.stalest(self._budget if isTooLarge else min(most, self._budget)):
+            if most <= 0 and self.log.size <= self._totalBytes:
+                break
+            self._forgetRow(row)
+            self._budget -= 1
+            most -= 1
 
     def _forgetRow(self, row: ChannelRow) -> None:
         """

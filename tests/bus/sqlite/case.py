@@ -134,7 +134,12 @@ class StoreTestCase(SynchronousTestCase):
         """
         Return the positions of the messages that are held.
         """
-        return positionsOf(self.read(reader, names).messages)
+        page = self.read(reader, names)
+        found = positionsOf(page.messages)
+        while page.more:
+            page = self.read(reader, names, page.reached)
+            found += positionsOf(page.messages)
+        return found
 
     def sweepAll(self, store: Store) -> int:
         """

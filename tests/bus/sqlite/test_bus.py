@@ -100,13 +100,13 @@ class GroupTests(ThreadsTestCase):
     Which publications are committed together.
     """
 
-    async def test_commitsTurnOnce(self) -> None:
+    async def test_commitsBurstOnce(self) -> None:
         """
-        The publications of one turn are one commit.
+        A burst is one commit.
         """
         bus = await self.makeBus()
         self.commits()
-        answers = await self.publishAll(bus, 1000)
+        answers: Any = await bus.publishBurst([[publication("a")]] * 1000)
         self.assertEqual(self.commits(), 1)
         positions = [answer.cursor.position for [answer] in answers]
         self.assertEqual(positions, list(range(1, 1001)))
@@ -156,11 +156,22 @@ class GroupTests(ThreadsTestCase):
         """
         bus = await self.makeBus(messages=10**6)
         self.commits()
-        await self.publishAll(bus, queue.MOST_TOGETHER * 2)
-        self.assertEqual(self.commits(), 2)
+        event = self.hold("COMMIT")
+        first = self.publishAll(bus, 1)
+        await self.awaitHeld()
+        rest = self.publishAll(bus, queue.MOST_TOGETHER * 2)
+        event.set()
+        await gatherResults([first, rest])
+        self.assertEqual(self.commits(), 1 + 2)
         quarter = publication("a", b"x" * (queue.MOST_BYTES_TOGETHER // 4))
-        await gatherResults([bus.publish([quarter]) for _ in range(6)])
-        self.assertEqual(self.commits(), 2)
+        event = self.hold("COMMIT")
+        first = self.publishAll(bus, 1)
+        await self.awaitHeld()
+        large = gatherResults([bus.publish([quarter]) for _ in range(6)])
+        event.set()
+        await first
+        await large
+        self.assertEqual(self.commits(), 1 + 2)
 
     async def test_forgetsInOrder(self) -> None:
         """
@@ -186,11 +197,16 @@ class GroupTests(ThreadsTestCase):
         listener = Listener()
         await bus.listen(listener, ["a"])
         heard: list[tuple[int, int]] = []
+        event = self.hold("COMMIT")
+        first = self.publishAll(bus, 1)
+        await self.awaitHeld()
         for _ in range(50):
             answered = bus.publish([publication("a")])
             answered.addCallback(lambda _: heard.append((len(listener.heard), bus.end.position)))
+        event.set()
+        await first
         await self.publishAll(bus, 1)
-        self.assertEqual(listener.heard, list(range(1, 52)))
+        self.assertEqual(listener.heard, list(range(1, 53)))
         self.assertEqual(heard, [(51, 51)] * 50)
 
     async def test_refusesWhenTooMuchWaits(self) -> None:

@@ -4,6 +4,7 @@ How much of the database is looked at to read before a cursor.
 
 from __future__ import annotations
 
+from comet.bus.parts import PART_MESSAGES
 from comet.bus.sqlite.reader import LogReader
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
@@ -30,7 +31,7 @@ class HistoryTests(StoreTestCase):
         watched = Watched(self.path)
         reader = LogReader(self.path, lambda channel: Retention(messages=10000), watched.connect)
         self.addCleanup(reader.close)
-        for limit in (1, 50, 1000):
+        for limit in (1, 50, PART_MESSAGES):
             watched.rows = 0
             before = Cursor(end.epoch, positions[1200])
             [page] = reader.recalling("a", before, limit, 10**6, self.now)

@@ -19,6 +19,7 @@ from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication
 from comet.model.positions import Earliest, Now
+from comet.model.presence import Holding
 from comet.testing.case import Listener, positionsOf
 from tests.bus.sqlite.case import publication
 from tests.bus.sqlite.threadscase import ThreadsTestCase
@@ -92,6 +93,32 @@ class FaultTests(ThreadsTestCase):
             await bus.stop()
             with closing(sqlite3.connect(f"{self.folder}/{self.made}.db-guard")) as guard:
                 self.assertEqual(guard.execute("SELECT position FROM notes").fetchall(), [(2,)])
+
+    async def test_lockFileFailsForMembers(self) -> None:
+        """
+        A change of members that is stored counts, and the bus says that it is not well
+        as long as the lock file cannot be written.
+        """
+        bus = await self.makeBus()
+        self.faults.lockFile["UPDATE notes"] = "database or disk is full"
+        self.assertEqual(await bus.setPresence([Holding("a", "ada", 1, isTaken=True)]), [])
+        self.assertFalse(bus.isAvailable)
+        self.assertEqual((await bus.membersOf("a", None, 9)).count, 1)
+        self.faults.clear()
+        await self.assertUntil(bus, isAvailable=True)
+
+    async def test_membersNotStored(self) -> None:
+        """
+        When a change of members cannot be stored, the bus says that it is not well.
+        """
+        bus = await self.makeBus()
+        self.faults.before["COMMIT"] = "disk I/O error"
+        failure = bus.setPresence([Holding("a", "ada", 1, isTaken=True)])
+        await self.assertFailure(failure, Unavailable)
+        self.assertFalse(bus.isAvailable)
+        self.faults.clear()
+        self.assertEqual((await bus.membersOf("a", None, 9)).count, 0)
+        await self.assertUntil(bus, isAvailable=True)
 
     async def assertUntil(
         self, bus: SQLiteBus, isAvailable: bool, seconds: float = SWEEP_SECONDS

@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.idempotency import KeyBudget
-from comet.bus.memory.bus import CHANNEL_OVERHEAD
+from comet.bus.memory.buslog import CHANNEL_OVERHEAD
 from comet.bus.sqlite import holdings, pagereader, rows
 from comet.bus.sqlite.snapshot import Snapshot
 from comet.model.log import Retention

@@ -16,9 +16,10 @@ from comet.bus.idempotency import (
     scopeDigest,
 )
 from comet.bus.sqlite.idempotency import KeyTable
+from comet.bus.sqlite.rows import CHANNEL_OVERHEAD as ROW_OVERHEAD
 from comet.bus.sqlite.rows import LogRow
 from comet.bus.sqlite.schema import APPLICATION_ID, UPGRADES, WrongDatabase, upgrade
-from comet.model.messages import Published
+from comet.model.messages import MESSAGE_OVERHEAD, Published
 from tests.bus.sqlite.case import StoreTestCase, publication
 
 # A possible version after the present one.
@@ -79,6 +80,32 @@ class UpgradeTests(StoreTestCase):
         self.assertEqual(self.get("PRAGMA user_version"), len(LATER))
         self.assertEqual(self.get("SELECT count(*) FROM messages"), 3)
         self.assertEqual(self.get("SELECT group_concat(colour) FROM channels"), "red,red")
+
+    def test_countsReserved(self) -> None:
+        """
+        A database of an earlier version counts what the server's own channels hold.
+        """
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.addCleanup(connection.close)
+        upgrade(connection, UPGRADES[:6])
+        connection.execute(
+            "INSERT INTO log (epoch, life, head, floor, size, channels, keyBytes, probes) "
+            "VALUES ('e', 'l', 3, 0, 0, 2, 0, 0)"
+        )
+        for number, name, held in ((1, "$events", 1), (2, "a/$é", 1), (3, "$b", 0), (4, "a$", 1)):
+            connection.execute(
+                "INSERT INTO channels VALUES (?, ?, 1, 0, 1, 5.0, ?, 1, 5.0)", (number, name, held)
+            )
+            if held:
+                connection.execute(
+                    "INSERT INTO messages VALUES (?, ?, 1.0, 'join', NULL, ?)",
+                    (number, number, b"12345"),
+                )
+        upgrade(connection)
+        [reserved] = connection.execute("SELECT reserved FROM log").fetchone()
+        channels = 2 * ROW_OVERHEAD + len("$events") + len("a/$é".encode())
+        messages = 2 * (MESSAGE_OVERHEAD + len("12345") + 4 * len("join"))
+        self.assertEqual(reserved, channels + messages)
 
     def test_upgradesFirstVersion(self) -> None:
         """

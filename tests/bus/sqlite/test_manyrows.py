@@ -1,0 +1,200 @@
+"""
+Tests for L{comet.bus.sqlite.manyrows}.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import floats, integers, lists, tuples
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.bus.sqlite.manyrows import HeldRow, insertMessages, oldestMessages, walkMessages
+from comet.bus.sqlite.schema import UPGRADES
+from comet.model.log import Retention
+from tests.bus.sqlite.case import Carefree, StoreTestCase, publication
+
+
+class _Counting(sqlite3.Cursor):
+    """
+    A cursor that counts the steps of its statements.
+    """
+
+    steps = 0
+
+    def execute(self, *given: Any) -> Any:
+        """
+        Count the first step.
+        """
+        _Counting.steps += 1
+        return super().execute(*given)
+
+    def executemany(self, statement: str, rows: Any) -> Any:
+        """
+        Count a step for each row.
+        """
+        counted = list(rows)
+        _Counting.steps += len(counted)
+        return super().executemany(statement, counted)
+
+    def fetchone(self) -> Any:
+        """
+        Count a step.
+        """
+        _Counting.steps += 1
+        return super().fetchone()
+
+    def fetchall(self) -> list[Any]:
+        """
+        Count a step for each row.
+        """
+        rows = super().fetchall()
+        _Counting.steps += len(rows)
+        return rows
+
+    def __next__(self) -> Any:
+        _Counting.steps += 1
+        return super().__next__()
+
+
+class _Counted(Carefree):
+    """
+    A connection whose steps are counted.
+    """
+
+    def cursor(self, *given: Any) -> Any:
+        """
+        Make a cursor that counts.
+        """
+        return super().cursor(_Counting)
+
+
+class StepTests(StoreTestCase):
+    """
+    How many times the thread that writes gives up the lock of the interpreter.
+    """
+
+    def steps(self, retention: Retention, totalBytes: int) -> list[int]:
+        """
+        Store batches of one and of a thousand messages, each of which drops as many.
+
+        @return: How many steps each takes.
+        """
+        store = self.openStore(retention, totalBytes, partial(sqlite3.connect, factory=_Counted))
+        self.publish(store, *[publication("a")] * 1100)
+        counts = []
+        for count in (1, 1000):
+            _Counting.steps = 0
+            self.publish(store, *[publication("a")] * count)
+            counts.append(_Counting.steps)
+        return counts
+
+    def test_fewWithRetention(self) -> None:
+        """
+        They hardly grow with the messages that are stored, and that a channel drops.
+        """
+        one, thousand = self.steps(Retention(messages=1000), 10**9)
+        self.assertLess(one, 20)
+        self.assertLess(thousand - one, 30)
+
+    def test_fewWithTotal(self) -> None:
+        """
+        They hardly grow with the messages that the whole log drops.
+        """
+        one, thousand = self.steps(Retention(messages=10**6), 200_000)
+        self.assertLess(one, 20)
+        self.assertLess(thousand - one, 30)
+
+
+class RowTests(SynchronousTestCase):
+    """
+    What is inserted, and what is found.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a database in memory.
+        """
+        self.connection = sqlite3.connect(":memory:")
+        self.addCleanup(self.connection.close)
+        for statements in UPGRADES:
+            for statement in statements:
+                self.connection.execute(statement)
+
+    @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(
+        lists(tuples(integers(1, 3), floats(0, 1e10), integers(0, 20)), max_size=100),
+        integers(0, 120),
+    )
+    def test_oldest(self, given: list[tuple[int, float, int]], limit: int) -> None:
+        """
+        The rows are found as they were inserted, in order and with their times, up to the
+        limit.
+        """
+        connection = self.connection
+        connection.execute("DELETE FROM messages")
+        rows = [
+            HeldRow(position, channel, time, size, size // 2)
+            for position, (channel, time, size) in enumerate(given, 1)
+        ]
+        insertMessages(
+            connection,
+            [
+                (row.position, row.channel, row.time, ";" * row.eventLength, None, b" " * size)
+                for row in rows
+                for size in (row.payloadBytes,)
+            ],
+        )
+        walked = [row for part in walkMessages(connection, False, -1) for row in part.rows]
+        self.assertRows(walked, rows)
+        ofOne = [row for row in rows if row.channel == 1]
+        self.assertRows(list(oldestMessages(connection, limit, 1)), ofOne[:limit])
+
+    def assertRows(self, found: list[HeldRow], rows: list[HeldRow]) -> None:
+        """
+        Assert that rows are equal, and their times to the microsecond.
+        """
+        self.assertEqual(
+            [each._replace(time=0.0) for each in found], [each._replace(time=0.0) for each in rows]
+        )
+        for one, other in zip(found, rows, strict=True):
+            self.assertAlmostEqual(one.time, other.time, 5)
+
+    def test_tamperedWith(self) -> None:
+        """
+        What comet cannot have written is counted, and takes the place of nothing else.
+        """
+        connection = self.connection
+        insertMessages(
+            connection,
+            [
+                (-3, "1 2;3", "now", b"7;7", None, "a b;c"),
+                (0, 5, float("inf"), 12, None, 3.5),
+                (7, 5, -1e300, None, None, b""),
+            ],
+        )
+        found = [row for part in walkMessages(connection, False, -4) for row in part.rows]
+        self.assertEqual(
+            found,
+            [
+                HeldRow(-3, 1, 0.0, 5, 3),
+                HeldRow(0, 5, float("inf"), 3, 2),
+                HeldRow(7, 5, -1e300, 0, 0),
+            ],
+        )
+
+    def test_takesAsMuchAsIsAsked(self) -> None:
+        """
+        A caller that takes few rows does not have all of them fetched.
+        """
+        connection = self.connection
+        insertMessages(connection, [(n, 1, 0.0, None, None, b"") for n in range(1, 5001)])
+        asked: list[str] = []
+        connection.set_trace_callback(asked.append)
+        self.assertEqual(len(list(islice(oldestMessages(connection, 5000, 1), 3))), 3)
+        self.assertEqual(len(asked), 1)
+        self.assertIn("LIMIT 8", asked[0])
