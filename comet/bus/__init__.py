@@ -5,9 +5,12 @@ L{comet.interfaces.IMessageBus} says what each bus promises.  No part above this
 package knows which bus it uses.
 
   - L{idempotency}: idempotency keys: what may be stored, and what was answered
+  - L{gracetimer}: when members have to leave, for a bus that keeps them in memory
   - L{historypage}: pages of the messages before a cursor, for every bus
   - L{listeners}: the listeners of a bus, and the order in which they hear
+  - L{membertable}: who is in each channel, for a bus of one node
   - L{outcomes}: what became of requests that were stored in one step
+  - L{parts}: how much is read at once by a bus that checks what its store gives back
   - L{refusals}: logs what a store was refused
   - L{starts}: resolves start positions, for every bus
   - L{resolvedstarts}: does so for a bus that lists the positions of what it holds

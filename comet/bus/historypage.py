@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from attrs import evolve
+
+from comet.bus.parts import isPart
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
 from comet.model.positions import HistoryPage
@@ -95,3 +98,18 @@ def historyPage(
     # Nothing was ever before position 1.
     mayBeOlder = before is None or before.position > 1
     return HistoryPage(messages[::-1], more, not more and floor > 0 and mayBeOlder)
+
+
+def partialPage(page: HistoryPage, limit: int, maxBytes: int) -> HistoryPage:
+    """
+    Say of a page whether it is only a part of what was asked for.
+
+    @param page: A page of a bus that reads no more than a part at once
+        (L{comet.bus.parts}).
+
+    @param limit: As the caller asked.
+
+    @param maxBytes: As the caller asked.
+    """
+    isShort = page.more and isPart(len(page.messages), limit, maxBytes)
+    return evolve(page, isPart=True) if isShort else page

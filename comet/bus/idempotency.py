@@ -334,6 +334,8 @@ class KeyMemory(KeyedBatches):
         """
         if self._known:
             self._forgetOld()
+        if len(publications) == 1 and publications[0].key is None:
+            return [store(publications[0])]
         return super().storeBatch(publications, store)
 
     def find(self, digest: bytes, publication: Publication) -> tuple[bytes, Published] | None:

@@ -83,21 +83,27 @@ class Listeners:
         @return: Fires when all have heard: before this method returns, unless a
             listener that is hearing something is the caller.
         """
-        return self._tell(messages)
+        return self.tell(messages) or succeed(None)
 
     def endMoved(self, end: Cursor) -> None:
         """
         Tell all listeners that they have heard everything up to this cursor.
         """
-        self._tell(end)
+        self.tell(end)
 
     def interrupted(self) -> None:
         """
         Tell all listeners that they may have missed messages.
         """
-        self._tell(None)
+        self.tell(None)
 
-    def _tell(self, stored: Sequence[Message] | Cursor | None) -> Deferred[None]:
+    def tell(self, stored: Sequence[Message] | Cursor | None) -> Deferred[None] | None:
+        """
+        Tell all listeners one of these: that messages were stored, to where the log
+        end has moved, or of an interruption.
+
+        @return: L{None} if all have heard; else fires when they have.
+        """
         if self._isTelling:
             heard: Deferred[None] = Deferred()
             self._unheard.append(_News(stored, heard))
@@ -111,7 +117,7 @@ class Listeners:
                 news.heard.callback(None)
         finally:
             self._isTelling = False
-        return succeed(None)
+        return None
 
     def _tellAll(self, stored: Sequence[Message] | Cursor | None) -> None:
         for listener in list(self._names):

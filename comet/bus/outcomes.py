@@ -1,11 +1,12 @@
 """
-What became of requests to publish, for buses that store several in one step.
+What became of requests, as all buses say it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from comet.errors import TooMany
 from comet.interfaces import Outcome
 from comet.model.messages import Published
 
@@ -20,3 +21,10 @@ def onlyOutcome(outcomes: Sequence[Outcome]) -> Sequence[Published]:
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
+
+
+def stateFull(table: str, most: int) -> TooMany:
+    """
+    Return the error for a table of state that takes no more.
+    """
+    return TooMany(f"{table[:64]!r} has {most} entries, which is all it may have", 60.0)

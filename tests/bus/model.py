@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from comet.bus.memory.bus import CHANNEL_OVERHEAD
-from comet.model.channels import isPattern
+from comet.bus.memory.buslog import CHANNEL_OVERHEAD
+from comet.model.channels import isPattern, isReserved
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message
@@ -128,17 +128,46 @@ class BusModel:
         """
         Drop messages and forget channels until the total is within its limit.
         """
-        while self.size > self.totalBytes and self.held():
-            self.lost.add(self.held()[0].position)
+        for mayDrop in (self.reservedTooLarge, self.othersHeld):
+            while self.size > self.totalBytes and (held := mayDrop()):
+                self.lost.add(held[0].position)
+        while self.size > self.totalBytes and (empty := self.empty()):
+            self.forgetChannel(min(empty, key=self.endOf))
         self.forgetStalest()
+
+    def reservedTooLarge(self) -> list[Message]:
+        """
+        Return the messages of the server's own channels, while these take more than a
+        quarter of the total.
+        """
+        held = [message for message in self.held() if isReserved(message.channel)]
+        channels = {message.channel for message in held}
+        records = sum(self.recordSize(channel) + self.streamOverhead for channel in channels)
+        return held if (records + sum(map(self.sizeOf, held))) * 4 > self.totalBytes else []
+
+    def othersHeld(self) -> list[Message]:
+        """
+        Return the messages of all other channels.
+        """
+        return [message for message in self.held() if not isReserved(message.channel)]
+
+    def empty(self) -> list[str]:
+        """
+        Return the channels of which only the floor is known.
+        """
+        return [channel for channel in self.known if not self.held(channel)]
 
     def forgetStalest(self) -> None:
         """
         Forget channels without messages while they would take more than a
-        quarter of the total.
+        quarter of the total without their names, or more than half of it with all
+        that they count for.
         """
-        empty = [channel for channel in self.known if not self.held(channel)]
-        while len(empty) * self.channelOverhead * 4 > self.totalBytes:
+        empty = self.empty()
+        while (
+            len(empty) * self.channelOverhead * 4 > self.totalBytes
+            or sum(map(self.recordSize, empty)) * 2 > self.totalBytes
+        ):
             stalest = min(empty, key=self.endOf)
             empty.remove(stalest)
             self.forgetChannel(stalest)

@@ -4,52 +4,63 @@ The bus of one process.  Its log is in memory, and is lost with the process.
 
 from __future__ import annotations
 
-import heapq
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Final
+from itertools import islice
+from typing import Final, TypeVar
 
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred, execute, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
+from comet.bus.gracetimer import GraceTimer
 from comet.bus.historypage import LOST, PageBefore, isPast
 from comet.bus.idempotency import KeyBudget, KeyMemory
 from comet.bus.listeners import Listeners
-from comet.bus.memory.channelindex import ChannelIndex, segmentsIndexed
-from comet.bus.memory.log import Record
-from comet.bus.memory.positionlog import PositionLog
+from comet.bus.membertable import MemberTable
+from comet.bus.memory.buslog import BusLog
 from comet.bus.memory.query import PatientQueries, Query
-from comet.bus.outcomes import onlyOutcome
+from comet.bus.memory.statetables import StateTables
 from comet.bus.starts import resolve, resolveAtEnd
 from comet.clocks import steadyClock
-from comet.errors import Unavailable
-from comet.interfaces import IBurstBus, IBusListener, Outcome
-from comet.model.cursors import Cursor, newEpoch
-from comet.model.log import FLOORS_PART, Retention
+from comet.errors import TooMany, Unavailable
+from comet.interfaces import (
+    IBurstBus,
+    IBusListener,
+    IConfigurableBus,
+    IMeasuredBus,
+    IPresence,
+    IStateBus,
+    Outcome,
+)
+from comet.model.cursors import Cursor
+from comet.model.held import Held
+from comet.model.log import Retention
 from comet.model.messages import Message, Publication, Published
 from comet.model.positions import HistoryPage, Now, ReadResult, ResolvedStarts, StartPosition
-from comet.timers import TimerWheel
+from comet.model.presence import MOST_TOGETHER, Holding, MemberBounds, MemberPage, presenceChannel
+from comet.model.state import StateEntry, StatePage
 
-# What a channel costs in memory beside its messages, as measured on CPython
-# 3.11: the log, its list, its name and its place in the table.
-CHANNEL_OVERHEAD: Final = 512
+# How many steps are taken in one turn after the bounds have changed: some
+# milliseconds.
+FITTED: Final = 2000
 
-# What each segment of its name but the first costs in the index.
-SEGMENT_OVERHEAD: Final = 150
+T = TypeVar("T")
 
 
-@implementer(IBurstBus)
+@implementer(IBurstBus, IConfigurableBus, IMeasuredBus, IPresence, IStateBus)
 class MemoryBus:
     """
     Keeps its log in memory.
 
     A new bus begins a new epoch.  Its positions have no holes.
+
+    @cvar memberBounds: How many members there may be.
     """
 
     isAvailable = True
+    memberBounds = MemberBounds()
 
     def __init__(
         self,
@@ -75,42 +86,26 @@ class MemoryBus:
         """
         clock = steadyClock(clock)
         self._wallClock = wallClock
-        self._retention = retention
-        self._totalBytes = totalBytes
-        self._mostEmpty = totalBytes // (FLOORS_PART * CHANNEL_OVERHEAD)
+        self._busLog = BusLog(clock, retention, totalBytes, wallClock)
+        # That of the log, kept here, too: it is asked for with each request.
+        self.end = self._busLog.end
         self._listeners = Listeners()
-        self._wheel = TimerWheel(clock, 0.5)
         self._keys = KeyMemory(clock.seconds, budget=keyBudget)
+        self._state = StateTables(wallClock)
         self._isStopped = False
         self._queries = PatientQueries(clock)
-        self._reset()
-
-    def _reset(self) -> None:
-        # In the order of their newest messages, oldest first.  A plain
-        # dictionary would be slow to find its first item, once many before it
-        # are gone.
-        self._records: OrderedDict[str, Record] = OrderedDict()
-        # A heap with the oldest position of each record with messages.  An
-        # entry may be out of date, and too old: it is corrected when it comes
-        # up.
-        self._oldest: list[tuple[int, str]] = []
-        # A heap with the newest position of each record without messages.  An
-        # entry may be out of date: such a record has messages, or another
-        # newest position.
-        self._stalest: list[tuple[int, str]] = []
-        self._empty = 0
-        self._size = 0
-        self._floor = 0
-        self._channels = ChannelIndex()
-        self._positions = PositionLog()
-        self.end = Cursor(newEpoch(), 0)
+        self._clock = clock
+        self._fitting: IDelayedCall | None = None
+        self._members = MemberTable(self.memberBounds)
+        self._graceTimer = GraceTimer(clock, clock.seconds, self._leave)
+        self._forgotten: Callable[[], None] = _nothing
 
     @property
     def size(self) -> int:
         """
         How many bytes the held messages and channels count for.
         """
-        return self._size
+        return self._busLog.size
 
     def start(self) -> Deferred[None]:
         """
@@ -123,8 +118,9 @@ class MemoryBus:
         See L{IMessageBus.stop}.
         """
         self._isStopped = True
-        for record in self._records.values():
-            self._wheel.clear(record)
+        self._stopFitting()
+        self._graceTimer.stop()
+        self._busLog.clearTimers()
         self._queries.stop()
         self._listeners.clear()
         return succeed(None)
@@ -133,11 +129,19 @@ class MemoryBus:
         """
         Drop all messages and keys, and begin a new epoch.
         """
-        for record in self._records.values():
-            self._wheel.clear(record)
         self._keys.clear()
-        self._reset()
+        self._graceTimer.stop()
+        self._members = MemberTable(self.memberBounds)
+        self._busLog.renew()
+        self.end = self._busLog.end
         self._listeners.interrupted()
+        self._forgotten()
+
+    def measure(self) -> Deferred[Held]:
+        """
+        See L{IMeasuredBus.measure}.
+        """
+        return succeed(self._busLog.measure())
 
     # -- Writing
 
@@ -145,7 +149,17 @@ class MemoryBus:
         """
         See L{IMessageBus.publish}.
         """
-        return self.publishBurst([publications]).addCallback(onlyOutcome)
+        if self._isStopped:
+            return fail(Unavailable("the bus has stopped"))
+        stored: list[Message] = []
+        try:
+            answers = self._keys.storeBatch(publications, partial(self._store, stored))
+        except Exception:
+            failed: Deferred[Sequence[Published]] = fail()
+            # Those before it are stored, if the store itself is what failed.
+            self._heard(stored, None)
+            return failed
+        return self._heard(stored, answers)
 
     def publishBurst(
         self, requests: Sequence[Sequence[Publication]]
@@ -163,169 +177,71 @@ class MemoryBus:
                 outcomes.append(self._keys.storeBatch(publications, store))
             except Exception as error:
                 outcomes.append(error)
-        if self._size > self._totalBytes:
-            self._evict()
-        if self._empty > self._mostEmpty:
-            self._forgetStalest()
+        return self._heard(stored, outcomes)
+
+    def _heard(self, stored: Sequence[Message], answer: T) -> Deferred[T]:
+        """
+        Tell the listeners of messages, and answer then.
+        """
+        log = self._busLog
+        isOver = log.size > log.totalBytes or log.empty > log.mostEmpty
+        if isOver or log.emptySize > log.mostEmptySize:
+            log.shrink()
         if stored:
-            heard = self._listeners.messagesStored(stored)
-            if not heard.called:
+            heard = self._listeners.tell(stored)
+            if heard is not None:
                 # A listener publishes from within a call of its own.
-                return heard.addCallback(lambda _: outcomes)
-        return succeed(outcomes)
+                return heard.addCallback(lambda _: answer)
+        return succeed(answer)
 
     def _store(self, stored: list[Message], publication: Publication) -> Published:
         now = self._wallClock()
-        epoch = self.end.epoch
         positions = {}
         for channel in publication.channels:
-            record = self._touch(channel)
-            position = self.end.position + 1
-            message = Message(
-                record.channel,
-                epoch,
-                position,
-                now,
+            message = self._busLog.append(
+                channel,
                 publication.payload,
                 publication.event,
                 publication.encoding,
+                now,
+                publication.exclude,
             )
-            self._append(record, message)
-            self.end = Cursor(epoch, position)
+            self.end = self._busLog.end
             stored.append(message)
-            positions[record.channel] = position
-        return Published(epoch, positions)
+            positions[message.channel] = message.position
+        return Published(self.end.epoch, positions)
 
-    def _touch(self, channel: str) -> Record:
+    def configure(
+        self,
+        retention: Callable[[str], Retention],
+        totalBytes: int,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         """
-        Return the record of a channel that is about to get the newest message.
+        See L{IConfigurableBus.configure}.
         """
-        record = self._records.get(channel)
-        if record is None:
-            record = Record(self._recordTimedOut, channel, self._retention(channel), self._floor)
-            self._records[channel] = record
-            self._channels.add(record)
-            self._size += _recordSize(channel)
-            self._empty += 1
-        else:
-            self._records.move_to_end(channel)
-        return record
+        self._stopFitting()
+        if not self._isStopped:
+            self._fitSome(self._busLog.fit(retention, totalBytes))
 
-    def _append(self, record: Record, message: Message) -> None:
-        before = record.size
-        wasEmpty = not len(record)
-        record.append(message)
-        self._positions.append(message.position, record)
-        record.block.floor = max(record.block.floor, record.floor)
-        self._size += record.size - before
-        if wasEmpty:
-            self._empty -= 1
-            self._pushOldest(record)
-            self._setTimer(record)
-        if record.floor == message.position:
-            self._emptied(record)
+    def _stopFitting(self) -> None:
+        if self._fitting is not None:
+            self._fitting.cancel()
+            self._fitting = None
 
-    def _pushOldest(self, record: Record) -> None:
-        oldest = record.oldest
-        if oldest is None:
-            return
-        heapq.heappush(self._oldest, (oldest.position, record.channel))
-        if len(self._oldest) > 2 * len(self._records) + 64:
-            # More than half of the entries are out of date.
-            held = [(record, record.oldest) for record in self._records.values()]
-            self._oldest = [(first.position, r.channel) for r, first in held if first is not None]
-            heapq.heapify(self._oldest)
-
-    def _evict(self) -> None:
+    def _fitSome(self, steps: Iterator[None]) -> None:
         """
-        Drop the oldest messages of all channels until the total is within its
-        limit.
+        Take some steps in this turn, and leave the others to further turns.
         """
-        while self._size > self._totalBytes and self._oldest:
-            position, channel = heapq.heappop(self._oldest)
-            record = self._records.get(channel)
-            oldest = None if record is None else record.oldest
-            if record is None or oldest is None:
-                # The record was forgotten, or its messages dropped.
-                continue
-            if oldest.position == position:
-                self._size -= oldest.size
-                record.dropOldest()
-                record.block.floor = max(record.block.floor, record.floor)
-                if record.floor == record.end:
-                    self._emptied(record)
-            self._pushOldest(record)
-
-    def _emptied(self, record: Record) -> None:
-        """
-        Note that a record has lost its last message.  It is only known for its
-        floor from now on, and may be forgotten by L{_forgetStalest}.
-        """
-        self._empty += 1
-        heapq.heappush(self._stalest, (record.end, record.channel))
-        if len(self._stalest) > 2 * len(self._records) + 64:
-            # More than half of the entries are out of date.
-            self._stalest = [(r.end, r.channel) for r in self._records.values() if not len(r)]
-            heapq.heapify(self._stalest)
-
-    def _forgetStalest(self) -> None:
-        """
-        Forget records without messages until they are few enough, beginning
-        with the oldest newest message.
-        """
-        while self._empty > self._mostEmpty and self._stalest:
-            end, channel = heapq.heappop(self._stalest)
-            record = self._records.get(channel)
-            if record is not None and not len(record) and record.end == end:
-                self._forgetRecord(record)
-
-    def _forgetRecord(self, record: Record) -> None:
-        """
-        Forget a channel without messages, with its floor.  The floor of all
-        channels without a record rises to its newest message.
-        """
-        self._wheel.clear(record)
-        self._empty -= 1
-        self._floor = max(self._floor, record.end)
-        self._size -= _recordSize(record.channel)
-        del self._records[record.channel]
-        self._channels.remove(record)
-
-    def _setTimer(self, record: Record) -> None:
-        # If a message is dropped early, the timer only comes too early.
-        oldest = record.oldest
-        if oldest is not None:
-            due = oldest.time + record.retention.seconds
-            self._wheel.set(record, due - self._wallClock())
-
-    def _recordTimedOut(self, record: Record) -> None:
-        self._expire(record, self._wallClock())
-        self._setTimer(record)
-        self._forgetStalest()
-
-    def _expire(self, record: Record, now: float) -> None:
-        """
-        Drop the messages of a channel that are too old.  This forgets no
-        record: a caller may have several in its hands.
-        """
-        before = record.size
-        record.expire(now)
-        record.block.floor = max(record.block.floor, record.floor)
-        self._size += record.size - before
-        if before and not record.size:
-            self._emptied(record)
+        self._fitting = None
+        if sum(1 for _ in islice(steps, FITTED)) == FITTED:
+            self._fitting = self._clock.callLater(0, self._fitSome, steps)
 
     def forget(self, channel: str) -> Deferred[None]:
         """
         See L{IMessageBus.forget}.
         """
-        record = self._records.get(channel)
-        if record is not None and len(record):
-            self._size -= record.size
-            record.clear()
-            record.block.floor = max(record.block.floor, record.floor)
-            self._emptied(record)
-            self._forgetStalest()
+        self._busLog.forget(channel)
         return succeed(None)
 
     # -- Reading
@@ -338,7 +254,7 @@ class MemoryBus:
         if here is not None:
             return succeed(here)
         sought = [name for name, start in names.items() if not isinstance(start, Now)]
-        query = Query(_Log(self), sought)
+        query = Query(self._busLog.asOf(self._wallClock()), sought)
         return self._queries.ask(query, partial(resolve, names, query))
 
     def read(
@@ -347,7 +263,7 @@ class MemoryBus:
         """
         See L{IMessageBus.read}.
         """
-        query = Query(_Log(self), names)
+        query = Query(self._busLog.asOf(self._wallClock()), names)
         return self._queries.ask(query, partial(query.read, after, limit, maxBytes, upTo))
 
     def history(
@@ -359,13 +275,101 @@ class MemoryBus:
         if not isPast(before, self.end):
             return succeed(LOST)
         page = PageBefore(limit, maxBytes)
-        record = self._records.get(channel)
+        record = self._busLog.records.get(channel)
         if record is None:
-            return succeed(page.ended(self._floor, before))
-        self._expire(record, self._wallClock())
+            return succeed(page.ended(self._busLog.floor, before))
+        self._busLog.expire(record, self._wallClock())
         position = None if before is None else before.position
         page.fill(reversed(record.before(position, limit + 1)))
         return succeed(page.ended(record.floor, before))
+
+    # -- Members
+
+    def attachPresence(self, forgotten: Callable[[], None]) -> None:
+        """
+        See L{IPresence.attachPresence<comet.interfaces.IPresence.attachPresence>}.
+        """
+        self._forgotten = forgotten
+
+    def setPresence(self, holdings: Sequence[Holding]) -> Deferred[Sequence[Holding]]:
+        """
+        See L{IPresence.setPresence<comet.interfaces.IPresence.setPresence>}.
+        """
+        if self._isStopped:
+            return fail(Unavailable("the bus has stopped"))
+        time, now = self._wallClock(), self._clock.seconds()
+        refused = [each for each in holdings if not self._members.set(each, time, now)]
+        return self._tellMembers().addCallback(lambda _: refused)
+
+    def membersOf(self, channel: str, after: str | None, limit: int) -> Deferred[MemberPage]:
+        """
+        See L{IPresence.membersOf<comet.interfaces.IPresence.membersOf>}.
+        """
+        record = self._busLog.records.get(presenceChannel(channel))
+        changed = 0 if record is None else record.end
+        return execute(self._members.page, channel, after, limit, self.end, changed)
+
+    def _tellMembers(self) -> Deferred[None]:
+        """
+        Store what there is to tell of changes, and let members leave in time.
+        """
+        now = self._wallClock()
+        told = []
+        for change in self._members.takeChanges():
+            channel = change.record.channel
+            name = presenceChannel(channel.name)
+            message = self._busLog.append(name, change.payload, change.event, None, now)
+            self.end = self._busLog.end
+            channel.changed = message.position
+            told.append(message)
+        self._busLog.shrink()
+        self._graceTimer.nextAt(self._members.nextDue)
+        return self._listeners.messagesStored(told) if told else succeed(None)
+
+    def _leave(self) -> None:
+        self._members.expire(MOST_TOGETHER, self._clock.seconds())
+        self._tellMembers()
+
+    # -- State
+
+    def putState(
+        self, change: Publication, key: str, seconds: float | None, most: int
+    ) -> Deferred[StateEntry]:
+        """
+        See L{IStateBus.putState<comet.interfaces.IStateBus.putState>}.
+        """
+        if self._isStopped:
+            return fail(Unavailable("the bus has stopped"))
+        [channel] = change.channels
+        try:
+            self._state.admit(channel, key, most)
+        except TooMany as error:
+            return fail(error)
+        stored: list[Message] = []
+        self._store(stored, change)
+        entry = StateEntry(key, change.payload, stored[0].time, seconds)
+        self._state.put(channel, entry)
+        return self._heard(stored, entry)
+
+    def dropState(self, change: Publication, key: str) -> Deferred[bool]:
+        """
+        See L{IStateBus.dropState<comet.interfaces.IStateBus.dropState>}.
+        """
+        if self._isStopped:
+            return fail(Unavailable("the bus has stopped"))
+        stored: list[Message] = []
+        [channel] = change.channels
+        wasThere = self._state.drop(channel, key)
+        if wasThere:
+            self._store(stored, change)
+        return self._heard(stored, wasThere)
+
+    def readState(self, channel: str, after: str, limit: int) -> Deferred[StatePage]:
+        """
+        See L{IStateBus.readState<comet.interfaces.IStateBus.readState>}.
+        """
+        entries, rest = self._state.page(channel, after, limit)
+        return succeed(StatePage(entries, self.end, rest))
 
     # -- Listening
 
@@ -383,46 +387,5 @@ class MemoryBus:
         self._listeners.remove(listener, names)
 
 
-def _recordSize(channel: str) -> int:
-    """
-    How many bytes a channel counts for, without messages.
-    """
-    return CHANNEL_OVERHEAD + SEGMENT_OVERHEAD * segmentsIndexed(channel) + len(channel.encode())
-
-
-class _Log:
-    """
-    What queries know of a bus: see L{comet.bus.memory.query.Log}.
-    """
-
-    __slots__ = ("_bus", "_now")
-
-    def __init__(self, bus: MemoryBus) -> None:
-        self._bus = bus
-        self._now = bus._wallClock()
-
-    @property
-    def end(self) -> Cursor:
-        return self._bus.end
-
-    @property
-    def floor(self) -> int:
-        return self._bus._floor
-
-    @property
-    def records(self) -> OrderedDict[str, Record]:
-        return self._bus._records
-
-    @property
-    def channels(self) -> ChannelIndex:
-        return self._bus._channels
-
-    @property
-    def positions(self) -> PositionLog:
-        return self._bus._positions
-
-    def expire(self, record: Record) -> None:
-        self._bus._expire(record, self._now)
-
-    def isExpired(self, record: Record, message: Message) -> bool:
-        return message.time + record.retention.seconds <= self._now
+def _nothing() -> None:
+    pass

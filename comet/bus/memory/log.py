@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
+from comet.model.channels import isReserved
 from comet.model.log import ChannelLog, Retention
 from comet.model.messages import Message
 from comet.timers import NOT_SET
@@ -28,9 +29,14 @@ class Record(ChannelLog):
         it.
 
     @ivar channel: The name of the channel.
+
+    @ivar isReserved: Whether it is one of the server's own.
+
+    @ivar ownSize: How many bytes it counts for without its messages.  The log of
+        the bus sets it.
     """
 
-    __slots__ = ("_timedOut", "block", "channel", "timerSlot")
+    __slots__ = ("_timedOut", "block", "channel", "isReserved", "ownSize", "timerSlot")
 
     def __init__(
         self,
@@ -46,6 +52,8 @@ class Record(ChannelLog):
         self._timedOut = timedOut
         self.block = _NOWHERE
         self.channel = channel
+        self.isReserved = isReserved(channel)
+        self.ownSize = 0
         self.timerSlot = NOT_SET
 
     def timedOut(self) -> None:

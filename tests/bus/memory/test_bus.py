@@ -27,13 +27,29 @@ from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unread
 from comet.testing.bursting import BurstContract
 from comet.testing.case import EPOCH_SECONDS, HOUR, Listener, T
 from comet.testing.contract import BusContract
+from comet.testing.joining import PresenceContract
+from comet.testing.keeping import StateContract
+from comet.testing.measuring import MeasuredContract
+from comet.testing.retaining import ConfigurableContract
+from tests.bus.memberbounds import MemberBoundsContract
 from tests.bus.memory.case import MemoryTestCase
 
 
-class MemoryBusTests(BusContract, BurstContract, TestCase):
+class MemoryBusTests(
+    BusContract,
+    BurstContract,
+    ConfigurableContract,
+    MeasuredContract,
+    MemberBoundsContract,
+    PresenceContract,
+    StateContract,
+    TestCase,
+):
     """
     L{MemoryBus} keeps all promises of a bus.
     """
+
+    busType = MemoryBus
 
     def setUp(self) -> None:
         """

@@ -10,7 +10,7 @@ from time import thread_time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comet.bus.memory.bus import CHANNEL_OVERHEAD, SEGMENT_OVERHEAD
+from comet.bus.memory.buslog import CHANNEL_OVERHEAD, SEGMENT_OVERHEAD
 from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD, Publication
 from tests.bus.memory.case import MemoryTestCase
@@ -146,8 +146,8 @@ class TotalTests(MemoryTestCase):
         for _ in range(300):
             self.put(bus, "a b")
             self.successResultOf(bus.forget("a"))
-            self.assertLessEqual(len(bus._oldest), 2 * 2 + 64)
-            self.assertLessEqual(len(bus._stalest), 2 * 2 + 64)
+            self.assertLessEqual(len(bus._busLog._others), 2 * 2 + 64)
+            self.assertLessEqual(len(bus._busLog._stalest), 2 * 2 + 64)
         self.assertEqual(len(self.held(bus, "b")), 300)
 
     def test_evictsManyChannelsInLinearTime(self) -> None:
@@ -205,6 +205,7 @@ class AnyOrderTests(MemoryTestCase):
             else:
                 bus.renew()
             self.assertLessEqual(bus.size, total)
+            self.assertEqual(bus._busLog.emptySize, bus._busLog.empty * CHANNEL)
             held = self.read(bus, "*").messages
             channels, rest = divmod(bus.size - sum(each.size for each in held), CHANNEL)
             self.assertEqual(rest, 0)

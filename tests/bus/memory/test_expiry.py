@@ -4,7 +4,9 @@ Tests for L{comet.bus.memory.bus}: what it drops and forgets with time.
 
 from __future__ import annotations
 
-from comet.bus.memory.bus import CHANNEL_OVERHEAD, SEGMENT_OVERHEAD, MemoryBus
+from comet.bus.memory import bus as memory
+from comet.bus.memory.bus import MemoryBus
+from comet.bus.memory.buslog import CHANNEL_OVERHEAD, SEGMENT_OVERHEAD
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import MESSAGE_OVERHEAD
@@ -32,6 +34,49 @@ class TimeTests(MemoryTestCase):
         self.assertEqual(bus.size, records + 1000 + MESSAGE_OVERHEAD)
         self.clock.pump([0.5] * 60)
         self.assertEqual(bus.size, records)
+
+    def test_fitsWithoutFurtherMessages(self) -> None:
+        """
+        When the bounds change, what is held follows them at once, some in each turn,
+        whatever is published meanwhile; and the wheel follows the new time.
+        """
+        self.patch(memory, "FITTED", 10)
+        bus = self.makeBus(Retention(seconds=HOUR))
+        kept = self.put(bus, " ".join(f"c{number}" for number in range(30)) + " a" * 20)
+        self.assertEqual(self.clock.getDelayedCalls(), self.clock.getDelayedCalls()[:1])
+
+        def retention(channel: str) -> Retention:
+            return Retention(2 if channel == "a" else 1000, 60.0, 1 << 20)
+
+        bus.configure(lambda channel: Retention(), 1 << 20)
+        bus.configure(retention, 1 << 20)
+        [last] = self.put(bus, "b")
+        self.assertEqual(len(self.held(bus, "a")), 20)
+        self.clock.pump([0] * 10)
+        self.assertEqual(self.held(bus, "a b"), [*kept[-2:], last])
+        self.assertEqual(dict(self.read(bus, "a").gaps), {"a": kept[-3]})
+        self.clock.pump([0.5] * 122)
+        self.assertEqual((self.held(bus, "*"), self.clock.getDelayedCalls()), ([], []))
+
+    def test_fitsTotalInSteps(self) -> None:
+        """
+        A smaller total is reached in steps, and floors that are too many for it are
+        forgotten; a bus that is stopped meanwhile leaves nothing on the clock.
+        """
+        self.patch(memory, "FITTED", 10)
+        bus = self.makeBus()
+        kept = self.put(bus, " ".join(f"c{number}" for number in range(20)), b"1" * 1000)
+        bus.configure(lambda channel: Retention(), 1 << 14)
+        self.put(bus, "d")
+        self.assertEqual(len(self.held(bus, "**")), 21)
+        self.clock.pump([0] * 9)
+        self.assertTrue(bus.size <= 1 << 14)
+        self.assertEqual(self.held(bus, "c19"), kept[-1:])
+        bus.configure(lambda channel: Retention(0, 1.0, 0), 1 << 14)
+        self.successResultOf(bus.stop())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        bus.configure(lambda channel: Retention(), 1 << 28)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_keepsFloors(self) -> None:
         """

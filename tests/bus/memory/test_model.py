@@ -22,7 +22,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.idempotency import KeyBudget
-from comet.bus.memory.bus import SEGMENT_OVERHEAD, MemoryBus
+from comet.bus.memory.bus import MemoryBus
+from comet.bus.memory.buslog import SEGMENT_OVERHEAD
 from comet.bus.memory.channelindex import ChannelIndex
 from comet.bus.memory.positionlog import PositionLog
 from comet.bus.memory.query import Query

@@ -1,0 +1,1 @@
+The server's own channels, as ``$events`` and those below ``$presence/``, lose no messages to what is published elsewhere while they take no more than a quarter of ``--history-total-bytes``; and they take no more than that from other channels.  A log in Redis is taken over when the first node of this version joins it; stop the nodes of earlier versions before.

@@ -1,0 +1,1 @@
+``IStateBus`` lets a bus keep state beside its log, told on a channel in the same step; what is revoked is kept so.  ``StatePage.unreadable`` has the keys of entries that cannot be read.  ``StateContract`` tests it.
