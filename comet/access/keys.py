@@ -1,5 +1,5 @@
 """
-The file of the publish key: read it, or make one.
+The files of the publish key and the admin key: read them, or make one.
 """
 
 from __future__ import annotations
@@ -9,57 +9,75 @@ import re
 import secrets
 from typing import Final
 
+# The file of the publish key if no other is named, in the working directory.
+DEFAULT_FILE: Final = "comet.key"
+
 MIN_KEY_LENGTH: Final = 16
 MAX_KEY_LENGTH: Final = 1024
+
+# How many keys a file may hold.
+MAX_KEYS: Final = 16
 
 # What a key is made of: printable ASCII characters without spaces.
 KEY: Final = re.compile(r"[!-~]+")
 
 
-def loadPublishKey(path: str | None, default: str = "comet.key") -> tuple[str, str]:
+def loadPublishKeys(path: str | None, default: str = DEFAULT_FILE) -> tuple[tuple[str, ...], str]:
     """
-    Get the publish key.
+    Get the publish keys.
 
-    @param path: The file that holds the key, or L{None} for the default file,
-        which is made if it does not exist.
+    @param path: The file that holds them, or L{None} for the default file, which is
+        made if it does not exist.
 
-    @return: The key, and the path of its file.
+    @return: The keys, and the path of their file.
 
     @raise OSError: If the file cannot be read or made.
 
-    @raise ValueError: If the file does not hold a key.
+    @raise ValueError: If the file does not hold keys.
     """
     if path is not None:
-        return readPublishKey(path), path
+        return readKeys(path), path
     try:
-        return makePublishKey(default), default
+        return (makePublishKey(default),), default
     except FileExistsError:
-        return readPublishKey(default), default
+        return readKeys(default), default
 
 
-def readPublishKey(path: str) -> str:
+def readKeys(path: str, what: str = "publish key") -> tuple[str, ...]:
     """
-    Read the publish key from its file.  One line end after it is ignored.
+    Read keys from their file, one a line: while a key is replaced, the old one and
+    the new one.
+
+    @param what: The kind of key, for the text of an error.
 
     @raise OSError: If the file cannot be read.
 
-    @raise ValueError: If the file does not hold a key.
+    @raise ValueError: If the file does not hold keys.
     """
     with open(path, "rb") as file:
         # A line end may have two bytes; the last byte shows that the file is
         # too long.
-        content = file.read(MAX_KEY_LENGTH + 3)
-    key = content.removesuffix(b"\n").removesuffix(b"\r").decode("latin-1")
-    if not MIN_KEY_LENGTH <= len(key) <= MAX_KEY_LENGTH:
-        fault = f"it has {len(key)} characters" if len(key) < MIN_KEY_LENGTH else "it is longer"
-    elif not KEY.fullmatch(key):
-        fault = "it has other characters"
+        content = file.read(MAX_KEYS * (MAX_KEY_LENGTH + 2) + 1)
+    text = content.decode("latin-1")
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    if len(content) > MAX_KEYS * (MAX_KEY_LENGTH + 2) or len(lines) > MAX_KEYS:
+        fault = f"it has more than {MAX_KEYS} lines"
     else:
-        return key
+        fault = next(filter(None, map(_faultOf, lines)), "")
+    if not fault:
+        return tuple(lines)
     raise ValueError(
-        f"the file {path!r} holds no publish key, which is {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} "
-        f"printable ASCII characters without spaces, on one line: {fault}"
+        f"the {what}: the file {path!r} holds none, which is {MIN_KEY_LENGTH} to {MAX_KEY_LENGTH} "
+        f"printable ASCII characters without spaces, each on one line: {fault}"
     )
+
+
+def _faultOf(line: str) -> str:
+    if len(line) < MIN_KEY_LENGTH:
+        return f"it has {len(line)} characters"
+    if len(line) > MAX_KEY_LENGTH:
+        return "it is longer"
+    return "" if KEY.fullmatch(line) else "it has other characters"
 
 
 def makePublishKey(path: str) -> str:
@@ -72,7 +90,18 @@ def makePublishKey(path: str) -> str:
     @raise OSError: If the file cannot be made.
     """
     key = secrets.token_urlsafe(32)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key.encode("ascii") + b"\n")
+    makeSecretFile(path, key)
     return key
+
+
+def makeSecretFile(path: str, text: str) -> None:
+    """
+    Make a file of one line that only its owner may read.
+
+    @raise FileExistsError: If the file exists; it is not changed.
+
+    @raise OSError: If the file cannot be made.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(f"{text}\n")

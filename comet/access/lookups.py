@@ -6,6 +6,7 @@ later, while only that client waits.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from inspect import iscoroutine
 from typing import Any
 
@@ -23,6 +24,13 @@ from comet.timers import NOT_SET, TimerWheel
 _log = ClientLogger()
 
 
+def anyClient(client: Client) -> Client:
+    """
+    Let each client in.
+    """
+    return client
+
+
 class Lookup:
     """
     The wait for an access object that has not answered yet which client sends a
@@ -35,6 +43,7 @@ class Lookup:
     """
 
     __slots__ = (
+        "_admit",
         "_asked",
         "_failed",
         "_found",
@@ -46,12 +55,21 @@ class Lookup:
         "timerSlot",
     )
 
-    def __init__(self, wheel: TimerWheel, asked: Deferred[Any], seconds: float) -> None:
+    def __init__(
+        self,
+        wheel: TimerWheel,
+        asked: Deferred[Any],
+        seconds: float,
+        admit: Callable[[Client], Client] = anyClient,
+    ) -> None:
         """
         @param asked: Fires with the client.
 
         @param seconds: For how long to wait.
+
+        @param admit: Returns the client, or raises a L{CometError} if it is refused.
         """
+        self._admit = admit
         self.client: Client | None = None
         self.error: CometError | None = None
         self.timerSlot = NOT_SET
@@ -133,7 +151,10 @@ class Lookup:
             return
         self._end()
         if isinstance(result, Client):
-            self.client = result
+            try:
+                self.client = self._admit(result)
+            except CometError as error:
+                self.error = error
         elif isinstance(result, Failure):
             self.error = publicError(
                 result.value,
@@ -158,7 +179,11 @@ class Lookup:
 
 
 def identifyClient(
-    access: IAccess, credentials: Credentials, wheel: TimerWheel, seconds: float
+    access: IAccess,
+    credentials: Credentials,
+    wheel: TimerWheel,
+    seconds: float,
+    admit: Callable[[Client], Client] = anyClient,
 ) -> Client | Lookup:
     """
     Ask an access object which client sends a request.
@@ -167,24 +192,40 @@ def identifyClient(
 
     @param seconds: For how long to wait.
 
+    @param admit: Returns a client, or raises a L{CometError} if it is refused.
+
     @return: The client, or a lookup that is not over.
 
     @raise CometError: If the request is refused.
     """
+    return findClient(partial(access.identify, credentials), wheel, seconds, admit)
+
+
+def findClient(
+    ask: Callable[[], object],
+    wheel: TimerWheel,
+    seconds: float,
+    admit: Callable[[Client], Client] = anyClient,
+) -> Client | Lookup:
+    """
+    Ask which client it is, as L{identifyClient} does.
+
+    @param ask: Returns the client, or a Deferred or coroutine of it.
+    """
     try:
-        found: object = access.identify(credentials)
+        found = ask()
     except CometError:
         raise
     except Exception:
         _log.failure("a client could not be identified")
         raise Internal() from None
     if isinstance(found, Client):
-        return found
+        return admit(found)
     if iscoroutine(found):
         found = Deferred.fromCoroutine(found)
     if not isinstance(found, Deferred):
         raise noClient(found)
-    lookup = Lookup(wheel, found, seconds)
+    lookup = Lookup(wheel, found, seconds, admit)
     return lookup.result() or lookup
 
 
@@ -201,7 +242,7 @@ def noClient(result: object) -> Internal:
     return Internal()
 
 
-def byCredential(access: IAccess) -> Callable[[Credential | None], Client] | None:
+def byCredential(access: IAccess) -> Callable[[Credential | None], Client | None] | None:
     """
     Return how an access object knows clients by their credential alone, or L{None}
     if it needs more: see L{ICredentialAccess}.
@@ -219,6 +260,7 @@ def hasPublishKey(access: IAccess, credential: Credential | None) -> bool:
     if credential is None or not ICredentialAccess.providedBy(access):
         return False
     try:
-        return access.clientOf(credential).mayPublishAll
+        client = access.clientOf(credential)
+        return client is not None and client.mayPublishAll
     except CometError:
         return False

@@ -9,9 +9,15 @@ import stat
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.access.keys import MAX_KEY_LENGTH, loadPublishKey, makePublishKey, readPublishKey
+from comet.access.keys import (
+    MAX_KEY_LENGTH,
+    MAX_KEYS,
+    loadPublishKeys,
+    makePublishKey,
+    readKeys,
+)
 from comet.access.rights import Access
-from comet.model.clients import KEY_HOLDER
+from comet.model.clients import ADMIN
 from tests.access.case import bearer
 
 KEY = "Zx8-correct_horse.battery~staple"
@@ -42,9 +48,9 @@ class KeyFileTests(SynchronousTestCase):
         is a valid key, and no two are alike.
         """
         key = makePublishKey(self.path)
-        self.assertEqual(readPublishKey(self.path), key)
+        self.assertEqual(readKeys(self.path), (key,))
         self.assertEqual(stat.S_IMODE(os.stat(self.path).st_mode) & ~0o600, 0)
-        self.assertEqual(Access(key).clientOf(bearer(key)), KEY_HOLDER)
+        self.assertEqual(Access(key).clientOf(bearer(key)), ADMIN)
         self.assertGreaterEqual(len(key), 43)
         self.assertNotEqual(makePublishKey(self.mktemp()), key)
 
@@ -67,9 +73,9 @@ class KeyFileTests(SynchronousTestCase):
         One line end after the key is ignored.
         """
         for end in (b"", b"\n", b"\r\n"):
-            self.assertEqual(readPublishKey(self.write(KEY.encode("ascii") + end)), KEY)
+            self.assertEqual(readKeys(self.write(KEY.encode("ascii") + end)), (KEY,))
         longest = b"k" * MAX_KEY_LENGTH
-        self.assertEqual(readPublishKey(self.write(longest + b"\r\n")), longest.decode("ascii"))
+        self.assertEqual(readKeys(self.write(longest + b"\r\n")), (longest.decode("ascii"),))
 
     def test_refusesBadKeys(self) -> None:
         """
@@ -83,33 +89,42 @@ class KeyFileTests(SynchronousTestCase):
             b"123456789012345\n",
             b"two words and two more\n",
             b"1234567890123456\n\n",
-            b"1234567890123456\n1234567890123456\n",
+            b"1234567890123456\nshort\n",
+            b"1234567890123456\n" * (MAX_KEYS + 1),
             "schlüssel-schlüssel".encode(),
             b"k" * (MAX_KEY_LENGTH + 1),
             b"\0" * 100000,
         ):
-            error = self.assertRaises(ValueError, readPublishKey, self.write(content))
+            error = self.assertRaises(ValueError, readKeys, self.write(content))
             self.assertIn(repr(self.path), str(error))
             self.assertNotIn("changeme", str(error))
             self.assertIn("16 to 1024", str(error))
+
+    def test_readsSeveral(self) -> None:
+        """
+        Each line is a key: the old one and the new one, while a key is replaced.
+        """
+        for end in ("\n", "\r\n"):
+            path = self.write(f"{KEY}{end}another-key-of-ours{end}".encode("ascii"))
+            self.assertEqual(readKeys(path), (KEY, "another-key-of-ours"))
 
     def test_loadsNamedFile(self) -> None:
         """
         A file that the caller names must exist.
         """
-        self.assertRaises(FileNotFoundError, loadPublishKey, self.path)
+        self.assertRaises(FileNotFoundError, loadPublishKeys, self.path)
         self.assertFalse(os.path.exists(self.path))
         self.write(KEY.encode("ascii"))
-        self.assertEqual(loadPublishKey(self.path), (KEY, self.path))
+        self.assertEqual(loadPublishKeys(self.path), ((KEY,), self.path))
 
     def test_makesDefaultFile(self) -> None:
         """
         The default file is made if it is missing, and read from then on.
         """
-        key, path = loadPublishKey(None, self.path)
+        keys, path = loadPublishKeys(None, self.path)
         self.assertEqual(path, self.path)
-        self.assertEqual(readPublishKey(path), key)
-        self.assertEqual(loadPublishKey(None, self.path), (key, path))
+        self.assertEqual(readKeys(path), keys)
+        self.assertEqual(loadPublishKeys(None, self.path), (keys, path))
 
     def test_defaultFileIsCometKey(self) -> None:
         """
@@ -120,6 +135,6 @@ class KeyFileTests(SynchronousTestCase):
         before = os.getcwd()
         self.addCleanup(os.chdir, before)
         os.chdir(directory)
-        key, path = loadPublishKey(None)
+        keys, path = loadPublishKeys(None)
         self.assertEqual(path, "comet.key")
-        self.assertEqual(readPublishKey("comet.key"), key)
+        self.assertEqual(readKeys("comet.key"), keys)

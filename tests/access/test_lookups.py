@@ -15,7 +15,7 @@ from comet.access.lookups import Lookup, byCredential, hasPublishKey, identifyCl
 from comet.access.rights import Access
 from comet.errors import CometError, Forbidden, Internal, Unavailable
 from comet.http.credentials import Credentials
-from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
+from comet.model.clients import ADMIN, ANONYMOUS, Client
 from comet.timers import TimerWheel
 from tests.access.case import bearer, showing
 from tests.fanout.doubles import AllAccess
@@ -248,7 +248,7 @@ class CredentialAccessTests(SynchronousTestCase):
         for access in (Access("k" * 16), Rights("k" * 16)):
             clientOf = byCredential(access)
             assert clientOf is not None
-            self.assertIs(clientOf(bearer("k" * 16)), KEY_HOLDER)
+            self.assertEqual(clientOf(bearer("k" * 16)), ADMIN)
             self.assertIs(clientOf(None), ANONYMOUS)
         self.assertIsNone(byCredential(Answering(lambda: ADA)))
         self.assertIsNone(byCredential(AllAccess()))
@@ -258,7 +258,7 @@ class CredentialAccessTests(SynchronousTestCase):
         The publish key is known as long as the access object knows it, whatever
         else identifies clients.
         """
-        for access in (Access("k" * 16), Answering(lambda: KEY_HOLDER)):
+        for access in (Access("k" * 16), Answering(lambda: ADMIN)):
             self.assertTrue(hasPublishKey(access, bearer("k" * 16)))
             self.assertFalse(hasPublishKey(access, bearer("x" * 16)))
             self.assertFalse(hasPublishKey(access, None))

@@ -10,13 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.access.accesssettings import AccessSettings
+from comet.access.claims import ClaimRules
+from comet.access.jwtform import MAX_TOKEN, isJWTForm
 from comet.access.rights import Access
-from comet.errors import CometError, Forbidden, Unauthorized
+from comet.access.tokens import TokenVerifier
+from comet.errors import BadCredential, CometError, Forbidden, Unauthorized
 from comet.http.credentials import Credential, CredentialSource
-from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
-from tests.access.case import showing
+from comet.model.clients import ADMIN, ANONYMOUS, KEY_HOLDER, Client, Known
+from comet.model.grants import Rights
+from tests.access.case import bearer, showing
 
 KEY = "Zx8-correct_horse.battery~staple"
+
+VERIFIER = TokenVerifier([], ClaimRules(), lambda: 0.0)
 
 
 def may(check: Callable[[Client, str], None], client: Client, *names: str) -> bool:
@@ -50,8 +57,39 @@ class IdentifyTests(SynchronousTestCase):
         case.
         """
         for scheme in ("Bearer ", "bearer ", "BEARER   "):
-            self.assertEqual(Access(KEY).identify(showing(scheme + KEY)), KEY_HOLDER)
-        self.assertEqual(KEY_HOLDER, Client("key", True))
+            self.assertEqual(Access(KEY).identify(showing(scheme + KEY)), ADMIN)
+        self.assertEqual(KEY_HOLDER, Client("", True))
+
+    def test_whatLooksLikeATokenIsOne(self) -> None:
+        """
+        A text of three parts whose first is a header is a token, however long it is, and
+        never the backend's to judge where tokens are verified here.
+        """
+        header = "eyJhbGciOiJub25lIn0"
+        for text in (f"{header}.e30.", f"{header}.{'a' * 20_000}.x"):
+            self.assertTrue(isJWTForm(text))
+            self.assertRaises(BadCredential, VERIFIER.clientOf, bearer(text))
+        for size, told in ((MAX_TOKEN, "no key"), (MAX_TOKEN + 1, f"more than {MAX_TOKEN}")):
+            text = f"{header}.e30.".ljust(size, "a")
+            error = self.assertRaises(BadCredential, VERIFIER.clientOf, bearer(text))
+            self.assertIn(told, str(error))
+        for text in ("a.b.c", f"{header}.e30", f".{header}.", "e30.e30.e30", header):
+            self.assertFalse(isJWTForm(text), text)
+
+    def test_severalKeys(self) -> None:
+        """
+        Each of the keys counts.  With a key of its own only the admin is one.
+        """
+        keys = ("a" * 20, "b" * 20)
+        access = Access(settings=AccessSettings(keys))
+        self.assertEqual([access.clientOf(bearer(key)) for key in keys], [ADMIN, ADMIN])
+        access.configure(AccessSettings(keys, ("c" * 20,)))
+        self.assertEqual([access.clientOf(bearer(key)) for key in keys], [KEY_HOLDER] * 2)
+        self.assertEqual(access.clientOf(bearer("c" * 20)), ADMIN)
+        access.configure(AccessSettings(keys[1:]))
+        self.assertRaises(BadCredential, access.clientOf, bearer(keys[0]))
+        self.assertRaises(ValueError, AccessSettings, ("no key",))
+        self.assertRaises(ValueError, AccessSettings, openReadPatterns=("a//b",))
 
     def test_refusesOtherCredentials(self) -> None:
         """
@@ -125,7 +163,64 @@ class RightTests(SynchronousTestCase):
         """
         Every client may read every channel and pattern.
         """
-        self.assertTrue(may(self.access.checkSubscribe, ANONYMOUS, "news", "**", "$stats"))
+        self.assertTrue(
+            may(
+                self.access.checkSubscribe,
+                ANONYMOUS,
+                "news",
+                "**",
+                "$stats/mine",
+                "$lab/tcp/5a",
+                "$presence/a",
+            )
+        )
+
+    def test_whoReadsReserved(self) -> None:
+        """
+        An admin reads the server's own channels, but not those of the nodes, which
+        nobody reads.  Whoever knows an account reads its statistics.
+        """
+        check = self.access.checkSubscribe
+        for name in ("$stats", "$events", "$stats/*", "a/$b", "$other/**", "$stats/$x"):
+            self.assertTrue(may(check, ADMIN, name), name)
+            self.assertRaises(Unauthorized, check, ANONYMOUS, name)
+            self.assertRaises(Forbidden, check, KEY_HOLDER, name)
+            self.assertRaises(Forbidden, check, Client("ada"), name)
+        for name in ("$control", "$control/a", "$nodes", "$nodes/**", "$session/x", "$session/*"):
+            for client in (ADMIN, KEY_HOLDER, ANONYMOUS, Client("ada")):
+                self.assertRaises(Forbidden, check, client, name)
+                self.assertRaises(Forbidden, self.access.checkPublish, client, name)
+
+    def test_rightsWhereTokensAre(self) -> None:
+        """
+        Where there are tokens, only those read who have a right, or all what is open.
+        """
+        settings = AccessSettings(
+            (KEY,),
+            (),
+            ("lab/**",),
+            ("news", "open/*"),
+            tokens=TokenVerifier((), ClaimRules(), float),
+        )
+        access = Access(settings=settings)
+        rights = Rights(["chat/*", "$events"], ["chat/a"], ["chat/*"])
+        ada = Client("ada", rights=rights, known=Known.TOKEN)
+        check = access.checkSubscribe
+        self.assertTrue(may(check, ANONYMOUS, "news", "open/a", "open/*"))
+        self.assertTrue(may(check, KEY_HOLDER, "secret", "**", "$presence/secret"))
+        self.assertTrue(may(check, ada, "chat/a", "chat/*", "news", "$presence/chat/a"))
+        self.assertTrue(may(access.checkPublish, ada, "chat/a", "lab/b"))
+        for name in ("secret", "chat/**", "open/**", "lab/a", "$presence/news", "$presence/chat/a"):
+            self.assertRaises(Unauthorized, check, ANONYMOUS, name)
+        for name in ("secret", "chat/**", "open/**", "lab/a", "$presence/news", "$events"):
+            self.assertRaises(Forbidden, check, ada, name)
+        self.assertRaises(Forbidden, access.checkPublish, ada, "chat/b")
+        self.assertRaises(Unauthorized, access.checkPublish, ANONYMOUS, "chat/b")
+        access.checkPublisher(ada)
+        access.configure(AccessSettings((KEY,), tokens=TokenVerifier((), ClaimRules(), float)))
+        self.assertRaises(Unauthorized, check, ANONYMOUS, "news")
+        self.assertRaises(Unauthorized, access.checkPublisher, ANONYMOUS)
+        self.assertRaises(Forbidden, access.checkPublisher, Client("bob", known=Known.TOKEN))
 
     def test_keyHolderPublishesAnywhere(self) -> None:
         """

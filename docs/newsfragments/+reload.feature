@@ -1,0 +1,1 @@
+At SIGHUP the server reads its configuration file and all keys again, with ``--workers`` in every worker. What can change while it runs does, and no reader notices; a mistake changes nothing. SIGHUP no longer ends the server without a drain.

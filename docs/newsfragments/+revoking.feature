@@ -1,0 +1,1 @@
+Tokens can be revoked, and clients disconnected, on all nodes: ``POST /admin/revoke`` and ``POST /admin/disconnect``, or ``hub.revoke`` and ``hub.disconnect``; ``hub.clients`` tells which clients read a channel.

@@ -1,0 +1,1 @@
+``--token-key FILE`` and ``--token-jwks URL`` let clients in by their tokens: JSON Web Tokens of a secret, of RSA, elliptic curve and Ed25519 keys, and of an issuer that serves its keys. The claim ``comet`` says what its client may read and publish; then nobody else reads or publishes, but what ``--open-read`` and ``--open`` open. Needs ``pip install 'comet-push[tokens]'``.
