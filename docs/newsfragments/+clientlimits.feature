@@ -1,0 +1,1 @@
+One client can be bounded: ``--publish-rate`` and ``--command-rate`` bound how much it may publish and ask for in a second, ``--connections-per-client`` and ``--connections-per-address`` how many readers and sockets it may have. Commands are bounded to 100 a second on a connection by default.

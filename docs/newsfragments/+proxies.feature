@@ -1,0 +1,1 @@
+With ``--trust-proxy`` comet believes a proxy which address a client has, and whether it came through TLS: in ``X-Forwarded-For`` and ``X-Forwarded-Proto``, or with ``--proxy-header forwarded`` in ``Forwarded``.
