@@ -1,0 +1,1 @@
+Hooks decide also which names a client may read, and where it begins.
