@@ -1,0 +1,1 @@
+The server knows which clients read a channel, on all nodes, with the memory bus, SQLite and Redis: ``--presence PATTERN``, ``GET /presence/CHANNEL``, the commands ``presence`` and ``leave``, and ``join``, ``leave`` and ``update`` on ``$presence/CHANNEL``.
