@@ -1,0 +1,1 @@
+Events: for channels whose table says ``events = true``, the channel ``$events`` tells when they get their first reader and lose their last one, which members join and leave, and which readers are closed and why; once over all nodes. With ``--hook-events events`` the backend is sent them, in order and at least once, also after it was away. In Python it is ``hub.tellEvents``.
