@@ -11,15 +11,43 @@ await server.start();
 const browser = await openBrowser(browserName);
 const url = `${server.url}chat`;
 
-/** The lines that the page shows: name and text; of a note only the text. */
+/** The lines that the page shows: name and text; of a note only the text.  Not who comes and goes. */
 const linesOf = (page) =>
-  page.$$eval("#messages li", (all) =>
+  page.$$eval("#messages li:not(.coming)", (all) =>
     all.map((line) =>
       line.className === "note"
         ? [line.textContent]
         : [line.querySelector("b").textContent, line.querySelector("span").textContent],
     ),
   );
+
+const comingOf = (page) =>
+  page.$$eval("#messages .coming", (all) => all.map((line) => line.textContent));
+
+/** Wait until the page says who is there. */
+const shows = async (page, text) => {
+  let last;
+  const read = async () => (last = await page.$eval("#present", (line) => line.textContent)) === text;
+  await until(`it shows ${text}`, read).catch((error) => {
+    throw new Error(`${error.message}: ${last}`);
+  });
+};
+
+/** Open the chat for a visitor with cookies of their own. */
+const comeIn = async (url) => {
+  const context = await browser.createBrowserContext();
+  const own = { newPage: () => context.newPage(), version: () => browser.version() };
+  const page = await openPage(own, url);
+  await until("the field is there", () => page.$("input[name=name]:enabled"));
+  return page;
+};
+
+/** Type a name, and leave the field. */
+const takeName = (page, name) =>
+  page.$eval("input[name=name]", (input, value) => {
+    input.value = value;
+    input.dispatchEvent(new Event("change"));
+  }, name);
 
 const connectionOf = (page) => page.$eval("#connection", (line) => line.textContent);
 const roomsOf = (page) => page.$eval("#rooms", (rooms) => rooms.textContent);
@@ -157,6 +185,43 @@ await runAll([
       assert.equal(await bert.$eval("#below", (button) => button.checkVisibility()), false);
       await visit(bert, "lobby");
       assert.deepEqual(await findBarriers(bert), []);
+    },
+  ],
+  [
+    "each visitor sees who is there, and who comes in and leaves",
+    async () => {
+      const own = new Server("--demo", "--presence-grace", "1");
+      await own.start();
+      const alone = "Only you are here. Others come in by the address of this page.";
+      const ada = await comeIn(`${own.url}chat`);
+      await shows(ada, "Only you are here. With a name, others see that it is you.");
+      await takeName(ada, "Ada");
+      await shows(ada, alone);
+      const bob = await comeIn(`${own.url}chat`);
+      await takeName(bob, "Bob <b>");
+      await shows(ada, "Here: Ada (you) and Bob <b>");
+      await shows(bob, "Here: Bob <b> (you) and Ada");
+      await say(bob, "Bob <b>", "Hello");
+      await sees(ada, ["Bob <b>", "Hello"]);
+      assert.deepEqual(await findBarriers(ada), []);
+      // Two messages at once, the second by another name: both are published.
+      await say(bob, "Bob <b>", "I am off");
+      await say(bob, "Robert", "Bye");
+      await sees(ada, ["Bob <b>", "I am off"], ["Robert", "Bye"]);
+      await shows(ada, "Here: Ada (you) and Robert");
+      await visit(ada, "kitchen");
+      await shows(ada, "Here: Ada (you) and Robert");
+      await visit(ada, "lobby");
+      await shows(ada, "Here: Ada (you) and Robert");
+      assert.deepEqual(bob.complaints, []);
+      await bob.close();
+      await shows(ada, alone);
+      const told = await comingOf(ada);
+      assert.equal(told[0], "Bob <b> has come in");
+      assert.deepEqual(told.slice(-1), ["Robert has left"]);
+      assert.deepEqual(ada.complaints, []);
+      await ada.close();
+      await own.stop();
     },
   ],
   [

@@ -2,6 +2,7 @@
  * Screenshots of the pages: node screenshots.mjs chromium|firefox OUTDIR
  */
 
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Server, openBrowser, openPage, runAll, until } from "./site.mjs";
@@ -52,7 +53,21 @@ async function say(page, name, text) {
   await sleep(300);
 }
 
-/** Look at both pages, then let the server die under each, and look again. */
+/** Enter the admin page, and open a channel and a dialog. */
+async function useAdmin(page, shoot) {
+  await page.type("#key", (await readFile("comet.key", "utf8")).trim());
+  await page.keyboard.press("Enter");
+  await page.waitForSelector('[data-state="open"]');
+  await page.type("#pattern", "chat/lobby");
+  await page.click("#open");
+  await sleep(4500);
+  await shoot(page, "admin", true);
+  await page.click("#publish");
+  await sleep(300);
+  await shoot(page, "admin-publish");
+}
+
+/** Look at the pages, then let the server die under the lab and the chat, and look again. */
 async function look(name, options) {
   const browser = await openBrowser(browserName, options);
   const shoot = (page, what, fullPage = false) => {
@@ -90,6 +105,10 @@ async function look(name, options) {
     await shoot(chat, "chat-empty");
     await useChat(chat);
     await shoot(chat, "chat");
+    const admin = await openPage(browser, `${server.url}admin`, options);
+    await shoot(admin, "admin-enter");
+    await useAdmin(admin, shoot);
+    await admin.close();
     await server.stop("SIGKILL");
     await until("the chat knows", isDead(chat));
     await say(chat, "Anna", "Hello? Is anybody still there?");

@@ -1,7 +1,7 @@
 """
 Tests of the pages in real browsers, as a visitor uses them.
 
-The scenarios are in C{lab.mjs} and C{chat.mjs}; their names say what they show.
+The scenarios are in C{lab.mjs}, C{chat.mjs} and C{admin.mjs}; their names say what they show.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tests.pages.running import HERE, runScript
 
 class BrowserTests(SynchronousTestCase):
     """
-    Both pages, in both browsers.
+    All pages, in both browsers.
     """
 
     def assertShows(self, script: str, browser: str) -> None:
@@ -58,3 +58,17 @@ class BrowserTests(SynchronousTestCase):
         also after a restart of the server.
         """
         self.assertShows("chat.mjs", "firefox")
+
+    def test_adminInChromium(self) -> None:
+        """
+        In Chromium the admin page shows what the server does, and gives orders that ask
+        first and say what they did.
+        """
+        self.assertShows("admin.mjs", "chromium")
+
+    def test_adminInFirefox(self) -> None:
+        """
+        In Firefox the admin page shows what the server does, and gives orders that ask
+        first and say what they did.
+        """
+        self.assertShows("admin.mjs", "firefox")

@@ -1,0 +1,1 @@
+The page ``/admin`` asks for the admin key, and shows nodes, transports, channels, clients and revocations of all nodes. It disconnects, revokes, publishes and deletes; each order asks first and is logged. ``POST`` and ``DELETE`` of ``/admin/channels/{name}`` do the same as for ``/channels/{name}``, but are logged.
