@@ -69,8 +69,12 @@ class Traffic:
         """
         Add the counts of another transport or account.
         """
-        for name in COUNTED:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.open += other.open
+        self.requests += other.requests
+        self.headIn += other.headIn
+        self.dataIn += other.dataIn
+        self.headOut += other.headOut
+        self.dataOut += other.dataOut
 
     def asDict(self) -> dict[str, int]:
         """
