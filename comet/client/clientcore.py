@@ -1,0 +1,149 @@
+"""
+A client without I/O: what the shells have in common.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import Random
+from typing import Any
+
+from comet.client.batches import BATCH, CONTENT_TYPE, batches, readCursors
+from comet.client.clientreading import Reading
+from comet.client.clientsteps import Steps
+from comet.client.credential import Credential, Token
+from comet.client.cursorfile import CursorFile
+from comet.client.links import TRANSPORTS
+from comet.client.received import Closing, Presence, readPresence
+from comet.client.requester import Requester, Timing
+from comet.client.serverurl import namesPath, parseServerURL
+from comet.client.standing import Since, Standing
+from comet.model.channels import parseChannel
+
+# Less than the five minutes for which a server remembers a key.
+_MOST_PATIENCE = 270.0
+
+
+class Core:
+    """
+    One client.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        now: Callable[[], float],
+        token: Token | None = None,
+        key: str | None = None,
+        transport: str | Sequence[str] | None = None,
+        parameters: Mapping[str, str] | None = None,
+        timing: Timing | None = None,
+        random: Random | None = None,
+    ) -> None:
+        """
+        @param url: The root of the server's site, or the path at which comet is mounted.
+
+        @param now: A clock that goes on steadily, in seconds.
+
+        @param token: A token, or a function that returns one, or an awaitable of one.
+
+        @param key: A publish key or admin key.
+
+        @param transport: The transport or transports to try, in this order; by default all of
+            L{TRANSPORTS}.
+
+        @param parameters: Added to the query of every request.
+
+        @raise ValueError: If one of these is not allowed.
+        """
+        timing = timing or Timing()
+        if min(timing.heartbeat, timing.timeout, timing.patience) <= 0:
+            raise ValueError("a time is not more than 0 seconds")
+        if timing.patience > _MOST_PATIENCE:
+            raise ValueError(f"patience is more than {_MOST_PATIENCE:g} seconds")
+        asked = (transport,) if isinstance(transport, str) else tuple(transport or TRANSPORTS)
+        for each in asked:
+            if each not in TRANSPORTS:
+                raise ValueError(f"{each!r} is not one of {', '.join(TRANSPORTS)}")
+        self._transports = asked
+        self._requester = Requester(
+            parseServerURL(url),
+            Credential(token, key),
+            parameters or {},
+            timing,
+            now,
+            random or Random(),
+        )
+
+    def publish(
+        self,
+        channel: str,
+        data: Any,
+        event: str | None = None,
+        key: str | None = None,
+        exclude: str | None = None,
+    ) -> Steps[str]:
+        """
+        Publish a message.
+
+        @return: Its cursor.
+        """
+        fields = {"channel": channel, "data": data, "event": event, "key": key, "exclude": exclude}
+        cursors = yield from self.publishMany([fields])
+        return cursors[0]
+
+    def publishMany(
+        self, publications: Iterable[Mapping[str, Any]], batch: int = BATCH
+    ) -> Steps[list[str]]:
+        """
+        Publish messages, in requests of many.
+
+        @return: The cursor of each.
+        """
+        headers = {"Content-Type": CONTENT_TYPE, "Accept": "application/json"}
+        url = self._requester.resource("publish")
+        cursors: list[str] = []
+        for lines in batches(publications, batch):
+            body = yield from self._requester.persist("POST", url, headers, b"".join(lines))
+            cursors += readCursors(body, len(lines))
+        return cursors
+
+    def presence(self, channel: str) -> Steps[Presence]:
+        """
+        Ask who is in a channel.
+        """
+        parseChannel(channel)
+        url = self._requester.resource(f"presence/{namesPath([channel])}")
+        body = yield from self._requester.persist("GET", url, {"Accept": "application/json"})
+        return readPresence(body)
+
+    def subscribe(
+        self,
+        names: str | Sequence[str],
+        since: Since = None,
+        cursorFile: str | os.PathLike[str] | None = None,
+        onClose: Callable[[Closing], object] | None = None,
+    ) -> Reading:
+        """
+        Begin a subscription.  It connects when a shell drives it.
+
+        @param cursorFile: Where its place is kept.  Once the file exists it overrules C{since}.
+
+        @raise ValueError: If the file does not hold a place, or C{since} has other names.
+
+        @raise OSError: If the file cannot be read.
+        """
+        asked = [names] if isinstance(names, str) else list(names)
+        file = None if cursorFile is None else CursorFile(cursorFile)
+        if file is not None:
+            kept = file.read(asked)
+            since = since if kept is None else kept
+        standing = Standing(asked, since)
+        return Reading(self._requester, standing, self._transports, file, onClose)
+
+    def close(self) -> None:
+        """
+        Close the connections that are kept for requests.
+        """
+        self._requester.close()

@@ -1,0 +1,210 @@
+"""
+What every shell does alike, with real servers and real connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any
+
+from comet.client import requester
+from comet.client.failures import Lost, Untrusted
+from comet.client.links import TRANSPORTS
+from comet.client.received import Gap, Message
+from comet.errors import BadChannel, Unauthorized
+from tests.edge.tls import authority
+from tests.faults.proxy import Proxies
+from tests.ports import freePort
+
+
+class ShellContract:
+    """
+    Mixed into L{EdgeTestCase<tests.edge.case.EdgeTestCase>}, with the makers of one shell.
+    """
+
+    options: Sequence[str] = ("--open", "open/**", "--presence", "open/**")
+
+    def makeClient(self, url: str, **options: Any) -> Any:
+        """
+        Make a client, which is closed when the test is over.
+        """
+        raise NotImplementedError
+
+    def play(self, coroutine: Coroutine[Any, Any, None]) -> Any:
+        """
+        Run a coroutine that awaits what the shell's methods return.
+        """
+        raise NotImplementedError
+
+    def setUp(self: Any) -> None:
+        """
+        Come back soon.
+        """
+        super().setUp()  # type: ignore[misc]
+        self.patch(requester, "FIRST_DELAY", 0.05)
+
+    def urlOf(self: Any, port: int) -> str:
+        """
+        Return the URL of a port of this machine.
+        """
+        return f"http://127.0.0.1:{port}"
+
+    async def taken(self: Any, subscription: AsyncIterator[Message | Gap], count: int) -> list[Any]:
+        """
+        Return the data of the next messages.
+        """
+        items = [await subscription.__anext__() for _ in range(count)]
+        return [item.data if isinstance(item, Message) else item for item in items]
+
+    def test_eachTransport(self: Any) -> Any:
+        """
+        Each transport brings what is held, and then what is published.
+        """
+
+        async def play() -> None:
+            client = self.makeClient(self.urlOf(self.site.port))
+            for transport in TRANSPORTS:
+                channel = self.channel(transport)
+                cursor = await client.publish(channel, {"n": 1}, event="made")
+                reader = self.makeClient(self.urlOf(self.site.port), transport=transport)
+                subscription = reader.subscribe(channel, since="earliest")
+                first = await subscription.__anext__()
+                self.assertEqual(
+                    (first.channel, first.cursor, first.data, first.event),
+                    (channel, cursor, {"n": 1}, "made"),
+                )
+                many = ({"channel": channel, "data": number} for number in range(2, 100))
+                cursors = await client.publishMany(many)
+                self.assertEqual(await self.taken(subscription, 98), list(range(2, 100)))
+                self.assertEqual(subscription.cursor, cursors[-1])
+                self.assertEqual(subscription.transport, transport)
+                await subscription.close()
+
+        return self.play(play())
+
+    def test_refused(self: Any) -> Any:
+        """
+        What the server refuses is raised, and leaves the client as it was.
+        """
+
+        async def play() -> None:
+            client = self.makeClient(self.urlOf(self.site.port))
+            for call in (
+                lambda: client.publish("closed", 1),
+                lambda: client.subscribe("$events").__anext__(),
+            ):
+                try:
+                    await call()
+                except Unauthorized:
+                    pass
+                else:
+                    self.fail("it was not refused")
+            self.assertRaises(BadChannel, client.subscribe, "a//b")
+            self.assertEqual((await client.presence(self.channel("a"))).count, 0)
+            keyed = self.makeClient(self.urlOf(self.site.port), key=self.site.key)
+            self.assertRegex(await keyed.publish("closed", 1), r"^\w+-\d+$")
+
+        return self.play(play())
+
+    def test_cutLinks(self: Any) -> Any:
+        """
+        Links that are cut lose, repeat and reorder nothing, on any transport; what is published
+        through them is stored once.
+        """
+        proxies = Proxies()
+        self.addCleanup(proxies.close)
+        link = proxies.link(self.site.port)
+
+        async def play() -> None:
+            client = self.makeClient(self.urlOf(link.port))
+            for transport in TRANSPORTS:
+                channel = self.channel(transport)
+                reader = self.makeClient(self.urlOf(link.port), transport=transport)
+                subscription = reader.subscribe(channel, since="earliest")
+                for number in range(5):
+                    await client.publish(channel, number)
+                    self.assertEqual(await self.taken(subscription, 1), [number])
+                    link.cut()
+                await subscription.close()
+
+        return self.play(play())
+
+    def test_killedServer(self: Any) -> Any:
+        """
+        A server that is killed and started again loses nothing of what its bus has stored.
+        """
+        server = self.startServer("--open", "open/**", "--bus", "sqlite:comet.db")
+
+        async def play() -> None:
+            client = self.makeClient(self.urlOf(server.port))
+            await client.publish("open/a", 0)
+            subscriptions = []
+            for transport in TRANSPORTS:
+                reader = self.makeClient(self.urlOf(server.port), transport=transport)
+                subscriptions.append(reader.subscribe("open/a", since="earliest"))
+                self.assertEqual(await self.taken(subscriptions[-1], 1), [0])
+            server.restart()
+            await client.publish("open/a", 1)
+            for each in subscriptions:
+                self.assertEqual(await self.taken(each, 1), [1])
+                await each.close()
+
+        return self.play(play())
+
+    def test_noServer(self: Any) -> Any:
+        """
+        Without a server the application is told, and the client tries again.
+        """
+        port = freePort()
+        told: list[Any] = []
+
+        def lost(closing: Any) -> None:
+            told.append(closing.code)
+            if len(told) == 3:
+                raise Lost("enough")
+
+        async def play() -> None:
+            client = self.makeClient(self.urlOf(port))
+            try:
+                await client.subscribe("open/a", onClose=lost).__anext__()
+            except Lost as error:
+                self.assertEqual((error.detail, told), ("enough", ["lost"] * 3))
+            else:
+                self.fail("there is a server")
+
+        return self.play(play())
+
+    def test_untrusted(self: Any) -> Any:
+        """
+        A certificate that the system does not know is refused; one that the application trusts is
+        not, and all transports run over TLS.
+        """
+        url = f"https://localhost:{self.site.securePort}"
+
+        async def play() -> None:
+            client = self.makeClient(url)
+            for call in (
+                lambda: client.publish("open/a", 1),
+                lambda: client.subscribe("open/a").__anext__(),
+            ):
+                try:
+                    await call()
+                except Untrusted:
+                    pass
+                else:
+                    self.fail("it was trusted")
+            channel = self.channel("a")
+            for transport in TRANSPORTS:
+                client = self.makeClient(url, transport=transport, tls=self.trusting())
+                await client.publish(channel, transport)
+                subscription = client.subscribe(channel, since="-1")
+                self.assertEqual(await self.taken(subscription, 1), [transport])
+                await subscription.close()
+
+        return self.play(play())
+
+    def trusting(self) -> Any:
+        """
+        Return what trusts the certificate of the tests.
+        """
+        return authority().context

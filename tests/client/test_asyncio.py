@@ -1,0 +1,121 @@
+"""
+Tests of L{comet.client.asyncio}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from comet.client.asyncio import Client, Message
+from comet.client.failures import Closed
+from tests.client.contract import ShellContract
+from tests.edge.case import EdgeTestCase
+
+
+class AsyncioTests(ShellContract, EdgeTestCase):
+    """
+    L{Client}.
+    """
+
+    def setUp(self) -> None:
+        """
+        There are no clients yet.
+        """
+        super().setUp()
+        self.clients: list[Client] = []
+
+    def makeClient(self, url: str = "", **options: Any) -> Client:
+        """
+        See L{ShellContract.makeClient}.
+        """
+        client = Client(url or self.urlOf(self.site.port), **options)
+        self.clients.append(client)
+        return client
+
+    def play(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """
+        See L{ShellContract.play}.
+        """
+
+        async def closing() -> None:
+            try:
+                await asyncio.wait_for(coroutine, 100)
+            finally:
+                for client in self.clients:
+                    await client.close()
+
+        asyncio.run(closing())
+
+    def test_closes(self) -> None:
+        """
+        When the client is closed, subscriptions end, also one that waits to come back, and what is
+        published fails.
+        """
+
+        async def play() -> None:
+            client, channel = self.makeClient(), self.channel("a")
+            away = self.makeClient("http://127.0.0.1:1")
+            found: list[Any] = []
+
+            async def read(client: Client) -> None:
+                async for item in client.subscribe(channel, since="earliest"):
+                    found.append(item.data if isinstance(item, Message) else item)
+
+            tasks = [asyncio.create_task(read(each)) for each in (client, away)]
+            publishing = asyncio.create_task(away.publish(channel, 2))
+            await client.publish(channel, 1)
+            while not found:
+                await asyncio.sleep(0.01)
+            await client.close()
+            await away.close()
+            await asyncio.wait_for(asyncio.gather(*tasks), 60)
+            self.assertEqual(found, [1])
+            for each in (publishing, client.publish(channel, 3)):
+                try:
+                    await each
+                except Closed:
+                    pass
+                else:
+                    self.fail("the client is not closed")
+
+        self.play(play())
+
+    def test_cancelledWait(self) -> None:
+        """
+        A wait that is cancelled at any moment loses nothing.
+        """
+
+        async def play() -> None:
+            client, channel = self.makeClient(), self.channel("a")
+            async with client.subscribe(channel, since="earliest") as subscription:
+                for number in range(20):
+                    await client.publish(channel, number)
+                    # On a slow machine the first waits are too short to get anywhere.
+                    for tries in range(20):
+                        try:
+                            limit = 0.0005 * 2**tries
+                            item = await asyncio.wait_for(subscription.__anext__(), limit)
+                            break
+                        except asyncio.TimeoutError:
+                            pass
+                    assert isinstance(item, Message)
+                    self.assertEqual(item.data, number)
+
+        self.play(play())
+
+    def test_token(self) -> None:
+        """
+        The function for tokens may be a coroutine function.
+        """
+
+        async def give() -> str:
+            await asyncio.sleep(0)
+            return self.site.key
+
+        async def play() -> None:
+            client = self.makeClient(token=give)
+            self.assertTrue(await client.publish("closed", 1))
+
+        self.play(play())

@@ -1,0 +1,158 @@
+"""
+Tests of L{comet.client.blocking}.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from comet.client.blocking import Client, Message, Subscription
+from comet.client.failures import Closed
+from tests.client.contract import ShellContract
+from tests.edge.case import EdgeTestCase
+
+
+class _Awaitable:
+    """
+    What a method has returned already.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    async def __call__(self, *given: Any, **named: Any) -> Any:
+        return self._function(*given, **named)
+
+
+class _Subscription:
+    """
+    A subscription with the methods of the other shells.
+    """
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+        self.close = _Awaitable(subscription.close)
+        self.__anext__ = _Awaitable(subscription.__next__)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._subscription, name)
+
+
+class _Client:
+    """
+    A client with the methods of the other shells.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        for name in ("publish", "publishMany", "presence"):
+            setattr(self, name, _Awaitable(getattr(client, name)))
+
+    def subscribe(self, *given: Any, **named: Any) -> _Subscription:
+        """
+        Begin a subscription.
+        """
+        return _Subscription(self._client.subscribe(*given, **named))
+
+
+class BlockingTests(ShellContract, EdgeTestCase):
+    """
+    L{Client}.
+    """
+
+    def makeClient(self, url: str, **options: Any) -> Any:
+        """
+        See L{ShellContract.makeClient}.
+        """
+        return _Client(self.make(url, **options))
+
+    def make(self, url: str = "", **options: Any) -> Client:
+        """
+        Make a client.
+        """
+        client = Client(url or self.urlOf(self.site.port), **options)
+        self.addCleanup(client.close)
+        return client
+
+    def play(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """
+        See L{ShellContract.play}.
+        """
+        self.assertRaises(StopIteration, coroutine.send, None)
+
+    def test_iterates(self) -> None:
+        """
+        A subscription is an iterator that waits, and ends when another thread closes the client.
+        """
+        client, channel = self.make(), self.channel("a")
+        client.publish(channel, 1)
+        found = []
+        for item in client.subscribe(channel, since="earliest"):
+            assert isinstance(item, Message)
+            found.append(item.data)
+            # The loop waits for the next one meanwhile.
+            threading.Timer(0.1, client.close).start()
+        self.assertEqual(found, [1])
+        self.assertRaises(Closed, client.publish, channel, 2)
+        self.assertRaises(Closed, client.subscribe(channel).next)
+
+    def test_timeout(self) -> None:
+        """
+        A wait with a limit ends without an item, and loses none.
+        """
+        with self.make() as client:
+            channel = self.channel("a")
+            with client.subscribe(channel, since="earliest") as subscription:
+                self.assertIsNone(subscription.next(0.05))
+                for number in range(3):
+                    client.publish(channel, number)
+                    item = subscription.next(60)
+                    assert isinstance(item, Message)
+                    self.assertEqual(item.data, number)
+                    self.assertIsNone(subscription.next(0))
+            self.assertRaises(Closed, subscription.next)
+
+    def test_threads(self) -> None:
+        """
+        Threads share a client, and its connections.
+        """
+        client, channel = self.make(), self.channel("a")
+
+        def publish() -> None:
+            for number in range(20):
+                client.publish(channel, number)
+
+        threads = [threading.Thread(target=publish) for _ in range(4)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join(60)
+        subscription = client.subscribe(channel, since="earliest")
+        found = [item.data for _ in range(80) if isinstance(item := subscription.next(60), Message)]
+        self.assertEqual(sorted(found), sorted(list(range(20)) * 4))
+
+    def test_fork(self) -> None:
+        """
+        After a fork the child has connections of its own, and leaves those of its parent alone.
+        """
+        client, channel = self.make(), self.channel("a")
+        client.publish(channel, "parent")
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                client.publish(channel, "child")
+                client.close()
+                status = 0
+            finally:
+                os._exit(status)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        (kept,) = client._core._requester._kept
+        client.publish(channel, "parent")
+        self.assertEqual(client._core._requester._kept[0][2], kept[2])
+        subscription = client.subscribe(channel, since="earliest")
+        found = [item.data for _ in range(3) if isinstance(item := subscription.next(60), Message)]
+        self.assertEqual(found, ["parent", "child", "parent"])

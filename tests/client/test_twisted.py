@@ -1,0 +1,126 @@
+"""
+Tests of L{comet.client.twisted}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.ssl import Certificate, optionsForClientTLS
+
+from comet.client.failures import Closed, Unsent
+from comet.client.twisted import Client, Message, Timing
+from tests.client.contract import ShellContract
+from tests.edge.case import EdgeTestCase
+from tests.edge.tls import authority
+
+
+class TwistedTests(ShellContract, EdgeTestCase):
+    """
+    L{Client}.
+    """
+
+    def makeClient(self, url: str = "", **options: Any) -> Client:
+        """
+        See L{ShellContract.makeClient}.
+        """
+        client = Client(url or self.urlOf(self.site.port), **options)
+        self.addCleanup(client.close)
+        return client
+
+    def play(self, coroutine: Coroutine[Any, Any, None]) -> Deferred[None]:
+        """
+        See L{ShellContract.play}.
+        """
+        return Deferred.fromCoroutine(coroutine)
+
+    def test_closes(self) -> Deferred[None]:
+        """
+        When the client is closed, subscriptions end, also one that waits to come back, and what is
+        published fails.
+        """
+
+        async def play() -> None:
+            client, channel = self.makeClient(), self.channel("a")
+            away = self.makeClient("http://127.0.0.1:1")
+            found: list[Any] = []
+
+            async def read(client: Client) -> None:
+                async for item in client.subscribe(channel, since="earliest"):
+                    found.append(item.data if isinstance(item, Message) else item)
+
+            ends = [Deferred.fromCoroutine(read(each)) for each in (client, away)]
+            publishing = away.publish(channel, 2)
+            await client.publish(channel, 1)
+            while not found:
+                await client._turn()
+            await client.close()
+            await away.close()
+            for end in ends:
+                await end
+            self.assertEqual(found, [1])
+            await self.assertFailure(publishing, Closed)
+            await self.assertFailure(client.publish(channel, 3), Closed)
+            await self.assertFailure(client.subscribe(channel).next(), Closed)
+
+        return self.play(play())
+
+    def test_cancelled(self) -> Deferred[None]:
+        """
+        A wait that is cancelled loses nothing, and a publication that is cancelled leaves nothing.
+        """
+
+        async def play() -> None:
+            client, channel = self.makeClient(), self.channel("a")
+            subscription = client.subscribe(channel, since="earliest")
+            for number in range(20):
+                waiting = subscription.next()
+                for _ in range(number):
+                    await client._turn()
+                if not waiting.called:
+                    waiting.cancel()
+                    await self.assertFailure(waiting, CancelledError)
+            for number in range(3):
+                await client.publish(channel, number)
+                item = await subscription.next()
+                assert isinstance(item, Message)
+                self.assertEqual(item.data, number)
+            publishing = client.publish(channel, 3)
+            publishing.cancel()
+            await self.assertFailure(publishing, CancelledError)
+
+        return self.play(play())
+
+    def test_token(self) -> Deferred[None]:
+        """
+        The function for tokens may return a Deferred.
+        """
+
+        def give() -> Deferred[str]:
+            given: Deferred[str] = Deferred()
+            client._reactor.callLater(0, given.callback, self.site.key)
+            return given
+
+        client = self.makeClient(token=give)
+        return client.publish("closed", 1).addCallback(lambda cursor: self.assertTrue(cursor))
+
+    def test_hostWithUnderscore(self) -> Deferred[None]:
+        """
+        A name that Twisted's endpoint does not take is one to which there is no connection.
+        """
+
+        async def play() -> None:
+            client = self.makeClient("http://my_service", timing=Timing(patience=0.01))
+            await self.assertFailure(client.publish("open/a", 1), Unsent)
+
+        return self.play(play())
+
+    def trusting(self) -> Any:
+        """
+        See L{ShellContract.trusting}.
+        """
+        made = authority()
+        root = Certificate.loadPEM(made.certificate.read_bytes())
+        return optionsForClientTLS("localhost", root)
