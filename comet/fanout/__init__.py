@@ -8,13 +8,17 @@ The map, lower modules first:
   - L{unsent}: what clients have not taken of what was sent to them
   - L{backlog}: what is left to do of earlier ticks
   - L{coalescing}: equal queries to the bus, asked once
+  - L{readqueue}: what waits until the bus is asked, with a line for each connection
+  - L{recall}: pages of what was before a cursor, part by part
   - L{encodingcache}: messages as bytes, made once for each shape
   - L{departures}: closing many readers, each at its own moment
+  - L{counting}: how many readers there are
   - L{delivery}: how the messages of a tick reach the readers of a group
   - L{groups}: readers of the same names in the same shape
   - L{registry}: which groups there are, and what the bus lets be heard
   - L{core}: the tick: what is heard, flushed and answered
   - L{reader}: one reader: opening, reading, live, behind, closed
+  - L{spared}: readers that are spared what their own clients publish
   - L{joinpoint}: where new readers of the same names may go live at once
   - L{streams}: readers that are written bytes for as long as they stay
   - L{polls}: readers that are answered once

@@ -19,7 +19,7 @@ from comet.fanout.delivery import DirectReaders
 from comet.fanout.reader import Reader
 from comet.fanout.states import State
 from comet.interfaces import IReceiver
-from comet.model.channels import parseName
+from comet.model.channels import NODES_OWN, parseName
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import StartPosition, StartPositions, parseStartPosition
@@ -135,7 +135,7 @@ class ApplicationReader(Reader):
         """
         See L{Reader.take}.
         """
-        group = self.group
+        group, tally = self.group, self.fanout.tally
         for message in prepared:
             if self.state is not State.LIVE or self.group is not group:
                 break
@@ -143,6 +143,8 @@ class ApplicationReader(Reader):
             # message from the log.
             if message.position > self.progress.cursor.position:
                 self.progress.advance(message.position)
+                if message.channel not in NODES_OWN:
+                    tally.delivered += 1
                 self._call(self._receiver.messageReceived, message, False)
 
     @property

@@ -7,36 +7,33 @@ in between.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from comet.clientlog import ClientLogger
 
-
-class _Call(NamedTuple):
-    """
-    @ivar isPart: Whether the call takes long, so that one is enough for a turn.
-    """
-
-    isPart: bool
-    call: Callable[[], None]
+# Whether the call takes long, so that one is enough for a turn; and the call.  Each
+# publication has one, so it is a plain tuple.
+_Call: TypeAlias = tuple[bool, Callable[[], None]]
 
 
 class Backlog:
     """
     Calls that are made in order, with at most one part a turn.
+
+    @ivar calls: The calls that are left.
     """
 
     _log = ClientLogger()
 
     def __init__(self) -> None:
-        self._calls: deque[_Call] = deque()
+        self.calls: deque[_Call] = deque()
 
     def __len__(self) -> int:
         """
         How many calls are left.
         """
-        return len(self._calls)
+        return len(self.calls)
 
     def add(self, call: Callable[[], None], isPart: bool) -> None:
         """
@@ -44,7 +41,13 @@ class Backlog:
 
         @param isPart: Whether the call takes long.
         """
-        self._calls.append(_Call(isPart, call))
+        self.calls.append((isPart, call))
+
+    def addAll(self, calls: Iterable[Callable[[], None]]) -> None:
+        """
+        Add some calls after all that are left, none of which takes long.
+        """
+        self.calls.extend([(False, call) for call in calls])
 
     def go(self) -> None:
         """
@@ -52,13 +55,14 @@ class Backlog:
         the others are made.
         """
         hadPart = False
-        while self._calls and not (hadPart and self._calls[0].isPart):
-            isPart, call = self._calls.popleft()
+        calls = self.calls
+        while calls and not (hadPart and calls[0][0]):
+            isPart, call = calls.popleft()
             hadPart = hadPart or isPart
             try:
                 call()
             except Exception:
                 self._log.failure(
                     "A call left by an earlier tick failed; {left} calls are left",
-                    left=len(self._calls),
+                    left=len(calls),
                 )

@@ -5,15 +5,18 @@ the one result.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from comet.model.positions import ReadResult, ResolvedStarts
+from comet.tally import Histogram
 from comet.timers import NOT_SET, TimerWheel
+from comet.turns import SHARE, Turns
 
 # For how many seconds a result is given to callers that ask a little later.
 LINGER: Final = 0.5
@@ -47,13 +50,18 @@ class QueryCoalescer:
     time in which a second caller could ask, and nothing to spare the bus.
     """
 
-    def __init__(self, wheel: TimerWheel, seconds: Callable[[], float]) -> None:
+    def __init__(self, wheel: TimerWheel, turns: Turns, took: Histogram | None = None) -> None:
         """
-        @param seconds: The time of now, in seconds from any moment.
+        @param turns: Tells the time of now; and gives callers for which there is no time
+            when the answer comes their share of it.
+
+        @param took: Counts how long each query takes that is not answered at once.
         """
+        self._took = Histogram() if took is None else took
         self.timerSlot = NOT_SET
         self._wheel = wheel
-        self._seconds = seconds
+        self._turns = turns
+        self._seconds: Callable[[], float] = turns.seconds
         self._waiting: dict[Hashable, list[Deferred[Any]]] = {}
         # All are kept equally long, so the oldest are in front.
         self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
@@ -66,6 +74,7 @@ class QueryCoalescer:
         query: Callable[[], Deferred[T]],
         sizeOf: Callable[[T], int] | None = None,
         isGood: Callable[[T], bool] = bool,
+        shared: Callable[[], None] | None = None,
     ) -> Deferred[T]:
         """
         Make a query, unless an equal one is waiting for its result.
@@ -78,6 +87,8 @@ class QueryCoalescer:
             be given also to callers that ask a moment later.
 
         @param isGood: Whether a result of a moment ago will still do.
+
+        @param shared: Called if an equal query is waiting for its result.
 
         @return: Fires with the result, or fails as the query does.
         """
@@ -95,7 +106,9 @@ class QueryCoalescer:
             if asked.called and not asked.paused:
                 return asked
             self._waiting[key] = sharing = []
-            asked.addBoth(self._answered, key, sharing, sizeOf)
+            asked.addBoth(self._answered, key, sharing, sizeOf, self._seconds())
+        elif shared is not None:
+            shared()
         answer: Deferred[T] = Deferred()
         sharing.append(answer)
         return answer
@@ -106,14 +119,27 @@ class QueryCoalescer:
         key: Hashable,
         sharing: list[Deferred[Any]],
         sizeOf: Callable[[Any], int] | None,
+        begun: float,
     ) -> None:
+        self._took.add(self._seconds() - begun)
         # Otherwise the coalescer was cleared meanwhile.
         if self._waiting.get(key) is sharing:
             del self._waiting[key]
             if sizeOf is not None and not isinstance(result, Failure):
                 self._keep(key, result, sizeOf(result))
-        for answer in sharing:
-            answer.callback(result)
+        self._handOut(result, deque(sharing))
+
+    def _handOut(self, result: Any, sharing: deque[Deferred[Any]]) -> None:
+        """
+        Give callers the result: the first now, and the others as long as there is time.
+        Each may make a large response of it.
+        """
+        over = self._seconds() + SHARE
+        while sharing:
+            sharing.popleft().callback(result)
+            if sharing and self._seconds() >= over:
+                self._turns.later(partial(self._handOut, result, sharing))
+                break
 
     def _keep(self, key: Hashable, result: Any, size: int) -> None:
         self._drop(key)

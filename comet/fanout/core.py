@@ -41,10 +41,12 @@ publish, subscribe, and close readers.  What they publish is for the next tick.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final
+from time import time
+from typing import Any, Final, TypeAlias
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -55,14 +57,17 @@ from comet.fanout.backlog import Backlog
 from comet.fanout.coalescing import QueryCoalescer, sizeOfReadResult, sizeOfResolvedStarts
 from comet.fanout.delivery import Member
 from comet.fanout.encodingcache import EncodingCache
-from comet.fanout.groups import Prepared
+from comet.fanout.groups import Group, Prepared
+from comet.fanout.readqueue import ReadQueue, costOf, costOfPart
+from comet.fanout.recall import Recall
 from comet.fanout.registry import Registry
 from comet.fanout.unsent import Unsent
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
-from comet.model.messages import Message
+from comet.model.messages import Close, Message
 from comet.model.positions import At, HistoryPage, ReadResult, ResolvedStarts, StartPosition
 from comet.model.progress import Wanted
+from comet.tally import Tally
 from comet.timers import TimerWheel
 from comet.turns import SHARE, Turns
 
@@ -78,6 +83,10 @@ FIRST_BYTES: Final = 32 * 1024
 
 # How many readers go on reading in one turn, if they have time for it.
 MOST_DUE: Final = 64
+
+
+# See L{Fanout.spare}.
+Spare: TypeAlias = Callable[[Sequence[Message], Mapping[Group, Sequence[Message]], Cursor], None]
 
 
 def _nothing() -> bool:
@@ -100,7 +109,12 @@ class Fanout:
     @ivar isContinuous: Whether every message after the cursor will be heard:
         not between an interruption and the next report of the bus.
 
+    @ivar heardFrom: The position, in the epoch of the cursor, after which no message
+        of the names that were heard was missed, while C{isContinuous}.
+
     @ivar seconds: Tells the time of now, in seconds from any moment.
+
+    @ivar now: Tells the time of day, in seconds since 1970.
 
     @ivar turns: Those that have input of their clients left.
 
@@ -118,8 +132,25 @@ class Fanout:
 
     @ivar unsent: Counts the bytes of responses that wait for their clients.
 
+    @ivar tally: Counts what passes.
+
     @ivar isDraining: Whether the server is going down: each response then ends
         its connection.
+
+    @ivar readerEnded: Called with each reader that is closed; L{None} while nothing
+        needs to know.
+
+    @ivar readerClosed: Called with each reader that the server closes, before
+        C{readerEnded}, and with the reason that its client is told; L{None} while nothing
+        needs to know.
+
+    @ivar namesChanged: Called with each reader that has taken names, once it knows where
+        they begin, or has lost some; not when it is closed.  L{None} while nothing needs
+        to know.
+
+    @ivar spare: Called before the groups are given the messages of a tick: see
+        L{SparedReaders.spare<comet.fanout.spared.SparedReaders.spare>}.  L{None} while no
+        client spares its readers.
 
     @ivar beforeTick: Called at the beginning of each tick, to store what was
         published during the turn.  Returns whether anything was published meanwhile,
@@ -131,6 +162,7 @@ class Fanout:
     def __init__(self, bus: IMessageBus, clock: IReactorTime, heartbeat: float = 25.0) -> None:
         self.heartbeat = heartbeat
         self.unsent = Unsent()
+        self.tally = Tally()
         self.wheel = TimerWheel(clock)
         self.turns = Turns(clock, self.beginTurn, self.endTurn)
         self.encodings = EncodingCache(self.wheel)
@@ -138,11 +170,18 @@ class Fanout:
         self.leaving: dict[Member, None] = {}
         self.cursor = Cursor("", 0)
         self.isContinuous = True
+        self.heardFrom = 0
         self.isDraining = False
+        self.readerEnded: Callable[[Any], None] | None = None
+        self.readerClosed: Callable[[Any, Close], None] | None = None
+        self.namesChanged: Callable[[Any], None] | None = None
+        self.spare: Spare | None = None
         self.bus = bus
         self._clock = clock
         self.seconds: Callable[[], float] = clock.seconds
-        self._queries = QueryCoalescer(self.wheel, clock.seconds)
+        self.now: Callable[[], float] = time
+        self._queries = QueryCoalescer(self.wheel, self.turns, self.tally.queried)
+        self._reads = ReadQueue(self.wheel, self.turns, lambda: bus.isAvailable)
         # A query under way may miss messages of names that are not heard from
         # now on.
         self.registry = Registry(bus, self.wheel, self, self, self._queries.clear)
@@ -170,7 +209,8 @@ class Fanout:
         See L{IBusListener.messagesStored}.
         """
         self._heard.extend(messages)
-        self.tickSoon()
+        if not self._isTickDue:
+            self.tickSoon()
 
     def endMoved(self, end: Cursor) -> None:
         """
@@ -183,6 +223,7 @@ class Fanout:
         """
         See L{IBusListener.interrupted}.
         """
+        self.tally.interruptions += 1
         # Readers will read these from the log instead.
         self._heard.clear()
         self._heardEnd = None
@@ -196,7 +237,7 @@ class Fanout:
         Call something once all that was heard so far has been written to the
         readers: at once, if it has been.
         """
-        if self._heard or self._wasInterrupted or self.backlog:
+        if self._heard or self._wasInterrupted or self.backlog.calls:
             self._afterFlush.append(call)
         else:
             call()
@@ -276,13 +317,16 @@ class Fanout:
             self._isTickDue = False
             self._tickCall = None
             self._flush()
-            self.backlog.go()
+            if self.backlog.calls:
+                self.backlog.go()
         finally:
             self._isTicking = False
-        self._tellDrained()
-        if self.backlog or isAnotherDue:
+        if self._drained:
+            self._tellDrained()
+        if self.backlog.calls or isAnotherDue:
             self.tickSoon()
-        self._pumpDue()
+        if self._due:
+            self._pumpDue()
 
     def _flush(self) -> None:
         """
@@ -295,22 +339,49 @@ class Fanout:
         end, self._heardEnd = self._heardEnd, None
         calls, self._afterFlush = self._afterFlush, []
         if messages:
-            newest = messages[-1].cursor
+            newest = self._cursorOf(messages[-1])
             if end is None or end.epoch != newest.epoch or end.position < newest.position:
                 end = newest
-        if end is not None and end.epoch == self.cursor.epoch:
-            end = max(end, self.cursor)
         if end is not None:
             if end.epoch != self.cursor.epoch:
                 self.cursor = Cursor(end.epoch, 0)
+                self.heardFrom = 0
+            elif end.position < self.cursor.position:
+                end = self.cursor
+            if not self.isContinuous:
+                # What was missed is not newer than this.
+                self.heardFrom = end.position
             prepared: Prepared = {}
-            for group, given in self.registry.route(messages).items():
+            touched = self.registry.route(messages)
+            if self.spare is not None:
+                self.spare(messages, touched, end)
+            for group, given in touched.items():
                 group.flush(given, end, prepared)
+            if touched:
+                # Counted here, without a call.
+                written, first = self.tally.written, messages[0].time
+                took = max(self.now() - first, 0.0)
+                if first == messages[-1].time:
+                    # What was stored together; another moment is worth a call.
+                    written.counts[bisect_left(written.bounds, took)] += len(messages)
+                    written.total += took * len(messages)
+                else:
+                    for message in messages:
+                        written.add(took + first - message.time)
             self.cursor = end
             self.isContinuous = True
-        # First the readers are written to, then the publishers are answered.
-        for call in calls:
-            self.backlog.add(call, isPart=False)
+        if calls:
+            # First the readers are written to, then the publishers are answered.
+            self.backlog.addAll(calls)
+
+    def _cursorOf(self, message: Message) -> Cursor:
+        """
+        Return the cursor of a message: mostly it is the last one of the log, and the
+        bus has its cursor.
+        """
+        end = self.bus.end
+        isLast = end.position == message.position and end.epoch == message.epoch
+        return end if isLast else message.cursor
 
     def _unsettleReaders(self) -> None:
         self.isContinuous = False
@@ -347,11 +418,16 @@ class Fanout:
         return self.bus.end
 
     def resolve(
-        self, startPositions: Mapping[str, StartPosition], isListening: bool = False
+        self,
+        startPositions: Mapping[str, StartPosition],
+        asker: object,
+        isListening: bool = False,
     ) -> Deferred[ResolvedStarts]:
         """
         See L{IMessageBus.resolve}.  Readers that ask the same while the bus has
         not answered share one answer.
+
+        @param asker: As for L{Reader.asker<comet.fanout.reader.Reader.asker>}.
 
         @param isListening: Whether the reader hears the names.  If it does, an
             answer of a moment ago will do, since the reader hears everything
@@ -361,8 +437,26 @@ class Fanout:
         isKept = isListening and {type(each) for each in startPositions.values()} == {At}
         key = (isListening, *startPositions.items())
         ask = partial(self.bus.resolve, startPositions)
+        cost = costOf(len(startPositions), 0, 0)
+        query = partial(self._reads.ask, key, asker, startPositions, cost, ask)
         size = sizeOfResolvedStarts if isKept else None
-        return self._queries.ask(key, ask, size, self._mayReuseStart)
+        shared = self._sharedBy(key, asker, startPositions)
+        return self._queries.ask(key, query, size, self._mayReuseStart, shared)
+
+    @property
+    def isReading(self) -> bool:
+        """
+        Whether the bus has a question about channels to answer.
+        """
+        return self._reads.isAsking
+
+    def _sharedBy(
+        self, key: Hashable, asker: object, names: Iterable[str]
+    ) -> Callable[[], None] | None:
+        """
+        Return what is called if an equal question waits for its answer.
+        """
+        return partial(self._reads.askedToo, key, asker, names) if self._reads else None
 
     def _mayReuseStart(self, resolved: ResolvedStarts) -> bool:
         return resolved.end.epoch == self.bus.end.epoch
@@ -370,6 +464,7 @@ class Fanout:
     def read(
         self,
         wanted: Wanted,
+        asker: object,
         limit: int = READ_MESSAGES,
         maxBytes: int = READ_BYTES,
         isListening: bool = False,
@@ -378,23 +473,42 @@ class Fanout:
         Read the log.  Readers that ask the same while the bus has not answered
         share one answer.
 
+        @param asker: As for L{resolve}.
+
         @param isListening: As for L{resolve}.
         """
-        key = (isListening, wanted.names, wanted.after, wanted.upTo, limit, maxBytes)
-        ask = partial(self.bus.read, wanted.names, wanted.after, limit, maxBytes, wanted.upTo)
+        names = wanted.names
+        key = (isListening, names, wanted.after, wanted.upTo, limit, maxBytes)
+        ask = partial(self.bus.read, names, wanted.after, limit, maxBytes, wanted.upTo)
+        cost = costOfPart(len(names), limit, maxBytes)
+        query = partial(self._reads.ask, key, asker, names, cost, ask)
         size = sizeOfReadResult if isListening else None
-        return self._queries.ask(key, ask, size, self._mayReuseRead)
+        shared = self._sharedBy(key, asker, names)
+        return self._queries.ask(key, query, size, self._mayReuseRead, shared)
 
     def history(
-        self, channel: str, before: Cursor | None, limit: int, maxBytes: int
+        self, channel: str, asker: object, before: Cursor | None, limit: int, maxBytes: int
     ) -> Deferred[HistoryPage]:
         """
         See L{IMessageBus.history}.  Callers that ask the same while the bus has not
         answered share one answer.
+
+        @param asker: As for L{resolve}.
+        """
+        ask = partial(self._askBefore, channel, asker)
+        return Recall(ask, limit, maxBytes).read(before)
+
+    def _askBefore(
+        self, channel: str, asker: object, before: Cursor | None, limit: int, maxBytes: int
+    ) -> Deferred[HistoryPage]:
+        """
+        Ask for a part of what was before a cursor.
         """
         key = ("history", channel, before, limit, maxBytes)
         ask = partial(self.bus.history, channel, before, limit, maxBytes)
-        return self._queries.ask(key, ask)
+        names, cost = (channel,), costOfPart(1, limit, maxBytes)
+        query = partial(self._reads.ask, key, asker, names, cost, ask)
+        return self._queries.ask(key, query, shared=self._sharedBy(key, asker, names))
 
     def _mayReuseRead(self, result: ReadResult) -> bool:
         # A cached reply that makes no progress would make the reader retry for ever.
@@ -410,7 +524,7 @@ class Fanout:
         self._tellDrained()
 
     def _tellDrained(self) -> None:
-        while self._drained and not (self.leaving or self.backlog):
+        while self._drained and not (self.leaving or self.backlog.calls):
             self._drained.pop(0).callback(None)
 
     def whenDrained(self) -> Deferred[None]:
@@ -440,6 +554,7 @@ class Fanout:
         self.encodings.stop()
         self._queries.stop()
         self.turns.finish()
+        self._reads.stop()
         if self._tickCall is not None:
             self._tickCall.cancel()
             self._tick()

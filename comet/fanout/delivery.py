@@ -84,6 +84,18 @@ class Member(Protocol):
         """
 
     @property
+    def position(self) -> Cursor:
+        """
+        Everything up to here has reached the client.
+        """
+
+    @property
+    def readerID(self) -> str | None:
+        """
+        The id of the readers of its client, or L{None}.
+        """
+
+    @property
     def shape(self) -> object:
         """
         All that makes what is prepared for this reader differ from what is

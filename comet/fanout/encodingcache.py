@@ -27,6 +27,9 @@ class EncodingCache:
         self._wheel = wheel
         self._mostBytes = mostBytes
         self._pieces: dict[Shape, dict[int, bytes]] = {}
+        # The shape that was asked for last, and its part of these.
+        self._lastShape: Shape | None = None
+        self._last: dict[int, bytes] = {}
         self._epoch = ""
         self._begun: tuple[Shape, Cursor, bytes, bytes] | None = None
         self.timerSlot = NOT_SET
@@ -54,9 +57,12 @@ class EncodingCache:
         if messages[0].epoch != self._epoch:
             self.clear()
             self._epoch = messages[0].epoch
-        known = self._pieces.get(shape)
-        if known is None:
-            known = self._pieces[shape] = {}
+        if shape is self._lastShape:
+            # To hash a shape takes a call.
+            known = self._last
+        else:
+            known = self._last = self._pieces.setdefault(shape, {})
+            self._lastShape = shape
         found = []
         for message in messages:
             piece = known.get(message.position)
@@ -75,6 +81,8 @@ class EncodingCache:
         Drop all encoded messages.
         """
         self._pieces.clear()
+        self._lastShape = None
+        self._last = {}
         self.bytes = 0
         self._wheel.clear(self)
 

@@ -80,6 +80,10 @@ class Group:
 
     @ivar delivery: How messages reach its readers.
 
+    @ivar direct: See L{DirectReaders.direct<comet.fanout.delivery.DirectReaders.direct>}.
+
+    @ivar size: How many characters the names have.
+
     @ivar members: How many readers belong to it, live or not.
 
     @ivar flushed: The last message that the group was given; or, before the
@@ -97,18 +101,19 @@ class Group:
     __slots__ = (
         "__weakref__",
         "_ahead",
-        "_direct",
         "_indirect",
         "_pending",
         "_registry",
         "_ticking",
         "delivery",
+        "direct",
         "failure",
         "flushed",
         "isRetired",
         "key",
         "members",
         "names",
+        "size",
         "timerSlot",
         "wroteAt",
     )
@@ -124,6 +129,7 @@ class Group:
         self._registry = registry
         self.key = key
         self.names = key[2]
+        self.size = sum(map(len, self.names))
         self.delivery = delivery
         self.members = 0
         # Messages that were flushed before there was this group may have been
@@ -134,7 +140,7 @@ class Group:
         self.timerSlot = NOT_SET
         self.isRetired = False
         self._indirect: dict[Member, None] = {}
-        self._direct: dict[Member, socket] = {}
+        self.direct: dict[Member, socket] = {}
         self._ahead: dict[Member, None] = {}
         # During a flush: the readers that were not given the messages yet.
         self._pending: dict[Member, None] = {}
@@ -143,28 +149,14 @@ class Group:
         """
         How many readers are live.
         """
-        return len(self._indirect) + len(self._direct) + len(self._ahead)
+        return len(self._indirect) + len(self.direct) + len(self._ahead)
 
     @property
     def live(self) -> list[Member]:
         """
         The readers that are live.
         """
-        return [*self._indirect, *self._direct, *self._ahead]
-
-    @property
-    def direct(self) -> dict[Member, socket]:
-        """
-        See L{DirectReaders.direct<comet.fanout.delivery.DirectReaders.direct>}.
-        """
-        return self._direct
-
-    @property
-    def size(self) -> int:
-        """
-        How many characters the names have.
-        """
-        return sum(map(len, self.names))
+        return [*self._indirect, *self.direct, *self._ahead]
 
     def join(self, reader: Member) -> None:
         """
@@ -179,14 +171,14 @@ class Group:
         if reader.direct is None:
             self._indirect[reader] = None
         else:
-            self._direct[reader] = reader.direct
+            self.direct[reader] = reader.direct
 
     def leave(self, reader: Member) -> None:
         """
         A member is not live any more, or never was.
         """
         if reader.direct is not None:
-            self._direct.pop(reader, None)
+            self.direct.pop(reader, None)
         self._indirect.pop(reader, None)
         self._ahead.pop(reader, None)
 
@@ -194,7 +186,7 @@ class Group:
         """
         See L{DirectReaders.takeDirect<comet.fanout.delivery.DirectReaders.takeDirect>}.
         """
-        direct, self._direct = self._direct, {}
+        direct, self.direct = self.direct, {}
         self._registry.removeMembers(self, len(direct))
         return direct
 
@@ -211,7 +203,7 @@ class Group:
         Everything up to this cursor was delivered to a live reader, unless the
         reader is ahead of it.
         """
-        isAtCursor = reader in self._indirect or reader in self._direct
+        isAtCursor = reader in self._indirect or reader in self.direct
         if isAtCursor and reader not in self._pending:
             if self.hasFlushedPast(self._ticking.cursor):
                 # In the middle of a tick: the fan-out's cursor moves at its end.
@@ -232,27 +224,55 @@ class Group:
         @param prepared: What was prepared in this tick, for groups with the
             same delivery that are given the same list.
         """
-        self.flushed = messages[-1].cursor
+        last = messages[-1]
+        isEnd = last.position == end.position and last.epoch == end.epoch
+        self.flushed = end if isEnd else last.cursor
         self.wroteAt = self._ticking.seconds()
         key = (self.delivery, id(messages))
         ahead = self._align(messages, end) if self._ahead else []
         readers = list(self._indirect)
-        if self._direct:
+        if self.direct:
             given = prepared.get(key)
             if given is None:
                 given = prepared[key] = self._prepare(messages, end)
             if given is _FAILED or not self._deliver(given):
-                readers += self._direct
+                readers += self.direct
         self._pending = dict.fromkeys(readers)
         if ahead:
             readers += self._giveTails(ahead, messages, end)
         for reader in readers:
             # A write to one reader may have made another one leave.
-            if reader in self._indirect or reader in self._direct:
+            if reader in self._indirect or reader in self.direct:
                 if key not in prepared:
                     prepared[key] = self._prepare(messages, end)
                 self._give(reader, prepared[key])
             del self._pending[reader]
+
+    def giveOwn(self, reader: Member, messages: Sequence[Message], end: Cursor) -> None:
+        """
+        Give a live reader of this group those of some messages that it has not read, and is
+        not spared.  Called before L{flush} with the same messages, which then gives it none.
+
+        @param messages: As for L{flush}.
+
+        @param end: As for L{flush}.
+        """
+        stands = reader.position
+        if stands.epoch != end.epoch or stands.position >= end.position:
+            # It has read of a new epoch, or these messages.
+            return
+        own = [
+            message
+            for message in messages
+            if message.position > stands.position and message.exclude != reader.readerID
+        ]
+        reader.progress.advance(stands.position)
+        self.leave(reader)
+        self._ahead[reader] = None
+        if own:
+            self._give(reader, self._prepare(own, end))
+        if reader in self._ahead:
+            reader.progress.advance(end.position)
 
     def _align(self, messages: Sequence[Message], end: Cursor) -> list[Member]:
         """
@@ -318,7 +338,7 @@ class Group:
         @return: Whether the direct readers need nothing more: they have the
             messages, or were closed after a failure.
         """
-        readers = self._direct
+        readers = self.direct
         try:
             return self.delivery.deliver(self, prepared)
         except Exception:

@@ -35,7 +35,8 @@ class HistoryReader(PollReader[R]):
         fanout = self.fanout
         fanout.readers[self] = None
         self.progress.cursor = before
-        asked = fanout.history(channel, before, self.shape.limit, fanout.unsent.pollBytes)
+        most = fanout.unsent.pollBytes
+        asked = fanout.history(channel, self.asker, before, self.shape.limit, most)
         asked.addCallback(self._recalled, channel).addErrback(self.failed)
         if self._time and self.state is not State.CLOSED:
             fanout.wheel.set(self, self._time)

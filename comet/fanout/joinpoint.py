@@ -18,10 +18,12 @@ reader can miss nothing and get nothing twice:
 
   - The group is not retired, so its names have been heard ever since.
 
-  - From a I{cursor}: it is the fan-out's own, no message may have been missed
-    since then (C{isContinuous}), and it is not older than the cursor at which the
-    join point learned of the group.  An older message may have been stored before
-    its name was heard, though it lies behind the fan-out's cursor.
+  - From a I{cursor}: it is not beyond the fan-out's own, and the group was given no
+    message after it, so what came since then was for others.  On a server with many
+    channels most polls come back with such a cursor.  No message may have been missed
+    since (C{isContinuous}, C{heardFrom}); and the cursor is not older than the one at
+    which the join point learned of the group.  An older message may have been stored
+    before its name was heard, though it lies behind the fan-out's cursor.
 
   - From I{now}: the bus tells its log end at once, as a bus does that keeps the
     log in this process.  The group was given no message after that end.
@@ -72,10 +74,15 @@ class JoinPoint:
         if group is None or group.isRetired:
             return None
         if type(startPosition) is At:
-            cursor, since = fanout.cursor, self._since
-            isHere = startPosition.cursor == cursor and fanout.isContinuous
-            isHeard = cursor.epoch == since.epoch and cursor.position >= since.position
-            return cursor if isHere and isHeard else None
+            cursor, since, known = fanout.cursor, self._since, startPosition.cursor
+            if not (known.epoch == cursor.epoch == since.epoch and fanout.isContinuous):
+                return None
+            position, flushed = known.position, group.flushed
+            if position < since.position or position < fanout.heardFrom:
+                return None
+            # As hasFlushedPast() has it: most polls come this way.
+            isPassed = flushed.position > position and flushed.epoch == known.epoch
+            return None if isPassed or position > cursor.position else cursor
         if type(startPosition) is Now and self._knowsEnd:
             cursor = fanout.end()
             return None if group.hasFlushedPast(cursor) else cursor
@@ -88,10 +95,12 @@ class JoinPoint:
 
         @param names: The names of this join point.
 
-        @param since: One start position, for all names.
+        @param since: One start position, for all names; others only where the
+            application or the backend has said them.
         """
         fanout = reader.fanout
-        cursor = self.find(fanout, since.default) if reader.isListening else None
+        isOne = reader.isListening and not since.byName
+        cursor = self.find(fanout, since.default) if isOne else None
         group = None if self._group is None else self._group()
         if cursor is None or group is None:
             openReader(reader, names, since)
@@ -104,6 +113,8 @@ class JoinPoint:
             group.members += 1
         else:
             fanout.registry.addMember(group)
+        if fanout.namesChanged is not None:
+            fanout.namesChanged(reader)
         # What the reader is told first may have closed it.
         joined = reader.group if reader.beginAtEnd() else None
         if joined is None:

@@ -37,6 +37,12 @@ BUS_RETRY: Final = 2.0
 # How many direct polls of a group are answered in one turn.
 MOST_AT_ONCE: Final = 256
 
+# What a poll is that waits at the log end.
+_LIVE: Final = step(State.OPENING, Input.CAUGHT_UP)
+
+# And what it is once it is answered there.
+_CLOSED: Final = step(_LIVE, Input.ENDED)
+
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 R_contra = TypeVar("R_contra", contravariant=True)
@@ -179,7 +185,7 @@ class PollReader(Reader, Generic[R]):
         self._isPart = isFirst and most > FIRST_BYTES
         if self._isPart:
             limit, most = min(limit, FIRST_MESSAGES), FIRST_BYTES
-        return self.fanout.read(wanted, limit, most, self.isListening)
+        return self.fanout.read(wanted, self.asker, limit, most, self.isListening)
 
     def tell(self, step: Step) -> bool:
         """
@@ -190,9 +196,10 @@ class PollReader(Reader, Generic[R]):
         self._messages = [*self._messages, *told] if self._messages else told
         self._bytes += sum(len(message.payload) for message in step.messages)
         isFull = len(self._messages) >= self.shape.limit or self._bytes >= self._most
-        # A reading that was cut for its bytes ends the response, unless it was the first
-        # part; after a replay there is always more to read.
-        isEnd = not step.more or (step.messages and not (step.isReplay or self._isPart))
+        # A reading that was cut for its bytes ends the response, unless only a part was
+        # asked for or read; after a replay there is always more to read.
+        isPart = self._isPart or step.isPart
+        isEnd = not step.more or (step.messages and not (step.isReplay or isPart))
         if isFull or (isEnd and (self._messages or self._gap)):
             self._answer(more=step.more)
         return True
@@ -211,7 +218,7 @@ class PollReader(Reader, Generic[R]):
         """
         See L{Reader.beginAtEnd}.
         """
-        self.given(Input.CAUGHT_UP)
+        self.state = _LIVE
         if self._time:
             self.fanout.wheel.set(self, self._time)
         return True
@@ -268,12 +275,14 @@ class PollReader(Reader, Generic[R]):
         """
         return PollDelivery(self.fanout, self.shape)
 
-    def take(self, prepared: R) -> None:
+    def take(self, prepared: tuple[R, int]) -> None:
         """
         See L{Reader.take}.
         """
         self.ended()
-        self.waiter.pollAnswered(prepared)
+        response, count = prepared
+        self.fanout.tally.delivered += count
+        self.waiter.pollAnswered(response)
 
     def sayClose(self, close: Close) -> None:
         """
@@ -293,9 +302,11 @@ class PollDelivery(Generic[R]):
         self._fanout = fanout
         self._shape = shape
 
-    def prepare(self, messages: Sequence[Message], end: Cursor) -> R:
+    def prepare(self, messages: Sequence[Message], end: Cursor) -> tuple[R, int]:
         """
         See L{Delivery.prepare<comet.fanout.delivery.Delivery.prepare>}.
+
+        @return: The response, and how many messages it has.
         """
         size, count, most = 0, 0, self._fanout.unsent.pollBytes
         for message in messages[: self._shape.limit]:
@@ -305,10 +316,12 @@ class PollDelivery(Generic[R]):
             count += 1
         given = [(message, False) for message in messages[:count]]
         if count < len(messages):
-            return self._shape.respond(Outcome(messages[count - 1].cursor, given, more=True))
-        return self._shape.respond(Outcome(end, given))
+            outcome = Outcome(messages[count - 1].cursor, given, more=True)
+        else:
+            outcome = Outcome(end, given)
+        return self._shape.respond(outcome), count
 
-    def deliver(self, group: DirectReaders, prepared: Any) -> bool:
+    def deliver(self, group: DirectReaders, prepared: tuple[Any, int]) -> bool:
         """
         See L{Delivery.deliver<comet.fanout.delivery.Delivery.deliver>}.
 
@@ -318,19 +331,23 @@ class PollDelivery(Generic[R]):
             # Each response has to end its connection.
             return False
         # The readers are closed without a call for each.
-        fanout, closed = self._fanout, step(State.LIVE, Input.ENDED)
-        waiters = []
+        fanout = self._fanout
+        waiters, readerEnded = [], fanout.readerEnded
+        response, count = prepared
         for reader in group.takeDirect():
-            reader.state = closed
+            reader.state = _CLOSED
             reader.group = None
             del fanout.readers[reader]
+            if readerEnded is not None:
+                readerEnded(reader)
             waiters.append(reader.waiter)
+        fanout.tally.delivered += count * len(waiters)
         if len(waiters) <= MOST_AT_ONCE:
-            _answerAll(waiters, prepared)
+            _answerAll(waiters, response)
         else:
             for start in range(0, len(waiters), MOST_AT_ONCE):
                 some = waiters[start : start + MOST_AT_ONCE]
-                fanout.backlog.add(partial(_answerAll, some, prepared), isPart=True)
+                fanout.backlog.add(partial(_answerAll, some, response), isPart=True)
         return True
 
 

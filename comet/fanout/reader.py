@@ -17,6 +17,7 @@ from comet.fanout.core import FIRST_BYTES, FIRST_MESSAGES, READ_BYTES, READ_MESS
 from comet.fanout.delivery import Delivery
 from comet.fanout.groups import Group
 from comet.fanout.states import TRANSITIONS, Input, State, step
+from comet.model.clients import ANONYMOUS, Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition, StartPositions
@@ -43,8 +44,18 @@ class Reader:
 
     @ivar state: What the reader is doing.
 
+    @ivar client: The client for which it reads: at first, and for the application's own
+        readers, that of which nothing is known.
+
+    @ivar connection: The connection of its client, where that has several readers: they
+        wait for the bus in one line.  L{None} for a reader that has a line of its own.
+
     @ivar group: The group that the reader is a member of; L{None} before its
         names are resolved, after it is closed, and if it does not listen.
+
+    @ivar readerID: The id that its client has given its readers, or L{None}: the reader is
+        spared the messages that exclude it.  Set by
+        L{SparedReaders.add<comet.fanout.spared.SparedReaders.add>}.
 
     @ivar isListening: Whether the reader hears what is published.  If not, it
         reads what is held, and that is all.
@@ -58,15 +69,21 @@ class Reader:
         "_isPumping",
         "_pumpAgain",
         "_waiting",
+        "client",
+        "connection",
         "fanout",
         "group",
         "progress",
+        "readerID",
         "state",
         "timerSlot",
     )
 
     def __init__(self, fanout: Fanout) -> None:
         self.fanout = fanout
+        self.client: Client = ANONYMOUS
+        self.connection: object | None = None
+        self.readerID: str | None = None
         self.progress = Progress(fanout.bus.end)
         self.state = State.OPENING
         self.timerSlot = NOT_SET
@@ -147,6 +164,13 @@ class Reader:
 
     # -- Opening
 
+    @property
+    def asker(self) -> object:
+        """
+        What has one line for all that it asks the bus: see L{comet.fanout.readqueue}.
+        """
+        return self if self.connection is None else self.connection
+
     def given(self, what: Input) -> None:
         """
         Change to the state that follows.
@@ -197,6 +221,8 @@ class Reader:
         # resolved, so the log must be read.
         isUnsettled, self._pumpAgain = self._pumpAgain, False
         self.given(Input.RESOLVED)
+        if gap:
+            self.fanout.tally.gaps += 1
         self.begun(gap)
         if isAtEnd and not isUnsettled and self._is(State.READING) and not self._isPassed():
             self._join()
@@ -223,16 +249,17 @@ class Reader:
     def _addNames(self, startPositions: Mapping[str, StartPosition]) -> Deferred[Any]:
         new = {n: b for n, b in startPositions.items() if n not in self.progress.names}
         if not self.isListening:
-            return self.fanout.resolve(new).addCallback(self._resolved, new, None)
+            resolved = self.fanout.resolve(new, self.asker)
+            return resolved.addCallback(self._resolved, new, None)
         registry = self.fanout.registry
         group = registry.group(self, (*self.progress.names, *new))
         # A member keeps the group from being retired in the meantime.
         registry.addMember(group)
         if registry.isHeard(group):
-            resolved = self.fanout.resolve(new, True)
+            resolved = self.fanout.resolve(new, self.asker, True)
         else:
             heard = registry.listen(group)
-            resolved = heard.addCallback(lambda _: self.fanout.resolve(new, True))
+            resolved = heard.addCallback(lambda _: self.fanout.resolve(new, self.asker, True))
         return resolved.addCallbacks(
             self._resolved, self._notResolved, callbackArgs=(new, group), errbackArgs=(group,)
         )
@@ -246,13 +273,15 @@ class Reader:
             return (), False
         if resolved.end.epoch != self.fanout.end().epoch:
             # A new epoch has begun since, in which these positions mean nothing.
-            again = self.fanout.resolve(names, self.isListening)
+            again = self.fanout.resolve(names, self.asker, self.isListening)
             return again.addCallbacks(
                 self._resolved, self._notResolved, callbackArgs=(names, group), errbackArgs=(group,)
             )
         self._stand()
         gap = self.progress.add(resolved)
         self._changeGroup(group)
+        if self.fanout.namesChanged is not None:
+            self.fanout.namesChanged(self)
         isAtEnd = resolved.end == self.progress.cursor and not self.progress.isReplaying
         # The client is told of a gap with what is read.
         return gap, isAtEnd and not gap
@@ -299,6 +328,9 @@ class Reader:
     def _halted(self, resolved: _Resolved) -> tuple[str, ...]:
         if self.state is not State.CLOSED:
             self.given(Input.UNSETTLED)
+            if resolved[0]:
+                # The caller tells the client.
+                self.fanout.tally.gaps += 1
         return resolved[0]
 
     def removeNames(self, names: Iterable[str]) -> None:
@@ -312,6 +344,8 @@ class Reader:
         group = self.fanout.registry.group(self, self.progress.names)
         self.fanout.registry.addMember(group)
         self._changeGroup(group)
+        if self.fanout.namesChanged is not None:
+            self.fanout.namesChanged(self)
         self.given(Input.UNSETTLED)
         self.resume()
 
@@ -368,12 +402,18 @@ class Reader:
             more than L{FIRST_MESSAGES} and about L{FIRST_BYTES}.
         """
         limit, most = (FIRST_MESSAGES, FIRST_BYTES) if isFirst else (READ_MESSAGES, READ_BYTES)
-        return self.fanout.read(wanted, limit, most, self.isListening)
+        return self.fanout.read(wanted, self.asker, limit, most, self.isListening)
 
     def _wasRead(self, result: ReadResult, wanted: Wanted) -> None:
         goOn, more = True, False
         if self.state is State.READING:
             step = self.progress.accept(wanted, result)
+            if self.readerID is not None:
+                step = step.without(self.readerID)
+            tally = self.fanout.tally
+            tally.delivered += len(step.messages)
+            if step.gap:
+                tally.gaps += 1
             # C{_isPumping} stays true while the client is told: what a second
             # reading gave would be told before the rest of this.
             try:
@@ -442,6 +482,8 @@ class Reader:
             self.given(Input.ENDED)
             self.fanout.wheel.clear(self)
             self.fanout.readers.pop(self, None)
+            if self.fanout.readerEnded is not None:
+                self.fanout.readerEnded(self)
             self._changeGroup(None)
             self._tellOpen()
 
@@ -453,6 +495,9 @@ class Reader:
         if self.state is not State.CLOSED:
             # The client is told its cursor together with the reason.
             self._stand()
+            self.fanout.tally.closed.add(close.code)
+            if self.fanout.readerClosed is not None:
+                self.fanout.readerClosed(self, close)
             self.ended()
             try:
                 self.sayClose(close)

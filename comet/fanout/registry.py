@@ -5,7 +5,7 @@ was asked to let be heard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 from weakref import WeakValueDictionary
 
@@ -187,12 +187,22 @@ class Registry:
         """
         return any(group.members for group in self._groupsOf.get(channel) or ())
 
+    def read(self) -> Iterator[tuple[str, int]]:
+        """
+        Yield the names that are read now, each as often as there are groups that have it,
+        with how many readers such a group has when its turn comes.
+        """
+        groups = list(self._groups.values())
+        return ((name, group.members) for group in groups if group.members for name in group.names)
+
     def route(self, messages: Sequence[Message]) -> dict[Group, list[Message]]:
         """
         Which groups get which of these messages.  Groups that get a single
         message share one list.
         """
         touched: dict[Group, list[Message]] = {}
+        if not self._groups:
+            return touched
         for message in messages:
             alone = [message]
             for groups in self._groupsOf.matching(message.channel):

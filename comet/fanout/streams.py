@@ -4,9 +4,9 @@ Readers that are written bytes for as long as their clients stay.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from socket import socket
-from typing import Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
@@ -24,6 +24,7 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import StartPosition
 from comet.model.progress import Step
+from comet.tally import Tally
 from comet.timers import NOT_SET
 
 # After how many seconds in which a client took nothing of what was written its
@@ -41,6 +42,10 @@ LAST_WORDS: Final = 10.0
 # stands.
 PROBE: Final = 0.5
 
+# What is written at once: the bytes, the position of the last message in them, and how
+# many messages they have.  No class of its own: each costs a call.
+Part: TypeAlias = tuple[bytes, int, int]
+
 R = TypeVar("R")
 
 
@@ -50,43 +55,49 @@ class StreamDelivery:
     all that is given in a tick is framed together.
     """
 
-    __slots__ = ("__weakref__", "_encodings", "_shape")
+    __slots__ = ("__weakref__", "_encodings", "_shape", "_tally")
 
-    def __init__(self, encodings: EncodingCache, shape: Shape) -> None:
+    def __init__(self, encodings: EncodingCache, shape: Shape, tally: Tally) -> None:
+        """
+        @param tally: Counts what is delivered.
+        """
         self._encodings = encodings
         self._shape = shape
+        self._tally = tally
 
-    def prepare(self, messages: Sequence[Message], end: Cursor) -> list[tuple[bytes, int]]:
+    def prepare(self, messages: Sequence[Message], end: Cursor) -> list[Part]:
         """
         See L{Delivery.prepare<comet.fanout.delivery.Delivery.prepare>}.
 
-        @return: What to write, and the position of the last message in it; cut
-            into parts, so that a client that takes nothing makes the server
-            keep no more than one part for it.
+        @return: What to write, cut into parts, so that a client that takes nothing
+            makes the server keep no more than one part for it.
         """
-        parts: list[tuple[bytes, int]] = []
+        pieces = self._encodings.pieces(self._shape, messages)
+        if len(messages) == 1:
+            return [(self._shape.frame(pieces), messages[0].position, 1)]
+        parts: list[Part] = []
         part: list[bytes] = []
         size, last = 0, 0
-        pieces = self._encodings.pieces(self._shape, messages)
         for message, piece in zip(messages, pieces, strict=True):
             if part and size + len(piece) > READ_BYTES:
-                parts.append((self._shape.frame(part), last))
+                parts.append((self._shape.frame(part), last, len(part)))
                 part, size = [], 0
             part.append(piece)
             size += len(piece)
             last = message.position
-        parts.append((self._shape.frame(part), last))
+        parts.append((self._shape.frame(part), last, len(part)))
         return parts
 
-    def deliver(self, group: DirectReaders, prepared: list[tuple[bytes, int]]) -> bool:
+    def deliver(self, group: DirectReaders, prepared: list[Part]) -> bool:
         """
         See L{Delivery.deliver<comet.fanout.delivery.Delivery.deliver>}.
         """
         if len(prepared) > 1:
             # A reader that does not take one part must not be given the next.
             return False
-        data, last = prepared[0]
+        data, last, count = prepared[0]
         direct = group.direct
+        self._tally.delivered += len(direct) * count
         short = sendAll(list(direct.values()), data)
         # All direct sinks of a shape are counted in the same place.
         next(iter(direct)).sink.sent(len(direct) * len(data))
@@ -105,6 +116,8 @@ class StreamReader(Reader):
     @ivar shape: How messages look as bytes.
 
     @ivar sink: Where the bytes go.
+
+    @ivar watcher: The L{Watcher<comet.leases.Watcher>} of the reader, or L{None}.
     """
 
     __slots__ = (
@@ -116,6 +129,7 @@ class StreamReader(Reader):
         "direct",
         "shape",
         "sink",
+        "watcher",
     )
 
     # Slots of the class, narrower than what it inherits.
@@ -145,6 +159,7 @@ class StreamReader(Reader):
         self._owner = owner
         self._isAdding = False
         self._isStalled = False
+        self.watcher: Any = None
         self._wroteAt = fanout.seconds()
         sink.attach(self)
 
@@ -251,14 +266,15 @@ class StreamReader(Reader):
         """
         See L{Reader.makeDelivery}.
         """
-        return StreamDelivery(self.fanout.encodings, self.shape)
+        return StreamDelivery(self.fanout.encodings, self.shape, self.fanout.tally)
 
-    def take(self, prepared: list[tuple[bytes, int]]) -> None:
+    def take(self, prepared: list[Part]) -> None:
         """
         See L{Reader.take}.
         """
-        write = self.sink.write
-        for data, last in prepared:
+        write, tally = self.sink.write, self.fanout.tally
+        for data, last, count in prepared:
+            tally.delivered += count
             if not write(data):
                 self._wroteAt = self.fanout.seconds()
                 self.filled(last)
@@ -322,6 +338,28 @@ class StreamReader(Reader):
         # replay is over.
         if self.shape.adoptsReplay or not self.progress.isReplaying:
             self.say(self.shape.cursor(self.standing, self._resume))
+
+    def judge(self, mayRead: Callable[[str], bool], close: Close) -> None:
+        """
+        End the names that the client may read no longer; and the reader, if none is left.
+        One that has no names stays.  While names are added, the caller has to wait.
+
+        @param close: Why.
+        """
+        if self.state is State.CLOSED:
+            return
+        held = self.progress.names
+        lost = [name for name in held if not mayRead(name)]
+        if not lost:
+            return
+        # A shape of an application's own may not know how to say it.
+        ended = getattr(self.shape, "ended", None)
+        if len(lost) == len(held) or ended is None:
+            self.close(close)
+            return
+        # The client learns of it before anything that follows.
+        self.say(ended(self.standing, lost, close.code, self._resume))
+        self.removeNames(lost)
 
     def sayClose(self, close: Close) -> None:
         """
@@ -387,6 +425,8 @@ class StreamReader(Reader):
         """
         self.fanout.wheel.clear(self)
         self.ended()
+        # It refers to the reader: both are freed now, not when the collector comes by.
+        self.watcher = None
         self.fanout.connectionClosed(self)
         owner, self._owner = self._owner, None
         if owner is not None:

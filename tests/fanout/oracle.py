@@ -332,6 +332,10 @@ class Tracker:
             return
         floor = self.bus.floor(held.name)
         assert isNew or floor > (held.told if self.isExact else held.begin or 0), "nothing was lost"
+        if held.isPending and self.cursor is not None:
+            # A replay reads up to where the other names stand, and tells what it
+            # has lost up to there.  What is lost beyond is another gap.
+            floor = min(floor, self.cursor.position)
         held.told = max(held.told, floor)
         held.excused.update(self.bus.lost() - held.has)
 
@@ -370,6 +374,10 @@ class Tracker:
             if each.begin is None:
                 assert self.cursor is not None
                 assert self.cursor.epoch != self.bus.end.epoch, "there should be a gap"
+                continue
+            if each.isPending and each.epoch != self.bus.end.epoch:
+                # The epoch went while the name was replayed, so the replay is over.
+                # Whoever comes back with this cursor is told of a gap.
                 continue
             missing = [position for position in self.missing(each) if position <= upTo]
             assert not missing, f"{missing} of {each.name} did not come"

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -28,17 +29,27 @@ class WatchedBus(MemoryBus):
 
     @ivar error: What reading raises, instead of an answer.
 
+    @ivar part: How many messages are read at once, if a reader wants more; L{None} for all
+        of them.
+
     @ivar onResolved: Is called with every answer to L{resolve}.
     """
 
     error: Exception | None = None
+    part: int | None = None
     onResolved: Callable[[Mapping[str, StartPosition], ResolvedStarts], None] | None = None
 
-    def _reset(self) -> None:
-        super()._reset()
-        if not hasattr(self, "stored"):
-            self.stored: dict[str, dict[int, str]] = {}
-        self.stored[self.end.epoch] = {}
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.stored: dict[str, dict[int, str]] = {self.end.epoch: {}}
+
+    def renew(self) -> None:
+        """
+        Begin a new epoch.
+        """
+        super().renew()
+        # A listener may have published in it already.
+        self.stored.setdefault(self.end.epoch, {})
 
     def publish(self, publications: Sequence[Publication]) -> Deferred[Sequence[Published]]:
         """
@@ -47,7 +58,7 @@ class WatchedBus(MemoryBus):
 
         def note(answers: Sequence[Published]) -> Sequence[Published]:
             for answer in answers:
-                log = self.stored[answer.epoch]
+                log = self.stored.setdefault(answer.epoch, {})
                 log.update({position: channel for channel, position in answer.positions.items()})
             return answers
 
@@ -61,7 +72,10 @@ class WatchedBus(MemoryBus):
         """
         if self.error is not None:
             raise self.error
-        return super().read(names, after, limit, maxBytes, upTo)
+        if self.part is None or self.part >= limit:
+            return super().read(names, after, limit, maxBytes, upTo)
+        part = super().read(names, after, self.part, maxBytes, upTo)
+        return part.addCallback(lambda page: evolve(page, isPart=page.more))
 
     def history(
         self, channel: str, before: Cursor | None, limit: int, maxBytes: int

@@ -4,6 +4,8 @@ Tests for L{comet.fanout.coalescing}.
 
 from __future__ import annotations
 
+from functools import partial
+
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.fanout import coalescing
 from comet.fanout.coalescing import LINGER, QueryCoalescer
 from comet.timers import TimerWheel
+from comet.turns import SHARE, Turns
 
 
 class QueryCoalescerTests(SynchronousTestCase):
@@ -23,7 +26,7 @@ class QueryCoalescerTests(SynchronousTestCase):
         Make a coalescer that has asked nothing.
         """
         self.clock = Clock()
-        self.answers = QueryCoalescer(TimerWheel(self.clock), self.clock.seconds)
+        self.answers = QueryCoalescer(TimerWheel(self.clock), Turns(self.clock))
         self.asked: list[Deferred[str]] = []
 
     def question(self) -> Deferred[str]:
@@ -52,6 +55,34 @@ class QueryCoalescerTests(SynchronousTestCase):
         self.ask()
         self.assertEqual(len(self.asked), 3)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_handsOutInShares(self) -> None:
+        """
+        Callers each of which makes much of the result have it in turns: no other client
+        waits for all of them.
+        """
+        told: list[int] = []
+
+        def tell(_: str, number: int) -> None:
+            told.append(number)
+            self.clock.rightNow += SHARE
+
+        for number in range(3):
+            self.ask().addCallback(tell, number)
+        self.asked[0].callback("yes")
+        self.assertEqual(told, [0])
+        self.clock.advance(0)
+        self.assertEqual(told, [0, 1, 2])
+
+    def test_tellsThatItIsShared(self) -> None:
+        """
+        A caller is told that an equal query waits already, and only then.
+        """
+        told: list[str] = []
+        for name in ("first", "second"):
+            asked = self.answers.ask("k", self.question, shared=partial(told.append, name))
+            self.assertNoResult(asked)
+        self.assertEqual(told, ["second"])
 
     def test_sharesQueriesThatWaitForAnother(self) -> None:
         """

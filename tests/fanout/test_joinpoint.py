@@ -73,8 +73,9 @@ class JoinPointTests(JoinPointTestCase):
 
     def test_learnsFromTheFirstReader(self) -> None:
         """
-        After one reader was opened, readers may join at C{now} and at the
-        cursor of the live readers, and at no other cursor.
+        After one reader was opened, readers may join at C{now}, and at a cursor from
+        that of the reader to that of the fan-out, after which the group was given
+        nothing.
         """
         self.assertFalse(self.isKnown(Now()))
         self.publish("a", "a")
@@ -83,7 +84,35 @@ class JoinPointTests(JoinPointTestCase):
         self.clock.settle()
         self.assertTrue(self.isKnown(Now()))
         known = [self.isKnown(self.at(position)) for position in range(5)]
-        self.assertEqual(known, [False, False, False, True, False])
+        self.assertEqual(known, [False, False, True, True, False])
+        self.publish("a", "b")
+        self.clock.settle()
+        known = [self.isKnown(self.at(position)) for position in range(7)]
+        self.assertEqual(known, [False, False, False, False, True, True, False])
+
+    def test_comesBackBehindOthers(self) -> None:
+        """
+        A poll that comes back when other channels had messages reads nothing of the
+        log, is told the newest cursor, and misses nothing.
+        """
+        first, _ = self.waits(Now())
+        self.publish("a", "b", "b")
+        self.clock.settle()
+        self.assertHears(first, 1)
+        self.patch(self.inner, "read", None)
+        self.patch(self.inner, "resolve", None)
+        second, reader = self.waits(self.at(1))
+        self.assertIs(reader.state, State.LIVE)
+        self.assertEqual(str(reader.position), self.cursor(3))
+        reader.timedOut()
+        self.assertEqual(str(second.outcome.cursor), self.cursor(3))
+        third, _ = self.waits(self.at(1))
+        self.publish("b", "a")
+        # It is stored, and not yet flushed.
+        fourth, _ = self.waits(self.at(2))
+        self.clock.settle()
+        self.assertHears(third, 5)
+        self.assertHears(fourth, 5)
 
     def test_readsWhatWasStoredUnheard(self) -> None:
         """
@@ -136,6 +165,23 @@ class JoinPointTests(JoinPointTestCase):
         self.clock.settle()
         self.assertHears(between, 2)
         self.assertTrue(self.isKnown(self.at(2)))
+
+    def test_noJoinFromBeforeAnInterruption(self) -> None:
+        """
+        Between a cursor and an interruption after it, messages may have been missed.
+        """
+        self.waits(Now())
+        self.publish("b", "b")
+        self.clock.settle()
+        self.assertTrue(self.isKnown(self.at(1)))
+        self.publish("a")
+        self.fanout.interrupted()
+        self.publish("b")
+        self.clock.settle()
+        known = [self.isKnown(self.at(position)) for position in range(6)]
+        self.assertEqual(known, [False, False, False, False, True, False])
+        late, _ = self.waits(self.at(2))
+        self.assertHears(late, 3)
 
     def test_newEpoch(self) -> None:
         """

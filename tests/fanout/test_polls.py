@@ -63,6 +63,19 @@ class ResponseTests(HubTestCase):
         self.assertEqual([place for place, _ in positions(waiter)], list(range(1, 101)))
         self.assertFalse(waiter.outcome.more)
 
+    def test_partsOfTheBus(self) -> None:
+        """
+        A bus that answers with parts makes responses no shorter.
+        """
+        self.inner.part = 7
+        self.publish(*["a"] * 100)
+        for limit, more in ((50, True), (200, False)):
+            waiter, _ = self.poll("a", begin="earliest", shape=OutcomeShape(limit))
+            self.clock.settle()
+            count = min(limit, 100)
+            self.assertEqual([place for place, _ in positions(waiter)], list(range(1, count + 1)))
+            self.assertEqual(waiter.outcome.more, more)
+
     def test_hurriedBetweenParts(self) -> None:
         """
         A poll that has to end between the two is answered with the first, and there is

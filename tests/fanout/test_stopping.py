@@ -13,6 +13,7 @@ from comet.fanout.encodingcache import EncodingCache
 from comet.framing.ndjson import NDJSONShape
 from comet.model.messages import Message
 from comet.timers import TimerWheel
+from comet.turns import Turns
 
 
 class StopTests(SynchronousTestCase):
@@ -47,7 +48,7 @@ class StopTests(SynchronousTestCase):
         A stopped coalescer forgets the answers that it had, and keeps none of
         those that come.
         """
-        queries = QueryCoalescer(self.wheel, self.clock.seconds)
+        queries = QueryCoalescer(self.wheel, Turns(self.clock))
         asked: list[Deferred[str]] = []
 
         def ask() -> Deferred[str]:

@@ -53,7 +53,7 @@ class World:
         self.answered[id(resolved)] = Found(resolved, self.bus.lost())
 
     def _resolveFor(
-        self, names: Mapping[str, StartPosition], isListening: bool = False
+        self, names: Mapping[str, StartPosition], asker: object, isListening: bool = False
     ) -> Deferred[ResolvedStarts]:
         """
         Note which reader gets which result.
@@ -64,7 +64,7 @@ class World:
                 self.where[id(startPosition)] = self.answered[id(resolved)]
             return resolved
 
-        return self._resolve(names, isListening).addCallback(note)
+        return self._resolve(names, asker, isListening).addCallback(note)
 
     @contextmanager
     def noting(self) -> Iterator[None]:
