@@ -15,11 +15,12 @@ from typing import Final, Protocol, TypeVar
 
 from twisted.python.failure import Failure
 
+from comet.accesslog import AccessLog
 from comet.clientlog import ClientLogger
 from comet.errors import publicError
 from comet.fanout.core import Fanout
 from comet.http.http1 import completeTemplate, endConnection
-from comet.http.responses import Response, batchResponse, problem, publishedResponse
+from comet.http.responses import JSON, Headers, Response, batchResponse, problem, publishedBody
 from comet.lean.plans import Plan
 from comet.model.messages import Published
 
@@ -40,6 +41,12 @@ class AnsweredConnection(Protocol):
     def endsWithAnswers(self) -> bool:
         """
         Whether the connection ends after the last of the answers.
+        """
+
+    @property
+    def address(self) -> str:
+        """
+        See L{Peer.address<comet.limits.clientlimits.Peer.address>}.
         """
 
     def answersMade(self, responses: bytes) -> None:
@@ -66,11 +73,13 @@ class Answer:
     @ivar response: The response; empty until it is made.
 
     @ivar bodySize: How many bytes of it are its body.
+
+    @ivar client: The name of the client.
     """
 
     _log = ClientLogger()
 
-    __slots__ = ("_answers", "bodySize", "plan", "response", "size")
+    __slots__ = ("_answers", "bodySize", "client", "plan", "response", "size")
 
     def __init__(self, answers: Answers, plan: Plan, size: int) -> None:
         self._answers = answers
@@ -78,12 +87,21 @@ class Answer:
         self.size = size
         self.response = b""
         self.bodySize = 0
+        self.client = ""
 
     def stored(self, results: Sequence[Published]) -> None:
         """
         Answer that the publication is stored.
         """
-        self._respondWith(publishedResponse, results[0])
+        try:
+            body = publishedBody(results[0])
+            self.response = encode(self.plan, 201, JSON, body)
+            self.bodySize = len(body)
+            self._answers.made(self)
+        except Exception:
+            # This may be called while another connection is dealt with, which must not
+            # fail in the place of this one.
+            self._answers.connection.answerFailed()
 
     def batchStored(self, results: Sequence[Published]) -> None:
         """
@@ -100,6 +118,7 @@ class Answer:
             failure.value,
             lambda: self._log.failure("Publishing to {names} failed", failure=failure, names=names),
         )
+        self.plan.hub.fanout.tally.refused.add(error.code)
         self._respondWith(problem, error)
 
     def respond(self, response: Response) -> None:
@@ -111,11 +130,10 @@ class Answer:
         self._answers.made(self)
 
     def _respondWith(self, makeResponse: Callable[[T], Response], result: T) -> None:
-        # This may be called while another connection is dealt with, which must not
-        # fail in the place of this one.
         try:
             self.respond(makeResponse(result))
         except Exception:
+            # As above.
             self._answers.connection.answerFailed()
 
 
@@ -124,29 +142,25 @@ class Answers:
     The answers of one connection to publications that are under way.
 
     @ivar connection: The connection.
+
+    @ivar waiting: The answers.
     """
 
-    __slots__ = ("_fanout", "_isDue", "_size", "_waiting", "connection")
+    __slots__ = ("_fanout", "_isDue", "_size", "connection", "waiting")
 
     def __init__(self, connection: AnsweredConnection, fanout: Fanout) -> None:
         self.connection = connection
         self._fanout = fanout
-        self._waiting: list[Answer] = []
+        self.waiting: list[Answer] = []
         self._size = 0
         self._isDue = False
-
-    def __len__(self) -> int:
-        """
-        Return how many publications are under way.
-        """
-        return len(self._waiting)
 
     @property
     def isFull(self) -> bool:
         """
         Whether no other publication may be begun.
         """
-        return len(self._waiting) >= MOST_UNDER_WAY or self._size >= MOST_BYTES
+        return len(self.waiting) >= MOST_UNDER_WAY or self._size >= MOST_BYTES
 
     def add(self, plan: Plan, size: int) -> Answer:
         """
@@ -155,7 +169,7 @@ class Answers:
         @param size: How many bytes its body has.
         """
         answer = Answer(self, plan, size)
-        self._waiting.append(answer)
+        self.waiting.append(answer)
         self._size += size
         return answer
 
@@ -163,7 +177,7 @@ class Answers:
         """
         A response is made.  Send it, or have it sent with those that follow.
         """
-        waiting = self._waiting
+        waiting = self.waiting
         if self._isDue or not waiting or waiting[0] is not answer:
             # Another one sends it, too; or the client is gone.
             return
@@ -179,7 +193,7 @@ class Answers:
         Send all responses before which none is missing.
         """
         self._isDue = False
-        waiting, count = self._waiting, 0
+        waiting, count = self.waiting, 0
         for answer in waiting:
             if not answer.response:
                 break
@@ -188,27 +202,53 @@ class Answers:
             return
         made = waiting[:count]
         del waiting[:count]
-        if not waiting and self.connection.endsWithAnswers:
+        if not waiting and self._fanout.isDraining and self.connection.endsWithAnswers:
             made[-1].response = endConnection(made[-1].response)
+        log = made[0].plan.hub.accessLog
+        if log is not None:
+            for answer in made:
+                address, name = self.connection.address, answer.client
+                logAnswered(log, address, name, answer.plan, answer.response, answer.bodySize)
         for answer in made:
             self._size -= answer.size
             traffic = answer.plan.traffic or answer.plan.findTraffic()
             traffic.headOut += len(answer.response) - answer.bodySize
             traffic.dataOut += answer.bodySize
-        self.connection.answersMade(b"".join([answer.response for answer in made]))
+        responses = [answer.response for answer in made] if count > 1 else [made[0].response]
+        self.connection.answersMade(b"".join(responses))
 
     def drop(self) -> None:
         """
         Forget all answers: the client is gone.
         """
-        self._waiting.clear()
+        self.waiting.clear()
         self._size = 0
+
+
+def logAnswered(
+    log: AccessLog, address: str, client: str, plan: Plan, response: bytes, size: int
+) -> None:
+    """
+    Tell the access log of a response to a request that has this plan.
+
+    @param client: The name of the client.
+
+    @param size: How many bytes of the response are its body.
+    """
+    path = "/channels/" + ",".join(plan.names) if plan.names else "/publish"
+    log.answered(address, client, plan.transport, plan.method, path, int(response[9:12]), size)
 
 
 def encodeFor(plan: Plan, response: Response) -> bytes:
     """
     Encode a response to a request that has this plan.
     """
+    return encode(plan, response.status, response.headers, response.body)
+
+
+def encode(plan: Plan, status: int, headers: Headers, body: bytes) -> bytes:
+    """
+    Encode the parts of a response to a request that has this plan.
+    """
     own = plan.ownHeaders
-    headers = response.headers + own if own else response.headers
-    return completeTemplate(response.status, headers).fill(response.body)
+    return completeTemplate(status, headers + own if own else headers).fill(body)

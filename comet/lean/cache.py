@@ -24,7 +24,9 @@ A request is looked up from the first level down:
   3. The request line, in that profile, to a L{Plan<comet.lean.plans.Plan>},
      which knows what is asked for and answers it.  The cursor in the parameter
      C{since} is cut out of the line, and put into the result.  A line that is
-     not answered here has L{None} in the place of a plan.
+     not answered here has L{None} in the place of a plan.  A backend that publishes
+     to many channels sends many lines: where only the channels differ, the plan is
+     made like the newest one.
 
 A value is cut out only where the rest would be parsed alike with and without
 it: a cursor in its plainest form, alone in its header or first of its name in
@@ -32,10 +34,13 @@ the query.  Everything else is parsed as a whole.  The property test of this
 module parses each request both ways.
 
 Only what depends on the bytes alone is cached.  Which client sends a request, and
-its rights, are asked for with each request.  Three things that do change empty the
+its rights, are asked for with each request.  Four things that do change empty the
 cache: the epoch of the bus, on which it depends which cursor of several counts; the
-origins that are trusted; and the access object, which may know clients by the bytes
-of their credential or by more.
+origins that are trusted; the limits; and the access object, which may know clients by
+the bytes of their credential or by more.
+
+What a proxy tells of a request counts only if the proxy is trusted, which its bytes do
+not show.  So requests that come from trusted proxies have a cache of their own.
 
 All levels are bounded together, by the bytes that they take: a plan is measured
 when it is made, and its size does not follow from that of its line.  When headers
@@ -54,8 +59,10 @@ from typing import Final
 
 from comet.errors import CometError
 from comet.http.credentials import Credential
+from comet.http.forwarded import NOTHING, Forwarded, Proxies
 from comet.http.origins import Origins
 from comet.hub import Hub
+from comet.hubsettings import Settings
 from comet.interfaces import IAccess
 from comet.lean.footprint import footprint
 from comet.lean.parser import MAX_FIELDS, meantValues, readFields
@@ -72,7 +79,10 @@ _PLANS_BYTES: Final = MAX_BYTES - _HEADS_BYTES
 _PLACE: Final = 100
 
 # What a block of headers takes beside its place and its own bytes.
-_HEADERS_SIZE: Final = 72
+_HEADERS_SIZE: Final = 80
+
+# What the address takes that a proxy has told.
+_ADDRESS_SIZE: Final = 88
 
 # What a whole head takes beside its place and its own bytes: a parsed request; if it
 # reads, its start positions; and where these came in C{If-None-Match}, headers and
@@ -80,6 +90,9 @@ _HEADERS_SIZE: Final = 72
 _REQUEST_SIZE: Final = 75
 _START_SIZE: Final = 120
 _TAG_SIZE: Final = 530
+
+# How many digits Content-Length may have.
+_MAX_DIGITS: Final = 9
 
 # The longest line that is cached, in bytes: a longer one will hardly come again.
 MAX_LINE: Final = 1024
@@ -108,21 +121,33 @@ class RequestCache:
     """
     Parses requests, and remembers what came of it.
 
+    @ivar proxies: Reads what proxies tell, if all requests come from trusted ones.
+
     @ivar clientOf: As L{Hub.clientOf}, for the request that was parsed last.
     """
 
-    def __init__(self, hub: Hub, makePlan: Callable[[bytes, HeaderProfile], Plan | None]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        makePlan: Callable[[bytes, HeaderProfile], Plan | None],
+        proxies: Proxies | None = None,
+    ) -> None:
         """
         @param makePlan: Makes the plan of a request line and its headers.  It
             returns L{None}, or raises L{CometError}, if Twisted's edge is to
             answer.
+
+        @param proxies: Reads what proxies tell, if all requests come from trusted
+            ones.
         """
+        self.proxies = proxies
         self._hub = hub
         self._makePlan = makePlan
         self._epoch = ""
         self._origins: Origins | None = None
+        self._settings: Settings | None = None
         self._access: IAccess | None = None
-        self.clientOf: Callable[[Credential | None], Client] | None = None
+        self.clientOf: Callable[[Credential | None], Client | None] | None = None
         self._profiles: dict[Sequence[bytes | None], HeaderProfile] = {}
         self.clear()
 
@@ -134,6 +159,7 @@ class RequestCache:
             # A plan of WebSockets refers to its headers.  The collector, which
             # runs seldom, should not have to find that out.
             profile.plans.clear()
+            profile.published = None
         self._heads: dict[bytes, ParsedRequest] = {}
         self._blocks: dict[bytes, ParsedHeaders] = {}
         self._profiles = {}
@@ -161,9 +187,11 @@ class RequestCache:
         if (
             hub.bus.end.epoch != self._epoch
             or hub.origins is not self._origins
+            or hub.settings is not self._settings
             or hub.access is not self._access
         ):
             self._epoch, self._origins = hub.bus.end.epoch, hub.origins
+            self._settings = hub.settings
             self._access, self.clientOf = hub.access, hub.clientOf
             self.clear()
         request = self._heads.get(head)
@@ -187,6 +215,17 @@ class RequestCache:
                 self._headsBytes = 0
             self._heads[head] = request
         return request
+
+    def isKnown(self, data: bytes) -> bool:
+        """
+        Return whether the head of a request, or one with the same headers, was parsed
+        before; also if it has not come whole.  This is a look-up, and parses nothing, so
+        what differs in its cursor or its key may be taken for unknown.
+
+        @param data: The head, and what follows it.
+        """
+        first, end = data.find(b"\r\n") + 2, data.find(b"\r\n\r\n") + 2
+        return end < 2 or data[first:end] in self._blocks
 
     def parseHeaders(self, block: bytes) -> ParsedHeaders | None:
         """
@@ -224,7 +263,7 @@ class RequestCache:
             # The block has a second key, or a header too many; or its rest is for
             # Twisted's edge, so the whole block is.
             return None
-        return ParsedHeaders(headers.profile, headers.length, found[1], headers.tag)
+        return headers._replace(key=found[1])
 
     def _parseBlock(self, block: bytes) -> ParsedHeaders | None:
         fields = readFields(block)
@@ -237,19 +276,25 @@ class RequestCache:
         if self._bytes > _PLANS_BYTES:
             self.clear()
         isShort = len(block) <= MAX_BLOCK
+        address, isSecure = NOTHING if self.proxies is None else _told(self.proxies, fields)
         values = meantValues(fields)
-        profile = self._profiles.get(values)
+        known = (*values, b"") if isSecure else values
+        profile = self._profiles.get(known)
         if profile is None:
-            profile = HeaderProfile(values, isShort)
+            profile = HeaderProfile(values, isShort, bool(isSecure))
             if isShort:
-                self._profiles[values] = profile
-                self._bytes += footprint((values, profile))
+                self._profiles[known] = profile
+                self._bytes += footprint((known, profile))
         key = fields.get(b"sec-websocket-key")
-        headers = ParsedHeaders(profile, fields.get(b"content-length"), key, None)
+        length = fields.get(b"content-length")
+        size = None if length is None else _sizeOf(length)
+        headers = ParsedHeaders(profile, size, key, None, address)
         if isShort and key is None:
             # A block with a key will not come again.
             self._blocks[block] = headers
             self._bytes += _PLACE + len(block) + _HEADERS_SIZE
+            if address is not None:
+                self._bytes += _ADDRESS_SIZE
         return headers
 
     def parseLine(self, line: bytes, headers: ParsedHeaders) -> ParsedRequest | None:
@@ -287,20 +332,40 @@ class RequestCache:
         if len(line) <= MAX_LINE and profile.isCached:
             size = 0 if plan is None else footprint(plan, plan.shared, MAX_PLAN)
             if size <= MAX_PLAN:
-                self._addPlan(line, plan, plans, _PLACE + len(line) + size)
+                self._addPlan(line, plan, profile, _PLACE + len(line) + size)
         return plan
 
-    def _addPlan(
-        self, line: bytes, plan: Plan | None, plans: dict[bytes, Plan | None], size: int
-    ) -> None:
+    def _addPlan(self, line: bytes, plan: Plan | None, profile: HeaderProfile, size: int) -> None:
         self._bytes += size
         if self._bytes > _PLANS_BYTES:
             self.clear()
             # The headers that this was called with are not cached any more.
             return
-        plans[line] = plan
+        profile.plans[line] = plan
         if plan is not None:
             plan.isCached = True
+            if plan.hasBody:
+                profile.published = line, plan
+
+
+def _sizeOf(length: bytes) -> int:
+    """
+    Return the size of a body by the value of C{Content-Length}; -1 if Twisted's edge is
+    to read it.
+    """
+    return int(length) if length.isdigit() and len(length) <= _MAX_DIGITS else -1
+
+
+def _told(proxies: Proxies, fields: Mapping[bytes, bytes]) -> Forwarded:
+    """
+    Read what a trusted proxy tells of requests with these headers.
+    """
+
+    def valuesOf(name: bytes) -> Sequence[bytes]:
+        value = fields.get(name.lower())
+        return () if value is None else (value,)
+
+    return proxies.read(valuesOf)
 
 
 def _without(line: bytes, found: re.Match[bytes]) -> bytes:

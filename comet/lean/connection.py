@@ -16,7 +16,7 @@ from twisted.internet.interfaces import ITransport
 from zope.interface import implementer
 
 from comet.fanout.unsent import sharedRest
-from comet.lean.edge import Edge
+from comet.lean.edge import READING, Edge
 
 # How many bytes are read at once.
 READ_SIZE: Final = 8192
@@ -46,9 +46,12 @@ class Connection:
     @ivar isPaused: True while nothing is read.
 
     @cvar readSize: How many bytes are read at once.
+
+    @cvar isNew: See L{EdgeConnection<comet.lean.edge.EdgeConnection>}.
     """
 
     readSize: int = READ_SIZE
+    isNew: bool = False
 
     __slots__ = ("_isFinishing", "edge", "fd", "isPaused", "socket", "unsent")
 
@@ -116,7 +119,7 @@ class Connection:
             self._drain()
         if not events & EPOLLIN:
             if events & _GONE:
-                self.close()
+                self._lost()
             return
         if self.fd < 0 or self.isPaused or self._isFinishing:
             return
@@ -125,14 +128,33 @@ class Connection:
         except BlockingIOError:
             return
         except OSError:
-            self.close()
+            self._lost()
             return
         if data:
             self.received(data)
+            return
+        # Watched for input, the socket would tell its end in each turn.
+        self.pauseProducing()
+        if self.edge.hub.turns.isCrowded:
+            self.edge.hangups.add(self.inputEnded)
         else:
-            # Watched for input, the socket would tell its end in each turn.
-            self.pauseProducing()
             self.inputEnded()
+
+    def _lost(self) -> None:
+        """
+        The client has closed the connection.  What that means to others waits if very
+        many do so in this moment.
+        """
+        if not self.edge.hub.turns.isCrowded:
+            self.close()
+        elif self.fd >= 0:
+            # The least that keeps the system from telling of it again.
+            self.leave()
+            self.edge.hangups.add(self._bury)
+
+    def _bury(self) -> None:
+        self.socket.close()
+        self.gone()
 
     def _drain(self) -> None:
         if self.fd < 0:
@@ -201,7 +223,7 @@ class Connection:
         Ask the C{epoll} for the events that the connection waits for now.
         """
         if self.fd >= 0:
-            events = 0 if self.isPaused or self._isFinishing else EPOLLIN
+            events = 0 if self.isPaused or self._isFinishing else READING
             if self.unsent or self._isFinishing:
                 events |= EPOLLOUT
             self.edge.watch(self.fd, events)

@@ -6,8 +6,9 @@ edge.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from select import EPOLLIN, epoll
+from collections.abc import Callable, Iterator
+from functools import partial
+from select import EPOLLIN, EPOLLRDHUP, epoll
 from socket import socket
 from types import TracebackType
 from typing import Any, Final, Protocol
@@ -17,13 +18,17 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from comet.capacity import SOME
 from comet.clientlog import ClientLogger
 from comet.hub import Hub
+from comet.lean.epollreactor import LeanEPollReactor
+from comet.lean.hangups import Hangups
 from comet.timers import NOT_SET
-
-# How many events are taken from the epoll at once.
-MAX_EVENTS: Final = 1024
+from comet.turns import SHARE
 
 # How many bytes of a refused client's input are read.
 MAX_UNREAD: Final = 65536
+
+# The events for which a connection is watched that is read: that its client has ended
+# is told beside what it has sent.
+READING: Final = EPOLLIN | EPOLLRDHUP
 
 # For how many seconds, at least, a new connection has no deadline.
 GRACE_TIME: Final = 0.2
@@ -37,10 +42,13 @@ class EdgeConnection(Protocol):
 
     @ivar fd: The descriptor of the socket; -1 once the connection is closed or
         given away.
+
+    @ivar isNew: Whether nothing has come yet: others are served first.
     """
 
     socket: socket
     fd: int
+    isNew: bool
 
     @property
     def isBusy(self) -> bool:
@@ -90,7 +98,10 @@ class Edge:
     @ivar factory: Makes the protocols of Twisted's edge, for connections that
         are handed over.
 
-    @ivar epoll: Watches the connections and the port.
+    @ivar epoll: Watches the connections and the port; those of other ports, too, where
+        the reactor asks it.
+
+    @ivar hangups: What is left to do for connections whose clients have left.
 
     @ivar spare: Keeps a descriptor free for a connection that is handed over.
 
@@ -108,7 +119,8 @@ class Edge:
         self.seconds: Callable[[], float] = hub.clock.seconds
         self.hub = hub
         self.factory = factory
-        self.epoll = epoll()
+        self.epoll = reactor.edgeEpoll if isinstance(reactor, LeanEPollReactor) else epoll()
+        self.hangups = Hangups(hub.turns)
         self.spare = SpareDescriptor()
         self.connections: dict[int, EdgeConnection] = {}
         self._newcomers = Newcomers(self)
@@ -133,7 +145,7 @@ class Edge:
         """
         Watch a new connection for input.
         """
-        self.epoll.register(connection.fd, EPOLLIN)
+        self.epoll.register(connection.fd, READING)
         self.connections[connection.fd] = connection
         self._newcomers.add(connection)
 
@@ -280,6 +292,7 @@ class Edge:
         """
         self._whenEmpty = None
         self.closeAll()
+        self._newcomers.end()
         self.hub.turns.finish()
 
     def whenEmpty(self, call: Callable[[], None]) -> None:
@@ -316,18 +329,36 @@ class Newcomers:
             self._edge.hub.fanout.wheel.set(self, GRACE_TIME)
         self._connections.append(connection)
 
+    def end(self) -> None:
+        """
+        All connections are closed.
+        """
+        self._connections.clear()
+        self._edge.hub.fanout.wheel.clear(self)
+
     def timedOut(self) -> None:
         """
         End the grace time of all connections: a little early for those that
         came last.
         """
         connections, self._connections = self._connections, []
+        self._endGrace(iter(connections))
+
+    def _endGrace(self, connections: Iterator[EdgeConnection]) -> None:
+        """
+        End the grace time of some connections, and of the others in later turns.
+        """
+        edge = self._edge
+        over = edge.seconds() + SHARE
         for connection in connections:
             if connection.fd >= 0:
                 try:
                     connection.graceOver()
                 except Exception:
-                    self._edge.broken(connection)
+                    edge.broken(connection)
+                if edge.seconds() >= over:
+                    edge.hub.turns.later(partial(self._endGrace, connections))
+                    break
 
 
 class SpareDescriptor:

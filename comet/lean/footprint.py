@@ -14,6 +14,9 @@ from typing import Final
 # What values refer to but do not keep alive: classes, code, and constants.
 _SHARED: Final = (type, FunctionType, BuiltinFunctionType, ModuleType, Enum, bool, type(None))
 
+# What refers to nothing.
+_PLAIN: Final = frozenset({str, bytes, int, float})
+
 # The values that Python has once: empty ones, small numbers, single characters and
 # bytes.
 _BYTES: Final = bytes(range(256))
@@ -31,14 +34,18 @@ def footprint(value: object, apart: Sequence[object] = (), most: int = maxsize) 
     @param most: With how many bytes to stop.  The result is greater then, and
         not exact.
     """
-    seen = {id(each) for each in apart}
+    seen = set(map(id, apart))
     total = 0
     left = [value]
     while left and total <= most:
         each = left.pop()
-        number = id(each)
-        if number not in seen and number not in _ONCE and not isinstance(each, _SHARED):
-            seen.add(number)
+        number, kind = id(each), type(each)
+        if number in seen or number in _ONCE:
+            continue
+        seen.add(number)
+        if kind in _PLAIN:
+            total += getsizeof(each)
+        elif not issubclass(kind, _SHARED):
             total += getsizeof(each)
             left.extend(get_referents(each))
     return total

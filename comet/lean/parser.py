@@ -29,6 +29,7 @@ MEANT: Final = (
     b"prefer",
     b"content-type",
     b"comet-event",
+    b"comet-exclude",
     b"idempotency-key",
     b"sec-websocket-version",
     b"sec-websocket-protocol",

@@ -49,23 +49,33 @@ class HeaderProfile:
     """
     The headers that say what a request asks for.
 
+    @ivar isSecure: Whether a trusted proxy has told that requests with these headers
+        came to it through TLS.
+
     @ivar plans: The plans of requests with these headers, by request line;
         L{None} for a line that is not answered here.
+
+    @ivar published: The line and the plan of the newest cached request that publishes
+        one message.  Those to other channels have nearly the same plan.
 
     @ivar isCached: Whether other requests may have these headers, too.
     """
 
-    __slots__ = ("_values", "isCached", "plans")
+    __slots__ = ("_values", "isCached", "isSecure", "plans", "published")
 
-    def __init__(self, values: Sequence[bytes | None], isCached: bool) -> None:
+    def __init__(
+        self, values: Sequence[bytes | None], isCached: bool, isSecure: bool = False
+    ) -> None:
         """
         @param values: The value of each of L{MEANT}, in that order.
         """
         self.isCached = isCached
+        self.isSecure = isSecure
         self._values = {
             name: (value,) for name, value in zip(MEANT, values, strict=True) if value is not None
         }
         self.plans: dict[bytes, Plan | None] = {}
+        self.published: tuple[bytes, Plan] | None = None
 
     def __call__(self, name: bytes) -> Sequence[bytes]:
         """
@@ -80,17 +90,21 @@ class ParsedHeaders(NamedTuple):
 
     @ivar profile: The headers shared with other requests.
 
-    @ivar length: The value of C{Content-Length}, or L{None}.
+    @ivar length: How many bytes the body has by C{Content-Length}; -1 if Twisted's edge
+        is to read it, L{None} without the header.
 
     @ivar key: The value of C{Sec-WebSocket-Key}, or L{None}.
 
     @ivar tag: The cursor in C{If-None-Match}, if the profile does not have it.
+
+    @ivar address: The client's IP address, if a trusted proxy has told it.
     """
 
     profile: HeaderProfile
-    length: bytes | None
+    length: int | None
     key: bytes | None
     tag: bytes | None
+    address: str | None = None
 
 
 class ParsedRequest(NamedTuple):
@@ -135,7 +149,11 @@ class Asked(NamedTuple):
 class StoreAnswer(Protocol):
     """
     Answers a request to publish.
+
+    @ivar client: The name of the client.
     """
+
+    client: str
 
     def stored(self, results: Sequence[Published]) -> None:
         """
@@ -168,6 +186,18 @@ class RequestConnection(DirectWaiter, Protocol):
     def buffer(self) -> bytes:
         """
         The input that is not answered: it begins with the head of the request.
+        """
+
+    @property
+    def address(self) -> str:
+        """
+        See L{Peer.address<comet.limits.clientlimits.Peer.address>}.
+        """
+
+    @property
+    def forwarded(self) -> str | None:
+        """
+        The client's IP address, if a trusted proxy has told it.
         """
 
     def hold(self, reader: PollReader[bytes], wait: float) -> None:
@@ -260,6 +290,7 @@ class Plan:
         "credential",
         "hub",
         "isCached",
+        "method",
         "names",
         "needsKey",
         "ownHeaders",
@@ -282,6 +313,7 @@ class Plan:
         """
         self.hub = hub
         self.transport = transport
+        self.method = head.method.decode("latin-1")
         self.names = names
         self.ownHeaders = ownHeaders
         self.account = readAccount(head)
@@ -303,7 +335,7 @@ class Plan:
         """
         What the plan refers to, and the server keeps in any case.
         """
-        return (self.hub, self.transport)
+        return (self.hub, self.transport, self.traffic)
 
     def parsed(self, headers: ParsedHeaders, since: bytes | None) -> ParsedRequest:
         """
@@ -395,4 +427,6 @@ class ReadPlan(Plan):
             default = At(parseCursor(given.decode("ascii")))
         if tag is not None:
             tags = frozenset({tag.decode("ascii")})
-        return ParsedRequest(self, headers, StartPositions(default, asked.since.byName), tags)
+        starts = asked.since
+        positions = StartPositions(default, starts.byName, isGiven=starts.isGiven)
+        return ParsedRequest(self, headers, positions, tags)

@@ -55,7 +55,15 @@ class PollPlan(ReadPlan):
         See L{Plan.begin<comet.lean.plans.Plan.begin>}.
         """
         reader = self.hub.openPoll(
-            client, self.names, request.since, self.shape, connection, self.wait, self.opener
+            client,
+            self.names,
+            request.since,
+            self.shape,
+            connection,
+            self.wait,
+            self.opener,
+            connection,
+            self.request.reader,
         )
         if reader.state is not State.CLOSED:
             connection.hold(reader, self.wait)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
-from select import EPOLLIN
+from collections.abc import Callable, Mapping, Sequence
+from select import EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLRDHUP
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -18,10 +18,11 @@ from zope.interface import implementer
 
 from comet.capacity import fullFrom, openFiles
 from comet.clientlog import ClientLogger
-from comet.lean.edge import MAX_EVENTS, Edge
+from comet.lean.edge import Edge
+from comet.lean.epollreactor import MAX_EVENTS, LeanEPollReactor
 from comet.timers import NOT_SET
 from comet.transports.vanished import watchForVanishing
-from comet.turns import TURN
+from comet.turns import LEAST, SHARE, TURN
 
 # How many clients are accepted in one turn.
 MAX_ACCEPTED: Final = 64
@@ -32,6 +33,9 @@ MAX_HANDLED: Final = 256
 
 # For how many seconds no client is accepted once the system has no room.
 FULL_PAUSE: Final = 0.5
+
+# The events of a client that has left.
+_GONE: Final = EPOLLERR | EPOLLHUP | EPOLLRDHUP
 
 # accept(2): the errors that are not the client's fault.
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -45,6 +49,8 @@ class LeanPort:
 
     _log = ClientLogger()
 
+    left: Sequence[tuple[int, int]]
+
     def __init__(
         self, port: Any, edge: Edge, makeConnection: Callable[[socket.socket, int], object]
     ) -> None:
@@ -57,22 +63,34 @@ class LeanPort:
         self.timerSlot = NOT_SET
         self._port = port
         self._edge = edge
+        self.seconds = edge.seconds
+        self.connections: Mapping[int, Any] = edge.connections
         self._makeConnection = makeConnection
-        self._socket: socket.socket = port.socket
-        self._fd: int = port.fileno()
+        # Any: the annotations of the library leave out the call on which its own accept()
+        # stands, which looks up the family and the kind of the socket each time: nine
+        # calls of Python functions for a client.
+        self._socket: Any = port.socket
+        self._kind = (int(port.socket.family), int(port.socket.type), port.socket.proto)
+        self.fd: int = port.fileno()
         self._full = fullFrom(openFiles())
         self._isListening = True
         self._isAccepting = False
         # The events of the last poll for which there was no time, and whether one
         # of the others was that of the port.
-        self._unhandled: list[tuple[int, int]] = []
+        self.left = ()
         self._hasNewClients = False
+        # Whether there was no time for all that come and go.
+        self._isLate = False
+        self._isEnded = False
         # Accepted sockets inherit these options.
         watchForVanishing(self._socket)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         port.stopReading()
         self.startReading()
-        edge.reactor.addReader(self)
+        if isinstance(edge.reactor, LeanEPollReactor):
+            edge.reactor.addPort(self)
+        else:
+            edge.reactor.addReader(self)
 
     # -- As a port
 
@@ -93,7 +111,7 @@ class LeanPort:
         """
         if self._isListening and not self._isAccepting:
             self._isAccepting = True
-            self._edge.epoll.register(self._fd, EPOLLIN)
+            self._edge.epoll.register(self.fd, EPOLLIN)
 
     def stopReading(self) -> None:
         """
@@ -102,7 +120,7 @@ class LeanPort:
         self._edge.hub.fanout.wheel.clear(self)
         if self._isAccepting:
             self._isAccepting = False
-            self._edge.epoll.unregister(self._fd)
+            self._edge.epoll.unregister(self.fd)
 
     def stopListening(self) -> Deferred[None]:
         """
@@ -146,8 +164,7 @@ class LeanPort:
         """
         Return the descriptor of the C{epoll}.
         """
-        epoll = self._edge.epoll
-        return -1 if epoll.closed else epoll.fileno()
+        return -1 if self._isEnded else self._edge.epoll.fileno()
 
     def doRead(self) -> None:
         """
@@ -157,62 +174,102 @@ class LeanPort:
             self._handleEvents()
         except Exception:
             # The reactor would drop this descriptor, and all connections with it.
-            self._log.failure("Handling the events of {host} failed", host=self.getHost())
+            self.handlingFailed()
 
     def _handleEvents(self) -> None:
         over = self._edge.seconds() + TURN
         handled, count = 0, 2
         # Where several events come at once, more are on their way.  Polling again
         # costs less than another turn of the reactor.
-        while count > 1 and handled < MAX_HANDLED:
-            count = self._handleSome(over)
+        while count > 1 and handled < MAX_HANDLED and not self._isEnded:
+            # Events for which there was no time come first.  If they were asked for
+            # anew, those of the busiest clients would come first each time.
+            happened = self.left or self._edge.epoll.poll(0, MAX_EVENTS)
+            if not happened:
+                break
+            count = self.handle(happened, over)
             handled += count
-            if self._unhandled:
+            if self.left or self._isLate:
                 break
 
-    def _handleSome(self, over: float) -> int:
-        """
-        Handle the events that there are by now.
+    # -- As a port of a L{LeanEPollReactor}
 
-        @param over: When the time for that is over, in seconds of the hub's clock.
+    def handlingFailed(self) -> None:
+        """
+        See L{PolledPort.handlingFailed<comet.lean.epollreactor.PolledPort.handlingFailed>}.
+        """
+        self._log.failure("Handling the events of {host} failed", host=self.getHost())
+
+    def handle(self, happened: Sequence[tuple[int, int]], over: float) -> int:
+        """
+        See L{PolledPort.handle<comet.lean.epollreactor.PolledPort.handle>}.
 
         @return: The number of events and accepted clients.
         """
         edge = self._edge
-        if edge.epoll.closed:
-            return 0
-        # Events for which there was no time come first.  If they were asked for
-        # anew, those of the busiest clients would come first each time.
-        happened, self._unhandled = self._unhandled, []
-        if not happened:
-            happened = edge.epoll.poll(0, MAX_EVENTS)
-        if not happened:
-            return 0
+        self.left = ()
+        self._isLate = False
         fanout, connections, seconds = edge.hub.fanout, edge.connections, edge.seconds
         handled = 0
+        crowd: list[tuple[int, int]] = []
         fanout.beginTurn()
         try:
             for fd, events in happened:
                 handled += 1
                 connection = connections.get(fd)
                 if connection is not None:
+                    if connection.isNew or events & _GONE:
+                        crowd.append((fd, events))
+                        continue
                     try:
                         connection.ready(events)
                     except Exception:
                         edge.broken(connection)
                     if seconds() >= over:
-                        self._unhandled = happened[handled:]
+                        self.left = happened[handled:]
                         break
-                elif fd == self._fd:
+                elif fd == self.fd:
                     self._hasNewClients = True
+            if crowd:
+                self._handleCrowd(crowd, over)
             # Last, since a new client may get a descriptor that was closed just
             # now, and of which an event is still in the list.
-            if self._hasNewClients and not self._unhandled:
+            if self._hasNewClients and not self.left:
                 self._hasNewClients = False
                 handled += self._accept()
         finally:
             fanout.endTurn()
         return handled
+
+    def _handleCrowd(self, happened: Sequence[tuple[int, int]], over: float) -> None:
+        """
+        Handle the events of those that come and go, which may be thousands in one moment:
+        behind those that are there.  Where the time is over the rest is dropped, as the
+        system tells of it again.
+        """
+        edge = self._edge
+        connections, seconds, turns = edge.connections, edge.seconds, edge.hub.turns
+        begun = seconds()
+        # Some of them in any case.
+        over = max(over, begun + LEAST)
+        turns.isCrowded = len(turns) > 0
+        try:
+            for fd, events in happened:
+                connection = connections.get(fd)
+                if connection is None:
+                    continue
+                try:
+                    connection.ready(events)
+                except Exception:
+                    edge.broken(connection)
+                now = seconds()
+                if now >= over:
+                    self._isLate = True
+                    break
+                if now >= begun + SHARE:
+                    turns.isCrowded = True
+        finally:
+            turns.isCrowded = False
 
     def _accept(self) -> int:
         """
@@ -224,7 +281,7 @@ class LeanPort:
             if not self._isAccepting:
                 return count
             try:
-                client, _ = self._socket.accept()
+                fd, _ = self._socket._accept()
             except BlockingIOError:
                 return count
             except OSError as error:
@@ -235,8 +292,8 @@ class LeanPort:
                     return count
                 # The client has left already.
                 continue
+            client = socket.socket(*self._kind, fd)
             client.setblocking(False)
-            fd = client.fileno()
             if fd >= self._full and not self._edge.makeRoom():
                 self._edge.refuse(client)
                 continue
@@ -257,15 +314,18 @@ class LeanPort:
         """
         Close all connections: the reactor stops.
         """
-        self._edge.closeAll()
-        self._end()
+        self.cutConnections()
 
     def _end(self) -> None:
         """
         Leave the reactor, and close the C{epoll}.
         """
         self._isAccepting = self._isListening = False
-        self._unhandled.clear()
-        self._edge.reactor.removeReader(self)
-        self._edge.epoll.close()
+        self._isEnded, self.left = True, ()
+        reactor = self._edge.reactor
+        if isinstance(reactor, LeanEPollReactor):
+            reactor.removePort(self)
+        else:
+            reactor.removeReader(self)
+            self._edge.epoll.close()
         self._edge.spare.close()

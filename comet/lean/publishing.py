@@ -9,16 +9,13 @@ from functools import partial
 from typing import Final
 
 from comet.errors import CometError
-from comet.framing.publications import BatchReader, readBatch, readBody
+from comet.framing.publications import BatchReader, PublicationReader, checkChannels, readBatch
 from comet.http.request import RequestHead
 from comet.http.responses import Headers, problem
 from comet.hub import Hub
 from comet.lean.plans import HAND_OVER, NOTHING_TAKEN, ParsedRequest, Plan, RequestConnection
 from comet.model.clients import Client
 from comet.model.messages import Publication
-
-# How many digits Content-Length may have.
-_MAX_DIGITS: Final = 9
 
 
 class PublishPlan(Plan):
@@ -34,7 +31,7 @@ class PublishPlan(Plan):
     hasBody = True
     checksOrigin = True
 
-    __slots__ = ("_contentType", "_event", "_key", "isBatch", "maxBody")
+    __slots__ = ("_bodies", "_channels", "_contentType", "isBatch", "maxBody")
 
     def __init__(
         self,
@@ -45,12 +42,36 @@ class PublishPlan(Plan):
         isBatch: bool,
         maxBody: int,
     ) -> None:
+        """
+        @raise CometError: If the head is one with which nothing can be published.
+            Twisted's edge tells it.
+        """
         super().__init__(hub, head, "publish", names, ownHeaders)
         self.isBatch = isBatch
         self.maxBody = maxBody
         self._contentType = head.header("Content-Type")
-        self._event = head.header("Comet-Event")
-        self._key = head.header("Idempotency-Key")
+        self._bodies: PublicationReader | None = None
+        self._channels: tuple[str, ...] = ()
+        if not isBatch:
+            event, key = head.header("Comet-Event"), head.header("Idempotency-Key")
+            limits, exclude = hub.settings.limits, head.header("Comet-Exclude")
+            self._bodies = PublicationReader(self._contentType, limits, event, key, exclude)
+            self._channels = checkChannels(names, limits)
+
+    def to(self, names: Sequence[str]) -> PublishPlan:
+        """
+        Return the plan of requests that differ from these only in the channels in the
+        path.
+
+        @raise CometError: If nothing can be published to them.
+        """
+        other = PublishPlan.__new__(PublishPlan)
+        for slot in _SLOTS:
+            setattr(other, slot, getattr(self, slot))
+        other.names = names
+        other._channels = checkChannels(names, self.hub.settings.limits)
+        other.isCached = False
+        return other
 
     def begin(
         self, connection: RequestConnection, request: ParsedRequest, client: Client, size: int
@@ -58,8 +79,8 @@ class PublishPlan(Plan):
         """
         See L{Plan.begin<comet.lean.plans.Plan.begin>}.
         """
-        count = self._length(request)
-        if count is None:
+        count = request.headers.length
+        if count is None or not 0 <= count <= self.maxBody:
             return HAND_OVER
         # Before the body has come: a client that may not publish must not make
         # the server keep its body.
@@ -67,13 +88,16 @@ class PublishPlan(Plan):
             self.hub.checkPublisher(client)
         else:
             self.hub.checkPublish(client, self.names)
+        if self.hub.clientLimits.isLimitingPublishers:
+            self.hub.clientLimits.checkPublish(client, connection)
         whole = size + count
         if len(connection.buffer) < whole:
             upload = Upload(self, client, count)
             upload.check()
             connection.awaitBody(upload, size)
             return NOTHING_TAKEN
-        self.store(connection, self.read(client, connection.buffer[size:whole]), count)
+        publications = self.read(client, connection.buffer[size:whole])
+        self.store(connection, client, publications, count)
         return whole
 
     def mayFollow(self, request: ParsedRequest, come: int) -> bool:
@@ -92,6 +116,7 @@ class PublishPlan(Plan):
         count = self._length(request)
         if count is None:
             return HAND_OVER
+        self.hub.fanout.tally.refused.add(error.code)
         come = len(connection.buffer)
         if come < size + count:
             connection.refuse(problem(error))
@@ -104,11 +129,8 @@ class PublishPlan(Plan):
         @return: How many bytes the body has; L{None} if Twisted's edge is to
             answer.
         """
-        length = request.headers.length
-        if length is None or not length.isdigit() or len(length) > _MAX_DIGITS:
-            return None
-        count = int(length)
-        return None if count > self.maxBody else count
+        count = request.headers.length
+        return count if count is not None and 0 <= count <= self.maxBody else None
 
     def read(self, client: Client, body: bytes) -> Sequence[Publication]:
         """
@@ -117,14 +139,13 @@ class PublishPlan(Plan):
         @raise CometError: If it is not valid, or the client may not publish a
             line of it.
         """
-        hub, contentType = self.hub, self._contentType
+        bodies = self._bodies
+        if bodies is not None:
+            return [bodies.read(self._channels, body, client.publisher)]
+        hub = self.hub
+        check = partial(hub.checkPublish, client)
         limits = hub.settings.limits
-        if self.isBatch:
-            check = partial(hub.checkPublish, client)
-            return readBatch(contentType, body, limits, client.name, check)
-        return [
-            readBody(self.names, contentType, body, limits, self._event, self._key, client.name)
-        ]
+        return readBatch(self._contentType, body, limits, client.publisher, check)
 
     def makeReader(self, client: Client) -> BatchReader | None:
         """
@@ -135,19 +156,37 @@ class PublishPlan(Plan):
             return None
         hub = self.hub
         check = partial(hub.checkPublish, client)
-        return BatchReader(self._contentType, hub.settings.limits, client.name, check)
+        return BatchReader(self._contentType, hub.settings.limits, client.publisher, check)
 
     def store(
-        self, connection: RequestConnection, publications: Sequence[Publication], size: int
+        self,
+        connection: RequestConnection,
+        client: Client,
+        publications: Sequence[Publication],
+        size: int,
     ) -> None:
         """
         Have publications stored, and the connection answer then.
 
         @param size: How many bytes the body has that they came in.
+
+        @raise TooMany: If the client may not publish so many now.
         """
+        if self.hub.clientLimits.isLimitingPublishers:
+            self.hub.limitPublish(client, publications, connection)
         answer = connection.awaitStore(size)
+        answer.client = client.name
         done = answer.batchStored if self.isBatch else answer.stored
-        self.hub.bursts.add(publications, done, answer.notStored)
+        hub = self.hub
+        if hub.publishHook is None:
+            hub.bursts.add(publications, done, answer.notStored, connection)
+        else:
+            add, failed = partial(hub.bursts.add, publisher=connection), answer.notStored
+            hub.publishHook.publish(client, connection, publications, add, done, failed)
+
+
+# What a plan has, all of it.
+_SLOTS: Final = (*Plan.__slots__, *PublishPlan.__slots__)
 
 
 class Upload:
@@ -202,13 +241,14 @@ class Upload:
             publish.
         """
         plan, client = self.plan, self._client
+        # The body may have taken minutes.
+        plan.hub.checkKnown(client)
         publications = (
             plan.read(client, bytes(self._body)) if self._reader is None else self._reader.finish()
         )
-        # The body may have taken minutes.
         for publication in publications:
             plan.hub.checkPublish(client, publication.channels)
-        plan.store(connection, publications, self._size)
+        plan.store(connection, client, publications, self._size)
 
     def end(self) -> None:
         """

@@ -12,7 +12,8 @@ from typing import Any
 from twisted.internet.interfaces import IReactorFDSet, IReactorSocket
 from twisted.internet.tcp import Port
 
-from comet.lean.http import HTTPConnection, HTTPEdge
+from comet.lean.http import HTTPConnection
+from comet.lean.httpedge import HTTPEdge
 from comet.lean.port import LeanPort
 from comet.lean.routes import findRoutes
 from comet.lean.tcp import TCPConnection, TCPEdge

@@ -135,7 +135,12 @@ class Routes:
             return None
         hub = self.hub
         segments = tuple(path.split(b"/")[2:])
-        head = RequestHead(method, segments, query, (1, 1), profile, False)
+        like = None if method == b"GET" else _publishedLike(line, profile)
+        if like is not None:
+            # All but the channels is checked.
+            others = parsePath(segments, hub.settings.limits.maxChannels)
+            return None if any(isPattern(name) for name in others) else like.to(others)
+        head = RequestHead(method, segments, query, (1, 1), profile, profile.isSecure)
         origins, host = hub.origins, head.header("Host")
         needsKey = False
         try:
@@ -145,7 +150,7 @@ class Routes:
                 raise
             # No origin counts as that of another's host.
             host, needsKey = None, True
-        cors = origins.verdict(head.header("Origin"), host, False)
+        cors = origins.verdict(head.header("Origin"), host, head.isSecure)
         names = parsePath(segments, hub.settings.limits.maxChannels) if isChannels else ()
         ownHeaders = responseHeaders(head, origins, cors)
         plan = (
@@ -223,6 +228,30 @@ class Routes:
             message = site.maxMessage
             most = min(most, limits.maxMessage, most if message is None else message)
         return most
+
+
+def _publishedLike(line: bytes, profile: HeaderProfile) -> PublishPlan | None:
+    """
+    Find the plan of a request that differs from this one only in the channels to which
+    one message is published.
+
+    @param line: The request line, of a request that publishes.
+
+    @param profile: The headers of both.
+    """
+    if profile.published is None:
+        return None
+    other, plan = profile.published
+    start = line.index(b" ") + 1 + len(CHANNELS.path)
+    isLike = other.startswith(line[:start]) and _queryOf(other) == _queryOf(line)
+    return plan if isLike and isinstance(plan, PublishPlan) and not plan.isBatch else None
+
+
+def _queryOf(line: bytes) -> bytes:
+    """
+    Return what stands in a request line behind the first question mark.
+    """
+    return line.partition(b"?")[2]
 
 
 def findRoutes(site: CometSite) -> Routes | None:

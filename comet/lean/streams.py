@@ -195,7 +195,16 @@ class StreamPlan(ReadPlan):
                 sink.received(rest)
             return StreamReader(hub.fanout, self._shape, sink, opening)
 
-        reader = hub.openStream(client, self.names, request.since, makeReader, self.opener)
+        reader = hub.openStream(
+            client,
+            self.names,
+            request.since,
+            makeReader,
+            self.opener,
+            connection,
+            self.request.reader,
+            transport=self.transport,
+        )
         if self.request.probe:
             Probe(reader)
         return NOTHING_TAKEN

@@ -80,7 +80,8 @@ class FirstLines:
         Parse the first input of a client.
 
         @return: L{None} if the input is anything but one whole line that
-            subscribes, with one start position for all names.
+            subscribes, with one start position for all names, and gives the reader no
+            id.
         """
         line = self._lines.get(data)
         if line is None and len(data) <= MAX_LINE and _SUBSCRIBE in data:
@@ -105,7 +106,7 @@ class FirstLines:
         except CommandError:
             # The protocol finds the same error, and tells it.
             return None
-        if not isinstance(command, Subscribe) or command.since.byName:
+        if not isinstance(command, Subscribe) or command.since.byName or command.reader:
             return None
         return FirstLine(command, LineShape(terminator))
 
@@ -138,15 +139,23 @@ class TCPConnection(TwoWayConnection[CometProtocol]):
 
     edge: TCPEdge
 
-    __slots__ = ("_client", "_reader")
+    __slots__ = ("_client", "_reader", "isNew")
 
     def __init__(self, edge: TCPEdge, socket: socket, fd: int) -> None:
         super().__init__(edge, socket, fd, edge.hub.metrics.of("tcp"))
+        self.isNew = True
         self._client: Client | None = None
         self._protocol = None
         # The reader, unless the protocol has made it.
         self._reader: StreamReader | None = None
         edge.add(self)
+
+    @property
+    def address(self) -> str:
+        """
+        See L{Peer.address<comet.limits.clientlimits.Peer.address>}.
+        """
+        return self.getPeer().host
 
     def graceOver(self) -> None:
         """
@@ -160,6 +169,7 @@ class TCPConnection(TwoWayConnection[CometProtocol]):
         """
         See L{Connection.received<comet.lean.connection.Connection.received>}.
         """
+        self.isNew = False
         if self._reader is not None or self._protocol is not None:
             self._ensureProtocol().dataReceived(data)
             return
@@ -191,8 +201,21 @@ class TCPConnection(TwoWayConnection[CometProtocol]):
             clientOf = hub.clientOf
             if clientOf is None or joinPoint.find(hub.fanout, since.default) is None:
                 return False
+            if hub.subscribeHook is not None:
+                # Each client is asked about.
+                return False
             client = clientOf(None)
-            reader = hub.openStream(client, joinPoint.names, since, makeReader, joinPoint.open)
+            if client is None:
+                return False
+            reader = hub.openStream(
+                client,
+                joinPoint.names,
+                since,
+                makeReader,
+                joinPoint.open,
+                self,
+                transport="tcp",
+            )
         except CometError:
             # The protocol finds the same error, and tells it.
             return False

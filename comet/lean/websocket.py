@@ -34,7 +34,7 @@ class WebSocketConnection(TwoWayConnection[CometWebSocketProtocol]):
     The connection of a WebSocket.
     """
 
-    __slots__ = ("_client", "_handshake", "_makeProtocol", "_reader")
+    __slots__ = ("_client", "_forwarded", "_handshake", "_makeProtocol", "_reader")
 
     def __init__(
         self,
@@ -46,17 +46,21 @@ class WebSocketConnection(TwoWayConnection[CometWebSocketProtocol]):
         makeProtocol: Callable[[], CometWebSocketProtocol],
         client: Client,
         handshake: bytes,
+        forwarded: str | None,
     ) -> None:
         """
         @param makeProtocol: Makes a protocol of Autobahn's.
 
         @param handshake: The response to the handshake.  It is sent together
             with the first data that is written, or by L{answer}.
+
+        @param forwarded: The client's IP address, if a trusted proxy has told it.
         """
         super().__init__(edge, socket, fd, traffic, isShared)
         self._handshake = handshake
         self._makeProtocol = makeProtocol
         self._client = client
+        self._forwarded = forwarded
         self._protocol = None
         self._reader: WebSocketReader | None = None
 
@@ -97,7 +101,7 @@ class WebSocketConnection(TwoWayConnection[CometWebSocketProtocol]):
             self._protocol = protocol = self._makeProtocol()
             protocol.traffic = self.traffic
             protocol.makeConnection(self)
-            protocol.attend(self.edge.hub, self._client, reader, self)
+            protocol.attend(self.edge.hub, self._client, reader, self, self._forwarded)
         return protocol
 
     def received(self, data: bytes) -> None:
@@ -203,12 +207,22 @@ class WebSocketPlan(ReadPlan):
                 self._makeProtocol,
                 client,
                 handshake,
+                connection.forwarded,
             )
             sink.start()
             return sink.makeReader(self.shape, self.isBare)
 
         rest = connection.buffer[size:]
-        reader = self.hub.openStream(client, self.names, request.since, makeReader, self.opener)
+        reader = self.hub.openStream(
+            client,
+            self.names,
+            request.since,
+            makeReader,
+            self.opener,
+            connection,
+            self.request.reader,
+            transport=self.transport,
+        )
         sink = reader.sink
         assert isinstance(sink, WebSocketConnection), sink
         sink.answer()

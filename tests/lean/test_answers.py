@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis.strategies import integers, lists, sampled_from
 from twisted.internet.defer import Deferred
 
-from comet.bursts import MOST_TOGETHER
+from comet.bursts import MOST_ASKED, MOST_TOGETHER
+from comet.bus.memory.bus import MemoryBus
 from comet.fanout import sending, streams
 from comet.lean.answers import MOST_BYTES, MOST_UNDER_WAY
 from comet.lean.connection import READ_SIZE
@@ -153,13 +154,18 @@ class AnswersCase(LeanTestCase):
         @return: How many requests are stored by each call of the bus, from now on.
         """
         counts: list[int] = []
-        publishBurst = self.bus.publishBurst
+        publish, publishBurst = MemoryBus.publish, MemoryBus.publishBurst
 
-        def counted(requests: Any) -> Any:
+        def countedOne(bus: MemoryBus, publications: Any) -> Any:
+            counts.append(1)
+            return publish(bus, publications)
+
+        def counted(bus: MemoryBus, requests: Any) -> Any:
             counts.append(len(requests))
-            return publishBurst(requests)
+            return publishBurst(bus, requests)
 
-        self.patch(self.bus, "publishBurst", counted)
+        self.patch(MemoryBus, "publish", countedOne)
+        self.patch(MemoryBus, "publishBurst", counted)
         return counts
 
 
@@ -267,6 +273,36 @@ class PipelinedTests(AnswersCase):
             peer.hears(CREATED, count)
             self.assertTrue(stores and max(stores) <= min(most, MOST_TOGETHER), stores)
 
+    def test_waitsForNoOther(self) -> None:
+        """
+        A client that publishes once is stored before most of what others pipeline.
+        """
+        asked: list[tuple[Deferred[Any], Any]] = []
+        store = self.bus.publish
+
+        def publish(publications: Any) -> Deferred[Any]:
+            answered: Deferred[Any] = Deferred()
+            asked.append((answered, publications))
+            return answered
+
+        self.patch(self.bus, "publish", publish)
+        count = MOST_UNDER_WAY
+        pipelining = [self.peer(post() * count) for _ in range(5)]
+        self.reactor.until(lambda: len(asked) == MOST_ASKED)
+        other = self.peer(post("open/b"))
+        for _ in range(20):
+            self.reactor.turn()
+        self.assertEqual(len(asked), MOST_ASKED)
+        names = []
+        while asked:
+            answered, publications = asked.pop(0)
+            names += publications[0].channels
+            store(publications).chainDeferred(answered)
+        self.assertLess(names.index("open/b"), MOST_ASKED + len(pipelining))
+        other.hears(CREATED, 1)
+        for peer in pipelining:
+            self.assertEqual(peer.hears(CREATED, count).count(CREATED), count)
+
     def test_answersInOrder(self) -> None:
         """
         What is refused at once is answered at its place, and what reads finds what
@@ -333,7 +369,7 @@ class PipelinedTests(AnswersCase):
         peer = self.peer(post()[:-1])
         self.reactor.until(lambda: self.connections == 1)
         self.reactor.turn()
-        self.hub.isDraining = True
+        self.hub.isDraining = self.hub.fanout.isDraining = True
         peer.send(post()[-1:] + post() * 3)
         said = peer.ends()
         self.assertEqual(said.count(CREATED), 4)
@@ -351,7 +387,7 @@ class PipelinedTests(AnswersCase):
         def broken(result: Any) -> Any:
             raise ZeroDivisionError
 
-        self.patch(answers, "publishedResponse", broken)
+        self.patch(answers, "publishedBody", broken)
         peer = self.peer(post() * 3)
         self.assertEqual(peer.ends(), b"")
         self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))

@@ -168,10 +168,31 @@ class CursorTests(CacheTestCase):
         first = self.cache.parse(head)
         assert first is not None
         self.assertIs(self.cache.parse(head), first)
-        self.hub.bus.end = self.hub.end._replace(epoch="old")
+        self.patch(self.hub.bus, "end", self.hub.end._replace(epoch="old"))
         second = self.cache.parse(head)
         assert second is not None
         self.assertNotEqual(first.since, second.since)
+
+
+class KnownTests(CacheTestCase):
+    """
+    L{RequestCache.isKnown}.
+    """
+
+    def test_known(self) -> None:
+        """
+        A request is known once one with the same headers was parsed, whatever it asks
+        for; also where only a part of its head has come, which costs nothing.
+        """
+        head = b"GET /channels/a?transport=poll HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        self.assertFalse(self.cache.isKnown(head))
+        for size in range(len(head)):
+            self.assertTrue(self.cache.isKnown(head[:size]))
+        self.assertIsNotNone(self.cache.parse(head))
+        for known in (head, head.replace(b"/a?", b"/b?"), head * 2, head + b"rest"):
+            self.assertTrue(self.cache.isKnown(known), known)
+        for unknown in (head.replace(b"local", b"other"), head.replace(b"Host", b"A: b\r\nHost")):
+            self.assertFalse(self.cache.isKnown(unknown), unknown)
 
 
 class KeyTests(CacheTestCase):

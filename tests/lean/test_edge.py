@@ -6,6 +6,7 @@ deadlines after it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.logger import formatEvent, globalLogPublisher
@@ -16,6 +17,7 @@ from comet.http.pace import HEAD_TIME
 from comet.lean.cache import RequestCache
 from comet.lean.edge import GRACE_TIME, Newcomers
 from comet.transports.session import Session
+from comet.turns import SHARE
 from comet.web.site import IDLE_TIMEOUT
 from tests.lean.case import LeanTestCase, Peer, read, request
 from tests.transports.frames import TEXT, frame
@@ -26,6 +28,8 @@ class Newcomer:
     A connection.
 
     @ivar graceEnds: How often its grace time has ended.
+
+    @ivar cost: Called each time that it ends.
     """
 
     socket: Any = None
@@ -36,6 +40,7 @@ class Newcomer:
         """
         self.fd = fd
         self.graceEnds = 0
+        self.cost: Callable[[], None] = lambda: None
         self._error = error
 
     def graceOver(self) -> None:
@@ -43,6 +48,7 @@ class Newcomer:
         Count the call, and fail if the connection is to.
         """
         self.graceEnds += 1
+        self.cost()
         if self._error is not None:
             raise self._error
 
@@ -100,6 +106,27 @@ class NewcomersTests(LeanTestCase):
         gone.close()
         self.reactor.advance(GRACE_TIME + 0.1)
         self.assertEqual(gone.graceEnds, 0)
+
+    def test_endsInShares(self) -> None:
+        """
+        Where it takes time to end the grace time of very many, some are called in each
+        turn.
+        """
+        newcomers = [Newcomer() for _ in range(5)]
+        for each in newcomers:
+            each.cost = partial(self.spend, SHARE / 2)
+        self.come(*newcomers)
+        self.newcomers.timedOut()
+        self.assertEqual([each.graceEnds for each in newcomers], [1, 1, 0, 0, 0])
+        self.assertEqual(len(self.hub.turns), 1)
+        self.hub.turns.finish()
+        self.assertEqual([each.graceEnds for each in newcomers], [1] * 5)
+
+    def spend(self, seconds: float) -> None:
+        """
+        Let time pass while something is done.
+        """
+        self.reactor.rightNow += seconds
 
     def test_closesConnectionThatFails(self) -> None:
         """

@@ -35,6 +35,21 @@ _CLASSES: dict[str, type[Plan]] = {
 }
 
 
+def _valuesOf(plan: Plan) -> list[object]:
+    """
+    Return the class of a plan, and what it knows.
+    """
+    values: list[object] = [type(plan)]
+    for kind in type(plan).__mro__:
+        for slot in getattr(kind, "__slots__", ()):
+            value = getattr(plan, slot)
+            # Those that do not compare by value.
+            if slot == "_bodies" and value is not None:
+                value = [getattr(value, each) for each in value.__slots__]
+            values.append(type(value) if slot in ("opener", "request") else value)
+    return values
+
+
 class RoutesTests(SynchronousTestCase):
     """
     Tests of L{Routes<comet.lean.routes.Routes>}.
@@ -59,6 +74,30 @@ class RoutesTests(SynchronousTestCase):
         head = b"%b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (line, headers)
         request = RequestCache(self.hub, self.routes.makePlan).parse(head)
         return None if request is None else request.plan
+
+    def test_publishesLikeOthers(self) -> None:
+        """
+        The plan of a request to publish does not depend on what was published before
+        with the same headers.
+        """
+        block = b"HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nComet-Event: e\r\n\r\n"
+        targets = [
+            *(b"POST /channels/a", b"PUT /channels/a", b"POST /channels/b,a,b"),
+            *(b"POST /channels/a?account=x", b"POST /channels/b?account=x", b"POST /channels/b?"),
+            *(b"POST /channels/a%3Fb", b"POST /channels/", b"POST /channels/%00"),
+            *(b"POST /channels/a/*", b"POST /publish", b"GET /channels/a?transport=poll"),
+        ]
+        for first in targets:
+            for second in targets:
+                cache = RequestCache(self.hub, self.routes.makePlan)
+                cache.parse(b"%b %b" % (first, block))
+                plans = [
+                    each.parse(b"%b %b" % (second, block))
+                    for each in (cache, RequestCache(self.hub, self.routes.makePlan))
+                ]
+                like, alone = ([] if each is None else _valuesOf(each.plan) for each in plans)
+                self.assertEqual(like, alone, (first, second))
+        self.assertEqual(alone[0], PollPlan)
 
     def test_siteHasEveryRoute(self) -> None:
         """

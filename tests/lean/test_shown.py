@@ -147,6 +147,12 @@ class WaitingTests(LeanTestCase):
         peer.hears(b'"messages"')
         self.assertEqual((self.hub.end.position, self.handedOver), (2, 0))
 
+    def wasAsked(self, count: int) -> bool:
+        """
+        Whether the access object was asked so many times.
+        """
+        return len(self.access.asked) == count
+
     def isAskedFor(self, transport: str) -> bool:
         """
         Whether the access object is asked for a request on a transport.
@@ -171,6 +177,58 @@ class WaitingTests(LeanTestCase):
             peer.hears(b"HTTP/1.1 " + status)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.hub.end.position, 0)
+
+    def test_refusedReaderIsAskedAboutOnce(self) -> None:
+        """
+        Where a reader is refused, Twisted's edge tells it so, and does not ask again; it
+        does about the next request on the connection, also one with the same head.
+        """
+        for result, status in ((ANONYMOUS, b"401"), (Unauthorized("gone"), b"401")):
+            count, handedOver = len(self.access.asked) + 2, self.handedOver
+            peer, _, answer = self.ask(read("poll") * 2)
+            if isinstance(result, Client):
+                answer.callback(result)
+            else:
+                answer.errback(result)
+            peer.hears(b"HTTP/1.1 " + status)
+            self.assertEqual(self.handedOver, handedOver + 1)
+            self.reactor.until(partial(self.wasAsked, count))
+            self.access.asked[-1][1].callback(ADA)
+            peer.hears(b"200 OK")
+            self.assertTrue(self.wasAsked(count))
+
+    def test_refusedAtOnceIsAskedAboutOnce(self) -> None:
+        """
+        An access object that refuses at once is asked once, too; and again about the same
+        request on another connection.
+        """
+        answers: list[Any] = [Unauthorized("gone"), ADA, ADA]
+
+        def identify(credentials: Credentials) -> Client:
+            answer = answers.pop(0)
+            if isinstance(answer, Client):
+                return answer
+            raise answer
+
+        self.patch(self.access, "identify", identify)
+        self.peer(read("poll")).hears(b"HTTP/1.1 401")
+        self.peer(read("poll")).hears(b"200 OK")
+        self.assertEqual(len(answers), 1)
+
+    def test_nextRequestIsAskedAbout(self) -> None:
+        """
+        What was found out counts for one request, also where the next one has the same
+        head: a client may have logged out.
+        """
+        for said in (read("poll"), head("/channels/c", 60000) + b"x" * 60000):
+            peer, _, answer = self.ask(said)
+            answer.callback(ADA)
+            peer.hears(b"HTTP/1.1 20")
+            count = len(self.access.asked) + 1
+            peer.send(said)
+            self.reactor.until(partial(self.wasAsked, count))
+            self.access.asked[-1][1].callback(ANONYMOUS)
+            peer.hears(b"HTTP/1.1 40")
 
     def test_endsWhenClientLeaves(self) -> None:
         """
@@ -254,8 +312,7 @@ class PlainTests(LeanTestCase):
     def test_changedAccessCountsAtOnce(self) -> None:
         """
         An access object that is put in the place of another is asked from the next
-        request on, on connections that are open, too.  Where it refuses a reader,
-        Twisted's edge, which tells the error, asks again.
+        request on, on connections that are open, too.
         """
         peer = self.peer(read("poll"))
         peer.hears(b"200 OK")
@@ -263,8 +320,6 @@ class PlainTests(LeanTestCase):
         peer.send(read("poll"))
         self.reactor.until(lambda: bool(sessions.asked))
         sessions.asked[0][1].callback(ANONYMOUS)
-        self.reactor.until(lambda: len(sessions.asked) == 2)
-        sessions.asked[1][1].callback(ANONYMOUS)
         peer.hears(b"401 Unauthorized")
 
     def test_leavesTokensInCookiesToTwistedsEdge(self) -> None:

@@ -56,6 +56,7 @@ class FirstLineTests(LeanTestCase):
                 b'{"subscribe":["c"]}x\n',
             ),
             *(b'{"subscribe":["c"],"ping":1}\n', b'{"subscribe":["c"],"since":{"c":"-1"}}\n'),
+            b'{"subscribe":["c"],"reader":"mine-0001"}\n',
             *(FIRST.replace(b"c", b"c" * MAX_LINE), FIRST.replace(b"{", b"{" + b" " * most)),
             b'{"subscribe":["c"]}\n\0',
         ):

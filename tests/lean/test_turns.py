@@ -285,7 +285,7 @@ class HTTPTests(TurnsCase):
         busy.send(read("poll") * 5)
         self.reactor.until(lambda: len(self.hub.turns))
         openPoll = self.hub.openPoll
-        self.patch(self.hub, "openPoll", lambda *given: 1 // 0)
+        self.patch(self.hub, "openPoll", lambda *given, **others: 1 // 0)
         busy.ends()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.patch(self.hub, "openPoll", openPoll)
@@ -321,7 +321,7 @@ class PortTests(TurnsCase):
         Those for whom there was no time are first in the next turn: clients that ask
         again and again do not come before them.
         """
-        peers = self.connected(9)
+        peers = self.established(9)
         for number, peer in enumerate(peers):
             peer.send(read("poll", f"c{number}"))
         self.reactor.turn(100)
@@ -330,6 +330,117 @@ class PortTests(TurnsCase):
             peers[int(name[1:])].send(read("poll", "again"))
         self.reactor.until(lambda: len(self.begun) == 9 + len(first))
         self.assertEqual(self.begun[9:], ["again"] * len(first))
+
+    def established(self, count: int) -> list[Peer]:
+        """
+        Connect clients that have asked before.
+        """
+        peers = self.connected(count)
+        for peer in peers:
+            peer.send(read("poll"))
+            peer.hears(OK)
+        self.begun.clear()
+        return peers
+
+    def beside(self, others: int, count: int) -> list[Peer]:
+        """
+        Connect clients beside some others.
+        """
+        peers = [self.peer() for _ in range(count)]
+        self.reactor.until(lambda: self.connections == others + count)
+        return peers
+
+    def test_newBehindOthers(self) -> None:
+        """
+        Very many clients that come in one moment, each with something of its own to ask,
+        do not make one wait that is there: not before they are read, and not after.
+        """
+        (other,) = self.established(1)
+        crowd = self.beside(1, 40)
+        for number, peer in enumerate(crowd):
+            peer.send(request(f"/channels/n{number}?transport=poll", f"User-Agent: {number}\r\n"))
+        other.send(read("poll", "other"))
+        self.reactor.turn(100)
+        self.assertIn("other", self.begun[:1])
+        self.reactor.until(lambda: len(self.hub.turns) > 20)
+        for count in range(2, 6):
+            before = len(self.begun)
+            other.send(read("poll", "other"))
+            other.hears(OK, count + 1)
+            self.assertLess(len(self.begun) - before, 12)
+        for peer in crowd:
+            peer.hears(OK)
+        self.assertEqual(len({*self.begun}), 41)
+
+    def test_newAmongBusy(self) -> None:
+        """
+        A client that comes is served although those that are there ask without end.
+        """
+        peers = self.established(9)
+        (new,) = self.beside(9, 1)
+        new.send(read("poll", "new"))
+        for _ in range(40):
+            for peer in peers:
+                peer.send(read("poll"))
+            self.reactor.turn(100)
+            if "new" in self.begun:
+                break
+        new.hears(OK)
+        self.assertLess(len(self.begun), 40)
+
+    def test_endsBehindOthers(self) -> None:
+        """
+        When very many clients leave in one moment, one that is there is served first, and
+        what their leaving means to others waits for its turn; in the end all are gone.
+        """
+        (other,) = self.established(1)
+        crowd = self.beside(1, 30)
+        ended: list[float] = []
+        gone = HTTPConnection.gone
+
+        def slowly(connection: HTTPConnection) -> None:
+            ended.append(self.reactor.rightNow)
+            self.reactor.rightNow += COST
+            gone(connection)
+
+        self.patch(HTTPConnection, "gone", slowly)
+        for peer in crowd:
+            peer.cut()
+        other.send(read("poll", "other"))
+        self.reactor.turn(100)
+        self.assertEqual((self.begun, len(ended) < 5), (["other"], True))
+        self.reactor.until(lambda: len(ended) == 30)
+        self.assertEqual(self.connections, 1)
+        other.send(read("poll", "other"))
+        other.hears(OK, 3)
+
+    def test_newLinesBehindOthers(self) -> None:
+        """
+        On raw TCP, too, one that is there is served before very many that come.
+        """
+        openStream = self.hub.openStream
+
+        def slowly(client: Any, names: Any, *rest: Any, **others: Any) -> Any:
+            self.begun.append("")
+            self.reactor.rightNow += COST
+            return openStream(client, names, *rest, **others)
+
+        self.patch(self.hub, "openStream", slowly)
+        other = self.peer(b'{"id":1,"ping":0}\n', isTCP=True)
+        other.hears(b"pong")
+        self.begun.clear()
+        crowd = [self.peer(isTCP=True) for _ in range(30)]
+        self.reactor.settle()
+        for number, peer in enumerate(crowd):
+            peer.send(b'{"id":1,"subscribe":["n%d"]}\n' % number)
+        for count in range(1, 4):
+            before = len(self.begun)
+            other.send(b'{"id":2,"ping":0}\n')
+            other.hears(b"pong", count)
+            self.assertLess(len(self.begun) - before, 8)
+        for peer in crowd:
+            peer.hears(b'"ok"')
+        self.assertEqual(len(self.begun), 30)
 
     def test_acceptsAfterEvents(self) -> None:
         """

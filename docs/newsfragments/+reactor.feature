@@ -1,0 +1,1 @@
+``twistd comet`` runs on a reactor of its own where no other is asked for: it handles the events of lean connections without the twenty calls of Python functions, and the second system call, that Twisted's takes for each turn.  ``twistd --reactor comet`` takes it for another server.
