@@ -75,6 +75,8 @@ class Refusals:
     """
     Counts clients that were refused since there was no room, and logs the count:
     with the first, and then at most once a minute.
+
+    @ivar total: How many there were.
     """
 
     _log = Logger()
@@ -84,7 +86,7 @@ class Refusals:
         @param seconds: Returns the time, in seconds.
         """
         self._seconds = seconds
-        self._count = 0
+        self._count = self.total = 0
         self._next = -math.inf
 
     def add(self, reason: str) -> None:
@@ -94,6 +96,7 @@ class Refusals:
         @param reason: What there is no room for.
         """
         self._count += 1
+        self.total += 1
         now = self._seconds()
         if now >= self._next:
             count, self._count = self._count, 0

@@ -12,28 +12,32 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IReactorCore
-from twisted.internet.task import Clock
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
-from twisted.python.runtime import platformType
+from twisted.python.components import Componentized
 
-from comet.access.keys import loadPublishKey, readPublishKey
-from comet.access.rights import Access
-from comet.bus.registry import findMaker
 from comet.capacity import openFiles
-from comet.clocks import keepSteadyTime
-from comet.configuration import OPTIONS, Configuration, ConfigurationError, readFile
-from comet.http.origins import Origins
+from comet.clocks import keepSteadyTime, steadyClock
+from comet.configuration import Configuration, readEnvironment, readFile
+from comet.options import OPTIONS
 from comet.server.banner import banner, warnings
-from comet.server.listening import CannotStart, makeEndpoint
+from comet.server.checks import checkConfiguration
+from comet.server.interpreter import tuneInterpreter
+from comet.server.jsonlog import JSONObserver, outputOf
+from comet.server.listening import CannotStart
 from comet.server.locks import FileLock, holdPIDFile, removeStalePIDFile
-from comet.server.server import Server, calmCollector
+from comet.server.logoutput import LogOutput
+from comet.server.notifying import Notifier
+from comet.server.reload import Loaded, Reloader, Sources
+from comet.server.secretfiles import Secrets, loadSecrets
+from comet.server.server import Server
 from comet.server.service import CometService
-from comet.server.signals import ignoreHangup
+from comet.server.signals import onHangup, onRotated
 from comet.server.workers.service import WorkersService
 from comet.spelling import closest
 
@@ -75,6 +79,8 @@ class Options(usage.Options):
 
     # The options of the command line and of the file, for the workers.
     given: tuple[Mapping[str, Any], Mapping[str, Any] | None]
+
+    sources: Sources
 
     def __init__(self) -> None:
         self._several: dict[str, list[str]] = {}
@@ -142,6 +148,31 @@ class Options(usage.Options):
         self._add("public-url", url)
 
     @_inOneLine
+    def opt_token_key(self, path: str) -> None:
+        """
+        A file with a key that verifies tokens: a secret, a public key in PEM, or a
+        JSON Web Key Set. May be given several times. Default: there are no tokens
+        """
+        self._add("token-key", path)
+
+    @_inOneLine
+    def opt_hook_headers(self, names: str) -> None:
+        """
+        A header of clients that the backend is shown, such as Cookie. May be given
+        several times, or with commas. Default: none
+        """
+        self._add("hook-headers", names)
+
+    @_inOneLine
+    def opt_hook_events(self, words: str) -> None:
+        """
+        What the backend is asked: connect, subscribe, publish, call; and events, which it is
+        sent. May be given several times, or with commas. Default:
+        connect,subscribe,publish,call
+        """
+        self._add("hook-events", words)
+
+    @_inOneLine
     def opt_open(self, pattern: str) -> None:
         """
         A channel or pattern to which anyone may publish. May be given several
@@ -150,12 +181,36 @@ class Options(usage.Options):
         self._add("open", pattern)
 
     @_inOneLine
+    def opt_open_read(self, pattern: str) -> None:
+        """
+        A channel or pattern that anyone may read, where tokens or a backend
+        decide who reads the others. May be given several times
+        """
+        self._add("open-read", pattern)
+
+    @_inOneLine
+    def opt_presence(self, pattern: str) -> None:
+        """
+        A channel or pattern of which the server knows which clients read it. May be
+        given several times. Default: none
+        """
+        self._add("presence", pattern)
+
+    @_inOneLine
     def opt_allow_origin(self, origin: str) -> None:
         """
         An origin, such as https://example.com, whose pages may use the server,
         or *. May be given several times. Default: the server's own
         """
         self._add("allow-origin", origin)
+
+    @_inOneLine
+    def opt_trust_proxy(self, address: str) -> None:
+        """
+        The address of a proxy, or a network such as 10.0.0.0/8, or unix, that is
+        believed where a client is. May be given several times
+        """
+        self._add("trust-proxy", address)
 
     @property
     def pidFile(self) -> str:
@@ -176,7 +231,7 @@ class Options(usage.Options):
 
     def postOptions(self) -> None:
         """
-        Make the configuration of the options and the file.
+        Make the configuration of the options, the environment and the file.
 
         @raise usage.UsageError: If a value is not allowed.
         """
@@ -184,21 +239,33 @@ class Options(usage.Options):
             # twistd reads it next.
             removeStalePIDFile(self.pidFile)
             self._checkPIDFile()
+        try:
+            given = readEnvironment(os.environ)
+            path = given.pop("config", None) if self["config"] is None else self["config"]
+            given.update(self._given())
+            file = None if path is None else readFile(path)
+            self.given = (given, file)
+            # Before twistd changes the directory, as --rundir demands.
+            full = None if path is None else os.path.abspath(path)
+            self.sources = Sources(given, full, os.getcwd())
+            self.configuration = configuration = Configuration(given, file)
+            checkConfiguration(configuration)
+        except ValueError as error:
+            raise usage.UsageError(str(error)) from None
+
+    def _given(self) -> dict[str, Any]:
+        """
+        Return the values on the command line.
+        """
         given: dict[str, Any] = dict(self._several)
         for option in OPTIONS:
             value = self.get(option.name)
             if option.isFlag:
-                # Without the flag, the file decides.
+                # Without the flag, the environment or the file decides.
                 value = True if value else None
             if not option.isRepeatable and value is not None:
                 given[option.name] = value
-        try:
-            file = readFile(self["config"]) if self["config"] is not None else None
-            self.given = (given, file)
-            self.configuration = configuration = Configuration(given, file)
-            _check(configuration)
-        except ValueError as error:
-            raise usage.UsageError(str(error)) from None
+        return given
 
     def _checkPIDFile(self) -> None:
         """
@@ -218,76 +285,28 @@ class Options(usage.Options):
             )
 
 
-def _check(configuration: Configuration) -> None:
-    """
-    Check the values that only the parts that use them can judge.
-
-    @raise ValueError: If a value is not allowed.
-    """
-    Access(None, configuration.openPatterns)
-    Origins(configuration["allow-origin"], configuration["public-url"])
-    url = configuration["bus"]
-    # To make a bus connects to nothing.  The reactor is not chosen yet, so the bus
-    # gets a clock.
-    maker = findMaker(url)
-    maker.makeBus(url, Clock(), configuration)
-    if configuration["workers"] > 1:
-        _checkWorkers(configuration, getattr(maker, "isShared", False))
-    for name in ("listen", "tcp", "flash-policy"):
-        for description in _several(configuration[name]):
-            try:
-                makeEndpoint(object(), description)
-            except ConfigurationError as error:
-                raise ConfigurationError(
-                    f"{description[:64]!r} is not allowed for {name}: {error}"
-                ) from None
-            # Each kind of endpoint raises its own exceptions.
-            except Exception as error:
-                raise ConfigurationError(
-                    f"{description[:64]!r} is not allowed for {name}: {error}; an endpoint such "
-                    "as tcp:8080:interface=127.0.0.1 is"
-                ) from None
-    if configuration["flash-policy"] is not None and configuration["tcp"] is None:
-        raise ConfigurationError("flash-policy lets Flash connect to tcp, which is not given")
-    if configuration["publish-key"] is not None:
-        try:
-            readPublishKey(configuration["publish-key"])
-        except OSError as error:
-            path = os.path.abspath(configuration["publish-key"])
-            raise ConfigurationError(
-                f"the publish key {path!r} cannot be read: {error.strerror}"
-            ) from None
+# The modules of reactors, the best first, and of that for the lean edge.
+_REACTORS: Final = (
+    "comet.crowdreactor",
+    "twisted.internet.kqreactor",
+    "twisted.internet.pollreactor",
+)
+_LEAN: Final = "comet.lean.epollreactor"
 
 
-def _checkWorkers(configuration: Configuration, isShared: bool) -> None:
-    reason = ""
-    if not isShared:
-        url = configuration["bus"][:64]
-        reason = f"need a bus that several processes share, such as redis:; {url!r} is of one"
-    elif platformType != "posix":
-        reason = "need a POSIX system"
-    if reason:
-        workers = str(configuration["workers"])
-        raise ConfigurationError(f"{workers!r} is not allowed for workers: more than 1 {reason}")
-
-
-def _several(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    return (value,) if isinstance(value, str) else tuple(value)
-
-
-def installReactor() -> Any:
+def installReactor(isLean: bool = False) -> Any:
     """
     Install the reactor that can serve the most clients, unless twistd has
     installed one.
 
+    @param isLean: Whether it is for the lean edge.
+
     @return: The installed reactor, which keeps steady time.
     """
     if "twisted.internet.reactor" not in sys.modules:
-        for kind in ("epoll", "kq", "poll"):
+        for name in (_LEAN, *_REACTORS) if isLean else _REACTORS:
             try:
-                module = import_module(f"twisted.internet.{kind}reactor")
+                module = import_module(name)
             except ImportError:
                 # This system does not have it.
                 continue
@@ -309,47 +328,126 @@ def makeService(options: Options, reactor: IReactorCore | None = None) -> IServi
     @raise SystemExit: If the publish key cannot be read or made, or the application
         fails.
     """
-    used: Any = installReactor() if reactor is None else reactor
+    isLean = options.configuration["edge"] == "lean"
+    used: Any = installReactor(isLean) if reactor is None else reactor
+    reload: list[Callable[[], object]] = []
     if reactor is None:
-        # The process is twistd's.
-        ignoreHangup(used)
+        # The process is twistd's, and must not end while it starts, either.  Only a
+        # running reactor calls this.
+        onHangup(used, lambda: [call() for call in reload])
     configuration = options.configuration
+    secrets, keyFile = _readSecrets(configuration)
+    notifier = Notifier(os.environ, steadyClock(used))
+    listening = _listens(used, configuration, keyFile, notifier)
+    service, configure, reopen = _makeProcess(used, options, secrets, listening)
+    rotate: list[Callable[[], object]] = []
+    output = _outputOfJSON(options)
+    if output is not None:
+        service.observer = JSONObserver(output)
+        reload.append(output.reopen)
+        rotate.append(output.reopen)
+    present = Loaded(options.given[1], configuration, secrets)
+    service.reloader = Reloader(options.sources, present, checkConfiguration, configure)
+    service.notifier = notifier
+    reload.append(lambda: notifier.reload(service.reloader.reload))
+    if configuration["access-log"] is not None:
+        # The workers open their files again as they are given the configuration.
+        rotate.append(reopen or service.reloader.reload)
+    if rotate and reactor is None:
+        # Otherwise the signal is twistd's.
+        onRotated(used, lambda: [call() for call in rotate])
+    service.pidFile = options.pidFile
+    made: IService = service
+    return made
+
+
+def _readSecrets(configuration: Configuration) -> tuple[Secrets, str]:
+    """
+    Read the secret files.
+
+    @return: The secrets, and the path of the file of the publish key.
+
+    @raise SystemExit: If one cannot be read or made.
+    """
     try:
-        key, keyFile = loadPublishKey(configuration["publish-key"])
+        secrets, keyFile = loadSecrets(configuration)
     except OSError as error:
         raise SystemExit(f"comet: {_keyFault(error, configuration['publish-key'])}") from None
     except ValueError as error:
-        raise SystemExit(f"comet: the publish key: {error}") from None
+        raise SystemExit(f"comet: {error}") from None
     # Before twistd changes the directory, as --rundir demands.
-    keyFile = os.path.abspath(keyFile)
+    return secrets, os.path.abspath(keyFile)
+
+
+def _listens(
+    reactor: Any, configuration: Configuration, keyFile: str, notifier: Notifier
+) -> Callable[[Sequence[IListeningPort]], None]:
+    """
+    Make the function that tells the user and systemd that the server serves.
+
+    @param keyFile: The path of the file of the publish key.
+    """
 
     def running(ports: Sequence[IListeningPort]) -> None:
         for line in banner(ports, configuration, keyFile):
             _log.info("{line}", line=line)
-        for line in warnings(used, openFiles()):
+        for line in warnings(reactor, openFiles()):
             _log.warn("{line}", line=line)
-        calmCollector()
+        tuneInterpreter()
+        notifier.serving()
 
     def listening(ports: Sequence[IListeningPort]) -> None:
         # A program that waits for these lines may send a signal at once.  Only a
         # running reactor handles it.
-        used.callWhenRunning(running, ports)
+        reactor.callWhenRunning(running, ports)
+
+    return listening
+
+
+def _makeProcess(
+    reactor: Any,
+    options: Options,
+    secrets: Secrets,
+    listening: Callable[[Sequence[IListeningPort]], None],
+) -> tuple[Any, Callable[[Loaded], object], Callable[[], object] | None]:
+    """
+    Make the service of this process.
+
+    @return: The service; what has the server go by another configuration; and what opens the
+        access log again, if it is a file of this process.
+
+    @raise SystemExit: If the application fails.
+    """
+    configuration = options.configuration
 
     def failed(error: CannotStart) -> None:
-        used.callWhenRunning(_stopFailed, used)
+        reactor.callWhenRunning(_stopFailed, reactor)
 
-    service: Any
-    if configuration["workers"] == 1:
-        try:
-            server = Server(configuration, used, key)
-            service = server.makeService(_SingleProcess, listening, failed)
-        except CannotStart as error:
-            raise SystemExit(f"comet: {error}") from None
-    else:
-        service = _SeveralProcesses(used, configuration, options.given, key, listening, failed)
-    service.pidFile = options.pidFile
-    made: IService = service
-    return made
+    if configuration["workers"] > 1:
+        several = _SeveralProcesses(
+            reactor, configuration, options.given, secrets, listening, failed
+        )
+        return several, several.configure, None
+    try:
+        server = Server(configuration, reactor, secrets)
+        service = server.makeService(_SingleProcess, listening, failed)
+    except CannotStart as error:
+        raise SystemExit(f"comet: {error}") from None
+    return service, server.configure, server.reopenLogs
+
+
+def _outputOfJSON(options: Options) -> LogOutput | None:
+    """
+    Open where the log is written as JSON; L{None} leaves it to C{twistd}.
+
+    @raise SystemExit: If it cannot be written there.
+    """
+    if options.configuration["log-format"] != "json" or options.parent is None:
+        return None
+    try:
+        return outputOf(options.parent)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"comet: {error}") from None
 
 
 def _keyFault(error: OSError, given: str | None) -> str:
@@ -373,10 +471,28 @@ class _Process(Service):
     start, and holds the pid file.
 
     @ivar pidFile: The path of the pid file, or nothing if there is none.
+
+    @ivar reloader: Reads the configuration again.
+
+    @ivar observer: Logs; L{None} to leave that to C{twistd}.
+
+    @ivar notifier: Tells systemd what the server does.
     """
 
     pidFile = ""
+    observer: ILogObserver | None = None
+    reloader: Reloader
+    notifier: Notifier
     _pidLock: FileLock | None = None
+
+    def setServiceParent(self, parent: Any) -> None:
+        """
+        Become part of an application: C{twistd} asks it what logs, unless the user has
+        named something else.
+        """
+        if self.observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.observer)
+        super().setServiceParent(parent)
 
     def privilegedStartService(self) -> None:
         """
@@ -393,6 +509,19 @@ class _Process(Service):
         """
         with _withoutTraceback():
             super().startService()
+
+    def stopService(self) -> Deferred[Any]:
+        """
+        Stop.
+        """
+        counts = self.reloader.present.configuration
+        self.notifier.stopping(counts["drain-notice"] + counts["drain"])
+        stopped: Deferred[Any] = maybeDeferred(super().stopService)
+        return stopped.addBoth(self._stopped)
+
+    def _stopped(self, result: object) -> object:
+        self.notifier.stopped()
+        return result
 
 
 class _SingleProcess(_Process, CometService):

@@ -15,20 +15,22 @@ from hypothesis.strategies import text as texts
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.configuration import (
-    OPTIONS,
     Configuration,
     ConfigurationError,
+    readEnvironment,
     readFile,
-    seconds,
-    whole,
+    variableOf,
 )
 from comet.model.log import Retention
+from comet.options import OPTIONS
+from comet.optionvalues import seconds, whole
 
 DEFAULTS: dict[str, Any] = {
     "listen": ("tcp:8080:interface=127.0.0.1",),
     "public-url": (),
     "tcp": None,
     "flash-policy": None,
+    "metrics": None,
     "bus": "memory:",
     "history-messages": 1000,
     "history-seconds": 3600.0,
@@ -38,18 +40,45 @@ DEFAULTS: dict[str, Any] = {
     "max-message": 65536,
     "max-depth": 64,
     "max-connections": 0,
+    "connections-per-client": 0,
+    "connections-per-address": 0,
+    "publish-rate": 0.0,
+    "command-rate": 100.0,
+    "trust-proxy": (),
+    "proxy-header": "x-forwarded",
     "max-channels": 100,
     "max-batch": 1000,
     "heartbeat": 25.0,
     "publish-key": None,
+    "admin-key": None,
+    "token-key": (),
+    "hook": None,
+    "hook-secret": None,
+    "hook-headers": (),
+    "hook-timeout": 5.0,
+    "hook-concurrency": 64,
+    "hook-events": ("connect,subscribe,publish,call",),
+    "hook-failure": "refuse",
+    "token-jwks": None,
+    "token-issuer": None,
+    "token-audience": None,
+    "token-lifetime": 2592000.0,
+    "token-endless": False,
     "open": (),
+    "open-read": (),
+    "presence": (),
+    "presence-grace": 10.0,
     "allow-origin": (),
     "drain": 10.0,
     "drain-notice": 0.0,
     "idle-timeout": 75.0,
     "workers": 1,
     "app": None,
+    "wsgi": None,
+    "wsgi-threads": 20,
     "edge": "lean",
+    "log-format": "text",
+    "access-log": None,
     "demo": False,
     "pages": False,
 }
@@ -63,6 +92,8 @@ WHOLE = {
     "max-message": (1, 1 << 26),
     "max-depth": (1, 256),
     "max-connections": (0, 1 << 24),
+    "connections-per-client": (0, 1 << 24),
+    "connections-per-address": (0, 1 << 24),
     "max-channels": (1, 10000),
     "max-batch": (1, 1000000),
     "workers": (1, 1024),
@@ -73,9 +104,15 @@ SECONDS = {
     "drain": (0.0, 3600.0),
     "drain-notice": (0.0, 3600.0),
     "idle-timeout": (1.0, 86400.0),
+    "token-lifetime": (1.0, 1e9),
+    "presence-grace": (0.0, 3600.0),
 }
-TEXTS = ("tcp", "flash-policy", "bus", "publish-key")
-SEVERAL = ("listen", "public-url", "open", "allow-origin")
+RATES = ("publish-rate", "command-rate")
+TEXTS = (
+    *("tcp", "flash-policy", "metrics", "access-log", "bus", "publish-key", "admin-key"),
+    *("token-jwks", "token-issuer", "token-audience"),
+)
+SEVERAL = ("listen", "public-url", "token-key", "open", "open-read", "allow-origin")
 
 
 class CaseWithRefusals(SynchronousTestCase):
@@ -91,7 +128,7 @@ class CaseWithRefusals(SynchronousTestCase):
         error = self.assertRaises(ConfigurationError, Configuration, {}, file)
         for part in parts:
             self.assertIn(part, str(error))
-        self.assertLess(len(str(error)), 500)
+        self.assertLess(len(str(error)), 1500)
 
 
 class DefaultTests(SynchronousTestCase):
@@ -178,6 +215,26 @@ class NumberTests(CaseWithRefusals):
             for bad in (least - 0.01, most + 1):
                 allowed = f"a number of seconds from {least:g} to {most:g} is"
                 self.assertRefused({name: bad}, name, allowed)
+
+    def test_rates(self) -> None:
+        """
+        Rates are numbers, perhaps with a fraction.
+        """
+        for name in RATES:
+            for good in ("0", "0.25", "1e6"):
+                self.assertEqual(Configuration({name: good})[name], float(good))
+            for bad in ("-1", "1000001", "nan", "5/s", True):
+                allowed = f"is not allowed for {name}: a number from 0 to 1e+06 is"
+                self.assertRefused({name: bad}, allowed)
+
+    def test_trustedProxies(self) -> None:
+        """
+        Proxies are addresses, networks, and the word C{unix}.
+        """
+        for good in ("10.0.0.7", "10.0.0.0/8", "2001:db8::/32", "::1", "unix"):
+            self.assertEqual(Configuration({}, {"trust-proxy": good})["trust-proxy"], (good,))
+        for bad in ("localhost", "10.0.0.7/8", "10.0.0.0/33", "", 7):
+            self.assertRefused({"trust-proxy": bad}, "is not allowed for trust-proxy")
 
     def test_secondsForms(self) -> None:
         """
@@ -365,8 +422,8 @@ class FileTests(CaseWithRefusals):
 
     def test_retentionOfFirstPattern(self) -> None:
         """
-        The retention of a channel is that of the first pattern in the file that
-        matches it, with the default for each value that the table leaves out.
+        Each value of the retention of a channel is that of the first table in the file
+        whose pattern matches it and that has the value, else the default.
         """
         configuration = self.read(
             "history-bytes = 77\n"
@@ -374,10 +431,79 @@ class FileTests(CaseWithRefusals):
             '[channels."chat/**"]\nhistory-messages = 2\nhistory-seconds = 3\nhistory-bytes = 4\n'
             "[channels.news]\n"
         )
-        self.assertEqual(configuration.retention("chat/vip"), Retention(1, 3600.0, 77))
+        self.assertEqual(configuration.retention("chat/vip"), Retention(1, 3.0, 4))
         self.assertEqual(configuration.retention("chat/a/b"), Retention(2, 3.0, 4))
         self.assertEqual(configuration.retention("news"), Retention(1000, 3600.0, 77))
         self.assertEqual(configuration.retention("other"), Retention(1000, 3600.0, 77))
+
+    def test_hooks(self) -> None:
+        """
+        What is asked about is in the tables; somebody has to be there who is asked.
+        """
+        tables = '[channels.quiet]\nhooks = []\n[channels."**"]\nhooks = ["publish", "subscribe"]\n'
+        asked = [("quiet", ()), ("**", ("publish", "subscribe"))]
+        self.assertEqual(self.read("app = 'a:b'\n" + tables).hookTables, asked)
+        one = "hook = 'http://127.0.0.1/'\n[channels.news]\nhooks = 'publish'\n"
+        self.assertEqual(self.read(one).hookTables, [("news", ("publish",))])
+        self.assertRefused({"channels": {"news": {"hooks": []}}}, "nothing to ask", "--hook")
+        self.assertRefused(
+            {"app": "a:b", "channels": {"news": {"hooks": ["call"]}}},
+            "'call' is not allowed for hooks of 'news'",
+            "'publish'",
+        )
+
+    def test_presence(self) -> None:
+        """
+        Tables come before the option, in their order; the server's own channels have no
+        presence.  What tells of members is held by values of its own.
+        """
+        tables = (
+            '[channels."chat/secret"]\npresence = false\n[channels."chat/**"]\npresence = true\n'
+        )
+        configuration = self.read(
+            "presence = ['game/*']\n[channels.news]\nhistory-bytes = 5\n" + tables
+        )
+        rules = [("chat/secret", False), ("chat/**", True), ("game/*", True)]
+        self.assertEqual(configuration.presenceRules, rules)
+        self.assertRefused({"presence": ["$stats/a"]}, "the server's own channels")
+        self.assertRefused({"channels": {"news": {"presence": "maybe"}}}, "presence of 'news'")
+        telling = Retention(20_000, 600.0, 8 << 20)
+        self.assertEqual(configuration.retention("$presence/chat/a"), telling)
+        other = self.read('[channels."$presence/**"]\nhistory-messages = 7\n')
+        self.assertEqual(other.retention("$presence/a"), Retention(7, 600.0, 8 << 20))
+
+    def test_events(self) -> None:
+        """
+        Tables say of which channels events are told; they are sent where the hook is to be
+        sent them, and have bounds of their own.
+        """
+        tables = '[channels."chat/b"]\nevents = false\n[channels."chat/**"]\nevents = true\n'
+        quiet = self.read("hook = 'http://127.0.0.1/'\n" + tables)
+        self.assertEqual(quiet.eventRules, [("chat/b", False), ("chat/**", True)])
+        self.assertIs(quiet.sendsEvents, False)
+        some = "hook = 'http://127.0.0.1/'\nhook-events = ['events']\n"
+        self.assertIs(self.read(some + tables).sendsEvents, True)
+        self.assertIs(self.read(some + "app = 'a:b'\n").sendsEvents, True)
+        self.assertIs(self.read("hook-events = 'events'\n" + tables).sendsEvents, False)
+        self.assertRefused(
+            {"hook": "http://127.0.0.1/", "hook-events": "events"}, "none to send", "events = true"
+        )
+        self.assertEqual(quiet.retention("$events"), Retention(100_000, 86_400.0, 64 << 20))
+        self.assertEqual(quiet.retention("$lease/hook"), Retention(10, 60.0, 65_536))
+        self.assertEqual(quiet.retention("$eve"), Retention())
+
+    def test_hookEvents(self) -> None:
+        """
+        The backend is asked everything unless the option says what; where it is not asked
+        which client it is, anyone reads.
+        """
+        url = {"hook": "http://127.0.0.1/"}
+        self.assertEqual(Configuration(url).hookEvents, ("connect", "subscribe", "publish", "call"))
+        some = Configuration({**url, "hook-events": ["publish,call", "publish"]})
+        self.assertEqual(some.hookEvents, ("publish", "call"))
+        self.assertEqual(
+            [Configuration(url).isReadingRestricted, some.isReadingRestricted], [True, False]
+        )
 
     def test_refusesBadChannels(self) -> None:
         """
@@ -406,8 +532,10 @@ class FileTests(CaseWithRefusals):
         self.assertEqual(shared["history-total-bytes"], "268435456")
         self.assertEqual(shared["open"], '["a", "b", "chat/**", "lab/**"]')
         self.assertEqual(
-            shared["channels"], '[["a/*", 5, 3600.0, 1048576], ["a/b", 1000, 2.0, 1048576]]'
+            shared["channels"],
+            '[["a/*", {"history-messages": 5}], ["a/b", {"history-seconds": 2.0}]]',
         )
+        self.assertEqual((shared["presence"], shared["presence-grace"]), ("[]", "10.0"))
         other = dict(reversed(tables.items()))
         given = {"open": ["a", "b"], "demo": True, "heartbeat": "7"}
         again = Configuration(given, {"channels": other}).shared
@@ -458,3 +586,68 @@ class FileTests(CaseWithRefusals):
             self.assertGreater(len(str(error)), 10)
         else:
             self.assertIsInstance(configuration.retention("news"), Retention)
+
+
+class EnvironmentTests(SynchronousTestCase):
+    """
+    Variables of the environment.
+    """
+
+    def test_namesAndForms(self) -> None:
+        """
+        Each option has a variable.  Several values stand between white space, and a
+        flag is a word.
+        """
+        found = readEnvironment(
+            {
+                "COMET_HISTORY_SECONDS": "60",
+                "COMET_OPEN": " news  chat/* ",
+                "COMET_DEMO": "No",
+                "COMET_PAGES": "1",
+                "COMET_CONFIG": "comet.toml",
+                "COMET_TCP": "",
+            }
+        )
+        expected = {"history-seconds": 60.0, "open": ("news", "chat/*"), "demo": False}
+        self.assertEqual(found, {**expected, "pages": True, "config": "comet.toml"})
+        for option in OPTIONS:
+            (name,) = readEnvironment({variableOf(option.name): _EXAMPLES.get(option.name, "1")})
+            self.assertEqual(name, option.name)
+
+    def test_ignoresOthers(self) -> None:
+        """
+        Variables of other programs are ignored, as those that Kubernetes sets for a
+        service of the name comet.
+        """
+        others = ("COMET_PORT", "COMET_SERVICE_HOST", "COMET_PORT_8080_TCP", "COMET_KEY", "LISTEN")
+        self.assertEqual(readEnvironment(dict.fromkeys(others, "x")), {})
+
+    def test_refusals(self) -> None:
+        """
+        A value that is not allowed, and a name that is nearly one, are refused with
+        the variable.
+        """
+        for variable, value, part in (
+            ("COMET_HEARTBEAT", "x", "'x' is not allowed for heartbeat (the variable COMET_HEART"),
+            ("COMET_DEMO", "maybe", "true and false are"),
+            ("COMET_HEARBEAT", "5", "did you mean COMET_HEARTBEAT?"),
+            ("COMET_CONFIGG", "5", "did you mean COMET_CONFIG?"),
+        ):
+            error = self.assertRaises(ConfigurationError, readEnvironment, {variable: value})
+            self.assertIn(part, str(error))
+
+
+# A value of each option that does not take 1.
+_EXAMPLES = {
+    "app": "a:b",
+    "wsgi": "a:b",
+    "edge": "lean",
+    "history-total-bytes": "65536",
+    "upload-total-bytes": "65536",
+    "hook": "http://127.0.0.1:8000/",
+    "trust-proxy": "unix",
+    "proxy-header": "forwarded",
+    "hook-events": "publish",
+    "hook-failure": "allow",
+    "log-format": "json",
+}

@@ -23,7 +23,7 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from comet.model.clients import KEY_HOLDER
+from comet.model.clients import ADMIN
 from comet.server.listening import CannotStart
 from comet.server.service import CometService
 from comet.server.workers.service import WorkersService
@@ -243,7 +243,7 @@ class MakeServiceTests(TapTestCase):
         service.startService()
         self.reactor.run()
         self.assertIn(f"the key to publish is in {path}", self.lines)
-        self.assertIn(f"$(cat {path})", self.lines[2])
+        self.assertIn(f"$(head -n 1 {path})", self.lines[2])
 
     def test_calmsGarbageCollector(self) -> None:
         """
@@ -295,7 +295,7 @@ class WorkersTests(TapTestCase):
         """
         service = self.several()
         task = service.task
-        self.assertEqual(Path("comet.key").read_text().strip(), task.key)
+        self.assertEqual(Path("comet.key").read_text().strip(), task.secrets["publishKeys"][0])
         self.assertEqual(task.given["open"], ["a/*"])
         self.assertEqual(task.given["workers"], "3")
         self.assertIsNone(task.file)
@@ -328,7 +328,7 @@ class KeyTests(TapTestCase):
         path = Path("comet.key")
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
         key = path.read_text().strip()
-        self.assertEqual(identify(hub, f"Bearer {key}"), KEY_HOLDER)
+        self.assertEqual(identify(hub, f"Bearer {key}"), ADMIN)
         self.make()
         self.assertEqual(path.read_text().strip(), key)
 
@@ -339,7 +339,7 @@ class KeyTests(TapTestCase):
         Path("own.key").write_text("a-key-of-our-very-own\n")
         service = self.start("--publish-key", "own.key")
         client = identify(service.hub, "Bearer a-key-of-our-very-own")
-        self.assertEqual(client, KEY_HOLDER)
+        self.assertEqual(client, ADMIN)
         self.assertFalse(Path("comet.key").exists())
         self.assertIn(f"the key to publish is in {os.getcwd()}/own.key", self.lines)
 
@@ -360,7 +360,7 @@ class KeyTests(TapTestCase):
         """
         Path("comet.key").write_text("short\n")
         error = self.assertRaises(SystemExit, self.make)
-        self.assertIn("comet: the publish key: the file 'comet.key' holds no publish", str(error))
+        self.assertIn("comet: the publish key: the file 'comet.key' holds none", str(error))
 
     def test_exitsIfKeyIsGone(self) -> None:
         """

@@ -14,7 +14,8 @@ from twisted.python.usage import UsageError
 from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.configuration import OPTIONS, Configuration
+from comet.configuration import Configuration
+from comet.options import OPTIONS
 from comet.tap import Options
 
 # A good value for each option that takes one, and the value that is read.
@@ -31,17 +32,42 @@ GOOD = {
     "max-message": ("10", 10),
     "max-depth": ("2", 2),
     "max-connections": ("7", 7),
+    "connections-per-client": ("8", 8),
+    "connections-per-address": ("9", 9),
+    "publish-rate": ("0.5", 0.5),
+    "command-rate": ("0", 0.0),
+    "trust-proxy": ("10.0.0.0/8", ("10.0.0.0/8",)),
+    "proxy-header": ("forwarded", "forwarded"),
+    "metrics": ("tcp:9000", "tcp:9000"),
     "max-channels": ("3", 3),
     "max-batch": ("4", 4),
     "heartbeat": ("0.5", 0.5),
+    "token-jwks": ("https://issuer.example/jwks.json", "https://issuer.example/jwks.json"),
+    "token-issuer": ("me", "me"),
+    "token-audience": ("us", "us"),
+    "token-lifetime": ("60", 60.0),
+    "hook": ("http://127.0.0.1:8000/comet", "http://127.0.0.1:8000/comet"),
+    "hook-secret": ("hook.txt", "hook.txt"),
+    "hook-headers": ("Cookie, X-Team", ("cookie,x-team",)),
+    "hook-timeout": ("2.5", 2.5),
+    "hook-concurrency": ("8", 8),
+    "hook-events": ("publish, call", ("publish,call",)),
+    "hook-failure": ("allow", "allow"),
     "open": ("chat/*", ("chat/*",)),
+    "open-read": ("chat/*", ("chat/*",)),
+    "presence": ("chat/*", ("chat/*",)),
+    "presence-grace": ("2.5", 2.5),
     "allow-origin": ("*", ("*",)),
     "drain": ("0", 0.0),
     "drain-notice": ("1", 1.0),
     "idle-timeout": ("5", 5.0),
     "workers": ("1", 1),
     "app": ("myapp.push:Site.extend", "myapp.push:Site.extend"),
+    "wsgi": ("mysite.wsgi:application", "mysite.wsgi:application"),
+    "wsgi-threads": ("8", 8),
     "edge": ("twisted", "twisted"),
+    "log-format": ("json", "json"),
+    "access-log": ("access.log", "access.log"),
 }
 
 # Bad values, and what the error says is allowed.
@@ -63,6 +89,7 @@ BAD = {
     ),
     "tcp": (("nothing", "an endpoint such as"), ("", "a text that is not empty")),
     "flash-policy": (("nothing", "an endpoint such as"), ("", "a text that is not empty")),
+    "metrics": (("nothing", "an endpoint such as"), ("", "a text that is not empty")),
     "bus": (
         ("memory", "its URL begins with memory:"),
         ("nothing:x", "its URL begins with memory:"),
@@ -77,11 +104,43 @@ BAD = {
     "max-message": (("0", "from 1 to 67108864"), ("67108865", "from 1 to 67108864")),
     "max-depth": (("0", "from 1 to 256"), ("257", "from 1 to 256")),
     "max-connections": (("-1", "from 0 to"),),
+    "connections-per-client": (("-1", "from 0 to"),),
+    "connections-per-address": (("-1", "from 0 to"),),
+    "publish-rate": (("-1", "a number from 0 to 1e+06"), ("1/s", "a number from 0")),
+    "command-rate": (("nan", "a number from 0 to 1e+06"),),
+    "trust-proxy": (
+        ("localhost", "an IP address such as 10.0.0.7"),
+        ("10.0.0.7/8", "a network such as 10.0.0.0/8"),
+        ("", "a text that is not empty"),
+    ),
+    "proxy-header": (("x-real-ip", "'x-forwarded' and 'forwarded'"),),
     "max-channels": (("0", "from 1 to 10000"), ("10001", "from 1 to 10000")),
     "max-batch": (("0", "from 1 to 1000000"),),
     "heartbeat": (("0", "from 0.1 to 86400"), ("never", "from 0.1 to 86400")),
     "publish-key": (("", "a text that is not empty"),),
+    "admin-key": (("", "a text that is not empty"),),
+    "token-key": (("", "a text that is not empty"),),
+    "token-jwks": (
+        ("http://issuer.example/keys", "https is, and http only to a loopback address"),
+        ("nothing", "a URL such as https://issuer.example/jwks.json is"),
+    ),
+    "token-issuer": (("", "a text that is not empty"),),
+    "token-audience": (("", "a text that is not empty"),),
+    "token-lifetime": (("0", "from 1 to"),),
+    "hook": (
+        ("ftp://backend/", "a URL of http or https with a host"),
+        ("http://user:word@backend/", "without a user, a password and a fragment"),
+    ),
+    "hook-secret": (("", "a text that is not empty"),),
+    "hook-headers": (("a b", "the name of a header"), ("Authorization", "other than")),
+    "hook-timeout": (("0", "from 0.1 to 60"),),
+    "hook-concurrency": (("0", "from 1 to 10000"),),
+    "hook-events": (("publishing", "connect, subscribe, publish, call, events"),),
+    "hook-failure": (("ask", "'refuse' and 'allow'"),),
     "open": (("a//b", "a channel or a pattern"), ("**/a", "a channel or a pattern")),
+    "open-read": (("a//b", "a channel or a pattern"),),
+    "presence": (("a//b", "a channel or a pattern"), ("$stats/a", "no presence")),
+    "presence-grace": (("-1", "from 0 to 3600"),),
     "allow-origin": (
         ("example.com", "scheme://host"),
         ("https://example.com/", "not even a slash"),
@@ -95,7 +154,11 @@ BAD = {
         ("2", "need a bus that several processes share, such as redis:; 'memory:' is of one"),
     ),
     "app": (("myapp", "'myapp.push:extend'"), ("a:b:c", "a module"), (":f", "a module")),
+    "wsgi": (("mysite.wsgi", "a module"), ("mysite:", "a module")),
+    "wsgi-threads": (("0", "from 1 to 1024"), ("1025", "from 1 to 1024"), ("x", "whole")),
     "edge": (("fast", "lean"), ("", "lean")),
+    "access-log": (("", "a text that is not empty"),),
+    "log-format": (("xml", "'text' and 'json'"),),
 }
 
 
@@ -147,7 +210,9 @@ class OptionsTests(SynchronousTestCase):
         test of its own.
         """
         names = {option.name for option in OPTIONS if not option.isFlag}
-        self.assertEqual(set(GOOD), names - {"publish-key", "flash-policy"})
+        self.assertEqual(
+            set(GOOD), names - {"publish-key", "admin-key", "flash-policy", "token-key"}
+        )
         self.assertEqual(set(BAD), names)
 
     def test_refusesBadValueAndSaysWhatIsAllowed(self) -> None:
@@ -254,6 +319,18 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(parse("--publish-key", str(path))["publish-key"], str(path))
         self.assertIn("directory", self.assertRefused("--publish-key", "."))
 
+    def test_checksFileOfAdminKey(self) -> None:
+        """
+        The file of C{--admin-key} has to exist, and to hold a key.
+        """
+        path = Path(self.mktemp())
+        text = self.assertRefused("--admin-key", str(path))
+        self.assertIn(f"the admin key {os.path.abspath(path)!r} cannot be read: No such", text)
+        path.write_text("short\n")
+        self.assertIn("the admin key: the file", self.assertRefused("--admin-key", str(path)))
+        path.write_text("0123456789abcdef\n")
+        self.assertEqual(parse("--admin-key", str(path))["admin-key"], str(path))
+
     def test_commandLineOverridesFile(self) -> None:
         """
         The values of C{--config} are checked like options, and options override
@@ -265,6 +342,22 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(configuration["heartbeat"], 7.0)
         self.assertEqual(configuration["max-depth"], 3)
         self.assertEqual(configuration.openPatterns, ("news", "lab/**", "chat/**"))
+
+    def test_environmentStandsBetween(self) -> None:
+        """
+        A variable overrides the file, which another one may name, and an option
+        overrides both.
+        """
+        path = self.mktemp()
+        Path(path).write_text('heartbeat = 3\nmax-depth = 3\nmax-batch = 3\nopen = "news"\n')
+        variables = {"HEARTBEAT": "5", "MAX_DEPTH": "5", "OPEN": "a b", "CONFIG": path}
+        for name, value in variables.items():
+            self.patch(os, "environ", {**os.environ, f"COMET_{name}": value})
+        configuration = parse("--heartbeat", "7", "--open", "c")
+        names = ("heartbeat", "max-depth", "max-batch", "open")
+        self.assertEqual([configuration[name] for name in names], [7.0, 5, 3, ("c",)])
+        self.patch(os, "environ", {**os.environ, "COMET_HEARTBEAT": "x"})
+        self.assertIn("COMET_HEARTBEAT", self.assertRefused())
 
     def test_refusesBadFile(self) -> None:
         """

@@ -26,7 +26,7 @@ def banner(
     the key, and the commands that publish and read.
 
     @param ports: The ports of C{listen}, in its order, and then those of
-        C{tcp} and C{flash-policy} if they are given.
+        C{tcp}, C{flash-policy} and C{metrics} if they are given.
 
     @param keyFile: The path of the file that holds the publish key.
     """
@@ -43,16 +43,26 @@ def banner(
             scheme = "https" if description.startswith(("ssl:", "tls:")) else "http"
             urls.append(f"{scheme}://{address}")
             lines.append(f"comet serves HTTP on {urls[-1]}/")
-    for name, what in (("tcp", "raw TCP"), ("flash-policy", "Flash's policy file")):
+    for name, what in (
+        ("tcp", "raw TCP"),
+        ("flash-policy", "Flash's policy file"),
+        ("metrics", "metrics"),
+    ):
         if configuration[name] is not None:
             lines.append(f"comet serves {what} on {_address(next(left)) or configuration[name]}")
     lines.append(f"the key to publish is in {keyFile}")
     urls += [url.rstrip("/") for url in configuration["public-url"]]
+    if configuration["wsgi"] is not None:
+        lines.append(f"{configuration['wsgi']} is served at /, and comet below /comet")
+        urls = [f"{url}/comet" for url in urls]
     if urls:
         channel = f"{urls[0]}/channels/news"
-        key = f'"Authorization: Bearer $(cat {shlex.quote(keyFile)})"'
+        # While keys are replaced, there are several lines.
+        key = f'"Authorization: Bearer $(head -n 1 {shlex.quote(keyFile)})"'
         lines.append(f"publish:  curl -H {key} -d hello {shlex.quote(channel)}")
-        lines.append(f"listen:   curl -N {shlex.quote(channel + '?transport=stream')}")
+        # Where readers need a right, the key gives it.
+        shown = f"-H {key} " if configuration.isReadingRestricted else ""
+        lines.append(f"listen:   curl -N {shown}{shlex.quote(channel + '?transport=stream')}")
     if urls and configuration.hasPages:
         lines.append(f"in a browser: {urls[0]}/ and {urls[0]}/chat")
     if configuration.openPatterns:

@@ -1,6 +1,6 @@
 """
 What an application adds to the server of C{twistd comet}: by the function that
-C{--app} names, and by plugins.
+C{--app} names, by the WSGI application that C{--wsgi} names, and by plugins.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
 from functools import reduce
 from importlib import import_module
 from inspect import iscoroutine
@@ -23,9 +24,11 @@ from comet.transports.channel import Transport
 from comet.transports.maker import ITransportMaker
 
 
-def findFunction(name: str) -> Callable[[Any], object]:
+def findFunction(name: str, option: str = "app") -> Callable[..., Any]:
     """
     Find the function of an application.  The working directory is on Python's path.
+
+    @param option: The name of the option, for what is wrong.
 
     @param name: The module and the function, with a colon between them.
 
@@ -42,16 +45,44 @@ def findFunction(name: str) -> Callable[[Any], object]:
         if moduleName != missing and not moduleName.startswith(f"{missing}."):
             raise
         raise CannotStart(
-            f"app {name!r}: there is no module {missing!r} in {folder!r}, nor elsewhere on "
+            f"{option} {name!r}: there is no module {missing!r} in {folder!r}, nor elsewhere on "
             "Python's path"
         ) from None
     try:
         function: object = reduce(getattr, path.split("."), module)
     except AttributeError:
-        raise CannotStart(f"app {name!r}: {moduleName!r} has no {path!r}") from None
+        raise CannotStart(f"{option} {name!r}: {moduleName!r} has no {path!r}") from None
     if not callable(function):
-        raise CannotStart(f"app {name!r}: {path!r} cannot be called; a function is needed")
+        raise CannotStart(f"{option} {name!r}: {path!r} cannot be called; a function is needed")
     return function
+
+
+@contextmanager
+def _failing(option: str, name: str) -> Iterator[None]:
+    """
+    Print what goes wrong in an application with its traceback: it is the application's.
+
+    @raise CannotStart: If anything goes wrong.
+    """
+    try:
+        yield
+    except CannotStart:
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        raise CannotStart(f"{option} {name!r} failed: {type(error).__name__}: {error}") from None
+
+
+def findApplication(name: str) -> Callable[..., Any]:
+    """
+    Find a WSGI application.  What goes wrong in its module is printed with its traceback.
+
+    @param name: As for L{findFunction}.
+
+    @raise CannotStart: If there is none, or its module fails.
+    """
+    with _failing("wsgi", name):
+        return findFunction(name, "wsgi")
 
 
 def extend(server: Any, name: str) -> None:
@@ -61,13 +92,8 @@ def extend(server: Any, name: str) -> None:
 
     @raise CannotStart: If there is no such function, or it fails.
     """
-    try:
+    with _failing("app", name):
         result = findFunction(name)(server)
-    except CannotStart:
-        raise
-    except Exception as error:
-        traceback.print_exc()
-        raise CannotStart(f"app {name!r} failed: {type(error).__name__}: {error}") from None
     if iscoroutine(result) or isinstance(result, Deferred):
         if iscoroutine(result):
             result.close()

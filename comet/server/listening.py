@@ -40,8 +40,13 @@ QUEUE: Final = 4096
 # Twisted's default for that: the value of an endpoint whose description says none.
 _NOT_CHOSEN: Final = 50
 
-# How many clients a port of Twisted's accepts in one turn.
-MOST_ACCEPTED: Final = 16
+# How many clients a port of Twisted's accepts in one turn.  Each takes up to half a
+# millisecond, until it is gone again, and there may be three such ports: more would take
+# longer than all that clients ask for in a turn.
+MOST_ACCEPTED: Final = 4
+
+# The highest number of a port of TCP.
+MAX_PORT: Final = 65535
 
 # An endpoint, and what is served at it.
 Serving = tuple[IStreamServerEndpoint, IProtocolFactory]
@@ -152,6 +157,10 @@ def _parse(reactor: Any, description: str) -> IStreamServerEndpoint:
         reactor = RenewingReactor(reactor, description)
     if kind != "systemd":
         made: IStreamServerEndpoint = serverFromString(reactor, description)
+        # Twisted asks the system only when it listens, and the answer is a traceback.
+        port = getattr(made, "_port", None)
+        if isinstance(port, int) and not 0 <= port <= MAX_PORT:
+            raise ConfigurationError(f"{str(port)[:64]} is no port; 0 to {MAX_PORT} are")
         return made
     options = dict(_option(each) for each in rest.split(":"))
     unknown = options.keys() - {"domain", "index", "name"}

@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from comet.clientlog import TELLING_SECONDS, tellLeftOut
 from comet.deferreds import gather
 from comet.hub import Hub
+from comet.server.lateness import LatenessService
 from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
 from comet.server.statistics import StatisticsService
 from comet.web.site import CometSite
@@ -56,6 +57,7 @@ class CometService(Service):
         failed: Callable[[CannotStart], None] = lambda error: None,
         notice: float = 0.0,
         isShared: bool = False,
+        ended: Callable[[float], Deferred[Any] | None] = lambda left: None,
     ) -> None:
         """
         @param served: The endpoints, each with the factory that is served
@@ -79,6 +81,9 @@ class CometService(Service):
 
         @param isShared: As for L{Hub.drain}.
 
+        @param ended: Called once the hub has stopped and all connections are cut, with how
+            many seconds are left of C{drain}.  What it returns is waited for.
+
         @raise ValueError: If a description is not that of an endpoint.
         """
         self.hub = hub
@@ -95,12 +100,20 @@ class CometService(Service):
         self.portsClosed: Deferred[Any] = Deferred()
         self._listening = listening
         self._failed = failed
+        self._ended = ended
         self._statistics = StatisticsService(hub, hub.clock)
         self._telling = TimerService(TELLING_SECONDS, tellLeftOut)
         self._telling.clock = hub.clock
+        self._lateness = LatenessService(hub.clock, hub.tally.lateness)
         self._started: Deferred[Any] | None = None
         self._isBusReady = False
         self._isStopped = False
+
+    def configure(self, drain: float, notice: float) -> None:
+        """
+        Set other times for the end, as the service is made with.
+        """
+        self._drain, self._notice = drain, notice
 
     @property
     def ports(self) -> list[IListeningPort]:
@@ -156,8 +169,15 @@ class CometService(Service):
         both: Deferred[Any] = gather([bus, bound])
         return both.addCallbacks(self._accept, self._undoBoth, errbackArgs=(bus, bound))
 
-    def _busStarted(self, result: object) -> None:
+    def _busStarted(self, result: object) -> Deferred[None]:
         self._isBusReady = True
+        self.hub.control.start()
+        if self.hub.events is not None:
+            self.hub.events.start()
+        # The first clients must not be told that it is not known what is revoked.
+        return self.hub.control.whenLoaded().addCallback(self._isReady)
+
+    def _isReady(self, result: object) -> None:
         self.hub.isStarting = False
 
     def _undoBoth(self, failure: Failure, *both: Deferred[Any]) -> Failure:
@@ -178,6 +198,7 @@ class CometService(Service):
             return
         self._statistics.startService()
         self._telling.startService()
+        self._lateness.startService()
         self._listening(self)
 
     def _reportFailures(self, failures: Sequence[Failure]) -> None:
@@ -204,9 +225,11 @@ class CometService(Service):
 
     def _stop(self) -> Deferred[Any]:
         self._isStopped = True
+        ends = self.hub.clock.seconds() + self._drain
         if self._statistics.running:
             self._statistics.stopService()
             self._telling.stopService()
+            self._lateness.stopService()
             tellLeftOut()
         if self._started is not None:
             # It does nothing if the start is over.
@@ -222,7 +245,9 @@ class CometService(Service):
         sites.addTimeout(self._drain, self.hub.clock, onTimeoutCancel=lambda result, timeout: None)
         done: Deferred[Any] = DeferredList([drained, sites, closed])
         done.addCallback(lambda _: self.hub.stop())
-        return done.addCallback(lambda _: self._cutConnections())
+        # Before the end is waited for: what serves a client that is too slow ends with it.
+        done.addCallback(lambda _: self._cutConnections())
+        return done.addCallback(lambda _: self._ended(max(ends - self.hub.clock.seconds(), 0.0)))
 
     def _cutConnections(self) -> Deferred[None] | None:
         """

@@ -5,7 +5,6 @@ C{$stats/NAME} for the account of this name, while the channel has a reader.
 
 from __future__ import annotations
 
-import secrets
 from typing import Any, Final
 
 from twisted.application.internet import TimerService
@@ -27,7 +26,13 @@ class StatisticsService(TimerService):
     a reader::
 
         {"node": "8c21e0f7", "transports": {"sse": {"open": 2, "requests": 2, "headIn": 140,
-         "dataIn": 0, "headOut": 582, "dataOut": 4711}, ...}}
+         "dataIn": 0, "headOut": 582, "dataOut": 4711}, ...},
+         "hooks": {"connect": {"asked": 7, "answered": 6, ...}, ...},
+         "events": {"delivered": 12, "repeated": 0, ...}}
+
+    C{hooks} is what L{HookCounts<comet.hooks.hookcounts.HookCounts>} counts, and C{events}
+    what L{EventTeller.counts<comet.events.teller.EventTeller.counts>} has, where events are
+    told; those of an account have neither.
 
     If several nodes share a bus, each publishes its own figures, while it has a
     reader itself.  All readers get the figures of all these nodes.
@@ -41,7 +46,7 @@ class StatisticsService(TimerService):
         super().__init__(INTERVAL, self.publish)
         self.clock = clock
         self.hub = hub
-        self.node = secrets.token_hex(4)
+        self.node = hub.nodes.name
 
     def publish(self) -> None:
         """
@@ -69,4 +74,11 @@ class StatisticsService(TimerService):
 
         @param account: The name of an account, or L{None} for all traffic.
         """
-        return {"node": self.node, "transports": self.hub.metrics.sums(account)}
+        hub = self.hub
+        figures = {"node": self.node, "transports": hub.metrics.sums(account)}
+        if account is None:
+            # An account's figures are for anyone who knows its name.
+            figures["hooks"] = hub.hookCounts.asDict()
+            if hub.events is not None:
+                figures["events"] = hub.events.counts
+        return figures

@@ -71,11 +71,28 @@ class BannerTests(SynchronousTestCase):
             [
                 "comet serves HTTP on http://127.0.0.1:4567/",
                 "the key to publish is in /d/comet.key",
-                'publish:  curl -H "Authorization: Bearer $(cat /d/comet.key)" -d hello '
+                'publish:  curl -H "Authorization: Bearer $(head -n 1 /d/comet.key)" -d hello '
                 "http://127.0.0.1:4567/channels/news",
                 "listen:   curl -N 'http://127.0.0.1:4567/channels/news?transport=stream'",
             ],
         )
+
+    def test_listensWithKey(self) -> None:
+        """
+        Where clients need a right to read, the command that reads shows the key.
+        """
+        host = IPv4Address("TCP", "127.0.0.1", 4567)
+        line = (
+            'listen:   curl -N -H "Authorization: Bearer $(head -n 1 /d/comet.key)" '
+            "'http://127.0.0.1:4567/channels/news?transport=stream'"
+        )
+        given: Any = (
+            ("token_key", ["k.pem"]),
+            ("token_jwks", "https://a.example/keys"),
+            ("hook", "https://a.example/hook"),
+        )
+        for option, value in given:
+            self.assertIn(line, announce(host, listen=["tcp:0"], **{option: value}), option)
 
     def test_showsPages(self) -> None:
         """
@@ -181,7 +198,7 @@ class BannerTests(SynchronousTestCase):
         """
         key = "/a b/$(reboot)'s.key"
         line = announce(IPv4Address("TCP", "127.0.0.1", 1), key=key)[2]
-        inner = line.partition("$(cat ")[2].rpartition(')"')[0]
+        inner = line.partition("$(head -n 1 ")[2].rpartition(')"')[0]
         self.assertEqual(shlex.split(inner), [key])
 
 

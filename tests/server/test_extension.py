@@ -22,6 +22,7 @@ from comet.hub import Hub
 from comet.lean.routes import findRoutes
 from comet.server import extension
 from comet.server.listening import CannotStart
+from comet.server.secretfiles import Secrets
 from comet.server.server import Server
 from comet.server.service import CometService
 from comet.transports.maker import ITransportMaker
@@ -62,7 +63,7 @@ class ServerCase(SynchronousTestCase):
             Path(f"{name}.py").write_text(source)
             app = f"{name}:extend" if app is None else app.replace("MODULE", name)
         given = {"app": app, **options}
-        return Server(Configuration(given), MemoryReactorClock(), KEY)
+        return Server(Configuration(given), MemoryReactorClock(), Secrets([KEY]))
 
 
 class ExtendTests(ServerCase):
@@ -160,6 +161,16 @@ class ServerTests(ServerCase):
         key = identify(server.hub, f"Bearer {KEY}")
         mine.checkPublish(key, "news")
         mine.checkPublish(identify(server.hub, None), "open/a")
+
+    def test_presence(self) -> None:
+        """
+        Of what presence is kept, the application says itself, also with the demo.
+        """
+        source = "def extend(server):\n    server.hub.keepPresence([('rooms/*', True)], 10.0)\n"
+        attendance = self.make(source, demo=True).hub.attendance
+        assert attendance is not None
+        self.assertEqual(attendance.kept.of(["rooms/a", "chat/a"]), ("rooms/a",))
+        self.assertIsNone(self.make("def extend(server):\n    pass\n", demo=True).hub.attendance)
 
     def test_hub(self) -> None:
         """

@@ -32,7 +32,8 @@ from comet.deferreds import gather
 from comet.errors import Unavailable
 from comet.fanout.reader import Reader
 from comet.fanout.states import State
-from comet.hub import Hub, Settings
+from comet.hub import Hub
+from comet.hubsettings import Settings
 from comet.interfaces import IMessageBus, IReceiver
 from comet.lean.reactor import LeanReactor
 from comet.model.cursors import Cursor

@@ -232,7 +232,10 @@ class AcceptingTests(PortsTestCase):
         factory.buildProtocol = accepted.append  # type: ignore[method-assign,assignment]
         port = yield self.listen(makeEndpoint(self.reactor, "tcp:0:interface=127.0.0.1"), factory)
         port.stopReading()
-        clients = [socket.create_connection(("127.0.0.1", port.getHost().port)) for _ in range(40)]
+        clients = [
+            socket.create_connection(("127.0.0.1", port.getHost().port))
+            for _ in range(2 * MOST_ACCEPTED + 1)
+        ]
         for each in clients:
             self.addCleanup(each.close)
         counts = []
@@ -240,7 +243,7 @@ class AcceptingTests(PortsTestCase):
             before = len(accepted)
             port.doRead()
             counts.append(len(accepted) - before)
-        self.assertEqual(counts, [MOST_ACCEPTED, MOST_ACCEPTED, 8, 0])
+        self.assertEqual(counts, [MOST_ACCEPTED, MOST_ACCEPTED, 1, 0])
         port.startReading()
 
 
@@ -328,6 +331,19 @@ class DescriptionTests(SynchronousTestCase):
         """
         for inherited in (None, 99):
             self.assertRaises(ValueError, makeEndpoint, MemoryReactor(), "nothing", inherited)
+
+    def test_refusesWhatIsNoPort(self) -> None:
+        """
+        A number that is no port is refused before anything listens.
+        """
+        for port in (0, 65535):
+            makeEndpoint(MemoryReactor(), f"tcp:{port}")
+        for description in ("tcp:65536", "tcp:-1", "tcp6:65536", "haproxy:tcp:port=99999"):
+            for inherited in (None, 99):
+                error = self.assertRaises(
+                    ConfigurationError, makeEndpoint, MemoryReactor(), description, inherited
+                )
+                self.assertIn("0 to 65535", str(error))
 
     def test_namesExtraForTLS(self) -> None:
         """

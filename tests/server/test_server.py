@@ -4,12 +4,28 @@ The hub and the endpoints that a configuration describes.
 
 from __future__ import annotations
 
+from twisted.internet.task import Clock
+from zope.interface import classImplementsOnly
+
+from comet.access.rights import Access
+from comet.bus.memory.bus import MemoryBus
+from comet.configuration import Configuration, ConfigurationError
 from comet.errors import Unauthorized
 from comet.hub import Hub
+from comet.interfaces import IMessageBus
 from comet.model.log import Retention
-from comet.server.server import endpointsOf, makeHub
+from comet.server import makehub
+from comet.server.makehub import accessSettings, makeHub
+from comet.server.secretfiles import Secrets
+from comet.server.server import Server, endpointsOf
 from tests.access.case import identify
 from tests.test_tap import TapTestCase
+
+
+class Bare(MemoryBus):
+    """
+    A bus that does not know who is in a channel.
+    """
 
 
 class MakeHubTests(TapTestCase):
@@ -17,11 +33,18 @@ class MakeHubTests(TapTestCase):
     L{makeHub}.
     """
 
+    def makeHub(self, configuration: Configuration) -> Hub:
+        """
+        Make the hub of a configuration.
+        """
+        access = Access(settings=accessSettings(configuration, Secrets(), Clock()))
+        return makeHub(configuration, self.reactor, access)
+
     def hub(self, *arguments: str) -> Hub:
         """
         Make the hub of a command line.
         """
-        return makeHub(self.options(*arguments).configuration, self.reactor)
+        return self.makeHub(self.options(*arguments).configuration)
 
     def test_takesLimitsFromOptions(self) -> None:
         """
@@ -41,13 +64,33 @@ class MakeHubTests(TapTestCase):
         )
         self.assertEqual((settings.maxConnections, settings.heartbeat), (5, 6.0))
 
+    def test_keepsPresence(self) -> None:
+        """
+        A server keeps presence of what its options name, and is not made where its bus
+        does not know who is in a channel.
+        """
+        options = ("--presence", "chat/**", "--presence-grace", "3")
+        configuration = self.options(*options).configuration
+        hub = Server(configuration, self.reactor, Secrets()).hub
+        assert hub.attendance is not None
+        self.assertEqual(hub.attendance.kept.of(["chat/a", "news"]), ("chat/a",))
+        classImplementsOnly(Bare, IMessageBus)
+        maker = type("Maker", (), {"makeBus": lambda *_: Bare(self.reactor)})()
+        self.patch(makehub, "findMaker", lambda url: maker)
+        error = self.assertRaises(
+            ConfigurationError, Server, configuration, self.reactor, Secrets()
+        )
+        self.assertIn("Bare does not know who is in a channel", str(error))
+        other = Server(self.options().configuration, self.reactor, Secrets())
+        self.assertIsNone(other.hub.attendance)
+
     def test_takesRetentionFromOptions(self) -> None:
         """
         The bus holds what the options say.
         """
         configuration = self.options("--history-messages", "2").configuration
         self.assertEqual(configuration.retention("news"), Retention(messages=2))
-        hub = makeHub(configuration, self.reactor)
+        hub = self.makeHub(configuration)
         for text in "abc":
             self.successResultOf(hub.publish("news", text))
             self.reactor.advance(0)

@@ -189,6 +189,23 @@ class StopTests(ServiceTestCase):
                 self.clock.advance(10)
             self.successResultOf(stopped)
 
+    def test_endsInTime(self) -> None:
+        """
+        What ends after the hub, and after all connections, is told what is left of the time
+        to drain.
+        """
+        for waited in (0, 4, 10):
+            events: list[Any] = []
+            site = DrainingSite(self.clock)
+            served = [(Endpoint(succeed(self.ports[0])), site)]
+            service = CometService(self.hub, served, 10.0, ended=events.append)
+            service.startService()
+            self.patch(service, "_cutConnections", lambda seen=events: seen.append("cut"))
+            service.stopService()
+            self.clock.advance(waited)
+            site.closed.callback(None)
+            self.assertEqual(events, ["cut", 10 - waited])
+
     def test_logsPortThatCannotBeClosed(self) -> None:
         """
         A port that cannot be closed is logged, and the service still stops.

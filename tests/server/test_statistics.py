@@ -81,7 +81,7 @@ class NodeTests(SynchronousTestCase):
         for service in self.services:
             self.assertRegex(service.node, "^[0-9a-f]{8}$")
             figures = service.figures()
-            self.assertEqual(list(figures), ["node", "transports"])
+            self.assertEqual(list(figures), ["node", "transports", "hooks"])
             self.assertEqual(figures["node"], service.node)
             self.assertEqual(service.figures("me")["node"], service.node)
 

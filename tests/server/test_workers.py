@@ -12,8 +12,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
+from twisted.logger import ILogObserver, LogEvent, Logger, formatEvent
+from zope.interface import implementer
 
 from comet.server.listening import CannotStart
+from comet.server.workers import process as workerprocess
 from tests.server.servicecase import StiffPort
 from tests.server.workercase import WorkersTestCase
 
@@ -72,7 +75,7 @@ class StartTests(WorkersTestCase):
         for task in tasks:
             self.assertEqual(task["given"]["tcp"], "tcp:2")
             self.assertEqual(task["file"], {"open": ["a/*"]})
-            self.assertEqual(task["key"], "a-key-of-our-very-own")
+            self.assertEqual(task["secrets"]["publishKeys"], ["a-key-of-our-very-own"])
             self.assertEqual(task["count"], 2)
             self.assertEqual(task["directory"], os.getcwd())
 
@@ -304,8 +307,16 @@ class LogTests(WorkersTestCase):
         """
         A line that is too long is logged in pieces.
         """
+        lines: list[str] = []
+
+        @implementer(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            lines.append(formatEvent(event))
+
+        # Trial could not hand lines as long as these from one process to another.
+        self.patch(workerprocess, "_log", Logger(observer=observe))
         self.newest.protocol.childDataReceived(2, b"x" * 150_000)
-        self.assertEqual([len(line) > 65536 for line in self.lines], [True, True])
+        self.assertEqual([len(line) > 65536 for line in lines], [True, True])
 
 
 class StopTests(WorkersTestCase):

@@ -9,11 +9,13 @@ import os
 import signal
 from typing import Any
 
+from attrs import evolve
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.errors import Unauthorized
 from comet.server.listening import CannotStart
 from comet.server.workers.child import Lifeline, ParentLink, Worker
 from comet.server.workers.process import Task, environmentFor
@@ -154,18 +156,29 @@ class LifelineTests(SynchronousTestCase):
 
     def test_stopsOnceAtEndOfInput(self) -> None:
         """
-        At the end of the standard input the worker stops, once.  Bytes before
-        the end have no effect.
+        At the end of the standard input the worker stops, once.  Each whole
+        line before it is a task.
         """
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
         reactor = MemoryReactorClock()
         stopped: list[int] = []
-        lifeline = Lifeline(reactor, lambda: stopped.append(1), reader)
+        tasks: list[Task] = []
+        lifeline = Lifeline(reactor, lambda: stopped.append(1), tasks.append, reader)
         reactor.addReader(lifeline)
         self.assertEqual(lifeline.fileno(), reader)
-        os.write(writer, b"x")
-        lifeline.doRead()
+        task: dict[str, Any] = {
+            "given": {},
+            "file": None,
+            "secrets": {},
+            "directory": "/",
+            "count": 0,
+        }
+        line = json.dumps({**task, "isFirst": True}).encode()
+        for data in (line[:9], line[9:] + b"\n" + line):
+            os.write(writer, data)
+            lifeline.doRead()
+        self.assertEqual([each.directory for each in tasks], ["/"])
         self.assertEqual(stopped, [])
         os.close(writer)
         lifeline.doRead()
@@ -192,7 +205,7 @@ class WorkerTests(PipesTestCase):
         Make a worker that has no sockets to serve.
         """
         options = {"listen": ["tcp:1"], "workers": 3, **given}
-        task = Task(options, None, KEY, os.getcwd(), 0, False)
+        task = Task(options, None, {"publishKeys": [KEY]}, os.getcwd(), 0, False)
         return Worker(self.reactor, task, self.parent)
 
     def test_reportsThatItServes(self) -> None:
@@ -207,6 +220,29 @@ class WorkerTests(PipesTestCase):
         self.assertEqual(self.reactor.stops, 0)
         hub = worker.service.hub
         self.assertTrue(identify(hub, f"Bearer {KEY}").mayPublishAll)
+
+    def test_takesFurtherTask(self) -> None:
+        """
+        The worker goes by another task from then on, and on as before where it
+        cannot.
+        """
+        worker = self.make()
+        worker.run()
+        hub = worker.service.hub
+        other = "another-key-of-our-own"
+        task = Task(
+            {"listen": ["tcp:1"], "workers": 3},
+            {"max-channels": 7},
+            {"publishKeys": [other]},
+            os.getcwd(),
+            0,
+            False,
+        )
+        worker._assigned(task)
+        worker._assigned(evolve(task, file={"open": "//"}))
+        self.assertEqual(hub.settings.limits.maxChannels, 7)
+        self.assertTrue(identify(hub, f"Bearer {other}").mayPublishAll)
+        self.assertRaises(Unauthorized, identify, hub, f"Bearer {KEY}")
 
     def test_reportsWhyItCannotServe(self) -> None:
         """
@@ -271,7 +307,7 @@ class ProcessTests(SynchronousTestCase):
         """
         The worker's sockets come after its status.
         """
-        self.assertEqual(list(Task({}, None, KEY, "/", 3, True).sockets), [4, 5, 6])
+        self.assertEqual(list(Task({}, None, {}, "/", 3, True).sockets), [4, 5, 6])
 
     def test_findsModulesOfTheParent(self) -> None:
         """

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from comet.configuration import Configuration
+from comet.server.secretfiles import Secrets
 from comet.server.workers.process import STATUS
 from comet.server.workers.service import WorkersService
 from tests.server.servicecase import Port
@@ -157,7 +158,7 @@ class WorkersTestCase(SynchronousTestCase):
             self.reactor,
             Configuration(options, {"open": ["a/*"]}),
             (options, {"open": ["a/*"]}),
-            "a-key-of-our-very-own",
+            Secrets(["a-key-of-our-very-own"]),
             lambda ports: self.announced.append(len(ports)),
             lambda error: self.failed.append(str(error)),
         )

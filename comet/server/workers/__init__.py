@@ -8,7 +8,8 @@ process.
 
 A worker inherits these descriptors:
 
-  - 0: a line of JSON, the worker's L{task<comet.server.workers.process.Task>}.  When the
+  - 0: a line of JSON, the worker's L{task<comet.server.workers.process.Task>}, and
+    another each time that the configuration was read again.  When the
     parent closes the other end, the worker drains and ends.
 
   - 1: the log.  The worker writes lines of a level, a space, and a text.

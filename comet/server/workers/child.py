@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from io import FileIO
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -27,10 +27,12 @@ from zope.interface import implementer
 
 from comet.clocks import keepSteadyTime
 from comet.configuration import Configuration
+from comet.server.interpreter import tuneInterpreter
 from comet.server.listening import CannotStart
-from comet.server.server import Server, calmCollector
+from comet.server.reload import Loaded
+from comet.server.secretfiles import Secrets
+from comet.server.server import Server
 from comet.server.service import CometService
-from comet.server.signals import ignoreHangup
 from comet.server.workers.process import STATUS, Task
 
 
@@ -85,8 +87,19 @@ class Lifeline:
     @ivar stop: Called when the parent closes it, or is gone.
     """
 
-    def __init__(self, reactor: Any, stop: Callable[[], None], fileno: int = 0) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        stop: Callable[[], None],
+        assigned: Callable[[Task], None],
+        fileno: int = 0,
+    ) -> None:
+        """
+        @param assigned: Called with each further task.
+        """
         self.stop = stop
+        self._assigned = assigned
+        self._rest = b""
         self._reactor = reactor
         self._fileno = fileno
 
@@ -106,9 +119,14 @@ class Lifeline:
         """
         See L{IReadDescriptor}.
         """
-        if not os.read(self._fileno, 4096):
+        data = os.read(self._fileno, 65536)
+        if not data:
             self._reactor.removeReader(self)
             self.stop()
+            return
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._assigned(Task(**json.loads(line)))
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -133,22 +151,29 @@ class Worker:
         self._reactor = reactor
         self._parent = parent
         self._isStopping = False
-        configuration = Configuration(task.given, task.file)
-        server = Server(configuration, reactor, task.key, task.sockets, task.isFirst)
+        loaded = _read(task)
+        self._server = server = Server(
+            loaded.configuration, reactor, loaded.secrets, task.sockets, task.isFirst
+        )
         self.service = server.makeService(CometService, self._listening, self._failed)
 
     def run(self) -> None:
         """
         Serve until this worker is stopped.
         """
-        self._reactor.addReader(Lifeline(self._reactor, self._stop))
+        self._reactor.addReader(Lifeline(self._reactor, self._stop, self._assigned))
         self._reactor.addSystemEventTrigger("before", "shutdown", self._shutDown)
         self._reactor.callWhenRunning(self._start)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._signalled)
-        ignoreHangup(self._reactor)
         # The reactor's own signal handlers fail if it is stopped already.
         self._reactor.run(installSignalHandlers=False)
+
+    def _assigned(self, task: Task) -> None:
+        try:
+            self._server.configure(_read(task))
+        except ValueError as error:
+            self._log.error("this worker goes on as before: {error}", error=error)
 
     def _signalled(self, number: int, frame: object) -> None:
         self._reactor.callFromThread(self._stop)
@@ -161,7 +186,7 @@ class Worker:
             self._failed(error)
 
     def _listening(self, ports: Sequence[IListeningPort]) -> None:
-        calmCollector()
+        tuneInterpreter()
         self._parent.report("serves")
 
     def _failed(self, error: CannotStart) -> None:
@@ -182,6 +207,11 @@ class Worker:
         return maybeDeferred(self.service.stopService)
 
 
+def _read(task: Task) -> Loaded:
+    configuration = Configuration(task.given, task.file)
+    return Loaded(task.file, configuration, Secrets(**task.secrets))
+
+
 def run(arguments: Sequence[str]) -> int:
     """
     Run a worker to its end.
@@ -191,7 +221,9 @@ def run(arguments: Sequence[str]) -> int:
 
     @return: The exit code.
     """
-    task = Task(**json.loads(sys.stdin.buffer.readline()))
+    # Without a buffer: further lines are the reactor's to read.
+    with FileIO(0, closefd=False) as given:
+        task = Task(**json.loads(given.readline()))
     try:
         os.chdir(task.directory)
     except OSError:

@@ -39,7 +39,7 @@ class Task:
 
     @ivar file: The options of the configuration file.
 
-    @ivar key: The publish key.
+    @ivar secrets: What the secret files hold, as L{Secrets} takes it.
 
     @ivar directory: The directory to which relative paths in the options refer.
 
@@ -50,7 +50,7 @@ class Task:
 
     given: Mapping[str, Any]
     file: Mapping[str, Any] | None
-    key: str
+    secrets: Mapping[str, Any]
     directory: str
     count: int
     isFirst: bool
@@ -181,9 +181,17 @@ class WorkerProcess(ProcessProtocol):
         See L{ProcessProtocol}: the process has started.
         """
         self.pid = self.transport.pid
-        task = {each.name: getattr(self._task, each.name) for each in Task.__attrs_attrs__}
+        self.assign(self._task)
+
+    def assign(self, task: Task) -> None:
+        """
+        Give the worker its task.  A running worker takes over from another one what it
+        can: see L{Server.configure<comet.server.server.Server.configure>}.
+        """
+        self._task = task
+        values = {each.name: getattr(task, each.name) for each in Task.__attrs_attrs__}
         # A TOML file can hold dates, which JSON cannot.  No option takes one.
-        self.transport.write(json.dumps(task, default=str).encode() + b"\n")
+        self.transport.write(json.dumps(values, default=str).encode() + b"\n")
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """

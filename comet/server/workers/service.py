@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from attrs import evolve
+from attrs import asdict, evolve
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall, IListeningPort
@@ -20,6 +20,8 @@ from twisted.python.failure import Failure
 from comet.clocks import steadyClock
 from comet.configuration import Configuration
 from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
+from comet.server.reload import Loaded
+from comet.server.secretfiles import Secrets
 from comet.server.server import endpointsOf
 from comet.server.workers.process import Task, WorkerProcess, environmentFor
 
@@ -63,7 +65,7 @@ class WorkersService(Service):
         reactor: Any,
         configuration: Configuration,
         given: tuple[Mapping[str, Any], Mapping[str, Any] | None],
-        key: str,
+        secrets: Secrets,
         listening: Callable[[Sequence[IListeningPort]], None],
         failed: Callable[[CannotStart], None],
     ) -> None:
@@ -71,7 +73,7 @@ class WorkersService(Service):
         @param given: The options of the command line and of the file, from
             which the configuration was made.
 
-        @param key: The publish key.
+        @param secrets: What the secret files hold.
 
         @param listening: Called with the ports when the first worker serves.
 
@@ -86,7 +88,7 @@ class WorkersService(Service):
         self._drain: float = self._notice + configuration["drain"]
         descriptions = endpointsOf(configuration)
         self._ports = Ports([(makeEndpoint(reactor, each), Workers()) for each in descriptions])
-        self.task = Task(*given, key, os.getcwd(), len(descriptions), False)
+        self.task = Task(*given, asdict(secrets), os.getcwd(), len(descriptions), False)
         self._environment = environmentFor(os.environ, sys.path)
         self._listening = listening
         self._failed = failed
@@ -137,7 +139,7 @@ class WorkersService(Service):
 
     def _spawn(self, number: int) -> None:
         self._delayed.pop(number, None)
-        worker = WorkerProcess(self, number, evolve(self.task, isFirst=number == 1))
+        worker = WorkerProcess(self, number, self._taskOf(number))
         self.workers[number] = worker
         worker.began = self._clock.seconds()
         worker.spawn(self._reactor, self._ports.descriptors(), self._environment)
@@ -149,6 +151,21 @@ class WorkersService(Service):
             error = cannotStart(failure)
             self._log.critical("comet cannot start: {error}", error=error)
             self._failed(error)
+
+    def configure(self, loaded: Loaded) -> None:
+        """
+        Give every worker another configuration, as far as it can take one while it
+        runs; those that start later begin with it.
+        """
+        configuration = loaded.configuration
+        self._notice = configuration["drain-notice"]
+        self._drain = self._notice + configuration["drain"]
+        self.task = evolve(self.task, file=loaded.file, secrets=asdict(loaded.secrets))
+        for number, worker in self.workers.items():
+            worker.assign(self._taskOf(number))
+
+    def _taskOf(self, number: int) -> Task:
+        return evolve(self.task, isFirst=number == 1)
 
     # -- What the workers report
 

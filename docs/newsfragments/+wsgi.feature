@@ -1,0 +1,1 @@
+With ``--wsgi MODULE:CALLABLE`` a WSGI application, such as a Flask or Django site, is served at ``/`` by the same process, with comet below ``/comet``; its views publish with ``environ["comet.publish"]``.

@@ -1,0 +1,572 @@
+"""
+Tests of L{comet.server.wsgi}: a WSGI application runs in threads, at the pace of its
+clients.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from io import BytesIO, StringIO
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.test.proto_helpers import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource, getChildForRequest
+from twisted.web.server import Site
+from twisted.web.test.requesthelper import DummyRequest
+
+from comet.accesslog import AccessLog
+from comet.bus.memory.bus import MemoryBus
+from comet.configuration import Configuration
+from comet.http.forwarded import Proxies
+from comet.hub import Hub
+from comet.server.extension import findFunction
+from comet.server.listening import CannotStart
+from comet.server.wsgi import Application, Gone, Pace, Visits, WSGILeaf, WSGIRoot
+from tests.server.test_extension import ServerCase
+
+_FEW: Any = {"wsgi-threads": 7}
+
+# In seconds: no test waits for so long unless it fails.
+PATIENCE = 60.0
+
+
+class Calls(Clock):
+    """
+    A reactor whose thread is that of the test: it calls what other threads give it
+    when the test says so.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: Queue[Callable[[], object]] = Queue()
+
+    def callFromThread(self, call: Callable[..., object], *args: object) -> None:
+        """
+        Keep a call for the test.
+        """
+        self._calls.put(lambda: call(*args))
+
+    def next(self) -> None:
+        """
+        Wait for a call of another thread, and make it.
+        """
+        self._calls.get(timeout=PATIENCE)()
+
+    def until(self, isDone: Callable[[], bool]) -> None:
+        """
+        Make the calls of other threads until a condition holds.
+        """
+        while not isDone():
+            self.next()
+
+
+class Slow(StringTransport):
+    """
+    A transport that has bytes left, which the test takes.
+    """
+
+    def __init__(self, left: int) -> None:
+        super().__init__()
+        self.dataBuffer = bytes(left)
+
+
+class OnConnection:
+    """
+    What a request knows of its connection.
+
+    @ivar transport: Its transport; L{None} for a stream of HTTP/2.
+    """
+
+    def __init__(self, transport: Any = None) -> None:
+        self.transport = transport
+
+
+class Asked(DummyRequest):
+    """
+    A request for a path, whose producer is the test's.
+    """
+
+    clientproto = b"HTTP/1.1"
+    producer: Any = None
+
+    def __init__(self, *path: bytes) -> None:
+        super().__init__(list(path))
+        self.content = BytesIO()
+        self.uri = b"/" + b"/".join(path)
+        self.channel = OnConnection()
+        # Those of a UNIX socket.
+        self.client = self.host = UNIXAddress(None)
+
+    def isSecure(self) -> bool:
+        """
+        A UNIX socket speaks no TLS.
+        """
+        return False
+
+    def getClientAddress(self) -> Any:
+        """
+        As a request of Twisted's does.
+        """
+        return self.client
+
+    def getHost(self) -> Any:
+        """
+        Likewise.
+        """
+        return self.host
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """
+        Keep the producer.
+        """
+        assert self.producer is None and streaming
+        self.producer = producer
+
+    def unregisterProducer(self) -> None:
+        """
+        Forget the producer.
+        """
+        assert self.producer is not None
+        self.producer = None
+
+    def finish(self) -> None:
+        """
+        Twisted logs an error for a producer that is left.
+        """
+        assert self.producer is None
+        super().finish()
+
+    @property
+    def body(self) -> bytes:
+        """
+        What was written.
+        """
+        return b"".join(self.written)
+
+
+class RootTests(SynchronousTestCase):
+    """
+    A site with an application at its root.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make the site, with nothing in it.
+        """
+        self.reactor = Calls()
+        self.environ: dict[str, Any] = {}
+        self.comet = Resource()
+        self.closed: list[str] = []
+        self.hub = Hub(MemoryBus(self.reactor), self.reactor)
+        self.visits = Visits(self.hub)
+
+    def make(self, application: Any, threads: int = 2) -> WSGIRoot:
+        """
+        Serve an application.
+        """
+        leaf = WSGILeaf(application, self.publish, self.reactor, threads, self.visits.begun)
+        leaf.pool.start()
+
+        def stop() -> None:
+            if not leaf.pool.joined:
+                leaf.pool.stop()
+
+        self.addCleanup(stop)
+        return WSGIRoot(leaf, self.comet)
+
+    def publish(self, channel: str, data: object) -> str:
+        """
+        Publish nothing.
+        """
+        return f"{channel} {data}"
+
+    def ask(self, root: WSGIRoot, *path: bytes) -> Asked:
+        """
+        Ask for a path, as a site does.
+        """
+        request = Asked(*path)
+        getChildForRequest(root, request).render(request)
+        return request
+
+    def chunks(self, environ: dict[str, Any], startResponse: Any) -> Iterator[bytes]:
+        """
+        An application that yields three chunks, and tells when it is closed.
+        """
+        self.environ = environ
+        startResponse("200 OK", [("Content-Type", "text/plain")])
+        try:
+            yield b"one "
+            yield b"two "
+            yield b"three"
+        finally:
+            self.closed.append(threading.current_thread().name)
+
+    def test_answers(self) -> None:
+        """
+        The application has the whole path, and its answer goes out; it runs in a
+        thread of the pool.
+        """
+        request = self.ask(self.make(self.chunks), b"a", b"b")
+        self.reactor.until(lambda: bool(request.finished))
+        self.assertEqual(request.body, b"one two three")
+        self.assertEqual(request.responseHeaders.getRawHeaders("Content-Type"), ["text/plain"])
+        self.assertEqual(self.environ["PATH_INFO"], "/a/b")
+        self.assertEqual(self.environ["SCRIPT_NAME"], "")
+        self.assertIs(self.environ["wsgi.input_terminated"], True)
+        self.assertNotEqual(self.closed, [threading.current_thread().name])
+        self.assertEqual(len(self.closed), 1)
+
+    def test_underscores(self) -> None:
+        """
+        A header with an underscore does not pass for the one with a hyphen, which a
+        proxy has set.
+        """
+        request = Asked(b"")
+        request.requestHeaders.addRawHeader(b"X-Forwarded-For", b"192.0.2.1")
+        for name in (b"X_Forwarded_For", b"X-Forwarded_For", b"Remote_User"):
+            request.requestHeaders.addRawHeader(name, b"root")
+        getChildForRequest(self.make(self.chunks), request).render(request)
+        self.reactor.until(lambda: bool(request.finished))
+        self.assertEqual(self.environ["HTTP_X_FORWARDED_FOR"], "192.0.2.1")
+        self.assertNotIn("HTTP_REMOTE_USER", self.environ)
+
+    def test_publishes(self) -> None:
+        """
+        The environment has what publishes.
+        """
+
+        def application(environ: dict[str, Any], startResponse: Any) -> list[bytes]:
+            startResponse("200 OK", [])
+            return [environ["comet.publish"]("news", 1).encode()]
+
+        request = self.ask(self.make(application), b"")
+        self.reactor.until(lambda: bool(request.finished))
+        self.assertEqual(request.body, b"news 1")
+
+    def test_leavesCometItsPath(self) -> None:
+        """
+        What is below C{/comet} is no business of the application.
+        """
+        root = self.make(self.chunks)
+        self.assertIs(root.getChildWithDefault(b"comet", Asked()), self.comet)
+
+    def test_waits(self) -> None:
+        """
+        While a client is behind, the application is not asked for more.
+        """
+        request = self.ask(self.make(self.chunks))
+        self.reactor.next()
+        request.producer.pauseProducing()
+        # The thread has written a chunk, and has nothing to call until there is room.
+        self.assertEqual(request.body, b"one ")
+        request.producer.resumeProducing()
+        self.reactor.until(lambda: bool(request.finished))
+        self.assertEqual(request.body, b"one two three")
+
+    def test_clientLeaves(self) -> None:
+        """
+        When a client leaves while the application waits for it, the application is
+        closed, and its thread serves others.
+        """
+        root = self.make(self.chunks, threads=1)
+        request = self.ask(root)
+        self.reactor.next()
+        request.producer.pauseProducing()
+        request.processingFailed(Failure(ConnectionError()))
+        self.reactor.until(lambda: len(self.closed) == 1)
+        other = self.ask(root)
+        self.reactor.until(lambda: bool(other.finished))
+        self.assertEqual((request.body, other.body), (b"one ", b"one two three"))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_fails(self) -> None:
+        """
+        An application that raises before its answer began is answered for with 500,
+        and its traceback is logged: it is the application's.
+        """
+
+        def application(environ: dict[str, Any], startResponse: Any) -> list[bytes]:
+            raise ZeroDivisionError
+
+        request = self.ask(self.make(application))
+        self.reactor.until(lambda: bool(request.finished))
+        self.assertEqual(request.responseCode, 500)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def visit(self, application: Any, head: bytes) -> tuple[Any, StringTransport]:
+        """
+        Ask for something over a connection of a site that keeps an access log.
+        """
+        self.lines: list[str] = []
+        self.hub.accessLog = AccessLog(self.lines.append)
+        site = Site(self.make(application), reactor=self.reactor)
+        client = IPv4Address("TCP", "10.0.0.1", 5)
+        channel: Any = site.buildProtocol(client)
+        transport = StringTransport(peerAddress=client)
+        channel.makeConnection(transport)
+        channel.dataReceived(head)
+        return channel, transport
+
+    def logged(self) -> list[tuple[Any, ...]]:
+        """
+        Return what each line of the access log says.
+        """
+        names = ("address", "transport", "method", "path", "status", "bytes")
+        return [tuple(json.loads(line)[name] for name in names) for line in self.lines]
+
+    def test_logsVisits(self) -> None:
+        """
+        The access log has a line for a request that is answered, without its query.
+        """
+        _, transport = self.visit(self.chunks, b"GET /a/b?token=secret HTTP/1.0\r\n\r\n")
+        self.reactor.until(lambda: bool(self.lines))
+        self.assertTrue(transport.value().endswith(b"one two three"))
+        self.assertEqual(self.logged(), [("10.0.0.1", "wsgi", "GET", "/a/b", 200, 13)])
+        self.assertNotIn("secret", self.lines[0])
+
+    def test_logsVisitOfProxy(self) -> None:
+        """
+        It names the client that a trusted proxy tells of.
+        """
+        self.hub.proxies = Proxies(["10.0.0.1"])
+        self.visit(self.chunks, b"GET / HTTP/1.0\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n")
+        self.reactor.until(lambda: bool(self.lines))
+        self.assertEqual([each[0] for each in self.logged()], ["192.0.2.7"])
+
+    def test_logsWhoLeaves(self) -> None:
+        """
+        It tells of a response that its client did not wait for, with what was sent.
+        """
+        channel, _ = self.visit(self.chunks, b"GET /a HTTP/1.0\r\n\r\n")
+        self.reactor.next()
+        channel.connectionLost(Failure(ConnectionError()))
+        self.assertEqual(self.logged(), [("10.0.0.1", "wsgi", "GET", "/a", 200, 4)])
+        self.reactor.until(lambda: len(self.closed) == 1)
+
+    def test_writes(self) -> None:
+        """
+        An application that writes waits for its client as well.
+        """
+
+        def application(environ: dict[str, Any], startResponse: Any) -> list[bytes]:
+            write = startResponse("200 OK", [])
+            write(b"one ")
+            write(b"two")
+            return []
+
+        request = self.ask(self.make(application))
+        self.reactor.next()
+        request.producer.pauseProducing()
+        self.assertEqual(request.body, b"one ")
+        request.producer.resumeProducing()
+        self.reactor.until(lambda: bool(request.finished))
+        self.assertEqual(request.body, b"one two")
+
+    def test_stops(self) -> None:
+        """
+        The threads end, and the reactor's thread does not wait for them.
+        """
+        held = threading.Event()
+
+        def application(environ: dict[str, Any], startResponse: Any) -> list[bytes]:
+            assert held.wait(PATIENCE)
+            startResponse("200 OK", [])
+            return [b"late"]
+
+        root = self.make(application)
+        request = self.ask(root)
+        stopped: Deferred[None] = root.leaf.stop()
+        self.assertNoResult(stopped)
+        held.set()
+        self.reactor.until(lambda: bool(request.finished) and bool(stopped.called))
+        self.successResultOf(stopped)
+        self.assertEqual(request.body, b"late")
+
+    def test_stopsWithoutWaiting(self) -> None:
+        """
+        Who cancels waits no longer for a thread that does not return; that it does so
+        later is no error.
+        """
+        held = threading.Event()
+
+        def application(environ: dict[str, Any], startResponse: Any) -> list[bytes]:
+            assert held.wait(PATIENCE)
+            startResponse("200 OK", [])
+            return []
+
+        root = self.make(application)
+        request = self.ask(root)
+        stopped = root.leaf.stop()
+        stopped.addErrback(lambda failure: None)
+        stopped.cancel()
+        self.successResultOf(stopped)
+        held.set()
+        self.reactor.until(lambda: bool(request.finished))
+        # The threads have ended.
+        self.reactor.next()
+
+
+class PaceTests(SynchronousTestCase):
+    """
+    A pace by itself.
+    """
+
+    def test_gone(self) -> None:
+        """
+        For a client that is gone, nothing more is produced; what its application
+        holds is closed, and no producer is taken from a request that has ended.
+        """
+        reactor = Calls()
+        request = Asked()
+        pace = Pace(reactor, request)
+        request.processingFailed(Failure(ConnectionError()))
+        self.assertRaises(Gone, pace.wait)
+        closed: list[int] = []
+
+        class _Chunks:
+            def __iter__(self) -> Iterator[bytes]:
+                yield b"one"
+                raise AssertionError("it was asked for more")
+
+            def close(self) -> None:
+                closed.append(1)
+
+        def inner(environ: dict[str, Any], startResponse: Any) -> _Chunks:
+            return _Chunks()
+
+        application = Application(inner, print, pace)
+        self.assertEqual(list(application({}, None)), [b"one"])
+        self.assertEqual(closed, [1])
+        reactor.next()
+
+    def _behind(self, left: int) -> tuple[Calls, Pace, Slow]:
+        reactor, request, transport = Calls(), Asked(), Slow(left)
+        request.channel = OnConnection(transport)
+        pace = Pace(reactor, request)
+        pace.pauseProducing()
+        return reactor, pace, transport
+
+    def test_takesNothing(self) -> None:
+        """
+        The connection of a client that takes nothing for a minute is cut: it would hold
+        a thread for as long as it likes.
+        """
+        reactor, _, transport = self._behind(5000)
+        reactor.advance(59.9)
+        self.assertFalse(transport.disconnected)
+        reactor.advance(0.1)
+        self.assertTrue(transport.disconnected)
+        self.assertEqual(reactor.getDelayedCalls(), [])
+
+    def test_takesSome(self) -> None:
+        """
+        A client has the time that it needs to take a thousand bytes a second.
+        """
+        reactor, _, transport = self._behind(100_000)
+        reactor.advance(50)
+        transport.dataBuffer = bytes(90_000)
+        reactor.advance(10)
+        self.assertFalse(transport.disconnected)
+        reactor.advance(9.9)
+        self.assertFalse(transport.disconnected)
+        reactor.advance(0.1)
+        self.assertTrue(transport.disconnected)
+
+    def test_catchesUp(self) -> None:
+        """
+        A client that has taken all is not waited for, nor is one that has left.
+        """
+        reactor, pace, transport = self._behind(5000)
+        pace.resumeProducing()
+        self.assertEqual(reactor.getDelayedCalls(), [])
+        pace.pauseProducing()
+        pace.stopProducing()
+        self.assertEqual(reactor.getDelayedCalls(), [])
+        self.assertFalse(transport.disconnected)
+
+    def test_http2(self) -> None:
+        """
+        A connection of HTTP/2 cuts slow clients itself.
+        """
+        reactor = Calls()
+        Pace(reactor, Asked()).pauseProducing()
+        self.assertEqual(reactor.getDelayedCalls(), [])
+
+
+class ServerTests(ServerCase):
+    """
+    The option.
+    """
+
+    source = "def site(environ, start):\n    return []\n\ndef extend(server):\n    pass\n"
+
+    def test_servesIt(self) -> None:
+        """
+        The application is at the root, with comet below C{/comet}.
+        """
+        server = self.make(self.source)
+        module = server.configuration["app"].partition(":")[0]
+        server = self.make(wsgi=f"{module}:site")
+        self.assertIsInstance(server.root, WSGIRoot)
+        self.assertIs(server.root.children[b"comet"], server.comet)
+        self.assertIs(findFunction(f"{module}:site"), server.root.leaf.application)
+
+    def test_isMissing(self) -> None:
+        """
+        An application that is not there is told by the name of the option.
+        """
+        error = self.assertRaises(CannotStart, self.make, wsgi="nowhere:site")
+        self.assertIn("wsgi 'nowhere:site': there is no module 'nowhere'", str(error))
+
+    def test_fails(self) -> None:
+        """
+        What goes wrong in the application's module is printed with its traceback, and the
+        reason said in a line, as for C{--app}.
+        """
+        Path("appli_broken.py").write_text("import appli_missing\n")
+        printed = StringIO()
+        self.patch(sys, "stderr", printed)
+        error = self.assertRaises(CannotStart, self.make, wsgi="appli_broken:site")
+        self.assertIn("wsgi 'appli_broken:site' failed: ModuleNotFoundError", str(error))
+        self.assertIn("Traceback", printed.getvalue())
+
+    def test_rootOfBoth(self) -> None:
+        """
+        Two things cannot be at the root.
+        """
+        source = self.source.replace("    pass", "    server.root = object()")
+        error = self.assertRaises(CannotStart, self.make, source, wsgi="json:loads")
+        self.assertIn("server.root", str(error))
+
+    def test_ends(self) -> None:
+        """
+        A request that is never answered is waited for as long as is left of the time to
+        drain, and no longer than a second if nothing is.
+        """
+        server = self.make(wsgi="json:loads", drain=30)
+        self.patch(server.root.leaf, "stop", Deferred)
+        for left, waited in ((0.0, 1.0), (0.5, 1.0), (7.0, 7.0)):
+            ended = server._ended(left)
+            server.reactor.advance(waited - 0.1)
+            self.assertNoResult(ended)
+            server.reactor.advance(0.1)
+            self.successResultOf(ended)
+        self.assertEqual(server.reactor.getDelayedCalls(), [])
+
+    def test_threads(self) -> None:
+        """
+        The option says how many requests are answered at once.
+        """
+        server = self.make(wsgi="json:loads", **_FEW)
+        self.assertEqual(server.root.leaf.pool.max, 7)
+        self.assertEqual(Configuration({})["wsgi-threads"], 20)
