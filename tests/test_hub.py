@@ -35,7 +35,8 @@ from comet.errors import (
 from comet.fanout.states import State
 from comet.framing.publications import Limits
 from comet.http.origins import Origins
-from comet.hub import Hub, Settings
+from comet.hub import Hub
+from comet.hubsettings import Settings
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication, Published

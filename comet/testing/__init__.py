@@ -7,7 +7,10 @@ browser.
 
 A bus is tested by a class that mixes L{BusContract} into trial's C{TestCase}, and has
 the maker and the hooks of L{BusCase}.  Several nodes with one bus add
-L{SharedBusContract}, and a bus that stores bursts L{BurstContract}.
+L{SharedBusContract}, a bus that stores bursts
+L{BurstContract}, one whose bounds change while it runs L{ConfigurableContract}, one
+that tells how much it holds L{MeasuredContract}, one that knows who is in a channel
+L{PresenceContract}; one that keeps state beside the log adds L{StateContract}.
 
   - L{case}: the base of the suite: makers, hooks, and short words
   - L{storing}: what is published is stored
@@ -20,6 +23,10 @@ L{SharedBusContract}, and a bus that stores bursts L{BurstContract}.
   - L{contract}: all of these
   - L{shared}: several buses on one store
   - L{bursting}: many requests stored at once
+  - L{retaining}: other bounds for the log
+  - L{measuring}: how much is held
+  - L{joining}: who is in a channel
+  - L{keeping}: state beside the log
   - L{memoryclient}: a client without a socket
   - L{memoryhub}: a hub with a clock that stands still
 """
@@ -29,8 +36,12 @@ from __future__ import annotations
 from comet.testing.bursting import BurstContract
 from comet.testing.case import EPOCH_SECONDS, BusCase
 from comet.testing.contract import BusContract
+from comet.testing.joining import PresenceContract
+from comet.testing.keeping import StateContract
+from comet.testing.measuring import MeasuredContract
 from comet.testing.memoryclient import MemoryClient
 from comet.testing.memoryhub import MemoryHub
+from comet.testing.retaining import ConfigurableContract
 from comet.testing.shared import SharedBusContract
 
 __all__ = [
@@ -38,7 +49,11 @@ __all__ = [
     "BurstContract",
     "BusCase",
     "BusContract",
+    "ConfigurableContract",
+    "MeasuredContract",
     "MemoryClient",
     "MemoryHub",
+    "PresenceContract",
     "SharedBusContract",
+    "StateContract",
 ]

@@ -93,6 +93,63 @@ class GapContract(BusCase):
             floor = max(p for p, c in zip(lost, channels, strict=False) if c == name)
             await self.assertFloor(bus, name, floor)
 
+    async def test_reservedChannelsAreSafe(self) -> None:
+        """
+        However much clients publish, the server's own channels lose nothing to it,
+        while these hold no more than a quarter of the total.
+        """
+        bus = await self.makeBus(totalBytes=100_000)
+        own = await self.put(bus, "$events $presence/room $events", dataOf(1000))
+        clients = await self.put(bus, "a b c " * 100, dataOf(1000))
+        self.assertEqual(await self.held(bus, "$events $presence/room"), own)
+        await self.assertFloor(bus, "$events", 0)
+        await self.assertFloor(bus, "$presence/*", 0)
+        held = await self.held(bus, "a b c")
+        self.assertTrue(30 <= len(held) <= 90, str(len(held)))
+        self.assertEqual(held, clients[-len(held) :])
+        # As many channels as there can be take no more either.
+        await self.put(bus, " ".join(f"many/{number}" for number in range(300)))
+        self.assertEqual(await self.held(bus, "$events $presence/room"), own)
+
+    async def test_reservedChannelsTakeAQuarter(self) -> None:
+        """
+        Once the total is reached, what the server tells drops nothing that clients have
+        published, if its own channels hold more than a quarter: then these lose their
+        oldest messages, which is told as a gap.
+        """
+        bus = await self.makeBus(totalBytes=100_000)
+        clients = await self.put(bus, "a b " * 10, dataOf(1000))
+        own = await self.put(bus, "$events $presence/room " * 100, dataOf(1000))
+        self.assertEqual(await self.held(bus, "a b"), clients)
+        held = await self.held(bus, "$events $presence/room")
+        self.assertTrue(20 <= len(held) <= 80, str(len(held)))
+        self.assertEqual(held, own[-len(held) :])
+        reading = await self.read(bus, "a $events", clients[-1])
+        self.assertEqual(dict(reading.gaps), {"$events": max(own[: -len(held)][::2])})
+        # Clients get back what is more than a quarter.
+        clients = await self.put(bus, "a b " * 100, dataOf(1000))
+        few = await self.held(bus, "$events $presence/room")
+        self.assertTrue(10 <= len(few) <= 25, str(len(few)))
+        self.assertEqual(few, own[-len(few) :])
+        held = await self.held(bus, "a b")
+        self.assertTrue(30 <= len(held) <= 75, str(len(held)))
+        self.assertEqual(held, clients[-len(held) :])
+
+    async def test_emptyChannelsLeaveRoom(self) -> None:
+        """
+        Channels without messages take no more than half of the total, however much each
+        of their names takes: what is published then is held.
+        """
+        bus = await self.makeBus(seconds=60.0, totalBytes=200_000)
+        long = "a/" * 7 + "x" * 220
+        for start in range(0, 120, 20):
+            await self.put(bus, " ".join(f"{long}/{start + n}" for n in range(20)))
+            await self.advance(61)
+        positions = await self.put(bus, "room " * 50, dataOf(1000))
+        self.assertEqual(await self.held(bus, "room"), positions)
+        # The newest of them are still known.
+        await self.assertFloor(bus, f"{long}/119", 120)
+
     async def test_forgottenMessagesAreGap(self) -> None:
         """
         Messages that were dropped by C{forget} are a gap.

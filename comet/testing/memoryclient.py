@@ -85,7 +85,7 @@ class MemoryClient:
         """
 
         def publish() -> Deferred[Cursor]:
-            limits, name = self._hub.settings.limits, self.client.name
+            limits, name = self._hub.settings.limits, self.client.publisher
             publication = fromValue(channels, data, limits, event, key, name)
             stored = self._hub.store(self.client, [publication])
             return stored.addCallback(lambda answers: answers[0].cursor)
@@ -132,6 +132,8 @@ class MemoryClient:
         See L{IReceiver.subscriptionOpened}.
         """
         self._subscription = subscription
+        # So that the hub finds it by its client, to disconnect it or to tell of it.
+        subscription._reader.client = self.client
         self.closed = None
 
     def messageReceived(self, message: Message, replay: bool) -> None:

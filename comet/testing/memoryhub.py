@@ -13,7 +13,8 @@ from comet.access.lookups import Lookup
 from comet.bus.memory.bus import MemoryBus
 from comet.http.credentials import Credentials
 from comet.http.request import RequestHead
-from comet.hub import Hub, Settings
+from comet.hub import Hub
+from comet.hubsettings import Settings
 from comet.interfaces import IAccess
 from comet.model.clients import Client
 from comet.model.log import Retention
@@ -60,6 +61,7 @@ class MemoryHub(Hub):
         clock.advance(EPOCH_SECONDS)
         bus = MemoryBus(clock, retention, wallClock=clock.seconds)
         super().__init__(bus, clock, settings, access)
+        self.leases.now = clock.seconds
         self._heard = Listener()
         bus.start()
         bus.listen(self._heard, ["**"])

@@ -153,6 +153,28 @@ class ReadingContract(BusCase):
             self.assertTrue(reading.more)
         self.assertFalse((await self.read(bus, "a", maxBytes=20)).more)
 
+    async def test_partsGoOn(self) -> None:
+        """
+        A bus that ends before the limits of the caller says so, and the rest is read
+        from there.  At a limit of the caller's it does not say so.
+        """
+        bus = await self.makeBus()
+        payload = b'"%b"' % (b"x" * 998)
+        answers = await bus.publish([Publication(("a",), payload)] * 300)
+        expected = [answer.cursor.position for answer in answers]
+        for maxBytes in (10**6, 10**5):
+            found: list[int] = []
+            after, more = 0, True
+            while more:
+                page = await self.read(bus, "a", after, maxBytes=maxBytes)
+                isShort = len(page.messages) < maxBytes // len(payload)
+                self.assertEqual(page.isPart, isShort and page.more, str(maxBytes))
+                found += positionsOf(page.messages)
+                after, more = page.reached.position, page.more
+            self.assertEqual(found, expected)
+        page = await self.read(bus, "a", limit=100)
+        self.assertEqual((len(page.messages), page.more, page.isPart), (100, True, False))
+
     async def test_readsOneMessageOfAnySize(self) -> None:
         """
         One message is read regardless of its bytes.

@@ -4,8 +4,12 @@ The contract of all buses: what was before a cursor can be read.
 
 from __future__ import annotations
 
+from functools import partial
+
+from comet.fanout.recall import Recall
 from comet.interfaces import IMessageBus
 from comet.model.cursors import Cursor
+from comet.model.messages import Publication
 from comet.model.positions import HistoryPage
 from comet.testing.case import OTHER_EPOCH, BusCase, positionsOf
 
@@ -24,12 +28,13 @@ class HistoryContract(BusCase):
         maxBytes: int = 1048576,
     ) -> HistoryPage:
         """
-        Read what was before a cursor.
+        Read what was before a cursor, part by part if the bus ends before the limits.
 
         @param before: The cursor, or a position in the present epoch.
         """
         cursor = Cursor(bus.end.epoch, before) if isinstance(before, int) else before
-        return await self.answer(bus.history(channel, cursor, limit, maxBytes))
+        recall = Recall(partial(bus.history, channel), limit, maxBytes)
+        return await self.answer(recall.read(cursor))
 
     def assertPage(
         self, page: HistoryPage, positions: list[int], more: bool = False, isGap: bool = False
@@ -56,6 +61,25 @@ class HistoryContract(BusCase):
         told = (message.channel, message.cursor, message.payload, message.event, message.encoding)
         self.assertEqual(told, ("c", stored.cursor, b'"AAE="', "said", "base64"))
         self.assertGreater(message.time, 0)
+
+    async def test_partsOfPageGoOn(self) -> None:
+        """
+        A bus that ends before the limits of the caller says so, and the rest is read from
+        there.  At a limit of the caller's it does not say so.
+        """
+        bus = await self.makeBus()
+        payload = b'"%b"' % (b"x" * 998)
+        answers = await bus.publish([Publication(("a",), payload)] * 300)
+        expected = [answer.cursor.position for answer in answers]
+        page = await self.answer(bus.history("a", None, 1000, 10**6))
+        found = positionsOf(page.messages)
+        while page.more:
+            self.assertTrue(page.isPart)
+            page = await self.answer(bus.history("a", page.messages[0].cursor, 1000, 10**6))
+            found = positionsOf(page.messages) + found
+        self.assertEqual((found, page.isPart), (expected, False))
+        page = await self.answer(bus.history("a", None, 100, 10**6))
+        self.assertEqual((len(page.messages), page.more, page.isPart), (100, True, False))
 
     async def test_readsBeforeEnd(self) -> None:
         """

@@ -12,7 +12,7 @@ from comet.errors import KeyReused
 from comet.interfaces import IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
-from comet.testing.case import BusCase, positionsOf
+from comet.testing.case import BusCase, Listener, positionsOf
 
 
 class PublishingContract(BusCase):
@@ -82,6 +82,22 @@ class PublishingContract(BusCase):
             self.assertEqual(
                 (message.payload, message.event, message.encoding), (payload, event, encoding)
             )
+
+    async def test_storesWhomItExcludes(self) -> None:
+        """
+        The id of the readers that are spared a message is stored with it, and told to those
+        who hear of it.
+        """
+        bus = await self.makeBus()
+        listener = Listener()
+        await bus.listen(listener, ["a"])
+        for encoding, exclude in ((None, "reader-01"), ("base64", "r" * 64), (None, None)):
+            message = Publication(("a",), b'"AAE="', None, encoding, exclude=exclude)
+            [answer] = await bus.publish([message])
+            [stored] = (await self.read(bus, "a", answer.cursor.position - 1)).messages
+            self.assertEqual((stored.encoding, stored.exclude), (encoding, exclude))
+        told = [(each.encoding, each.exclude) for each in listener.messages]
+        self.assertEqual(told, [(None, "reader-01"), ("base64", "r" * 64), (None, None)])
 
     async def test_notesTimeOfStoring(self) -> None:
         """
