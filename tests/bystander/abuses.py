@@ -229,6 +229,14 @@ _CHUNKED: Final = (
     b"POST /channels/open/z HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
 
+# A body of HTTP/2, and a command of WebSocket, in frames of one byte.
+_BODY: Final = publication("open/z", b"7" * 20000)
+_IN_BYTES: Final = http2(_BODY, 1)[: -len(_BODY.body) - 9 * 2] + frame(DATA, 0, 1, b"7") * 20000
+_PING: Final = command(id=1, ping=1)
+_FRAGMENTED: Final = (
+    webSocket(_PING[:-1], 1, False) + webSocket(b" ", 0, False) * 2000 + webSocket(b"}", 0)
+)
+
 ABUSES: Final = (
     Abuse(
         "polls of all",
@@ -366,8 +374,13 @@ ABUSES: Final = (
     ),
     Abuse(
         "tiny chunks",
-        "bodies in chunks of one byte",
-        both(Part(endless(_CHUNKED + b"1\r\n7\r\n" * 20000 + b"0\r\n\r\n"), 10)),
+        "bodies, messages and lines that come in bytes: in chunks, frames, or packets",
+        both(Part(endless(_CHUNKED + b"1\r\n7\r\n" * 20000 + b"0\r\n\r\n"), 10))
+        | {
+            "h2": (Part(once(preface() + _IN_BYTES, 0.5), 10),),
+            "ws": (Part(endless(_FRAGMENTED, UPGRADE), 10),),
+            "tcp": (Part(trickling(b"", (_PING + b"\n") * 100, 0.0005), 100),),
+        },
     ),
     Abuse(
         "trickled heads",

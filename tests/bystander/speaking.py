@@ -141,17 +141,15 @@ def streams() -> Iterator[int]:
     return iter(range(1, 2**31, 2))
 
 
-UPGRADE: Final = http1(
-    Request(
-        "/socket",
-        headers=(
-            ("Connection", "Upgrade"),
-            ("Upgrade", "websocket"),
-            ("Sec-WebSocket-Version", "13"),
-            ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
-        ),
-    )
+# The headers of a request for a WebSocket.
+UPGRADING: Final = (
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA=="),
 )
+
+UPGRADE: Final = http1(Request("/socket", headers=UPGRADING))
 
 
 def webSocket(payload: bytes, opcode: int = 1, isFinal: bool = True) -> bytes:

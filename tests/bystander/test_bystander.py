@@ -24,6 +24,9 @@ LIMIT: Final = 0.25
 # system does not run for a while seems to wait.  Each time takes twice as long.
 _TRIES: Final = 3
 
+# In how many tries the attacker has to begin, each twice as long as the one before.
+_BEGINNINGS: Final = 6
+
 _CHANNELS: Final = 2000
 
 # For how many seconds each abuse goes on, and which part of its clients come: more
@@ -38,14 +41,15 @@ _PLAIN: Final = ("http", "ws", "tcp")
 
 def measured(stage: Scene, name: str, way: str) -> Row:
     """
-    Measure an abuse, if need be several times, and return the best row.
+    Measure an abuse, if need be several times, and return the best row.  A try in which
+    the attacker does not begin, on a busy machine, says nothing.
     """
-    rows = []
-    for number in range(_TRIES):
+    rows: list[Row] = []
+    for number in range(_BEGINNINGS):
         row = stage.measure(abuse(name), way, _SECONDS * 2**number, _SCALE)
         if row.done.get("sent"):
             rows.append(row)
-            if row.processor(1) <= LIMIT:
+            if row.processor(1) <= LIMIT or len(rows) == _TRIES:
                 break
     assert rows, f"the attacker did not begin with {name} over {way}"
     return min(rows, key=lambda row: row.processor(1))

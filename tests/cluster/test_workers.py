@@ -21,10 +21,10 @@ from tests.cluster.case import HISTORY
 from tests.cluster.load import Load
 from tests.edge.capacity import until
 from tests.edge.clients import Client
-from tests.edge.connections import Ended, Silence, Site, ask
+from tests.edge.connections import Ended, HttpConnection, Silence, Site, TcpConnection, ask
 from tests.edge.envelopes import BareCursor
 from tests.edge.publisher import publish
-from tests.edge.server import STARTING, CometProcess, activated, twistd
+from tests.edge.server import ROOT, STARTING, CometProcess, activated, twistd
 from tests.edge.speakers import CLIENTS
 from tests.edge.tls import authority
 from tests.redisserver import RedisServer
@@ -324,6 +324,41 @@ class RestartTests(WorkersTestCase):
             self.awaitWorkers(server)
         self.assertFalse(set(before) & set(self.workers(server)))
         self.assertEqual(ask(server.site, "GET", "/health").status, 200)
+        server.assertNoTracebacks()
+
+
+class ApplicationTests(WorkersTestCase):
+    """
+    An application, in several workers over Redis.
+    """
+
+    count = 2
+
+    def test_eachWorkerHasIt(self) -> None:
+        """
+        Each worker calls the application: its access object decides in all of them,
+        its resource is in all of them, and each publishes once it serves.
+        """
+        examples = ROOT / "docs" / "examples"
+        server = self.start("--app", "app:extend", paths=[examples])
+        site, ada = server.site, {"Cookie": "session=4d1c7a"}
+        greeted = "/channels/rooms/hall?transport=poll&since=earliest"
+
+        def greetings() -> int:
+            return ask(site, "GET", greeted, ada).body.count(b"the server is back")
+
+        self.until(lambda: greetings() >= self.count, "greeted by each", server)
+        for _ in range(4 * self.count):
+            self.assertEqual(ask(site, "GET", greeted).status, 401)
+        inboxes = [HttpConnection(TcpConnection(site.port)) for _ in range(4 * self.count)]
+        for inbox in inboxes:
+            self.addCleanup(inbox.tcp.close)
+            inbox.send("GET", "/inbox", ada)
+            self.assertEqual(inbox.head().status, 200)
+        publish(site, "inbox/ada", "for you")
+        for inbox in inboxes:
+            while b"for you" not in inbox.piece():
+                pass
         server.assertNoTracebacks()
 
 

@@ -32,7 +32,11 @@ _WIDTH: Final = 300
 _PUBLISHING: Final = "published messages answered repeated abandoned unavailable unknown broken"
 _READING: Final = "readers lives connections broken closes deliveries replays gaps"
 
-_KINDS: Final = "lost twice disorder gap foreign changed refused wire died log harness".split()
+_VISITING: Final = "visitors visits broken left snapshots join leave update"
+
+_KINDS: Final = (
+    "lost twice disorder gap foreign changed refused member wire died log harness".split()
+)
 
 
 def arguments(given: Sequence[str]) -> argparse.Namespace:
@@ -56,6 +60,11 @@ def arguments(given: Sequence[str]) -> argparse.Namespace:
         action="store_true",
         help="let the log lose its past: Redis keeps nothing, a server with the memory bus is "
         "killed, too; readers then have to be told of a gap",
+    )
+    parser.add_argument(
+        "--stale",
+        action="store_true",
+        help="as --lossy, but Redis comes back with what it had some seconds before",
     )
     parser.add_argument(
         "--history", type=int, default=0, help="hold only so many messages of a channel"
@@ -120,6 +129,10 @@ def report(result: Result) -> list[str]:
         f"faults: {sum(faults.values())}: {_told(faults)}",
         f"publishing: {_told(result.publishing, _PUBLISHING)}",
         f"reading: {_told(result.reading, _READING)}",
+        f"visiting: {_told(result.visiting, _VISITING)}",
+        "members: "
+        + ("never" if result.seconds is None else f"{result.seconds:.1f} s after the faults")
+        + " right",
         "found: " + ", ".join(f"{found[kind]} {kind}" for kind in _KINDS),
     ]
     if _told(others):
@@ -149,8 +162,9 @@ def main(given: Sequence[str]) -> int:
     """
     options = arguments(given)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
-    settings = Settings(options.bus, options.lossy, options.history, options.edge)
-    kinds = options.only.split(",") if options.only else kindsOf(options.bus, options.lossy)
+    isLossy = options.lossy or options.stale
+    settings = Settings(options.bus, isLossy, options.stale, options.history, options.edge)
+    kinds = options.only.split(",") if options.only else kindsOf(options.bus, isLossy)
     # A single node has longer outages: nothing serves while it restarts.
     seconds = options.seconds or options.faults * (1.0 if settings.nodes > 1 else 1.2)
     plan = draw(seed, kinds, settings.nodes, options.faults, seconds)

@@ -32,7 +32,7 @@ class Finding:
     An error of the server.
 
     @ivar kind: The kind: C{lost}, C{twice}, C{disorder}, C{gap}, C{foreign},
-        C{changed}, C{refused}, C{wire}, C{died} or C{log}.
+        C{changed}, C{refused}, C{member}, C{wire}, C{died} or C{log}.
 
     @ivar where: The reader, publisher or process that saw it.
 

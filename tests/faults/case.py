@@ -2,7 +2,9 @@
 The base class of the tests of the command.
 
 A run of the command mostly waits, for half a second here and there.  So the runs of
-all tests that were chosen are made side by side, from the first of these tests on.
+all tests that were chosen are made side by side, from the first of these tests on.  A
+process of C{trial --jobs} is given one test after the other, so that only the runs of one
+test are side by side there.
 """
 
 from __future__ import annotations
@@ -161,4 +163,6 @@ class FaultsTestCase(SynchronousTestCase):
             # A run with few messages or few deliveries would prove nothing.
             self.assertGreater(self.count(output, "answered"), faults, output)
             self.assertGreater(self.count(output, "deliveries"), 10 * faults, output)
+            self.assertGreater(self.count(output, "join"), 0, output)
+            self.assertGreater(self.count(output, "snapshots"), 0, output)
         return [each.output for each in outcomes]

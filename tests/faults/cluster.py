@@ -15,10 +15,12 @@ from attrs import frozen
 
 from tests.edge.connections import Site
 from tests.edge.server import SIGNS
+from tests.edge.test_tokens import SECRET
 from tests.faults.book import Book
 from tests.faults.machines import Node, RedisProcess, freeze
 from tests.faults.plan import Fault
 from tests.faults.proxy import Link, Proxies
+from tests.faults.visitors import GRACE
 
 # A history that holds more than any run publishes.
 _ALL: Final = (
@@ -41,6 +43,9 @@ class Settings:
 
     @ivar isLossy: Whether the log may begin a new epoch.
 
+    @ivar isStale: Whether a Redis that is killed comes back with what it had some
+        seconds before.  Then the log is lossy, too.
+
     @ivar history: The number of messages that a channel holds; 0 for all.
 
     @ivar edge: C{lean} or C{twisted}.
@@ -48,6 +53,7 @@ class Settings:
 
     bus: str
     isLossy: bool = False
+    isStale: bool = False
     history: int = 0
     edge: str = "lean"
 
@@ -86,14 +92,17 @@ class Cluster:
         self._linkLocks: list[threading.Lock] = []
         self._busLocks: list[threading.Lock] = []
         self._engineLock = threading.Lock()
+        self._tokenKey = str(folder / "token.key")
 
     def start(self) -> None:
         """
         Start all processes, and wait until they are ready.
         """
         settings = self.settings
+        Path(self._tokenKey).write_text(SECRET)
         if settings.bus == "redis":
-            self._engine = RedisProcess(self._folder / "redis", settings.isLossy)
+            keeps = "old" if settings.isStale else "nothing" if settings.isLossy else "all"
+            self._engine = RedisProcess(self._folder / "redis", keeps)
             self._engine.begin()
             self._engine.awaitReady()
         for number in range(settings.nodes):
@@ -115,7 +124,9 @@ class Cluster:
         if self.settings.history:
             held = ["--history-messages", str(self.settings.history)]
         options = ["--open", "load/**", "--heartbeat", "1", "--drain", "1", *held]
-        options += ["--edge", self.settings.edge]
+        options += ["--edge", self.settings.edge, "--token-key", self._tokenKey]
+        options += ["--open-read", "load/**", "--open-read", "room/**"]
+        options += ["--presence", "room/**", "--presence-grace", str(GRACE)]
         if self.settings.bus == "sqlite":
             return [*options, "--bus", "sqlite:messages.db"]
         if self._engine is not None:
@@ -173,7 +184,7 @@ class Cluster:
                     self._end(node, fault.kind)
                     time.sleep(seconds)
                     node.begin()
-            case "stop":
+            case "stop" | "stop long":
                 with self._nodeLocks[fault.node]:
                     self._freeze(node, seconds)
             case "kill engine" | "stop engine":

@@ -117,14 +117,18 @@ class Node(CometProcess):
 
 class RedisProcess:
     """
-    A Redis server that keeps all answered writes on disk, or keeps nothing.
+    A Redis server, which may be killed.
     """
 
-    def __init__(self, directory: Path, isLossy: bool = False) -> None:
+    def __init__(self, directory: Path, keeps: str = "all") -> None:
+        """
+        @param keeps: What it has on disk: C{all} answered writes, what there was in an
+            C{old} moment, at least a second ago, or C{nothing}.
+        """
         directory.mkdir(parents=True)
         self.directory = directory
         (self.port,) = steadyPorts(1)
-        self._isLossy = isLossy
+        self._keeps = keeps
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
@@ -134,8 +138,10 @@ class RedisProcess:
         path = shutil.which("redis-server")
         if path is None:
             raise AssertionError("there is no redis-server: it is in Debian's package of that name")
-        command = [path, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
-        command += ["--appendonly", "no" if self._isLossy else "yes", "--appendfsync", "always"]
+        command = [path, "--port", str(self.port), "--bind", "127.0.0.1"]
+        command += ["--save", "3 1" if self._keeps == "old" else ""]
+        command += ["--appendonly", "yes" if self._keeps == "all" else "no"]
+        command += ["--appendfsync", "always"]
         command += ["--dir", str(self.directory)]
         with (self.directory / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(

@@ -23,6 +23,7 @@ from tests.faults.cluster import Cluster, Settings
 from tests.faults.plan import Fault
 from tests.faults.publishers import WAYS, Publisher
 from tests.faults.readers import Reader
+from tests.faults.rooms import Rooms
 
 # How long readers may take to read the rest after the last fault, in seconds.
 CATCHING_UP: Final = 60.0
@@ -42,12 +43,19 @@ class Result:
 
     @ivar reading: The counts of the readers.
 
+    @ivar visiting: The counts of the visitors.
+
+    @ivar seconds: After how many seconds without faults the members were right, or
+        L{None}.
+
     @ivar findings: The errors found.
     """
 
     faults: Counter[str]
     publishing: Counter[str]
     reading: Counter[str]
+    visiting: Counter[str]
+    seconds: float | None
     findings: list[Finding]
 
 
@@ -90,6 +98,7 @@ class Run:
         self._made = 0
         self.readers: list[Reader] = []
         self.publishers: list[Publisher] = []
+        self._rooms: Rooms | None = None
 
     def run(self) -> Result:
         """
@@ -105,6 +114,8 @@ class Run:
         finally:
             for reader in self.readers:
                 reader.stop()
+            if self._rooms is not None:
+                self._rooms.stop()
             self._cluster.abandon()
         return self._judge()
 
@@ -126,6 +137,8 @@ class Run:
             self.publishers.append(publisher)
         for thread in (*self.readers, *self.publishers):
             thread.start()
+        self._rooms = Rooms(sites, self._book, seed, self._settings.isStale)
+        self._rooms.start()
 
     def _disturb(self) -> None:
         for fault in self._plan:
@@ -140,6 +153,8 @@ class Run:
         Wait until all faults are over, and all clients have finished.
         """
         self._cluster.mend()
+        assert self._rooms is not None
+        self._rooms.settle()
         deadline = time.monotonic() + CATCHING_UP
         while self._hasFew() and time.monotonic() < deadline:
             self._tell(self.progress())
@@ -176,6 +191,8 @@ class Run:
         """
         Read all held messages at each node, so that the whole log is known.
         """
+        assert self._rooms is not None
+        self._rooms.audit()
         for number, site in enumerate(self._cluster.sites):
             label = f"the log of node {number}"
             try:
@@ -201,11 +218,14 @@ class Run:
         for reader in self.readers:
             for life in reader.lives:
                 findings += check(life, log, rules)
+        assert self._rooms is not None
+        findings += self._rooms.judge()
         publishing = sum((one.counts for one in self.publishers), Counter[str]())
         publishing["messages"] = sum(len(one) for one in log.values())
         reading = sum((one.counts for one in self.readers), Counter[str]())
         reading["readers"] = len(self.readers)
-        return Result(self._cluster.counts, publishing, reading, findings)
+        visiting, seconds = self._rooms.counts, self._rooms.seconds
+        return Result(self._cluster.counts, publishing, reading, visiting, seconds, findings)
 
     def progress(self) -> str:
         """
@@ -221,7 +241,9 @@ class Run:
 
     def trails(self) -> Iterator[tuple[str, list[str]]]:
         """
-        Yield the last actions of each reader.
+        Yield the last actions of each reader and visitor.
         """
         for reader in self.readers:
             yield reader.label, list(reader.trail)
+        if self._rooms is not None:
+            yield from self._rooms.trails()

@@ -84,6 +84,8 @@ class RedisTests(FaultsTestCase):
         (output,) = self.assertNothingFound()
         self.assertEqual(self.count(output, "gaps"), 0, output)
         self.assertGreater(self.count(output, "kill engine"), 0, output)
+        self.assertGreater(self.count(output, "stop long"), 0, output)
+        self.assertGreater(self.count(output, "leave"), 0, output)
 
     @runs("--bus", "redis", "--lossy", faults=26, seconds=26)
     def test_lossy(self) -> None:
@@ -93,6 +95,15 @@ class RedisTests(FaultsTestCase):
         """
         (output,) = self.assertNothingFound()
         self.assertGreater(self.count(output, "gaps"), 0, output)
+
+    @runs("--bus", "redis", "--stale", faults=20, seconds=20)
+    def test_stale(self) -> None:
+        """
+        If Redis comes back with what it had a while ago, the members that it has no
+        proof of leave, and those that are there are right in the end.
+        """
+        (output,) = self.assertNothingFound()
+        self.assertGreater(self.count(output, "kill engine"), 0, output)
 
     @runs("--bus", "redis", "--edge", "twisted", faults=16, seconds=16)
     def test_ordinaryEdge(self) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.faults.plan import draw, kindsOf
+from tests.faults.plan import ABSENCE, draw, kindsOf
 
 
 class PlanTests(SynchronousTestCase):
@@ -41,3 +41,20 @@ class PlanTests(SynchronousTestCase):
         A plan may have fewer faults than there are kinds.
         """
         self.assertEqual(len(draw(1, kindsOf("redis"), 3, 4, 5.0)), 4)
+
+    def test_absences(self) -> None:
+        """
+        One of 60 faults is an absence, and no two nodes are absent at once: else nobody
+        would be left to see it.
+        """
+        for seed in range(20):
+            faults = draw(seed, kindsOf("redis"), 3, 300, 300.0)
+            absences = [fault for fault in faults if fault.kind == ABSENCE]
+            self.assertEqual(len(absences), 5)
+            over = 0.0
+            for fault in absences:
+                self.assertGreaterEqual(fault.at, over)
+                self.assertGreaterEqual(fault.seconds, 14)
+                over = fault.at + fault.seconds
+            self.assertLessEqual(over, 300)
+        self.assertEqual([fault.at for fault in draw(1, [ABSENCE], 3, 1, 5.0)], [0])

@@ -262,7 +262,14 @@ _READERS: Final[Mapping[str, Callable[[Any], object]]] = {
 def _replies(data: bytes) -> None:
     reader = Reader(notEnoughData=Ellipsis)
     reader.feed(data)
-    while (item := reader.gets()) is not Ellipsis:
+    while True:
+        try:
+            item = reader.gets()
+        except TypeError:
+            # A map whose key is a list: the connection is given up.
+            return
+        if item is Ellipsis:
+            return
         for read in _READERS.values():
             try:
                 read(item)

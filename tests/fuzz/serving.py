@@ -32,7 +32,7 @@ _KINDS: Final = re.compile(
     r"(Connection|Channel|Request|HTTP2Stream|DetachedStream|Reader|Session|Throttle|Sink|"
     r"Exchange|Protocol|HeldPoll|HeldRequest|HeldCall|UnsentResponse|Deferred|DelayedCall|Server)$"
 )
-_SHARED: Final = re.compile(r"(ReadRequest|ParsedRequest|RequestHead)$")
+_SHARED: Final = re.compile(r"(ReadRequest|ParsedRequest|RequestHead|PublicationReader)$")
 
 # How many more there may be: the bystander's connection may be between two
 # requests.
