@@ -13,8 +13,9 @@ used::
 
 The names in C{__all__} are the public API.  An application may subclass the
 resources, L{Access}, L{CometService} and L{CometSite}, and implement
-L{IAccess}, L{ICredentialAccess}, L{IPublisherAccess}, L{IReceiver}, L{IMessageBus},
-L{IBurstBus}, L{IBusMaker} and L{Shape}.  All else in the modules below is
+L{IAccess}, L{ICredentialAccess}, L{IPublisherAccess}, L{IHooks}, L{IReceiver},
+L{IMessageBus}, L{IBurstBus}, L{IConfigurableBus}, L{IMeasuredBus}, L{IPresence},
+L{IStateBus}, L{INodesBus}, L{IBusMaker} and L{Shape}.  All else in the modules below is
 internal: it may change in any release.
 
 The map, lower parts first.  A part imports no part that stands below it on this
@@ -25,30 +26,51 @@ reach every branch of them.
   - L{comet.overrides} B{P}: whether a method still speaks for others
   - L{comet.spelling} B{P}: the known word that a mistyped one stands for
   - L{comet.clientlog}: log lines that clients can cause, within bounds
+  - L{comet.accesslog}: a line for each request and reader
   - L{comet.metrics}: what is counted on each transport
+  - L{comet.tally} B{P}: what is counted of messages and readers, and how long it takes
   - L{comet.deferreds}: waiting for several Deferreds
   - L{comet.threads}: the one thread in which the hub may be called
   - L{comet.clocks}: a clock that goes on when that of the system is set
   - L{comet.timers}: one timer for every heartbeat, hold and expiry
   - L{comet.deadlines}: results that have to come within a time
+  - L{comet.bodies}: the bodies of answers to requests of ours, within bounds
   - L{comet.turns}: shares of time: a little of each client's work in every turn
+  - L{comet.crowdreactor}: a reactor that serves those who are there first
+  - L{comet.fairqueue} B{P}: a queue in which no client waits for all that another one brings
   - L{comet.model} B{P}: channels, cursors, messages, and the log of a channel
   - L{comet.capacity}: how many connections there is room for, and how many bytes
   - L{comet.framing} B{P}: bytes to values and back, one file a wire format
   - L{comet.http} B{P}: what a request asks for, and how its response begins
-  - L{comet.configuration} B{P}: options, defaults, and the file that sets them
+  - L{comet.limits} B{P}: how much one client may do
+  - L{comet.optionvalues} B{P}: what the values of options may be
+  - L{comet.options} B{P}: the one list of options, with their defaults
+  - L{comet.configuration} B{P}: what is set, by the command line, the environment, and a file
   - L{comet.interfaces}: what the parts promise one another
   - L{comet.access}: who may do what
+  - L{comet.leases}: readers of clients that are known for a time
   - L{comet.bus}: where messages are stored: memory, SQLite, Redis
+  - L{comet.hooks}: the backend is asked, by signed requests; or the application
   - L{comet.fanout}: readers, groups of them, ticks, catching up
+  - L{comet.audience}: the readers of this node by their clients
+  - L{comet.keptrevocations}: what is revoked on all nodes, as the bus keeps it
+  - L{comet.control}: orders to all nodes: what is revoked, who is disconnected
   - L{comet.bursts}: what is published in one turn, stored together
-  - L{comet.hub}: the one gate that every request passes
+  - L{comet.presence}: members of channels, from their readers
+  - L{comet.events}: what happens to channels, told after the fact
+  - L{comet.nodes}: what an admin sees of all nodes
+  - L{comet.hubsettings}: what a hub allows
+  - L{comet.gate}: who sends a request, and what it may do
+  - L{comet.readership}: the readers of clients: opened, counted, followed
+  - L{comet.hub}: the one gate that every request passes: these two, and what is published
   - L{comet.transports}: Twisted's edge, one file a transport, to subclass
   - L{comet.web}: sites, resources, pages, HTTP/2
   - L{comet.lean}: the other edge: plain TCP on one epoll
   - L{comet.server}: the server that C{twistd comet} starts
+  - L{comet.client}: Python programs that publish and read
   - L{comet.testing}: for tests of applications: what every bus promises
   - L{comet.tap}: the command line of C{twistd comet}
+  - L{comet.command}: the command C{comet}, for people
 """
 
 from __future__ import annotations
@@ -57,6 +79,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from comet.access.accesssettings import AccessSettings
     from comet.access.rights import Access
     from comet.bus.idempotency import KeyBudget, KeyMemory
     from comet.bus.listeners import Listeners
@@ -67,6 +90,7 @@ if TYPE_CHECKING:
     from comet.configuration import Configuration, ConfigurationError
     from comet.errors import (
         BadChannel,
+        BadCredential,
         BadCursor,
         BadMessage,
         BadRequest,
@@ -93,25 +117,39 @@ if TYPE_CHECKING:
     from comet.framing.ndjson import NDJSONShape
     from comet.framing.publications import Limits
     from comet.http.credentials import Credential, Credentials, CredentialSource
+    from comet.http.forwarded import Proxies
     from comet.http.origins import Origins
     from comet.http.reads import ReadRequest
-    from comet.hub import Hub, Settings
+    from comet.hub import Hub
+    from comet.hubsettings import Settings
     from comet.interfaces import (
         IAccess,
         IBurstBus,
         IBusListener,
         IBusMaker,
+        IConfigurableBus,
         ICredentialAccess,
+        IHooks,
+        IMeasuredBus,
         IMessageBus,
+        INodesBus,
+        IPresence,
         IPublisherAccess,
         IReceiver,
+        IStateBus,
     )
-    from comet.model.clients import ANONYMOUS, Client
+    from comet.limits.clientlimits import ClientSettings
+    from comet.model.clients import ADMIN, ANONYMOUS, KEY_HOLDER, Client, Known
     from comet.model.cursors import Cursor
+    from comet.model.grants import Rights
+    from comet.model.held import Held
+    from comet.model.hookanswers import Allowed, Rewritten
     from comet.model.log import Retention
     from comet.model.messages import Close, Gap, Message, Publication, Published
     from comet.model.patterns import matches
     from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
+    from comet.model.presence import Holding, Member, MemberPage
+    from comet.model.state import StateEntry, StatePage
     from comet.server.server import Server
     from comet.server.service import CometService
     from comet.transports.channel import ChannelResource, PublishResource, Transport
@@ -135,14 +173,20 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ADMIN",
     "ANONYMOUS",
+    "KEY_HOLDER",
     "Access",
+    "AccessSettings",
+    "Allowed",
     "BadChannel",
+    "BadCredential",
     "BadCursor",
     "BadMessage",
     "BadRequest",
     "ChannelResource",
     "Client",
+    "ClientSettings",
     "Close",
     "CometError",
     "CometFactory",
@@ -160,27 +204,38 @@ __all__ = [
     "Forbidden",
     "Gap",
     "HeadTooLarge",
+    "Held",
     "HistoryPage",
+    "Holding",
     "Hub",
     "HubResource",
     "IAccess",
     "IBurstBus",
     "IBusListener",
     "IBusMaker",
+    "IConfigurableBus",
     "ICredentialAccess",
     "IFrameResource",
+    "IHooks",
+    "IMeasuredBus",
     "IMessageBus",
+    "INodesBus",
+    "IPresence",
     "IPublisherAccess",
     "IReceiver",
+    "IStateBus",
     "ITransportMaker",
     "Internal",
     "JSONPResource",
     "KeyBudget",
     "KeyMemory",
     "KeyReused",
+    "Known",
     "Limits",
     "Listeners",
     "LongPollResource",
+    "Member",
+    "MemberPage",
     "MemoryBus",
     "Message",
     "Messages",
@@ -191,6 +246,7 @@ __all__ = [
     "Origins",
     "PollResource",
     "PollingResource",
+    "Proxies",
     "Publication",
     "PublishResource",
     "Published",
@@ -199,12 +255,16 @@ __all__ = [
     "RedisBus",
     "ResolvedStarts",
     "Retention",
+    "Rewritten",
+    "Rights",
     "SQLiteBus",
     "Server",
     "Settings",
     "Shape",
     "SocketResource",
     "StartPosition",
+    "StateEntry",
+    "StatePage",
     "StreamResource",
     "StreamingResource",
     "Subscription",
@@ -226,6 +286,7 @@ __all__ = [
 # The module of each of these names, for __getattr__.
 _NAMES = {
     "comet.access.rights": "Access",
+    "comet.access.accesssettings": "AccessSettings",
     "comet.bus.idempotency": "KeyBudget KeyMemory",
     "comet.bus.listeners": "Listeners",
     "comet.bus.memory.bus": "MemoryBus",
@@ -234,8 +295,8 @@ _NAMES = {
     "comet.bus.sqlite.bus": "SQLiteBus",
     "comet.configuration": "Configuration ConfigurationError",
     "comet.errors": (
-        "BadChannel BadCursor BadMessage BadRequest CometError Forbidden HeadTooLarge "
-        "Internal KeyReused MethodNotAllowed NotFound TooLarge TooMany URLTooLong "
+        "BadChannel BadCredential BadCursor BadMessage BadRequest CometError Forbidden "
+        "HeadTooLarge Internal KeyReused MethodNotAllowed NotFound TooLarge TooMany URLTooLong "
         "Unauthorized Unavailable Unknown Unsupported WrongHost"
     ),
     "comet.fanout.application": "Subscription",
@@ -245,19 +306,27 @@ _NAMES = {
     "comet.framing.ndjson": "NDJSONShape",
     "comet.framing.publications": "Limits",
     "comet.http.credentials": "Credential CredentialSource Credentials",
+    "comet.http.forwarded": "Proxies",
     "comet.http.origins": "Origins",
     "comet.http.reads": "ReadRequest",
-    "comet.hub": "Hub Settings",
+    "comet.hub": "Hub",
+    "comet.hubsettings": "Settings",
     "comet.interfaces": (
-        "IAccess IBurstBus IBusListener IBusMaker ICredentialAccess IMessageBus IPublisherAccess "
-        "IReceiver"
+        "IAccess IBurstBus IBusListener IBusMaker IConfigurableBus ICredentialAccess IHooks "
+        "IMeasuredBus IMessageBus INodesBus IPresence IPublisherAccess IReceiver IStateBus"
     ),
-    "comet.model.clients": "ANONYMOUS Client",
+    "comet.limits.clientlimits": "ClientSettings",
+    "comet.model.clients": "ADMIN ANONYMOUS Client KEY_HOLDER Known",
     "comet.model.cursors": "Cursor",
+    "comet.model.hookanswers": "Allowed Rewritten",
+    "comet.model.held": "Held",
     "comet.model.log": "Retention",
     "comet.model.messages": "Close Gap Message Publication Published",
     "comet.model.patterns": "matches",
     "comet.model.positions": "HistoryPage ReadResult ResolvedStarts StartPosition",
+    "comet.model.grants": "Rights",
+    "comet.model.presence": "Holding Member MemberPage",
+    "comet.model.state": "StateEntry StatePage",
     "comet.server.server": "Server",
     "comet.server.service": "CometService",
     "comet.transports.channel": "ChannelResource PublishResource Transport",

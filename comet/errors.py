@@ -8,6 +8,7 @@ form: the code that every transport sends, and the HTTP status::
      +-- BadMessage        badMessage        400
      +-- BadRequest        badRequest        400
      +-- Unauthorized      unauthorized      401
+     |    +-- BadCredential unauthorized      401
      +-- Forbidden         forbidden         403
      +-- NotFound          notFound          404
      +-- MethodNotAllowed  methodNotAllowed  405
@@ -46,8 +47,9 @@ class CometError(Exception):
         L{None} if trying again changes nothing.
     """
 
-    code: ClassVar[str] = "internal"
-    status: ClassVar[int] = 500
+    # Of a class; but a client gives an object what a server has answered.
+    code: str = "internal"
+    status: int = 500
 
     def __init__(self, detail: str, retryAfter: float | None = None) -> None:
         super().__init__(detail)
@@ -105,6 +107,18 @@ class Unauthorized(CometError):
 
     code = "unauthorized"
     status = 401
+
+    # What WWW-Authenticate asks for (RFC 6750 3).
+    challenge: ClassVar[str] = "Bearer"
+
+
+class BadCredential(Unauthorized):
+    """
+    There is a credential, and it is not valid.  The client is refused rather than
+    taken for an anonymous one.
+    """
+
+    challenge = 'Bearer error="invalid_token"'
 
 
 class Forbidden(CometError):

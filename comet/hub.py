@@ -1,5 +1,7 @@
 """
-The hub: the one gate that every request passes, on every transport.
+The hub: the one gate that every request passes, on every transport.  Who sends a request
+and what it may do is in L{comet.gate}, whom it reads for in L{comet.readership}; here is
+what is published, and what an application calls.
 
 An application talks to it in plain Python::
 
@@ -13,115 +15,93 @@ outside.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from attrs import field, frozen
+from attrs import evolve
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python import threadable
 from twisted.python.failure import Failure
 
-from comet.access.lookups import Lookup, byCredential, identifyClient
-from comet.access.rights import Access
-from comet.bursts import Bursts
-from comet.capacity import UPLOAD_BYTES, PartialCommands, Refusals, Uploads
-from comet.clocks import steadyClock
+from comet.access.revocations import Revocation
+from comet.capacity import PartialCommands, Uploads
 from comet.deferreds import gather
-from comet.errors import BadRequest, CometError, TooMany, Unavailable
+from comet.errors import (
+    BadRequest,
+    CometError,
+    NotFound,
+    Unavailable,
+)
 from comet.fanout.application import ApplicationReader, Subscription, Where, readStartPositions
-from comet.fanout.core import Fanout
 from comet.fanout.departures import LEAST, SPREAD, Departures, spanFor
-from comet.fanout.history import HistoryReader
 from comet.fanout.iterator import Messages
-from comet.fanout.polls import PollReader, PollShape, Waiter
-from comet.fanout.reader import Opener, Reader, openReader
+from comet.fanout.reader import Reader
 from comet.fanout.receivers import makeReceiver
-from comet.fanout.streams import StreamReader
 from comet.fanout.unsent import POLL_BYTES
-from comet.framing.publications import Limits, fromValue
-from comet.http.credentials import Credential, Credentials
+from comet.framing.orders import Order, readOrder
+from comet.framing.publications import fromValue
+from comet.hooks.callhook import CallHook
+from comet.hooks.hookcounts import HookCounts
+from comet.hooks.hookgate import HookGate
+from comet.hooks.hooktable import HookTable
+from comet.hooks.publishhook import PublishHook
+from comet.http.forwarded import Proxies
 from comet.http.origins import Origins
 from comet.http.reads import DEFAULT_PAGE, MAX_LIMIT
-from comet.interfaces import IAccess, IMessageBus, IPublisherAccess, IReceiver
+from comet.hubsettings import Settings
+from comet.interfaces import (
+    IAccess,
+    IHooks,
+    IMessageBus,
+    IReceiver,
+)
+from comet.limits.clientlimits import NOWHERE, Peer
 from comet.metrics import Metrics
 from comet.model.channels import parseChannel
 from comet.model.clients import Client
 from comet.model.cursors import Cursor, parseCursor
 from comet.model.messages import Close, Message, Publication, Published
-from comet.model.positions import HistoryPage, StartPositions
-from comet.overrides import speaksFor
+from comet.model.positions import HistoryPage
+from comet.nodes.asking import Nodes
+from comet.nodes.figures import figuresOf
+from comet.readership import Readership
 from comet.threads import checkThread
 
 # How many seconds a reader has, that was sent away last, to take its last words
 # before its connection is cut; and then to be closed.
 LAST_MOMENT: Final = 1.0
 
-R = TypeVar("R")
-S = TypeVar("S", bound=StreamReader)
-
-# After how many seconds a client may ask again that found the server full.
-FULL_RETRY: Final = 5.0
+# Why a server takes no clients: see L{Hub.whyNotReady}.
+REASONS: Final = ("draining", "starting", "bus", "revocations")
 
 
-@frozen
-class Settings:
-    """
-    What the hub allows.
-
-    @ivar limits: How large a publication may be, and how many names a reader may
-        have.
-
-    @ivar heartbeat: After how many seconds of silence a stream is told where
-        its reader stands.
-
-    @ivar maxConnections: How many readers there may be at once; 0 for as many
-        as the system allows.
-
-    @ivar room: For how many readers the system has room; 0 if there is no limit.
-
-    @ivar uploadBytes: How many bytes the bodies of requests may have that are on
-        their way, all together.  Clients that may not publish to every channel
-        have a part of them.  As many bytes may have the commands that have half
-        come.
-
-    @ivar identifySeconds: For how many seconds a client waits for the access object
-        to find out which client it is.
-    """
-
-    limits: Limits = field(factory=Limits)
-    heartbeat: float = 25.0
-    maxConnections: int = 0
-    room: int = 0
-    uploadBytes: int = UPLOAD_BYTES
-    identifySeconds: float = 10.0
-
-
-class Hub:
+class Hub(Readership):
     """
     Lets clients publish and read, within their rights and the settings.
 
-    @ivar access: Tells which client has which rights.
-
     @ivar origins: The web pages and host names that are trusted.
 
-    @ivar settings: The limits.
+    @ivar proxies: The proxies that are trusted; L{None} if there is none.
 
-    @ivar reactor: What the hub was made with.
+    @ivar hooks: What has a say in what clients do; L{None} if nothing has: see
+        L{useHooks}.
 
-    @ivar clock: The clock of all timers, which goes on when the time of the
-        system is set.
+    @ivar publishHook: Asks about messages; L{None} where none is asked about.
 
-    @ivar bursts: Stores what is published.
+    @ivar callHook: Has calls answered; L{None} if nothing answers any.
+
+    @ivar hookCounts: Counts what the backend and the application are asked.
 
     @ivar turns: Those that have input of their clients left.
 
     @ivar metrics: Counts what passes on each transport.
 
-    @ivar refusals: Counts and logs clients for which there was no room.
+    @ivar tally: Counts messages and readers, and how long things take.
+
+    @ivar nodes: Asks all nodes what an admin wants to see, and answers the others.
 
     @ivar uploads: Counts the bytes of bodies that are on their way.
 
@@ -131,8 +111,6 @@ class Hub:
 
     @ivar isLeaving: Whether the server will drain soon.  It takes everything
         until then, but is not ready.
-
-    @ivar isDraining: Whether the server is going down, and takes no new readers.
     """
 
     _log = Logger()
@@ -144,6 +122,7 @@ class Hub:
         settings: Settings | None = None,
         access: IAccess | None = None,
         origins: Origins | None = None,
+        proxies: Proxies | None = None,
     ) -> None:
         """
         @param clock: The reactor.
@@ -153,25 +132,34 @@ class Hub:
 
         @param origins: By default the server is known by C{localhost} and IP
             addresses only, and its own pages alone are trusted.
+
+        @param proxies: By default what proxies tell is not believed.
         """
-        self.bus = bus
-        self.reactor = clock
-        self.clock = steadyClock(clock)
-        self.settings = Settings() if settings is None else settings
-        self.access: IAccess = Access() if access is None else access
+        super().__init__(
+            bus, clock, Settings() if settings is None else settings, access, self.subscribe
+        )
+        self.control.forgetting.append(self._forgetAllowed)
         self.origins = Origins() if origins is None else origins
-        self.fanout = Fanout(bus, self.clock, self.settings.heartbeat)
-        self.bursts = Bursts(bus, self.fanout)
+        self.proxies = proxies
+        self.hooks: IHooks | None = None
+        self.publishHook: PublishHook | None = None
+        self.callHook: CallHook | None = None
+        self._hookGate: HookGate | None = None
+        self.hookCounts = HookCounts()
         self.turns = self.fanout.turns
         self.metrics = Metrics()
-        self.refusals = Refusals(self.fanout.seconds)
+        self.tally = self.fanout.tally
+        self.nodes = Nodes(
+            bus,
+            self.control,
+            self.fanout,
+            self.subscribe,
+            self.clock,
+            lambda: figuresOf(self.fanout, self.metrics, self.whyNotReady),
+        )
         self.uploads = Uploads(self.settings.uploadBytes, self.refusals)
         self.partialCommands = PartialCommands(self.settings.uploadBytes, self.refusals)
-        self.isStarting = self.isLeaving = self.isDraining = False
-        self._retryWithin = 0.0
-        # The access object that was last looked at, and what was found.
-        self._seenAccess: IAccess | None = None
-        self._clientOf: Callable[[Credential | None], Client] | None = None
+        self.isStarting = self.isLeaving = False
 
     # -- For applications
 
@@ -324,7 +312,7 @@ class Hub:
                 raise BadRequest(f"limit is {limit}; 1 to {MAX_LIMIT} is allowed")
             cursor = None if before is None else parseCursor(str(before))
             self.bursts.store()
-            return self.fanout.history(parseChannel(channel), cursor, limit, POLL_BYTES)
+            return self.fanout.history(parseChannel(channel), self, cursor, limit, POLL_BYTES)
 
         return maybeDeferred(recall)
 
@@ -352,56 +340,232 @@ class Hub:
         @raise CometError: If the data are not allowed.
         """
         limits, own = self.settings.limits, publication
-        return fromValue(own.channels, data, limits, own.event, own.key, own.publisher)
+        made = fromValue(own.channels, data, limits, own.event, own.key, own.publisher)
+        return made if own.exclude is None else evolve(made, exclude=own.exclude)
+
+    def useHooks(
+        self, hooks: IHooks | None, tables: Sequence[tuple[str, Collection[str]]] = ()
+    ) -> None:
+        """
+        Let an application have a say in what clients do::
+
+            hub.useHooks(Moderator(), [("chat/**", ["publish"]), ("game/*", ["subscribe"])])
+
+        It may be called again at any time.  What was asked about before is not asked about
+        again.
+
+        @param hooks: Is asked from now on; L{None} to ask no more.
+
+        @param tables: Channels or patterns, and what is asked about each: C{"publish"},
+            C{"subscribe"}.  For a channel the first one counts that matches it.
+
+        @raise ValueError: If a channel or pattern is not valid, or a kind is none of
+            these.
+        """
+        self.hooks = hooks
+        if hooks is None:
+            self.publishHook = self.subscribeHook = self.callHook = None
+            return
+        table, wait = HookTable(tables), self.settings.identifySeconds
+        gate = self._hookGate
+        if gate is None:
+            fanout = self.fanout
+            gate = self._hookGate = HookGate(
+                hooks,
+                table,
+                fanout.wheel,
+                fanout.seconds,
+                lambda: self.settings.limits,
+                wait,
+                self.checkPublish,
+                self.bursts,
+                self.hookCounts,
+            )
+        else:
+            gate.configure(hooks, table, wait)
+        self.publishHook, self.subscribeHook = gate.publish, gate.subscribe
+        self.callHook = gate.call
+
+    def _forgetAllowed(self, concerns: Callable[[Client], bool]) -> None:
+        """
+        Ask again what some clients may do.
+        """
+        if self._hookGate is not None:
+            self._hookGate.forget(concerns)
+
+    def clients(self, pattern: str) -> Deferred[list[Client]]:
+        """
+        Find the clients that read a channel, or one that a pattern matches, on this node.
+        A client that polls is not there between two polls.
+
+        @return: Fires with one client of each name, and all that have no name, in the
+            order in which they came; those of which nothing is known are left out.  Fails
+            with a L{CometError}.
+        """
+        return maybeDeferred(self._audience.clients, pattern)
+
+    def disconnect(
+        self,
+        client: str | None = None,
+        token: str | None = None,
+        channels: Sequence[str] = (),
+    ) -> Deferred[int]:
+        """
+        End what a client reads, on all nodes.  It may come back, and is identified anew.
+
+        @param client: The client's name.
+
+        @param token: The C{jti} of its token, in the place of its name.
+
+        @param channels: The channels and patterns to end; all if there are none.
+
+        @return: Fires with how many readers were ended, or lost names, on all nodes, but
+            for those that do not tell within a second.  Fails with a L{CometError}, and
+            then none was.
+        """
+        fields = {"client": client, "token": token, "channels": list(channels) or None}
+        return maybeDeferred(lambda: self.control.disconnect(_order(fields, False)))
+
+    def endKeyHolders(self, holders: Sequence[Client]) -> Deferred[int]:
+        """
+        End what was begun with keys that count no longer, on this node: see
+        L{Access.gone<comet.access.rights.Access>}.
+
+        @return: Fires with how many readers were ended.
+        """
+        return self._audience.endKeyHolders(holders)
+
+    def revoke(
+        self,
+        client: str | None = None,
+        token: str | None = None,
+        channels: Sequence[str] = (),
+        issuedBefore: float | None = None,
+        seconds: float | None = None,
+    ) -> Deferred[Revocation]:
+        """
+        Refuse the tokens of a client, or one token, on all nodes; and end what was begun
+        with them.  Of what the backend or the application knows, the client is asked
+        about again.
+
+        @param client: The client's name.
+
+        @param token: The C{jti} of the token, in the place of a name.
+
+        @param channels: The channels and patterns that are taken away; all if there are
+            none.
+
+        @param issuedBefore: Which tokens of the client are meant, in seconds since 1970:
+            those that were made up to the end of this second.  By default of now.
+
+        @param seconds: For how long; by default, as long as any token lasts.
+
+        @return: Fires once all nodes will know.  Fails with a L{CometError}, and then
+            nothing is revoked; but with L{Unknown<comet.errors.Unknown>} it may be.
+        """
+        fields = {
+            "client": client,
+            "token": token,
+            "channels": list(channels) or None,
+            "issuedBefore": issuedBefore,
+            "seconds": self.settings.revokedSeconds if seconds is None else seconds,
+        }
+        return maybeDeferred(lambda: self.control.revoke(_order(fields, True)))
+
+    def restore(self, id: str) -> Deferred[bool]:
+        """
+        Undo what L{revoke} has done, on all nodes.
+
+        @param id: The id of the revocation.
+
+        @return: Fires with whether it was in force.  Fails with a L{CometError}.
+        """
+        return maybeDeferred(self.control.restore, id)
+
+    def revocations(self) -> list[Revocation]:
+        """
+        Return what is revoked, as far as this node knows.
+        """
+        return list(self._revoked)
 
     # -- For the edges
 
-    def identify(self, credentials: Credentials) -> Client | Lookup:
-        """
-        Find out which client sends a request.
-
-        @return: The client; or a lookup that is not over, if the access object
-            answers later.
-
-        @raise CometError: If the request is refused.
-        """
-        seconds = self.settings.identifySeconds
-        return identifyClient(self.access, credentials, self.fanout.wheel, seconds)
-
-    @property
-    def clientOf(self) -> Callable[[Credential | None], Client] | None:
-        """
-        Tells which client has a credential, if the access object needs nothing else
-        of a request; L{None} if it needs more: then call L{identify}.
-        """
-        if self.access is not self._seenAccess:
-            self._seenAccess, self._clientOf = self.access, byCredential(self.access)
-        return self._clientOf
-
     def store(
-        self, client: Client, publications: Sequence[Publication], isAwaited: bool = False
+        self,
+        client: Client,
+        publications: Sequence[Publication],
+        isAwaited: bool = False,
+        peer: Peer = NOWHERE,
+        publisher: object | None = None,
     ) -> Deferred[Sequence[Published]]:
         """
         Publish for a client: all publications or none.  A caller that has called
-        L{checkPublish} may add them to L{bursts} instead.
+        L{checkPublish<comet.gate.Gate.checkPublish>} and L{limitPublish} may add them to
+        L{bursts} instead, through L{publishHook} if there is one.
 
         @param isAwaited: Whether the client can publish nothing more in this turn
             before this is answered: then it is stored at once, behind what was
             published before.
+
+        @param peer: Where the client is.
+
+        @param publisher: As for L{Bursts.add}.
 
         @return: Fires with what became of each publication, in their order,
             once all are stored and were written to the readers.  Fails with a
             L{CometError}.
         """
         try:
+            self.checkKnown(client)
             for publication in publications:
                 self.checkPublish(client, publication.channels)
+            if self.clientLimits.isLimitingPublishers:
+                self.limitPublish(client, publications, peer)
         except CometError:
             return _failed()
         answered: Deferred[Sequence[Published]] = Deferred()
         store = self.bursts.publish if isAwaited else self.bursts.add
-        store(publications, answered.callback, answered.errback)
+        if publisher is not None:
+            store = partial(store, publisher=publisher)
+        done, failed = answered.callback, answered.errback
+        if self.publishHook is None:
+            store(publications, done, failed)
+        else:
+            who = answered if peer is NOWHERE else peer
+            self.publishHook.publish(client, who, publications, store, done, failed)
         return answered
+
+    def checkCall(self) -> CallHook:
+        """
+        Return what answers calls.
+
+        @raise NotFound: If nothing does.
+        """
+        if self.callHook is None:
+            raise NotFound("calls are not answered here: there is no hook for them")
+        return self.callHook
+
+    def call(
+        self, client: Client, method: str, data: Any, peer: Peer = NOWHERE
+    ) -> Deferred[dict[str, Any]]:
+        """
+        Have a client's call answered by the L{hooks}, once all is stored that was published
+        before.
+
+        @param data: A value of JSON that was decoded, or L{bytes}.
+
+        @param peer: Where the client is.
+
+        @return: As that of L{CallHook.call<comet.hooks.callhook.CallHook.call>}.
+        """
+
+        def call() -> Deferred[dict[str, Any]]:
+            hook = self.checkCall()
+            self._revoked.admit(client)
+            self.bursts.store()
+            return hook.call(client, method, data, peer)
+
+        return maybeDeferred(call)
 
     def forget(self, client: Client, channels: Sequence[str]) -> Deferred[None]:
         """
@@ -411,6 +575,7 @@ class Hub:
         """
 
         def forget() -> Deferred[Any]:
+            self._revoked.admit(client)
             self.bursts.store()
             for channel in channels:
                 self.access.checkDelete(client, channel)
@@ -419,160 +584,28 @@ class Hub:
 
         return maybeDeferred(forget).addCallback(lambda _: None)
 
-    def checkPublish(self, client: Client, channels: Sequence[str]) -> None:
+    def limitPublish(self, client: Client, publications: Sequence[Publication], peer: Peer) -> None:
         """
-        Check that a client may publish to these channels.
+        Count what a client publishes, which it has the right to.
 
-        @raise CometError: If it may not.
+        @raise TooMany: If that is too much at this time.  Nothing is counted then.
         """
-        for channel in channels:
-            self.access.checkPublish(client, channel)
-
-    def checkPublisher(self, client: Client) -> None:
-        """
-        Check that there may be a channel to which this client may publish, before
-        anything that it publishes is read.  An access that does not know lets
-        every client pass.
-
-        @raise CometError: If there is none.
-        """
-        access = self.access
-        if IPublisherAccess.providedBy(access) and speaksFor(
-            type(access), "checkPublisher", "checkPublish"
-        ):
-            access.checkPublisher(client)
-
-    def check(self, client: Client, names: Sequence[str], held: int = 0) -> None:
-        """
-        Check that a client may read these names, and that they are not too many
-        for one reader.
-
-        @param held: How many names the reader has already.
-
-        @raise CometError: If one of that is not so.
-        """
-        limits = self.settings.limits
-        if held + len(names) > limits.maxChannels:
-            raise BadRequest(
-                f"{held + len(names)} names are too many for one reader: "
-                f"{limits.maxChannels} are allowed"
-            )
-        for name in names:
-            self.access.checkSubscribe(client, name)
-
-    def admit(self) -> None:
-        """
-        Check that there may be one more reader.
-
-        @raise CometError: If not; it tells the client when to come again.
-        """
-        if self.isDraining:
-            self._checkDraining()
-        most = self.settings.maxConnections
-        if most and len(self.fanout.readers) >= most:
-            self.refusals.add(f"there are {most} readers and sockets, as --max-connections allows")
-            raise TooMany(f"there are {most} readers and sockets, which is all there may be")
-        room = self.settings.room
-        if room and len(self.fanout.readers) >= room:
-            self.refusals.add(f"there are {room} readers, for which the open files are enough")
-            raise self.full()
-
-    def full(self) -> Unavailable:
-        """
-        Return the error for a client for which the process has no open file left.
-        """
-        return Unavailable("the server is full", FULL_RETRY)
-
-    def openStream(
-        self,
-        client: Client,
-        names: Sequence[str],
-        since: StartPositions,
-        makeReader: Callable[[], S],
-        opener: Opener = openReader,
-    ) -> S:
-        """
-        Open a stream for a client.  A later failure is told in the stream, and
-        ends it.
-
-        @param names: Channels and patterns; may be empty for a stream that adds
-            names later.
-
-        @param makeReader: Makes a reader on L{fanout}.  Called once, after all
-            checks.
-
-        @param opener: Opens the reader.  A caller that makes many readers of
-            the same names in the same shape may give the C{open} of a
-            L{JoinPoint<comet.fanout.joinpoint.JoinPoint>}.
-
-        @raise CometError: If the client may not read; no reader was made.
-        """
-        self.check(client, names)
-        self.admit()
-        self.bursts.store()
-        reader = makeReader()
-        opener(reader, names, since)
-        return reader
-
-    def openPoll(
-        self,
-        client: Client,
-        names: Sequence[str],
-        since: StartPositions,
-        shape: PollShape[R],
-        waiter: Waiter[R],
-        wait: float,
-        opener: Opener = openReader,
-    ) -> PollReader[R]:
-        """
-        Open a poll for a client.
-
-        @param waiter: Is answered once, perhaps before this returns.
-
-        @param wait: For how many seconds the poll may wait for a message; 0 if
-            it must be answered at once.
-
-        @param opener: As for L{openStream}.
-
-        @raise CometError: If the client may not read; the waiter was not called.
-        """
-        self.check(client, names)
-        if wait:
-            self.admit()
-        else:
-            self._checkDraining()
-        self.bursts.store()
-        reader = PollReader(self.fanout, shape, waiter, wait)
-        opener(reader, names, since)
-        return reader
-
-    def openHistory(
-        self,
-        client: Client,
-        names: Sequence[str],
-        before: Cursor,
-        shape: PollShape[R],
-        waiter: Waiter[R],
-    ) -> PollReader[R]:
-        """
-        Open a poll for a client that reads before a cursor.
-
-        @param names: One channel.
-
-        @param waiter: Is answered once, perhaps before this returns.
-
-        @raise CometError: If the client may not read; the waiter was not called.
-        """
-        self.check(client, names)
-        self._checkDraining()
-        self.bursts.store()
-        reader = HistoryReader(self.fanout, shape, waiter)
-        reader.recall(names[0], before)
-        return reader
+        count = sum(len(publication.channels) for publication in publications)
+        self.clientLimits.publish(client, peer, count)
 
     def _notOpened(self, failure: Failure, reader: Reader) -> Failure:
         reader.ended()
         return failure
+
+    def configure(self, settings: Settings) -> None:
+        """
+        Go by other settings from now on.  What is under way goes on as it began;
+        readers that are open take the new heartbeat after the next one.
+        """
+        self.settings = settings
+        self.fanout.heartbeat = settings.heartbeat
+        self.uploads.most = self.partialCommands.most = settings.uploadBytes
+        self.clientLimits.configure(settings.clients)
 
     # -- Readiness and draining
 
@@ -586,14 +619,17 @@ class Hub:
     @property
     def whyNotReady(self) -> str:
         """
-        What keeps the server from taking clients: C{draining}, C{starting}, or
-        C{bus} where the bus is not available.  Empty if nothing does.
+        What keeps the server from taking clients, one of L{REASONS}: C{draining},
+        C{starting}, C{bus} where the bus is not available, or C{revocations} where it is
+        not known what is revoked, so that no token is taken.  Empty if nothing does.
         """
         if self.isLeaving or self.isDraining:
             return "draining"
         if self.isStarting:
             return "starting"
-        return "" if self.bus.isAvailable else "bus"
+        if not self.bus.isAvailable:
+            return "bus"
+        return "" if self.control.revocations.isLoaded else "revocations"
 
     @property
     def end(self) -> Cursor:
@@ -607,20 +643,6 @@ class Hub:
         if not end.epoch:
             raise Unavailable("the bus has not started")
         return end
-
-    def _checkDraining(self) -> None:
-        if self.isDraining:
-            raise self._draining()
-
-    def _draining(self) -> Unavailable:
-        return Unavailable("the server is going down", self._retry())
-
-    def _retry(self) -> float:
-        """
-        A random delay, in seconds, within the time that the server takes to
-        stop: clients that reconnect do not all come at once.
-        """
-        return round(random.uniform(LEAST, max(self._retryWithin, LEAST)), 3)
 
     def drain(self, seconds: float, isShared: bool = False) -> Deferred[None]:
         """
@@ -667,6 +689,10 @@ class Hub:
         @return: Fires when neither a timer nor a connection of a reader is left.
         """
         self.isDraining = self.fanout.isDraining = True
+        self.control.stop()
+        self._audience.stop()
+        if self.attendance is not None:
+            self.attendance.stop()
         for reader in list(self.fanout.readers):
             self._dismiss(reader)
         stopped = self._within(LAST_MOMENT, self.fanout.whenDrained())
@@ -674,6 +700,8 @@ class Hub:
         # A sink of an application's own may never report that it is lost.
         stopped.addCallback(lambda _: self._within(LAST_MOMENT, self.fanout.whenDrained()))
         stopped.addCallback(lambda _: self.fanout.stop())
+        if self.events is not None:
+            stopped.addCallback(lambda _: self.events and self.events.stop())
         return stopped.addCallback(lambda _: self.bus.stop())
 
     def _within(self, seconds: float, done: Deferred[None]) -> Deferred[None]:
@@ -681,6 +709,16 @@ class Hub:
         Wait for something no longer than some seconds.
         """
         return done.addTimeout(seconds, self.clock, onTimeoutCancel=lambda result, timeout: None)
+
+
+def _order(fields: dict[str, Any], isRevoking: bool) -> Order:
+    """
+    Make an order of what an application gives.
+
+    @raise BadRequest: If it is not allowed.
+    """
+    given = {name: value for name, value in fields.items() if value is not None}
+    return readOrder(given, isRevoking)
 
 
 def _failed() -> Deferred[Any]:

@@ -4,20 +4,25 @@ What the parts of comet promise one another.
 A L{bus<IMessageBus>} keeps the log.  A L{listener<IBusListener>} hears what the
 bus stores.  A L{receiver<IReceiver>} is how an application reads.  A
 L{sink<ISink>} takes the bytes for one client.  L{Access<IAccess>} decides what
-a client may do.  All methods are called from the reactor's thread only.
+a client may do, and L{hooks<IHooks>} have a say in what it does.  All methods are
+called from the reactor's thread only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from comet.model.cursors import Cursor
+from comet.model.held import Held
+from comet.model.log import Retention
 from comet.model.messages import Close, Message, Publication, Published
 from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
+from comet.model.presence import Holding, MemberPage
+from comet.model.state import StateEntry, StatePage
 
 if TYPE_CHECKING:
     from socket import socket
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from comet.configuration import Configuration
     from comet.http.credentials import Credential, Credentials
     from comet.model.clients import Client
+    from comet.model.hookanswers import Allowed, Rewritten
 
 # What becomes of a request to publish: the answer to each of its publications, or
 # why none is stored.
@@ -82,6 +88,11 @@ class IMessageBus(Interface):
         stored before.
       - C{endMoved} may tell of a log end that is older than L{end}.  It never
         goes back within an epoch.
+
+    A bus that bounds what it holds in all drops the oldest messages first.  The
+    server's own channels (L{isReserved<comet.model.channels.isReserved>}) are apart
+    from all others: they lose nothing to these while they take no more than a quarter
+    of the total.  Above that they lose their own oldest messages first.
     """
 
     isAvailable: bool = Attribute(
@@ -163,8 +174,8 @@ class IMessageBus(Interface):
         Read the log of some names, in the order of positions.
 
         A read that would take long for the bus may end earlier than asked, even
-        without a message: then it tells how far it came, and that there is
-        more.
+        without a message: then it tells how far it came, that there is more, and
+        that this is a part.
 
         @param names: Channels or patterns.  A message that several of them
             match is read once.
@@ -190,6 +201,9 @@ class IMessageBus(Interface):
 
         Nothing is known of what was before a cursor of another epoch, or one beyond
         the log end: then no message is read, and it is a gap.
+
+        A page that would take long for the bus may end earlier than asked, with a message
+        at least: then it says that this is a part.
 
         @param before: The cursor; the message that it is of is not read.  L{None}
             for the log end, with the newest message.
@@ -243,6 +257,178 @@ class IBurstBus(IMessageBus):
             publications, or what C{publish} would fail with.  Fails with
             L{Unavailable<comet.errors.Unavailable>} if nothing of all was stored, and
             with L{Unknown<comet.errors.Unknown>} if the bus cannot know whether it was.
+        """
+
+
+class IConfigurableBus(IMessageBus):
+    """
+    Takes other bounds for its log while it runs.  Without this, a server has to be
+    restarted when they are to change.
+    """
+
+    def configure(
+        retention: Callable[[str], Retention], totalBytes: int, settings: Mapping[str, str]
+    ) -> None:
+        """
+        Hold messages by other bounds from now on.  Channels that have messages
+        follow them from their next message on at the latest.  What is then too much
+        is a gap like any other; nothing that was dropped comes back.
+
+        It does not fail, and may be called before the bus starts.
+
+        @param retention: Returns how much to hold of a channel, given its name.
+            Called from any thread.
+
+        @param totalBytes: How many bytes to hold in all.
+
+        @param settings: The values of other options that all nodes with one bus
+            should have in common, by name.
+        """
+
+
+class IMeasuredBus(IMessageBus):
+    """
+    Tells how much it holds, for those who watch the server.
+    """
+
+    def measure() -> Deferred[Held]:
+        """
+        Tell how much the bus holds, of all nodes.  It must not keep publishers and readers
+        waiting: it is asked every few seconds.
+
+        @return: Fails with a L{CometError<comet.errors.CometError>} if that is not known.
+        """
+
+
+class IPresence(IMessageBus):
+    """
+    Knows who is in which channel, as far as its nodes say.
+
+    Each bus object that is started is one node.  What it says of its readers counts
+    until it says otherwise, or is gone: once it has stopped or died, or was cut off
+    for some seconds by the clock of the store, its readers have ended, and the grace
+    of their clients begins.  Who was there before a restart of the whole bus is there
+    for the grace.
+
+    When a client becomes a member of a channel, leaves it or is shown anew, a message
+    of L{presenceChannel<comet.model.presence.presenceChannel>} says so, with the event
+    C{join}, C{leave} or C{update} and
+    L{encodeMember<comet.framing.members.encodeMember>}.  It is stored in one step with
+    the change itself.  Each C{join} is followed by one C{leave} before the next one,
+    unless a new epoch begins, which may begin with no members.
+    """
+
+    def attachPresence(forgotten: Callable[[], None]) -> None:
+        """
+        Set what is called when nothing of what this node said counts any more, because
+        it was cut off, or the store has lost it: the node has to say all of it anew.
+        It may be called also where nothing was lost.
+
+        @param forgotten: Called at any time, also while L{setPresence} is under way.
+            What is said from then on counts.  It must not raise.
+        """
+
+    def setPresence(holdings: Sequence[Holding]) -> Deferred[Sequence[Holding]]:
+        """
+        Say what this node has of some clients, in order; all in one step.  To say the
+        same again does no harm.
+
+        @param holdings: At most L{MOST_TOGETHER<comet.model.presence.MOST_TOGETHER>}.
+
+        @return: Fires once it is stored and the listeners of this bus have heard of it,
+            with those that were refused, because there are too many members, of the
+            channel or of all (L{MemberBounds<comet.model.presence.MemberBounds>}).
+            Fails with L{Unavailable<comet.errors.Unavailable>} if nothing counts, and
+            with L{Unknown<comet.errors.Unknown>} if the bus cannot know whether it
+            does: then it has to be said again.
+        """
+
+    def membersOf(channel: str, after: str | None, limit: int) -> Deferred[MemberPage]:
+        """
+        Tell who is in a channel, in the order of their coming.
+
+        @param after: The name of the member after which to begin, or L{None} for all.
+
+        @param limit: How many members to tell of, from 0 to
+            L{MOST_LISTED<comet.model.presence.MOST_LISTED>}.  Fewer are told of once they
+            have L{MOST_LISTED_BYTES<comet.model.presence.MOST_LISTED_BYTES>}.
+
+        @return: Fails with L{BadRequest<comet.errors.BadRequest>} if C{after} is no
+            member, and with L{Unavailable<comet.errors.Unavailable>}.
+        """
+
+
+class IStateBus(IMessageBus):
+    """
+    Keeps state beside the log: values by their keys, in tables.  Each table is of one
+    reserved channel, on which every change is told.  What is revoked is kept so.
+
+    The state is no part of the log: retention, eviction, C{forget} and a new epoch leave
+    it as it is.  It lasts as long as the log can at best: with a file, over restarts.
+
+    A change and the message that tells of it are stored in one step, both or neither.  So
+    one reads the state, then the channel from the cursor of what was read, and knows
+    every change.
+    """
+
+    def putState(
+        change: Publication, key: str, seconds: float | None, most: int
+    ) -> Deferred[StateEntry]:
+        """
+        Keep the payload of a publication under a key, in place of what was there, and
+        store the publication.
+
+        @param change: Has one channel, whose table is meant.  Its idempotency key is
+            ignored: to put the same again changes nothing.
+
+        @param key: 1 to 128 printable ASCII characters, none a space.
+
+        @param seconds: For how long to keep it, or L{None} for until it is dropped.  Then
+            it goes without a message.
+
+        @param most: How many entries the table may have with this one.
+
+        @return: Fires once it is stored and the listeners of this bus have heard of it.
+            Fails with L{TooMany<comet.errors.TooMany>} if the table is full, and with
+            L{Unavailable<comet.errors.Unavailable>}: nothing is changed then.  Fails
+            with L{Unknown<comet.errors.Unknown>} as C{publish} does.
+        """
+
+    def dropState(change: Publication, key: str) -> Deferred[bool]:
+        """
+        Take out what is kept under a key, and store a publication that tells of it.
+
+        @return: Fires with whether there was something; if not, nothing is stored.
+            Fails as L{putState} does.
+        """
+
+    def readState(channel: str, after: str, limit: int) -> Deferred[StatePage]:
+        """
+        Read what is kept in a table, in the order of the keys.
+
+        @param channel: The channel of the table.
+
+        @param after: The key after which to begin; empty for the first.
+
+        @param limit: How many entries to read at most; at least 1.
+
+        @return: Fires with the page.  An entry that cannot be read is not left out without
+            a word: its key is in L{StatePage.unreadable
+            <comet.model.state.StatePage>}.  Fails with
+            L{Unavailable<comet.errors.Unavailable>}.
+        """
+
+
+class INodesBus(IMessageBus):
+    """
+    Carries messages between several nodes, and knows how many there are.
+    """
+
+    def countListening(channel: str) -> Deferred[int]:
+        """
+        Count the nodes that listen to a channel.
+
+        @return: Fails with L{Unavailable<comet.errors.Unavailable>}.
         """
 
 
@@ -465,9 +651,10 @@ class ICredentialAccess(IAccess):
     publish key.
     """
 
-    def clientOf(credential: Credential | None) -> Client:
+    def clientOf(credential: Credential | None) -> Client | None:
         """
-        Return the client that has a credential.
+        Return the client that has a credential, or L{None} if that cannot be told by
+        the credential alone, or not at once: then C{identify} is called.
 
         @param credential: L{None} if the request has none.
 
@@ -487,4 +674,69 @@ class IPublisherAccess(IAccess):
     def checkPublisher(client: Client) -> None:
         """
         Check that there may be a channel to which the client may publish.
+        """
+
+
+class IHooks(Interface):
+    """
+    Has a say in what clients do that have the right to: see
+    L{Hub.useHooks<comet.hub.Hub.useHooks>}.  A backend that is asked by webhooks is one
+    provider of it.
+
+    Each method returns its answer, or a Deferred or coroutine of it.  Only what is asked
+    about waits then, and what the same client publishes to the same channel behind it.
+    An answer that takes longer than the hub's C{identifySeconds} is
+    L{Unavailable<comet.errors.Unavailable>}, and the Deferred is cancelled; also when it is
+    seen that the client has left which wanted to read, or to call.
+
+    A method refuses with any L{CometError<comet.errors.CometError>}.  Any other exception
+    is logged, and the client is told of an internal error.  What an answer changes is
+    checked as if the client had said it; what is not allowed is logged, and the client is
+    told C{unavailable}.
+
+    What a client does with a publish key or the admin key is not asked about, but for
+    calls.
+    """
+
+    def subscribe(
+        client: Client, names: Sequence[str]
+    ) -> Allowed | Awaitable[Allowed | None] | None:
+        """
+        Decide whether a client may read channels and patterns.  What is allowed a client
+        with a name is remembered for a while, by that name, so that polls and reconnects
+        do not ask again.
+
+        @param names: Those that the hub is told to ask about; at least one.
+
+        @return: L{None} to let it be, which is remembered for 60 seconds.  All of them may
+            be read, or none.
+        """
+
+    def publish(
+        client: Client, publication: Publication
+    ) -> Rewritten | Awaitable[Rewritten | None] | None:
+        """
+        Decide whether a message is stored, and how.  Each message of a request, and each of
+        its channels, is asked about, all before the first is stored.  If one is refused,
+        nothing of the request is stored.
+
+        A message that comes again with its idempotency key is not asked about if it was
+        stored.
+
+        @param publication: The message, with one channel.
+
+        @return: L{None} to let it be.
+        """
+
+    def call(client: Client, method: str, data: Any) -> Any:
+        """
+        Answer a client's call.
+
+        @param method: A name that the client has chosen, in the form of a channel's.
+
+        @param data: A value of JSON, or L{bytes}.
+
+        @return: A value of JSON, or L{bytes}; or a Deferred or coroutine of it.
+
+        @raise NotFound: If there is no such method.
         """

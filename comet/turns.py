@@ -21,6 +21,12 @@ not how many bytes of a client are dealt with in a turn, but for how long:
     little it is.  So many clients that each ask for a little in the same moment are no
     longer turn than a few.
 
+  - Clients come and go in crowds: all of them when a page opens, or a node ends.  To take
+    a client that was never seen, or to end a connection, costs as much as dozens of
+    polls.  So those that are there are served first; and the first request of a
+    connection waits if the like of it was not asked before, and so does the end of a
+    connection, once such work has taken a L{SHARE} of this turn, or while others wait.
+
   - Input that is left when the share is over stays with its connection, which is
     not read meanwhile, so it is what was read at once, and no more.  The connection
     waits in L{Turns}.
@@ -51,15 +57,17 @@ from comet.clientlog import ClientLogger
 
 # For how many seconds the input of one client is dealt with at once; and for how many
 # where very many wait.
-SHARE: Final = 0.004
+SHARE: Final = 0.002
 LEAST: Final = 0.00025
 
 # How many bytes of new input are more than a request and little else.
 MUCH: Final = 2048
 
 # For how many seconds of a turn those that wait have their shares.  The same time
-# is given to what comes in from the clients of a lean port.
-TURN: Final = 0.008
+# is given to what comes in from the clients of a lean port.  A client waits for a few
+# turns: what it has sent is read in one, and a bus on a disk answers in another.  Its own
+# costs of a turn, some ten microseconds, are a small part.
+TURN: Final = 0.004
 
 
 def _nothing() -> None:
@@ -78,6 +86,9 @@ class Turns:
         now.
 
     @ivar isSpent: Whether what was done at once has taken all of this turn's time.
+
+    @ivar isCrowded: Whether more clients come or go in this moment than there is time for:
+        then what they need waits here.
     """
 
     _log = ClientLogger()
@@ -98,6 +109,7 @@ class Turns:
         self.seconds: Callable[[], float] = clock.seconds
         self.share = SHARE
         self.isSpent = False
+        self.isCrowded = False
         self._clock = clock
         self._begin = begin
         self._end = end
@@ -121,7 +133,7 @@ class Turns:
 
         @param size: How many bytes it has.
         """
-        return self.isSpent or (size > MUCH and bool(self._waiting))
+        return self.isSpent or self.isCrowded or (size > MUCH and bool(self._waiting))
 
     def spend(self, since: float) -> None:
         """

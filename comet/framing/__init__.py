@@ -24,7 +24,9 @@ names in equal shapes are written the same bytes.
   - L{codings}: bodies that a publisher has compressed
   - L{publications}: what a publisher's body, line or value says
   - L{stored}: what a store gives back, checked
+  - L{members}: members of channels, as they are told of and stored
   - L{commands}: what a client says on a two-way transport
+  - L{orders}: what an admin orders, and the nodes tell one another of it
 """
 
 from __future__ import annotations
@@ -44,6 +46,10 @@ class Shape(Protocol):
     are equal only if all their bytes are.  The methods for messages, cursors,
     gaps and the end return I{pieces}.  L{frame} makes of one or more pieces
     the bytes that may be written.
+
+    A shape may also have a method C{ended}, as that of L{EnvelopeShape
+    <comet.framing.envelope.EnvelopeShape>}, which tells that some names have ended.
+    A reader in a shape without it is closed then.
     """
 
     @property

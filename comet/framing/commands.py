@@ -2,9 +2,9 @@
 The commands that a client sends on a two-way transport, and their answers.
 
 A command is a JSON object with exactly one of the keys C{subscribe},
-C{unsubscribe}, C{publish}, C{ping} and C{token}; perhaps an C{id}, which the
-answer repeats; and the other keys that the command needs.  Unknown keys are
-ignored.
+C{unsubscribe}, C{publish}, C{presence}, C{leave}, C{ping}, C{token} and C{call}; perhaps
+an C{id}, which the answer repeats; and the other keys that the command needs.  Unknown
+keys are ignored.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from comet.errors import BadChannel, BadCursor, BadMessage, BadRequest, CometError
-from comet.framing.publications import Limits, readObject, shown
+from comet.framing.publications import Limits, checkBase64, readObject, shown
 from comet.framing.strictjson import decode, encode
-from comet.model.channels import parseName
+from comet.model.channels import parseChannel, parseName
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.positions import Now, StartPosition, StartPositions, parseStartPosition
+from comet.model.presence import MOST_LISTED
+from comet.model.readerids import checkReaderID
 
 # Names a command, so that the client can tell which command an answer is for;
 # None if the client does not need to.
@@ -62,11 +64,15 @@ class Subscribe:
     @ivar names: Channels and patterns, at least one, none twice.
 
     @ivar since: Where each of them starts.
+
+    @ivar reader: The id that the client gives its readers from now on, or L{None} if this
+        does not change.
     """
 
     id: Id
     names: tuple[str, ...]
     since: StartPositions
+    reader: str | None = None
 
 
 @frozen
@@ -98,6 +104,40 @@ class Publish:
 
 
 @frozen
+class Presence:
+    """
+    Tell who is in a channel.
+
+    @ivar id: The id of the command, or L{None}.
+
+    @ivar channel: The channel.
+
+    @ivar after: The name of the member after which to begin, or L{None} for all.
+
+    @ivar limit: How many members to tell of, at most.
+    """
+
+    id: Id
+    channel: str
+    after: str | None = None
+    limit: int = MOST_LISTED
+
+
+@frozen
+class Leave:
+    """
+    Stop reading these names, and be no member of these channels any more.
+
+    @ivar id: The id of the command, or L{None}.
+
+    @ivar names: Channels and patterns, at least one, none twice.
+    """
+
+    id: Id
+    names: tuple[str, ...]
+
+
+@frozen
 class Ping:
     """
     Send a value back.
@@ -126,7 +166,24 @@ class Token:
     token: str = field(repr=False)
 
 
-Command = Subscribe | Unsubscribe | Publish | Ping | Token
+@frozen
+class Call:
+    """
+    Have a method of the backend's, or the application's, answer.
+
+    @ivar id: The id of the command, or L{None}.
+
+    @ivar method: Its name, which is not checked yet.
+
+    @ivar data: A value of JSON, or bytes.
+    """
+
+    id: Id
+    method: str
+    data: Any
+
+
+Command = Subscribe | Unsubscribe | Publish | Presence | Leave | Ping | Token | Call
 
 
 def readFields(raw: bytes, limits: Limits) -> Fields:
@@ -143,11 +200,24 @@ def readFields(raw: bytes, limits: Limits) -> Fields:
         # for the value of a ping.
         fields = decode(raw, limits.maxDepth + 2)
     except BadMessage as error:
-        raise CommandError(None, error) from None
+        raise CommandError(None, _withoutToken(raw, error)) from None
     if not isinstance(fields, dict):
         other = f"{shown(fields)} is not a command: it is not an object"
         raise CommandError(None, BadMessage(other))
     return fields
+
+
+def _withoutToken(raw: bytes, error: BadMessage) -> BadMessage:
+    """
+    Return the error for a text that is not JSON without its beginning, if there may be a
+    token in it: an error may be shown and logged where a token must not be.
+    """
+    isQuoting = error.detail.startswith(("'", '"', "b'", 'b"'))
+    if not (isQuoting and b"token" in raw.lower()):
+        return error
+    # The last of these words: those before may be the client's.
+    _, isTold, why = error.detail.rpartition(" is not JSON")
+    return BadMessage(f"the command is not JSON{why if isTold else ''}")
 
 
 def readCommand(raw: bytes | Fields, limits: Limits, publisher: str = "") -> Command:
@@ -182,6 +252,17 @@ def encodeOK(id: Id, fields: Mapping[str, Any]) -> bytes:
         name: str(value) if isinstance(value, Cursor) else value for name, value in fields.items()
     }
     return _encodeAnswer(id, {"ok": ok})
+
+
+def encodeRawOK(id: Id, ok: bytes) -> bytes:
+    """
+    Encode the answer to a command that was carried out, as L{encodeOK} does.
+
+    @param ok: The object in the answer, encoded as by
+        L{encode<comet.framing.strictjson.encode>}.
+    """
+    named = b"" if id is None else b'"id":%b,' % encode(id)
+    return b'{%b"ok":%b}' % (named, ok)
 
 
 def encodeError(id: Id, error: CometError) -> bytes:
@@ -248,7 +329,7 @@ def _readStart(value: Any) -> StartPosition:
 
 def _readSince(value: Any, names: tuple[str, ...]) -> StartPositions:
     if not isinstance(value, dict):
-        return StartPositions(_readStart(value))
+        return StartPositions(_readStart(value), isGiven=True)
     starts = {name: _readStart(value[name]) for name in names if name in value}
     return StartPositions(Now(), starts)
 
@@ -256,7 +337,8 @@ def _readSince(value: Any, names: tuple[str, ...]) -> StartPositions:
 def _readSubscribe(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:
     names = _readNames(fields["subscribe"], limits)
     since = _readSince(fields["since"], names) if "since" in fields else StartPositions()
-    return Subscribe(id, names, since)
+    reader = checkReaderID(fields["reader"]) if "reader" in fields else None
+    return Subscribe(id, names, since, reader)
 
 
 def _readUnsubscribe(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:
@@ -266,6 +348,23 @@ def _readUnsubscribe(id: Id, fields: dict[str, Any], limits: Limits, publisher: 
 def _readPublish(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:
     message = {**fields, "channel": fields["publish"]}
     return Publish(id, readObject(message, limits, publisher))
+
+
+def _readPresence(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:
+    channel, after, limit = (fields.get(key) for key in ("presence", "after", "limit"))
+    if not isinstance(channel, str):
+        raise BadChannel(f"{shown(channel)} is not a channel: it is not a string")
+    if after is not None and not isinstance(after, str):
+        raise BadRequest(f"{shown(after)} is not the name of a client: it is not a string")
+    if limit is None:
+        limit = MOST_LISTED
+    if type(limit) is not int or not 0 <= limit <= MOST_LISTED:
+        raise BadRequest(f"limit is {shown(limit)}; 0 to {MOST_LISTED} is allowed")
+    return Presence(id, parseChannel(channel), after, limit)
+
+
+def _readLeave(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:
+    return Leave(id, _readNames(fields["leave"], limits))
 
 
 def _readPing(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:
@@ -280,10 +379,22 @@ def _readToken(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -
     return Token(id, token)
 
 
+def _readCall(id: Id, fields: dict[str, Any], limits: Limits, publisher: str) -> Command:
+    method, data = fields["call"], fields.get("data")
+    if not isinstance(method, str):
+        raise BadRequest(f"{shown(method)} is not the name of a method: it is not a string")
+    if "encoding" in fields:
+        data = checkBase64(fields["encoding"], data)
+    return Call(id, method, data)
+
+
 _READERS: Final[Mapping[str, Callable[[Id, dict[str, Any], Limits, str], Command]]] = {
     "subscribe": _readSubscribe,
     "unsubscribe": _readUnsubscribe,
     "publish": _readPublish,
+    "presence": _readPresence,
+    "leave": _readLeave,
     "ping": _readPing,
     "token": _readToken,
+    "call": _readCall,
 }

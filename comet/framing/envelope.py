@@ -70,6 +70,17 @@ def encodeGap(cursor: Cursor, names: Sequence[str]) -> bytes:
     return strictjson.encode({"cursor": str(cursor), "gap": list(names)})
 
 
+def encodeEnded(cursor: Cursor, names: Sequence[str], code: str) -> bytes:
+    """
+    Encode the envelope that tells a reader at this cursor which of its names have
+    ended, and why.
+
+    @param code: As that of the end of a reader.
+    """
+    ended = {"names": list(names), "code": code}
+    return strictjson.encode({"cursor": str(cursor), "ended": ended})
+
+
 def encodeClose(cursor: Cursor, close: Close) -> bytes:
     """
     Encode the envelope that tells a reader at this cursor why it is closed.
@@ -153,6 +164,14 @@ class EnvelopeShape:
         Make the piece of a gap.
         """
         return self.piece(encodeGap(cursor, names))
+
+    def ended(
+        self, cursor: Cursor, names: Sequence[str], code: str, resume: Cursor | None = None
+    ) -> bytes:
+        """
+        Make the piece that tells which names have ended, and why.
+        """
+        return self.piece(encodeEnded(cursor, names, code))
 
     def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
         """

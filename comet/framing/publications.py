@@ -14,13 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from reprlib import Repr
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from comet.errors import BadChannel, BadMessage, BadRequest, KeyReused, TooLarge
 from comet.framing.contenttypes import parseContentType
-from comet.framing.strictjson import decode, encode
+from comet.framing.strictjson import decode, encode, encodeText
 from comet.model.channels import parseChannel, parseEvent
 from comet.model.messages import KeyScope, Publication
+from comet.model.readerids import checkReaderID
 
 _BATCH_TYPE: Final = "application/x-ndjson"
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -39,8 +40,8 @@ class Limits:
     """
     Limits of one request or command of a publisher.
 
-    @ivar maxMessage: The size of one message in bytes, as L{measure} counts
-        them.
+    @ivar maxMessage: The size of one message in bytes, as
+        L{measure<comet.framing.publications.measure>} counts them.
 
     @ivar maxDepth: How many levels of arrays and objects the data of a message
         may have.
@@ -109,6 +110,7 @@ def readBody(
     event: str | None = None,
     key: str | None = None,
     publisher: str = "",
+    exclude: str | None = None,
 ) -> Publication:
     """
     Read the body of a request that publishes one message.
@@ -127,32 +129,87 @@ def readBody(
 
     @param key: The idempotency key, not yet checked.
 
+    @param exclude: The id of the readers that are spared the message, not yet checked.
+
     @raise TooLarge: If the body, or its JSON, has more bytes than the limit.
 
     @raise BadChannel: If one of the names is not the name of a channel.
 
     @raise BadRequest: If there is no channel, if there are too many, or if the
-        key or the content type is not valid.
+        key, the id or the content type is not valid.
 
     @raise Unsupported: If the body is text in another charset than UTF-8.
 
     @raise BadMessage: If the body is not what its type says, or the name of the
         event is not valid.
     """
-    _checkSize(len(body), limits)
-    parsed = parseContentType(contentType or "")
-    kind = parsed.mediaType
-    value: Any
-    isJSON = _isJSON(kind)
-    if isJSON:
-        parsed.checkCharset()
-        value = decode(body, limits.maxDepth)
-    elif kind in ("", _FORM_TYPE) or kind.startswith("text/"):
-        parsed.checkCharset()
-        value = _text(body)
-    else:
-        value = body
-    return fromValue(channels, value, limits, event, key, publisher, isDecoded=isJSON)
+    _checkSize(len(body), limits.maxMessage)
+    reader = PublicationReader(contentType, limits, event, key, exclude)
+    return reader.read(checkChannels(channels, limits), body, publisher)
+
+
+class PublicationReader:
+    """
+    Reads the bodies of requests that publish one message each, and have all but the
+    body and the channels in common: that is checked once.  The parameters, and the
+    errors, are those of L{readBody}.
+    """
+
+    __slots__ = (
+        *("_event", "_exclude", "_isJSON", "_isText", "_key"),
+        *("_maxDepth", "_maxMessage"),
+    )
+
+    def __init__(
+        self,
+        contentType: str | None,
+        limits: Limits,
+        event: str | None = None,
+        key: str | None = None,
+        exclude: str | None = None,
+    ) -> None:
+        parsed = parseContentType(contentType or "")
+        kind = parsed.mediaType
+        # RFC 6839 3.1: a type that ends in "+json" can be read as JSON.
+        self._isJSON = kind == "application/json" or kind.endswith("+json")
+        self._isText = kind in ("", _FORM_TYPE) or kind.startswith("text/")
+        if self._isJSON or self._isText:
+            parsed.checkCharset()
+        self._event = None if event is None else parseEvent(event)
+        self._key = None if key is None else checkKey(key)
+        self._exclude = None if exclude is None else checkReaderID(exclude)
+        self._maxMessage = limits.maxMessage
+        self._maxDepth = limits.maxDepth
+
+    def read(self, channels: tuple[str, ...], body: bytes, publisher: str = "") -> Publication:
+        """
+        Read one body.
+
+        @param channels: As L{checkChannels} returns them.
+
+        @raise TooLarge: If it, or its JSON, has more bytes than the limit.
+
+        @raise BadMessage: If it is not what its type says.
+        """
+        most, encoding = self._maxMessage, None
+        if len(body) > most:
+            _checkSize(len(body), most)
+        # Text and bytes are never larger than their body, as L{measure} counts them.
+        if self._isText:
+            try:
+                payload = encodeText(body.decode("utf-8"))
+            except UnicodeDecodeError as error:
+                raise _notText(body, error) from None
+        elif self._isJSON:
+            value = decode(body, self._maxDepth)
+            payload = encode(value, self._maxDepth, isDecoded=True)
+            if len(payload) > most:
+                _checkSize(measure(value, payload), most)
+        else:
+            payload, encoding = b'"' + b64encode(body) + b'"', _BASE64
+        return Publication(
+            channels, payload, self._event, encoding, publisher, self._key, self._exclude
+        )
 
 
 class BatchReader:
@@ -326,7 +383,7 @@ def readBatch(
 def readObject(fields: Mapping[str, Any], limits: Limits, publisher: str = "") -> Publication:
     """
     Read a message from an object with the keys C{channel} and C{data}, and
-    perhaps C{event}, C{encoding} and C{key}.  Other keys are ignored.  C{null}
+    perhaps C{event}, C{encoding}, C{key} and C{exclude}.  Other keys are ignored.  C{null}
     is a value, not the absence of one.
 
     @raise BadMessage: If C{channel} or C{data} is missing, or the data, the
@@ -334,7 +391,7 @@ def readObject(fields: Mapping[str, Any], limits: Limits, publisher: str = "") -
 
     @raise BadChannel: If C{channel} is not the name of one channel.
 
-    @raise BadRequest: If the key is not valid.
+    @raise BadRequest: If the key, or the id to exclude, is not valid.
 
     @raise TooLarge: If the data has more bytes than the limit.
     """
@@ -351,7 +408,8 @@ def readObject(fields: Mapping[str, Any], limits: Limits, publisher: str = "") -
     value = fields["data"]
     if "encoding" in fields:
         value = checkBase64(fields["encoding"], value)
-    return fromValue((channel,), value, limits, event, key, publisher, isDecoded=True)
+    made = fromValue((channel,), value, limits, event, key, publisher, isDecoded=True)
+    return evolve(made, exclude=checkReaderID(fields["exclude"])) if "exclude" in fields else made
 
 
 def fromValue(
@@ -382,7 +440,7 @@ def fromValue(
 
     @raise TooLarge: If L{measure} counts more bytes than the limit.
     """
-    names = _checkChannels((channels,) if isinstance(channels, str) else channels, limits)
+    names = checkChannels((channels,) if isinstance(channels, str) else channels, limits)
     if event is not None:
         event = parseEvent(event)
     if key is not None:
@@ -397,7 +455,7 @@ def fromValue(
     # The payload is never smaller than its measure, so that most messages need
     # not be measured.
     if len(payload) > limits.maxMessage:
-        _checkSize(measure(value, payload), limits)
+        _checkSize(measure(value, payload), limits.maxMessage)
     return Publication(names, payload, event, encoding, publisher, key)
 
 
@@ -420,17 +478,21 @@ def measure(value: Any, payload: bytes) -> int:
     return len(payload) - escaped
 
 
-def _isJSON(kind: str) -> bool:
-    # RFC 6839 3.1: a type that ends in "+json" can be read as JSON.
-    return kind == "application/json" or kind.endswith("+json")
+def _checkSize(size: int, most: int) -> None:
+    if size > most:
+        raise TooLarge(f"the message has {size} bytes; at most {most} are allowed")
 
 
-def _checkSize(size: int, limits: Limits) -> None:
-    if size > limits.maxMessage:
-        raise TooLarge(f"the message has {size} bytes; at most {limits.maxMessage} are allowed")
+def checkChannels(channels: Sequence[str], limits: Limits) -> tuple[str, ...]:
+    """
+    Check the names to which a message is to be published.
 
+    @return: Each once.
 
-def _checkChannels(channels: Sequence[str], limits: Limits) -> tuple[str, ...]:
+    @raise BadChannel: If one of them is not the name of a channel.
+
+    @raise BadRequest: If there is none, or there are too many.
+    """
     # Each name is parsed once, and none is if there are too many.
     names = dict.fromkeys(channels)
     if not 1 <= len(names) <= limits.maxChannels:
@@ -438,14 +500,14 @@ def _checkChannels(channels: Sequence[str], limits: Limits) -> tuple[str, ...]:
     return tuple(map(parseChannel, names))
 
 
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise BadMessage(
-            f"{shown(body[error.start : error.end])} at byte {error.start} is not UTF-8; "
-            "bytes are published with a content type such as application/octet-stream"
-        ) from None
+def _notText(body: bytes, error: UnicodeDecodeError) -> BadMessage:
+    """
+    Return the error for a body that is to be text and cannot be decoded.
+    """
+    return BadMessage(
+        f"{shown(body[error.start : error.end])} at byte {error.start} is not UTF-8; "
+        "bytes are published with a content type such as application/octet-stream"
+    )
 
 
 def checkBase64(encoding: Any, data: Any) -> bytes:

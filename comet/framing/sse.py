@@ -17,6 +17,7 @@ from comet.framing.envelope import (
     closeValue,
     encodeClose,
     encodeCursor,
+    encodeEnded,
     encodeEnvelope,
     encodeGap,
     rawText,
@@ -146,6 +147,16 @@ class SSEShape:
         """
         data = encodeGap(cursor, names) if self.envelope else strictjson.encode(list(names))
         return self._event(resume or cursor, data.decode("utf-8"), "$gap")
+
+    def ended(
+        self, cursor: Cursor, names: Sequence[str], code: str, resume: Cursor | None = None
+    ) -> bytes:
+        """
+        Make the event C{$ended}, with the names and the reason, or with the envelope.
+        """
+        value = {"names": list(names), "code": code}
+        data = encodeEnded(cursor, names, code) if self.envelope else strictjson.encode(value)
+        return self._event(resume or cursor, data.decode("utf-8"), "$ended")
 
     def close(self, cursor: Cursor, close: Close, resume: Cursor | None = None) -> bytes:
         """

@@ -9,13 +9,16 @@ programs has to make each of its messages here.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from secrets import token_hex
 from typing import Any, Final
 
 from comet.errors import BadChannel, BadMessage
 from comet.framing.publications import checkBase64
 from comet.framing.strictjson import decode
 from comet.model.channels import parseChannel, parseEvent
-from comet.model.messages import Message
+from comet.model.messages import ExcludingMessage, Message
+from comet.model.readerids import isReaderID
 
 # The highest values that --max-message and --max-depth can have: a node with
 # lower values reads what another has stored.
@@ -28,7 +31,13 @@ MOST_POSITION: Final = 2**53
 # 9999-12-31, in seconds since 1970.
 _MOST_TIME: Final = 253402300799.0
 
+# Stands before the id of the readers that are spared a message.
+_EXCLUDE: Final = ";exclude="
+
 _EPOCH: Final = re.compile(r"[A-Za-z0-9]{1,32}", re.ASCII)
+
+# No store can know it.  It has no digits, which would be checked as numbers are.
+_MARK: Final = token_hex(16).translate(str.maketrans("0123456789", "ghijklmnop")).encode()
 
 # What strictjson.encode never writes, and strictjson.decode accepts.
 _NEVER_WRITTEN: Final = (b"<", b"\n", b"\r", b"\t", b"\xe2\x80\xa8", b"\xe2\x80\xa9")
@@ -66,18 +75,39 @@ def checkStored(
     checkStoredChannel(channel)
     checkStoredEpoch(epoch)
     checkStoredPosition(position)
-    # A comparison with nan is false.
-    if type(time) not in (float, int) or not 0 <= time <= _MOST_TIME:
-        raise NotOurs("time", f"{_shown(time)} is not a time")
+    checkStoredTime(time)
     if event is not None:
         try:
             parseEvent(_text("event", event))
         except BadMessage as error:
             raise NotOurs("event", error.detail) from None
+    exclude = None
     if encoding not in (None, "base64"):
-        raise NotOurs("encoding", f"{_shown(encoding)} is not an encoding")
-    _checkPayload(payload, encoding)
+        encoding, exclude = _splitMarks(encoding)
+    checkStoredPayload(payload, encoding)
+    if exclude is not None:
+        return ExcludingMessage(channel, epoch, position, time, payload, event, encoding, exclude)
     return Message(channel, epoch, position, time, payload, event, encoding)
+
+
+def joinMarks(encoding: str | None, exclude: str | None) -> str | None:
+    """
+    Join the encoding of a message and the id of the readers that are spared it into one
+    text, as stores keep it.
+    """
+    return encoding if exclude is None else f"{encoding or ''}{_EXCLUDE}{exclude}"
+
+
+def _splitMarks(marks: Any) -> tuple[str | None, str]:
+    """
+    Undo L{joinMarks}, where there is more than an encoding.
+
+    @raise NotOurs: If comet cannot have written it.
+    """
+    encoding, separator, exclude = _text("encoding", marks).partition(_EXCLUDE)
+    if encoding not in ("", "base64") or not separator or not isReaderID(exclude):
+        raise NotOurs("encoding", f"{_shown(marks)} is not an encoding")
+    return encoding or None, exclude
 
 
 def checkStoredChannel(channel: Any) -> str:
@@ -115,7 +145,25 @@ def checkStoredPosition(position: Any) -> int:
     return position
 
 
-def _checkPayload(payload: Any, encoding: str | None) -> None:
+def checkStoredTime(time: Any) -> float:
+    """
+    Check a time, in seconds since 1970.
+
+    @raise NotOurs: If it is none.
+    """
+    # A comparison with nan is false.
+    if type(time) not in (float, int) or not 0 <= time <= _MOST_TIME:
+        raise NotOurs("time", f"{_shown(time)} is not a time")
+    return float(time)
+
+
+def checkStoredPayload(payload: Any, encoding: str | None = None) -> bytes:
+    """
+    Check data as JSON.
+
+    @raise NotOurs: If L{comet.framing.strictjson.encode} cannot have written it, or
+        it does not fit the encoding.
+    """
     if type(payload) is not bytes:
         raise NotOurs("payload", f"it is a {type(payload).__name__} and not bytes")
     if len(payload) > MOST_BYTES:
@@ -129,6 +177,32 @@ def _checkPayload(payload: Any, encoding: str | None) -> None:
             checkBase64(encoding, value)
     except BadMessage as error:
         raise NotOurs("payload", error.detail) from None
+    checked: bytes = payload
+    return checked
+
+
+def areStoredPayloads(payloads: Sequence[bytes]) -> bool:
+    """
+    Check many data at once, in a fraction of the time.
+
+    @return: L{True} if L{checkStoredPayload} takes each of them.  If not, it may take
+        each of them all the same.
+    """
+    between = b',"%b",' % _MARK
+    joined = between.join(payloads)
+    if len(joined) > MOST_BYTES or any(part in joined for part in _NEVER_WRITTEN):
+        return False
+    if b" " in (joined[:1], joined[-1:]) or between + b" " in joined or b" " + between in joined:
+        return False
+    try:
+        values = decode(b"[%b]" % joined, MOST_LEVELS)
+    except BadMessage:
+        return False
+    # Each mark stands outside of all strings, lists and objects, so each text between
+    # two of them is one value.
+    marks = values[1::2]
+    isWhole = len(values) == max(0, 2 * len(payloads) - 1)
+    return isWhole and marks.count(_MARK.decode()) == len(marks)
 
 
 def _text(field: str, value: Any) -> str:

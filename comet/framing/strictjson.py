@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Iterable
 from itertools import accumulate
+from json.encoder import encode_basestring
 from typing import Any, Final, NoReturn
 
 from comet.errors import BadMessage
@@ -30,6 +31,9 @@ _INTEGER_CHARACTERS: Final = 20
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+
+# RFC 8259 2: what may surround a value.
+_WHITE_SPACE: Final = " \t\n\r"
 
 # What numbers consist of: each digit as 0, the letter before an exponent as e.  A
 # number with fewer digits in a row than the second, and without the third, is finite,
@@ -67,13 +71,18 @@ def decode(raw: bytes, maxDepth: int) -> Any:
     # not accept one.
     if text.startswith("\ufeff"):
         raise BadMessage(f"{raw[:64]!r} begins with a byte order mark, which is not allowed")
-    _checkDepth(raw, maxDepth)
+    if raw.count(b"[") + raw.count(b"{") > maxDepth:
+        _checkDepth(raw, maxDepth)
     # Checking each number takes longer than all the rest, and hardly any text needs
     # it.
     marks = raw.translate(_MARKS)
     isPlain = _MARKED_LONG not in marks and _MARKED_EXPONENT not in marks
+    decoder = _PLAIN_DECODER if isPlain else _DECODER
     try:
-        value = (_PLAIN_DECODER if isPlain else _DECODER).decode(text)
+        value, end = decoder.raw_decode(text, len(text) - len(text.lstrip(_WHITE_SPACE)))
+        rest = text[end:].lstrip(_WHITE_SPACE)
+        if rest:
+            raise json.JSONDecodeError("Extra data", text, len(text) - len(rest))
     except json.JSONDecodeError as error:
         raise BadMessage(
             f"{text[:64]!r} is not JSON: {error.msg} at character {error.pos}"
@@ -107,9 +116,27 @@ def encode(value: Any, maxDepth: int = MAX_DEPTH, isDecoded: bool = False) -> by
     isText = isinstance(value, str)
     if not (isDecoded or isText):
         _checkValue(value, maxDepth)
+    if isText:
+        return encodeText(value)
     written = _write(value, maxDepth)
-    if isDecoded and not isText:
+    if isDecoded and written.count(b"[") + written.count(b"{") > maxDepth:
         _checkDepth(written, maxDepth)
+    return _escape(written)
+
+
+def encodeText(value: str) -> bytes:
+    """
+    Encode a string as L{encode} does.
+
+    @raise BadMessage: If it has a lone surrogate.
+    """
+    try:
+        return _escape(encode_basestring(value).encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise _halfPair(error) from None
+
+
+def _escape(written: bytes) -> bytes:
     # In JSON all three can only be within a string, where escapes are allowed.
     return (
         written.replace(b"<", b"\\u003c")
@@ -122,21 +149,23 @@ def _write(value: Any, maxDepth: int) -> bytes:
     try:
         return _ENCODER.encode(value).encode("utf-8")
     except UnicodeEncodeError as error:
-        raise BadMessage(
-            f"a string has {error.object[error.start]!r}, which is half of a surrogate pair"
-        ) from None
+        raise _halfPair(error) from None
     except RecursionError:
         raise _tooDeep(maxDepth) from None
 
 
+def _halfPair(error: UnicodeEncodeError) -> BadMessage:
+    return BadMessage(
+        f"a string has {error.object[error.start]!r}, which is half of a surrogate pair"
+    )
+
+
 def _checkDepth(raw: bytes, maxDepth: int) -> None:
     """
-    Refuse a text with too many levels, before the decoder recurses into it.  If
-    the text is not JSON, the count may be too small, but only after the place
-    at which the decoder stops.
+    Refuse a text with too many levels, before the decoder recurses into it.  One with
+    no more brackets than levels needs no check.  If the text is not JSON, the count may
+    be too small, but only after the place at which the decoder stops.
     """
-    if raw.count(b"[") + raw.count(b"{") <= maxDepth:
-        return
     brackets = _STRING.sub(b"", raw).translate(None, _NOT_BRACKETS)
     # Without a call of a Python function for each bracket, and only up to the first
     # that is too deep.

@@ -6,18 +6,21 @@ headers, address.  An L{access object<comet.interfaces.IAccess>} reads it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from comet.errors import Unauthorized
+from comet.errors import BadCredential, CometError
 from comet.http.origins import CORS
 from comet.http.request import RequestHead
 
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
+
 # RFC 9110 11.4: the scheme's name is case-insensitive.
-_BEARER = re.compile(r"bearer +(.*)", re.IGNORECASE | re.DOTALL)
+_BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 
 # A browser can set no header for a WebSocket, but it can offer a subprotocol.
 SUBPROTOCOL_PREFIX: Final = "comet.token."
@@ -87,6 +90,8 @@ class Credentials:
         takesCookies: bool = False,
         isSecure: bool = False,
         given: Credential | None = None,
+        getCertificate: Callable[[], Certificate | None] = lambda: None,
+        getNames: Callable[[], Sequence[str]] | None = tuple,
     ) -> None:
         """
         @param head: The head of the HTTP request; L{None} on raw TCP.
@@ -96,13 +101,42 @@ class Credentials:
         @param takesCookies: Whether cookies count: see L{cookiesCount}.
 
         @param given: The credential of a command, which has no head.
+
+        @param getCertificate: Returns the client's certificate, if it has shown one.
+
+        @param getNames: Returns the names that the request is for; L{None} if its URL does
+            not tell.
         """
         self.transport = transport
         self.isSecure = isSecure
         self._head = head
         self._getAddress = getAddress
+        self._getCertificate = getCertificate
         self._takesCookies = takesCookies
         self._given = given
+        self._getNames = getNames
+
+    @cached_property
+    def names(self) -> Sequence[str]:
+        """
+        The channels and patterns that the request is for, as far as its URL tells.  Empty
+        where it does not, or cannot be read.
+        """
+        if self._getNames is None:
+            return ()
+        try:
+            return tuple(self._getNames())
+        except CometError:
+            # It is told when the request is answered.
+            return ()
+
+    @property
+    def isBare(self) -> bool:
+        """
+        Whether the request is for no name: on a WebSocket and raw TCP, the client names
+        its channels afterwards.
+        """
+        return self._getNames is not None and not self.names
 
     @cached_property
     def address(self) -> str:
@@ -112,11 +146,21 @@ class Credentials:
         return self._getAddress()
 
     @cached_property
+    def certificate(self) -> Certificate | None:
+        """
+        The certificate that the client has shown in the TLS handshake, as the package
+        C{cryptography} has it; L{None} if it has shown none.  A server asks for one
+        only where its TLS context says so, and lets in only those that the context
+        trusts.
+        """
+        return self._getCertificate()
+
+    @cached_property
     def credential(self) -> Credential | None:
         """
         The key or token that the client shows; L{None} if it shows none.
 
-        @raise Unauthorized: If the first one found is not well-formed.
+        @raise BadCredential: If the first one found is not well-formed.
 
         @raise BadRequest: If the header C{Authorization} came twice.
         """
@@ -138,6 +182,10 @@ class Credentials:
         """
         if self._head is None or (name.lower() == "cookie" and not self._takesCookies):
             return None
+        if name.lower() == "cookie":
+            # RFC 9113 8.2.3: HTTP/2 may have cut it in pieces.
+            lines = self._head.headers(b"Cookie")
+            return "; ".join(line.decode("latin-1").strip(" \t") for line in lines) or None
         return self._head.header(name)
 
     @cached_property
@@ -166,7 +214,7 @@ def headCredential(head: RequestHead) -> Credential | None:
     Find the credential of a request, but for one in a cookie.  What stands after
     the first one found is not looked at.
 
-    @raise Unauthorized: If it is not well-formed.
+    @raise BadCredential: If it is not well-formed.
 
     @raise BadRequest: If the header C{Authorization} came twice.
     """
@@ -174,8 +222,8 @@ def headCredential(head: RequestHead) -> Credential | None:
     if authorization is not None:
         bearer = _BEARER.fullmatch(authorization)
         if bearer is None:
-            raise Unauthorized(
-                "the header Authorization is not of the form 'Bearer' and the publish key"
+            raise BadCredential(
+                "the header Authorization is not of the form 'Bearer' and a key or token"
             )
         return Credential(bearer[1], CredentialSource.AUTHORIZATION)
     for offered in (head.header("Sec-WebSocket-Protocol") or "").split(","):
@@ -203,7 +251,7 @@ def _parameter(query: bytes) -> str | None:
 
 def _checked(text: str, source: CredentialSource) -> Credential:
     if not text:
-        raise Unauthorized(f"{source.value} has no credential")
+        raise BadCredential(f"{source.value} has no credential")
     return Credential(text, source)
 
 

@@ -228,8 +228,9 @@ class Origins:
                 b"Access-Control-Allow-Headers",
                 # Cache-Control and X-Requested-With are sent by replacements for
                 # EventSource and by libraries.
-                b"Authorization, Cache-Control, Comet-Event, Content-Encoding, Content-Type, "
-                b"Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, X-Requested-With",
+                b"Authorization, Cache-Control, Comet-Event, Comet-Exclude, Content-Encoding, "
+                b"Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, Prefer, "
+                b"X-Requested-With",
             ),
             # Seconds: one day, which is the most that any browser accepts.
             (b"Access-Control-Max-Age", b"86400"),

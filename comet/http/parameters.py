@@ -18,7 +18,21 @@ from comet.spelling import closest
 # All that a request may have.  A parameter for the start of a single name begins
 # with SINGLE.
 PARAMETERS: Final = (
-    *("account", "before", "callback", "envelope", "limit", "origin", "probe", "since", "time"),
+    *(
+        "account",
+        "after",
+        "before",
+        "callback",
+        "client",
+        "envelope",
+        "limit",
+        "match",
+        "origin",
+        "probe",
+        "reader",
+        "since",
+        "time",
+    ),
     *("transport", "unnamed", "wait"),
     *("lastEventId", "lastEventID", "last_event_id", "Last-Event-ID"),
 )

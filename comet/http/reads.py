@@ -9,11 +9,11 @@ in the same way.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from comet.errors import BadCursor, BadRequest
 from comet.http.negotiation import chooseTransport
@@ -28,6 +28,7 @@ from comet.model.positions import (
     Unreadable,
     parseStartPosition,
 )
+from comet.model.readerids import checkReaderID
 
 # Seconds.  The default is below the half minute after which the least patient
 # proxies time out.
@@ -79,6 +80,8 @@ class ReadRequest:
     @ivar tags: The tags in C{If-None-Match}, as L{entityTags} gives them.
 
     @ivar before: The cursor before which to read, or L{None} to read after C{since}.
+
+    @ivar reader: The id that the client gives its readers, or L{None}.
     """
 
     transport: str
@@ -92,6 +95,14 @@ class ReadRequest:
     probe: bool
     tags: frozenset[str]
     before: Cursor | None = None
+    reader: str | None = None
+
+    def startingAt(self, starts: Mapping[str, StartPosition]) -> ReadRequest:
+        """
+        Return the same request, in which names of which the client has not said it start
+        there.
+        """
+        return evolve(self, since=self.since.completed(starts)) if starts else self
 
 
 def parseReadRequest(
@@ -128,6 +139,7 @@ def parseReadRequest(
         probe=readFlag(head, "probe"),
         tags=entityTags(head),
         before=before,
+        reader=readReader(head),
     )
 
 
@@ -197,7 +209,7 @@ def readSince(head: RequestHead, names: Sequence[str], epoch: str) -> StartPosit
     source = startSource(head)
     if source is StartSource.LAST_EVENT_ID:
         try:
-            return StartPositions(parseStartPosition(lastEventId(head)))
+            return StartPositions(parseStartPosition(lastEventId(head)), isGiven=True)
         except BadCursor:
             return StartPositions(Unreadable())
     byName = {
@@ -206,7 +218,8 @@ def readSince(head: RequestHead, names: Sequence[str], epoch: str) -> StartPosit
         if (text := head.parameters.get(f"since.{name}"))
     }
     if source is StartSource.SINCE:
-        return StartPositions(parseStartPosition(head.parameters["since"]), byName)
+        default = parseStartPosition(head.parameters["since"])
+        return StartPositions(default, byName, isGiven=True)
     return StartPositions(_lowestCursor(entityTags(head), epoch), byName)
 
 
@@ -241,6 +254,18 @@ def readBefore(head: RequestHead, names: Sequence[str], transport: str) -> Curso
         return parseCursor(text)
     except BadCursor as error:
         raise BadCursor(f"before: {error.detail}") from None
+
+
+def readReader(head: RequestHead) -> str | None:
+    """
+    Read the id that the client gives its readers: the parameter C{reader}.
+
+    @return: L{None} if there is none.
+
+    @raise BadRequest: If it is not valid.
+    """
+    text = head.parameters.get("reader")
+    return None if text is None else checkReaderID(text)
 
 
 def readStarts(head: RequestHead, epoch: str) -> dict[str, StartPosition]:

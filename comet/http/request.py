@@ -22,6 +22,7 @@ SINGLETONS: Final = frozenset(
     {
         "authorization",
         "comet-event",
+        "comet-exclude",
         "content-length",
         "content-type",
         "host",
@@ -110,7 +111,9 @@ class RequestHead:
         found: dict[str, str] = {}
         for piece in pieces:
             key, _, value = piece.partition(b"=")
-            found.setdefault(_decodeParameter(key), _decodeParameter(value))
+            name = _decodeParameter(key, f"{key[:64]!r} in the query")
+            # Not the value itself, which may be a token.
+            found.setdefault(name, _decodeParameter(value, f"the parameter {name[:64]!r}"))
         return found
 
 
@@ -199,8 +202,8 @@ def _decodeValue(value: bytes) -> str:
         return stripped.decode("latin-1")
 
 
-def _decodeParameter(raw: bytes) -> str:
+def _decodeParameter(raw: bytes, what: str) -> str:
     try:
         return unquote_to_bytes(raw.replace(b"+", b" ")).decode("utf-8")
     except UnicodeDecodeError:
-        raise BadRequest(f"{raw[:64]!r} in the query is not percent-encoded UTF-8") from None
+        raise BadRequest(f"{what} is not percent-encoded UTF-8") from None

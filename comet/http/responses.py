@@ -14,7 +14,7 @@ from typing import Final
 
 from attrs import frozen
 
-from comet.errors import CometError, MethodNotAllowed, Unsupported
+from comet.errors import CometError, MethodNotAllowed, Unauthorized, Unsupported
 from comet.model.channels import NAME_CACHE_SIZE
 from comet.model.messages import Published
 
@@ -104,9 +104,9 @@ def problem(error: CometError) -> Response:
     if isinstance(error, Unsupported) and error.codings:
         # RFC 9110 12.5.3: only where a content coding was the reason.
         headers.append((b"Accept-Encoding", ", ".join(error.codings).encode("ascii")))
-    if error.status == 401:
+    if isinstance(error, Unauthorized):
         # RFC 9110 15.5.2
-        headers.append((b"WWW-Authenticate", b"Bearer"))
+        headers.append((b"WWW-Authenticate", error.challenge.encode("ascii")))
     body = _encodeJSON(
         {
             "type": "about:blank",
@@ -124,15 +124,20 @@ def publishedResponse(result: Published) -> Response:
     """
     Make the response for a message that was stored in its channels.
     """
+    return Response(201, JSON, publishedBody(result))
+
+
+def publishedBody(result: Published) -> bytes:
+    """
+    Make the body of this response.
+    """
     # Without a JSON encoder, since nothing in a cursor needs an escape.
-    channels = ",".join(
-        [
-            f'{_encodeName(channel)}:"{result.epoch}-{position}"'
-            for channel, position in result.positions.items()
-        ]
-    )
-    body = f'{{"cursor":"{result.cursor}","channels":{{{channels}}}}}'
-    return Response(201, JSON, endLine(body.encode("ascii")))
+    epoch, last, channels = result.epoch, 0, ""
+    for channel, position in result.positions.items():
+        last = max(last, position)
+        comma = "," if channels else ""
+        channels += f'{comma}{_encodeName(channel)}:"{epoch}-{position}"'
+    return f'{{"cursor":"{epoch}-{last}","channels":{{{channels}}}}}\n'.encode("ascii")
 
 
 @lru_cache(NAME_CACHE_SIZE)

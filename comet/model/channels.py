@@ -19,6 +19,14 @@ from comet.errors import BadChannel, BadMessage, BadRequest
 
 MAX_NAME_BYTES: Final = 255
 
+# The channel of the nodes' orders and questions, which names the table of what is
+# revoked, too; and the channel of their answers.
+CONTROL: Final = "$control"
+NODES: Final = "$nodes"
+
+# The first segments of the channels that only the nodes themselves use.
+NODES_OWN: Final = frozenset({CONTROL, NODES, "$session"})
+
 # Each segment of a pattern takes memory of its own, and time whenever a channel
 # that begins alike is looked up.
 MAX_PATTERN_SEGMENTS: Final = 16
@@ -45,6 +53,7 @@ def isPattern(name: str) -> bool:
     return "*" in name
 
 
+@lru_cache(NAME_CACHE_SIZE)
 def isReserved(name: str) -> bool:
     """
     Whether a name is reserved for the server: a segment of it begins with

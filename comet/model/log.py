@@ -15,9 +15,17 @@ from comet.model.messages import Message
 
 # Channels without messages are known for their floors: while a channel is
 # known, no reader that missed nothing is told of a gap in it.  They may take
-# this part of what a bus may hold in all; then those are forgotten whose newest
-# message is the oldest.
+# this part of what a bus may hold in all, each counted without its name; and, as
+# names may be long, no more than the second part with all that they count for.  Then
+# those are forgotten whose newest message is the oldest.
 FLOORS_PART: Final = 4
+NAMED_FLOORS_PART: Final = 2
+
+# The server's own channels, as those of presence and of events, are safe from what
+# clients publish while they hold no more than this part of what a bus may hold in
+# all.  Above it they lose their oldest messages first, so a flood of members takes
+# no more from the channels of clients either.
+RESERVED_PART: Final = 4
 
 _position = attrgetter("position")
 
@@ -88,18 +96,37 @@ class ChannelLog:
         """
         return self._messages[self._first] if len(self) else None
 
-    def append(self, message: Message) -> None:
+    def append(self, message: Message) -> bool:
         """
         Add the newest message, and drop the oldest ones while there are too
         many messages or too many bytes.
 
         @param message: Its position must be greater than L{end}.
+
+        @return: Whether the log had no message before.
         """
-        self._messages.append(message)
+        messages, kept = self._messages, self.retention
+        wasEmpty = len(messages) == self._first
+        messages.append(message)
         self.payloadBytes += len(message.payload)
         self.size += message.size
-        while len(self) > self.retention.messages or self.payloadBytes > self.retention.bytes:
+        while len(messages) - self._first > kept.messages or self.payloadBytes > kept.bytes:
             self.dropOldest()
+        return wasEmpty
+
+    def isBeyond(self, now: float) -> bool:
+        """
+        Tell whether the oldest message is not to be held, as after the retention has
+        changed.
+
+        @param now: The time, in seconds since 1970.
+        """
+        oldest, kept = self.oldest, self.retention
+        return oldest is not None and (
+            len(self) > kept.messages
+            or self.payloadBytes > kept.bytes
+            or oldest.time + kept.seconds <= now
+        )
 
     def dropOldest(self) -> None:
         """

@@ -43,7 +43,13 @@ class Message:
     @ivar payload: The data as JSON in UTF-8, without a space between tokens,
         escaped so that every wire format can carry it (see
         L{comet.framing.strictjson.encode}).
+
+    @ivar exclude: The id of the readers that are spared the message, or L{None}: see
+        L{comet.fanout.spared}.
     """
+
+    # Few messages have one, and the others are no larger for it.
+    exclude: str | None = None
 
     __slots__ = ("channel", "encoding", "epoch", "event", "payload", "position", "time")
 
@@ -95,6 +101,28 @@ class Message:
         return f"<Message {self.channel} {self.cursor} {self.payload[:40]!r}>"
 
 
+class ExcludingMessage(Message):
+    """
+    A message that some readers are spared.
+    """
+
+    __slots__ = ("exclude",)
+
+    def __init__(
+        self,
+        channel: str,
+        epoch: str,
+        position: int,
+        time: float,
+        payload: bytes,
+        event: str | None,
+        encoding: str | None,
+        exclude: str,
+    ) -> None:
+        super().__init__(channel, epoch, position, time, payload, event, encoding)
+        self.exclude = exclude
+
+
 def _parse(payload: bytes, encoding: str | None) -> Any:
     value = json.loads(payload)
     return value if encoding is None else b64decode(value)
@@ -113,11 +141,17 @@ class Publication:
 
     @ivar encoding: As in L{Message.encoding}.
 
-    @ivar publisher: The name of the publisher.  Equal keys of two publishers
-        are two keys.
+    @ivar publisher: Who publishes: C{"server"} for the application, or a client's
+        L{publisher<comet.model.clients.Client.publisher>}.  Equal keys of two
+        publishers are two keys.
 
     @ivar key: The idempotency key, 1 to 128 printable ASCII characters, or
         L{None}.
+
+    @ivar exclude: As in L{Message.exclude}.
+
+    @ivar mark: The fingerprint of the message as it came from its publisher, if it
+        was rewritten since; else L{None}.
     """
 
     channels: tuple[str, ...]
@@ -126,6 +160,8 @@ class Publication:
     encoding: str | None = None
     publisher: str = ""
     key: str | None = None
+    exclude: str | None = None
+    mark: bytes | None = None
 
     @property
     def data(self) -> Any:
@@ -133,6 +169,19 @@ class Publication:
         What is published: a value of JSON, or L{bytes}.  It is parsed each time.
         """
         return _parse(self.payload, self.encoding)
+
+    def stored(self, channel: str, epoch: str, position: int, time: float) -> Message:
+        """
+        Return the message of this publication that is stored in one of its channels.
+
+        @param time: When it is stored, in seconds since 1970.
+        """
+        payload, event, encoding = self.payload, self.event, self.encoding
+        if self.exclude is None:
+            return Message(channel, epoch, position, time, payload, event, encoding)
+        return ExcludingMessage(
+            channel, epoch, position, time, payload, event, encoding, self.exclude
+        )
 
     @property
     def keyScope(self) -> KeyScope | None:
@@ -148,8 +197,11 @@ class Publication:
         """
         16 bytes that stand for the message: equal for equal data, event and
         encoding, regardless of channels, publisher and key.  The order of the
-        keys of a JSON object makes a difference.
+        keys of a JSON object makes a difference.  What was rewritten has that of
+        the message as it came.
         """
+        if self.mark is not None:
+            return self.mark
         digest = blake2b(digest_size=16)
         for part in (self.event, self.encoding):
             # Neither is ever empty, so an empty text stands for none.
@@ -198,6 +250,7 @@ class Gap:
 CLOSE_CODES: Final = frozenset(
     {
         "draining",
+        "disconnected",
         "expired",
         "revoked",
         "forbidden",

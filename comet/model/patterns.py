@@ -57,6 +57,28 @@ def matchesAny(patterns: Iterable[str], channel: str) -> bool:
     return any(matches(pattern, channel) for pattern in patterns)
 
 
+def overlaps(one: str, other: str) -> bool:
+    """
+    Whether at least one channel is reached by both names.  Taking a right away asks
+    this: a name is lost even if only a part of what it reaches was taken.
+
+    @param one: A channel or a pattern.
+
+    @param other: A channel or a pattern.
+    """
+    first = one.split("/")
+    second = other.split("/")
+    for depth, (left, right) in enumerate(zip(first, second, strict=False)):
+        # '**' stands for all segments that are left, none of which may be
+        # reserved; both names have at least one.
+        if left == "**" or right == "**":
+            tail = second[depth:] if left == "**" else first[depth:]
+            return not any(segment.startswith("$") for segment in tail)
+        if not (_coversSegment(left, right) or _coversSegment(right, left)):
+            return False
+    return len(first) == len(second)
+
+
 class _Node:
     """
     A node in the trie of patterns.
@@ -157,10 +179,11 @@ class PatternTable(Generic[T]):
         @return: A new list with the value of each name once, in no particular
             order.
         """
-        names = [channel] if channel in self._values else []
+        values = self._values
+        found = [values[channel]] if channel in values else []
         if self._root.children:
-            names += self._patternsOf(channel.split("/"))
-        return [self._values[name] for name in names]
+            found += [values[name] for name in self._patternsOf(channel.split("/"))]
+        return found
 
     def _patternsOf(self, segments: list[str]) -> Iterator[str]:
         # '**' stands for all segments that are left, none of which may be

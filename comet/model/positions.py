@@ -92,16 +92,29 @@ class StartPositions:
 
     @ivar byName: The start positions of single names, by the name as it was
         asked for.
+
+    @ivar isGiven: Whether the client has said C{default}; else it is so because the
+        client has said nothing.
     """
 
     default: StartPosition = Now()
     byName: Mapping[str, StartPosition] = field(factory=dict)
+    isGiven: bool = field(default=False, eq=False, kw_only=True)
 
     def of(self, name: str) -> StartPosition:
         """
         Return the start position of one name.
         """
         return self.byName.get(name, self.default)
+
+    def completed(self, starts: Mapping[str, StartPosition]) -> StartPositions:
+        """
+        Return these with the start positions of names of which the client has said
+        nothing.
+        """
+        if not starts or self.isGiven or not isinstance(self.default, Now):
+            return self
+        return StartPositions(self.default, {**starts, **self.byName})
 
 
 @frozen
@@ -171,6 +184,9 @@ class ReadResult:
 
     @ivar more: Whether there were more messages after C{reached} at that
         moment, or the bus has not looked yet.
+
+    @ivar isPart: Whether the bus ended before a limit of the caller was reached: what
+        comes next may fit as well.
     """
 
     after: Cursor
@@ -178,6 +194,7 @@ class ReadResult:
     reached: Cursor
     gaps: Mapping[str, int] = field(factory=dict)
     more: bool = False
+    isPart: bool = False
 
 
 @frozen
@@ -192,8 +209,12 @@ class HistoryPage:
 
     @ivar isGap: Whether none are, since the older messages are gone; or, if the
         channel has no record, may be.
+
+    @ivar isPart: Whether the bus ended before a limit of the caller was reached: what was
+        before may fit as well.
     """
 
     messages: Sequence[Message] = ()
     more: bool = False
     isGap: bool = False
+    isPart: bool = False

@@ -102,6 +102,8 @@ class Step:
     @ivar isCaughtUp: Whether with this step all late names have caught up.
 
     @ivar more: Whether there is more to read at this moment.
+
+    @ivar isPart: Whether the bus ended before a limit of the reader was reached.
     """
 
     gap: tuple[str, ...]
@@ -111,6 +113,14 @@ class Step:
     isReplay: bool
     isCaughtUp: bool
     more: bool
+    isPart: bool = False
+
+    def without(self, readerID: str) -> Step:
+        """
+        Return the same step for a reader of a client that has given its readers an id.
+        """
+        told = [each for each in self.messages if each.exclude != readerID]
+        return self if len(told) == len(self.messages) else evolve(self, messages=told)
 
 
 # The empty table, which most readers have.  They share it, so nothing is ever put
@@ -357,7 +367,7 @@ class Progress:
         gap = self._gap(result, self.names)
         messages = self._unseen(result.messages, self.names)
         self.cursor = result.reached
-        return Step(gap, before, before, messages, False, False, result.more)
+        return Step(gap, before, before, messages, False, False, result.more, result.isPart)
 
     def _readAgain(self) -> Step:
         return Step((), self.cursor, self.lowest, (), False, False, True)
@@ -377,7 +387,7 @@ class Progress:
             self._reportedFloors = _put(self._reportedFloors, name, floor)
         self.cursor = result.reached
         after = result.after
-        return Step(gap, after, after, result.messages, False, False, result.more)
+        return Step(gap, after, after, result.messages, False, False, result.more, result.isPart)
 
     def _acceptReplay(self, wanted: Wanted, result: ReadResult) -> Step:
         lowest = self.lowest

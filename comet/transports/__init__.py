@@ -5,6 +5,7 @@ which states only what is particular to it.
 The bytes come from L{comet.framing}, and L{comet.hub} has decided whether a
 client may have them.
 
+  - L{peers}: what a transport tells of its client
   - L{vanished}: have the system find out that a client has vanished
   - L{unread}: how much of a response a client has not taken
   - L{sinks}: straight to the socket, or through a transport, with backpressure
@@ -12,6 +13,7 @@ client may have them.
   - L{detach}: take a connection from under Twisted's HTTP
   - L{throttle}: how much input of one client is taken in one turn
   - L{partial}: a command that has half come, which has to go on
+  - L{commandflow}: the order of one client's commands, and of their answers
   - L{session}: commands of one client, for the transports with two directions
   - L{exchange}: one HTTP request and its response, between Twisted and the hub
   - L{resource}: what all resources share: checks, methods, errors
@@ -28,5 +30,6 @@ client may have them.
   - L{flashpolicy}: the policy file that Flash asks for
   - L{tcp}: raw TCP
   - L{maker}: transports that plugins add
+  - L{call}: the resource of calls
   - L{channel}: the resources of channels: publish, read by any transport, delete
 """

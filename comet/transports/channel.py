@@ -18,7 +18,7 @@ from comet.http.responses import COMMON, JSON, Response, batchResponse, publishe
 from comet.hub import Hub
 from comet.model.channels import isPattern
 from comet.model.clients import Client
-from comet.transports.detach import hasInputBehind
+from comet.transports.detach import connectionOf, hasInputBehind
 from comet.transports.exchange import OTHER, Exchange
 from comet.transports.iframe import IFrameResource
 from comet.transports.jsonp import JSONPResource
@@ -92,10 +92,7 @@ class ChannelResource(HubResource):
         transport = exchange.transport
         readRequest = exchange.parseReadRequest(self.names(exchange), transport)
         resource = self.transports[transport]
-        try:
-            resource.begin(exchange, readRequest, exchange.client)
-        except CometError as error:
-            resource.refuse(exchange, error)
+        self.read(exchange, readRequest, resource.begin, resource.refuse)
 
     def transportOf(self, exchange: Exchange) -> str:
         """
@@ -137,18 +134,22 @@ class ChannelResource(HubResource):
             limits,
             head.header("Comet-Event"),
             head.header("Idempotency-Key"),
-            client.name,
+            client.publisher,
+            head.header("Comet-Exclude"),
         )
-        stored = self.hub.store(client, [publication], hasInputBehind(exchange.request))
+        isAwaited = hasInputBehind(exchange.request)
+        publisher = connectionOf(exchange.request)
+        stored = self.hub.store(client, [publication], isAwaited, exchange, publisher)
         exchange.respondWhen(stored, lambda answers: publishedResponse(answers[0]))
 
     answer_PUT = answer_POST
 
     def admit_POST(self, exchange: Exchange) -> None:
         """
-        Refuse a client that may not publish to the channels in the path.
+        Refuse a client that may not publish to the channels in the path, or not now.
         """
-        self._checkPublish(exchange)
+        _, client = self._checkPublish(exchange)
+        self.hub.clientLimits.checkPublish(client, exchange)
 
     admit_PUT = admit_POST
 
@@ -207,27 +208,30 @@ class PublishResource(HubResource):
                 exchange.head.header("Content-Type"),
                 exchange.body(),
                 self.hub.settings.limits,
-                client.name,
+                client.publisher,
                 partial(self.hub.checkPublish, client),
             )
-        stored = self.hub.store(client, publications, hasInputBehind(exchange.request))
+        isAwaited = hasInputBehind(exchange.request)
+        publisher = connectionOf(exchange.request)
+        stored = self.hub.store(client, publications, isAwaited, exchange, publisher)
         exchange.respondWhen(stored, batchResponse)
 
     def admit_POST(self, exchange: Exchange) -> BatchReader | None:
         """
-        Refuse a client that may publish nowhere.
+        Refuse a client that may publish nowhere, or not now.
 
         @return: What reads the lines as they arrive, and checks the channel of
             each; L{None} for a body that is compressed.
         """
         client = exchange.client
         self.hub.checkPublisher(client)
+        self.hub.clientLimits.checkPublish(client, exchange)
         head = exchange.head
         if head.header("Content-Encoding") is not None:
             return None
         return BatchReader(
             head.header("Content-Type"),
             self.hub.settings.limits,
-            client.name,
+            client.publisher,
             partial(self.hub.checkPublish, client),
         )

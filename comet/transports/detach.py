@@ -77,6 +77,24 @@ def hasInputBehind(request: Request) -> bool:
     return bool(hasMore or any(channel._dataBuffer))
 
 
+def connectionOf(request: Request) -> object:
+    """
+    Return what stands for the connection by which a request came: all requests of a
+    connection have the same.
+    """
+    # A stream of HTTP/2 is a channel of its own.
+    channel: object = request.channel
+    return getattr(channel, "_conn", channel)
+
+
+def sharedConnectionOf(request: Request) -> object | None:
+    """
+    Return what stands for the connection that a request shares with others; L{None} if
+    it has one to itself.
+    """
+    return None if isDetachable(request) else connectionOf(request)
+
+
 def setProtocol(transport: Any, protocol: IProtocol) -> None:
     """
     Give what a transport receives to another protocol.

@@ -7,14 +7,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from io import SEEK_END
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from twisted.web.server import Request
 
 from comet.access.lookups import Lookup, hasPublishKey
+from comet.accesslog import AccessLog
 from comet.clientlog import ClientLogger
 from comet.errors import (
     CometError,
@@ -27,6 +29,7 @@ from comet.errors import (
 from comet.fanout.polls import HALF_CLOSED
 from comet.framing.codings import undoCoding
 from comet.http.credentials import Credentials, cookiesCount, headCredential
+from comet.http.forwarded import NOTHING, Forwarded, Proxies
 from comet.http.http1 import checkHeader, encodeResponse, endConnection
 from comet.http.origins import CORS
 from comet.http.pace import SMALL
@@ -45,7 +48,11 @@ from comet.transports.detach import (
     giveTimeToRead,
     isDetachable,
 )
+from comet.transports.peers import certificateOf
 from comet.transports.sinks import sendNow
+
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 T = TypeVar("T")
 
@@ -71,10 +78,45 @@ OTHER: Final = "other"
 _log = ClientLogger()
 
 
-def makeRequestHead(request: Request) -> RequestHead:
+def readForwarded(proxies: Proxies | None, request: Request) -> Forwarded:
+    """
+    Read what trusted proxies tell of a request.
+    """
+    if proxies is None:
+        return NOTHING
+    peer = _peerOf(request)
+    isUNIX = isinstance(peer, UNIXAddress)
+    if not (proxies.trustsUNIX if isUNIX else proxies.trusts(str(getattr(peer, "host", "")))):
+        return NOTHING
+    return proxies.read(lambda name: request.requestHeaders.getRawHeaders(name) or ())
+
+
+def addressOf(proxies: Proxies | None, request: Request) -> str:
+    """
+    Return the IP address of the client that has made a request: the one that a trusted
+    proxy tells, or that of the connection; empty for a UNIX socket.
+    """
+    return readForwarded(proxies, request).address or _hostOf(request)
+
+
+def _hostOf(request: Request) -> str:
+    return str(getattr(_peerOf(request), "host", "") or "")
+
+
+def _peerOf(request: Any) -> object:
+    """
+    Return the address from which a request came.
+    """
+    # Twisted sets the address when all of the request has come.
+    return request.getClientAddress() or request.channel.getPeer()
+
+
+def makeRequestHead(request: Request, isSecure: bool | None = None) -> RequestHead:
     """
     Make a request head of Twisted's request.  Its segments begin below the
     resource that Twisted has routed the request to.
+
+    @param isSecure: Whether the request came through TLS, if a proxy has told that.
     """
     path, _, query = request.uri.partition(b"?")
     return RequestHead(
@@ -84,7 +126,7 @@ def makeRequestHead(request: Request) -> RequestHead:
         query=query,
         version=VERSIONS.get(request.clientproto, (1, 0)),
         headers=lambda name: request.requestHeaders.getRawHeaders(name) or (),
-        isSecure=bool(request.isSecure()),
+        isSecure=bool(request.isSecure()) if isSecure is None else isSecure,
     )
 
 
@@ -119,6 +161,8 @@ class Exchange:
 
     @ivar head: The request head.
 
+    @ivar forwarded: The client's IP address, if a trusted proxy has told it.
+
     @ivar host: The value of the header C{Host} if it is this server's, else
         L{None}; known after L{check}.
 
@@ -144,6 +188,7 @@ class Exchange:
         "_traffic",
         "accountName",
         "cors",
+        "forwarded",
         "head",
         "host",
         "hub",
@@ -157,7 +202,8 @@ class Exchange:
     def __init__(self, hub: Hub, request: Request) -> None:
         self.hub = hub
         self.request = request
-        self.head = makeRequestHead(request)
+        self.forwarded, isSecure = readForwarded(hub.proxies, request)
+        self.head = makeRequestHead(request, isSecure)
         self.host: str | None = None
         self.cors = CORS(None, False, True)
         self.accountName: str | None = None
@@ -228,6 +274,18 @@ class Exchange:
         traffic = self.countAs(OTHER) if self._traffic is None else self._traffic
         traffic.headOut += head
         traffic.dataOut += data
+        if self.hub.accessLog is not None:
+            self._logAccess(self.hub.accessLog, data)
+
+    def _logAccess(self, log: AccessLog, size: int) -> None:
+        request = self.request
+        known: object = getattr(request, "identified", None)
+        if isinstance(known, Lookup):
+            known = known.client
+        name = known.name if isinstance(known, Client) else ""
+        path = request.path.decode("latin-1")
+        method = request.method.decode("latin-1")
+        log.answered(self.address, name, self.transport, method, path, request.code, size)
 
     def check(self, needsHost: bool = True) -> None:
         """
@@ -298,12 +356,17 @@ class Exchange:
         if not self.cors.isAllowed:
             raise originForbidden(self.head.header("Origin") or "")
 
-    def identify(self, transport: str) -> Client | Lookup:
+    def identify(
+        self, transport: str, getNames: Callable[[], Sequence[str]] | None = tuple
+    ) -> Client | Lookup:
         """
         Find out which client sends the request.  The access object is asked once a
         request, however often this is called.
 
         @param transport: The name under which the request is counted.
+
+        @param getNames: Returns the names that the request is for; L{None} if its URL does
+            not tell.
 
         @return: The client, or a lookup that is not over.
 
@@ -315,7 +378,7 @@ class Exchange:
         known: Client | Lookup | CometError | None = getattr(request, "identified", None)
         if known is None:
             try:
-                known = self.hub.identify(self._credentials())
+                known = self.hub.identify(self._credentials(getNames))
             except CometError as error:
                 known = error
             request.identified = known
@@ -328,19 +391,34 @@ class Exchange:
             raise known
         return known
 
-    def _credentials(self) -> Credentials:
+    def _credentials(self, getNames: Callable[[], Sequence[str]] | None) -> Credentials:
         head, transport = self.head, self.transport
         takesCookies = cookiesCount(head, self.cors, transport)
-        return Credentials(transport, head, self._address, takesCookies, head.isSecure)
+        return Credentials(
+            transport,
+            head,
+            lambda: self.address,
+            takesCookies,
+            head.isSecure,
+            getCertificate=self._certificate,
+            getNames=getNames,
+        )
 
-    def _address(self) -> str:
+    @property
+    def address(self) -> str:
         """
-        Return the client's IP address, or nothing if it has none.
+        See L{Peer.address<comet.limits.clientlimits.Peer.address>}.
         """
-        # Any: Twisted sets the address when all of the request has come.
-        request: Any = self.request
-        peer = request.getClientAddress() or request.channel.getPeer()
-        return str(getattr(peer, "host", "") or "")
+        return self.forwarded or _hostOf(self.request)
+
+    def _certificate(self) -> Certificate | None:
+        """
+        Return the certificate that the client has shown.
+        """
+        # Any: a stream of HTTP/2 has no transport, and is asked itself; a request that
+        # is over has no channel.
+        channel: Any = getattr(self.request, "channel", None)
+        return certificateOf(getattr(channel, "transport", None) or channel)
 
     def wait(
         self,
@@ -523,10 +601,10 @@ class Exchange:
         if self.hub.isDraining and request.channel.persistent:
             request.channel.persistent = False
             response = endConnection(response)
-        self.countResponse(len(response) - bodyBytes, bodyBytes)
         # Twisted has to believe that it has written the response itself.
         request.startedWriting = 1
         request.setResponseCode(status)
+        self.countResponse(len(response) - bodyBytes, bodyBytes)
         request.sentLength = bodyBytes
         if len(response) > SMALL:
             giveTimeToRead(request, len(response))
@@ -540,6 +618,7 @@ class Exchange:
         """
         Respond with an error.
         """
+        self.hub.fanout.tally.refused.add(error.code)
         self.respond(problem(error))
 
     def respondWhen(self, asked: Deferred[T], makeResponse: Callable[[T], Response]) -> None:
@@ -561,7 +640,7 @@ class Exchange:
         _log.failure(
             "the response to {peer} for {path} cannot be sent",
             failure=failure,
-            peer=self.request.getClientAddress(),
+            peer=self.address,
             path=self.request.path,
         )
         if not self.isGone:
@@ -578,7 +657,7 @@ class Exchange:
         _log.failure(
             "a request of {peer} for {path} failed",
             failure=failure,
-            peer=self.request.getClientAddress(),
+            peer=self.address,
             path=self.request.path,
         )
 

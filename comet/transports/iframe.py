@@ -72,6 +72,9 @@ def policies(origin: str | None) -> Headers:
         # itself, and a callback could reach the page that opened the
         # window.
         (b"Cross-Origin-Opener-Policy", b"same-origin"),
+        # A frame can show its token in the URL only.  What a function of the parent page
+        # opens, called from here, would be told of it.
+        (b"Referrer-Policy", b"no-referrer"),
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from comet.fanout.polls import PollReader
 from comet.http.reads import ReadRequest
 from comet.model.clients import Client
+from comet.transports.detach import sharedConnectionOf
 from comet.transports.polling import HeldPoll, PollingResource
 
 
@@ -29,7 +30,9 @@ class PollResource(PollingResource):
         before = readRequest.before
         if before is None:
             return super().open(readRequest, client, waiter, wait)
-        return self.hub.openHistory(client, readRequest.names, before, waiter.shape, waiter)
+        connection = sharedConnectionOf(waiter.exchange.request)
+        names, shape = readRequest.names, waiter.shape
+        return self.hub.openHistory(client, names, before, shape, waiter, connection)
 
     def wait(self, readRequest: ReadRequest) -> float:
         """

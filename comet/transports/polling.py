@@ -15,7 +15,7 @@ from comet.http.reads import ReadRequest
 from comet.http.responses import JSON
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
-from comet.transports.detach import HeldRequest, isDetachable
+from comet.transports.detach import HeldRequest, isDetachable, sharedConnectionOf
 from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource
 
@@ -37,7 +37,7 @@ class PollingResource(HubResource):
         Answer at once, or when the hold ends.
         """
         readRequest = exchange.parseReadRequest(self.names(exchange), self.transport)
-        self.begin(exchange, readRequest, exchange.client)
+        self.read(exchange, readRequest, self.begin, self.refuse)
 
     def wait(self, readRequest: ReadRequest) -> float:
         """
@@ -67,8 +67,17 @@ class PollingResource(HubResource):
 
         @raise CometError: If the client may not read.
         """
+        names, since = readRequest.names, readRequest.since
         return self.hub.openPoll(
-            client, readRequest.names, readRequest.since, waiter.shape, waiter, wait
+            client,
+            names,
+            since,
+            waiter.shape,
+            waiter,
+            wait,
+            peer=waiter.exchange,
+            readerID=readRequest.reader,
+            connection=sharedConnectionOf(waiter.exchange.request),
         )
 
     def waiter(self, exchange: Exchange, readRequest: ReadRequest) -> HeldPoll:
@@ -95,10 +104,12 @@ class HeldPoll:
     """
     A request that waits for the outcome of its poll.
 
+    @ivar exchange: The request.
+
     @ivar shape: Makes the response of an outcome.
     """
 
-    __slots__ = ("_exchange", "_hold", "_isAnswered", "_reader", "_tags", "shape")
+    __slots__ = ("_hold", "_isAnswered", "_reader", "_tags", "exchange", "shape")
 
     # The fan-out may not send to the socket: Twisted's transport buffers bytes
     # of its own.
@@ -112,7 +123,7 @@ class HeldPoll:
         shape: PollResponseShape | HTTP1PollShape,
     ) -> None:
         self.shape = shape
-        self._exchange = exchange
+        self.exchange = exchange
         self._tags = readRequest.tags
         self._reader: PollReader[Any] | None = None
         self._hold: HeldRequest | None = None
@@ -123,18 +134,18 @@ class HeldPoll:
         """
         See L{Waiter.isBehind<comet.fanout.polls.Waiter.isBehind>}.
         """
-        return bool(getattr(self._exchange.request.channel, "isBehind", False))
+        return bool(getattr(self.exchange.request.channel, "isBehind", False))
 
     def opened(self, reader: PollReader[Any]) -> None:
         """
         The poll has begun.  It may be answered already.
         """
-        request = self._exchange.request
+        request = self.exchange.request
         if self._isAnswered:
             return
         self._reader = reader
-        self._exchange.whenGone = self._clientLeft
-        self._exchange.whenInputEnds = reader.inputEnded
+        self.exchange.whenGone = self._clientLeft
+        self.exchange.whenInputEnds = reader.inputEnded
         if isDetachable(request):
             # The bus alone is not waited for much longer.
             isLong = reader.isListening
@@ -154,21 +165,21 @@ class HeldPoll:
         hold, self._hold = self._hold, None
         if hold is not None:
             hold.release()
-        return not self._exchange.isGone
+        return not self.exchange.isGone
 
     def pollAnswered(self, response: Any) -> None:
         """
         See L{Waiter.pollAnswered}.
         """
         if self._forget():
-            maybeDeferred(self.send, response).addErrback(self._exchange.responseFailed)
+            maybeDeferred(self.send, response).addErrback(self.exchange.responseFailed)
 
     def pollEmpty(self, cursor: Cursor) -> None:
         """
         See L{Waiter.pollEmpty}.
         """
         if self._forget():
-            maybeDeferred(self._sendEmpty, cursor).addErrback(self._exchange.responseFailed)
+            maybeDeferred(self._sendEmpty, cursor).addErrback(self.exchange.responseFailed)
 
     def _sendEmpty(self, cursor: Cursor) -> None:
         response: Any = respondEmpty(self.shape, self._tags, cursor)
@@ -178,7 +189,7 @@ class HeldPoll:
         """
         Send what the shape has made.
         """
-        self._exchange.respond(response)
+        self.exchange.respond(response)
 
 
 class HTTP1HeldPoll(HeldPoll):
@@ -194,7 +205,7 @@ class HTTP1HeldPoll(HeldPoll):
         """
         bodyBytes = len(response) - response.index(b"\r\n\r\n") - 4
         # A poll body is never empty, and only 304 has no body.
-        self._exchange.send(response, bodyBytes, 200 if bodyBytes else 304)
+        self.exchange.send(response, bodyBytes, 200 if bodyBytes else 304)
 
 
 def _nothing() -> None:

@@ -5,8 +5,8 @@ error is reported in the same form.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
@@ -14,6 +14,8 @@ from twisted.web.server import NOT_DONE_YET, Request
 from comet.access.lookups import Lookup
 from comet.clientlog import ClientLogger
 from comet.errors import CometError, Internal, MethodNotAllowed
+from comet.hooks.subscribehook import ReadLookup
+from comet.http.reads import ReadRequest
 from comet.http.responses import COMMON, Headers, Response
 from comet.hub import Hub
 from comet.model.clients import ANONYMOUS, Client
@@ -21,6 +23,10 @@ from comet.overrides import speaksFor
 from comet.transports.exchange import OTHER, Exchange, notFound
 
 _log = ClientLogger()
+
+# Answers a request to read; and answers a request with an error.
+Begin: TypeAlias = Callable[[Exchange, ReadRequest, Client], object]
+Refuse: TypeAlias = Callable[[Exchange, CometError], object]
 
 
 def corsHeaders(resource: Any, request: Request) -> Headers:
@@ -155,11 +161,10 @@ class HubResource(Resource):
         except CometError as error:
             self._tell(exchange, error)
         except Exception:
-            request = exchange.request
             _log.failure(
                 "a request of {peer} for {path} failed",
-                peer=request.getClientAddress(),
-                path=request.path,
+                peer=exchange.address,
+                path=exchange.request.path,
             )
             self._tell(exchange, Internal())
 
@@ -188,7 +193,7 @@ class HubResource(Resource):
         exchange.check(self.needsHost)
         self._checkMethod(exchange, method)
         exchange.checkOrigin()
-        if self.identifies and isinstance(exchange.identify(self.transportOf(exchange)), Lookup):
+        if self.identifies and isinstance(self._find(exchange), Lookup):
             # The body comes meanwhile.
             return None
         admit = f"admit_{method}"
@@ -203,7 +208,7 @@ class HubResource(Resource):
         """
         try:
             if self.identifies:
-                known = exchange.identify(self.transportOf(exchange))
+                known = self._find(exchange)
                 return known if isinstance(known, Client) else ANONYMOUS
         except CometError:
             # It is told when the request is answered.
@@ -233,9 +238,10 @@ class HubResource(Resource):
         if not self.identifies:
             answer(exchange)
             return
-        transport = self.transportOf(exchange)
+        # First: what it raises is answered in another form.
+        self.transportOf(exchange)
         try:
-            known = exchange.identify(transport)
+            known = self._find(exchange)
         except CometError as error:
             self.refuseClient(exchange, error)
             return
@@ -247,6 +253,51 @@ class HubResource(Resource):
             )
         else:
             answer(exchange)
+
+    def read(
+        self, exchange: Exchange, readRequest: ReadRequest, begin: Begin, refuse: Refuse
+    ) -> None:
+        """
+        Begin to answer a request to read, once its client may read the names.
+
+        @param begin: Answers it.
+
+        @param refuse: Answers with an error.
+        """
+        client = exchange.client
+        try:
+            if self.hub.subscribeHook is None:
+                begin(exchange, readRequest, client)
+                return
+            asked = self.hub.askToRead(client, readRequest.names, peer=exchange)
+            if not isinstance(asked, ReadLookup):
+                begin(exchange, readRequest.startingAt(asked), client)
+                return
+        except CometError as error:
+            refuse(exchange, error)
+            return
+
+        def allowed() -> None:
+            try:
+                begin(exchange, readRequest.startingAt(asked.starts), client)
+            except CometError as error:
+                refuse(exchange, error)
+
+        exchange.wait(
+            asked,
+            lambda: self._run(exchange, allowed),
+            lambda error: self._run(exchange, refuse, exchange, error),
+        )
+
+    def _find(self, exchange: Exchange) -> Client | Lookup:
+        """
+        Find out which client sends a request.
+        """
+        getNames: Callable[[], Sequence[str]] | None = None
+        # Those of a subclass's own may depend on the client.
+        if type(self).names is HubResource.names:
+            getNames = (lambda: exchange.names) if self.hasPath else tuple
+        return exchange.identify(self.transportOf(exchange), getNames)
 
     def _checkMethod(self, exchange: Exchange, method: str) -> None:
         if exchange.head.segments and not self.hasPath:

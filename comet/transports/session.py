@@ -5,198 +5,233 @@ are carried out, and their answers are written between the messages.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
 from comet.access.lookups import Lookup
-from comet.clientlog import ClientLogger
-from comet.errors import CometError, Forbidden, Internal, publicError
+from comet.errors import CometError, Forbidden, Internal
 from comet.fanout.states import State
 from comet.fanout.streams import StreamReader
 from comet.framing.commands import (
+    Call,
+    Command,
     CommandError,
-    Fields,
     Id,
+    Leave,
     Ping,
+    Presence,
     Publish,
     Subscribe,
     Token,
     Unsubscribe,
-    encodeError,
     encodeOK,
-    readCommand,
+    encodeRawOK,
 )
 from comet.framing.envelope import EnvelopeShape
+from comet.framing.members import encodePage
+from comet.hooks.hookclients import UnaskedClient
+from comet.hooks.publishhook import Done, Failed, PublishHook
+from comet.hooks.subscribehook import NO_STARTS, ReadLookup
 from comet.http.credentials import Credential, Credentials, CredentialSource
 from comet.hub import Hub
+from comet.leases import EXPIRED
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.cursors import Cursor
-from comet.model.messages import Published
+from comet.model.messages import Close, Publication, Published
+from comet.model.positions import StartPosition
+from comet.model.presence import presenceChannel
+from comet.transports.commandflow import CommandFlow, Raw
 
 C = TypeVar("C")
 
-# Commands of one client that are carried out at the same time, and bytes of data that
-# they publish, before no more is read from it.
-MAX_PENDING_COMMANDS: Final = 256
-MAX_PENDING_BYTES: Final = 1024 * 1024
+# The commands before which it has to be known which client sends them.
+_ASKED: Final = (Subscribe, Publish, Presence, Call)
+
+# The end of a reader whose client has taken a token that permits none of its names.
+FORBIDDEN: Final = Close("forbidden", "the new token permits none of the names", None)
 
 
-class Session:
+class Session(CommandFlow):
     """
     Carries out the commands of one client.
-
-    The session stops reading from a client that does not take its answers, or
-    that has too many commands under way, and goes on later.  No command is lost
-    by that.
-
-    What is published in one turn is stored together, and answered by one write, in
-    the order of the commands.  A command that reads finds what those before it have
-    published.
-
-    @ivar reader: The reader of this client.
     """
 
-    _log = ClientLogger()
-
     __slots__ = (
-        "_answers",
-        "_client",
-        "_finish",
-        "_hub",
-        "_isPaused",
+        "_due",
+        "_forwarded",
+        "_isAsking",
         "_lookup",
+        "_name",
         "_names",
-        "_pending",
-        "_pendingBytes",
-        "_shape",
-        "_transport",
-        "reader",
+        "_readLookup",
     )
 
     def __init__(
-        self, hub: Hub, client: Client, reader: StreamReader, shape: EnvelopeShape, transport: Any
+        self,
+        hub: Hub,
+        client: Client,
+        reader: StreamReader,
+        shape: EnvelopeShape,
+        transport: Any,
+        forwarded: str | None = None,
     ) -> None:
         """
         @param transport: A push producer: the source of the commands, which the
             session pauses and resumes.
+
+        @param forwarded: The client's IP address, if a trusted proxy has told it.
         """
-        self._hub = hub
-        self._client = client
-        self.reader = reader
-        self._shape = shape
-        self._transport = transport
-        self._pending = self._pendingBytes = 0
-        # The answers to publications that are to be written together.
-        self._answers: list[bytes] = []
-        self._isPaused = False
-        # Ends the connection.  Set once the client sends nothing more.
-        self._finish: Callable[[], None] | None = None
+        # It may be long ago that the reader was opened.
+        super().__init__(hub, hub.leases.present(reader, client), reader, shape, transport)
+        # The name that the client has, or had before its time was over.
+        self._name = client.name
+        self._forwarded = forwarded
+        # Whether a publication is asked about, or a call.
+        self._isAsking = False
         # Finds out which client a credential names.
         self._lookup: Lookup | None = None
+        # Finds out whether names may be read, and what goes on then.
+        self._readLookup: tuple[ReadLookup, Deferred[Any]] | None = None
         # Commands that change the reader's names run one after the other.
         self._names = DeferredLock()
+        # Why names end that the client may not read, and which it may, while they are to
+        # be judged.
+        self._due: list[tuple[Close, Callable[[str], bool]]] = []
+        reader.watcher = self
 
-    def commandReceived(self, raw: bytes | Fields) -> None:
+    @property
+    def address(self) -> str:
         """
-        Carry out a command.
+        See L{Peer.address<comet.limits.clientlimits.Peer.address>}.
+        """
+        return self._forwarded or str(getattr(self._transport, "address", ""))
 
-        @param raw: The command as JSON, or as L{readFields
-            <comet.framing.commands.readFields>} has read it.
+    @property
+    def _isHeldUp(self) -> bool:
+        """
+        See L{CommandFlow._isHeldUp}.
+        """
+        return self._isAsking or self._lookup is not None or self._readLookup is not None
+
+    def _begin(self, command: Command | CommandError, raw: Raw) -> None:
+        """
+        See L{CommandFlow._begin}.
+        """
+        if isinstance(command, CommandError):
+            # It counts as any other.
+            if self._mayCommand(command.id):
+                self._refuse(command.id, command.error)
+            return
+        if not (isinstance(command, Publish) or self._mayCommand(command.id)):
+            return
+        client = self._client
+        if isinstance(client, UnaskedClient):
+            if isinstance(command, _ASKED) and not self._ask(client, command, raw):
+                return
+        self._carryOut(command)
+
+    def _ask(self, client: UnaskedClient, command: Command, raw: Raw) -> bool:
+        """
+        Have the backend asked which client this is, with its first names or call.
+
+        @param raw: The command.
+
+        @return: Whether it may be carried out now; else it comes again, or is refused.
+        """
+        isPublishing, names = isinstance(command, Publish), tuple[str, ...]()
+        if isinstance(command, Publish):
+            names = command.publication.channels
+        elif isinstance(command, Presence):
+            names = (presenceChannel(command.channel) or command.channel,)
+        elif isinstance(command, Subscribe):
+            names = command.names
+        try:
+            known = self._hub.ask(client, names, isPublishing)
+            if isinstance(known, Client):
+                if known is client:
+                    return True
+                self._become(known)
+        except Exception:
+            self._refuseLater(Failure(), command.id)
+            return False
+        if isinstance(known, Client):
+            self._carryOutAgain(raw)
+            return False
+        # Nothing more is read meanwhile: commands are answered in their order.
+        self._lookup = known
+        self._pending += 1
+        self._others += 1
+
+        def found(result: Client | CometError) -> None:
+            self._lookup = None
+            try:
+                if isinstance(result, CometError):
+                    raise result
+                self._become(result)
+            except CometError:
+                self._refuseLater(Failure(), command.id)
+            else:
+                self._carryOutAgain(raw)
+            self._commandDone(None)
+
+        known.then(found, found)
+        self._throttle()
+        return False
+
+    def _become(self, client: Client) -> None:
+        """
+        Take another client in place of the present one.
+
+        @raise TooMany: If it has too many connections; nothing is changed.
+        """
+        self._hub.clientChanged(self.reader, client)
+        self._client = client
+        self._name = client.name
+
+    def _carryOutAgain(self, raw: Raw) -> None:
+        """
+        Carry out a command that was read before, as of the client that is known now: an
+        idempotency key is the publisher's own.
         """
         if self.reader.state is State.CLOSED:
-            # The client will not get the answer.
             return
-        try:
-            command = readCommand(raw, self._hub.settings.limits, self._client.name)
-        except CommandError as refused:
-            self.refuse(refused.id, refused.error)
-            return
+        command = self._read(raw)
+        if isinstance(command, CommandError):
+            # The limits are others by now.
+            self._refuseLater(Failure(command.error), command.id)
+        else:
+            self._carryOut(command)
+
+    def _carryOut(self, command: Command) -> None:
         self._pending += 1
         if isinstance(command, Publish):
             self._publish(command)
             self._throttle()
             return
+        self._others += 1
         done: Deferred[Any]
         if isinstance(command, Ping):
             done = maybeDeferred(self._answer, command.id, {"pong": command.value})
         elif isinstance(command, Token):
             done = maybeDeferred(self._identify, command)
+        elif isinstance(command, Call):
+            done = self._call(command)
         elif isinstance(command, Subscribe):
             done = self._names.run(self._whenOpen, self._subscribe, command)
+        elif isinstance(command, Presence):
+            # The client finds itself in what it has subscribed to before.
+            done = self._names.run(self._whenOpen, self._tellMembers, command)
+        elif isinstance(command, Leave):
+            done = self._names.run(self._whenOpen, self._leave, command)
         else:
             done = self._names.run(self._whenOpen, self._unsubscribe, command)
         done.addErrback(self._failed, command.id)
         done.addBoth(self._commandDone)
         self._throttle()
-
-    def refuse(self, id: Id, error: CometError) -> None:
-        """
-        Answer with an error.
-
-        @param id: The id of the command, or L{None} if it could not be read.
-        """
-        self._say(encodeError(id, error))
-        self._throttle()
-
-    def sendPong(self, frame: bytes) -> None:
-        """
-        Write the answer to a ping of the transport itself.
-
-        @param frame: The answer, framed already.
-        """
-        self.reader.sayFramed(frame)
-        self._throttle()
-
-    def _say(self, json: bytes) -> None:
-        self._sayAnswers()
-        self.reader.say(self._shape.piece(json))
-
-    def _answer(self, id: Id, fields: dict[str, Any]) -> None:
-        self._say(encodeOK(id, fields))
-
-    def _failed(self, failure: Failure, id: Id) -> None:
-        self._say(self._encodeFailure(failure, id))
-
-    def _encodeFailure(self, failure: Failure, id: Id) -> bytes:
-        def log() -> None:
-            self._log.failure(
-                "command {id!r} of client {client!r} failed",
-                failure=failure,
-                id=id,
-                client=self._client.name,
-            )
-
-        return encodeError(id, publicError(failure.value, log))
-
-    def _commandDone(self, result: object) -> None:
-        self._pending -= 1
-        self._throttle()
-        if self._finish is not None:
-            self._finishWhenDone()
-
-    def _throttle(self) -> None:
-        """
-        Pause or resume the client's input: it is read only while the client
-        takes its answers and has few commands under way.
-        """
-        if self.reader.state is State.CLOSED:
-            return
-        isBusy = (
-            self._pending >= MAX_PENDING_COMMANDS
-            or self._pendingBytes >= MAX_PENDING_BYTES
-            or self._lookup is not None
-            or self.reader.state is State.BEHIND
-        )
-        if isBusy != self._isPaused:
-            self._isPaused = isBusy
-            if isBusy:
-                self._transport.pauseProducing()
-            else:
-                self._transport.resumeProducing()
 
     def clientLeft(self) -> None:
         """
@@ -205,53 +240,11 @@ class Session:
         lookup, self._lookup = self._lookup, None
         if lookup is not None:
             lookup.abandon()
-
-    def readerClosed(self) -> None:
-        """
-        The reader is closed.  What the client still sends is discarded, but
-        must be read, or it would not be seen that the client leaves.
-        """
-        if self._isPaused:
-            self._isPaused = False
-            self._transport.resumeProducing()
-
-    def unthrottle(self) -> None:
-        """
-        Let the client's input go on, which the caller has paused, unless the session
-        has paused it meanwhile.
-        """
-        if not self._isPaused:
-            self._transport.resumeProducing()
-
-    def sinkReady(self) -> None:
-        """
-        The client has taken all that was written to it.
-        """
-        self._throttle()
-        if self._finish is not None:
-            self._finishWhenDone()
-
-    def inputEnded(self, finish: Callable[[], None]) -> None:
-        """
-        The client sends nothing more.  Once its commands are carried out and their
-        answers are sent, end the connection.  A client that reads names is
-        written to for as long as it takes it.
-
-        @param finish: Ends the connection.
-        """
-        self._finish = finish
-        # Before it is open, the reader does not have its names.
-        self.reader.whenOpen().addCallback(lambda _: self._finishWhenDone())
-
-    def _finishWhenDone(self) -> None:
-        finish, state = self._finish, self.reader.state
-        if finish is None or self._pending or state in (State.OPENING, State.BEHIND):
-            return
-        self._finish = None
-        if state is not State.CLOSED and self.reader.progress.names:
-            self.reader.inputEnded()
-        else:
-            finish()
+        asked, self._readLookup = self._readLookup, None
+        if asked is not None:
+            asked[0].abandon()
+            asked[1].errback(Internal("the connection is closed"))
+        self._release()
 
     # -- The commands
 
@@ -259,45 +252,69 @@ class Session:
         publication = command.publication
         size = len(publication.payload)
         self._pendingBytes += size
+        answer = self._newAnswer()
 
         def stored(answers: Sequence[Published]) -> None:
-            self._answerLater(encodeOK(command.id, {"cursor": str(answers[0].cursor)}), size)
+            told = encodeOK(command.id, {"cursor": str(answers[0].cursor)})
+            self._answerLater(answer, told, size)
 
         def notStored(failure: Failure) -> None:
-            self._answerLater(self._encodeFailure(failure, command.id), size)
+            self._answerLater(answer, self._encodeFailure(failure, command.id), size)
 
         try:
             self._hub.checkPublish(self._client, publication.channels)
+            if self._hub.clientLimits.isLimitingPublishers:
+                self._hub.limitPublish(self._client, [publication], self)
         except Exception:
             notStored(Failure())
         else:
-            self._hub.bursts.add([publication], stored, notStored)
+            hook = self._hub.publishHook
+            if hook is None:
+                self._hub.bursts.add([publication], stored, notStored, self)
+            else:
+                self._askToPublish(hook, publication, stored, notStored)
 
-    def _answerLater(self, json: bytes, size: int) -> None:
+    def _askToPublish(
+        self, hook: PublishHook, publication: Publication, stored: Done, notStored: Failed
+    ) -> None:
         """
-        Answer a publication, together with those that are answered in the same turn.
+        Publish once that may be.  While it is asked about, nothing more is read: commands
+        are answered in their order.
+        """
+        isBegun = isOver = False
 
-        @param size: How many bytes of data it has.
-        """
-        self._pendingBytes -= size
-        self._answers.append(self._shape.piece(json))
-        if len(self._answers) == 1:
-            self._hub.fanout.afterAnswers(self._answered)
+        def store(publications: Sequence[Publication], done: Done, failed: Failed) -> None:
+            nonlocal isBegun
+            isBegun = True
+            self._hub.bursts.add(publications, done, failed, self)
 
-    def _answered(self) -> None:
-        """
-        All publications have been answered whose answers are due by now.
-        """
-        self._sayAnswers()
-        self._throttle()
-        if self._finish is not None:
-            self._finishWhenDone()
+        def end(tell: Callable[[C], object], result: C) -> None:
+            nonlocal isOver
+            isOver = True
+            if isAsked:
+                self._isAsking = False
+            tell(result)
 
-    def _sayAnswers(self) -> None:
-        answers, self._answers = self._answers, []
-        if answers:
-            self._pending -= len(answers)
-            self.reader.say(*answers)
+        isAsked = False
+        done, failed = partial(end, stored), partial(end, notStored)
+        hook.publish(self._client, self, [publication], store, done, failed)
+        if not (isBegun or isOver):
+            isAsked = self._isAsking = True
+
+    def _call(self, command: Call) -> Deferred[Any]:
+        """
+        Have a call answered.  Nothing more is read meanwhile: commands are answered in their
+        order.
+        """
+        answered: Deferred[Any] = self._hub.call(self._client, command.method, command.data, self)
+
+        def came(result: Any) -> Any:
+            self._isAsking = False
+            return result
+
+        self._isAsking = True
+        answered.addBoth(came)
+        return answered.addCallback(partial(self._answer, command.id))
 
     def _identify(self, command: Token) -> Deferred[None] | None:
         """
@@ -305,8 +322,8 @@ class Session:
         is under way goes on with the rights that it began with.
         """
         credential = Credential(command.token, CredentialSource.COMMAND)
-        address = partial(getattr, self._transport, "address", "")
-        known = self._hub.identify(Credentials("command", getAddress=address, given=credential))
+        shown = Credentials("command", getAddress=lambda: self.address, given=credential)
+        known = self._hub.identify(shown)
         if isinstance(known, Client):
             self._takeClient(known, command.id)
             return None
@@ -322,12 +339,54 @@ class Session:
         return found.addCallback(self._takeClient, command.id)
 
     def _takeClient(self, client: Client, id: Id) -> None:
-        present = self._client
-        if present.name not in (ANONYMOUS.name, client.name) and not client.mayPublishAll:
+        if self._name not in (ANONYMOUS.name, client.name) and not client.mayPublishAll:
             raise Forbidden("the token is of another client than the one that this connection has")
+        self._become(client)
+        left = None if client.expires is None else client.expires - self._hub.leases.now()
+        self._answer(id, {"expires": left if left is None else max(round(left, 3), 0)})
+        self.judgeNames(FORBIDDEN, self._mayRead)
+
+    def _judgeDue(self) -> None:
+        """
+        End the names that the client may not read, if they are to be judged.  Called while
+        no names are being added.
+        """
+        due, self._due = self._due, []
+        for close, mayRead in due:
+            self._sayAnswers()
+            self.reader.judge(mayRead, close)
+
+    def clientRenewed(self, client: Client) -> None:
+        """
+        See L{Watcher.clientRenewed<comet.leases.Watcher.clientRenewed>}.
+        """
         self._client = client
-        # Keys, which are all that there is, do not expire.
-        self._answer(id, {"expires": None})
+        self._name = client.name or self._name
+        self.judgeNames(EXPIRED, self._mayRead)
+
+    def clientExpired(self) -> None:
+        """
+        See L{Watcher.clientExpired<comet.leases.Watcher.clientExpired>}.  Another token has
+        to be of the same name.
+        """
+        self._client = ANONYMOUS
+        self._hub.clientChanged(self.reader, ANONYMOUS)
+        self.judgeNames(EXPIRED, self._mayRead)
+
+    def _mayRead(self, name: str) -> bool:
+        return self._hub.leases.mayRead(name, self._client)
+
+    def judgeNames(self, close: Close, mayRead: Callable[[str], bool]) -> None:
+        """
+        See L{Watcher.judgeNames<comet.leases.Watcher.judgeNames>}.
+        """
+        self._due.append((close, mayRead))
+        judged = self._names.run(self._whenOpen, lambda _: self._judgeDue(), None)
+        judged.addErrback(self._notJudged)
+
+    def _notJudged(self, failure: Failure) -> None:
+        self._log.failure("the names of a client with a new token were not judged", failure)
+        self.reader.failed()
 
     def _whenOpen(self, carryOut: Callable[[C], Any], command: C) -> Deferred[Any]:
         """
@@ -336,25 +395,72 @@ class Session:
         return self.reader.whenOpen().addCallback(lambda _: carryOut(command))
 
     def _subscribe(self, command: Subscribe) -> Deferred[None]:
+        self._judgeDue()
+        if self._hub.subscribeHook is None:
+            return self._addNames(command, NO_STARTS)
+        new, held = self._newIn(command)
+        asked = self._hub.askToRead(self._client, new, held, self)
+        if not isinstance(asked, ReadLookup):
+            return self._addNames(command, asked)
+        # Nothing more is read meanwhile: commands are answered in their order.
+        allowed: Deferred[Any] = Deferred()
+        self._readLookup = (asked, allowed)
+        self._throttle()
+
+        def goOn(call: Callable[[Any], None], result: Any) -> None:
+            self._readLookup = None
+            call(result)
+
+        asked.then(partial(goOn, allowed.callback), partial(goOn, allowed.errback))
+        return allowed.addCallback(lambda _: self._addNames(command, asked.starts))
+
+    def _newIn(self, command: Subscribe) -> tuple[list[str], int]:
+        """
+        Return the names that the reader does not have yet, and how many it has.
+        """
+        held = self.reader.progress.names
+        return [name for name in command.names if name not in held], len(held)
+
+    def _addNames(self, command: Subscribe, starts: Mapping[str, StartPosition]) -> Deferred[None]:
+        """
+        Add the names of a command that may be read.
+
+        @param starts: Where some of them begin unless the client has said so.
+        """
         reader = self.reader
         # It finds what was published before.
         self._hub.bursts.store()
-        held = reader.progress.names
-        new = [name for name in command.names if name not in held]
-        self._hub.check(self._client, new, len(held))
+        new, held = self._newIn(command)
+        self._hub.check(self._client, new, held)
         if reader.state is State.CLOSED:
             raise Internal("the connection is closed")
-        added = reader.addNames({name: command.since.of(name) for name in new})
+        if command.reader is not None:
+            self._hub.spareReader(reader, command.reader)
+        since = command.since.completed(starts)
+        added = reader.addNames({name: since.of(name) for name in new})
         return added.addCallback(self._subscribed, command.id)
 
     def _subscribed(self, gap: tuple[str, ...], id: Id) -> None:
         self._say(encodeSubscribed(id, self.reader.standing, gap))
+        self._judgeDue()
         self.reader.resume()
 
     def _unsubscribe(self, command: Unsubscribe) -> None:
         if self.reader.state is not State.CLOSED:
             self.reader.removeNames(command.names)
         self._answer(command.id, {})
+
+    def _tellMembers(self, command: Presence) -> Deferred[None]:
+        asked = self._hub.membersFor(self._client, command.channel, command.after, command.limit)
+        return asked.addCallback(lambda page: self._say(encodeRawOK(command.id, encodePage(page))))
+
+    def _leave(self, command: Leave) -> Deferred[None]:
+        if self.reader.state is not State.CLOSED:
+            self.reader.removeNames(command.names)
+        attendance, left = self._hub.attendance, succeed(None)
+        if attendance is not None:
+            left = attendance.leave(self._client, command.names)
+        return left.addCallback(lambda _: self._answer(command.id, {}))
 
 
 def encodeSubscribed(id: Id, standing: Cursor, gap: Sequence[str] = ()) -> bytes:

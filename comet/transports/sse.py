@@ -65,6 +65,7 @@ class EventSourceResource(StreamingResource):
         except CometError as final:
             super().refuse(exchange, final)
             return
+        self.hub.fanout.tally.refused.add(error.code)
         code = "draining" if self.hub.isDraining else _CLOSES[error.code]
         close = Close(code, error.detail, error.retryAfter)
         starts = readStarts(head, end.epoch)

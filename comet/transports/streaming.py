@@ -16,7 +16,12 @@ from comet.http.responses import ENDLESS, Headers
 from comet.interfaces import ISinkOwner
 from comet.metrics import Traffic
 from comet.model.clients import Client
-from comet.transports.detach import DetachedStream, detach, isDetachable
+from comet.transports.detach import (
+    DetachedStream,
+    detach,
+    isDetachable,
+    sharedConnectionOf,
+)
 from comet.transports.exchange import Exchange, responseHeadSize, setHeaders
 from comet.transports.resource import HubResource
 from comet.transports.sinks import IConnectedSink, PushProducerSink, makeSink
@@ -63,7 +68,7 @@ class StreamingResource(HubResource):
         Begin the response.
         """
         readRequest = exchange.parseReadRequest(self.names(exchange), self.transport)
-        self.begin(exchange, readRequest, exchange.client)
+        self.read(exchange, readRequest, self.begin, self.refuse)
 
     def begin(self, exchange: Exchange, readRequest: ReadRequest, client: Client) -> None:
         """
@@ -96,7 +101,17 @@ class StreamingResource(HubResource):
             traffic.countOpening(len(opening))
             return StreamReader(self.hub.fanout, shape, direct, opening)
 
-        reader = self.hub.openStream(client, readRequest.names, readRequest.since, makeReader)
+        names, since = readRequest.names, readRequest.since
+        reader = self.hub.openStream(
+            client,
+            names,
+            since,
+            makeReader,
+            peer=exchange,
+            readerID=readRequest.reader,
+            connection=sharedConnectionOf(request),
+            transport=self.transport,
+        )
         if readRequest.probe:
             Probe(reader)
 

@@ -6,6 +6,7 @@ a line of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, ISSLTransport
@@ -32,6 +33,7 @@ from comet.timers import NOT_SET
 from comet.transports.connected import Connections
 from comet.transports.flashpolicy import makeFlashPolicy
 from comet.transports.partial import PartialCommand
+from comet.transports.peers import addressOf, certificateOf
 from comet.transports.session import Session
 from comet.transports.sinks import IConnectedSink, makeSink, tune
 from comet.transports.throttle import InputThrottle
@@ -214,7 +216,7 @@ class CometProtocol(Protocol):
             # The first line was refused.
             pass
         elif isinstance(line, Overlong):
-            self._session.refuse(None, self._tooLong())
+            self._session.commandReceived(CommandError(None, self._tooLong()))
         else:
             self._session.commandReceived(line)
 
@@ -258,6 +260,7 @@ class CometProtocol(Protocol):
         """
         Answer what the connection began with, and end it.
         """
+        self.hub.fanout.tally.refused.add(error.code)
         self._endWith(self._makeSink(), encodeError(None, error) + self._terminator)
         self._dropPartial()
 
@@ -302,9 +305,17 @@ class CometProtocol(Protocol):
         transport = self.transport
         return Credentials(
             "tcp",
-            getAddress=lambda: str(getattr(transport.getPeer(), "host", "")),
+            getAddress=lambda: self.address,
             isSecure=ISSLTransport.providedBy(transport),
+            getCertificate=partial(certificateOf, transport),
         )
+
+    @property
+    def address(self) -> str:
+        """
+        See L{Peer.address<comet.limits.clientlimits.Peer.address>}.
+        """
+        return addressOf(self.transport)
 
     def _begin(self, sink: IConnectedSink, client: Client, fields: Fields) -> None:
         """
@@ -318,7 +329,9 @@ class CometProtocol(Protocol):
             return StreamReader(self.hub.fanout, shape, sink, None, self)
 
         try:
-            reader = self.hub.openStream(client, (), StartPositions(), makeReader)
+            reader = self.hub.openStream(
+                client, (), StartPositions(), makeReader, peer=self, transport="tcp"
+            )
         except CometError as error:
             self._refuseClient(sink, error)
         else:
@@ -330,6 +343,7 @@ class CometProtocol(Protocol):
         Tell a client that it can have no session, and end the connection.
         """
         shape = LineShape(self._terminator)
+        self.hub.fanout.tally.refused.add(error.code)
         code = "draining" if self.hub.isDraining else error.code
         close = Close(code, error.detail, error.retryAfter)
         self._endWith(sink, shape.frame([shape.close(self.hub.fanout.end(), close)]))
@@ -410,14 +424,16 @@ class CometProtocol(Protocol):
         Stop the timeout, and tell the sink.
         """
         self._endPartial()
-        if self._lookup is not None:
-            self._lookup.abandon()
+        lookup, self._lookup = self._lookup, None
+        if lookup is not None:
+            lookup.abandon()
         if self.factory is not None:
             self.factory.connections.discard(self)
         self.hub.fanout.wheel.clear(self)
         self._throttle.stop()
-        if self._sink is not None:
-            self._sink.connectionLost()
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.connectionLost()
 
 
 class CometFactory(ServerFactory):

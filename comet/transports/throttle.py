@@ -11,10 +11,18 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from comet.transports.connected import connectionFailed
+from comet.transports.peers import addressOf
 from comet.turns import Turns
 
 # How many bytes are delivered at once.
 PIECE: Final = 2048
+
+
+def _discard(data: bytes) -> bool:
+    """
+    Take input after the end.
+    """
+    return False
 
 
 class InputThrottle:
@@ -78,7 +86,7 @@ class InputThrottle:
         """
         The client's IP address; empty if it has none.
         """
-        return str(getattr(self._transport.getPeer(), "host", "") or "")
+        return addressOf(self._transport)
 
     def readFor(self) -> float:
         """
@@ -140,6 +148,8 @@ class InputThrottle:
         self._hasRest = False
         self._ended = None
         self._isStopped = True
+        # It belongs to whom the throttle belongs to: without it both are freed at once.
+        self._deliver = _discard
 
     def _deliverSome(self) -> None:
         """

@@ -21,7 +21,8 @@ from comet.clientlog import ClientLogger
 from comet.errors import BadMessage
 from comet.fanout.core import Fanout
 from comet.fanout.streams import StreamReader
-from comet.framing.websocket import WebSocketShape
+from comet.framing.commands import CommandError
+from comet.framing.websocket import WebSocketShape, wholeText
 from comet.http.handshake import answerHandshake, notUpgrade, otherVersion
 from comet.http.parameters import warningOf
 from comet.http.reads import ReadRequest
@@ -146,6 +147,9 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
     # Any: Autobahn has a list of bytes here.
     message_data: Any
 
+    # Of the factory.
+    maxMessagePayloadSize: int
+
     # Whether the next frame is the first of a piece of input, and whether the rest
     # of the piece waits for another turn.
     _isFirst = True
@@ -174,7 +178,13 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         self.__dict__ = {**kept, **_OPEN, "send_queue": (), "trafficStats": _TRAFFIC}
 
     def makeReader(
-        self, hub: Hub, client: Client, readRequest: ReadRequest, isBare: bool, answer: bytes
+        self,
+        hub: Hub,
+        client: Client,
+        readRequest: ReadRequest,
+        isBare: bool,
+        answer: bytes,
+        forwarded: str | None = None,
     ) -> WebSocketReader:
         """
         Answer the handshake, and make the reader.
@@ -182,6 +192,8 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         @param isBare: Whether the reader begins without names.
 
         @param answer: The response to the handshake.
+
+        @param forwarded: As for L{attend}.
         """
         sink = makeSink(self.transport, self.traffic)
         self.traffic.countOpening(len(answer))
@@ -189,20 +201,27 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         shape = WebSocketShape(time=readRequest.time)
         opening = None if isBare else b""
         reader = WebSocketReader(hub.fanout, shape, sink, opening, self)
-        self.attend(hub, client, reader, sink)
+        self.attend(hub, client, reader, sink, forwarded)
         return reader
 
     def attend(
-        self, hub: Hub, client: Client, reader: WebSocketReader, sink: IConnectedSink
+        self,
+        hub: Hub,
+        client: Client,
+        reader: WebSocketReader,
+        sink: IConnectedSink,
+        forwarded: str | None = None,
     ) -> None:
         """
         Carry out what the client sends from now on, for a reader.
 
         @param sink: The reader's sink.
+
+        @param forwarded: The client's IP address, if a trusted proxy has told it.
         """
         self._hub, self._sink, self._reader = hub, sink, reader
         self._throttle = throttle = InputThrottle(hub.turns, self.transport, self._take)
-        self._session = Session(hub, client, reader, reader.shape, throttle)
+        self._session = Session(hub, client, reader, reader.shape, throttle, forwarded)
 
     def dataReceived(self, data: bytes) -> None:
         """
@@ -220,8 +239,12 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
 
         @return: Whether some are left for another turn.
         """
+        if self._tookWhole(data):
+            return False
         self._isFirst, self._isCut = True, False
-        super().dataReceived(data)
+        # What Autobahn's dataReceived() does, but for the text for its log: that is made
+        # anew for each piece of input, whether it is logged or not.
+        self._dataReceived(data)
         if self._isCut:
             return True
         if self._isPartial:
@@ -229,6 +252,21 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         elif self._partial is not None:
             self._endPartial()
         return False
+
+    def _tookWhole(self, data: bytes) -> bool:
+        """
+        Carry out a command that came whole and alone.  Autobahn makes forty calls for a
+        frame; all that is not as it should be is left to it.
+
+        @return: Whether it was one.
+        """
+        if self._isPartial or self._partial is not None or self.state != self.STATE_OPEN:
+            return False
+        payload = wholeText(data)
+        if payload is None or 0 < self.maxMessagePayloadSize < len(payload):
+            return False
+        self.onMessage(payload, False)
+        return True
 
     @property
     def _isPartial(self) -> bool:
@@ -335,7 +373,8 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
         if self._session is None:
             return
         if isBinary:
-            self._session.refuse(None, BadMessage("commands are text messages, not binary ones"))
+            error = BadMessage("commands are text messages, not binary ones")
+            self._session.commandReceived(CommandError(None, error))
         else:
             self._session.commandReceived(payload)
 
@@ -451,7 +490,8 @@ class CometWebSocketProtocol(WebSocketServerProtocol):
             return
         if self._isPartial:
             self._dropMessage()
-            session.refuse(None, BadMessage("the last message is not complete"))
+            error = BadMessage("the last message is not complete")
+            session.commandReceived(CommandError(None, error))
         session.inputEnded(self._finish)
 
     def _finish(self) -> None:
@@ -556,7 +596,7 @@ class WebSocketResource(HubResource):
         """
         names = () if self.isBare else self.names(exchange)
         readRequest = exchange.parseReadRequest(names, self.transport)
-        self.begin(exchange, readRequest, exchange.client)
+        self.read(exchange, readRequest, self.begin, self.refuse)
 
     def begin(self, exchange: Exchange, readRequest: ReadRequest, client: Client) -> None:
         """
@@ -581,9 +621,20 @@ class WebSocketResource(HubResource):
             exchange.countRequest(protocol.traffic)
             request.setResponseCode(101)
             detach(request, protocol)
-            return protocol.makeReader(self.hub, client, readRequest, self.isBare, answer)
+            return protocol.makeReader(
+                self.hub, client, readRequest, self.isBare, answer, exchange.forwarded
+            )
 
-        self.hub.openStream(client, readRequest.names, readRequest.since, makeReader)
+        names, since = readRequest.names, readRequest.since
+        self.hub.openStream(
+            client,
+            names,
+            since,
+            makeReader,
+            peer=exchange,
+            readerID=readRequest.reader,
+            transport=self.transport,
+        )
 
 
 class SocketResource(WebSocketResource):

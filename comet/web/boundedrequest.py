@@ -101,6 +101,9 @@ class BoundedRequest(Request):
         if lines is not None:
             self.headBytes = self.channel._receivedHeaderSize + 2 * (lines + 2)
         self.content = BytesIO()
+        channel = self.channel
+        if isinstance(channel, CometChannel):
+            self.identified, channel.identified = channel.identified, None
         refusal = getattr(self.channel, "refusal", None)
         if refusal is not None:
             self._refuse(refusal)
@@ -351,6 +354,9 @@ class BoundedRequest(Request):
             self._respond(bodyTooLarge(self.most))
 
     def _respond(self, error: CometError, cors: Headers = ()) -> None:
+        refused = getattr(self.site, "refused", None)
+        if refused is not None:
+            refused.add(error.code)
         response = problem(error)
         self.setResponseCode(response.status)
         setHeaders(self, (*response.headers, *cors))

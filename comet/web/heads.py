@@ -6,6 +6,7 @@ client has to be told an error before it has sent all of its request.
 from __future__ import annotations
 
 import math
+import re
 from typing import Any, Final
 
 from twisted.internet.interfaces import ISSLTransport
@@ -14,7 +15,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, datetimeToString
 
 from comet.clientlog import ClientLogger
-from comet.errors import BadRequest, CometError, HeadTooLarge, URLTooLong
+from comet.errors import BadRequest, CometError, HeadTooLarge, TooLarge, URLTooLong
 from comet.framing.publications import Limits
 from comet.http.http1 import encodeResponse
 from comet.http.pace import BODY_TIME, HEAD_TIME, LEAST_RATE, UNSENT_TIMEOUT, extended
@@ -48,6 +49,9 @@ _EARLY: Final = 0.01
 _TLS: Final = b"\x16\x03"
 
 _KEPT: Final = (b"host:", b"origin:")
+
+# A length with so many digits that Python does not make a number of them.
+_ENDLESS: Final = re.compile(rb"content-length:[ \t]*[0-9]{1001}", re.IGNORECASE)
 
 
 class HeadChannel(HTTPChannel):
@@ -248,6 +252,18 @@ class HeadChannel(HTTPChannel):
         super().lineReceived(line)
         return self.isEnding
 
+    def headerReceived(self, line: bytes) -> bool:
+        """
+        A header has come whole.
+
+        @return: Whether to go on.
+        """
+        if _ENDLESS.match(line):
+            self.refuse(TooLarge("Content-Length has more digits than a body may have bytes"))
+            return False
+        taken: bool = super().headerReceived(line)
+        return taken
+
     def _isHeadFull(self, line: bytes) -> bool:
         # The header before this line is counted when the next line has come; before
         # the first header there is none.
@@ -314,6 +330,10 @@ class HeadChannel(HTTPChannel):
 
         @param cors: Headers for the page that asked.
         """
+        # A site of an application's own may be another one.
+        refused = getattr(self.site, "refused", None)
+        if refused is not None:
+            refused.add(error.code)
         response = problem(error)
         self.end(Response(response.status, (*response.headers, *cors), response.body))
 

@@ -111,17 +111,29 @@ _ANYBODYS: Final[Headers] = (
 # The files of the client's folder that are served.  The others are for those
 # who install the client.
 CLIENT: Final = frozenset(
-    {b"comet.js", b"comet.js.map", b"comet.d.ts", b"comet.classic.js", b"comet.classic.js.map"}
+    {b"comet.d.ts"}
+    | {
+        name + end
+        for name in (b"comet", b"comet.classic", b"comet.tabs", b"comet.presence")
+        for end in (b".js", b".js.map")
+    }
 )
 
 # What npm installs.
 PACKAGE: Final = "comet-push-client.tgz"
+
+# How the scripts of pages import the client.
+_IMPORT: Final = b'from "../comet.js"'
 
 _STATIC: Final = Path(__file__).resolve().parents[1] / "static"
 _INDEX: Final = b"index.html"
 
 # A channel of each page, to which its visitors publish only where the server allows it.
 _CHANNELS: Final = {"lab": "lab/page", "chat": "chat/lobby"}
+
+
+# The files of the lab that the admin page has, too.
+_SHARED: Final = (b"base.css", b"format.js", b"icon.svg")
 
 
 @frozen
@@ -202,6 +214,17 @@ def makeFile(name: str, body: bytes) -> File | None:
     return File(body, tag, headers, contentType in _PACKED)
 
 
+def nameClient(body: bytes) -> bytes:
+    """
+    Have a page's script import the client by a URL that names its content, which its
+    browser then keeps without asking.
+    """
+    if _IMPORT not in body:
+        return body
+    tag = readFolder("client")[b"comet.js"].tag
+    return body.replace(_IMPORT, f'from "../comet.js?{VERSION}={tag}"'.encode("ascii"))
+
+
 @cache
 def readFolder(folder: str) -> Mapping[bytes, File]:
     """
@@ -210,7 +233,7 @@ def readFolder(folder: str) -> Mapping[bytes, File]:
     @return: The files by their names.
     """
     read = {
-        path.name.encode("ascii"): makeFile(path.name, path.read_bytes())
+        path.name.encode("ascii"): makeFile(path.name, nameClient(path.read_bytes()))
         for path in sorted((_STATIC / folder).iterdir())
         if path.is_file()
     }
@@ -267,7 +290,8 @@ class FilesResource(HubResource):
 class PageResource(FilesResource):
     """
     Serves the files of a page; and at C{state}, whether its visitors may publish,
-    how often a silent connection has a heartbeat, and whether there is a book.
+    whether presence is kept of its channel, how often a silent connection has a
+    heartbeat, and whether there is a book.
 
     @ivar channel: A channel to which its visitors would publish.
     """
@@ -290,8 +314,10 @@ class PageResource(FilesResource):
             isOpen = False
         else:
             isOpen = True
+        attendance = self.hub.attendance
         state = {
             "open": isOpen,
+            "presence": attendance is not None and self.channel in attendance.kept,
             "heartbeat": self.hub.settings.heartbeat,
             "book": self.hasBook,
         }
@@ -311,6 +337,20 @@ def putPages(tree: Resource, hub: Hub, hasBook: bool = False) -> None:
     tree.putChild(b"lab", PageResource(hub, lab, _CHANNELS["lab"], hasBook))
     chat[b""] = chat.pop(_INDEX)
     tree.putChild(b"chat", PageResource(hub, chat, _CHANNELS["chat"], hasBook))
+
+
+def putAdminPage(tree: Resource, hub: Hub) -> FilesResource:
+    """
+    Put the files of the admin page into a tree of resources, at C{adminpage}: below
+    C{admin} everything needs the key, which a browser sends with no file.
+
+    @return: The resource for the page itself.
+    """
+    lab, admin = readFolder("lab"), dict(readFolder("admin"))
+    page = admin.pop(_INDEX)
+    shared = {name: lab[name] for name in _SHARED}
+    tree.putChild(b"adminpage", FilesResource(hub, {**shared, **admin}))
+    return FilesResource(hub, {b"": page})
 
 
 def putClient(tree: Resource, hub: Hub) -> None:

@@ -7,17 +7,21 @@ from __future__ import annotations
 from collections.abc import MutableMapping
 from typing import Any
 
-from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from comet.http.responses import JSON, Response, endLine
 from comet.hub import Hub
+from comet.transports.call import CallResource
 from comet.transports.channel import ChannelResource, PublishResource, Transport
 from comet.transports.exchange import Exchange, notFound
 from comet.transports.resource import HubResource
 from comet.transports.websocket import SocketResource
+from comet.web.admin.tree import AdminTree
 from comet.web.book import findBook, putBook
-from comet.web.pages import putClient, putPages
+from comet.web.branch import Branch
+from comet.web.metrics.scrape import MetricsResource
+from comet.web.pages import putAdminPage, putClient, putPages
+from comet.web.presencepage import PresenceResource
 
 
 class NotFoundResource(HubResource):
@@ -119,7 +123,7 @@ def _health(status: int, body: bytes) -> Response:
     return Response(status, JSON, endLine(body))
 
 
-class CometResource(Resource):
+class CometResource(Branch):
     """
     All resources over a hub, for the root of a site or any path below it.
 
@@ -139,9 +143,8 @@ class CometResource(Resource):
             resource itself and at C{chat}; and in a checkout in which the book
             is made, that at C{book/}.
         """
-        Resource.__init__(self)
+        super().__init__(NotFoundResource(hub))
         self.hub = hub
-        self._notFound = NotFoundResource(hub)
         putClient(self, hub)
         if hasPages:
             book = findBook()
@@ -150,8 +153,12 @@ class CometResource(Resource):
                 putBook(self, hub, book)
         self.putChild(b"channels", ChannelResource(hub))
         self.putChild(b"publish", PublishResource(hub))
+        self.putChild(b"presence", PresenceResource(hub))
         self.putChild(b"socket", SocketResource(hub))
+        self.putChild(b"call", CallResource(hub))
         self.putChild(b"health", HealthResource(hub))
+        self.putChild(b"metrics", MetricsResource(hub))
+        self.putChild(b"admin", AdminTree(hub, self._missing, putAdminPage(self, hub)))
 
     @property
     def transports(self) -> MutableMapping[str, Transport]:
@@ -163,22 +170,3 @@ class CometResource(Resource):
         channels: Any = self.children[b"channels"]
         transports: MutableMapping[str, Transport] = channels.transports
         return transports
-
-    @property
-    def missing(self) -> NotFoundResource:
-        """
-        The resource for the paths at which nothing was put.
-        """
-        return self._notFound
-
-    def getChild(self, path: bytes, request: Request) -> Any:
-        """
-        Return the resource for a path at which nothing was put.
-        """
-        return self.missing
-
-    def render(self, request: Request) -> Any:
-        """
-        Answer a request for the resource itself.
-        """
-        return self._notFound.render(request)

@@ -19,13 +19,17 @@ from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
+from comet.access.lookups import Lookup
 from comet.capacity import SOME, UPLOAD_BYTES, Refusals, Uploads, fullFrom, openFiles
 from comet.clocks import steadyClock
-from comet.errors import Unavailable
+from comet.errors import CometError, Unavailable
 from comet.fanout.unsent import Unsent
 from comet.http.http1 import encodeResponse
 from comet.http.responses import problem
-from comet.hub import FULL_RETRY, Hub
+from comet.hub import Hub
+from comet.model.clients import Client
+from comet.readership import FULL_RETRY
+from comet.tally import CodeCounts
 from comet.timers import TimerWheel
 from comet.transports.sinks import sendNow
 from comet.turns import Turns
@@ -68,6 +72,8 @@ class CometSite(Site):
 
     @ivar uploads: Counts the bodies for an application's resources.
 
+    @ivar refused: Counts the errors with which requests are refused.
+
     @ivar unsent: Counts the bytes of responses that wait for their clients.
 
     @ivar wheel: Calls connections whose requests come too slowly.
@@ -76,6 +82,9 @@ class CometSite(Site):
 
     @ivar headDue: When the head has to be whole that has begun to come to a
         connection which is being handed over.
+
+    @ivar identified: What has been found out of the client of the first request on it;
+        L{None} if that has to be asked.
     """
 
     noisy = False
@@ -104,10 +113,19 @@ class CometSite(Site):
         self.turns = Turns(self.clock) if hub is None else hub.turns
         refusals = Refusals(self.clock.seconds)
         self.uploads = Uploads(UPLOAD_BYTES, refusals) if hub is None else hub.uploads
+        self.refused = CodeCounts() if hub is None else hub.fanout.tally.refused
         self.unsent = Unsent() if hub is None else hub.fanout.unsent
         self.wheel = TimerWheel(self.clock) if hub is None else hub.fanout.wheel
         self.seconds: Callable[[], float] = (self.clock if hub is None else hub.clock).seconds
         self.headDue = math.inf
+        self.identified: Client | Lookup | CometError | None = None
+
+    def setLimits(self, maxBody: int, maxMessage: int | None, maxLine: int) -> None:
+        """
+        Set other limits, which requests have that begin from now on; that of lines,
+        connections.
+        """
+        self.maxBody, self.maxMessage, self.maxLine = maxBody, maxMessage, maxLine
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """
@@ -180,6 +198,7 @@ class CometSite(Site):
         hub = getattr(self.resource, "hub", None)
         if hub is not None:
             hub.refusals.add("the process has no more open files")
+        self.refused.add(error.code)
         response = problem(error)
         date = datetimeToString()
         encoded = encodeResponse(

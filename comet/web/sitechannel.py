@@ -12,7 +12,10 @@ from twisted.internet.tcp import Connection as TCPConnection
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.transports.detach import setProtocol
+from comet.access.lookups import Lookup
+from comet.errors import CometError
+from comet.model.clients import Client
+from comet.transports.detach import deliverHeld, setProtocol
 from comet.transports.exchange import Exchange
 from comet.transports.sinks import tune
 from comet.web.heads import HeadChannel
@@ -38,11 +41,15 @@ class CometChannel(HeadChannel):
     @ivar paused: Whether the rest of the input waits for another turn.  Twisted
         parses no line meanwhile.
 
+    @ivar identified: What has been found out of the client of the first request, before
+        the connection was handed over.
+
     @ivar hasMorePieces: Whether more of what was read follows the piece that is
         parsed.
     """
 
     exchange: Exchange | None = None
+    identified: Client | Lookup | CometError | None = None
     paused: bool
     hasMorePieces = False
     _isInputOver = False
@@ -56,6 +63,8 @@ class CometChannel(HeadChannel):
         may be held for minutes.
         """
         super().connectionMade()
+        if self.site.isAdopting:
+            self.identified = self.site.identified
         if self.site.isFull(self.transport) and not self.site.makeRoom(self):
             self.isEnding = True
             self.site.refuse(self.transport)
@@ -141,7 +150,10 @@ class CometChannel(HeadChannel):
         if not self._waitingForTransport:
             self._networkProducer.resumeProducing()
         self._takeInput(self.clearLineBuffer())
-        if self._isInputOver:
+        if self._isInputOver and self.transport is None:
+            # Meanwhile the connection has become that of a stream.
+            deliverHeld(self, True)
+        elif self._isInputOver:
             self._endWithInput()
 
     def resumeProducing(self) -> None:

@@ -102,6 +102,23 @@ class ReadTests(SynchronousTestCase):
         for raw in (b"", b"{", b"[]", b'"ping"', b"null", b"\xff", b'{"ping":1e400}', b"{} {}"):
             self.assertIsNone(self.refuse(raw, BadMessage).id)
 
+    def test_repeatsNoToken(self) -> None:
+        """
+        The error for what is not JSON repeats its beginning, but where a token may be in
+        it; the position is told all the same.
+        """
+        self.assertIn("nonsense", self.refuse(b"nonsense", BadMessage).error.detail)
+        for raw in (
+            *(b'{"token":"S3CRET",}', b'{"TOKEN":"S3CRET"', b'S3CRET {"token":1}'),
+            *(b'{"token":"S3CRET\xff"}', b'\xef\xbb\xbf{"token":"S3CRET"}'),
+            b'{"token":"S3CRET is not JSON: S3CRET",}',
+        ):
+            detail = self.refuse(raw, BadMessage).error.detail
+            self.assertNotIn("S3CRET", detail)
+            self.assertTrue(detail.startswith("the command is not JSON"), detail)
+        detail = self.refuse(b'{"token":"S3CRET",}', BadMessage).error.detail
+        self.assertIn("at character", detail)
+
     def test_needsOneCommand(self) -> None:
         """
         An object with no, several or an unknown command is a bad request, and
@@ -109,13 +126,16 @@ class ReadTests(SynchronousTestCase):
         """
         for raw in (
             b'{"id":1}',
-            b'{"id":1,"presence":"a"}',
+            b'{"id":1,"history":"a"}',
             b'{"id":1,"Ping":1}',
             b'{"id":1,"ping":1,"subscribe":["a"]}',
         ):
             refused = self.refuse(raw, BadRequest)
             self.assertEqual(refused.id, 1)
-            self.assertIn("subscribe, unsubscribe, publish, ping, token", refused.error.detail)
+            self.assertIn(
+                "subscribe, unsubscribe, publish, presence, leave, ping, token, call",
+                refused.error.detail,
+            )
 
     def test_readsID(self) -> None:
         """

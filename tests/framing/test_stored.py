@@ -6,11 +6,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.framing.stored import MOST_BYTES, MOST_POSITION, NotOurs, checkStored
+from comet.errors import BadMessage
+from comet.framing.stored import (
+    MOST_BYTES,
+    MOST_LEVELS,
+    MOST_POSITION,
+    NotOurs,
+    areStoredPayloads,
+    checkStored,
+    checkStoredPayload,
+)
 from comet.framing.strictjson import encode
 
 GOOD: dict[str, Any] = {
@@ -43,6 +52,10 @@ BAD: list[tuple[str, Any]] = [
     ("event", b"\xff"),
     ("encoding", "gzip"),
     ("encoding", []),
+    ("encoding", ";exclude="),
+    ("encoding", ";exclude=short"),
+    ("encoding", "gzip;exclude=reader-01"),
+    ("encoding", "base64;exclude=reader-01;exclude=reader-02"),
     ("payload", "1"),
     ("payload", b""),
     ("payload", b'"</script>"'),
@@ -64,6 +77,20 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=20,
 )
+
+
+# What texts are made of that another text could make whole.
+PARTS = st.sampled_from([b"1", b'"', b",", b"[", b"]", b"{", b"}", b":", b" ", b'"a"', b"\\", b"<"])
+
+
+def encoded(value: Any) -> bytes:
+    """
+    Encode a value, or another one where that cannot be.
+    """
+    try:
+        return encode(value)
+    except (ValueError, BadMessage):
+        return b"0"
 
 
 class CheckTests(SynchronousTestCase):
@@ -102,6 +129,31 @@ class CheckTests(SynchronousTestCase):
         message = checkStored(**{**GOOD, "payload": payload, "event": "tick"})
         self.assertEqual((message.payload, message.event), (payload, "tick"))
         checkStored(**{**GOOD, "payload": b'"AA=="', "encoding": "base64"})
+
+    @settings(deadline=None)
+    @given(st.lists(st.lists(PARTS, max_size=3).map(b"".join) | VALUES.map(encoded), max_size=5))
+    def test_checksManyAsEach(self, payloads: list[bytes]) -> None:
+        """
+        Many are right together only if each is, also where one seems to end what
+        another begins.
+        """
+
+        def isRight(payload: bytes) -> bool:
+            try:
+                return checkStoredPayload(payload) == payload
+            except NotOurs:
+                return False
+
+        self.assertEqual(areStoredPayloads(payloads), all(map(isRight, payloads)))
+
+    def test_checksManyWithinBounds(self) -> None:
+        """
+        Many that are deep or large together are not checked at once.
+        """
+        deep = b"[" * MOST_LEVELS + b"]" * MOST_LEVELS
+        self.assertTrue(areStoredPayloads([deep[1:-1]] * 300))
+        self.assertFalse(areStoredPayloads([deep]))
+        self.assertFalse(areStoredPayloads([b'"%b"' % (b"x" * (MOST_BYTES // 2))] * 2))
 
     @given(st.binary(max_size=40) | st.text(max_size=40).map(lambda text: text.encode("utf-8")))
     def test_lineAndScriptStayWhole(self, payload: bytes) -> None:

@@ -12,9 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing import Shape
 from comet.framing.envelope import encodeCursor, encodeEnvelope
-from comet.framing.websocket import WebSocketShape, textFrame
+from comet.framing.websocket import WebSocketShape, textFrame, wholeText
 from comet.model.messages import Message
 from tests.framing.readers import CURSOR, CUTS, MESSAGES, TEXTS, FrameReader, makeMessage, readAll
+from tests.transports.frames import TEXT, frame
 
 
 class FrameTests(SynchronousTestCase):
@@ -55,6 +56,46 @@ class FrameTests(SynchronousTestCase):
         reader = FrameReader()
         readAll(reader, b"".join(textFrame(text.encode()) for text in texts), sizes)
         self.assertEqual((reader.texts, reader.rest), (texts, b""))
+
+
+class WholeTests(SynchronousTestCase):
+    """
+    L{wholeText}.
+    """
+
+    def test_exampleOfRFC(self) -> None:
+        """
+        The masked text message in RFC 6455 5.7 is read.
+        """
+        self.assertEqual(wholeText(bytes.fromhex("818537fa213d7f9f4d5158")), b"Hello")
+
+    @settings(deadline=None)
+    @given(TEXTS, st.binary(min_size=4, max_size=4), st.sampled_from((1, 60)), st.data())
+    def test_onlyWhole(self, said: str, mask: bytes, times: int, data: st.DataObject) -> None:
+        """
+        A frame is read if all of it came, and nothing behind it.
+        """
+        payload = said.encode() * times
+        whole = frame(TEXT, payload, mask=mask)
+        self.assertEqual(wholeText(whole), payload)
+        cut = data.draw(st.integers(0, len(whole) - 1))
+        for other in (whole[:cut], whole + b"x", whole * 2, b"x" + whole):
+            self.assertIsNone(wholeText(other))
+
+    def test_nothingElse(self) -> None:
+        """
+        Other frames, and those that no client may send, are not read.
+        """
+        long = frame(TEXT, b"x" * 200)
+        for each in (
+            *(frame(opcode, b"x") for opcode in range(16) if opcode != TEXT),
+            *(frame(TEXT, b"x", fin=False), frame(TEXT, b"x", mask=None)),
+            *(frame(TEXT, b"x" * 200, mask=None), frame(TEXT, b"x", reserved=4)),
+            *(frame(TEXT, b"\xff"), frame(TEXT, b"\xed\xa0\x80"), frame(TEXT, b"x" * 0x10000)),
+            # A length that is not in its shortest form.
+            *(b"\x81\xfe\x00\x05" + frame(TEXT, b"x" * 5)[2:], long[:3] + b"\x01" + long[4:]),
+        ):
+            self.assertIsNone(wholeText(each), each[:20])
 
 
 class ShapeTests(SynchronousTestCase):

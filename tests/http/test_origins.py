@@ -486,7 +486,7 @@ class HeaderTests(SynchronousTestCase):
                 b"Access-Control-Allow-Credentials": b"true",
                 b"Access-Control-Allow-Methods": b"GET, HEAD, POST, PUT, DELETE, OPTIONS",
                 b"Access-Control-Allow-Headers": b"Authorization, Cache-Control, Comet-Event, "
-                b"Content-Encoding, Content-Type, Idempotency-Key, If-None-Match, "
+                b"Comet-Exclude, Content-Encoding, Content-Type, Idempotency-Key, If-None-Match, "
                 b"Last-Event-ID, Prefer, X-Requested-With",
                 b"Access-Control-Max-Age": b"86400",
             },

@@ -129,6 +129,16 @@ class ParameterTests(SynchronousTestCase):
             error = self.assertRaises(BadRequest, lambda q=query: makeHead(q).parameters)
             self.assertIn("UTF-8", error.detail)
 
+    def test_errorRepeatsNoValue(self) -> None:
+        """
+        The error for a value that is not UTF-8 names the parameter, and not the value,
+        which may be a token.
+        """
+        head = makeHead(b"a=1&token=S3CRET%ff")
+        error = self.assertRaises(BadRequest, lambda: head.parameters)
+        self.assertIn("the parameter 'token'", error.detail)
+        self.assertNotIn("S3CRET", error.detail)
+
     def test_boundsParameters(self) -> None:
         """
         256 parameters are read, and 257 are refused.

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.errors import BadChannel
 from comet.model.channels import MAX_PATTERN_SEGMENTS, parseChannel, parseName
-from comet.model.patterns import NameSet, PatternTable, covers, matches
+from comet.model.patterns import NameSet, PatternTable, covers, matches, overlaps
 
 LITERALS = ("a", "b", "$s")
 # One segment of either kind is only in channels, never spelled by a pattern.
@@ -24,6 +24,13 @@ NAMES = st.tuples(
     st.lists(st.sampled_from((*LITERALS, "*")), max_size=3),
     st.sampled_from((*LITERALS, "*", "**")),
 ).map(lambda parts: "/".join([*parts[0], parts[1]]))
+
+# All channels of as many segments as the longest of the NAMES has.
+SHORT_CHANNELS = [
+    "/".join(segments)
+    for length in range(1, 5)
+    for segments in product((*LITERALS, "c"), repeat=length)
+]
 
 
 def reference(pattern: str, channel: str) -> bool:
@@ -132,6 +139,47 @@ class MatchTests(SynchronousTestCase):
         for pattern, name in product(names, repeat=2):
             expected = reached[pattern] >= reached[name]
             self.assertIs(covers(parseName(pattern), name), expected, (pattern, name))
+
+
+class OverlapTests(SynchronousTestCase):
+    """
+    L{overlaps}.
+    """
+
+    def test_overlaps(self) -> None:
+        """
+        Two names overlap where a channel is reached by both, whichever of them
+        is the wider.
+        """
+        for one, other, expected in (
+            ("news", "news", True),
+            ("news", "sport", False),
+            ("chat/*", "chat/a", True),
+            ("chat/*", "*/a", True),
+            ("chat/**", "*/a/b", True),
+            ("chat/*", "chat", False),
+            ("chat/**", "chat", False),
+            ("a/*/c", "a/**", True),
+            ("**", "$stats", False),
+            ("a/**", "a/$b", False),
+            ("a/**", "*/b/$c", False),
+            ("$presence/*", "$presence/**", True),
+            ("*/$b", "a/*", False),
+        ):
+            self.assertIs(overlaps(one, other), expected, (one, other))
+            self.assertIs(overlaps(other, one), expected, (other, one))
+
+    @given(NAMES, NAMES)
+    @settings(max_examples=200)
+    def test_asAllChannels(self, one: str, other: str) -> None:
+        """
+        Two names overlap exactly where one channel of all those that are long
+        enough to tell is reached by both.
+        """
+        found = any(
+            reference(one, channel) and reference(other, channel) for channel in SHORT_CHANNELS
+        )
+        self.assertIs(overlaps(one, other), found)
 
 
 class TableTests(SynchronousTestCase):

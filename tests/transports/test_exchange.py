@@ -92,7 +92,7 @@ class CheckTests(HubTestCase):
         """
         response = self.ask(get("/channels/news?wait=0", "Authorization: Bearer wrong"))
         self.assertProblem(response, 401, "unauthorized")
-        self.assertEqual(response.header("WWW-Authenticate"), "Bearer")
+        self.assertEqual(response.header("WWW-Authenticate"), 'Bearer error="invalid_token"')
 
     def test_namesKnownMethods(self) -> None:
         """

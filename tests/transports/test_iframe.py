@@ -99,6 +99,7 @@ class PageTests(IFrameCase):
                 },
             )
             self.assertEqual(response.header("Cross-Origin-Opener-Policy"), "same-origin")
+            self.assertEqual(response.header("Referrer-Policy"), "no-referrer")
 
 
 class TargetTests(IFrameCase):

@@ -9,7 +9,7 @@ from typing import Any
 from comet.capacity import SMALL_PART
 from comet.framing.publications import Limits
 from comet.http.pace import BODY_TIME, LEAST_RATE
-from comet.hub import Settings
+from comet.hubsettings import Settings
 from comet.transports.tcp import CometFactory
 from tests.framing.readers import LinesReader
 from tests.transports.case import HubTestCase

@@ -11,14 +11,21 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 
+from comet.access.accesssettings import AccessSettings
+from comet.access.claims import ClaimRules
 from comet.access.rights import Access
+from comet.access.tokens import TokenVerifier
 from comet.http.credentials import Credentials
-from comet.model.clients import KEY_HOLDER, Client
-from comet.transports.session import MAX_PENDING_COMMANDS
+from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client, Known
+from comet.model.grants import Rights
+from comet.transports.commandflow import MAX_PENDING_BYTES, MAX_PENDING_COMMANDS
 from comet.transports.tcp import CometFactory
 from tests.framing.readers import LinesReader
 from tests.transports.case import KEY, HubTestCase, cursors
 from tests.transports.wire import FULL, Wire
+
+# Knows no token: only who has a right reads.
+VERIFIER = TokenVerifier([], ClaimRules(), lambda: 0.0)
 
 
 class SessionTestCase(HubTestCase):
@@ -49,6 +56,33 @@ class SessionTestCase(HubTestCase):
         lines = LinesReader()
         lines.feed((wire or self.wire).take())
         return lines.values
+
+    def hold(self, name: str) -> list[Deferred[Any]]:
+        """
+        Let a method of the bus wait.
+
+        @return: What each call waits for.
+        """
+        waiting: list[Deferred[Any]] = []
+        method = getattr(self.bus, name)
+
+        def slowly(*given: Any) -> Deferred[Any]:
+            waiting.append(Deferred())
+            return waiting[-1].addCallback(lambda _: method(*given))
+
+        self.patch(self.bus, name, slowly)
+        return waiting
+
+    def goOn(self, waiting: list[Deferred[Any]]) -> list[Any]:
+        """
+        Let what waits in the bus go on, and return what the client is told.
+        """
+        told = []
+        while waiting:
+            waiting.pop(0).callback(None)
+            self.turn()
+            told += self.read()
+        return told
 
     def error(self, *values: Any) -> str:
         """
@@ -102,9 +136,96 @@ class CommandTests(SessionTestCase):
         self.assertEqual(self.error({"token": "wrong"}), "unauthorized")
         self.assertIn("ok", self.say({"publish": "secret", "data": 1})[0])
 
+    def test_newTokenIsJudged(self) -> None:
+        """
+        Names that a new token does not permit end, and the others go on; if none is
+        left, so does the connection.  Names that are open stay.
+        """
+
+        class Tokens(Access):
+            def identify(self, credentials: Credentials) -> Client | Awaitable[Client]:
+                credential = credentials.credential
+                names = [] if credential is None else credential.text.split("+")
+                return Client("ada", rights=Rights(names), known=Known.TOKEN)
+
+        settings = AccessSettings(openReadPatterns=("hall",), tokens=VERIFIER)
+        access = Tokens(settings=settings)
+        self.patch(self.hub, "access", access)
+        self.say({"token": "news+secret+b/*"}, {"subscribe": ["news", "secret", "hall", "b/*"]})
+        answers = self.say({"id": 1, "token": "news"})
+        ended = {"names": ["secret", "b/*"], "code": "forbidden"}
+        self.assertEqual([each["ended"] for each in answers if "ended" in each], [ended])
+        self.assertIn({"id": 1, "ok": {"expires": None}}, answers)
+        for name in ("secret", "b/c", "hall", "news"):
+            self.hub.publish(name, name)
+        self.turn()
+        heard = [each["channel"] for each in self.say({"ping": 1}) if "channel" in each]
+        self.assertEqual(heard, ["hall", "news"])
+        # The same rights again end nothing, and fewer only what is gone.
+        self.assertEqual([list(each) for each in self.say({"token": "news"})], [["ok"]])
+        answers = self.say({"token": "x"})
+        self.assertEqual(answers[-1]["ended"]["names"], ["news"])
+        access.configure(AccessSettings(tokens=VERIFIER))
+        last = self.say({"token": "x"})[-1]
+        self.assertEqual((last["close"]["code"], last["close"]["retry"]), ("forbidden", None))
+
+    def test_revoked(self) -> None:
+        """
+        Names that are revoked end, also those that are being added, and are refused from
+        then on, as is publishing; so does the connection when all is, and its token is
+        refused on another one.
+        """
+
+        class Tokens(Access):
+            def identify(self, credentials: Credentials) -> Client:
+                if credentials.credential is None:
+                    return ANONYMOUS
+                rights = Rights(("a", "b", "c"), ("a", "b"))
+                return Client("ada", rights=rights, known=Known.TOKEN, issued=500.0)
+
+        settings = AccessSettings(openReadPatterns=("hall",), tokens=VERIFIER)
+        self.patch(self.hub, "access", Tokens(settings=settings))
+        self.addCleanup(self.hub.control.stop)
+        self.say({"token": "x"}, {"subscribe": ["a", "hall"]})
+        self.wire.send(b'{"id":1,"subscribe":["b","c"]}\n')
+        self.hub.revoke("ada", channels=["b", "a"])
+        self.turn()
+        answers = self.read()
+        ended = [name for each in answers for name in each.get("ended", {}).get("names", ())]
+        codes = {each["ended"]["code"] for each in answers if "ended" in each}
+        self.assertEqual((sorted(ended), codes), (["a", "b"], {"revoked"}))
+        answers = self.say(*({"subscribe": [name]} for name in ("a", "b", "c", "hall")))
+        told = [each.get("error", {}).get("code") for each in answers]
+        self.assertEqual(told[:4], ["forbidden", "forbidden", None, None])
+        answers = self.say({"publish": "a", "data": 1}, {"token": "x"})
+        self.assertEqual([next(iter(each)) for each in answers], ["error", "ok"])
+        for name in ("a", "b", "c", "hall"):
+            self.hub.publish(name, 1)
+        self.turn()
+        heard = [each["channel"] for each in self.read() if "channel" in each]
+        self.assertEqual(heard, ["c", "hall"])
+        self.hub.revoke("ada")
+        self.turn()
+        last = self.read()[-1]["close"]
+        self.assertEqual((last["code"], last["retry"]), ("revoked", None))
+        again = self.connect(CometFactory(self.hub))
+        [answer] = self.say({"token": "x"}, wire=again)
+        self.assertEqual(answer["error"]["code"], "unauthorized")
+        self.assertEqual(self.say({"ping": 1}, wire=again), [{"ok": {"pong": 1}}])
+
+    def test_newTokenWithoutNames(self) -> None:
+        """
+        A connection that reads nothing is not closed, whatever its token permits.
+        """
+        settings = AccessSettings((KEY,), tokens=VERIFIER)
+        self.patch(self.hub, "access", Access(settings=settings))
+        self.assertEqual(self.say({"token": KEY}), [{"ok": {"expires": None}}])
+        self.assertEqual(self.say({"ping": 1}), [{"ok": {"pong": 1}}])
+
     def test_tokenOfAnotherClient(self) -> None:
         """
-        A connection that has a client takes no token of another one, but the key.
+        A connection that has a client takes no token of another one, but the key.  One
+        with the key has no name, and takes any token.
         """
 
         class Accounts(Access):
@@ -120,7 +241,7 @@ class CommandTests(SessionTestCase):
         self.patch(self.hub, "access", Accounts(KEY))
         answers = self.say(*({"token": token} for token in ("ada", "bob", "ada", KEY, "ada")))
         codes = [answer.get("error", {}).get("code") for answer in answers]
-        self.assertEqual(codes, [None, "forbidden", None, None, "forbidden"])
+        self.assertEqual(codes, [None, "forbidden", None, None, None])
         self.assertEqual(set(shown), {("command", "127.0.0.1")})
 
     def test_tokenOfClientKnownLater(self) -> None:
@@ -393,6 +514,130 @@ class FlowTests(SessionTestCase):
         answers = self.say(*({"id": n, "ping": n} for n in range(count)))
         self.assertEqual([answer["id"] for answer in answers], list(range(count)))
         self.assertTrue(self.wire.transport.isReading)
+
+    def test_answersEachKindInOrder(self) -> None:
+        """
+        A command waits for the answers to those before it, whatever takes long;
+        publications go together.
+        """
+        self.say({"id": 0, "ping": 0})
+        stored, listened = self.hold("publish"), self.hold("listen")
+        commands: list[dict[str, Any]] = [
+            {"publish": "open/a", "data": 1},
+            {"publish": "open/b", "data": 2},
+            {"ping": 1},
+            {"subscribe": ["open/a"], "since": "earliest"},
+            {"publish": "open/a", "data": 3},
+            {"nonsense": True},
+            {"subscribe": ["open/b"]},
+            {"unsubscribe": ["open/a"]},
+            {"ping": 2},
+            {"publish": "open/c", "data": 4},
+        ]
+        numbered = [{"id": n, **command} for n, command in enumerate(commands, start=1)]
+        answers = self.say(*numbered)
+        self.assertEqual((len(answers), len(stored), len(listened)), (0, 2, 0))
+        while stored or listened:
+            answers += self.goOn(stored) + self.goOn(listened)
+        ids = [answer["id"] for answer in answers if "id" in answer]
+        self.assertEqual(ids, list(range(1, len(commands) + 1)))
+        data = [answer["data"] for answer in answers if "data" in answer]
+        self.assertEqual(data, [1, 3])
+
+    def test_refusesInOrder(self) -> None:
+        """
+        What is refused at once is answered after what came before, whether it is a
+        publication or no command at all.
+        """
+        self.say({"id": 0, "ping": 0})
+        most = self.hub.settings.limits.maxCommandBytes
+        stored: list[Deferred[Any]] = []
+        for isSlow in (False, True):
+            if isSlow:
+                stored = self.hold("publish")
+            self.wire.send(
+                b'{"id":1,"publish":"open/a","data":1}\n'
+                b'{"id":2,"publish":"closed","data":2}\n'
+                b'{"id":3,"publish":"open/a","data":3}\n'
+                + b"x" * (most + 1)
+                + b"\n[]\n"
+                + b'{"id":4,"publish":"open/a","data":4}\n'
+            )
+            self.turn()
+            answers = self.read() + self.goOn(stored)
+            self.assertEqual(
+                [each.get("id") or each["error"]["code"] for each in answers],
+                [1, 2, 3, "tooLarge", "badMessage", 4],
+            )
+
+    def test_holdsWhatIsNotTaken(self) -> None:
+        """
+        Commands that wait go on only while the client takes the answers; when it reads, it
+        gets them all.
+        """
+        self.say({"ping": 1})
+        stored = self.hold("publish")
+        self.say({"publish": "open/a", "data": 1})
+        pings = [{"id": n, "ping": "x" * 5000} for n in range(180)]
+        self.say(*pings)
+        self.wire.transport.isStuck = True
+        self.goOn(stored)
+        self.assertLess(len(self.wire.transport.unsent), 2 * FULL)
+        self.assertFalse(self.wire.transport.isReading)
+        self.wire.transport.isStuck = False
+        answers = []
+        for _ in range(40):
+            self.turn()
+            answers += self.read()
+        self.assertEqual([each["id"] for each in answers if "id" in each], list(range(180)))
+        self.assertTrue(self.wire.transport.isReading)
+
+    def test_carriesOutWhatWaits(self) -> None:
+        """
+        A client that left without taking its answers has published what it had sent.
+        """
+        self.say({"ping": 1})
+        stored = self.hold("publish")
+        self.say({"publish": "open/a", "data": 1})
+        self.say(*({"ping": "x" * 5000} for n in range(100)), {"publish": "open/a", "data": 2})
+        self.wire.transport.isStuck = True
+        self.goOn(stored)
+        self.assertEqual(self.hub.end.position, 1)
+        # It is not read from: what is written to it fails.
+        self.wire.transport.lose(ConnectionDone())
+        self.turn()
+        self.goOn(stored)
+        self.assertEqual(self.hub.end.position, 2)
+        self.assertNothingLeft()
+
+    def test_holdsFewBytes(self) -> None:
+        """
+        The bytes of commands that wait are bounded, too.
+        """
+        self.say({"ping": 1})
+        stored = self.hold("publish")
+        self.say({"publish": "open/a", "data": 1})
+        size = len(json.dumps({"id": 100, "ping": "x" * 10000}))
+        for n in range(MAX_PENDING_COMMANDS):
+            self.say({"id": 100 + n, "ping": "x" * 10000})
+            if not self.wire.transport.isReading:
+                break
+        self.assertEqual(n, MAX_PENDING_BYTES // size)
+        self.assertEqual(len(self.goOn(stored)), 2 + n)
+        self.assertTrue(self.wire.transport.isReading)
+
+    def test_holdsFewCommands(self) -> None:
+        """
+        Commands that wait for others count like those under way.
+        """
+        self.say({"ping": 1})
+        self.patch(self.bus, "publish", lambda publications: Deferred())
+        self.say({"publish": "open/a", "data": 1})
+        for n in range(MAX_PENDING_COMMANDS + 20):
+            self.say({"id": n, "ping": n})
+            if not self.wire.transport.isReading:
+                break
+        self.assertEqual(n, MAX_PENDING_COMMANDS - 2)
 
     def test_pausesWhileManyUnderWay(self) -> None:
         """

@@ -4,9 +4,11 @@ Tests of L{comet.transports.tcp}.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Awaitable
 from typing import Any
+from weakref import ref
 
 from comet.access.rights import Access
 from comet.errors import CometError, Unauthorized
@@ -54,6 +56,21 @@ class TCPTests(HubTestCase):
         lines.feed(wire.take())
         self.assertEqual(lines.rest, b"")
         return lines.values
+
+    def test_freesAtOnce(self) -> None:
+        """
+        What served a client that has left is freed at once, without the collector.
+        """
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        for commands in ([], [{"subscribe": ["a"]}], [{"publish": "a", "data": 1}]):
+            wire = self.open()
+            self.say(wire, *commands)
+            kept = ref(wire.transport.protocol)
+            wire.leave()
+            self.turn()
+            self.assertIsNone(kept())
 
     def test_usesTerminatorOfFirstLine(self) -> None:
         """

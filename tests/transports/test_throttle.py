@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing.commands import readCommand
-from comet.transports import session
+from comet.transports import commandflow
 from comet.transports.session import Session
 from comet.transports.tcp import CometFactory
 from comet.transports.throttle import PIECE, InputThrottle
@@ -287,7 +287,7 @@ class FloodTests(HubTestCase):
         Let each command take some milliseconds.
         """
         super().setUp()
-        self.patch(session, "readCommand", Slowly(self.clock))
+        self.patch(commandflow, "readCommand", Slowly(self.clock))
 
     def test_answersOtherClient(self) -> None:
         """
@@ -336,7 +336,7 @@ class FloodTests(HubTestCase):
             heard.append(command.value)
             return command
 
-        self.patch(session, "readCommand", noting)
+        self.patch(commandflow, "readCommand", noting)
         factory = CometFactory(self.hub)
         for name in "abc":
             self.connect(factory).send(b'{"ping":"%b"}\n' % name.encode() * (3 * IN_SHARE))
@@ -382,7 +382,7 @@ class WebSocketFloodTests(WebSocketTestCase):
         Let each command take some milliseconds.
         """
         super().setUp()
-        self.patch(session, "readCommand", Slowly(self.clock))
+        self.patch(commandflow, "readCommand", Slowly(self.clock))
 
     def test_answersOtherClient(self) -> None:
         """

@@ -162,6 +162,17 @@ class LimitTests(WebSocketTestCase):
             self.publish("news", "not for those")
             self.assertEqual(self.read(wire), [])
 
+    def test_wholeFrameWithinAnother(self) -> None:
+        """
+        A frame that comes whole and alone is part of what half came before it.
+        """
+        self.say(self.wire, frame(TEXT, b"{", fin=False))
+        self.assertFailed(self.say(self.wire, frame(TEXT, b"{}")), 1002)
+        wire = self.open()
+        self.assertEqual(self.say(wire, frame(TEXT, b"", length=100)), [])
+        # Its bytes are taken as masked text, and are none.
+        self.assertFailed(self.say(wire, frame(TEXT, b"{}")), 1007)
+
     def test_ignoresLongPing(self) -> None:
         """
         A ping that is longer than a control frame may be takes no memory, and

@@ -133,6 +133,16 @@ class FieldsTests(HeadTestCase):
         third = readResponse(second.rest)
         self.assertEqual([each.status for each in (first, second, third)], [200, 200, 200])
 
+    def test_refusesEndlessLength(self) -> None:
+        """
+        A C{Content-Length} with thousands of digits is refused as any other that is
+        too large, wherever it stands among the headers.
+        """
+        for digits in (1001, 4301, 9000):
+            length = f"Content-Length: {'1' * digits}"
+            self.assertRefused(get("/channels/a", length, method="POST"), 413)
+            self.assertRefused(get("/channels/a", length, "Accept: */*", method="POST"), 413)
+
     def test_refusesLargeHead(self) -> None:
         """
         Headers that are too large together, one that is too large, and too many

@@ -21,7 +21,11 @@ from tests.transports.case import AUTH, HubTestCase, Response, get, post
 
 STATIC = Path(comet.__file__).resolve().parent / "static"
 PAGES = ("/", "/chat")
-SCRIPTS = ("/lab/page.js", "/chat/chat.js", "/comet.js", "/comet.classic.js")
+CLIENT_SCRIPT = (STATIC / "client" / "comet.js").read_bytes()
+SCRIPTS = (
+    *("/lab/page.js", "/chat/chat.js", "/comet.js", "/comet.classic.js"),
+    *("/comet.tabs.js", "/comet.presence.js"),
+)
 
 
 class Links(HTMLParser):
@@ -247,6 +251,16 @@ class UnchangedTests(PagesTestCase):
                 for name in ("ETag", "Cache-Control", "Access-Control-Allow-Origin"):
                     self.assertEqual(response.header(name), full.header(name))
 
+    def test_pagesNameTheClient(self) -> None:
+        """
+        The scripts of pages import the client by a URL for which browsers never ask again.
+        """
+        for path in ("/lab/page.js", "/chat/chat.js"):
+            (name,) = re.findall(rb'from "\.\.(/comet\.js[^"]*)"', self.ask(get(path)).body)
+            response = self.ask(get(name.decode("ascii")))
+            self.assertEqual((response.status, response.body), (200, CLIENT_SCRIPT))
+            self.assertIn("immutable", response.header("Cache-Control") or "")
+
     def test_answersWithNewFile(self) -> None:
         """
         A client that has another version gets the file.
@@ -348,7 +362,7 @@ class StateTests(PagesTestCase):
         """
         for path in self.states:
             response = self.ask(get(path))
-            state = {"open": False, "heartbeat": 25.0, "book": self.hasBook}
+            state = {"open": False, "presence": False, "heartbeat": 25.0, "book": self.hasBook}
             self.assertEqual((response.status, response.json), (200, state))
             self.assertEqual(response.header("Cache-Control"), "no-store, no-transform")
 
@@ -360,6 +374,15 @@ class StateTests(PagesTestCase):
             self.patch(self.hub, "access", Access(None, [pattern]))
             told = [self.ask(get(path)).json["open"] for path in self.states]
             self.assertEqual(told, [number == 0, number == 1])
+
+    def test_tellsWherePresenceIsKept(self) -> None:
+        """
+        A page is told whether the server knows who is in its channel.
+        """
+        self.hub.keepPresence([("chat/**", True)], 10.0)
+        self.assertEqual(
+            [self.ask(get(path)).json["presence"] for path in self.states], [False, True]
+        )
 
     def test_ignoresKey(self) -> None:
         """

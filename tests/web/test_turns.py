@@ -349,6 +349,21 @@ class TurnsTests(HubTestCase):
         self.assertTrue(wire.transport.isReading)
         self.assertNothingLeft()
 
+    def test_socketOfHalfClosed(self) -> None:
+        """
+        A client that has closed its writing side, and has asked for a WebSocket behind
+        requests that had to wait, gets their answers and that of the WebSocket, which
+        then ends.
+        """
+        wire = self.connect()
+        wire.send(poll("a") * 9 + get("/socket", *UPGRADE))
+        wire.halfClose()
+        self.turn()
+        answers = wire.take()
+        self.assertEqual((answers.count(b" 200 OK\r\n"), answers.count(b" 101 ")), (9, 1))
+        self.assertFalse(wire.isOpen)
+        self.assertNothingLeft()
+
     def test_manyAnswersAtOnce(self) -> None:
         """
         What clients have sent behind a request that is answered together with many

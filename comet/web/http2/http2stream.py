@@ -186,6 +186,12 @@ class HTTP2Stream:
         """
         return self._carrier.transport.getPeer()
 
+    def getPeerCertificate(self) -> Any:
+        """
+        Return the certificate that the client has shown, as pyOpenSSL has it.
+        """
+        return self._carrier.transport.getPeerCertificate()
+
     def getHost(self) -> Any:
         """
         Return the server's address.

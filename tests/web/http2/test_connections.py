@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 
 from comet.bus.memory.bus import MemoryBus
+from comet.errors import Unavailable
 from comet.fanout.streams import STALLED
 from comet.model.messages import Published
 from comet.web.http2 import framereceiver
@@ -354,6 +355,8 @@ class EarlyResetTests(RawTestCase):
         self.patch(self.bus, "read", MemoryBus.read.__get__(self.bus))
         self.assertGoesOn(raw, 5, "after")
         raw.wire.leave()
+        # The bus answers in the end, which nobody waits for.
+        waiting.errback(Unavailable("late"))
         self.assertNothingLeft()
 
 
