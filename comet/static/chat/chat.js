@@ -1,9 +1,10 @@
 /**
  * A chat of several rooms, each a channel.  The calls of comet are in `join`, in
- * `say`, and in the handlers of the connection's events.
+ * `say`, in people.js, and in the handlers of the connection's events.
  */
 
 import { Comet } from "../comet.js";
+import { People } from "./people.js";
 import { Room } from "./room.js";
 
 const ROOMS = ["lobby", "kitchen", "garden"];
@@ -29,6 +30,8 @@ let follows = true;
 let frame = 0;
 /** Whether the server was asked for older lines. */
 let isAsking = false;
+/** Who is in the room, where the server knows it. */
+let people;
 
 // -- Rooms
 
@@ -57,6 +60,7 @@ function enter(name) {
   list.replaceChildren(...current.lines);
   showEmpty();
   toEnd();
+  people?.enter(name);
 }
 
 /** Show a new line of a room, if it is the one that the visitor is in. */
@@ -128,27 +132,64 @@ async function showOlder(room) {
 /** With it, this page knows its own messages. */
 const visit = crypto.getRandomValues(new Uint32Array(2)).join("-");
 let said = 0;
+/** How many of its messages are not stored yet. */
+let waiting = 0;
 
 function say(name, text) {
   const room = current;
   const data = { name, text, id: `${visit}-${++said}` };
   follows = true;
   show(room, room.wait(data));
+  waiting += 1;
   // Without a connection the message waits, and is stored once.
-  comet.publish(`chat/${room.name}`, data).catch((error) => {
-    room.refused(data, error.code === "full" ? "too many wait already" : error.message);
-    if (room === current) list.replaceChildren(...room.lines);
-  });
+  comet
+    .publish(`chat/${room.name}`, data)
+    .catch((error) => {
+      room.refused(data, error.code === "full" ? "too many wait already" : error.message);
+      if (room === current) list.replaceChildren(...room.lines);
+    })
+    .finally(() => {
+      waiting -= 1;
+      introduce();
+    });
 }
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const { name, text } = form.elements;
-  localStorage.setItem("chat-name", name.value);
+  rename();
   say(name.value, text.value);
   text.value = "";
   text.focus();
 });
+
+// -- The visitor's name
+
+/** The name that the visitor has typed, and the one by which the server knows them. */
+let myName = "";
+let knownName = "";
+
+/** The server believes the name in this cookie; your own would go by its sessions. */
+function rename() {
+  myName = form.elements.name.value.trim();
+  localStorage.setItem("chat-name", myName);
+  const path = `path=${base.pathname}; SameSite=Strict`;
+  // A pair of surrogates may have been cut at the field's end.
+  const value = encodeURIComponent(myName.replace(/[\ud800-\udfff]/gu, ""));
+  document.cookie = `comet_visitor=${value}; ${path}${value ? "" : "; max-age=0"}`;
+  introduce();
+}
+
+/** Connect by the name: the server asks who a visitor is only then.  What waits is stored first. */
+function introduce() {
+  if (!people || waiting || myName === knownName) return;
+  knownName = people.me = myName;
+  comet.close();
+  comet.connect();
+  people.enter(current.name);
+}
+
+form.elements.name.addEventListener("change", rename);
 
 // -- The connection
 
@@ -159,21 +200,24 @@ function showConnection(state, text) {
   if (connection.textContent !== text) connection.textContent = text;
 }
 
-function tell({ message }) {
-  document.getElementById("status").textContent = message;
+function tell({ code, message }) {
+  // It is closed only for a moment, to take another name.
+  if (code !== "closed") document.getElementById("status").textContent = message;
 }
 
 comet.addEventListener("open", () => showConnection("open", "Connected"));
 
-comet.addEventListener("close", ({ retry }) =>
-  showConnection("lost", retry === null ? "Disconnected" : "Disconnected, coming back …"),
-);
+comet.addEventListener("close", ({ code, retry }) => {
+  if (code === "closed") return;
+  showConnection("lost", retry === null ? "Disconnected" : "Disconnected, coming back …");
+});
 
 // The server has dropped messages meanwhile: it restarted, or this page was away for long.
 comet.addEventListener("gap", ({ names }) => {
   for (const name of names) {
-    const room = rooms.get(name.slice("chat/".length));
-    show(room, room.note("Something may be missing here."));
+    // That of who is there is asked for again.
+    const room = rooms.get(name.replace(/^chat\//, ""));
+    if (room) show(room, room.note("Something may be missing here."));
   }
 });
 
@@ -183,14 +227,23 @@ function enterHash() {
   enter(decodeURIComponent(location.hash.slice(1)) || ROOMS[0]);
 }
 
-/** Let the visitor write, if this server lets anyone do so. */
+/** Let the visitor write, if this server lets anyone do so; and show who is there, if it knows. */
 async function begin() {
-  const { open: isOpen } = await (await fetch(new URL("chat/state", base))).json();
+  const { open: isOpen, presence } = await (await fetch(new URL("chat/state", base))).json();
   document.getElementById("closed").hidden = isOpen;
   for (const each of form.elements) each.disabled = !isOpen;
+  if (!presence) return;
+  const note = (name, text) => show(rooms.get(name), rooms.get(name).note(text, "coming"));
+  people = new People(comet, document.getElementById("present"), note);
+  people.me = knownName;
+  people.enter(current.name);
+  // The visitor may have typed another meanwhile.
+  introduce();
 }
 
 form.elements.name.value = localStorage.getItem("chat-name") ?? "";
+rename();
+knownName = myName;
 for (const name of ROOMS) join(name);
 addEventListener("hashchange", enterHash);
 enterHash();

@@ -88,9 +88,14 @@ export class Room {
     this.#keep(line);
   }
 
-  /** Add a line that no visitor has written. */
-  note(text) {
+  /**
+   * Add a line that no visitor has written.
+   *
+   * @param kind A class of it, besides `note`.
+   */
+  note(text, kind) {
     const line = noteOf(text);
+    if (kind) line.classList.add(kind);
     this.#keep(line);
     return line;
   }
