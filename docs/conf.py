@@ -17,8 +17,8 @@ author = "The comet developers"
 version = release = comet.__version__
 
 # These are in _ext: links to the pages of the Python API, the drawing of a
-# reader's life from its table, and the list of options.
-extensions = ["apilinks", "lifediagram", "optionlist"]
+# reader's life from its table, and the lists of options and of commands.
+extensions = ["apilinks", "commandlist", "lifediagram", "optionlist"]
 
 exclude_patterns = ["_build", "examples", "newsfragments"]
 nitpicky = True

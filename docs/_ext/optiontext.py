@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from comet.configuration import Option
+from comet.options import Option
 from comet.tap import Options
 
 # Where an option's help begins to say what L{facts} says.
@@ -40,7 +40,7 @@ def shown(option: Option) -> str:
         return "none"
     if isinstance(value, bool):
         return "on" if value else "off"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def described(option: Option) -> str:

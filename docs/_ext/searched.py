@@ -21,7 +21,7 @@ WORDS: Final = (
     ("capacity", "howto/capacity"),
     ("Centrifugo", "howto/moving"),
     ("container", "howto/systemd"),
-    ("Docker", "howto/systemd"),
+    ("Docker", "howto/containers"),
     ("Faye", "howto/moving"),
     ("history", "howto/history"),
     ("memory", "howto/capacity"),

@@ -31,7 +31,8 @@ class Members(Access):
         """
         session = credentials.cookies.get("session")
         if session is None:
-            return self.clientOf(credentials.credential)
+            known = super().identify(credentials)
+            return known if isinstance(known, Client) else await known
         name = await find(session)
         if name is None:
             raise Unauthorized("the session is over: log in again")

@@ -49,6 +49,13 @@ from comet import (
 MOST_CHANNELS = 10000
 
 
+def isOwn(message: Message) -> bool:
+    """
+    Whether a message is of a channel of the server's own, such as C{$events}.
+    """
+    return message.channel.startswith("$")
+
+
 @implementer(IMessageBus)
 class ListBus:
     """
@@ -130,15 +137,7 @@ class ListBus:
         positions = {}
         for channel in publication.channels:
             epoch, position = self.end.epoch, self.end.position + 1
-            message = Message(
-                channel,
-                epoch,
-                position,
-                self.wallClock(),
-                publication.payload,
-                publication.event,
-                publication.encoding,
-            )
+            message = publication.stored(channel, epoch, position, self.wallClock())
             self.floors.setdefault(channel, self.floor)
             self.log.append(message)
             stored.append(message)
@@ -152,27 +151,54 @@ class ListBus:
         """
         counts: Counter[str] = Counter()
         payloads: Counter[str] = Counter()
-        total, now = 0, self.wallClock()
-        kept = []
-        for message in reversed(self.log):
+        now = self.wallClock()
+
+        def fits(message: Message) -> bool:
             channel = message.channel
             retention = self.retention(channel)
             counts[channel] += 1
             payloads[channel] += len(message.payload)
-            if (
-                # What is older than a message that was dropped is dropped, too.
-                message.position <= self.floors[channel]
-                or counts[channel] > retention.messages
-                or payloads[channel] > retention.bytes
-                or message.time + retention.seconds <= now
-                or (total := total + message.size) > self.totalBytes
-            ):
-                self.floors[channel] = max(self.floors[channel], message.position)
-            else:
-                kept.append(message)
-        self.log = kept[::-1]
+            return (
+                counts[channel] <= retention.messages
+                and payloads[channel] <= retention.bytes
+                and message.time + retention.seconds > now
+            )
+
+        self.keep(fits)
+        room = self.room()
+
+        def hasRoom(message: Message) -> bool:
+            room[isOwn(message)] -= message.size
+            return room[isOwn(message)] >= 0
+
+        self.keep(hasRoom)
         if len(self.floors) > MOST_CHANNELS:
             self.forgetFloors()
+
+    def keep(self, isKept: Callable[[Message], bool]) -> None:
+        """
+        Look at all messages, the newest first, and keep those for which this holds.
+        """
+        kept = []
+        for message in reversed(self.log):
+            floor = self.floors[message.channel]
+            # What is older than a message that was dropped is dropped, too.
+            if message.position > floor and isKept(message):
+                kept.append(message)
+            else:
+                self.floors[message.channel] = max(floor, message.position)
+        self.log = kept[::-1]
+
+    def room(self) -> dict[bool, int]:
+        """
+        Return how many bytes may be held of the server's own channels, and of the
+        others: where all is too much, a quarter is the server's if it needs that.
+        """
+        sizes: Counter[bool] = Counter()
+        for message in self.log:
+            sizes[isOwn(message)] += message.size
+        own = max(self.totalBytes // 4, self.totalBytes - sizes[False])
+        return {True: own, False: self.totalBytes - min(sizes[True], own)}
 
     def forgetFloors(self) -> None:
         """

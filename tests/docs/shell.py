@@ -14,6 +14,7 @@ C{.. server: OPTIONS} at the top of a page runs C{twistd comet} for all of it.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -59,7 +60,7 @@ def serverOf(page: Path) -> list[str] | None:
     Return the options of the server that a page runs, or L{None} without one.
     """
     found = _SERVER.search(page.read_text("utf-8"))
-    return None if found is None else found[1].split()
+    return None if found is None else shlex.split(found[1])
 
 
 def blocksOf(page: Path) -> list[Block]:

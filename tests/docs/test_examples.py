@@ -5,6 +5,7 @@ The examples that serve do what their pages say.
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 from collections.abc import Mapping
 from threading import Thread
@@ -16,7 +17,9 @@ from tests.docs.running import EXAMPLES, ExampleTestCase, Running, load
 from tests.edge.clients import Refused, SseClient
 from tests.edge.connections import HttpConnection, Response, Site, TcpConnection, ask
 from tests.edge.envelopes import BareCursor, Gap
+from tests.edge.server import twistd
 from tests.edge.speakers import WebSocketClient
+from tests.ports import freePorts
 
 
 class BelowClient(SseClient):
@@ -156,6 +159,33 @@ class EmbeddingTests(ExampleTestCase):
         (message,) = client.messages(1)
         self.assertEqual(message.data, {"item": "tea"})
         self.assertEqual(json.loads(answer.body), {"cursor": str(message.cursor)})
+        running.stop()
+
+    def test_ordersServesFlaskAndComet(self) -> None:
+        """
+        The site is at the root, and what a view publishes is read below C{/comet}.
+        What it yields goes out as it comes.
+        """
+        (port,) = freePorts(1)
+        shutil.copy(EXAMPLES / "orders.py", self.directory)
+        command = [*twistd(), "-n", "--pidfile=", "comet", "--wsgi", "orders:app"]
+        listen = f"tcp:{port}:interface=127.0.0.1"
+        running = Running([*command, "--listen", listen], self.directory, port)
+        self.addCleanup(running.kill)
+        self.assertIn(b"/comet/comet.js", ask(running.site, "GET", "/").body)
+        self.assertEqual(ask(running.site, "GET", "/comet/comet.js").status, 200)
+        client = BelowClient(running.site)
+        self.addCleanup(client.close)
+        client.open(["orders"], "-10")
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        answer = ask(running.site, "POST", "/orders", form, b"item=tea")
+        self.assertEqual(answer.status, 201)
+        (message,) = client.messages(1)
+        self.assertEqual(message.data, {"item": "tea"})
+        self.assertEqual(json.loads(answer.body)["cursor"], str(message.cursor))
+        report = ask(running.site, "GET", "/report?lines=3")
+        self.assertEqual(report.body, b'{"line": 0}\n{"line": 1}\n{"line": 2}\n')
+        client.close()
         running.stop()
 
     def test_plainSendsLines(self) -> None:

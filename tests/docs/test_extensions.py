@@ -1,6 +1,6 @@
 """
-The extensions that make pages: the drawing of a reader's life, the list of
-options, and the names outside of comet to which docstrings may link.  And the
+The extensions that make pages: the drawing of a reader's life, the lists of
+options and commands, and the names outside of comet to which docstrings may link.  And the
 pages whose facts the program has, too.
 """
 
@@ -13,8 +13,8 @@ from types import ModuleType
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus import idempotency
-from comet.bus.memory.bus import CHANNEL_OVERHEAD
-from comet.configuration import OPTIONS
+from comet.bus.memory.buslog import CHANNEL_OVERHEAD
+from comet.command.program import program
 from comet.fanout import polls, streams, unsent
 from comet.fanout.states import TRANSITIONS, Input, State
 from comet.framing import jsonp
@@ -23,7 +23,8 @@ from comet.http import pace, reads, request
 from comet.http.negotiation import TRANSPORTS
 from comet.model import channels
 from comet.model.messages import MESSAGE_OVERHEAD
-from comet.transports import session, tcp, vanished, websocket
+from comet.options import OPTIONS
+from comet.transports import commandflow, tcp, vanished, websocket
 from comet.web import heads
 from tests.docs.running import DOCS, load
 from tests.docs.shell import matches
@@ -108,6 +109,25 @@ class OptionsTests(SynchronousTestCase):
         )
 
 
+class CommandTests(SynchronousTestCase):
+    """
+    The list of commands.
+    """
+
+    def test_hasEachCommand(self) -> None:
+        """
+        Each command of the program is listed, with its words, its arguments and its options.
+        """
+        listed = extension("commandlist")
+        found = {
+            listed.usage(words, command): dict(listed.optionsOf(command))
+            for words, command in listed.leaves(program)
+        }
+        self.assertIn("comet completion [OPTIONS] {bash|zsh|fish}", found)
+        options = found["comet token read [OPTIONS] [TOKEN]"]
+        self.assertEqual(options["--token-file FILE"], "The file of the token.")
+
+
 class LimitsTests(SynchronousTestCase):
     """
     The page of limits.
@@ -132,7 +152,7 @@ class LimitsTests(SynchronousTestCase):
             f"is enough for {second:g} new keys a second ",
             f"bytes of a batch {Limits(maxMessage=1).maxBatchBytes} times ",
             f"{Limits(maxMessage=1).maxCommandBytes - 4096} times ``--max-message``, and 4,096 ",
-            f"of one client under way {session.MAX_PENDING_COMMANDS} ",
+            f"of one client under way {commandflow.MAX_PENDING_COMMANDS} ",
             f"frames of one WebSocket message {websocket.SPARE_FRAMES:,} ",
             f"parameters of a query {request.MAX_PARAMETERS} ",
             f"have {unsent.UNSENT_BYTES >> 20} MiB in all; beyond them a response has one ",

@@ -1,0 +1,3 @@
+"""
+A site in Django with comet beside it.
+"""

@@ -1,0 +1,3 @@
+"""
+What the site tells comet, and what it answers.
+"""

@@ -1,0 +1,1 @@
+The backend of ``--hook`` has a say in what clients publish and read: it is asked about the channels whose tables in the configuration file have ``hooks``; see ``--hook-events`` and ``--hook-failure``.
