@@ -27,10 +27,10 @@ def slowPolls(case: SynchronousTestCase, hub: Hub, clock: Any) -> list[str]:
     begun: list[str] = []
     openPoll = hub.openPoll
 
-    def slowly(client: Any, names: Any, *rest: Any) -> Any:
+    def slowly(client: Any, names: Any, *rest: Any, **others: Any) -> Any:
         begun.append(names[0])
         clock.rightNow += COST
-        return openPoll(client, names, *rest)
+        return openPoll(client, names, *rest, **others)
 
     case.patch(hub, "openPoll", slowly)
     return begun

@@ -41,6 +41,7 @@ SHARED: Final = {
     "iframe": "the forever frame: its framing and its transport",
     "jsonp": "JSONP: its framing and its transport",
     "log": "the log of a channel: its bounds, and how the memory bus keeps it",
+    "memberstore": "the members of channels: in Redis, and in a database",
     "multipart": "multipart: its framing and its transport",
     "polls": "polls: their responses, their readers, and their part in the lean edge",
     "reader": "reads messages: for a client, and from a database",

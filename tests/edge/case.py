@@ -7,10 +7,11 @@ from __future__ import annotations
 import atexit
 import functools
 import ssl
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest, TestCase
 
 from tests.edge.clients import Client
@@ -63,24 +64,37 @@ class EdgeTestCase(TestCase):
             # Both kinds of cases do this for a test that is of both.
             vars(self).pop(name, None)
 
-    def _telling(self, method: Callable[[], None]) -> Callable[[], None]:
+    def _telling(self, method: Callable[[], object]) -> Callable[[], object]:
         """
         Make a failing test print the log of its servers.
         """
 
         @functools.wraps(method)
-        def telling() -> None:
+        def telling() -> object:
             try:
-                method()
-                for server in self.servers:
-                    server.assertNoTracebacks()
+                result = method()
+                if isinstance(result, Deferred):
+                    # It looks for tracebacks, and tells, when it fires.
+                    return result.addCallbacks(self._ended, self._failed)
+                self._ended()
             except SkipTest:
                 raise
             except Exception:
-                tails = [server.tail() for server in self.servers]
-                raise self.failureException("\n".join([traceback.format_exc(), *tails])) from None
+                self._failed(Failure())
+            return None
 
         return telling
+
+    def _ended(self, result: object = None) -> None:
+        for server in self.servers:
+            server.assertNoTracebacks()
+
+    def _failed(self, failure: Failure) -> None:
+        failure.trap(Exception)
+        if failure.check(SkipTest):
+            failure.raiseException()
+        tails = [server.tail() for server in self.servers]
+        raise self.failureException("\n".join([failure.getTraceback(), *tails])) from None
 
     def startServer(
         self,

@@ -410,6 +410,14 @@ class HttpConnection:
                 return b""
             self._buffer += data
 
+    def upgraded(self) -> bytes:
+        """
+        Take the bytes that came behind a response of status 101.
+        """
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
+
     def answer(self, timeout: float = PATIENCE) -> Response:
         """
         Wait for the whole next response.

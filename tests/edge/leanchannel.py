@@ -13,7 +13,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from comet.lean.http import HTTPConnection, HTTPEdge
+from comet.lean.http import HTTPConnection
+from comet.lean.httpedge import HTTPEdge
 from comet.lean.port import LeanPort
 from comet.lean.routes import findRoutes
 from tests.edge.standins import LOOKS, PlainChannel, makeChannel, makeSite

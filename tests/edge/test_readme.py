@@ -8,6 +8,7 @@ import importlib.util
 import os
 import re
 import select
+import shlex
 import subprocess
 import sys
 import time
@@ -23,9 +24,10 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
 from comet.bus.memory.bus import MemoryBus
-from comet.configuration import OPTIONS, Option
+from comet.command.program import program
 from comet.errors import Unavailable
 from comet.hub import Hub
+from comet.options import OPTIONS, Option
 from comet.tap import Options
 from tests.edge.case import EdgeTestCase
 from tests.edge.connections import PATIENCE
@@ -90,7 +92,7 @@ def shownDefault(option: Option) -> str:
         return "on" if value else "off"
     if value is None:
         return "none"
-    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+    return f"`{value:.12g}`" if isinstance(value, float) else f"`{value}`"
 
 
 def output(command: str, directory: Path, wanted: str) -> str:
@@ -160,6 +162,23 @@ class CommandTests(EdgeTestCase):
         Options().parseOptions(words[2:])
         python, script = servers[1].split()
         self.assertEqual((python, ROOT / script), (".venv/bin/python", EXAMPLE))
+
+    def test_operating(self) -> None:
+        """
+        The commands of C{comet} are accepted, with all their options, and all are there.
+        """
+        lines = [line for block in blocks("sh") for line in block.splitlines()]
+        found = set()
+        for line in lines:
+            name, first, *words = shlex.split(line, comments=True)
+            if name == "(umask":
+                # The file that the next command takes its key from.
+                self.assertTrue(line.endswith(" > token.secret)"), line)
+                continue
+            self.assertEqual(name, ".venv/bin/comet")
+            program.commands[first].make_context(first, words)
+            found.add(first)
+        self.assertEqual(found, program.commands.keys() - {"completion"})
 
     def test_browser(self) -> None:
         """

@@ -26,6 +26,7 @@ class TrafficTests(EdgeTestCase):
         """
         tcp = TcpConnection(self.own.site.tcpPort)
         self.addCleanup(tcp.close)
+        tcp.send(b'{"token":"%s"}\n' % self.own.site.key.encode())
         tcp.send(b'{"subscribe":["%s"]}\n' % channel.encode())
         data = tcp.receiveUntil(b'"transports"')
         if not data.endswith(b"\n"):

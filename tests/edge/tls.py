@@ -63,13 +63,15 @@ class Authority:
     A certificate for this machine, and clients that trust it.
 
     @ivar context: The TLS context of such a client.
+
+    @ivar certificate: The file with the certificate.
     """
 
     def __init__(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="comet-edge-tls-"))
-        key, certificate = makeCertificate(self._directory)
-        self._files = f"privateKey={key}:certKey={certificate}"
-        self.context = ssl.create_default_context(cafile=str(certificate))
+        key, self.certificate = makeCertificate(self._directory)
+        self._files = f"privateKey={key}:certKey={self.certificate}"
+        self.context = ssl.create_default_context(cafile=str(self.certificate))
 
     @property
     def endpoint(self) -> str:

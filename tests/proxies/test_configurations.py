@@ -95,7 +95,8 @@ class ActivationTests(TestCase):
     def test_socket(self) -> None:
         """
         The service serves on the socket of systemd, under its public name.  A
-        connection that came before it ran waits and is served.
+        connection that came before it ran waits and is served.  systemd is told
+        when it serves, when it reads its configuration again, and when it stops.
         """
         directory = Path(tempfile.mkdtemp(prefix="comet-systemd-"))
         self.addCleanup(shutil.rmtree, directory, True)
@@ -113,8 +114,31 @@ class ActivationTests(TestCase):
         site = Site(listening.getsockname()[1], 0, host="push.example.com")
         self.assertEqual(self.health(site), 200)
         self.assertTrue((directory / "comet.key").exists())
+        self.assertEqual(self.told(), "READY=1")
+        process.send_signal(signal.SIGHUP)
+        self.assertEqual([self.told(), self.told()], ["RELOADING=1", "READY=1"])
         process.send_signal(signal.SIGTERM)
+        self.assertEqual(self.told(), "STOPPING=1")
         self.assertIn(process.wait(STARTING), (0, -signal.SIGTERM))
+
+    def listen(self, directory: Path) -> str:
+        """
+        Listen to what the service tells, as systemd does, and return the path.
+        """
+        path = str(directory / "notify")
+        self.heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(self.heard.close)
+        self.heard.bind(path)
+        self.heard.settimeout(STARTING)
+        return path
+
+    def told(self) -> str:
+        """
+        Return the first line of what the service tells next, but that it is alive.
+        """
+        while (line := self.heard.recv(1000).decode().split("\n")[0]) == "WATCHDOG=1":
+            pass
+        return line
 
     def health(self, site: Site) -> int:
         """
@@ -142,7 +166,12 @@ class ActivationTests(TestCase):
             activated(descriptor, [*twistd(), *arguments]),
             pass_fds=[descriptor],
             cwd=directory,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT),
+                "NOTIFY_SOCKET": self.listen(directory),
+                "WATCHDOG_USEC": f"{int(setting('comet.service', 'WatchdogSec')) * 1_000_000}",
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
