@@ -29,9 +29,9 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 
 from comet.bus.registry import findMaker
-from comet.configuration import Configuration
 from comet.interfaces import IMessageBus
 from comet.model.messages import Publication
+from comet.settings.configuration import Configuration
 from tests.redisserver import RedisServer
 
 # The number of publishers at once, and of the lines of a batch.

@@ -20,49 +20,29 @@ internal: it may change in any release.
 
 The map, lower parts first.  A part imports no part that stands below it on this
 page.  The parts marked B{P} are pure: they import no Twisted, and the tests
-reach every branch of them.
+reach every branch of them.  So are the modules that the map in another part marks.
 
   - L{comet.errors} B{P}: what can go wrong, with its code and HTTP status
   - L{comet.overrides} B{P}: whether a method still speaks for others
-  - L{comet.spelling} B{P}: the known word that a mistyped one stands for
-  - L{comet.clientlog}: log lines that clients can cause, within bounds
-  - L{comet.accesslog}: a line for each request and reader
-  - L{comet.metrics}: what is counted on each transport
-  - L{comet.tally} B{P}: what is counted of messages and readers, and how long it takes
-  - L{comet.deferreds}: waiting for several Deferreds
-  - L{comet.threads}: the one thread in which the hub may be called
-  - L{comet.clocks}: a clock that goes on when that of the system is set
-  - L{comet.timers}: one timer for every heartbeat, hold and expiry
-  - L{comet.deadlines}: results that have to come within a time
-  - L{comet.bodies}: the bodies of answers to requests of ours, within bounds
-  - L{comet.turns}: shares of time: a little of each client's work in every turn
-  - L{comet.crowdreactor}: a reactor that serves those who are there first
-  - L{comet.fairqueue} B{P}: a queue in which no client waits for all that another one brings
+  - L{comet.logging}: what is written down of clients
+  - L{comet.metrics}: what is counted
+  - L{comet.reactor}: its thread, its time, its turns, and who gets how much of them
+  - L{comet.outgoing}: requests that the server sends itself
   - L{comet.model} B{P}: channels, cursors, messages, and the log of a channel
-  - L{comet.capacity}: how many connections there is room for, and how many bytes
   - L{comet.framing} B{P}: bytes to values and back, one file a wire format
   - L{comet.http} B{P}: what a request asks for, and how its response begins
-  - L{comet.limits} B{P}: how much one client may do
-  - L{comet.optionvalues} B{P}: what the values of options may be
-  - L{comet.options} B{P}: the one list of options, with their defaults
-  - L{comet.configuration} B{P}: what is set, by the command line, the environment, and a file
+  - L{comet.limits}: how much one client may do, and how much the server can take
+  - L{comet.settings} B{P}: the options, and what is set
   - L{comet.interfaces}: what the parts promise one another
   - L{comet.access}: who may do what
-  - L{comet.leases}: readers of clients that are known for a time
   - L{comet.bus}: where messages are stored: memory, SQLite, Redis
   - L{comet.hooks}: the backend is asked, by signed requests; or the application
   - L{comet.fanout}: readers, groups of them, ticks, catching up
-  - L{comet.audience}: the readers of this node by their clients
-  - L{comet.keptrevocations}: what is revoked on all nodes, as the bus keeps it
   - L{comet.control}: orders to all nodes: what is revoked, who is disconnected
-  - L{comet.bursts}: what is published in one turn, stored together
   - L{comet.presence}: members of channels, from their readers
   - L{comet.events}: what happens to channels, told after the fact
   - L{comet.nodes}: what an admin sees of all nodes
-  - L{comet.hubsettings}: what a hub allows
-  - L{comet.gate}: who sends a request, and what it may do
-  - L{comet.readership}: the readers of clients: opened, counted, followed
-  - L{comet.hub}: the one gate that every request passes: these two, and what is published
+  - L{comet.hub}: the one gate that every request passes
   - L{comet.transports}: Twisted's edge, one file a transport, to subclass
   - L{comet.web}: sites, resources, pages, HTTP/2
   - L{comet.lean}: the other edge: plain TCP on one epoll
@@ -87,7 +67,6 @@ if TYPE_CHECKING:
     from comet.bus.redis.bus import RedisBus
     from comet.bus.resolvedstarts import resolveStarts
     from comet.bus.sqlite.bus import SQLiteBus
-    from comet.configuration import Configuration, ConfigurationError
     from comet.errors import (
         BadChannel,
         BadCredential,
@@ -120,8 +99,8 @@ if TYPE_CHECKING:
     from comet.http.forwarded import Proxies
     from comet.http.origins import Origins
     from comet.http.reads import ReadRequest
-    from comet.hub import Hub
-    from comet.hubsettings import Settings
+    from comet.hub.hub import Hub
+    from comet.hub.hubsettings import Settings
     from comet.interfaces import (
         IAccess,
         IBurstBus,
@@ -152,6 +131,7 @@ if TYPE_CHECKING:
     from comet.model.state import StateEntry, StatePage
     from comet.server.server import Server
     from comet.server.service import CometService
+    from comet.settings.configuration import Configuration, ConfigurationError
     from comet.transports.channel import ChannelResource, PublishResource, Transport
     from comet.transports.exchange import Exchange
     from comet.transports.iframe import IFrameResource
@@ -293,7 +273,7 @@ _NAMES = {
     "comet.bus.redis.bus": "RedisBus",
     "comet.bus.resolvedstarts": "resolveStarts",
     "comet.bus.sqlite.bus": "SQLiteBus",
-    "comet.configuration": "Configuration ConfigurationError",
+    "comet.settings.configuration": "Configuration ConfigurationError",
     "comet.errors": (
         "BadChannel BadCredential BadCursor BadMessage BadRequest CometError Forbidden "
         "HeadTooLarge Internal KeyReused MethodNotAllowed NotFound TooLarge TooMany URLTooLong "
@@ -309,8 +289,8 @@ _NAMES = {
     "comet.http.forwarded": "Proxies",
     "comet.http.origins": "Origins",
     "comet.http.reads": "ReadRequest",
-    "comet.hub": "Hub",
-    "comet.hubsettings": "Settings",
+    "comet.hub.hub": "Hub",
+    "comet.hub.hubsettings": "Settings",
     "comet.interfaces": (
         "IAccess IBurstBus IBusListener IBusMaker IConfigurableBus ICredentialAccess IHooks "
         "IMeasuredBus IMessageBus INodesBus IPresence IPublisherAccess IReceiver IStateBus"

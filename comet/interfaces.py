@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from twisted.internet.interfaces import IReactorTime
 
-    from comet.configuration import Configuration
     from comet.http.credentials import Credential, Credentials
     from comet.model.clients import Client
     from comet.model.hookanswers import Allowed, Rewritten
+    from comet.settings.configuration import Configuration
 
 # What becomes of a request to publish: the answer to each of its publications, or
 # why none is stored.
@@ -555,7 +555,7 @@ class ISinkOwner(Interface):
 class IReceiver(Interface):
     """
     Reads messages for an application: see
-    L{Hub.subscribe<comet.hub.Hub.subscribe>}.
+    L{Hub.subscribe<comet.hub.hub.Hub.subscribe>}.
 
     An exception from any method is logged, and no message is lost because of
     it.  From within any method, the receiver may publish, pause, change its
@@ -569,7 +569,7 @@ class IReceiver(Interface):
         The subscription has begun.  Called once, before every other method.
 
         @param subscription: The L{Subscription<comet.fanout.application.Subscription>}
-            that L{Hub.subscribe<comet.hub.Hub.subscribe>} fires with afterwards.
+            that L{Hub.subscribe<comet.hub.hub.Hub.subscribe>} fires with afterwards.
         """
 
     def messageReceived(message: Message, replay: bool) -> None:
@@ -680,7 +680,7 @@ class IPublisherAccess(IAccess):
 class IHooks(Interface):
     """
     Has a say in what clients do that have the right to: see
-    L{Hub.useHooks<comet.hub.Hub.useHooks>}.  A backend that is asked by webhooks is one
+    L{Hub.useHooks<comet.hub.hub.Hub.useHooks>}.  A backend that is asked by webhooks is one
     provider of it.
 
     Each method returns its answer, or a Deferred or coroutine of it.  Only what is asked

@@ -21,10 +21,9 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python import usage
 from twisted.python.components import Componentized
 
-from comet.capacity import openFiles
-from comet.clocks import keepSteadyTime, steadyClock
-from comet.configuration import Configuration, readEnvironment, readFile
-from comet.options import OPTIONS
+from comet.http.spelling import closest
+from comet.limits.capacity import openFiles
+from comet.reactor.clocks import keepSteadyTime, steadyClock
 from comet.server.banner import banner, warnings
 from comet.server.checks import checkConfiguration
 from comet.server.interpreter import tuneInterpreter
@@ -39,7 +38,8 @@ from comet.server.server import Server
 from comet.server.service import CometService
 from comet.server.signals import onHangup, onRotated
 from comet.server.workers.service import WorkersService
-from comet.spelling import closest
+from comet.settings.configuration import Configuration, readEnvironment, readFile
+from comet.settings.options import OPTIONS
 
 _log = Logger()
 
@@ -287,7 +287,7 @@ class Options(usage.Options):
 
 # The modules of reactors, the best first, and of that for the lean edge.
 _REACTORS: Final = (
-    "comet.crowdreactor",
+    "comet.reactor.crowdreactor",
     "twisted.internet.kqreactor",
     "twisted.internet.pollreactor",
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from comet import clientlog
+from comet.logging import clientlog
 
 # All tests of a run share the log of one process, and some look for their own
 # lines in it.

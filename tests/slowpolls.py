@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.hub import Hub
-from comet.turns import SHARE
+from comet.hub.hub import Hub
+from comet.reactor.turns import SHARE
 
 # For how many seconds of the clock such a poll is dealt with.
 COST: Final = 0.003

@@ -1,12 +1,12 @@
 """
-Tests of L{comet.spelling}.
+Tests of L{comet.http.spelling}.
 """
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.spelling import closest
+from comet.http.spelling import closest
 
 KNOWN = ("transport", "since", "limit", "history-seconds", "lastEventId")
 

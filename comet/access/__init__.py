@@ -11,7 +11,9 @@ The rights of clients.
   - L{maketoken}: a token, made with the key that signs it
   - L{rememberedtokens}: what tokens mean that were verified already
   - L{revocations}: which tokens are revoked
+  - L{keptrevocations}: what is revoked on all nodes, as the bus keeps it
   - L{rights}: which client may read, publish and delete
   - L{granted}: what a token or the backend grants
   - L{lookups}: finding out which client asks, now or later
+  - L{leases}: readers of clients that are known for a time
 """

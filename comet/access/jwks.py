@@ -14,10 +14,10 @@ from twisted.python.failure import Failure
 from twisted.web.client import Agent
 
 from comet.access.tokenkeys import MAX_KEY_FILE, TokenKey, readKeySet
-from comet.bodies import readBounded
-from comet.clientlog import ClientLogger
 from comet.errors import BadCredential, Unavailable
-from comet.timers import NOT_SET, TimerWheel
+from comet.logging.clientlog import ClientLogger
+from comet.outgoing.bodies import readBounded
+from comet.reactor.timers import NOT_SET, TimerWheel
 
 # The set is asked for at most once in so many seconds.
 SELDOM: Final = 10.0

@@ -13,13 +13,13 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from comet.clientlog import ClientLogger
 from comet.errors import CometError, Internal, Unavailable, publicError
 from comet.http.credentials import Credential, Credentials
 from comet.interfaces import IAccess, ICredentialAccess
+from comet.logging.clientlog import ClientLogger
 from comet.model.clients import Client
 from comet.overrides import speaksFor
-from comet.timers import NOT_SET, TimerWheel
+from comet.reactor.timers import NOT_SET, TimerWheel
 
 _log = ClientLogger()
 

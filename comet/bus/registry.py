@@ -14,8 +14,8 @@ from comet.bus.memory.bus import MemoryBus
 from comet.bus.redis.urls import SCHEMES as REDIS_SCHEMES
 from comet.bus.redis.urls import parseURL
 from comet.bus.sqlite.bus import SQLiteBus
-from comet.configuration import Configuration, ConfigurationError
 from comet.interfaces import IBusMaker, IMessageBus
+from comet.settings.configuration import Configuration, ConfigurationError
 
 
 @implementer(IBusMaker)

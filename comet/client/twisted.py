@@ -50,7 +50,7 @@ from comet.client.failures import Closed, Untrusted
 from comet.client.received import Closing, Gap, Member, Message, Presence
 from comet.client.requester import Timing
 from comet.client.standing import Since
-from comet.clocks import steadyClock
+from comet.reactor.clocks import steadyClock
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IReactorTCP, IReactorTime

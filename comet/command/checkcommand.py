@@ -15,8 +15,8 @@ from comet.command.codes import DONE, FAILED
 from comet.command.console import dim, printable, say, sayOf, show, showJSON
 from comet.command.examining import DEFAULT, Examined, Mistake, examine
 from comet.command.tomlvalues import tomlValue
-from comet.configuration import Configuration
-from comet.options import OPTIONS
+from comet.settings.configuration import Configuration
+from comet.settings.options import OPTIONS
 
 # What may be secret in a URL: a user with a password, which may have any character but
 # the one with which the query begins, and the query.

@@ -13,14 +13,14 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from comet.command.tomllines import lineOfKey
-from comet.configuration import (
+from comet.settings.configuration import (
     Configuration,
     ConfigurationError,
     readEnvironment,
     readFile,
     variableOf,
 )
-from comet.options import BY_NAME
+from comet.settings.options import BY_NAME
 
 # Where the reader of TOML says that it stopped.
 _LINE: Final = re.compile(r"\(at line (\d+), column \d+\)$")

@@ -20,10 +20,10 @@ from comet.access.maketoken import TokenRequest, makeToken
 from comet.access.tokenkeys import TokenKey, readTokenKeys
 from comet.command.console import Failed, Refused, printable, say, show, showJSON, strong
 from comet.command.givencredentials import givenToken
-from comet.configuration import Configuration, readFile
 from comet.errors import BadCredential
 from comet.http.credentials import Credential, CredentialSource
 from comet.model.clients import Client
+from comet.settings.configuration import Configuration, readFile
 
 RIGHTS = ("subscribe", "publish", "presence")
 

@@ -14,11 +14,11 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.clientlog import ClientLogger
 from comet.errors import CometError
 from comet.fanout.streams import StreamReader
 from comet.framing.strictjson import encode
 from comet.interfaces import IMessageBus
+from comet.logging.clientlog import ClientLogger
 from comet.model.events import CHANNEL, CLOSED
 from comet.model.messages import Close, Publication
 from comet.presence.keptchannels import KeptChannels

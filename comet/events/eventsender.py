@@ -14,12 +14,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
-from comet.bodies import readBounded
-from comet.clientlog import ClientLogger
 from comet.events.follower import Page
 from comet.events.lease import Lease, LeaseLost
 from comet.hooks.sender import HookSender
+from comet.logging.clientlog import ClientLogger
 from comet.model.messages import Message
+from comet.outgoing.bodies import readBounded
 
 # Messages that come within so many seconds are sent together.
 LINGER: Final = 0.1

@@ -15,10 +15,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.clientlog import ClientLogger
 from comet.errors import CometError
 from comet.events.lease import RENEW, Lease, LeaseLost
 from comet.interfaces import IBusListener, IMessageBus
+from comet.logging.clientlog import ClientLogger
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
 from comet.model.positions import Earliest

@@ -7,11 +7,11 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from comet.clientlog import ClientLogger
 from comet.events.follower import Page
 from comet.events.lease import Lease
 from comet.framing.strictjson import encode
 from comet.interfaces import IMessageBus
+from comet.logging.clientlog import ClientLogger
 from comet.model.events import CHANNEL, OCCUPIED, READERS, VACATED, readersOf
 from comet.model.messages import Message, Publication
 from comet.model.presence import JOIN, LEAVE, PREFIX

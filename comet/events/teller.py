@@ -10,7 +10,6 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from comet.deferreds import gather
 from comet.events.closings import Closings
 from comet.events.eventsender import LINGER, EventSender
 from comet.events.follower import Follower
@@ -22,6 +21,7 @@ from comet.interfaces import IPresence, IStateBus
 from comet.model.events import CHANNEL
 from comet.model.messages import Close
 from comet.presence.keptchannels import KeptChannels
+from comet.reactor.deferreds import gather
 
 # For how many seconds the end of the server waits for what is to be told.
 LAST_MOMENT: Final = 1.0

@@ -24,7 +24,7 @@ from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import StartPosition, StartPositions, parseStartPosition
 from comet.model.progress import Step
-from comet.threads import checkThread
+from comet.reactor.threads import checkThread
 
 # A start position as an application writes it: a text as on the wire, a cursor,
 # or one of these for each name.
@@ -262,7 +262,7 @@ class Subscription:
         except those that another name has delivered.  Names that are read
         already change nothing.
 
-        @param since: As in L{Hub.subscribe<comet.hub.Hub.subscribe>}.
+        @param since: As in L{Hub.subscribe<comet.hub.hub.Hub.subscribe>}.
 
         @return: Fires once every message stored for the names will be received.
             Fails with a L{CometError<comet.errors.CometError>}, and then changes

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
-from comet.clientlog import ClientLogger
+from comet.logging.clientlog import ClientLogger
 
 # Whether the call takes long, so that one is enough for a turn; and the call.  Each
 # publication has one, so it is a plain tuple.

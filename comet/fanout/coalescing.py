@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple, TypeVar
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
+from comet.metrics.tally import Histogram
 from comet.model.positions import ReadResult, ResolvedStarts
-from comet.tally import Histogram
-from comet.timers import NOT_SET, TimerWheel
-from comet.turns import SHARE, Turns
+from comet.reactor.timers import NOT_SET, TimerWheel
+from comet.reactor.turns import SHARE, Turns
 
 # For how many seconds a result is given to callers that ask a little later.
 LINGER: Final = 0.5

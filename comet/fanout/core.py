@@ -52,7 +52,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from zope.interface import implementer
 
-from comet.clientlog import ClientLogger
 from comet.fanout.backlog import Backlog
 from comet.fanout.coalescing import QueryCoalescer, sizeOfReadResult, sizeOfResolvedStarts
 from comet.fanout.delivery import Member
@@ -63,13 +62,14 @@ from comet.fanout.recall import Recall
 from comet.fanout.registry import Registry
 from comet.fanout.unsent import Unsent
 from comet.interfaces import IBusListener, IMessageBus
+from comet.logging.clientlog import ClientLogger
+from comet.metrics.tally import Tally
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import At, HistoryPage, ReadResult, ResolvedStarts, StartPosition
 from comet.model.progress import Wanted
-from comet.tally import Tally
-from comet.timers import TimerWheel
-from comet.turns import SHARE, Turns
+from comet.reactor.timers import TimerWheel
+from comet.reactor.turns import SHARE, Turns
 
 # How much a reader that catches up is given at once: about as much as Twisted
 # sends at once.

@@ -10,7 +10,7 @@ from typing import Final
 from comet.framing import Shape
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
-from comet.timers import NOT_SET, TimerWheel
+from comet.reactor.timers import NOT_SET, TimerWheel
 
 # How many bytes of encoded messages are kept in all, and for how many seconds:
 # long enough for readers that reconnect together after a failure.

@@ -11,11 +11,11 @@ from typing import Any, Protocol, TypeAlias
 
 from twisted.python.failure import Failure
 
-from comet.clientlog import ClientLogger
 from comet.fanout.delivery import Delivery, Member
+from comet.logging.clientlog import ClientLogger
 from comet.model.cursors import Cursor
 from comet.model.messages import Message
-from comet.timers import NOT_SET
+from comet.reactor.timers import NOT_SET
 
 # What tells groups apart: the readers' class, their shape, their names.
 GroupKey: TypeAlias = tuple[type[Any], object, tuple[str, ...]]

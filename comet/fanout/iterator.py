@@ -17,7 +17,7 @@ from comet.fanout.application import Subscription
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Gap, Message
-from comet.threads import checkThread
+from comet.reactor.threads import checkThread
 
 # From how many items on nothing more is read, until they are taken.
 MOST: Final = 64

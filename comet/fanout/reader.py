@@ -11,18 +11,18 @@ from typing import Any, TypeAlias
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
-from comet.clientlog import ClientLogger
 from comet.errors import CometError, Forbidden, Internal, publicError
 from comet.fanout.core import FIRST_BYTES, FIRST_MESSAGES, READ_BYTES, READ_MESSAGES, Fanout
 from comet.fanout.delivery import Delivery
 from comet.fanout.groups import Group
 from comet.fanout.states import TRANSITIONS, Input, State, step
+from comet.logging.clientlog import ClientLogger
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close
 from comet.model.positions import ReadResult, ResolvedStarts, StartPosition, StartPositions
 from comet.model.progress import Progress, Step, Wanted, cursorBeforeStart
-from comet.timers import NOT_SET
+from comet.reactor.timers import NOT_SET
 
 # The names that begin with a gap, and whether there is nothing to read.
 _Resolved: TypeAlias = tuple[tuple[str, ...], bool]

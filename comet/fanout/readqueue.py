@@ -4,7 +4,7 @@ Questions to the bus wait for one another fairly.
 A bus that does not answer at once, as it has a thread or a network behind it, answers in
 about the order in which it was asked, and each answer takes some of this process's time.
 So it is asked for little at a time.  The rest waits here, in the order of
-L{comet.fairqueue}, with a line for each connection: a client that asks for one thing does
+L{comet.reactor.fairqueue}, with a line for each connection: a client that asks for one thing does
 not wait for the hundred that another one asks for.
 
 Questions about patterns, which may look at all channels, have a queue of their own: those
@@ -26,10 +26,10 @@ from twisted.python.failure import Failure
 
 from comet.bus.parts import PART_BYTES, PART_MESSAGES
 from comet.errors import Unavailable
-from comet.fairqueue import FairQueue
 from comet.model.channels import isPattern
-from comet.timers import NOT_SET, TimerWheel
-from comet.turns import SHARE, Turns
+from comet.reactor.fairqueue import FairQueue
+from comet.reactor.timers import NOT_SET, TimerWheel
+from comet.reactor.turns import SHARE, Turns
 
 # How much a bus is asked at most that it has not answered yet, as L{costOf} counts: one
 # is about half a millisecond, of the bus or of this process.  No question counts for more

@@ -12,14 +12,14 @@ from weakref import WeakValueDictionary
 from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
-from comet.deferreds import gather
 from comet.fanout.delivery import Delivery, Member
 from comet.fanout.groups import Group, GroupKey, Ticking
 from comet.interfaces import IBusListener, IMessageBus
 from comet.model.channels import isPattern
 from comet.model.messages import Message
 from comet.model.patterns import PatternTable
-from comet.timers import TimerWheel
+from comet.reactor.deferreds import gather
+from comet.reactor.timers import TimerWheel
 
 # For how many seconds a group outlives its last reader: the next long poll of the
 # same client usually comes at once.

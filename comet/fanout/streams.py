@@ -20,12 +20,12 @@ from comet.fanout.states import Input, State
 from comet.fanout.unsent import sharedRest
 from comet.framing import Shape
 from comet.interfaces import IDirectSink, ISink, ISinkOwner
+from comet.metrics.tally import Tally
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.model.positions import StartPosition
 from comet.model.progress import Step
-from comet.tally import Tally
-from comet.timers import NOT_SET
+from comet.reactor.timers import NOT_SET
 
 # After how many seconds in which a client took nothing of what was written its
 # connection is cut.
@@ -117,7 +117,7 @@ class StreamReader(Reader):
 
     @ivar sink: Where the bytes go.
 
-    @ivar watcher: The L{Watcher<comet.leases.Watcher>} of the reader, or L{None}.
+    @ivar watcher: The L{Watcher<comet.access.leases.Watcher>} of the reader, or L{None}.
     """
 
     __slots__ = (

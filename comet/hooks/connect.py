@@ -11,7 +11,6 @@ from typing import Any, Final
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from comet.clientlog import ClientLogger
 from comet.errors import BadCredential, CometError, Unauthorized, Unavailable
 from comet.hooks.hookclients import HookClient, Question, UnaskedClient
 from comet.hooks.rememberedanswers import RememberedAnswers
@@ -20,8 +19,9 @@ from comet.hooks.verdicts import ConnectAnswer, readConnect
 from comet.http.credentials import Credentials
 from comet.http.outgoing import CONNECT
 from comet.limits.addresses import countsAs
+from comet.logging.clientlog import ClientLogger
 from comet.model.clients import ANONYMOUS, Client, Known
-from comet.timers import NOT_SET, TimerWheel
+from comet.reactor.timers import NOT_SET, TimerWheel
 
 # For how many seconds a refusal is remembered.
 REFUSAL_SECONDS: Final = 2.0

@@ -16,7 +16,7 @@ from comet.hooks.subscribehook import SubscribeHook
 from comet.http.outgoing import PUBLISH, SUBSCRIBE
 from comet.interfaces import IHooks
 from comet.model.clients import Client
-from comet.timers import TimerWheel
+from comet.reactor.timers import TimerWheel
 
 
 class HookGate:

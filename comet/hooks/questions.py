@@ -12,12 +12,12 @@ from typing import Any, NoReturn
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from comet.clientlog import ClientLogger
 from comet.errors import CometError, Internal, Unavailable
 from comet.hooks.hookcounts import HookCount, HookCounts, Outcome
 from comet.hooks.places import holderOf
+from comet.logging.clientlog import ClientLogger
 from comet.model.clients import Client
-from comet.timers import NOT_SET, TimerWheel
+from comet.reactor.timers import NOT_SET, TimerWheel
 
 
 class Questions:

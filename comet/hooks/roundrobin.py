@@ -1,7 +1,7 @@
 """
 Lines in which things wait, one for each client; they are taken from each line in turn.
 
-Unlike those of L{comet.fairqueue}, all things cost the same, and what waits may leave at
+Unlike those of L{comet.reactor.fairqueue}, all things cost the same, and what waits may leave at
 any time, without a trace.
 """
 

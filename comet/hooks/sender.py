@@ -22,8 +22,6 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from comet.bodies import MAX_ANSWER, BodyTooLarge, readBounded
-from comet.clientlog import ClientLogger
 from comet.errors import CometError
 from comet.hooks.hookcounts import HookCount, HookCounts, Outcome
 from comet.hooks.hooksettings import HookSettings
@@ -31,7 +29,9 @@ from comet.hooks.places import Places
 from comet.hooks.roundrobin import RoundRobin
 from comet.hooks.signing import sign
 from comet.hooks.verdicts import BadRefusal, readAnswer
-from comet.timers import NOT_SET, TimerWheel
+from comet.logging.clientlog import ClientLogger
+from comet.outgoing.bodies import MAX_ANSWER, BodyTooLarge, readBounded
+from comet.reactor.timers import NOT_SET, TimerWheel
 
 # After how many seconds a connection without a request is closed.
 IDLE: Final = 30

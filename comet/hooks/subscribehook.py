@@ -20,7 +20,7 @@ from comet.interfaces import IHooks
 from comet.model.clients import Client
 from comet.model.hookanswers import Allowed
 from comet.model.positions import StartPosition, parseStartPosition
-from comet.timers import TimerWheel
+from comet.reactor.timers import TimerWheel
 
 # How many questions wait for answers at most, and how many bytes their names have.
 MOST_WAITING: Final = 10_000

@@ -10,7 +10,6 @@ from typing import Any, Final
 from attrs import frozen
 
 from comet.access.granted import Granted, readGranted
-from comet.clientlog import printable
 from comet.errors import (
     BadChannel,
     BadCursor,
@@ -31,6 +30,7 @@ from comet.errors import (
 )
 from comet.framing.publications import checkBase64
 from comet.framing.strictjson import MAX_DEPTH, decode
+from comet.logging.clientlog import printable
 from comet.model.channels import parseName
 from comet.model.clients import checkClientName
 from comet.model.hookanswers import UNCHANGED, Allowed, Rewritten

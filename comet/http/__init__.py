@@ -9,6 +9,7 @@ HTTP as values: what a request asks for, and how its response begins.
   - L{http1}: responses as the bytes of HTTP/1, and templates of them
   - L{polls}: the responses to polls
   - L{origins}: origins of pages, CORS, and the hosts of this server
+  - L{spelling}: the known word that a mistyped one stands for
   - L{parameters}: the parameters of a query, and warnings about others
   - L{credentials}: what a request shows of its client
   - L{forwarded}: where a request came from, as trusted proxies tell it

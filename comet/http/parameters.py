@@ -13,7 +13,7 @@ from comet.errors import BadRequest
 from comet.http.origins import CORS, Origins
 from comet.http.request import RequestHead
 from comet.http.responses import Headers
-from comet.spelling import closest
+from comet.http.spelling import closest
 
 # All that a request may have.  A parameter for the start of a single name begins
 # with SINGLE.

@@ -15,13 +15,13 @@ from typing import Final, Protocol, TypeVar
 
 from twisted.python.failure import Failure
 
-from comet.accesslog import AccessLog
-from comet.clientlog import ClientLogger
 from comet.errors import publicError
 from comet.fanout.core import Fanout
 from comet.http.http1 import completeTemplate, endConnection
 from comet.http.responses import JSON, Headers, Response, batchResponse, problem, publishedBody
 from comet.lean.plans import Plan
+from comet.logging.accesslog import AccessLog
+from comet.logging.clientlog import ClientLogger
 from comet.model.messages import Published
 
 # How many publications of one connection are under way at most, and how many bytes

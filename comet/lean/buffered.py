@@ -22,7 +22,7 @@ class BufferedConnection(TimedConnection):
     A connection that keeps a bounded part of its input.
 
     Where the client has sent several requests, some of them wait for another turn:
-    see L{comet.turns}.
+    see L{comet.reactor.turns}.
 
     @ivar buffer: The input that is not answered.
     """

@@ -61,8 +61,8 @@ from comet.errors import CometError
 from comet.http.credentials import Credential
 from comet.http.forwarded import NOTHING, Forwarded, Proxies
 from comet.http.origins import Origins
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.interfaces import IAccess
 from comet.lean.footprint import footprint
 from comet.lean.parser import MAX_FIELDS, meantValues, readFields

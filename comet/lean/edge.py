@@ -15,13 +15,13 @@ from typing import Any, Final, Protocol
 
 from twisted.internet.address import IPv4Address, IPv6Address
 
-from comet.capacity import SOME
-from comet.clientlog import ClientLogger
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.lean.epollreactor import LeanEPollReactor
 from comet.lean.hangups import Hangups
-from comet.timers import NOT_SET
-from comet.turns import SHARE
+from comet.limits.capacity import SOME
+from comet.logging.clientlog import ClientLogger
+from comet.reactor.timers import NOT_SET
+from comet.reactor.turns import SHARE
 
 # How many bytes of a refused client's input are read.
 MAX_UNREAD: Final = 65536

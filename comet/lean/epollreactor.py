@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.main import installReactor
 
-from comet.turns import TURN
+from comet.reactor.turns import TURN
 
 # How many events are taken from the epoll at once.  Of all that are taken, clients that
 # come or go have to wait for the others: see L{LeanPort.handle

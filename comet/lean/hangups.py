@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from comet.clientlog import ClientLogger
-from comet.turns import Turns
+from comet.logging.clientlog import ClientLogger
+from comet.reactor.turns import Turns
 
 
 class Hangups:

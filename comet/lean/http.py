@@ -22,8 +22,8 @@ from comet.lean.plans import HAND_OVER, NOTHING_TAKEN, ParsedRequest, ReadPlan
 from comet.lean.publishing import Upload
 from comet.lean.routes import mayBeAnswered
 from comet.model.clients import Client
+from comet.reactor.turns import MUCH
 from comet.transports.detach import MAX_HELD_INPUT
-from comet.turns import MUCH
 from comet.web.heads import LINGER_TIME
 
 # How many bytes of a body are read at once, and how many of them are dealt with

@@ -25,10 +25,10 @@ from comet.http.credentials import Credential
 from comet.http.reads import ReadRequest, StartSource, readAccount, startSource
 from comet.http.request import MAX_PARAMETERS, RequestHead
 from comet.http.responses import Headers, Response
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.lean.edge import Edge
 from comet.lean.parser import MEANT
-from comet.metrics import Traffic
+from comet.metrics.traffic import Traffic
 from comet.model.clients import Client
 from comet.model.cursors import parseCursor
 from comet.model.messages import Published

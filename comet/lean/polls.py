@@ -8,7 +8,7 @@ from comet.fanout.reader import openReader
 from comet.fanout.states import State
 from comet.framing.jsonp import checkCallback
 from comet.http.polls import HTTP1CallShape, HTTP1PollShape, PollResponseShape
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.lean.plans import (
     NO_TAGS,
     Asked,

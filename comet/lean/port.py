@@ -16,13 +16,13 @@ from twisted.internet.interfaces import IListeningPort, IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.capacity import fullFrom, openFiles
-from comet.clientlog import ClientLogger
 from comet.lean.edge import Edge
 from comet.lean.epollreactor import MAX_EVENTS, LeanEPollReactor
-from comet.timers import NOT_SET
+from comet.limits.capacity import fullFrom, openFiles
+from comet.logging.clientlog import ClientLogger
+from comet.reactor.timers import NOT_SET
+from comet.reactor.turns import LEAST, SHARE, TURN
 from comet.transports.vanished import watchForVanishing
-from comet.turns import LEAST, SHARE, TURN
 
 # How many clients are accepted in one turn.
 MAX_ACCEPTED: Final = 64

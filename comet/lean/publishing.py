@@ -12,7 +12,7 @@ from comet.errors import CometError
 from comet.framing.publications import BatchReader, PublicationReader, checkChannels, readBatch
 from comet.http.request import RequestHead
 from comet.http.responses import Headers, problem
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.lean.plans import HAND_OVER, NOTHING_TAKEN, ParsedRequest, Plan, RequestConnection
 from comet.model.clients import Client
 from comet.model.messages import Publication

@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from socket import socket
 
-from comet.clientlog import ClientLogger
 from comet.fanout.polls import BUS_SECONDS, PollReader
 from comet.fanout.unsent import sharedRest
 from comet.http.http1 import endConnection
@@ -21,8 +20,9 @@ from comet.lean.buffered import BufferedConnection
 from comet.lean.httpedge import HTTPEdge
 from comet.lean.plans import NO_TAGS, Plan
 from comet.lean.polls import PollPlan
+from comet.logging.clientlog import ClientLogger
 from comet.model.cursors import Cursor
-from comet.timers import NOT_SET
+from comet.reactor.timers import NOT_SET
 from comet.transports.vanished import waitForReader
 
 

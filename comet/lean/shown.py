@@ -11,7 +11,7 @@ from comet.access.lookups import Lookup
 from comet.errors import CometError
 from comet.http.credentials import Credentials, cookiesCount
 from comet.http.request import RequestHead
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.lean.parser import readFields, readLine
 from comet.lean.plans import ParsedRequest
 from comet.model.clients import Client

@@ -16,13 +16,13 @@ from comet.fanout.streams import Probe, StreamReader
 from comet.fanout.unsent import sharedRest
 from comet.http.http1 import streamTemplate
 from comet.http.responses import ENDLESS
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.interfaces import IDirectSink, ISinkOwner
 from comet.lean.connection import Connection
 from comet.lean.edge import Edge
 from comet.lean.plans import NOTHING_TAKEN, Asked, ParsedRequest, ReadPlan, RequestConnection
 from comet.lean.styles import styleOf
-from comet.metrics import Traffic
+from comet.metrics.traffic import Traffic
 from comet.model.clients import Client
 from comet.transports.sinks import IConnectedSink
 from comet.transports.vanished import waitForProgram

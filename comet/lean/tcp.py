@@ -14,7 +14,7 @@ from comet.fanout.streams import StreamReader
 from comet.framing.commands import CommandError, Id, Subscribe, readCommand
 from comet.framing.envelope import encodeClose
 from comet.framing.tcp import LineDecoder, LineShape, Overlong
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.lean.edge import Edge
 from comet.lean.streams import TwoWayConnection
 from comet.model.clients import Client

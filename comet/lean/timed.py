@@ -14,7 +14,7 @@ from comet.fanout.states import State
 from comet.http.pace import UNSENT_TIMEOUT, extended
 from comet.lean.connection import Connection
 from comet.lean.httpedge import HTTPEdge
-from comet.timers import NOT_SET
+from comet.reactor.timers import NOT_SET
 from comet.transports.unread import unreadIn
 from comet.transports.vanished import waitForReader
 
@@ -79,7 +79,7 @@ class TimedConnection(Connection):
 
     def timedOut(self) -> None:
         """
-        See L{Timed.timedOut<comet.timers.Timed.timedOut>}.  The client or the
+        See L{Timed.timedOut<comet.reactor.timers.Timed.timedOut>}.  The client or the
         held poll may have been given more time since the timer was set.
         """
         left = self.due - self.edge.seconds()

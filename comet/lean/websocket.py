@@ -12,7 +12,7 @@ from comet.framing.websocket import WebSocketShape
 from comet.http.handshake import ACCEPT_SIZE, acceptKey, answerHandshake
 from comet.http.parameters import warningOf
 from comet.http.request import RequestHead
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.lean.edge import Edge
 from comet.lean.plans import (
     HAND_OVER,
@@ -24,7 +24,7 @@ from comet.lean.plans import (
     RequestConnection,
 )
 from comet.lean.streams import TwoWayConnection
-from comet.metrics import Traffic
+from comet.metrics.traffic import Traffic
 from comet.model.clients import Client
 from comet.transports.websocket import CometWebSocketProtocol, WebSocketReader
 

@@ -1,8 +1,9 @@
 """
-How much one client may do.
+How much one client may do, and how much the server can take.
 
-  - L{addresses}: which addresses count as one
-  - L{rates}: so much in a second
-  - L{connectioncounts}: how many readers and sockets at a time
-  - L{clientlimits}: the limits of clients, as the hub applies them
+  - L{addresses} B{P}: which addresses count as one
+  - L{rates} B{P}: so much in a second
+  - L{connectioncounts} B{P}: how many readers and sockets at a time
+  - L{clientlimits} B{P}: the limits of clients, as the hub applies them
+  - L{capacity}: how many connections there is room for, and how many bytes
 """

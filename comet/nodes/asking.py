@@ -19,12 +19,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.clientlog import ClientLogger
-from comet.control import Control
+from comet.control.control import Control
 from comet.errors import CometError, TooMany
 from comet.fanout.application import Subscription
 from comet.fanout.core import Fanout
 from comet.interfaces import IMessageBus, INodesBus
+from comet.logging.clientlog import ClientLogger
 from comet.model.channels import CONTROL, NODES
 from comet.model.messages import Message, Publication
 from comet.nodes.nodemessages import (

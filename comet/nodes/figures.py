@@ -10,7 +10,7 @@ from typing import Any, Final
 from comet.fanout.core import Fanout
 from comet.fanout.counting import countReaders
 from comet.fanout.states import State
-from comet.metrics import Metrics
+from comet.metrics.traffic import Metrics
 
 # By how many seconds the reactor calls later than asked for that is told as late.
 LATE: Final = 0.1
@@ -20,7 +20,7 @@ def figuresOf(fanout: Fanout, metrics: Metrics, why: str) -> dict[str, Any]:
     """
     Return the figures of this node: numbers of now, and counts since its start.
 
-    @param why: See L{Hub.whyNotReady<comet.hub.Hub.whyNotReady>}.
+    @param why: See L{Hub.whyNotReady<comet.hub.hub.Hub.whyNotReady>}.
     """
     tally = fanout.tally
     kinds: Counter[str] = Counter()

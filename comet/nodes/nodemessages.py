@@ -14,7 +14,7 @@ from attrs import frozen
 from comet.errors import BadChannel, BadMessage, BadRequest
 from comet.framing.orders import readPayload
 from comet.framing.strictjson import decode, encode
-from comet.metrics import COUNTED
+from comet.metrics.traffic import COUNTED
 from comet.model.channels import parseName
 
 # The most rows that one answer has.

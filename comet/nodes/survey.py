@@ -18,7 +18,7 @@ from comet.fanout.states import State
 from comet.model.channels import isReserved
 from comet.model.patterns import overlaps
 from comet.nodes.nodemessages import Answer, Question, What
-from comet.turns import Turns
+from comet.reactor.turns import Turns
 
 T = TypeVar("T")
 

@@ -29,11 +29,11 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from comet.clientlog import ClientLogger
 from comet.errors import CometError, Unavailable
 from comet.fanout.application import ApplicationReader
 from comet.framing.members import MOST_INFO, encodeInfo
 from comet.interfaces import IPresence
+from comet.logging.clientlog import ClientLogger
 from comet.model.clients import Client, checkClientName
 from comet.model.presence import MOST_TOGETHER, Holding
 from comet.presence.keptchannels import KeptChannels

@@ -7,16 +7,16 @@ from __future__ import annotations
 import time
 from typing import Any, Final
 
-from comet.clocks import steadyClock
-from comet.configuration import Configuration, ConfigurationError
 from comet.hooks.connect import Connect
 from comet.hooks.hooksettings import HookSettings
 from comet.hooks.sender import HookSender, makeAgent
 from comet.hooks.signing import readSecret
 from comet.hooks.webhooks import Webhooks
 from comet.http.outgoing import CALL, CONNECT, PUBLISH, SUBSCRIBE
+from comet.reactor.clocks import steadyClock
+from comet.reactor.timers import TimerWheel
 from comet.server.secretfiles import Secrets
-from comet.timers import TimerWheel
+from comet.settings.configuration import Configuration, ConfigurationError
 
 # What the backend is asked about what clients do.
 BY_REQUEST: Final = (SUBSCRIBE, PUBLISH, CALL)

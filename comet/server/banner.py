@@ -12,7 +12,7 @@ from typing import Final
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IListeningPort
 
-from comet.configuration import Configuration
+from comet.settings.configuration import Configuration
 
 # With fewer open files a push server is soon full: each client is one.
 FEW_FILES: Final = 4096
@@ -86,7 +86,7 @@ def warnings(reactor: object, files: tuple[int, int] | None) -> list[str]:
     """
     Return a line for each limit that keeps the server from serving many clients.
 
-    @param files: The result of L{openFiles<comet.capacity.openFiles>}.
+    @param files: The result of L{openFiles<comet.limits.capacity.openFiles>}.
     """
     lines = []
     if type(reactor).__name__ == "SelectReactor":

@@ -11,11 +11,11 @@ from twisted.internet.task import Clock
 from twisted.python.runtime import platformType
 
 from comet.bus.registry import findMaker
-from comet.configuration import Configuration, ConfigurationError
 from comet.http.origins import Origins
 from comet.server.listening import makeEndpoint
 from comet.server.secretfiles import SECRET_FILES, checkSecret
 from comet.server.verifier import checkTokens
+from comet.settings.configuration import Configuration, ConfigurationError
 from comet.web.metrics.exposition import isInstalled
 
 

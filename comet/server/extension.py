@@ -18,7 +18,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.plugin import getPlugins
 
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.server.listening import CannotStart
 from comet.transports.channel import Transport
 from comet.transports.maker import ITransportMaker

@@ -14,7 +14,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.clientlog import MAX_VALUE, printable, printableFailure
+from comet.logging.clientlog import MAX_VALUE, printable, printableFailure
 from comet.server.logoutput import LogOutput
 
 # How many characters a message may have, and how many fields a line has beside its own.

@@ -9,7 +9,7 @@ from typing import Final
 from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from comet.tally import Histogram
+from comet.metrics.tally import Histogram
 
 # How often it is measured, in seconds.
 INTERVAL: Final = 0.25

@@ -24,12 +24,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.configuration import ConfigurationError
 from comet.errors import CometError
 from comet.server.certificates import RenewingReactor
 from comet.server.locks import lockSocket
 from comet.server.proxied import ProxiedEndpoint
 from comet.server.systemd import systemdEndpoint
+from comet.settings.configuration import ConfigurationError
 
 _log = Logger()
 

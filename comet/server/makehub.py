@@ -10,19 +10,19 @@ from typing import Any
 from comet.access.accesssettings import AccessSettings
 from comet.access.claims import TOLERANCE
 from comet.bus.registry import findMaker
-from comet.capacity import openFiles, readersWithin
-from comet.configuration import Configuration
 from comet.framing.publications import Limits
 from comet.hooks.sender import HookSender
 from comet.http.forwarded import Proxies
 from comet.http.origins import Origins
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.interfaces import IAccess
+from comet.limits.capacity import openFiles, readersWithin
 from comet.limits.clientlimits import ClientSettings
 from comet.server.backend import makeConnect
 from comet.server.secretfiles import Secrets
 from comet.server.verifier import makeVerifier
+from comet.settings.configuration import Configuration
 
 
 def makeHub(configuration: Configuration, reactor: Any, access: IAccess) -> Hub:

@@ -19,8 +19,8 @@ from twisted.internet.interfaces import (
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
-from comet.clientlog import ClientLogger
 from comet.framing.proxyheader import BadProxyHeader, Endpoint, ProxyHeader, parseProxyHeader
+from comet.logging.clientlog import ClientLogger
 
 
 @implementer(IHalfCloseableProtocol)

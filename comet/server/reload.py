@@ -17,9 +17,9 @@ from attrs import frozen
 from twisted.logger import Logger
 
 from comet.access.keys import DEFAULT_FILE
-from comet.configuration import Configuration, ConfigurationError, readFile
-from comet.options import OPTIONS, RELOADED
 from comet.server.secretfiles import Secrets, loadSecrets
+from comet.settings.configuration import Configuration, ConfigurationError, readFile
+from comet.settings.options import OPTIONS, RELOADED
 
 
 @frozen

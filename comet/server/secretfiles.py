@@ -13,10 +13,10 @@ from attrs import field, frozen
 
 from comet.access.keys import loadPublishKeys, readKeys
 from comet.access.tokenkeys import MAX_KEY_FILE, readTokenKeys
-from comet.configuration import Configuration, ConfigurationError
 from comet.hooks.secretfile import DEFAULT as DEFAULT_HOOK_SECRET
 from comet.hooks.secretfile import loadSecrets as loadHookSecrets
 from comet.hooks.signing import writeSecret
+from comet.settings.configuration import Configuration, ConfigurationError
 
 
 def _several(keys: Iterable[str]) -> tuple[str, ...]:

@@ -17,15 +17,13 @@ from twisted.web.resource import IResource
 
 from comet.access.rights import Access
 from comet.access.tokens import TokenVerifier
-from comet.accesslog import AccessLog
 from comet.bus.registry import findMaker
-from comet.clocks import steadyClock
-from comet.configuration import Configuration, ConfigurationError
 from comet.events.teller import checkTells
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.interfaces import IAccess, IConfigurableBus, IHooks, IPresence
 from comet.lean.reactor import LeanReactor, canBeLean
-from comet.options import CHAT
+from comet.logging.accesslog import AccessLog
+from comet.reactor.clocks import steadyClock
 from comet.server.backend import makeSender, makeWebhooks
 from comet.server.demo.pair import PairEndpoint
 from comet.server.demo.visitors import VisitorAccess
@@ -44,6 +42,8 @@ from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
 from comet.server.service import CometService
 from comet.server.wsgi import Visits, WSGILeaf, WSGIRoot
+from comet.settings.configuration import Configuration, ConfigurationError
+from comet.settings.options import CHAT
 from comet.transports.channel import Transport
 from comet.transports.flashpolicy import FlashPolicyFactory
 from comet.transports.tcp import CometFactory
@@ -181,7 +181,7 @@ class Server:
         """
         Let the application have a say in what clients do, in the place of the backend:
         about the channels whose tables in the configuration file say so.  With other
-        tables, call L{Hub.useHooks<comet.hub.Hub.useHooks>}.
+        tables, call L{Hub.useHooks<comet.hub.hub.Hub.useHooks>}.
         """
         self._ownHooks = hooks
         self._giveHooks()
@@ -332,7 +332,7 @@ class Server:
     def configure(self, loaded: Loaded) -> None:
         """
         Go by another configuration from now on, as far as a running server can: the
-        options in L{RELOADED<comet.options.RELOADED>} may differ, and the secrets.
+        options in L{RELOADED<comet.settings.options.RELOADED>} may differ, and the secrets.
         Clients do not notice, but for what they may do next.  Where the application
         has set a hub or origins of its own, these stay as they are.
 

@@ -21,9 +21,9 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.clientlog import TELLING_SECONDS, tellLeftOut
-from comet.deferreds import gather
-from comet.hub import Hub
+from comet.hub.hub import Hub
+from comet.logging.clientlog import TELLING_SECONDS, tellLeftOut
+from comet.reactor.deferreds import gather
 from comet.server.lateness import LatenessService
 from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
 from comet.server.statistics import StatisticsService

@@ -11,8 +11,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
+from comet.reactor.turns import Turns
 from comet.transports.connected import connectionFailed
-from comet.turns import Turns
 
 # The protocol that this version of Twisted has for it.
 _TLSProtocol: Any = TLSMemoryBIOFactory.protocol

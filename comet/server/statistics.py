@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.hub import Hub
+from comet.hub.hub import Hub
 
 CHANNEL: Final = "$stats"
 

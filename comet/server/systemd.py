@@ -17,7 +17,7 @@ from typing import Any, Final
 from attrs import frozen
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 
-from comet.configuration import ConfigurationError
+from comet.settings.configuration import ConfigurationError
 
 # The first descriptor that systemd passes.
 FIRST: Final = 3

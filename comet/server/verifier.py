@@ -11,10 +11,10 @@ from comet.access.claims import ClaimRules
 from comet.access.jwks import KeySet, checkKeySetURL, fetcher
 from comet.access.tokenkeys import readTokenKeys
 from comet.access.tokens import TokenVerifier
-from comet.clocks import steadyClock
-from comet.configuration import Configuration, ConfigurationError
+from comet.reactor.clocks import steadyClock
+from comet.reactor.timers import TimerWheel
 from comet.server.secretfiles import Secrets
-from comet.timers import TimerWheel
+from comet.settings.configuration import Configuration, ConfigurationError
 
 _NEEDED = "token-key and token-jwks need packages that are not installed: "
 

@@ -22,9 +22,9 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.wsgi import WSGIResource
 from zope.interface import implementer
 
-from comet.clocks import steadyClock
 from comet.http.pace import UNSENT_TIMEOUT, extended
-from comet.hub import Hub
+from comet.hub.hub import Hub
+from comet.reactor.clocks import steadyClock
 from comet.transports.exchange import addressOf
 from comet.transports.unread import unreadBelow
 

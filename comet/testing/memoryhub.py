@@ -13,8 +13,8 @@ from comet.access.lookups import Lookup
 from comet.bus.memory.bus import MemoryBus
 from comet.http.credentials import Credentials
 from comet.http.request import RequestHead
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.interfaces import IAccess
 from comet.model.clients import Client
 from comet.model.log import Retention

@@ -15,7 +15,7 @@ from comet.http.negotiation import chooseTransport
 from comet.http.polls import entityTag
 from comet.http.reads import ReadRequest
 from comet.http.responses import COMMON, JSON, Response, batchResponse, publishedResponse
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.model.channels import isPattern
 from comet.model.clients import Client
 from comet.transports.detach import connectionOf, hasInputBehind

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from twisted.python.failure import Failure
 
-from comet.clientlog import ClientLogger
 from comet.errors import CometError, TooMany, publicError
 from comet.fanout.states import State
 from comet.fanout.streams import StreamReader
@@ -26,7 +25,8 @@ from comet.framing.commands import (
     readCommand,
 )
 from comet.framing.envelope import EnvelopeShape
-from comet.hub import Hub
+from comet.hub.hub import Hub
+from comet.logging.clientlog import ClientLogger
 from comet.model.clients import Client
 
 # A command as JSON, or read so far; or why it is none, as the transport has seen.

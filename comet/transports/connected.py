@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakSet
 
-from comet.clientlog import ClientLogger
+from comet.logging.clientlog import ClientLogger
 
 _log = ClientLogger()
 

@@ -28,7 +28,7 @@ from zope.interface import implementer
 from comet.fanout.core import Fanout
 from comet.fanout.unsent import ownRest
 from comet.http.pace import UNSENT_TIMEOUT, extended
-from comet.timers import NOT_SET
+from comet.reactor.timers import NOT_SET
 from comet.transports.sinks import PIECE, IConnectedSink, tune
 from comet.transports.unread import unreadBelow
 from comet.transports.vanished import socketOf, waitForReader

@@ -16,8 +16,6 @@ from twisted.web.http import datetimeToString
 from twisted.web.server import Request
 
 from comet.access.lookups import Lookup, hasPublishKey
-from comet.accesslog import AccessLog
-from comet.clientlog import ClientLogger
 from comet.errors import (
     CometError,
     Forbidden,
@@ -37,8 +35,10 @@ from comet.http.parameters import responseHeaders
 from comet.http.reads import ReadRequest, parseReadRequest, readAccount
 from comet.http.request import RequestHead, checkHeaderValues
 from comet.http.responses import Headers, Response, problem
-from comet.hub import Hub
-from comet.metrics import Traffic
+from comet.hub.hub import Hub
+from comet.logging.accesslog import AccessLog
+from comet.logging.clientlog import ClientLogger
+from comet.metrics.traffic import Traffic
 from comet.model.channels import parsePath
 from comet.model.clients import Client
 from comet.transports.detach import (

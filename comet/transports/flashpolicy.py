@@ -13,8 +13,8 @@ from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
 from twisted.python.failure import Failure
 
 from comet.framing.flashpolicy import REQUEST, encodePolicy
-from comet.hub import Hub
-from comet.timers import NOT_SET
+from comet.hub.hub import Hub
+from comet.reactor.timers import NOT_SET
 from comet.transports.connected import Connections
 
 # Seconds that a client may take to ask, and to take the response.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from zope.interface import Attribute, Interface
 
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.transports.channel import Transport
 
 

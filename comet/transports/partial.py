@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from comet.capacity import UPLOAD_RETRY
 from comet.http.pace import BODY_TIME, LEAST_RATE, extended
-from comet.hub import Hub
+from comet.hub.hub import Hub
+from comet.limits.capacity import UPLOAD_RETRY
 from comet.model.messages import Close
-from comet.timers import NOT_SET
+from comet.reactor.timers import NOT_SET
 from comet.transports.throttle import InputThrottle
 
 
@@ -81,7 +81,7 @@ class PartialCommand:
 
     def crowdedOut(self) -> None:
         """
-        See L{Partial.crowdedOut<comet.capacity.Partial.crowdedOut>}.
+        See L{Partial.crowdedOut<comet.limits.capacity.Partial.crowdedOut>}.
         """
         self.end()
         self._giveUp(

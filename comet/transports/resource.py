@@ -12,12 +12,12 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from comet.access.lookups import Lookup
-from comet.clientlog import ClientLogger
 from comet.errors import CometError, Internal, MethodNotAllowed
 from comet.hooks.subscribehook import ReadLookup
 from comet.http.reads import ReadRequest
 from comet.http.responses import COMMON, Headers, Response
-from comet.hub import Hub
+from comet.hub.hub import Hub
+from comet.logging.clientlog import ClientLogger
 from comet.model.clients import ANONYMOUS, Client
 from comet.overrides import speaksFor
 from comet.transports.exchange import OTHER, Exchange, notFound

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from twisted.internet.defer import Deferred, DeferredLock, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
+from comet.access.leases import EXPIRED
 from comet.access.lookups import Lookup
 from comet.errors import CometError, Forbidden, Internal
 from comet.fanout.states import State
@@ -37,8 +38,7 @@ from comet.hooks.hookclients import UnaskedClient
 from comet.hooks.publishhook import Done, Failed, PublishHook
 from comet.hooks.subscribehook import NO_STARTS, ReadLookup
 from comet.http.credentials import Credential, Credentials, CredentialSource
-from comet.hub import Hub
-from comet.leases import EXPIRED
+from comet.hub.hub import Hub
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Publication, Published
@@ -358,7 +358,7 @@ class Session(CommandFlow):
 
     def clientRenewed(self, client: Client) -> None:
         """
-        See L{Watcher.clientRenewed<comet.leases.Watcher.clientRenewed>}.
+        See L{Watcher.clientRenewed<comet.access.leases.Watcher.clientRenewed>}.
         """
         self._client = client
         self._name = client.name or self._name
@@ -366,7 +366,7 @@ class Session(CommandFlow):
 
     def clientExpired(self) -> None:
         """
-        See L{Watcher.clientExpired<comet.leases.Watcher.clientExpired>}.  Another token has
+        See L{Watcher.clientExpired<comet.access.leases.Watcher.clientExpired>}.  Another token has
         to be of the same name.
         """
         self._client = ANONYMOUS
@@ -378,7 +378,7 @@ class Session(CommandFlow):
 
     def judgeNames(self, close: Close, mayRead: Callable[[str], bool]) -> None:
         """
-        See L{Watcher.judgeNames<comet.leases.Watcher.judgeNames>}.
+        See L{Watcher.judgeNames<comet.access.leases.Watcher.judgeNames>}.
         """
         self._due.append((close, mayRead))
         judged = self._names.run(self._whenOpen, lambda _: self._judgeDue(), None)

@@ -20,7 +20,7 @@ from zope.interface import Attribute, implementer
 from comet.fanout.core import READ_BYTES
 from comet.fanout.unsent import ownRest, sharedRest
 from comet.interfaces import ISink, ISinkOwner
-from comet.metrics import Traffic
+from comet.metrics.traffic import Traffic
 from comet.transports.vanished import socketOf, waitForProgram, watchForVanishing
 
 # Only Twisted's own plain TCP connection, with these attributes, may be sent to

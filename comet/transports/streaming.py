@@ -14,7 +14,7 @@ from comet.http.http1 import encodeHead
 from comet.http.reads import ReadRequest
 from comet.http.responses import ENDLESS, Headers
 from comet.interfaces import ISinkOwner
-from comet.metrics import Traffic
+from comet.metrics.traffic import Traffic
 from comet.model.clients import Client
 from comet.transports.detach import (
     DetachedStream,

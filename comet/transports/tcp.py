@@ -24,12 +24,12 @@ from comet.framing.firstline import FirstBytes
 from comet.framing.flashpolicy import REQUEST
 from comet.framing.tcp import Line, LineDecoder, LineShape, Overlong
 from comet.http.credentials import Credentials
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.interfaces import ISinkOwner
 from comet.model.clients import Client
 from comet.model.messages import Close
 from comet.model.positions import StartPositions
-from comet.timers import NOT_SET
+from comet.reactor.timers import NOT_SET
 from comet.transports.connected import Connections
 from comet.transports.flashpolicy import makeFlashPolicy
 from comet.transports.partial import PartialCommand

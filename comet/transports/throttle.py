@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from comet.reactor.turns import Turns
 from comet.transports.connected import connectionFailed
 from comet.transports.peers import addressOf
-from comet.turns import Turns
 
 # How many bytes are delivered at once.
 PIECE: Final = 2048
@@ -28,7 +28,7 @@ def _discard(data: bytes) -> bool:
 class InputThrottle:
     """
     Delivers a client's input until the share of the turn is over, and pauses the
-    transport until all of it is delivered: see L{comet.turns}.  Where the delivery
+    transport until all of it is delivered: see L{comet.reactor.turns}.  Where the delivery
     raises an exception, the connection is cut.
     """
 

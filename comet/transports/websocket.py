@@ -17,7 +17,6 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.clientlog import ClientLogger
 from comet.errors import BadMessage
 from comet.fanout.core import Fanout
 from comet.fanout.streams import StreamReader
@@ -27,9 +26,10 @@ from comet.http.handshake import answerHandshake, notUpgrade, otherVersion
 from comet.http.parameters import warningOf
 from comet.http.reads import ReadRequest
 from comet.http.request import checkHeaderValues
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.interfaces import ISink, ISinkOwner
-from comet.metrics import Traffic
+from comet.logging.clientlog import ClientLogger
+from comet.metrics.traffic import Traffic
 from comet.model.clients import Client
 from comet.model.messages import Close
 from comet.transports.detach import detach, isDetachable

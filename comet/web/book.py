@@ -19,7 +19,7 @@ from attrs import evolve
 from twisted.web.resource import Resource
 
 from comet.http.responses import Headers, Response
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.transports.exchange import Exchange
 from comet.web.pages import HTML, File, FilesResource, makeFile, policyOf
 

@@ -16,10 +16,10 @@ from twisted.web.http import HTTPChannel
 from twisted.web.server import Request
 
 from comet.access.lookups import Lookup
-from comet.capacity import BodyCount, Uploads
-from comet.clientlog import ClientLogger
 from comet.errors import BadRequest, CometError
 from comet.http.responses import Headers, problem
+from comet.limits.capacity import BodyCount, Uploads
+from comet.logging.clientlog import ClientLogger
 from comet.model.clients import ANONYMOUS, Client
 from comet.transports.channel import ChannelResource
 from comet.transports.exchange import Exchange, bodyTooLarge, setHeaders

@@ -14,14 +14,14 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, datetimeToString
 
-from comet.clientlog import ClientLogger
 from comet.errors import BadRequest, CometError, HeadTooLarge, TooLarge, URLTooLong
 from comet.framing.publications import Limits
 from comet.http.http1 import encodeResponse
 from comet.http.pace import BODY_TIME, HEAD_TIME, LEAST_RATE, UNSENT_TIMEOUT, extended
 from comet.http.request import beginsHead, isBrokenHead, isBrokenLine
 from comet.http.responses import Headers, Response, problem
-from comet.timers import NOT_SET
+from comet.logging.clientlog import ClientLogger
+from comet.reactor.timers import NOT_SET
 from comet.transports.connected import connectionFailed
 from comet.transports.detach import joinPieces
 from comet.transports.unread import unreadBelow
@@ -161,7 +161,7 @@ class HeadChannel(HTTPChannel):
 
     def timedOut(self) -> None:
         """
-        See L{Timed.timedOut<comet.timers.Timed.timedOut>}.
+        See L{Timed.timedOut<comet.reactor.timers.Timed.timedOut>}.
         """
         left = self._due - self.site.seconds()
         if left > _EARLY:

@@ -26,7 +26,7 @@ from comet.http.origins import CORS
 from comet.http.reads import entityTags
 from comet.http.request import RequestHead
 from comet.http.responses import JSON, Headers, Response, endLine
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.model.clients import ANONYMOUS
 from comet.transports.exchange import Exchange, notFound
 from comet.transports.resource import HubResource

@@ -10,7 +10,7 @@ from typing import Any
 from twisted.web.server import Request
 
 from comet.http.responses import JSON, Response, endLine
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.transports.call import CallResource
 from comet.transports.channel import ChannelResource, PublishResource, Transport
 from comet.transports.exchange import Exchange, notFound

@@ -20,19 +20,19 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 
 from comet.access.lookups import Lookup
-from comet.capacity import SOME, UPLOAD_BYTES, Refusals, Uploads, fullFrom, openFiles
-from comet.clocks import steadyClock
 from comet.errors import CometError, Unavailable
 from comet.fanout.unsent import Unsent
 from comet.http.http1 import encodeResponse
 from comet.http.responses import problem
-from comet.hub import Hub
+from comet.hub.hub import Hub
+from comet.hub.readership import FULL_RETRY
+from comet.limits.capacity import SOME, UPLOAD_BYTES, Refusals, Uploads, fullFrom, openFiles
+from comet.metrics.tally import CodeCounts
 from comet.model.clients import Client
-from comet.readership import FULL_RETRY
-from comet.tally import CodeCounts
-from comet.timers import TimerWheel
+from comet.reactor.clocks import steadyClock
+from comet.reactor.timers import TimerWheel
+from comet.reactor.turns import Turns
 from comet.transports.sinks import sendNow
-from comet.turns import Turns
 from comet.web.boundedrequest import BoundedRequest
 from comet.web.heads import HeadChannel
 from comet.web.sitechannel import CometChannel

@@ -34,7 +34,7 @@ class CometChannel(HeadChannel):
     A connection of HTTP/1, until TLS has negotiated HTTP/2.
 
     Where the client has sent several requests, some of them wait for another
-    turn: see L{comet.turns}.
+    turn: see L{comet.reactor.turns}.
 
     @ivar exchange: The exchange of the request under way, if comet answers it.
 

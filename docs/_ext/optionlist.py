@@ -11,7 +11,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from comet.options import OPTIONS
+from comet.settings.options import OPTIONS
 from optiontext import described, facts
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 
-from comet.options import Option
+from comet.settings.options import Option
 from comet.tap import Options
 
 # Where an option's help begins to say what L{facts} says.

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from comet.access.lookups import Lookup
 from comet.http.credentials import Credential, Credentials, CredentialSource
 from comet.http.request import RequestHead
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.model.clients import Client
 
 

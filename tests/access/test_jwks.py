@@ -22,7 +22,7 @@ from comet.access.tokenkeys import MAX_KEY_FILE
 from comet.access.tokens import TokenVerifier
 from comet.errors import BadCredential, Unavailable
 from comet.model.clients import Client
-from comet.timers import TimerWheel
+from comet.reactor.timers import TimerWheel
 from tests.access.issuer import Issuer
 from tests.access.tokencase import NOW, credentialOf, privateKey, publicJWK, sign
 

@@ -16,7 +16,7 @@ from comet.access.rights import Access
 from comet.errors import CometError, Forbidden, Internal, Unavailable
 from comet.http.credentials import Credentials
 from comet.model.clients import ADMIN, ANONYMOUS, Client
-from comet.timers import TimerWheel
+from comet.reactor.timers import TimerWheel
 from tests.access.case import bearer, showing
 from tests.fanout.doubles import AllAccess
 

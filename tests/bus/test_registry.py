@@ -13,9 +13,9 @@ from zope.interface.verify import verifyObject
 import twisted.plugins
 from comet.bus.memory.bus import MemoryBus
 from comet.bus.registry import findMaker
-from comet.configuration import Configuration, ConfigurationError
 from comet.interfaces import IBusMaker, IMessageBus
 from comet.model.messages import Publication
+from comet.settings.configuration import Configuration, ConfigurationError
 
 PLUGIN = """
 from twisted.plugin import IPlugin

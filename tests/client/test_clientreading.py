@@ -12,7 +12,7 @@ from comet.client.clientreading import Reading
 from comet.client.failures import Closed, Ended
 from comet.client.received import Closing, Gap, Message
 from comet.errors import Unauthorized
-from comet.hubsettings import Settings
+from comet.hub.hubsettings import Settings
 from comet.model.messages import Close
 from tests.client.playing import Player
 from tests.transports.case import KEY, HubTestCase

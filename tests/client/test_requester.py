@@ -14,7 +14,7 @@ from comet.client.failures import BadAnswer, Refused, Unanswered, Unsent, Untrus
 from comet.client.received import Message, Presence
 from comet.client.requester import Timing
 from comet.errors import BadChannel, BadMessage, Forbidden, KeyReused, Unauthorized, Unavailable
-from comet.hubsettings import Settings
+from comet.hub.hubsettings import Settings
 from tests.client.playing import Player, Script
 from tests.transports.case import KEY, HubTestCase
 

@@ -10,8 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-from comet.configuration import Configuration
-from comet.options import OPTIONS
+from comet.settings.configuration import Configuration
+from comet.settings.options import OPTIONS
 from tests.command.running import CommandTestCase
 
 if sys.version_info >= (3, 11):

@@ -23,7 +23,7 @@ from comet.http import pace, reads, request
 from comet.http.negotiation import TRANSPORTS
 from comet.model import channels
 from comet.model.messages import MESSAGE_OVERHEAD
-from comet.options import OPTIONS
+from comet.settings.options import OPTIONS
 from comet.transports import commandflow, tcp, vanished, websocket
 from comet.web import heads
 from tests.docs.running import DOCS, load

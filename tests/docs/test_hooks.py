@@ -19,13 +19,13 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.access.rights import Access
-from comet.configuration import Configuration, readFile
 from comet.errors import Forbidden, NotFound
 from comet.hooks.signing import sign, writeSecret
 from comet.hooks.subscribehook import ReadLookup
 from comet.model.clients import Client
 from comet.model.messages import Publication
 from comet.model.positions import Last
+from comet.settings.configuration import Configuration, readFile
 from comet.testing.memoryhub import MemoryHub
 from tests.docs.running import EXAMPLES, load
 from tests.ports import freePorts

@@ -16,8 +16,8 @@ from zope.interface import directlyProvides, providedBy
 
 from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.model.log import Retention
 from comet.web.boundedrequest import BoundedRequest
 from comet.web.resources import CometResource

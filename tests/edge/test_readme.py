@@ -26,8 +26,8 @@ from twisted.python.failure import Failure
 from comet.bus.memory.bus import MemoryBus
 from comet.command.program import program
 from comet.errors import Unavailable
-from comet.hub import Hub
-from comet.options import OPTIONS, Option
+from comet.hub.hub import Hub
+from comet.settings.options import OPTIONS, Option
 from comet.tap import Options
 from tests.edge.case import EdgeTestCase
 from tests.edge.connections import PATIENCE

@@ -17,7 +17,7 @@ from comet.events.follower import Follower
 from comet.hooks.sender import HookSender
 from comet.hooks.signing import sign
 from comet.model.log import Retention
-from comet.timers import TimerWheel
+from comet.reactor.timers import TimerWheel
 from tests.events.case import CHANNEL, EventsCase
 from tests.hooks.case import SECRET, SETTINGS, FakeBackend, FakeResponse, Sent
 

@@ -13,12 +13,12 @@ from twisted.web.client import Agent, HTTPConnectionPool, readBody
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-from comet.configuration import Configuration
 from comet.hooks.signing import sign, writeSecret
 from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
 from comet.server.server import Server
 from comet.server.service import CometService
+from comet.settings.configuration import Configuration
 
 SECRET = bytes(range(32))
 COUNT = 350

@@ -18,17 +18,17 @@ from comet.events.teller import LAST_MOMENT, EventTeller
 from comet.fanout.streams import StreamReader
 from comet.framing.ndjson import NDJSONShape
 from comet.hooks.sender import HookSender
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.model.cursors import Cursor
 from comet.model.events import CHANNEL, readersChannel, readersOf
 from comet.model.messages import Close
 from comet.model.positions import StartPositions
+from comet.reactor.timers import TimerWheel
 from comet.testing.memoryhub import MemoryHub
-from comet.timers import TimerWheel
+from tests.control.test_control import Stream
 from tests.hooks.case import SETTINGS, FakeBackend, FakeResponse
 from tests.presence.test_attendance import poll
-from tests.test_control import Stream
 
 GRACE = 10.0
 ADA = Client("ada")

@@ -15,8 +15,8 @@ from comet.fanout.polls import PollReader
 from comet.fanout.reader import Reader
 from comet.fanout.streams import StreamReader
 from comet.http.polls import Outcome
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published
 from comet.model.positions import StartPositions, parseStartPosition

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.fanout import coalescing
 from comet.fanout.coalescing import LINGER, QueryCoalescer
-from comet.timers import TimerWheel
-from comet.turns import SHARE, Turns
+from comet.reactor.timers import TimerWheel
+from comet.reactor.turns import SHARE, Turns
 
 
 class QueryCoalescerTests(SynchronousTestCase):

@@ -9,7 +9,7 @@ from comet.fanout.reader import Reader
 from comet.fanout.states import State
 from comet.model.cursors import Cursor
 from comet.model.positions import At
-from comet.turns import SHARE
+from comet.reactor.turns import SHARE
 from tests.fanout.case import HubTestCase, Stream
 from tests.fanout.doubles import LineShape
 

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.fanout.encodingcache import KEPT_SECONDS, EncodingCache
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
-from comet.timers import TimerWheel
+from comet.reactor.timers import TimerWheel
 
 
 class CountingShape:

@@ -17,7 +17,7 @@ from tests.fanout.case import HubTestCase
 
 class MessagesTests(HubTestCase):
     """
-    L{Hub.messages<comet.hub.Hub.messages>}.
+    L{Hub.messages<comet.hub.hub.Hub.messages>}.
     """
 
     def publish_(self, *data: Any, channel: str = "a") -> None:
@@ -167,7 +167,7 @@ class MessagesTests(HubTestCase):
 
 class StopTests(HubTestCase):
     """
-    L{Hub.stop<comet.hub.Hub.stop>}.
+    L{Hub.stop<comet.hub.hub.Hub.stop>}.
     """
 
     def test_leavesNothing(self) -> None:

@@ -11,7 +11,7 @@ from comet.fanout.unsent import POLL_BYTES
 from comet.http.polls import Outcome
 from comet.model.clients import ANONYMOUS
 from comet.model.messages import Close
-from comet.timers import NOT_SET
+from comet.reactor.timers import NOT_SET
 from tests.fanout.case import HubTestCase
 from tests.fanout.doubles import MemoryWaiter, OutcomeShape
 

@@ -19,8 +19,8 @@ from hypothesis.stateful import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.positions import At, Earliest, Last, Now, StartPosition, Unreadable

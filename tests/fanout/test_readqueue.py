@@ -19,8 +19,8 @@ from comet.fanout.readqueue import (
     costOf,
     costOfPart,
 )
-from comet.timers import TimerWheel
-from comet.turns import SHARE, Turns
+from comet.reactor.timers import TimerWheel
+from comet.reactor.turns import SHARE, Turns
 
 
 class CostTests(SynchronousTestCase):

@@ -12,8 +12,8 @@ from comet.fanout.coalescing import QueryCoalescer
 from comet.fanout.encodingcache import EncodingCache
 from comet.framing.ndjson import NDJSONShape
 from comet.model.messages import Message
-from comet.timers import TimerWheel
-from comet.turns import Turns
+from comet.reactor.timers import TimerWheel
+from comet.reactor.turns import Turns
 
 
 class StopTests(SynchronousTestCase):

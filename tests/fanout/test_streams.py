@@ -15,7 +15,7 @@ from comet.interfaces import ISinkOwner
 from comet.model.cursors import parseCursor
 from comet.model.messages import Message
 from comet.model.positions import At
-from comet.turns import SHARE, TURN
+from comet.reactor.turns import SHARE, TURN
 from tests.fanout.case import HubTestCase, since
 from tests.fanout.doubles import ANYONE, LineShape, MemorySink
 

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from comet.errors import Unknown
 from comet.fanout.core import Fanout
 from comet.fanout.joinpoint import JoinPoint
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.positions import Now, ResolvedStart, ResolvedStarts, StartPosition

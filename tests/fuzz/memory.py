@@ -15,8 +15,8 @@ from twisted.logger import LogEvent, formatEventAsClassicLogText, globalLogPubli
 from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
 from comet.bus.redis.protocol import RedisConnectionLost, RedisProtocol, RedisRefused
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.model.log import Retention
 from comet.server.proxied import ProxiedFactory
 from comet.transports.tcp import CometFactory

@@ -31,7 +31,7 @@ from comet.http.origins import Origins
 from comet.http.polls import entityTag
 from comet.http.reads import parseReadRequest, readAccount, readStarts
 from comet.http.request import RequestHead, beginsHead, checkHeaderValues, isBrokenHead
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.lean.cache import RequestCache
 from comet.lean.routes import findRoutes
 from comet.model.channels import parseEvent, parseName, parsePath

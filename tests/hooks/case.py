@@ -23,7 +23,7 @@ from zope.interface import implementer
 from comet.hooks.hooksettings import HookSettings
 from comet.hooks.sender import HookSender
 from comet.http.credentials import Credentials
-from comet.timers import TimerWheel
+from comet.reactor.timers import TimerWheel
 from tests.access.case import headOf
 
 SECRET = bytes(range(32))

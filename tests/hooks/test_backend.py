@@ -17,21 +17,21 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
-from comet.clocks import steadyClock
-from comet.configuration import Configuration
 from comet.hooks.sender import HookFailure, HookSender, makeAgent
 from comet.hooks.signing import writeSecret
 from comet.hooks.subscribehook import ReadLookup
 from comet.hooks.webhooks import Webhooks
 from comet.http.outgoing import ASKED
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.messages import Publication
+from comet.reactor.clocks import steadyClock
+from comet.reactor.timers import TimerWheel
 from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
 from comet.server.server import Server
 from comet.server.service import CometService
-from comet.timers import TimerWheel
+from comet.settings.configuration import Configuration
 from tests.hooks.case import NOW, SETTINGS
 
 CLIENT = Client("ada")

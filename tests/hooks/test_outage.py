@@ -26,10 +26,10 @@ from comet.model.events import CHANNEL
 from comet.model.log import Retention
 from comet.model.messages import Publication
 from comet.model.positions import StartPositions
+from comet.reactor.timers import TimerWheel
 from comet.testing.memoryhub import MemoryHub
-from comet.timers import TimerWheel
+from tests.control.test_control import Stream
 from tests.hooks.case import SETTINGS, FakeBackend, FakeResponse, Sent
-from tests.test_control import Stream
 
 DOWN = 600
 STEP = 1.0

@@ -18,8 +18,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
 from comet.framing.publications import Limits
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.lean.port import LeanPort
 from comet.lean.reactor import LeanReactor
 from comet.model.log import Retention

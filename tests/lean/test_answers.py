@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis.strategies import integers, lists, sampled_from
 from twisted.internet.defer import Deferred
 
-from comet.bursts import MOST_ASKED, MOST_TOGETHER
 from comet.bus.memory.bus import MemoryBus
 from comet.fanout import sending, streams
+from comet.hub.bursts import MOST_ASKED, MOST_TOGETHER
 from comet.lean.answers import MOST_BYTES, MOST_UNDER_WAY
 from comet.lean.connection import READ_SIZE
 from comet.lean.http import HTTPConnection
-from comet.turns import SHARE
+from comet.reactor.turns import SHARE
 from tests.lean.case import UPGRADE, LeanTestCase, Peer, read, request
 from tests.lean.handreactor import SteppingReactor
 

@@ -20,7 +20,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory.bus import MemoryBus
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.lean import cache
 from comet.lean.cache import MAX_HEAD_BYTES, MAX_PLAN, RequestCache
 from comet.lean.footprint import footprint

@@ -15,7 +15,7 @@ from typing import Any
 from comet.access.rights import Access
 from comet.http.credentials import Credential, Credentials
 from comet.http.forwarded import FORWARDED, Proxies
-from comet.hubsettings import Settings
+from comet.hub.hubsettings import Settings
 from comet.limits.clientlimits import ClientSettings
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 from tests.lean.case import LeanTestCase, Peer, read, request

@@ -11,13 +11,13 @@ from typing import Any
 
 from twisted.logger import formatEvent, globalLogPublisher
 
-from comet import clientlog
-from comet.clientlog import BURST, Budgets
 from comet.http.pace import HEAD_TIME
 from comet.lean.cache import RequestCache
 from comet.lean.edge import GRACE_TIME, Newcomers
+from comet.logging import clientlog
+from comet.logging.clientlog import BURST, Budgets
+from comet.reactor.turns import SHARE
 from comet.transports.session import Session
-from comet.turns import SHARE
 from comet.web.site import IDLE_TIMEOUT
 from tests.lean.case import LeanTestCase, Peer, read, request
 from tests.transports.frames import TEXT, frame

@@ -17,10 +17,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
-from comet.clocks import steadyClock
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.lean.epollreactor import LeanEPollReactor
 from comet.lean.reactor import LeanReactor, canBeLean
+from comet.reactor.clocks import steadyClock
 from comet.transports.tcp import CometFactory
 from comet.web.resources import CometResource
 from comet.web.site import CometSite

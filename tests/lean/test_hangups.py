@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.lean.hangups import Hangups
-from comet.turns import SHARE, Turns
+from comet.reactor.turns import SHARE, Turns
 
 
 class HangupsTests(SynchronousTestCase):

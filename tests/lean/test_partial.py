@@ -4,8 +4,8 @@ Tests of L{comet.transports.partial} on the lean edge: commands that half come.
 
 from __future__ import annotations
 
-from comet.capacity import SMALL_PART
 from comet.http.pace import BODY_TIME
+from comet.limits.capacity import SMALL_PART
 from tests.lean.case import LeanTestCase, Peer
 from tests.transports.frames import TEXT, frame
 

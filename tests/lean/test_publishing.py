@@ -10,7 +10,7 @@ import json
 from comet.access.rights import Access
 from comet.bus.idempotency import KeyBudget, KeyMemory
 from comet.framing.publications import Limits
-from comet.hubsettings import Settings
+from comet.hub.hubsettings import Settings
 from comet.lean.edge import EdgeConnection
 from comet.web.heads import LINGER_TIME
 from tests.batches import LINE, refusedLines

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from comet.bus.memory.bus import MemoryBus
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.lean.cache import RequestCache
 from comet.lean.plans import Plan
 from comet.lean.polls import CallPlan, PollPlan

@@ -11,12 +11,12 @@ from twisted.internet.defer import Deferred
 from comet.framing import publications, strictjson
 from comet.lean.connection import READ_SIZE
 from comet.lean.http import HTTPConnection
+from comet.reactor.turns import TURN
 from comet.transports.detach import MAX_HELD_INPUT
-from comet.turns import TURN
 from tests.lean.case import LeanTestCase, Peer, read, request
 from tests.lean.handreactor import SteppingReactor
+from tests.reactor.test_turns import assertFair
 from tests.slowpolls import COST, IN_SHARE, slowPolls
-from tests.test_turns import assertFair
 
 OK = b"HTTP/1.1 200 OK\r\n"
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.configuration import Configuration
+from comet.settings.configuration import Configuration
 from comet.tap import Options
 from tests.edge.server import ROOT
 

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from comet.configuration import Configuration, readFile
 from comet.framing.publications import Limits
 from comet.http.reads import MAX_WAIT
+from comet.settings.configuration import Configuration, readFile
 from tests.edge.connections import Ended, Silence, Site, ask
 from tests.edge.server import ROOT, STARTING, activated, twistd
 from tests.proxies.programs import CONFIGURATIONS

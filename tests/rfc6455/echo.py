@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any, Protocol
 
 from comet.framing.publications import Limits
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.lean.websocket import WebSocketPlan
 from comet.transports.websocket import (
     CometWebSocketProtocol,

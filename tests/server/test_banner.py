@@ -15,9 +15,9 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from comet.capacity import openFiles
-from comet.configuration import Configuration
+from comet.limits.capacity import openFiles
 from comet.server.banner import FEW_FILES, banner, warnings
+from comet.settings.configuration import Configuration
 
 
 @implementer(IListeningPort)

@@ -17,14 +17,14 @@ from zope.interface import implementer
 
 from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
-from comet.configuration import Configuration
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.lean.routes import findRoutes
 from comet.server import extension
 from comet.server.listening import CannotStart
 from comet.server.secretfiles import Secrets
 from comet.server.server import Server
 from comet.server.service import CometService
+from comet.settings.configuration import Configuration
 from comet.transports.maker import ITransportMaker
 from comet.transports.stream import StreamResource
 from tests.access.case import identify

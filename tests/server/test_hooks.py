@@ -10,14 +10,14 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory.bus import MemoryBus
-from comet.configuration import Configuration
 from comet.hooks.connect import Connect
 from comet.hooks.signing import writeSecret
 from comet.hooks.webhooks import Webhooks
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
 from comet.server.server import Server
+from comet.settings.configuration import Configuration
 from tests.hooks.hookcase import Hooks
 
 SECRETS = Secrets(("a-key-of-our-very-own",), hookSecrets=(writeSecret(bytes(32)),))

@@ -16,7 +16,7 @@ from twisted.logger import ILogObserver, Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.clientlog import MAX_VALUE
+from comet.logging.clientlog import MAX_VALUE
 from comet.server.jsonlog import MAX_FIELDS, JSONObserver, encodeEvent, outputOf
 from comet.server.logoutput import LogOutput
 from tests.test_tap import TapTestCase

@@ -11,7 +11,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.access.accesssettings import AccessSettings
 from comet.access.rights import Access
-from comet.configuration import Configuration
 from comet.fanout.states import State
 from comet.fanout.streams import StreamReader
 from comet.framing.ndjson import NDJSONShape
@@ -21,6 +20,7 @@ from comet.model.positions import StartPositions
 from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
 from comet.server.server import Server
+from comet.settings.configuration import Configuration
 from tests.fanout.doubles import MemorySink
 
 OLD, NEW, ADMIN = "the-old-key-of-ours", "the-new-key-of-ours", "the-key-of-the-admin"

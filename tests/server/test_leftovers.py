@@ -27,17 +27,17 @@ from comet.bus.memory.bus import MemoryBus
 from comet.bus.redis.bus import RedisBus
 from comet.bus.redis.urls import parseURL
 from comet.bus.sqlite.bus import SQLiteBus
-from comet.clocks import steadyClock
-from comet.deferreds import gather
 from comet.errors import Unavailable
 from comet.fanout.reader import Reader
 from comet.fanout.states import State
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.interfaces import IMessageBus, IReceiver
 from comet.lean.reactor import LeanReactor
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
+from comet.reactor.clocks import steadyClock
+from comet.reactor.deferreds import gather
 from comet.server.demo.pair import PairEndpoint
 from comet.server.demo.visits import Demo
 from comet.server.listening import makeEndpoint

@@ -25,7 +25,6 @@ from twisted.internet.testing import MemoryReactor
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from comet.configuration import ConfigurationError
 from comet.server.listening import (
     MOST_ACCEPTED,
     QUEUE,
@@ -34,6 +33,7 @@ from comet.server.listening import (
     makeEndpoint,
     release,
 )
+from comet.settings.configuration import ConfigurationError
 from tests.edge.tls import authority
 
 # How long a client waits, in seconds.

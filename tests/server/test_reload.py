@@ -14,7 +14,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from comet.access.accesssettings import AccessSettings
 from comet.access.rights import Access
-from comet.configuration import Configuration
 from comet.errors import Unauthorized
 from comet.http.origins import Origins
 from comet.model.clients import ANONYMOUS
@@ -22,6 +21,7 @@ from comet.server.checks import checkConfiguration
 from comet.server.reload import Loaded, Reloader, Sources
 from comet.server.secretfiles import Secrets
 from comet.server.server import Server
+from comet.settings.configuration import Configuration
 from tests.access.case import identify
 
 KEY = "a-key-of-our-very-own"

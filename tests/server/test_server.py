@@ -9,15 +9,15 @@ from zope.interface import classImplementsOnly
 
 from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
-from comet.configuration import Configuration, ConfigurationError
 from comet.errors import Unauthorized
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.interfaces import IMessageBus
 from comet.model.log import Retention
 from comet.server import makehub
 from comet.server.makehub import accessSettings, makeHub
 from comet.server.secretfiles import Secrets
 from comet.server.server import Server, endpointsOf
+from comet.settings.configuration import Configuration, ConfigurationError
 from tests.access.case import identify
 from tests.test_tap import TapTestCase
 

@@ -11,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from comet.bus.memory.bus import MemoryBus
 from comet.errors import Unavailable
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.server.listening import CannotStart
 from comet.server.service import CometService
 from tests.server.servicecase import Port, ServiceTestCase, StiffPort

@@ -14,8 +14,8 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
+from comet.reactor.turns import TURN, Turns
 from comet.server.sharedtls import SharedTLSFactory, encrypted
-from comet.turns import TURN, Turns
 from tests.edge.tls import makeCertificate
 from tests.fanout.doubles import TurnClock
 

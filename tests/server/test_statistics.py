@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from comet.bus.memory.bus import MemoryBus
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message

@@ -24,14 +24,14 @@ from twisted.web.resource import Resource, getChildForRequest
 from twisted.web.server import Site
 from twisted.web.test.requesthelper import DummyRequest
 
-from comet.accesslog import AccessLog
 from comet.bus.memory.bus import MemoryBus
-from comet.configuration import Configuration
 from comet.http.forwarded import Proxies
-from comet.hub import Hub
+from comet.hub.hub import Hub
+from comet.logging.accesslog import AccessLog
 from comet.server.extension import findFunction
 from comet.server.listening import CannotStart
 from comet.server.wsgi import Application, Gone, Pace, Visits, WSGILeaf, WSGIRoot
+from comet.settings.configuration import Configuration
 from tests.server.test_extension import ServerCase
 
 _FEW: Any = {"wsgi-threads": 7}

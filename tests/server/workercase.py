@@ -15,10 +15,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from comet.configuration import Configuration
 from comet.server.secretfiles import Secrets
 from comet.server.workers.process import STATUS
 from comet.server.workers.service import WorkersService
+from comet.settings.configuration import Configuration
 from tests.server.servicecase import Port
 
 

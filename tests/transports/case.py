@@ -17,8 +17,8 @@ from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
 from comet.framing.publications import Limits
 from comet.http.origins import Origins
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.web.resources import CometResource
 from comet.web.site import CometSite
 from tests.framing.readers import ChunkReader

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.bus.memory.bus import MemoryBus
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.transports.connected import Connections
 from comet.transports.flashpolicy import FlashPolicyFactory
 from comet.transports.tcp import CometFactory

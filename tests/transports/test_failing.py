@@ -10,11 +10,11 @@ from typing import Any
 
 from twisted.logger import formatEvent, globalLogPublisher
 
-from comet import clientlog
-from comet.clientlog import BURST, Budgets
+from comet.logging import clientlog
+from comet.logging.clientlog import BURST, Budgets
+from comet.reactor.turns import SHARE
 from comet.transports.session import Session
 from comet.transports.tcp import CometFactory
-from comet.turns import SHARE
 from tests.transports.case import get
 from tests.transports.frames import TEXT, UPGRADE, frame
 from tests.transports.wire import Wire

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from comet.capacity import SMALL_PART
 from comet.framing.publications import Limits
 from comet.http.pace import BODY_TIME, LEAST_RATE
-from comet.hubsettings import Settings
+from comet.hub.hubsettings import Settings
+from comet.limits.capacity import SMALL_PART
 from comet.transports.tcp import CometFactory
 from tests.framing.readers import LinesReader
 from tests.transports.case import HubTestCase

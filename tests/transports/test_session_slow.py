@@ -12,8 +12,8 @@ from comet.access.rights import Access
 from comet.fanout.reader import Reader
 from comet.fanout.states import State
 from comet.framing.publications import Limits
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.transports.tcp import CometFactory
 from comet.web.resources import CometResource
 from tests.fanout.doubles import TurnClock

@@ -14,7 +14,7 @@ from zope.interface.verify import verifyObject
 
 from comet.fanout.streams import StreamReader
 from comet.interfaces import ISink, ISinkOwner
-from comet.metrics import Traffic
+from comet.metrics.traffic import Traffic
 from comet.transports.exchange import Exchange
 from comet.transports.sse import EventSourceResource
 from comet.transports.streaming import RequestSink

@@ -13,13 +13,13 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from comet.framing.commands import readCommand
+from comet.reactor.turns import SHARE, Turns
 from comet.transports import commandflow
 from comet.transports.session import Session
 from comet.transports.tcp import CometFactory
 from comet.transports.throttle import PIECE, InputThrottle
-from comet.turns import SHARE, Turns
 from tests.fanout.doubles import TurnClock
-from tests.test_turns import assertFair
+from tests.reactor.test_turns import assertFair
 from tests.transports.case import HubTestCase
 from tests.transports.frames import PING, WebSocketTestCase, frame, text
 from tests.transports.wire import Wire

@@ -11,12 +11,12 @@ from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
 from comet.framing import publications, strictjson
-from comet.turns import SHARE, TURN
+from comet.reactor.turns import SHARE, TURN
 from comet.web.boundedrequest import BoundedRequest
 from comet.web.resources import CometResource
 from comet.web.sitechannel import READ_SIZE
+from tests.reactor.test_turns import assertFair
 from tests.slowpolls import COST, IN_SHARE, slowPolls
-from tests.test_turns import assertFair
 from tests.transports.case import HubTestCase, Response, get, post, readResponse
 from tests.transports.frames import PING, UPGRADE, frame, readFrames
 from tests.transports.wire import Wire

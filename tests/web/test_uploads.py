@@ -15,7 +15,7 @@ from twisted.web.resource import IResource, Resource
 from comet.access.rights import Access
 from comet.errors import Forbidden, Unauthorized
 from comet.http.credentials import Credentials
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.model.clients import ANONYMOUS, Client
 from comet.transports.channel import ChannelResource, PublishResource
 from comet.transports.exchange import Exchange

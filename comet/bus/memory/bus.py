@@ -23,7 +23,6 @@ from comet.bus.memory.buslog import BusLog
 from comet.bus.memory.query import PatientQueries, Query
 from comet.bus.memory.statetables import StateTables
 from comet.bus.starts import resolve, resolveAtEnd
-from comet.clocks import steadyClock
 from comet.errors import TooMany, Unavailable
 from comet.interfaces import (
     IBurstBus,
@@ -41,6 +40,7 @@ from comet.model.messages import Message, Publication, Published
 from comet.model.positions import HistoryPage, Now, ReadResult, ResolvedStarts, StartPosition
 from comet.model.presence import MOST_TOGETHER, Holding, MemberBounds, MemberPage, presenceChannel
 from comet.model.state import StateEntry, StatePage
+from comet.reactor.clocks import steadyClock
 
 # How many steps are taken in one turn after the bounds have changed: some
 # milliseconds.

@@ -21,7 +21,7 @@ from comet.model.cursors import Cursor, newEpoch
 from comet.model.held import MOST_COUNTED, Held
 from comet.model.log import FLOORS_PART, NAMED_FLOORS_PART, RESERVED_PART, Retention
 from comet.model.messages import ExcludingMessage, Message
-from comet.timers import TimerWheel
+from comet.reactor.timers import TimerWheel
 
 # What a channel costs in memory beside its messages, as measured on CPython
 # 3.11: the log, its list, its name and its place in the table.

@@ -13,7 +13,7 @@ from typing import Final
 from comet.model.channels import isReserved
 from comet.model.log import ChannelLog, Retention
 from comet.model.messages import Message
-from comet.timers import NOT_SET
+from comet.reactor.timers import NOT_SET
 
 # How many messages of each channel are merged at once.
 _PAGE: Final = 32

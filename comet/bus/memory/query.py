@@ -55,7 +55,7 @@ from comet.model.positions import ReadResult
 
 # How many channels are compared with the names of queries in one go, and how many in
 # each turn of a query that was put off: with a hundred patterns of sixteen segments
-# that is about one share of time (L{comet.turns}).
+# that is about one share of time (L{comet.reactor.turns}).
 COMPARED: Final = 1024
 IN_TURN: Final = 512
 

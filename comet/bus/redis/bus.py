@@ -36,7 +36,6 @@ from comet.bus.redis.subscriptions import Subscriptions
 from comet.bus.redis.topics import Topics
 from comet.bus.redis.urls import RedisURL
 from comet.bus.refusals import Refusals
-from comet.clocks import steadyClock
 from comet.errors import CometError, Forbidden, Internal, Unavailable, Unknown
 from comet.interfaces import (
     IBurstBus,
@@ -56,6 +55,7 @@ from comet.model.messages import Publication, Published
 from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
 from comet.model.presence import Holding, MemberBounds, MemberPage
 from comet.model.state import StateEntry, StatePage
+from comet.reactor.clocks import steadyClock
 
 # For how many seconds a read waits for Redis to come back.
 PATIENCE: Final = 5.0

@@ -18,7 +18,7 @@ from zope.interface import implementer
 from comet.bus.redis.capabilities import CannotUse, greet
 from comet.bus.redis.protocol import RedisConnectionLost, RedisProtocol, RedisRefused
 from comet.bus.redis.urls import RedisURL
-from comet.clocks import steadyClock
+from comet.reactor.clocks import steadyClock
 
 
 class ConnectionFactory(Factory):

@@ -18,7 +18,7 @@ from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTim
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from comet.turns import TURN
+from comet.reactor.turns import TURN
 
 # How many bytes and how many commands may be unanswered before further commands
 # are refused.

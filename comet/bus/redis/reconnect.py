@@ -25,8 +25,8 @@ from comet.bus.redis.capabilities import (
 from comet.bus.redis.endpoints import ConnectionFactory, endpointOf, reasonOf
 from comet.bus.redis.protocol import IPushListener, RedisConnectionLost, RedisProtocol, RedisRefused
 from comet.bus.redis.urls import RedisURL
-from comet.clocks import steadyClock
 from comet.errors import CometError
+from comet.reactor.clocks import steadyClock
 
 # How long to wait before the next attempt, in seconds: at first, and at most.
 FIRST_DELAY: Final = 0.1

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, unquote
 
 from attrs import field, frozen
 
-from comet.configuration import ConfigurationError
+from comet.settings.configuration import ConfigurationError
 
 SCHEMES: Final = ("redis", "rediss", "redis+unix", "redis+sentinel", "rediss+sentinel")
 

@@ -34,7 +34,6 @@ from comet.bus.sqlite.store import Altered, Store, Stored
 from comet.bus.sqlite.thread import RunningReactor, WorkerThread
 from comet.bus.sqlite.transaction import Transaction
 from comet.bus.starts import resolveAtEnd
-from comet.clocks import steadyClock
 from comet.errors import CometError, Unavailable
 from comet.interfaces import (
     IBurstBus,
@@ -53,6 +52,7 @@ from comet.model.messages import Publication, Published
 from comet.model.positions import HistoryPage, ReadResult, ResolvedStarts, StartPosition
 from comet.model.presence import MOST_TOGETHER, Holding, MemberBounds, MemberPage
 from comet.model.state import StateEntry, StatePage
+from comet.reactor.clocks import steadyClock
 
 # How often the bus drops old messages, or tries whether the disk works again,
 # in seconds; and how long it pauses for other writers while there is more to

@@ -31,7 +31,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.errors import BadCursor
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor, parseCursor
 from comet.model.messages import Close, Message

@@ -25,8 +25,7 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.clocks import keepSteadyTime
-from comet.configuration import Configuration
+from comet.reactor.clocks import keepSteadyTime
 from comet.server.interpreter import tuneInterpreter
 from comet.server.listening import CannotStart
 from comet.server.reload import Loaded
@@ -34,6 +33,7 @@ from comet.server.secretfiles import Secrets
 from comet.server.server import Server
 from comet.server.service import CometService
 from comet.server.workers.process import STATUS, Task
+from comet.settings.configuration import Configuration
 
 
 @implementer(ILogObserver)

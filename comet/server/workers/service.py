@@ -17,13 +17,13 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from comet.clocks import steadyClock
-from comet.configuration import Configuration
+from comet.reactor.clocks import steadyClock
 from comet.server.listening import CannotStart, Ports, cannotStart, makeEndpoint
 from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
 from comet.server.server import endpointsOf
 from comet.server.workers.process import Task, WorkerProcess, environmentFor
+from comet.settings.configuration import Configuration
 
 # A worker that lives for fewer seconds fails in a row, and its restart is delayed.
 AT_ONCE: Final = 10.0

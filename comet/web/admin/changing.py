@@ -4,7 +4,7 @@ What an admin changes of one channel: as anyone does with the publish key, but l
 
 from __future__ import annotations
 
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.transports.channel import ChannelResource
 from comet.transports.exchange import Exchange
 from comet.web.admin.watching import ChannelsResource

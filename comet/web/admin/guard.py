@@ -8,9 +8,9 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from comet.clientlog import printable
 from comet.errors import Forbidden, Unauthorized
 from comet.http.origins import CORS, readOrigin
+from comet.logging.clientlog import printable
 from comet.transports.exchange import Exchange
 from comet.transports.resource import HubResource
 

@@ -10,11 +10,11 @@ from urllib.parse import unquote_to_bytes
 
 from attrs import evolve
 
+from comet.access.keptrevocations import RevocationPage
 from comet.errors import NotFound
 from comet.framing.orders import MAX_ORDER, Order, readOrderBody
 from comet.http.reads import readLimit
 from comet.http.responses import COMMON, JSON, Response, endLine
-from comet.keptrevocations import RevocationPage
 from comet.transports.exchange import Exchange, bodyTooLarge, notFound
 from comet.web.admin.guard import AdminResource
 

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.web.admin.changing import ChangedChannelsResource
 from comet.web.admin.revoking import DisconnectResource, RevocationsResource, RevokeResource
 from comet.web.admin.watching import ClientsResource, NodesResource

@@ -21,9 +21,9 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.clientlog import ClientLogger
 from comet.http.pace import BODY_TIME, extended
-from comet.timers import NOT_SET
+from comet.logging.clientlog import ClientLogger
+from comet.reactor.timers import NOT_SET
 from comet.transports.connected import connectionFailed
 from comet.transports.sinks import tune
 from comet.web.http2.budgets import MAX_RESETS, RESETS_PER_SECOND, Budget
@@ -216,7 +216,7 @@ class HTTP2Connection(BaseProtocol, TimeoutMixin):
 
     def timedOut(self) -> None:
         """
-        See L{Timed.timedOut<comet.timers.Timed.timedOut>}.  End what comes too
+        See L{Timed.timedOut<comet.reactor.timers.Timed.timedOut>}.  End what comes too
         slowly, the connection with its frame or the stream with its body; and the
         streams whose responses are taken too slowly.
         """

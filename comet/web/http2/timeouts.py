@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from comet.http.pace import HEAD_TIME, UNSENT_TIMEOUT, extended
-from comet.timers import Timed, TimerWheel
+from comet.reactor.timers import Timed, TimerWheel
 from comet.web.http2.framesender import FrameSender
 
 # The timer wheel may call this much early, in seconds.

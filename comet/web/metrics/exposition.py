@@ -10,7 +10,7 @@ from functools import cache
 from itertools import accumulate
 from typing import Any, Final
 
-from comet.tally import Histogram
+from comet.metrics.tally import Histogram
 from comet.web.metrics.families import Family
 
 # Prometheus asks for the second and, from an old server, takes the first.

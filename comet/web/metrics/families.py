@@ -15,9 +15,9 @@ from typing import Final
 from attrs import Factory, define
 
 from comet.fanout.counting import countReaders
-from comet.hub import REASONS, Hub
+from comet.hub.hub import REASONS, Hub
+from comet.metrics.tally import Histogram
 from comet.model.held import Held
-from comet.tally import Histogram
 
 Labels = Mapping[str, str]
 
@@ -51,7 +51,7 @@ class Family:
         return self
 
 
-# The parts of L{Traffic<comet.metrics.Traffic>} that are bytes: labels of each.
+# The parts of L{Traffic<comet.metrics.traffic.Traffic>} that are bytes: labels of each.
 _BYTES: Final = {
     "headIn": {"direction": "in", "part": "head"},
     "dataIn": {"direction": "in", "part": "data"},

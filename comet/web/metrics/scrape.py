@@ -11,12 +11,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
-from comet.deadlines import withDeadline
 from comet.errors import CometError, NotFound, Unavailable
 from comet.http.responses import COMMON, Response
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.interfaces import IMeasuredBus
 from comet.model.held import Held
+from comet.reactor.deadlines import withDeadline
 from comet.transports.exchange import Exchange
 from comet.web.admin.guard import AdminResource
 from comet.web.branch import Branch

@@ -20,7 +20,7 @@ from comet.bus.redis.protocol import (
     RedisRefused,
     TooManyCommands,
 )
-from comet.turns import TURN
+from comet.reactor.turns import TURN
 
 
 class NotingListener:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from comet.bus.redis.bus import RedisBus
 from comet.bus.redis.settings import NodeSettings, OtherSettings
 from comet.bus.registry import findMaker
-from comet.configuration import Configuration
+from comet.settings.configuration import Configuration
 from tests.bus.redis.case import theReactor, until
 from tests.bus.redis.test_refusals import RefusalCase
 

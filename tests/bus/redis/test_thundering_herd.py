@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IDelayedCall
 from zope.interface import implementer
 
 from comet.bus.redis.bus import MOST_ASKED, RedisBus
-from comet.hub import Hub
+from comet.hub.hub import Hub
 from comet.interfaces import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message

@@ -17,8 +17,8 @@ from zope.interface.verify import verifyObject
 
 from comet.bus.redis.urls import RedisURL, parseURL
 from comet.bus.registry import findMaker
-from comet.configuration import Configuration, ConfigurationError
 from comet.interfaces import IBusMaker, IMessageBus
+from comet.settings.configuration import Configuration, ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -203,7 +203,7 @@ class MakerTests(SynchronousTestCase):
             "import sys; sys.modules['hiredis'] = None\n"
             "from twisted.internet.task import Clock\n"
             "from comet.bus.registry import findMaker\n"
-            "from comet.configuration import Configuration\n"
+            "from comet.settings.configuration import Configuration\n"
             "for url in ('memory:', 'redis://h'):\n"
             "    findMaker(url).makeBus(url, Clock(), Configuration({}))\n"
         )

@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.hub import Hub
-from comet.hubsettings import Settings
+from comet.hub.hub import Hub
+from comet.hub.hubsettings import Settings
 from comet.model.log import Retention
 from tests.bus.sqlite.stepping import SteppingBus
 from tests.fanout.doubles import AllAccess, TurnClock

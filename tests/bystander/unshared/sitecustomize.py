@@ -5,6 +5,6 @@ if its folder is in C{PYTHONPATH}, before anything else.
 
 from __future__ import annotations
 
-import comet.turns
+import comet.reactor.turns
 
-comet.turns.SHARE = comet.turns.TURN = 3600.0  # type: ignore[misc]
+comet.reactor.turns.SHARE = comet.reactor.turns.TURN = 3600.0  # type: ignore[misc]

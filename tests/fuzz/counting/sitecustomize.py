@@ -13,7 +13,7 @@ import signal
 import weakref
 from typing import Any
 
-from comet.timers import TimerWheel
+from comet.reactor.timers import TimerWheel
 
 # The classes of which there may be no more than before once all clients are gone,
 # by their modules: connections, requests, readers, timers and what waits for them.

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from comet.turns import SHARE
+from comet.reactor.turns import SHARE
 from comet.web.http2.budgets import Budget
+from tests.reactor.test_turns import assertFair
 from tests.slowpolls import COST, IN_SHARE, slowPolls
-from tests.test_turns import assertFair
 from tests.transports.wire import Wire
 from tests.web.http2.case import Http2TestCase, SecureTransport
 from tests.web.http2.rawclient import RawClient, frame, request

@@ -1,0 +1,497 @@
+"""
+Bursts: what clients publish in one turn of the reactor is stored together.
+
+A burst has the requests of all connections, on every transport, in the order in
+which they were read.  It is stored at the turn's end, by one call of the bus; then
+its messages go out as one joined write for each reader, and the publishers are
+answered in that order.  Each request is stored or refused on its own: a burst
+saves what each call of a bus costs, and means nothing to clients.
+
+A burst ends early
+
+  - when it has L{MOST_TOGETHER} messages or L{MOST_BYTES} of data, which bounds for
+    how long the bus is busy with it;
+
+  - before anything is read from the log, or deleted from it, so that whoever asks
+    after it has published finds what it has published.
+
+A bus that does not answer at once is asked for little at a time: it stores in the order
+in which it is asked, so all that it has wait for each other.  The rest waits here, in
+the order of L{comet.reactor.fairqueue}: no publisher waits for all that another one has sent.
+What one of them has sent is stored in its order.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
+from twisted.python.failure import Failure
+
+from comet.errors import CometError, Internal, Unavailable, Unknown
+from comet.fanout.core import Fanout
+from comet.interfaces import IBurstBus, IMessageBus
+from comet.logging.clientlog import ClientLogger
+from comet.model.messages import Publication, Published
+from comet.overrides import speaksFor
+from comet.reactor.deadlines import withDeadline
+from comet.reactor.fairqueue import FairQueue
+
+# How many messages, and how many bytes of data, make a burst that is stored at once.
+MOST_TOGETHER: Final = 256
+MOST_BYTES: Final = 1024 * 1024
+
+# How much a bus is asked to store at most that it has not stored yet, as L{costOf} counts;
+# a request that costs more is stored alone.  A publisher waits for as much, and for one
+# such request.  It is asked for half of this at a time, so that it has the next half when
+# it is done with one.
+MOST_ASKED: Final = MOST_TOGETHER
+
+# The same while a reader waits for the bus.  A question takes a few steps, each of which
+# may wait for what the bus was asked to store before.
+MOST_WHILE_READING: Final = MOST_ASKED // 4
+
+# What wait at most that the bus was not asked yet to store, in bytes; others are refused.
+MOST_WAITING: Final = 128 * 1024 * 1024
+
+# How many bytes of data cost as much as a message, and how many messages a key.
+_BYTES_A_MESSAGE: Final = 2048
+_MESSAGES_A_KEY: Final = 3
+
+# What a message takes while it waits, beside its data, in bytes.
+_OVERHEAD: Final = 1024
+
+# How many seconds a publication waits for the bus.  It is more than a bus takes that
+# has to connect again, or whose disk is busy.
+PUBLISH_SECONDS: Final = 60.0
+
+# To look for the first is fast, and nearly all are that.
+_SEQUENCE: Final = (list, Sequence)
+
+Done: TypeAlias = Callable[[Sequence[Published]], object]
+Failed: TypeAlias = Callable[[Failure], object]
+
+
+class _Request(NamedTuple):
+    """
+    A request to publish.
+
+    @ivar publications: All of these are stored, or none.
+
+    @ivar done: Called with the answer to each.
+
+    @ivar failed: Called with why none is stored.
+
+    @ivar publisher: Which connection it came by; L{None} if the application itself
+        publishes.
+
+    @ivar begun: When it came, in seconds of the fan-out's clock.
+    """
+
+    publications: Sequence[Publication]
+    done: Done
+    failed: Failed
+    publisher: object | None
+    begun: float
+
+
+def costOf(publications: Sequence[Publication]) -> int:
+    """
+    Estimate how long a bus takes to store some publications, in messages.
+    """
+    cost = 0
+    for each in publications:
+        cost += len(each.channels) * (1 + len(each.payload) // _BYTES_A_MESSAGE)
+        if each.key is not None:
+            cost += _MESSAGES_A_KEY
+    return cost
+
+
+def _sizeOf(publications: Sequence[Publication]) -> int:
+    """
+    Return how many bytes some publications take while they wait.
+    """
+    return sum([len(each.payload) + _OVERHEAD * len(each.channels) for each in publications])
+
+
+class Bursts:
+    """
+    Stores what is published, and answers the publishers once it is stored and was
+    written to the readers.
+
+    @ivar filter: See L{Hub.filter<comet.hub.hub.Hub.filter>}.
+
+    @ivar added: What was added and is not stored yet.
+    """
+
+    _log = ClientLogger()
+
+    def __init__(self, bus: IMessageBus, fanout: Fanout) -> None:
+        """
+        @param fanout: Tells when the turn ends, and when readers were written to.
+        """
+        self._bus = bus
+        self._fanout = fanout
+        self.filter: Callable[[Publication], Publication] | None = None
+        self.added: list[_Request] = []
+        self._messages = self._size = 0
+        # When the first of these came: the others came in the same turn.
+        self._begun = 0.0
+        self._tally = fanout.tally
+        self._underWay = 0
+        # What the bus is asked to store and has not answered, by its cost; and what is to
+        # be stored then, and how many bytes it takes.
+        self._asked = 0
+        self._queue: FairQueue[_Request] = FairQueue()
+        self._queued = 0
+        self._waiting: list[Deferred[None]] = []
+        fanout.beforeTick = self._beforeTick
+
+    def add(
+        self,
+        publications: Sequence[Publication],
+        done: Done,
+        failed: Failed,
+        publisher: object | None = None,
+    ) -> None:
+        """
+        Store some publications, all or none, together with all else that is
+        published in this turn.
+
+        @param done: Called with the answer to each of them, in their order, once all
+            are stored and were written to the readers.  It must not raise.
+
+        @param failed: Called with a L{CometError<comet.errors.CometError>} if none is
+            stored, or if that cannot be known.  It must not raise.
+
+        @param publisher: The connection by which they came, which may have to wait for
+            others; L{None} for the application itself, which waits for no client.
+        """
+        if self.filter is not None:
+            try:
+                publications = self._filtered(self.filter, publications)
+            except CometError:
+                failed(Failure())
+                return
+        burst = self.added
+        if not burst:
+            self._begun = self._fanout.seconds()
+        burst.append(_Request(publications, done, failed, publisher, self._begun))
+        self._underWay += 1
+        for publication in publications:
+            self._messages += len(publication.channels)
+            self._size += len(publication.payload)
+        if self._messages >= MOST_TOGETHER or self._size >= MOST_BYTES:
+            self.store()
+        elif len(burst) == 1:
+            self._fanout.tickSoon()
+
+    def publish(
+        self,
+        publications: Sequence[Publication],
+        done: Done,
+        failed: Failed,
+        publisher: object | None = None,
+    ) -> None:
+        """
+        Store some publications now, behind what was added before.
+
+        @param done: As for L{add}; it may be called before this returns.
+
+        @param failed: As for L{add}; it may be called before this returns.
+
+        @param publisher: As for L{add}.
+        """
+        self.store()
+        if self.filter is not None:
+            try:
+                publications = self._filtered(self.filter, publications)
+            except CometError:
+                failed(Failure())
+                return
+        self._underWay += 1
+        request = _Request(publications, done, failed, publisher, self._fanout.seconds())
+        if self._asked and publisher is not None:
+            self._wait([request])
+        else:
+            self._storeAll([request])
+
+    def _filtered(
+        self,
+        filter: Callable[[Publication], Publication],
+        publications: Sequence[Publication],
+    ) -> Sequence[Publication]:
+        """
+        Let the application see what is to be stored.
+
+        @raise CometError: If it refuses some of it, or fails.
+        """
+        try:
+            filtered: list[Any] = [filter(publication) for publication in publications]
+        except CometError:
+            raise
+        except Exception:
+            self._log.failure("the filter of publications failed")
+            raise Internal() from None
+        for each in filtered:
+            if not isinstance(each, Publication):
+                self._log.error(
+                    "the filter of publications gave {kind}, which is no Publication; what is to "
+                    "be stored as it is, it returns as it is",
+                    kind=type(each).__name__,
+                )
+                raise Internal()
+        return filtered
+
+    def store(self) -> None:
+        """
+        Store what was added so far.
+        """
+        burst = self.added
+        if not burst:
+            return
+        self.added, self._messages, self._size = [], 0, 0
+        if self._asked:
+            self._storeAll([each for each in burst if each.publisher is None])
+            self._wait([each for each in burst if each.publisher is not None])
+        else:
+            self._storeAll(burst)
+
+    def _storeAll(self, burst: Sequence[_Request]) -> None:
+        """
+        Ask the bus to store some requests.
+        """
+        bus: Any = self._bus
+        if len(burst) == 1:
+            self._call(bus.publish, burst[0].publications, burst, self._settleOne)
+            return
+        if self._storesBursts:
+            requests = [each.publications for each in burst]
+            self._call(bus.publishBurst, requests, burst, self._settle)
+            return
+        for each in burst:
+            self._storeAll([each])
+
+    def _wait(self, requests: Sequence[_Request]) -> None:
+        """
+        Store some requests once the bus has room for them.
+        """
+        for each in requests:
+            if self._queued > MOST_WAITING:
+                self._fail([each], Failure(_full()))
+                continue
+            self._queued += _sizeOf(each.publications)
+            self._queue.add(each.publisher, each, costOf(each.publications))
+        self._storeQueued()
+
+    def _storeQueued(self) -> None:
+        """
+        Ask the bus to store what waits, as far as there is room.
+        """
+        queue = self._queue
+        most = MOST_WHILE_READING if self._fanout.isReading else MOST_ASKED
+        while queue:
+            burst: list[_Request] = []
+            asked = self._asked
+            cost = 0
+            while queue and not (asked and asked + queue.nextCost() > most):
+                if cost and cost + queue.nextCost() > most // 2:
+                    break
+                asked += queue.nextCost()
+                cost += queue.nextCost()
+                burst.append(queue.take())
+            if not burst:
+                return
+            self._queued -= sum([_sizeOf(each.publications) for each in burst])
+            self._storeAll(burst)
+
+    def _beforeTick(self) -> bool:
+        """
+        See L{Fanout.beforeTick}.
+        """
+        self.store()
+        return bool(self.added)
+
+    @property
+    def _storesBursts(self) -> bool:
+        bus = self._bus
+        if "publish" in getattr(bus, "__dict__", ()):
+            # It was replaced in this object alone, as by a test.
+            return False
+        return IBurstBus.providedBy(bus) and speaksFor(type(bus), "publishBurst", "publish")
+
+    def _call(
+        self,
+        publish: Callable[[Any], Deferred[Any]],
+        given: object,
+        burst: Sequence[_Request],
+        settle: Callable[[Sequence[_Request], Any], None],
+    ) -> None:
+        stored: Any
+        try:
+            stored = publish(given)
+        except Exception:
+            stored = fail()
+        if type(stored) is not Deferred:
+            stored = maybeDeferred(_same, stored)
+        if stored.called and not stored.paused and not isinstance(stored.result, Failure):
+            # Fast path for a bus that stores at once: adding callbacks would cost
+            # as much as storing.
+            settle(burst, stored.result)
+        else:
+            if not stored.called:
+                stored = withDeadline(stored, self._fanout.wheel, PUBLISH_SECONDS, self._late)
+                cost = sum([costOf(each.publications) for each in burst])
+                self._asked += cost
+                stored.addBoth(self._isAnswered, cost, self._fanout.seconds())
+            stored.addCallbacks(partial(settle, burst), partial(self._fail, burst))
+
+    def _isAnswered(self, result: Any, cost: int, asked: float) -> Any:
+        """
+        The bus has answered what had this cost.
+
+        @param asked: When it was asked, in seconds of the fan-out's clock.
+        """
+        self._tally.stored.add(self._fanout.seconds() - asked)
+        self._asked -= cost
+        if self._queue:
+            self._storeQueued()
+        return result
+
+    def _late(self) -> Unknown:
+        """
+        The bus has not answered: refuse what waits for it, which it was not asked to
+        store yet.
+
+        @return: The error for what it was asked to store.
+        """
+        waiting = [self._queue.take() for _ in range(len(self._queue))]
+        self._queued = 0
+        self._fail(waiting, Failure(_silent()))
+        return _unknown()
+
+    def _settleOne(self, burst: Sequence[_Request], answers: Sequence[Published]) -> None:
+        self._fanout.whenFlushed(partial(self._answer, burst, [answers]))
+
+    def _settle(self, burst: Sequence[_Request], outcomes: Any) -> None:
+        if not isinstance(outcomes, _SEQUENCE) or len(outcomes) != len(burst):
+            # Nothing tells which outcome is whose.
+            outcomes = [None] * len(burst)
+        self._fanout.whenFlushed(partial(self._answer, burst, outcomes))
+
+    def _fail(self, burst: Sequence[_Request], failure: Failure) -> None:
+        # Those before it are answered first.
+        self._fanout.whenFlushed(partial(self._answer, burst, [failure] * len(burst)))
+
+    def _answer(self, burst: Sequence[_Request], outcomes: Sequence[Any]) -> None:
+        # Counted here, without a call for each.
+        tally, took = self._tally, self._tally.publishing
+        now, counts, bounds = self._fanout.seconds(), took.counts, took.bounds
+        for request, outcome in zip(burst, outcomes, strict=True):
+            spent = now - request.begun
+            counts[bisect_left(bounds, spent)] += 1
+            took.total += spent
+            try:
+                if isinstance(outcome, Failure):
+                    request.failed(outcome)
+                elif isinstance(outcome, Exception):
+                    request.failed(Failure(outcome))
+                elif isinstance(outcome, _SEQUENCE) and len(outcome) == len(request.publications):
+                    for each in request.publications:
+                        if each.publisher != "server":
+                            tally.published += len(each.channels)
+                    request.done(outcome)
+                else:
+                    self._log.error(
+                        "the bus gave no answer to each of {count} publications",
+                        count=len(request.publications),
+                    )
+                    request.failed(Failure(_unanswered()))
+            except Exception:
+                # The others have to be answered.
+                self._log.failure("a publisher could not be answered")
+        # The clients are answered before C{whenAnswered} fires, which may close
+        # their connections.
+        self._leave(len(burst))
+
+    @property
+    def waiting(self) -> int:
+        """
+        How many requests wait that the bus was not asked yet to store.
+        """
+        return len(self._queue)
+
+    def hold(self) -> None:
+        """
+        Let L{whenAnswered} wait for something that is added later.
+        """
+        self._underWay += 1
+
+    def release(self) -> None:
+        """
+        What L{hold} was called for was added, or is not any more.
+        """
+        self._leave(1)
+
+    def _leave(self, count: int) -> None:
+        self._underWay -= count
+        if not self._underWay:
+            waiting, self._waiting = self._waiting, []
+            for answered in waiting:
+                answered.callback(None)
+
+    def whenAnswered(self) -> Deferred[None]:
+        """
+        @return: Fires when no publication is under way.
+        """
+        if not self._underWay:
+            return succeed(None)
+        answered: Deferred[None] = Deferred()
+        self._waiting.append(answered)
+        return answered
+
+
+def _same(value: Any) -> Any:
+    """
+    Return a value as it is.
+    """
+    return value
+
+
+def _unanswered() -> Unknown:
+    """
+    Make the error for a publication of which the bus does not tell what became of it.
+    """
+    return Unknown(
+        "the bus has not told what became of this, so it is not known whether it is stored; "
+        "publish it again with the same key"
+    )
+
+
+def _full() -> Unavailable:
+    """
+    Make the error for a publication for which there is no room.
+    """
+    return Unavailable("nothing was stored: too many messages wait for the bus")
+
+
+def _silent() -> Unavailable:
+    """
+    Make the error for a publication that has waited for a bus that does not answer.
+    """
+    return Unavailable(
+        f"nothing was stored: the bus has not answered for {PUBLISH_SECONDS:.0f} seconds"
+    )
+
+
+def _unknown() -> Unknown:
+    """
+    Make the error for a publication that the bus has not answered.
+    """
+    return Unknown(
+        f"the bus has not answered for {PUBLISH_SECONDS:.0f} seconds, so it is not known whether "
+        "this is stored; publish it again with the same key"
+    )

@@ -1,0 +1,6 @@
+"""
+What is written down of clients.
+
+  - L{clientlog}: log lines that clients can cause, within bounds
+  - L{accesslog}: a line for each request and reader
+"""

@@ -1,0 +1,223 @@
+"""
+Tests of L{comet.logging.accesslog}: a line for each request and reader, on both edges.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.access.rights import Access
+from comet.logging.accesslog import MAX_NAMES, AccessLog
+from comet.logging.clientlog import MAX_VALUE
+from comet.transports.tcp import CometFactory
+from tests.lean.case import LeanTestCase
+from tests.lean.case import request as leanRequest
+from tests.test_tap import TapTestCase
+from tests.transports.case import KEY, HubTestCase, get, post, request
+
+
+class Lines:
+    """
+    The lines of an access log.
+    """
+
+    def __init__(self) -> None:
+        self.written: list[str] = []
+
+    def take(self) -> list[dict[str, Any]]:
+        """
+        Return what was written, without what differs from run to run.
+        """
+        told = []
+        for line in self.written:
+            assert line.isascii() and line.isprintable(), line
+            fields = json.loads(line)
+            assert fields.pop("time").endswith("Z"), line
+            assert fields.pop("address") == "127.0.0.1", line
+            told.append(fields)
+        self.written.clear()
+        return told
+
+
+class LineTests(SynchronousTestCase):
+    """
+    One line.
+    """
+
+    def test_escapes(self) -> None:
+        """
+        What a client has chosen is shortened and escaped.
+        """
+        lines = Lines()
+        log = AccessLog(lines.written.append, lambda: 1700000000.25)
+        path = "/channels/\r\n\x1b[2J" + "x" * 9999
+        log.answered("::1", "a\nb" * 999, "poll", "GET" * 99, path, 200, 7)
+        (line,) = lines.written
+        self.assertTrue(line.isascii() and line.isprintable())
+        self.assertLess(len(line), 2 * MAX_VALUE + 400)
+        told = json.loads(line)
+        self.assertEqual(told["time"], "2023-11-14T22:13:20.250Z")
+        self.assertEqual((told["address"], told["status"], told["bytes"]), ("::1", 200, 7))
+        self.assertTrue(told["path"].startswith("/channels/\\r\\n"))
+
+
+class TwistedTests(HubTestCase):
+    """
+    Twisted's edge.
+    """
+
+    def setUp(self) -> None:
+        """
+        Keep an access log.
+        """
+        super().setUp()
+        self.lines = Lines()
+        self.hub.accessLog = AccessLog(self.lines.written.append, seconds=self.clock.seconds)
+
+    def test_requests(self) -> None:
+        """
+        Each request that is answered has a line, without its query.
+        """
+        self.ask(post("/channels/open/a", b"x"))
+        self.ask(get("/channels/open/a?transport=poll&token=secret&since=earliest"))
+        self.ask(get("/channels/open/a?transport=poll"))
+        self.ask(request("POST", "/channels/closed?token=secret", body=b"x"))
+        self.ask(get("/nowhere?x=secret", method="HEAD"))
+        told = self.lines.take()
+        shown = [(each["method"], each["path"], each["status"]) for each in told]
+        self.assertEqual(
+            shown,
+            [
+                ("POST", "/channels/open/a", 201),
+                ("GET", "/channels/open/a", 401),
+                ("GET", "/channels/open/a", 200),
+                ("POST", "/channels/closed", 401),
+                ("HEAD", "/nowhere", 404),
+            ],
+        )
+        self.assertNotIn("secret", json.dumps(told))
+        self.assertEqual(told[2]["transport"], "poll")
+        self.assertGreater(told[2]["bytes"], 10)
+
+    def test_streams(self) -> None:
+        """
+        A stream has a line when it has ended, with its names, and how long it was open.
+        """
+        wire = self.connect()
+        wire.send(get("/channels/open/a,open/b?transport=sse&account=x"))
+        self.turn()
+        self.assertEqual(self.lines.take(), [])
+        self.turn(12.5)
+        wire.leave()
+        self.turn()
+        told = {"transport": "sse", "names": ["open/a", "open/b"], "seconds": 12.5}
+        self.assertEqual(self.lines.take(), [told])
+
+    def test_sessions(self) -> None:
+        """
+        A connection of raw TCP has one, too, with the names that it had at its end and
+        the client that it was then; only so many names.
+        """
+        wire = self.connect(CometFactory(self.hub))
+        names = [f"open/{number}" for number in range(MAX_NAMES + 2)]
+        wire.send(json.dumps({"subscribe": names}).encode() + b"\n")
+        self.turn()
+        wire.leave()
+        self.turn()
+        (told,) = self.lines.take()
+        self.assertEqual((told["transport"], told["more"]), ("tcp", 2))
+        self.assertEqual(len(told["names"]), MAX_NAMES)
+
+    def test_none(self) -> None:
+        """
+        The application's own readers have no line.
+        """
+        subscribed = self.hub.subscribe("a", "now", lambda message: None)
+        self.successResultOf(subscribed).unsubscribe()
+        self.assertEqual(self.lines.take(), [])
+
+
+class LeanTests(LeanTestCase):
+    """
+    The lean edge.
+    """
+
+    def setUp(self) -> None:
+        """
+        Keep an access log.
+        """
+        super().setUp()
+        self.lines = Lines()
+        self.hub.accessLog = AccessLog(self.lines.written.append, seconds=self.reactor.seconds)
+        self.hub.access = Access(KEY, ["c"])
+
+    def test_requests(self) -> None:
+        """
+        Publications, several in one packet, and polls have a line each, also those that
+        are answered all at once.
+        """
+        polls = [self.reader("longpoll") for _ in range(3)]
+        publisher = self.peer(
+            leanRequest("/channels/c", method="POST", body=b"1")
+            + leanRequest("/channels/c", method="PUT", body=b"2")
+            + leanRequest("/channels/d", method="POST", body=b"3")
+        )
+        publisher.hears(b"HTTP/1.1 ", 3)
+        for poll in polls:
+            poll.hears(b"HTTP/1.1 200")
+        told = self.lines.take()
+        words = ("transport", "method", "path", "status")
+        shown = sorted(tuple(each[word] for word in words) for each in told)
+        self.assertEqual(
+            shown,
+            [
+                *[("longpoll", "GET", "/channels/c", 200)] * 3,
+                ("publish", "POST", "/channels/c", 201),
+                ("publish", "POST", "/channels/d", 401),
+                ("publish", "PUT", "/channels/c", 201),
+            ],
+        )
+
+    def test_streams(self) -> None:
+        """
+        Streams and two-way connections have a line when they have ended.
+        """
+        for transport in ("stream", "websocket"):
+            peer = self.reader(transport)
+            self.assertEqual(self.lines.take(), [])
+            peer.cut()
+            self.untilReaders(0)
+            (told,) = self.lines.take()
+            self.assertEqual((told["transport"], told["names"]), (transport, ["c"]))
+
+
+class ServerTests(TapTestCase):
+    """
+    The option.
+    """
+
+    def test_writesFile(self) -> None:
+        """
+        The file is made at the start, and opened again when the configuration is read
+        again.
+        """
+        service: Any = self.make("--access-log", "access.log")
+        log = service.hub.accessLog
+        log.answered("::1", "", "poll", "GET", "/a", 200, 7)
+        Path("access.log").rename("access.log.1")
+        service.reloader.reload()
+        log.answered("::1", "", "poll", "GET", "/b", 200, 7)
+        self.assertIn('"/a"', Path("access.log.1").read_text())
+        self.assertIn('"/b"', Path("access.log").read_text())
+
+    def test_refuses(self) -> None:
+        """
+        A file that cannot be made keeps the server from starting.
+        """
+        with self.assertRaises(SystemExit) as raised:
+            self.make("--access-log", "nowhere/access.log")
+        self.assertIn("the access log 'nowhere/access.log' cannot be", str(raised.exception))

@@ -1,0 +1,205 @@
+"""
+Tests of L{comet.reactor.crowdreactor}: who is served first, and how much is done in a turn.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from comet.reactor.crowdreactor import CROWD, CrowdEPollReactor
+
+
+class Noting(Protocol):
+    """
+    Notes what it is told, and lets time pass meanwhile.
+    """
+
+    def __init__(self, case: CrowdEPollReactorTests) -> None:
+        self._case = case
+
+    def connectionMade(self) -> None:
+        """
+        Note the new client.
+        """
+        self._case.note("made")
+        self._case.made.append(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Note the input.
+        """
+        self._case.note(data.decode())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        Note the end.
+        """
+        self._case.note("lost")
+
+
+class CrowdEPollReactorTests(SynchronousTestCase):
+    """
+    Clients over sockets, one turn after the other.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a reactor, which is not installed, with a clock of its own and a port.
+        """
+        self.reactor: Any = CrowdEPollReactor()
+        self.clock = Clock()
+        # How long everything takes.
+        self.cost = 0.0
+        self.noted: list[str] = []
+        self.made: list[Noting] = []
+        factory = Factory.forProtocol(lambda: Noting(self))
+        factory.noisy = False
+        self.port = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
+        self.reactor.seconds = self.clock.seconds
+        self.addCleanup(self._end)
+
+    def _end(self) -> None:
+        for each in self.reactor.removeAll():
+            each.connectionLost(Failure(connectionDone.value))
+        self.reactor._poller.close()
+
+    def note(self, what: str) -> None:
+        """
+        Note what happens.
+        """
+        self.noted.append(what)
+        self.clock.advance(self.cost)
+
+    def turn(self) -> list[str]:
+        """
+        Let one turn pass.
+
+        @return: What has happened in it.
+        """
+        self.noted = []
+        self.reactor.doPoll(0)
+        return self.noted
+
+    def clients(self, count: int) -> list[socket.socket]:
+        """
+        Let so many clients be accepted.
+        """
+        found = []
+        for _ in range(count):
+            client = socket.create_connection(self.port.socket.getsockname())
+            self.addCleanup(client.close)
+            found.append(client)
+            while self.turn() != ["made"]:
+                pass
+        return found
+
+    def heard(self, client: socket.socket, word: bytes = b"first") -> None:
+        """
+        Let a client be heard.
+        """
+        client.send(word)
+        self.assertEqual(self.turn(), [word.decode()])
+
+    def test_newComeLast(self) -> None:
+        """
+        One that was heard before is served before those that were not, though it has
+        sent last.
+        """
+        *new, known = self.clients(4)
+        self.heard(known)
+        for each in new:
+            each.send(b"new")
+        known.send(b"known")
+        self.assertEqual(self.turn(), ["known", "new", "new", "new"])
+
+    def test_someInATurn(self) -> None:
+        """
+        Of those that were never heard each turn hears as many as there is time for, in
+        their order, and those that are known once more in each.
+        """
+        *new, known = self.clients(4)
+        self.heard(known)
+        for number, each in enumerate(new):
+            each.send(b"%d" % number)
+        self.cost = CROWD
+        for number in range(3):
+            known.send(b"known")
+            self.assertEqual(self.turn(), ["known", str(number)])
+        self.assertEqual(self.turn(), [])
+
+    def test_leavingComeLast(self) -> None:
+        """
+        Those that leave come behind those that stay, some in each turn.
+        """
+        *leaving, stays = self.clients(3)
+        for each in (*leaving, stays):
+            self.heard(each)
+        for each in leaving:
+            each.close()
+        self.cost = CROWD
+        for _ in range(2):
+            stays.send(b"stays")
+            self.assertEqual(self.turn(), ["stays", "lost"])
+
+    def test_acceptsLast(self) -> None:
+        """
+        A port accepts clients once all others are served.
+        """
+        new, known = self.clients(2)
+        self.heard(known)
+        coming = socket.create_connection(self.port.socket.getsockname())
+        self.addCleanup(coming.close)
+        new.send(b"new")
+        known.send(b"known")
+        self.assertEqual(self.turn(), ["known", "new", "made"])
+
+    def test_descriptorUsedAnew(self) -> None:
+        """
+        A client is new that has the descriptor of one that was heard and has left.
+        """
+        known, first = self.clients(2)
+        self.heard(known)
+        self.heard(first)
+        transport: Any = self.made[1].transport
+        before = transport.fileno()
+        first.close()
+        self.assertEqual(self.turn(), ["lost"])
+        (second,) = self.clients(1)
+        transport = self.made[2].transport
+        self.assertEqual(transport.fileno(), before)
+        second.send(b"second")
+        known.send(b"known")
+        self.assertEqual(self.turn(), ["known", "second"])
+
+    def test_stillKnown(self) -> None:
+        """
+        A client that was not read for a while is not new afterwards.
+        """
+        new, known = self.clients(2)
+        self.heard(known)
+        transport: Any = self.made[1].transport
+        transport.pauseProducing()
+        transport.resumeProducing()
+        new.send(b"new")
+        known.send(b"known")
+        self.assertEqual(self.turn(), ["known", "new"])
+
+    def test_notReadNotWatched(self) -> None:
+        """
+        While a client is not read, nothing is told of the end of its input: the system
+        would tell it in every turn.
+        """
+        (client,) = self.clients(1)
+        self.heard(client)
+        transport: Any = self.made[0].transport
+        transport.pauseProducing()
+        client.shutdown(socket.SHUT_WR)
+        self.assertEqual(self.reactor._poller.poll(0), [])
+        transport.resumeProducing()
+        self.assertEqual(self.turn(), ["lost"])
