@@ -51,6 +51,7 @@ from comet.http.origins import Origins
 from comet.http.reads import DEFAULT_PAGE, MAX_LIMIT
 from comet.hub.hubsettings import Settings
 from comet.hub.readership import Readership
+from comet.hub.siblings import Siblings
 from comet.interfaces import (
     IAccess,
     IHooks,
@@ -107,6 +108,8 @@ class Hub(Readership):
 
     @ivar partialCommands: Counts the bytes of commands that have half come.
 
+    @ivar siblings: The other workers of the server; L{None} where there are none.
+
     @ivar isStarting: Whether the server has not started yet.
 
     @ivar isLeaving: Whether the server will drain soon.  It takes everything
@@ -159,6 +162,7 @@ class Hub(Readership):
         )
         self.uploads = Uploads(self.settings.uploadBytes, self.refusals)
         self.partialCommands = PartialCommands(self.settings.uploadBytes, self.refusals)
+        self.siblings: Siblings | None = None
         self.isStarting = self.isLeaving = False
 
     # -- For applications

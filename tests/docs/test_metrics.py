@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 
 from comet.model.held import Held
-from comet.web.metrics.families import Family, families
+from comet.web.metrics.families import Family, families, heldFamilies
+from comet.web.metrics.workerfigures import countFamily
 from tests.docs.running import DOCS
 from tests.transports.case import HubTestCase
 
@@ -33,5 +35,5 @@ class PageTests(HubTestCase):
         """
         self.hub.tellEvents(["open/**"])
         page = (DOCS / "reference" / "metrics.rst").read_text("utf-8")
-        told = toldNames(families(self.hub, Held(1, 1, 1)))
+        told = toldNames(chain([countFamily(1)], families(self.hub), heldFamilies(Held(1, 1, 1))))
         self.assertEqual(set(_NAME.findall(page)), told)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from comet.model.held import Held
-from comet.web.metrics.families import families
+from comet.web.metrics.families import families, heldFamilies
 from tests.docs.running import DOCS
 from tests.transports.case import HubTestCase, get
 
@@ -52,7 +53,7 @@ class MonitoringTests(HubTestCase):
         self.hub.tally.closed.add("internal")
         # The labels of each figure, with the values that are told.
         self.told: dict[str, Mapping[str, set[str]]] = {name: {} for name in _PROCESS}
-        for family in families(self.hub, Held(1, 1, 1)):
+        for family in chain(families(self.hub), heldFamilies(Held(1, 1, 1))):
             labels: dict[str, set[str]] = {}
             for each, _ in family.values:
                 for label, value in each.items():

@@ -58,11 +58,11 @@ class StartTests(WorkersTestCase):
 
     def test_workerInheritsPipesAndSockets(self) -> None:
         """
-        Each worker inherits a pipe to read, three to write, and all sockets.
+        Each worker inherits a pipe to read, four to write, and all sockets.
         """
         self.start()
         for process in self.processes:
-            self.assertEqual(process.fds, {0: "w", 1: "r", 2: "r", 3: "r", 4: 1, 5: 2})
+            self.assertEqual(process.fds, {0: "w", 1: "r", 2: "r", 3: "r", 4: "r", 5: 1, 6: 2})
 
     def test_firstWorkerHasItsOwnTask(self) -> None:
         """

@@ -7,9 +7,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Mapping
 from typing import Any
 
-from attrs import evolve
+from attrs import asdict, evolve
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -157,28 +158,21 @@ class LifelineTests(SynchronousTestCase):
     def test_stopsOnceAtEndOfInput(self) -> None:
         """
         At the end of the standard input the worker stops, once.  Each whole
-        line before it is a task.
+        line before it is received.
         """
         reader, writer = os.pipe()
         self.addCleanup(os.close, reader)
         reactor = MemoryReactorClock()
         stopped: list[int] = []
-        tasks: list[Task] = []
-        lifeline = Lifeline(reactor, lambda: stopped.append(1), tasks.append, reader)
+        received: list[dict[str, Any]] = []
+        lifeline = Lifeline(reactor, lambda: stopped.append(1), received.append, reader)
         reactor.addReader(lifeline)
         self.assertEqual(lifeline.fileno(), reader)
-        task: dict[str, Any] = {
-            "given": {},
-            "file": None,
-            "secrets": {},
-            "directory": "/",
-            "count": 0,
-        }
-        line = json.dumps({**task, "isFirst": True}).encode()
+        line = json.dumps({"given": {}, "file": None}).encode()
         for data in (line[:9], line[9:] + b"\n" + line):
             os.write(writer, data)
             lifeline.doRead()
-        self.assertEqual([each.directory for each in tasks], ["/"])
+        self.assertEqual(received, [{"given": {}, "file": None}])
         self.assertEqual(stopped, [])
         os.close(writer)
         lifeline.doRead()
@@ -199,6 +193,7 @@ class WorkerTests(PipesTestCase):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.reactor = StoppableReactor()
+        self.sent: list[Mapping[str, Any]] = []
 
     def make(self, **given: Any) -> Worker:
         """
@@ -206,7 +201,7 @@ class WorkerTests(PipesTestCase):
         """
         options = {"listen": ["tcp:1"], "workers": 3, **given}
         task = Task(options, None, {"publishKeys": [KEY]}, os.getcwd(), 0, False)
-        return Worker(self.reactor, task, self.parent)
+        return Worker(self.reactor, task, self.parent, 2, self.sent.append)
 
     def test_reportsThatItServes(self) -> None:
         """
@@ -238,8 +233,8 @@ class WorkerTests(PipesTestCase):
             0,
             False,
         )
-        worker._assigned(task)
-        worker._assigned(evolve(task, file={"open": "//"}))
+        for each in (task, evolve(task, file={"open": "//"})):
+            worker._received(asdict(each))
         self.assertEqual(hub.settings.limits.maxChannels, 7)
         self.assertTrue(identify(hub, f"Bearer {other}").mayPublishAll)
         self.assertRaises(Unauthorized, identify, hub, f"Bearer {KEY}")
@@ -303,11 +298,11 @@ class ProcessTests(SynchronousTestCase):
     The descriptors and the environment that parent and worker agree on.
     """
 
-    def test_socketsFollowStatus(self) -> None:
+    def test_socketsFollowFigures(self) -> None:
         """
-        The worker's sockets come after its status.
+        The worker's sockets come after its status and its figures.
         """
-        self.assertEqual(list(Task({}, None, {}, "/", 3, True).sockets), [4, 5, 6])
+        self.assertEqual(list(Task({}, None, {}, "/", 3, True).sockets), [5, 6, 7])
 
     def test_findsModulesOfTheParent(self) -> None:
         """

@@ -9,8 +9,8 @@ process.
 A worker inherits these descriptors:
 
   - 0: a line of JSON, the worker's L{task<comet.server.workers.process.Task>}, and
-    another each time that the configuration was read again.  When the
-    parent closes the other end, the worker drains and ends.
+    another each time that the configuration was read again; between them what
+    L{workersiblings} says.  When the parent closes the other end, the worker drains and ends.
 
   - 1: the log.  The worker writes lines of a level, a space, and a text.
 
@@ -18,9 +18,12 @@ A worker inherits these descriptors:
 
   - 3: the worker's status, in lines of JSON.
 
-  - From 4 on: the sockets.
+  - 4: what the worker says to the others, and its figures, in lines of JSON.
+
+  - From 5 on: the sockets.
 
   - L{process}: a worker, in the process of its parent
+  - L{workersiblings}: what workers tell one another
   - L{child}: a worker, in its own process
   - L{service}: the parent, as a Twisted service
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from io import FileIO
 from typing import Any
@@ -32,8 +32,11 @@ from comet.server.reload import Loaded
 from comet.server.secretfiles import Secrets
 from comet.server.server import Server
 from comet.server.service import CometService
-from comet.server.workers.process import STATUS, Task
+from comet.server.workers.process import FIGURES, STATUS, Task
+from comet.server.workers.workersiblings import FiguresPipe, WorkerSiblings
 from comet.settings.configuration import Configuration
+from comet.web.metrics.processfigures import nodeFamilies
+from comet.web.metrics.workerfigures import toRows
 
 
 @implementer(ILogObserver)
@@ -91,14 +94,14 @@ class Lifeline:
         self,
         reactor: Any,
         stop: Callable[[], None],
-        assigned: Callable[[Task], None],
+        received: Callable[[dict[str, Any]], None],
         fileno: int = 0,
     ) -> None:
         """
-        @param assigned: Called with each further task.
+        @param received: Called with the values of each further line.
         """
         self.stop = stop
-        self._assigned = assigned
+        self._received = received
         self._rest = b""
         self._reactor = reactor
         self._fileno = fileno
@@ -126,7 +129,7 @@ class Lifeline:
             return
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            self._assigned(Task(**json.loads(line)))
+            self._received(json.loads(line))
 
     def connectionLost(self, reason: Failure) -> None:
         """
@@ -146,7 +149,19 @@ class Worker:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, task: Task, parent: ParentLink) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        task: Task,
+        parent: ParentLink,
+        number: int,
+        send: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        """
+        @param number: The number of this worker.
+
+        @param send: Sends the parent a line about figures.
+        """
         self.exitCode = 0
         self._reactor = reactor
         self._parent = parent
@@ -155,19 +170,28 @@ class Worker:
         self._server = server = Server(
             loaded.configuration, reactor, loaded.secrets, task.sockets, task.isFirst
         )
+        hub = server.hub
+        self._siblings = WorkerSiblings(number, send, hub.clock, lambda: toRows(nodeFamilies(hub)))
+        hub.siblings = self._siblings
         self.service = server.makeService(CometService, self._listening, self._failed)
 
     def run(self) -> None:
         """
         Serve until this worker is stopped.
         """
-        self._reactor.addReader(Lifeline(self._reactor, self._stop, self._assigned))
+        self._reactor.addReader(Lifeline(self._reactor, self._stop, self._received))
         self._reactor.addSystemEventTrigger("before", "shutdown", self._shutDown)
         self._reactor.callWhenRunning(self._start)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._signalled)
         # The reactor's own signal handlers fail if it is stopped already.
         self._reactor.run(installSignalHandlers=False)
+
+    def _received(self, values: dict[str, Any]) -> None:
+        if "given" in values:
+            self._assigned(Task(**values))
+        else:
+            self._siblings.received(values)
 
     def _assigned(self, task: Task) -> None:
         try:
@@ -216,8 +240,7 @@ def run(arguments: Sequence[str]) -> int:
     """
     Run a worker to its end.
 
-    @param arguments: The module of the reactor, and the number of the worker,
-        which only shows in the list of processes.
+    @param arguments: The module of the reactor, and the number of the worker.
 
     @return: The exit code.
     """
@@ -236,8 +259,9 @@ def run(arguments: Sequence[str]) -> int:
     keepSteadyTime(reactor)
     parent = ParentLink(1, STATUS)
     globalLogBeginner.beginLoggingTo([parent], redirectStandardIO=False)
+    pipe = FiguresPipe(reactor, FIGURES)
     try:
-        worker = Worker(reactor, task, parent)
+        worker = Worker(reactor, task, parent, int(arguments[1]), pipe.send)
     except CannotStart as error:
         parent.report("refusal", str(error))
         return 1

@@ -21,8 +21,16 @@ from twisted.python.failure import Failure
 # The longest line of a worker's log, in bytes.  A longer one is logged in pieces.
 MAX_LINE: Final = 1 << 16
 
-# The descriptor of a worker's status.  Those of the sockets follow.
+# The longest line of a worker's figures.
+MAX_FIGURES: Final = 1 << 20
+
+# How many questions for its figures a worker may leave without an answer: it gets no
+# further ones, since it hangs, and its pipe would fill.
+MOST_UNANSWERED: Final = 4
+
+# The descriptors of a worker's status and figures.  Those of the sockets follow.
 STATUS: Final = 3
+FIGURES: Final = 4
 
 # The variables by which systemd passes descriptors.
 _SYSTEMD: Final = frozenset({"LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"})
@@ -60,7 +68,7 @@ class Task:
         """
         The descriptors of the sockets.
         """
-        return range(STATUS + 1, STATUS + 1 + self.count)
+        return range(FIGURES + 1, FIGURES + 1 + self.count)
 
 
 class WorkerOwner(Protocol):
@@ -83,14 +91,25 @@ class WorkerOwner(Protocol):
         A worker's process has ended.
         """
 
+    def workerAsks(self, worker: WorkerProcess, id: int) -> None:
+        """
+        A worker asks the others for their figures.
+        """
+
+    def workerTold(self, worker: WorkerProcess, asker: int, id: int, rows: Any) -> None:
+        """
+        A worker has told its figures, for another one.
+        """
+
 
 class _LineSplitter:
     """
     Splits received bytes into lines.
     """
 
-    def __init__(self, lineReceived: Callable[[str], None]) -> None:
+    def __init__(self, lineReceived: Callable[[str], None], longest: int = MAX_LINE) -> None:
         self._lineReceived = lineReceived
+        self._longest = longest
         self._rest = b""
 
     def dataReceived(self, data: bytes) -> None:
@@ -98,9 +117,9 @@ class _LineSplitter:
         Take some bytes.
         """
         *lines, rest = (self._rest + data).split(b"\n")
-        while len(rest) > MAX_LINE:
-            lines.append(rest[:MAX_LINE])
-            rest = rest[MAX_LINE:]
+        while len(rest) > self._longest:
+            lines.append(rest[: self._longest])
+            rest = rest[self._longest :]
         self._rest = rest
         for line in lines:
             self._lineReceived(line.decode("utf-8", "replace"))
@@ -128,6 +147,8 @@ class WorkerProcess(ProcessProtocol):
 
     @ivar hasClosed: Whether the worker has closed its ports.
 
+    @ivar unanswered: How many questions for its figures it has not answered.
+
     @ivar ended: Fires when the process has ended.
     """
 
@@ -140,6 +161,7 @@ class WorkerProcess(ProcessProtocol):
         self.began = 0.0
         self.refusal = ""
         self.hasClosed = False
+        self.unanswered = 0
         self.ended: Deferred[None] = Deferred()
         self._owner = owner
         self._task = task
@@ -147,6 +169,7 @@ class WorkerProcess(ProcessProtocol):
             1: _LineSplitter(self._logReceived),
             2: _LineSplitter(lambda line: self._logLine(LogLevel.warn, line)),
             STATUS: _LineSplitter(self._statusReceived),
+            FIGURES: _LineSplitter(self._figuresReceived, MAX_FIGURES),
         }
 
     def spawn(self, reactor: Any, sockets: Sequence[int], environment: Mapping[str, str]) -> None:
@@ -157,7 +180,7 @@ class WorkerProcess(ProcessProtocol):
         """
         module = type(reactor).__module__
         command = [sys.executable, "-m", "comet.server.workers", module, str(self.number)]
-        descriptors: dict[int, int | str] = {0: "w", 1: "r", 2: "r", STATUS: "r"}
+        descriptors: dict[int, int | str] = {0: "w", 1: "r", 2: "r", STATUS: "r", FIGURES: "r"}
         descriptors.update(zip(self._task.sockets, sockets, strict=True))
         reactor.spawnProcess(self, command[0], command, environment, childFDs=descriptors)
 
@@ -190,8 +213,28 @@ class WorkerProcess(ProcessProtocol):
         """
         self._task = task
         values = {each.name: getattr(task, each.name) for each in Task.__attrs_attrs__}
+        self.send(values)
+
+    def send(self, values: Mapping[str, Any]) -> None:
+        """
+        Send the worker a line.
+        """
         # A TOML file can hold dates, which JSON cannot.  No option takes one.
         self.transport.write(json.dumps(values, default=str).encode() + b"\n")
+
+    def askFigures(self, asker: int, id: int) -> bool:
+        """
+        Ask the worker for its figures.
+
+        @param asker: The number of the worker that asks, and C{id} its question.
+
+        @return: Whether it was asked.
+        """
+        if self.unanswered >= MOST_UNANSWERED:
+            return False
+        self.unanswered += 1
+        self.send({"tell": [asker, id]})
+        return True
 
     def childDataReceived(self, childFD: int, data: bytes) -> None:
         """
@@ -229,6 +272,19 @@ class WorkerProcess(ProcessProtocol):
         elif "closed" in status:
             self.hasClosed = True
             self._owner.workerClosed()
+
+    def _figuresReceived(self, line: str) -> None:
+        try:
+            values = json.loads(line)
+            if "ask" in values:
+                self._owner.workerAsks(self, values["ask"])
+            else:
+                self.unanswered = 0
+                asker, id = values["told"]
+                self._owner.workerTold(self, asker, id, values["rows"])
+        except (ValueError, KeyError, TypeError) as error:
+            # A worker of another release, or one that ended in the middle of a line.
+            self._logLine(LogLevel.warn, f"its figures are of no use: {error}")
 
 
 def reasonOf(failure: Failure) -> str:

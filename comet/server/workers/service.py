@@ -211,6 +211,25 @@ class WorkersService(Service):
             later = self._clock.callLater(delay, self._spawn, worker.number)
             self._delayed[worker.number] = later
 
+    def workerAsks(self, worker: WorkerProcess, id: int) -> None:
+        """
+        A worker asks the others for their figures: ask them, and tell it which.
+        """
+        number = worker.number
+        others = [each for each in self.workers.values() if each is not worker]
+        asked = [each.number for each in others if each.askFigures(number, id)]
+        worker.send({"asked": id, "workers": asked})
+
+    def workerTold(self, worker: WorkerProcess, asker: int, id: int, rows: Any) -> None:
+        """
+        A worker has told its figures: give them to the one that asks.
+        """
+        # The worker that has asked may be gone, and another one have its number: that has
+        # no such question.
+        if asker in self.workers:
+            values = {"told": id, "worker": worker.number, "rows": rows}
+            self.workers[asker].send(values)
+
     def _delay(self, number: int, lived: float) -> float:
         """
         Return the delay, in seconds, before a worker is restarted.

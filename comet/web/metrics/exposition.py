@@ -6,7 +6,6 @@ which the extra C{metrics} installs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from itertools import accumulate
 from typing import Any, Final
 
@@ -31,7 +30,7 @@ def isInstalled() -> bool:
 
 def encode(families: Iterable[Family], accept: str) -> tuple[bytes, bytes]:
     """
-    Encode figures, and those of the process.
+    Encode figures.
 
     @param accept: The header C{Accept} of the request.
 
@@ -62,16 +61,6 @@ class _Collected:
         """
         for family in self._families:
             yield _convert(family)
-        for collector in _processCollectors():
-            yield from collector.collect()
-
-
-@cache
-def _processCollectors() -> tuple[Any, ...]:
-    from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
-
-    # The second one asks for a registry, and adds itself to it.
-    return ProcessCollector(registry=None), GCCollector(CollectorRegistry())
 
 
 def _convert(family: Family) -> Any:
@@ -87,7 +76,8 @@ def _convert(family: Family) -> Any:
     else:
         made = core.GaugeMetricFamily(name, text, labels=names)
     for labels, value in family.values:
-        values = [labels[label] for label in names]
+        # A worker of another release may tell a figure with other labels.
+        values = [labels.get(label, "") for label in names]
         if isinstance(value, Histogram):
             made.add_metric(values, _buckets(value), value.total)
         else:

@@ -3,7 +3,7 @@ The figures of a hub, under the names that a monitoring system knows them by.
 
 They are taken from counts that are there anyway, when they are asked for.  What a
 scrape costs does not grow with the number of channels; each reader adds some tens of
-nanoseconds, and no call.  To these L{comet.web.metrics.exposition} adds figures of the
+nanoseconds, and no call.  To these L{comet.web.metrics.processfigures} adds figures of the
 process, for which its open files are counted: one or two microseconds each.
 """
 
@@ -60,16 +60,12 @@ _BYTES: Final = {
 }
 
 
-def families(hub: Hub, held: Held | None) -> Iterator[Family]:
+def families(hub: Hub) -> Iterator[Family]:
     """
-    Yield all figures of a hub.
-
-    @param held: What its bus holds; L{None} if that is not known.
+    Yield all figures of a hub.  L{heldFamilies} has those of what its bus holds.
     """
     for part in (_ofNode, _ofTransports, _ofReaders, _ofMessages, _ofBus, _ofHooks, _ofPresence):
         yield from part(hub)
-    if held is not None:
-        yield from _ofHeld(held)
 
 
 def _ofNode(hub: Hub) -> Iterator[Family]:
@@ -194,7 +190,10 @@ def _ofBus(hub: Hub) -> Iterator[Family]:
     yield revoked.add(len(hub.control.revocations))
 
 
-def _ofHeld(held: Held) -> Iterator[Family]:
+def heldFamilies(held: Held) -> Iterator[Family]:
+    """
+    Yield the figures of what a bus holds.  All servers of one bus have the same.
+    """
     yield Family("comet_log_bytes", "gauge", "Bytes that the bus holds.").add(held.bytes)
     channels = Family("comet_log_channels", "gauge", "Channels of which the bus holds messages.")
     yield channels.add(held.channels)

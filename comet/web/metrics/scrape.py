@@ -4,6 +4,8 @@ The resource at C{/metrics}.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -17,11 +19,14 @@ from comet.hub.hub import Hub
 from comet.interfaces import IMeasuredBus
 from comet.model.held import Held
 from comet.reactor.deadlines import withDeadline
+from comet.reactor.deferreds import gather
 from comet.transports.exchange import Exchange
 from comet.web.admin.guard import AdminResource
 from comet.web.branch import Branch
-from comet.web.metrics.exposition import encode
-from comet.web.metrics.families import families
+from comet.web.metrics.exposition import encode, isInstalled
+from comet.web.metrics.families import Family, heldFamilies
+from comet.web.metrics.processfigures import nodeFamilies
+from comet.web.metrics.workerfigures import countFamily, fromRows, ofWorkers
 
 # For how many seconds the bus is waited for.  Prometheus waits ten by default; and what
 # the bus holds is missing where the bus does not answer, which other figures tell.
@@ -30,7 +35,7 @@ BUS_SECONDS: Final = 1.0
 
 class MetricsResource(AdminResource):
     """
-    Tells the figures of this node, to an admin.
+    Tells the figures of this server, of all its workers, to an admin.
     """
 
     methods = ("GET", "HEAD")
@@ -43,8 +48,13 @@ class MetricsResource(AdminResource):
         Tell the figures.
         """
         self.checkAdmin(exchange)
+        if not isInstalled():
+            raise NotFound(
+                "figures are not told here: install prometheus-client, as by the extra 'metrics'"
+            )
         accept = exchange.head.header("Accept") or ""
-        exchange.respondWhen(self._held(), lambda held: self._response(held, accept))
+        both: Deferred[Any] = gather([self._held(), self._others()])
+        exchange.respondWhen(both, lambda found: self._response(found[0], found[1], accept))
 
     answer_HEAD = answer_GET
 
@@ -67,14 +77,40 @@ class MetricsResource(AdminResource):
         if failure.check(CometError) is None:
             self._log.failure("what the bus holds could not be found out", failure)
 
-    def _response(self, held: Held | None, accept: str) -> Response:
-        try:
-            kind, text = encode(families(self.hub, held), accept)
-        except ImportError:
-            raise NotFound(
-                "figures are not told here: install prometheus-client, as by the extra 'metrics'"
-            ) from None
+    def _others(self) -> Deferred[Any]:
+        """
+        Find out the figures of the other workers of this server.
+
+        @return: Fires with rows by the number of the worker.
+        """
+        siblings = self.hub.siblings
+        return succeed({}) if siblings is None else siblings.figures()
+
+    def _response(self, held: Held | None, others: Mapping[int, Any], accept: str) -> Response:
+        found: Iterable[Family] = nodeFamilies(self.hub)
+        siblings = self.hub.siblings
+        count = 1
+        if siblings is not None:
+            workers = {siblings.number: list(found), **self._read(others)}
+            count = len(workers)
+            found = ofWorkers(workers)
+        # What the bus holds is the same for all workers, and told once.
+        ofBus = () if held is None else heldFamilies(held)
+        kind, text = encode(chain([countFamily(count)], found, ofBus), accept)
         return Response(200, ((b"Content-Type", kind), *COMMON), text)
+
+    def _read(self, others: Mapping[int, Any]) -> dict[int, list[Family]]:
+        read: dict[int, list[Family]] = {}
+        for number, rows in others.items():
+            try:
+                read[number] = fromRows(rows)
+            except ValueError as error:
+                self._log.warn(
+                    "the figures of worker {number} are of no use: {error}",
+                    number=number,
+                    error=error,
+                )
+        return read
 
 
 class OpenMetricsResource(MetricsResource):

@@ -121,7 +121,7 @@ class TextTests(MetricsCase):
         Each name is there once, with a text, and labels that all its figures have.
         """
         self.hub.tellEvents(["open/**"])
-        found = list(families(self.hub, None))
+        found = list(families(self.hub))
         names = [family.name for family in found]
         self.assertEqual([name for name, n in Counter(names).items() if n > 1], [])
         for family in found:
@@ -156,7 +156,7 @@ class CostTests(MetricsCase):
         """
         A scrape takes no call for a reader, a channel or an account.
         """
-        few = self.calls(lambda: list(families(self.hub, None)))
+        few = self.calls(lambda: list(families(self.hub)))
         for number in range(50):
             self.publish(f"open/{number}", 1)
             for transport in ("sse", "stream"):
@@ -165,6 +165,6 @@ class CostTests(MetricsCase):
         self.turn()
         readers: Any = self.hub.fanout.readers
         self.assertEqual([each.state for each in readers], [State.LIVE] * 100)
-        many = self.calls(lambda: list(families(self.hub, None)))
+        many = self.calls(lambda: list(families(self.hub)))
         # Two more transports, and their labels.
         self.assertLess(many - few, 50)
