@@ -29,7 +29,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import react
 
 from comet.bus.registry import findMaker
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.model.messages import Publication
 from comet.settings.configuration import Configuration
 from tests.redisserver import RedisServer

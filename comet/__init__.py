@@ -23,7 +23,6 @@ page.  The parts marked B{P} are pure: they import no Twisted, and the tests
 reach every branch of them.  So are the modules that the map in another part marks.
 
   - L{comet.errors} B{P}: what can go wrong, with its code and HTTP status
-  - L{comet.overrides} B{P}: whether a method still speaks for others
   - L{comet.logging}: what is written down of clients
   - L{comet.metrics}: what is counted
   - L{comet.reactor}: its thread, its time, its turns, and who gets how much of them
@@ -101,22 +100,19 @@ if TYPE_CHECKING:
     from comet.http.reads import ReadRequest
     from comet.hub.hub import Hub
     from comet.hub.hubsettings import Settings
-    from comet.interfaces import (
-        IAccess,
+    from comet.interfaces.access import IAccess, ICredentialAccess, IPublisherAccess
+    from comet.interfaces.busabilities import (
         IBurstBus,
-        IBusListener,
-        IBusMaker,
         IConfigurableBus,
-        ICredentialAccess,
-        IHooks,
         IMeasuredBus,
-        IMessageBus,
         INodesBus,
-        IPresence,
-        IPublisherAccess,
-        IReceiver,
-        IStateBus,
     )
+    from comet.interfaces.busmaker import IBusMaker
+    from comet.interfaces.hooks import IHooks
+    from comet.interfaces.memberbus import IPresence
+    from comet.interfaces.messagebus import IBusListener, IMessageBus
+    from comet.interfaces.receiver import IReceiver
+    from comet.interfaces.statebus import IStateBus
     from comet.limits.clientlimits import ClientSettings
     from comet.model.clients import ADMIN, ANONYMOUS, KEY_HOLDER, Client, Known
     from comet.model.cursors import Cursor
@@ -291,10 +287,14 @@ _NAMES = {
     "comet.http.reads": "ReadRequest",
     "comet.hub.hub": "Hub",
     "comet.hub.hubsettings": "Settings",
-    "comet.interfaces": (
-        "IAccess IBurstBus IBusListener IBusMaker IConfigurableBus ICredentialAccess IHooks "
-        "IMeasuredBus IMessageBus INodesBus IPresence IPublisherAccess IReceiver IStateBus"
-    ),
+    "comet.interfaces.access": "IAccess ICredentialAccess IPublisherAccess",
+    "comet.interfaces.busabilities": "IBurstBus IConfigurableBus IMeasuredBus INodesBus",
+    "comet.interfaces.busmaker": "IBusMaker",
+    "comet.interfaces.hooks": "IHooks",
+    "comet.interfaces.memberbus": "IPresence",
+    "comet.interfaces.messagebus": "IBusListener IMessageBus",
+    "comet.interfaces.receiver": "IReceiver",
+    "comet.interfaces.statebus": "IStateBus",
     "comet.limits.clientlimits": "ClientSettings",
     "comet.model.clients": "ADMIN ANONYMOUS Client KEY_HOLDER Known",
     "comet.model.cursors": "Cursor",

@@ -47,6 +47,7 @@ SHARED: Final = {
     "reader": "reads messages: for a client, and from a database",
     "registry": "finds by a name: a bus, and a group of readers",
     "service": "a Twisted service: the server, and the parent of its workers",
+    "sinks": "sinks, which take the bytes for one client: what they promise, and Twisted's",
     "sse": "Server-Sent Events: their framing and their transport",
     "store": "what one kind of bus writes and reads",
     "streams": "endless responses: their readers, and their part in the lean edge",

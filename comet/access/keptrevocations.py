@@ -15,7 +15,8 @@ from comet.access.revocations import MAX_REVOCATIONS, Revocation
 from comet.errors import BadRequest, Unavailable
 from comet.framing.orders import Order, encodeOrder, readOrderPayload
 from comet.framing.strictjson import encode
-from comet.interfaces import IMessageBus, IStateBus
+from comet.interfaces.messagebus import IMessageBus
+from comet.interfaces.statebus import IStateBus
 from comet.model.channels import CONTROL
 from comet.model.messages import Publication
 from comet.model.state import StateEntry, StatePage, checkKey

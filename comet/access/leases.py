@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from comet.errors import CometError
-from comet.interfaces import IAccess
+from comet.interfaces.access import IAccess
 from comet.logging.clientlog import ClientLogger
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.messages import Close

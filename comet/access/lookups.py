@@ -15,10 +15,10 @@ from twisted.python.failure import Failure
 
 from comet.errors import CometError, Internal, Unavailable, publicError
 from comet.http.credentials import Credential, Credentials
-from comet.interfaces import IAccess, ICredentialAccess
+from comet.interfaces.access import IAccess, ICredentialAccess
+from comet.interfaces.overrides import speaksFor
 from comet.logging.clientlog import ClientLogger
 from comet.model.clients import Client
-from comet.overrides import speaksFor
 from comet.reactor.timers import NOT_SET, TimerWheel
 
 _log = ClientLogger()

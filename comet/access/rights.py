@@ -18,7 +18,7 @@ from comet.access.accesssettings import AccessSettings
 from comet.access.jwtform import isJWTForm
 from comet.errors import BadCredential, CometError, Forbidden, Unauthorized
 from comet.http.credentials import Credential, Credentials, CredentialSource
-from comet.interfaces import ICredentialAccess, IPublisherAccess
+from comet.interfaces.access import ICredentialAccess, IPublisherAccess
 from comet.model.channels import NAME_CACHE_SIZE, NODES_OWN, isPattern, isReserved
 from comet.model.clients import ADMIN, ANONYMOUS, KEY_HOLDER, Client
 from comet.model.grants import permits

@@ -1,7 +1,7 @@
 """
 Where messages are stored, and whence listeners are told of them.
 
-L{comet.interfaces.IMessageBus} says what each bus promises.  No part above this
+L{comet.interfaces.messagebus.IMessageBus} says what each bus promises.  No part above this
 package knows which bus it uses.
 
   - L{idempotency}: idempotency keys: what may be stored, and what was answered

@@ -1,6 +1,6 @@
 """
 A page of the messages before a cursor: the rules of
-L{IMessageBus.history<comet.interfaces.IMessageBus.history>}, for every bus.
+L{IMessageBus.history<comet.interfaces.messagebus.IMessageBus.history>}, for every bus.
 """
 
 from __future__ import annotations

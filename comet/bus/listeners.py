@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, succeed
 
-from comet.interfaces import IBusListener
+from comet.interfaces.messagebus import IBusListener
 from comet.logging.clientlog import ClientLogger
 from comet.model.cursors import Cursor
 from comet.model.messages import Message

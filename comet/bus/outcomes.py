@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from comet.errors import TooMany
-from comet.interfaces import Outcome
+from comet.interfaces.busabilities import Outcome
 from comet.model.messages import Published
 
 

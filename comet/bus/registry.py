@@ -14,7 +14,8 @@ from comet.bus.memory.bus import MemoryBus
 from comet.bus.redis.urls import SCHEMES as REDIS_SCHEMES
 from comet.bus.redis.urls import parseURL
 from comet.bus.sqlite.bus import SQLiteBus
-from comet.interfaces import IBusMaker, IMessageBus
+from comet.interfaces.busmaker import IBusMaker
+from comet.interfaces.messagebus import IMessageBus
 from comet.settings.configuration import Configuration, ConfigurationError
 
 

@@ -23,7 +23,7 @@ def resolveStarts(
 ) -> ResolvedStarts:
     """
     Find where each of some names begins, as
-    L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>} promises.  It looks at
+    L{IMessageBus.resolve<comet.interfaces.messagebus.IMessageBus.resolve>} promises.  It looks at
     each channel that it is given, for each name.
 
     @param names: The start position of each channel or pattern.

@@ -1,6 +1,6 @@
 """
 Where the names of a reader begin: the rules of
-L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}, for every bus that
+L{IMessageBus.resolve<comet.interfaces.messagebus.IMessageBus.resolve>}, for every bus that
 can look at its log at one moment.
 """
 
@@ -130,7 +130,7 @@ class FoundStarts:
 def resolve(names: Mapping[str, StartPosition], snapshot: Snapshot) -> ResolvedStarts:
     """
     Find where each of some names begins: see
-    L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}.
+    L{IMessageBus.resolve<comet.interfaces.messagebus.IMessageBus.resolve>}.
     """
     end = snapshot.end
     found = resolveAtEnd(names, end)

@@ -2,7 +2,7 @@
 Orders to all nodes: what is revoked, and who is disconnected.
 
 Each order is a message of the channel C{$control}, which every node reads.  What is
-revoked is kept as state of the bus besides (L{IStateBus<comet.interfaces.IStateBus>}), for
+revoked is kept as state of the bus besides (L{IStateBus<comet.interfaces.statebus.IStateBus>}), for
 nodes that start later, and for those that have lost messages: these read it anew, and
 judge no token until they have.
 """
@@ -30,7 +30,10 @@ from comet.errors import CometError, TooMany
 from comet.fanout.application import Subscription
 from comet.framing.orders import Order, encodeOrder, readOrderPayload, readPayload
 from comet.framing.strictjson import encode
-from comet.interfaces import IAccess, IMessageBus, INodesBus, IReceiver
+from comet.interfaces.access import IAccess
+from comet.interfaces.busabilities import INodesBus
+from comet.interfaces.messagebus import IMessageBus
+from comet.interfaces.receiver import IReceiver
 from comet.logging.clientlog import ClientLogger
 from comet.model.channels import CONTROL
 from comet.model.clients import Client, Known

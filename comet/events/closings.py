@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from comet.errors import CometError
 from comet.fanout.streams import StreamReader
 from comet.framing.strictjson import encode
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.logging.clientlog import ClientLogger
 from comet.model.events import CHANNEL, CLOSED
 from comet.model.messages import Close, Publication

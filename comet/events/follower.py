@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from comet.errors import CometError
 from comet.events.lease import RENEW, Lease, LeaseLost
-from comet.interfaces import IBusListener, IMessageBus
+from comet.interfaces.messagebus import IBusListener, IMessageBus
 from comet.logging.clientlog import ClientLogger
 from comet.model.cursors import Cursor
 from comet.model.messages import Message

@@ -6,7 +6,7 @@ How it works
 ============
 
 The lease is an entry of a table that has room for one (see
-L{IStateBus<comet.interfaces.IStateBus>}), under a key of its holder, for L{SECONDS} by the
+L{IStateBus<comet.interfaces.statebus.IStateBus>}), under a key of its holder, for L{SECONDS} by the
 bus's clock.  The holder puts it there anew before that time is over; another node finds the
 table full until then.
 
@@ -30,7 +30,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from comet.errors import BadCursor, TooMany
 from comet.framing.strictjson import encode
-from comet.interfaces import IStateBus
+from comet.interfaces.statebus import IStateBus
 from comet.model.cursors import Cursor, parseCursor
 from comet.model.events import CURSORS, HOLDERS
 from comet.model.messages import Publication

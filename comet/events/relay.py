@@ -10,7 +10,7 @@ from typing import Any, Final
 from comet.events.follower import Page
 from comet.events.lease import Lease
 from comet.framing.strictjson import encode
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.logging.clientlog import ClientLogger
 from comet.model.events import CHANNEL, OCCUPIED, READERS, VACATED, readersOf
 from comet.model.messages import Message, Publication

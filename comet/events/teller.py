@@ -17,7 +17,8 @@ from comet.events.lease import Lease
 from comet.events.occupancy import Occupancy
 from comet.events.relay import NAMES, Relay
 from comet.hooks.sender import HookSender
-from comet.interfaces import IPresence, IStateBus
+from comet.interfaces.memberbus import IPresence
+from comet.interfaces.statebus import IStateBus
 from comet.model.events import CHANNEL
 from comet.model.messages import Close
 from comet.presence.keptchannels import KeptChannels
@@ -61,8 +62,8 @@ class EventTeller:
         grace: float,
     ) -> None:
         """
-        @param bus: Provides L{IPresence<comet.interfaces.IPresence>} and
-            L{IStateBus<comet.interfaces.IStateBus>}.
+        @param bus: Provides L{IPresence<comet.interfaces.memberbus.IPresence>} and
+            L{IStateBus<comet.interfaces.statebus.IStateBus>}.
 
         @param now: Returns the wall-clock time, in seconds since 1970.
 

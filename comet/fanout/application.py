@@ -18,7 +18,7 @@ from comet.fanout.core import Fanout
 from comet.fanout.delivery import DirectReaders
 from comet.fanout.reader import Reader
 from comet.fanout.states import State
-from comet.interfaces import IReceiver
+from comet.interfaces.receiver import IReceiver
 from comet.model.channels import NODES_OWN, parseName
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message

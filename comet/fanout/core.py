@@ -61,7 +61,7 @@ from comet.fanout.readqueue import ReadQueue, costOf, costOfPart
 from comet.fanout.recall import Recall
 from comet.fanout.registry import Registry
 from comet.fanout.unsent import Unsent
-from comet.interfaces import IBusListener, IMessageBus
+from comet.interfaces.messagebus import IBusListener, IMessageBus
 from comet.logging.clientlog import ClientLogger
 from comet.metrics.tally import Tally
 from comet.model.cursors import Cursor

@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from comet.errors import CometError, Forbidden, Unavailable
 from comet.fanout.application import Subscription
-from comet.interfaces import IReceiver
+from comet.interfaces.receiver import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Gap, Message
 from comet.reactor.threads import checkThread

@@ -44,7 +44,7 @@ class Recall:
         """
         Read the page.  Called once.
 
-        @return: As that of L{IMessageBus.history<comet.interfaces.IMessageBus.history>}.
+        @return: As that of L{IMessageBus.history<comet.interfaces.messagebus.IMessageBus.history>}.
         """
         return self._ask(before, self._left, self._bytesLeft).addCallback(self._partRead)
 

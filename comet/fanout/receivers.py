@@ -11,7 +11,7 @@ from typing import Any
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from comet.interfaces import IReceiver
+from comet.interfaces.receiver import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from comet.fanout.delivery import Delivery, Member
 from comet.fanout.groups import Group, GroupKey, Ticking
-from comet.interfaces import IBusListener, IMessageBus
+from comet.interfaces.messagebus import IBusListener, IMessageBus
 from comet.model.channels import isPattern
 from comet.model.messages import Message
 from comet.model.patterns import PatternTable

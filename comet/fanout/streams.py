@@ -19,7 +19,7 @@ from comet.fanout.sending import sendAll
 from comet.fanout.states import Input, State
 from comet.fanout.unsent import sharedRest
 from comet.framing import Shape
-from comet.interfaces import IDirectSink, ISink, ISinkOwner
+from comet.interfaces.sinks import IDirectSink, ISink, ISinkOwner
 from comet.metrics.tally import Tally
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message

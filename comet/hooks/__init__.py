@@ -1,6 +1,6 @@
 """
 The backend has a say: comet asks it by signed requests.  So has an application, whose
-L{hooks<comet.interfaces.IHooks>} are asked in the same places.
+L{hooks<comet.interfaces.hooks.IHooks>} are asked in the same places.
 
   - L{hooksettings}: where the backend is, and what it is asked
   - L{secretfile}: the file of the secrets that sign requests

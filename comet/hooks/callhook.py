@@ -16,7 +16,7 @@ from comet.framing.publications import Limits, fromValue
 from comet.hooks.places import Places, holderOf
 from comet.hooks.questions import Questions
 from comet.http.outgoing import CALL
-from comet.interfaces import IHooks
+from comet.interfaces.hooks import IHooks
 from comet.model.channels import parseChannel
 from comet.model.clients import Client
 

@@ -14,7 +14,7 @@ from comet.hooks.publishhook import Pending, PublishHook
 from comet.hooks.questions import Questions
 from comet.hooks.subscribehook import SubscribeHook
 from comet.http.outgoing import PUBLISH, SUBSCRIBE
-from comet.interfaces import IHooks
+from comet.interfaces.hooks import IHooks
 from comet.model.clients import Client
 from comet.reactor.timers import TimerWheel
 

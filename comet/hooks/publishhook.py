@@ -27,7 +27,7 @@ from comet.hooks.lanes import Lanes, Ticket
 from comet.hooks.places import Places, holderOf
 from comet.hooks.questions import Questions
 from comet.http.outgoing import PUBLISH
-from comet.interfaces import IHooks
+from comet.interfaces.hooks import IHooks
 from comet.model.clients import Client
 from comet.model.hookanswers import UNCHANGED, Rewritten
 from comet.model.messages import KeyScope, Publication, Published

@@ -16,7 +16,7 @@ from comet.hooks.hooktable import HookTable
 from comet.hooks.places import Places, holderOf
 from comet.hooks.questions import Questions
 from comet.http.outgoing import SUBSCRIBE
-from comet.interfaces import IHooks
+from comet.interfaces.hooks import IHooks
 from comet.model.clients import Client
 from comet.model.hookanswers import Allowed
 from comet.model.positions import StartPosition, parseStartPosition

@@ -17,7 +17,7 @@ from comet.errors import NotFound, Unavailable
 from comet.hooks.sender import BadAnswer, HookFailure, HookSender, NoPlace
 from comet.hooks.verdicts import readCalled, readPublish, readSubscribe
 from comet.http.outgoing import CALL, PUBLISH, SUBSCRIBE
-from comet.interfaces import IHooks
+from comet.interfaces.hooks import IHooks
 from comet.model.clients import Client
 from comet.model.hookanswers import Allowed, Rewritten
 from comet.model.messages import Publication

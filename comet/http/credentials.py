@@ -1,6 +1,6 @@
 """
 What a request shows of the client that sends it: its credential, cookies,
-headers, address.  An L{access object<comet.interfaces.IAccess>} reads it.
+headers, address.  An L{access object<comet.interfaces.access.IAccess>} reads it.
 """
 
 from __future__ import annotations

@@ -33,10 +33,11 @@ from twisted.python.failure import Failure
 
 from comet.errors import CometError, Internal, Unavailable, Unknown
 from comet.fanout.core import Fanout
-from comet.interfaces import IBurstBus, IMessageBus
+from comet.interfaces.busabilities import IBurstBus
+from comet.interfaces.messagebus import IMessageBus
+from comet.interfaces.overrides import speaksFor
 from comet.logging.clientlog import ClientLogger
 from comet.model.messages import Publication, Published
-from comet.overrides import speaksFor
 from comet.reactor.deadlines import withDeadline
 from comet.reactor.fairqueue import FairQueue
 

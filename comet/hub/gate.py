@@ -15,9 +15,9 @@ from comet.errors import BadCredential, BadRequest, Forbidden, Unauthorized
 from comet.hooks.hookclients import UnaskedClient
 from comet.http.credentials import Credential, Credentials
 from comet.hub.hubsettings import Settings
-from comet.interfaces import IAccess, IPublisherAccess
+from comet.interfaces.access import IAccess, IPublisherAccess
+from comet.interfaces.overrides import speaksFor
 from comet.model.clients import ANONYMOUS, Client, Known
-from comet.overrides import speaksFor
 from comet.reactor.timers import TimerWheel
 
 

@@ -52,12 +52,10 @@ from comet.http.reads import DEFAULT_PAGE, MAX_LIMIT
 from comet.hub.hubsettings import Settings
 from comet.hub.readership import Readership
 from comet.hub.siblings import Siblings
-from comet.interfaces import (
-    IAccess,
-    IHooks,
-    IMessageBus,
-    IReceiver,
-)
+from comet.interfaces.access import IAccess
+from comet.interfaces.hooks import IHooks
+from comet.interfaces.messagebus import IMessageBus
+from comet.interfaces.receiver import IReceiver
 from comet.limits.capacity import PartialCommands, Uploads
 from comet.limits.clientlimits import NOWHERE, Peer
 from comet.metrics.traffic import Metrics

@@ -37,11 +37,9 @@ from comet.hooks.subscribehook import NO_STARTS, ReadLookup, SubscribeHook
 from comet.hub.bursts import Bursts
 from comet.hub.gate import Gate
 from comet.hub.hubsettings import Settings
-from comet.interfaces import (
-    IAccess,
-    IMessageBus,
-    IPresence,
-)
+from comet.interfaces.access import IAccess
+from comet.interfaces.memberbus import IPresence
+from comet.interfaces.messagebus import IMessageBus
 from comet.limits.capacity import Refusals
 from comet.limits.clientlimits import NOWHERE, ClientLimits, Peer
 from comet.logging.accesslog import AccessLog
@@ -152,7 +150,7 @@ class Readership(Gate):
         @param grace: For how many seconds a client stays a member once it has no reader.
 
         @raise ValueError: If the bus does not know who is in a channel; see
-            L{IPresence<comet.interfaces.IPresence>}.
+            L{IPresence<comet.interfaces.memberbus.IPresence>}.
 
         @raise BadChannel: If one of the names is not valid.
         """
@@ -187,8 +185,8 @@ class Readership(Gate):
         @param grace: For how many seconds a channel is not vacant once it has no reader.
 
         @raise ValueError: If the bus does not know who is in a channel, or keeps no state;
-            see L{IPresence<comet.interfaces.IPresence>} and
-            L{IStateBus<comet.interfaces.IStateBus>}.
+            see L{IPresence<comet.interfaces.memberbus.IPresence>} and
+            L{IStateBus<comet.interfaces.statebus.IStateBus>}.
 
         @raise BadChannel: If one of the names is not valid.
         """

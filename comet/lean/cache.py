@@ -63,7 +63,7 @@ from comet.http.forwarded import NOTHING, Forwarded, Proxies
 from comet.http.origins import Origins
 from comet.hub.hub import Hub
 from comet.hub.hubsettings import Settings
-from comet.interfaces import IAccess
+from comet.interfaces.access import IAccess
 from comet.lean.footprint import footprint
 from comet.lean.parser import MAX_FIELDS, meantValues, readFields
 from comet.lean.plans import NO_START, HeaderProfile, ParsedHeaders, ParsedRequest, Plan

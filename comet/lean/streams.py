@@ -17,7 +17,7 @@ from comet.fanout.unsent import sharedRest
 from comet.http.http1 import streamTemplate
 from comet.http.responses import ENDLESS
 from comet.hub.hub import Hub
-from comet.interfaces import IDirectSink, ISinkOwner
+from comet.interfaces.sinks import IDirectSink, ISinkOwner
 from comet.lean.connection import Connection
 from comet.lean.edge import Edge
 from comet.lean.plans import NOTHING_TAKEN, Asked, ParsedRequest, ReadPlan, RequestConnection
@@ -56,13 +56,13 @@ class StreamConnection(Connection):
 
     def attach(self, owner: ISinkOwner) -> None:
         """
-        See L{ISink.attach<comet.interfaces.ISink.attach>}.
+        See L{ISink.attach<comet.interfaces.sinks.ISink.attach>}.
         """
         self._owner = owner
 
     def write(self, data: bytes) -> bool:
         """
-        See L{ISink.write<comet.interfaces.ISink.write>}.
+        See L{ISink.write<comet.interfaces.sinks.ISink.write>}.
         """
         self.traffic.dataOut += len(data)
         return self.push(data)
@@ -73,7 +73,7 @@ class StreamConnection(Connection):
 
     def stalled(self, isStalled: bool) -> None:
         """
-        See L{ISink.stalled<comet.interfaces.ISink.stalled>}.
+        See L{ISink.stalled<comet.interfaces.sinks.ISink.stalled>}.
         """
         waitForProgram(self.socket, isStalled)
 

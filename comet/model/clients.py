@@ -61,7 +61,7 @@ class Client:
     The client that a request or command comes from.
 
     An application may subclass it.  The object that its
-    L{IAccess.identify<comet.interfaces.IAccess.identify>} returns is the one that
+    L{IAccess.identify<comet.interfaces.access.IAccess.identify>} returns is the one that
     each of its checks is given, for as long as the client's connection lasts.
 
     @ivar name: Identifies the client; empty for one that has no name.  The same

@@ -1,6 +1,6 @@
 """
 What an application or a backend answers when it is asked about a client: see
-L{IHooks<comet.interfaces.IHooks>}.
+L{IHooks<comet.interfaces.hooks.IHooks>}.
 """
 
 from __future__ import annotations

@@ -152,7 +152,7 @@ class ResolvedStart:
 @frozen
 class ResolvedStarts:
     """
-    The answer of L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}.
+    The answer of L{IMessageBus.resolve<comet.interfaces.messagebus.IMessageBus.resolve>}.
 
     @ivar end: The log end.
 
@@ -166,7 +166,7 @@ class ResolvedStarts:
 @frozen
 class ReadResult:
     """
-    The answer of L{IMessageBus.read<comet.interfaces.IMessageBus.read>}.
+    The answer of L{IMessageBus.read<comet.interfaces.messagebus.IMessageBus.read>}.
 
     @ivar after: The cursor after which the reading began.  It is the given
         cursor; or, if the epoch of that is lost, a cursor just before the
@@ -201,7 +201,7 @@ class ReadResult:
 class HistoryPage:
     """
     Messages of one channel before a cursor: what
-    L{IMessageBus.history<comet.interfaces.IMessageBus.history>} reads.
+    L{IMessageBus.history<comet.interfaces.messagebus.IMessageBus.history>} reads.
 
     @ivar messages: The messages in the order of positions.
 

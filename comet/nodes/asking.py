@@ -23,7 +23,8 @@ from comet.control.control import Control
 from comet.errors import CometError, TooMany
 from comet.fanout.application import Subscription
 from comet.fanout.core import Fanout
-from comet.interfaces import IMessageBus, INodesBus
+from comet.interfaces.busabilities import INodesBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.logging.clientlog import ClientLogger
 from comet.model.channels import CONTROL, NODES
 from comet.model.messages import Message, Publication

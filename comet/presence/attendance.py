@@ -32,7 +32,7 @@ from twisted.python.failure import Failure
 from comet.errors import CometError, Unavailable
 from comet.fanout.application import ApplicationReader
 from comet.framing.members import MOST_INFO, encodeInfo
-from comet.interfaces import IPresence
+from comet.interfaces.memberbus import IPresence
 from comet.logging.clientlog import ClientLogger
 from comet.model.clients import Client, checkClientName
 from comet.model.presence import MOST_TOGETHER, Holding

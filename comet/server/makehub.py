@@ -16,7 +16,7 @@ from comet.http.forwarded import Proxies
 from comet.http.origins import Origins
 from comet.hub.hub import Hub
 from comet.hub.hubsettings import Settings
-from comet.interfaces import IAccess
+from comet.interfaces.access import IAccess
 from comet.limits.capacity import openFiles, readersWithin
 from comet.limits.clientlimits import ClientSettings
 from comet.server.backend import makeConnect

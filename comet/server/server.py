@@ -20,7 +20,10 @@ from comet.access.tokens import TokenVerifier
 from comet.bus.registry import findMaker
 from comet.events.teller import checkTells
 from comet.hub.hub import Hub
-from comet.interfaces import IAccess, IConfigurableBus, IHooks, IPresence
+from comet.interfaces.access import IAccess
+from comet.interfaces.busabilities import IConfigurableBus
+from comet.interfaces.hooks import IHooks
+from comet.interfaces.memberbus import IPresence
 from comet.lean.reactor import LeanReactor, canBeLean
 from comet.logging.accesslog import AccessLog
 from comet.reactor.clocks import steadyClock

@@ -10,7 +10,7 @@ from typing import Any
 from zope.interface.verify import verifyObject
 
 from comet.errors import KeyReused
-from comet.interfaces import IBurstBus, Outcome
+from comet.interfaces.busabilities import IBurstBus, Outcome
 from comet.model.messages import Publication, Published
 from comet.testing.case import BusCase, Listener
 

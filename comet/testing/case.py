@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
 from comet.bus.idempotency import KeyBudget
-from comet.interfaces import IBusListener, IMessageBus
+from comet.interfaces.messagebus import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
 from comet.model.positions import ReadResult, ResolvedStart, StartPosition

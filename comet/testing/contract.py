@@ -1,5 +1,5 @@
 """
-The promises of L{comet.interfaces.IMessageBus}, as tests that every bus passes.
+The promises of L{comet.interfaces.messagebus.IMessageBus}, as tests that every bus passes.
 
 For another bus, mix L{BusContract} into trial's C{TestCase}, and write the
 maker and the hooks of L{comet.testing.case.BusCase}.

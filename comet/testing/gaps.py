@@ -5,7 +5,7 @@ others are.
 
 from __future__ import annotations
 
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.positions import At
 from comet.testing.case import DAY, OTHER_EPOCH, BusCase, dataOf, positionsOf
@@ -13,7 +13,7 @@ from comet.testing.case import DAY, OTHER_EPOCH, BusCase, dataOf, positionsOf
 
 class GapContract(BusCase):
     """
-    L{comet.interfaces.IMessageBus.read}, after messages were lost.
+    L{comet.interfaces.messagebus.IMessageBus.read}, after messages were lost.
     """
 
     async def assertFloor(self, bus: IMessageBus, name: str, floor: int) -> None:

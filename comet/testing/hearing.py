@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from twisted.internet.defer import Deferred
 from zope.interface import implementer
 
-from comet.interfaces import IBusListener, IMessageBus
+from comet.interfaces.messagebus import IBusListener, IMessageBus
 from comet.model.messages import Message, Publication, Published
 from comet.testing.case import BusCase, Listener, positionsOf
 
@@ -62,7 +62,7 @@ class Reading(Listener):
 
 class ListeningContract(BusCase):
     """
-    L{comet.interfaces.IMessageBus.listen} and L{IBusListener}.
+    L{comet.interfaces.messagebus.IMessageBus.listen} and L{IBusListener}.
     """
 
     async def test_hearsMessagesOfNames(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from zope.interface.verify import verifyObject
 
 from comet.errors import BadRequest
-from comet.interfaces import IPresence
+from comet.interfaces.memberbus import IPresence
 from comet.model.messages import Message
 from comet.model.presence import MOST_LISTED_BYTES, MOST_TOGETHER, Holding, MemberPage
 from comet.testing.case import BusCase, Listener

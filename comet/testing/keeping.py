@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from comet.errors import TooMany
-from comet.interfaces import IStateBus
+from comet.interfaces.statebus import IStateBus
 from comet.model.messages import Publication
 from comet.model.state import StateEntry
 from comet.testing.case import BusCase, Listener
@@ -37,7 +37,7 @@ async def stateOf(bus: Any, limit: int = 1000, table: str = TABLE) -> dict[str, 
 
 class StateContract(BusCase):
     """
-    L{comet.interfaces.IStateBus}.
+    L{comet.interfaces.statebus.IStateBus}.
     """
 
     async def makeState(self, **bounds: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from comet.bus.idempotency import KeyBudget, keySize
 from comet.errors import KeyReused
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.model.messages import Publication, Published
 from comet.testing.case import BusCase
 
@@ -19,7 +19,7 @@ ONE = keySize(Publication(("a",), b"1", publisher="p", key="k"))
 
 class KeyContract(BusCase):
     """
-    L{comet.interfaces.IMessageBus.publish}, with idempotency keys.
+    L{comet.interfaces.messagebus.IMessageBus.publish}, with idempotency keys.
     """
 
     async def test_answersRepeatedKeyAsAtFirst(self) -> None:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from comet.interfaces import IMeasuredBus
+from comet.interfaces.busabilities import IMeasuredBus
 from comet.testing.case import BusCase
 
 
 class MeasuredContract(BusCase):
     """
-    L{comet.interfaces.IMeasuredBus}.
+    L{comet.interfaces.busabilities.IMeasuredBus}.
     """
 
     async def test_measures(self) -> None:

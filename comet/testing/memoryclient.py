@@ -13,7 +13,7 @@ from zope.interface import implementer
 from comet.fanout.application import Subscription, Where
 from comet.framing.publications import fromValue
 from comet.hub.hub import Hub
-from comet.interfaces import IReceiver
+from comet.interfaces.receiver import IReceiver
 from comet.model.channels import parseName
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.cursors import Cursor

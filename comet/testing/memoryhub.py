@@ -15,7 +15,7 @@ from comet.http.credentials import Credentials
 from comet.http.request import RequestHead
 from comet.hub.hub import Hub
 from comet.hub.hubsettings import Settings
-from comet.interfaces import IAccess
+from comet.interfaces.access import IAccess
 from comet.model.clients import Client
 from comet.model.log import Retention
 from comet.model.messages import Message

@@ -14,7 +14,7 @@ from comet.testing.case import BusCase, positionsOf
 
 class ReadingContract(BusCase):
     """
-    L{comet.interfaces.IMessageBus.read}, while nothing was lost.
+    L{comet.interfaces.messagebus.IMessageBus.read}, while nothing was lost.
     """
 
     async def test_readsChannelAfterPosition(self) -> None:

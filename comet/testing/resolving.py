@@ -11,7 +11,7 @@ from comet.testing.case import OTHER_EPOCH, BusCase
 
 class ResolvingContract(BusCase):
     """
-    L{comet.interfaces.IMessageBus.resolve}.
+    L{comet.interfaces.messagebus.IMessageBus.resolve}.
     """
 
     async def test_nowIsEnd(self) -> None:

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from comet.interfaces import IConfigurableBus
+from comet.interfaces.busabilities import IConfigurableBus
 from comet.model.log import Retention
 from comet.testing.case import HOUR, BusCase, dataOf, positionsOf
 
 
 class ConfigurableContract(BusCase):
     """
-    L{comet.interfaces.IConfigurableBus}.
+    L{comet.interfaces.busabilities.IConfigurableBus}.
     """
 
     async def makeConfigurable(self, **bounds: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from functools import partial
 
 from comet.fanout.recall import Recall
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.positions import HistoryPage
@@ -16,7 +16,7 @@ from comet.testing.case import OTHER_EPOCH, BusCase, positionsOf
 
 class HistoryContract(BusCase):
     """
-    L{comet.interfaces.IMessageBus.history}.
+    L{comet.interfaces.messagebus.IMessageBus.history}.
     """
 
     async def history(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from zope.interface import implementer
 
 from comet.errors import KeyReused
-from comet.interfaces import IBusListener, IMessageBus
+from comet.interfaces.messagebus import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.model.positions import At, Earliest, Now

@@ -9,7 +9,7 @@ import re
 from zope.interface.verify import verifyObject
 
 from comet.errors import KeyReused
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication
 from comet.testing.case import BusCase, Listener, positionsOf

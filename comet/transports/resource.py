@@ -17,9 +17,9 @@ from comet.hooks.subscribehook import ReadLookup
 from comet.http.reads import ReadRequest
 from comet.http.responses import COMMON, Headers, Response
 from comet.hub.hub import Hub
+from comet.interfaces.overrides import speaksFor
 from comet.logging.clientlog import ClientLogger
 from comet.model.clients import ANONYMOUS, Client
-from comet.overrides import speaksFor
 from comet.transports.exchange import OTHER, Exchange, notFound
 
 _log = ClientLogger()
@@ -77,7 +77,7 @@ class HubResource(Resource):
       - C{answer_GET} and so on, together with C{methods}, to answer yourself.
 
     Before a request is answered, the hub's access object is asked which client sends
-    it, by its L{identify<comet.interfaces.IAccess.identify>}.  Then C{names} and the
+    it, by its L{identify<comet.interfaces.access.IAccess.identify>}.  Then C{names} and the
     C{answer_} method are called, and find the client in C{exchange.client}.
 
     A request whose body is still to come is refused at its head where the head

@@ -19,7 +19,7 @@ from zope.interface import Attribute, implementer
 
 from comet.fanout.core import READ_BYTES
 from comet.fanout.unsent import ownRest, sharedRest
-from comet.interfaces import ISink, ISinkOwner
+from comet.interfaces.sinks import ISink, ISinkOwner
 from comet.metrics.traffic import Traffic
 from comet.transports.vanished import socketOf, waitForProgram, watchForVanishing
 

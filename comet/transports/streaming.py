@@ -13,7 +13,7 @@ from comet.framing import Shape
 from comet.http.http1 import encodeHead
 from comet.http.reads import ReadRequest
 from comet.http.responses import ENDLESS, Headers
-from comet.interfaces import ISinkOwner
+from comet.interfaces.sinks import ISinkOwner
 from comet.metrics.traffic import Traffic
 from comet.model.clients import Client
 from comet.transports.detach import (

@@ -25,7 +25,7 @@ from comet.framing.flashpolicy import REQUEST
 from comet.framing.tcp import Line, LineDecoder, LineShape, Overlong
 from comet.http.credentials import Credentials
 from comet.hub.hub import Hub
-from comet.interfaces import ISinkOwner
+from comet.interfaces.sinks import ISinkOwner
 from comet.model.clients import Client
 from comet.model.messages import Close
 from comet.model.positions import StartPositions

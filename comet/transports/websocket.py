@@ -27,7 +27,7 @@ from comet.http.parameters import warningOf
 from comet.http.reads import ReadRequest
 from comet.http.request import checkHeaderValues
 from comet.hub.hub import Hub
-from comet.interfaces import ISink, ISinkOwner
+from comet.interfaces.sinks import ISink, ISinkOwner
 from comet.logging.clientlog import ClientLogger
 from comet.metrics.traffic import Traffic
 from comet.model.clients import Client

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from twisted.web.resource import IResource
 
-from comet.overrides import speaksFor
+from comet.interfaces.overrides import speaksFor
 
 
 def findAtHead(root: IResource, path: bytes) -> tuple[Any, int]:

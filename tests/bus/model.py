@@ -231,7 +231,7 @@ class BusModel:
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
     ) -> ReadResult:
         """
-        See L{comet.interfaces.IMessageBus.read}.
+        See L{comet.interfaces.messagebus.IMessageBus.read}.
         """
         floors = {name: self.floorOf(name) for name in names}
         gaps: Mapping[str, int] = floors
@@ -254,7 +254,7 @@ class BusModel:
         self, channel: str, before: Cursor | None, limit: int, maxBytes: int
     ) -> HistoryPage:
         """
-        See L{comet.interfaces.IMessageBus.history}.
+        See L{comet.interfaces.messagebus.IMessageBus.history}.
         """
         if before is not None and not self.isKnown(before):
             return HistoryPage(isGap=True)
@@ -271,7 +271,7 @@ class BusModel:
 
     def resolve(self, name: str, startPosition: StartPosition) -> ResolvedStart:
         """
-        See L{comet.interfaces.IMessageBus.resolve}.
+        See L{comet.interfaces.messagebus.IMessageBus.resolve}.
         """
         floor = self.floorOf(name)
         if isinstance(startPosition, Now):

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from comet.bus.listeners import Listeners
-from comet.interfaces import IBusListener
+from comet.interfaces.messagebus import IBusListener
 from comet.model.messages import Message
 from comet.testing.case import Listener
 

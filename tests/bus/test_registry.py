@@ -13,7 +13,8 @@ from zope.interface.verify import verifyObject
 import twisted.plugins
 from comet.bus.memory.bus import MemoryBus
 from comet.bus.registry import findMaker
-from comet.interfaces import IBusMaker, IMessageBus
+from comet.interfaces.busmaker import IBusMaker
+from comet.interfaces.messagebus import IMessageBus
 from comet.model.messages import Publication
 from comet.settings.configuration import Configuration, ConfigurationError
 

@@ -28,7 +28,8 @@ from comet.fanout.streams import StreamReader
 from comet.framing.ndjson import NDJSONShape
 from comet.http.credentials import Credentials
 from comet.hub.hub import Hub
-from comet.interfaces import IMessageBus, INodesBus
+from comet.interfaces.busabilities import INodesBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.model.channels import CONTROL
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client, Known
 from comet.model.grants import Rights

@@ -16,7 +16,9 @@ from zope.interface import implementer
 
 from comet.http.credentials import Credentials
 from comet.http.polls import Outcome
-from comet.interfaces import IAccess, IReceiver, ISink, ISinkOwner
+from comet.interfaces.access import IAccess
+from comet.interfaces.receiver import IReceiver
+from comet.interfaces.sinks import ISink, ISinkOwner
 from comet.model.clients import Client
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from comet.bus.memory.bus import MemoryBus
-from comet.interfaces import IBusListener, IMessageBus
+from comet.interfaces.messagebus import IBusListener, IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.messages import Message, Publication, Published
 from comet.model.patterns import matches

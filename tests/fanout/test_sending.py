@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from comet.fanout.sending import sendAll
-from comet.interfaces import IDirectSink
+from comet.interfaces.sinks import IDirectSink
 from tests.fanout.case import HubTestCase, Stream
 from tests.fanout.doubles import LineShape, MemorySink
 

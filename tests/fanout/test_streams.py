@@ -11,7 +11,7 @@ from zope.interface import implementer
 from comet.fanout.core import READ_BYTES
 from comet.fanout.states import State
 from comet.fanout.streams import STALL_CHECK, STALLED, StreamReader
-from comet.interfaces import ISinkOwner
+from comet.interfaces.sinks import ISinkOwner
 from comet.model.cursors import parseCursor
 from comet.model.messages import Message
 from comet.model.positions import At

@@ -12,7 +12,7 @@ from zope.interface import implementer
 
 from comet.access.rights import Access
 from comet.http.credentials import Credentials
-from comet.interfaces import IHooks
+from comet.interfaces.hooks import IHooks
 from comet.model.clients import Client, Known
 from comet.model.messages import Publication
 

@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 from zope.interface.verify import verifyObject
 
 from comet.errors import CometError, Forbidden, TooMany, Unavailable
-from comet.interfaces import IHooks
+from comet.interfaces.hooks import IHooks
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.model.hookanswers import Rewritten
 from comet.model.messages import Publication, Published

@@ -13,7 +13,7 @@ from zope.interface.verify import verifyObject
 from comet.errors import CometError, Forbidden, NotFound
 from comet.hooks.webhooks import Webhooks
 from comet.http.outgoing import ASKED
-from comet.interfaces import IHooks
+from comet.interfaces.hooks import IHooks
 from comet.model.clients import ANONYMOUS, Client
 from comet.model.hookanswers import Allowed, Rewritten
 from comet.model.messages import Publication

@@ -14,7 +14,7 @@ from comet.bus.memory.bus import MemoryBus
 from comet.errors import KeyReused, Unavailable, Unknown
 from comet.hub.bursts import MOST_BYTES, MOST_TOGETHER
 from comet.hub.hub import Hub
-from comet.interfaces import IBurstBus, Outcome
+from comet.interfaces.busabilities import IBurstBus, Outcome
 from comet.model.cursors import Cursor
 from comet.model.messages import Publication, Published
 from tests.fanout.case import HubTestCase

@@ -14,7 +14,7 @@ from comet.fanout.application import ApplicationReader
 from comet.fanout.core import READ_BYTES
 from comet.fanout.polls import HALF_CLOSED
 from comet.fanout.states import State
-from comet.interfaces import IReceiver
+from comet.interfaces.receiver import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from tests.lean.case import UPGRADE, LeanTestCase, Peer, request

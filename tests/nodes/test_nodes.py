@@ -14,7 +14,7 @@ from zope.interface import directlyProvides
 from comet.errors import BadRequest, TooMany, Unavailable
 from comet.framing.strictjson import encode
 from comet.hub.hub import Hub
-from comet.interfaces import INodesBus
+from comet.interfaces.busabilities import INodesBus
 from comet.metrics.traffic import COUNTED
 from comet.model.channels import CONTROL, NODES
 from comet.model.clients import ANONYMOUS

@@ -17,7 +17,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from comet.interfaces import IReceiver
+from comet.interfaces.receiver import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.server.demo.readers import MOST_DATA, MOST_TIMES, PAUSE, RETRY

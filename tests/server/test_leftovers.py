@@ -32,7 +32,8 @@ from comet.fanout.reader import Reader
 from comet.fanout.states import State
 from comet.hub.hub import Hub
 from comet.hub.hubsettings import Settings
-from comet.interfaces import IMessageBus, IReceiver
+from comet.interfaces.messagebus import IMessageBus
+from comet.interfaces.receiver import IReceiver
 from comet.lean.reactor import LeanReactor
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message

@@ -11,7 +11,7 @@ from comet.access.rights import Access
 from comet.bus.memory.bus import MemoryBus
 from comet.errors import Unauthorized
 from comet.hub.hub import Hub
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.model.log import Retention
 from comet.server import makehub
 from comet.server.makehub import accessSettings, makeHub

@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from comet.bus.memory.bus import MemoryBus
 from comet.hub.hub import Hub
-from comet.interfaces import IReceiver
+from comet.interfaces.receiver import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.server.statistics import CHANNEL, StatisticsService

@@ -8,7 +8,7 @@ from zope.interface import classImplementsOnly
 
 from comet.errors import Forbidden, Unauthorized
 from comet.http.credentials import Credentials
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.model.clients import ANONYMOUS, KEY_HOLDER, Client
 from comet.server import makehub
 from comet.server.secretfiles import Secrets

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from comet.interfaces import ISinkOwner
+from comet.interfaces.sinks import ISinkOwner
 from comet.transports.sinks import BufferedSink, DirectSink, makeSink
 
 

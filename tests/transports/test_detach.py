@@ -16,7 +16,7 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from twisted.web.test.requesthelper import DummyChannel
 from zope.interface import implementer
 
-from comet.interfaces import ISinkOwner
+from comet.interfaces.sinks import ISinkOwner
 from comet.transports.detach import (
     MAX_HELD_INPUT,
     DetachedStream,

@@ -14,7 +14,7 @@ from twisted.internet.tcp import Server
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from comet.interfaces import ISink
+from comet.interfaces.sinks import ISink
 from comet.transports.sinks import PIECE, DirectSink
 from tests.transports.sockets import Descriptors, Owner, SinkTestCase, makeServer
 

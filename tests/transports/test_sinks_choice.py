@@ -14,7 +14,7 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from comet.interfaces import ISink
+from comet.interfaces.sinks import ISink
 from comet.transports.sinks import PIECE, BufferedSink, makeSink, sendNow
 from tests.transports.sockets import Lost, Owner, SinkTestCase
 from tests.transports.wire import FULL, MemoryTransport

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from comet.fanout.streams import StreamReader
-from comet.interfaces import ISink, ISinkOwner
+from comet.interfaces.sinks import ISink, ISinkOwner
 from comet.metrics.traffic import Traffic
 from comet.transports.exchange import Exchange
 from comet.transports.sse import EventSourceResource

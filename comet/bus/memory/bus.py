@@ -24,15 +24,10 @@ from comet.bus.memory.query import PatientQueries, Query
 from comet.bus.memory.statetables import StateTables
 from comet.bus.starts import resolve, resolveAtEnd
 from comet.errors import TooMany, Unavailable
-from comet.interfaces import (
-    IBurstBus,
-    IBusListener,
-    IConfigurableBus,
-    IMeasuredBus,
-    IPresence,
-    IStateBus,
-    Outcome,
-)
+from comet.interfaces.busabilities import IBurstBus, IConfigurableBus, IMeasuredBus, Outcome
+from comet.interfaces.memberbus import IPresence
+from comet.interfaces.messagebus import IBusListener
+from comet.interfaces.statebus import IStateBus
 from comet.model.cursors import Cursor
 from comet.model.held import Held
 from comet.model.log import Retention
@@ -165,7 +160,7 @@ class MemoryBus:
         self, requests: Sequence[Sequence[Publication]]
     ) -> Deferred[Sequence[Outcome]]:
         """
-        See L{IBurstBus.publishBurst<comet.interfaces.IBurstBus.publishBurst>}.
+        See L{IBurstBus.publishBurst<comet.interfaces.busabilities.IBurstBus.publishBurst>}.
         """
         if self._isStopped:
             return fail(Unavailable("the bus has stopped"))
@@ -287,13 +282,13 @@ class MemoryBus:
 
     def attachPresence(self, forgotten: Callable[[], None]) -> None:
         """
-        See L{IPresence.attachPresence<comet.interfaces.IPresence.attachPresence>}.
+        See L{IPresence.attachPresence<comet.interfaces.memberbus.IPresence.attachPresence>}.
         """
         self._forgotten = forgotten
 
     def setPresence(self, holdings: Sequence[Holding]) -> Deferred[Sequence[Holding]]:
         """
-        See L{IPresence.setPresence<comet.interfaces.IPresence.setPresence>}.
+        See L{IPresence.setPresence<comet.interfaces.memberbus.IPresence.setPresence>}.
         """
         if self._isStopped:
             return fail(Unavailable("the bus has stopped"))
@@ -303,7 +298,7 @@ class MemoryBus:
 
     def membersOf(self, channel: str, after: str | None, limit: int) -> Deferred[MemberPage]:
         """
-        See L{IPresence.membersOf<comet.interfaces.IPresence.membersOf>}.
+        See L{IPresence.membersOf<comet.interfaces.memberbus.IPresence.membersOf>}.
         """
         record = self._busLog.records.get(presenceChannel(channel))
         changed = 0 if record is None else record.end
@@ -336,7 +331,7 @@ class MemoryBus:
         self, change: Publication, key: str, seconds: float | None, most: int
     ) -> Deferred[StateEntry]:
         """
-        See L{IStateBus.putState<comet.interfaces.IStateBus.putState>}.
+        See L{IStateBus.putState<comet.interfaces.statebus.IStateBus.putState>}.
         """
         if self._isStopped:
             return fail(Unavailable("the bus has stopped"))
@@ -353,7 +348,7 @@ class MemoryBus:
 
     def dropState(self, change: Publication, key: str) -> Deferred[bool]:
         """
-        See L{IStateBus.dropState<comet.interfaces.IStateBus.dropState>}.
+        See L{IStateBus.dropState<comet.interfaces.statebus.IStateBus.dropState>}.
         """
         if self._isStopped:
             return fail(Unavailable("the bus has stopped"))
@@ -366,7 +361,7 @@ class MemoryBus:
 
     def readState(self, channel: str, after: str, limit: int) -> Deferred[StatePage]:
         """
-        See L{IStateBus.readState<comet.interfaces.IStateBus.readState>}.
+        See L{IStateBus.readState<comet.interfaces.statebus.IStateBus.readState>}.
         """
         entries, rest = self._state.page(channel, after, limit)
         return succeed(StatePage(entries, self.end, rest))

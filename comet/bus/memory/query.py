@@ -403,7 +403,7 @@ class Query:
 
     def read(self, after: Cursor, limit: int, maxBytes: int, upTo: int | None) -> ReadResult:
         """
-        See L{IMessageBus.read<comet.interfaces.IMessageBus.read>}.
+        See L{IMessageBus.read<comet.interfaces.messagebus.IMessageBus.read>}.
         """
         end = self._log.end
         gaps: dict[str, int] = {}

@@ -37,16 +37,16 @@ from comet.bus.redis.topics import Topics
 from comet.bus.redis.urls import RedisURL
 from comet.bus.refusals import Refusals
 from comet.errors import CometError, Forbidden, Internal, Unavailable, Unknown
-from comet.interfaces import (
+from comet.interfaces.busabilities import (
     IBurstBus,
-    IBusListener,
     IConfigurableBus,
     IMeasuredBus,
     INodesBus,
-    IPresence,
-    IStateBus,
     Outcome,
 )
+from comet.interfaces.memberbus import IPresence
+from comet.interfaces.messagebus import IBusListener
+from comet.interfaces.statebus import IStateBus
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
 from comet.model.held import Held
@@ -388,8 +388,8 @@ class RedisBus:
         self, requests: Sequence[Sequence[Publication]]
     ) -> Deferred[Sequence[Outcome]]:
         """
-        See L{IBurstBus.publishBurst<comet.interfaces.IBurstBus.publishBurst>}.  All are
-        stored by one script.
+        See L{IBurstBus.publishBurst<comet.interfaces.busabilities.IBurstBus.publishBurst>}.
+        All are stored by one script.
         """
         connection = self._connection
         if connection is None or not connection.isUsable:
@@ -576,7 +576,7 @@ class RedisBus:
         self, change: Publication, key: str, seconds: float | None, most: int
     ) -> Deferred[StateEntry]:
         """
-        See L{IStateBus.putState<comet.interfaces.IStateBus.putState>}.
+        See L{IStateBus.putState<comet.interfaces.statebus.IStateBus.putState>}.
         """
 
         async def put(connection: RedisProtocol) -> StateEntry:
@@ -590,7 +590,7 @@ class RedisBus:
 
     def dropState(self, change: Publication, key: str) -> Deferred[bool]:
         """
-        See L{IStateBus.dropState<comet.interfaces.IStateBus.dropState>}.
+        See L{IStateBus.dropState<comet.interfaces.statebus.IStateBus.dropState>}.
         """
 
         async def drop(connection: RedisProtocol) -> bool:
@@ -611,7 +611,7 @@ class RedisBus:
 
     def readState(self, channel: str, after: str, limit: int) -> Deferred[StatePage]:
         """
-        See L{IStateBus.readState<comet.interfaces.IStateBus.readState>}.
+        See L{IStateBus.readState<comet.interfaces.statebus.IStateBus.readState>}.
         """
 
         async def read(connection: RedisProtocol) -> StatePage:
@@ -633,13 +633,13 @@ class RedisBus:
 
     def attachPresence(self, forgotten: Callable[[], None]) -> None:
         """
-        See L{IPresence.attachPresence<comet.interfaces.IPresence.attachPresence>}.
+        See L{IPresence.attachPresence<comet.interfaces.memberbus.IPresence.attachPresence>}.
         """
         self._forgotten = forgotten
 
     def setPresence(self, holdings: Sequence[Holding]) -> Deferred[Sequence[Holding]]:
         """
-        See L{IPresence.setPresence<comet.interfaces.IPresence.setPresence>}.
+        See L{IPresence.setPresence<comet.interfaces.memberbus.IPresence.setPresence>}.
         """
         connection = self._connection
         if connection is None or not connection.isUsable:
@@ -667,7 +667,7 @@ class RedisBus:
 
     def membersOf(self, channel: str, after: str | None, limit: int) -> Deferred[MemberPage]:
         """
-        See L{IPresence.membersOf<comet.interfaces.IPresence.membersOf>}.
+        See L{IPresence.membersOf<comet.interfaces.memberbus.IPresence.membersOf>}.
         """
         return self._ask(lambda connection: self._members.list(connection, channel, after, limit))
 
@@ -689,7 +689,7 @@ class RedisBus:
 
     def countListening(self, channel: str) -> Deferred[int]:
         """
-        See L{INodesBus.countListening<comet.interfaces.INodesBus.countListening>}.
+        See L{INodesBus.countListening<comet.interfaces.busabilities.INodesBus.countListening>}.
         """
         return self._ask(lambda connection: self._store.countListening(connection, channel))
 

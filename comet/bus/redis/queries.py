@@ -77,7 +77,7 @@ class Queries:
         upTo: int | None,
     ) -> ReadResult:
         """
-        See L{IMessageBus.read<comet.interfaces.IMessageBus.read>}.
+        See L{IMessageBus.read<comet.interfaces.messagebus.IMessageBus.read>}.
         """
         most = partOf(limit, maxBytes)
         result = await self._read(connection, list(dict.fromkeys(names)), after, *most, upTo)
@@ -258,7 +258,7 @@ class Queries:
         maxBytes: int,
     ) -> HistoryPage:
         """
-        See L{IMessageBus.history<comet.interfaces.IMessageBus.history>}.
+        See L{IMessageBus.history<comet.interfaces.messagebus.IMessageBus.history>}.
         """
         store, upper = self._store, before
         most, mostBytes = partOf(limit, maxBytes)
@@ -286,7 +286,7 @@ class Queries:
         self, connection: RedisProtocol, names: Mapping[str, StartPosition]
     ) -> ResolvedStarts:
         """
-        See L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}.
+        See L{IMessageBus.resolve<comet.interfaces.messagebus.IMessageBus.resolve>}.
         """
         sought = NameSet(
             name for name, startPosition in names.items() if not isinstance(startPosition, Now)

@@ -13,7 +13,7 @@ from comet.bus.redis.capabilities import isDenial
 from comet.bus.redis.protocol import RedisProtocol, RedisRefused
 from comet.bus.redis.topics import Topic, Topics
 from comet.errors import Forbidden
-from comet.interfaces import IBusListener
+from comet.interfaces.messagebus import IBusListener
 
 # How many topics one command names at most.
 _MOST_NAMED = 500

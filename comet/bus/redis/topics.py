@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from comet.interfaces import IBusListener
+from comet.interfaces.messagebus import IBusListener
 from comet.model.channels import isPattern
 from comet.model.patterns import PatternTable
 

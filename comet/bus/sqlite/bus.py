@@ -35,15 +35,10 @@ from comet.bus.sqlite.thread import RunningReactor, WorkerThread
 from comet.bus.sqlite.transaction import Transaction
 from comet.bus.starts import resolveAtEnd
 from comet.errors import CometError, Unavailable
-from comet.interfaces import (
-    IBurstBus,
-    IBusListener,
-    IConfigurableBus,
-    IMeasuredBus,
-    IPresence,
-    IStateBus,
-    Outcome,
-)
+from comet.interfaces.busabilities import IBurstBus, IConfigurableBus, IMeasuredBus, Outcome
+from comet.interfaces.memberbus import IPresence
+from comet.interfaces.messagebus import IBusListener
+from comet.interfaces.statebus import IStateBus
 from comet.model.channels import isPattern
 from comet.model.cursors import Cursor
 from comet.model.held import Held
@@ -268,7 +263,7 @@ class SQLiteBus:
         self, requests: Sequence[Sequence[Publication]]
     ) -> Deferred[Sequence[Outcome]]:
         """
-        See L{IBurstBus.publishBurst<comet.interfaces.IBurstBus.publishBurst>}.
+        See L{IBurstBus.publishBurst<comet.interfaces.busabilities.IBurstBus.publishBurst>}.
         """
         if not self._isOpen:
             return fail(_notOpen())
@@ -510,13 +505,13 @@ class SQLiteBus:
 
     def attachPresence(self, forgotten: Callable[[], None]) -> None:
         """
-        See L{IPresence.attachPresence<comet.interfaces.IPresence.attachPresence>}.
+        See L{IPresence.attachPresence<comet.interfaces.memberbus.IPresence.attachPresence>}.
         """
         self._forgotten = forgotten
 
     def setPresence(self, holdings: Sequence[Holding]) -> Deferred[Sequence[Holding]]:
         """
-        See L{IPresence.setPresence<comet.interfaces.IPresence.setPresence>}.  Only a
+        See L{IPresence.setPresence<comet.interfaces.memberbus.IPresence.setPresence>}.  Only a
         change that is told waits for the disk.
         """
         if not self._isOpen:
@@ -525,7 +520,7 @@ class SQLiteBus:
 
     def membersOf(self, channel: str, after: str | None, limit: int) -> Deferred[MemberPage]:
         """
-        See L{IPresence.membersOf<comet.interfaces.IPresence.membersOf>}.  The thread that
+        See L{IPresence.membersOf<comet.interfaces.memberbus.IPresence.membersOf>}.  The thread that
         writes tells it: no change is under way then.
         """
         if not self._isOpen:
@@ -564,13 +559,13 @@ class SQLiteBus:
         self, change: Publication, key: str, seconds: float | None, most: int
     ) -> Deferred[StateEntry]:
         """
-        See L{IStateBus.putState<comet.interfaces.IStateBus.putState>}.
+        See L{IStateBus.putState<comet.interfaces.statebus.IStateBus.putState>}.
         """
         return self._alter(lambda each: each.putState(change, key, seconds, most))
 
     def dropState(self, change: Publication, key: str) -> Deferred[bool]:
         """
-        See L{IStateBus.dropState<comet.interfaces.IStateBus.dropState>}.
+        See L{IStateBus.dropState<comet.interfaces.statebus.IStateBus.dropState>}.
         """
         return self._alter(lambda each: each.dropState(change, key))
 
@@ -595,7 +590,7 @@ class SQLiteBus:
 
     def readState(self, channel: str, after: str, limit: int) -> Deferred[StatePage]:
         """
-        See L{IStateBus.readState<comet.interfaces.IStateBus.readState>}.
+        See L{IStateBus.readState<comet.interfaces.statebus.IStateBus.readState>}.
         """
         read = self._read(self._logReader.keeping(channel, after, limit, self._wallClock()))
         return read.addCallback(self._pageRead)

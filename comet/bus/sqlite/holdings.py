@@ -39,7 +39,7 @@ class Holdings:
 
     def resolve(self, names: Mapping[str, StartPosition]) -> Steps[ResolvedStarts]:
         """
-        See L{comet.interfaces.IMessageBus.resolve}.
+        See L{comet.interfaces.messagebus.IMessageBus.resolve}.
 
         @param names: All names of this snapshot, and perhaps others, which begin
             at the end.

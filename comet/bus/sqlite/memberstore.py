@@ -74,7 +74,7 @@ class MemberStore:
 
     def page(self, channel: str, after: str | None, limit: int, now: float) -> MemberPage:
         """
-        See L{comet.interfaces.IPresence.membersOf}.
+        See L{comet.interfaces.memberbus.IPresence.membersOf}.
 
         @raise sqlite3.Error: If the database cannot be read.
         """

@@ -35,7 +35,7 @@ class PageReader:
 
     def read(self, after: Cursor, limit: int, maxBytes: int, upTo: int | None) -> Steps[ReadResult]:
         """
-        See L{comet.interfaces.IMessageBus.read}.
+        See L{comet.interfaces.messagebus.IMessageBus.read}.
         """
         names = self._names.names
         most = partOf(limit, maxBytes)
@@ -80,7 +80,7 @@ class PageReader:
 
     def history(self, before: Cursor | None, limit: int, maxBytes: int) -> Steps[HistoryPage]:
         """
-        See L{comet.interfaces.IMessageBus.history}.  The channel is the one name of
+        See L{comet.interfaces.messagebus.IMessageBus.history}.  The channel is the one name of
         this snapshot.
         """
         if not isPast(before, self._snapshot.end):

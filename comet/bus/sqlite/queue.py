@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 
-from comet.interfaces import Outcome
+from comet.interfaces.busabilities import Outcome
 from comet.model.messages import Publication
 
 # How much is committed together at most: messages, and bytes of payload.  Who asked
@@ -27,7 +27,7 @@ _OVERHEAD: Final = 1024
 
 class PublishBurst:
     """
-    One call of L{IBurstBus.publishBurst<comet.interfaces.IBurstBus.publishBurst>}.
+    One call of L{IBurstBus.publishBurst<comet.interfaces.busabilities.IBurstBus.publishBurst>}.
 
     @ivar requests: Each of these is stored as a whole, or not at all.
 

@@ -58,7 +58,7 @@ class LogReader:
 
     def resolve(self, names: Mapping[str, StartPosition], now: float) -> ResolvedStarts:
         """
-        See L{comet.interfaces.IMessageBus.resolve}.
+        See L{comet.interfaces.messagebus.IMessageBus.resolve}.
 
         @param now: The time, in seconds since 1970.
 
@@ -76,7 +76,7 @@ class LogReader:
         now: float,
     ) -> ReadResult:
         """
-        See L{comet.interfaces.IMessageBus.read}.
+        See L{comet.interfaces.messagebus.IMessageBus.read}.
 
         @param now: The time, in seconds since 1970.
 
@@ -115,7 +115,7 @@ class LogReader:
         self, channel: str, before: Cursor | None, limit: int, maxBytes: int, now: float
     ) -> Iterator[HistoryPage | None]:
         """
-        See L{comet.interfaces.IMessageBus.history}, for L{step}.
+        See L{comet.interfaces.messagebus.IMessageBus.history}, for L{step}.
 
         @param now: The time, in seconds since 1970.
         """
@@ -125,7 +125,7 @@ class LogReader:
 
     def keeping(self, table: str, after: str, limit: int, now: float) -> Iterator[StatePage]:
         """
-        See L{comet.interfaces.IStateBus.readState}, for L{step}.
+        See L{comet.interfaces.statebus.IStateBus.readState}, for L{step}.
 
         @param now: The time, in seconds since 1970.
         """
@@ -136,7 +136,7 @@ class LogReader:
 
     def measuring(self) -> Iterator[Held]:
         """
-        See L{comet.interfaces.IMeasuredBus.measure}, for L{step}.
+        See L{comet.interfaces.busabilities.IMeasuredBus.measure}, for L{step}.
         """
         connection = self._connected()
         query = "SELECT size, channels, channels - empty FROM log"

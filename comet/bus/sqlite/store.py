@@ -24,7 +24,7 @@ from comet.bus.sqlite.memberrows import loadMembers
 from comet.bus.sqlite.opening import OpenDatabase, openDatabase
 from comet.bus.sqlite.transaction import Transaction
 from comet.errors import CometError, Unavailable, Unknown
-from comet.interfaces import Outcome
+from comet.interfaces.busabilities import Outcome
 from comet.model.cursors import Cursor, newEpoch
 from comet.model.log import Retention
 from comet.model.messages import Message, Publication

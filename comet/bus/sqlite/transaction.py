@@ -92,7 +92,7 @@ class Transaction:
         """
         Store all of these publications, or none.
 
-        @raise KeyReused: See L{comet.interfaces.IMessageBus.publish}.
+        @raise KeyReused: See L{comet.interfaces.messagebus.IMessageBus.publish}.
         """
         return self._keys.storeBatch(publications, self._store)
 
@@ -145,7 +145,7 @@ class Transaction:
         self, change: Publication, key: str, seconds: float | None, most: int
     ) -> StateEntry:
         """
-        See L{IStateBus.putState<comet.interfaces.IStateBus.putState>}.
+        See L{IStateBus.putState<comet.interfaces.statebus.IStateBus.putState>}.
 
         @raise TooMany: If the table is full.
         """
@@ -157,7 +157,7 @@ class Transaction:
 
     def dropState(self, change: Publication, key: str) -> bool:
         """
-        See L{IStateBus.dropState<comet.interfaces.IStateBus.dropState>}.
+        See L{IStateBus.dropState<comet.interfaces.statebus.IStateBus.dropState>}.
         """
         [channel] = change.channels
         wasThere = StateTable(self._connection, channel, self._now).drop(key)

@@ -32,7 +32,7 @@ from zope.interface import implementer
 
 from comet.errors import BadCursor
 from comet.hub.hub import Hub
-from comet.interfaces import IReceiver
+from comet.interfaces.receiver import IReceiver
 from comet.model.cursors import Cursor, parseCursor
 from comet.model.messages import Close, Message
 from comet.server.demo.readers import ReaderContext, Visit

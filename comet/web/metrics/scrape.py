@@ -16,7 +16,7 @@ from twisted.web.resource import Resource
 from comet.errors import CometError, NotFound, Unavailable
 from comet.http.responses import COMMON, Response
 from comet.hub.hub import Hub
-from comet.interfaces import IMeasuredBus
+from comet.interfaces.busabilities import IMeasuredBus
 from comet.model.held import Held
 from comet.reactor.deadlines import withDeadline
 from comet.reactor.deferreds import gather

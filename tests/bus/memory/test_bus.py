@@ -18,7 +18,7 @@ from comet.bus.idempotency import KeyBudget
 from comet.bus.memory.bus import MemoryBus
 from comet.bus.memory.query import COMPARED, IN_TURN
 from comet.bus.starts import MOST_LAST
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication

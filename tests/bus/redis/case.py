@@ -17,7 +17,7 @@ from twisted.trial.unittest import TestCase
 from comet.bus.idempotency import KeyBudget
 from comet.bus.redis.bus import RedisBus
 from comet.bus.redis.urls import RedisURL, parseURL
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.model.log import Retention
 from comet.testing.case import HOUR
 from tests.redisserver import RedisServer

@@ -22,7 +22,7 @@ from comet.bus.redis.replies import KeyConflict
 from comet.bus.redis.settings import NodeSettings
 from comet.bus.redis.store import Store
 from comet.bus.redis.urls import RedisURL
-from comet.interfaces import IBusListener
+from comet.interfaces.messagebus import IBusListener
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Message, Publication, Published
@@ -170,13 +170,13 @@ class DirectBus:
 
     def forget(self, channel: str) -> Deferred[None]:
         """
-        See L{IMessageBus.forget<comet.interfaces.IMessageBus.forget>}.
+        See L{IMessageBus.forget<comet.interfaces.messagebus.IMessageBus.forget>}.
         """
         return succeed(self._wait(self._store.forget(self.connection, channel)))
 
     def resolve(self, names: Mapping[str, StartPosition]) -> Deferred[ResolvedStarts]:
         """
-        See L{IMessageBus.resolve<comet.interfaces.IMessageBus.resolve>}.
+        See L{IMessageBus.resolve<comet.interfaces.messagebus.IMessageBus.resolve>}.
         """
         self._catchUp()
         return succeed(self._wait(self._queries.resolve(self.connection, names)))
@@ -185,7 +185,7 @@ class DirectBus:
         self, names: Sequence[str], after: Cursor, limit: int, maxBytes: int, upTo: int | None
     ) -> Deferred[ReadResult]:
         """
-        See L{IMessageBus.read<comet.interfaces.IMessageBus.read>}.
+        See L{IMessageBus.read<comet.interfaces.messagebus.IMessageBus.read>}.
         """
         self._catchUp()
         return succeed(
@@ -196,7 +196,7 @@ class DirectBus:
         self, channel: str, before: Cursor | None, limit: int, maxBytes: int
     ) -> Deferred[HistoryPage]:
         """
-        See L{IMessageBus.history<comet.interfaces.IMessageBus.history>}.
+        See L{IMessageBus.history<comet.interfaces.messagebus.IMessageBus.history>}.
         """
         self._catchUp()
         return succeed(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from comet.bus.redis.bus import RedisBus
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.testing.keeping import TABLE, change, stateOf
 from comet.testing.shared import SharedBusContract
 from tests.bus.redis.case import RedisCase, until

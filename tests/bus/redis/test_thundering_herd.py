@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from comet.bus.redis.bus import MOST_ASKED, RedisBus
 from comet.hub.hub import Hub
-from comet.interfaces import IReceiver
+from comet.interfaces.receiver import IReceiver
 from comet.model.cursors import Cursor
 from comet.model.messages import Close, Message
 from comet.testing.case import BusCase

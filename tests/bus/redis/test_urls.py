@@ -17,7 +17,8 @@ from zope.interface.verify import verifyObject
 
 from comet.bus.redis.urls import RedisURL, parseURL
 from comet.bus.registry import findMaker
-from comet.interfaces import IBusMaker, IMessageBus
+from comet.interfaces.busmaker import IBusMaker
+from comet.interfaces.messagebus import IMessageBus
 from comet.settings.configuration import Configuration, ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[3]

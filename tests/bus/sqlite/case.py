@@ -19,7 +19,7 @@ from comet.bus.sqlite.bus import SQLiteBus
 from comet.bus.sqlite.lockfile import Connect
 from comet.bus.sqlite.reader import LogReader
 from comet.bus.sqlite.store import Store
-from comet.interfaces import Outcome
+from comet.interfaces.busabilities import Outcome
 from comet.model.cursors import Cursor
 from comet.model.log import Retention
 from comet.model.messages import Publication, Published

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from comet.bus.sqlite.bus import SQLiteBus
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.model.cursors import Cursor
 from comet.testing.bursting import BurstContract
 from comet.testing.contract import BusContract

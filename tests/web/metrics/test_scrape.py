@@ -14,7 +14,7 @@ from twisted.internet.defer import succeed
 from zope.interface import directlyProvides
 
 from comet.fanout.states import State
-from comet.interfaces import IMessageBus
+from comet.interfaces.messagebus import IMessageBus
 from comet.web.metrics.families import families
 from comet.web.metrics.scrape import MetricsTree
 from comet.web.resources import NotFoundResource

@@ -1,12 +1,12 @@
 """
-Tests of L{comet.overrides}.
+Tests of L{comet.interfaces.overrides}.
 """
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from comet.overrides import speaksFor
+from comet.interfaces.overrides import speaksFor
 
 
 class Base:
