@@ -69,7 +69,8 @@ _BACK: Final = (0.05, 1.0)
 
 class Subscribe(Protocol):
     """
-    Subscribes in the server's own name: see L{Hub.subscribe<comet.hub.hub.Hub.subscribe>}.
+    Subscribes in the server's own name: see
+    L{Hub.subscribe<comet.hub.inprocess.InProcess.subscribe>}.
     """
 
     def __call__(self, names: str, since: str, receiver: IReceiver) -> Deferred[Subscription]:

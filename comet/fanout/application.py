@@ -262,7 +262,7 @@ class Subscription:
         except those that another name has delivered.  Names that are read
         already change nothing.
 
-        @param since: As in L{Hub.subscribe<comet.hub.hub.Hub.subscribe>}.
+        @param since: As in L{Hub.subscribe<comet.hub.inprocess.InProcess.subscribe>}.
 
         @return: Fires once every message stored for the names will be received.
             Fails with a L{CometError<comet.errors.CometError>}, and then changes

@@ -4,7 +4,12 @@ The one gate that every request passes, on every transport.
   - L{hubsettings}: what a hub allows
   - L{gate}: who sends a request, and what it may do
   - L{bursts}: what is published in one turn, stored together
-  - L{siblings}: what a worker knows of the other workers of its server
   - L{readership}: the readers of clients: opened, counted, followed
-  - L{hub}: these together, what is published, and what an application calls
+  - L{membership}: members of channels, and events, as far as they are kept and told
+  - L{siblings}: what a worker knows of the other workers of its server
+  - L{hooked}: what the hooks are asked about what clients do
+  - L{publishers}: what clients publish and delete
+  - L{inprocess}: what an application publishes and reads
+  - L{clientorders}: what an application orders about clients
+  - L{hub}: these together, and the end of all
 """

@@ -123,7 +123,7 @@ class Bursts:
     Stores what is published, and answers the publishers once it is stored and was
     written to the readers.
 
-    @ivar filter: See L{Hub.filter<comet.hub.hub.Hub.filter>}.
+    @ivar filter: See L{Hub.filter<comet.hub.publishers.Publishers.filter>}.
 
     @ivar added: What was added and is not stored yet.
     """

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class IHooks(Interface):
     """
     Has a say in what clients do that have the right to: see
-    L{Hub.useHooks<comet.hub.hub.Hub.useHooks>}.  A backend that is asked by webhooks is one
+    L{Hub.useHooks<comet.hub.hooked.Hooked.useHooks>}.  A backend that is asked by webhooks is one
     provider of it.
 
     Each method returns its answer, or a Deferred or coroutine of it.  Only what is asked

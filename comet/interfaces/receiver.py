@@ -16,7 +16,7 @@ from comet.model.messages import Close, Message
 class IReceiver(Interface):
     """
     Reads messages for an application: see
-    L{Hub.subscribe<comet.hub.hub.Hub.subscribe>}.
+    L{Hub.subscribe<comet.hub.inprocess.InProcess.subscribe>}.
 
     An exception from any method is logged, and no message is lost because of
     it.  From within any method, the receiver may publish, pause, change its
@@ -30,7 +30,7 @@ class IReceiver(Interface):
         The subscription has begun.  Called once, before every other method.
 
         @param subscription: The L{Subscription<comet.fanout.application.Subscription>}
-            that L{Hub.subscribe<comet.hub.hub.Hub.subscribe>} fires with afterwards.
+            that L{Hub.subscribe<comet.hub.inprocess.InProcess.subscribe>} fires with afterwards.
         """
 
     def messageReceived(message: Message, replay: bool) -> None:

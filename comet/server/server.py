@@ -184,7 +184,7 @@ class Server:
         """
         Let the application have a say in what clients do, in the place of the backend:
         about the channels whose tables in the configuration file say so.  With other
-        tables, call L{Hub.useHooks<comet.hub.hub.Hub.useHooks>}.
+        tables, call L{Hub.useHooks<comet.hub.hooked.Hooked.useHooks>}.
         """
         self._ownHooks = hooks
         self._giveHooks()

@@ -17,7 +17,7 @@ from tests.fanout.case import HubTestCase
 
 class MessagesTests(HubTestCase):
     """
-    L{Hub.messages<comet.hub.hub.Hub.messages>}.
+    L{Hub.messages<comet.hub.inprocess.InProcess.messages>}.
     """
 
     def publish_(self, *data: Any, channel: str = "a") -> None:

@@ -90,7 +90,7 @@ class MakeTests(SynchronousTestCase):
 
 class SubscribeTests(HubTestCase):
     """
-    L{Hub.subscribe<comet.hub.hub.Hub.subscribe>} with each of them.
+    L{Hub.subscribe<comet.hub.inprocess.InProcess.subscribe>} with each of them.
     """
 
     def say(self, channel: str, data: Any) -> None:
