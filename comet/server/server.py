@@ -48,6 +48,7 @@ from comet.server.wsgi import Visits, WSGILeaf, WSGIRoot
 from comet.settings.configuration import Configuration, ConfigurationError
 from comet.settings.options import CHAT
 from comet.transports.channel import Transport
+from comet.transports.exchange import readForwarded
 from comet.transports.flashpolicy import FlashPolicyFactory
 from comet.transports.tcp import CometFactory
 from comet.web.metrics.scrape import MetricsTree
@@ -159,7 +160,15 @@ class Server:
         threads = self.configuration["wsgi-threads"]
         hub = self.hub
         visits = Visits(hub)
-        leaf = WSGILeaf(application, hub.publishFromThread, self.reactor, threads, visits.begun)
+        leaf = WSGILeaf(
+            application,
+            hub.publishFromThread,
+            self.reactor,
+            threads,
+            visits.begun,
+            # They may change while the server runs.
+            lambda request: readForwarded(hub.proxies, request),
+        )
         return WSGIRoot(leaf, self.comet)
 
     @property

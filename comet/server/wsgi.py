@@ -2,8 +2,9 @@
 A WSGI application at the root of the site, with comet's own URLs below C{/comet}.
 
 Each request of the application runs in a thread of a pool of its own.  A response
-is written as its client takes it: an application that yields a large one waits, and
-nothing of it piles up.
+is written as its client takes it.  What the client has not taken yet is kept, within
+bounds, so that a slow client holds no thread; an application that yields more than that
+waits.
 """
 
 from __future__ import annotations
@@ -13,20 +14,17 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.python.threadpool import ThreadPool
 from twisted.web.http_headers import Headers
 from twisted.web.resource import IResource, Resource
 from twisted.web.wsgi import WSGIResource
-from zope.interface import implementer
 
-from comet.http.pace import UNSENT_TIMEOUT, extended
+from comet.http.forwarded import NOTHING, Forwarded
 from comet.hub.hub import Hub
-from comet.reactor.clocks import steadyClock
+from comet.server.wsgipace import Gone, Pace, Room
+from comet.server.wsgirequest import SeenRequest
 from comet.transports.exchange import addressOf
-from comet.transports.unread import unreadBelow
 
 # What is below comet's own path.
 PREFIX: Final = b"comet"
@@ -36,116 +34,6 @@ WSGI: Final = "wsgi"
 
 # The key of the environment under which a request finds how to publish.
 PUBLISH: Final = "comet.publish"
-
-# Where a client is that a proxy hands over by a UNIX socket, and where that is.
-_NOWHERE: Final = IPv4Address("TCP", "127.0.0.1", 0)
-
-# A client that has less time left than this, in seconds, has none.
-_EARLY: Final = 0.01
-
-
-class Gone(Exception):
-    """
-    The client is gone, or the server stops: the application need not go on.
-    """
-
-
-@implementer(IPushProducer)
-class Pace:
-    """
-    Holds the thread of a response back while its client does not take what was
-    written.  The connection of a client that takes too little is cut: a few of them
-    would hold all threads.
-    """
-
-    def __init__(self, reactor: Any, request: Any) -> None:
-        self._reactor = reactor
-        self._clock = steadyClock(reactor)
-        self._request = request
-        # Runs while the client is behind.
-        self._timer: IDelayedCall | None = None
-        # When the client has to have taken more, and what it had not taken when that
-        # was last looked at.
-        self._due = 0.0
-        self._unread = 0
-        self._changed = threading.Condition()
-        self._isPaused = self._isOver = False
-        request.registerProducer(self, True)
-        request.notifyFinish().addBoth(lambda _: self.stopProducing())
-
-    # -- In the reactor's thread
-
-    def pauseProducing(self) -> None:
-        """
-        The client is behind.  The thread is not at work: Twisted has it wait for what
-        it writes.
-        """
-        self._isPaused = True
-        # A stream of HTTP/2 has none: its connection cuts clients that are too slow.
-        transport = self._request.channel.transport
-        if transport is not None and self._timer is None:
-            self._unread = unreadBelow(transport)
-            self._due = self._clock.seconds() + UNSENT_TIMEOUT
-            self._timer = self._clock.callLater(UNSENT_TIMEOUT, self._timedOut, transport)
-
-    def _timedOut(self, transport: Any) -> None:
-        """
-        Give a client more time for what it has taken, or cut its connection.
-        """
-        before, self._unread = self._unread, unreadBelow(transport)
-        now = self._clock.seconds()
-        self._due = extended(self._due, now, before - self._unread, UNSENT_TIMEOUT)
-        if self._due > now + _EARLY:
-            self._timer = self._clock.callLater(self._due - now, self._timedOut, transport)
-        else:
-            self._timer = None
-            transport.abortConnection()
-
-    def _stopTimer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None:
-            timer.cancel()
-
-    def resumeProducing(self) -> None:
-        """
-        The client has caught up.
-        """
-        self._stopTimer()
-        with self._changed:
-            self._isPaused = False
-            self._changed.notify()
-
-    def stopProducing(self) -> None:
-        """
-        The response is over, or the client is gone.
-        """
-        self._stopTimer()
-        with self._changed:
-            self._isOver = True
-            self._changed.notify()
-
-    def _end(self) -> None:
-        if not self._isOver:
-            self._request.unregisterProducer()
-
-    # -- In the thread of the response
-
-    def wait(self) -> None:
-        """
-        Something was written: wait until more may follow.
-
-        @raise Gone: If the client is gone.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: self._isOver or not self._isPaused)
-            if self._isOver:
-                raise Gone
-
-    def end(self) -> None:
-        """
-        Nothing more follows.
-        """
-        self._reactor.callFromThread(self._end)
 
 
 class Application:
@@ -171,18 +59,17 @@ class Application:
         try:
             result = self.inner(environ, partial(self._start, startResponse))
             for chunk in result:
-                yield chunk
+                # Not before it is made: a page of one large chunk would wait for nothing.
                 self._pace.wait()
+                yield chunk
+            self._pace.waitForRoom()
         except Gone:
             # Twisted knows, and writes nothing.
             pass
         finally:
-            try:
-                close = getattr(result, "close", None)
-                if close is not None:
-                    close()
-            finally:
-                self._pace.end()
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
 
     def _start(self, startResponse: Any, *args: Any) -> Callable[[bytes], None]:
         """
@@ -193,8 +80,8 @@ class Application:
         write: Callable[[bytes], None] = startResponse(*args)
 
         def paced(data: bytes) -> None:
-            write(data)
             self._pace.wait()
+            write(data)
 
         return paced
 
@@ -243,6 +130,7 @@ class WSGILeaf(Resource):
         reactor: Any,
         threads: int,
         begun: Callable[[Any], object],
+        forwarded: Callable[[Any], Forwarded] = lambda request: NOTHING,
     ) -> None:
         """
         @param publish: What a request publishes with, from its thread.
@@ -250,12 +138,16 @@ class WSGILeaf(Resource):
         @param threads: How many requests are answered at once.  Others wait.
 
         @param begun: Is told of each request.
+
+        @param forwarded: Returns what trusted proxies tell of a request.
         """
         Resource.__init__(self)
         self.application = application
         self._publish = publish
         self._reactor = reactor
         self._begun = begun
+        self._forwarded = forwarded
+        self._room = Room()
         # A thread that never returns does not keep the process.
         self.pool = ThreadPool(0, threads, "wsgi")
         self.pool.threadFactory = partial(threading.Thread, daemon=True)  # type: ignore[assignment]
@@ -265,15 +157,12 @@ class WSGILeaf(Resource):
         Have a thread answer a request.
         """
         self._begun(request)
-        # A UNIX socket has neither, and Twisted asks for both.
-        if not hasattr(request.client, "host"):
-            request.client = _NOWHERE
-        if not hasattr(request.host, "port"):
-            request.host = _NOWHERE
+        forwarded = self._forwarded(request)
         _dropAmbiguous(request.requestHeaders)
-        pace = Pace(self._reactor, request)
+        pace = Pace(self._reactor, request, self._room)
         application = Application(self.application, self._publish, pace)
-        return WSGIResource(self._reactor, self.pool, application).render(request)
+        seen = SeenRequest(request, pace, forwarded)
+        return WSGIResource(self._reactor, self.pool, application).render(seen)
 
     def stop(self) -> Deferred[None]:
         """

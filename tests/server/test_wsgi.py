@@ -8,150 +8,33 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from io import BytesIO, StringIO
+from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
-from queue import Queue
 from typing import Any
 
-from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.test.proto_helpers import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource, getChildForRequest
 from twisted.web.server import Site
-from twisted.web.test.requesthelper import DummyRequest
 
 from comet.bus.memory.bus import MemoryBus
 from comet.http.forwarded import Proxies
 from comet.hub.hub import Hub
 from comet.logging.accesslog import AccessLog
+from comet.server import wsgipace
 from comet.server.extension import findFunction
 from comet.server.listening import CannotStart
-from comet.server.wsgi import Application, Gone, Pace, Visits, WSGILeaf, WSGIRoot
+from comet.server.wsgi import Visits, WSGILeaf, WSGIRoot
 from comet.settings.configuration import Configuration
+from comet.transports.exchange import readForwarded
 from tests.server.test_extension import ServerCase
+from tests.server.wsgicase import PATIENCE, Asked, Calls
 
 _FEW: Any = {"wsgi-threads": 7}
-
-# In seconds: no test waits for so long unless it fails.
-PATIENCE = 60.0
-
-
-class Calls(Clock):
-    """
-    A reactor whose thread is that of the test: it calls what other threads give it
-    when the test says so.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._calls: Queue[Callable[[], object]] = Queue()
-
-    def callFromThread(self, call: Callable[..., object], *args: object) -> None:
-        """
-        Keep a call for the test.
-        """
-        self._calls.put(lambda: call(*args))
-
-    def next(self) -> None:
-        """
-        Wait for a call of another thread, and make it.
-        """
-        self._calls.get(timeout=PATIENCE)()
-
-    def until(self, isDone: Callable[[], bool]) -> None:
-        """
-        Make the calls of other threads until a condition holds.
-        """
-        while not isDone():
-            self.next()
-
-
-class Slow(StringTransport):
-    """
-    A transport that has bytes left, which the test takes.
-    """
-
-    def __init__(self, left: int) -> None:
-        super().__init__()
-        self.dataBuffer = bytes(left)
-
-
-class OnConnection:
-    """
-    What a request knows of its connection.
-
-    @ivar transport: Its transport; L{None} for a stream of HTTP/2.
-    """
-
-    def __init__(self, transport: Any = None) -> None:
-        self.transport = transport
-
-
-class Asked(DummyRequest):
-    """
-    A request for a path, whose producer is the test's.
-    """
-
-    clientproto = b"HTTP/1.1"
-    producer: Any = None
-
-    def __init__(self, *path: bytes) -> None:
-        super().__init__(list(path))
-        self.content = BytesIO()
-        self.uri = b"/" + b"/".join(path)
-        self.channel = OnConnection()
-        # Those of a UNIX socket.
-        self.client = self.host = UNIXAddress(None)
-
-    def isSecure(self) -> bool:
-        """
-        A UNIX socket speaks no TLS.
-        """
-        return False
-
-    def getClientAddress(self) -> Any:
-        """
-        As a request of Twisted's does.
-        """
-        return self.client
-
-    def getHost(self) -> Any:
-        """
-        Likewise.
-        """
-        return self.host
-
-    def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """
-        Keep the producer.
-        """
-        assert self.producer is None and streaming
-        self.producer = producer
-
-    def unregisterProducer(self) -> None:
-        """
-        Forget the producer.
-        """
-        assert self.producer is not None
-        self.producer = None
-
-    def finish(self) -> None:
-        """
-        Twisted logs an error for a producer that is left.
-        """
-        assert self.producer is None
-        super().finish()
-
-    @property
-    def body(self) -> bytes:
-        """
-        What was written.
-        """
-        return b"".join(self.written)
 
 
 class RootTests(SynchronousTestCase):
@@ -174,7 +57,14 @@ class RootTests(SynchronousTestCase):
         """
         Serve an application.
         """
-        leaf = WSGILeaf(application, self.publish, self.reactor, threads, self.visits.begun)
+        leaf = WSGILeaf(
+            application,
+            self.publish,
+            self.reactor,
+            threads,
+            self.visits.begun,
+            lambda request: readForwarded(self.hub.proxies, request),
+        )
         leaf.pool.start()
 
         def stop() -> None:
@@ -226,6 +116,13 @@ class RootTests(SynchronousTestCase):
         self.assertNotEqual(self.closed, [threading.current_thread().name])
         self.assertEqual(len(self.closed), 1)
 
+    def see(self, request: Asked) -> None:
+        """
+        Have the application see a request.
+        """
+        getChildForRequest(self.make(self.chunks), request).render(request)
+        self.reactor.until(lambda: bool(request.finished))
+
     def test_underscores(self) -> None:
         """
         A header with an underscore does not pass for the one with a hyphen, which a
@@ -262,12 +159,28 @@ class RootTests(SynchronousTestCase):
 
     def test_waits(self) -> None:
         """
-        While a client is behind, the application is not asked for more.
+        While so much is kept for a client as may be kept for one, the application is not
+        asked for more.
         """
-        request = self.ask(self.make(self.chunks))
+        self.patch(wsgipace, "RESPONSE_BYTES", 4)
+        self._waits(self.make(self.chunks))
+
+    def test_waitsForRoom(self) -> None:
+        """
+        While so much is kept for all clients as may be, the application is not asked either.
+        """
+        root = self.make(self.chunks)
+        root.leaf._room.most = 4
+        self._waits(root)
+        self.assertEqual(root.leaf._room.kept, 0)
+
+    def _waits(self, root: WSGIRoot) -> None:
+        request = self.ask(root)
         self.reactor.next()
         request.producer.pauseProducing()
-        # The thread has written a chunk, and has nothing to call until there is room.
+        self.reactor.next()
+        # The thread has nothing to call until there is room.
+        self.assertEqual(root.leaf._room.kept, 4)
         self.assertEqual(request.body, b"one ")
         request.producer.resumeProducing()
         self.reactor.until(lambda: bool(request.finished))
@@ -278,16 +191,113 @@ class RootTests(SynchronousTestCase):
         When a client leaves while the application waits for it, the application is
         closed, and its thread serves others.
         """
+        self.patch(wsgipace, "RESPONSE_BYTES", 4)
         root = self.make(self.chunks, threads=1)
         request = self.ask(root)
         self.reactor.next()
         request.producer.pauseProducing()
+        self.reactor.next()
         request.processingFailed(Failure(ConnectionError()))
         self.reactor.until(lambda: len(self.closed) == 1)
         other = self.ask(root)
         self.reactor.until(lambda: bool(other.finished))
         self.assertEqual((request.body, other.body), (b"one ", b"one two three"))
         self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertEqual(root.leaf._room.kept, 0)
+
+    def test_keeps(self) -> None:
+        """
+        What a client has not taken is kept: the thread is free before the client has
+        taken it, and the response ends when it has.
+        """
+        root = self.make(self.chunks, threads=1)
+        request = self.ask(root)
+        self.reactor.next()
+        request.producer.pauseProducing()
+        other = self.ask(root)
+        self.reactor.until(lambda: bool(other.finished))
+        self.assertEqual((request.body, request.finished), (b"one ", 0))
+        self.assertEqual(root.leaf._room.kept, len("two three"))
+        request.producer.resumeProducing()
+        self.assertEqual((request.body, request.finished), (b"one two three", 1))
+        self.assertEqual(root.leaf._room.kept, 0)
+
+    def test_manySlowClients(self) -> None:
+        """
+        A thousand clients that take nothing hold no thread: all their requests are
+        answered by two threads, and so is that of another client.
+        """
+        root = self.make(self.chunks)
+        slow = [self.ask(root) for _ in range(1000)]
+        for request in slow:
+            request.producer.pauseProducing()
+        other = self.ask(root)
+        self.reactor.until(lambda: len(self.closed) == 1001 and bool(other.finished))
+        self.assertEqual(other.body, b"one two three")
+        self.assertEqual({(each.body, each.finished) for each in slow}, {(b"", 0)})
+        self.assertEqual(root.leaf._room.kept, 1000 * len("one two three"))
+        for request in slow[:500]:
+            request.processingFailed(Failure(ConnectionError()))
+        paces: list[Any] = [each.producer for each in slow[500:]]
+        self.reactor.until(lambda: all(each._isFinished for each in paces))
+        for request in slow[500:]:
+            request.producer.resumeProducing()
+        self.assertEqual({(each.body, each.finished) for each in slow[500:]}, {(other.body, 1)})
+        self.assertEqual(root.leaf._room.kept, 0)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_failsLate(self) -> None:
+        """
+        An application that raises in the middle has its connection closed, and what is
+        kept is dropped.
+        """
+
+        def application(environ: dict[str, Any], startResponse: Any) -> Iterator[bytes]:
+            startResponse("200 OK", [])
+            yield b"one"
+            yield b"two"
+            raise ZeroDivisionError
+
+        root = self.make(application)
+        request = self.ask(root)
+        request.producer.pauseProducing()
+        self.reactor.until(lambda: request.isLost)
+        self.assertEqual((request.body, request.producer), (b"", None))
+        self.assertEqual(root.leaf._room.kept, 0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_ofProxy(self) -> None:
+        """
+        What a trusted proxy tells of a client is what the application sees; what others
+        tell is not.
+        """
+        for address, told, expected in (
+            ("10.0.0.1", "192.0.2.7", ("192.0.2.7", "0", "https")),
+            ("10.0.0.1", "2001:db8::1", ("2001:db8::1", "0", "https")),
+            ("10.0.0.2", "192.0.2.7", ("10.0.0.2", "5", "http")),
+        ):
+            self.hub.proxies = Proxies(["10.0.0.1"])
+            request = Asked(b"")
+            request.client = IPv4Address("TCP", address, 5)
+            headers = request.requestHeaders
+            headers.addRawHeader(b"X-Forwarded-For", told.encode())
+            headers.addRawHeader(b"X-Forwarded-Proto", b"https")
+            self.see(request)
+            names = ("REMOTE_ADDR", "REMOTE_PORT", "wsgi.url_scheme")
+            self.assertEqual(tuple(self.environ[name] for name in names), expected)
+
+    def test_unixSocket(self) -> None:
+        """
+        A proxy that comes by a UNIX socket is believed likewise; without a word of it the client
+        is at this machine.
+        """
+        for trusted, expected in (([], "127.0.0.1"), (["unix"], "192.0.2.7")):
+            self.hub.proxies = Proxies(trusted)
+            request = Asked(b"")
+            request.requestHeaders.addRawHeader(b"X-Forwarded-For", b"192.0.2.7")
+            self.see(request)
+            self.assertEqual(self.environ["REMOTE_ADDR"], expected)
+            self.assertEqual(self.environ["SERVER_PORT"], "0")
 
     def test_fails(self) -> None:
         """
@@ -364,9 +374,11 @@ class RootTests(SynchronousTestCase):
             write(b"two")
             return []
 
+        self.patch(wsgipace, "RESPONSE_BYTES", 3)
         request = self.ask(self.make(application))
         self.reactor.next()
         request.producer.pauseProducing()
+        self.reactor.next()
         self.assertEqual(request.body, b"one ")
         request.producer.resumeProducing()
         self.reactor.until(lambda: bool(request.finished))
@@ -414,93 +426,6 @@ class RootTests(SynchronousTestCase):
         self.reactor.until(lambda: bool(request.finished))
         # The threads have ended.
         self.reactor.next()
-
-
-class PaceTests(SynchronousTestCase):
-    """
-    A pace by itself.
-    """
-
-    def test_gone(self) -> None:
-        """
-        For a client that is gone, nothing more is produced; what its application
-        holds is closed, and no producer is taken from a request that has ended.
-        """
-        reactor = Calls()
-        request = Asked()
-        pace = Pace(reactor, request)
-        request.processingFailed(Failure(ConnectionError()))
-        self.assertRaises(Gone, pace.wait)
-        closed: list[int] = []
-
-        class _Chunks:
-            def __iter__(self) -> Iterator[bytes]:
-                yield b"one"
-                raise AssertionError("it was asked for more")
-
-            def close(self) -> None:
-                closed.append(1)
-
-        def inner(environ: dict[str, Any], startResponse: Any) -> _Chunks:
-            return _Chunks()
-
-        application = Application(inner, print, pace)
-        self.assertEqual(list(application({}, None)), [b"one"])
-        self.assertEqual(closed, [1])
-        reactor.next()
-
-    def _behind(self, left: int) -> tuple[Calls, Pace, Slow]:
-        reactor, request, transport = Calls(), Asked(), Slow(left)
-        request.channel = OnConnection(transport)
-        pace = Pace(reactor, request)
-        pace.pauseProducing()
-        return reactor, pace, transport
-
-    def test_takesNothing(self) -> None:
-        """
-        The connection of a client that takes nothing for a minute is cut: it would hold
-        a thread for as long as it likes.
-        """
-        reactor, _, transport = self._behind(5000)
-        reactor.advance(59.9)
-        self.assertFalse(transport.disconnected)
-        reactor.advance(0.1)
-        self.assertTrue(transport.disconnected)
-        self.assertEqual(reactor.getDelayedCalls(), [])
-
-    def test_takesSome(self) -> None:
-        """
-        A client has the time that it needs to take a thousand bytes a second.
-        """
-        reactor, _, transport = self._behind(100_000)
-        reactor.advance(50)
-        transport.dataBuffer = bytes(90_000)
-        reactor.advance(10)
-        self.assertFalse(transport.disconnected)
-        reactor.advance(9.9)
-        self.assertFalse(transport.disconnected)
-        reactor.advance(0.1)
-        self.assertTrue(transport.disconnected)
-
-    def test_catchesUp(self) -> None:
-        """
-        A client that has taken all is not waited for, nor is one that has left.
-        """
-        reactor, pace, transport = self._behind(5000)
-        pace.resumeProducing()
-        self.assertEqual(reactor.getDelayedCalls(), [])
-        pace.pauseProducing()
-        pace.stopProducing()
-        self.assertEqual(reactor.getDelayedCalls(), [])
-        self.assertFalse(transport.disconnected)
-
-    def test_http2(self) -> None:
-        """
-        A connection of HTTP/2 cuts slow clients itself.
-        """
-        reactor = Calls()
-        Pace(reactor, Asked()).pauseProducing()
-        self.assertEqual(reactor.getDelayedCalls(), [])
 
 
 class ServerTests(ServerCase):
